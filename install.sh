@@ -1,0 +1,488 @@
+#!/bin/sh
+# Installs rotate-my-key from this checkout, removes it again, shows its demo, runs its tests.
+#
+# The rules here: POSIX sh and the tools of a bare Linux or macOS. A new version is built beside the one in use and
+# started once; then a link is renamed over the old one. Stopped at any point, what worked before works still.
+# What is fetched must match a hash in locks/. Nothing is changed outside the folders that `folders` names.
+set -eu
+unset CDPATH PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE
+# Settings that would make pip or uv put packages elsewhere or skip the locks; mirrors and proxies stay in force.
+unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT PIP_NO_DEPS PIP_DRY_RUN PIP_REQUIRE_VIRTUALENV
+unset UV_REQUIRE_HASHES UV_NO_VERIFY_HASHES UV_CONSTRAINT UV_OVERRIDE UV_EXCLUDE UV_SYSTEM_PYTHON UV_NO_BUILD_ISOLATION
+export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+
+name=rotate-my-key
+src=$(cd -P -- "$(dirname -- "$0")" && pwd)
+
+help() {
+    cat <<'END'
+Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR]
+       ./install.sh --uninstall [--purge] [--prefix DIR]
+       ./install.sh --demo [ARGUMENT...]
+       ./install.sh --test [PYTEST-ARGUMENT...]
+
+Installs rotate-my-key for you: a Python environment of its own under
+~/.local/share/rotate-my-key and a link in ~/.local/bin. Run it again to
+upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
+
+  --prefix DIR      install into DIR/lib/rotate-my-key and DIR/bin; as root with
+                    /usr/local, for all users
+  --wheelhouse DIR  take the packages from DIR, without a network; to fill it:
+                    python3 -m pip download --require-hashes -d DIR \
+                      -r locks/build.txt -r locks/runtime.txt
+  --uninstall       remove what was installed; settings and state stay
+  --purge           with --uninstall: remove settings and state too
+  --demo            a whole rotation against a stand-in for AWS, without an
+                    account; nothing is installed, but its environment is kept
+                    in ~/.cache until --uninstall
+  --test            make .venv in this checkout and run the tests in it
+  --help            this text
+
+PYTHON=/path/to/python3 chooses the Python to use.
+END
+}
+
+say() { printf '%s\n' "$*"; }
+
+fail() { # MESSAGE [HINT [EXIT-CODE]]
+    printf 'install.sh: %s\n' "$1" >&2
+    [ -z "${2:-}" ] || printf 'hint: %s\n' "$2" >&2
+    exit "${3:-1}"
+}
+
+misused() { fail "$1" './install.sh --help' 2; }
+
+# --- where things are ------------------------------------------------------------------------------------------------
+
+physical() { (cd -P -- "$1" 2>/dev/null && pwd) || printf '%s' "$1"; }
+
+xdg() { # VALUE FALLBACK: an XDG base folder; as its specification has it, a relative one does not count
+    case $1 in
+    /*) printf '%s' "$1" ;;
+    *) printf '%s' "${HOME:-}/$2" ;;
+    esac
+}
+
+check_home() {
+    remedy='HOME=/home/you ./install.sh, or for all users: --prefix /usr/local'
+    case ${HOME:-} in
+    '') fail 'HOME is not set, so there is no folder to install into' "$remedy" ;;
+    /*) [ -d "$HOME" ] || fail "HOME is not a folder: $HOME" "$remedy" ;;
+    *) fail "HOME is not an absolute path: $HOME" "$remedy" ;;
+    esac
+}
+
+folders() { # sets data, bin, link, cache, config and state; config and state as rotate_my_key/paths.py has them
+    if [ -z "$prefix" ] || [ "$mode" != install ]; then check_home; fi
+    cache=$(xdg "${XDG_CACHE_HOME:-}" .cache)/$name
+    case $system in
+    Darwin) config='Library/Application Support' state='Library/Application Support' ;;
+    *) config=.config state=.local/state ;;
+    esac
+    config=$(xdg "${XDG_CONFIG_HOME:-}" "$config")/$name
+    state=$(xdg "${XDG_STATE_HOME:-}" "$state")/$name
+    if [ -n "$prefix" ]; then
+        data=$prefix/lib/$name bin=$prefix/bin
+    else
+        data=$(xdg "${XDG_DATA_HOME:-}" .local/share)/$name bin=$HOME/.local/bin
+    fi
+    data=$(physical "$data")
+    link=$bin/$name
+}
+
+ours() { # whether the command is a link that this script made
+    case $(readlink "$link" 2>/dev/null) in "$data"/venv-*) return 0 ;; esac
+    return 1
+}
+
+check_link() {
+    if [ -e "$link" ] || [ -h "$link" ]; then
+        ours || fail "$link is there already, and this script did not make it" \
+            "remove it first, for instance with pipx uninstall $name or uv tool uninstall $name"
+    fi
+}
+
+make_folder() { # FOLDER: and those above it; the new ones are collected in made
+    [ ! -d "$1" ] || return 0
+    make_folder "$(dirname -- "$1")"
+    mkdir "$1" 2>/dev/null || [ -d "$1" ] || fail "cannot make the folder $1" "ls -ld '$(dirname -- "$1")'"
+    made="$1
+$made"
+}
+
+remember_made() { # FOLDER: writes down there what make_folder made, for remove_folder
+    [ -z "$made" ] || printf '%s' "$made" >>"$1/made-folders"
+    made=
+}
+
+remove_folder() { # FOLDER: and those that were not there before it, if nothing else came into them since
+    list=$(cat "$1/made-folders" 2>/dev/null) || list=
+    rm -rf "$1" || fail "cannot remove $1"
+    printf '%s\n' "$list" | while IFS= read -r folder; do
+        [ -z "$folder" ] || rmdir "$folder" 2>/dev/null || :
+    done
+}
+
+# --- Python ----------------------------------------------------------------------------------------------------------
+
+# Prints "ok PATH", "old VERSION", "bare VERSION" (no venv) or "private PATH"; runs on any Python 3.
+probe='
+import os, stat, sys
+version = "%d.%d.%d" % sys.version_info[:3]
+base = getattr(sys, "_base_executable", None) or sys.executable
+# The name with the version in it goes on to work when the system gets a newer python3.
+named = os.path.join(os.path.dirname(base), "python%d.%d" % sys.version_info[:2])
+if os.path.realpath(named) == os.path.realpath(base):
+    base = named
+try:
+    import ensurepip, venv
+except ImportError:
+    venv = None
+above = os.path.dirname(os.path.realpath(base))
+for_all = True
+while above != os.path.dirname(above):
+    for_all = for_all and os.stat(above).st_mode & stat.S_IXOTH
+    above = os.path.dirname(above)
+if sys.version_info < (3, 11):
+    print("old " + version)
+elif venv is None and sys.prefix == sys.base_prefix:
+    print("bare %d.%d" % sys.version_info[:2])
+elif "all" in sys.argv and not for_all:
+    print("private " + base)
+else:
+    print("ok " + base)
+'
+
+find_python() { # sets python to the first that will do, or to '' if uv is to see to it
+    python='' old='' bare='' private=''
+    set -- python3 python3.14 python3.13 python3.12 python3.11
+    [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
+    for candidate in "$@"; do
+        found=$("$candidate" -I -c "$probe" ${prefix:+all} 2>/dev/null </dev/null) || continue
+        case $found in
+        'ok '*) python=${found#ok } && return ;;
+        'old '*) old=${old:-"; $candidate is ${found#old }"} ;;
+        'bare '*) bare=${bare:-${found#bare }} ;;
+        'private '*) private=${private:-${found#private }} ;;
+        esac
+    done
+    if [ -z "${PYTHON:-}" ] && command -v uv >/dev/null; then return; fi
+    [ -z "$private" ] || unreachable "$private"
+    [ -z "$bare" ] || fail "Python $bare is here, but without its modules venv and ensurepip" \
+        "on Debian and Ubuntu: sudo apt install python$bare-venv"
+    fail "Python 3.11 or newer is needed${old:-, and there is none}" \
+        'sudo apt install python3 python3-venv, sudo dnf install python3, brew install python; or install uv'
+}
+
+unreachable() { # PYTHON
+    fail "other users cannot reach $1" 'name a Python of the system: PYTHON=/usr/bin/python3 ./install.sh --prefix DIR'
+}
+
+quietly() { # COMMAND...: shows what it said only if it fails; sets output
+    if ! output=$("$@" 2>&1 </dev/null); then
+        printf '%s\n' "$output" | tail -n 15 >&2
+        return 1
+    fi
+}
+
+make_venv() { # VENV
+    if [ -n "$python" ]; then
+        quietly "$python" -I -m venv --clear "$1"
+    else
+        quietly uv venv --clear --python '>=3.11' "$1"
+    fi || fail 'the Python environment could not be made' 'df -h: is the disk full?'
+}
+
+add() { # VENV ARGUMENT...: pip install, or uv's
+    target=$1/bin/python
+    shift
+    [ -z "$wheelhouse" ] || set -- --no-index --find-links "$wheelhouse" "$@"
+    if [ -z "$python" ]; then
+        quietly uv pip install --python "$target" --compile-bytecode "$@"
+    elif [ -n "$wheelhouse" ]; then
+        quietly "$target" -I -m pip --isolated install --compile "$@"
+    else
+        quietly "$target" -I -m pip install --compile "$@"
+    fi
+}
+
+add_locked() { # VENV LOCK...: what the locks name; no source package, so that nothing runs while it is installed
+    into=$1
+    shift
+    for lock in "$@"; do
+        shift
+        set -- "$@" -r "$src/locks/$lock.txt"
+    done
+    add "$into" --no-cache-dir --require-hashes --only-binary :all: "$@" && return
+    case $output in
+    *'DO NOT MATCH THE HASHES'* | *'Hash mismatch'*)
+        fail 'a package is not the one that the lock file names, so it was not used' \
+            'a mirror or a proxy changes packages: ask the people who run it'
+        ;;
+    esac
+    [ -z "$wheelhouse" ] || fail "the packages could not be taken from $wheelhouse" \
+        './install.sh --help tells how to fill it'
+    fail 'the packages could not be fetched: is there a network, and does it need a proxy?' \
+        'set HTTPS_PROXY, or bring them along: ./install.sh --wheelhouse DIR'
+}
+
+# --- install ---------------------------------------------------------------------------------------------------------
+
+install() {
+    folders
+    check_link
+    check_owner
+    find_python
+    umask 022
+    make_folder "$data"
+    make_folder "$bin"
+    data=$(physical "$data")
+    before=$(readlink "$link" 2>/dev/null) || before=
+    new_venv
+    remember_made "$data"
+    say "installing $name $version into $data"
+    make_venv "$venv"
+    check_reach
+    add_locked "$venv" build runtime
+    add_program
+    write_launcher
+    check_start
+    switch
+    sweep "$data/venv-"
+    report
+}
+
+check_owner() { # root's files in somebody's home would be in the way of that person's next upgrade
+    if [ -z "$prefix" ] && [ "$(id -u)" = 0 ] && [ -z "$(find -H "$HOME" -prune -user 0)" ]; then
+        fail "HOME is another user's: $HOME" 'run it without sudo, or for all users: --prefix /usr/local'
+    fi
+}
+
+check_reach() { # uv may have brought a Python of its own into root's home
+    [ -n "$prefix" ] || return 0
+    found=$("$venv/bin/python" -I -c "$probe" all)
+    case $found in private*) unreachable "${found#private }" ;; esac
+}
+
+new_venv() { # sets venv to a folder that is nobody else's; its name says what is in it and who builds it
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$src/$package/__init__.py" 2>/dev/null) || version=
+    [ -n "$version" ] || fail "this is no checkout of $name: $src"
+    count=1
+    until mkdir "$data/venv-$version-$$-$count" 2>/dev/null; do
+        [ -e "$data/venv-$version-$$-$count" ] || fail "cannot write into $data" "ls -ld '$data'"
+        count=$((count + 1))
+    done
+    venv=$data/venv-$version-$$-$count
+    unfinished=$venv
+}
+
+add_program() { # from the checkout, which stays as it is; then what only installs goes again, some of it slows starting
+    add "$venv" --no-cache-dir --no-deps --no-build-isolation "$src" || fail "$name could not be built"
+    if [ -n "$python" ]; then
+        quietly "$venv/bin/python" -I -m pip uninstall --yes flit_core setuptools pip
+    else
+        quietly uv pip uninstall --python "$venv/bin/python" flit_core
+    fi || fail "$name could not be built"
+}
+
+write_launcher() { # isolated (-I): no variable and no folder of the caller's changes what is loaded
+    quoted=$(printf '%s' "$venv/bin/python" | sed "s/'/'\\\\''/g")
+    cat >"$venv/bin/$name" <<END
+#!/bin/sh
+python='$quoted'
+if [ -x "\$python" ]; then exec "\$python" -I -m $package "\$@"; fi
+echo '$name: the Python that it was installed with is gone' >&2
+echo 'hint: run install.sh again' >&2
+exit 1
+END
+    chmod 755 "$venv/bin/$name"
+}
+
+check_start() {
+    quietly "$venv/bin/$name" --version || fail "$name $version does not start${before:+; the version before it stays}"
+}
+
+switch() { # atomic: a new link, renamed over the old one
+    check_link
+    if ! ln -sf "$venv/bin/$name" "$bin/.$name.$$" || ! mv -f "$bin/.$name.$$" "$link"; then
+        fail "cannot write into $bin" "ls -ld '$bin'"
+    fi
+}
+
+report() {
+    was=${before#"$data/venv-"}
+    was=${was%%-*}
+    say "$link is ready${was:+ (it was $was)}"
+    first=$(command -v "$name") || first=
+    if [ -z "$first" ]; then
+        say "note: $bin is not in your PATH; put this line into your shell's start-up file:"
+        say "  export PATH=\"$bin:\$PATH\""
+    elif [ "$(readlink "$first")" != "$venv/bin/$name" ]; then
+        say "note: your shell finds another one first: $first"
+    fi
+}
+
+# --- leave nothing behind --------------------------------------------------------------------------------------------
+
+cleanup() { # on every way out; after kill -9 the next run's sweep does it
+    case $(readlink "$link" 2>/dev/null) in "$unfinished"/*) unfinished= ;; esac
+    [ -n "$unfinished" ] || return 0
+    rm -rf "$unfinished"
+    rm -f "$bin/.$name.$$"
+    if [ "$mode" = install ] && ! ours; then
+        for other in "$data"/venv-*; do [ ! -d "$other" ] || return 0; done
+        remove_folder "$data"
+    fi
+}
+
+alive() { kill -0 "$1" 2>/dev/null && [ "$1" != $$ ]; }
+
+in_use() { # VENV: whether an installer that still lives builds it, or a process runs from it
+    builder=${1%-*}
+    alive "${builder##*-}" && return
+    case $(ps -A -o args= 2>/dev/null) in *"$1/bin/"*) return 0 ;; esac
+    return 1
+}
+
+sweep() { # BEGINNING [KEEP]: removes environments of ours that nothing needs
+    for old in "$1"*; do
+        case $(readlink "$link" 2>/dev/null) in "$old"/*) continue ;; esac
+        if [ "$old" != "${2:-}" ] && [ -d "$old" ] && ! in_use "$old"; then rm -rf "$old"; fi
+    done
+    for old in "$bin/.$name".*; do
+        if [ -h "$old" ] && ! alive "${old##*.}"; then rm -f "$old"; fi
+    done
+}
+
+uninstall() {
+    folders
+    for note in "$state/notes/"*.json; do
+        [ ! -e "$note" ] || fail 'a rotation is unfinished, or an old key is still kept' \
+            "$name status shows which; $name goes on with it"
+    done
+    there=
+    for folder in "$data" "$cache"; do [ ! -d "$folder" ] || there=$folder; done
+    if ours; then
+        rm -f "$link" || fail "cannot remove $link" "ls -ld '$bin'"
+    elif [ -e "$link" ]; then
+        say "note: $link stays; this script did not make it"
+    fi
+    [ "$purge" = no ] || purge
+    remove_folder "$cache"
+    remove_folder "$data"
+    if [ -n "$there" ]; then say "$name is removed"; else say "$name is not installed here"; fi
+    if [ -d "$config" ] || [ -d "$state" ]; then say "settings and state stay: $config, $state"; fi
+}
+
+purge() {
+    rm -rf "$config" "$state" || fail "cannot remove $config and $state"
+    rmdir "${config%/*}" "${state%/*}" 2>/dev/null || :
+}
+
+# --- demo and tests --------------------------------------------------------------------------------------------------
+
+fingerprint() { # LOCK: changes with the lock file and with the Python
+    { printf '%s\n' "${python:-uv}" && cat "$src/locks/$1.txt"; } | cksum | tr ' ' .
+}
+
+see_checkout() { # VENV: lets it import the program from here, in isolated mode too
+    for site in "$1"/lib/python3*/site-packages; do printf '%s\n' "$src" >"$site/checkout.pth"; done
+}
+
+demo() {
+    folders
+    find_python
+    ready=$cache/demo-$(fingerprint demo)
+    [ -d "$ready" ] || prepare_demo
+    exec "$ready/bin/python" -I -B -c "import sys
+sys.path.insert(0, sys.argv.pop(1))
+from $package.cli.main import main
+sys.argv[0] = '$name'
+sys.exit(main())" "$src" demo "$@"
+}
+
+prepare_demo() {
+    say 'preparing the demo (only once)' >&2
+    (
+        umask 022
+        made=
+        make_folder "$cache"
+        remember_made "$cache"
+    )
+    venv=$cache/demo-$$-1
+    unfinished=$venv
+    make_venv "$venv"
+    add_locked "$venv" demo
+    # os.rename does not move one folder into the other, as mv does, if another demo was quicker.
+    "$venv/bin/python" -I -c 'import os, sys; os.rename(*sys.argv[1:])' "$venv" "$ready" 2>/dev/null ||
+        [ -d "$ready" ] || fail "cannot write into $cache"
+    cleanup
+    sweep "$cache/demo-" "$ready"
+}
+
+tests() {
+    find_python
+    venv=$src/.venv
+    if [ "$(cat "$venv/locked" 2>/dev/null)" != "$(fingerprint dev)" ]; then
+        say 'preparing .venv' >&2
+        "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || make_venv "$venv"
+        add_locked "$venv" dev
+        see_checkout "$venv"
+        fingerprint dev >"$venv/locked"
+    fi
+    cd "$src"
+    exec "$venv/bin/python" -m pytest -n auto -m 'not slow' "$@"
+}
+
+# --- the command line ------------------------------------------------------------------------------------------------
+
+package=rotate_my_key mode=install purge=no prefix='' wheelhouse=''
+bin='' data='' link='' made='' unfinished=''
+system=$(uname -s)
+
+absolute() { # PATH
+    case $1 in /*) printf '%s' "$1" ;; *) printf '%s' "$PWD/$1" ;; esac
+}
+
+while [ $# -gt 0 ]; do
+    case $1 in
+    --uninstall | --demo | --test)
+        [ "$mode" = install ] || misused "--$mode and $1 exclude each other"
+        mode=${1#--}
+        ;;
+    --purge) purge=yes ;;
+    --prefix | --wheelhouse)
+        [ -n "${2:-}" ] || misused "$1 needs a folder"
+        case $1 in --prefix) prefix=$(absolute "$2") ;; *) wheelhouse=$(absolute "$2") ;; esac
+        shift
+        ;;
+    -h | --help) help && exit ;;
+    *)
+        case $mode in demo | test) break ;; esac
+        misused "unknown argument: $1"
+        ;;
+    esac
+    shift
+done
+
+[ "$purge" = no ] || [ "$mode" = uninstall ] || misused '--purge goes with --uninstall'
+case $mode in demo | test) [ -z "$prefix" ] || misused "--prefix does not go with --$mode" ;; esac
+if [ -n "$wheelhouse" ]; then
+    [ "$mode" != uninstall ] || misused '--wheelhouse does not go with --uninstall'
+    [ -d "$wheelhouse" ] || fail "there is no folder $wheelhouse" './install.sh --help tells how to fill it'
+fi
+case $system in
+MINGW* | MSYS* | CYGWIN*) fail 'this script is for Linux and macOS' 'on Windows: uv tool install .' ;;
+esac
+
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+case $mode in
+install) install ;;
+uninstall) uninstall ;;
+demo) demo "$@" ;;
+test) tests "$@" ;;
+esac

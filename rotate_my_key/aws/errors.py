@@ -1,0 +1,201 @@
+"""What AWS, the network and botocore say, in the words of `rotate_my_key.errors`: one line and a hint for the person.
+
+No message holds a secret or the body of an answer: botocore's own messages may, so they are never passed on.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..model import mask
+from .failures import (
+    CLOCK,
+    DENIED,
+    EXPIRED,
+    REFUSED,
+    WRONG_SIGNATURE,
+    Kind,
+    NotAws,
+    cause_of,
+    code_of,
+    is_about_time,
+    is_handshake,
+    is_no_host,
+    kind_of_answer,
+    message_of,
+    status_of,
+)
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The request that failed: `action` as in a policy ("iam:CreateAccessKey"), who signed, where it went."""
+
+    action: str
+    key_id: str
+    url: str
+    region: str | None
+    offset: timedelta  # AWS's clock minus ours
+
+
+def translate(error: Exception, sent: Sent) -> Problem:
+    """The problem to raise for a failure."""
+    if isinstance(error, boto.ClientError):
+        return _answered(code_of(error), message_of(error), status_of(error), sent)
+    if isinstance(error, NotAws | ResponseParserError):
+        return _not_aws(error)
+    return _network(error, sent) or configuration(error)
+
+
+def _answered(code: str, message: str, status: int, sent: Sent) -> Problem:
+    if code in REFUSED:
+        return KeyRefused(
+            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off",
+            "a new key from IT or the console is put in place with: rotate-my-key adopt",
+        )
+    if code in CLOCK or (code in WRONG_SIGNATURE and is_about_time(message)):
+        return _wrong_clock(sent)
+    if code in WRONG_SIGNATURE:
+        return KeyRefused(
+            f"the secret beside key {mask(sent.key_id)} is not the one that belongs to it",
+            "check the profile with: rotate-my-key doctor",
+            wrong_secret=True,
+        )
+    if code in EXPIRED:
+        return KeyRefused("the temporary credentials have expired", "sign in again, then repeat the command")
+    if code in DENIED:
+        return denied(message, sent.action)
+    if code == "LimitExceeded":
+        return NoRoom("the user has as many access keys as AWS allows (2)", "see them with: rotate-my-key status")
+    if code == "NoSuchEntity":
+        return Gone("AWS has no such access key or user", "see what there is with: rotate-my-key status")
+    return _other_answer(code, status, sent)
+
+
+def _other_answer(code: str, status: int, sent: Sent) -> Problem:
+    match kind_of_answer(code, status):
+        case Kind.BUSY:
+            return TryLater(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
+        case Kind.FLAKY:
+            return TryLater(f"AWS has trouble answering {sent.action} (HTTP {status})", "repeat the command later")
+    if code in ("OptInRequired", "RegionDisabledException"):
+        return NotAllowed("AWS has not enabled this account or region", "ask IT, or set another region in the profile")
+    name = code if re.fullmatch(r"\w{1,60}", code) else f"HTTP {status}"
+    return Problem(f"AWS refused {sent.action}: {name}", "check profile and endpoint with: rotate-my-key doctor")
+
+
+def _wrong_clock(sent: Sent) -> Problem:
+    off = abs(sent.offset)
+    days, hours, minutes = round(off / timedelta(days=1)), round(off / timedelta(hours=1)), round(off / _MINUTE)
+    amount = f"{days} days" if days > 2 else f"{hours} hours" if hours > 2 else f"{minutes} minutes"
+    how = f"{amount} {'slow' if sent.offset > timedelta(0) else 'fast'}" if minutes else "wrong"
+    return Problem(
+        f"this computer's clock is {how}, so AWS does not accept its requests",
+        "set the clock (on Linux: sudo timedatectl set-ntp true), then repeat the command",
+    )
+
+
+def denied(message: str, action: str) -> Denied:
+    """AccessDenied. AWS names the action, and the policy too where it may be known ("with an explicit deny in ...")."""
+    named = re.search(r"not authorized to perform: ([\w-]+:\w+)", message)
+    action = named[1] if named else action
+    if "AWSCompromisedKeyQuarantine" in message:
+        return quarantined(action)
+    if "explicit deny" in message:
+        return Denied(
+            f"a policy forbids {action} (explicit deny)",
+            "if your company demands MFA for this, add --mfa-code CODE; else ask IT",
+            action=action,
+            explicit=True,
+        )
+    return Denied(
+        f"you are not allowed to call {action}",
+        "ask IT for the rights that this prints: rotate-my-key policy self",
+        action=action,
+    )
+
+
+def quarantined(action: str) -> Denied:
+    """AWS attaches AWSCompromisedKeyQuarantine* to the user of a key that it found in public."""
+    return Denied(
+        "AWS found this key in public and put the user in quarantine: the key has leaked",
+        "tell IT at once; it replaces the key and lifts the quarantine",
+        action=action,
+        explicit=True,
+        quarantined=True,
+    )
+
+
+def _not_aws(error: Exception) -> Problem:
+    if isinstance(error, NotAws) and error.page:
+        return TryLater(
+            "something between this computer and AWS answered with a web page (a proxy or a captive portal)",
+            "sign in to the network in a browser, or set HTTPS_PROXY, then repeat the command",
+        )
+    return TryLater("the answer from AWS was cut off or is not AWS's", "repeat the command")
+
+
+def _network(error: Exception, sent: Sent) -> Problem | None:
+    host = urlsplit(sent.url).hostname or sent.url
+    match error:
+        case boto.ProxyConnectionError():
+            return _proxy(error)
+        case boto.SSLError():
+            return _no_trust(host) if is_handshake(error) else TryLater(f"the connection to {host} broke", "try again")
+        case boto.EndpointConnectionError() if is_no_host(error):
+            region = f" (region {sent.region} of the profile)" if sent.region and sent.region in host else ""
+            return TryLater(f"cannot find {host}: no network, or no such host{region}", "check network and region")
+        case boto.EndpointConnectionError() | boto.ConnectTimeoutError():
+            return TryLater(f"cannot reach {host}", "check the network (and HTTPS_PROXY), then repeat the command")
+        case boto.ReadTimeoutError():
+            return TryLater(f"{host} does not answer in time", "repeat the command later")
+        case boto.HTTPClientError() if not isinstance(error, boto.InvalidProxiesConfigError):
+            return TryLater(f"the connection to {host} broke", "repeat the command")
+    return None
+
+
+def _no_trust(host: str) -> Problem:
+    return Problem(
+        f"no trusted connection to {host}: its certificate is not one that this computer knows",
+        "if your company inspects TLS, set AWS_CA_BUNDLE to its certificate file",
+    )
+
+
+def _proxy(error: boto.ProxyConnectionError) -> Problem:
+    if " 407" in cause_of(error):
+        return Problem(
+            "the proxy wants a user name and a password", "set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT"
+        )
+    return TryLater("the proxy cannot be reached or does not let through to AWS", "check HTTPS_PROXY and NO_PROXY")
+
+
+_CONFIGURATION: dict[type[Exception], str] = {
+    boto.InvalidRegionError: "the region in the profile is not a region's name",
+    boto.ConfigParseError: "the AWS config or credentials file cannot be read as an INI file",
+    boto.ProfileNotFound: "there is no such profile",
+    boto.InvalidProxiesConfigError: "the proxy settings cannot be used",
+    boto.EndpointProviderError: "there is no endpoint for these settings (region, FIPS, dual stack)",
+}
+
+
+def configuration(error: Exception) -> Problem:
+    """What botocore says of settings that it cannot use, before anything was sent."""
+    detail: dict[str, Any] = getattr(error, "kwargs", {})
+    for cause, message in _CONFIGURATION.items():
+        if isinstance(error, cause):
+            names = [str(detail[name]) for name in ("profile", "region_name", "path") if name in detail]
+            return Problem(": ".join([message, *names]), "look at the profile with: rotate-my-key doctor")
+    return Problem(
+        f"the AWS settings of this profile cannot be used ({type(error).__name__})",
+        "look at the profile with: rotate-my-key doctor",
+    )

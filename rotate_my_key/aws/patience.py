@@ -1,0 +1,62 @@
+"""The one place that tries a call again; botocore's own retries are switched off.
+
+Why one: botocore would send CreateAccessKey twice, and does not know InvalidClientTokenId of a key that is not known
+everywhere yet. What passes by itself is waited for: no network for a short time (a laptop that wakes up; but "offline"
+must be said soon), lost and broken answers for longer, throttling longest. Delays grow and are scattered.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from .failures import Kind, kind
+
+T = TypeVar("T")
+
+# No further attempt begins after so many seconds since the first failure of that kind.
+BUDGETS = {Kind.OFFLINE: 2.5, Kind.FLAKY: 12.0, Kind.BUSY: 20.0}
+_FIRST_DELAY = {Kind.OFFLINE: 0.2, Kind.FLAKY: 0.05, Kind.BUSY: 0.4}
+_LONGEST_DELAY = 4.0
+
+Wanted = Callable[[Exception], bool]
+
+
+class Patience:
+    """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads."""
+
+    def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
+        self.sleep = sleep
+        self.monotonic = monotonic
+
+    def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
+        """Give what `send` gives at last, or raise its last error as it is.
+
+        `refused`: for how many seconds to wait for a key that AWS does not know. `again`: which errors may be tried
+        again at all.
+        """
+        began: dict[Kind, float] = {}
+        tries = 0
+        while True:
+            started = self.monotonic()
+            try:
+                return send()
+            except Exception as error:
+                what = kind(error)
+                budget = refused if what is Kind.REFUSED else BUDGETS.get(what, 0.0)
+                spent = self.monotonic() - began.setdefault(what, started)
+                pause = self.poll() if what is Kind.REFUSED else _delay(what, tries)
+                if not again(error) or spent + pause > budget:
+                    raise
+            tries += 1
+            self.sleep(pause)
+
+    def poll(self) -> float:
+        """Seconds between two questions whether AWS knows a new key: 0.5 to 1, scattered over many computers."""
+        return random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _delay(what: Kind, tries: int) -> float:
+    longest: float = min(_FIRST_DELAY.get(what, 0.0) * 2**tries, _LONGEST_DELAY)
+    return random.uniform(longest / 2, longest)  # noqa: S311

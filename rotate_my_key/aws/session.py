@@ -1,0 +1,107 @@
+"""All of AWS in one process: one set of files read, one TLS context, one link for all profiles with equal settings.
+
+What the settings of a profile mean (region, endpoints, `services`, FIPS, CA bundle) is botocore's to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from threading import RLock
+from typing import Any
+
+from botocore.config import Config
+from botocore.session import Session
+
+from .clock import AwsClock
+from .errors import configuration
+from .failures import FAILURES
+from .lanes import Tls
+from .link import Link, Shared
+from .models import Models
+
+# Settings of a profile that say who signs or how results look, not how AWS is reached.
+_NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+|role_\w+|source_profile|sso_\w+")
+
+
+class Aws:
+    """Where links come from. Safe to share between threads.
+
+    `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
+    computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
+    AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        version: str,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        config_file: str = "",
+        credentials_file: str = "",
+        endpoint_url: str = "",
+    ) -> None:
+        self.clock = AwsClock(clock)
+        self.sleep = sleep
+        self.monotonic = monotonic
+        self._environ = environ
+        self._files = {"config_file": config_file, "credentials_file": credentials_file}
+        config = Config(
+            user_agent_extra=f"rotate-my-key/{version}",
+            retries={"mode": "standard", "total_max_attempts": 1},
+            defaults_mode="legacy",  # type: ignore[arg-type] # "auto" would ask the metadata service for the region
+        )
+        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url)
+        self._first: Session | None = None  # reads the files for all
+        self._models: Models | None = None
+        self._links: dict[str, Link] = {}
+        self._tls: dict[str | bool, Tls] = {}
+
+    def link(self, profile: str | None) -> Link:
+        """The link for a profile; None: the one that the environment names, or the default. Sends nothing yet.
+
+        Raises Problem for a profile that is not there, or files that botocore cannot read.
+        """
+        with self._shared.lock:
+            try:
+                return self._link(profile)
+            except FAILURES as error:
+                failure = error
+        raise configuration(failure)
+
+    def _link(self, profile: str | None) -> Link:
+        session = None
+        if self._first is None:
+            self._first = session = self._session(profile)
+        settings: Mapping[str, Any] | None = self._first.full_config["profiles"].get(profile)
+        if settings is None:  # the environment's profile, or one that is not there: botocore knows which
+            settings = (session or self._session(profile)).get_scoped_config()
+        key = repr(sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name)))
+        if key not in self._links:
+            session = session or self._session(profile)
+            self._links[key] = Link(self._shared, session, self._tls_of(session))
+        return self._links[key]
+
+    def _session(self, profile: str | None) -> Session:
+        session = Session(profile=profile)
+        for name, path in self._files.items():
+            if path:
+                session.set_config_variable(name, path)
+        if self._models is None:
+            self._models = Models(session.get_config_variable("data_path"))
+        session.register_component("data_loader", self._models)
+        return session
+
+    def _tls_of(self, session: Session) -> Tls:
+        """botocore/endpoint.py: the profile's or AWS_CA_BUNDLE, then REQUESTS_CA_BUNDLE, then its own CAs."""
+        bundle = session.get_config_variable("ca_bundle") or self._environ.get("REQUESTS_CA_BUNDLE") or True
+        return self._tls.setdefault(bundle, Tls(bundle))
+
+    def close(self) -> None:
+        """Drop all connections that are not in use."""
+        for link in self._links.values():
+            link.close()

@@ -1,0 +1,118 @@
+"""What every command is handed: where things are, how to talk, how to ask. The one place that knows the terminal.
+
+Results go to stdout, talk goes to stderr. Without a terminal nothing prompts, nothing spins and nothing is coloured.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ..errors import NeedsPerson
+
+if TYPE_CHECKING:
+    from ..paths import Paths
+    from ..settings import Raw, Settings
+
+JSON_VERSION = 1
+
+
+class App:
+    """The terminal, the environment and the paths of one run of the program."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.verbose = 0
+        self.quiet = False
+        self.no_color = bool(env.get("NO_COLOR"))
+        self.flags: dict[str, Raw | None] = {}
+
+    # Where things are
+
+    @cached_property
+    def paths(self) -> Paths:
+        """The files and folders of this user; loaded when first needed."""
+        from ..paths import find
+
+        return find(self.env)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings that count; their notices are said once."""
+        from ..settings import load
+
+        settings = load(self.paths, self.env, self.flags)
+        for notice in settings.notices:
+            self.say(notice)
+        return settings
+
+    def show_path(self, path: str) -> str:
+        """A path as a person writes it: `~/.aws/credentials`."""
+        home = self.paths.home.rstrip(os.sep)
+        return f"~{path[len(home) :]}" if home and path.startswith(home + os.sep) else path
+
+    # Talking
+
+    @property
+    def terminal(self) -> bool:
+        """Whether there is a person to ask: input and talk both go to a terminal."""
+        return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+    def out(self, text: str) -> None:
+        """A result, on stdout."""
+        click.echo(text, color=None if not self.no_color else False)
+
+    def json(self, value: dict[str, Any]) -> None:
+        """The result as one JSON object on stdout."""
+        click.echo(json.dumps({"version": JSON_VERSION, **value}, indent=2, ensure_ascii=False))
+
+    def say(self, text: str) -> None:
+        """Talk, on stderr; not with --quiet."""
+        if not self.quiet:
+            self.complain(text)
+
+    def detail(self, text: str, level: int = 1) -> None:
+        """Talk for -v or -vv."""
+        if self.verbose >= level:
+            self.complain(text)
+
+    def complain(self, text: str) -> None:
+        """What must be said even with --quiet, on stderr."""
+        click.echo(text, err=True, color=None if not self.no_color else False)
+
+    def style(self, text: str, **how: Any) -> str:
+        """Coloured text, where colours are wanted; `click.echo` drops them where there is no terminal."""
+        return text if self.no_color else click.style(text, **how)
+
+    # Asking
+
+    def confirm(self, question: str, *, default: bool, flag: str) -> bool:
+        """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it."""
+        if not self.terminal:
+            raise NeedsPerson("this needs your consent, and there is no terminal to ask on", flag)
+        return click.confirm(question, default=default, err=True)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """A spinner beside the text while the block runs, in a terminal only."""
+        if self.quiet or not _is_terminal(sys.stderr) or self.env.get("TERM") == "dumb":
+            yield
+            return
+        from rich.console import Console
+
+        with Console(stderr=True, no_color=self.no_color, highlight=False).status(text):
+            yield
+
+
+def _is_terminal(stream: IO[str] | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False

@@ -1,0 +1,187 @@
+"""`config`: what the settings are, where each comes from, and changing the user's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+import click
+
+from .. import settings
+from ..errors import Problem, WrongUsage
+from ..paths import Paths
+from ..settings import Given, Origin, Settings
+
+VERSION = 1  # of what --json prints
+
+
+class App(Protocol):
+    """What these commands need of the program."""
+
+    paths: Paths
+    env: Mapping[str, str]
+
+    def out(self, text: str) -> None:
+        """A result, on stdout."""
+
+    def say(self, text: str) -> None:
+        """Talk, on stderr."""
+
+    def json(self, value: object) -> None:
+        """One JSON object, on stdout."""
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
+
+
+@click.group("config", help="Show or change the settings.")
+def command() -> None:
+    """The group; its commands follow."""
+
+
+@command.command("show", help="Every setting, its value and where that comes from.")
+@as_json
+@click.pass_obj
+def show(app: App, as_json: bool) -> None:
+    """Print a table, or `{"version", "settings": {name: {"value", "source", "asked", "ceiling"}}, "notices"}`."""
+    loaded = settings.load(app.paths, app.env)
+    if as_json:
+        entries = {name: _entry(loaded, name) for name in settings.TABLE}
+        app.json({"version": VERSION, "settings": entries, "notices": list(loaded.notices)})
+        return
+    rows = [(name, loaded.origin[name].text or "-", _whence(loaded.origin[name])) for name in settings.TABLE]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    app.out("\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows))
+    for notice in loaded.notices:
+        app.say(notice)
+
+
+@command.command("get", help="One setting's value.")
+@click.argument("name")
+@as_json
+@click.pass_obj
+def get(app: App, name: str, as_json: bool) -> None:
+    """Print the value that counts, as it is written in the file, or `{"version", "name", "value", ...}`."""
+    row = settings.setting(name)
+    loaded = settings.load(app.paths, app.env)
+    if as_json:
+        app.json({"version": VERSION, "name": row.name, **_entry(loaded, row.name)})
+    else:
+        app.out(loaded.origin[row.name].text)
+
+
+@command.command("set", help="Change a setting in your own file; --unset takes it out again.")
+@click.argument("name")
+@click.argument("value", required=False)
+@click.option("--unset", is_flag=True, help="Take the setting out of your file.")
+@click.pass_obj
+def set_(app: App, name: str, value: str | None, unset: bool) -> None:
+    """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
+    if unset == (value is not None):
+        raise WrongUsage("give either a value or --unset", f"rotate-my-key config set {name} VALUE")
+    if value is None:
+        _unset(app, name)
+    else:
+        _set(app, name, value)
+
+
+@command.command("path", help="Where the settings are: your file and your site's.")
+@as_json
+@click.pass_obj
+def path(app: App, as_json: bool) -> None:
+    """Print both paths and whether they are read, or `{"version", "user": {"path", "state"}, "site": {...}}`."""
+    found = {
+        "user": {"path": app.paths.config_file, "state": _user_state(app.paths.config_file)},
+        "site": {"path": app.paths.site_file, "state": _site_state(app.paths)},
+    }
+    if as_json:
+        app.json({"version": VERSION, **found})
+        return
+    for whose, file in found.items():
+        app.out(f"{whose}  {file['path']}  ({file['state']})")
+
+
+def _set(app: App, name: str, text: str) -> None:
+    row = settings.setting(name)
+    try:
+        value = row.read(text)
+    except WrongUsage as wrong:
+        hint = f"rotate-my-key config set {row.name} {row.example}"
+        raise WrongUsage(f"{row.name}: {wrong.message}; {wrong.hint}", hint) from None
+    site = settings.site(app.paths)
+    ceiling = site.enforced.get(row.name)
+    if ceiling and row.tighten(value, ceiling.value) != value:
+        raise _held(row, ceiling, site)
+    changed = _change(app.paths.config_file, row.name, value)
+    app.say(
+        f"{row.name} is {'now' if changed else 'already'} {settings.write(value) or 'empty'} in {app.paths.config_file}"
+    )
+    if app.env.get(row.variable):
+        app.say(f"{row.variable} is set and goes before it")
+
+
+def _change(path: str, name: str, value: settings.Value | None) -> bool:
+    from ..settings import ini
+
+    return ini.change(path, name, value)
+
+
+def _unset(app: App, name: str) -> None:
+    """Take a name out: a setting's, or any other that the file has and should not have."""
+    known = name.replace("-", "_")
+    name = known if known in settings.TABLE else name
+    if _change(app.paths.config_file, name, None):
+        app.say(f"{name} is no longer set in {app.paths.config_file}")
+    else:
+        settings.setting(name)
+        app.say(f"{name} was not set in {app.paths.config_file}")
+
+
+_ALLOWED = {
+    "less": "allows at most {}",
+    "more": "asks for at least {}",
+    "no": "allows only {}",
+    "fewer": "allows only {}",
+    "higher": "asks for at least {}",
+    "-": "fixes it at {}",
+}
+
+
+def _held(row: settings.Setting, ceiling: Given, site: settings.Site) -> Problem:
+    """The refusal of a value that the site's ceiling would undo."""
+    limit = settings.write(ceiling.value)
+    contact = site.enforced.get("contact") or site.settings.get("contact")
+    ask = f"; ask {contact.value}" if contact and contact.value else ""
+    allowed = _ALLOWED[row.tighter].format(limit or "nothing")
+    return Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", f"rotate-my-key config get {row.name}")
+
+
+def _entry(loaded: Settings, name: str) -> dict[str, object]:
+    """One setting for --json: durations as text, lists as arrays, switches as true and false."""
+    value, origin = getattr(loaded, name), loaded.origin[name]
+    plain = list(value) if isinstance(value, tuple) else value if isinstance(value, bool) else origin.text
+    return {"value": plain, "source": origin.source, "asked": origin.asked, "ceiling": origin.ceiling or None}
+
+
+def _whence(origin: Origin) -> str:
+    if not origin.ceiling:
+        return origin.source
+    return f"held by {origin.ceiling}; {origin.source} has {origin.asked or 'nothing'}"
+
+
+def _user_state(file: str) -> str:
+    if not os.path.lexists(file):
+        return "not there yet"
+    try:
+        settings.user(file)
+    except Problem as problem:
+        return f"wrong: {problem.message}"
+    return "read"
+
+
+def _site_state(paths: Paths) -> str:
+    try:
+        return settings.site(paths).state
+    except Problem as problem:
+        return f"wrong: {problem.message}"

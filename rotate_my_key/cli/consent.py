@@ -1,0 +1,66 @@
+"""The questions of `rotate`, asked before the lock. Without a terminal nothing is asked: exit 4, naming the flag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import NeedsPerson
+from ..model import Policy, mask
+from ..rotation.prepare import Prospect
+from . import show
+from .app import App
+
+_YES = "rotate-my-key rotate --yes"
+_ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
+
+
+class Consent:
+    """Asks the person; `yes` is --yes, `replace_inactive` the setting. `foreign` names endpoints that are not AWS's."""
+
+    def __init__(
+        self,
+        app: App,
+        policy: Policy,
+        *,
+        yes: bool,
+        replace_inactive: bool,
+        foreign: Callable[[Prospect], Sequence[str]],
+    ) -> None:
+        self._app = app
+        self._policy = policy
+        self._replace_inactive = replace_inactive
+        self._foreign = foreign
+        self.asks = not yes
+        self.attended = app.terminal
+
+    def agree(self, prospects: Sequence[Prospect]) -> bool:
+        """Tell what will happen and ask once, whatever the number of keys."""
+        for prospect in prospects:
+            self.introduce(prospect)
+        it = "it" if len(prospects) == 1 else f"these {len(prospects)} keys"
+        return self._app.confirm(f"Rotate {it} now?", default=True, flag=_YES)
+
+    def introduce(self, prospect: Prospect) -> None:
+        """The lines before the question, also where nothing is asked."""
+        for line in show.header(prospect, self._policy, self._foreign(prospect)):
+            self._app.say(line)
+        for warning in prospect.warnings if self.asks else ():
+            self._app.say(f"{self._app.style('note:', fg='yellow')} {warning}")
+        if self.asks:
+            self._app.say(_ONLY_HERE)
+
+    def give_up(self, prospect: Prospect) -> bool:
+        """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""
+        if self._replace_inactive:
+            return True
+        if not self.asks or not self._app.terminal:
+            return False
+        second = prospect.second
+        if second is None:
+            raise NeedsPerson("there is no second key", _YES)
+        now = prospect.look.now
+        self._app.say(
+            f"{prospect.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
+            f"{show.span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
+        )
+        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=_YES)

@@ -1,0 +1,194 @@
+"""`rotate`: replace the key of the active profile, of named ones, or of all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import click
+
+from ..errors import Problem, WrongUsage
+from ..plan import Note
+from ..rotation.outcome import Ending
+from ..rotation.prepare import Prospect, foresee, prepare
+from ..rotation.run import Job, Result, Run, Wishes
+from . import caching, jobs, show
+from .app import App
+from .consent import Consent
+from .narrator import Narrator
+from .wiring import Wiring
+
+_ORDER = (1, 5, 4, 75)
+
+
+@click.command("rotate")
+@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="This profile's key (repeatable).")
+@click.option("--all", "all_keys", is_flag=True, help="Every key on this computer that is due, each once.")
+@click.option("--force", is_flag=True, help="Whatever the key's age.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--keep-old", metavar="DURATION", help="Keep the old key, switched off, that long (7d).")
+@click.option("--old-active", is_flag=True, help="With --keep-old: the old key keeps working until then.")
+@click.option("--mixed", is_flag=True, help="Also profiles that hold a key beside sso, role or process settings.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.pass_obj
+def command(app: App, /, as_json: bool, **options: Any) -> int:
+    """Replace the access key of the active profile, if it is due.
+
+    Makes a new key, proves it with AWS, writes it into every profile here that holds the old one, switches the old one
+    off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
+    """
+    if options["profiles"] and options["all_keys"]:
+        raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
+    app.flags["keep_old"] = options["keep_old"]
+    rotation = _Rotate(app, **options)
+    results = rotation.dry_run() if options["dry_run"] else rotation.run()
+    if as_json:
+        app.json({"dry_run": options["dry_run"], "keys": [show.result_json(r, app.settings.policy) for r in results]})
+    return exit_code(results)
+
+
+def exit_code(results: Sequence[Result]) -> int:
+    """With several keys: the first of 1, 5, 4, 75 that occurred."""
+    codes = {r.problem.code for r in results if r.problem}
+    codes |= {4 for r in results if r.outcome and r.outcome.ending is Ending.DECLINED}
+    return next((code for code in _ORDER if code in codes), max(codes, default=0))
+
+
+class _Rotate:
+    """One call of the command."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        profiles: tuple[str, ...],
+        all_keys: bool,
+        force: bool,
+        yes: bool,
+        keep_old: str | None,
+        old_active: bool,
+        mixed: bool,
+        dry_run: bool,
+    ) -> None:
+        self._app = app
+        self._settings = app.settings
+        self._wiring = Wiring(app)
+        self._names: Sequence[str | None] = profiles or (None,)
+        self._all, self._mixed = all_keys, mixed
+        self._several = all_keys or len(profiles) > 1
+        self._narrators: list[Narrator] = []
+        self._accounts: dict[str, Any] = {}
+        self._wishes = Wishes(
+            self._settings.policy, force, self._settings.keep_old, old_active, self._wiring.host, self._wiring.boot
+        )
+        self._consent = Consent(
+            app,
+            self._settings.policy,
+            yes=yes,
+            replace_inactive=self._settings.replace_inactive,
+            foreign=self._foreign,
+        )
+
+    # What the command does
+
+    def run(self) -> list[Result]:
+        """Rotate, and tell what came of it."""
+        chosen, problems = self._jobs()
+        wiring = self._wiring
+        run = Run(
+            wiring.here,
+            self._wishes,
+            self._consent,
+            wiring.lock,
+            wiring.account_for,
+            self._narrator_for,
+            wiring.clockwork,
+        )
+        with wiring.stop.on_interrupt():
+            try:
+                results = [*problems, *run.rotate(chosen)]
+            finally:
+                for narrator in self._narrators:
+                    narrator.end()
+        for result in results:
+            self._tell(result)
+        caching.remember(wiring, self._app, results)
+        return results
+
+    def dry_run(self) -> list[Result]:
+        """Look, and tell the steps that would be taken."""
+        chosen, results = self._jobs()
+        policy = self._settings.policy
+        for job in chosen:
+            try:
+                request = jobs.request(job.find(), self._wishes)
+                seen = prepare(request, job.account(), self._wiring.here, policy, self._wiring.clockwork.pause)
+            except Problem as problem:
+                results.append(Result(job.profiles, "", problem=problem))
+                continue
+            result = jobs.seen_result(job, seen, foresee(seen.world(self._wiring.here), policy))
+            self._tell_dry(result, seen)
+            results.append(result)
+        for result in results:
+            self._tell_problem(result)
+        return results
+
+    def _jobs(self) -> tuple[list[Job], list[Result]]:
+        found = jobs.Finder(self._wiring, self._settings, self._mixed)
+        keys = found.every_key() if self._all else found.named(self._names)
+        chosen = []
+        for names, find in keys.jobs:
+            narrator = self._narrator(names[0] if self._several else "")
+            account = partial(self._account, names[0] if self._names != (None,) or self._all else None)
+            chosen.append(Job(tuple(names), find, account, narrator))
+        return chosen, keys.problems
+
+    def _account(self, profile: str | None) -> Any:
+        return self._accounts.setdefault(profile or "", self._wiring.account(profile))
+
+    def _narrator(self, prefix: str) -> Narrator:
+        narrator = Narrator(self._app, prefix, spin=not self._several)
+        self._narrators.append(narrator)
+        return narrator
+
+    def _narrator_for(self, note: Note) -> Narrator:
+        return self._narrator(note.places[0].profile if self._several and note.places else "")
+
+    def _foreign(self, prospect: Prospect) -> Sequence[str]:
+        accounts = [a for a in self._accounts.values() if a.endpoint == (prospect.draft and prospect.draft.endpoint)]
+        return accounts[0].foreign_endpoints if accounts else ()
+
+    # What it says
+
+    def _tell(self, result: Result) -> None:
+        if result.problem:
+            return self._tell_problem(result)
+        earlier = result.prospect is None and result.outcome and result.outcome.ending is not Ending.REPLACED
+        now = datetime.now(UTC)
+        if earlier:
+            text = show.settled_line(result)
+            return self._app.say(text) if text else None
+        text = show.result_line(result, self._settings.policy, now)
+        return self._app.out(f"{self._prefix(result)}{text}")
+
+    def _tell_problem(self, result: Result) -> None:
+        if not result.problem:
+            return
+        error = self._app.style("error:", fg="red", bold=True)
+        self._app.complain(f"{error} {self._prefix(result)}{result.problem.message}")
+        if result.problem.hint:
+            self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
+
+    def _tell_dry(self, result: Result, prospect: Prospect) -> None:
+        for line in show.header(prospect, self._settings.policy):
+            self._app.say(line)
+        steps = result.outcome.steps if result.outcome else ()
+        lines = show.foreseen(steps, prospect, self._app.show_path)
+        for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
+            self._app.out(line)
+
+    def _prefix(self, result: Result) -> str:
+        return f"{show.join(result.profiles)}: " if self._several and result.profiles else ""

@@ -1,0 +1,235 @@
+"""Turns values into sentences and into JSON; nothing else does. Pure: takes values, gives text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..errors import Problem
+from ..model import AccessKey, LastUse, Place, Policy, mask
+from ..plan import Step
+from ..rotation.outcome import Ending, Outcome
+from ..rotation.ports import Did
+from ..rotation.prepare import Prospect
+from ..rotation.run import Result
+
+ShowPath = Callable[[str], str]
+
+
+def join(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *rest, last = list(words) or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def day(moment: datetime, now: datetime | None = None) -> str:
+    """`4 February`, with the year if it is another one than `now`'s."""
+    local = moment.astimezone()
+    year = "" if now is not None and local.year == now.astimezone().year else f" {local.year}"
+    return f"{local.day} {local:%B}{year}"
+
+
+def span(duration: timedelta) -> str:
+    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit."""
+    seconds = int(duration.total_seconds())
+    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {name}{'s' if seconds // size != 1 else ''}"
+    return "a moment"
+
+
+def last_used(use: LastUse | None, now: datetime) -> str:
+    """`last used 3 hours ago (s3, eu-west-1)`."""
+    if use is None:
+        return "last use not known"
+    if use.at is None:
+        return "no use on record"
+    where = ", ".join(word for word in (use.service, use.region) if word and word != "N/A")
+    return f"last used {span(now - use.at)} ago" + (f" ({where})" if where else "")
+
+
+def names(places: Iterable[Place]) -> str:
+    """The profiles of some places, each once."""
+    return join(dict.fromkeys(place.profile for place in places))
+
+
+def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> list[str]:
+    """Who, which key, how old: the lines before the question."""
+    who, key, now = prospect.look.identity, prospect.key, prospect.look.now
+    used = f", used by {names(prospect.places)}" if prospect.places else ""
+    lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
+    lines.append(
+        f"{span(now - key.created)} old, the limit is {span(policy.max_age)}; {last_used(prospect.look.last_use, now)}"
+    )
+    if foreign:
+        lines.append(f"Not AWS itself: {join(foreign)}")
+    second = prospect.second
+    if prospect.merge and second and prospect.draft:
+        lines.append(
+            f"The profiles here hold two keys of {who.user}: {names(prospect.draft.places)} will use "
+            f"{mask(prospect.draft.wanted or '')} too, and {mask(prospect.draft.unwanted)} goes."
+        )
+    elif second and second.kept:
+        lines.append(f"Key {mask(second.key.key_id)}, switched off by an earlier rotation, is deleted now.")
+    return lines
+
+
+def did_line(did: Did, show_path: ShowPath) -> str:
+    """What a step did."""
+    match did.step:
+        case Step.CREATE:
+            return f"made a new key {mask(did.key_id)}"
+        case Step.PROVE:
+            return f"proved {'it' if did.seconds >= 0 else mask(did.key_id)} with AWS ({max(did.seconds, 0):.0f} s)"
+        case Step.SWITCH:
+            files: dict[str, list[Place]] = {}
+            for place in did.places:
+                files.setdefault(place.path, []).append(place)
+            return "; ".join(f"{show_path(path)}: {names(places)} changed" for path, places in files.items())
+        case Step.DEACTIVATE:
+            return f"old key {mask(did.key_id)} switched off"
+        case Step.DELETE:
+            return f"old key {mask(did.key_id)} deleted"
+        case Step.DISCARD:
+            return f"removed key {mask(did.key_id)}, whose secret never arrived"
+        case Step.MAKE_ROOM:
+            return f"removed the inactive key {mask(did.key_id)}"
+        case Step.SWITCH_ON:
+            return f"key {mask(did.key_id)} switched on"
+        case _:
+            return str(did.step.value)
+
+
+_DOING = {
+    Step.BEGIN: "checking that everything can be written",
+    Step.LOOK: "looking at what AWS lists",
+    Step.CREATE: "asking AWS for a new key",
+    Step.PROVE: "waiting until AWS knows the new key everywhere",
+    Step.SWITCH: "writing the profile",
+    Step.CHECK: "signing in with what the profile holds",
+    Step.DEACTIVATE: "switching the old key off",
+    Step.DELETE: "deleting the old key",
+    Step.DISCARD: "removing a key whose secret never arrived",
+    Step.MAKE_ROOM: "removing the inactive key",
+    Step.SWITCH_ON: "switching the key on",
+    Step.TAKE_BACK: "taking back what was begun",
+}
+
+
+def doing(step: Step) -> str:
+    """What goes on, for the spinner; "" for steps that take no time."""
+    return _DOING.get(step, "")
+
+
+_FORESEEN = {
+    Step.CREATE: "make a new key",
+    Step.PROVE: "prove it with AWS: three sign-ins in a row",
+    Step.DEACTIVATE: "switch the old key off",
+    Step.DELETE: "delete the old key",
+    Step.MAKE_ROOM: "delete the inactive key",
+}
+
+
+def foreseen(steps: Sequence[Step], prospect: Prospect, show_path: ShowPath) -> list[str]:
+    """The lines of `--dry-run`."""
+    lines = []
+    for step in steps:
+        if step is Step.SWITCH and prospect.draft:
+            lines += [f"change {place.profile} in {show_path(place.path)}" for place in prospect.draft.places]
+        elif step in _FORESEEN:
+            lines.append(_FORESEEN[step])
+    return lines
+
+
+def result_line(result: Result, policy: Policy, now: datetime) -> str:
+    """The last line for one key."""
+    outcome = result.outcome
+    assert outcome is not None
+    due = f"The next rotation is due on {day(policy.due_at(outcome.created), now)}." if outcome.created else ""
+    match outcome.ending:
+        case Ending.FRESH:
+            return _fresh(result, due, now)
+        case Ending.EXEMPT:
+            return "This user is tagged exempt; --force rotates the key all the same."
+        case Ending.ROTATED | Ending.MERGED:
+            return f"Done. {due}".strip()
+        case Ending.WAITING:
+            until = day(outcome.until, now) if outcome.until else "later"
+            return f"Done; the old key {mask(outcome.old)} is kept until {until}. {due}".strip()
+        case Ending.UNDONE:
+            return f"Done; key {mask(outcome.old)} is in use again."
+        case Ending.REPLACED:
+            return f"Nothing to do: another run has replaced key {mask(outcome.old)} just now."
+        case Ending.DECLINED:
+            return "Nothing was changed."
+        case _:
+            return f"The rotation of key {mask(outcome.old)} was given up; nothing was changed."
+
+
+def _fresh(result: Result, due: str, now: datetime) -> str:
+    outcome = result.outcome
+    assert outcome is not None
+    if outcome.created is None:
+        return "Nothing to do."
+    return f"Nothing to do: key {mask(outcome.old)} is {span(now - outcome.created)} old. {due}"
+
+
+def settled_line(result: Result) -> str:
+    """What finishing an earlier run came to."""
+    outcome = result.outcome
+    assert outcome is not None
+    match outcome.ending:
+        case Ending.WAITING:
+            return ""
+        case Ending.ROTATED | Ending.MERGED:
+            return f"finished the earlier rotation of key {mask(outcome.old)}"
+        case Ending.TAKEN_BACK | Ending.UNDONE:
+            return f"finished taking back the rotation of key {mask(outcome.old)}"
+        case _:
+            return f"an earlier rotation of key {mask(outcome.old)} had changed nothing, and is given up"
+
+
+def result_json(result: Result, policy: Policy) -> dict[str, Any]:
+    """One key of `rotate --json`. Ids are whole; times are ISO 8601 in UTC."""
+    outcome = result.outcome or Outcome(Ending.FRESH, result.key_id)
+    problem = result.problem
+    return {
+        "profiles": list(result.profiles),
+        "key_id": outcome.old or None,
+        "new_key_id": outcome.new if outcome.new != outcome.old else None,
+        "account": outcome.account or None,
+        "arn": outcome.arn or None,
+        "ending": "problem" if problem else outcome.ending.value,
+        "places": [place_json(place) for place in outcome.places],
+        "kept_until": stamp(outcome.until),
+        "next_due": stamp(policy.due_at(outcome.created)) if outcome.created and not problem else None,
+        "steps": [step.value for step in outcome.steps],
+        "problem": problem_json(problem) if problem else None,
+    }
+
+
+def place_json(place: Place) -> dict[str, str]:
+    """A place for `--json`."""
+    return {"path": place.path, "profile": place.profile, "kind": place.kind.value}
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem for `--json`; `code` is the exit code it stands for."""
+    return {"message": problem.message, "hint": problem.hint, "code": problem.code}
+
+
+def key_json(key: AccessKey) -> dict[str, Any]:
+    """A key of AWS's list for `--json`."""
+    return {"key_id": key.key_id, "status": key.status, "created": stamp(key.created)}
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, to the second."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned columns, two blanks apart; the last column is as long as it is."""
+    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))] if rows else []
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -1,0 +1,201 @@
+"""Where POSIX, macOS and Windows differ in writing files; the only module that asks which system this is.
+
+Functions take descriptors and paths and raise OSError. What a system has no notion of (owners on Windows, extended
+attributes on macOS through `os`) is done by its own means here, or is nothing to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import sys
+import time
+
+# Absent on Windows: O_NOFOLLOW, O_NONBLOCK; elsewhere: O_BINARY.
+NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_ALWAYS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+READ = os.O_RDONLY | _ALWAYS
+WRITE = os.O_RDWR | _ALWAYS
+CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | _ALWAYS
+
+if sys.platform == "win32":
+    import ctypes
+    import msvcrt
+    from ctypes import wintypes
+
+    _replace_file = ctypes.WinDLL("kernel32", use_last_error=True).ReplaceFileW
+    _replace_file.argtypes = [wintypes.LPCWSTR] * 3 + [wintypes.DWORD] + [wintypes.LPVOID] * 2
+    _replace_file.restype = wintypes.BOOL
+
+    def replace(source: str, target: str) -> None:
+        """Put `source` where `target` is; ReplaceFileW keeps the target's ACLs, streams and attributes.
+
+        Virus scanners and indexers hold a file open for a moment: tried again for a second.
+        """
+        for attempt in range(10):
+            if not os.path.exists(target):
+                return os.replace(source, target)
+            if _replace_file(target, source, None, 0, None, None):
+                return None
+            code = ctypes.get_last_error()
+            if code not in (5, 32, 33) or attempt == 9:  # access denied, sharing violation, lock violation
+                raise ctypes.WinError(code)
+            time.sleep(0.1)
+        return None
+
+    def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
+        """Nothing to do: `replace` keeps what the target has."""
+
+    def fsync_directory(path: str) -> None:
+        """Nothing to do: NTFS journals names, and a directory cannot be flushed."""
+
+    def my_uid() -> int:
+        """Files have no numeric owner: `st_uid` is 0 for all."""
+        return 0
+
+    def make_private(fd: int) -> None:
+        """Nothing to do: files under the user's profile are the user's alone."""
+
+    def try_lock(fd: int) -> bool:
+        """Take the lock, or say at once that another process has it."""
+        os.lseek(fd, 1 << 30, os.SEEK_SET)  # far behind the text in the file, which stays readable
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EDEADLK):
+                return False
+            raise
+        return True
+
+else:
+    import fcntl
+
+    def replace(source: str, target: str) -> None:
+        """Put `source` where `target` is, at once: a reader sees the old file or the new one."""
+        os.replace(source, target)
+
+    def fsync_directory(path: str) -> None:
+        """Make a rename in this directory durable; not every file system can, and those need not."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                raise
+        finally:
+            os.close(fd)
+
+    def my_uid() -> int:
+        """Whose files this process makes."""
+        return os.geteuid()
+
+    def make_private(fd: int) -> None:
+        """0600, whatever the umask is."""
+        os.fchmod(fd, 0o600)
+
+    def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
+        """Give `target` the owner, extended attributes (ACLs among them), mode and flags of `source`.
+
+        Raises OSError if one of these cannot be given.
+        """
+        mine = os.fstat(target)
+        if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(target, status.st_uid, status.st_gid)
+        _copy_attributes(source, target)
+        os.fchmod(target, stat.S_IMODE(status.st_mode))
+
+    def try_lock(fd: int) -> bool:
+        """Take the lock, or say at once that another process has it."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+if sys.platform == "darwin":
+    import ctypes
+
+    _ACL_AND_ATTRIBUTES = 1 << 0 | 1 << 2  # COPYFILE_ACL | COPYFILE_XATTR of copyfile.h
+
+    def _copy_attributes(source: int, target: int) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.fcopyfile(source, target, None, ctypes.c_uint32(_ACL_AND_ATTRIBUTES)) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+    def fsync(fd: int) -> None:
+        """To the platters: plain fsync on macOS leaves the data in the drive's cache."""
+        try:
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        except OSError:
+            os.fsync(fd)  # network file systems know no F_FULLFSYNC
+
+elif sys.platform == "linux":
+
+    def _copy_attributes(source: int, target: int) -> None:
+        try:
+            names = os.listxattr(source)
+        except OSError as error:
+            if error.errno in (errno.ENOTSUP, errno.ENOSYS):
+                return
+            raise
+        for name in names:
+            value = os.getxattr(source, name)
+            try:
+                os.setxattr(target, name, value)
+            except OSError:
+                # A security label may not be settable, yet the new file has got the same one from its directory.
+                if os.getxattr(target, name) != value:
+                    raise
+
+    def fsync(fd: int) -> None:
+        """Make the content durable."""
+        os.fsync(fd)
+
+else:
+
+    def _copy_attributes(source: int, target: int) -> None:
+        """No way known on this system."""
+
+    def fsync(fd: int) -> None:
+        """Make the content durable."""
+        os.fsync(fd)
+
+
+def is_mount_point(path: str) -> bool:
+    """Whether a single file is mounted here (Docker does it): it cannot be replaced by rename (EBUSY).
+
+    Only Linux says so beforehand, in /proc/self/mountinfo (proc(5): the fifth field, blanks as octal escapes).
+    """
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            mounts = file.read().split(b"\n")
+    except OSError:
+        return False
+    name = os.fsencode(path)
+    for escaped in (b"\\", b" ", b"\t", b"\n"):
+        name = name.replace(escaped, b"\\%03o" % escaped[0])
+    return any(line.split(b" ", 5)[4:5] == [name] for line in mounts)
+
+
+def write_at(fd: int, data: bytes, offset: int) -> None:
+    """Write all of `data` at `offset`: in one call, where the system takes it in one."""
+    while data:
+        if sys.platform == "win32":
+            os.lseek(fd, offset, os.SEEK_SET)
+            count = os.write(fd, data)
+        else:
+            count = os.pwrite(fd, data, offset)
+        data, offset = data[count:], offset + count
+
+
+def read_all(fd: int, most: int = sys.maxsize) -> bytes:
+    """The content from its beginning, at most `most` bytes of it."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    parts = []
+    while most > 0 and (part := os.read(fd, min(most, 1 << 20))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)

@@ -1,0 +1,197 @@
+"""State files: private (folders 0700, files 0600), durable (fsynced with their folder), complete or absent.
+
+Nothing of another user is read, written or entered. All verbs raise Problem with the remedy. Content is bytes; what it
+means is the caller's business.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from contextlib import suppress
+
+from ..errors import Problem
+from . import platform
+from .replace import temporary_name
+from .trouble import explain
+
+_TEMPORARY = re.compile(r"\.rotate-my-key\..+\.[0-9a-f]{16}\.tmp")
+
+
+def make_private_dir(path: str) -> None:
+    """Make the folder (0700) and those above it, or tighten one that is there.
+
+    Raises Problem if it belongs to another user, or is no folder.
+    """
+    try:
+        try:
+            os.makedirs(path, 0o700)
+        except FileExistsError:
+            pass
+        else:
+            platform.fsync_directory(os.path.dirname(path) or ".")
+        status = os.stat(path)
+        _refuse_foreign(status, path)
+        if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
+            os.chmod(path, 0o700)
+    except OSError as error:
+        raise explain(error, "make the folder", path) from None
+    if not stat.S_ISDIR(status.st_mode):
+        raise Problem(f"{path} is not a folder", f"move it away: mv {path} {path}.old")
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Make or replace the file at once: a reader sees the old content or the new."""
+    temporary = temporary_name(path)
+    try:
+        fd = os.open(temporary, platform.CREATE, 0o600)
+        try:
+            _fill(fd, data)
+        finally:
+            os.close(fd)
+        platform.replace(temporary, path)
+        platform.fsync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise explain(error, "write", path) from None
+    finally:
+        _remove(temporary)
+
+
+def create_private(path: str, data: bytes) -> bool:
+    """Make a new file; False, and nothing is done, if there is one already."""
+    try:
+        fd = os.open(path, platform.CREATE, 0o600)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise explain(error, "write", path) from None
+    try:
+        _fill(fd, data)
+        platform.fsync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        _remove(path)
+        raise explain(error, "write", path) from None
+    finally:
+        os.close(fd)
+    return True
+
+
+def append_private(path: str, line: bytes) -> None:
+    """Add one line (without its line end), in one call. A line that a crash cut off before is ended first."""
+    try:
+        fd = os.open(path, os.O_CREAT | os.O_APPEND | platform.WRITE | platform.NO_FOLLOW, 0o600)
+        try:
+            status = os.fstat(fd)
+            _refuse_foreign(status, path)
+            platform.make_private(fd)
+            if status.st_size:
+                os.lseek(fd, -1, os.SEEK_END)
+                line = line if os.read(fd, 1) == b"\n" else b"\n" + line
+            _append(fd, line + b"\n", status.st_size)
+        finally:
+            os.close(fd)
+        if not status.st_size:
+            platform.fsync_directory(os.path.dirname(path) or ".")
+    except OSError as error:
+        raise explain(error, "write", path) from None
+
+
+def read_private(path: str, most: int = 1 << 20) -> bytes | None:
+    """The content; None if there is no file.
+
+    Raises Problem if it belongs to another user, is no regular file, or has more than `most` bytes.
+    """
+    try:
+        fd = os.open(path, platform.READ | platform.NO_FOLLOW)
+        try:
+            status = os.fstat(fd)
+            _refuse_foreign(status, path)
+            if not stat.S_ISREG(status.st_mode):
+                raise Problem(f"{path} is not a regular file", f"ls -l {path}")
+            data = platform.read_all(fd, most + 1)
+        finally:
+            os.close(fd)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise explain(error, "read", path) from None
+    if len(data) > most:
+        raise Problem(f"{path} is larger than {most} bytes: it was not written by rotate-my-key", f"ls -l {path}")
+    return data
+
+
+def reserve_private(path: str, size: int) -> None:
+    """Take the room for `size` bytes on the disk, with blanks, so that `overwrite_private` needs none."""
+    write_private(path, b" " * (size - 1) + b"\n")
+
+
+def overwrite_private(path: str, data: bytes) -> None:
+    """Write over the reserved bytes in place, from the beginning.
+
+    Raises Problem if the file is missing or smaller than `data`.
+    """
+    try:
+        fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
+        try:
+            status = os.fstat(fd)
+            _refuse_foreign(status, path)
+            if status.st_size < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            platform.write_at(fd, data, 0)
+            platform.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise explain(error, "write", path) from None
+
+
+def remove_private(path: str) -> None:
+    """Remove the file durably; one that is not there is removed already."""
+    try:
+        os.unlink(path)
+        platform.fsync_directory(os.path.dirname(path) or ".")
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise explain(error, "remove", path) from None
+
+
+def sweep_private(folder: str) -> None:
+    """Remove what killed runs left of half-written files. Only for who holds the lock."""
+    with suppress(OSError):
+        for name in os.listdir(folder):
+            if _TEMPORARY.fullmatch(name):
+                _remove(os.path.join(folder, name))
+
+
+def _fill(fd: int, data: bytes) -> None:
+    platform.make_private(fd)
+    platform.write_at(fd, data, 0)
+    platform.fsync(fd)
+
+
+def _append(fd: int, data: bytes, size: int) -> None:
+    """All of it or nothing, as far as the system lets us."""
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+        platform.fsync(fd)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(fd, size)
+        raise
+
+
+def _refuse_foreign(status: os.stat_result, path: str) -> None:
+    if status.st_uid != platform.my_uid():
+        raise Problem(
+            f"{path} belongs to another user (uid {status.st_uid}, you are {platform.my_uid()})",
+            "run rotate-my-key as yourself, with your own HOME (sudo -H for root)",
+        )
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)

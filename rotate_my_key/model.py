@@ -1,0 +1,233 @@
+"""The words of the domain, and the one definition of fresh, due and overdue.
+
+Pure: imports the standard library and `errors` only, reads no clock, no file and no environment. Times are aware
+datetimes in UTC, durations are timedeltas.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+
+from .errors import WrongUsage
+
+_DURATION = re.compile(r"(\d{1,6})\s*([smhdw]?)", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90d`, `12h`, `30m`, `45s`, `2w` or `0`; a unit is needed for anything but 0.
+
+    Raises WrongUsage for anything else, negative numbers included.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match or (not match[2] and int(match[1])):
+        raise WrongUsage(f"{text!r} is not a duration", "write it like 90d, 12h, 30m, 45s or 0")
+    return timedelta(**{_UNITS[match[2].lower() or "s"]: int(match[1])})
+
+
+def format_duration(duration: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back: `90d`, `12h`, `0`."""
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s" if seconds else "0"
+
+
+def mask(key_id: str) -> str:
+    """A key id for the screen: `...MPLE`."""
+    return f"...{key_id[-4:]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A pair: an access key id with its secret, and the session token if it is a temporary one."""
+
+    key_id: str
+    secret: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """One entry of ListAccessKeys. `status` is AWS's word: Active, Inactive or Expired (since 2025)."""
+
+    key_id: str
+    status: str
+    created: datetime
+
+    @property
+    def active(self) -> bool:
+        """Anything but Active is not active."""
+        return self.status == "Active"
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """What GetAccessKeyLastUsed says; `at` is None for "never, or not known": the answer lags by 15 minutes and more."""
+
+    at: datetime | None
+    service: str = ""
+    region: str = ""
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether somebody needs the key: our own calls are signed with it and count as a use of `iam` or `sts`."""
+        return self.at is not None and self.service not in ("iam", "sts")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What GetCallerIdentity says: the account number and the ARN of who signed."""
+
+    account: str
+    arn: str
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn`, `aws-us-gov`, ..."""
+        return self.arn.split(":")[1]
+
+    @property
+    def is_user(self) -> bool:
+        """Whether it is an IAM user: only a user's long-term key can be rotated."""
+        return ":user/" in self.arn
+
+    @property
+    def is_root(self) -> bool:
+        """Root's ARN ends in `:root`."""
+        return self.arn.endswith(":root")
+
+    @property
+    def user(self) -> str:
+        """The user name: the last part of the ARN, without the path."""
+        return self.arn.rsplit("/", 1)[-1]
+
+
+class PlaceKind(Enum):
+    """What kind of spot holds a pair."""
+
+    CREDENTIALS = "credentials"
+    CONFIG = "config"
+    KEYRING = "keyring"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """One spot on this computer that holds a pair: a profile's section in a file, or a keyring entry.
+
+    `path` is absolute, as the user names it (links are followed only when it is written); for a keyring entry it is
+    the path of the config file whose `credential_process` leads there.
+    """
+
+    path: str
+    profile: str
+    kind: PlaceKind = field(default=PlaceKind.CREDENTIALS, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class InPlace:
+    """A write that cannot be atomic, noted before it happens, so that the next run can heal a torn one."""
+
+    place: Place
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What AWS says of a key and its user, fetched together.
+
+    `signer` is the pair that AWS accepted. `tags` is None if GetUser was denied (no obstacle). `last_use` is None if it
+    could not be known (denied, throttled): unknown, not "never". `now` is AWS's clock (Date header).
+    """
+
+    signer: Credentials
+    identity: Identity
+    keys: tuple[AccessKey, ...]
+    tags: dict[str, str] | None
+    last_use: LastUse | None
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a place holds, as an SDK reads it: a pair, or None if there is nothing there that can be read."""
+
+    place: Place
+    pair: Credentials | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One line of the history: what was done here. Ids are whole, secrets are never in it.
+
+    `action` is "rotated", "taken back", "undone", "merged" or "deleted"; `old` is the id that is gone or was put back.
+    """
+
+    at: datetime
+    action: str
+    account: str
+    arn: str
+    old: str
+    new: str | None = None
+    deleted: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileUse:
+    """What one profile signs in with: `kind` is "static pair", "sso", "role", ...; a static pair has an id and a place."""
+
+    profile: str
+    kind: str
+    key_id: str | None = None
+    place: Place | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What AWS said of one key at `at`. Without `key` its age is not known: `refused` if AWS said no, else `unknown`."""
+
+    key_id: str
+    at: datetime
+    identity: Identity | None = None
+    key: AccessKey | None = None
+    last_use: LastUse | None = None
+    exempt: bool = False
+    refused: str = ""
+    unknown: str = ""
+
+
+class Verdict(Enum):
+    """How a key stands against the policy."""
+
+    FRESH = "fresh"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How old a key may get. A key is due at `max_age - remind_before` and overdue at `max_age`."""
+
+    max_age: timedelta = timedelta(days=90)
+    remind_before: timedelta = timedelta(days=15)
+
+    def due_at(self, created: datetime) -> datetime:
+        """When a key made then is due."""
+        return created + max(self.max_age - self.remind_before, timedelta(0))
+
+    def overdue_at(self, created: datetime) -> datetime:
+        """When a key made then is overdue."""
+        return created + self.max_age
+
+    def verdict(self, key: AccessKey, now: datetime) -> Verdict:
+        """Judge a key by its CreateDate: `>=`, in UTC. Laptop, reminder and fleet alike."""
+        if now >= self.overdue_at(key.created):
+            return Verdict.OVERDUE
+        return Verdict.DUE if now >= self.due_at(key.created) else Verdict.FRESH

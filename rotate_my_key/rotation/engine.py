@@ -1,0 +1,184 @@
+"""The loop of one rotation: look at the facts, choose the next step, do it.
+
+There is no stored phase: a resumed run and a fresh run are the same code, and so is taking back. What each step does
+stands in `steps.py`; which one is next, in `plan.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..errors import Denied, Interrupted, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
+from ..model import Credentials, Policy, mask
+from ..plan import ENDS, Note, Step, World, next_step
+from .facts import Here, see, settled_since
+from .outcome import Ending, Outcome, ending_of, outcome_of
+from .ports import Account, Progress
+from .steps import Steps, Tools
+
+# A rotation takes 9 steps; lost replies and lists that lag add some looks, each a second or more apart.
+_MOST_STEPS = 120
+_MOST_CREATES = 2
+_MOST_THROTTLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Clockwork:
+    """How the loop waits and learns of Ctrl-C: `pause` takes seconds; both raise Interrupted once a person asked to stop."""
+
+    pause: Callable[[float], None]
+    check: Callable[[], None]
+
+
+class Rotation:
+    """One rotation, from the facts of a first look to its end."""
+
+    def __init__(
+        self, name: str, account: Account, here: Here, progress: Progress, policy: Policy, clockwork: Clockwork
+    ) -> None:
+        self._name = name
+        self._account = account
+        self._here = here
+        self._progress = progress
+        self._policy = policy
+        self._clock = clockwork
+        self._reason: Problem | None = None
+        self._done: list[Step] = []
+        self._throttled = 0
+        self._note: Note | None = None
+
+    def run(self, world: World, pairs: dict[str, Credentials]) -> Outcome:
+        """Take steps until the end, and give what came of it.
+
+        `pairs` are those known at the start, by id. Raises Problem kinds as the exit codes say; whatever was begun is
+        finished by the next run.
+        """
+        steps = Steps(Tools(self._account, self._here, self._progress, self._clock.pause), pairs)
+        for _ in range(_MOST_STEPS):
+            self._clock.check()
+            if world.note is not None:
+                world, known = see(world, self._name, self._here)
+                steps.pairs.update(known)
+            self._note = world.note or self._note
+            step = next_step(world, self._policy, self._account.now())
+            if step in ENDS or (self._reason and world.note is None):
+                return self._end(step, world)
+            world = self._take(step, world, steps)
+        raise TryLater("AWS gives no settled answer; nothing is lost", "rotate-my-key")
+
+    def _take(self, step: Step, world: World, steps: Steps) -> World:
+        """One step, with what its failures mean for the facts."""
+        self._before(step, world)
+        try:
+            world = steps.take(step, world)
+        except Interrupted:
+            raise
+        except TryLater as problem:
+            return self._later(step, world, problem)
+        except NoRoom:
+            keys = self._account.keys()
+            return replace(settled_since(world, keys, self._account.now(), self._here.history), full=True)
+        except Denied as problem:
+            return self._denied(step, world, problem)
+        except Problem as problem:
+            if step is Step.SWITCH or isinstance(problem, OtherIdentity):
+                return self._turn(world, steps, problem)
+            raise
+        self._done.append(step)
+        if step is Step.DELETE and isinstance(self._reason, Denied):
+            self._reason = None  # UpdateAccessKey was denied, DeleteAccessKey was not
+        return world
+
+    def _before(self, step: Step, world: World) -> None:
+        if step is Step.CREATE and self._done.count(step) >= _MOST_CREATES:
+            raise TryLater("AWS did not answer twice; nothing is lost", "rotate-my-key")
+        if step is Step.DROP and world.full:
+            self._reason = NoRoom(
+                "the user has two access keys already, and AWS allows no third", "rotate-my-key status"
+            )
+        if step is Step.TAKE_BACK:
+            self._reason = self._reason or _no_place(world)
+        self._progress.doing(step, world.note)
+
+    def _later(self, step: Step, world: World, problem: TryLater) -> World:
+        """Only CreateAccessKey is not tried again behind the port: a certain no is tried again here, an unknown outcome is
+        settled by looking."""
+        if step is not Step.CREATE:
+            raise problem
+        if isinstance(problem, Unanswered):
+            self._done.append(step)
+            return replace(world, fresh_list=False)
+        self._throttled += 1
+        if self._throttled >= _MOST_THROTTLES:
+            raise problem
+        self._clock.pause(0.5 * 2**self._throttled)
+        return world
+
+    def _denied(self, step: Step, world: World, problem: Denied) -> World:
+        """Denied on Update alone: DELETE may still do. On Create nothing was made: the note goes."""
+        if step in (Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK):
+            self._reason = _with_reason(problem, self._reason)
+            return replace(world, denied=world.denied | {step})
+        if step in (Step.CREATE, Step.MAKE_ROOM):
+            self._reason = problem
+            self._here.staging.drop(self._name)
+            self._here.notes.remove(self._name)
+            return replace(world, note=None)
+        raise problem
+
+    def _turn(self, world: World, steps: Steps, reason: Problem) -> World:
+        """Take back what was begun, if the old key still works; else the only way is forward, by a later run."""
+        world, pairs = see(world, self._name, self._here)
+        steps.pairs.update(pairs)
+        if world.note is None or world.note.back or Step.TAKE_BACK in world.denied:
+            raise reason
+        self._reason = reason
+        self._progress.doing(Step.TAKE_BACK, world.note)
+        try:
+            return steps.take(Step.TAKE_BACK, world)
+        except Interrupted:
+            raise
+        except Problem:
+            raise reason from None
+
+    def _end(self, step: Step, world: World) -> Outcome:
+        note = self._note
+        if note is None:
+            key = world.keys.get(world.key_id)
+            return Outcome(Ending.FRESH, world.key_id, created=key.created if key else None)
+        if step is Step.BLOCKED and not self._reason:
+            self._reason = _blocked(note)
+        if self._reason:
+            raise self._told(note, world)
+        done = tuple(self._done)
+        if step is Step.WAIT:
+            return outcome_of(Ending.WAITING, note, world, done)
+        return outcome_of(ending_of(note) if Step.FINISH in done else Ending.DROPPED, note, world, done)
+
+    def _told(self, note: Note, world: World) -> Problem:
+        """A key that AWS does not let us delete is said once; later runs try once, quietly."""
+        assert self._reason is not None
+        if isinstance(self._reason, Denied) and world.note is not None:
+            self._reason.quiet = note.told
+            if not note.told:
+                self._here.notes.save(replace(note, told=True))
+        return self._reason
+
+
+def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
+    if earlier is not None and not isinstance(earlier, Denied):
+        problem.message = f"{earlier.message}; {problem.message}"
+    return problem
+
+
+def _blocked(note: Note) -> Problem:
+    return Problem(
+        f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
+        "rotate-my-key status",
+    )
+
+
+def _no_place(world: World) -> Problem:
+    names = " and ".join(f"{place.profile} in {place.path}" for place in world.places) or "every profile"
+    return Problem(f"{names} changed during the rotation, so the new key was taken back", "rotate-my-key status")

@@ -1,0 +1,80 @@
+"""Gathers the facts of one rotation: what AWS lists, what the places hold, what is stored, what the note says.
+
+Places, staged pairs and note are read afresh each turn; IAM's list costs a round trip and lags, so it is fetched at the
+start and after unknown outcomes, and carried forward in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..model import AccessKey, Credentials, Holding, Look, Place
+from ..plan import Note, PlaceState, World, classify
+from .ports import History, Notes, Places, Staging
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """The ports that lead to this computer: all that a rotation knows besides AWS."""
+
+    places: Places
+    staging: Staging
+    notes: Notes
+    history: History
+
+
+def listed(keys: Iterable[AccessKey], history: History) -> dict[str, AccessKey]:
+    """IAM's list without the ids that this tool has deleted: a deleted id may still be listed for a while."""
+    gone = {key_id for past in history.entries() for key_id in past.deleted}
+    return {key.key_id: key for key in keys if key.key_id not in gone}
+
+
+def first_world(look: Look, key_id: str, here: Here, note: Note | None) -> World:
+    """The facts after a look at AWS, with nothing done yet in this run."""
+    keys = listed(look.keys, here.history)
+    return World(key_id, keys, {}, first_look=look.now, listed_at=look.now, note=note)
+
+
+def see(world: World, name: str, here: Here) -> tuple[World, dict[str, Credentials]]:
+    """Read note, staged pairs and places afresh; gives the facts, and every pair that is known by its id."""
+    note = here.notes.load(name)
+    if note is None:
+        return replace(world, note=None), {}
+    stored = here.staging.get(name)
+    note = _with_staged(note, stored.get("staged"), here.notes)
+    pairs = {pair.key_id: pair for pair in stored.values()}
+    ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
+    holdings = here.places.search(ids, note.places)
+    states = place_states(note, holdings, pairs, here.places)
+    for holding in holdings:
+        if holding.pair and states[holding.place] is not PlaceState.OTHER:
+            pairs.setdefault(holding.pair.key_id, holding.pair)
+    return replace(world, note=note, places=states, secrets=frozenset(pairs)), pairs
+
+
+def _with_staged(note: Note, staged: Credentials | None, notes: Notes) -> Note:
+    """A run that was killed between staging the answer and noting it leaves the id in the staged pair."""
+    if note.wanted or staged is None or staged.key_id in note.known:
+        return note
+    note = replace(note, wanted=staged.key_id, sent=None)
+    notes.save(note)
+    return note
+
+
+def place_states(
+    note: Note, holdings: Sequence[Holding], pairs: dict[str, Credentials], places: Places
+) -> dict[Place, PlaceState]:
+    """What each place holds, in the words of this rotation."""
+    wanted = pairs.get(note.wanted, note.wanted) if note.wanted else None
+    unwanted = pairs.get(note.unwanted, note.unwanted)
+    torn: set[Place] = set()
+    if isinstance(wanted, Credentials) and isinstance(unwanted, Credentials):
+        torn = {w.place for w in note.in_place if places.is_torn(w, unwanted, wanted)}
+    return {h.place: classify(h.pair, wanted, unwanted, h.place in torn) for h in holdings}
+
+
+def settled_since(world: World, keys: Iterable[AccessKey], now: datetime, history: History) -> World:
+    """The facts after IAM's list was fetched again."""
+    return replace(world, keys=listed(keys, history), listed_at=now, fresh_list=True)

@@ -1,0 +1,217 @@
+"""Everything that is asked and refused before a rotation begins; nothing is changed here.
+
+`prepare` gives a `Prospect`: what the key is, what would happen, and what a person must agree to. The same call is made
+again under the lock, so that what was agreed to is what is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater
+from ..model import AccessKey, Credentials, LastUse, Look, Place, Policy, Verdict, mask
+from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, after, next_step
+from .facts import Here, first_world, listed
+from .ports import Account
+
+_YOUNG = timedelta(minutes=2)
+NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for one key. `host` and `boot` name this computer and its current start."""
+
+    pair: Credentials
+    forced: bool = False
+    keep_old: timedelta = timedelta(0)
+    old_active: bool = False
+    host: str = ""
+    boot: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The user's other access key. `kept` is the note that keeps it, if this tool switched it off."""
+
+    key: AccessKey
+    last_use: LastUse | None
+    kept: Note | None
+    pair: Credentials | None
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would happen to a key. `draft` is the note that BEGIN would write; None if nothing is to be done."""
+
+    request: Request
+    look: Look
+    key: AccessKey
+    verdict: Verdict
+    exempt: bool
+    places: tuple[Place, ...]
+    warnings: tuple[str, ...] = ()
+    second: Second | None = None
+    draft: Note | None = None
+
+    @property
+    def due(self) -> bool:
+        """Whether the rotation would begin."""
+        return self.draft is not None
+
+    @property
+    def merge(self) -> bool:
+        """Whether the places of one of the user's keys take the pair of his other one first."""
+        return self.draft is not None and self.draft.wanted is not None
+
+    def pairs(self) -> dict[str, Credentials]:
+        """The pairs known, by id."""
+        known = [self.request.pair, *([self.second.pair] if self.second and self.second.pair else [])]
+        return {pair.key_id: pair for pair in known}
+
+    def world(self, here: Here, *, make_room: bool = False) -> World:
+        """The facts to start from; `make_room`: the person agreed to give up the inactive second key."""
+        draft = self.draft
+        if draft and make_room and self.second and not self.merge:
+            draft = replace(draft, may_delete=self.second.key.key_id)
+        name = draft.name if draft else self.key.key_id
+        world = first_world(self.look, name, here, None)
+        return replace(world, draft=draft, asked=draft is not None, forced=draft is not None)
+
+
+def prepare(request: Request, account: Account, here: Here, policy: Policy, pause: Callable[[float], None]) -> Prospect:
+    """Look at the key, and refuse what cannot end well.
+
+    Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
+    refuses the key or denies IAM), TryLater.
+    """
+    look = _first_look(request.pair, account, here, pause)
+    key = _own_key(look, request.pair, account, here, pause)
+    verdict = policy.verdict(key, look.now)
+    prospect = Prospect(request, look, key, verdict, _exempt(look.tags), ())
+    holdings = [h for h in here.places.search([key.key_id]) if h.pair]
+    places = tuple(h.place for h in holdings if h.pair == request.pair)
+    strange = [h.place for h in holdings if h.pair != request.pair]
+    warnings = tuple(f"{p.profile} in {p.path} holds this key with another secret, and is left alone" for p in strange)
+    prospect = replace(prospect, places=places, warnings=warnings)
+    if not request.forced and (verdict is Verdict.FRESH or prospect.exempt):
+        return prospect
+    second = _second(look, key, account, here)
+    draft = _merged(prospect, second, account.endpoint) or _draft(prospect, account.endpoint)
+    pair = request.pair if draft.name == key.key_id or second is None else second.pair
+    assert pair is not None
+    return replace(
+        prospect,
+        second=second,
+        draft=draft,
+        warnings=(*warnings, *here.places.rehearse(draft.places, pair)),
+    )
+
+
+def foresee(world: World, policy: Policy) -> list[Step]:
+    """The steps that would be taken if all goes well, for `--dry-run`: the same table, on facts carried forward."""
+    steps: list[Step] = []
+    now = world.listed_at
+    while (step := next_step(world, policy, now)) not in ENDS:
+        steps.append(step)
+        made = AccessKey(NEW_KEY, "Active", now) if step is Step.CREATE else None
+        world = after(step, world, now, made)
+        if step is Step.BEGIN and world.note is not None:
+            world = replace(world, places=dict.fromkeys(world.note.places, PlaceState.UNWANTED))
+    return steps
+
+
+def _first_look(pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
+    """A key that AWS refuses is asked again for 15 s (it may be new), and one that was made here just now for longer."""
+    young = any(p.new == pair.key_id and account.now() - p.at < _YOUNG for p in here.history.entries())
+    until = account.now() + SETTLE
+    while True:
+        try:
+            return account.look([pair], patient=young)
+        except KeyRefused as problem:
+            if problem.wrong_secret or account.now() >= until:
+                raise
+            pause(1.0)
+
+
+def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> AccessKey:
+    """The entry of this key in its user's list."""
+    who = look.identity
+    if who.is_root:
+        raise Problem(
+            "this is a key of the account's root user, and root should have none",
+            "delete it in the console (root's security credentials) and use an IAM user or `aws login`",
+        )
+    if not who.is_user:
+        raise Problem(
+            f"{who.arn} is not an IAM user; only a user's long-term key can be rotated", "rotate-my-key status"
+        )
+    key = listed(look.keys, here.history).get(pair.key_id)
+    for _ in range(5):
+        if key is not None:
+            break
+        pause(1.0)  # the list lags behind a key that was made just now
+        key = listed(account.keys(), here.history).get(pair.key_id)
+    if key is None:
+        raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", "rotate-my-key status")
+    if not key.active:
+        raise NotAllowed(f"key {mask(pair.key_id)} of {who.user} is switched off", "ask IT to switch it on")
+    return key
+
+
+def _exempt(tags: dict[str, str] | None) -> bool:
+    """A user tagged `rotate-my-key` = `exempt` is left out; who may not read tags cannot know."""
+    return (tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
+
+
+def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second | None:
+    others = [k for k in listed(look.keys, here.history).values() if k.key_id != key.key_id]
+    if not others:
+        return None
+    other = others[0]
+    held = [h for h in here.places.search([other.key_id]) if h.pair]
+    kept = None
+    for name in here.notes.names():
+        note = here.notes.load(name)
+        if note and note.unwanted == other.key_id and note.wanted == key.key_id:
+            kept = note
+    try:
+        use = account.last_use(other.key_id)
+    except (Denied, TryLater):
+        use = None
+    return Second(other, use, kept, held[0].pair if held else None, tuple(h.place for h in held))
+
+
+def _draft(prospect: Prospect, endpoint: str) -> Note:
+    """The note of an ordinary rotation."""
+    request, now = prospect.request, prospect.look.now
+    later = now + request.keep_old
+    return Note(
+        name=prospect.key.key_id,
+        identity=prospect.look.identity,
+        endpoint=endpoint,
+        unwanted=prospect.key.key_id,
+        known=tuple(k.key_id for k in prospect.look.keys),
+        places=prospect.places,
+        began=now,
+        switch_off_at=later if request.old_active else now,
+        delete_at=later,
+        host=request.host,
+        boot=request.boot,
+    )
+
+
+def _merged(prospect: Prospect, second: Second | None, endpoint: str) -> Note | None:
+    """If places here hold both of a user's keys, the older one's places take the younger pair first; the one that stays
+    must be active."""
+    if second is None or second.pair is None:
+        return None
+    mine, other = prospect.key, second.key
+    stays, goes = (other, mine) if other.active and other.created > mine.created else (mine, other)
+    places = prospect.places if goes is mine else second.places
+    return replace(
+        _draft(prospect, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places
+    )

@@ -1,0 +1,335 @@
+"""One run of `rotate`: finish what earlier runs began, look, ask, and rotate what is due.
+
+Questions come before the lock; facts are looked up again under it. Keys of one user go one after the other, those of
+different users side by side; one failure does not stop the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Protocol, TypeVar
+
+from ..errors import Denied, Interrupted, NeedsPerson, Problem
+from ..model import Credentials, Identity, Policy, mask
+from ..plan import Note
+from .engine import Clockwork, Rotation
+from .facts import Here
+from .outcome import Ending, Outcome
+from .ports import Account, Progress
+from .prepare import Prospect, Request, prepare
+from .unfinished import Unfinished, check_host, resume, unfinished
+
+_WORKERS = 8
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One key to be rotated. `find` reads which pair is in force now; `account` leads to its user at AWS."""
+
+    profiles: tuple[str, ...]
+    find: Callable[[], Credentials]
+    account: Callable[[], Account]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of one key: `outcome`, or `problem`; `prospect` is what was seen of it."""
+
+    profiles: tuple[str, ...]
+    key_id: str
+    outcome: Outcome | None = None
+    prospect: Prospect | None = None
+    problem: Problem | None = None
+
+
+class Consent(Protocol):
+    """Who is asked. Without a terminal each verb raises NeedsPerson, naming the flag."""
+
+    attended: bool  # whether there is a person to ask
+    asks: bool  # whether `agree` would ask: not with --yes
+
+    def agree(self, prospects: Sequence[Prospect]) -> bool:
+        """Whether these keys shall be rotated now."""
+
+    def introduce(self, prospect: Prospect) -> None:
+        """Tell what will happen, where nothing is asked."""
+
+    def give_up(self, prospect: Prospect) -> bool:
+        """Whether the user's inactive second key may be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the person asked for, for all keys of the run."""
+
+    policy: Policy
+    forced: bool = False
+    keep_old: timedelta = timedelta(0)
+    old_active: bool = False
+    host: str = ""
+    boot: str = ""
+
+
+@dataclass
+class Run:
+    """One run. `lock` gives the lock of this user of the computer; `account_for` leads to the user that a note names."""
+
+    here: Here
+    wishes: Wishes
+    consent: Consent
+    lock: Callable[[], AbstractContextManager[object]]
+    account_for: Callable[[Note], Account]
+    progress_for: Callable[[Note], Progress]
+    clockwork: Clockwork
+    _blocked: list[tuple[Unfinished, Problem]] = field(default_factory=list)
+    _room: set[str] = field(default_factory=set)
+
+    def settle(self) -> list[Result]:
+        """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
+        if not unfinished(self.here, mend=False):
+            return []
+        with self.lock():
+            return self._settle()
+
+    def rotate(self, jobs: Sequence[Job]) -> list[Result]:
+        """Rotate the keys of these jobs that are due, or all of them if forced."""
+        first = [(job, *_find(job)) for job in jobs]
+        broken = [Result(job.profiles, "", problem=problem) for job, _, problem in first if problem]
+        pairs = [(job, pair) for job, pair, _ in first if pair]
+        settled: list[Result] = []
+        if self.consent.asks:
+            settled = self.settle()
+            still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
+            seen = [self._checked(result) for result in self._look_all(still)]
+            due = [result.prospect for result in seen if _is_due(result) and result.prospect]
+            if not due or not self.consent.agree(due):
+                return [*settled, *broken, *(_undone(result) for result in seen)]
+            pairs = [each for each, result in zip(still, seen, strict=True) if _is_due(result)]
+            broken += [_undone(result) for result in seen if not _is_due(result)]
+        with self.lock():
+            settled += self._settle()
+            return [*settled, *broken, *self._rotate_all(pairs)]
+
+    def _checked(self, result: Result) -> Result:
+        """The second slot is asked about before the question: what cannot end well is not asked for."""
+        try:
+            if result.prospect and result.prospect.due:
+                self._check_second(result.prospect)
+            return result
+        except NeedsPerson as problem:
+            return replace(result, problem=problem)
+
+    # Finishing
+
+    def _settle(self) -> list[Result]:
+        results: list[Result] = []
+        for found in unfinished(self.here, mend=True):
+            try:
+                if found.note is None:
+                    raise found.problem or Problem("a rotation is unfinished", "rotate-my-key status")
+                results.append(self._resume(found.note))
+            except Interrupted:
+                raise
+            except Problem as problem:
+                self._blocked.append((found, problem))
+                results.append(Result((), found.name, problem=problem))
+        return [r for r in results if not (isinstance(r.problem, Denied) and r.problem.quiet)]
+
+    def _resume(self, note: Note) -> Result:
+        account = self.account_for(note)
+        check_host(note, self.wishes.host, account.now())
+        outcome = resume(note, account, self.here, self.progress_for(note), self.wishes.policy, self.clockwork)
+        return Result(_profiles(note), note.name, outcome)
+
+    def _check_blocked(self, key_id: str, identity: Identity | None) -> None:
+        """A rotation that could not be settled blocks its own user, and nobody else."""
+        for found, problem in self._blocked:
+            note = found.note
+            if key_id in (found.name, *((note.wanted, note.unwanted) if note else ())) or (
+                note and identity == note.identity
+            ):
+                raise problem
+
+    # Looking and rotating
+
+    def _look_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
+        return _side_by_side([lambda job=job, pair=pair: self._look(job, pair) for job, pair in pairs])  # type: ignore[misc]
+
+    def _look(self, job: Job, pair: Credentials) -> Result:
+        try:
+            self._check_blocked(pair.key_id, None)
+            prospect = prepare(self._request(pair), job.account(), self.here, self.wishes.policy, self.clockwork.pause)
+            if prospect.due:
+                self._check_blocked(pair.key_id, prospect.look.identity)
+            return Result(job.profiles, pair.key_id, prospect=prospect)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return Result(job.profiles, pair.key_id, problem=problem)
+
+    def _request(self, pair: Credentials) -> Request:
+        wishes = self.wishes
+        return Request(pair, wishes.forced, wishes.keep_old, wishes.old_active, wishes.host, wishes.boot)
+
+    def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
+        here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
+        replaced = [
+            Result(job.profiles, pair.key_id, Outcome(Ending.REPLACED, pair.key_id, _new_id(job)))
+            for job, pair in pairs
+            if (job, pair) not in here_still
+        ]
+        seen = self._look_all(here_still)
+        users: dict[Identity, list[tuple[Job, Result]]] = {}
+        done = replaced
+        for (job, _), result in zip(here_still, seen, strict=True):
+            if result.prospect and result.prospect.due:
+                users.setdefault(result.prospect.look.identity, []).append((job, result))
+            else:
+                done.append(_undone(result))
+        for results in _side_by_side([lambda keys=keys: self._one_user(keys) for keys in users.values()]):  # type: ignore[misc]
+            done += results
+        return done
+
+    def _one_user(self, keys: Iterable[tuple[Job, Result]]) -> list[Result]:
+        """The due keys of one user, one after the other: the first may have changed what the next one is."""
+        results: list[Result] = []
+        for number, (job, result) in enumerate(keys):
+            if number:
+                pair = _find(job)[0]
+                if pair is None or pair.key_id != result.key_id:
+                    results.append(
+                        Result(job.profiles, result.key_id, Outcome(Ending.REPLACED, result.key_id, _new_id(job)))
+                    )
+                    continue
+                result = self._look(job, pair)
+            results.append(self._one(job, result))
+        return results
+
+    def _one(self, job: Job, result: Result) -> Result:
+        prospect = result.prospect
+        if prospect is None or not prospect.due:
+            return _undone(result)
+        try:
+            for warning in prospect.warnings:
+                job.progress.warn(warning)
+            outcome = self._rotation(job, prospect)
+            return replace(result, outcome=outcome)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return replace(result, problem=problem)
+
+    def _rotation(self, job: Job, prospect: Prospect) -> Outcome:
+        self._check_second(prospect)
+        if not self.consent.asks:
+            self.consent.introduce(prospect)
+        account = job.account()
+        account.sign_with(list(prospect.pairs().values()))
+        if prospect.second and prospect.second.kept:
+            self._let_go(prospect.second.kept)
+            prospect = prepare(prospect.request, account, self.here, self.wishes.policy, self.clockwork.pause)
+        room = prospect.second is not None and prospect.second.key.key_id in self._room
+        world = prospect.world(self.here, make_room=room)
+        name = world.draft.name if world.draft else prospect.key.key_id
+        rotation = Rotation(name, account, self.here, job.progress, self.wishes.policy, self.clockwork)
+        outcome = rotation.run(world, prospect.pairs())
+        return self._after_merge(job, outcome) if outcome.ending is Ending.MERGED else outcome
+
+    def _after_merge(self, job: Job, merged: Outcome) -> Outcome:
+        """Both of the user's keys were here; now one is left, and is rotated if it is due."""
+        pair, problem = _find(job)
+        if pair is None:
+            raise problem or Problem("the profile is gone", "rotate-my-key status")
+        result = self._one(job, self._look(job, pair))
+        if result.problem:
+            raise result.problem
+        return result.outcome if result.outcome and result.outcome.ending is not Ending.FRESH else merged
+
+    def _let_go(self, kept: Note) -> None:
+        """The key that this tool switched off for a while goes now: its slot is needed."""
+        account = self.account_for(kept)
+        hurried = replace(kept, switch_off_at=account.now(), delete_at=account.now())
+        self.here.notes.save(hurried)
+        resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
+
+    def _check_second(self, prospect: Prospect) -> None:
+        """The second slot: what stands in it, and who has agreed that it goes."""
+        second = prospect.second
+        if second is None or prospect.merge:
+            return
+        key_id = second.key.key_id
+        if second.kept:
+            if not self.consent.attended and prospect.look.now < second.kept.delete_at:
+                raise NeedsPerson(
+                    f"key {mask(key_id)} is switched off and kept until {second.kept.delete_at:%-d %B %Y}, "
+                    "and AWS allows no third key",
+                    f"rotate-my-key delete-key {key_id}",
+                )
+        elif second.key.active:
+            raise NeedsPerson(_second_in_use(prospect), f"rotate-my-key delete-key {key_id}")
+        elif key_id not in self._room and self.consent.give_up(prospect):
+            self._room.add(key_id)
+        elif key_id not in self._room:
+            raise NeedsPerson(
+                f"the user's second key {mask(key_id)} is switched off, but not by rotate-my-key, and AWS allows no third",
+                f"rotate-my-key delete-key {key_id}",
+            )
+
+
+def _second_in_use(prospect: Prospect) -> str:
+    second = prospect.second
+    assert second is not None
+    use, text = second.last_use, "its last use is not known"
+    if use and use.at:
+        text = f"last used on {use.at:%-d %B %Y} by {use.service} in {use.region}"
+    elif use:
+        text = "no use of it is recorded"
+    made = f"made on {second.key.created:%-d %B %Y}"
+    who = prospect.look.identity.user
+    return f"{who} has a second active key {mask(second.key.key_id)} ({made}, {text}), and AWS allows no third"
+
+
+def _find(job: Job) -> tuple[Credentials | None, Problem | None]:
+    try:
+        return job.find(), None
+    except Problem as problem:
+        return None, problem
+
+
+def _new_id(job: Job) -> str | None:
+    pair, _ = _find(job)
+    return pair.key_id if pair else None
+
+
+def _undone(result: Result) -> Result:
+    """A key that was looked at and needs nothing."""
+    if result.problem or result.outcome or not result.prospect:
+        return result
+    key, who = result.prospect.key, result.prospect.look.identity
+    ending = Ending.DECLINED if result.prospect.due else Ending.FRESH
+    ending = Ending.EXEMPT if result.prospect.exempt and ending is Ending.FRESH else ending
+    fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.prospect.places, created=key.created)
+    return replace(result, outcome=fresh)
+
+
+def _is_due(result: Result) -> bool:
+    return result.problem is None and result.prospect is not None and result.prospect.due
+
+
+def _profiles(note: Note) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(place.profile for place in note.places))
+
+
+def _side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Run the calls, eight at a time, and give their results in order."""
+    if len(calls) < 2:
+        return [call() for call in calls]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(lambda call: call(), calls))

@@ -1,0 +1,297 @@
+"""What each step of a rotation does. One function a step: it takes the facts and gives the facts after it.
+
+A step that raises leaves the world as the next run can read it: what is noted is noted before it is done, and a secret is
+stored and fsynced before anything else happens to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+
+from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
+from ..model import AccessKey, Credentials, Identity, InPlace, Place, mask
+from ..plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
+from .facts import Here, settled_since
+from .outcome import past_of
+from .ports import Account, Did, Progress
+
+_LEFT = (PlaceState.UNWANTED, PlaceState.TORN)
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a step works with."""
+
+    account: Account
+    here: Here
+    progress: Progress
+    pause: Callable[[float], None]
+
+
+class Steps:
+    """The steps of one rotation in one run; `pairs` are the pairs known by id, `deleted` the ids deleted in this run."""
+
+    def __init__(self, tools: Tools, pairs: dict[str, Credentials]) -> None:
+        self._account = tools.account
+        self._here = tools.here
+        self._progress = tools.progress
+        self._pause = tools.pause
+        self.pairs = pairs
+        self._shown: set[str] = set()
+
+    def take(self, step: Step, world: World) -> World:
+        """Do one step; gives the facts after it."""
+        if world.fresh_list:
+            self._shown |= world.keys.keys()
+        doers: dict[Step, Callable[[World], World]] = {
+            Step.BEGIN: self._begin,
+            Step.DROP: self._drop,
+            Step.LOOK: self._look,
+            Step.DISCARD: self._discard,
+            Step.CREATE: self._create,
+            Step.MAKE_ROOM: self._make_room,
+            Step.SWITCH_ON: self._switch_on,
+            Step.PROVE: self._prove,
+            Step.SWITCH: self._switch,
+            Step.CHECK: self._check,
+            Step.DEACTIVATE: self._deactivate,
+            Step.DELETE: self._delete,
+            Step.FINISH: self._finish,
+            Step.TAKE_BACK: self._take_back,
+        }
+        return doers[step](world)
+
+    # Beginning and ending
+
+    def _begin(self, world: World) -> World:
+        """Reserve the staging record, keep the old pair, write the note. Whatever cannot end well was refused before."""
+        note = world.draft
+        assert note is not None
+        staging, record = self._here.staging, self._here.notes.encode(note)
+        staging.reserve(note.name)
+        staging.put(note.name, "kept", self.pairs[note.unwanted], record)
+        if note.wanted:
+            staging.put(note.name, "staged", self.pairs[note.wanted], record)
+        self._here.notes.create(note)
+        return after(Step.BEGIN, world, self._account.now())
+
+    def _drop(self, world: World) -> World:
+        self._forget(_note(world).name)
+        return after(Step.DROP, world, self._account.now())
+
+    def _forget(self, name: str) -> None:
+        """The staged record first: a staged pair without a note is a rotation that goes on."""
+        self._here.staging.drop(name)
+        self._here.notes.remove(name)
+
+    def _finish(self, world: World) -> World:
+        note = _note(world)
+        try:
+            self._here.history.add(past_of(note, self._account.now()))
+        except Problem as problem:
+            self._progress.warn(f"the history could not be written: {problem.message}")
+        self._forget(note.name)
+        return after(Step.FINISH, world, self._account.now())
+
+    # Making the new key
+
+    def _look(self, world: World) -> World:
+        """Fetch IAM's list again, a second after the last time, with the last use of what is new in it."""
+        if world.fresh_list:
+            self._pause(1.0)
+        world = settled_since(world, self._account.keys(), self._account.now(), self._here.history)
+        note = _note(world)
+        new = [k for k in world.keys if k not in note.known and k != note.wanted and k not in world.used]
+        evidence = {k for k in new if (use := self._account.last_use(k)) and use.is_evidence}
+        return replace(world, used=world.used | evidence)
+
+    def _create(self, world: World) -> World:
+        """Note the sending, send once, store the answer before anything else."""
+        note = _note(world)
+        lost = note.lost if note.sent is None else (*note.lost, note.sent)
+        note = self._save(replace(note, sent=self._account.now(), lost=lost))
+        try:
+            pair, key = self._account.create()
+        except (Unanswered, Interrupted):
+            raise
+        except Problem:
+            self._save(replace(note, sent=None))
+            raise
+        self._stage(note, pair, key)
+        self.pairs[pair.key_id] = pair
+        world = after(Step.CREATE, replace(world, note=note), self._account.now(), key)
+        self._save(_note(world))
+        self._tell(Step.CREATE, key.key_id)
+        return world
+
+    def _stage(self, note: Note, pair: Credentials, key: AccessKey) -> None:
+        """A secret that cannot be stored is of no use: the key goes at once, as if it had never been."""
+        try:
+            record = self._here.notes.encode(replace(note, wanted=pair.key_id, sent=None))
+            self._here.staging.put(note.name, "staged", pair, record)
+        except Problem as problem:
+            self._delete_key(key.key_id)
+            self._forget(note.name)
+            raise Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint) from None
+
+    def _discard(self, world: World) -> World:
+        """Delete a key whose secret never arrived."""
+        gone = to_discard(world)
+        self._delete_key(gone)
+        world = after(Step.DISCARD, world, self._account.now())
+        self._save(_note(world))
+        self._tell(Step.DISCARD, gone)
+        return world
+
+    def _make_room(self, world: World) -> World:
+        note = _note(world)
+        assert note.may_delete is not None
+        self._delete_key(note.may_delete)
+        self._tell(Step.MAKE_ROOM, note.may_delete)
+        return after(Step.MAKE_ROOM, world, self._account.now())
+
+    # Bringing it into its places
+
+    def _prove(self, world: World) -> World:
+        started = self._account.now()
+        wanted = self._pair(_wanted(world))
+        self._prove_pair(world, wanted, 3)
+        self._account.sign_with([wanted, *self._others(world)])
+        self._tell(Step.PROVE, wanted.key_id, seconds=(self._account.now() - started).total_seconds())
+        return after(Step.PROVE, world, self._account.now())
+
+    def _prove_pair(self, world: World, pair: Credentials, times: int) -> None:
+        who = self._account.prove(pair, times)
+        if who != _note(world).identity:
+            raise _other_identity(pair.key_id, who, _note(world).identity)
+
+    def _switch(self, world: World) -> World:
+        """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
+        note = _note(world)
+        old, new = self._pair(note.unwanted), self._pair(_wanted(world))
+        torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
+        self._here.places.mend(torn, old, new)
+        left = world.places_in(*_LEFT)
+        self._here.places.write(
+            [p for p in left if world.places[p] is PlaceState.UNWANTED], old, new, self._noter(note)
+        )
+        if not self._sign_in_as_read(world, left, 1):
+            return world
+        self._tell(Step.SWITCH, new.key_id, tuple(left))
+        return after(Step.SWITCH, world, self._account.now())
+
+    def _noter(self, note: Note) -> Callable[[Collection[InPlace]], None]:
+        noted = set(note.in_place)
+
+        def add(writes: Collection[InPlace]) -> None:
+            noted.update(writes)
+            self._save(replace(note, in_place=tuple(noted)))
+
+        return add
+
+    def _check(self, world: World) -> World:
+        """Sign in with what the places hold: a resumed run has not seen it work yet."""
+        wanted = _wanted(world)
+        times = 1 if wanted in world.proven else 3
+        if not self._sign_in_as_read(world, world.places_in(PlaceState.WANTED), times):
+            return world
+        self._account.sign_with([self._pair(wanted), *self._others(world)])
+        return after(Step.CHECK, world, self._account.now())
+
+    def _sign_in_as_read(self, world: World, places: list[Place], times: int) -> bool:
+        """Whether the places still hold the wanted key, and what is read there signs in; a no is looked at again."""
+        wanted = _wanted(world)
+        read = {h.pair for h in self._here.places.search([wanted], places) if h.pair and h.pair.key_id == wanted}
+        for pair in read:
+            self._prove_pair(world, pair, times)
+        return bool(read)
+
+    # Retiring the other key
+
+    def _switch_on(self, world: World) -> World:
+        self._account.set_active(_wanted(world), True)
+        self._tell(Step.SWITCH_ON, _wanted(world))
+        return after(Step.SWITCH_ON, world, self._account.now())
+
+    def _deactivate(self, world: World) -> World:
+        unwanted = _note(world).unwanted
+        try:
+            self._account.set_active(unwanted, False)
+        except Gone:
+            self._delete_key(unwanted)
+            return after(Step.DELETE, world, self._account.now())
+        self._tell(Step.DEACTIVATE, unwanted)
+        return after(Step.DEACTIVATE, world, self._account.now())
+
+    def _delete(self, world: World) -> World:
+        unwanted = _note(world).unwanted
+        self._delete_key(unwanted)
+        self._tell(Step.DELETE, unwanted)
+        return after(Step.DELETE, world, self._account.now())
+
+    def _delete_key(self, key_id: str) -> None:
+        """NoSuchEntity means done for an id that the list has shown; else the list and the key may lag."""
+        until = self._account.now() + SETTLE
+        while True:
+            try:
+                return self._account.delete(key_id)
+            except Gone:
+                if key_id in self._shown:
+                    return None
+                if self._account.now() >= until:
+                    raise TryLater(f"AWS does not know key {mask(key_id)} yet", "rotate-my-key") from None
+                self._pause(1.0)
+
+    # Turning round
+
+    def _take_back(self, world: World) -> World:
+        """Swap wanted and unwanted, if the pair that is wanted again signs in."""
+        note = _note(world)
+        other = self.pairs.get(note.unwanted)
+        if other is None or note.wanted is None:
+            raise Denied(f"the pair of key {mask(note.unwanted)} is not here any more", "rotate-my-key status")
+        try:
+            self._prove_pair(world, other, 1)
+        except (KeyRefused, TryLater) as problem:
+            raise Denied(f"key {mask(other.key_id)} cannot be put back: {problem.message}", problem.hint) from None
+        world = after(Step.TAKE_BACK, world, self._account.now())
+        self._save(_note(world))
+        self._account.sign_with([other, *self._others(world)])
+        return world
+
+    # Small things
+
+    def _pair(self, key_id: str) -> Credentials:
+        try:
+            return self.pairs[key_id]
+        except KeyError:
+            raise Problem(f"the secret of key {mask(key_id)} is not here any more", "rotate-my-key status") from None
+
+    def _others(self, world: World) -> list[Credentials]:
+        pair = self.pairs.get(_note(world).unwanted)
+        return [pair] if pair else []
+
+    def _save(self, note: Note) -> Note:
+        self._here.notes.save(note)
+        return note
+
+    def _tell(self, step: Step, key_id: str, places: tuple[Place, ...] = (), seconds: float = 0.0) -> None:
+        self._progress.did(Did(step, key_id, places, seconds))
+
+
+def _note(world: World) -> Note:
+    assert world.note is not None
+    return world.note
+
+
+def _wanted(world: World) -> str:
+    wanted = _note(world).wanted
+    assert wanted is not None
+    return wanted
+
+
+def _other_identity(key_id: str, who: Identity, expected: Identity) -> OtherIdentity:
+    return OtherIdentity(
+        f"key {mask(key_id)} signs in as {who.arn} in {who.account}, not as {expected.arn}", "rotate-my-key status"
+    )

@@ -1,0 +1,165 @@
+"""The settings that count: flags over environment over the user's file over the site's over built-in.
+
+What the site enforces is a ceiling over all of them. Environment, paths and flags are handed in. Nothing is printed:
+what a person should be told is in `notices`. ConfigObj is imported only if there is a file to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from ..errors import WrongUsage
+from ..model import Policy
+from ..paths import Paths
+from .reading import read, unreadable
+from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, setting, write
+
+__all__ = [
+    "TABLE",
+    "Given",
+    "Origin",
+    "Raw",
+    "Setting",
+    "Settings",
+    "Site",
+    "Value",
+    "load",
+    "setting",
+    "site",
+    "user",
+    "write",
+]
+
+
+class Origin(NamedTuple):
+    """Where a value comes from.
+
+    `text` is the value that counts, `source` names who asked for `asked`: `flag --max-age`, `ROTATE_MY_KEY_MAX_AGE`, a
+    path with a line, or `built-in`. `ceiling` is where the site enforces something tighter, "" if that changed nothing.
+    """
+
+    text: str
+    source: str
+    asked: str
+    ceiling: str = ""
+
+
+class Site(NamedTuple):
+    """The site's file: what it sets, what it enforces, and its `state`: "read", "not there" or "ignored: <why>"."""
+
+    state: str
+    settings: Mapping[str, Given]
+    enforced: Mapping[str, Given]
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """Every setting with its effective value, and for each its origin. `notices` are for a person, one line each."""
+
+    max_age: timedelta
+    remind_before: timedelta
+    keep_old: timedelta
+    replace_inactive: bool
+    propagation_timeout: timedelta
+    proof_interval: timedelta
+    mfa_serial: str
+    auth_profile: str
+    exclude: tuple[str, ...]
+    update_copies: bool
+    snooze: bool
+    contact: str
+    minimum_version: str
+    cache_max_age: timedelta
+    origin: Mapping[str, Origin]
+    notices: tuple[str, ...]
+
+    @property
+    def policy(self) -> Policy:
+        """How old a key may get."""
+        return Policy(self.max_age, self.remind_before)
+
+
+def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] | None = None) -> Settings:
+    """Put all settings together. `flags` holds those given on the command line, by setting name; None is not given.
+
+    Raises WrongUsage for a wrong value or name in a flag, the environment or the user's file; Problem if a file cannot
+    be read or the site's is wrong. The message names where, and what is allowed.
+    """
+    for name in flags or {}:
+        setting(name)
+    theirs = site(paths)
+    mine = user(paths.config_file)
+    values: dict[str, Any] = {}
+    origin: dict[str, Origin] = {}
+    notices = [*_ignored(paths, theirs), *_misspelt(env)]
+    for name, row in TABLE.items():
+        said = _said(row, env, flags or {})
+        given = said or mine.get(name) or theirs.settings.get(name) or Given(row.read(row.builtin), "built-in")
+        ceiling = theirs.enforced.get(name)
+        value = row.tighten(given.value, ceiling.value) if ceiling else given.value
+        held = ceiling.where if ceiling and value != given.value else ""
+        values[name] = value
+        origin[name] = Origin(write(value), given.where, write(given.value), held)
+        if held and said:
+            notices.append(f"{said.where}: the site holds {name} at {write(value) or 'nothing'} ({held})")
+    if values["remind_before"] >= values["max_age"]:
+        before, age = origin["remind_before"].text, origin["max_age"].text
+        notices.append(f"remind_before ({before}) is not below max_age ({age}), so every key is due at once")
+    return Settings(**values, origin=origin, notices=tuple(notices))
+
+
+def site(paths: Paths) -> Site:
+    """Read the site's file if it is there and trusted. Raises Problem if it cannot be read or is wrong."""
+    from . import trust
+
+    try:
+        reason = trust.objection(paths.site_file, paths.site_owner, paths.site_top)
+    except (FileNotFoundError, NotADirectoryError):
+        return Site("not there", {}, {})
+    except OSError as error:
+        raise unreadable(paths.site_file, error, site=True) from None
+    if reason:
+        return Site(f"ignored: {reason}", {}, {})
+    return Site("read", *_parsed(paths.site_file, read(paths.site_file, site=True) or b"", site=True))
+
+
+def user(path: str) -> Mapping[str, Given]:
+    """Read the user's file; nothing if there is none. Raises WrongUsage if it is wrong, Problem if it is unreadable."""
+    data = read(path)
+    return _parsed(path, data, site=False)[0] if data else {}
+
+
+def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], dict[str, Given]]:
+    from .ini import File
+
+    return File(path, data, site=site).settings()
+
+
+def _said(row: Setting, env: Mapping[str, str], flags: Mapping[str, Raw | None]) -> Given | None:
+    """What was asked for this run alone, by flag or environment. A variable set to nothing counts as unset."""
+    raw, source, hint = flags.get(row.name), f"flag {row.flag}", f"{row.flag} {row.example}"
+    if raw is None:
+        raw, source, hint = env.get(row.variable) or None, row.variable, f"unset {row.variable}"
+    if raw is None:
+        return None
+    try:
+        return Given(row.read(raw), source)
+    except WrongUsage as wrong:
+        raise WrongUsage(f"{source}: {wrong.message}; {wrong.hint}", hint) from None
+
+
+def _ignored(paths: Paths, theirs: Site) -> Iterator[str]:
+    if theirs.state.startswith("ignored"):
+        yield f"the site's settings, {paths.site_file}, are {theirs.state}"
+
+
+def _misspelt(env: Mapping[str, str]) -> Iterator[str]:
+    """A variable that looks like a setting's and is none. Others of this prefix may mean something to the installer."""
+    for variable in env:
+        if variable.startswith(PREFIX) and variable.removeprefix(PREFIX).lower() not in TABLE:
+            meant = near(variable.removeprefix(PREFIX))
+            if meant:
+                yield f"{variable} is no setting; did you mean {TABLE[meant].variable}?"

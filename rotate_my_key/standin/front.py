@@ -1,0 +1,145 @@
+"""A call from its arrival to its answer: recorded, delayed, spoiled, checked, allowed, carried out.
+
+The order: callbacks and faults "before"; signature and key; policy; the action; callbacks and faults "after". The lock
+is held only while the account is read or changed, so a call that hangs or whose callback blocks holds up no other.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from . import actions, behind, errors, signature
+from .errors import Answer, Refused
+from .rules import Call, Rules, When
+from .server import HangUp
+from .signature import Request
+from .world import Key, World
+
+Callback = Callable[[Call], object]
+_UNTOLD = ("secret", "password", "token", "code")  # a parameter with one of these in its name is not recorded
+
+
+class Front:
+    """All that a stand-in knows between two resets."""
+
+    def __init__(self, account: str) -> None:
+        self.world = World(account)
+        self.rules = Rules()
+        self.calls: list[Call] = []
+        self.callbacks: list[tuple[When, str, Callback]] = []
+        self.lock = threading.RLock()
+        self._awake = threading.Event()
+
+    def wake(self) -> None:
+        """End all waiting (hang, slow, latency) at once."""
+        awake, self._awake = self._awake, threading.Event()
+        awake.set()
+
+    def respond(self, request: Request, connection: int) -> Answer:
+        """Answer one request. Raises HangUp where a fault takes the answer away."""
+        params = _params(request)
+        call = self._record(request, params, connection)
+        self._tell("before", call)
+        self._wait(self.world.settings.latency)
+        answer = self._spoil("before", call)
+        if answer is None:
+            answer = self._answer(request, params, call)
+            call.done = answer.status < 400
+            self._tell("after", call)
+            answer = (self._spoil("after", call, answer) if call.done else None) or answer
+        call.outcome = answer.outcome
+        return answer
+
+    def _record(self, request: Request, params: dict[str, str], connection: int) -> Call:
+        try:
+            signed = signature.read(request)
+            key_id, service, region = signed.key_id, signed.service, signed.region
+        except Refused:
+            key_id = service = region = ""
+        target = request.headers.get("x-amz-target", request.method).rpartition(".")[2]
+        call = Call(
+            action=params.get("Action", target),
+            service=service,
+            key_id=key_id,
+            params={name: value for name, value in params.items() if not _is_secret(name)},
+            user_agent=request.headers.get("user-agent", ""),
+            host=request.headers.get("host", ""),
+            region=region,
+            at=self.world.now(),
+            connection=connection,
+            is_json="x-amz-target" in request.headers,
+        )
+        with self.lock:
+            self.calls.append(call)
+        return call
+
+    def _tell(self, when: When, call: Call) -> None:
+        with self.lock:
+            callbacks = [tell for moment, action, tell in self.callbacks if moment == when and call.is_a(action)]
+        for tell in callbacks:
+            tell(call)
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > 0:
+            self._awake.wait(seconds)
+
+    def _spoil(self, when: When, call: Call, answer: Answer | None = None) -> Answer | None:
+        """What a fault makes of the answer; None if nothing."""
+        with self.lock:
+            fault = self.rules.fault(call, when)
+        if fault is None:
+            return None
+        call.outcome = fault.kind
+        match fault.kind:
+            case "throttle":
+                return errors.throttled().answer(as_json=call.is_json)
+            case "500" | "503":
+                return errors.broken(int(fault.kind)).answer(as_json=call.is_json)
+            case "html" | "xhtml":
+                return errors.page(fault.status, fault.kind)
+            case "cut":
+                return replace(answer or errors.broken(503).answer(), cut=True, outcome="cut")
+            case "slow":
+                self._wait(fault.seconds)
+                return answer
+            case "hang":
+                self._wait(fault.seconds)
+                raise HangUp
+            case "reset" | "drop":
+                raise HangUp(reset=fault.kind == "reset")
+
+    def _answer(self, request: Request, params: dict[str, str], call: Call) -> Answer:
+        try:
+            with self.lock:
+                signer = self._admit(request, call)
+                answer = actions.carry_out(call.action, call.service, self.world, signer, params)
+            return answer or behind.forward(request, self.world.account)
+        except Refused as refused:
+            return refused.answer(as_json=call.is_json)
+
+    def _admit(self, request: Request, call: Call) -> Key:
+        """Who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
+        signed = signature.read(request)
+        signer = self.world.signer(signed.key_id, signed.token, signed.service)
+        signature.check(request, signed, signer.pair.secret, self.world.now())
+        self.world.used(signer, signed.service, signed.region)
+        name = signer.user.name if signer.user else None
+        denial = self.rules.denial(call, name)
+        if denial:
+            whom = f"user {call.params.get('UserName', name)}" if call.service == "iam" else "*"
+            raise errors.denied(self.world.arn(signer), f"{call.service}:{call.action}", whom, denial.reason)
+        return signer
+
+
+def _params(request: Request) -> dict[str, str]:
+    """The parameters of the query protocol, from the url and from a form; no others."""
+    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+    body = request.body.decode("utf-8", "replace") if form else ""
+    return dict(parse_qsl(request.query, keep_blank_values=True) + parse_qsl(body, keep_blank_values=True))
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name.lower() for part in _UNTOLD)

@@ -1,0 +1,241 @@
+"""The account: its users, their keys, and how slowly AWS comes to know of a change.
+
+Users and keys live in moto's IAM backend, so that everything moto answers (users, reports) agrees; what moto does not
+know stands here: who may sign in with what at this moment, and what a list shows at this moment. Knows no HTTP.
+The lags of `Settings` hold for what `create_key`, `set_status` and `delete_key` change; what `add_user` and `add_key`
+set up has been there for long. The caller holds the lock.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from moto.core.base_backend import BackendDict
+from moto.iam.models import AccessKey as MotoKey
+from moto.iam.models import IAMBackend, iam_backends
+from moto.iam.models import User as MotoUser
+
+from ..model import AccessKey, Credentials, LastUse
+from .errors import key_refused, no_room, no_such_key, no_such_user
+
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_LONG_AGO = float("-inf")
+
+
+@dataclass(slots=True)
+class Settings:
+    """How AWS behaves at the moment; durations in seconds. Each may be changed at any time and counts from then on.
+
+    `latency`: waited before every call. `propagation`: how long a new or reactivated key is refused; `flapping`: after
+    that, yes or no for each further call of such a key ("nnyny"), then yes; each is a value for all services or a
+    mapping like {"sts": 2, "iam": 8}. `revocation`: how long a key works on after it was switched off or deleted.
+    `listing`: how late ListAccessKeys is, `last_use`: how late GetAccessKeyLastUsed is (at AWS a quarter of an hour
+    and more). `clock_offset`: how far the server's clock is ahead of ours. `page_size`: keys on a page of a list.
+    """
+
+    latency: float = 0
+    propagation: float | Mapping[str, float] = 0
+    flapping: str | Mapping[str, str] = ""
+    revocation: float = 0
+    listing: float = 0
+    last_use: float = 900
+    clock_offset: float = 0
+    page_size: int = 100
+
+    def propagation_of(self, service: str) -> float:
+        """Seconds until this service knows a new key."""
+        return self.propagation.get(service, 0) if isinstance(self.propagation, Mapping) else self.propagation
+
+    def flapping_of(self, service: str) -> str:
+        """The pattern of this service."""
+        return self.flapping.get(service, "") if isinstance(self.flapping, Mapping) else self.flapping
+
+
+@dataclass(slots=True)
+class Key:
+    """A key, its past and its uses. `user` is None for root's; a status of "" means: there is no such key."""
+
+    moto: MotoKey
+    user: MotoUser | None
+    changes: list[tuple[float, str]]
+    uses: list[tuple[float, LastUse]] = field(default_factory=list)
+    accepted: dict[str, int] = field(default_factory=dict)  # calls that met `flapping`, by service
+
+    @property
+    def id(self) -> str:
+        """The access key id."""
+        return self.moto.access_key_id
+
+    @property
+    def pair(self) -> Credentials:
+        """Id and secret."""
+        return Credentials(self.moto.access_key_id, self.moto.secret_access_key)
+
+    @property
+    def status(self) -> str:
+        """What is true now."""
+        return self.changes[-1][1]
+
+    def status_at(self, moment: float) -> str:
+        """What was true then."""
+        return next((status for at, status in reversed(self.changes) if at <= moment), "")
+
+    def shown(self, status: str) -> AccessKey:
+        """The key as ListAccessKeys shows it."""
+        return AccessKey(self.id, status, self.moto.create_date)
+
+
+class World:
+    """One AWS account in moto, for one stand-in; empty at first, whatever moto knew of that number before."""
+
+    def __init__(self, account: str) -> None:
+        self.account = account
+        self.root_arn = f"arn:aws:iam::{account}:root"
+        self.settings = Settings()
+        self._keys: dict[str, Key] = {}
+        self._owned: defaultdict[str, list[Key]] = defaultdict(list)  # by the user's id, deleted ones too
+        for service in BackendDict._instances:  # type: ignore[misc]  # moto's own reset empties all accounts
+            if account in service:
+                service[account].reset()
+
+    @property
+    def iam(self) -> IAMBackend:
+        """The users and keys as moto holds them."""
+        return iam_backends[self.account]["aws"]
+
+    def now(self) -> datetime:
+        """The server's clock, to the second, as AWS's dates are."""
+        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self.settings.clock_offset)
+
+    # Users
+
+    def arn(self, key: Key) -> str:
+        """Whose key it is."""
+        return str(key.user.arn) if key.user else self.root_arn
+
+    def add_user(self, name: str, path: str, tags: Mapping[str, str]) -> MotoUser:
+        """A new IAM user."""
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        user = self.iam.create_user("us-east-1", name, path, listed)
+        user.id = "AIDA" + "".join(secrets.choice(_ALPHABET) for _ in range(17))
+        user.create_date = self.now() - timedelta(days=400)
+        return user
+
+    def user(self, name: str) -> MotoUser:
+        """Raises Refused (NoSuchEntity)."""
+        user: MotoUser | None = self.iam.users.get(name)
+        if user is None:
+            raise no_such_user(name)
+        return user
+
+    # Keys
+
+    def add_key(self, user: MotoUser | None, age: timedelta, status: str) -> Key:
+        """A key that has been there for long, back-dated by `age`; root's if there is no user."""
+        key = self.create_key(user)
+        key.moto.create_date -= age
+        key.moto.status = status
+        key.changes = [(_LONG_AGO, status)]
+        return key
+
+    def create_key(self, user: MotoUser | None) -> Key:
+        """A new key, as CreateAccessKey makes it. Raises Refused (LimitExceeded)."""
+        if len(self.keys_of(user)) >= 2:
+            raise no_room()
+        moto_key = self.iam.create_access_key(user.name) if user else self._root_key()
+        moto_key.create_date = self.now()
+        key = Key(moto_key, user, [(time.monotonic(), "Active")])
+        self._keys[key.id] = key
+        self._past_and_present(user).append(key)
+        return key
+
+    def _root_key(self) -> MotoKey:
+        return MotoKey(None, "AKIA", self.account)  # type: ignore[abstract]  # moto has no root, but makes such keys
+
+    def set_status(self, key: Key, status: str) -> None:
+        """Active or Inactive."""
+        if status != key.status:
+            key.moto.status = status
+            key.changes.append((time.monotonic(), status))
+
+    def delete_key(self, key: Key) -> None:
+        """Gone at once from moto, after the lags from view."""
+        key.changes.append((time.monotonic(), ""))
+        if key.user is not None:
+            self.iam.delete_access_key_by_name(key.id)
+
+    def key(self, key_id: str) -> Key:
+        """The key, if it exists now. Raises Refused (NoSuchEntity)."""
+        key = self._keys.get(key_id)
+        if key is None or not key.status:
+            raise no_such_key(key_id)
+        return key
+
+    def key_of(self, user: MotoUser | None, key_id: str) -> Key:
+        """The key, if it exists now and is this user's. Raises Refused (NoSuchEntity)."""
+        key = self.key(key_id)
+        if key.user is not user:
+            raise no_such_key(key_id)
+        return key
+
+    def keys_of(self, user: MotoUser | None) -> list[Key]:
+        """What is true now, oldest first."""
+        return [key for key in self._past_and_present(user) if key.status]
+
+    def listed(self, user: MotoUser | None) -> list[AccessKey]:
+        """What ListAccessKeys shows now."""
+        moment = time.monotonic() - self.settings.listing
+        return [key.shown(status) for key in self._past_and_present(user) if (status := key.status_at(moment))]
+
+    def _past_and_present(self, user: MotoUser | None) -> list[Key]:
+        return self._owned[user.id if user else ""]
+
+    # Signing in
+
+    def signer(self, key_id: str, token: str, service: str) -> Key:
+        """The key that signed, if this service takes it at this moment. Raises Refused (InvalidClientTokenId).
+
+        Session tokens and their ASIA keys are unknown here so far, and refused as unknown.
+        """
+        key = self._keys.get(key_id)
+        if key is None or token or not self._exists(key.user) or not self._taken(key, service):
+            raise key_refused()
+        return key
+
+    def _exists(self, user: MotoUser | None) -> bool:
+        """Whether moto has not deleted the user."""
+        return user is None or self.iam.users.get(user.name) is user
+
+    def _taken(self, key: Key, service: str) -> bool:
+        now = time.monotonic()
+        if key.status != "Active":
+            return key.status_at(now - self.settings.revocation) == "Active"
+        since = key.changes[-1][0]
+        if now < since + self.settings.propagation_of(service):
+            return False
+        if since == _LONG_AGO:
+            return True
+        count = key.accepted.get(service, 0)
+        key.accepted[service] = count + 1
+        return self.settings.flapping_of(service)[count : count + 1] != "n"
+
+    # Uses
+
+    def used(self, key: Key, service: str, region: str) -> None:
+        """Remember a call, for GetAccessKeyLastUsed. IAM is reported in the region where it is run."""
+        region = "us-east-1" if service == "iam" else region
+        key.uses.append((time.monotonic(), LastUse(self.now(), service, region)))
+
+    def set_last_use(self, key: Key, use: LastUse) -> None:
+        """Say when and by what a key was last used; shown at once, until a later call shows."""
+        key.uses = [(_LONG_AGO, use)]
+
+    def last_use(self, key: Key) -> LastUse:
+        """What GetAccessKeyLastUsed shows now; `at` is None for N/A."""
+        moment = time.monotonic() - self.settings.last_use
+        return next((use for at, use in reversed(key.uses) if at <= moment), LastUse(None, "N/A", "N/A"))

@@ -1,0 +1,1 @@
+"""The places of this computer that hold pairs, and where a pair rests between them."""

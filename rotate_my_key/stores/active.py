@@ -1,0 +1,186 @@
+"""Which key an SDK uses here, decided as botocore decides it.
+
+botocore asks in this order (botocore 1.44, `create_credential_resolver`): env, assume-role, web identity, sso,
+credentials file, login, process, config file; after these come old EC2 and boto files, containers and the metadata
+service, which nothing here ever asks. A profile named to it (`-p` here) switches env off; AWS_PROFILE does not.
+
+The answer is one static key of an IAM user or a refusal with the reason; where SDKs disagree it is a refusal too.
+Nothing is written, nothing is sent, and no environment is read but the mapping handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import Problem
+from ..model import Credentials, Place
+from .kinds import Kind, ProfileFact, elsewhere, facts, judge, place_of, quote, rotate_command, sections, show_name
+from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, read_profiles
+from .sources import follow_sources
+
+__all__ = ["Active", "Kind", "ProfileFact", "ProfileFiles", "find_active", "sections"]
+
+_PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_KEY_VARIABLES = {"AWS_ACCESS_KEY_ID": "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
+_LISTED = 8  # profile names in one message
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The key in force. `profile` was asked for; `holder` holds the pair, once `source_profile` is followed.
+
+    `trail` says in short sentences why it is this key; `warnings`, where another program may use another one. `region`
+    is botocore's: AWS_DEFAULT_REGION, else the profile's, else the holder's.
+    """
+
+    profile: str
+    holder: str
+    pair: Credentials
+    place: Place
+    trail: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    region: str | None = None
+
+
+def find_active(environ: Mapping[str, str], profile: str | None, files: ProfileFiles, *, mixed: bool = False) -> Active:
+    """The static key in force for `profile`; for None: for what the environment names, else `default`.
+
+    `mixed`: where a static key stands beside role, web identity, sso, login or process settings, take that key.
+    Raises NeedsPerson for such a profile without `mixed`, Problem for all else that is not one static key.
+    """
+    name, chosen = _profile_in_force(environ, profile)
+    profiles = read_profiles(files)
+    if name not in profiles.merged:
+        raise _no_such_profile(profiles, environ, name, chosen)
+    holder, trail, warnings = follow_sources(profiles, name, mixed)
+    place, pair, where = _pair_in_force(profiles, holder)
+    warnings = [*warnings, *_doubts(profiles, holder, pair), *_outside(profiles, environ)]
+    regions = (profiles.merged[each].get("region") for each in (name, holder))
+    region = environ.get("AWS_DEFAULT_REGION") or next(filter(None, regions), None)
+    return Active(name, holder, pair, place, (chosen, *trail, where), tuple(warnings), region)
+
+
+# From the environment to the profile.
+
+
+def _profile_in_force(environ: Mapping[str, str], profile: str | None) -> tuple[str, str]:
+    """The profile's name, and what named it."""
+    if profile is not None:
+        return profile, f"-p {show_name(profile)}"
+    named = {variable: environ[variable] for variable in _PROFILE_VARIABLES if variable in environ}
+    for variable, what in _KEY_VARIABLES.items():
+        if environ.get(variable):
+            message = f"{variable} is set in the environment: programs here use {what}, not a profile's"
+            command = rotate_command(next(filter(None, named.values()), "default"))
+            raise Problem(message, f"unset {variable}, or name the profile: {command}")
+    if len(set(named.values())) > 1:
+        both = " and ".join(f"{variable}={show_name(value)}" for variable, value in named.items())
+        raise Problem(f"{both} are both set, and SDKs disagree which counts", "unset AWS_DEFAULT_PROFILE")
+    for variable, value in named.items():
+        if not value:  # botocore looks for a profile without a name, and fails; others look for default
+            raise Problem(f"{variable} is set but empty, and SDKs disagree what that means", f"unset {variable}")
+        return value, f"{variable}={show_name(value)}"
+    return "default", "no profile is named, so it is default"
+
+
+def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, chosen: str) -> Problem:
+    what = f"there is no profile {show_name(name)} ({chosen})"
+    if chosen.startswith("no profile"):
+        what = "no profile is named, and there is none called default"
+    misspelled = (
+        (profiles.config, name, f"profile {name}"),
+        (profiles.credentials, f"profile {name}", name),
+    )
+    for file, wrong, right in misspelled:
+        if wrong in file.sections:
+            shown = profiles.files.show(file.path)
+            return Problem(f"{what}: [{wrong}] in {shown} is not read", f"write [{right}] there instead")
+    if not profiles.merged:
+        states = [(_show_file(profiles, file, environ), file.absent or "holds no profile") for file in _both(profiles)]
+        state = " and ".join(f"{shown} {absent}" for shown, absent in states)
+        command = "aws configure" if name == "default" else f"aws configure --profile {quote(name)}"
+        return Problem(f"{what}: {state}", command)
+    import difflib
+
+    names = list(profiles.merged)
+    usable = [fact.profile for fact in facts(profiles) if fact.kind is Kind.STATIC]
+    near = difflib.get_close_matches(name, names, n=1) or usable or names
+    more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
+    return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near[0]))
+
+
+def _both(profiles: Profiles) -> tuple[ReadFile, ReadFile]:
+    return profiles.credentials, profiles.config
+
+
+def _show_file(profiles: Profiles, file: ReadFile, environ: Mapping[str, str]) -> str:
+    """The file's path, with the variable that it comes from."""
+    variable = "AWS_SHARED_CREDENTIALS_FILE" if file is profiles.credentials else "AWS_CONFIG_FILE"
+    shown = profiles.files.show(file.path) or "the empty path"
+    return f"{shown} ({variable})" if variable in environ else shown
+
+
+# From the profile that holds the key to the key.
+
+
+def _pair_in_force(profiles: Profiles, holder: str) -> tuple[Place, Credentials, str]:
+    held = [(file, name) for file, name in profiles.sections_of(holder) if KEY_ID in file.sections[name]]
+    if not held:
+        message = f"profile {show_name(holder)} has an {SECRET} and no {KEY_ID}"
+        raise Problem(message, f"aws configure --profile {quote(holder)}")
+    file, section = held[0]
+    judged, shown = judge(file, section), profiles.files.show(file.path)
+    if judged.kind is not Kind.STATIC or judged.pair is None:
+        hint = judged.hint.format(profile=quote(holder), section=section, file=shown)
+        raise Problem(f"profile {show_name(holder)} in {shown} {judged.reason}", hint or elsewhere(profiles))
+    if file is profiles.config:
+        _check_spellings(profiles, holder, judged.pair)
+    return place_of(profiles, file, holder), judged.pair, f"in {shown}, line {file.line_of(section, KEY_ID)}"
+
+
+def _check_spellings(profiles: Profiles, holder: str, pair: Credentials) -> None:
+    """[default] beside [profile default], or one name with and without quotes: the last wins for botocore alone."""
+    for other in profiles.other_spellings(holder):
+        settings = profiles.config.sections[other]
+        if KEY_ID in settings and (settings[KEY_ID], settings.get(SECRET)) != (pair.key_id, pair.secret):
+            shown = profiles.files.show(profiles.config.path)
+            message = f"[{other}] and [{profiles.spelled[holder]}] in {shown} hold two keys for one profile"
+            raise Problem(f"{message}, and SDKs disagree which wins", f"remove one of the two from {shown}")
+
+
+# What might make another program use another key.
+
+
+def _doubts(profiles: Profiles, holder: str, pair: Credentials) -> list[str]:
+    """Keys and tokens of the same profile elsewhere, which botocore passes over."""
+    said = []
+    for file, section in profiles.sections_of(holder):
+        settings, shown = file.sections[section], profiles.files.show(file.path)
+        if SECRET in settings and KEY_ID not in settings:
+            said.append(f"{shown} holds half a key for {show_name(holder)}, which some SDKs mix with the other file's")
+        if KEY_ID in settings and (settings[KEY_ID], settings.get(SECRET)) != (pair.key_id, pair.secret):
+            said.append(f"{shown} holds another key for {show_name(holder)}; the credentials file's is used")
+        if any(settings.get(token) for token in TOKENS):
+            said.append(f"{shown} holds a session token for {show_name(holder)}, which some SDKs add to the key")
+    if KEY_ID in profiles.credentials.sections.get(f"profile {holder}", {}):
+        shown = profiles.files.show(profiles.credentials.path)
+        said.append(f"[profile {holder}] in {shown} is not read: there the section is [{holder}]")
+    if holder != "default" and KEY_ID in profiles.config.sections.get(holder, {}):
+        shown = profiles.files.show(profiles.config.path)
+        said.append(f"[{holder}] in {shown} is not read: there the section is [profile {holder}]")
+    return said
+
+
+def _outside(profiles: Profiles, environ: Mapping[str, str]) -> list[str]:
+    """Files that are not there though named or are no files, and keys in the environment that `-p` passed over."""
+    said = [
+        f"{variable} is set: programs here use {what}"
+        for variable, what in _KEY_VARIABLES.items()
+        if environ.get(variable)
+    ]
+    for file in _both(profiles):
+        shown = _show_file(profiles, file, environ)
+        if file.absent and (file.absent != "does not exist" or shown.endswith(")")):
+            said.append(f"{shown} {file.absent}")
+    return said

@@ -1,0 +1,223 @@
+"""The places in the credentials file and the config file: the `Places` port over both.
+
+Files are read afresh by every verb. Two paths that lead to one file count as one file, replaced once. Places of other
+kinds are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+
+from ..errors import Problem, TryLater
+from ..files import replace as files
+from ..files.replace import Outcome, Snapshot
+from ..model import Credentials, Holding, InPlace, Place, PlaceKind
+from . import judge
+from .edit import Change, Edit, edit
+from .profile_file import ProfileFile
+from .torn import is_mix, mended
+
+_ATTEMPTS = 5  # a file that other programs write five times within milliseconds is left to a later run
+_AWS_LENGTHS = (20, 40)  # of an id and a secret, as CreateAccessKey gives them
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Every static pair in both files, and what is wrong with a file that cannot be read."""
+
+    holdings: tuple[Holding, ...]
+    problems: tuple[Problem, ...]
+
+
+class ProfileFiles:
+    """Both files by their absolute paths, already expanded; neither needs to exist."""
+
+    def __init__(self, credentials: str, config: str) -> None:
+        self._files = ((credentials, PlaceKind.CREDENTIALS), (config, PlaceKind.CONFIG))
+        self._parsed: dict[tuple[str, PlaceKind], ProfileFile] = {}
+
+    def survey(self) -> Survey:
+        """Every profile of both files that has a static pair there, rotatable or not, for `status` and `doctor`."""
+        holdings, problems = [], []
+        for path, kind in self._files:
+            try:
+                file = self._read(path, kind)
+            except Problem as problem:
+                problems.append(problem)
+                continue
+            holdings += [Holding(Place(path, p, kind), pair) for p, pair in (file.pairs() if file else ())]
+        return Survey(tuple(holdings), tuple(problems))
+
+    def profiles(self) -> tuple[Holding, ...]:
+        """The holdings of `survey`."""
+        return self.survey().holdings
+
+    def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
+        """Every place that holds one of these ids, and each of `known`, as the port says.
+
+        A place where only some SDKs make sense of the id (in quotes, with a comment behind it) is among them, so that
+        a rotation is refused by `rehearse` and does not pass it over.
+        """
+        known = [place for place in known if place.kind is not PlaceKind.KEYRING]
+        found: dict[Place, Credentials | None] = {}
+        for path, kind in dict.fromkeys([*self._files, *((place.path, place.kind) for place in known)]):
+            mine = [place for place in known if (place.path, place.kind) == (path, kind)]
+            try:
+                file = self._read(path, kind)
+            except Problem:
+                if not mine:
+                    raise
+                file = None
+            if file:
+                found |= {Place(path, profile, kind): pair for profile, pair in file.holders(key_ids)}
+            for place in mine:
+                found.setdefault(place, file.pair(place.profile) if file else None)
+        return tuple(Holding(place, pair) for place, pair in found.items())
+
+    def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
+        """As the port says. Only for who holds the lock: it sweeps what killed runs left beside the files."""
+        warnings: list[str] = []
+        # Of the same lengths as the old pair, and without meaning: nothing of it reaches the disk.
+        stand_in = Credentials("A" * len(old.key_id), "a" * len(old.secret))
+        for path, group in self._by_file(places).items():
+            found = _present(path)
+            rehearsed = self._edit(found, group, old, stand_in)
+            for kind, profiles in _by_kind(group).items():
+                judge.check(group[0].path, len(found.data), kind, profiles, old)
+            reason = files.rehearse(found)
+            if reason and (len(old.key_id), len(old.secret)) != _AWS_LENGTHS:
+                raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
+            if reason:
+                warnings.append(f"{path} can only be written in place, since {reason}: an SDK may meet it half-written")
+            warnings += rehearsed.warnings
+        return warnings
+
+    def write(
+        self,
+        places: Collection[Place],
+        old: Credentials,
+        new: Credentials,
+        note: Callable[[Collection[InPlace]], None],
+    ) -> None:
+        """As the port says. `note` gets all in-place writes of this call so far. Only for who holds the lock."""
+        noted: list[InPlace] = []
+
+        def add(writes: Iterable[InPlace]) -> None:
+            noted.extend(write for write in writes if write not in noted)
+            note(tuple(noted))
+
+        for path, group in self._by_file(places).items():
+            for _ in range(_ATTEMPTS):
+                if self._write_file(path, group, old, new, add) is Outcome.DONE:
+                    break
+            else:
+                raise TryLater(f"another program keeps writing {path}", "close it, then run rotate-my-key again")
+
+    def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
+        """As the port says."""
+        for write in torn:
+            found = files.snapshot(write.place.path)
+            piece = found and mended(found.data[write.offset : write.offset + write.length], old, new)
+            if found and piece and files.overwrite(found, [(write.offset, piece)]) is Outcome.CHANGED:
+                raise TryLater(f"another program writes {found.path}", "close it, then run rotate-my-key again")
+
+    def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
+        """As the port says."""
+        try:
+            found = files.snapshot(write.place.path)
+        except Problem:
+            return False
+        return found is not None and is_mix(found.data[write.offset : write.offset + write.length], old, new)
+
+    def _read(self, path: str, kind: PlaceKind) -> ProfileFile | None:
+        found = files.snapshot(path)
+        return self._parse(found.data, path, kind) if found else None
+
+    def _parse(self, data: bytes, path: str, kind: PlaceKind) -> ProfileFile:
+        """A loop of many looks reads the same bytes again and again: they are parsed once."""
+        seen = self._parsed.get((path, kind))
+        if seen is None or seen.data != data:
+            seen = self._parsed[path, kind] = ProfileFile(data, path, kind)
+        return seen
+
+    def _by_file(self, places: Collection[Place]) -> dict[str, list[Place]]:
+        """The places in files, by the real path of the file."""
+        groups: dict[str, list[Place]] = {}
+        for place in places:
+            if place.kind is not PlaceKind.KEYRING:
+                groups.setdefault(files.real_path(place.path), []).append(place)
+        return groups
+
+    def _edit(self, found: Snapshot, group: list[Place], old: Credentials, new: Credentials) -> Edit:
+        data = found.data
+        changes: list[Change] = []
+        warnings: list[str] = []
+        for kind, profiles in _by_kind(group).items():
+            file = self._parse(data, group[0].path, kind)
+            # One file may be both credentials file and config file: what the first edit changed is done.
+            left = [p for p in profiles if not changes or file.pair(p) != new]
+            part = edit(file, left, old, new)
+            data = part.data
+            changes += part.changes
+            warnings += part.warnings
+        return Edit(data, tuple(changes), tuple(dict.fromkeys(warnings)))
+
+    def _write_file(
+        self,
+        path: str,
+        group: list[Place],
+        old: Credentials,
+        new: Credentials,
+        note: Callable[[Iterable[InPlace]], None],
+    ) -> Outcome:
+        found = _present(path)
+        kinds = {kind: self._parse(found.data, group[0].path, kind) for kind in _by_kind(group)}
+        left = [place for place in group if kinds[place.kind].pair(place.profile) == old]
+        if not left:
+            return Outcome.DONE
+        change = self._edit(found, left, old, new)
+        outcome = files.replace(found, change.data)
+        if outcome is Outcome.IMPOSSIBLE:
+            outcome = self._write_in_place(found, left, change, note)
+        if outcome is Outcome.DONE:
+            self._read_back(left, change, new)
+        return outcome
+
+    def _write_in_place(
+        self, found: Snapshot, group: list[Place], change: Edit, note: Callable[[Iterable[InPlace]], None]
+    ) -> Outcome:
+        if any(len(piece.old) != len(piece.new) for piece in change.changes):
+            raise Problem(
+                f"{found.path} can only be written in place, and the new key is of another length", _hint(found)
+            )
+        places = {place.profile: place for place in group}
+        note([InPlace(places[piece.profile], piece.offset, len(piece.new)) for piece in change.changes])
+        return files.overwrite(found, [(piece.offset, piece.new) for piece in change.changes])
+
+    def _read_back(self, group: list[Place], change: Edit, new: Credentials) -> None:
+        found = _present(group[0].path)
+        for kind, profiles in _by_kind(group).items():
+            if found.data != change.data:
+                file = self._parse(found.data, group[0].path, kind)
+                if any(file.pair(profile) != new for profile in profiles):
+                    raise TryLater(f"another program wrote {found.path} just now", "rotate-my-key")
+            judge.check(group[0].path, len(found.data), kind, profiles, new)
+
+
+def _present(path: str) -> Snapshot:
+    found = files.snapshot(path)
+    if found is None:
+        raise Problem(f"{path} is not a regular file, or there is none", f"ls -lL {path}")
+    return found
+
+
+def _by_kind(places: Iterable[Place]) -> dict[PlaceKind, list[str]]:
+    kinds: dict[PlaceKind, list[str]] = {}
+    for place in places:
+        kinds.setdefault(place.kind, []).append(place.profile)
+    return kinds
+
+
+def _hint(found: Snapshot) -> str:
+    return f"ls -la {found.path}; a file with one name, in a folder of yours, can be replaced"

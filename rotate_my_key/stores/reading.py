@@ -1,0 +1,123 @@
+"""The two profile files, each read once and merged as botocore merges them.
+
+What botocore tolerates is tolerated here. What it cannot parse is a Problem, and so is a file that is there and cannot
+be opened: botocore takes that for an empty one, but it may hold the key. Nothing is expanded, no environment is read.
+
+`configloader.build_profile_map` decides which section of the config file is which profile. Importing it costs some
+14 ms of CPU, so that is done when a config file is read, not before.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..errors import Problem
+from .ini import Ini
+
+Section = Mapping[str, str]  # a value that begins with a line end is a block (`s3 =`), which botocore reads as a dict
+
+KEY_ID = "aws_access_key_id"
+SECRET = "aws_secret_access_key"  # noqa: S105  the name of a setting
+TOKENS = ("aws_security_token", "aws_session_token")  # in botocore's order
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileFiles:
+    """Where the two files are: absolute paths, already expanded, or "" for none. `home` only shortens messages."""
+
+    credentials: str
+    config: str
+    home: str = ""
+
+    def show(self, path: str) -> str:
+        """The path as a person writes it: `~/.aws/credentials`."""
+        home = self.home.rstrip(os.sep)
+        return f"~{path[len(home) :]}" if home and path.startswith(home + os.sep) else path
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """One file as botocore reads it: `[DEFAULT]` lends its options to every section."""
+
+    path: str
+    absent: str = ""  # why nothing was read: "does not exist", "is a directory"
+    sections: Mapping[str, Section] = field(default_factory=dict, repr=False)
+    lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
+
+    def line_of(self, section: str, option: str) -> int | None:
+        """The line that sets the option in this very section, counted from 1; None if it comes from `[DEFAULT]`."""
+        number = self.lines[section].get(option)
+        return None if number is None else number + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """Both files. `spelled` names the config file's section that botocore takes for a profile, as written there."""
+
+    files: ProfileFiles
+    credentials: ReadFile
+    config: ReadFile
+    spelled: Mapping[str, str]
+    merged: Mapping[str, Section] = field(repr=False)
+
+    def sections_of(self, profile: str) -> Iterator[tuple[ReadFile, str]]:
+        """The sections that botocore reads for the profile, each with its file, the one that wins first."""
+        if profile in self.credentials.sections:
+            yield self.credentials, profile
+        if profile in self.spelled:
+            yield self.config, self.spelled[profile]
+
+    def other_spellings(self, profile: str) -> list[str]:
+        """Config sections that name the profile too and that botocore passes over, such as an earlier `[default]`."""
+        candidates = [name for name in self.config.sections if name == "default" or name.startswith("profile")]
+        if len(candidates) == len(self.spelled):
+            return []  # the usual case: one section a profile, nothing to compare
+        return [name for name in candidates if profile in _spell([name]) and name != self.spelled.get(profile)]
+
+
+def read_profiles(files: ProfileFiles) -> Profiles:
+    """Read both files; a missing one counts as empty.
+
+    The credentials file's values go over the config file's, option by option (botocore: `Session.full_config`).
+    Raises Problem, naming file and line, for a file that cannot be opened or that botocore cannot parse.
+    """
+    credentials, config = _read(files, files.credentials), _read(files, files.config)
+    spelled = _spell(config.sections) if config.sections else {}
+    merged = {name: dict(values) for name, values in credentials.sections.items()}
+    for name, section in spelled.items():
+        merged[name] = {**config.sections[section], **merged.get(name, {})}
+    return Profiles(files, credentials, config, spelled, merged)
+
+
+def _spell(sections: Iterable[str]) -> dict[str, str]:
+    """Which section is which profile, by botocore's own rules; of two, the last."""
+    from botocore.configloader import build_profile_map
+
+    return dict(build_profile_map({name: name for name in sections})["profiles"])
+
+
+def _read(files: ProfileFiles, path: str) -> ReadFile:
+    try:
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):  # botocore passes over it; opening a pipe would block
+            return ReadFile(path, "is a directory" if stat.S_ISDIR(mode) else "is not a regular file")
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return ReadFile(path, "is a link that leads nowhere" if os.path.islink(path) else "does not exist")
+    except OSError as error:
+        import shlex
+
+        why = (error.strerror or "input/output error").lower()
+        raise Problem(f"{files.show(path)} cannot be read: {why}", f"ls -l {shlex.quote(path)}") from None
+    ini = Ini(data, files.show(path))
+    sections = {name: {option: ini.value(line) for option, line in _options(ini, name)} for name in ini.sections}
+    return ReadFile(path, "", sections, ini.sections)
+
+
+def _options(ini: Ini, section: str) -> Iterable[tuple[str, int]]:
+    own = ini.sections[section]
+    return {**ini.defaults, **own}.items() if ini.defaults else own.items()

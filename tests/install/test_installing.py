@@ -1,0 +1,350 @@
+"""install.sh at work: real environments, made from a wheelhouse; what is there afterwards, and what is not."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.install.machine import PROGRAM, REPO, Machine, locked, need
+
+pytestmark = pytest.mark.slow
+
+Tree = Callable[[Path], set[str]]
+BROKEN = 'raise ImportError("no module named something")\n'
+
+
+def version(machine: Machine) -> str:
+    """What the installed command says that it is."""
+    return machine.run(machine.command, "--version").stdout.strip()
+
+
+def test_from_nothing_and_back(ready: Machine, tree: Tree) -> None:
+    """An empty home gets a command that works, and is empty again after --uninstall; the checkout stays as it was."""
+    checkout = tree(ready.checkout)
+    done = ready.install()
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert f"{ready.command} is ready\n" in done.stdout
+    assert f'export PATH="{ready.home}/.local/bin:$PATH"' in done.stdout
+    assert version(ready) == "rotate-my-key 1.0.0"
+    assert tree(ready.checkout) == checkout
+    assert ready.install("--uninstall").stdout == "rotate-my-key is removed\n"
+    assert tree(ready.home) == set()
+
+
+def test_the_command_heeds_nothing_around_it(ready: Machine) -> None:
+    """Isolated mode: PYTHONPATH, PYTHONHOME, the folder one stands in and a user's packages do not reach it."""
+    assert ready.install(PYTHONPATH=str(ready.checkout), PYTHONHOME="/nonexistent").returncode == 0
+    (ready.root / "rotate_my_key.py").write_text(BROKEN)
+    (ready.root / "click.py").write_text(BROKEN)
+    done = ready.run(ready.command, "a b", "$c", PYTHONPATH=str(ready.root), PYTHONHOME="/nonexistent")
+    found = json.loads(done.stdout)
+    assert found == {"arguments": ["a b", "$c"], "isolated": 1, "prefix": str(ready.venvs[0])}
+
+
+def test_what_is_installed_is_compiled_and_complete(ready: Machine) -> None:
+    """Starting compiles nothing, whatever PYTHONDONTWRITEBYTECODE said; what only installs is gone again."""
+    assert ready.install(PYTHONDONTWRITEBYTECODE="1", PIP_NO_COMPILE="1").returncode == 0
+    (site,) = ready.venvs[0].glob("lib/python3*/site-packages")
+    for source in site.rglob("*.py"):
+        assert list((source.parent / "__pycache__").glob(f"{source.stem}.*.pyc")), source
+    assert (site / "rotate_my_key/py.typed").exists()
+    names = {re.split(r"[-.]", entry.name)[0] for entry in site.iterdir()}
+    assert names - {"__pycache__"} == {"click", "rotate_my_key"}
+
+
+def test_an_unfriendly_pip_configuration_changes_nothing(ready: Machine, tree: Tree) -> None:
+    """Settings that would send packages elsewhere do not count; mirrors do (here: the wheelhouse)."""
+    config = ready.root / "pip.conf"
+    config.write_text("[install]\nuser = true\nno-binary = :all:\n")
+    elsewhere = str(ready.root / "elsewhere")
+    done = ready.install(PIP_CONFIG_FILE=str(config), PIP_TARGET=elsewhere, PIP_REQUIRE_HASHES="1", PIP_CONSTRAINT="/x")
+    assert done.returncode == 0, done.stderr
+    assert version(ready) == "rotate-my-key 1.0.0"
+    assert not Path(elsewhere).exists()
+
+
+def test_a_checkout_that_cannot_be_written(ready: Machine, tree: Tree) -> None:
+    """Installing reads the checkout and writes nothing into it, however its rights are."""
+    before = {path: path.stat().st_mtime_ns for path in ready.checkout.rglob("*")}
+    for path in [*before, ready.checkout]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    done = ready.install()
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in ready.checkout.rglob("*")} == before
+    for path in [ready.checkout, *before]:
+        path.chmod(0o755)
+
+
+def test_again_upgrades_and_keeps_settings_and_state(ready: Machine) -> None:
+    """The second run replaces the first; only one environment stays; what the user has is untouched."""
+    ready.install()
+    for kept in (".config/rotate-my-key/config.ini", ".local/state/rotate-my-key/history.json"):
+        (ready.home / kept).parent.mkdir(parents=True)
+        (ready.home / kept).write_text("mine")
+    (old,) = ready.venvs
+    ready.set_version("1.1.0")
+    done = ready.install(PATH=f"{ready.tools}:{ready.command.parent}")
+    assert f"{ready.command} is ready (it was 1.0.0)\n" in done.stdout
+    assert "note:" not in done.stdout
+    assert version(ready) == "rotate-my-key 1.1.0"
+    assert len(ready.venvs) == 1
+    assert ready.venvs != [old]
+    done = ready.install("--uninstall")
+    assert "settings and state stay" in done.stdout
+    assert (ready.home / ".config/rotate-my-key/config.ini").read_text() == "mine"
+    assert (ready.home / ".local/state/rotate-my-key/history.json").read_text() == "mine"
+    assert ready.install("--uninstall", "--purge").returncode == 0
+    assert not (ready.home / ".config").exists()
+    assert not (ready.home / ".local/state").exists()
+
+
+def test_a_version_that_does_not_start_is_not_switched_to(ready: Machine, tree: Tree) -> None:
+    """The one before stays and works, and of the new one nothing stays."""
+    ready.install()
+    before = tree(ready.home)
+    ready.set_version("1.1.0", BROKEN)
+    done = ready.install()
+    assert done.returncode == 1
+    assert "no module named something" in done.stderr
+    assert "rotate-my-key 1.1.0 does not start; the version before it stays" in done.stderr
+    assert version(ready) == "rotate-my-key 1.0.0"
+    assert tree(ready.home) == before
+
+
+@pytest.mark.parametrize("ending", ["killed", "interrupted"])
+@pytest.mark.parametrize("moment", ["bin/python*", "lib/*/site-packages/click/core.py", "bin/rotate-my-key"])
+def test_stopped_in_the_middle(ready: Machine, tree: Tree, moment: str, ending: str) -> None:
+    """After kill -9 or Ctrl-C the installed version works; the next run leaves nothing of the stopped one behind."""
+    ready.install()
+    (old,) = ready.venvs
+    before = tree(ready.home)
+    ready.set_version("1.1.0")
+    command = ["sh", str(ready.checkout / "install.sh")]
+    process = subprocess.Popen(
+        command, env=ready.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    while not any(new.glob(moment) for new in ready.venvs if new != old and list(new.glob(moment))):
+        assert process.poll() is None
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGKILL if ending == "killed" else signal.SIGINT)
+    process.wait()
+    assert version(ready) in ("rotate-my-key 1.0.0", "rotate-my-key 1.1.0")
+    if ending == "interrupted":
+        assert process.returncode == 130
+        assert tree(ready.home) == before
+    assert ready.install().returncode == 0
+    assert version(ready) == "rotate-my-key 1.1.0"
+    assert len(ready.venvs) == 1
+    assert len(list(ready.command.parent.iterdir())) == 1
+
+
+def test_a_version_in_use_is_removed_later(ready: Machine) -> None:
+    """A rotation that runs while the program is upgraded keeps its files until the next run."""
+    program = PROGRAM.replace("def main():", "def main():\n    if sys.argv[1:] == ['wait']: sys.stdin.read()\n")
+    ready.set_version("1.0.0", program)
+    ready.install()
+    (old,) = ready.venvs
+    running = subprocess.Popen([ready.command, "wait"], env=ready.environment(), stdin=subprocess.PIPE)
+    ready.set_version("1.1.0")
+    ready.install()
+    assert old in ready.venvs
+    running.communicate(b"")
+    ready.install()
+    assert len(ready.venvs) == 1
+
+
+def test_two_at_once(ready: Machine) -> None:
+    """Two runs at the same time get in nobody's way: the command works, and one environment stays after the next."""
+    command = ["sh", str(ready.checkout / "install.sh")]
+    both = [subprocess.Popen(command, env=ready.environment(), stdout=subprocess.DEVNULL) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    assert version(ready) == "rotate-my-key 1.0.0"
+    ready.install()
+    assert len(ready.venvs) == 1
+
+
+def test_a_wheelhouse_needs_no_network(ready: Machine, wheelhouse: Path) -> None:
+    """--wheelhouse with a folder in whose path is a space; the index is not asked."""
+    ready.env.clear()
+    moved = ready.root / "wheel house"
+    shutil.copytree(wheelhouse, moved)
+    done = ready.install("--wheelhouse", moved.name, PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="0")
+    assert done.returncode == 0, done.stderr
+    assert version(ready) == "rotate-my-key 1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("no network", "the packages could not be fetched: is there a network"),
+        ("empty wheelhouse", "the packages could not be taken from"),
+        ("changed package", "a package is not the one that the lock file names"),
+    ],
+)
+def test_packages_that_cannot_be_had(ready: Machine, tree: Tree, case: str, message: str) -> None:
+    """One line says what is wrong, one what to do, and the home is as it was."""
+    arguments: list[object] = []
+    if case == "changed package":
+        lock = ready.checkout / "locks/runtime.txt"
+        lock.write_text(re.sub(r"sha256:\w{60}", f"sha256:{'0' * 60}", lock.read_text()))
+    else:
+        ready.env.update(PIP_NO_INDEX="0", PIP_FIND_LINKS="", PIP_INDEX_URL="http://127.0.0.1:9/", PIP_RETRIES="0")
+    if case == "empty wheelhouse":
+        (ready.root / "empty").mkdir()
+        arguments = ["--wheelhouse", ready.root / "empty"]
+    done = ready.install(*arguments)
+    assert done.returncode == 1
+    wrong, hint = done.stderr.splitlines()[-2:]
+    assert wrong.startswith(f"install.sh: {message}")
+    assert hint.startswith("hint: ")
+    assert tree(ready.home) == set()
+
+
+def test_for_all_users(ready: Machine, tree: Tree) -> None:
+    """--prefix needs no home, makes everything readable for everybody, and goes again without a trace."""
+    ready.add_tool("python3", f"exec '{public_python()}' \"$@\"")
+    prefix = ready.root / "opt dir/tools"
+    done = ready.install("--prefix", "opt dir/tools", HOME=None)
+    assert done.returncode == 0, done.stderr
+    command = prefix / "bin/rotate-my-key"
+    assert ready.run(command, "--version").stdout == "rotate-my-key 1.0.0\n"
+    for path in [prefix, *prefix.rglob("*")]:
+        mode = path.stat().st_mode
+        assert mode & (0o055 if stat.S_ISDIR(mode) else 0o044) in (0o055, 0o044), path
+        assert not mode & 0o022, path
+    assert ready.install("--prefix", prefix).returncode == 0
+    assert len(list((prefix / "lib/rotate-my-key").glob("venv-*"))) == 1
+    assert ready.install("--uninstall", "--prefix", prefix).returncode == 0
+    assert not (ready.root / "opt dir").exists()
+    assert tree(ready.home) == set()
+
+
+def test_for_all_users_needs_a_python_for_all(ready: Machine, tree: Tree) -> None:
+    """A Python below a folder that is closed to others would give them a command that cannot start."""
+    closed = ready.root / "closed"
+    subprocess.run([need("python3"), "-m", "venv", "--without-pip", str(closed)], check=True)
+    closed.chmod(0o700)
+    pretend = f'sys._base_executable = "{closed}/bin/python"'
+    ready.add_python(pretend=pretend)
+    done = ready.install("--prefix", ready.root / "opt")
+    if "/root/" not in done.stderr:
+        pytest.skip("this Python can be reached by everybody")
+    assert done.returncode == 1
+
+
+def public_python() -> str:
+    """A Python that every user can reach."""
+    for candidate in ("/usr/bin/python3", "/usr/local/bin/python3", shutil.which("python3") or ""):
+        script = "import sys, ensurepip; sys.exit(sys.version_info < (3, 11))"
+        if candidate and subprocess.run([candidate, "-c", script], capture_output=True).returncode == 0:
+            folders = Path(candidate).resolve().parents
+            if all(folder.stat().st_mode & stat.S_IXOTH for folder in folders):
+                return candidate
+    pytest.skip("no Python 3.11 with venv here that every user can reach")
+
+
+class TestUv:
+    """The same with uv, where Python has no venv."""
+
+    @pytest.fixture
+    def with_uv(self, ready: Machine) -> Machine:
+        """A machine with uv and a Python that lacks ensurepip."""
+        ready.add_python("python3", pretend='sys.modules["ensurepip"] = None')
+        (ready.tools / "python3.11").symlink_to(ready.tools / "python3")
+        (ready.tools / "uv").symlink_to(need("uv"))
+        return ready
+
+    def test_from_nothing_and_back(self, with_uv: Machine, tree: Tree) -> None:
+        """It is as good as with venv and pip: isolated, compiled, and gone after --uninstall."""
+        done = with_uv.install()
+        assert done.returncode == 0, done.stderr
+        assert version(with_uv) == "rotate-my-key 1.0.0"
+        (site,) = with_uv.venvs[0].glob("lib/python3*/site-packages")
+        assert list(site.glob("click/__pycache__/*.pyc"))
+        assert list(site.glob("rotate_my_key/__pycache__/*.pyc"))
+        assert not list(site.glob("flit_core*"))
+        with_uv.set_version("1.0.0", PROGRAM.replace('"rotate-my-key"', '"changed"'))
+        assert with_uv.install().returncode == 0
+        assert version(with_uv) == "changed 1.0.0"
+        assert with_uv.install("--uninstall").returncode == 0
+        assert tree(with_uv.home) == set()
+
+    def test_a_changed_package(self, with_uv: Machine, tree: Tree) -> None:
+        """Hashes are checked here too."""
+        lock = with_uv.checkout / "locks/runtime.txt"
+        lock.write_text(re.sub(r"sha256:\w{60}", f"sha256:{'0' * 60}", lock.read_text()))
+        done = with_uv.install()
+        assert done.returncode == 1
+        assert "a package is not the one that the lock file names" in done.stderr
+        assert tree(with_uv.home) == set()
+
+
+def test_the_demo(ready: Machine, tree: Tree) -> None:
+    """--demo prepares once, runs what is in the checkout now, writes nothing into it, and --uninstall removes it."""
+    checkout = tree(ready.checkout)
+    done = ready.install("--demo", "-v", "two words")
+    assert done.stderr == "preparing the demo (only once)\n"
+    assert json.loads(done.stdout)["arguments"] == ["demo", "-v", "two words"]
+    ready.set_version("1.0.0", PROGRAM.replace("arguments", "words"))
+    done = ready.install("--demo", "--no-color")
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["words"] == ["demo", "--no-color"]
+    assert tree(ready.checkout) == checkout
+    assert not ready.command.exists()
+    assert not (ready.home / ".local").exists()
+    assert ready.install("--uninstall").stdout == "rotate-my-key is removed\n"
+    assert tree(ready.home) == set()
+
+
+def test_the_tests(ready: Machine, tree: Tree) -> None:
+    """--test makes .venv in the checkout once, runs the fast tests there and passes arguments on to pytest."""
+    (ready.checkout / "locks/dev.txt").write_text(locked("dev", *PYTEST) + locked("runtime", "click"))
+    (ready.checkout / "tests").mkdir()
+    (ready.checkout / "tests/test_one.py").write_text(
+        "import subprocess, sys, pytest\n"
+        "@pytest.mark.slow\n"
+        "def test_slow(): pass\n"
+        "def test_program():\n"
+        "    command = [sys.executable, '-I', '-m', 'rotate_my_key', '--version']\n"
+        "    assert subprocess.run(command, capture_output=True).stdout == b'rotate-my-key 1.0.0\\n'\n"
+        "def test_wrong(): assert False\n"
+    )
+    options = ["-c", "pytest.ini", "-p", "no:cacheprovider"]
+    (ready.checkout / "pytest.ini").write_text("[pytest]\nmarkers = slow\n")
+    done = ready.install("--test", *options, "-k", "not wrong", "-n", "1")
+    assert done.stderr == "preparing .venv\n"
+    assert "1 passed" in done.stdout
+    done = ready.install("--test", *options, "-n", "1")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "1 failed, 1 passed" in done.stdout
+    assert tree(ready.home) == set()
+
+
+PYTEST = ("execnet", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-xdist")
+
+
+def test_the_project_itself(ready: Machine, wheelhouse: Path, tmp_path: Path) -> None:
+    """The real checkout with the real lock file: the command starts, and brings every file that it needs."""
+    ready.checkout = REPO
+    done = ready.install()
+    assert done.returncode == 0, done.stderr
+    assert version(ready).startswith("rotate-my-key ")
+    assert ready.run(ready.command, "--help").returncode == 0
+    (site,) = ready.venvs[0].glob("lib/python3*/site-packages")
+    missing = [
+        str(path)
+        for path in (REPO / "rotate_my_key").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts and not (site / path.relative_to(REPO)).exists()
+    ]
+    assert missing == []

@@ -1,0 +1,214 @@
+"""Bad days, made to order: faults, denials, and who else is at work."""
+
+import http.client
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    HTTPClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from botocore.parsers import ResponseParserError
+
+from rotate_my_key.standin import Call, StandIn
+
+Client = Callable[..., Any]
+Refusal = Callable[..., tuple[str, int, str]]
+
+LOST = (ConnectionClosedError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
+
+
+@pytest.mark.parametrize(("when", "keys"), [("before", 1), ("after", 2)])
+@pytest.mark.parametrize(
+    ("kind", "code", "status"),
+    [("throttle", "Throttling", 400), ("500", "InternalFailure", 500), ("503", "ServiceUnavailable", 503)],
+)
+def test_an_error_before_or_after_the_deed(
+    aws: StandIn, client: Client, refusal: Refusal, kind: Any, code: str, status: int, when: Any, keys: int
+) -> None:
+    """The client sees the same; the account does not. The next call is answered."""
+    iam = client("iam", aws.add_key("alice"))
+    aws.fault("CreateAccessKey", kind, when)
+    assert refusal(iam.create_access_key, UserName="alice")[:2] == (code, status)
+    assert len(aws.keys("alice")) == keys
+    assert (aws.calls[-1].outcome, aws.calls[-1].done) == (code, when == "after")
+    iam.list_access_keys()
+
+
+@pytest.mark.parametrize(("when", "keys"), [("before", 1), ("after", 2)])
+@pytest.mark.parametrize("kind", ["reset", "drop", "hang", "cut"])
+def test_a_lost_reply(aws: StandIn, client: Client, kind: Any, when: Any, keys: int) -> None:
+    """The connection is reset, closed, or answers half; whether it was carried out cannot be seen."""
+    iam = client("iam", aws.add_key("alice"))
+    aws.fault("CreateAccessKey", kind, when, seconds=0.05)
+    with pytest.raises((*LOST, ClientError, ResponseParserError)):
+        iam.create_access_key(UserName="alice")
+    assert len(aws.keys("alice")) == keys
+    assert (aws.calls[-1].outcome, aws.calls[-1].done) == (kind, when == "after")
+    iam.list_access_keys()
+
+
+def test_a_reset_is_a_reset(aws: StandIn, client: Client) -> None:
+    """A TCP RST, which a client tells from an ordinary close."""
+    iam = client("iam", aws.add_key("alice"))
+    aws.fault("GetUser", "reset")
+    aws.fault("GetUser", "drop")
+    causes = []
+    for _ in range(2):
+        with pytest.raises(ConnectionClosedError) as caught:
+            iam.get_user()
+        causes.append(type(caught.value.kwargs["error"].args[1]))
+    assert causes == [ConnectionResetError, http.client.RemoteDisconnected]
+
+
+def test_hanging_outlasts_the_client(aws: StandIn, client: Client) -> None:
+    """No answer until the client gives up; other calls go on; `all_well` ends it."""
+    pair = aws.add_key("alice")
+    aws.fault("GetUser", "hang")
+    with pytest.raises(ReadTimeoutError):
+        client("iam", pair, read_timeout=0.1).get_user()
+    client("iam", pair).get_user()
+    aws.fault("GetUser", "hang")
+    threading.Timer(0.1, aws.all_well).start()
+    with pytest.raises(ConnectionClosedError):
+        client("iam", pair).get_user()
+
+
+def test_slow_is_late_but_good(aws: StandIn, client: Client) -> None:
+    """Before or after it is carried out."""
+    iam = client("iam", aws.add_key("alice"))
+    aws.fault("GetUser", "slow", seconds=0.1)
+    aws.fault("GetUser", "slow", "after", seconds=0.1)
+    start = time.monotonic()
+    assert iam.get_user()["User"]["UserName"] == "alice"
+    assert time.monotonic() - start >= 0.2
+    assert aws.calls[-1].outcome == "OK"
+
+
+@pytest.mark.parametrize("status", [200, 403, 502])
+@pytest.mark.parametrize("kind", ["html", "xhtml"])
+def test_a_captive_portal(aws: StandIn, client: Client, kind: Any, status: int) -> None:
+    """A page for people in AWS's place, as browsers take it or as well-formed XML."""
+    aws.fault("*", kind, times=None, status=status)
+    with pytest.raises((ClientError, ResponseParserError, KeyError)):
+        client("sts", aws.add_key("alice")).get_caller_identity()
+    assert aws.calls[-1].outcome == f"{kind} {status}"
+
+
+def test_a_captive_portal_can_be_taken_for_success(aws: StandIn, client: Client) -> None:
+    """Why an answer without a request id is none: botocore finds nothing wrong with this page."""
+    pair = aws.add_key("alice")
+    aws.fault("DeleteAccessKey", "xhtml")
+    answer = client("iam", pair).delete_access_key(UserName="alice", AccessKeyId=pair.key_id)
+    assert "RequestId" not in answer["ResponseMetadata"]
+    assert len(aws.keys("alice")) == 1
+
+
+def test_rules_pick_their_calls(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """By action, key, how many to let pass and how many to take."""
+    first, second = aws.add_key("alice"), aws.add_key("alice")
+    aws.fault("GetUser", "throttle", times=2, skip=1, key_id=first.key_id)
+    one, other = client("iam", first), client("iam", second)
+    one.get_user()
+    one.list_access_keys()
+    other.get_user()
+    assert refusal(one.get_user)[0] == "Throttling"
+    assert refusal(one.get_user)[0] == "Throttling"
+    one.get_user()
+
+
+def test_a_retry_by_the_client_gets_through(aws: StandIn, client: Client) -> None:
+    """One 503, and the default client's second try is answered."""
+    aws.fault("GetUser", "503")
+    client("iam", aws.add_key("alice"), attempts=3).get_user()
+    assert [call.outcome for call in aws.calls] == ["ServiceUnavailable", "OK"]
+
+
+@pytest.mark.parametrize(
+    ("how", "sentence"),
+    [
+        ({}, "because no identity-based policy allows the iam:DeleteAccessKey action"),
+        ({"explicit": True}, "with an explicit deny in an identity-based policy"),
+        (
+            {"quarantine": True},
+            "with an explicit deny in an identity-based policy: arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3",
+        ),
+    ],
+    ids=["nothing allows it", "a policy denies it", "in quarantine"],
+)
+def test_denied(aws: StandIn, client: Client, refusal: Refusal, how: dict[str, Any], sentence: str) -> None:
+    """AccessDenied in AWS's words, for so many times, then allowed; nothing changes meanwhile."""
+    pair = aws.add_key("alice")
+    second = aws.add_key("alice")
+    aws.deny("DeleteAccessKey", times=1, **how)
+    call = client("iam", pair).delete_access_key
+    who = f"User: arn:aws:iam::{aws.account}:user/alice is not authorized to perform: iam:DeleteAccessKey"
+    wanted = f"{who} on resource: user alice {sentence}"
+    assert refusal(call, UserName="alice", AccessKeyId=second.key_id) == ("AccessDenied", 403, wanted)
+    assert len(aws.keys("alice")) == 2
+    call(UserName="alice", AccessKeyId=second.key_id)
+
+
+def test_denied_for_good_until_all_is_well(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """All of IAM for one user; others and GetCallerIdentity are not affected."""
+    aws.add_user("bob")
+    pair, other = aws.add_key("alice"), aws.add_key("bob")
+    aws.deny("*", explicit=True, user="alice")
+    for _ in range(3):
+        assert refusal(client("iam", pair).get_user)[0] == "AccessDenied"
+    client("iam", other).get_user()
+    aws.all_well()
+    client("iam", pair).get_user()
+
+
+def test_nobody_can_be_denied_get_caller_identity(aws: StandIn, client: Client) -> None:
+    """As at AWS: "*" leaves it out, and asking for it by name is a mistake."""
+    aws.deny("*")
+    client("sts", aws.add_key("alice")).get_caller_identity()
+    with pytest.raises(ValueError, match="GetCallerIdentity"):
+        aws.deny("GetCallerIdentity")
+
+
+def test_a_refused_key_is_not_told_what_is_denied(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Who it is comes before what it may do."""
+    aws.deny("GetUser")
+    pair = aws.add_key("alice", status="Inactive")
+    assert refusal(client("iam", pair).get_user)[0] == "InvalidClientTokenId"
+
+
+def test_callbacks_run_before_and_after_the_deed(aws: StandIn, client: Client) -> None:
+    """With the call, for one action or all; the client has its answer only afterwards."""
+    seen: list[tuple[str, str, bool, int]] = []
+
+    def note(when: str) -> Callable[[Call], None]:
+        return lambda call: seen.append((when, call.action, call.done, len(aws.keys("alice"))))
+
+    aws.on_call(note("before"))
+    aws.on_call(note("after"), "after", "CreateAccessKey")
+    iam = client("iam", aws.add_key("alice"))
+    iam.create_access_key(UserName="alice")
+    iam.get_user()
+    assert seen == [
+        ("before", "CreateAccessKey", False, 1),
+        ("after", "CreateAccessKey", True, 2),
+        ("before", "GetUser", False, 2),
+    ]
+
+
+def test_a_callback_can_change_the_account_and_hold_up_a_call(aws: StandIn, client: Client) -> None:
+    """Somebody else deletes a key in the middle of a call, while other calls are answered."""
+    pair, second = aws.add_key("alice"), aws.add_key("alice")
+
+    def interfere(call: Call) -> None:
+        client("iam", pair).delete_access_key(UserName="alice", AccessKeyId=second.key_id)
+
+    aws.on_call(interfere, action="ListAccessKeys")
+    listed = client("iam", pair).list_access_keys()["AccessKeyMetadata"]
+    assert [key["AccessKeyId"] for key in listed] == [pair.key_id]

@@ -1,0 +1,162 @@
+"""Connections, the record of calls, several stand-ins, and one as a process of its own."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+
+Client = Callable[..., Any]
+Refusal = Callable[..., tuple[str, int, str]]
+
+
+def test_calls_are_recorded(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """What, by which key, for which region, from which program, and how it ended."""
+    pair = aws.add_key("alice")
+    client("sts", pair).get_caller_identity()
+    refusal(client("iam", pair).get_user, UserName="nobody")
+    first, second = aws.calls
+    assert (first.action, first.service, first.key_id, first.region) == (
+        "GetCallerIdentity",
+        "sts",
+        pair.key_id,
+        "eu-west-1",
+    )
+    assert (first.outcome, first.done, second.outcome, second.done) == ("OK", True, "NoSuchEntity", False)
+    assert "Botocore" in first.user_agent
+    assert first.host == aws.url.removeprefix("http://")
+    assert second.params["UserName"] == "nobody"
+
+
+def test_no_secret_is_recorded(aws: StandIn, client: Client) -> None:
+    """Neither a pair's nor one that is a parameter."""
+    pair = aws.add_key("alice")
+    iam = client("iam", pair)
+    iam.create_login_profile(UserName="alice", Password="correct-horse-1")
+    made = iam.create_access_key(UserName="alice")["AccessKey"]["SecretAccessKey"]
+    text = repr(aws.calls)
+    assert "CreateLoginProfile" in text
+    assert not [secret for secret in (pair.secret, made, "correct-horse") if secret in text]
+
+
+def test_connections_are_kept_and_counted(aws: StandIn, client: Client) -> None:
+    """One client, one connection; a second client, a second one."""
+    pair = aws.add_key("alice")
+    iam = client("iam", pair)
+    for _ in range(3):
+        iam.get_user()
+    client("sts", pair).get_caller_identity()
+    assert aws.connections == 2
+    assert [call.connection for call in aws.calls] == [1, 1, 1, 2]
+
+
+def test_a_lost_connection_is_followed_by_a_new_one(aws: StandIn, client: Client) -> None:
+    """After a drop the client connects anew."""
+    aws.fault("GetUser", "drop")
+    client("iam", aws.add_key("alice"), attempts=2).get_user()
+    assert [(call.connection, call.outcome) for call in aws.calls] == [(1, "drop"), (2, "OK")]
+
+
+def test_many_clients_at_once(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Of twelve who create a key at the same moment, one gets it."""
+    pair = aws.add_key("alice")
+    clients = [client("iam", pair) for _ in range(12)]
+    aws.settings.latency = 0.05
+    outcomes: list[str] = []
+
+    def create(iam: Any) -> None:
+        try:
+            iam.create_access_key(UserName="alice")
+            outcomes.append("OK")
+        except iam.exceptions.LimitExceededException:
+            outcomes.append("LimitExceeded")
+
+    threads = [threading.Thread(target=create, args=(iam,)) for iam in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["LimitExceeded"] * 11 + ["OK"]
+    assert len(aws.keys("alice")) == 2
+
+
+def test_reset_forgets_everything(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Users, keys, calls, rules, settings, callbacks, connections; url and account stay."""
+    pair = aws.add_key("alice")
+    iam = client("iam", pair)
+    iam.create_user(UserName="bob")
+    aws.settings.propagation = 9
+    aws.fault("*", "throttle", times=None)
+    aws.deny("*")
+    aws.on_call(lambda call: aws.add_user("unwanted"))
+    url, account = aws.url, aws.account
+    aws.reset()
+    assert (aws.calls, aws.connections, aws.settings.propagation) == ([], 0, 0)
+    assert (aws.url, aws.account) == (url, account)
+    assert refusal(iam.get_user)[0] == "InvalidClientTokenId"
+    aws.add_user("carol")
+    users = client("iam", aws.add_key("carol")).list_users()["Users"]
+    assert [user["UserName"] for user in users] == ["carol"]
+
+
+def test_two_stand_ins_are_two_accounts(aws: StandIn, client: Client, session: botocore.session.Session) -> None:
+    """Side by side in one process, neither knows the other's users or keys; a reset of one leaves the other alone."""
+    pair = aws.add_key("alice")
+    with StandIn() as other:
+        other.add_user("alice")
+        theirs = other.add_key("alice")
+        config = Config(retries={"total_max_attempts": 1})
+
+        def works(pair: Credentials) -> bool:
+            iam: Any = session.create_client(
+                "iam", "us-east-1", None, True, None, other.url, pair.key_id, pair.secret, config=config
+            )
+            try:
+                return [user["UserName"] for user in iam.list_users()["Users"]] == ["alice"]
+            except iam.exceptions.ClientError:
+                return False
+
+        assert (works(theirs), works(pair)) == (True, False)
+        aws.reset()
+        assert works(theirs)
+        assert other.account != aws.account
+
+
+def test_a_stopped_one_listens_no_more() -> None:
+    """The port is closed, and waiting calls are ended."""
+    with StandIn() as standin:
+        address = ("127.0.0.1", int(standin.url.rpartition(":")[2]))
+        socket.create_connection(address).close()
+    with socket.socket() as probe:
+        assert probe.connect_ex(address) != 0
+
+
+def test_as_a_process_of_its_own() -> None:
+    """It prints where it is and what keys there are, obeys its flags, and ends with its stdin."""
+    command = [sys.executable, "-m", "rotate_my_key.standin", "--user", "alice", "--user", "bob", "--set", "latency=0"]
+    command += [
+        "--fault",
+        '{"action": "GetCallerIdentity", "kind": "html", "status": 200}',
+        "--deny",
+        '{"action": "*"}',
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        assert [(key["user"], key["key_id"][:4], len(key["secret"])) for key in told["keys"]] == [
+            ("alice", "AKIA", 40),
+            ("bob", "AKIA", 40),
+        ]
+        with urllib.request.urlopen(told["url"], b"Action=GetCallerIdentity", timeout=5) as page:  # noqa: S310
+            assert "Welcome" in page.read().decode()
+        process.communicate(timeout=5)
+    assert process.returncode == 0

@@ -1,0 +1,198 @@
+"""Who is let in: signatures, keys, clocks."""
+
+import http.client
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+
+Client = Callable[..., Any]
+Refusal = Callable[..., tuple[str, int, str]]
+
+REFUSED = ("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
+
+
+def test_a_key_of_a_user_signs_in(aws: StandIn, client: Client) -> None:
+    """GetCallerIdentity gives account, ARN with path, and user id."""
+    user = aws.add_user("bob", path="/team/")
+    answer = client("sts", aws.add_key("bob")).get_caller_identity()
+    assert (answer["Account"], answer["Arn"]) == (aws.account, f"arn:aws:iam::{aws.account}:user/team/bob")
+    assert answer["UserId"] == user.id
+    assert re.fullmatch("AIDA[A-Z2-7]{17}", user.id)
+
+
+def test_keys_look_like_aws_keys(aws: StandIn) -> None:
+    """AKIA and 16 base32 characters; a secret of 40."""
+    pair = aws.add_key("alice")
+    assert re.fullmatch("AKIA[A-Z2-7]{16}", pair.key_id)
+    assert re.fullmatch("[A-Za-z0-9/+]{40}", pair.secret)
+    assert re.fullmatch("[1-9][0-9]{11}", aws.account)
+
+
+def test_root_signs_in_as_root(aws: StandIn, client: Client) -> None:
+    """Root's ARN ends in :root, and root sees its own keys."""
+    pair = aws.add_key(None)
+    assert client("sts", pair).get_caller_identity()["Arn"] == f"arn:aws:iam::{aws.account}:root"
+    assert client("iam", pair).get_user()["User"]["Arn"].endswith(":root")
+    assert [key["AccessKeyId"] for key in client("iam", pair).list_access_keys()["AccessKeyMetadata"]] == [pair.key_id]
+    assert client("iam", pair).list_users()["Users"][0]["UserName"] == "alice"
+
+
+@pytest.mark.parametrize("service", ["sts", "iam"])
+@pytest.mark.parametrize("why", ["unknown", "deleted", "Inactive", "Expired", "session", "token"])
+def test_dead_keys_are_refused_alike(aws: StandIn, client: Client, refusal: Refusal, service: str, why: str) -> None:
+    """InvalidClientTokenId, 403, for whatever is not an active long-term key."""
+    pair = aws.add_key("alice", status=why if why in ("Inactive", "Expired") else "Active")
+    if why == "unknown":
+        pair = Credentials("AKIAIOSFODNN7EXAMPLE", pair.secret)
+    elif why == "session":
+        pair = Credentials("ASIAIOSFODNN7EXAMPLE", pair.secret, "a-session-token")
+    elif why == "token":
+        pair = Credentials(pair.key_id, pair.secret, "a-session-token")
+    elif why == "deleted":
+        aws.delete_key(pair.key_id)
+    caller = client(service, pair)
+    assert refusal(caller.get_caller_identity if service == "sts" else caller.get_user) == REFUSED
+
+
+def test_a_wrong_secret_is_told_from_a_wrong_key(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """SignatureDoesNotMatch, 403."""
+    pair = Credentials(aws.add_key("alice").key_id, "x" * 40)
+    code, status, sentence = refusal(client("sts", pair).get_caller_identity)
+    assert (code, status) == ("SignatureDoesNotMatch", 403)
+    assert "does not match the signature you provided" in sentence
+
+
+def _signed(aws: StandIn, pair: Credentials, body: str, url: str = "") -> AWSRequest:
+    request = AWSRequest("POST", url or aws.url + "/", data=body)
+    request.headers["Content-Type"] = "application/x-www-form-urlencoded"
+    SigV4Auth(BotoCredentials(pair.key_id, pair.secret), "sts", "us-east-1").add_auth(request)
+    return request
+
+
+def _send(aws: StandIn, path: str, body: str, headers: dict[str, str]) -> tuple[int, str]:
+    connection = http.client.HTTPConnection(aws.url.removeprefix("http://"))
+    connection.request("POST", path, body, headers)
+    answer = connection.getresponse()
+    result = answer.status, answer.read().decode()
+    connection.close()
+    return result
+
+
+BODY = "Action=GetCallerIdentity&Version=2011-06-15"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        ("nothing", 200, "<Arn>"),
+        ("the body", 403, "SignatureDoesNotMatch"),
+        ("the path", 403, "SignatureDoesNotMatch"),
+        ("a signed header", 403, "SignatureDoesNotMatch"),
+        ("the query", 403, "SignatureDoesNotMatch"),
+        ("no signature", 403, "MissingAuthenticationToken"),
+        ("another scheme", 400, "IncompleteSignature"),
+        ("no date", 400, "IncompleteSignature"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_all_that_was_signed_is_checked(aws: StandIn, change: str, status: int, code: str) -> None:
+    """A request that differs from what was signed is refused; errors are AWS's XML."""
+    headers = dict(_signed(aws, aws.add_key("alice"), BODY).headers.items())
+    path, body = "/", BODY
+    match change:
+        case "the body":
+            body = BODY + "&X=1"
+        case "the path":
+            path = "/x"
+        case "the query":
+            path = "/?X=1"
+        case "a signed header":
+            headers["Content-Type"] += "; charset=utf-8"
+        case "no signature":
+            del headers["Authorization"]
+        case "another scheme":
+            headers["Authorization"] = "Basic YWxpY2U6c2VjcmV0"
+        case "no date":
+            del headers["X-Amz-Date"]
+    answer = _send(aws, path, body, headers)
+    assert answer[0] == status
+    assert code in answer[1]
+    assert status == 200 or re.match("<ErrorResponse.*<Error><Type>Sender</Type><Code>.*<RequestId>", answer[1])
+
+
+def test_a_path_and_query_with_odd_characters_are_signed_as_aws_does(aws: StandIn) -> None:
+    """Encoded once more for the path, sorted for the query."""
+    url = aws.url + "/a%20b//c/?b=2&a=%2F&Action=GetCallerIdentity&a=1"
+    headers = dict(_signed(aws, aws.add_key("alice"), "", url).headers.items())
+    assert _send(aws, url.removeprefix(aws.url), "", headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("minutes", "sentence"), [(-16, "Signature not yet current: "), (16, "Signature expired: "), (14, ""), (-14, "")]
+)
+def test_a_clock_more_than_15_minutes_off_is_refused(
+    aws: StandIn, client: Client, refusal: Refusal, minutes: int, sentence: str
+) -> None:
+    """As IAM and STS do: SignatureDoesNotMatch with a sentence of its own; the Date header tells the right time."""
+    caller = client("sts", aws.add_key("alice"))
+    aws.settings.clock_offset = minutes * 60
+    if not sentence:
+        caller.get_caller_identity()
+        return
+    code, status, said = refusal(caller.get_caller_identity)
+    assert (code, status) == ("SignatureDoesNotMatch", 403)
+    assert said.startswith(sentence)
+    assert "15 min.)" in said
+
+
+def test_the_servers_clock_shows_in_dates(aws: StandIn, client: Client) -> None:
+    """The Date header and CreateDate follow the offset."""
+    pair = aws.add_key("alice")
+    aws.settings.clock_offset = -600
+    answer = client("iam", pair).create_access_key(UserName="alice")
+    wanted = datetime.now(UTC) - timedelta(minutes=10)
+    date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    for seen in (date, answer["AccessKey"]["CreateDate"], aws.calls[-1].at):
+        assert abs(seen - wanted) < timedelta(seconds=5)
+
+
+def test_plain_boto3_finds_it_by_the_environment(aws: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """AWS_ENDPOINT_URL and a credentials file are all it takes."""
+    pair = aws.add_key("alice")
+    file = tmp_path / "credentials"
+    file.write_text(f"[default]\naws_access_key_id={pair.key_id}\naws_secret_access_key={pair.secret}\n")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+    session = boto3.Session(region_name="us-east-1", botocore_session=botocore.session.Session())
+    assert session.client("sts").get_caller_identity()["Account"] == aws.account
+    assert session.client("iam").get_user()["User"]["UserName"] == "alice"
+
+
+def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """What is not ours goes to moto: the query protocol (SNS), JSON (Organizations) and REST (S3)."""
+    pair = aws.add_key("alice")
+    wrong = Credentials(pair.key_id, "x" * 40)
+    assert client("sns", pair).create_topic(Name="keys")["TopicArn"].split(":")[3:5] == ["eu-west-1", aws.account]
+    assert client("organizations", pair).create_organization()["Organization"]["MasterAccountId"] == aws.account
+    s3 = client("s3", pair, region="us-east-1")
+    s3.create_bucket(Bucket="a-bucket")
+    s3.put_object(Bucket="a-bucket", Key="a key/ü", Body=b"x")
+    assert s3.get_object(Bucket="a-bucket", Key="a key/ü")["Body"].read() == b"x"
+    assert refusal(client("sns", wrong).list_topics)[0] == "SignatureDoesNotMatch"
+    assert refusal(client("organizations", wrong).list_roots)[0] == "SignatureDoesNotMatch"
