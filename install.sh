@@ -88,6 +88,7 @@ folders() { # sets data, bin, link, cache, config and state; config and state as
     fi
     data=$(physical "$data")
     link=$bin/$name
+    export PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 # nothing is left behind in the home
 }
 
 ours() { # whether the command is a link that this script made
@@ -213,7 +214,7 @@ add_locked() { # VENV LOCK...: what the locks name; no source package, so that n
         shift
         set -- "$@" -r "$src/locks/$lock.txt"
     done
-    add "$into" --no-cache-dir --require-hashes --only-binary :all: "$@" && return
+    add "$into" --require-hashes --only-binary :all: "$@" && return
     case $output in
     *'DO NOT MATCH THE HASHES'* | *'Hash mismatch'*)
         fail 'a package is not the one that the lock file names, so it was not used' \
@@ -277,7 +278,7 @@ new_venv() { # sets venv to a folder that is nobody else's; its name says what i
 }
 
 add_program() { # from the checkout, which stays as it is; then what only installs goes again, some of it slows starting
-    add "$venv" --no-cache-dir --no-deps --no-build-isolation "$src" || fail "$name could not be built"
+    add "$venv" --no-deps --no-build-isolation "$src" || fail "$name could not be built"
     if [ -n "$python" ]; then
         quietly "$venv/bin/python" -I -m pip uninstall --yes flit_core setuptools pip
     else
@@ -329,10 +330,9 @@ cleanup() { # on every way out; after kill -9 the next run's sweep does it
     [ -n "$unfinished" ] || return 0
     rm -rf "$unfinished"
     rm -f "$bin/.$name.$$"
-    if [ "$mode" = install ] && ! ours; then
-        for other in "$data"/venv-*; do [ ! -d "$other" ] || return 0; done
-        remove_folder "$data"
-    fi
+    case $mode in install) top=$data ;; demo) top=$cache ;; *) return 0 ;; esac
+    for other in "$top"/venv-* "$top"/demo-*; do [ ! -d "$other" ] || return 0; done
+    remove_folder "$top"
 }
 
 alive() { kill -0 "$1" 2>/dev/null && [ "$1" != $$ ]; }
@@ -393,7 +393,7 @@ demo() {
     folders
     find_python
     ready=$cache/demo-$(fingerprint demo)
-    [ -d "$ready" ] || prepare_demo
+    [ -x "$ready/bin/python" ] || prepare_demo
     exec "$ready/bin/python" -I -B -c "import sys
 sys.path.insert(0, sys.argv.pop(1))
 from $package.cli.main import main
@@ -409,6 +409,7 @@ prepare_demo() {
         make_folder "$cache"
         remember_made "$cache"
     )
+    rm -rf "$ready"
     venv=$cache/demo-$$-1
     unfinished=$venv
     make_venv "$venv"
@@ -423,7 +424,7 @@ prepare_demo() {
 tests() {
     find_python
     venv=$src/.venv
-    if [ "$(cat "$venv/locked" 2>/dev/null)" != "$(fingerprint dev)" ]; then
+    if [ ! -x "$venv/bin/python" ] || [ "$(cat "$venv/locked" 2>/dev/null)" != "$(fingerprint dev)" ]; then
         say 'preparing .venv' >&2
         "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || make_venv "$venv"
         add_locked "$venv" dev

@@ -1,40 +1,14 @@
-"""The words of the domain, and the one definition of fresh, due and overdue.
+"""The words of the domain.
 
-Pure: imports the standard library and `errors` only, reads no clock, no file and no environment. Times are aware
+Pure: imports the standard library only, reads no clock, no file and no environment. Times are aware
 datetimes in UTC, durations are timedeltas.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
-
-from .errors import WrongUsage
-
-_DURATION = re.compile(r"(\d{1,6})\s*([smhdw]?)", re.IGNORECASE)
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def parse_duration(text: str) -> timedelta:
-    """Read `90d`, `12h`, `30m`, `45s`, `2w` or `0`; a unit is needed for anything but 0.
-
-    Raises WrongUsage for anything else, negative numbers included.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if not match or (not match[2] and int(match[1])):
-        raise WrongUsage(f"{text!r} is not a duration", "write it like 90d, 12h, 30m, 45s or 0")
-    return timedelta(**{_UNITS[match[2].lower() or "s"]: int(match[1])})
-
-
-def format_duration(duration: timedelta) -> str:
-    """The shortest text that `parse_duration` reads back: `90d`, `12h`, `0`."""
-    seconds = int(duration.total_seconds())
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s" if seconds else "0"
 
 
 def mask(key_id: str) -> str:
@@ -176,58 +150,3 @@ class Past:
     new: str | None = None
     deleted: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileUse:
-    """What one profile signs in with: `kind` is "static pair", "sso", "role", ...; a static pair has an id and a place."""
-
-    profile: str
-    kind: str
-    key_id: str | None = None
-    place: Place | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What AWS said of one key at `at`. Without `key` its age is not known: `refused` if AWS said no, else `unknown`."""
-
-    key_id: str
-    at: datetime
-    identity: Identity | None = None
-    key: AccessKey | None = None
-    last_use: LastUse | None = None
-    exempt: bool = False
-    refused: str = ""
-    unknown: str = ""
-
-
-class Verdict(Enum):
-    """How a key stands against the policy."""
-
-    FRESH = "fresh"
-    DUE = "due"
-    OVERDUE = "overdue"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How old a key may get. A key is due at `max_age - remind_before` and overdue at `max_age`."""
-
-    max_age: timedelta = timedelta(days=90)
-    remind_before: timedelta = timedelta(days=15)
-
-    def due_at(self, created: datetime) -> datetime:
-        """When a key made then is due."""
-        return created + max(self.max_age - self.remind_before, timedelta(0))
-
-    def overdue_at(self, created: datetime) -> datetime:
-        """When a key made then is overdue."""
-        return created + self.max_age
-
-    def verdict(self, key: AccessKey, now: datetime) -> Verdict:
-        """Judge a key by its CreateDate: `>=`, in UTC. Laptop, reminder and fleet alike."""
-        if now >= self.overdue_at(key.created):
-            return Verdict.OVERDUE
-        return Verdict.DUE if now >= self.due_at(key.created) else Verdict.FRESH

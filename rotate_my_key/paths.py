@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .errors import Problem
 
@@ -27,8 +27,7 @@ _WINDOWS_VARIABLE = (
 HomeOf = Callable[[str], str | None]
 
 
-@dataclass(frozen=True, eq=False)
-class Paths:
+class Paths(NamedTuple):
     """The files and folders this tool reads and writes, all absolute.
 
     `credentials` and `config` are the profile files as botocore finds them; "" if their variable is set to nothing, for
@@ -66,13 +65,20 @@ def find(env: Mapping[str, str], platform: str = sys.platform, home_of: HomeOf =
     """
     home = _home(env, platform, home_of)
     config_dir, state_dir = _own_dirs(env, platform, home)
+
+    def tilde(user: str) -> str | None:
+        """What `~` or `~user` stands for: here a HOME counts whatever it holds."""
+        if user:
+            return home_of(user)
+        return home if platform == "win32" else env.get("HOME", home)
+
     return Paths(
         home=home,
         config_file=os.path.join(config_dir, "config.ini"),
         site_file=_site_file(platform),
         state_dir=state_dir,
-        credentials=_aws_file(env, platform, home_of, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
-        config=_aws_file(env, platform, home_of, "AWS_CONFIG_FILE", "~/.aws/config"),
+        credentials=_aws_file(env, platform, tilde, "AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        config=_aws_file(env, platform, tilde, "AWS_CONFIG_FILE", "~/.aws/config"),
     )
 
 
@@ -85,15 +91,11 @@ def _home(env: Mapping[str, str], platform: str, home_of: HomeOf) -> str:
         if not os.path.isabs(home):
             home = home_of("")
     if not home or (platform != "win32" and not os.path.isabs(home)):
-        raise _no_home()
+        raise Problem(
+            "cannot tell where your home directory is: HOME is not set and the system knows no home for this user",
+            "HOME=/path/to/your/home rotate-my-key",
+        )
     return home
-
-
-def _no_home() -> Problem:
-    return Problem(
-        "cannot tell where your home directory is: HOME is not set and the system knows no home for this user",
-        "HOME=/path/to/your/home rotate-my-key",
-    )
 
 
 def _windows_home(env: Mapping[str, str]) -> str | None:
@@ -146,7 +148,7 @@ def _program_data() -> str:
     return r"C:\ProgramData"
 
 
-def _aws_file(env: Mapping[str, str], platform: str, home_of: HomeOf, variable: str, default: str) -> str:
+def _aws_file(env: Mapping[str, str], platform: str, tilde: HomeOf, variable: str, default: str) -> str:
     """A profile file's path as botocore's configloader makes it: variables first, then `~`; "" stays "".
 
     botocore opens a relative path from the working directory, so that is put before it.
@@ -154,7 +156,7 @@ def _aws_file(env: Mapping[str, str], platform: str, home_of: HomeOf, variable: 
     text = env.get(variable, default)
     if not text:
         return ""
-    path = _expand_user(_expand_variables(text, env, platform), env, platform, home_of)
+    path = _expand_user(_expand_variables(text, env, platform), platform, tilde)
     if os.path.isabs(path):
         return path
     try:
@@ -178,19 +180,12 @@ def _expand_variables(text: str, env: Mapping[str, str], platform: str) -> str:
     return re.sub(_WINDOWS_VARIABLE if platform == "win32" else _POSIX_VARIABLE, value, text, flags=re.ASCII)
 
 
-def _expand_user(path: str, env: Mapping[str, str], platform: str, home_of: HomeOf) -> str:
-    """What os.path.expanduser does, from this environment: here a HOME counts whatever it holds."""
-    separators = r"[/\\]" if platform == "win32" else "/"
+def _expand_user(path: str, platform: str, tilde: HomeOf) -> str:
+    """What os.path.expanduser does; the `~` of a user that the system does not know stays."""
     if not path.startswith("~"):
         return path
-    user = re.split(separators, path[1:], maxsplit=1)[0]
-    rest = path[1 + len(user) :]
-    if user:
-        home = home_of(user)
-        if home is None:
-            return path
-    else:
-        home = _windows_home(env) if platform == "win32" else env.get("HOME", home_of(""))
-        if home is None:
-            raise _no_home()
-    return (home.rstrip("/") + rest) or "/"
+    user = re.split(r"[/\\]" if platform == "win32" else "/", path[1:], maxsplit=1)[0]
+    home = tilde(user)
+    if home is None:
+        return path
+    return (home.rstrip("/") + path[1 + len(user) :]) or "/"

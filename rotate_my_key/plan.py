@@ -1,7 +1,8 @@
 """The whole rotation on one page: the facts, and which step comes next.
 
 Pure: no file, no clock, no network. `next_step` looks at the facts only, so it does not matter how we got here: a first
-run, a run after `kill -9`, taking back and undo are the same table, read with wanted and unwanted swapped.
+run, a run after `kill -9`, taking back and undo are the same table, read with wanted and unwanted swapped. What a step
+changes in the facts stands in `forward.py`.
 
 Words: the *wanted* key is the one that the places shall hold in the end, the *unwanted* one shall be gone from AWS.
 """
@@ -9,11 +10,12 @@ Words: the *wanted* key is the one that the places shall hold in the end, the *u
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .model import AccessKey, Credentials, Identity, InPlace, Place, Policy, Verdict
+from .model import AccessKey, Credentials, Identity, InPlace, Place
+from .policy import Policy, Verdict
 
 # A CreateAccessKey is given 15 s to answer; one that was carried out shows in the list within that time again.
 SETTLE = timedelta(seconds=15)
@@ -98,8 +100,8 @@ class Note:
             self,
             wanted=self.unwanted,
             unwanted=self.wanted,
-            switch_off_at=now,
-            delete_at=now,
+            switch_off_at=self.began,
+            delete_at=self.began,
             undo=undo,
             told=False,
         )
@@ -111,7 +113,10 @@ class World:
 
     `asked` is set while a rotation that is due may begin, `forced` if it may begin whatever the age. `keys` are what
     IAM lists (carried forward after certain answers), fetched at `listed_at`; `first_look` is when this run first
-    looked. `secrets` are the ids whose pair is stored here. The rest is what this run itself has seen.
+    looked. `secrets` are the ids whose pair is stored here. The rest is what this run itself has seen: `begun` here, NoRoom
+    (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted (`gone`), ids that somebody uses or
+    a place here holds (`used`) and ids of which that was asked in vain (`unused`), ids that signed in (`proven`), also
+    as read from their places (`checked`), steps that AWS denied.
     """
 
     key_id: str
@@ -127,10 +132,12 @@ class World:
     begun: bool = False
     full: bool = False
     fresh_list: bool = True
+    gone: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
     proven: frozenset[str] = frozenset()
     checked: frozenset[str] = frozenset()
-    denied: frozenset[Step] = field(default_factory=frozenset)
+    denied: frozenset[Step] = frozenset()
 
     def places_in(self, *states: PlaceState) -> list[Place]:
         """The places in one of these states, in order."""
@@ -156,8 +163,8 @@ def _without_note(world: World, policy: Policy, now: datetime) -> Step:
 
 def _without_wanted(world: World, note: Note) -> Step:
     """No new key is known: was one made, and whose secret did not arrive?"""
-    if stranger(world):
-        return Step.DISCARD
+    if found := stranger(world):
+        return Step.DISCARD if found in world.unused else Step.LOOK
     if note.sent is not None and world.listed_at < note.sent + SETTLE:
         return Step.LOOK
     sent = note.sent is not None or note.lost
@@ -165,7 +172,8 @@ def _without_wanted(world: World, note: Note) -> Step:
         return Step.DROP
     if not world.full:
         return Step.CREATE
-    if note.may_delete in world.keys:
+    room = world.keys.get(note.may_delete or "")
+    if room and not room.active:  # the consent was to give up an inactive key
         return Step.MAKE_ROOM
     # The second key may be the one of a lost answer that the list does not show yet.
     if note.lost and world.listed_at < world.first_look + 2 * SETTLE and len(world.keys) < 2:
@@ -205,13 +213,16 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     if unwanted is None or kept_by_right:
         if note.lost and not world.fresh_list:
             return Step.LOOK
-        return Step.DISCARD if stranger(world) else Step.FINISH
+        if found := stranger(world):
+            return Step.DISCARD if found in world.unused else Step.LOOK
+        return Step.FINISH
     placed = bool(world.places_in(PlaceState.WANTED))
-    if not placed and not note.back and unwanted.active and now >= note.switch_off_at:
-        return _back_or_blocked(world, note)
     switch_off = unwanted.active and Step.DEACTIVATE not in world.denied
-    if now < (note.switch_off_at if switch_off else note.delete_at):
+    due = note.switch_off_at if switch_off else note.delete_at
+    if note.began < due and now < due:  # "at once" is not left to a clock that AWS's next answer may set back
         return Step.WAIT
+    if not placed and not note.back and unwanted.active:
+        return _back_or_blocked(world, note)
     if Step.DELETE in world.denied:
         return Step.BLOCKED
     if placed and wanted not in world.checked:
@@ -230,7 +241,10 @@ def _back_or_blocked(world: World, note: Note) -> Step:
 
 def stranger(world: World) -> str | None:
     """The key of a lost answer: exactly one id that was unknown when the request went out, made within that request's
-    time, whose secret is not here and of which no use is known. Any other unknown key is somebody else's."""
+    time, whose secret is not here and of which no use is known. Any other unknown key is somebody else's.
+
+    It is discarded only if this run has asked for its use (`World.unused`).
+    """
     note = world.note
     if note is None:
         return None
@@ -247,88 +261,7 @@ def stranger(world: World) -> str | None:
 def to_discard(world: World) -> str:
     """Which key DISCARD deletes: the stranger, or the wanted key whose secret is not here."""
     assert world.note is not None
-    found = stranger(world) or world.note.wanted
-    assert found is not None
-    return found
-
-
-def classify(
-    held: Credentials | None, wanted: Credentials | str | None, unwanted: Credentials | str, torn: bool
-) -> PlaceState:
-    """What a place holds. A pair that is known by its id only (its secret is not here) is compared by id."""
-    if torn:
-        return PlaceState.TORN
-    if _same(held, unwanted):
-        return PlaceState.UNWANTED
-    return PlaceState.WANTED if _same(held, wanted) else PlaceState.OTHER
-
-
-def _same(held: Credentials | None, known: Credentials | str | None) -> bool:
-    if held is None or known is None:
-        return False
-    return held.key_id == known if isinstance(known, str) else held == known
-
-
-def after(step: Step, world: World, now: datetime, made: AccessKey | None = None) -> World:
-    """The facts after a step that certainly went well; for the loop between two looks, and for `--dry-run`."""
-    note = world.note
-    match step:
-        case Step.BEGIN:
-            return replace(world, note=world.draft, begun=True, secrets=world.secrets | {world.key_id})
-        case Step.DROP:
-            return replace(world, note=None, begun=False)
-        case Step.FINISH:
-            return replace(world, note=None, asked=False)
-        case Step.CREATE:
-            assert note is not None and made is not None
-            made_known = replace(note, wanted=made.key_id, sent=None)
-            keys = {**world.keys, made.key_id: made}
-            return replace(world, note=made_known, keys=keys, secrets=world.secrets | {made.key_id}, fresh_list=False)
-        case Step.TAKE_BACK:
-            assert note is not None
-            swap = {PlaceState.WANTED: PlaceState.UNWANTED, PlaceState.UNWANTED: PlaceState.WANTED}
-            places = {place: swap.get(state, state) for place, state in world.places.items()}
-            return replace(world, note=note.swapped(now), places=places)
-        case _:
-            assert note is not None
-            return _after_small(step, world, note)
-
-
-def _after_small(step: Step, world: World, note: Note) -> World:
-    wanted = frozenset({note.wanted}) if note.wanted else frozenset[str]()
-    match step:
-        case Step.PROVE:
-            return replace(world, proven=world.proven | wanted)
-        case Step.CHECK:
-            return replace(world, proven=world.proven | wanted, checked=world.checked | wanted)
-        case Step.SWITCH:
-            left = {PlaceState.UNWANTED, PlaceState.TORN}
-            places = {p: PlaceState.WANTED if s in left else s for p, s in world.places.items()}
-            return replace(world, places=places, checked=world.checked | wanted)
-        case Step.DISCARD:
-            gone = to_discard(world)
-            lost = note.lost if note.sent is None else (*note.lost, note.sent)
-            kept = None if gone == note.wanted else note.wanted
-            return replace(_without(world, gone), note=replace(note, sent=None, lost=lost, wanted=kept), full=False)
-        case Step.MAKE_ROOM:
-            assert note.may_delete is not None
-            return replace(_without(world, note.may_delete), full=False)
-        case Step.DELETE:
-            return _without(world, note.unwanted)
-        case Step.SWITCH_ON:
-            assert note.wanted is not None
-            return _with_status(world, note.wanted, "Active")
-        case Step.DEACTIVATE:
-            return _with_status(world, note.unwanted, "Inactive")
-        case _:
-            return world
-
-
-def _without(world: World, key_id: str) -> World:
-    keys = {k: v for k, v in world.keys.items() if k != key_id}
-    return replace(world, keys=keys, fresh_list=False)
-
-
-def _with_status(world: World, key_id: str, status: str) -> World:
-    changed = replace(world.keys[key_id], status=status)
-    return replace(world, keys={**world.keys, key_id: changed}, fresh_list=False)
+    found = stranger(world)
+    gone = found if found in world.unused else world.note.wanted
+    assert gone is not None
+    return gone

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from ..errors import Denied, Gone, KeyRefused, Problem, Unanswered
+from ..errors import Denied, Gone, Interrupted, KeyRefused, Problem, TryLater, Unanswered
 from ..model import AccessKey, Credentials, Identity, LastUse, Look
 from . import answers
 from .calls import Calls, Signers
@@ -127,6 +127,8 @@ class IamAccount:
                 {"AccessKeyId": key_id},
                 again=lambda error: next(more, False),
             )
+        except Interrupted:
+            raise
         except Problem:
             return None
 
@@ -189,7 +191,7 @@ class IamAccount:
             names = self._calls.call(
                 "iam:ListAttachedUserPolicies", self._signers, answers.policies, _named(self._user)
             )
-        except Problem:
+        except (Denied, TryLater):
             return False
         return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
 
@@ -199,12 +201,12 @@ class IamAccount:
         self._calls.call("iam:UpdateAccessKey", self._signers, answers.nothing, params, refused=self._refused)
 
     def delete(self, key_id: str) -> None:
-        """See the port. A NoSuchEntity after an attempt that got no answer means done."""
-        unanswered = False
+        """See the port. A NoSuchEntity after an earlier attempt means that this one was carried out."""
+        earlier = False
 
         def again(error: Exception) -> bool:
-            nonlocal unanswered
-            unanswered = unanswered or kind(error) is Kind.FLAKY
+            nonlocal earlier
+            earlier = earlier or kind(error) in (Kind.FLAKY, Kind.BUSY)
             return True
 
         params = _named(self._user) | {"AccessKeyId": key_id}
@@ -213,7 +215,7 @@ class IamAccount:
                 "iam:DeleteAccessKey", self._signers, answers.nothing, params, refused=self._refused, again=again
             )
         except Gone:
-            if not unanswered:
+            if not earlier:
                 raise
 
 

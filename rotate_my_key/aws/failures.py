@@ -138,7 +138,7 @@ def is_certain(error: Exception) -> bool:
 
 
 def is_about_time(message: str) -> bool:
-    """Whether a wrong signature is one of a wrong clock: "Signature expired: ..." or "Signature not yet current: ..."."""
+    """Whether a wrong signature comes of a wrong clock ("Signature expired: ...", "Signature not yet current: ...")."""
     return bool(re.search(r"signature (expired|not yet current)", message, re.IGNORECASE))
 
 

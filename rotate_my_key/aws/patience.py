@@ -34,7 +34,7 @@ class Patience:
         """Give what `send` gives at last, or raise its last error as it is.
 
         `refused`: for how many seconds to wait for a key that AWS does not know. `again`: which errors may be tried
-        again at all.
+        again at all; it is asked about every error.
         """
         began: dict[Kind, float] = {}
         tries = 0
@@ -44,10 +44,11 @@ class Patience:
                 return send()
             except Exception as error:
                 what = kind(error)
-                budget = refused if what is Kind.REFUSED else BUDGETS.get(what, 0.0)
-                spent = self.monotonic() - began.setdefault(what, started)
+                if not again(error) or what is Kind.FINAL:
+                    raise
+                budget = refused if what is Kind.REFUSED else BUDGETS[what]
                 pause = self.poll() if what is Kind.REFUSED else _delay(what, tries)
-                if not again(error) or spent + pause > budget:
+                if self.monotonic() - began.setdefault(what, started) + pause > budget:
                     raise
             tries += 1
             self.sleep(pause)
@@ -58,5 +59,5 @@ class Patience:
 
 
 def _delay(what: Kind, tries: int) -> float:
-    longest: float = min(_FIRST_DELAY.get(what, 0.0) * 2**tries, _LONGEST_DELAY)
+    longest: float = min(_FIRST_DELAY[what] * 2 ** min(tries, 10), _LONGEST_DELAY)
     return random.uniform(longest / 2, longest)  # noqa: S311

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Protocol
 
 import click
 
@@ -12,61 +10,44 @@ from .. import settings
 from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from ..settings import Given, Origin, Settings
-
-VERSION = 1  # of what --json prints
-
-
-class App(Protocol):
-    """What these commands need of the program."""
-
-    paths: Paths
-    env: Mapping[str, str]
-
-    def out(self, text: str) -> None:
-        """A result, on stdout."""
-
-    def say(self, text: str) -> None:
-        """Talk, on stderr."""
-
-    def json(self, value: object) -> None:
-        """One JSON object, on stdout."""
-
+from .app import App
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
 
-@click.group("config", help="Show or change the settings.")
-def command() -> None:
+@click.group("config", invoke_without_command=True, help="Show or change the settings; shows them without a command.")
+@click.pass_context
+def command(context: click.Context) -> None:
     """The group; its commands follow."""
+    if context.invoked_subcommand is None:
+        context.invoke(show, as_json=False)
 
 
 @command.command("show", help="Every setting, its value and where that comes from.")
 @as_json
 @click.pass_obj
-def show(app: App, as_json: bool) -> None:
+def show(app: App, /, as_json: bool) -> None:
     """Print a table, or `{"version", "settings": {name: {"value", "source", "asked", "ceiling"}}, "notices"}`."""
-    loaded = settings.load(app.paths, app.env)
+    loaded = app.settings
     if as_json:
         entries = {name: _entry(loaded, name) for name in settings.TABLE}
-        app.json({"version": VERSION, "settings": entries, "notices": list(loaded.notices)})
+        app.json({"settings": entries, "notices": list(loaded.notices)})
         return
     rows = [(name, loaded.origin[name].text or "-", _whence(loaded.origin[name])) for name in settings.TABLE]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     app.out("\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows))
-    for notice in loaded.notices:
-        app.say(notice)
 
 
 @command.command("get", help="One setting's value.")
 @click.argument("name")
 @as_json
 @click.pass_obj
-def get(app: App, name: str, as_json: bool) -> None:
+def get(app: App, /, name: str, as_json: bool) -> None:
     """Print the value that counts, as it is written in the file, or `{"version", "name", "value", ...}`."""
     row = settings.setting(name)
-    loaded = settings.load(app.paths, app.env)
+    loaded = app.settings
     if as_json:
-        app.json({"version": VERSION, "name": row.name, **_entry(loaded, row.name)})
+        app.json({"name": row.name, **_entry(loaded, row.name)})
     else:
         app.out(loaded.origin[row.name].text)
 
@@ -76,7 +57,7 @@ def get(app: App, name: str, as_json: bool) -> None:
 @click.argument("value", required=False)
 @click.option("--unset", is_flag=True, help="Take the setting out of your file.")
 @click.pass_obj
-def set_(app: App, name: str, value: str | None, unset: bool) -> None:
+def set_(app: App, /, name: str, value: str | None, unset: bool) -> None:
     """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
     if unset == (value is not None):
         raise WrongUsage("give either a value or --unset", f"rotate-my-key config set {name} VALUE")
@@ -89,14 +70,14 @@ def set_(app: App, name: str, value: str | None, unset: bool) -> None:
 @command.command("path", help="Where the settings are: your file and your site's.")
 @as_json
 @click.pass_obj
-def path(app: App, as_json: bool) -> None:
+def path(app: App, /, as_json: bool) -> None:
     """Print both paths and whether they are read, or `{"version", "user": {"path", "state"}, "site": {...}}`."""
     found = {
         "user": {"path": app.paths.config_file, "state": _user_state(app.paths.config_file)},
         "site": {"path": app.paths.site_file, "state": _site_state(app.paths)},
     }
     if as_json:
-        app.json({"version": VERSION, **found})
+        app.json({**found})
         return
     for whose, file in found.items():
         app.out(f"{whose}  {file['path']}  ({file['state']})")
@@ -114,9 +95,8 @@ def _set(app: App, name: str, text: str) -> None:
     if ceiling and row.tighten(value, ceiling.value) != value:
         raise _held(row, ceiling, site)
     changed = _change(app.paths.config_file, row.name, value)
-    app.say(
-        f"{row.name} is {'now' if changed else 'already'} {settings.write(value) or 'empty'} in {app.paths.config_file}"
-    )
+    now, file = f"{'now' if changed else 'already'} {settings.write(value) or 'empty'}", app.paths.config_file
+    app.say(f"{row.name} is {now} in {app.show_path(file)}")
     if app.env.get(row.variable):
         app.say(f"{row.variable} is set and goes before it")
 
@@ -129,13 +109,12 @@ def _change(path: str, name: str, value: settings.Value | None) -> bool:
 
 def _unset(app: App, name: str) -> None:
     """Take a name out: a setting's, or any other that the file has and should not have."""
-    known = name.replace("-", "_")
-    name = known if known in settings.TABLE else name
-    if _change(app.paths.config_file, name, None):
-        app.say(f"{name} is no longer set in {app.paths.config_file}")
-    else:
-        settings.setting(name)
-        app.say(f"{name} was not set in {app.paths.config_file}")
+    file = app.paths.config_file
+    for spelling in dict.fromkeys((name, name.replace("-", "_"))):
+        if _change(file, spelling, None):
+            app.say(f"{spelling} is no longer set in {app.show_path(file)}")
+            return
+    app.say(f"{settings.setting(name).name} was not set in {app.show_path(file)}")
 
 
 _ALLOWED = {

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..errors import NeedsPerson
-from ..model import Policy, mask
+from ..model import mask
+from ..policy import Policy
 from ..rotation.prepare import Prospect
 from . import show
 from .app import App
+from .words import span
 
 _YES = "rotate-my-key rotate --yes"
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
@@ -61,6 +63,6 @@ class Consent:
         now = prospect.look.now
         self._app.say(
             f"{prospect.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
-            f"{show.span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
+            f"{span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
         )
         return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=_YES)

@@ -19,6 +19,7 @@ from .app import App
 from .consent import Consent
 from .narrator import Narrator
 from .wiring import Wiring
+from .words import join
 
 _ORDER = (1, 5, 4, 75)
 
@@ -43,7 +44,7 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]
-    rotation = _Rotate(app, **options)
+    rotation = _Rotate(app, as_json=as_json, **options)
     results = rotation.dry_run() if options["dry_run"] else rotation.run()
     if as_json:
         app.json({"dry_run": options["dry_run"], "keys": [show.result_json(r, app.settings.policy) for r in results]})
@@ -72,8 +73,10 @@ class _Rotate:
         old_active: bool,
         mixed: bool,
         dry_run: bool,
+        as_json: bool,
     ) -> None:
         self._app = app
+        self._out = app.say if as_json else app.out
         self._settings = app.settings
         self._wiring = Wiring(app)
         self._names: Sequence[str | None] = profiles or (None,)
@@ -172,7 +175,7 @@ class _Rotate:
             text = show.settled_line(result)
             return self._app.say(text) if text else None
         text = show.result_line(result, self._settings.policy, now)
-        return self._app.out(f"{self._prefix(result)}{text}")
+        return self._out(f"{self._prefix(result)}{text}")
 
     def _tell_problem(self, result: Result) -> None:
         if not result.problem:
@@ -188,7 +191,7 @@ class _Rotate:
         steps = result.outcome.steps if result.outcome else ()
         lines = show.foreseen(steps, prospect, self._app.show_path)
         for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
-            self._app.out(line)
+            self._out(line)
 
     def _prefix(self, result: Result) -> str:
-        return f"{show.join(result.profiles)}: " if self._several and result.profiles else ""
+        return f"{join(result.profiles)}: " if self._several and result.profiles else ""

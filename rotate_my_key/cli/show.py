@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Problem
-from ..model import AccessKey, LastUse, Place, Policy, mask
+from ..model import AccessKey, LastUse, Place, mask
 from ..plan import Step
+from ..policy import Policy
 from ..rotation.outcome import Ending, Outcome
 from ..rotation.ports import Did
 from ..rotation.prepare import Prospect
 from ..rotation.run import Result
+from .words import day, join, span, used
 
 ShowPath = Callable[[str], str]
 
 
-def join(words: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *rest, last = list(words) or [""]
-    return f"{', '.join(rest)} and {last}" if rest else last
-
-
-def day(moment: datetime, now: datetime | None = None) -> str:
-    """`4 February`, with the year if it is another one than `now`'s."""
-    local = moment.astimezone()
-    year = "" if now is not None and local.year == now.astimezone().year else f" {local.year}"
-    return f"{local.day} {local:%B}{year}"
-
-
-def span(duration: timedelta) -> str:
-    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit."""
-    seconds = int(duration.total_seconds())
-    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {name}{'s' if seconds // size != 1 else ''}"
-    return "a moment"
-
-
 def last_used(use: LastUse | None, now: datetime) -> str:
     """`last used 3 hours ago (s3, eu-west-1)`."""
-    if use is None:
-        return "last use not known"
-    if use.at is None:
-        return "no use on record"
-    where = ", ".join(word for word in (use.service, use.region) if word and word != "N/A")
-    return f"last used {span(now - use.at)} ago" + (f" ({where})" if where else "")
+    return "last use not known" if use is None else used(use.at, use.service, use.region, now)
 
 
 def names(places: Iterable[Place]) -> str:

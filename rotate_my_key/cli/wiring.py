@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from .. import __version__
 from ..errors import Problem
 from ..files.lock import Lock
-from ..files.private import make_private_dir
+from ..files.private import make_private_dir, sweep_private
+from ..files.replace import real_path, sweep
 from ..model import Credentials, Holding, InPlace, Place
 from ..plan import Note
 from ..rotation.engine import Clockwork
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from .app import App
 
 _LOCK_TIMEOUT = 180.0  # seconds
+_ABANDONED = 60.0  # seconds after which a half-written file is nobody's any more
 
 
 class Wiring:
@@ -53,9 +55,12 @@ class Wiring:
         from ..stores.profile_files import ProfileFiles
 
         paths = self._app.paths
-        rotations = os.path.join(paths.state_dir, "rotations")
         places = OneAtATime(ProfileFiles(paths.credentials, paths.config))
-        return Here(places, FileStaging(rotations), FileNotes(rotations), self.history)
+        return Here(places, FileStaging(self._rotations), FileNotes(self._rotations), self.history)
+
+    @property
+    def _rotations(self) -> str:
+        return os.path.join(self._app.paths.state_dir, "rotations")
 
     @property
     def history(self) -> FileHistory:
@@ -65,14 +70,26 @@ class Wiring:
     @property
     def cache(self) -> FileCache:
         """What AWS last said of the keys here."""
-        return FileCache(os.path.join(self._app.paths.state_dir, "status.json"))
+        paths = self._app.paths
+        return FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config))
 
-    def lock(self) -> AbstractContextManager[object]:
-        """The lock of this user of the computer; waits for up to three minutes."""
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """The lock of this user of the computer; waits for up to three minutes. Sweeps what killed runs left."""
         state = self._app.paths.state_dir
         make_private_dir(state)
         waiting: Callable[[], None] = lambda: self._app.say("another run is at work; waiting for it")  # noqa: E731
-        return Lock(os.path.join(state, "lock"), _LOCK_TIMEOUT, waiting)
+        with Lock(os.path.join(state, "lock"), _LOCK_TIMEOUT, waiting):
+            self._sweep()
+            yield
+
+    def _sweep(self) -> None:
+        """Once a run and before it writes anything: with --all several keys are written side by side."""
+        paths = self._app.paths
+        sweep_private(self._rotations)
+        sweep_private(paths.state_dir, _ABANDONED)  # status.json is written without the lock
+        for path in filter(None, (paths.credentials, paths.config)):
+            sweep(real_path(path))
 
     def active(self, profile: str | None, *, mixed: bool = False) -> Active:
         """Which key an SDK uses for that profile."""

@@ -95,7 +95,7 @@ else:
         os.fchmod(fd, 0o600)
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
-        """Give `target` the owner, extended attributes (ACLs among them), mode and flags of `source`.
+        """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`.
 
         Raises OSError if one of these cannot be given.
         """

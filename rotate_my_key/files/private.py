@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
+import time
 from contextlib import suppress
 
 from ..errors import Problem
 from . import platform
-from .replace import temporary_name
+from .replace import discard, sweep_folder, temporary_name
 from .trouble import explain
-
-_TEMPORARY = re.compile(r"\.rotate-my-key\..+\.[0-9a-f]{16}\.tmp")
 
 
 def make_private_dir(path: str) -> None:
-    """Make the folder (0700) and those above it, or tighten one that is there.
+    """Make the folder (0700; those above it as the umask says), or tighten one that is there.
 
     Raises Problem if it belongs to another user, or is no folder.
     """
@@ -56,7 +54,7 @@ def write_private(path: str, data: bytes) -> None:
     except OSError as error:
         raise explain(error, "write", path) from None
     finally:
-        _remove(temporary)
+        discard(temporary)
 
 
 def create_private(path: str, data: bytes) -> bool:
@@ -71,7 +69,7 @@ def create_private(path: str, data: bytes) -> bool:
         _fill(fd, data)
         platform.fsync_directory(os.path.dirname(path) or ".")
     except OSError as error:
-        _remove(path)
+        discard(path)
         raise explain(error, "write", path) from None
     finally:
         os.close(fd)
@@ -158,12 +156,23 @@ def remove_private(path: str) -> None:
         raise explain(error, "remove", path) from None
 
 
-def sweep_private(folder: str) -> None:
-    """Remove what killed runs left of half-written files. Only for who holds the lock."""
+def sweep_private(folder: str, age: float = 0.0) -> None:
+    """Remove what killed runs left of half-written files; with `age` only those untouched for so many seconds.
+
+    Without it only for who holds the lock, and before anything of this run is written.
+    """
     with suppress(OSError):
-        for name in os.listdir(folder):
-            if _TEMPORARY.fullmatch(name):
-                _remove(os.path.join(folder, name))
+        for entry in os.scandir(folder):
+            if _TEMPORARY.fullmatch(entry.name) and _age(entry) >= age:
+                _remove(entry.path)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    """Seconds since it was last written; a file of the future counts as new."""
+    try:
+        return max(time.time() - entry.stat(follow_symlinks=False).st_mtime, 0.0)
+    except OSError:
+        return 0.0
 
 
 def _fill(fd: int, data: bytes) -> None:
@@ -190,8 +199,3 @@ def _refuse_foreign(status: os.stat_result, path: str) -> None:
             f"{path} belongs to another user (uid {status.st_uid}, you are {platform.my_uid()})",
             "run rotate-my-key as yourself, with your own HOME (sudo -H for root)",
         )
-
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)

@@ -39,6 +39,10 @@ class Outcome(Enum):
     IMPOSSIBLE = "impossible"  # this file cannot be replaced by rename; nothing was written
 
 
+_OURS = ".rotate-my-key."
+_in_use: set[str] = set()  # by this process: several rotations may be under way in it, and one must not sweep another's
+
+
 class _OnlyInPlaceError(Exception):
     """Rename cannot be, for this reason; never leaves this module."""
 
@@ -77,10 +81,12 @@ def rehearse(found: Snapshot) -> str | None:
     """
     sweep(found.path)
     try:
-        _remove(_write_beside(found, bytes(len(found.data))))
+        discard(_write_beside(found, bytes(len(found.data))))
     except _OnlyInPlaceError as reason:
         _open_for_writing(found.path, must=True)
         return str(reason)
+    except OSError as error:
+        raise explain(error, "write beside", found.path) from None
     _open_for_writing(found.path, must=False)
     return None
 
@@ -92,6 +98,10 @@ def replace(found: Snapshot, data: bytes) -> Outcome:
         temporary = _write_beside(found, data)
     except _OnlyInPlaceError:
         return Outcome.IMPOSSIBLE
+    except FileNotFoundError:
+        return Outcome.CHANGED
+    except OSError as error:
+        raise explain(error, "write beside", found.path) from None
     try:
         if not _unchanged(found):
             return Outcome.CHANGED
@@ -103,7 +113,7 @@ def replace(found: Snapshot, data: bytes) -> Outcome:
             return Outcome.IMPOSSIBLE
         raise explain(error, "replace", found.path) from None
     finally:
-        _remove(temporary)
+        discard(temporary)
     _sync_directory(found.path)
     return Outcome.DONE
 
@@ -128,23 +138,38 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
 
 
 def sweep(target: str) -> None:
-    """Remove what killed runs left beside `target`. Only for who holds the lock: it would disturb a run at work."""
+    """Remove what killed runs left beside `target`. Only under the lock: it would disturb another run at work."""
     folder, name = os.path.split(target)
-    pattern = re.compile(re.escape(_prefix(name)) + r"[0-9a-f]{16}\.tmp")
+    sweep_folder(folder, _prefix(name))
+
+
+def sweep_folder(folder: str, prefix: str = _OURS) -> None:
+    """Remove what killed runs left in this folder, of all files or of those with this prefix; under the lock, too."""
+    pattern = re.compile(re.escape(prefix) + r".*[0-9a-f]{16}\.tmp")
     with suppress(OSError):
         for entry in os.listdir(folder or "."):
-            if pattern.fullmatch(entry):
-                _remove(os.path.join(folder, entry))
+            path = os.path.join(folder, entry)
+            if pattern.fullmatch(entry) and path not in _in_use:
+                discard(path)
 
 
 def temporary_name(target: str) -> str:
-    """A new name beside `target`, of the one pattern that `sweep` knows."""
+    """A new name beside `target`, of the one pattern that `sweep` knows; to be given to `discard` in the end."""
     folder, name = os.path.split(target)
-    return os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}.tmp")
+    path = os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}.tmp")
+    _in_use.add(path)
+    return path
+
+
+def discard(path: str) -> None:
+    """Remove a temporary file, if it is still there."""
+    with suppress(OSError):
+        os.unlink(path)
+    _in_use.discard(path)
 
 
 def _prefix(name: str) -> str:
-    return f".rotate-my-key.{name[:60]}."  # a file name may have 255 bytes, a character up to 4
+    return f"{_OURS}{name[:50]}."  # a file name may have 255 bytes, a character up to 4
 
 
 def _write_beside(found: Snapshot, data: bytes) -> str:
@@ -158,16 +183,13 @@ def _write_beside(found: Snapshot, data: bytes) -> str:
     except OSError as error:
         if is_denied(error):
             raise _OnlyInPlaceError("its folder cannot be written to") from None
-        raise explain(error, "write beside", found.path) from None
+        raise
     try:
         platform.write_at(fd, data, 0)
         _copy_metadata(found, fd)
         platform.fsync(fd)
-    except OSError as error:
-        _remove(path)
-        raise explain(error, "write beside", found.path) from None
     except BaseException:
-        _remove(path)
+        discard(path)
         raise
     finally:
         os.close(fd)
@@ -179,7 +201,7 @@ def _copy_metadata(found: Snapshot, fd: int) -> None:
     try:
         platform.copy_metadata(source, fd, found.status)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
             raise
         raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
     finally:
@@ -234,8 +256,3 @@ def _sync_directory(path: str) -> None:
     except OSError as error:
         if not is_denied(error):  # a folder that can be written but not read is replaced in, yet cannot be opened
             raise explain(error, "write", path) from None
-
-
-def _remove(path: str) -> None:
-    with suppress(OSError):
-        os.unlink(path)

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import Denied, Interrupted, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
-from ..model import Credentials, Policy, mask
+from ..model import Credentials, mask
 from ..plan import ENDS, Note, Step, World, next_step
+from ..policy import Policy
 from .facts import Here, see, settled_since
 from .outcome import Ending, Outcome, ending_of, outcome_of
 from .ports import Account, Progress

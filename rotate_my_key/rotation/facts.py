@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..model import AccessKey, Credentials, Holding, Look, Place
-from ..plan import Note, PlaceState, World, classify
+from ..plan import Note, PlaceState, World
 from .ports import History, Notes, Places, Staging
 
 
@@ -75,6 +75,28 @@ def place_states(
     return {h.place: classify(h.pair, wanted, unwanted, h.place in torn) for h in holdings}
 
 
+def classify(
+    held: Credentials | None, wanted: Credentials | str | None, unwanted: Credentials | str, torn: bool
+) -> PlaceState:
+    """What a place holds. A pair that is known by its id only (its secret is not here) is compared by id."""
+    if torn:
+        return PlaceState.TORN
+    if _same(held, unwanted):
+        return PlaceState.UNWANTED
+    return PlaceState.WANTED if _same(held, wanted) else PlaceState.OTHER
+
+
+def _same(held: Credentials | None, known: Credentials | str | None) -> bool:
+    if held is None or known is None:
+        return False
+    return held.key_id == known if isinstance(known, str) else held == known
+
+
 def settled_since(world: World, keys: Iterable[AccessKey], now: datetime, history: History) -> World:
-    """The facts after IAM's list was fetched again."""
-    return replace(world, keys=listed(keys, history), listed_at=now, fresh_list=True)
+    """The facts after IAM's list was fetched again.
+
+    It lags: what this run deleted may still be in it, and a key that has signed in for this run may be missing.
+    """
+    shown = {key_id: key for key_id, key in listed(keys, history).items() if key_id not in world.gone}
+    proven = {key_id: key for key_id, key in world.keys.items() if key_id in world.proven | world.checked}
+    return replace(world, keys={**proven, **shown}, listed_at=now, fresh_list=True)

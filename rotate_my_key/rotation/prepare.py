@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater
-from ..model import AccessKey, Credentials, LastUse, Look, Place, Policy, Verdict, mask
-from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, after, next_step
+from ..forward import after
+from ..model import AccessKey, Credentials, LastUse, Look, Place, mask
+from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, next_step
+from ..policy import Policy, Verdict
 from .facts import Here, first_world, listed
 from .ports import Account
 
@@ -91,7 +93,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     look = _first_look(request.pair, account, here, pause)
     key = _own_key(look, request.pair, account, here, pause)
     verdict = policy.verdict(key, look.now)
-    prospect = Prospect(request, look, key, verdict, _exempt(look.tags), ())
+    prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == request.pair)
     strange = [h.place for h in holdings if h.pair != request.pair]
@@ -162,7 +164,7 @@ def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause:
     return key
 
 
-def _exempt(tags: dict[str, str] | None) -> bool:
+def is_exempt(tags: dict[str, str] | None) -> bool:
     """A user tagged `rotate-my-key` = `exempt` is left out; who may not read tags cannot know."""
     return (tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
 

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import Protocol, TypeVar
 
 from ..errors import Denied, Interrupted, NeedsPerson, Problem
-from ..model import Credentials, Identity, Policy, mask
+from ..model import Credentials, Identity, mask
 from ..plan import Note
+from ..policy import Policy
 from .engine import Clockwork, Rotation
 from .facts import Here
 from .outcome import Ending, Outcome
@@ -253,7 +254,7 @@ class Run:
     def _let_go(self, kept: Note) -> None:
         """The key that this tool switched off for a while goes now: its slot is needed."""
         account = self.account_for(kept)
-        hurried = replace(kept, switch_off_at=account.now(), delete_at=account.now())
+        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began)
         self.here.notes.save(hurried)
         resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
-from ..model import AccessKey, Credentials, Identity, InPlace, Place, mask
-from ..plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
+from ..forward import after
+from ..model import AccessKey, Credentials, Identity, InPlace, Past, Place, mask
+from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
 from .facts import Here, settled_since
 from .outcome import past_of
 from .ports import Account, Did, Progress
@@ -88,23 +89,29 @@ class Steps:
     def _finish(self, world: World) -> World:
         note = _note(world)
         try:
-            self._here.history.add(past_of(note, self._account.now()))
+            self._remember(past_of(note, self._account.now()))
         except Problem as problem:
             self._progress.warn(f"the history could not be written: {problem.message}")
         self._forget(note.name)
         return after(Step.FINISH, world, self._account.now())
 
+    def _remember(self, past: Past) -> None:
+        """Once: a run that was killed right after writing this line leaves the note."""
+        if all(replace(past, at=line.at) != line for line in self._here.history.entries()):
+            self._here.history.add(past)
+
     # Making the new key
 
     def _look(self, world: World) -> World:
-        """Fetch IAM's list again, a second after the last time, with the last use of what is new in it."""
+        """Fetch IAM's list again, a second after the last time; of what is new in it, ask whether anybody uses it."""
         if world.fresh_list:
             self._pause(1.0)
         world = settled_since(world, self._account.keys(), self._account.now(), self._here.history)
         note = _note(world)
-        new = [k for k in world.keys if k not in note.known and k != note.wanted and k not in world.used]
-        evidence = {k for k in new if (use := self._account.last_use(k)) and use.is_evidence}
-        return replace(world, used=world.used | evidence)
+        new = {k for k in world.keys if k not in note.known and k != note.wanted} - world.used
+        held = {h.pair.key_id for h in self._here.places.search(new) if h.pair} if new else set[str]()
+        used = held | {k for k in new - held if (use := self._account.last_use(k)) and use.is_evidence}
+        return replace(world, used=world.used | used, unused=(world.unused | new) - used)
 
     def _create(self, world: World) -> World:
         """Note the sending, send once, store the answer before anything else."""

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..errors import Problem, TryLater, Unreadable
-from ..model import Credentials, Policy, mask
+from ..model import Credentials, mask
 from ..plan import Note
+from ..policy import Policy
 from .engine import Clockwork, Rotation
 from .facts import Here, first_world, see
 from .outcome import Outcome

@@ -7,13 +7,12 @@ what a person should be told is in `notices`. ConfigObj is imported only if ther
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 from ..errors import WrongUsage
-from ..model import Policy
 from ..paths import Paths
+from ..policy import Policy
 from .reading import read, unreadable
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, setting, write
 
@@ -55,8 +54,7 @@ class Site(NamedTuple):
     enforced: Mapping[str, Given]
 
 
-@dataclass(frozen=True, eq=False)
-class Settings:
+class Settings(NamedTuple):
     """Every setting with its effective value, and for each its origin. `notices` are for a person, one line each."""
 
     max_age: timedelta

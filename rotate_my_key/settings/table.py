@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ..errors import WrongUsage
-from ..model import format_duration, parse_duration
+from ..policy import format_duration, parse_duration
 
 Value = timedelta | bool | str | tuple[str, ...]
 Raw = str | bool | timedelta | Sequence[str]

@@ -12,7 +12,7 @@ import sys
 from dataclasses import fields
 from typing import Any
 
-from ..model import parse_duration
+from ..policy import parse_duration
 from .standin import StandIn
 from .world import Settings
 

@@ -17,7 +17,6 @@ from ..files.private import (
     read_private,
     remove_private,
     reserve_private,
-    sweep_private,
     write_private,
 )
 from ..model import Credentials
@@ -36,9 +35,8 @@ class FileStaging:
         self._folder = folder
 
     def reserve(self, name: str) -> None:
-        """Take the room for a staged record, unless there is one; sweeps what killed runs left."""
+        """Take the room for a staged record, unless there is one."""
         make_private_dir(self._folder)
-        sweep_private(self._folder)
         if self._read(name, "staged") is None:
             reserve_private(self._path(name, "staged"), SIZE)
 

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.install.machine import REPO, TOOLS, Machine, locked, need
-
-PYTEST = ("execnet", "iniconfig", "packaging", "pluggy", "pygments", "pytest", "pytest-xdist")
+from tests.install.machine import PYTEST, REPO, TOOLS, Machine, locked, need
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not wanted.exists():
             making = folder / "making.txt"
-            making.write_text(locked("build") + locked("runtime") + locked("dev", *(set(PYTEST) - {"pygments"})))
+            making.write_text(locked("build") + locked("runtime") + locked("dev", *PYTEST))
             download = [sys.executable, "-I", "-m", "pip", "download", "--require-hashes", "--only-binary", ":all:"]
             subprocess.run([*download, "-d", str(folder), "-r", str(making)], check=True, stdin=subprocess.DEVNULL)
             making.rename(wanted)

@@ -9,11 +9,25 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-TOOLS = "cat chmod cksum dirname find id ln mkdir mv ps readlink rm rmdir sed sh sleep tail tr uname".split()
+# All that install.sh may need besides Python.
+TOOLS = (
+    *("cat", "chmod", "cksum", "dirname", "find", "id", "ln", "mkdir", "mv"),
+    *("ps", "readlink", "rm", "rmdir", "sed", "sh", "tail", "tr", "uname"),
+)
+
+PYTEST = (
+    "execnet",
+    "iniconfig",
+    "packaging",
+    "pluggy",
+    "pytest",
+    "pytest-xdist",
+)  # and pygments, which rich brings too
 
 # Says what a test wants to know of the process that the launcher started.
 PROGRAM = """
@@ -35,12 +49,15 @@ def locked(lock: str, *names: str) -> str:
     return "".join(entries[name] for name in names or entries)
 
 
+def missing(what: str) -> NoReturn:
+    """A test cannot run here: it is skipped, and in CI it fails."""
+    (pytest.fail if os.environ.get("ROTATE_MY_KEY_NO_SKIP") else pytest.skip)(f"there is not {what} here")
+
+
 def need(program: str) -> str:
-    """The path of a program that a test cannot do without; the test is skipped, and in CI it fails."""
-    found = shutil.which(program, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if found is None:
-        (pytest.fail if os.environ.get("ROTATE_MY_KEY_NO_SKIP") else pytest.skip)(f"{program} is not installed here")
-    return found
+    """The path of a program that a test cannot do without."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return shutil.which(program, path=path) or missing(program)
 
 
 @dataclass

@@ -154,6 +154,18 @@ class TestPython:
         assert wrong == f"install.sh: Python 3.11 or newer is needed; {chosen} is 3.10.0"
 
 
+def test_for_all_users_needs_a_python_for_all(machine: Machine, tree: Tree) -> None:
+    """A Python in a folder that is closed to others would give them a command that cannot start."""
+    closed = machine.root / "closed"
+    closed.mkdir(mode=0o700)
+    (closed / "python").touch()
+    machine.add_python(pretend=f'sys._base_executable = "{closed}/python"')
+    done = machine.install("--prefix", machine.root / "opt")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == f"install.sh: other users cannot reach {closed}/python"
+    assert not (machine.root / "opt").exists()
+
+
 @pytest.mark.parametrize("kind", ["file", "link", "dead link"])
 def test_a_command_of_that_name_by_others_stays(machine: Machine, kind: str) -> None:
     """What pipx, uv or a person put there is not replaced; nothing is made before this is known."""

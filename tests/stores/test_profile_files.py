@@ -1,12 +1,14 @@
 """The places in both profile files: found, rehearsed, written, healed."""
 
 import os
-from collections.abc import Collection
+import sys
+from collections.abc import Callable, Collection
 from pathlib import Path
+from types import FrameType
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Holding, InPlace, Place, PlaceKind
 from rotate_my_key.stores.profile_files import ProfileFiles
 
@@ -204,6 +206,54 @@ def test_in_place_needs_values_of_the_same_lengths(home: Home) -> None:
     home.credentials.write_text(f"[a]\n{OTHER}")
     with pytest.raises(Problem, match="another length"):
         home.files.rehearse([home.place("a")], Credentials("AKIAOTHER", "other"))
+
+
+def on_first_fsyncs(count: int, action: Callable[[], object]) -> Callable[[FrameType, str, object], None]:
+    """A profile function that runs the action after each of the first fsyncs: in the middle of a write."""
+    left = count
+
+    def look(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal left
+        if event == "c_return" and argument is os.fsync and left:
+            left -= 1
+            action()
+
+    return look
+
+
+def test_what_an_editor_saves_in_the_middle_of_a_write_is_kept(home: Home) -> None:
+    """The write begins again with the bytes that are there now."""
+    home.credentials.write_text(f"[a]\n{PAIR}")
+    sys.setprofile(on_first_fsyncs(2, lambda: home.credentials.write_text(f"# saved\n[a]\n{PAIR}region = x\n")))
+    try:
+        home.write(home.place("a"))
+    finally:
+        sys.setprofile(None)
+    assert home.credentials.read_text() == f"# saved\n[a]\n{NEW_PAIR}region = x\n"
+
+
+def test_a_file_that_never_stands_still_is_left_to_a_later_run(home: Home) -> None:
+    """TryLater after a few attempts; nothing of ours is in the file, nothing is left beside it."""
+    home.credentials.write_text(f"[a]\n{PAIR}")
+    sys.setprofile(on_first_fsyncs(99, lambda: home.credentials.write_text(home.credentials.read_text() + "# more\n")))
+    try:
+        with pytest.raises(TryLater, match="another program keeps writing"):
+            home.write(home.place("a"))
+    finally:
+        sys.setprofile(None)
+    assert home.credentials.read_text().startswith(f"[a]\n{PAIR}# more\n")
+    assert os.listdir(home.credentials.parent) == ["credentials"]
+
+
+def test_a_place_that_a_person_changed_in_the_middle_is_left_alone(home: Home) -> None:
+    """Another pair in it by the time of the second attempt."""
+    home.credentials.write_text(f"[a]\n{PAIR}")
+    sys.setprofile(on_first_fsyncs(1, lambda: home.credentials.write_text(f"[a]\n{OTHER}")))
+    try:
+        home.write(home.place("a"))
+    finally:
+        sys.setprofile(None)
+    assert home.credentials.read_text() == f"[a]\n{OTHER}"
 
 
 @pytest.mark.parametrize("first", ["id", "secret"])

@@ -1,0 +1,55 @@
+"""`delete-key`: retire one of my keys that nothing here holds, in two calls: switched off first, then deleted."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from ..rotation.retire import Retirement, plan_retirement, retire
+from . import show
+from .app import App
+from .wiring import Wiring
+from .words import mask, span
+
+
+@click.command("delete-key")
+@click.argument("key_id")
+@click.option("-p", "--profile", metavar="NAME", help="The profile of the user whose key it is.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Retire one of your keys that no place here holds.
+
+    KEY_ID is the whole id, or its last four characters. An active key is only switched off, so that whatever still uses
+    it can be found and switched back; a second call deletes it.
+    """
+    wiring = Wiring(app)
+    pair = wiring.active(profile).pair
+    account = wiring.account(profile)
+    with app.waiting("asking AWS"):
+        plan = plan_retirement(key_id, account.look([pair]), account, wiring.here)
+    _introduce(app, plan)
+    if not yes and not app.confirm(_question(plan), default=False, flag=f"rotate-my-key delete-key {key_id} --yes"):
+        app.out("Nothing was changed.")
+        return 4
+    with wiring.stop.on_interrupt(), wiring.lock():
+        retire(plan, account, wiring.here)
+    if as_json:
+        app.json({"key": show.key_json(plan.key), "action": "deleted" if plan.deletes else "switched off"})
+    elif plan.deletes:
+        app.out(f"Key {mask(plan.key.key_id)} is deleted.")
+    else:
+        app.out(f"Key {mask(plan.key.key_id)} is switched off. Once nothing misses it: the same command deletes it.")
+    return 0
+
+
+def _introduce(app: App, plan: Retirement) -> None:
+    now, key, who = datetime.now(UTC), plan.key, plan.identity
+    app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}, {key.status.lower()}, {span(now - key.created)} old")
+    app.say(show.last_used(plan.last_use, now))
+
+
+def _question(plan: Retirement) -> str:
+    return f"{'Delete' if plan.deletes else 'Switch off'} {mask(plan.key.key_id)}?"

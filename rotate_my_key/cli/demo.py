@@ -1,0 +1,133 @@
+"""`demo`: a whole rotation against AWS's stand-in, in this process and in a throwaway home; no account, no network.
+
+It is the program itself that runs, with another home and another AWS.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from ..errors import Problem
+from .app import App
+
+if TYPE_CHECKING:
+    from ..model import Credentials
+    from ..standin import StandIn
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM", "NO_COLOR", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT")
+_PROPAGATION = 3.0  # seconds until the stand-in knows a new key; AWS takes 8 to 10
+_FILE = """\
+# My keys. Alice, since 2019; please keep this file tidy!
+
+[default]
+aws_access_key_id     = {id}
+aws_secret_access_key = {secret}
+; close to home
+region = eu-west-1
+
+[work]                        # the same key, for the team's scripts
+aws_access_key_id={id}
+aws_secret_access_key={secret}
+s3 =
+    max_concurrent_requests = 20
+
+[partner]
+# another company's account; not due yet
+role_arn = arn:aws:iam::999999999999:role/Partner
+source_profile = work
+"""
+
+
+@click.command("demo")
+@click.option("--fast", is_flag=True, help="Do not imitate the seconds that AWS takes to know a new key.")
+@click.pass_obj
+def command(app: App, /, fast: bool) -> int:
+    """Watch a whole rotation, from beginning to end, without an account.
+
+    A stand-in for AWS runs in this process. Home, credentials file and key are made up and thrown away; nothing else is
+    touched and nothing goes over the network.
+    """
+    try:
+        from ..standin import StandIn
+    except ImportError:
+        raise Problem(
+            "the demo needs AWS's stand-in", "pip install 'rotate-my-key[demo]', or ./install.sh --demo"
+        ) from None
+    with StandIn() as aws, _elsewhere(aws.url) as home:
+        if not fast:
+            aws.settings.propagation = _PROPAGATION
+            aws.settings.latency = 0.05
+        return _play(app, aws, os.path.join(home, ".aws", "credentials"), fast)
+
+
+def _play(app: App, aws: StandIn, path: str, fast: bool) -> int:
+    from .main import run
+
+    pair = _set_up(aws, path)
+    before = _read(path)
+    _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
+    app.out(before.replace(pair.secret, "*" * 40))
+    _say(app, "$ rotate-my-key --yes")
+    options = ["--no-color"] if app.no_color else []
+    environment = {**os.environ, **({"ROTATE_MY_KEY_PROOF_INTERVAL": "0"} if fast else {})}
+    code = run(["rotate", "--yes", *options], environment)
+    after = _read(path)
+    secrets = {pair.secret, *(aws.pair(key.key_id).secret for key in aws.keys("alice"))}
+    _say(app, "\nWhat changed in the file, and nothing else did:")
+    for line in _diff(before, after, secrets):
+        app.out(app.style(line, fg={"+": "green", "-": "red"}.get(line[:1], "bright_black")))
+    keys = ", ".join(f"{key.key_id} {key.status}" for key in aws.keys("alice"))
+    _say(app, f"\nWhat alice has at AWS now: {keys}")
+    return code
+
+
+def _set_up(aws: StandIn, path: str) -> Credentials:
+    aws.add_user("alice")
+    pair = aws.add_key("alice", age=timedelta(days=98))
+    os.makedirs(os.path.dirname(path), 0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
+        file.write(_FILE.format(id=pair.key_id, secret=pair.secret))
+    return pair
+
+
+@contextmanager
+def _elsewhere(url: str) -> Iterator[str]:
+    """A throwaway home, and an environment in which nothing leads out of it: botocore reads os.environ itself."""
+    home = tempfile.mkdtemp(prefix="rotate-my-key-demo-")
+    before = dict(os.environ)
+    try:
+        os.environ.clear()
+        os.environ.update({name: before[name] for name in _KEPT if name in before})
+        os.environ.update(HOME=home, USERPROFILE=home, APPDATA=home, LOCALAPPDATA=home)
+        os.environ.update(AWS_ENDPOINT_URL=url, AWS_EC2_METADATA_DISABLED="true", NO_PROXY="*")
+        yield home
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _diff(before: str, after: str, secrets: set[str]) -> list[str]:
+    lines = list(difflib.unified_diff(before.splitlines(), after.splitlines(), "before", "after", lineterm="", n=1))
+    for secret in secrets:
+        lines = [line.replace(secret, f"{secret[:2]}{'*' * (len(secret) - 2)}") for line in lines]
+    return lines
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def _say(app: App, text: str) -> None:
+    app.out(app.style(text, bold=True))

@@ -1,0 +1,83 @@
+"""Where the rows of `status` come from if the cache will not do: the profile files, the notes, and AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from ..errors import Problem
+from ..model import Credentials, mask
+from ..rotation.survey import Use, look_at, survey, with_notes
+from ..rotation.unfinished import unfinished
+from ..rows import STATIC, Row
+from ..stores.cache import Cached, FileCache
+from ..stores.kinds import ProfileFact, sections
+from .app import App
+from .wiring import Wiring
+
+_WORKERS = 8
+
+
+def cached(app: App, kept: Cached) -> list[Row]:
+    """The files as they are now, with what was last seen of their keys."""
+    wiring = Wiring(app)
+    rows = survey([_use(fact) for fact in sections(wiring.files)], _by_id(kept))
+    return with_notes(rows, unfinished(wiring.here, mend=False))
+
+
+def live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
+    """Ask AWS about each distinct pair, eight at a time, and keep what it says."""
+    wiring = Wiring(app)
+    facts = sections(wiring.files)
+    pairs: dict[str, tuple[str, Credentials]] = {}
+    for fact in facts:
+        if fact.pair and fact.kind.value == STATIC:
+            pairs.setdefault(fact.pair.key_id, (fact.profile, fact.pair))
+    with app.waiting("asking AWS"):
+        found = dict(zip(pairs, _ask_all(wiring, list(pairs.values())), strict=True))
+    uses = [_use(fact) for fact in facts]
+    lasting = _lasting(app, found, _by_id(kept))
+    try:
+        cache.save(survey(uses, lasting))
+    except Problem as problem:
+        app.detail(f"the status could not be kept: {problem.message}")
+    away = {key_id: {**lasting[key_id], **{k: v for k, v in row.items() if v}} for key_id, row in found.items()}
+    return with_notes(survey(uses, away), unfinished(wiring.here, mend=False))
+
+
+def _by_id(kept: Cached) -> dict[str, Row]:
+    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown")
+    return {row["key_id"]: {name: row.get(name) for name in facts} for row in kept.rows if row.get("key_id")}
+
+
+def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str, Row]:
+    """What is kept: a key's age is known once its CreateDate is, also while the network is away."""
+    lasting = {}
+    for key_id, row in found.items():
+        old = kept.get(key_id, {})
+        if row.get("unknown"):
+            app.detail(f"{mask(key_id)}: {row['unknown']}")
+        lasting[key_id] = old if row.get("unknown") and old.get("created") else row
+    return lasting
+
+
+def _use(fact: ProfileFact) -> Use:
+    key_id = fact.pair.key_id if fact.pair else None
+    note = fact.note or (f"a role, with the key of {fact.source}" if fact.source else "")
+    return Use(fact.profile, fact.kind.value, key_id, fact.place, note)
+
+
+def _ask_all(wiring: Wiring, pairs: Sequence[tuple[str, Credentials]]) -> list[Row]:
+    def ask(each: tuple[str, Credentials]) -> Row:
+        profile, pair = each
+        try:
+            return look_at(pair, wiring.account(profile), wiring.here)
+        except Problem as problem:
+            return {"seen_at": datetime.now(UTC).isoformat(timespec="seconds"), "unknown": problem.message}
+
+    if len(pairs) < 2:
+        return [ask(each) for each in pairs]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        return list(pool.map(ask, pairs))

@@ -1,0 +1,111 @@
+"""`status`: every key on this computer, live or from the cache. Changes nothing at AWS and nothing in the files.
+
+`--cached` must stay cheap: what asks AWS is in `looking.py`, and what reads notes is imported only if there are some.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from ..errors import Problem
+from ..rows import Row, check, judge
+from ..stores.cache import FileCache
+from .app import App
+
+_COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
+_HEAD = ("PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT")
+
+
+@click.command("status")
+@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="Only this profile (repeatable).")
+@click.option("--cached", is_flag=True, help="What was last seen; no network.")
+@click.option(
+    "--check",
+    "least",
+    type=click.Choice(["due", "overdue"]),
+    is_flag=False,
+    flag_value="due",
+    help="Exit 3 if a key is due (or overdue), 75 if an age is not known.",
+)
+@click.option("--mfa-code", metavar="CODE", hidden=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool, **_: Any) -> int:
+    """Show every key on this computer: who it belongs to, its age, its last use, and the verdict."""
+    now = datetime.now(UTC)
+    settings = app.settings
+    rows = [judge(row, settings.policy, now) for row in _rows(app, cached)]
+    chosen = _chosen(rows, profiles)
+    if as_json:
+        app.json({"cached": cached, "keys": chosen})
+    else:
+        _print(app, chosen, now)
+    return check(chosen, least, settings.policy, now, settings.cache_max_age.total_seconds()) if least else 0
+
+
+def _rows(app: App, cached: bool) -> list[Row]:
+    """The facts: from the cache if that will do, else from the files and from AWS."""
+    cache = FileCache(os.path.join(app.paths.state_dir, "status.json"), (app.paths.credentials, app.paths.config))
+    kept = cache.load()
+    if cached and kept.current and not _under_way(app):
+        return kept.rows
+    from . import looking
+
+    return looking.cached(app, kept) if cached else looking.live(app, cache, kept)
+
+
+def _under_way(app: App) -> bool:
+    try:
+        return bool(os.listdir(os.path.join(app.paths.state_dir, "rotations")))
+    except OSError:
+        return False
+
+
+def _chosen(rows: list[Row], profiles: Sequence[str]) -> list[Row]:
+    """The rows of these profiles; all of them if none is named."""
+    known = {name for row in rows for name in row["profiles"]}
+    missing = [name for name in profiles if name not in known]
+    if missing:
+        raise Problem(f"no key or profile named {', '.join(missing)} is known here", "rotate-my-key status")
+    return [row for row in rows if not profiles or set(profiles) & set(row["profiles"])]
+
+
+def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
+    if not rows:
+        app.out("no profile here holds a key")
+        return
+    cells = [_HEAD, *(_cells(row, now) for row in rows)]
+    widths = [max(len(row[number]) for row in cells) for number in range(len(_HEAD))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    app.out(app.style(lines[0], bold=True))
+    for row, line in zip(rows, lines[1:], strict=True):
+        colour = _COLOURS.get(row["verdict"])
+        app.out(app.style(line, fg=colour) if colour else line)
+
+
+def _cells(row: Row, now: datetime) -> tuple[str, ...]:
+    from . import words
+
+    who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
+    verdict = row["verdict"]
+    if row.get("switched_off_until"):
+        verdict = f"switched off until {words.day(datetime.fromisoformat(row['switched_off_until']), now)}"
+    if row["why"]:
+        verdict = f"{verdict}: {row['why']}"
+    age = words.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
+    key = words.mask(row["key_id"]) if row.get("key_id") else "-"
+    return (words.join(row["profiles"]) or "-", key, who, age, _last_use(row.get("last_use"), now), verdict)
+
+
+def _last_use(use: Row | None, now: datetime) -> str:
+    from . import words
+
+    if use is None:
+        return "-"
+    at = datetime.fromisoformat(use["at"]) if use["at"] else None
+    return words.used(at, use["service"] or "", use["region"] or "", now).removeprefix("last used ")

@@ -1,0 +1,41 @@
+"""Small words for values: spans of time, days, lists. On the fast path, so it imports next to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+
+def join(words: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *rest, last = list(words) or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def mask(key_id: str) -> str:
+    """A key id for the screen: `...MPLE`."""
+    return f"...{key_id[-4:]}"
+
+
+def day(moment: datetime, now: datetime | None = None) -> str:
+    """`4 February`, with the year if it is another one than `now`'s."""
+    local = moment.astimezone()
+    year = "" if now is not None and local.year == now.astimezone().year else f" {local.year}"
+    return f"{local.day} {local:%B}{year}"
+
+
+def span(duration: timedelta) -> str:
+    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit."""
+    seconds = int(duration.total_seconds())
+    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {name}{'s' if seconds // size != 1 else ''}"
+    return "a moment"
+
+
+def used(at: datetime | None, service: str, region: str, now: datetime) -> str:
+    """`last used 3 hours ago (s3, eu-west-1)`."""
+    if at is None:
+        return "no use on record"
+    where = ", ".join(word for word in (service, region) if word and word != "N/A")
+    return f"last used {span(now - at)} ago" + (f" ({where})" if where else "")

@@ -1,0 +1,80 @@
+"""Retires a key that no place here holds: an active one is switched off, an inactive one deleted. One step a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import Gone, Problem
+from ..model import AccessKey, Identity, LastUse, Look, Past, mask
+from .facts import Here, listed
+from .ports import Account
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What would be done: `key` is switched off if it is active, else deleted."""
+
+    key: AccessKey
+    identity: Identity
+    last_use: LastUse | None
+
+    @property
+    def deletes(self) -> bool:
+        """Whether this call deletes it."""
+        return not self.key.active
+
+
+def find_key(asked: str, look: Look, here: Here) -> AccessKey:
+    """The user's key that is meant: its id, or the last characters of it (four or more), if they fit just one.
+
+    Raises Problem.
+    """
+    who = look.identity
+    keys = listed(look.keys, here.history).values()
+    fitting = [key for key in keys if key.key_id == asked] or [
+        key for key in keys if len(asked) >= 4 and key.key_id.endswith(asked.upper())
+    ]
+    if not fitting:
+        known = " and ".join(mask(key.key_id) for key in keys) or "none"
+        raise Problem(f"{who.user} in {who.account} has no key {asked!r} (has {known})", "rotate-my-key status")
+    if len(fitting) > 1:
+        raise Problem(f"{asked!r} fits two keys of {who.user}", "rotate-my-key status --json")
+    return fitting[0]
+
+
+def plan_retirement(asked: str, look: Look, account: Account, here: Here) -> Retirement:
+    """Which key, and what would be done to it. Raises Problem for a key that is in use here."""
+    if not look.identity.is_user:
+        raise Problem(f"{look.identity.arn} is not an IAM user", "rotate-my-key status")
+    key = find_key(asked, look, here)
+    _check_places(key.key_id, here)
+    _check_notes(key.key_id, here)
+    return Retirement(key, look.identity, account.last_use(key.key_id))
+
+
+def retire(plan: Retirement, account: Account, here: Here) -> None:
+    """Do it, and write it into the history. The places are searched again first."""
+    key_id = plan.key.key_id
+    _check_places(key_id, here)
+    try:
+        account.delete(key_id) if plan.deletes else account.set_active(key_id, False)
+    except Gone:
+        pass  # the list has shown it, so somebody else has just deleted it
+    action, deleted = ("deleted", (key_id,)) if plan.deletes else ("switched off", ())
+    who = plan.identity
+    here.history.add(Past(account.now(), action, who.account, who.arn, key_id, None, deleted))
+
+
+def _check_places(key_id: str, here: Here) -> None:
+    held = [holding.place for holding in here.places.search([key_id]) if holding.pair]
+    if held:
+        names = " and ".join(f"{place.profile} in {place.path}" for place in held)
+        raise Problem(f"key {mask(key_id)} is in use here: {names}", "rotate-my-key rotate --force")
+
+
+def _check_notes(key_id: str, here: Here) -> None:
+    """A key that a rotation is about to put into its places must not go; a kept old one may."""
+    for name in here.notes.names():
+        note = here.notes.load(name)
+        if note and key_id == note.wanted:
+            raise Problem(f"key {mask(key_id)} belongs to an unfinished rotation", "rotate-my-key")

@@ -1,0 +1,148 @@
+"""Looks at every key on this computer and gives the rows of `status`; a key that AWS refuses and a network that is away
+are rows, not failures. What a row is, and its verdict, stands in `rows.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import NotAllowed, Problem
+from ..model import Credentials, LastUse, Place, mask
+from ..plan import Note
+from ..rows import STATIC, Row
+from .facts import Here, listed
+from .ports import Account
+from .prepare import is_exempt
+from .unfinished import Unfinished
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one profile signs in with: `kind` is "static pair", "sso", "role", ...; a static pair has an id and a place."""
+
+    profile: str
+    kind: str
+    key_id: str | None = None
+    place: Place | None = None
+    note: str = ""
+
+
+def look_at(pair: Credentials, account: Account, here: Here) -> Row:
+    """Ask AWS about one pair: the facts for its row. Never raises a Problem: what went wrong is in the row."""
+    try:
+        look = account.look([pair])
+    except NotAllowed as problem:
+        return {"seen_at": _text(account.now()), "refused": problem.message}
+    except Problem as problem:
+        return {"seen_at": _text(account.now()), "unknown": problem.message}
+    who, row = look.identity, {"seen_at": _text(look.now), "account": look.identity.account}
+    if not who.is_user:
+        return {**row, "refused": f"not a key of an IAM user: {who.arn}"}
+    key = listed(look.keys, here.history).get(pair.key_id)
+    row["user"] = who.user
+    if key is None:
+        return {**row, "unknown": f"not listed among the keys of {who.user}"}
+    refused = "" if key.active else f"switched off at AWS ({key.status})"
+    return {
+        **row,
+        "created": _text(key.created),
+        "last_use": _last_use(look.last_use),
+        "exempt": is_exempt(look.tags),
+        "refused": refused,
+    }
+
+
+def survey(uses: Iterable[Use], facts: Mapping[str, Row]) -> list[Row]:
+    """The rows: keys in the order of the files, each once, then profiles without a key of their own."""
+    by_id: dict[str, list[Use]] = {}
+    others = []
+    for use in uses:
+        if use.kind == STATIC and use.key_id:
+            by_id.setdefault(use.key_id, []).append(use)
+        else:
+            others.append(use)
+    rows = [_key_row(key_id, held, facts.get(key_id, {})) for key_id, held in by_id.items()]
+    return rows + [{"profiles": [use.profile], "kind": use.kind, "key_id": None, "note": use.note} for use in others]
+
+
+def _key_row(key_id: str, held: Sequence[Use], facts: Row) -> Row:
+    return {
+        "profiles": list(dict.fromkeys(use.profile for use in held)),
+        "kind": STATIC,
+        "key_id": key_id,
+        "account": None,
+        "user": None,
+        "created": None,
+        "last_use": None,
+        "places": [
+            {"path": use.place.path, "profile": use.place.profile, "kind": use.place.kind.value}
+            for use in held
+            if use.place
+        ],
+        **facts,
+    }
+
+
+def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
+    """The rows, with what earlier runs began: keys of an unfinished rotation are marked, kept old keys get a row."""
+    marked = [dict(row) for row in rows]
+    for found in notes:
+        ids = _ids(found)
+        mine = [row for row in marked if row.get("key_id") in ids]
+        kept = found.note is not None and _is_kept(found.note)
+        for row in mine:
+            if not kept or (found.note and row["key_id"] == found.note.unwanted):
+                row["unfinished"] = "rotate-my-key finishes it"
+        if found.note and kept and not any(row["key_id"] == found.note.unwanted for row in mine):
+            marked.append(_kept_row(found.note))
+        elif not mine:
+            marked.append(_lost_row(found))
+    return marked
+
+
+def _ids(found: Unfinished) -> tuple[str | None, ...]:
+    note = found.note
+    return (note.name, note.wanted, note.unwanted) if note else (found.name,)
+
+
+def _is_kept(note: Note) -> bool:
+    """Whether nothing is left to do but to wait: the old key was to be kept for a while."""
+    return note.wanted is not None and not note.back and note.delete_at > note.began
+
+
+def _kept_row(note: Note) -> Row:
+    return {
+        "profiles": list(dict.fromkeys(place.profile for place in note.places)),
+        "kind": STATIC,
+        "key_id": note.unwanted,
+        "account": note.identity.account,
+        "user": note.identity.user,
+        "switched_off_until": _text(note.delete_at),
+        "note": f"replaced by {mask(note.wanted or '')}",
+    }
+
+
+def _lost_row(found: Unfinished) -> Row:
+    why = found.problem.message if found.problem else "rotate-my-key finishes it"
+    who = found.note.identity if found.note else None
+    return {
+        "profiles": [],
+        "kind": STATIC,
+        "key_id": found.name,
+        "account": who.account if who else None,
+        "user": who.user if who else None,
+        "unfinished": why,
+    }
+
+
+def _last_use(use: LastUse | None) -> dict[str, Any] | None:
+    if use is None:
+        return None
+    return {"at": _text(use.at) if use.at else None, "service": use.service or None, "region": use.region or None}
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,230 @@
+"""Which AWS is meant: regions, partitions, endpoints; and what profiles share."""
+
+import os
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.errors import Problem
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+
+SERVICES = "services = mine\n[services mine]\niam =\n  endpoint_url = https://iam.corp.example\n"
+
+
+def configure(text: str) -> None:
+    """Write the config file."""
+    Path(os.environ["AWS_CONFIG_FILE"]).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("config", "environ", "sts", "iam", "endpoint"),
+    [
+        ("", {}, "https://sts.us-east-1.amazonaws.com", "https://iam.amazonaws.com", "aws"),
+        ("region = eu-west-1", {}, "https://sts.eu-west-1.amazonaws.com", "https://iam.amazonaws.com", "aws"),
+        (
+            "region = cn-north-1",
+            {},
+            "https://sts.cn-north-1.amazonaws.com.cn",
+            "https://iam.cn-north-1.amazonaws.com.cn",
+            "aws-cn",
+        ),
+        (
+            "region = us-gov-west-1",
+            {},
+            "https://sts.us-gov-west-1.amazonaws.com",
+            "https://iam.us-gov.amazonaws.com",
+            "aws-us-gov",
+        ),
+        (
+            "region = us-east-1\nuse_fips_endpoint = true",
+            {},
+            "https://sts-fips.us-east-1.amazonaws.com",
+            "https://iam-fips.amazonaws.com",
+            "aws",
+        ),
+        (
+            "region = eu-west-1\nsts_regional_endpoints = legacy",
+            {},
+            "https://sts.amazonaws.com",
+            "https://iam.amazonaws.com",
+            "aws",
+        ),
+        (
+            "region = eu-west-1",
+            {"AWS_ENDPOINT_URL_STS": "https://vpce-1-a.sts.eu-west-1.vpce.amazonaws.com"},
+            "https://vpce-1-a.sts.eu-west-1.vpce.amazonaws.com",
+            "https://iam.amazonaws.com",
+            "aws",
+        ),
+        (
+            "endpoint_url = https://aws.corp.example",
+            {},
+            "https://aws.corp.example",
+            "https://aws.corp.example",
+            "https://aws.corp.example",
+        ),
+        (
+            "endpoint_url = https://aws.corp.example",
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
+            "http://127.0.0.1:4566",
+            "http://127.0.0.1:4566",
+            "http://127.0.0.1:4566",
+        ),
+        (SERVICES, {}, "https://sts.us-east-1.amazonaws.com", "https://iam.corp.example", "https://iam.corp.example"),
+        (
+            SERVICES,
+            {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+            "https://sts.us-east-1.amazonaws.com",
+            "https://iam.amazonaws.com",
+            "aws",
+        ),
+        (
+            "",
+            {"AWS_ENDPOINT_URL": "https://evil.iam.amazonaws.com.example"},
+            "https://evil.iam.amazonaws.com.example",
+            "https://evil.iam.amazonaws.com.example",
+            "https://evil.iam.amazonaws.com.example",
+        ),
+        (
+            "",
+            {"AWS_ENDPOINT_URL": "https://x.execute-api.us-east-1.amazonaws.com"},
+            "https://x.execute-api.us-east-1.amazonaws.com",
+            "https://x.execute-api.us-east-1.amazonaws.com",
+            "https://x.execute-api.us-east-1.amazonaws.com",
+        ),
+    ],
+    ids=[
+        "no region anywhere",
+        "a region",
+        "China",
+        "GovCloud",
+        "FIPS",
+        "the old global STS",
+        "a VPC's own endpoint is AWS's",
+        "an endpoint in the profile",
+        "the environment goes before the profile",
+        "a services section",
+        "ignored endpoints",
+        "a host that only looks like AWS's",
+        "somebody's program on AWS is not AWS",
+    ],
+)
+def test_endpoints(
+    make_aws: Any, monkeypatch: Any, config: str, environ: dict[str, str], sts: str, iam: str, endpoint: str
+) -> None:
+    """As botocore resolves them from profile and environment."""
+    configure(f"[profile work]\n{config}\n")
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    link = make_aws().link("work")
+    assert (link.url("sts"), link.url("iam")) == (sts, iam)
+    assert link.endpoint == endpoint
+    assert link.foreign == (() if endpoint.startswith("aws") else (endpoint,))
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("endpoint_url = http://aws.corp.example", "not encrypted"),
+        ("endpoint_url = http://127.0.0.1.corp.example", "not encrypted"),
+        ("endpoint_url = nonsense", "cannot be used"),
+        ("region = eu west", "not a region's name: eu west"),
+        ("services = absent", "cannot be used"),
+        ("ca_bundle = /no/such/bundle.pem\nendpoint_url = https://127.0.0.1:9", "CA bundle /no/such/bundle.pem"),
+    ],
+)
+def test_settings_that_cannot_be_used(make_aws: Any, config: str, said: str) -> None:
+    """Refused before anything is sent."""
+    configure(f"[profile work]\n{config}\n")
+    with pytest.raises(Problem, match=said):
+        IamAccount(make_aws(), "work").identify(Credentials("AKIAEXAMPLE", "x"))
+
+
+@pytest.mark.parametrize(
+    ("profile", "config", "said"),
+    [("absent", "[profile work]\n", "no such profile: absent"), ("work", "[profile work\n", "cannot be read")],
+)
+def test_files_that_cannot_be_used(make_aws: Any, profile: str, config: str, said: str) -> None:
+    """No such profile; not an INI file."""
+    configure(config)
+    with pytest.raises(Problem, match=said):
+        make_aws().link(profile)
+
+
+def test_profiles_with_equal_settings_share_all(make_aws: Any) -> None:
+    """Whose key it is makes no difference, where it is sent does."""
+    configure(
+        "[profile a]\nregion = eu-west-1\naws_access_key_id = AKIA1\naws_secret_access_key = x\noutput = json\n"
+        "[profile b]\nregion = eu-west-1\naws_access_key_id = AKIA2\naws_secret_access_key = y\n"
+        "[profile c]\nregion = eu-west-2\n"
+    )
+    aws = make_aws()
+    assert aws.link("a") is aws.link("b")
+    assert aws.link("a") is not aws.link("c")
+
+
+def test_the_environments_profile(make_aws: Any, monkeypatch: Any) -> None:
+    """No profile means the one that AWS_PROFILE names."""
+    configure("[profile work]\nregion = eu-west-3\n")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    assert make_aws().link(None).region == "eu-west-3"
+
+
+def test_other_files_than_the_environments(make_aws: Any, tmp_path: Path) -> None:
+    """The files are handed in."""
+    other = tmp_path / "other"
+    other.write_text("[profile work]\nregion = eu-west-3\n")
+    assert make_aws(config_file=str(other)).link("work").region == "eu-west-3"
+
+
+def test_credentials_are_never_looked_for(make_aws: Any, standin: StandIn, pair: Credentials, tmp_path: Path) -> None:
+    """Not even by a profile whose process would give some, or where only the metadata service is left to ask."""
+    told = tmp_path / "told"
+    configure(f"[default]\ndefaults_mode = auto\n[profile work]\ncredential_process = touch {told}\n")
+    for profile in ("work", None):
+        IamAccount(make_aws(standin.url), profile).look([pair])
+    assert not told.exists()
+    assert {call.key_id for call in standin.calls} == {pair.key_id}
+
+
+def test_the_user_agent_names_us(account: IamAccount, standin: StandIn, pair: Credentials) -> None:
+    """So that IT finds our calls in CloudTrail."""
+    account.identify(pair)
+    assert standin.calls[0].user_agent.endswith("rotate-my-key/1.2.3")
+
+
+def test_many_keys_share_connections(make_aws: Any, standin: StandIn) -> None:
+    """Eight workers with forty users: each call is signed by its own key, and few connections are opened."""
+    aws = make_aws(standin.url)
+    pairs = []
+    for number in range(40):
+        standin.add_user(f"user{number}")
+        pairs.append(standin.add_key(f"user{number}", timedelta(days=number)))
+    seen: dict[str, str] = {}
+    todo = iter(pairs)
+    lock = threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                pair = next(todo, None)
+            if pair is None:
+                return
+            account = IamAccount(aws, proof_interval=timedelta(0))
+            look = account.look([pair])
+            account.prove(pair, 3)
+            seen[pair.key_id] = look.identity.user
+            assert [key.key_id for key in account.keys()] == [pair.key_id]  # noqa: SIM118 - no dict
+
+    workers = [threading.Thread(target=work) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert seen == {pair.key_id: f"user{number}" for number, pair in enumerate(pairs)}
+    assert standin.connections <= 8 * 3 + 8 * 3

@@ -1,0 +1,137 @@
+"""What is tried again, for how long, and what a repeated request means."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.errors import Denied, Gone, Problem, TryLater
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+
+Verb = Callable[[IamAccount, Credentials, Credentials], object]
+
+# Every verb but create, with the calls that it makes.
+VERBS: dict[str, tuple[Verb, list[str]]] = {
+    "look": (
+        lambda account, mine, other: account.look([mine]),
+        ["GetCallerIdentity", "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed"],
+    ),
+    "keys": (lambda account, mine, other: account.keys(), ["ListAccessKeys"]),
+    "last_use": (lambda account, mine, other: account.last_use(mine.key_id), ["GetAccessKeyLastUsed"]),
+    "prove": (lambda account, mine, other: account.prove(mine, 3), ["GetCallerIdentity"]),
+    "set_active": (lambda account, mine, other: account.set_active(other.key_id, False), ["UpdateAccessKey"]),
+    "delete": (lambda account, mine, other: account.delete(other.key_id), ["DeleteAccessKey"]),
+}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", ["throttle", "500", "503", "reset", "drop", "cut"])
+@pytest.mark.parametrize(("verb", "action"), [(verb, action) for verb in VERBS for action in VERBS[verb][1]])
+def test_one_failure_is_survived(
+    looked: IamAccount, standin: StandIn, pair: Credentials, verb: str, action: str, kind: Any, when: Any
+) -> None:
+    """Any single lost or broken answer, on any call that may be repeated."""
+    other = standin.add_key("alice")
+    standin.fault(action, kind, when)
+    assert VERBS[verb][0](looked, pair, other) is not False
+    left = {"set_active": ["Active", "Inactive"], "delete": ["Active"]}
+    assert [key.status for key in standin.keys("alice")] == left.get(verb, ["Active", "Active"])
+
+
+def test_botocore_does_not_try_again_itself(looked: IamAccount, standin: StandIn, monkeypatch: Any) -> None:
+    """Not even if the environment asks for it: then there would be two patiences, one within the other."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "5")
+    monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+    standin.fault("CreateAccessKey", "500", times=None)
+    with pytest.raises(TryLater):
+        looked.create()
+    assert len(standin.calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_least", "at_most"),
+    [("throttle", 10, 20), ("500", 4, 12), ("reset", 4, 12)],
+    ids=["throttling: 20 seconds", "server errors: 12 seconds", "resets: 12 seconds"],
+)
+def test_what_does_not_pass_is_given_up(
+    looked: IamAccount, standin: StandIn, time: Any, kind: Any, at_least: float, at_most: float
+) -> None:
+    """TryLater, after a time that fits what is wrong, and with growing pauses."""
+    standin.fault("ListAccessKeys", kind, times=None)
+    with pytest.raises(TryLater):
+        looked.keys()
+    assert at_least <= sum(time.slept) <= at_most
+    assert time.slept[0] < time.slept[-1]
+
+
+def test_offline_is_said_soon(make_aws: Callable[..., Any], pair: Credentials, time: Any) -> None:
+    """A computer without a network says so within 5 seconds; one that just wakes up gets some."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(TryLater, match="cannot reach 127"):
+        IamAccount(make_aws(url)).look([pair])
+    assert time.monotonic() < 4 * 2.5  # the four calls together share one clock here
+
+
+@pytest.mark.parametrize("kind", ["500", "reset", "drop"])
+def test_deleting_twice_is_done(looked: IamAccount, standin: StandIn, kind: Any) -> None:
+    """The answer to the first was lost; NoSuchEntity to the second says that it was carried out."""
+    other = standin.add_key("alice")
+    standin.fault("DeleteAccessKey", kind, "after")
+    looked.delete(other.key_id)
+    assert len(standin.keys("alice")) == 1
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        lambda account: account.delete("AKIANOSUCHKEY0000000"),
+        lambda account: account.set_active("AKIANO0000000000", True),
+    ],
+    ids=["delete", "set_active"],
+)
+def test_what_is_not_there(looked: IamAccount, verb: Any) -> None:
+    """NoSuchEntity at the first attempt is for the caller to judge."""
+    with pytest.raises(Gone):
+        verb(looked)
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("prove", "last_use")])
+def test_denied_is_not_tried_again(looked: IamAccount, standin: StandIn, pair: Credentials, verb: str) -> None:
+    """A policy does not change in seconds."""
+    action = next(name for name in VERBS[verb][1] if name not in ("GetCallerIdentity", "GetUser"))
+    standin.deny(action)
+    with pytest.raises(Denied, match=f"iam:{action}"):
+        VERBS[verb][0](looked, pair, standin.add_key("alice"))
+    assert sum(call.action == action for call in standin.calls) == 1
+
+
+def test_the_first_signer_that_aws_accepts(looked: IamAccount, standin: StandIn, pair: Credentials) -> None:
+    """A refused signer gives way to the next, which is then tried first."""
+    dead = standin.add_key("alice", status="Inactive")
+    looked.sign_with([dead, pair])
+    looked.keys()
+    looked.keys()
+    assert [call.key_id for call in standin.calls] == [dead.key_id, pair.key_id, pair.key_id]
+
+
+def test_all_signers_refused_for_a_moment(looked: IamAccount, standin: StandIn, time: Any) -> None:
+    """Within the propagation time all of them are tried again and again."""
+    standin.settings.flapping = "nnn"
+    young = standin.create_key("alice")
+    looked.sign_with([young])
+    assert len(looked.keys()) == 2
+    assert len(time.slept) == 3
+    assert all(0.5 <= pause <= 1 for pause in time.slept)
+
+
+def test_all_signers_refused_for_good(looked: IamAccount, standin: StandIn, pair: Credentials, time: Any) -> None:
+    """Then it is the key that is wrong."""
+    standin.delete_key(pair.key_id)
+    looked.sign_with([pair])
+    with pytest.raises(Problem, match="does not accept"):
+        looked.delete(pair.key_id)
+    assert 119 <= time.monotonic() <= 120

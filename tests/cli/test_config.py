@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rotate_my_key import settings
+from rotate_my_key.cli.app import App
+from rotate_my_key.cli.config import command
+from rotate_my_key.errors import Problem, WrongUsage
+from rotate_my_key.paths import Paths
+
+
+@dataclasses.dataclass
+class Home:
+    """Where the files of one test are, and its environment."""
+
+    paths: Paths
+    env: dict[str, str]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """A home without settings, and a site's folder whose trusted owner is whoever runs this test."""
+    top = os.path.realpath(tmp_path)
+    os.mkdir(f"{top}/etc", 0o755)
+    return Home(
+        Paths(
+            home=top,
+            config_file=f"{top}/config/config.ini",
+            site_file=f"{top}/etc/config.ini",
+            state_dir=f"{top}/state",
+            credentials="",
+            config="",
+            site_owner=os.getuid() if os.name == "posix" else 0,
+            site_top=top,
+        ),
+        env={},
+    )
+
+
+def run(home: Home, *words: str) -> tuple[str, str]:
+    """What `config WORDS` prints on stdout and stderr. Raises the Problem that main would show."""
+    app = App(home.env)
+    app.paths = home.paths
+    done = CliRunner().invoke(command, words, obj=app, catch_exceptions=False, standalone_mode=False)
+    return done.stdout, done.stderr
+
+
+def mine(home: Home, text: str) -> Path:
+    """Write the user's file."""
+    file = Path(home.paths.config_file)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def theirs(home: Home, text: str) -> None:
+    """Write the site's file."""
+    Path(home.paths.site_file).write_text(text)
+    os.chmod(home.paths.site_file, 0o644)
+
+
+def test_show_says_where_each_value_comes_from(home: Home) -> None:
+    """A line a setting, in the table's order: name, value, source; what the site holds is said with who asked."""
+    mine(home, "max_age = 80d\n")
+    theirs(home, "[enforced]\nmax_age = 60d\n")
+    home.env = {"ROTATE_MY_KEY_KEEP_OLD": "12h"}
+    out, err = run(home, "show")
+    rows = {line.split()[0]: re.split(r"\s{2,}", line)[1:] for line in out.splitlines()}
+    assert list(rows) == list(settings.TABLE)
+    assert rows["max_age"] == ["60d", f"held by {home.paths.site_file} line 2; {home.paths.config_file} line 1 has 80d"]
+    assert rows["keep_old"] == ["12h", "ROTATE_MY_KEY_KEEP_OLD"]
+    assert rows["contact"] == ["-", "built-in"]
+    assert err == ""
+
+
+def test_without_a_command_it_shows(home: Home) -> None:
+    """`config` alone is `config show`."""
+    assert run(home) == run(home, "show")
+
+
+def test_show_tells_the_notices(home: Home) -> None:
+    """What a person should know is told on stderr."""
+    home.env = {"ROTATE_MY_KEY_MAX_AGE": "10d"}
+    assert "every key is due at once" in run(home, "show")[1]
+
+
+def test_show_json(home: Home) -> None:
+    """One object with a version: durations as text, switches as booleans, lists as arrays."""
+    mine(home, "exclude = a, b\n")
+    theirs(home, "[enforced]\nsnooze = no\n")
+    shown = json.loads(run(home, "show", "--json")[0])
+    assert shown["version"] == 1
+    assert shown["notices"] == []
+    assert list(shown["settings"]) == list(settings.TABLE)
+    source = f"{home.paths.config_file} line 1"
+    assert shown["settings"]["exclude"] == {"value": ["a", "b"], "source": source, "asked": "a, b", "ceiling": None}
+    ceiling = f"{home.paths.site_file} line 2"
+    assert shown["settings"]["snooze"] == {"value": False, "source": "built-in", "asked": "yes", "ceiling": ceiling}
+    assert shown["settings"]["max_age"]["value"] == "90d"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("max_age", "90d"), ("max-age", "90d"), ("snooze", "yes"), ("contact", "")]
+)
+def test_get_prints_the_value_alone(home: Home, name: str, shown: str) -> None:
+    """What a script can use, as it would be written in the file."""
+    assert run(home, "get", name) == (shown + "\n", "")
+
+
+def test_get_json(home: Home) -> None:
+    """The same entry as in show, with its name."""
+    shown = json.loads(run(home, "get", "snooze", "--json")[0])
+    assert shown == {
+        "version": 1,
+        "name": "snooze",
+        "value": True,
+        "source": "built-in",
+        "asked": "yes",
+        "ceiling": None,
+    }
+
+
+@pytest.mark.parametrize("words", [("get", "max_agee"), ("set", "max_agee", "1d"), ("set", "max_agee", "--unset")])
+def test_an_unknown_setting_is_named_with_the_nearest(home: Home, words: tuple[str, ...]) -> None:
+    """A typo in the name is wrong usage, exit 2."""
+    with pytest.raises(WrongUsage, match="there is no setting max_agee; did you mean max_age"):
+        run(home, *words)
+
+
+def test_set_writes_and_keeps_the_rest(home: Home) -> None:
+    """One value changes, comments stay, and it counts from then on."""
+    file = mine(home, "# mine\n\nsnooze = no # never\n")
+    out, err = run(home, "set", "max-age", "60d")
+    assert (out, err) == ("", "max_age is now 60d in ~/config/config.ini\n")
+    assert file.read_text() == "# mine\n\nsnooze = no # never\nmax_age = 60d\n"
+    assert run(home, "get", "max_age")[0] == "60d\n"
+    assert run(home, "set", "max_age", "60d")[1] == "max_age is already 60d in ~/config/config.ini\n"
+
+
+def test_set_makes_the_file(home: Home) -> None:
+    """The first setting makes folder and file, private."""
+    run(home, "set", "exclude", "legacy,ci")
+    file = Path(home.paths.config_file)
+    assert file.read_text() == "exclude = legacy, ci\n"
+    if os.name == "posix":
+        assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_set_to_nothing(home: Home) -> None:
+    """An empty text is a value: it goes before the site's."""
+    theirs(home, "contact = it@example.com\n")
+    assert "contact is now empty" in run(home, "set", "contact", "")[1]
+    assert run(home, "get", "contact")[0] == "\n"
+
+
+def test_set_refuses_a_wrong_value(home: Home) -> None:
+    """The message says what is allowed; nothing is written."""
+    with pytest.raises(WrongUsage, match="max_age: 'banana' is not a duration; write it like 90d") as caught:
+        run(home, "set", "max_age", "banana")
+    assert caught.value.hint == "rotate-my-key config set max_age 90d"
+    assert not os.path.exists(home.paths.config_file)
+
+
+def test_set_mends_a_wrong_value(home: Home) -> None:
+    """The command that the error's hint names works on that very file."""
+    file = mine(home, "max_age = banana\ncolour = red\n")
+    with pytest.raises(WrongUsage) as caught:
+        run(home, "get", "max_age")
+    assert caught.value.hint == "rotate-my-key config set colour --unset" or "max_age" in caught.value.hint
+    run(home, "set", "max_age", "90d")
+    with pytest.raises(WrongUsage) as caught:
+        run(home, "get", "max_age")
+    run(home, *caught.value.hint.split()[2:])
+    assert run(home, "get", "max_age")[0] == "90d\n"
+    assert file.read_text() == "max_age = 90d\n"
+
+
+def test_set_says_that_the_environment_goes_before(home: Home) -> None:
+    """A change that has no effect now is not passed over."""
+    home.env = {"ROTATE_MY_KEY_MAX_AGE": "5d"}
+    assert "ROTATE_MY_KEY_MAX_AGE is set and goes before it" in run(home, "set", "max_age", "60d")[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "ceiling", "asked", "says"),
+    [
+        ("max_age", "60d", "90d", "allows at most 60d"),
+        ("remind_before", "20d", "5d", "asks for at least 20d"),
+        ("snooze", "no", "yes", "allows only no"),
+        ("exclude", "a,", "a,b", "allows only a"),
+        ("exclude", ",", "a", "allows only nothing"),
+        ("minimum_version", "1.2", "1.1", "asks for at least 1.2"),
+        ("keep_old", "12h", "1d", "fixes it at 12h"),
+    ],
+)
+def test_set_refuses_what_the_site_does_not_allow(home: Home, name: str, ceiling: str, asked: str, says: str) -> None:
+    """The ceiling, its file and line, and whom to ask are named; nothing is written."""
+    theirs(home, f"contact = it@example.com\n[enforced]\n{name} = {ceiling}\n")
+    with pytest.raises(Problem) as caught:
+        run(home, "set", name, asked)
+    assert caught.value.message == f"{name}: your site {says} ({home.paths.site_file} line 3); ask it@example.com"
+    assert caught.value.hint == f"rotate-my-key config get {name}"
+    assert not os.path.exists(home.paths.config_file)
+
+
+def test_set_allows_what_is_tighter(home: Home) -> None:
+    """Below the ceiling everybody is free."""
+    theirs(home, "[enforced]\nmax_age = 60d\n")
+    run(home, "set", "max_age", "30d")
+    assert run(home, "get", "max_age")[0] == "30d\n"
+
+
+def test_unset_takes_it_out(home: Home) -> None:
+    """The line goes, its comment stays, and what was behind it counts."""
+    file = mine(home, "# why\nmax_age = 60d\n")
+    assert run(home, "set", "max_age", "--unset")[1] == "max_age is no longer set in ~/config/config.ini\n"
+    assert file.read_text() == "# why\n"
+    assert run(home, "get", "max_age")[0] == "90d\n"
+    assert run(home, "set", "max_age", "--unset")[1] == "max_age was not set in ~/config/config.ini\n"
+
+
+@pytest.mark.parametrize("line", ["max-age = 1d", "max_agee = 1d", "colour = red"])
+def test_the_hint_takes_out_a_wrong_name(home: Home, line: str) -> None:
+    """A name that is no setting can be taken out as the error says."""
+    file = mine(home, f"snooze = no\n{line}\n")
+    with pytest.raises(WrongUsage) as caught:
+        run(home, "show")
+    run(home, *caught.value.hint.split()[2:])
+    assert file.read_text() == "snooze = no\n"
+
+
+@pytest.mark.parametrize("words", [("set", "max_age"), ("set", "max_age", "1d", "--unset")])
+def test_set_wants_a_value_or_unset(home: Home, words: tuple[str, ...]) -> None:
+    """Neither or both is wrong usage."""
+    with pytest.raises(WrongUsage, match="either a value or --unset"):
+        run(home, *words)
+
+
+@pytest.mark.parametrize(
+    ("user", "site", "states"),
+    [
+        pytest.param(None, None, ("not there yet", "not there"), id="no files"),
+        pytest.param("max_age = 1d\n", "max_age = 1d\n", ("read", "read"), id="two good files"),
+        pytest.param("x\n", "y\n", ("wrong: ", "wrong: "), id="two wrong files"),
+    ],
+)
+def test_path_says_where_the_files_are_and_whether_they_are_read(
+    home: Home, user: str | None, site: str | None, states: tuple[str, str]
+) -> None:
+    """Both paths, with what is the matter; this works whatever the files are."""
+    if user is not None:
+        mine(home, user)
+    if site is not None:
+        theirs(home, site)
+    lines = run(home, "path")[0].splitlines()
+    assert lines[0].startswith(f"user  {home.paths.config_file}  ({states[0]}")
+    assert lines[1].startswith(f"site  {home.paths.site_file}  ({states[1]}")
+    shown = json.loads(run(home, "path", "--json")[0])
+    assert shown["version"] == 1
+    assert shown["user"]["path"] == home.paths.config_file
+    assert shown["user"]["state"].startswith(states[0])
+    assert shown["site"]["state"].startswith(states[1])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="NOT TESTED HERE: owners of POSIX")
+def test_path_says_why_the_sites_file_does_not_count(home: Home) -> None:
+    """An untrusted file is told with the reason."""
+    theirs(home, "max_age = 1d\n")
+    home.paths = home.paths._replace(site_owner=os.getuid() + 1)
+    assert "ignored: " in run(home, "path")[0].splitlines()[1]
+    assert "belongs to uid" in run(home, "show")[1]

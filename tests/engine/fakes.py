@@ -1,0 +1,467 @@
+"""The rotation's ports in memory, no more atomic than the real things.
+
+Before and after whatever a port does there is a point (`Points`), where the process may be killed, AWS or the disk may
+fail, and where the promises are looked after. Time passes only by waiting. `Aws` is the truth about one IAM user, as
+AWS holds it; `Home` is one computer's disk; the ports lead to both, as a process of its own would.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, Problem, TryLater, Unanswered, Unreadable
+from rotate_my_key.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
+from rotate_my_key.plan import Note, Step
+from rotate_my_key.rotation.ports import Did
+
+START = datetime(2026, 5, 4, 12, tzinfo=UTC)
+ALICE = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
+PROPAGATION = 120.0  # seconds for which a pair that AWS does not know yet is waited for
+
+
+class Killed(BaseException):
+    """`kill -9`: no code of the program runs any more."""
+
+
+class Points:
+    """Counts the points that a process passes. `kill_at` is the number of the one where it dies; `faults` are the words
+    that a port finds at its point ("lost", "throttled", ...); `watch` is called at each."""
+
+    def __init__(self, watch: Callable[[], None] = lambda: None) -> None:
+        self.count = 0
+        self.names: list[str] = []
+        self.kill_at: int | None = None
+        self.faults: Mapping[int, str] = {}
+        self.meet: Mapping[int, Callable[[], None]] = {}
+        self.watch = watch
+
+    def start(
+        self,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
+    ) -> None:
+        """A new process: count anew."""
+        self.count, self.names = 0, []
+        self.kill_at, self.faults, self.meet = kill_at, faults or {}, meet or {}
+
+    def reach(self, name: str) -> str:
+        """One point; gives the word of the fault that is due here, if any."""
+        self.watch()
+        number, self.count = self.count, self.count + 1
+        self.names.append(name)
+        if number == self.kill_at:
+            raise Killed(name)
+        if number in self.meet:
+            self.meet[number]()
+        return self.faults.get(number, "")
+
+
+@dataclass
+class Key:
+    """One access key and what became of it: `states` are (seconds, status), None once it is deleted."""
+
+    pair: Credentials
+    created: datetime
+    maker: str
+    states: list[tuple[float, str | None]]
+    use: LastUse | None = None
+
+    def status(self, at: float) -> str | None:
+        """The status at that time; None before it was made and after it was deleted."""
+        return next((status for since, status in reversed(self.states) if since <= at), None)
+
+
+class Aws:
+    """What is true of alice's keys. `list_lag` and `sign_in_lag` are seconds: what lists show, and whom STS knows, is
+    as old as that."""
+
+    def __init__(self, list_lag: float = 0.0, sign_in_lag: float = 0.0) -> None:
+        self.list_lag, self.sign_in_lag = list_lag, sign_in_lag
+        self.seconds = 10_000.0
+        self.keys: dict[str, Key] = {}
+        self.deleted_by_us: list[str] = []
+        self.unanswered: list[float] = []  # when a CreateAccessKey of ours went out that has not been answered
+
+    def now(self) -> datetime:
+        """AWS's clock."""
+        return START + timedelta(seconds=self.seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Time passes."""
+        self.seconds += seconds
+
+    def add(self, maker: str, age: timedelta = timedelta(0), status: str = "Active") -> Credentials:
+        """A key that is there; one without age is known everywhere only after the lags."""
+        number = len(self.keys)
+        pair = Credentials(f"AKIA{number:012d}KEY{chr(65 + number % 26)}", f"secret{number:034d}")
+        since = self.seconds - age.total_seconds()
+        self.keys[pair.key_id] = Key(pair, (self.now() - age).replace(microsecond=0), maker, [(since, status)])
+        return pair
+
+    def change(self, key_id: str, status: str | None) -> None:
+        """Switch on or off, or delete (None)."""
+        self.keys[key_id].states.append((self.seconds, status))
+
+    def there(self) -> dict[str, str]:
+        """The keys that are there in truth, and their status."""
+        return {key_id: status for key_id, key in self.keys.items() if (status := key.status(self.seconds))}
+
+    def listed(self) -> tuple[AccessKey, ...]:
+        """What ListAccessKeys shows at the moment."""
+        at = self.seconds - self.list_lag
+        return tuple(AccessKey(i, status, key.created) for i, key in self.keys.items() if (status := key.status(at)))
+
+    def accepts(self, pair: Credentials) -> bool:
+        """Whether a sign-in with this pair succeeds at the moment."""
+        key = self.keys.get(pair.key_id)
+        return key is not None and key.pair == pair and key.status(self.seconds - self.sign_in_lag) == "Active"
+
+
+class FakeAccount:
+    """The `Account` port. Words: "later" (given up before the call was carried out) and "lost" (after it), "throttled",
+    "denied"."""
+
+    endpoint = "aws"
+
+    def __init__(self, aws: Aws, points: Points, identity: Identity = ALICE) -> None:
+        self._aws = aws
+        self._points = points
+        self._signers: tuple[Credentials, ...] = ()
+        self.identity = identity
+        self.signs_in_as = identity
+
+    def now(self) -> datetime:
+        """See the port."""
+        return self._aws.now()
+
+    def look(self, pairs: Sequence[Credentials], *, patient: bool = False) -> Look:
+        """See the port."""
+        self._fail(self._points.reach("look"), "iam:ListAccessKeys")
+        signer = self._accepted(pairs, PROPAGATION if patient else 0.0)
+        self._signers = (signer,)
+        use = self._aws.keys[signer.key_id].use
+        return Look(signer, self.identity, self._aws.listed(), {}, use or LastUse(None), self.now())
+
+    def _accepted(self, pairs: Sequence[Credentials], patience: float) -> Credentials:
+        until = self._aws.seconds + patience
+        while True:
+            for pair in pairs:
+                if self._aws.accepts(pair):
+                    return pair
+            if self._aws.seconds >= until:
+                raise KeyRefused("AWS does not accept the key", "rotate-my-key status")
+            self._aws.pause(1.0)
+
+    def sign_with(self, pairs: Sequence[Credentials]) -> None:
+        """See the port."""
+        self._signers = tuple(pairs)
+
+    def prove(self, pair: Credentials, times: int) -> Identity:
+        """See the port."""
+        self._fail(self._points.reach("prove"), "sts:GetCallerIdentity")
+        until = self._aws.seconds + PROPAGATION
+        row = 0
+        while row < times:
+            if self._aws.seconds > until:
+                raise TryLater("AWS does not know the key yet", "rotate-my-key")
+            row = row + 1 if self._aws.accepts(pair) else 0
+            self._aws.pause(1.0)
+        return self.signs_in_as
+
+    def keys(self) -> tuple[AccessKey, ...]:
+        """See the port."""
+        self._fail(self._points.reach("list"), "iam:ListAccessKeys")
+        self._accepted(self._signers, PROPAGATION)
+        return self._aws.listed()
+
+    def last_use(self, key_id: str) -> LastUse | None:
+        """See the port."""
+        if self._points.reach("last use"):
+            return None
+        return self._aws.keys[key_id].use or LastUse(None)
+
+    def create(self) -> tuple[Credentials, AccessKey]:
+        """See the port."""
+        self._aws.unanswered.append(self._aws.seconds)
+        try:
+            made = self._create(self._points.reach("create"))
+        except (Denied, KeyRefused, NoRoom):
+            self._aws.unanswered.pop()
+            raise
+        self._aws.unanswered.pop()
+        return made
+
+    def _create(self, word: str) -> tuple[Credentials, AccessKey]:
+        if word == "lost before":
+            self._aws.pause(15.0)
+            raise Unanswered("no answer came", "rotate-my-key")
+        self._fail(word, "iam:CreateAccessKey")
+        self._accepted(self._signers, PROPAGATION)
+        if len(self._aws.there()) >= 2:
+            raise NoRoom("the user has two keys", "rotate-my-key status")
+        pair = self._aws.add("us")
+        if self._points.reach("created") or word == "lost":
+            self._aws.pause(15.0)
+            raise Unanswered("no answer came", "rotate-my-key")
+        return pair, AccessKey(pair.key_id, "Active", self._aws.keys[pair.key_id].created)
+
+    def set_active(self, key_id: str, active: bool) -> None:
+        """See the port."""
+        self._change("update", "iam:UpdateAccessKey", key_id, "Active" if active else "Inactive")
+
+    def delete(self, key_id: str) -> None:
+        """See the port."""
+        self._change("delete", "iam:DeleteAccessKey", key_id, None)
+        self._aws.deleted_by_us.append(key_id)
+
+    def _change(self, name: str, action: str, key_id: str, status: str | None) -> None:
+        word = self._points.reach(name)
+        self._fail(word, action)
+        self._accepted(self._signers, PROPAGATION)
+        key = self._aws.keys.get(key_id)
+        if key is None or key_id not in self._aws.there() or key.status(self._aws.seconds - self._aws.list_lag) is None:
+            raise Gone("there is no such key", "rotate-my-key status")
+        self._aws.change(key_id, status)
+        if self._points.reach(f"{name}d") or word == "lost":
+            raise TryLater("no answer came", "rotate-my-key")
+
+    def _fail(self, word: str, action: str) -> None:
+        if word in ("later", "throttled"):
+            raise TryLater("AWS is busy", "rotate-my-key")
+        if word == "denied" and not action.startswith("sts"):
+            raise Denied(f"AWS does not allow {action}", "ask IT", action=action)
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a killed in-place write leaves: here the new id with the old secret."""
+
+    old: Credentials
+    new: Credentials
+
+    @property
+    def read(self) -> Credentials:
+        """As an SDK reads it."""
+        return Credentials(self.new.key_id, self.old.secret)
+
+
+@dataclass
+class Home:
+    """One computer's disk: it outlives the processes. `in_place` are files that cannot be replaced by rename."""
+
+    places: dict[Place, Credentials | Mix | None] = field(default_factory=dict)
+    in_place: set[str] = field(default_factory=set)
+    read_only: set[str] = field(default_factory=set)
+    records: dict[tuple[str, str], tuple[Credentials, bytes] | None] = field(default_factory=dict)
+    notes: dict[str, Note | bytes] = field(default_factory=dict)
+    encoded: dict[bytes, Note] = field(default_factory=dict)
+    past: list[Past] = field(default_factory=list)
+
+
+class FakePlaces:
+    """The `Places` port. Word: "full" (the disk)."""
+
+    def __init__(self, home: Home, points: Points) -> None:
+        self._home = home
+        self._points = points
+
+    def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
+        """See the port."""
+        self._points.reach("search")
+        held = {place: pair.read if isinstance(pair, Mix) else pair for place, pair in self._home.places.items()}
+        found = {place: pair for place, pair in held.items() if pair and pair.key_id in key_ids}
+        return tuple(Holding(p, pair) for p, pair in {**{p: held.get(p) for p in known}, **found}.items())
+
+    def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
+        """See the port."""
+        self._points.reach("rehearse")
+        self._refuse(places)
+        return [f"{path} can only be written in place" for path in sorted({p.path for p in places} & self._home.in_place)]
+
+    def _refuse(self, places: Iterable[Place]) -> None:
+        for place in places:
+            if place.path in self._home.read_only:
+                raise Problem(f"{place.path} cannot be written", f"chmod u+w {place.path}")
+
+    def write(
+        self,
+        places: Collection[Place],
+        old: Credentials,
+        new: Credentials,
+        note: Callable[[Collection[InPlace]], None],
+    ) -> None:
+        """See the port: one file after the other, each at once; one that is written in place is torn for a while."""
+        for path in dict.fromkeys(place.path for place in places):
+            mine = [p for p in places if p.path == path and self._home.places.get(p) == old]
+            if self._points.reach("write") == "full":
+                raise Problem(f"{path}: no space left on the disk", "df -h")
+            self._refuse(mine)
+            if path in self._home.in_place and mine:
+                note([InPlace(place, 0, 1) for place in mine])
+                for place in mine:
+                    self._home.places[place] = Mix(old, new)
+                    self._points.reach("torn")
+            for place in mine:
+                self._home.places[place] = new
+            self._points.reach("written")
+
+    def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
+        """See the port."""
+        for write in torn:
+            self._points.reach("mend")
+            if self.is_torn(write, old, new):
+                self._home.places[write.place] = new
+                self._points.reach("mended")
+
+    def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
+        """See the port."""
+        held = self._home.places.get(write.place)
+        return isinstance(held, Mix) and {held.old, held.new} == {old, new}
+
+
+class FakeStaging:
+    """The `Staging` port. Word: "full" (the disk)."""
+
+    def __init__(self, home: Home, points: Points) -> None:
+        self._records = home.records
+        self._points = points
+
+    def reserve(self, name: str) -> None:
+        """See the port."""
+        self._met(self._points.reach("reserve"))
+        self._records.setdefault((name, "staged"), None)
+        self._points.reach("reserved")
+
+    def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
+        """See the port. A reserved record is written over, and may be torn; one that can be read is replaced at once."""
+        self._met(self._points.reach("stage"))
+        if self._records.get((name, role)) is None:
+            self._records[name, role] = None
+            self._points.reach("staging")
+        self._records[name, role] = (pair, record)
+        self._points.reach("staged")
+
+    def _met(self, word: str) -> None:
+        if word == "full":
+            raise Problem("no space left on the disk", "df -h")
+
+    def get(self, name: str) -> dict[str, Credentials]:
+        """See the port."""
+        return {role: record[0] for (n, role), record in self._records.items() if n == name and record}
+
+    def get_record(self, name: str) -> bytes | None:
+        """See the port."""
+        for role in ("staged", "kept"):
+            if record := self._records.get((name, role)):
+                return record[1]
+        return None
+
+    def names(self) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(sorted({name for name, _ in self._records}))
+
+    def drop(self, name: str) -> None:
+        """See the port."""
+        for role in ("staged", "kept"):
+            self._points.reach("drop")
+            self._records.pop((name, role), None)
+        self._points.reach("dropped")
+
+
+class FakeNotes:
+    """The `Notes` port; bytes in place of a note are one that makes no sense."""
+
+    def __init__(self, home: Home, points: Points) -> None:
+        self._home = home
+        self._points = points
+
+    def names(self) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(self._home.notes)
+
+    def load(self, name: str) -> Note | None:
+        """See the port."""
+        note = self._home.notes.get(name)
+        if isinstance(note, bytes):
+            raise Unreadable("a note cannot be read", "rotate-my-key")
+        return note
+
+    def create(self, note: Note) -> None:
+        """See the port."""
+        self._points.reach("new note")
+        if note.name in self._home.notes:
+            raise TryLater("a rotation of this key is under way", "rotate-my-key")
+        self.save(note)
+
+    def save(self, note: Note) -> None:
+        """See the port."""
+        if self._points.reach("note") == "full":
+            raise Problem("no space left on the disk", "df -h")
+        self._home.notes[note.name] = note
+        self._points.reach("noted")
+
+    def remove(self, name: str) -> None:
+        """See the port."""
+        self._points.reach("remove")
+        self._home.notes.pop(name, None)
+        self._points.reach("removed")
+
+    def set_aside(self, name: str) -> str:
+        """See the port."""
+        self._points.reach("set aside")
+        del self._home.notes[name]
+        return f"{name}.aside"
+
+    def encode(self, note: Note) -> bytes:
+        """See the port."""
+        record = repr(note).encode()
+        self._home.encoded[record] = note
+        return record
+
+    def decode(self, record: bytes) -> Note:
+        """See the port."""
+        try:
+            return self._home.encoded[record]
+        except KeyError:
+            raise Unreadable("a note cannot be read", "rotate-my-key") from None
+
+
+class FakeHistory:
+    """The `History` port."""
+
+    def __init__(self, home: Home, points: Points) -> None:
+        self._past = home.past
+        self._points = points
+
+    def add(self, past: Past) -> None:
+        """See the port."""
+        if self._points.reach("history") == "full":
+            raise Problem("no space left on the disk", "df -h")
+        self._past.append(past)
+        self._points.reach("history written")
+
+    def entries(self) -> tuple[Past, ...]:
+        """See the port."""
+        return tuple(self._past)
+
+
+class FakeProgress:
+    """The `Progress` port: remembers what was said."""
+
+    def __init__(self) -> None:
+        self.doings: list[Step] = []
+        self.dids: list[Did] = []
+        self.warnings: list[str] = []
+
+    def doing(self, step: Step, note: Note | None) -> None:
+        """See the port."""
+        self.doings.append(step)
+
+    def did(self, did: Did) -> None:
+        """See the port."""
+        self.dids.append(did)
+
+    def warn(self, text: str) -> None:
+        """See the port."""
+        self.warnings.append(text)

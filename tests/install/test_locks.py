@@ -1,0 +1,100 @@
+"""The lock files and pyproject.toml: pinned, hashed, of one piece, and naming what the program imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key import __version__
+from tests.install.machine import REPO
+
+LOCKS = ("build", "runtime", "demo", "dev")
+PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+ENTRY = re.compile(r"([a-z0-9-]+)==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
+
+# Modules whose package has another name.
+PACKAGES = {"dateutil": "python-dateutil", "flask_cors": "flask-cors", "yaml": "pyyaml"}
+
+
+def read(lock: str) -> str:
+    """A lock file without its comments."""
+    text = (REPO / "locks" / f"{lock}.txt").read_text()
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+
+
+def versions(lock: str) -> dict[str, str]:
+    """The packages of a lock file with their versions."""
+    return {name: version for name, version, _ in ENTRY.findall(read(lock))}
+
+
+def names(requirements: list[str]) -> set[str]:
+    """The packages that requirements name."""
+    return {re.split(r"[^\w.-]", requirement)[0].lower() for requirement in requirements} - {PROJECT["name"]}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_entry_is_pinned_and_hashed(lock: str) -> None:
+    """A lock file holds pinned versions with hashes and nothing else: no option, no address, no path."""
+    assert versions(lock)
+    assert ENTRY.sub("", read(lock)) == ""
+    assert "://" not in (REPO / "locks" / f"{lock}.txt").read_text()
+
+
+def test_the_locks_are_of_one_piece() -> None:
+    """The tests run with the very versions that are installed."""
+    assert versions("runtime").items() <= versions("demo").items() <= versions("dev").items()
+
+
+@pytest.mark.parametrize(
+    ("lock", "wanted"),
+    [
+        ("runtime", names(PROJECT["dependencies"])),
+        ("demo", names(PROJECT["optional-dependencies"]["demo"])),
+        ("dev", names(PROJECT["optional-dependencies"]["test"])),
+    ],
+    ids=["runtime", "demo", "dev"],
+)
+def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
+    """A dependency that was added is locked too: run locks/update."""
+    assert wanted <= set(versions(lock))
+
+
+def imported(source: Path) -> set[str]:
+    """The packages of others that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add(node.module or "")
+    tops = {name.split(".")[0] for name in found} - sys.stdlib_module_names - {"rotate_my_key"}
+    return {PACKAGES.get(top, top) for top in tops}
+
+
+def is_demo(source: Path) -> bool:
+    """Whether a file is installed to be used with the extra `demo` only."""
+    return "standin" in source.parts or source.stem == "demo"
+
+
+def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
+    """The dependencies are what the program imports; the stand-in may import the extra `demo` too."""
+    runtime = names(PROJECT["dependencies"])
+    demo = names(PROJECT["optional-dependencies"]["demo"])
+    used = set()
+    for source in (REPO / "rotate_my_key").rglob("*.py"):
+        allowed = runtime | demo if is_demo(source) else runtime
+        assert imported(source) <= allowed, source
+        used |= imported(source)
+    assert runtime <= used
+
+
+def test_the_version_is_one_that_install_sh_can_read() -> None:
+    """install.sh takes it from the source without Python, and names a folder after it."""
+    text = (REPO / "rotate_my_key/__init__.py").read_text()
+    assert re.findall(r'^__version__ = "(.*)"$', text, re.MULTILINE) == [__version__]
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.dev\d+|rc\d+)?", __version__)
