@@ -356,7 +356,7 @@ sweep() { # BEGINNING [KEEP]: removes environments of ours that nothing needs
 
 uninstall() {
     folders
-    for note in "$state/notes/"*.json; do
+    for note in "$state/rotations/"*.note "$state/rotations/"*.staged; do
         [ ! -e "$note" ] || fail 'a rotation is unfinished, or an old key is still kept' \
             "$name status shows which; $name goes on with it"
     done

@@ -210,6 +210,8 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     """No place holds the unwanted pair any more."""
     unwanted = world.keys.get(note.unwanted)
     kept_by_right = note.back and note.unwanted in note.known
+    if unwanted is None and _may_be_young(world, note):
+        return Step.LOOK
     if unwanted is None or kept_by_right:
         if note.lost and not world.fresh_list:
             return Step.LOOK
@@ -228,6 +230,12 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     if placed and wanted not in world.checked:
         return Step.CHECK
     return Step.DEACTIVATE if switch_off else Step.DELETE
+
+
+def _may_be_young(world: World, note: Note) -> bool:
+    """Whether the list may lack the unwanted key only because an earlier run has made it just now."""
+    made_here = note.back and note.unwanted not in note.known and note.unwanted not in world.gone
+    return made_here and world.listed_at < world.first_look + SETTLE
 
 
 def _back_or_blocked(world: World, note: Note) -> Step:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import time
 from contextlib import suppress
 
 from ..errors import Problem
 from . import platform
-from .replace import discard, sweep_folder, temporary_name
+from .temporary import discard, sweep_folder, temporary_name
 from .trouble import explain
+
+# File systems without hard links (FAT, some network shares) say one of these.
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 def make_private_dir(path: str) -> None:
@@ -58,22 +60,36 @@ def write_private(path: str, data: bytes) -> None:
 
 
 def create_private(path: str, data: bytes) -> bool:
-    """Make a new file; False, and nothing is done, if there is one already."""
+    """Make a new file, complete at once; False, and nothing is done, if there is one already."""
+    temporary = temporary_name(path)
     try:
-        fd = os.open(path, platform.CREATE, 0o600)
+        _make(temporary, data)
+        try:
+            os.link(temporary, path)  # a rename would replace a file that is there
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _make(path, data)
+        platform.fsync_directory(os.path.dirname(path) or ".")
     except FileExistsError:
         return False
     except OSError as error:
         raise explain(error, "write", path) from None
+    finally:
+        discard(temporary)
+    return True
+
+
+def _make(path: str, data: bytes) -> None:
+    """A new file, durable; none if it cannot be filled."""
+    fd = os.open(path, platform.CREATE, 0o600)
     try:
         _fill(fd, data)
-        platform.fsync_directory(os.path.dirname(path) or ".")
-    except OSError as error:
+    except OSError:
         discard(path)
-        raise explain(error, "write", path) from None
+        raise
     finally:
         os.close(fd)
-    return True
 
 
 def append_private(path: str, line: bytes) -> None:
@@ -157,22 +173,8 @@ def remove_private(path: str) -> None:
 
 
 def sweep_private(folder: str, age: float = 0.0) -> None:
-    """Remove what killed runs left of half-written files; with `age` only those untouched for so many seconds.
-
-    Without it only for who holds the lock, and before anything of this run is written.
-    """
-    with suppress(OSError):
-        for entry in os.scandir(folder):
-            if _TEMPORARY.fullmatch(entry.name) and _age(entry) >= age:
-                _remove(entry.path)
-
-
-def _age(entry: os.DirEntry[str]) -> float:
-    """Seconds since it was last written; a file of the future counts as new."""
-    try:
-        return max(time.time() - entry.stat(follow_symlinks=False).st_mtime, 0.0)
-    except OSError:
-        return 0.0
+    """Remove what killed runs left of half-written files; under the lock, or only what is `age` seconds old."""
+    sweep_folder(folder, age=age)
 
 
 def _fill(fd: int, data: bytes) -> None:

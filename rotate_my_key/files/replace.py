@@ -10,15 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 
 from ..errors import Problem
 from . import platform
+from .temporary import discard, prefix, sweep_folder, temporary_name
 from .trouble import explain, is_denied
 
 
@@ -37,10 +36,6 @@ class Outcome(Enum):
     DONE = "done"
     CHANGED = "changed"  # somebody else wrote the file meanwhile; nothing was written
     IMPOSSIBLE = "impossible"  # this file cannot be replaced by rename; nothing was written
-
-
-_OURS = ".rotate-my-key."
-_in_use: set[str] = set()  # by this process: several rotations may be under way in it, and one must not sweep another's
 
 
 class _OnlyInPlaceError(Exception):
@@ -140,36 +135,7 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
 def sweep(target: str) -> None:
     """Remove what killed runs left beside `target`. Only under the lock: it would disturb another run at work."""
     folder, name = os.path.split(target)
-    sweep_folder(folder, _prefix(name))
-
-
-def sweep_folder(folder: str, prefix: str = _OURS) -> None:
-    """Remove what killed runs left in this folder, of all files or of those with this prefix; under the lock, too."""
-    pattern = re.compile(re.escape(prefix) + r".*[0-9a-f]{16}\.tmp")
-    with suppress(OSError):
-        for entry in os.listdir(folder or "."):
-            path = os.path.join(folder, entry)
-            if pattern.fullmatch(entry) and path not in _in_use:
-                discard(path)
-
-
-def temporary_name(target: str) -> str:
-    """A new name beside `target`, of the one pattern that `sweep` knows; to be given to `discard` in the end."""
-    folder, name = os.path.split(target)
-    path = os.path.join(folder, f"{_prefix(name)}{os.urandom(8).hex()}.tmp")
-    _in_use.add(path)
-    return path
-
-
-def discard(path: str) -> None:
-    """Remove a temporary file, if it is still there."""
-    with suppress(OSError):
-        os.unlink(path)
-    _in_use.discard(path)
-
-
-def _prefix(name: str) -> str:
-    return f"{_OURS}{name[:50]}."  # a file name may have 255 bytes, a character up to 4
+    sweep_folder(folder, prefix(name))
 
 
 def _write_beside(found: Snapshot, data: bytes) -> str:

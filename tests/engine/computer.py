@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, LastUse, Place
+from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
@@ -70,7 +71,7 @@ class Computer:
         )
         self.meddled: set[str] = set()  # ids whose state somebody else has changed
         self.room = False
-        self.wishes = Wishes(POLICY)
+        self._taken_for_ours: set[str] = set()
 
     # Running
 
@@ -99,9 +100,11 @@ class Computer:
             Clockwork(self.aws.pause, lambda: None),
         )
         job = Job(("default",), self.find, lambda: self.account, self.progress)
+        answered = tuple(self.aws.answered)
         try:
             return run.rotate([job])
         except Killed:
+            self.aws.answered[:] = answered  # nobody has noted the answers since
             return None
 
     def find(self) -> Credentials:
@@ -131,9 +134,14 @@ class Computer:
     def _was_ours(self, key_id: str) -> bool:
         """Nobody can tell an unused key of somebody else's from ours, if it was made while our lost answer was due."""
         key = self.aws.keys[key_id]
-        made = key.states[0][0]
-        lost = any(sent - 3 <= made <= sent + 21 for sent in self.aws.unanswered)
-        return key.maker != "somebody else" or (key.use is None and lost)
+        if key.maker != "somebody else" or key_id in self._taken_for_ours:
+            return True
+        notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
+        sent = {note.sent for note in notes} | {sent for note in notes for sent in note.lost}
+        lost = sent - {None, *self.aws.answered}
+        if key.use is None and any(-3 <= (key.created - s).total_seconds() <= 21 for s in lost if s):
+            self._taken_for_ours.add(key_id)
+        return key_id in self._taken_for_ours
 
     def settled(self) -> None:
         """One key, active, in every place, and nothing left behind."""
@@ -161,5 +169,7 @@ class Computer:
             self.aws.change(key_id, status)
 
     def puts(self, place: Place, pair: Credentials | None) -> None:
-        """Somebody else, an editor or a dotfile sync, changes what a place holds."""
+        """Somebody, an editor or a dotfile sync, changes what a place holds; a key that is put there is this computer's."""
         self.home.places[place] = pair
+        if pair and pair.key_id in self.aws.keys:
+            self.aws.keys[pair.key_id].maker = "alice"

@@ -81,7 +81,7 @@ class Aws:
         self.seconds = 10_000.0
         self.keys: dict[str, Key] = {}
         self.deleted_by_us: list[str] = []
-        self.unanswered: list[float] = []  # when a CreateAccessKey of ours went out that has not been answered
+        self.answered: list[datetime] = []  # when a CreateAccessKey of ours went out that was answered, yes or no
 
     def now(self) -> datetime:
         """AWS's clock."""
@@ -183,13 +183,13 @@ class FakeAccount:
 
     def create(self) -> tuple[Credentials, AccessKey]:
         """See the port."""
-        self._aws.unanswered.append(self._aws.seconds)
+        sent = self.now()
         try:
             made = self._create(self._points.reach("create"))
         except (Denied, KeyRefused, NoRoom):
-            self._aws.unanswered.pop()
+            self._aws.answered.append(sent)
             raise
-        self._aws.unanswered.pop()
+        self._aws.answered.append(sent)
         return made
 
     def _create(self, word: str) -> tuple[Credentials, AccessKey]:

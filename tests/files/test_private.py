@@ -167,6 +167,16 @@ def test_what_a_killed_run_left_is_swept_from_a_folder(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["note"]
 
 
+def test_without_the_lock_only_old_leftovers_are_swept(tmp_path: Path) -> None:
+    """Another run may be writing the young one at this moment."""
+    young, old = (tmp_path / f".rotate-my-key.status.json.{digit * 16}.tmp" for digit in "01")
+    for path in (young, old):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    sweep_private(str(tmp_path), age=60.0)
+    assert os.listdir(tmp_path) == [young.name]
+
+
 def test_a_failed_write_leaves_the_old_content(tmp_path: Path, in_child: InChild) -> None:
     """A limit for files stands in for a full disk: old content, nothing beside it, no half line."""
     import resource

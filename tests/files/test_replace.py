@@ -20,6 +20,7 @@ import pytest
 from rotate_my_key.errors import Problem
 from rotate_my_key.files import replace as files
 from rotate_my_key.files.replace import Outcome, Snapshot
+from rotate_my_key.files.temporary import discard, temporary_name
 
 InChild = Callable[[Callable[[], object]], int]
 AsUser = Callable[[Callable[[], object]], None]
@@ -153,11 +154,11 @@ def test_what_a_killed_run_left_is_swept(target: Path) -> None:
 
 def test_what_this_process_is_writing_is_not_swept(target: Path) -> None:
     """Several rotations in one run: one sweeps while another one writes."""
-    beside = files.temporary_name(str(target))
+    beside = temporary_name(str(target))
     Path(beside).write_bytes(b"half")
     files.sweep(str(target))
     assert Path(beside).exists()
-    files.discard(beside)
+    discard(beside)
     assert os.listdir(target.parent) == ["credentials"]
 
 

@@ -223,9 +223,9 @@ class TestUninstall:
         (machine.tools / "uname").unlink()
         machine.add_tool("uname", f"echo {system}")
         folder = {"Linux": ".local/state", "Darwin": "Library/Application Support"}[system]
-        notes = machine.home / folder / "rotate-my-key/notes"
+        notes = machine.home / folder / "rotate-my-key/rotations"
         notes.mkdir(parents=True)
-        (notes / "AKIAIOSFODNN7EXAMPLE.json").write_text("{}")
+        (notes / "AKIAIOSFODNN7EXAMPLE.note").write_text("{}")
         (machine.data / "venv-1.0.0-1-1").mkdir(parents=True)
         before = tree(machine.home)
         done = machine.install("--uninstall", *purge)
@@ -245,7 +245,7 @@ class TestUninstall:
     def test_the_state_folder_is_found_where_xdg_says(self, machine: Machine) -> None:
         """XDG_STATE_HOME counts here as it does in the program."""
         state = machine.root / "my state"
-        (state / "rotate-my-key/notes").mkdir(parents=True)
-        (state / "rotate-my-key/notes/one.json").write_text("{}")
+        (state / "rotate-my-key/rotations").mkdir(parents=True)
+        (state / "rotate-my-key/rotations/one.note").write_text("{}")
         assert machine.install("--uninstall", XDG_STATE_HOME=str(state)).returncode == 1
         assert machine.install("--uninstall", XDG_STATE_HOME="my state").returncode == 0

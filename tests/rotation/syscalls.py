@@ -8,7 +8,7 @@ disk and AWS have been in every state that a kill can leave: "after" one call is
 import re
 import shutil
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .conftest import Laptop
@@ -16,6 +16,7 @@ from .conftest import Laptop
 STRACE = shutil.which("strace")
 _FILES = "openat,mkdir,pwrite64,write,ftruncate,fsync,fdatasync,rename,renameat2,unlink,fchmod,fchown,fsetxattr,chmod"
 _CALLS = _FILES + ",sendto"
+_STRACE = (str(STRACE), "-f", "-y", "-qq", "-s", "200")
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<args>.*)")
 _CHANGES = re.compile(r"O_CREAT|O_RDWR|O_WRONLY|O_TRUNC")
 
@@ -31,11 +32,18 @@ class Point:
     def __str__(self) -> str:
         return f"before {self.name} {self.nth}: {self.line[:160]}"
 
+    def nearby(self) -> "list[Point]":
+        """The same call under other numbers, the likeliest first: a few opens more or less depend on the threads."""
+        if self.name != "openat":
+            return [self, self, self]
+        return [replace(self, nth=self.nth + drift) for drift in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
+
 
 def watch(laptop: Laptop, *args: str) -> list[Point]:
     """Run the program to its end under strace; gives the kill points from the first that touches the home."""
     log = laptop.home.parent / "watched"
-    done = laptop.run(*args, before=[str(STRACE), "-f", "-y", "-qq", "-s", "200", "-e", f"trace={_CALLS}", "-o", str(log)])
+    strace = [*_STRACE, "-e", f"trace={_CALLS}", "-o", str(log)]
+    done = laptop.run(*args, before=strace)
     assert done.code == 0, done.text
     counts: Counter[str] = Counter()
     points = []
@@ -55,14 +63,20 @@ def kill_at(laptop: Laptop, point: Point, *args: str) -> bool:
     """Run the program and kill it there; whether it was killed, and at such a call (the numbering may drift)."""
     log = laptop.home.parent / "killed"
     inject = f"inject={point.name}:signal=KILL:when={point.nth}"
-    strace = [str(STRACE), "-f", "-y", "-qq", "-s", "200", "-e", f"trace={point.name}", "-e", inject, "-o", str(log)]
+    strace = [*_STRACE, "-e", f"trace={point.name}", "-e", inject, "-o", str(log)]
     done = laptop.run(*args, before=strace)
     if done.code == 0:
         return False
     assert done.code == -9, done.text
     lines = log.read_text(errors="replace").splitlines()
     calls = [found for line in lines if (found := _LINE.match(line)) and found["name"] == point.name]
-    return _is_kill_point(point.name, calls[-1]["args"], str(laptop.home))
+    last = calls[-1]["args"]
+    return _is_kill_point(point.name, last, str(laptop.home)) and _shape(last) == _shape(point.line.partition("(")[2])
+
+
+def _shape(args: str) -> str:
+    """What names the file, without what differs from run to run."""
+    return re.sub(r"AK\w{16,}|[0-9a-f]{16}|\d+|\) += .*|.*/home/|O_\w+", "", args)[:120] if "/home/" in args else ""
 
 
 def _is_kill_point(name: str, args: str, home: str) -> bool:
@@ -75,7 +89,7 @@ def _is_kill_point(name: str, args: str, home: str) -> bool:
     return home in args
 
 
-def copy_of(path: Path) -> Path:
+def second_name(path: Path) -> Path:
     """A second name for a file: it cannot be replaced by rename any more, so it is written in place."""
     other = path.parent.parent.parent / "second-name"
     other.hardlink_to(path)

@@ -1,0 +1,75 @@
+"""Runs commands in turns and compares them: the machine may be slow or busy, so only ratios within one run count."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Command:
+    """One contender: `prepare` runs before each turn and is not measured; it gives the environment to run in."""
+
+    name: str
+    argv: Sequence[str]
+    prepare: Callable[[], Mapping[str, str]]
+
+
+@dataclass
+class Figures:
+    """CPU and wall time in ms, and peak memory in MB, of each turn."""
+
+    cpu: list[float] = field(default_factory=list)
+    wall: list[float] = field(default_factory=list)
+    memory: list[float] = field(default_factory=list)
+
+
+def in_turns(commands: Sequence[Command], turns: int) -> dict[str, Figures]:
+    """Run A B C A B C ...; the first round warms up and is not counted."""
+    figures = {command.name: Figures() for command in commands}
+    for turn in range(turns + 1):
+        for command in commands:
+            cpu, wall, memory = _once(command)
+            if turn:
+                found = figures[command.name]
+                found.cpu.append(cpu)
+                found.wall.append(wall)
+                found.memory.append(memory)
+    return figures
+
+
+def _once(command: Command) -> tuple[float, float, float]:
+    env = command.prepare()
+    began = os.times().elapsed
+    with subprocess.Popen(
+        command.argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None
+        said = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command.name} failed: {said.decode()[-2000:]}")
+    return (usage.ru_utime + usage.ru_stime) * 1000, (os.times().elapsed - began) * 1000, usage.ru_maxrss / 1024
+
+
+def table(title: str, figures: Mapping[str, Figures], limits: Mapping[str, float] | None = None, by: str = "") -> None:
+    """Print medians, and each one's ratio to `by` (else to the last), turn by turn."""
+    by = by or list(figures)[-1]
+    print(f"\n{title}")
+    print(f"  {'':38}{'CPU ms':>8}{'wall ms':>9}{'MB':>6}  {'CPU ratio':>9}  {'wall ratio':>10}  limit")
+    for name, found in figures.items():
+        cpu, wall = (_ratio(found, figures[by], what) for what in ("cpu", "wall"))
+        limit = (limits or {}).get(name)
+        print(
+            f"  {name:38}{statistics.median(found.cpu):8.1f}{statistics.median(found.wall):9.1f}"
+            f"{statistics.median(found.memory):6.0f}  {cpu:9.2f}  {wall:10.2f}  {limit if limit else ''}"
+        )
+
+
+def _ratio(a: Figures, b: Figures, what: str) -> float:
+    pairs = zip(getattr(a, what), getattr(b, what), strict=True)
+    return statistics.median(x / y for x, y in pairs)
