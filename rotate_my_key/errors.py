@@ -67,17 +67,34 @@ class Denied(NotAllowed):
     """AWS knows the caller and refuses the action (`AccessDenied`, 403).
 
     `action` is the IAM action, such as "iam:DeleteAccessKey"; `explicit` is set for an "explicit deny", which is how
-    policies that demand MFA refuse; `quarantined` when the policy AWSCompromisedKeyQuarantine* is the cause.
+    policies that demand MFA refuse; `mfa` if signing in with MFA may well help (the deny is in one of the user's own
+    policies); `quarantined` when the policy AWSCompromisedKeyQuarantine* is the cause.
     """
 
     def __init__(
-        self, message: str, hint: str = "", *, action: str = "", explicit: bool = False, quarantined: bool = False
+        self,
+        message: str,
+        hint: str = "",
+        *,
+        action: str = "",
+        explicit: bool = False,
+        quarantined: bool = False,
+        mfa: bool = False,
     ) -> None:
         super().__init__(message, hint)
         self.action = action
         self.explicit = explicit
         self.quarantined = quarantined
+        self.mfa = mfa
         self.quiet = False  # said in an earlier run already
+
+
+class CodeRefused(NeedsPerson):
+    """AWS does not accept an MFA code: wrong, or used already; `device`: it does not know the device as this user's."""
+
+    def __init__(self, message: str, hint: str = "", *, device: bool = False) -> None:
+        super().__init__(message, hint)
+        self.device = device
 
 
 class NoRoom(NotAllowed):

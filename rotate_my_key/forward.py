@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from .model import AccessKey
-from .plan import Note, PlaceState, Step, World, stranger, to_discard
+from .plan import Note, PlaceState, Step, World, stranger, to_discard, unanswered
 
 _SWAPPED = {PlaceState.WANTED: PlaceState.UNWANTED, PlaceState.UNWANTED: PlaceState.WANTED}
 
@@ -33,7 +33,7 @@ def after(step: Step, world: World, now: datetime, made: AccessKey | None = None
         case Step.TAKE_BACK:
             assert note is not None
             places = {place: _SWAPPED.get(state, state) for place, state in world.places.items()}
-            return replace(world, note=note.swapped(now), places=places)
+            return replace(world, note=note.swapped(), places=places)
         case Step.LOOK:
             found = stranger(world)
             unused = world.unused | {found} if found else world.unused
@@ -65,8 +65,9 @@ def _deleted(step: Step, world: World, note: Note) -> World:
     match step:
         case Step.DISCARD:
             gone = to_discard(world)
-            lost = note.lost if note.sent is None else (*note.lost, note.sent)
-            kept = None if gone == note.wanted else note.wanted
+            stray = gone != note.wanted
+            lost = unanswered(note, world.keys[gone] if stray else None)
+            kept = note.wanted if stray else None
             world = replace(world, note=replace(note, sent=None, lost=lost, wanted=kept), full=False)
             return _without(world, gone)
         case Step.MAKE_ROOM:

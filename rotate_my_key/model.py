@@ -116,7 +116,8 @@ class Look:
     """What AWS says of a key and its user, fetched together.
 
     `signer` is the pair that AWS accepted. `tags` is None if GetUser was denied (no obstacle). `last_use` is None if it
-    could not be known (denied, throttled): unknown, not "never". `now` is AWS's clock (Date header).
+    could not be known (denied, throttled): unknown, not "never". `now` is AWS's clock (Date header). `auth_profile` is
+    the profile that signs IAM's calls in place of the pair; then the pair itself need not work: `dead`.
     """
 
     signer: Credentials
@@ -125,6 +126,8 @@ class Look:
     tags: dict[str, str] | None
     last_use: LastUse | None
     now: datetime
+    auth_profile: str | None = None
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .model import AccessKey, Credentials, Identity, InPlace, Place
+from .model import AccessKey, Identity, InPlace, Place
 from .policy import Policy, Verdict
 
 # A CreateAccessKey is given 15 s to answer; one that was carried out shows in the list within that time again.
@@ -66,7 +66,8 @@ class Note:
 
     `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is the
     inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose answer is
-    not known, `lost` when earlier ones did. All times are AWS's.
+    not known, `lost` when earlier ones did. All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at
+    once.
     """
 
     name: str
@@ -93,7 +94,7 @@ class Note:
         """Whether the key that was to be replaced is wanted again: taking back, or `undo`."""
         return self.wanted == self.name
 
-    def swapped(self, now: datetime, *, undo: bool = False) -> Note:
+    def swapped(self, *, undo: bool = False) -> Note:
         """The same rotation in the other direction, without delay."""
         assert self.wanted is not None
         return replace(
@@ -257,13 +258,24 @@ def stranger(world: World) -> str | None:
     if note is None:
         return None
     ours = {note.wanted, note.unwanted, *note.known, *world.secrets, *world.used}
-    times = [note.sent, *note.lost] if note.sent is not None else list(note.lost)
     found = [
         key.key_id
         for key in world.keys.values()
-        if key.key_id not in ours and any(t - _BEFORE <= key.created <= t + _AFTER for t in times)
+        if key.key_id not in ours and any(_made_then(key, sent) for sent in unanswered(note))
     ]
     return found[0] if len(found) == 1 else None
+
+
+def unanswered(note: Note, but_for: AccessKey | None = None) -> tuple[datetime, ...]:
+    """When each CreateAccessKey was sent whose outcome is not known; but for the one that made this key: a request
+    makes one key, so whatever else was made in its time is somebody else's."""
+    times = note.lost if note.sent is None else (*note.lost, note.sent)
+    known = next((sent for sent in times if but_for and _made_then(but_for, sent)), None)
+    return tuple(sent for sent in times if sent != known)
+
+
+def _made_then(key: AccessKey, sent: datetime) -> bool:
+    return sent - _BEFORE <= key.created <= sent + _AFTER
 
 
 def to_discard(world: World) -> str:

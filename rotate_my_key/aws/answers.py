@@ -40,9 +40,36 @@ def created(answer: Answer) -> tuple[Credentials, AccessKey]:
     return Credentials(made["AccessKeyId"], made["SecretAccessKey"]), _key(made)
 
 
+def session(answer: Answer) -> Credentials:
+    """GetSessionToken."""
+    made = answer["Credentials"]
+    return Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+
+def devices(answer: Answer) -> tuple[str, ...]:
+    """ListMFADevices: the serial numbers. A user may have eight, so there is one page."""
+    return tuple(device["SerialNumber"] for device in answer["MFADevices"])
+
+
+def owner(answer: Answer) -> str:
+    """GetAccessKeyLastUsed: the name of the user whose key it is; "" if it is no user's (root's)."""
+    return answer.get("UserName") or ""
+
+
+def user_arn(answer: Answer) -> str:
+    """GetUser."""
+    return str(answer["User"]["Arn"])
+
+
 def policies(answer: Answer) -> tuple[str, ...]:
     """ListAttachedUserPolicies: the policies' names."""
     return tuple(policy["PolicyName"] for policy in answer["AttachedPolicies"])
+
+
+def refused(answer: Answer) -> tuple[str, ...]:
+    """SimulatePrincipalPolicy: the actions that would not be allowed."""
+    results = answer["EvaluationResults"]
+    return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
 
 
 def nothing(answer: Answer) -> None:

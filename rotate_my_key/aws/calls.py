@@ -43,12 +43,17 @@ class Calls:
         self._link = link
         self.patience = Patience(aws.sleep, aws.monotonic)
 
+    @property
+    def endpoint(self) -> str:
+        """Which AWS these calls go to; see Link."""
+        return self._link.endpoint
+
     def call(
         self,
         action: str,
         signers: Signers,
         read: Read[T],
-        params: Mapping[str, str],
+        params: Mapping[str, str | int],
         *,
         refused: float = 0.0,
         again: Wanted = always,

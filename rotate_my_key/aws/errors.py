@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 from ..model import mask
 from .failures import (
     CLOCK,
@@ -35,6 +35,9 @@ from .failures import (
 )
 
 _MINUTE = timedelta(minutes=1)
+# Explicit denies that are for a whole account or company, not for users without MFA ("Troubleshoot access denied
+# error messages", IAM user guide).
+_ABOVE = re.compile(r"explicit deny in an? (service control|resource control|VPC endpoint) policy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,11 @@ def translate(error: Exception, sent: Sent) -> Problem:
 
 def _answered(code: str, message: str, status: int, sent: Sent) -> Problem:
     if code in REFUSED:
+        where = "" if sent.region else " (no region is set in the profile, so the partition aws was asked)"
         return KeyRefused(
-            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off",
-            "a new key from IT or the console is put in place with: rotate-my-key adopt",
+            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off{where}",
+            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT for a new key, and "
+            "put it in place with: rotate-my-key adopt",
         )
     if code in CLOCK or (code in WRONG_SIGNATURE and is_about_time(message)):
         return _wrong_clock(sent)
@@ -74,12 +79,26 @@ def _answered(code: str, message: str, status: int, sent: Sent) -> Problem:
     if code in EXPIRED:
         return KeyRefused("the temporary credentials have expired", "sign in again, then repeat the command")
     if code in DENIED:
-        return denied(message, sent.action)
+        return _no_mfa(message) or denied(message, sent.action)
     if code == "LimitExceeded":
         return NoRoom("the user has as many access keys as AWS allows (2)", "see them with: rotate-my-key status")
     if code == "NoSuchEntity":
         return Gone("AWS has no such access key or user", "see what there is with: rotate-my-key status")
     return _other_answer(code, status, sent)
+
+
+def _no_mfa(message: str) -> CodeRefused | None:
+    """What STS says of a code that it does not accept: an AccessDenied of its own kind."""
+    if not message.startswith("MultiFactorAuthentication failed"):
+        return None
+    if "serial number is valid" in message:
+        return CodeRefused(
+            "AWS does not know this MFA device as the user's", "see what is set: rotate-my-key config show", device=True
+        )
+    return CodeRefused(
+        "AWS does not accept this MFA code: it is wrong, or was used already",
+        "wait for the next code (up to 30 s), then repeat the command",
+    )
 
 
 def _other_answer(code: str, status: int, sent: Sent) -> Problem:
@@ -117,6 +136,7 @@ def denied(message: str, action: str) -> Denied:
             "if your company demands MFA for this, add --mfa-code CODE; else ask IT",
             action=action,
             explicit=True,
+            mfa=not _ABOVE.search(message),
         )
     return Denied(
         f"you are not allowed to call {action}",

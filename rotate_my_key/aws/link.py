@@ -24,7 +24,7 @@ from botocore.session import Session
 from botocore.utils import get_environ_proxies
 
 from ..errors import Problem
-from ..model import Credentials
+from ..model import Credentials, Identity
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES, NotAws
@@ -34,6 +34,7 @@ from .lanes import Lane, Lanes, Tls
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
 _FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoint in a partition, any STS will do
+_A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 _AWS_ROOT = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(\w+:)?\w+Response[\s>]")
 _PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+)?html", re.IGNORECASE)
@@ -138,7 +139,13 @@ class Link:
         return self._lanes[service]
 
     def call(
-        self, service: str, method: str, pair: Credentials, lane: Lane, read_timeout: float | None = None, **params: str
+        self,
+        service: str,
+        method: str,
+        pair: Credentials,
+        lane: Lane,
+        read_timeout: float | None = None,
+        **params: str | int,
     ) -> dict[str, Any]:
         """Send one request, once; `method` is the client's. Raises one of FAILURES; the timeout is in seconds."""
         client = self.client(service)
@@ -170,6 +177,18 @@ class Link:
         urls = {self.url(service): None for service in ("iam", "sts")}
         return tuple(url for url in urls if not self._is_own(url))
 
+    def check_partition(self, identity: Identity) -> None:
+        """The key's partition must be that of the region in force; where no region is set there is nothing to compare.
+
+        Raises Problem.
+        """
+        theirs, here = identity.partition, str(self.client("iam").meta.partition)
+        if self.region and theirs != here:
+            raise Problem(
+                f"the key belongs to an account of {theirs}, and the region in force, {self.region}, to {here}",
+                f"set a region of {theirs} in the profile (aws configure set region {_A_REGION.get(theirs, 'REGION')})",
+            )
+
     def _is_own(self, url: str) -> bool:
         """Whether this is an endpoint of AWS itself: regional, global, FIPS, dual stack or a VPC's own."""
         partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
@@ -194,6 +213,11 @@ def _refuse_plain(url: str) -> None:
             f"the endpoint {urlsplit(url).hostname} is not encrypted: others could read the new secret",
             "use https in AWS_ENDPOINT_URL (or endpoint_url in the profile); http is for this computer only",
         )
+
+
+def refuse_plain(request: AWSPreparedRequest, **_: Any) -> None:
+    """before-send: for botocore's own sign-ins. Raises Problem for plain http to another computer."""
+    _refuse_plain(request.url)
 
 
 def _proxies(url: str) -> dict[str, str]:

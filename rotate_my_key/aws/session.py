@@ -17,8 +17,8 @@ from botocore.session import Session
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
-from .lanes import Tls
-from .link import Link, Shared
+from .lanes import CONNECT_TIMEOUT, READ_TIMEOUT, Tls
+from .link import Link, Shared, refuse_plain
 from .models import Models
 
 # Settings of a profile that say who signs or how results look, not how AWS is reached.
@@ -87,7 +87,7 @@ class Aws:
         return self._links[key]
 
     def _session(self, profile: str | None) -> Session:
-        session = Session(profile=profile)
+        session = Session(profile=profile, include_builtin_handlers=False)  # none of them is about IAM or STS
         for name, path in self._files.items():
             if path:
                 session.set_config_variable(name, path)
@@ -95,6 +95,24 @@ class Aws:
             self._models = Models(session.get_config_variable("data_path"))
         session.register_component("data_loader", self._models)
         return session
+
+    def sign_in_session(self, profile: str) -> Session:
+        """A session whose own providers make the credentials of a profile, with all services that takes.
+
+        Raises Problem if such a sign-in would send something unencrypted; botocore's errors for what it cannot read.
+        """
+        with self._shared.lock:
+            session = Session(profile=profile)
+            for name, path in self._files.items():
+                if path:
+                    session.set_config_variable(name, path)
+            session.set_default_client_config(
+                self._shared.config.merge(
+                    Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 3})
+                )
+            )
+            session.register("before-send", refuse_plain)  # type: ignore[arg-type]
+            return session
 
     def _tls_of(self, session: Session) -> Tls:
         """botocore/endpoint.py: the profile's or AWS_CA_BUNDLE, then REQUESTS_CA_BUNDLE, then its own CAs."""

@@ -9,15 +9,17 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import NeedsPerson
+from ..errors import Interrupted, NeedsPerson
 
 if TYPE_CHECKING:
+    from rich.status import Status
+
     from ..paths import Paths
     from ..settings import Raw, Settings
 
@@ -33,6 +35,7 @@ class App:
         self.quiet = False
         self.no_color = bool(env.get("NO_COLOR"))
         self.flags: dict[str, Raw | None] = {}
+        self._spinner: Status | None = None
 
     # Where things are
 
@@ -84,8 +87,21 @@ class App:
             self.complain(text)
 
     def complain(self, text: str) -> None:
-        """What must be said even with --quiet, on stderr."""
-        click.echo(text, err=True, color=None if not self.no_color else False)
+        """What must be said even with --quiet, on stderr, above the spinner. That nobody listens any more stops no
+        rotation."""
+        with suppress(OSError):
+            if self._spinner:
+                from rich.text import Text
+
+                self._spinner.console.print(Text.from_ansi(text), soft_wrap=True)
+            else:
+                click.echo(text, err=True, color=None if not self.no_color else False)
+
+    def interject(self, text: str) -> None:
+        """As `complain`, from a signal handler: that may have interrupted a write to stderr, which bears no second."""
+        clear = "\r\x1b[2K" if self._spinner else ""
+        with suppress(OSError, ValueError, AttributeError):
+            os.write(sys.stderr.fileno(), f"{clear}{text}\n".encode())
 
     def style(self, text: str, **how: Any) -> str:
         """Coloured text, where colours are wanted; `click.echo` drops them where there is no terminal."""
@@ -94,21 +110,56 @@ class App:
     # Asking
 
     def confirm(self, question: str, *, default: bool, flag: str) -> bool:
-        """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it."""
+        """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it, and
+        Interrupted if the answer is Ctrl-C or Ctrl-D."""
         if not self.terminal:
             raise NeedsPerson("this needs your consent, and there is no terminal to ask on", flag)
-        return click.confirm(question, default=default, err=True)
+        self._stop_spinner()
+        try:
+            with _at_once():
+                return click.confirm(question, default=default, prompt_suffix=" ", err=True)
+        except click.Abort:
+            self.complain("")
+            raise Interrupted("stopped at the question; nothing was begun") from None
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """A spinner beside the text while the block runs, in a terminal only."""
+        """A spinner beside the text while the block runs, in a terminal only; a second one takes its place."""
         if self.quiet or not _is_terminal(sys.stderr) or self.env.get("TERM") == "dumb":
             yield
             return
         from rich.console import Console
 
-        with Console(stderr=True, no_color=self.no_color, highlight=False).status(text):
+        self._stop_spinner()
+        spinner = Console(stderr=True, no_color=self.no_color, highlight=False).status(text)
+        spinner.start()
+        self._spinner = spinner
+        try:
             yield
+        finally:
+            if self._spinner is spinner:
+                self._stop_spinner()
+
+    def _stop_spinner(self) -> None:
+        spinner, self._spinner = self._spinner, None
+        if spinner:
+            spinner.stop()
+
+
+@contextmanager
+def _at_once() -> Iterator[None]:
+    """While a question is open Ctrl-C is Python's own: `cli/stop.py` would wait for a step to end."""
+    import signal
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -12,12 +12,12 @@ from . import show
 from .app import App
 from .words import span
 
-_YES = "rotate-my-key rotate --yes"
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
 
 
 class Consent:
-    """Asks the person; `yes` is --yes, `replace_inactive` the setting. `foreign` names endpoints that are not AWS's."""
+    """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
+    endpoints that are not AWS's."""
 
     def __init__(
         self,
@@ -25,11 +25,13 @@ class Consent:
         policy: Policy,
         *,
         yes: bool,
+        flag: str,
         replace_inactive: bool,
         foreign: Callable[[Prospect], Sequence[str]],
     ) -> None:
         self._app = app
         self._policy = policy
+        self._flag = flag
         self._replace_inactive = replace_inactive
         self._foreign = foreign
         self.asks = not yes
@@ -40,7 +42,7 @@ class Consent:
         for prospect in prospects:
             self.introduce(prospect)
         it = "it" if len(prospects) == 1 else f"these {len(prospects)} keys"
-        return self._app.confirm(f"Rotate {it} now?", default=True, flag=_YES)
+        return self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
 
     def introduce(self, prospect: Prospect) -> None:
         """The lines before the question, also where nothing is asked."""
@@ -59,10 +61,10 @@ class Consent:
             return False
         second = prospect.second
         if second is None:
-            raise NeedsPerson("there is no second key", _YES)
+            raise NeedsPerson("there is no second key", self._flag)
         now = prospect.look.now
         self._app.say(
             f"{prospect.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
             f"{span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
         )
-        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=_YES)
+        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=self._flag)

@@ -87,9 +87,8 @@ def request(pair: Credentials, wishes: Wishes) -> Request:
 def seen_result(job: Job, seen: Prospect, steps: list[Step]) -> Result:
     """The result of a dry run."""
     who = seen.look.identity
-    ending = Ending.DECLINED if seen.due else Ending.EXEMPT if seen.exempt else Ending.FRESH
     outcome = Outcome(
-        Ending.FRESH if ending is Ending.DECLINED else ending,
+        Ending.DUE if seen.due else Ending.EXEMPT if seen.exempt else Ending.FRESH,
         seen.key.key_id,
         None,
         who.account,

@@ -5,11 +5,12 @@ Commands are loaded when called, so that `--help` and `--version` cost little mo
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -131,9 +132,18 @@ def program() -> None:
     """
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the program and leave with its exit code."""
-    sys.exit(run(sys.argv[1:] if args is None else args, os.environ))
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and leave with its exit code, at once: taking the interpreter down would cost a fifth of a
+    rotation's CPU, and there is nothing left to do."""
+    gc.set_threshold(100_000, 50, 50)  # a short life: collecting while importing takes 12 ms
+    code = run(sys.argv[1:] if args is None else args, os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    os._exit(code)
 
 
 def run(args: Sequence[str], env: Any) -> int:
@@ -145,6 +155,8 @@ def run(args: Sequence[str], env: Any) -> int:
         return int(code or 0)
     except Problem as problem:
         _show(app, problem.message, problem.hint)
+        if "--json" in args:  # one object on stdout, whatever happens
+            app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
         return problem.code
     except click.UsageError as error:
         name = error.ctx.command_path if error.ctx else "rotate-my-key"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
+from ..model import mask
 from ..plan import Note, Step
 from ..rotation.ports import Did
 from . import show
@@ -20,6 +21,7 @@ class Narrator:
         self._spin = spin
         self._spinner = ExitStack()
         self._switched_off = ""
+        self._made = ""
         self._lock = threading.Lock()
 
     def doing(self, step: Step, note: Note | None) -> None:
@@ -41,7 +43,12 @@ class Narrator:
                 self._say(f"{show.did_line(Did(Step.DEACTIVATE, did.key_id), self._app.show_path)}, deleted")
                 self._switched_off = ""
                 return
-            self._say(show.did_line(did, self._app.show_path))
+            text = show.did_line(did, self._app.show_path)
+            if did.step is Step.PROVE and did.key_id == self._made:
+                text = text.replace(f"key {mask(did.key_id)}", "it")
+            if did.step is Step.CREATE:
+                self._made = did.key_id
+            self._say(text)
 
     def warn(self, text: str) -> None:
         """Something that stops nothing."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -44,6 +45,10 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]
+    if options["old_active"] and not app.settings.keep_old:
+        raise WrongUsage(
+            "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
+        )
     rotation = _Rotate(app, as_json=as_json, **options)
     results = rotation.dry_run() if options["dry_run"] else rotation.run()
     if as_json:
@@ -56,6 +61,13 @@ def exit_code(results: Sequence[Result]) -> int:
     codes = {r.problem.code for r in results if r.problem}
     codes |= {4 for r in results if r.outcome and r.outcome.ending is Ending.DECLINED}
     return next((code for code in _ORDER if code in codes), max(codes, default=0))
+
+
+def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str, bool]) -> str:
+    """The command that was called, with --yes."""
+    words = [word for name in profiles for word in ("-p", name)] + [flag for flag, given in flags.items() if given]
+    words += ["--keep-old", keep_old] if keep_old else []
+    return shlex.join(["rotate-my-key", "rotate", *words, "--yes"])
 
 
 class _Rotate:
@@ -91,6 +103,9 @@ class _Rotate:
             app,
             self._settings.policy,
             yes=yes,
+            flag=_with_yes(
+                profiles, keep_old, {"--all": all_keys, "--force": force, "--old-active": old_active, "--mixed": mixed}
+            ),
             replace_inactive=self._settings.replace_inactive,
             foreign=self._foreign,
         )
@@ -110,7 +125,7 @@ class _Rotate:
             self._narrator_for,
             wiring.clockwork,
         )
-        with wiring.stop.on_interrupt():
+        with wiring.stop.on_interrupt(), self._app.waiting("asking AWS"):
             try:
                 results = [*problems, *run.rotate(chosen)]
             finally:
@@ -150,7 +165,10 @@ class _Rotate:
         return chosen, keys.problems
 
     def _account(self, profile: str | None) -> Any:
-        return self._accounts.setdefault(profile or "", self._wiring.account(profile))
+        name = profile or ""
+        if name not in self._accounts:
+            self._accounts[name] = self._wiring.account(profile)
+        return self._accounts[name]
 
     def _narrator(self, prefix: str) -> Narrator:
         narrator = Narrator(self._app, prefix, spin=not self._several)
@@ -186,7 +204,7 @@ class _Rotate:
             self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
 
     def _tell_dry(self, result: Result, prospect: Prospect) -> None:
-        for line in show.header(prospect, self._settings.policy):
+        for line in show.header(prospect, self._settings.policy, self._foreign(prospect)):
             self._app.say(line)
         steps = result.outcome.steps if result.outcome else ()
         lines = show.foreseen(steps, prospect, self._app.show_path)

@@ -34,9 +34,9 @@ def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> l
     who, key, now = prospect.look.identity, prospect.key, prospect.look.now
     used = f", used by {names(prospect.places)}" if prospect.places else ""
     lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
-    lines.append(
-        f"{span(now - key.created)} old, the limit is {span(policy.max_age)}; {last_used(prospect.look.last_use, now)}"
-    )
+    age, limit = span(now - key.created), span(policy.max_age)
+    limit = limit.removesuffix(" days") if age.endswith(" days") else limit
+    lines.append(f"{age} old, the limit is {limit}; {last_used(prospect.look.last_use, now)}")
     if foreign:
         lines.append(f"Not AWS itself: {join(foreign)}")
     second = prospect.second
@@ -46,7 +46,7 @@ def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> l
             f"{mask(prospect.draft.wanted or '')} too, and {mask(prospect.draft.unwanted)} goes."
         )
     elif second and second.kept:
-        lines.append(f"Key {mask(second.key.key_id)}, switched off by an earlier rotation, is deleted now.")
+        lines.append(f"Key {mask(second.key.key_id)}, kept by an earlier rotation, is deleted to make room.")
     return lines
 
 
@@ -56,7 +56,7 @@ def did_line(did: Did, show_path: ShowPath) -> str:
         case Step.CREATE:
             return f"made a new key {mask(did.key_id)}"
         case Step.PROVE:
-            return f"proved {'it' if did.seconds >= 0 else mask(did.key_id)} with AWS ({max(did.seconds, 0):.0f} s)"
+            return f"proved key {mask(did.key_id)} with AWS ({did.seconds:.0f} s)"
         case Step.SWITCH:
             files: dict[str, list[Place]] = {}
             for place in did.places:
@@ -131,7 +131,8 @@ def result_line(result: Result, policy: Policy, now: datetime) -> str:
             return f"Done. {due}".strip()
         case Ending.WAITING:
             until = day(outcome.until, now) if outcome.until else "later"
-            return f"Done; the old key {mask(outcome.old)} is kept until {until}. {due}".strip()
+            kept = "is kept, switched off," if Step.DEACTIVATE in outcome.steps else "is kept and works"
+            return f"Done; the old key {mask(outcome.old)} {kept} until {until}. {due}".strip()
         case Ending.UNDONE:
             return f"Done; key {mask(outcome.old)} is in use again."
         case Ending.REPLACED:

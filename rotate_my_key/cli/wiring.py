@@ -43,7 +43,7 @@ class Wiring:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self.stop = Stop(app.complain)
+        self.stop = Stop(app.interject)
         self.clockwork = Clockwork(self.stop.pause, self.stop.check)
         self.files = FilePaths(app.paths.credentials, app.paths.config, app.paths.home)
 
@@ -79,7 +79,7 @@ class Wiring:
         state = self._app.paths.state_dir
         make_private_dir(state)
         waiting: Callable[[], None] = lambda: self._app.say("another run is at work; waiting for it")  # noqa: E731
-        with Lock(os.path.join(state, "lock"), _LOCK_TIMEOUT, waiting):
+        with Lock(os.path.join(state, "lock"), _LOCK_TIMEOUT, waiting, self.stop.pause):
             self._sweep()
             yield
 

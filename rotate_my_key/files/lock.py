@@ -19,16 +19,24 @@ _POLL = 0.05  # seconds
 
 
 class Lock:
-    """`with Lock(path, timeout):` holds the lock; `timeout` in seconds, `on_wait` is called once if it has to wait.
+    """`with Lock(path, timeout):` holds the lock; `timeout` in seconds, `on_wait` is called once if it has to wait;
+    `pause` sleeps, and may raise whatever ends the waiting.
 
     Raises TryLater if another run holds it for longer than that. `waited` tells afterwards whether there was a wait.
     The folder must exist.
     """
 
-    def __init__(self, path: str, timeout: float, on_wait: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        timeout: float,
+        on_wait: Callable[[], None] | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._path = path
         self._timeout = timeout
         self._on_wait = on_wait
+        self._pause = pause
         self._fd = -1
         self.waited = False
 
@@ -63,7 +71,7 @@ class Lock:
                 raise TryLater(
                     f"another run of rotate-my-key is at work{self._who()}", "let it end, then run rotate-my-key again"
                 )
-            time.sleep(min(_POLL, left))
+            self._pause(min(_POLL, left))
         self._sign()
 
     def _sign(self) -> None:

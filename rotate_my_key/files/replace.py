@@ -86,6 +86,15 @@ def rehearse(found: Snapshot) -> str | None:
     return None
 
 
+def foresee(found: Snapshot) -> str | None:
+    """What `rehearse` would say, as far as looking alone can tell: nothing is written, for `doctor`."""
+    reason = _obstacle(found)
+    if not reason and not os.access(os.path.dirname(found.path), os.W_OK | os.X_OK):
+        reason = "its folder cannot be written to"
+    _open_for_writing(found.path, must=reason is not None)
+    return reason
+
+
 def replace(found: Snapshot, data: bytes) -> Outcome:
     """Put `data` where `found` is, by rename, if the file is still as found. Raises Problem if it cannot be written."""
     sweep(found.path)

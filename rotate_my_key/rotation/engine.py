@@ -98,8 +98,10 @@ class Rotation:
             self._reason = NoRoom(
                 "the user has two access keys already, and AWS allows no third", "rotate-my-key status"
             )
+        elif step is Step.DROP and world.begun:
+            self._reason = self._reason or _no_place(world, "nothing was changed at AWS")
         if step is Step.TAKE_BACK:
-            self._reason = self._reason or _no_place(world)
+            self._reason = self._reason or _why_back(world)
         self._progress.doing(step, world.note)
 
     def _later(self, step: Step, world: World, problem: TryLater) -> World:
@@ -180,6 +182,20 @@ def _blocked(note: Note) -> Problem:
     )
 
 
-def _no_place(world: World) -> Problem:
+def _why_back(world: World) -> Problem:
+    """Somebody else has changed the key that was wanted, or every place that was to hold it."""
+    note = world.note
+    assert note is not None and note.wanted is not None
+    key = world.keys.get(note.wanted)
+    if key is not None and key.active:
+        return _no_place(world, "the new key was taken back")
+    how = "switched off" if key else "deleted"
+    return Problem(
+        f"somebody else {how} key {mask(note.wanted)} during the rotation, so {mask(note.unwanted)} stays in use",
+        "rotate-my-key status",
+    )
+
+
+def _no_place(world: World, so: str) -> Problem:
     names = " and ".join(f"{place.profile} in {place.path}" for place in world.places) or "every profile"
-    return Problem(f"{names} changed during the rotation, so the new key was taken back", "rotate-my-key status")
+    return Problem(f"{names} changed during the rotation, so {so}", "rotate-my-key status")

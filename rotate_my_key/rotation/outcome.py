@@ -23,6 +23,7 @@ class Ending(Enum):
     FRESH = "fresh"
     EXEMPT = "exempt"
     DECLINED = "declined"
+    DUE = "due"  # in a dry run: it would be rotated
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from ..errors import Denied, Interrupted, NeedsPerson, Problem
@@ -109,12 +109,12 @@ class Run:
             seen = [self._checked(result) for result in self._look_all(still)]
             due = [result.prospect for result in seen if _is_due(result) and result.prospect]
             if not due or not self.consent.agree(due):
-                return [*settled, *broken, *(_undone(result) for result in seen)]
+                return _once([*settled, *broken, *(_undone(result) for result in seen)])
             pairs = [each for each, result in zip(still, seen, strict=True) if _is_due(result)]
             broken += [_undone(result) for result in seen if not _is_due(result)]
         with self.lock():
             settled += self._settle()
-            return [*settled, *broken, *self._rotate_all(pairs)]
+            return _once([*settled, *broken, *self._rotate_all(pairs)])
 
     def _checked(self, result: Result) -> Result:
         """The second slot is asked about before the question: what cannot end well is not asked for."""
@@ -148,9 +148,14 @@ class Run:
         return Result(_profiles(note), note.name, outcome)
 
     def _check_blocked(self, key_id: str, identity: Identity | None) -> None:
-        """A rotation that could not be settled blocks its own user, and nobody else."""
+        """A rotation that could not be settled blocks its own user, and nobody else.
+
+        An old key that AWS does not let us delete is no news, and blocks only what needs its slot.
+        """
         for found, problem in self._blocked:
             note = found.note
+            if identity is None and isinstance(problem, Denied) and problem.quiet:
+                continue
             if key_id in (found.name, *((note.wanted, note.unwanted) if note else ())) or (
                 note and identity == note.identity
             ):
@@ -267,7 +272,7 @@ class Run:
         if second.kept:
             if not self.consent.attended and prospect.look.now < second.kept.delete_at:
                 raise NeedsPerson(
-                    f"key {mask(key_id)} is switched off and kept until {second.kept.delete_at:%-d %B %Y}, "
+                    f"key {mask(key_id)} is switched off and kept until {_day(second.kept.delete_at)}, "
                     "and AWS allows no third key",
                     f"rotate-my-key delete-key {key_id}",
                 )
@@ -287,12 +292,17 @@ def _second_in_use(prospect: Prospect) -> str:
     assert second is not None
     use, text = second.last_use, "its last use is not known"
     if use and use.at:
-        text = f"last used on {use.at:%-d %B %Y} by {use.service} in {use.region}"
+        text = f"last used on {_day(use.at)} by {use.service} in {use.region}"
     elif use:
         text = "no use of it is recorded"
-    made = f"made on {second.key.created:%-d %B %Y}"
+    made = f"made on {_day(second.key.created)}"
     who = prospect.look.identity.user
     return f"{who} has a second active key {mask(second.key.key_id)} ({made}, {text}), and AWS allows no third"
+
+
+def _day(moment: datetime) -> str:
+    """`4 February 2026`; strftime's "%-d" is not known on Windows."""
+    return f"{moment.day} {moment:%B %Y}"
 
 
 def _find(job: Job) -> tuple[Credentials | None, Problem | None]:
@@ -316,6 +326,12 @@ def _undone(result: Result) -> Result:
     ending = Ending.EXEMPT if result.prospect.exempt and ending is Ending.FRESH else ending
     fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.prospect.places, created=key.created)
     return replace(result, outcome=fresh)
+
+
+def _once(results: list[Result]) -> list[Result]:
+    """What blocks a key is told with that key, and not again as a rotation that could not be settled."""
+    last = {id(result.problem): number for number, result in enumerate(results) if result.problem}
+    return [result for number, result in enumerate(results) if last.get(id(result.problem), number) == number]
 
 
 def _is_due(result: Result) -> bool:

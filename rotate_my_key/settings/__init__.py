@@ -14,7 +14,7 @@ from ..errors import WrongUsage
 from ..paths import Paths
 from ..policy import Policy
 from .reading import read, unreadable
-from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, setting, write
+from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
 
 __all__ = [
     "TABLE",
@@ -78,6 +78,10 @@ class Settings(NamedTuple):
     def policy(self) -> Policy:
         """How old a key may get."""
         return Policy(self.max_age, self.remind_before)
+
+    def is_outdated(self, version: str) -> bool:
+        """Whether this version of the program is older than `minimum_version`."""
+        return release(version) < release(self.minimum_version)
 
 
 def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] | None = None) -> Settings:

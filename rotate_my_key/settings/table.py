@@ -7,6 +7,7 @@ costs five times as much at every start.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -81,9 +82,10 @@ def write(value: Raw) -> str:
     return value if isinstance(value, str) else ", ".join(value)
 
 
-def _release(version: str) -> list[int]:
-    """A version for comparing: 1.0 is 1.0.0, and no version is below all others."""
-    numbers = [int(part) for part in version.split(".") if part]
+def release(version: str) -> list[int]:
+    """A version for comparing: 1.0 is 1.0.0, 1.0rc1 too, and no version is below all others."""
+    found = re.match(r"\d+(\.\d+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found else []
     while numbers and not numbers[-1]:
         numbers.pop()
     return numbers
@@ -95,7 +97,7 @@ _TIGHTEN: Mapping[str, Callable[..., Value]] = {
     "more": max,
     "no": lambda asked, ceiling: asked and ceiling,
     "fewer": lambda asked, ceiling: tuple(name for name in asked if name in ceiling),
-    "higher": lambda asked, ceiling: max(asked, ceiling, key=_release),
+    "higher": lambda asked, ceiling: max(asked, ceiling, key=release),
     "-": lambda asked, ceiling: ceiling,
 }
 

@@ -1,7 +1,8 @@
 """The calls that the stand-in answers itself, because moto would answer them for any key and at once.
 
-Each takes the world, the key that signed and the parameters, and gives the result as the API reference describes it;
-moto's serializer makes AWS's XML of it. Without UserName, IAM means the user whose key signed.
+Each takes the world, who signed and the parameters, and gives the result as the API reference describes it;
+moto's serializer makes AWS's XML of it. Without UserName, IAM means the user whose long-term
+key signed.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from moto.core.serialize import SerializationContext, XFormedAttributePicker, ge
 from moto.core.utils import get_service_model
 from moto.iam.models import User as MotoUser
 
+from . import errors
 from .errors import Answer, invalid
-from .world import Key, World
+from .sessions import Session, Signer
+from .world import World
 
 Params = Mapping[str, str]
 Result = dict[str, Any]
 
 
-def carry_out(action: str, service: str, world: World, signer: Key, params: Params) -> Answer | None:
+def carry_out(action: str, service: str, world: World, signer: Signer, params: Params) -> Answer | None:
     """Do it and answer, or give None if it is not one of ours. Raises Refused."""
     function = _ACTIONS.get((service, action))
     return None if function is None else _render(service, action, function(world, signer, params))
@@ -37,24 +40,90 @@ def _render(service: str, action: str, result: Result) -> Answer:
     return Answer(response["status_code"], "text/xml", str(response["body"]).encode())
 
 
-def _user(world: World, signer: Key, params: Params) -> MotoUser | None:
-    return world.user(params["UserName"]) if params.get("UserName") else signer.user
+def _user(world: World, signer: Signer, params: Params) -> MotoUser | None:
+    if params.get("UserName"):
+        return world.user(params["UserName"])
+    if signer.key_id is None:
+        raise errors.no_user_name()
+    return signer.user
 
 
-def _get_caller_identity(world: World, signer: Key, params: Params) -> Result:
+def _get_caller_identity(world: World, signer: Signer, params: Params) -> Result:
     user_id = signer.user.id if signer.user else world.account
-    return {"UserId": user_id, "Account": world.account, "Arn": world.arn(signer)}
+    return {"UserId": user_id, "Account": world.account, "Arn": signer.arn}
 
 
-def _get_user(world: World, signer: Key, params: Params) -> Result:
+def _get_session_token(world: World, signer: Signer, params: Params) -> Result:
+    if signer.key_id is None:
+        raise errors.no_session_from_session()
+    mfa = _with_code(world, signer, params)
+    seconds = _duration(params, 129600, default=43200)
+    return {"Credentials": _told(world.open_session(signer.user, seconds, mfa=mfa))}
+
+
+def _assume_role(world: World, signer: Signer, params: Params) -> Result:
+    arn, name = _required(params, "RoleArn"), _required(params, "RoleSessionName")
+    role = world.roles.get(arn)
+    mfa = role is not None and (_with_code(world, signer, params) or signer.mfa)
+    if role is None or (role.demands_mfa and not mfa):
+        raise errors.denied(signer.arn, "sts:AssumeRole", arn, "implicit")
+    session = world.open_session(signer.user, _duration(params, 43200, default=3600), mfa=mfa, role=role, name=name)
+    who = {"AssumedRoleId": f"AROA{session.pair.key_id[4:]}:{name}", "Arn": session.arn}
+    return {"Credentials": _told(session), "AssumedRoleUser": who}
+
+
+def _with_code(world: World, signer: Signer, params: Params) -> bool:
+    """Whether the call came with the code of an MFA device, which is used up. Raises Refused."""
+    serial, code = params.get("SerialNumber", ""), params.get("TokenCode", "")
+    if not serial and not code:
+        return False
+    if not serial or not code:
+        raise errors.half_a_code()
+    if len(code) != 6 or not code.isdigit():
+        raise invalid(
+            "1 validation error detected: Value at 'tokenCode' failed to satisfy constraint: [\\d]*, length 6"
+        )
+    if not world.device(signer.user, serial).accepts(code):
+        raise errors.wrong_code()
+    return True
+
+
+def _duration(params: Params, longest: int, default: int) -> int:
+    seconds = int(params.get("DurationSeconds", default))
+    if not 900 <= seconds <= longest:
+        raise invalid("1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint")
+    return seconds
+
+
+def _told(session: Session) -> Result:
+    pair = session.pair
+    return {
+        "AccessKeyId": pair.key_id,
+        "SecretAccessKey": pair.secret,
+        "SessionToken": pair.token,
+        "Expiration": session.until,
+    }
+
+
+def _list_mfa_devices(world: World, signer: Signer, params: Params) -> Result:
+    user = _user(world, signer, params)
+    name = user.name if user else None
+    devices = [
+        {"UserName": name, "SerialNumber": device.serial, "EnableDate": device.enabled}
+        for device in world.devices[name or ""]
+    ]
+    return {"MFADevices": devices, "IsTruncated": False}
+
+
+def _get_user(world: World, signer: Signer, params: Params) -> Result:
     user = _user(world, signer, params)
     if user is not None:
         return {"User": user}
     created = world.now().replace(year=2015)
-    return {"User": {"Path": "/", "UserId": world.account, "Arn": world.root_arn, "CreateDate": created}}
+    return {"User": {"Path": "/", "UserId": world.account, "Arn": world.arn(None), "CreateDate": created}}
 
 
-def _list_access_keys(world: World, signer: Key, params: Params) -> Result:
+def _list_access_keys(world: World, signer: Signer, params: Params) -> Result:
     user = _user(world, signer, params)
     name = user.name if user else None
     start = int(params.get("Marker", "0"))
@@ -68,7 +137,7 @@ def _list_access_keys(world: World, signer: Key, params: Params) -> Result:
     return {"AccessKeyMetadata": shown, "IsTruncated": more, "Marker": str(end) if more else None}
 
 
-def _create_access_key(world: World, signer: Key, params: Params) -> Result:
+def _create_access_key(world: World, signer: Signer, params: Params) -> Result:
     user = _user(world, signer, params)
     key = world.create_key(user)
     return {
@@ -82,7 +151,7 @@ def _create_access_key(world: World, signer: Key, params: Params) -> Result:
     }
 
 
-def _update_access_key(world: World, signer: Key, params: Params) -> Result:
+def _update_access_key(world: World, signer: Signer, params: Params) -> Result:
     key = world.key_of(_user(world, signer, params), _required(params, "AccessKeyId"))
     status = _required(params, "Status")
     if status not in ("Active", "Inactive"):
@@ -91,12 +160,12 @@ def _update_access_key(world: World, signer: Key, params: Params) -> Result:
     return {}
 
 
-def _delete_access_key(world: World, signer: Key, params: Params) -> Result:
+def _delete_access_key(world: World, signer: Signer, params: Params) -> Result:
     world.delete_key(world.key_of(_user(world, signer, params), _required(params, "AccessKeyId")))
     return {}
 
 
-def _get_access_key_last_used(world: World, signer: Key, params: Params) -> Result:
+def _get_access_key_last_used(world: World, signer: Signer, params: Params) -> Result:
     key = world.key(_required(params, "AccessKeyId"))
     use = world.last_use(key)
     return {
@@ -111,8 +180,11 @@ def _required(params: Params, name: str) -> str:
     return params[name]
 
 
-_ACTIONS: dict[tuple[str, str], Callable[[World, Key, Params], Result]] = {
+_ACTIONS: dict[tuple[str, str], Callable[[World, Signer, Params], Result]] = {
     ("sts", "GetCallerIdentity"): _get_caller_identity,
+    ("sts", "GetSessionToken"): _get_session_token,
+    ("sts", "AssumeRole"): _assume_role,
+    ("iam", "ListMFADevices"): _list_mfa_devices,
     ("iam", "GetUser"): _get_user,
     ("iam", "ListAccessKeys"): _list_access_keys,
     ("iam", "CreateAccessKey"): _create_access_key,

@@ -53,6 +53,41 @@ def key_refused() -> Refused:
     return Refused("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
+def expired() -> Refused:
+    """A session is over."""
+    return Refused("ExpiredToken", "The security token included in the request is expired", 403)
+
+
+def no_user_name() -> Refused:
+    """Temporary credentials are nobody's own: IAM wants to be told whom the call is about."""
+    return Refused("ValidationError", "Must specify userName when calling with non-User credentials", 400)
+
+
+def wrong_code() -> Refused:
+    """The code is not the one that the device shows, or it was used already."""
+    return Refused("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ", 403)
+
+
+def wrong_device() -> Refused:
+    """The serial number is none of a device of this user."""
+    sentence = (
+        "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid "
+        "and associated with this user."
+    )
+    return Refused("AccessDenied", sentence, 403)
+
+
+def half_a_code() -> Refused:
+    """A serial number without a code, or a code without a serial number."""
+    sentence = "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code. "
+    return Refused("AccessDenied", sentence, 403)
+
+
+def no_session_from_session() -> Refused:
+    """GetSessionToken is for long-term keys."""
+    return Refused("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
+
+
 def not_signed() -> Refused:
     """No Authorization header."""
     return Refused("MissingAuthenticationToken", "Request is missing Authentication Token", 403)

@@ -15,8 +15,9 @@ from . import actions, behind, errors, signature
 from .errors import Answer, Refused
 from .rules import Call, Rules, When
 from .server import HangUp
+from .sessions import Signer
 from .signature import Request
-from .world import Key, World
+from .world import World
 
 Callback = Callable[[Call], object]
 _UNTOLD = ("secret", "password", "token", "code")  # a parameter with one of these in its name is not recorded
@@ -120,17 +121,17 @@ class Front:
         except Refused as refused:
             return refused.answer(as_json=call.is_json)
 
-    def _admit(self, request: Request, call: Call) -> Key:
+    def _admit(self, request: Request, call: Call) -> Signer:
         """Who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
         signed = signature.read(request)
         signer = self.world.signer(signed.key_id, signed.token, signed.service)
         signature.check(request, signed, signer.pair.secret, self.world.now())
         self.world.used(signer, signed.service, signed.region)
         name = signer.user.name if signer.user else None
-        denial = self.rules.denial(call, name)
+        denial = self.rules.denial(call, name, signer.mfa)
         if denial:
             whom = f"user {call.params.get('UserName', name)}" if call.service == "iam" else "*"
-            raise errors.denied(self.world.arn(signer), f"{call.service}:{call.action}", whom, denial.reason)
+            raise errors.denied(signer.arn, f"{call.service}:{call.action}", whom, denial.reason)
         return signer
 
 

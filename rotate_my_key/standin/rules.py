@@ -75,10 +75,21 @@ class Fault(Rule):
 
 @dataclass(slots=True, kw_only=True)
 class Denial(Rule):
-    """No policy allows it, or one denies it. `user` limits it to the calls of that user."""
+    """No policy allows it, or one denies it. `user` limits it to the calls of that user.
+
+    `unless_mfa`: it is for IAM calls of users who did not sign in with MFA, but those of the actions in `but`.
+    """
 
     reason: Reason = "implicit"
     user: str | None = None
+    unless_mfa: bool = False
+    but: frozenset[str] = frozenset()
+
+    def is_for(self, call: Call, user: str | None, mfa: bool) -> bool:
+        """Whether this caller and this call may be meant; does not count."""
+        if self.user not in (None, user):
+            return False
+        return not self.unless_mfa or (call.service == "iam" and not mfa and bool(user) and call.action not in self.but)
 
 
 @dataclass(slots=True)
@@ -92,8 +103,8 @@ class Rules:
         """The fault for this call, if any."""
         return next((fault for fault in self.faults if fault.when == when and fault.takes(call)), None)
 
-    def denial(self, call: Call, user: str | None) -> Denial | None:
-        """The denial for this call by this user, if any."""
+    def denial(self, call: Call, user: str | None, mfa: bool = False) -> Denial | None:
+        """The denial for this call by this user, if any; `mfa`: the caller signed in with MFA."""
         if call.action == "GetCallerIdentity":  # answered whatever the policies say
             return None
-        return next((rule for rule in self.denials if rule.user in (None, user) and rule.takes(call)), None)
+        return next((rule for rule in self.denials if rule.is_for(call, user, mfa) and rule.takes(call)), None)

@@ -7,7 +7,7 @@ random account number of its own; moto's state is one per process, split by acco
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
@@ -19,6 +19,7 @@ from .errors import Refused
 from .front import Callback, Front
 from .rules import Call, Denial, Fault, Kind, Reason, Rules, When
 from .server import Server
+from .sessions import Device, Role
 from .world import Key, Settings
 
 
@@ -105,6 +106,52 @@ class StandIn:
     def pair(self, key_id: str) -> Credentials:
         """A key with its secret, whoever made it. Raises KeyError."""
         return self._key(key_id).pair
+
+    # MFA, sessions and roles
+
+    def add_mfa(self, user_name: str, serial: str = "", *, shows_codes: bool = True) -> Device:
+        """Give a user an MFA device: a virtual one, or a security key or passkey, which shows no codes.
+
+        The device has `serial` (made up as AWS does, if none is given), `code` and `tick()`.
+        """
+        with self._front.lock:
+            world = self._front.world
+            count = len(world.devices[world.user(user_name).name])
+            virtual = f"mfa/{user_name}" + (f"-{count + 1}" if count else "")
+            made_up = virtual if shows_codes else f"u2f/user/{user_name}/key-{count + 1}ABCDEFGHIJKLMNOPQ"
+            device = Device(serial or world.arn_of(made_up), world.now(), shows_codes)
+            world.devices[user_name].append(device)
+            return device
+
+    def add_role(self, name: str, *, mfa: bool = False) -> str:
+        """A role that everybody in the account may assume, with `mfa` only with a code; gives its ARN."""
+        with self._front.lock:
+            arn = self._front.world.arn_of(f"role/{name}")
+            self._front.world.roles[arn] = Role(name, arn, mfa)
+            return arn
+
+    def role_session(self, role_arn: str, seconds: int = 3600) -> Credentials:
+        """What SSO or AssumeRole would give for a role."""
+        with self._front.lock:
+            return self._front.world.open_session(None, seconds, role=self._front.world.roles[role_arn]).pair
+
+    def end_sessions(self) -> None:
+        """All sessions there are have expired."""
+        with self._front.lock:
+            for session in self._front.world.sessions.values():
+                session.until = self._front.world.now()
+
+    def demand_mfa(
+        self, user: str | None = None, *, but: Collection[str] = ("ListMFADevices",), explicit: bool = True
+    ) -> None:
+        """Deny users all of IAM unless they signed in with MFA, but the actions in `but` (as a policy's NotAction).
+
+        Without `explicit` it is an Allow with a condition that does not hold, and no Deny.
+        """
+        reason: Reason = "explicit" if explicit else "implicit"
+        rule = Denial(action="*", reason=reason, user=user, unless_mfa=True, but=frozenset(but))
+        with self._front.lock:
+            self._front.rules.denials.append(rule)
 
     # What somebody else does to the account in the middle of things; lags apply.
 

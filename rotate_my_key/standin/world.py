@@ -21,10 +21,13 @@ from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.models import User as MotoUser
 
 from ..model import AccessKey, Credentials, LastUse
+from . import errors
 from .errors import key_refused, no_room, no_such_key, no_such_user
+from .sessions import Device, Role, Session, Signer, temporary_pair
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _LONG_AGO = float("-inf")
+_HOME = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # where each partition runs IAM
 
 
 @dataclass(slots=True)
@@ -36,6 +39,7 @@ class Settings:
     mapping like {"sts": 2, "iam": 8}. `revocation`: how long a key works on after it was switched off or deleted.
     `listing`: how late ListAccessKeys is, `last_use`: how late GetAccessKeyLastUsed is (at AWS a quarter of an hour
     and more). `clock_offset`: how far the server's clock is ahead of ours. `page_size`: keys on a page of a list.
+    `partition`: the account's, in all ARNs ("aws", "aws-cn", "aws-us-gov"); to be set before there are users.
     """
 
     latency: float = 0
@@ -46,6 +50,7 @@ class Settings:
     last_use: float = 900
     clock_offset: float = 0
     page_size: int = 100
+    partition: str = "aws"
 
     def propagation_of(self, service: str) -> float:
         """Seconds until this service knows a new key."""
@@ -95,10 +100,12 @@ class World:
 
     def __init__(self, account: str) -> None:
         self.account = account
-        self.root_arn = f"arn:aws:iam::{account}:root"
         self.settings = Settings()
         self._keys: dict[str, Key] = {}
         self._owned: defaultdict[str, list[Key]] = defaultdict(list)  # by the user's id, deleted ones too
+        self.devices: defaultdict[str, list[Device]] = defaultdict(list)  # by the user's name
+        self.sessions: dict[str, Session] = {}
+        self.roles: dict[str, Role] = {}  # by ARN
         for service in BackendDict._instances:  # type: ignore[misc]  # moto's own reset empties all accounts
             if account in service:
                 service[account].reset()
@@ -106,7 +113,7 @@ class World:
     @property
     def iam(self) -> IAMBackend:
         """The users and keys as moto holds them."""
-        return iam_backends[self.account]["aws"]
+        return iam_backends[self.account][self.settings.partition]
 
     def now(self) -> datetime:
         """The server's clock, to the second, as AWS's dates are."""
@@ -114,14 +121,18 @@ class World:
 
     # Users
 
-    def arn(self, key: Key) -> str:
-        """Whose key it is."""
-        return str(key.user.arn) if key.user else self.root_arn
+    def arn_of(self, what: str, service: str = "iam") -> str:
+        """An ARN of this account: `user/alice`, `root`."""
+        return f"arn:{self.settings.partition}:{service}::{self.account}:{what}"
+
+    def arn(self, user: MotoUser | None) -> str:
+        """A user's, or root's."""
+        return str(user.arn) if user else self.arn_of("root")
 
     def add_user(self, name: str, path: str, tags: Mapping[str, str]) -> MotoUser:
         """A new IAM user."""
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        user = self.iam.create_user("us-east-1", name, path, listed)
+        user = self.iam.create_user(_HOME[self.settings.partition], name, path, listed)
         user.id = "AIDA" + "".join(secrets.choice(_ALPHABET) for _ in range(17))
         user.create_date = self.now() - timedelta(days=400)
         return user
@@ -197,15 +208,44 @@ class World:
 
     # Signing in
 
-    def signer(self, key_id: str, token: str, service: str) -> Key:
-        """The key that signed, if this service takes it at this moment. Raises Refused (InvalidClientTokenId).
-
-        Session tokens and their ASIA keys are unknown here so far, and refused as unknown.
-        """
+    def signer(self, key_id: str, token: str, service: str) -> Signer:
+        """Who signed, if this service takes the key at this moment. Raises Refused."""
+        if key_id in self.sessions:
+            return self._signer_of(self.sessions[key_id], token, service)
         key = self._keys.get(key_id)
         if key is None or token or not self._exists(key.user) or not self._taken(key, service):
             raise key_refused()
-        return key
+        return Signer(key.pair, key.user, self.arn(key.user), key_id)
+
+    def _signer_of(self, session: Session, token: str, service: str) -> Signer:
+        if token != session.pair.token or not self._exists(session.user) or not session.may_call(service):
+            raise key_refused()
+        if self.now() >= session.until:
+            raise errors.expired()
+        return Signer(session.pair, session.user, session.arn, mfa=session.mfa, role=session.role)
+
+    def open_session(
+        self,
+        user: MotoUser | None,
+        seconds: int,
+        *,
+        mfa: bool = False,
+        role: Role | None = None,
+        name: str = "session",
+    ) -> Session:
+        """New temporary credentials of a user, or of a role under a session name."""
+        arn = self.arn_of(f"assumed-role/{role.name}/{name}", "sts") if role else self.arn(user)
+        until = self.now() + timedelta(seconds=seconds)
+        session = Session(temporary_pair(), None if role else user, role, arn, mfa, until)
+        self.sessions[str(session.pair.key_id)] = session
+        return session
+
+    def device(self, user: MotoUser | None, serial: str) -> Device:
+        """The user's device. Raises Refused (AccessDenied)."""
+        found = [device for device in self.devices[user.name if user else ""] if device.serial == serial]
+        if not found:
+            raise errors.wrong_device()
+        return found[0]
 
     def _exists(self, user: MotoUser | None) -> bool:
         """Whether moto has not deleted the user."""
@@ -226,10 +266,12 @@ class World:
 
     # Uses
 
-    def used(self, key: Key, service: str, region: str) -> None:
+    def used(self, signer: Signer, service: str, region: str) -> None:
         """Remember a call, for GetAccessKeyLastUsed. IAM is reported in the region where it is run."""
+        if signer.key_id is None:
+            return
         region = "us-east-1" if service == "iam" else region
-        key.uses.append((time.monotonic(), LastUse(self.now(), service, region)))
+        self._keys[signer.key_id].uses.append((time.monotonic(), LastUse(self.now(), service, region)))
 
     def set_last_use(self, key: Key, use: LastUse) -> None:
         """Say when and by what a key was last used; shown at once, until a later call shows."""

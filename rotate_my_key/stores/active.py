@@ -49,7 +49,7 @@ def find_active(environ: Mapping[str, str], profile: str | None, files: ProfileF
     `mixed`: where a static key stands beside role, web identity, sso, login or process settings, take that key.
     Raises NeedsPerson for such a profile without `mixed`, Problem for all else that is not one static key.
     """
-    name, chosen = _profile_in_force(environ, profile)
+    name, chosen = profile_in_force(environ, profile)
     profiles = read_profiles(files)
     if name not in profiles.merged:
         raise _no_such_profile(profiles, environ, name, chosen)
@@ -64,8 +64,8 @@ def find_active(environ: Mapping[str, str], profile: str | None, files: ProfileF
 # From the environment to the profile.
 
 
-def _profile_in_force(environ: Mapping[str, str], profile: str | None) -> tuple[str, str]:
-    """The profile's name, and what named it."""
+def profile_in_force(environ: Mapping[str, str], profile: str | None) -> tuple[str, str]:
+    """The profile's name, and what named it. Raises Problem where variables hide it or disagree."""
     if profile is not None:
         return profile, f"-p {show_name(profile)}"
     named = {variable: environ[variable] for variable in _PROFILE_VARIABLES if variable in environ}

@@ -78,20 +78,32 @@ class ProfileFiles:
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """As the port says. Only for who holds the lock: it sweeps what killed runs left beside the files."""
         warnings: list[str] = []
-        # Of the same lengths as the old pair, and without meaning: nothing of it reaches the disk.
-        stand_in = Credentials("A" * len(old.key_id), "a" * len(old.secret))
         for path, group in self._by_file(places).items():
             found = _present(path)
-            rehearsed = self._edit(found, group, old, stand_in)
-            for kind, profiles in _by_kind(group).items():
-                judge.check(group[0].path, len(found.data), kind, profiles, old)
+            rehearsed = self._try(found, group, old)
             reason = files.rehearse(found)
             if reason and (len(old.key_id), len(old.secret)) != _AWS_LENGTHS:
                 raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
             if reason:
                 warnings.append(f"{path} can only be written in place, since {reason}: an SDK may meet it half-written")
-            warnings += rehearsed.warnings
+            warnings += rehearsed
         return warnings
+
+    def check(self, place: Place, pair: Credentials) -> tuple[str, ...]:
+        """The first half of `rehearse`: whether the pair there can be changed byte-exactly; gives where SDKs differ.
+
+        Nothing is written. Raises Problem with the remedy.
+        """
+        return self._try(_present(files.real_path(place.path)), [place], pair)
+
+    def _try(self, found: Snapshot, group: list[Place], old: Credentials) -> tuple[str, ...]:
+        """An edit in memory, and botocore's word for what stands there now."""
+        # Of the same lengths as the old pair, and without meaning: nothing of it reaches the disk.
+        stand_in = Credentials("A" * len(old.key_id), "a" * len(old.secret))
+        tried = self._edit(found, group, old, stand_in)
+        for kind, profiles in _by_kind(group).items():
+            judge.check(group[0].path, len(found.data), kind, profiles, old)
+        return tried.warnings
 
     def write(
         self,

@@ -48,14 +48,26 @@ def test_the_interval_lies_between_their_beginnings(
     assert time.slept == [3, 3]
 
 
-def test_polls_until_the_first_yes(looked: IamAccount, standin: StandIn, time: Any) -> None:
-    """At once, then every 0.5 to 1 s."""
+def test_polls_until_the_first_yes(
+    make_aws: Callable[..., Any], standin: StandIn, pair: Credentials, time: Any
+) -> None:
+    """At once, then every 0.5 to 1 s, one call each; then the row, here 3 s apart."""
+    account = IamAccount(make_aws(standin.url), proof_interval=timedelta(seconds=3))
+    account.look([pair])
+    standin.calls.clear()
     standin.settings.flapping = "nnnn"
-    young = standin.create_key("alice")
-    looked.prove(young, 3)
+    account.prove(standin.create_key("alice"), 3)
     assert len(standin.calls) == 4 + 3
-    assert len(time.slept) == 4
-    assert all(0.5 <= pause <= 1 for pause in time.slept)
+    assert len(time.slept) == 4 + 2
+    assert all(0.5 <= pause <= 1 for pause in time.slept[:4])
+
+
+def test_without_an_interval_the_row_is_asked_at_once(looked: IamAccount, standin: StandIn, time: Any) -> None:
+    """One round trip a row: no no no, no yes yes, yes yes yes."""
+    standin.settings.flapping = "nnnn"
+    looked.prove(standin.create_key("alice"), 3)
+    assert len(standin.calls) == 9
+    assert len(time.slept) == 2
 
 
 def test_polls_take_turns_on_the_connections(looked: IamAccount, standin: StandIn) -> None:

@@ -84,7 +84,11 @@ def rotation() -> None:
             found = in_turns(commands, TURNS if not latency else TURNS // 2)
             ours = "rotate-my-key --yes"
             table(f"A rotation, {latency * 1000:.0f} ms a call", found, {ours: 0.85 if not latency else 0.65})
-            table("  beside aws", {n: found[n] for n in (ours, "six aws commands")}, {ours: 0.125 if not latency else 0.25})
+            table(
+                "  beside aws",
+                {n: found[n] for n in (ours, "six aws commands")},
+                {ours: 0.125 if not latency else 0.25},
+            )
 
 
 def status() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -43,17 +45,32 @@ def in_turns(commands: Sequence[Command], turns: int) -> dict[str, Figures]:
 
 def _once(command: Command) -> tuple[float, float, float]:
     env = command.prepare()
-    began = os.times().elapsed
-    with subprocess.Popen(
-        command.argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stderr is not None
-        said = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            command.argv, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        )
+        memory = 0.0
+        while True:
+            memory = max(memory, _peak(process.pid))
+            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            time.sleep(0.002)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command.name} failed: {said.decode()[-2000:]}")
-    return (usage.ru_utime + usage.ru_stime) * 1000, (os.times().elapsed - began) * 1000, usage.ru_maxrss / 1024
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"{command.name} failed: {said.read().decode()[-2000:]}")
+    return (usage.ru_utime + usage.ru_stime) * 1000, (time.monotonic() - began) * 1000, memory
+
+
+def _peak(pid: int) -> float:
+    """Peak memory in MB so far. Not ru_maxrss: that starts with what the parent had at the fork."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            return next((int(line.split()[1]) / 1024 for line in file if line.startswith("VmHWM")), 0.0)
+    except OSError:
+        return 0.0
 
 
 def table(title: str, figures: Mapping[str, Figures], limits: Mapping[str, float] | None = None, by: str = "") -> None:

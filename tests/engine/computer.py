@@ -106,6 +106,9 @@ class Computer:
         except Killed:
             self.aws.answered[:] = answered  # nobody has noted the answers since
             return None
+        finally:
+            if "full" in self.points.met:
+                self.aws.answered[:] = answered
 
     def find(self) -> Credentials:
         """The pair that the default profile holds."""

@@ -30,6 +30,7 @@ class Points:
     def __init__(self, watch: Callable[[], None] = lambda: None) -> None:
         self.count = 0
         self.names: list[str] = []
+        self.met: list[str] = []
         self.kill_at: int | None = None
         self.faults: Mapping[int, str] = {}
         self.meet: Mapping[int, Callable[[], None]] = {}
@@ -42,7 +43,7 @@ class Points:
         meet: Mapping[int, Callable[[], None]] | None = None,
     ) -> None:
         """A new process: count anew."""
-        self.count, self.names = 0, []
+        self.count, self.names, self.met = 0, [], []
         self.kill_at, self.faults, self.meet = kill_at, faults or {}, meet or {}
 
     def reach(self, name: str) -> str:
@@ -54,7 +55,9 @@ class Points:
             raise Killed(name)
         if number in self.meet:
             self.meet[number]()
-        return self.faults.get(number, "")
+        word = self.faults.get(number, "")
+        self.met += [word] if word else []
+        return word
 
 
 @dataclass
@@ -81,6 +84,7 @@ class Aws:
         self.seconds = 10_000.0
         self.keys: dict[str, Key] = {}
         self.deleted_by_us: list[str] = []
+        self.denies: set[str] = set()  # actions that no policy allows
         self.answered: list[datetime] = []  # when a CreateAccessKey of ours went out that was answered, yes or no
 
     def now(self) -> datetime:
@@ -177,7 +181,7 @@ class FakeAccount:
 
     def last_use(self, key_id: str) -> LastUse | None:
         """See the port."""
-        if self._points.reach("last use"):
+        if self._points.reach("last use") or "iam:GetAccessKeyLastUsed" in self._aws.denies:
             return None
         return self._aws.keys[key_id].use or LastUse(None)
 
@@ -229,7 +233,7 @@ class FakeAccount:
     def _fail(self, word: str, action: str) -> None:
         if word in ("later", "throttled"):
             raise TryLater("AWS is busy", "rotate-my-key")
-        if word == "denied" and not action.startswith("sts"):
+        if action in self._aws.denies or (word == "denied" and not action.startswith("sts")):
             raise Denied(f"AWS does not allow {action}", "ask IT", action=action)
 
 

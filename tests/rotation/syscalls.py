@@ -71,12 +71,14 @@ def kill_at(laptop: Laptop, point: Point, *args: str) -> bool:
     lines = log.read_text(errors="replace").splitlines()
     calls = [found for line in lines if (found := _LINE.match(line)) and found["name"] == point.name]
     last = calls[-1]["args"]
-    return _is_kill_point(point.name, last, str(laptop.home)) and _shape(last) == _shape(point.line.partition("(")[2])
+    same = point.name != "openat" or _shape(last) == _shape(point.line.partition("(")[2])
+    return same and _is_kill_point(point.name, last, str(laptop.home))
 
 
 def _shape(args: str) -> str:
-    """What names the file, without what differs from run to run."""
-    return re.sub(r"AK\w{16,}|[0-9a-f]{16}|\d+|\) += .*|.*/home/|O_\w+", "", args)[:120] if "/home/" in args else ""
+    """The first file that is named, without what differs from run to run."""
+    path = re.search(r"/home/([^\">]*)", args)
+    return re.sub(r"AK\w{18}|[0-9a-f]{16}", "", path[1]) if path else ""
 
 
 def _is_kill_point(name: str, args: str, home: str) -> bool:

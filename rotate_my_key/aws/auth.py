@@ -1,0 +1,153 @@
+"""An auth profile: another profile of the same files whose credentials sign the IAM calls.
+
+botocore's own providers make the credentials (SSO, `aws login`, assumed roles, processes, static keys) and renew them
+when they are about to end. The metadata service is asked only where the profile itself says so (`credential_source`).
+The secrets stay in memory.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from threading import RLock
+from typing import Any
+
+from botocore import exceptions as boto
+from botocore.credentials import Credentials as BotoCredentials
+from botocore.session import Session
+
+from ..errors import KeyRefused, NeedsPerson, NotAllowed, Problem
+from ..model import Credentials, Identity, mask
+from . import answers
+from .calls import Calls, Signers
+from .errors import Sent, configuration, translate
+from .failures import DENIED, EXPIRED, FAILURES, REFUSED, code_of
+from .session import Aws
+
+# What botocore would try if nothing else answers; a profile that was named must answer for itself.
+_NOBODYS = ("ec2-credentials-file", "boto-config", "container-role", "iam-role")
+
+AskCode = Callable[[str, str], str]  # (whose, serial) -> the code
+
+
+class AuthProfile:
+    """Credentials of the profile `name`; `ask` gives the code for a role that demands MFA. Safe to share."""
+
+    def __init__(self, aws: Aws, name: str, ask: AskCode) -> None:
+        self.name = name
+        self._aws = aws
+        self._ask = ask
+        self._found: BotoCredentials | None = None
+        self._last: Credentials | None = None
+        self._who: dict[str, Identity] = {}
+        self._lock = RLock()
+
+    def credentials(self) -> Credentials:
+        """The credentials in force now, renewed if need be.
+
+        Raises NeedsPerson if a person must sign in again, Problem if the profile cannot sign anything, TryLater.
+        """
+        with self._lock:
+            try:
+                frozen = self._load().get_frozen_credentials()
+            except (*FAILURES, OSError, ValueError) as error:
+                failure = error
+            else:
+                self._last = Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
+                return self._last
+        raise self._explain(failure)
+
+    def _load(self) -> BotoCredentials:
+        if self._found is None:
+            session = self._aws.sign_in_session(self.name)
+            self._found = self._resolve(session)
+        return self._found
+
+    def _resolve(self, session: Session) -> BotoCredentials:
+        resolver = session.get_component("credential_provider")
+        for provider in _NOBODYS:
+            resolver.remove(provider)
+        role = resolver.get_provider("assume-role")
+        # botocore has no other way than this to ask elsewhere than on the bare terminal.
+        role._prompter = self._prompt
+        found: Any = session.get_credentials()
+        if found is None:
+            raise Problem(
+                f"profile {self.name} has nothing to sign in with",
+                f"aws configure sso --profile {shlex.quote(self.name)}",
+            )
+        return found  # type: ignore[no-any-return]
+
+    def _prompt(self, prompt: str) -> str:
+        """botocore's question is `Enter MFA code for SERIAL: `."""
+        return self._ask(f"profile {self.name}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": "))
+
+    def identity(self, calls: Calls) -> Identity:
+        """Who the profile is, at the endpoints of the profile that it signs for; asked once.
+
+        Raises what `credentials` raises; NotAllowed if AWS does not accept them.
+        """
+        with self._lock:
+            if calls.endpoint not in self._who:
+                pair = self.credentials()
+                try:
+                    self._who[calls.endpoint] = calls.call("sts:GetCallerIdentity", Signers([pair]), answers.identity, {})
+                except KeyRefused:
+                    raise self._refused(pair) from None
+            return self._who[calls.endpoint]
+
+    def replace(self, refused: Credentials) -> None:
+        """AWS refused these: read the profile again. Raises NotAllowed if it still gives the same."""
+        with self._lock:
+            if self._last != refused:
+                return
+            self._found = None
+            if self.credentials() == refused:
+                raise self._refused(refused)
+
+    def _refused(self, pair: Credentials) -> Problem:
+        return NotAllowed(
+            f"AWS does not accept the credentials of profile {self.name} (key {mask(pair.key_id)})",
+            f"look at it with: aws sts get-caller-identity --profile {shlex.quote(self.name)}",
+        )
+
+    def _explain(self, error: Exception) -> Problem:
+        name, quoted = self.name, shlex.quote(self.name)
+        match error:
+            case boto.SSOError() | boto.TokenRetrievalError() | boto.NoAuthTokenError():
+                return NeedsPerson(f"the SSO sign-in of profile {name} has ended", f"aws sso login --profile {quoted}")
+            case boto.MissingDependencyException():
+                return Problem(
+                    f"profile {name} signs in with `aws login`, which needs a part of botocore that is not installed",
+                    f"name a profile that has: credential_process = aws configure export-credentials --profile {quoted}",
+                )
+            case boto.LoginError():
+                return NeedsPerson(f"the sign-in of profile {name} has ended", f"aws login --profile {quoted}")
+            case boto.RefreshWithMFAUnsupportedError():
+                return NeedsPerson(f"the session of profile {name} has ended", "repeat the command")
+            case boto.CredentialRetrievalError() | OSError() | ValueError():
+                return Problem(
+                    f"the credential_process of profile {name} gave no credentials",
+                    f"look at it with: aws sts get-caller-identity --profile {quoted}",
+                )
+            case boto.ProfileNotFound():
+                return Problem(f"there is no profile {name} to sign with", "aws configure list-profiles")
+            case boto.ClientError():
+                return self._answered(error)
+        if isinstance(error, boto.HTTPClientError):
+            return translate(error, self._sent(error))
+        problem = configuration(error)
+        return Problem(f"profile {name}: {problem.message}", problem.hint)
+
+    def _answered(self, error: boto.ClientError) -> Problem:
+        problem = translate(error, self._sent(error))
+        if isinstance(problem, NeedsPerson) or code_of(error) not in DENIED | REFUSED | EXPIRED:
+            return problem
+        return NotAllowed(
+            f"profile {self.name} cannot sign in: AWS answers {code_of(error)} to {error.operation_name}",
+            f"look at it with: aws sts get-caller-identity --profile {shlex.quote(self.name)}",
+        )
+
+    def _sent(self, error: Exception) -> Sent:
+        url = getattr(error, "kwargs", {}).get("endpoint_url") or "AWS"
+        return Sent("the sign-in", self.name, str(url), None, self._aws.clock.offset)

@@ -1,0 +1,28 @@
+"""Which regions there are, as far as the installed botocore knows."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from .models import Models
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every region of every partition, and the pseudo-regions like `aws-global`."""
+    partitions = Models(None).load_data("partitions")["partitions"]
+    return frozenset(region for partition in partitions for region in partition["regions"])
+
+
+def nearest(region: str) -> str | None:
+    """The region that was probably meant; None if it is one, or looks like one that this botocore is too old for.
+
+    A new region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not.
+    """
+    import difflib
+
+    places = {re.sub(r"-\d+$", "", name) for name in known()}
+    if region in known() or re.sub(r"-\d+$", "", region) in places:
+        return None
+    return next(iter(difflib.get_close_matches(region, sorted(known()), n=1)), "us-east-1")

@@ -1,0 +1,116 @@
+"""`doctor`: which key is used here and why, and what stands in the way, each with its remedy. Changes nothing."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..doctor import Computer, Finding, Level, Report, examine
+from ..model import mask
+from ..stores.active import Active
+from .app import App
+from .wiring import Wiring
+from .words import join
+
+_COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}
+
+
+@click.command("doctor")
+@click.option("-p", "--profile", metavar="NAME", help="This profile's key instead of the active one's.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.pass_obj
+def command(app: App, /, profile: str | None, as_json: bool) -> int:
+    """Say which key is used here and why, and what stands in the way of a rotation.
+
+    Each finding is one line, and below it the command that puts it right. Nothing is changed, here or at AWS. Exit code
+    1 if something is broken.
+    """
+    computer = Computer(app.env, app.paths, __version__, profile, sys.argv[0])
+    with app.waiting("looking"):
+        report = examine(computer, Wiring(app).account_of_active, datetime.now(UTC))
+    if as_json:
+        app.json(_json(report))
+    else:
+        _tell(app, report)
+    return 1 if report.broken else 0
+
+
+def _tell(app: App, report: Report) -> None:
+    if report.active:
+        _tell_key(app, report, report.active)
+    for finding in report.findings:
+        level = app.style(f"{finding.level.value:<8}", fg=_COLORS[finding.level], bold=True)
+        app.out(f"{level} {finding.message}{_where(app, finding)}")
+        app.out(f"         {finding.remedy}")
+    for text in report.unchecked:
+        app.out(f"not checked: {text}")
+    app.out(_summary(report))
+    if report.advice:
+        app.out(report.advice + ".")
+
+
+def _tell_key(app: App, report: Report, active: Active) -> None:
+    who = f", {report.identity.user} in {report.identity.account}" if report.identity else ""
+    app.out(f"The key in use is {mask(active.pair.key_id)}{who}:")
+    for reason in active.trail:
+        app.out(f"  {reason}")
+
+
+def _where(app: App, finding: Finding) -> str:
+    """Where it is set, as far as the message does not say so itself."""
+    where, words = finding.where, []
+    if where.variable and where.variable not in finding.message:
+        words.append(where.variable)
+    shown = app.show_path(where.file)
+    if where.file and shown not in finding.message and where.file not in finding.message:
+        words.append(f"{shown}, line {where.line}" if where.line else shown)
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _summary(report: Report) -> str:
+    counted = []
+    for level, word in ((Level.BROKEN, "broken"), (Level.WARNING, "to look at"), (Level.ADVICE, "worth knowing")):
+        count = sum(finding.level is level for finding in report.findings)
+        if count:
+            counted.append(f"{count} {word}")
+    return f"Found: {join(counted)}." if counted else "Nothing stands in the way."
+
+
+def _json(report: Report) -> dict[str, Any]:
+    """See docs/json.md."""
+    return {
+        "key": _key_json(report),
+        "findings": [
+            {
+                "level": finding.level.value,
+                "code": finding.code,
+                "message": finding.message,
+                "remedy": finding.remedy,
+                "file": finding.where.file or None,
+                "line": finding.where.line,
+                "variable": finding.where.variable or None,
+            }
+            for finding in report.findings
+        ],
+        "unchecked": list(report.unchecked),
+        "advice": report.advice or None,
+    }
+
+
+def _key_json(report: Report) -> dict[str, Any] | None:
+    active, who = report.active, report.identity
+    if active is None:
+        return None
+    return {
+        "key_id": active.pair.key_id,
+        "profile": active.profile,
+        "holder": active.holder,
+        "place": {"path": active.place.path, "profile": active.place.profile, "kind": active.place.kind.value},
+        "trail": list(active.trail),
+        "account": who.account if who else None,
+        "user": who.user if who and who.is_user else None,
+    }

@@ -1,0 +1,76 @@
+"""Which key an SDK uses on this computer and why, and everything that stands in the way of a rotation.
+
+The rules of this room: it changes nothing, neither at AWS nor in a single file, nor a file's times; it prints nothing.
+A check is a small function that gives `Finding`s, each one line with a remedy that is a command. What other parts of
+the program refuse or warn about is taken from them, not written again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+
+from ..errors import Problem
+from ..policy import Policy
+from ..stores.active import Active
+from ..stores.history import FileHistory
+from ..stores.notes import FileNotes
+from ..stores.profile_files import ProfileFiles
+from . import environment, files, profiles, program, state
+from .computer import Computer
+from .finding import Finding, Level, Report, Where
+from .online import Account, Known, Online
+from .online import check as ask
+
+__all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
+
+KEYLESS = (
+    "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), aws login, or IAM Roles Anywhere"
+)
+# With one of these AWS cannot be reached as it should be, so the answers would mislead.
+_NO_WAY = {"ca-bundle"}
+
+
+def examine(computer: Computer, account_of: Callable[[Active], Account] | None, now: datetime) -> Report:
+    """Look at everything. `account_of` leads to AWS for a key; without it nothing is sent."""
+    active, findings = profiles.find(computer)
+    findings = [*environment.check(computer), *findings]
+    if active:
+        findings += profiles.check(computer, active)
+    findings += [*files.check(computer), *state.check(computer, now), *program.check(computer)]
+    online = Online()
+    if active and account_of:
+        online = _online(computer, active, account_of, {found.code for found in findings})
+    ranked = sorted([*findings, *online.findings], key=lambda found: list(Level).index(found.level))
+    return Report(
+        active, online.identity, tuple(dict.fromkeys(ranked)), tuple(online.unchecked), KEYLESS if active else ""
+    )
+
+
+def _online(computer: Computer, active: Active, account_of: Callable[[Active], Account], codes: set[str]) -> Online:
+    if codes & _NO_WAY:
+        return Online(unchecked=["what AWS says of the key: the CA bundle has to be put right first"])
+    try:
+        account = account_of(active)
+    except Problem as problem:
+        return Online(unchecked=[f"what AWS says of the key: {problem.message}"])
+    settings = computer.settings
+    policy = Policy() if isinstance(settings, Problem) else settings.policy
+    return ask(computer, active, account, policy, _known(computer))
+
+
+def _known(computer: Computer) -> Known:
+    """The keys that places here hold, and those that this tool is rotating, keeps, or has deleted."""
+    held = {holding.pair.key_id for holding in ProfileFiles(*computer.files_named).profiles() if holding.pair}
+    ours: set[str] = set()
+    state_dir = computer.paths.state_dir
+    try:
+        for past in FileHistory(os.path.join(state_dir, "history.jsonl")).entries():
+            ours.update(past.deleted)
+        notes = FileNotes(os.path.join(state_dir, "rotations"))
+        for note in map(notes.load, notes.names()):
+            ours.update(key_id for key_id in ((note.wanted, note.unwanted) if note else ()) if key_id)
+    except Problem:
+        pass  # said by state.py
+    return Known(held, ours)

@@ -1,0 +1,293 @@
+"""What AWS says of the key, the user and the way there. Only calls that read; a network that is away is no finding."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from ..aws import regions
+from ..aws.permissions import Rights
+from ..errors import Denied, KeyRefused, Problem, TryLater
+from ..model import Credentials, Identity, LastUse, Look, mask
+from ..policy import Policy, Verdict
+from ..stores.active import Active
+from ..stores.kinds import quote
+from . import remedies
+from .computer import Computer
+from .finding import Finding, Level, Where
+
+_SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
+_SKEW = timedelta(minutes=2)
+_MAY = {"iam:CreateAccessKey": "make", "iam:UpdateAccessKey": "switch off", "iam:DeleteAccessKey": "delete"}
+
+
+class Account(Protocol):
+    """What is asked of `aws.account.IamAccount`."""
+
+    @property
+    def foreign_endpoints(self) -> tuple[str, ...]:
+        """The endpoints that are not AWS's own. Raises Problem for settings that cannot be used."""
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """AWS's clock minus ours, as of the last answer."""
+
+    def look(self, pairs: Sequence[Credentials]) -> Look:
+        """See `rotation.ports.Account`."""
+
+    def identify(self, pair: Credentials) -> Identity:
+        """GetCallerIdentity."""
+
+    def last_use(self, key_id: str) -> LastUse | None:
+        """See `rotation.ports.Account`."""
+
+    def rights(self, arn: str) -> Rights:
+        """See `aws.permissions`."""
+
+
+@dataclass
+class Online:
+    """What came of it."""
+
+    identity: Identity | None = None
+    findings: list[Finding] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What this computer knows of the user's keys: `held` by a place here, `ours` in a rotation under way or deleted."""
+
+    held: Collection[str]
+    ours: Collection[str]
+
+
+def check(computer: Computer, active: Active, account: Account, policy: Policy, known: Known) -> Online:
+    """Ask AWS. Never raises a Problem."""
+    result = Online()
+    result.findings += _region(computer, active)
+    try:
+        result.findings += _endpoints(computer, account)
+    except Problem as problem:
+        result.findings.append(_settings(computer, problem))
+        return result
+    try:
+        look = account.look([active.pair])
+    except Problem as problem:
+        _not_looked(computer, active, account, problem, result)
+    else:
+        result.identity = look.identity
+        if look.identity.is_user:
+            result.findings += _user(computer, active, look, policy)
+            result.findings += _second(active, look, account, known)
+            _rights(account.rights(look.identity.arn), result)
+        else:
+            result.findings.append(_no_user(active, look.identity))
+    result.findings += _clock(computer, account.clock_offset, [found.code for found in result.findings])
+    return result
+
+
+# The way to AWS
+
+
+def _region(computer: Computer, active: Active) -> Iterator[Finding]:
+    meant = regions.nearest(active.region) if active.region else None
+    if meant:
+        variable = "AWS_DEFAULT_REGION" if computer.env.get("AWS_DEFAULT_REGION") else ""
+        remedy = f"aws configure set region {meant} --profile {quote(active.profile)}"
+        remedy = f"export {variable}={meant}" if variable else remedy
+        message = f"there is no region {active.region}; did you mean {meant}?"
+        yield Finding(Level.BROKEN, "region", message, remedy, computer.origin(variable) if variable else Where())
+
+
+def _endpoint_variable(computer: Computer) -> str:
+    named = ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
+    return next((name for name in named if computer.env.get(name)), "")
+
+
+def _endpoints(computer: Computer, account: Account) -> Iterator[Finding]:
+    variable = _endpoint_variable(computer)
+    where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
+    foreign = account.foreign_endpoints
+    if foreign and where != Where():
+        message = f"requests go to {' and '.join(foreign)}, which is not AWS"
+        yield Finding(Level.WARNING, "foreign-endpoint", message, _unset(computer, where), where)
+
+
+def _settings(computer: Computer, problem: Problem) -> Finding:
+    """Settings that botocore cannot use, and endpoints that are not encrypted."""
+    variable = _endpoint_variable(computer)
+    where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
+    if where == Where():
+        return remedies.finding(computer, Level.BROKEN, "aws-settings", problem, "aws configure list")
+    return Finding(Level.BROKEN, "endpoint", problem.message, _unset(computer, where), where)
+
+
+def _setting(computer: Computer, name: str) -> Where:
+    for file in computer.read_files:
+        for section, values in file.sections.items():
+            if name in values or any(name in value for value in values.values() if value.startswith("\n")):
+                return Where(file.path, file.line_of(section, name) if name in values else None)
+    return Where()
+
+
+def _unset(computer: Computer, where: Where) -> str:
+    return remedies.unset(computer, where.variable) if where.variable else remedies.edit(computer, where)
+
+
+def _clock(computer: Computer, offset: timedelta, codes: Collection[str]) -> Iterator[Finding]:
+    if abs(offset) > _SKEW and "clock" not in codes:
+        yield _clock_finding(computer, offset, Level.BROKEN if abs(offset) > _SKEW_REFUSED else Level.WARNING)
+
+
+def _clock_finding(computer: Computer, offset: timedelta, level: Level) -> Finding:
+    minutes = round(abs(offset) / timedelta(minutes=1))
+    direction = "slow" if offset > timedelta(0) else "fast"
+    message = f"this computer's clock is {minutes} minute{'s' * (minutes != 1)} {direction} by AWS's"
+    return Finding(level, "clock", message, remedies.set_clock(computer))
+
+
+# What AWS said instead of an answer
+
+
+def _not_looked(computer: Computer, active: Active, account: Account, problem: Problem, result: Online) -> None:
+    what = f"what AWS says of key {mask(active.pair.key_id)}"
+    if isinstance(problem, Denied):
+        result.findings.append(_denied(problem))
+        result.unchecked.append(f"the key's age, a second key: {problem.message}")
+        try:
+            result.identity = account.identify(active.pair)
+        except Problem as other:
+            result.unchecked.append(f"{what}: {other.message}")
+    elif isinstance(problem, KeyRefused):
+        result.findings.append(_refused(active, problem))
+    elif isinstance(problem, TryLater):
+        result.findings += _proxy(computer, problem)
+        result.unchecked.append(f"{what}: {problem.message}")
+    elif abs(account.clock_offset) > _SKEW_REFUSED:
+        result.findings.append(_clock_finding(computer, account.clock_offset, Level.BROKEN))
+    else:
+        result.findings.append(remedies.finding(computer, Level.BROKEN, "connection", problem, "aws configure list"))
+
+
+def _denied(problem: Denied) -> Finding:
+    if problem.quarantined:
+        return _leaked()
+    if problem.explicit:
+        message = f"{problem.action} is forbidden by a policy, as where companies demand MFA: a code may help"
+        return Finding(Level.WARNING, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
+    return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
+
+
+def _leaked() -> Finding:
+    message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
+    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0")
+
+
+def _refused(active: Active, problem: KeyRefused) -> Finding:
+    where = Where(active.place.path)
+    if problem.wrong_secret:
+        remedy = f"aws configure --profile {quote(active.holder)}"
+        return Finding(Level.BROKEN, "wrong-secret", problem.message, remedy, where)
+    message = problem.message
+    if not active.region:
+        message += "; no region is set, which a key of AWS's China or GovCloud needs"
+    return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", where)
+
+
+def _proxy(computer: Computer, problem: TryLater) -> Iterator[Finding]:
+    variable = next((name for name in ("https_proxy", "HTTPS_PROXY") if computer.env.get(name)), "")
+    if variable and "proxy" in problem.message:
+        where = computer.origin(variable)
+        yield Finding(Level.WARNING, "proxy", f"{variable}: {problem.message}", remedies.unset(computer, variable), where)
+
+
+# The user and the keys
+
+
+def _no_user(active: Active, who: Identity) -> Finding:
+    where = Where(active.place.path)
+    if who.is_root:
+        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
+        profile = f"--profile {quote(active.holder)}"
+        remedy = f"aws iam delete-access-key --access-key-id {active.pair.key_id} {profile}"
+        return Finding(Level.BROKEN, "root-key", message, remedy, where)
+    return Finding(Level.BROKEN, "not-a-user", f"{who.arn} is not an IAM user", "rotate-my-key status", where)
+
+
+def _user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iterator[Finding]:
+    command = f"rotate-my-key rotate -p {quote(active.profile)}"
+    exempt = (look.tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
+    key = next((key for key in look.keys if key.key_id == active.pair.key_id), None)
+    where = Where(active.place.path)
+    if key is None:
+        message = f"AWS does not list key {mask(active.pair.key_id)} among those of {look.identity.user}"
+        yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", where)
+    elif not key.active:
+        message = f"key {mask(key.key_id)} is switched off at AWS ({key.status})"
+        yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", where)
+    elif exempt:
+        message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
+        yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", where)
+    elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
+        days = (look.now - key.created).days
+        message = f"key {mask(key.key_id)} is {days} days old, the limit is {policy.max_age.days}"
+        level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
+        yield Finding(level, verdict.value, message, command, where)
+    yield from _same_by_sso(computer, look.identity.account)
+
+
+def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
+    """A way into the same account that needs no long-term key."""
+    for file in computer.read_files:
+        for section, values in file.sections.items():
+            if values.get("sso_account_id") == account:
+                name = section.removeprefix("profile ").strip("'\" ")
+                message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
+                where = Where(file.path, file.line_of(section, "sso_account_id"))
+                yield Finding(Level.ADVICE, "sso-beside-key", message, f"aws sso login --profile {quote(name)}", where)
+                return
+
+
+def _second(active: Active, look: Look, account: Account, known: Known) -> Iterator[Finding]:
+    for key in look.keys:
+        if key.key_id == active.pair.key_id or key.key_id in known.ours:
+            continue
+        delete = f"rotate-my-key delete-key {key.key_id}"
+        who = look.identity.user
+        if key.key_id in known.held:
+            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
+            yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
+        elif key.active:
+            used = _used(account.last_use(key.key_id), look.now)
+            message = f"{who} has a second active key {mask(key.key_id)} ({used}), and AWS allows no third"
+            yield Finding(Level.BROKEN, "second-key", message, delete)
+        else:
+            message = f"{who} has a second key {mask(key.key_id)}, switched off; a rotation needs its place"
+            yield Finding(Level.WARNING, "inactive-second-key", message, delete)
+
+
+def _used(use: LastUse | None, now: datetime) -> str:
+    if use is None:
+        return "its last use is not known"
+    if use.at is None:
+        return "no use of it is on record"
+    return f"last used {(now - use.at).days} days ago by {use.service} in {use.region}"
+
+
+def _rights(rights: Rights, result: Online) -> None:
+    if rights.quarantined:
+        result.findings.append(_leaked())
+    for action in rights.denied:
+        message = f"you are not allowed to call {action}: a rotation cannot {_MAY[action]} a key"
+        result.findings.append(Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self"))
+    if rights.with_mfa:
+        names = ", ".join(rights.with_mfa)
+        message = f"a rotation asks for an MFA code: without one, {names} would be denied"
+        result.findings.append(Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE"))
+    if not rights.known:
+        result.unchecked.append(
+            "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
+        )

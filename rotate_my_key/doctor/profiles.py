@@ -1,0 +1,119 @@
+"""Which key an SDK uses here, and what in the profile files makes another program use another one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from ..errors import NeedsPerson, Problem
+from ..files.replace import foresee, snapshot
+from ..model import mask
+from ..stores.active import Active, Kind, find_active
+from ..stores.kinds import facts
+from ..stores.profile_files import ProfileFiles
+from ..stores.reading import KEY_ID
+from . import remedies
+from .computer import Computer
+from .environment import FILES, KEYS, PROFILES
+from .finding import Finding, Level, Where
+
+# Ways in that need no key in a file: nothing is wrong with them, there is just nothing to rotate.
+_KEYLESS = (Kind.SSO, Kind.LOGIN, Kind.PROCESS, Kind.WEB_IDENTITY, Kind.ROLE)
+
+
+def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
+    """The key in force; with keys in the environment or two profile names, the one that would be without them."""
+    if isinstance(computer.profiles, Problem):
+        return None, [remedies.finding(computer, Level.BROKEN, "unreadable-file", computer.profiles)]
+    env = _without_the_wrong(computer)
+    found = []
+    try:
+        active = find_active(env, computer.profile, computer.files)
+    except NeedsPerson as mixed:
+        found.append(remedies.finding(computer, Level.BROKEN, "mixed-profile", mixed))
+        try:
+            active = find_active(env, computer.profile, computer.files, mixed=True)
+        except Problem as problem:
+            return None, [*found, _refusal(computer, env, problem)]
+        active = replace(active, warnings=tuple(text for text in active.warnings if text != mixed.message))
+    except Problem as problem:
+        return None, [_refusal(computer, env, problem)]
+    return active, [*found, *(_doubt(computer, text) for text in active.warnings)]
+
+
+def _without_the_wrong(computer: Computer) -> Mapping[str, str]:
+    """The environment as it will be once the findings of `environment.py` are dealt with."""
+    values = {computer.env.get(name) for name in PROFILES} - {None, ""}
+    wrong = {*KEYS, *FILES, *(name for name in PROFILES if not computer.env.get(name))}
+    if len(values) > 1:
+        wrong.add(PROFILES[1])
+    return {name: value for name, value in computer.env.items() if name not in wrong}
+
+
+def _refusal(computer: Computer, env: Mapping[str, str], problem: Problem) -> Finding:
+    """Why there is no key to rotate, told apart by what the profile holds."""
+    assert not isinstance(computer.profiles, Problem)
+    name = computer.profile or next(filter(None, map(env.get, PROFILES)), "default")
+    if name not in computer.profiles.merged:
+        return remedies.finding(computer, Level.BROKEN, "no-profile", problem)
+    fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
+    code, level = "unusable-key", Level.BROKEN
+    if fact.kind in _KEYLESS and (fact.kind is not Kind.ROLE or not fact.source):
+        code, level = "nothing-to-rotate", Level.ADVICE
+    elif fact.kind is Kind.SESSION:
+        code, level = "session", Level.WARNING
+    found = remedies.finding(computer, level, code, problem, "rotate-my-key status")
+    return found if found.where.file else replace(found, where=_section(computer, name))
+
+
+def _section(computer: Computer, name: str) -> Where:
+    """Where the profile's key stands, or else the file with its section."""
+    assert not isinstance(computer.profiles, Problem)
+    places = [Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.sections[s] else None)
+              for f, s in computer.profiles.sections_of(name)]
+    return max(places, key=lambda where: where.line is not None, default=Where())
+
+
+def _doubt(computer: Computer, text: str) -> Finding:
+    """Where another program may use another key; botocore does not."""
+    where = computer.locate(text)
+    return Finding(Level.WARNING, "other-key", text, remedies.edit(computer, where), where)
+
+
+def check(computer: Computer, active: Active) -> Iterator[Finding]:
+    """Whether every place of the key can be changed, as a rotation does it."""
+    files = ProfileFiles(*computer.files_named)
+    seen: set[str] = set()
+    for holding in files.search([active.pair.key_id]):
+        place, pair = holding.place, holding.pair
+        if pair != active.pair:
+            where = computer.locate(place.path)
+            what = f"profile {place.profile} in {computer.show(place.path)}"
+            message = f"{what} has the id of key {mask(active.pair.key_id)} and another secret, or a token"
+            yield Finding(Level.WARNING, "other-secret", message, remedies.edit(computer, where), where)
+            continue
+        try:
+            warnings = files.check(place, active.pair)
+        except Problem as problem:
+            yield remedies.finding(computer, Level.BROKEN, "uneditable", problem)
+            continue
+        for text in warnings:
+            where = computer.locate(text)
+            if text not in seen:
+                yield Finding(Level.WARNING, "sdks-differ", text, remedies.edit(computer, where), where)
+            seen.add(text)
+        if place.path not in seen:
+            yield from _writable(computer, place.path)
+        seen.add(place.path)
+
+
+def _writable(computer: Computer, path: str) -> Iterator[Finding]:
+    try:
+        found = snapshot(path)
+        reason = foresee(found) if found else None
+    except Problem as problem:
+        yield remedies.finding(computer, Level.BROKEN, "unwritable", problem, f"ls -la {computer.word(path)}")
+        return
+    if reason:
+        message = f"{computer.show(path)} can only be written in place, since {reason}: an SDK may meet it half-written"
+        yield Finding(Level.WARNING, "in-place", message, f"ls -la {computer.word(path)}", Where(path))

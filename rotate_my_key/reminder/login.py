@@ -1,0 +1,183 @@
+"""What a login shell runs once a day when something is due: says one line, and asks AWS anew for the next time.
+
+Light: this is one bare Python and little else, so it imports what Python has loaded anyway, and everything heavy in a
+child that nobody waits for. Never fails loudly: whatever is wrong, the shell starts as if it were not there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from . import state as states
+from .state import DAY, KEY, MOST, Item, State
+from .words import line
+
+STATE, DUE, SAID, ASKED, CLAIM = "state", "due", "said", "asked", "saying"
+_TRUSTED = 3 * DAY  # AWS was asked so lately that the key is not gone
+_CHANCE = 10  # seconds that asking AWS may take before the line is shown without an answer
+_STALE = 60  # seconds after which whoever claimed the line was killed
+
+
+def main(folder: str) -> int:
+    """Say what is to be said, from the state in that folder; always 0."""
+    try:
+        return _run(folder, int(time.time()))
+    except (OSError, ValueError, OverflowError):
+        return 0
+
+
+def _run(folder: str, now: int) -> int:
+    state = load(folder)
+    if state is None or not _claim(folder, now):
+        return 0
+    try:
+        text, ask = _speak(folder, state, now)
+    finally:
+        os.unlink(os.path.join(folder, CLAIM))
+    if text:
+        os.write(1, (text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
+    if ask:
+        _ask()
+    return 0
+
+
+def load(folder: str) -> State | None:
+    """The state, if it is this user's own and makes sense."""
+    path = os.path.join(folder, STATE)
+    try:
+        if hasattr(os, "geteuid") and os.stat(path).st_uid != os.geteuid():
+            return None
+    except OSError:
+        return None
+    return states.decode(read(path))
+
+
+def read(path: str) -> bytes:
+    """The content, up to a little more than it may have; nothing if it cannot be read. Never waits for a pipe."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, MOST + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def midnights(said: dict[str, int]) -> dict[int, int]:
+    """For each of these times the local midnight that follows."""
+    found = {}
+    for moment in said.values():
+        day = time.localtime(moment)
+        found[moment] = int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
+    return found
+
+
+def _claim(folder: str, now: int) -> bool:
+    """Of twenty panes that start at once, one speaks."""
+    path = os.path.join(folder, CLAIM)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        if now - os.stat(path).st_mtime > _STALE:
+            os.unlink(path)
+        return False
+    return True
+
+
+def _speak(folder: str, state: State, now: int) -> tuple[str, bool]:
+    """The line to show, noted as said before it is shown; and whether AWS is to be asked."""
+    said = states.decode_said(read(os.path.join(folder, SAID)), now)
+    if state.snoozed > now:
+        _rewrite(folder, state, said)
+        return "", False
+    ripe = [item for item in state.items if states.following(item, said, midnights(said)) <= now]
+    since_asked = now - _when(os.path.join(folder, ASKED))
+    known = [item for item in ripe if _is_known(item, now, since_asked)]
+    ask = any(item.kind == KEY for item in ripe) and not 0 <= since_asked < DAY
+    if ask:
+        _write(os.path.join(folder, ASKED), f"{now}\n".encode())
+    if known:
+        said = {label: moment for label, moment in said.items() if label in {item.label for item in state.items}}
+        said.update({item.label: now for item in known})
+        _write(os.path.join(folder, SAID), states.encode_said(said))
+    if known or not ripe:
+        _rewrite(folder, state, said)
+    active = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
+    colour = os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return line(known, state.limit, now, active, colour=colour), ask
+
+
+def _is_known(item: Item, now: int, since_asked: int) -> bool:
+    """Whether to speak of it now: of a key that may be gone only after AWS was asked, whatever came of that."""
+    return item.kind != KEY or now - item.seen < _TRUSTED or _CHANCE <= since_asked < 7 * DAY
+
+
+def _rewrite(folder: str, state: State, said: dict[str, int]) -> None:
+    """Put the time of the next line into the state; its own time stays that of what it was made from."""
+    path = os.path.join(folder, STATE)
+    before = os.stat(path)
+    midnight = midnights(said)
+    _write(path, states.encode(state, said, midnight), (before.st_atime_ns, before.st_mtime_ns))
+    moment = states.first(state, said, midnight)
+    if moment is not None:
+        _write(os.path.join(folder, DUE), b"\n", (moment * 10**9, moment * 10**9))
+
+
+def _when(path: str) -> int:
+    """The time that the block wrote down when it last asked; 0 if never."""
+    word = read(path)[:12].decode("ascii", "replace").strip()
+    return int(word) if word.isdigit() else 0
+
+
+def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None:
+    """Replace a file at once; not synced: after a power cut the line is said once more."""
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        fd = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+        if times:
+            os.utime(temporary, ns=times)
+        os.replace(temporary, path)
+    except OSError:
+        try:
+            os.unlink(temporary)
+        except OSError:
+            pass
+        raise
+
+
+def _ask() -> None:
+    """Have `status` ask AWS, in a child that belongs to nobody: no output, no terminal, no zombie."""
+    if not hasattr(os, "fork"):
+        import subprocess
+
+        detached = getattr(subprocess, "DETACHED_PROCESS", 0)
+        command = [sys.executable, "-I", "-m", "rotate_my_key", "-q", "status"]
+        null = subprocess.DEVNULL
+        subprocess.Popen(command, stdin=null, stdout=null, stderr=null, creationflags=detached)
+        return
+    if os.fork():
+        return
+    try:
+        os.setsid()
+        null_fd = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null_fd, fd)
+        if sys.platform == "darwin":  # its libraries refuse to work in a child that was only forked
+            os.execv(sys.executable, [sys.executable, "-I", "-m", "rotate_my_key", "-q", "status"])  # noqa: S606
+        import site
+
+        site.main()  # started without it (-S)
+        from ..cli.main import run
+
+        run(["-q", "status"], os.environ)
+    finally:
+        os._exit(0)

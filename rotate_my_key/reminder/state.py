@@ -1,0 +1,134 @@
+"""The file that login shells read, and what the due path knows of it.
+
+Its first line is the time of the next thing to say, in epoch seconds, or `-`; shells read no more than that. The other
+lines are for `login.py`: words of ASCII, names and ids as hexadecimal, so that nothing in them can mean anything to a
+shell or a terminal. What makes no sense is passed over. Pure, and imports nothing: one Python start a day is all that
+the reminder may cost.
+"""
+
+from __future__ import annotations
+
+VERSION = "rotate-my-key-reminder 1"
+MOST = 1 << 20  # bytes; more was not written by us
+KEY, UNFINISHED, KEPT = "key", "unfinished", "kept"
+_LATEST = 99_999_999_999  # the eleven digits that the blocks accept
+_HOURS = 3600
+DAY = 24 * _HOURS
+
+
+class Item:
+    """One thing to say. Times are epoch seconds.
+
+    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old key,
+    switched off, kept `until` then). `seen` is when AWS last told about the key. Not a named tuple: importing those takes
+    longer than all the rest.
+    """
+
+    __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until")
+
+    def __init__(
+        self, kind: str, key_id: str, names: tuple[str, ...], at: int, until: int = 0, created: int = 0, seen: int = 0
+    ) -> None:
+        self.kind, self.key_id, self.names = kind, key_id, names
+        self.at, self.until, self.created, self.seen = at, until, created, seen
+
+    @property
+    def label(self) -> str:
+        """Its name in the list of what was said."""
+        return f"{self.kind} {_hex(self.key_id)}"
+
+
+class State:
+    """All there is to say, the limit in seconds (`max_age`), and until when the person wants to hear nothing."""
+
+    __slots__ = ("items", "limit", "snoozed")
+
+    def __init__(self, items: list[Item], limit: int, snoozed: int = 0) -> None:
+        self.items, self.limit, self.snoozed = items, limit, snoozed
+
+
+def encode(state: State, said: dict[str, int], midnight: dict[int, int]) -> bytes:
+    """The whole file. `said` is when each item was said last, `midnight` the local midnight after each of these."""
+    moment = first(state, said, midnight)
+    lines = ["-" if moment is None else str(moment), VERSION, f"limit {state.limit}", f"snoozed {state.snoozed}"]
+    for item in state.items:
+        numbers = f"{item.at} {item.until} {item.created} {item.seen}"
+        lines.append(f"{item.kind} {_hex(item.key_id)} {numbers} {','.join(map(_hex, item.names)) or '-'}")
+    return ("\n".join(lines) + "\n").encode("ascii")
+
+
+def decode(data: bytes) -> State | None:
+    """Read it back; None if it is torn, of another version, or too large."""
+    if len(data) > MOST or not data.endswith(b"\n"):
+        return None
+    try:
+        _, version, limit, snoozed, *lines = data.decode("ascii").splitlines()
+        if version != VERSION:
+            return None
+        state = State([], _number(limit.removeprefix("limit ")), _number(snoozed.removeprefix("snoozed ")))
+    except ValueError:
+        return None
+    for line in lines:
+        try:
+            state.items.append(_item(line.split(" ")))
+        except ValueError:
+            continue
+    return state
+
+
+def _item(words: list[str]) -> Item:
+    kind, key_id, at, until, created, seen, names = words
+    if kind not in (KEY, UNFINISHED, KEPT):
+        raise ValueError(kind)
+    numbers = [_number(word) for word in (at, until, created, seen)]
+    return Item(kind, _text(key_id), tuple(map(_text, names.split(","))) if names != "-" else (), *numbers)
+
+
+def first(state: State, said: dict[str, int], midnight: dict[int, int]) -> int | None:
+    """When there is next something to say; None if never."""
+    moments = [following(item, said, midnight) for item in state.items]
+    return min(max(min(moments), state.snoozed), _LATEST) if moments else None
+
+
+def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int:
+    """When to say an item next: from its time on, once on a calendar day and not twice in one night.
+
+    A kept key is said once, and then only when its time is over.
+    """
+    last = said.get(item.label)
+    if last is None:
+        return item.at
+    again = max(midnight.get(last, last + DAY), last + 8 * _HOURS)
+    return max(item.until if item.kind == KEPT else item.at, again)
+
+
+def encode_said(said: dict[str, int]) -> bytes:
+    """What was said when, a line an item."""
+    return "".join(f"{label} {moment}\n" for label, moment in said.items()).encode("ascii")
+
+
+def decode_said(data: bytes, now: int) -> dict[str, int]:
+    """Read it back. A time in the future was written while the clock was wrong, and does not count."""
+    said = {}
+    for line in data.decode("ascii", "replace").splitlines():
+        label, _, moment = line.rpartition(" ")
+        try:
+            if _number(moment) <= now + _HOURS:
+                said[label] = _number(moment)
+        except ValueError:
+            continue
+    return said
+
+
+def _number(word: str) -> int:
+    if not (word.isascii() and word.isdigit() and len(word) <= 11):
+        raise ValueError(word)
+    return int(word)
+
+
+def _hex(text: str) -> str:
+    return text.encode("utf-8", "surrogatepass").hex() or "00"
+
+
+def _text(word: str) -> str:
+    return bytes.fromhex(word).decode("utf-8", "replace")

@@ -1,0 +1,105 @@
+"""The program in a real terminal (a pty), and what is left on its screen."""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60  # seconds after which a program counts as hanging
+
+_CONTROL = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|\r|\n|\x07")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How a run in a terminal ended: its exit code, all that it sent, and the lines that are left."""
+
+    code: int
+    stream: str
+    styled: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines without their colours."""
+        return [_COLOUR.sub("", line).rstrip() for line in self.styled]
+
+    @property
+    def text(self) -> str:
+        """The lines as one text."""
+        return "\n".join(self.lines)
+
+
+class Terminal:
+    """`rotate-my-key WORDS` in a terminal; talk to it with `type` and `until`, then `end` it."""
+
+    def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: str | Path, width: int = 100) -> None:
+        self._seen = io.StringIO()
+        self._child = pexpect.spawn(
+            sys.executable,
+            ["-m", "rotate_my_key", *words],
+            env={"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **env},  # type: ignore[arg-type]
+            cwd=str(cwd),
+            encoding="utf-8",
+            dimensions=(40, width),
+            timeout=PATIENCE,
+        )
+        self._child.logfile_read = self._seen
+
+    def until(self, text: str) -> None:
+        """Wait until it shows the text."""
+        self._child.expect_exact(text)
+
+    def type(self, keys: str) -> None:
+        """Press keys; Enter is a carriage return, Ctrl-C is ETX."""
+        self._child.send(keys)
+
+    def answer(self, question: str, keys: str) -> None:
+        """Wait for the question, then press keys."""
+        self.until(question)
+        self.type(keys)
+
+    def end(self) -> Screen:
+        """Wait for its end."""
+        self._child.expect(pexpect.EOF)
+        self._child.close()
+        assert self._child.exitstatus is not None, f"killed by signal {self._child.signalstatus}"
+        stream = self._seen.getvalue()
+        return Screen(self._child.exitstatus, stream, screen(stream))
+
+
+def screen(stream: str) -> list[str]:
+    """The lines that are left on the screen, with their colours.
+
+    Of all that moves a cursor it knows what a spinner on one line needs; anything else raises ValueError.
+    """
+    lines, row, at = [""], 0, 0
+    while at < len(stream):
+        found = _CONTROL.match(stream, at)
+        if not found:
+            lines[row] += stream[at]
+            at += 1
+            continue
+        match found[0][-1]:
+            case "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            case "A":
+                row = max(row - int(found[1] or 1), 0)
+            case "K":
+                lines[row] = ""
+            case "m":
+                lines[row] += found[0]
+            case "\r" | "\x07" | "h" | "l":
+                pass
+            case _:
+                raise ValueError(f"a terminal would do something with {found[0]!r}")
+        at = found.end()
+    return [line for line in lines if line.strip()]

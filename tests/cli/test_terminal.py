@@ -1,0 +1,183 @@
+"""What a person sees in a real terminal: the question, its answers, the lines of a rotation, colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk
+
+QUESTION = "Rotate it now? [Y/n]"
+ESCAPE = "\x1b["
+
+
+def last(key_id: str) -> str:
+    """How an id is shown."""
+    return f"...{key_id[-4:]}"
+
+
+def test_a_whole_rotation(desk: Desk, old: Credentials) -> None:
+    """Who, which key, how old; one question; a line a step; when the next is due. Nothing else stays on the screen."""
+    desk.aws.settings.propagation = 1.5
+    run = desk.terminal()
+    run.answer(QUESTION, "y\r")
+    done = run.end()
+    assert done.code == 0
+    (new,) = desk.ids()
+    account, url = re.escape(desk.aws.account), re.escape(desk.aws.url)
+    expected = [
+        rf"alice in {account}, key {last(old.key_id)}, used by default and work",
+        r"98 days old, the limit is 90; no use on record",
+        rf"Not AWS itself: {url}",
+        r"Only this computer is updated; anything else that uses this key stops working\.",
+        r"Rotate it now\? \[Y/n\] y",
+        rf"  made a new key {last(new)}",
+        r"  proved it with AWS \(\d s\)",
+        r"  ~/\.aws/credentials: default and work changed",
+        rf"  old key {last(old.key_id)} switched off, deleted",
+        r"Done\. The next rotation is due on \d+ \w+( \d{4})?\.",
+    ]
+    for line, form in zip(done.lines, expected, strict=True):
+        assert re.fullmatch(form, line), line
+    assert "waiting until AWS knows the new key everywhere" in done.stream
+
+
+@pytest.mark.parametrize(("keys", "code", "rotated"), [("\r", 0, True), ("n\r", 4, False)], ids=["Enter", "n"])
+def test_answers(desk: Desk, old: Credentials, keys: str, code: int, rotated: bool) -> None:
+    """Enter is yes; n changes nothing, says so and exits 4."""
+    before = desk.credentials.read_bytes()
+    run = desk.terminal()
+    run.answer(QUESTION, keys)
+    done = run.end()
+    assert done.code == code, done.text
+    assert (desk.held() != old.key_id) is rotated
+    if not rotated:
+        assert done.lines[-1] == "Nothing was changed."
+        assert desk.credentials.read_bytes() == before
+        assert desk.changes == []
+
+
+@pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_stopped_at_the_question(desk: Desk, keys: str) -> None:
+    """Ctrl-C at the question stops at once, with 130, and nothing was begun."""
+    before = desk.snapshot()
+    run = desk.terminal()
+    run.answer(QUESTION, keys)
+    done = run.end()
+    assert done.code == 130
+    assert done.lines[-1] == "error: stopped at the question; nothing was begun"
+    assert desk.changes == []
+    assert {name: file for name, file in desk.snapshot().items() if name in before} == before
+
+
+def test_stopped_while_waiting(desk: Desk) -> None:
+    """Ctrl-C while AWS is waited for says what will be, exits 130, and the next run finishes without a question."""
+    desk.aws.settings.propagation = 5
+    run = desk.terminal()
+    run.answer(QUESTION, "y\r")
+    run.until("waiting until AWS knows")
+    run.type("\x03")
+    done = run.end()
+    assert done.code == 130, done.text
+    assert done.lines[-2:] == ["error: stopped; what was begun is finished by the next run", "hint: rotate-my-key"]
+    assert any("stopping" in line for line in done.lines)
+    desk.aws.settings.propagation = 0
+    again = desk.shown()
+    assert again.code == 0, again.text
+    assert not any("?" in line for line in again.lines)
+    assert list(desk.ids()) == [desk.held()]
+
+
+@pytest.mark.parametrize("yes", [True, False])
+def test_the_inactive_second_key(desk: Desk, old: Credentials, make_key: Callable[..., Credentials], yes: bool) -> None:
+    """A switched-off key that this tool did not make has a question of its own, whose answer is no by default."""
+    second = make_key(days=300, status="Inactive")
+    run = desk.terminal()
+    run.answer(f"Delete {last(second.key_id)} to make room? [y/N]", "y\r" if yes else "\r")
+    if yes:
+        run.answer(QUESTION, "\r")
+    done = run.end()
+    assert done.code == (0 if yes else 4), done.text
+    assert "AWS allows no third" in done.text
+    assert (second.key_id in desk.ids()) is not yes
+    assert (old.key_id in desk.ids()) is not yes
+
+
+def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[..., Credentials]) -> None:
+    """One line a key under a head, in columns; colours for the verdicts."""
+    desk.profiles(fresh=make_key("bob", days=3))
+    desk.add("[profile login]\nsso_start_url = https://example.com/start\n", desk.config)
+    done = desk.shown("status")
+    head, *rows = done.lines
+    assert re.split(r"  +", head) == ["PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT"]
+    assert [re.split(r"  +", row) for row in rows] == [
+        [
+            "default and work",
+            last(old.key_id),
+            f"alice in {desk.aws.account}",
+            "98 days",
+            "no use on record",
+            "overdue",
+        ],
+        ["fresh", rows[1].split()[1], f"bob in {desk.aws.account}", "3 days", "no use on record", "fresh"],
+        ["login", "-", "-", "-", "-", "not rotatable: sso"],
+    ]
+    assert "\x1b[31m" in done.styled[1]
+    assert "\x1b[32m" in done.styled[2]
+
+
+COLOURLESS = [
+    pytest.param(("status", "--no-color"), {}, id="--no-color behind the command"),
+    pytest.param(("--no-color", "status"), {}, id="--no-color before the command"),
+    pytest.param(("status",), {"NO_COLOR": "1"}, id="NO_COLOR"),
+]
+
+
+@pytest.mark.parametrize(("words", "env"), COLOURLESS)
+def test_no_colours(desk: Desk, words: tuple[str, ...], env: dict[str, str]) -> None:
+    """Whoever wants no colours gets none, spinner included."""
+    done = desk.shown(*words, **env)
+    assert done.code == 0
+    assert not re.search(r"\x1b\[[0-9;]+m", done.stream.replace("\x1b[0m", ""))
+
+
+def test_errors_are_coloured_in_a_terminal_only(desk: Desk) -> None:
+    """`error:` is red in a terminal; in a pipe there is no escape code at all."""
+    assert "\x1b[31m" in desk.shown("rotate", "-p", "nobody").stream
+    piped = desk.process("rotate", "-p", "nobody")
+    assert ESCAPE not in piped.text
+    assert ESCAPE not in desk.process("status").text
+
+
+def test_quiet(desk: Desk) -> None:
+    """-q leaves the result, and in a terminal no spinner either."""
+    done = desk.shown("rotate", "--yes", "-q")
+    assert done.code == 0
+    assert [line[:5] for line in done.lines] == ["Done."]
+    assert "waiting" not in done.stream
+
+
+def test_a_dumb_terminal_has_no_spinner(desk: Desk) -> None:
+    """TERM=dumb cannot move its cursor."""
+    done = desk.shown("rotate", "--yes", TERM="dumb")
+    assert done.code == 0
+    assert "\x1b[1A" not in done.stream
+
+
+def test_a_narrow_terminal_keeps_its_lines(desk: Desk) -> None:
+    """The spinner's line never wraps, so it leaves nothing behind."""
+    desk.aws.settings.propagation = 1
+    done = desk.terminal("rotate", "--yes", width=30).end()
+    assert done.code == 0
+    assert not any("AWS knows" in line for line in done.lines), done.text
+
+
+def test_piped_output_has_no_spinner(desk: Desk) -> None:
+    """In a pipe there are only the lines."""
+    done = desk.process("rotate", "--yes")
+    assert done.code == 0
+    assert ESCAPE not in done.text
+    assert "waiting" not in done.text

@@ -1,0 +1,385 @@
+"""What is hard to provoke from outside: the loop on ports in memory, a story a test."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from rotate_my_key.errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
+from rotate_my_key.model import Credentials, Holding, Identity, Place
+from rotate_my_key.plan import PlaceState, Step
+from rotate_my_key.rotation.facts import classify
+from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.run import Result
+from tests.engine.computer import DEFAULT, WORK, Computer
+from tests.engine.fakes import Aws
+
+OLD, NEW = Credentials("AKIAOLD", "old secret"), Credentials("AKIANEW", "new secret")
+FOREIGN = Credentials("AKIAFOREIGN00000000X", "of another account")
+
+
+def point(name: str, computer: Computer | None = None, nth: int = 0) -> int:
+    """The number of the nth point of that name in an undisturbed run."""
+    computer = computer or Computer()
+    computer.run()
+    return [number for number, each in enumerate(computer.points.names) if each == name][nth]
+
+
+def only(results: list[Result] | None) -> Result:
+    """The one result."""
+    assert results is not None
+    (result,) = results
+    return result
+
+
+@pytest.fixture
+def computer() -> Computer:
+    """Alice's computer."""
+    return Computer()
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "unwanted", "torn", "state"),
+    [
+        pytest.param(OLD, NEW, OLD, False, PlaceState.UNWANTED, id="the old pair"),
+        pytest.param(NEW, NEW, OLD, False, PlaceState.WANTED, id="the new pair"),
+        pytest.param(NEW, None, OLD, False, PlaceState.OTHER, id="no key is wanted yet"),
+        pytest.param(None, NEW, OLD, False, PlaceState.OTHER, id="nothing that can be read"),
+        pytest.param(FOREIGN, NEW, OLD, False, PlaceState.OTHER, id="another pair"),
+        pytest.param(Credentials(OLD.key_id, "x"), NEW, OLD, False, PlaceState.OTHER, id="the old id, another secret"),
+        pytest.param(Credentials(NEW.key_id, "x"), NEW, OLD, False, PlaceState.OTHER, id="the new id, another secret"),
+        pytest.param(OLD, NEW, OLD.key_id, False, PlaceState.UNWANTED, id="the old secret is not stored: by id"),
+        pytest.param(NEW, NEW.key_id, OLD, False, PlaceState.WANTED, id="the new secret is not stored: by id"),
+        pytest.param(OLD, NEW, OLD, True, PlaceState.TORN, id="a killed write was noted"),
+    ],
+)
+def test_what_a_place_holds(
+    held: Credentials | None,
+    wanted: Credentials | str | None,
+    unwanted: Credentials | str,
+    torn: bool,
+    state: PlaceState,
+) -> None:
+    """Old, new, torn or other."""
+    assert classify(held, wanted, unwanted, torn) is state
+
+
+def test_an_ordinary_rotation(computer: Computer) -> None:
+    """One key is left, active, in every place; the history tells of it."""
+    result = only(computer.run())
+    assert result.outcome and result.outcome.ending is Ending.ROTATED
+    computer.settled()
+    (past,) = computer.home.past
+    assert (past.action, past.old, past.new) == ("rotated", computer.old.key_id, result.outcome.new)
+    assert past.deleted == (computer.old.key_id,)
+
+
+def test_a_place_that_a_person_changes_leaves_the_rotation_unwritten(computer: Computer) -> None:
+    """The other one is switched, and the old key goes."""
+    at = point("prove")
+    result = only(computer.run(meet={at: lambda: computer.puts(WORK, FOREIGN)}))
+    assert result.outcome and result.outcome.ending is Ending.ROTATED
+    assert computer.home.places[WORK] == FOREIGN
+    assert list(computer.aws.there()) == [result.outcome.new]
+
+
+def test_if_no_place_is_left_the_new_key_is_taken_back(computer: Computer) -> None:
+    """Exit 1, naming both; the old key stays as it was."""
+
+    def change() -> None:
+        computer.puts(DEFAULT, FOREIGN)
+        computer.puts(WORK, None)
+
+    problem = only(computer.run(meet={point("prove"): change})).problem
+    assert isinstance(problem, Problem) and problem.code == 1
+    assert "default" in problem.message and "work" in problem.message and "taken back" in problem.message
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert computer.home.notes == {} and computer.home.records == {}
+
+
+def test_places_that_change_before_the_new_key_is_made(computer: Computer) -> None:
+    """Then none is made, and the run ends: it does not begin again and again."""
+
+    def change() -> None:
+        computer.puts(DEFAULT, FOREIGN)
+        computer.puts(WORK, FOREIGN)
+
+    problem = only(computer.run(meet={point("new note"): change})).problem
+    assert problem and problem.code == 1 and "nothing was changed" in problem.message
+    assert computer.progress.doings == [Step.BEGIN, Step.DROP]
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+
+
+def test_a_place_that_holds_the_old_pair_again_is_switched_again(computer: Computer) -> None:
+    """An old file is restored after the switch, before the old key goes off."""
+    at = point("update") - 1
+    assert only(computer.run(meet={at: lambda: computer.puts(WORK, computer.old)})).outcome
+    computer.settled()
+
+
+def test_a_torn_place_is_healed(computer: Computer) -> None:
+    """A run was killed in the middle of writing in place."""
+    computer.home.in_place = {DEFAULT.path}
+    other = Computer()
+    other.home.in_place = {DEFAULT.path}
+    assert computer.run(kill_at=point("torn", other)) is None
+    assert computer.run()
+    computer.settled()
+
+
+def test_a_key_of_somebody_else_is_taken_back(computer: Computer) -> None:
+    """A new key that signs in as another identity is not used: it goes, exit 1."""
+
+    def other() -> None:
+        computer.account.signs_in_as = Identity("999999999999", "arn:aws:iam::999999999999:user/eve")
+
+    def alice() -> None:
+        computer.account.signs_in_as = computer.account.identity
+
+    at = point("prove")
+    problem = only(computer.run(meet={at: other, at + 2: alice})).problem
+    assert isinstance(problem, OtherIdentity)
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert set(computer.home.places.values()) == {computer.old}
+
+
+def test_a_place_that_cannot_be_written_after_all_is_taken_back(computer: Computer) -> None:
+    """The rehearsal went well, the second write does not: the first is taken back too, exit 1."""
+    problem = only(computer.run(faults={point("write", nth=1): "full"})).problem
+    assert problem and problem.code == 1
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert set(computer.home.places.values()) == {computer.old}
+    assert computer.home.notes == {}
+
+
+def test_a_lost_answer_is_made_good_in_the_same_run(computer: Computer) -> None:
+    """The key that was made goes, and one more is made."""
+    result = only(computer.run(faults={point("create"): "lost"}))
+    assert result.outcome and result.outcome.ending is Ending.ROTATED
+    assert computer.progress.doings.count(Step.CREATE) == 2
+    computer.settled()
+
+
+def test_a_lost_answer_that_shows_late_is_made_good(computer: Computer) -> None:
+    """The list shows it only when AWS has refused a third key."""
+    computer.aws.list_lag = 25
+    result = only(computer.run(faults={point("create"): "lost"}))
+    assert result.outcome and result.outcome.ending is Ending.ROTATED
+    computer.settled()
+
+
+def test_two_lost_answers_are_left_to_the_next_run(computer: Computer) -> None:
+    """Exit 75; nothing is lost."""
+    first = point("create")
+    lost = {number: "lost before" for number in range(first, first + 60)}
+    problem = only(computer.run(faults=lost)).problem
+    assert isinstance(problem, TryLater)
+    assert computer.progress.doings.count(Step.CREATE) == 2
+    computer.aws.pause(60)
+    assert only(computer.run()[-1:]).outcome  # type: ignore[index]
+    computer.settled()
+
+
+def test_a_key_that_somebody_uses_is_not_taken_for_the_lost_one(computer: Computer) -> None:
+    """Made by another computer in the same second: it stays, and there is no room for ours."""
+    at = point("create")
+    made: list[Credentials | None] = []
+    results = computer.run(
+        kill_at=at + 1, faults={at: "lost before"}, meet={at: lambda: made.append(computer.makes_a_key(used=True))}
+    )
+    assert results is None
+    computer.aws.pause(100)
+    problem = (computer.run() or [])[-1].problem
+    assert isinstance(problem, NeedsPerson | NoRoom)
+    assert made[0] and computer.aws.there()[made[0].key_id] == "Active"
+
+
+def test_a_key_that_a_profile_here_holds_is_not_taken_for_the_lost_one(computer: Computer) -> None:
+    """Made in the console in the same second, and put into a profile: it is in use, whatever its last use says."""
+    at = point("create")
+    other = Place("/home/alice/.aws/credentials", "other")
+
+    def meddle() -> None:
+        computer.puts(other, computer.makes_a_key())
+
+    assert computer.run(kill_at=at + 1, faults={at: "lost before"}, meet={at: meddle}) is None
+    computer.aws.pause(100)
+    computer.run()
+    held = computer.home.places[other]
+    assert isinstance(held, Credentials) and computer.aws.there()[held.key_id] == "Active"
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_throttled_create_is_sent_again(computer: Computer, times: int) -> None:
+    """AWS has said that nothing was made; each sending is noted anew."""
+    at = point("create")
+    faults = {at + number * 6: "throttled" for number in range(times)}
+    assert only(computer.run(faults=faults)).outcome
+    computer.settled()
+
+
+def test_a_denied_create_leaves_nothing(computer: Computer) -> None:
+    """Exit 5; note and records are gone."""
+    problem = only(computer.run(faults={point("create"): "denied"})).problem
+    assert isinstance(problem, Denied) and problem.action == "iam:CreateAccessKey"
+    assert computer.home.notes == {} and computer.home.records == {}
+
+
+def test_a_denied_update_is_followed_by_delete(computer: Computer) -> None:
+    """Nothing is to be kept, so the old key may go at once."""
+    assert only(computer.run(faults={point("update"): "denied"})).outcome
+    computer.settled()
+
+
+def test_a_denied_delete_is_said_once(computer: Computer) -> None:
+    """Exit 5, with the new key in place and the old one off; the next run tries once and is quiet; then it goes."""
+    computer.aws.denies = {"iam:DeleteAccessKey"}
+    problem = only(computer.run()).problem
+    assert isinstance(problem, Denied) and problem.code == 5
+    assert sorted(computer.aws.there().values()) == ["Active", "Inactive"]
+    results = computer.run()
+    assert results and not any(result.problem for result in results)
+    assert Step.DELETE in computer.progress.doings
+    computer.aws.denies.clear()
+    computer.run()
+    computer.settled()
+
+
+def test_a_full_disk_costs_the_new_key_and_nothing_else(computer: Computer) -> None:
+    """A secret that cannot be stored is of no use: its key goes at once."""
+    problem = only(computer.run(faults={point("created") + 1: "full"})).problem
+    assert problem and "nothing changed" in problem.message
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert computer.home.notes == {} and computer.home.records == {}
+
+
+def test_a_history_that_cannot_be_written_stops_nothing(computer: Computer) -> None:
+    """It is said, and no more."""
+    assert only(computer.run(faults={point("history"): "full"})).outcome
+    assert "history" in computer.progress.warnings[0]
+    computer.settled()
+
+
+def test_the_old_key_is_kept_switched_off(computer: Computer) -> None:
+    """Until its time has come; a run before that leaves it alone."""
+    keep = timedelta(days=7)
+    result = only(computer.run(keep_old=keep))
+    assert result.outcome and result.outcome.ending is Ending.WAITING
+    assert computer.aws.there()[computer.old.key_id] == "Inactive"
+    computer.run()
+    assert computer.old.key_id in computer.aws.there()
+    computer.aws.pause(keep.total_seconds())
+    computer.run()
+    computer.settled()
+
+
+def test_the_old_key_is_kept_active(computer: Computer) -> None:
+    """Then it goes off and away in one run."""
+    keep = timedelta(days=7)
+    computer.run(keep_old=keep, old_active=True)
+    assert computer.aws.there()[computer.old.key_id] == "Active"
+    computer.aws.pause(keep.total_seconds() + 1)
+    computer.run()
+    computer.settled()
+
+
+def test_an_inactive_second_key_goes_only_with_consent(computer: Computer) -> None:
+    """`--yes` is not it."""
+    second = computer.aws.add("alice", timedelta(days=400), "Inactive")
+    assert isinstance(only(computer.run()).problem, NeedsPerson)
+    assert second.key_id in computer.aws.there()
+    computer.room = True
+    assert only(computer.run()).outcome
+    computer.settled()
+
+
+def test_a_second_key_that_was_switched_on_meanwhile_is_not_given_up(computer: Computer) -> None:
+    """The consent was for an inactive key."""
+    second = computer.aws.add("alice", timedelta(days=400), "Inactive")
+    computer.room = True
+    problem = only(computer.run(meet={point("create"): lambda: computer.changes(second.key_id, "Active")})).problem
+    assert isinstance(problem, NoRoom)
+    assert computer.aws.there() == {computer.old.key_id: "Active", second.key_id: "Active"}
+
+
+def test_two_keys_in_profiles_here_become_one(computer: Computer) -> None:
+    """The older one's place takes the younger pair, and the older key goes."""
+    younger = computer.aws.add("alice", timedelta(days=10))
+    computer.puts(WORK, younger)
+    result = only(computer.run())
+    assert result.outcome and result.outcome.ending is Ending.MERGED
+    assert computer.aws.there() == {younger.key_id: "Active"}
+    assert set(computer.home.places.values()) == {younger}
+
+
+def test_a_note_that_makes_no_sense_is_rebuilt_from_the_staged_record(computer: Computer) -> None:
+    """It carries all of it but the places, which are found by the ids."""
+    assert computer.run(kill_at=point("prove")) is None
+    computer.home.notes[computer.old.key_id] = b"\0\0\0"
+    computer.run()
+    computer.settled()
+
+
+def test_a_staged_pair_without_a_note_is_a_rotation_that_goes_on(computer: Computer) -> None:
+    """The same."""
+    assert computer.run(kill_at=point("prove")) is None
+    computer.home.notes.clear()
+    computer.run()
+    computer.settled()
+
+
+def test_a_note_without_a_record_is_finished_from_what_the_places_hold(computer: Computer) -> None:
+    """The old pair is still there, so the new key, whose secret is lost, goes, and the next rotation begins."""
+    assert computer.run(kill_at=point("prove")) is None
+    computer.home.records.clear()
+    computer.run()
+    computer.settled()
+
+
+def test_another_account_is_no_look(computer: Computer) -> None:
+    """The profile now leads to another user: the unfinished rotation stays as it is, exit 1."""
+    assert computer.run(kill_at=point("prove")) is None
+    computer.account.identity = Identity("999999999999", "arn:aws:iam::999999999999:user/eve")
+    results = computer.run()
+    assert results and results[0].problem and "nothing was changed" in results[0].problem.message
+    assert computer.aws.there()[computer.old.key_id] == "Active"
+    assert len(computer.aws.there()) == 2
+
+
+def test_a_list_that_lags_does_not_bring_back_what_was_deleted() -> None:
+    """After a lost answer the list is fetched once more at the end, and still shows the old key."""
+    computer = Computer(Aws(list_lag=14))
+    assert only(computer.run(faults={point("create"): "lost"})).outcome
+    computer.settled()
+    assert len(computer.points.names) < 250
+
+
+def test_a_new_key_that_is_not_listed_yet_is_not_forgotten_when_taken_back() -> None:
+    """A run turns round and is killed; the next one, seconds later, sees a list without the new key."""
+    computer = Computer(Aws(list_lag=8))
+    at = point("write", nth=1)
+    assert computer.run(faults={at: "full"}, kill_at=at + 6) is None
+    computer.run()
+    assert len(computer.aws.there()) == 1
+
+
+def test_holdings_are_seen_afresh(computer: Computer) -> None:
+    """The fake, like the real files, gives what is there now, and each known place whatever it holds."""
+    assert computer.here.places.search([], [DEFAULT]) == (Holding(DEFAULT, computer.old),)
+    computer.puts(DEFAULT, None)
+    assert computer.here.places.search([computer.old.key_id], [DEFAULT]) == (
+        Holding(DEFAULT, None),
+        Holding(WORK, computer.old),
+    )
+
+
+def test_the_note_keeps_what_the_person_agreed_to(computer: Computer) -> None:
+    """A killed run's consent is all that the next one needs."""
+    keep = timedelta(days=7)
+    computer.run(kill_at=point("prove"), keep_old=keep)
+    (note,) = computer.home.notes.values()
+    assert not isinstance(note, bytes)
+    assert note.delete_at - note.began == keep
+    assert replace(note, wanted=None).unwanted == computer.old.key_id
+    computer.run()
+    assert computer.aws.there()[computer.old.key_id] == "Inactive"

@@ -1,0 +1,216 @@
+"""AWS and the network misbehave: one bad answer is survived in the same run, a refusal is said once and clearly."""
+
+from typing import Any
+
+import pytest
+
+from rotate_my_key.standin import Call
+
+from .conftest import Laptop
+
+# Where in a rotation: the action, and how many of its calls go well before.
+MOMENTS = {
+    "who am I": ("GetCallerIdentity", 0),
+    "my tags": ("GetUser", 0),
+    "my keys": ("ListAccessKeys", 0),
+    "the last use": ("GetAccessKeyLastUsed", 0),
+    "a new key": ("CreateAccessKey", 0),
+    "a proof": ("GetCallerIdentity", 2),
+    "signing in as read": ("GetCallerIdentity", 4),
+    "switching off": ("UpdateAccessKey", 0),
+    "deleting": ("DeleteAccessKey", 0),
+}
+KINDS = ["throttle", "500", "503", "reset", "drop", "cut"]
+CERTAIN = {"throttle"}  # AWS itself said that it did nothing
+SAMPLE = {  # for the default run: each moment and each kind at least twice
+    "who am I": [("503", "before"), ("cut", "after")],
+    "my tags": [("reset", "after")],
+    "my keys": [("drop", "before")],
+    "the last use": [("throttle", "before"), ("500", "after")],
+    "a new key": [("throttle", "before"), ("500", "before"), ("drop", "after"), ("cut", "after")],
+    "a proof": [("500", "before"), ("reset", "after")],
+    "signing in as read": [("drop", "before"), ("503", "after")],
+    "switching off": [("throttle", "before"), ("drop", "after")],
+    "deleting": [("cut", "after"), ("503", "after"), ("reset", "before")],
+}
+ALL = [
+    pytest.param(
+        moment,
+        kind,
+        when,
+        id=f"{kind} {when} {moment}",
+        marks=[] if (kind, when) in SAMPLE[moment] else pytest.mark.slow,
+    )
+    for moment in MOMENTS
+    for kind in KINDS
+    for when in ("before", "after")
+]
+
+
+def hurry(laptop: Laptop) -> None:
+    """While CreateAccessKey is out a quarter of a minute passes at AWS: so long a key may take to show."""
+
+    def pass_time(call: Call) -> None:
+        laptop.aws.settings.clock_offset += 16
+
+    laptop.at("CreateAccessKey", 1, pass_time)
+
+
+@pytest.mark.parametrize(("moment", "kind", "when"), ALL)
+def test_one_bad_answer_is_survived_in_the_same_run(laptop: Laptop, moment: str, kind: Any, when: Any) -> None:
+    """Exit 0, and everything as after a rotation that nothing disturbed."""
+    action, skip = MOMENTS[moment]
+    laptop.aws.fault(action, kind, when, skip=skip)
+    if action == "CreateAccessKey" and when == "before" and kind not in CERTAIN:
+        hurry(laptop)
+    done = laptop.run()
+    assert done.code == 0, done.text
+    laptop.works()
+    made = [call for call in laptop.aws.calls if call.action == "CreateAccessKey" and call.done]
+    assert len(made) == (2 if action == "CreateAccessKey" and when == "after" else 1)
+    laptop.settled()
+
+
+@pytest.mark.slow
+def test_a_lost_request_is_waited_out(laptop: Laptop) -> None:
+    """The same without help: a quarter of a minute after a request that never arrived, it is sent once more."""
+    laptop.aws.fault("CreateAccessKey", "drop", "before")
+    assert laptop.run().code == 0
+    laptop.settled()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("moment"), MOMENTS)
+def test_an_answer_that_never_comes(laptop: Laptop, moment: str) -> None:
+    """A call that hangs is given up and tried again, or looked after; 0, or 75 and the next run finishes."""
+    action, skip = MOMENTS[moment]
+    laptop.aws.fault(action, "hang", "after", skip=skip)
+    done = laptop.run()
+    assert done.code in (0, 75), done.text
+    laptop.works()
+    laptop.calm()
+    laptop.settled()
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
+def test_a_captive_portal_in_between(laptop: Laptop, moment: str, when: Any) -> None:
+    """A web page instead of an answer: one line without a traceback, and the next run finishes."""
+    action, skip = MOMENTS[moment]
+    laptop.aws.fault(action, "html", when, skip=skip)
+    if when == "before":
+        hurry(laptop)
+    done = laptop.run()
+    assert done.code in (0, 75), done.text
+    assert "Traceback" not in done.text and "fault in" not in done.text
+    assert done.code == 0 or "web page" in done.err
+    laptop.works()
+    laptop.calm(20)
+    laptop.settled()
+
+
+LAGS = {
+    "a new key is refused for two seconds": {"propagation": 2},
+    "IAM learns of it later than STS": {"propagation": {"sts": 0.5, "iam": 2}},
+    "yes and no take turns": {"flapping": "nynnyny"},
+    "STS takes it in turns, IAM late": {"propagation": {"iam": 1.5}, "flapping": {"sts": "ynyyn"}},
+    "lists lag": {"listing": 3},
+    "old keys work on for a while": {"revocation": 4},
+    "everything at once": {"propagation": 1.5, "flapping": "yny", "listing": 2, "revocation": 3},
+}
+
+
+@pytest.mark.parametrize("lag", LAGS)
+def test_aws_is_slow_to_know(laptop: Laptop, lag: str) -> None:
+    """What AWS's many hosts do not know yet is waited for; the next run at once after it finds nothing to do."""
+    for name, value in LAGS[lag].items():
+        setattr(laptop.aws.settings, name, value)
+    done = laptop.run()
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+def test_rotated_twice_in_a_row_while_lists_lag(laptop: Laptop) -> None:
+    """The second run meets a list that still shows the deleted key and not yet the new one."""
+    laptop.aws.settings.listing = 3
+    first, second = laptop.run(), laptop.run("rotate", "--yes", "--force")
+    assert (first.code, second.code) == (0, 0), first.text + second.text
+    laptop.settled()
+
+
+def test_a_new_key_that_is_never_accepted(laptop: Laptop) -> None:
+    """Past the propagation time: 75, the old key in place and working; the next run goes on with the same new key."""
+    laptop.aws.settings.propagation = 3600
+    done = laptop.run(env={"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "2s"})
+    assert done.code == 75 and "not accept" in done.err, done.text
+    assert laptop.works() == laptop.old
+    laptop.aws.settings.propagation = 0
+    laptop.settled()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 1
+
+
+# What is denied for good: the exit code, what is said, and whether the new key is in use afterwards.
+DENIED = {
+    "GetUser": (0, "", True),
+    "ListAccessKeys": (5, "iam:ListAccessKeys", False),
+    "GetAccessKeyLastUsed": (0, "", True),
+    "CreateAccessKey": (5, "iam:CreateAccessKey", False),
+    "UpdateAccessKey": (0, "", True),
+    "DeleteAccessKey": (5, "iam:DeleteAccessKey", True),
+}
+
+
+@pytest.mark.parametrize("action", DENIED)
+def test_denied_for_good(laptop: Laptop, action: str) -> None:
+    """The right exit code, a sentence for IT; the profile works, and once it is allowed the next run finishes."""
+    code, said, rotated = DENIED[action]
+    laptop.aws.deny(action)
+    done = laptop.run()
+    assert done.code == code, done.text
+    assert said in done.err and (not code or "hint:" in done.err), done.err
+    assert (laptop.works() != laptop.old) is rotated
+    again = laptop.run()
+    assert again.code == (code if not rotated else 0), again.text
+    assert (laptop.works() != laptop.old) is rotated
+    laptop.aws.all_well()
+    laptop.settled()
+
+
+@pytest.mark.parametrize("action", [action for action, row in DENIED.items() if row[0]])
+def test_denied_once(laptop: Laptop, action: str) -> None:
+    """The run says so; the next one needs no help."""
+    laptop.aws.deny(action, times=1)
+    done = laptop.run()
+    assert done.code == 5, done.text
+    laptop.works()
+    laptop.settled()
+
+
+def test_neither_switching_off_nor_deleting_is_allowed(laptop: Laptop) -> None:
+    """The new key is in use, the old one stays: said once; later runs try quietly, and finish when they may."""
+    laptop.aws.deny("UpdateAccessKey")
+    laptop.aws.deny("DeleteAccessKey")
+    first, second = laptop.run(), laptop.run()
+    assert first.code == 5 and "iam:DeleteAccessKey" in first.err, first.text
+    assert second.code == 0 and "error" not in second.err, second.text
+    assert laptop.works() != laptop.old
+    laptop.aws.all_well()
+    laptop.settled()
+
+
+def test_a_denial_that_wants_a_second_factor(laptop: Laptop) -> None:
+    """An explicit deny, as policies that demand MFA have it: exit 5, the hint names the option, nothing changed."""
+    laptop.aws.deny("*", explicit=True)
+    done = laptop.run()
+    assert done.code == 5 and "--mfa-code" in done.err, done.text
+    assert laptop.works() == laptop.old
+    assert laptop.leftovers() == []
+
+
+def test_a_leaked_key(laptop: Laptop) -> None:
+    """AWS has put the user in quarantine: the word for it is said, and nothing is half done."""
+    laptop.aws.deny("CreateAccessKey", quarantine=True)
+    done = laptop.run()
+    assert done.code == 5 and "leaked" in done.err, done.text
+    assert laptop.works() == laptop.old and len(laptop.aws.keys("alice")) == 1
+    assert laptop.leftovers() == []

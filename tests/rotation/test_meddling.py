@@ -1,0 +1,181 @@
+"""Others are at work too: people edit the file, tools restore it, somebody else changes the keys, all in the middle."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import Call, StandIn
+from rotate_my_key.standin.errors import Refused
+
+from .conftest import AGE, Laptop
+
+BEFORE_THE_SWITCH = {
+    "as a new key is asked for": ("CreateAccessKey", 1),
+    "at the first proof": ("GetCallerIdentity", 2),
+    "at the last proof": ("GetCallerIdentity", 4),
+}
+AFTER_THE_SWITCH = {
+    "as it signs in with what it read": ("GetCallerIdentity", 5),
+    "as the old key is switched off": ("UpdateAccessKey", 1),
+    "as the old key is deleted": ("DeleteAccessKey", 1),
+}
+ANY_TIME = BEFORE_THE_SWITCH | AFTER_THE_SWITCH
+SOON = {"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "2s"}
+
+
+def bobs_key(aws: StandIn) -> Credentials:
+    """A key of somebody else in the same account."""
+    aws.add_user("bob")
+    return aws.add_key("bob", age=AGE)
+
+
+def put(laptop: Laptop, pair: Credentials, sections: int = 2) -> None:
+    """Somebody puts this pair into the first so many of the file's profiles, whatever holds them now."""
+    for profile in ("default", "work")[:sections]:
+        data = laptop.file.read_bytes()
+        held = laptop.pair(profile)
+        start = data.index(f"[{profile}]".encode())
+        part = data[start:].replace(held.key_id.encode(), pair.key_id.encode(), 1)
+        laptop.file.write_bytes(data[:start] + part.replace(held.secret.encode(), pair.secret.encode(), 1))
+
+
+@pytest.mark.parametrize("moment", [*BEFORE_THE_SWITCH, "as it signs in with what it read"])
+def test_another_key_is_put_into_every_profile(laptop: Laptop, moment: str) -> None:
+    """No place is left: the new key is taken back, exit 1 says so; the person's key stays where it was put."""
+    bob = bobs_key(laptop.aws)
+    laptop.at(*ANY_TIME[moment], lambda call: put(laptop, bob))
+    done = laptop.run()
+    assert done.code == 1, done.text
+    assert "default" in done.err and "work" in done.err and str(laptop.file) in done.err, done.err
+    assert laptop.pair() == laptop.pair("work") == bob
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
+    assert laptop.aws.keys("alice")[0].active
+    assert laptop.leftovers() == []
+
+
+@pytest.mark.parametrize("moment", ANY_TIME)
+def test_another_key_is_put_into_one_of_two_profiles(laptop: Laptop, moment: str) -> None:
+    """That profile leaves the rotation, unwritten; the other one is rotated."""
+    bob = bobs_key(laptop.aws)
+    laptop.at(*ANY_TIME[moment], lambda call: put(laptop, bob, 1))
+    done = laptop.run()
+    assert done.code == 0, done.text
+    assert laptop.pair() == bob
+    assert laptop.works("work") != laptop.old
+    assert len(laptop.aws.keys("alice")) == 1
+    assert laptop.leftovers() == []
+
+
+@pytest.mark.parametrize("moment", AFTER_THE_SWITCH)
+def test_an_old_file_is_restored(laptop: Laptop, moment: str) -> None:
+    """An editor or a dotfile tool writes the old key back: it is switched again, in the same run."""
+    laptop.at(*AFTER_THE_SWITCH[moment], lambda call: laptop.file.write_bytes(laptop.original))
+    done = laptop.run()
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+@pytest.mark.parametrize("moment", [*BEFORE_THE_SWITCH, "as it signs in with what it read"])
+def test_the_file_is_deleted(laptop: Laptop, moment: str) -> None:
+    """The new key is taken back, exit 1; put back by the person, the file works and is rotated as if nothing had been."""
+    laptop.at(*ANY_TIME[moment], lambda call: laptop.file.unlink())
+    done = laptop.run()
+    assert done.code == 1, done.text
+    assert not laptop.file.exists()
+    laptop.file.write_bytes(laptop.original)
+    laptop.file.chmod(0o600)
+    laptop.works()
+    laptop.settled()
+
+
+@pytest.mark.parametrize("moment", BEFORE_THE_SWITCH)
+@pytest.mark.parametrize("how", ["switched off", "deleted"])
+def test_the_new_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str, how: str) -> None:
+    """It is not waited for longer than for any new key; the old one stays in place, and the next runs settle."""
+
+    def take_away(call: Call) -> None:
+        new = [key for key in laptop.aws.keys("alice") if key.key_id != laptop.old.key_id]
+        for key in new:
+            laptop.aws.delete_key(key.key_id) if how == "deleted" else laptop.aws.set_status(key.key_id, "Inactive")
+
+    laptop.at(*BEFORE_THE_SWITCH[moment], take_away, "after")
+    done = laptop.run(env=SOON)
+    assert done.code in (1, 75), done.text
+    assert laptop.works() == laptop.old
+    laptop.settled(runs=2, codes=(0, 1))
+
+
+@pytest.mark.parametrize("moment", AFTER_THE_SWITCH)
+@pytest.mark.parametrize("how", ["switched off", "deleted"])
+def test_the_old_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str, how: str) -> None:
+    """What was to be done is done already: exit 0."""
+
+    def take_away(call: Call) -> None:
+        if how == "deleted":
+            laptop.aws.delete_key(laptop.old.key_id)
+        else:
+            laptop.aws.set_status(laptop.old.key_id, "Inactive")
+
+    laptop.at(*AFTER_THE_SWITCH[moment], take_away)
+    done = laptop.run()
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+@pytest.mark.parametrize("moment", ["at the first proof", "at the last proof"])
+def test_the_old_key_is_deleted_before_the_switch(laptop: Laptop, moment: str) -> None:
+    """The only way is forward, and the new key is there."""
+    laptop.at(*ANY_TIME[moment], lambda call: laptop.aws.delete_key(laptop.old.key_id))
+    done = laptop.run()
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+OTHERS_KEY: dict[str, tuple[str, int, str]] = {
+    "before the first look": ("GetCallerIdentity", 1, "before"),
+    "after the keys were listed": ("ListAccessKeys", 1, "after"),
+    "just before ours": ("CreateAccessKey", 1, "before"),
+    "just after the old key was deleted": ("DeleteAccessKey", 1, "after"),
+}
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answers arrive", "the answer to CreateAccessKey is lost"])
+@pytest.mark.parametrize("moment", OTHERS_KEY)
+def test_a_key_that_somebody_else_makes_is_never_removed(laptop: Laptop, moment: str, lost: bool) -> None:
+    """Whenever it appears, it stays, active; the profile works."""
+    theirs: list[Credentials] = []
+
+    def make(call: Call) -> None:
+        with suppress(Refused):
+            theirs.append(laptop.aws.create_key("alice"))
+
+    action, nth, when = OTHERS_KEY[moment]
+    laptop.at(action, nth, make, when)
+    if lost:
+        laptop.aws.fault("CreateAccessKey", "drop", "after")
+    done = laptop.run()
+    assert done.code in (0, 4, 5), done.text
+    laptop.works()
+    laptop.run()
+    laptop.works()
+    status = {key.key_id: key.status for key in laptop.aws.keys("alice")}
+    assert [status.get(pair.key_id) for pair in theirs] == ["Active"] * len(theirs)
+    assert theirs
+
+
+EDITS: dict[str, Callable[[bytes], bytes]] = {
+    "a comment is added": lambda data: data + b"\n# by hand\n",
+    "lines move": lambda data: b"# a new first line\n\n" + data,
+    "a profile is added": lambda data: data + b"\n\n[more]\nregion = eu-west-2\n",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_the_file_is_edited_elsewhere_just_before_the_switch(laptop: Laptop, edit: str) -> None:
+    """The person's edit and the new key are both there in the end."""
+    laptop.at("GetCallerIdentity", 4, lambda call: laptop.file.write_bytes(EDITS[edit](laptop.file.read_bytes())))
+    assert laptop.run().code == 0
+    laptop.original = EDITS[edit](laptop.original)
+    laptop.settled()

@@ -1,0 +1,323 @@
+"""Notes that are damaged, foreign, newer or incomplete, and the second slot."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from .conftest import AGE, Laptop
+
+
+def stop_at_proof(laptop: Laptop) -> None:
+    """A run that was killed when the new key was made and staged, and no place had it yet."""
+    laptop.at("GetCallerIdentity", 2, lambda call: laptop.signal())
+    assert laptop.run().code == -9
+    laptop.works()
+
+
+def note_of(laptop: Laptop) -> Path:
+    """The one note."""
+    (path,) = laptop.rotations.glob("*.note")
+    return path
+
+
+def change_note(laptop: Laptop, **values: Any) -> bytes:
+    """Write other values into the note; gives the bytes."""
+    path = note_of(laptop)
+    note = json.loads(path.read_text())
+    assert values.keys() <= note.keys()
+    path.write_text(json.dumps(note | values))
+    return path.read_bytes()
+
+
+def remove(laptop: Laptop, *suffixes: str) -> None:
+    """Remove some of the files of the rotation."""
+    for suffix in suffixes:
+        for path in laptop.rotations.glob(f"*.{suffix}"):
+            path.unlink()
+
+
+def aside(laptop: Laptop) -> list[Path]:
+    """Notes that were moved out of the way."""
+    return sorted(laptop.rotations.glob("*.unreadable-*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b'{"version": 1}', b"null"], ids=repr)
+def test_an_unreadable_note_is_rebuilt_from_the_staged_pair(laptop: Laptop, content: bytes) -> None:
+    """It is moved aside, and the rotation goes on with the key that was made."""
+    stop_at_proof(laptop)
+    note_of(laptop).write_bytes(content)
+    done = laptop.run()
+    assert done.code == 0, done.text
+    assert len(aside(laptop)) == 1 and aside(laptop)[0].read_bytes() == content
+    aside(laptop)[0].unlink()
+    laptop.settled()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 1
+
+
+def test_an_unreadable_note_without_a_staged_pair(laptop: Laptop) -> None:
+    """Nothing is guessed: it is moved aside and told; the unknown key is named with the command that removes it."""
+    stop_at_proof(laptop)
+    note_of(laptop).write_bytes(b"{")
+    remove(laptop, "staged", "kept")
+    first = laptop.run()
+    assert first.code == 1 and "moved to" in first.err, first.text
+    second = laptop.run()
+    (unknown,) = (key.key_id for key in laptop.aws.keys("alice") if key.key_id != laptop.old.key_id)
+    assert second.code == 4 and f"delete-key {unknown}" in second.err, second.text
+    assert laptop.works() == laptop.old
+    assert len(laptop.aws.keys("alice")) == 2
+
+
+def test_a_staged_pair_without_a_note(laptop: Laptop) -> None:
+    """The note is made again from what the staged record carries."""
+    stop_at_proof(laptop)
+    remove(laptop, "note")
+    laptop.settled()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 1
+
+
+def test_a_note_without_the_staged_pair(laptop: Laptop) -> None:
+    """A key whose secret is nowhere is removed, and another is made."""
+    stop_at_proof(laptop)
+    remove(laptop, "staged")
+    laptop.settled()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 2
+
+
+def test_a_torn_staged_pair(laptop: Laptop) -> None:
+    """Half of a record is no record."""
+    stop_at_proof(laptop)
+    (path,) = laptop.rotations.glob("*.staged")
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + b" " * (len(data) - 100))
+    laptop.settled()
+
+
+def test_only_the_kept_pair_is_left(laptop: Laptop) -> None:
+    """What a run leaves that was killed before it began: nothing comes of it, and nothing stays of it."""
+    stop_at_proof(laptop)
+    remove(laptop, "note", "staged")
+    laptop.aws.delete_key(next(k.key_id for k in laptop.aws.keys("alice") if k.key_id != laptop.old.key_id))
+    laptop.settled()
+
+
+def test_a_note_of_a_newer_version(laptop: Laptop) -> None:
+    """Left alone to the byte, with one line and exit 1; the profile works."""
+    stop_at_proof(laptop)
+    data = change_note(laptop, version=99)
+    done = laptop.run()
+    assert done.code == 1 and "newer" in done.err and done.err.count("error:") == 1, done.text
+    assert note_of(laptop).read_bytes() == data
+    assert laptop.works() == laptop.old
+    change_note(laptop, version=1)
+    laptop.settled()
+
+
+FOREIGN: dict[str, dict[str, str]] = {
+    "another account": {"account": "123456789012"},
+    "another user": {"arn": "arn:aws:iam::123456789012:user/carol"},
+    "another endpoint": {"endpoint": "http://127.0.0.1:9"},
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_a_note_of_somebody_elses_rotation(laptop: Laptop, what: str) -> None:
+    """A list of another account, user or endpoint than the note's is no look: exit 1, and nothing changes."""
+    stop_at_proof(laptop)
+    true = json.loads(note_of(laptop).read_text())
+    change_note(laptop, **FOREIGN[what])
+    before = laptop.files()
+    calls = len(laptop.aws.calls)
+    done = laptop.run()
+    assert done.code == 1 and "nothing was changed" in done.err and done.err.count("error:") == 1, done.text
+    changed = {name for name, data in laptop.files().items() if before.get(name) != data}
+    assert changed <= {".local/state/rotate-my-key/lock", ".local/state/rotate-my-key/status.json"}
+    assert not {c.action for c in laptop.aws.calls[calls:]} & {"CreateAccessKey", "DeleteAccessKey", "UpdateAccessKey"}
+    change_note(laptop, **{name: true[name] for name in FOREIGN[what]})
+    laptop.settled()
+
+
+def test_a_young_note_of_another_computer(laptop: Laptop) -> None:
+    """A home that two computers share: 75 while the other may be at work, and finished once it cannot be any more."""
+    stop_at_proof(laptop)
+    change_note(laptop, host="another-computer")
+    done = laptop.run()
+    assert done.code == 75 and "another-computer" in done.err and done.err.count("error:") == 1, done.text
+    assert laptop.works() == laptop.old
+    began = datetime.now(UTC) - timedelta(minutes=11)
+    change_note(laptop, began=began.isoformat(), switch_off_at=began.isoformat(), delete_at=began.isoformat())
+    laptop.settled()
+
+
+# The second slot
+
+
+def test_an_inactive_second_key_needs_consent(laptop: Laptop) -> None:
+    """--yes is not it: exit 4, naming the command; the key stays."""
+    second = laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
+    done = laptop.run()
+    assert done.code == 4 and f"delete-key {second.key_id}" in done.err, done.text
+    assert laptop.works() == laptop.old
+    assert len(laptop.aws.keys("alice")) == 2
+    assert laptop.leftovers() == []
+
+
+def test_the_setting_is_consent(laptop: Laptop) -> None:
+    """With replace_inactive the inactive key makes room."""
+    laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
+    laptop.env["ROTATE_MY_KEY_REPLACE_INACTIVE"] = "yes"
+    assert laptop.run().code == 0
+    laptop.settled()
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["the first CreateAccessKey", "the second CreateAccessKey"])
+def test_killed_while_room_is_made(laptop: Laptop, nth: int) -> None:
+    """Consent is in the note: the next run needs no setting to go on with what was agreed."""
+    laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
+    laptop.at("CreateAccessKey", nth, lambda call: laptop.signal())
+    assert laptop.run(env={"ROTATE_MY_KEY_REPLACE_INACTIVE": "yes"}).code == -9
+    laptop.works()
+    laptop.calm(20)
+    laptop.settled()
+
+
+def test_an_inactive_second_key_is_asked_about_in_a_terminal(laptop: Laptop) -> None:
+    """Two questions: the key that makes room, then the rotation."""
+    laptop.aws.add_key("alice", age=AGE * 2, status="Inactive")
+    terminal = on_terminal(laptop, "rotate")
+    terminal.expect("to make room\\?")
+    terminal.sendline("y")
+    terminal.expect("Rotate it now\\?")
+    terminal.sendline("y")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0
+    laptop.settled()
+
+
+def test_an_active_second_key_is_never_touched(laptop: Laptop) -> None:
+    """Exit 4 with when and by what it was last used, and how to go on; also with replace_inactive."""
+    second = laptop.aws.add_key("alice", age=AGE * 2)
+    laptop.env["ROTATE_MY_KEY_REPLACE_INACTIVE"] = "yes"
+    done = laptop.run()
+    assert done.code == 4 and "second active key" in done.err and f"delete-key {second.key_id}" in done.err, done.text
+    assert laptop.works() == laptop.old
+    assert [key.active for key in laptop.aws.keys("alice")] == [True, True]
+
+
+def both_here(laptop: Laptop, age: timedelta, status: str = "Active") -> None:
+    """A second key of alice in another profile."""
+    second = laptop.aws.add_key("alice", age=age, status=status)
+    data = laptop.file.read_bytes() + (
+        f"\n[second]\naws_access_key_id = {second.key_id}\naws_secret_access_key = {second.secret}\n".encode()
+    )
+    laptop.file.write_bytes(data)
+    laptop.original = data
+
+
+@pytest.mark.parametrize(
+    ("age", "new"),
+    [(timedelta(days=10), False), (timedelta(days=95), True), (timedelta(days=200), True)],
+    ids=["a fresh one", "a younger one that is due too", "an older one"],
+)
+def test_both_keys_are_in_profiles_here(laptop: Laptop, age: timedelta, new: bool) -> None:
+    """The older one's places take the younger pair, the older goes; then the younger is rotated if it is due."""
+    both_here(laptop, age)
+    before = {key.key_id for key in laptop.aws.keys("alice")}
+    done = laptop.run()
+    assert done.code == 0, done.text
+    pair = laptop.works("default", "work", "second")
+    assert laptop.pair("second") == laptop.pair("work") == pair
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id]
+    assert (pair.key_id not in before) is new
+    assert laptop.run().code == 0
+    laptop.tidy()
+
+
+@pytest.mark.parametrize("action", ["GetCallerIdentity", "UpdateAccessKey", "DeleteAccessKey"])
+def test_killed_while_two_keys_become_one(laptop: Laptop, action: str) -> None:
+    """The merge is a rotation like any other."""
+    both_here(laptop, timedelta(days=10))
+    laptop.at(action, 1 if action != "GetCallerIdentity" else 3, lambda call: laptop.signal())
+    assert laptop.run().code == -9
+    laptop.works("default", "work", "second")
+    assert laptop.run().code == 0
+    pair = laptop.works("default", "work", "second")
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id]
+    laptop.tidy()
+
+
+def keep_old(laptop: Laptop) -> None:
+    """A rotation that keeps the old key for a week, switched off."""
+    done = laptop.run("rotate", "--yes", "--keep-old", "7d")
+    assert done.code == 0 and "kept" in done.out, done.text
+    assert {key.status for key in laptop.aws.keys("alice")} == {"Active", "Inactive"}
+    laptop.works()
+
+
+def test_an_old_key_is_kept(laptop: Laptop) -> None:
+    """Later runs leave it alone until its time has come, then it goes by itself."""
+    keep_old(laptop)
+    for _ in range(2):
+        done = laptop.run()
+        assert done.code == 0, done.text
+    assert len(laptop.aws.keys("alice")) == 2
+    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+    change_note(laptop, delete_at=past, began=(datetime.now(UTC) - timedelta(days=8)).isoformat())
+    laptop.settled()
+
+
+def test_a_forced_rotation_needs_the_kept_keys_slot(laptop: Laptop) -> None:
+    """Unattended it says so with exit 4; with a person there the kept key goes by itself, and nothing is left of it."""
+    keep_old(laptop)
+    done = laptop.run("rotate", "--yes", "--force")
+    assert done.code == 4 and laptop.old.key_id in done.err, done.text
+    laptop.works()
+    terminal = on_terminal(laptop, "rotate", "--force")
+    terminal.expect("Rotate it now\\?")
+    terminal.sendline("y")
+    terminal.expect(pexpect.EOF)
+    terminal.close()
+    assert terminal.exitstatus == 0, terminal.before
+    laptop.settled()
+    assert laptop.old.key_id not in {key.key_id for key in laptop.aws.keys("alice")}
+
+
+def test_two_notes_at_once(laptop: Laptop) -> None:
+    """Two users' rotations were stopped: one plain run finishes both."""
+    laptop.aws.add_user("bob")
+    bob = laptop.aws.add_key("bob", age=AGE)
+    laptop.original += f"\n[bob]\naws_access_key_id = {bob.key_id}\naws_secret_access_key = {bob.secret}\n".encode()
+    laptop.file.write_bytes(laptop.original)
+    kill_at_delete = iter([True])
+    laptop.at("DeleteAccessKey", 1, lambda call: next(kill_at_delete, False) and laptop.signal())
+    laptop.aws.fault("DeleteAccessKey", "drop", "before")
+    assert laptop.run("rotate", "--yes", "-p", "bob").code == -9
+    first = note_of(laptop).read_bytes(), note_of(laptop)
+    hidden = {path: path.read_bytes() for path in laptop.rotations.iterdir()}
+    for path in hidden:
+        path.unlink()
+    stop_at = laptop.at
+    stop_at("DeleteAccessKey", 1, lambda call: laptop.signal())
+    assert laptop.run("rotate", "--yes").code == -9
+    for path, data in hidden.items():
+        path.write_bytes(data)
+        path.chmod(0o600)
+    assert len(list(laptop.rotations.glob("*.note"))) == 2, first
+    laptop.aws.all_well()
+    done = laptop.run()
+    assert done.code == 0, done.text
+    assert [len(laptop.aws.keys(name)) for name in ("alice", "bob")] == [1, 1]
+    assert laptop.pair("bob").key_id == laptop.aws.keys("bob")[0].key_id != bob.key_id
+    laptop.works()
+    laptop.tidy()
+
+
+def on_terminal(laptop: Laptop, *args: str) -> "pexpect.spawn[bytes]":
+    """The program in a terminal."""
+    command, *rest = laptop.command(args)
+    return pexpect.spawn(command, rest, env=laptop.environment({"TERM": "dumb"}), timeout=30)  # type: ignore[arg-type]

@@ -1,0 +1,122 @@
+"""Several runs at once, and a person who presses Ctrl-C."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+from rotate_my_key.standin import Call
+
+from .conftest import Laptop
+from .test_killed_at_calls import CALLS, LATER
+
+RUNS = 12
+
+
+@pytest.mark.parametrize("args", [("--yes",), ("--yes", "--force")], ids=["due", "forced"])
+def test_twelve_runs_at_once(laptop: Laptop, args: tuple[str, ...]) -> None:
+    """One new key, twelve exits 0: who waited and finds its key replaced is done."""
+    waiting = threading.Semaphore(0)
+    ready = threading.Event()
+
+    def listen(process: "subprocess.Popen[str]") -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "another run is at work" in line:
+                waiting.release()
+
+    laptop.at("CreateAccessKey", 1, lambda call: ready.wait(60))
+    runs = [laptop.start(*args) for _ in range(RUNS)]
+    listeners = [threading.Thread(target=listen, args=(run,)) for run in runs]
+    for listener in listeners:
+        listener.start()
+    assert all(waiting.acquire(timeout=60) for _ in range(RUNS - 1))
+    ready.set()
+    assert [run.wait(60) for run in runs] == [0] * RUNS
+    for run, listener in zip(runs, listeners, strict=True):
+        listener.join()
+        assert run.stdout is not None and run.stderr is not None
+        run.stdout.close()
+        run.stderr.close()
+    assert sum(call.action == "CreateAccessKey" for call in laptop.aws.calls) == 1
+    laptop.settled()
+
+
+@pytest.mark.parametrize(("action", "nth"), CALLS)
+def test_interrupted_once(laptop: Laptop, action: str, nth: int) -> None:
+    """The first Ctrl-C ends the call that is out: 130, the profile works, the next run finishes."""
+
+    def press(call: Call) -> None:
+        laptop.signal(signal.SIGINT)
+        time.sleep(0.1)
+
+    laptop.at(action, nth, press)
+    done = laptop.run()
+    assert done.code == 130, done.text
+    assert "Traceback" not in done.text and "next run" in done.err
+    laptop.works()
+    laptop.calm()
+    laptop.settled()
+
+
+@pytest.mark.parametrize(("action", "nth"), CALLS)
+def test_interrupted_twice(laptop: Laptop, action: str, nth: int) -> None:
+    """The second Ctrl-C ends the program at once, whatever AWS is doing."""
+    over = threading.Event()
+
+    def press(call: Call) -> None:
+        laptop.signal(signal.SIGINT)
+        time.sleep(0.2)
+        laptop.signal(signal.SIGINT)
+        over.wait(5)
+
+    laptop.at(action, nth, press)
+    process = laptop.start()
+    began = time.monotonic()
+    done = laptop.end(process)
+    took = time.monotonic() - began
+    over.set()
+    while not all(call.outcome for call in laptop.aws.calls):
+        time.sleep(0.01)
+    assert done.code == 130, done.text
+    assert "Traceback" not in done.text
+    assert took < 4, f"it took {took:.1f} s"
+    laptop.works()
+    laptop.calm(LATER)
+    laptop.settled()
+
+
+def test_interrupted_while_it_waits_for_aws_to_know_the_key(laptop: Laptop) -> None:
+    """Ctrl-C in the longest wait is heard within moments."""
+    laptop.aws.settings.propagation = 3600
+    laptop.at("GetCallerIdentity", 3, lambda call: laptop.signal(signal.SIGINT))
+    began = time.monotonic()
+    done = laptop.run()
+    assert done.code == 130 and time.monotonic() - began < 5, done.text
+    assert laptop.works() == laptop.old
+    laptop.aws.settings.propagation = 0
+    laptop.settled()
+
+
+def test_interrupted_while_it_waits_for_another_run(laptop: Laptop) -> None:
+    """Ctrl-C while another run holds the lock: 130 at once, and the other run is not disturbed."""
+    go_on = threading.Event()
+    laptop.at("CreateAccessKey", 1, lambda call: go_on.wait(30))
+    first = laptop.start()
+    while not any(call.action == "CreateAccessKey" for call in laptop.aws.calls):
+        time.sleep(0.02)
+    second = laptop.start()
+    assert second.stderr is not None
+    assert "another run" in second.stderr.readline()
+    os.kill(second.pid, signal.SIGINT)
+    try:
+        assert second.wait(3) == 130, second.communicate()
+    finally:
+        go_on.set()
+        second.kill()
+    assert laptop.end(first).code == 0
+    laptop.process = None
+    laptop.settled()

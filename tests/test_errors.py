@@ -1,0 +1,58 @@
+"""What can go wrong, and the exit code that each kind stands for."""
+
+import pytest
+
+from rotate_my_key import errors
+from rotate_my_key.errors import Denied, KeyRefused, Problem
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.Problem, 1),
+        (errors.WrongUsage, 2),
+        (errors.NeedsPerson, 4),
+        (errors.NotAllowed, 5),
+        (errors.TryLater, 75),
+        (errors.Interrupted, 130),
+        (errors.KeyRefused, 5),
+        (errors.Denied, 5),
+        (errors.NoRoom, 5),
+        (errors.Gone, 1),
+        (errors.Unanswered, 75),
+        (errors.Unreadable, 1),
+        (errors.OtherIdentity, 1),
+    ],
+)
+def test_the_exit_code_says_what_to_do_next(kind: type[Problem], code: int) -> None:
+    """As the table of exit codes has it, and the words that AWS answers by are of these kinds."""
+    problem = kind("something is wrong", "rotate-my-key status")
+    assert (problem.code, problem.message, problem.hint) == (code, "something is wrong", "rotate-my-key status")
+    assert str(problem) == "something is wrong"
+
+
+def test_there_is_one_root() -> None:
+    """One `except Problem` catches them all."""
+    assert KINDS
+    assert all(issubclass(kind, Problem) for kind in KINDS)
+
+
+def test_a_hint_is_not_always_needed() -> None:
+    """Then it is empty."""
+    assert Problem("something is wrong").hint == ""
+
+
+def test_a_refusal_knows_whether_the_secret_was_wrong() -> None:
+    """That does not pass by waiting."""
+    assert not KeyRefused("no").wrong_secret
+    assert KeyRefused("no", wrong_secret=True).wrong_secret
+
+
+def test_a_denial_knows_which_action_and_why() -> None:
+    """For the sentence that IT gets; it is told for the first time unless somebody says otherwise."""
+    plain = Denied("no")
+    assert (plain.action, plain.explicit, plain.quarantined, plain.quiet) == ("", False, False, False)
+    denied = Denied("no", action="iam:DeleteAccessKey", explicit=True, quarantined=True)
+    assert (denied.action, denied.explicit, denied.quarantined) == ("iam:DeleteAccessKey", True, True)
