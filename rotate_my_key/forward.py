@@ -68,7 +68,8 @@ def _deleted(step: Step, world: World, note: Note) -> World:
             stray = gone != note.wanted
             lost = unanswered(note, world.keys[gone] if stray else None)
             kept = note.wanted if stray else None
-            world = replace(world, note=replace(note, sent=None, lost=lost, wanted=kept), full=False)
+            left = replace(note, sent=None, lost=lost, again=note.again or stray, wanted=kept)
+            world = replace(world, note=left, full=False)
             return _without(world, gone)
         case Step.MAKE_ROOM:
             return _without(replace(world, full=False), note.may_delete)

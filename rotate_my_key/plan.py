@@ -66,8 +66,8 @@ class Note:
 
     `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is the
     inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose answer is
-    not known, `lost` when earlier ones did. All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at
-    once.
+    not known, `lost` when earlier ones did; `again` is set once the key of such an answer was removed and another is to
+    be made. All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at once.
     """
 
     name: str
@@ -83,6 +83,7 @@ class Note:
     may_delete: str | None = None
     sent: datetime | None = None
     lost: tuple[datetime, ...] = ()
+    again: bool = False
     in_place: tuple[InPlace, ...] = ()
     undo: bool = False
     told: bool = False
@@ -114,10 +115,10 @@ class World:
 
     `asked` is set while a rotation that is due may begin, `forced` if it may begin whatever the age. `keys` are what
     IAM lists (carried forward after certain answers), fetched at `listed_at`; `first_look` is when this run first
-    looked. `secrets` are the ids whose pair is stored here. The rest is what this run itself has seen: `begun` here, NoRoom
-    (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted (`gone`), ids that somebody uses or
-    a place here holds (`used`) and ids of which that was asked in vain (`unused`), ids that signed in (`proven`), also
-    as read from their places (`checked`), steps that AWS denied.
+    looked. `secrets` are the ids whose pair is stored here. The rest is what this run itself has seen: `begun` here,
+    NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted (`gone`), ids that somebody
+    uses or a place here holds (`used`) and ids of which that was asked in vain (`unused`), ids that signed in
+    (`proven`), also as read from their places (`checked`), steps that AWS denied.
     """
 
     key_id: str
@@ -168,7 +169,7 @@ def _without_wanted(world: World, note: Note) -> Step:
         return Step.DISCARD if found in world.unused else Step.LOOK
     if note.sent is not None and world.listed_at < note.sent + SETTLE:
         return Step.LOOK
-    sent = note.sent is not None or note.lost
+    sent = note.sent is not None or note.lost or note.again
     if not world.places_in(PlaceState.UNWANTED) or not (sent or world.begun):
         return Step.DROP
     if not world.full:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from ..errors import Denied, Gone, Interrupted, KeyRefused, Problem, TryLater, Unanswered
+from ..errors import Denied, Gone, KeyRefused, Problem, TryLater, Unanswered
 from ..model import AccessKey, Credentials, Identity, LastUse, Look
 from . import answers
 from .calls import Calls, Signers
 from .errors import quarantined
 from .failures import Kind, is_certain, kind
 from .parallel import Running
+from .permissions import Rights, rights
 from .proof import Proof
 from .session import Aws
+from .signing import OwnKeys, Signing
+from .user import User
 
 T = TypeVar("T")
 
@@ -24,9 +28,19 @@ _JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good
 _FLAP = 15.0  # seconds for which IAM may refuse a pair that STS has just accepted
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The calls of one look that are on their way, and who signed them."""
+
+    signers: Signers
+    keys: Running[tuple[AccessKey, ...]]
+    tags: Running[dict[str, str] | None]
+    used: Running[LastUse | None]
+
+
 class IamAccount:
-    """See the port. `profile` gives region and endpoints; `user` names the user whose keys it is about, if it is known
-    before the first look (an auth profile signs for another user)."""
+    """See the port. `profile` gives region and endpoints; `signing` decides who signs the IAM calls; `user` names the
+    user whose keys it is about, if that is known before the first look."""
 
     def __init__(
         self,
@@ -35,6 +49,7 @@ class IamAccount:
         *,
         propagation_timeout: timedelta = timedelta(minutes=2),
         proof_interval: timedelta = timedelta(seconds=1),
+        signing: Signing | None = None,
         user: str | None = None,
     ) -> None:
         self._aws = aws
@@ -42,9 +57,8 @@ class IamAccount:
         self._calls = Calls(aws, self._link)
         self._timeout = propagation_timeout.total_seconds()
         self._interval = proof_interval.total_seconds()
-        self._user = user
-        self._signers = Signers(())
-        self._refused = 0.0  # seconds for which a refused signer is waited for
+        self._signing = signing or OwnKeys()
+        self._user = User(self._calls, self._signing, user)
 
     @property
     def endpoint(self) -> str:
@@ -59,6 +73,15 @@ class IamAccount:
     def now(self) -> datetime:
         """AWS's clock."""
         return self._aws.clock.now()
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """AWS's clock minus ours, as of the last answer."""
+        return self._aws.clock.offset
+
+    def rights(self, arn: str) -> Rights:
+        """What looking alone tells of the rights of the user looked at, whose ARN this is; for `doctor`."""
+        return rights(self._calls, self._user.signers, self._user.name or "", arn)
 
     # Looking
 
@@ -78,74 +101,75 @@ class IamAccount:
             self._aws.sleep(pause)
 
     def _look_as(self, pair: Credentials) -> Look:
-        """All calls at once. The iam client is made while the first is on its way: beside another client's making it
-        would take longer, not shorter (the GIL)."""
+        """All calls at once, if it is known who signs. The iam client is made while the first is on its way: beside
+        another client's making it would take longer, not shorter (the GIL)."""
+        own = Signers([pair])
         self._link.client("sts")
-        asked = Running(partial(self.identify, pair))
+        whose = Running(partial(self._signing.whose, pair, self._calls))
         self._link.client("iam")
-        # IAM tells a session nothing about "me": then the user has to be named.
-        user = asked.result().user if pair.token else None
-        keys = Running(partial(self._list, Signers([pair]), user))
-        tags = Running(partial(self._tags, pair, user))
-        used = None if pair.token else self._last_use(Signers([pair]), pair.key_id)
-        identity = asked.result()
+        early = self._signing.signers(own, self._user.who)
+        if early is own and not pair.token:  # IAM itself says whose key has signed
+            asked = _ask(User(self._calls, self._signing, None), own, pair)
+            identity, refused = whose.result()
+        else:
+            identity, refused = whose.result()
+            named = User(self._calls, self._signing, identity.user)
+            asked = _ask(named, self._signing.signers(own, identity), pair)
         if not identity.is_user:
+            asked.used.result()
             return Look(pair, identity, (), None, None, self.now())
-        listed = _settled(keys, lambda: self._list(Signers([pair]), identity.user, _FLAP))
-        labels = _settled(tags, lambda: self._tags(pair, identity.user, _FLAP))
-        self._user, self._signers, self._refused = identity.user, Signers([pair]), 0.0
-        return Look(pair, identity, listed, labels, used, self.now())
+        self._link.check_partition(identity)
+        self._user.known(identity, [pair], 0.0)
+        return self._seen(pair, identity, refused, asked)
+
+    def _seen(self, pair: Credentials, identity: Identity, refused: KeyRefused | None, asked: _Asked) -> Look:
+        """The look, once it is known who this is. A no to the list is answered here: patience, MFA, another try."""
+        user, listed = self._user, self._listed(asked)
+        signers = user.signers
+        if signers.pairs != asked.signers.pairs:  # somebody who may say more signs now
+            asked = _ask(user, signers, pair, listed)
+        tags = _settled(asked.tags, lambda: user.tags(signers, _FLAP))
+        active = any(key.key_id == pair.key_id and key.active for key in listed)
+        profile = self._signing.profile
+        return Look(
+            signer=signers.pairs[0] if profile else pair,
+            identity=identity,
+            keys=listed,
+            tags=tags,
+            last_use=asked.used.result(),
+            now=self.now(),
+            auth_profile=profile,
+            dead=bool(profile) and (not active or bool(refused and refused.wrong_secret)),
+        )
+
+    def _listed(self, asked: _Asked) -> tuple[AccessKey, ...]:
+        """STS has accepted the pair, so a refusal by IAM means that IAM does not know it yet."""
+        try:
+            return asked.keys.result()
+        except Denied as problem:
+            self._user.another(problem, asked.signers)
+        except KeyRefused:
+            pass
+        return self._user.signed(lambda signers: self._user.keys(signers, _FLAP))
 
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
         return self._calls.call("sts:GetCallerIdentity", Signers([pair]), answers.identity, {})
 
-    def _list(self, signers: Signers, user: str | None, refused: float = 0.0) -> tuple[AccessKey, ...]:
-        keys: list[AccessKey] = []
-        params = _named(user)
-        while True:
-            page, marker = self._calls.call("iam:ListAccessKeys", signers, answers.page, params, refused=refused)
-            keys += page
-            if not marker:
-                return tuple(keys)
-            params["Marker"] = marker
-
-    def _tags(self, pair: Credentials, user: str | None, refused: float = 0.0) -> dict[str, str] | None:
-        try:
-            return self._calls.call("iam:GetUser", Signers([pair]), answers.tags, _named(user), refused=refused)
-        except Denied:
-            return None
-
-    def _last_use(self, signers: Signers, key_id: str) -> LastUse | None:
-        """Not worth waiting for: one more attempt, then it is unknown."""
-        more = iter((True,))
-        try:
-            return self._calls.call(
-                "iam:GetAccessKeyLastUsed",
-                signers,
-                answers.last_use,
-                {"AccessKeyId": key_id},
-                again=lambda error: next(more, False),
-            )
-        except Interrupted:
-            raise
-        except Problem:
-            return None
-
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""
-        return self._list(self._signers, self._user, self._refused)
+        user = self._user
+        return user.signed(lambda signers: user.keys(signers, user.patience(signers)))
 
     def last_use(self, key_id: str) -> LastUse | None:
         """See the port."""
-        return self._last_use(self._signers, key_id)
+        return self._user.last_use(self._user.signers, key_id)
 
     # Signing in
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port. From now on a refusal is waited out for the propagation time."""
-        self._signers = Signers(pairs)
-        self._refused = self._timeout
+        self._user.sign_with(pairs, self._timeout)
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """See the port."""
@@ -163,42 +187,50 @@ class IamAccount:
                 lost.append(error)
             return certain
 
+        def send(signers: Signers) -> tuple[Credentials, AccessKey]:
+            try:
+                return self._calls.call(
+                    "iam:CreateAccessKey",
+                    signers,
+                    answers.created,
+                    self._user.named,
+                    refused=self._user.patience(signers),
+                    again=again,
+                    idle=_JUST_OPEN,
+                    read_timeout=_CREATE_TIMEOUT,
+                )
+            except Denied as problem:
+                if problem.explicit and self._is_quarantined(signers):
+                    raise quarantined(problem.action) from None
+                raise
+
         try:
-            made = self._calls.call(
-                "iam:CreateAccessKey",
-                self._signers,
-                answers.created,
-                _named(self._user),
-                refused=self._refused,
-                again=again,
-                idle=_JUST_OPEN,
-                read_timeout=_CREATE_TIMEOUT,
-            )
+            made = self._user.signed(send)
         except Problem as problem:
             failure = problem
         else:
-            self._refused = self._timeout
+            self._user.refused = self._timeout
             return made
         if lost:
             raise Unanswered(f"a new key may have been made or not: {failure.message}", "repeat the command")
-        if isinstance(failure, Denied) and failure.explicit and self._is_quarantined():
-            raise quarantined(failure.action)
         raise failure
 
-    def _is_quarantined(self) -> bool:
+    def _is_quarantined(self, signers: Signers) -> bool:
         """AWS does not always name the policy that denies; the user's own list of policies may."""
         try:
-            names = self._calls.call(
-                "iam:ListAttachedUserPolicies", self._signers, answers.policies, _named(self._user)
-            )
-        except (Denied, TryLater):
+            names = self._calls.call("iam:ListAttachedUserPolicies", signers, answers.policies, self._user.named)
+        except (Denied, KeyRefused, TryLater):
             return False
         return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
 
     def set_active(self, key_id: str, active: bool) -> None:
         """See the port."""
-        params = _named(self._user) | {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
-        self._calls.call("iam:UpdateAccessKey", self._signers, answers.nothing, params, refused=self._refused)
+        params = self._user.named | {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
+        self._user.signed(
+            lambda signers: self._calls.call(
+                "iam:UpdateAccessKey", signers, answers.nothing, params, refused=self._user.patience(signers)
+            )
+        )
 
     def delete(self, key_id: str) -> None:
         """See the port. A NoSuchEntity after an earlier attempt means that this one was carried out."""
@@ -209,18 +241,31 @@ class IamAccount:
             earlier = earlier or kind(error) in (Kind.FLAKY, Kind.BUSY)
             return True
 
-        params = _named(self._user) | {"AccessKeyId": key_id}
+        params = self._user.named | {"AccessKeyId": key_id}
         try:
-            self._calls.call(
-                "iam:DeleteAccessKey", self._signers, answers.nothing, params, refused=self._refused, again=again
+            self._user.signed(
+                lambda signers: self._calls.call(
+                    "iam:DeleteAccessKey",
+                    signers,
+                    answers.nothing,
+                    params,
+                    refused=self._user.patience(signers),
+                    again=again,
+                )
             )
         except Gone:
             if not earlier:
                 raise
 
 
-def _named(user: str | None) -> dict[str, str]:
-    return {"UserName": user} if user else {}
+def _ask(user: User, signers: Signers, pair: Credentials, listed: tuple[AccessKey, ...] | None = None) -> _Asked:
+    """Send the calls of a look; the list only if it is not there yet."""
+    return _Asked(
+        signers,
+        Running(partial(user.keys, signers) if listed is None else lambda: listed),
+        Running(partial(user.tags, signers)),
+        Running(partial(user.last_use, signers, pair.key_id)),
+    )
 
 
 def _settled(first: Running[T], again: Callable[[], T]) -> T:

@@ -91,7 +91,9 @@ class AuthProfile:
             if calls.endpoint not in self._who:
                 pair = self.credentials()
                 try:
-                    self._who[calls.endpoint] = calls.call("sts:GetCallerIdentity", Signers([pair]), answers.identity, {})
+                    self._who[calls.endpoint] = calls.call(
+                        "sts:GetCallerIdentity", Signers([pair]), answers.identity, {}
+                    )
                 except KeyRefused:
                     raise self._refused(pair) from None
             return self._who[calls.endpoint]
@@ -119,7 +121,7 @@ class AuthProfile:
             case boto.MissingDependencyException():
                 return Problem(
                     f"profile {name} signs in with `aws login`, which needs a part of botocore that is not installed",
-                    f"name a profile that has: credential_process = aws configure export-credentials --profile {quoted}",
+                    f"name a profile with: credential_process = aws configure export-credentials --profile {quoted}",
                 )
             case boto.LoginError():
                 return NeedsPerson(f"the sign-in of profile {name} has ended", f"aws login --profile {quoted}")

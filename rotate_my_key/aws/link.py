@@ -33,7 +33,7 @@ from .lanes import Lane, Lanes, Tls
 # botocore logs whole answers at DEBUG, new secrets included.
 logging.getLogger("botocore").setLevel(logging.WARNING)
 
-_FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoint in a partition, any STS will do
+FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoint in a partition, any STS will do
 _A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
 _AWS_ROOT = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(\w+:)?\w+Response[\s>]")
@@ -126,7 +126,7 @@ class Link:
     def _make(self, service: str) -> BaseClient:
         return self._session.create_client(
             service,
-            region_name=self.region or _FALLBACK_REGION,
+            region_name=self.region or FALLBACK_REGION,
             endpoint_url=self._shared.endpoint_url or None,
             aws_access_key_id="none",  # else botocore would look for credentials
             aws_secret_access_key="none",  # noqa: S106 - signs nothing: see _sign_with_pair

@@ -33,7 +33,7 @@ class Codes(Protocol):
         """Whether a code came with the command and was not used yet: somebody expects that MFA is wanted."""
 
     def code(self, whose: str, serial: str, complaint: str) -> str:
-        """The six digits that the device shows. `whose` is like "alice's device"; `complaint`: why the last was no good.
+        """The six digits. `whose` is like "alice's device"; `complaint`: what was wrong with the last one.
 
         Raises NeedsPerson where nobody can be asked, Interrupted.
         """
@@ -183,7 +183,7 @@ def _example(user: Identity) -> str:
 def _no_codes(user: Identity, which: str) -> Problem:
     return NeedsPerson(
         f"AWS wants MFA for this, and {which} is a security key or passkey, which cannot give a code",
-        "sign in another way (SSO, `aws login`, a role) and name that profile: rotate-my-key rotate --auth-profile NAME",
+        "sign in another way (SSO, a role) and name that profile: rotate-my-key rotate --auth-profile NAME",
     )
 
 

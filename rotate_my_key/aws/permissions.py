@@ -1,7 +1,7 @@
 """What can be known of a user's rights by looking alone; nothing is tried out, for trying means changing.
 
 Two read calls tell, where they are allowed: IAM's policy simulator, which knows policies, boundaries and conditions,
-and the list of attached policies, in which AWS puts a user of a leaked key into quarantine. Many users may call neither.
+and the list of attached policies, in which AWS puts a user of a leaked key into quarantine. Many may call neither.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
 from .lanes import CONNECT_TIMEOUT, READ_TIMEOUT, Tls
-from .link import Link, Shared, refuse_plain
+from .link import FALLBACK_REGION, Link, Shared, refuse_plain
 from .models import Models
 
 # Settings of a profile that say who signs or how results look, not how AWS is reached.
@@ -106,11 +106,11 @@ class Aws:
             for name, path in self._files.items():
                 if path:
                     session.set_config_variable(name, path)
-            session.set_default_client_config(
-                self._shared.config.merge(
-                    Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries={"total_max_attempts": 3})
-                )
-            )
+            if not session.get_config_variable("region"):
+                session.set_config_variable("region", FALLBACK_REGION)
+            more = {"mode": "standard", "total_max_attempts": 3}
+            patient = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries=more)  # type: ignore[arg-type]
+            session.set_default_client_config(self._shared.config.merge(patient))
             session.register("before-send", refuse_plain)  # type: ignore[arg-type]
             return session
 

@@ -12,7 +12,7 @@ from ..errors import Denied, Gone, KeyRefused, NeedsPerson, Problem
 from ..model import Credentials, Identity, mask
 from . import answers
 from .auth import AuthProfile
-from .calls import Calls, Signers
+from .calls import Calls, Read, Signers
 from .mfa import MfaSessions, Serials, even_with_mfa
 
 _WHO = "sts:GetCallerIdentity"
@@ -44,7 +44,7 @@ class Signing(Protocol):
 class OwnKeys:
     """The user's keys, and an MFA session of his once a policy demands it. Without `sessions` no MFA."""
 
-    profile = None
+    profile: str | None = None
 
     def __init__(self, sessions: MfaSessions | None = None, serials: Serials = tuple) -> None:
         self._sessions = sessions
@@ -63,7 +63,7 @@ class OwnKeys:
         self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
     ) -> None:
         """See Signing."""
-        session = signed.pairs[0] if signed is not own else None
+        session = signed.pairs[0] if signed.pairs[0] not in own.pairs else None
         if self._sessions is None:
             raise problem
         if isinstance(problem, KeyRefused):
@@ -105,15 +105,7 @@ class ByProfile:
 
     def _owner(self, pair: Credentials, refused: KeyRefused, signer: Identity, calls: Calls) -> Identity:
         """Whose a key is that does not work: IAM knows it by its id, in the auth profile's own account only."""
-        name = ""
-        try:
-            name = calls.call(
-                "iam:GetAccessKeyLastUsed", self._signers(), answers.owner, {"AccessKeyId": pair.key_id}
-            )
-        except Gone:
-            pass
-        except Denied as denied:
-            raise _not_certain(pair, f"profile {self._auth.name} is not allowed to call {denied.action}") from None
+        name = self._asked(pair, calls, "iam:GetAccessKeyLastUsed", answers.owner, {"AccessKeyId": pair.key_id})
         if not name:
             raise KeyRefused(
                 f"key {mask(pair.key_id)} does not work, and account {signer.account} (profile {self._auth.name}) has "
@@ -121,11 +113,15 @@ class ByProfile:
                 "ask IT for a new key, and put it in place with: rotate-my-key adopt",
                 wrong_secret=refused.wrong_secret,
             )
+        return Identity(signer.account, self._asked(pair, calls, "iam:GetUser", answers.user_arn, {"UserName": name}))
+
+    def _asked(self, pair: Credentials, calls: Calls, action: str, read: Read[str], params: dict[str, str]) -> str:
         try:
-            arn = calls.call("iam:GetUser", self._signers(), answers.user_arn, {"UserName": name})
+            return calls.call(action, self._signers(), read, params)
+        except Gone:
+            return ""
         except Denied as denied:
             raise _not_certain(pair, f"profile {self._auth.name} is not allowed to call {denied.action}") from None
-        return Identity(signer.account, arn)
 
     def signers(self, own: Signers, user: Identity | None) -> Signers:
         """See Signing."""

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Interrupted, NeedsPerson
+from ..errors import Interrupted, NeedsPerson, Problem
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..settings import Raw, Settings
 
 JSON_VERSION = 1
+_SLICE = 0.1  # seconds
 
 
 class App:
@@ -35,6 +36,8 @@ class App:
         self.quiet = False
         self.no_color = bool(env.get("NO_COLOR"))
         self.flags: dict[str, Raw | None] = {}
+        self.command = "rotate-my-key"  # as it was called, for hints
+        self.mfa_code: str | None = None  # of --mfa-code
         self._spinner: Status | None = None
 
     # Where things are
@@ -69,12 +72,17 @@ class App:
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
     def out(self, text: str) -> None:
-        """A result, on stdout."""
-        click.echo(text, color=None if not self.no_color else False)
+        """A result, on stdout. Raises Problem if it cannot be written: what it tells of is done all the same."""
+        try:
+            click.echo(text, color=None if not self.no_color else False)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise Problem(f"the result cannot be written: {(error.strerror or 'no output').lower()}") from None
 
     def json(self, value: dict[str, Any]) -> None:
         """The result as one JSON object on stdout."""
-        click.echo(json.dumps({"version": JSON_VERSION, **value}, indent=2, ensure_ascii=False))
+        self.out(json.dumps({"version": JSON_VERSION, **value}, indent=2, ensure_ascii=False))
 
     def say(self, text: str) -> None:
         """Talk, on stderr; not with --quiet."""
@@ -122,6 +130,20 @@ class App:
             self.complain("")
             raise Interrupted("stopped at the question; nothing was begun") from None
 
+    def line(self, question: str, check: Callable[[], None]) -> str:
+        """Ask for a line of text: for a terminal only, from any thread. `check` raises once the person wants to stop.
+
+        Raises Interrupted for Ctrl-D.
+        """
+        self._stop_spinner()
+        with suppress(OSError):
+            click.echo(question, nl=False, err=True)
+        answer = _typed(check)
+        if not answer:
+            self.complain("")
+            raise Interrupted("stopped at the question", "repeat the command: it goes on from where it was")
+        return answer
+
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """A spinner beside the text while the block runs, in a terminal only; a second one takes its place."""
@@ -160,6 +182,25 @@ def _at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _typed(check: Callable[[], None]) -> str:
+    """A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by `check`, and
+    past sys.stdin, whose lock a thread that still waits would hold when the program ends."""
+    import threading
+
+    typed: list[bytes] = []
+
+    def read() -> None:
+        with suppress(OSError):
+            typed.append(os.read(0, 4096))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    while reader.is_alive():
+        check()
+        reader.join(_SLICE)
+    return b"".join(typed).decode(errors="replace")
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

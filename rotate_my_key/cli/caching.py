@@ -10,7 +10,7 @@ from ..errors import Problem
 from ..rotation.outcome import Ending, Outcome
 from ..rotation.run import Result
 from ..rows import STATIC, Row
-from . import show
+from . import reminding, show
 from .app import App
 from .wiring import Wiring
 
@@ -21,6 +21,7 @@ def remember(wiring: Wiring, app: App, results: Sequence[Result]) -> None:
     """Note the keys that were looked at or made: the profiles that held the old id hold the new one now."""
     known = [r.outcome for r in results if r.outcome and r.outcome.created and r.outcome.arn]
     if not known:
+        reminding.refresh(app)
         return
     rows = wiring.cache.load().rows
     for outcome in known:

@@ -9,6 +9,7 @@ import click
 from ..rotation.retire import Retirement, plan_retirement, retire
 from . import show
 from .app import App
+from .signing import signing_options
 from .wiring import Wiring
 from .words import mask, span
 
@@ -17,6 +18,7 @@ from .words import mask, span
 @click.argument("key_id")
 @click.option("-p", "--profile", metavar="NAME", help="The profile of the user whose key it is.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: bool) -> int:
@@ -32,17 +34,25 @@ def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: b
         plan = plan_retirement(key_id, account.look([pair]), account, wiring.here)
     _introduce(app, plan)
     if not yes and not app.confirm(_question(plan), default=False, flag=f"rotate-my-key delete-key {key_id} --yes"):
-        app.out("Nothing was changed.")
+        _tell(app, plan, "declined", as_json)
         return 4
     with wiring.stop.on_interrupt(), wiring.lock():
         retire(plan, account, wiring.here)
-    if as_json:
-        app.json({"key": show.key_json(plan.key), "action": "deleted" if plan.deletes else "switched off"})
-    elif plan.deletes:
-        app.out(f"Key {mask(plan.key.key_id)} is deleted.")
-    else:
-        app.out(f"Key {mask(plan.key.key_id)} is switched off. Once nothing misses it: the same command deletes it.")
+    _tell(app, plan, "deleted" if plan.deletes else "switched off", as_json)
     return 0
+
+
+def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
+    key = mask(plan.key.key_id)
+    sentences = {
+        "declined": "Nothing was changed.",
+        "deleted": f"Key {key} is deleted.",
+        "switched off": f"Key {key} is switched off. Once nothing misses it: the same command deletes it.",
+    }
+    if as_json:
+        app.json({"key": show.key_json(plan.key), "action": action})
+    else:
+        app.out(sentences[action])
 
 
 def _introduce(app: App, plan: Retirement) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from .. import __version__
 from ..doctor import Computer, Finding, Level, Report, examine
+from ..doctor.online import Account
 from ..model import mask
 from ..stores.active import Active
 from .app import App
@@ -31,12 +33,24 @@ def command(app: App, /, profile: str | None, as_json: bool) -> int:
     """
     computer = Computer(app.env, app.paths, __version__, profile, sys.argv[0])
     with app.waiting("looking"):
-        report = examine(computer, Wiring(app).account_of_active, datetime.now(UTC))
+        report = examine(computer, _accounts(app), datetime.now(UTC))
     if as_json:
         app.json(_json(report))
     else:
         _tell(app, report)
     return 1 if report.broken else 0
+
+
+def _accounts(app: App) -> Callable[[Active], Account]:
+    """The way to AWS for a key; settings that cannot be read are no obstacle here."""
+    wiring = Wiring(app)
+
+    def account(active: Active) -> Account:
+        from ..aws.account import IamAccount
+
+        return IamAccount(wiring.aws, active.profile)
+
+    return account
 
 
 def _tell(app: App, report: Report) -> None:

@@ -14,7 +14,7 @@ from ..rotation.prepare import Prospect, Request
 from ..rotation.run import Job, Result, Wishes
 from ..settings import Settings
 from ..stores.active import sections
-from ..stores.kinds import Kind
+from ..stores.kinds import ROTATABLE, ProfileFact
 from .wiring import Wiring
 
 
@@ -59,13 +59,13 @@ class Finder:
 
     def every_key(self) -> Keys:
         """Every static key of the two files, without those that an excluded profile holds."""
-        facts = [fact for fact in sections(self._wiring.files) if fact.kind is Kind.STATIC and fact.pair]
+        facts = [fact for fact in sections(self._wiring.files, self._wiring.keyring.pair) if fact.kind in ROTATABLE]
         excluded = {f.pair.key_id for f in facts if f.pair and f.profile in self._settings.exclude}
         by_id: dict[str, list[str]] = {}
         for fact in facts:
             if fact.pair and fact.pair.key_id not in excluded:
                 by_id.setdefault(fact.pair.key_id, []).append(fact.profile)
-        keys = Keys()
+        keys = Keys([], [self._unread(fact) for fact in facts if fact.pair is None])
         for names in by_id.values():
             try:
                 self._pair(names[0])
@@ -74,6 +74,14 @@ class Finder:
                 continue
             keys.jobs.append((list(dict.fromkeys(names)), partial(self._pair, names[0])))
         return keys
+
+    def _unread(self, fact: ProfileFact) -> Result:
+        problem = Problem(f"profile {fact.profile}: {fact.note}", "rotate-my-key status")
+        try:
+            self._pair(fact.profile)
+        except Problem as found:
+            problem = found
+        return Result((fact.profile,), "", problem=problem)
 
     def _pair(self, profile: str | None) -> Credentials:
         return self._wiring.active(profile, mixed=self._mixed).pair

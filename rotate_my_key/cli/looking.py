@@ -11,7 +11,7 @@ from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
 from ..rows import STATIC, Row
 from ..stores.cache import Cached, FileCache
-from ..stores.kinds import ProfileFact, sections
+from ..stores.kinds import ROTATABLE, Kind, ProfileFact, sections
 from .app import App
 from .wiring import Wiring
 
@@ -21,21 +21,22 @@ _WORKERS = 8
 def cached(app: App, kept: Cached) -> list[Row]:
     """The files as they are now, with what was last seen of their keys."""
     wiring = Wiring(app)
-    rows = survey([_use(fact) for fact in sections(wiring.files)], _by_id(kept))
+    rows = survey([_use(fact, wiring) for fact in sections(wiring.files)], _by_id(kept))
     return with_notes(rows, unfinished(wiring.here, mend=False))
 
 
 def live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
-    """Ask AWS about each distinct pair, eight at a time, and keep what it says."""
-    wiring = Wiring(app)
-    facts = sections(wiring.files)
+    """Ask AWS about each distinct pair, eight at a time, and keep what it says. Nobody is asked for an MFA code."""
+    wiring = Wiring(app, asks=False)
+    facts = sections(wiring.files, wiring.keyring.pair)
     pairs: dict[str, tuple[str, Credentials]] = {}
     for fact in facts:
-        if fact.pair and fact.kind.value == STATIC:
+        if fact.pair and fact.kind in ROTATABLE:
             pairs.setdefault(fact.pair.key_id, (fact.profile, fact.pair))
     with app.waiting("asking AWS"):
         found = dict(zip(pairs, _ask_all(wiring, list(pairs.values())), strict=True))
-    uses = [_use(fact) for fact in facts]
+    uses = [_use(fact, wiring) for fact in facts]
+    found |= {use.key_id: _unread(use) for use in uses if use.note and use.key_id and use.key_id not in found}
     lasting = _lasting(app, found, _by_id(kept))
     try:
         cache.save(survey(uses, lasting))
@@ -61,8 +62,18 @@ def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str,
     return lasting
 
 
-def _use(fact: ProfileFact) -> Use:
+def _unread(use: Use) -> Row:
+    """The row of a key that the keyring does not give out now."""
+    return {"seen_at": datetime.now(UTC).isoformat(timespec="seconds"), "unknown": use.note}
+
+
+def _use(fact: ProfileFact, wiring: Wiring) -> Use:
     key_id = fact.pair.key_id if fact.pair else None
+    if fact.kind is Kind.KEYRING and fact.place:
+        known = wiring.keyring.index.get(fact.place.profile)
+        key_id = key_id or (known.ids[-1] if known and known.ids else None)
+        if key_id:
+            return Use(fact.profile, STATIC, key_id, fact.place, fact.note)
     note = fact.note or (f"a role, with the key of {fact.source}" if fact.source else "")
     return Use(fact.profile, fact.kind.value, key_id, fact.place, note)
 

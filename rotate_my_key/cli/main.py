@@ -1,6 +1,6 @@
-"""The door: which command, and the one place where a problem becomes two lines and an exit code.
+"""The door: the table of commands, and the way in and out of the program.
 
-Commands are loaded when called, so that `--help` and `--version` cost little more than click itself.
+Light: `credentials` runs at every start of an SDK and comes by here without click and all that `program.py` needs.
 """
 
 from __future__ import annotations
@@ -8,128 +8,32 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
 
-import click
-
-from .. import __version__
-from ..errors import Problem
-from .app import App
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # Command, module, its line in --help: read without loading the module.
-_GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "Daily": {
         "rotate": ("rotate", "Replace the access key, if it is due (the default)."),
         "status": ("status", "Show every key on this computer: age, last use, verdict."),
         "history": ("history", "Show past rotations on this computer."),
     },
     "Repair": {
+        "doctor": ("doctor", "Find what stands in the way of a rotation, with its remedy."),
         "delete-key": ("delete_key", "Retire one of your keys that nothing here holds."),
     },
     "This computer": {
+        "adopt": ("adopt", "Take a first or new key that IT or the console gave."),
+        "keyring": ("keyring_cmd", "Move a profile's pair between its file and the OS keyring."),
+        "reminder": ("reminder", "One line a day in a new terminal when a key is due."),
         "config": ("config", "Show and change settings, and where each comes from."),
         "demo": ("demo", "Watch a whole rotation against a stand-in; no account needed."),
     },
 }
-_COMMANDS = {name: row for group in _GROUPS.values() for name, row in group.items()}
-_GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
-_OWN = {"--help", "-h", "--version"}
-
-
-def _set(name: str, context: click.Context, value: Any) -> None:
-    app = context.find_object(App)
-    if app is not None and value:
-        setattr(app, name, max(value, getattr(app, name)))
-
-
-def _globals() -> list[click.Option]:
-    """The options that may stand before or after the command."""
-    return [
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("verbose", c, v),
-            help="Say more; -vv says most.",
-        ),
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("quiet", c, v),
-            help="Say nothing but results and problems.",
-        ),
-        click.Option(
-            ["--no-color"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("no_color", c, v),
-            help="No colours (NO_COLOR does the same).",
-        ),
-    ]
-
-
-class _Program(click.Group):
-    """The commands, loaded lazily; without one it is `rotate`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in the order of --help."""
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Load one command and give it the global options."""
-        if cmd_name not in _COMMANDS:
-            return None
-        module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
-        command: click.Command = module.command
-        _add_globals(command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands in groups, without loading them."""
-        for title, rows in _GROUPS.items():
-            with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in rows.items()])
-
-
-def _add_globals(command: click.Command) -> None:
-    if not any(param.name == "no_color" for param in command.params):
-        command.params += _globals()
-    if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            child = command.commands.get(name)
-            if child:
-                _add_globals(child)
-
-
-def _with_command(args: Sequence[str]) -> list[str]:
-    """Insert `rotate` where no command is named: `rotate-my-key --force` is `rotate-my-key rotate --force`."""
-    for number, word in enumerate(args):
-        if word in _OWN:
-            return list(args)
-        if word not in _GLOBAL:
-            return list(args) if not word.startswith("-") else [*args[:number], "rotate", *args[number:]]
-    return [*args, "rotate"]
-
-
-@click.command(
-    cls=_Program,
-    params=_globals(),
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 done, or nothing to do · 1 a problem · 2 usage · 3 status --check · 4 needs a person · "
-    "5 AWS does not allow it · 75 try again later · 130 interrupted.",
-)
-@click.version_option(__version__, prog_name="rotate-my-key", message="%(prog)s %(version)s")
-def program() -> None:
-    """Replace your own AWS access key, and never be locked out.
-
-    Without a command: rotate the active profile's key if it is due.
-    """
+GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
@@ -146,62 +50,18 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def run(args: Sequence[str], env: Any) -> int:
-    """Run the program; gives the exit code. Every problem ends here, as one line and a hint."""
-    app = App(env)
-    try:
-        code = program.main(_with_command(args), prog_name="rotate-my-key", standalone_mode=False, obj=app)
-        sys.stdout.flush() if sys.stdout else None
-        return int(code or 0)
-    except Problem as problem:
-        _show(app, problem.message, problem.hint)
-        if "--json" in args:  # one object on stdout, whatever happens
-            app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
-        return problem.code
-    except click.UsageError as error:
-        name = error.ctx.command_path if error.ctx else "rotate-my-key"
-        _show(app, _lower(error.format_message()), f"{name} --help")
-        return 2
-    except click.ClickException as error:
-        _show(app, _lower(error.format_message()), "")
-        return 1
-    except (click.Abort, KeyboardInterrupt, EOFError):
-        app.complain("")
-        _show(app, "stopped; whatever was begun is finished by the next run", "rotate-my-key status")
-        return 130
-    except BrokenPipeError:
-        _silence()
-        return 1
-    except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
-        return _unexpected(app, error)
+def run(args: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a command; gives the exit code."""
+    words = [word for word in args if word not in GLOBAL]
+    if words[:1] == ["credentials"]:
+        from .credentials import run as give
 
+        return give(words[1:], env)
+    if words == ["reminder", "say"]:  # at a login, once a day
+        from ..paths import find
+        from ..reminder.login import main as say
 
-def _show(app: App, message: str, hint: str) -> None:
-    app.complain(f"{app.style('error:', fg='red', bold=True)} {message}")
-    if hint:
-        app.complain(f"{app.style('hint:', bold=True)} {hint}")
+        return say(os.path.join(find(env).state_dir, "reminder"))
+    from .program import run as run_program
 
-
-def _unexpected(app: App, error: Exception) -> int:
-    """A fault of this program: where it happened, never what the values were."""
-    frames = []
-    trace = error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
-        trace = trace.tb_next
-    where = frames[-1] if frames else "an unknown place"
-    _show(app, f"a fault in rotate-my-key {__version__}: {type(error).__name__} at {where}", "report it, with -vv")
-    for frame in frames:
-        app.detail(f"  {frame}", 2)
-    return 1
-
-
-def _lower(text: str) -> str:
-    text = " ".join(text.split()).removesuffix(".")
-    return text[:1].lower() + text[1:]
-
-
-def _silence() -> None:
-    """Nobody reads us any more: let Python's own flush at exit go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return run_program(args, env)

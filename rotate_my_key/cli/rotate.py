@@ -15,10 +15,11 @@ from ..plan import Note
 from ..rotation.outcome import Ending
 from ..rotation.prepare import Prospect, foresee, prepare
 from ..rotation.run import Job, Result, Run, Wishes
-from . import caching, jobs, show
+from . import caching, jobs, moves, show
 from .app import App
 from .consent import Consent
 from .narrator import Narrator
+from .signing import signing_options
 from .wiring import Wiring
 from .words import join
 
@@ -34,6 +35,7 @@ _ORDER = (1, 5, 4, 75)
 @click.option("--old-active", is_flag=True, help="With --keep-old: the old key keeps working until then.")
 @click.option("--mixed", is_flag=True, help="Also profiles that hold a key beside sso, role or process settings.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 @click.pass_obj
 def command(app: App, /, as_json: bool, **options: Any) -> int:
@@ -49,8 +51,8 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
         raise WrongUsage(
             "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
         )
-    rotation = _Rotate(app, as_json=as_json, **options)
-    results = rotation.dry_run() if options["dry_run"] else rotation.run()
+    rotation = Rotate(app, as_json=as_json, **options)
+    results = rotation.dry_run() if options["dry_run"] else [*_handed(app, rotation.wiring), *rotation.run()]
     if as_json:
         app.json({"dry_run": options["dry_run"], "keys": [show.result_json(r, app.settings.policy) for r in results]})
     return exit_code(results)
@@ -63,6 +65,13 @@ def exit_code(results: Sequence[Result]) -> int:
     return next((code for code in _ORDER if code in codes), max(codes, default=0))
 
 
+def _handed(app: App, wiring: Wiring) -> list[Result]:
+    """Replace the keys that `adopt` took and could not replace yet: that was agreed to then."""
+    results = [result for profile in wiring.handed_profiles() for result in Rotate.of(app, profile).run()]
+    wiring.forget_handed()
+    return results
+
+
 def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str, bool]) -> str:
     """The command that was called, with --yes."""
     words = [word for name in profiles for word in ("-p", name)] + [flag for flag, given in flags.items() if given]
@@ -70,7 +79,7 @@ def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str,
     return shlex.join(["rotate-my-key", "rotate", *words, "--yes"])
 
 
-class _Rotate:
+class Rotate:
     """One call of the command."""
 
     def __init__(
@@ -90,14 +99,14 @@ class _Rotate:
         self._app = app
         self._out = app.say if as_json else app.out
         self._settings = app.settings
-        self._wiring = Wiring(app)
+        self.wiring = Wiring(app)
         self._names: Sequence[str | None] = profiles or (None,)
         self._all, self._mixed = all_keys, mixed
         self._several = all_keys or len(profiles) > 1
         self._narrators: list[Narrator] = []
         self._accounts: dict[str, Any] = {}
         self._wishes = Wishes(
-            self._settings.policy, force, self._settings.keep_old, old_active, self._wiring.host, self._wiring.boot
+            self._settings.policy, force, self._settings.keep_old, old_active, self.wiring.host, self.wiring.boot
         )
         self._consent = Consent(
             app,
@@ -110,12 +119,30 @@ class _Rotate:
             foreign=self._foreign,
         )
 
+    @classmethod
+    def of(cls, app: App, profile: str) -> Rotate:
+        """Rotate the key of one profile whatever its age, without a question."""
+        return cls(
+            app,
+            profiles=(profile,),
+            all_keys=False,
+            force=True,
+            yes=True,
+            keep_old=None,
+            old_active=False,
+            mixed=False,
+            dry_run=False,
+            as_json=True,
+        )
+
     # What the command does
 
     def run(self) -> list[Result]:
         """Rotate, and tell what came of it."""
+        wiring = self.wiring
+        unmoved = moves.finish(self._app, wiring)
         chosen, problems = self._jobs()
-        wiring = self._wiring
+        problems = [*unmoved, *problems]
         run = Run(
             wiring.here,
             self._wishes,
@@ -143,11 +170,11 @@ class _Rotate:
         for job in chosen:
             try:
                 request = jobs.request(job.find(), self._wishes)
-                seen = prepare(request, job.account(), self._wiring.here, policy, self._wiring.clockwork.pause)
+                seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.clockwork.pause)
             except Problem as problem:
                 results.append(Result(job.profiles, "", problem=problem))
                 continue
-            result = jobs.seen_result(job, seen, foresee(seen.world(self._wiring.here), policy))
+            result = jobs.seen_result(job, seen, foresee(seen.world(self.wiring.here), policy))
             self._tell_dry(result, seen)
             results.append(result)
         for result in results:
@@ -155,7 +182,7 @@ class _Rotate:
         return results
 
     def _jobs(self) -> tuple[list[Job], list[Result]]:
-        found = jobs.Finder(self._wiring, self._settings, self._mixed)
+        found = jobs.Finder(self.wiring, self._settings, self._mixed)
         keys = found.every_key() if self._all else found.named(self._names)
         chosen = []
         for names, find in keys.jobs:
@@ -167,7 +194,7 @@ class _Rotate:
     def _account(self, profile: str | None) -> Any:
         name = profile or ""
         if name not in self._accounts:
-            self._accounts[name] = self._wiring.account(profile)
+            self._accounts[name] = self.wiring.account(profile)
         return self._accounts[name]
 
     def _narrator(self, prefix: str) -> Narrator:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import Problem
-from ..model import AccessKey, LastUse, Place, mask
+from ..model import AccessKey, LastUse, Place, PlaceKind, mask
 from ..plan import Step
 from ..policy import Policy
 from ..rotation.outcome import Ending, Outcome
@@ -24,6 +24,11 @@ def last_used(use: LastUse | None, now: datetime) -> str:
     return "last use not known" if use is None else used(use.at, use.service, use.region, now)
 
 
+def where(place: Place, show_path: ShowPath) -> str:
+    """What holds the place, in words: a file's path, or the keyring."""
+    return "the keyring" if place.kind is PlaceKind.KEYRING else show_path(place.path)
+
+
 def names(places: Iterable[Place]) -> str:
     """The profiles of some places, each once."""
     return join(dict.fromkeys(place.profile for place in places))
@@ -35,8 +40,11 @@ def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> l
     used = f", used by {names(prospect.places)}" if prospect.places else ""
     lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
     age, limit = span(now - key.created), span(policy.max_age)
-    limit = limit.removesuffix(" days") if age.endswith(" days") else limit
-    lines.append(f"{age} old, the limit is {limit}; {last_used(prospect.look.last_use, now)}")
+    limit = limit.removesuffix(" days") if age.endswith(" days") and key.active else limit
+    off = "" if key.active else ", switched off"
+    lines.append(f"{age} old, the limit is {limit}{off}; {last_used(prospect.look.last_use, now)}")
+    if prospect.look.auth_profile:
+        lines.append(f"Profile {prospect.look.auth_profile} signs the calls to IAM.")
     if foreign:
         lines.append(f"Not AWS itself: {join(foreign)}")
     second = prospect.second
@@ -60,8 +68,8 @@ def did_line(did: Did, show_path: ShowPath) -> str:
         case Step.SWITCH:
             files: dict[str, list[Place]] = {}
             for place in did.places:
-                files.setdefault(place.path, []).append(place)
-            return "; ".join(f"{show_path(path)}: {names(places)} changed" for path, places in files.items())
+                files.setdefault(where(place, show_path), []).append(place)
+            return "; ".join(f"{path}: {names(places)} changed" for path, places in files.items())
         case Step.DEACTIVATE:
             return f"old key {mask(did.key_id)} switched off"
         case Step.DELETE:
@@ -111,7 +119,7 @@ def foreseen(steps: Sequence[Step], prospect: Prospect, show_path: ShowPath) -> 
     lines = []
     for step in steps:
         if step is Step.SWITCH and prospect.draft:
-            lines += [f"change {place.profile} in {show_path(place.path)}" for place in prospect.draft.places]
+            lines += [f"change {place.profile} in {where(place, show_path)}" for place in prospect.draft.places]
         elif step in _FORESEEN:
             lines.append(_FORESEEN[step])
     return lines

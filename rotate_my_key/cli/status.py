@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 
@@ -16,8 +15,27 @@ from ..errors import Problem
 from ..rows import Row, check, judge
 from ..stores.cache import FileCache
 from .app import App
+from .signing import signing_options
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
+_FIELDS = (
+    "profiles",
+    "kind",
+    "key_id",
+    "account",
+    "user",
+    "created",
+    "age_days",
+    "due",
+    "overdue",
+    "verdict",
+    "why",
+    "last_use",
+    "exempt",
+    "switched_off_until",
+    "seen_at",
+    "places",
+)
 _HEAD = ("PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT")
 
 
@@ -32,17 +50,17 @@ _HEAD = ("PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT")
     flag_value="due",
     help="Exit 3 if a key is due (or overdue), 75 if an age is not known.",
 )
-@click.option("--mfa-code", metavar="CODE", hidden=True)
+@signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool, **_: Any) -> int:
+def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool) -> int:
     """Show every key on this computer: who it belongs to, its age, its last use, and the verdict."""
     now = datetime.now(UTC)
     settings = app.settings
     rows = [judge(row, settings.policy, now) for row in _rows(app, cached)]
     chosen = _chosen(rows, profiles)
     if as_json:
-        app.json({"cached": cached, "keys": chosen})
+        app.json({"cached": cached, "keys": [_public(row) for row in chosen]})
     else:
         _print(app, chosen, now)
     return check(chosen, least, settings.policy, now, settings.cache_max_age.total_seconds()) if least else 0
@@ -50,7 +68,10 @@ def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | N
 
 def _rows(app: App, cached: bool) -> list[Row]:
     """The facts: from the cache if that will do, else from the files and from AWS."""
-    cache = FileCache(os.path.join(app.paths.state_dir, "status.json"), (app.paths.credentials, app.paths.config))
+    from . import reminding
+
+    path, files = os.path.join(app.paths.state_dir, "status.json"), (app.paths.credentials, app.paths.config)
+    cache = FileCache(path, files, None if cached else reminding.keeper(app))
     kept = cache.load()
     if cached and kept.current and not _under_way(app):
         return kept.rows
@@ -73,6 +94,15 @@ def _chosen(rows: list[Row], profiles: Sequence[str]) -> list[Row]:
     if missing:
         raise Problem(f"no key or profile named {', '.join(missing)} is known here", "rotate-my-key status")
     return [row for row in rows if not profiles or set(profiles) & set(row["profiles"])]
+
+
+def _public(row: Row) -> Row:
+    """A row for --json: every field in every row; what was merely noted on the way to the verdict is left out."""
+    return {
+        **{name: row.get(name) for name in _FIELDS},
+        "exempt": bool(row.get("exempt")),
+        "places": row.get("places") or [],
+    }
 
 
 def _print(app: App, rows: Sequence[Row], now: datetime) -> None:

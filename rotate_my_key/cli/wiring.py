@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -23,15 +23,24 @@ from ..rotation.facts import Here
 from ..rotation.ports import Places
 from ..stores.active import Active, find_active
 from ..stores.cache import FileCache
+from ..stores.entries import system_entries
+from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
+from ..stores.keyring_index import Index
+from ..stores.keyring_store import KeyringStore
 from ..stores.notes import FileNotes
 from ..stores.reading import ProfileFiles as FilePaths
 from ..stores.staging import FileStaging
+from . import reminding
+from .signing import Person, mfa_serials
 from .stop import Stop
 
 if TYPE_CHECKING:
     from ..aws.account import IamAccount
+    from ..aws.auth import AuthProfile
+    from ..aws.mfa import MfaSessions
     from ..aws.session import Aws
+    from ..aws.signing import Signing
     from .app import App
 
 _LOCK_TIMEOUT = 180.0  # seconds
@@ -41,8 +50,10 @@ _ABANDONED = 60.0  # seconds after which a half-written file is nobody's any mor
 class Wiring:
     """The adapters of one run, each made once and when first needed."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, asks: bool = True) -> None:
+        """`asks`: whether a person may be asked for an MFA code."""
         self._app = app
+        self._asks = asks
         self.stop = Stop(app.interject)
         self.clockwork = Clockwork(self.stop.pause, self.stop.check)
         self.files = FilePaths(app.paths.credentials, app.paths.config, app.paths.home)
@@ -52,11 +63,22 @@ class Wiring:
     @cached_property
     def here(self) -> Here:
         """All that a rotation knows besides AWS."""
+        from ..stores.keyring_store import KeyringStaging
+        from ..stores.places import AllPlaces, AllStaging, KeyringPlaces
         from ..stores.profile_files import ProfileFiles
 
         paths = self._app.paths
-        places = OneAtATime(ProfileFiles(paths.credentials, paths.config))
-        return Here(places, FileStaging(self._rotations), FileNotes(self._rotations), self.history)
+        places = OneAtATime(
+            AllPlaces(ProfileFiles(paths.credentials, paths.config), KeyringPlaces(self.files, self.keyring))
+        )
+        staging = AllStaging(FileStaging(self._rotations), KeyringStaging(self._rotations, self.keyring.entries))
+        return Here(places, staging, FileNotes(self._rotations), self.history)
+
+    @cached_property
+    def keyring(self) -> KeyringStore:
+        """The pairs in the system's keyring, which is opened when first needed."""
+        index = Index(os.path.join(self._app.paths.state_dir, "keyring.json"))
+        return KeyringStore(system_entries(self._app.env), index)
 
     @property
     def _rotations(self) -> str:
@@ -68,10 +90,30 @@ class Wiring:
         return FileHistory(os.path.join(self._app.paths.state_dir, "history.jsonl"))
 
     @property
+    def handed(self) -> HandedKeys:
+        """The keys that `adopt` took and that are still to be replaced."""
+        return HandedKeys(os.path.join(self._app.paths.state_dir, "handed"))
+
+    def handed_profiles(self) -> list[str]:
+        """A profile for each key that `adopt` took and that a place here still holds."""
+        ids = self.handed.ids()
+        held = {h.pair.key_id: h.place.profile for h in self.here.places.search(ids) if h.pair} if ids else {}
+        return list(held.values())
+
+    def forget_handed(self) -> None:
+        """Take the marks off those that no place here holds any more."""
+        ids = self.handed.ids()
+        held = {h.pair.key_id for h in self.here.places.search(ids) if h.pair} if ids else set()
+        for key_id in set(ids) - held:
+            self.handed.clear(key_id)
+
+    @property
     def cache(self) -> FileCache:
         """What AWS last said of the keys here."""
         paths = self._app.paths
-        return FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config))
+        return FileCache(
+            os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config), reminding.keeper(self._app)
+        )
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -87,13 +129,17 @@ class Wiring:
         """Once a run and before it writes anything: with --all several keys are written side by side."""
         paths = self._app.paths
         sweep_private(self._rotations)
-        sweep_private(paths.state_dir, _ABANDONED)  # status.json is written without the lock
+        for folder in (paths.state_dir, os.path.join(paths.state_dir, "reminder")):
+            sweep_private(folder, _ABANDONED)  # what stands here is written without the lock
         for path in filter(None, (paths.credentials, paths.config)):
             sweep(real_path(path))
+        if os.path.lexists(self.keyring.index.path):
+            with suppress(Problem):  # a locked keyring is no matter of other profiles
+                self.keyring.mend()
 
     def active(self, profile: str | None, *, mixed: bool = False) -> Active:
         """Which key an SDK uses for that profile."""
-        return find_active(self._app.env, profile, self.files, mixed=mixed)
+        return find_active(self._app.env, profile, self.files, mixed=mixed, keyring=self.keyring.pair)
 
     def warn(self, text: str) -> None:
         """Something that the person should know and that stops nothing."""
@@ -131,7 +177,35 @@ class Wiring:
             profile,
             propagation_timeout=settings.propagation_timeout,
             proof_interval=settings.proof_interval,
+            signing=self._signing(profile),
         )
+
+    def _signing(self, profile: str | None) -> Signing:
+        """Who signs the IAM calls for a profile's user."""
+        from ..aws.signing import ByProfile, OwnKeys
+
+        env, settings = self._app.env, self._app.settings
+        name = profile or env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE") or "default"
+        own = OwnKeys(self._sessions, lambda: mfa_serials(self.files, name, settings))
+        return ByProfile(self._auth, own) if self._auth else own
+
+    @cached_property
+    def _person(self) -> Person:
+        return Person(self._app, self.stop.check, asks=self._asks)
+
+    @cached_property
+    def _sessions(self) -> MfaSessions:
+        """The MFA sessions of this run, for whatever keys and notes."""
+        from ..aws.mfa import MfaSessions
+
+        return MfaSessions(self._person)
+
+    @cached_property
+    def _auth(self) -> AuthProfile | None:
+        from ..aws.auth import AuthProfile
+
+        name = self._app.settings.auth_profile
+        return AuthProfile(self.aws, name, lambda whose, serial: self._person.code(whose, serial, "")) if name else None
 
     def account_for(self, note: Note) -> IamAccount:
         """The user that a note names, through the first of its profiles that is still there."""

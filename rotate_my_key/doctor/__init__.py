@@ -26,7 +26,8 @@ from .online import check as ask
 __all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
 
 KEYLESS = (
-    "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), aws login, or IAM Roles Anywhere"
+    "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), "
+    "aws login, or IAM Roles Anywhere"
 )
 # With one of these AWS cannot be reached as it should be, so the answers would mislead.
 _NO_WAY = {"ca-bundle"}

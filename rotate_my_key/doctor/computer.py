@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from .. import settings
 from ..errors import Problem
+from ..files import platform
 from ..paths import Paths
 from ..stores.reading import ProfileFiles, Profiles, ReadFile, read_profiles
 from .finding import Where
@@ -50,7 +50,7 @@ class Computer:
     version: str
     profile: str | None = None
     program: str = ""
-    platform: str = sys.platform
+    platform: str = platform.NAME
     free: Callable[[str], int | None] = free_bytes
 
     @cached_property

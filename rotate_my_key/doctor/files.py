@@ -59,16 +59,16 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
     if status.st_uid != platform.my_uid():
         message = f"{computer.show(path)} belongs to another user (uid {status.st_uid})"
         yield Finding(Level.BROKEN, "foreign-file", message, remedies.own(computer, path), Where(path))
-    elif status.st_mode & _OTHERS_READ and _holds_secrets(computer, path):
+    elif status.st_mode & _OTHERS_READ and _holds_secrets(path):
         what = "changed" if status.st_mode & _OTHERS_WRITE else "read"
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
         yield Finding(Level.BROKEN, "file-mode", message, remedies.chmod(computer, "600", path), Where(path))
 
 
-def _holds_secrets(computer: Computer, path: str) -> bool:
-    """A config file without a key may be read by anybody; one that cannot be parsed may hold one."""
-    known = [file for file in computer.read_files if file.path == path]
-    return not known or any(SECRET in values for file in known for values in file.sections.values())
+def _holds_secrets(path: str) -> bool:
+    """A config file without a key may be read by anybody. Also of a file that cannot be parsed, whatever its encoding."""
+    with open(path, "rb") as file:
+        return SECRET.encode() in file.read().replace(b"\0", b"").lower()
 
 
 def _room(computer: Computer, folders: list[str]) -> Iterator[Finding]:

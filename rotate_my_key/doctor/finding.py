@@ -30,6 +30,9 @@ class Where(NamedTuple):
     variable: str = ""
 
 
+NOWHERE = Where()
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that stands in the way.
@@ -41,7 +44,7 @@ class Finding:
     code: str
     message: str
     remedy: str
-    where: Where = Where()
+    where: Where = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

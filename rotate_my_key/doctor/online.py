@@ -16,7 +16,7 @@ from ..stores.active import Active
 from ..stores.kinds import quote
 from . import remedies
 from .computer import Computer
-from .finding import Finding, Level, Where
+from .finding import NOWHERE, Finding, Level, Where
 
 _SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
 _SKEW = timedelta(minutes=2)
@@ -58,7 +58,7 @@ class Online:
 
 @dataclass(frozen=True)
 class Known:
-    """What this computer knows of the user's keys: `held` by a place here, `ours` in a rotation under way or deleted."""
+    """Ids that this computer knows: `held` by a place here, `ours` in a rotation under way or deleted by one."""
 
     held: Collection[str]
     ours: Collection[str]
@@ -99,7 +99,7 @@ def _region(computer: Computer, active: Active) -> Iterator[Finding]:
         remedy = f"aws configure set region {meant} --profile {quote(active.profile)}"
         remedy = f"export {variable}={meant}" if variable else remedy
         message = f"there is no region {active.region}; did you mean {meant}?"
-        yield Finding(Level.BROKEN, "region", message, remedy, computer.origin(variable) if variable else Where())
+        yield Finding(Level.BROKEN, "region", message, remedy, computer.origin(variable) if variable else NOWHERE)
 
 
 def _endpoint_variable(computer: Computer) -> str:
@@ -111,7 +111,7 @@ def _endpoints(computer: Computer, account: Account) -> Iterator[Finding]:
     variable = _endpoint_variable(computer)
     where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
     foreign = account.foreign_endpoints
-    if foreign and where != Where():
+    if foreign and where != NOWHERE:
         message = f"requests go to {' and '.join(foreign)}, which is not AWS"
         yield Finding(Level.WARNING, "foreign-endpoint", message, _unset(computer, where), where)
 
@@ -120,7 +120,7 @@ def _settings(computer: Computer, problem: Problem) -> Finding:
     """Settings that botocore cannot use, and endpoints that are not encrypted."""
     variable = _endpoint_variable(computer)
     where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
-    if where == Where():
+    if where == NOWHERE:
         return remedies.finding(computer, Level.BROKEN, "aws-settings", problem, "aws configure list")
     return Finding(Level.BROKEN, "endpoint", problem.message, _unset(computer, where), where)
 
@@ -130,7 +130,7 @@ def _setting(computer: Computer, name: str) -> Where:
         for section, values in file.sections.items():
             if name in values or any(name in value for value in values.values() if value.startswith("\n")):
                 return Where(file.path, file.line_of(section, name) if name in values else None)
-    return Where()
+    return NOWHERE
 
 
 def _unset(computer: Computer, where: Where) -> str:
@@ -155,7 +155,7 @@ def _clock_finding(computer: Computer, offset: timedelta, level: Level) -> Findi
 def _not_looked(computer: Computer, active: Active, account: Account, problem: Problem, result: Online) -> None:
     what = f"what AWS says of key {mask(active.pair.key_id)}"
     if isinstance(problem, Denied):
-        result.findings.append(_denied(problem))
+        result.findings.append(_denied(computer, problem))
         result.unchecked.append(f"the key's age, a second key: {problem.message}")
         try:
             result.identity = account.identify(active.pair)
@@ -172,12 +172,15 @@ def _not_looked(computer: Computer, active: Active, account: Account, problem: P
         result.findings.append(remedies.finding(computer, Level.BROKEN, "connection", problem, "aws configure list"))
 
 
-def _denied(problem: Denied) -> Finding:
+def _denied(computer: Computer, problem: Denied) -> Finding:
+    """Told apart as a rotation does it: for want of MFA, if the policy or a device that is set says so."""
     if problem.quarantined:
         return _leaked()
-    if problem.explicit:
-        message = f"{problem.action} is forbidden by a policy, as where companies demand MFA: a code may help"
-        return Finding(Level.WARNING, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
+    settings = computer.settings
+    device = _setting(computer, "mfa_serial") != NOWHERE or bool(getattr(settings, "mfa_serial", ""))
+    if problem.mfa or device:
+        message = f"{problem.action} is denied without MFA; a rotation asks for a code"
+        return Finding(Level.ADVICE, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
     return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
 
 
@@ -201,7 +204,9 @@ def _proxy(computer: Computer, problem: TryLater) -> Iterator[Finding]:
     variable = next((name for name in ("https_proxy", "HTTPS_PROXY") if computer.env.get(name)), "")
     if variable and "proxy" in problem.message:
         where = computer.origin(variable)
-        yield Finding(Level.WARNING, "proxy", f"{variable}: {problem.message}", remedies.unset(computer, variable), where)
+        yield Finding(
+            Level.WARNING, "proxy", f"{variable}: {problem.message}", remedies.unset(computer, variable), where
+        )
 
 
 # The user and the keys

@@ -9,7 +9,7 @@ from ..errors import NeedsPerson, Problem
 from ..files.replace import foresee, snapshot
 from ..model import mask
 from ..stores.active import Active, Kind, find_active
-from ..stores.kinds import facts
+from ..stores.kinds import facts, quote
 from ..stores.profile_files import ProfileFiles
 from ..stores.reading import KEY_ID
 from . import remedies
@@ -55,22 +55,37 @@ def _refusal(computer: Computer, env: Mapping[str, str], problem: Problem) -> Fi
     assert not isinstance(computer.profiles, Problem)
     name = computer.profile or next(filter(None, map(env.get, PROFILES)), "default")
     if name not in computer.profiles.merged:
-        return remedies.finding(computer, Level.BROKEN, "no-profile", problem)
+        return _misspelt(computer, name) or remedies.finding(computer, Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
     code, level = "unusable-key", Level.BROKEN
+    if fact.kind is Kind.NONE and not fact.note:
+        adopt = f"rotate-my-key adopt -p {quote(name)}"
+        return _misspelt(computer, name) or Finding(level, "no-key", problem.message, adopt)
     if fact.kind in _KEYLESS and (fact.kind is not Kind.ROLE or not fact.source):
         code, level = "nothing-to-rotate", Level.ADVICE
     elif fact.kind is Kind.SESSION:
         code, level = "session", Level.WARNING
-    found = remedies.finding(computer, level, code, problem, "rotate-my-key status")
-    return found if found.where.file else replace(found, where=_section(computer, name))
+    return remedies.finding(computer, level, code, problem, "rotate-my-key status", _section(computer, name))
+
+
+def _misspelt(computer: Computer, name: str) -> Finding | None:
+    """`[ default ]`: for botocore the blanks are a part of the name, for others they are not."""
+    for file in computer.read_files:
+        for section in file.sections:
+            if section != section.strip() and section.strip() in (name, f"profile {name}"):
+                message = f"[{section}] in {computer.show(file.path)} is not read: its brackets have blanks inside"
+                where = Where(file.path)
+                return Finding(Level.BROKEN, "misspelt-section", message, remedies.edit(computer, where), where)
+    return None
 
 
 def _section(computer: Computer, name: str) -> Where:
     """Where the profile's key stands, or else the file with its section."""
     assert not isinstance(computer.profiles, Problem)
-    places = [Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.sections[s] else None)
-              for f, s in computer.profiles.sections_of(name)]
+    places = [
+        Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.sections[s] else None)
+        for f, s in computer.profiles.sections_of(name)
+    ]
     return max(places, key=lambda where: where.line is not None, default=Where())
 
 

@@ -11,7 +11,7 @@ import re
 
 from ..errors import Problem
 from .computer import Computer
-from .finding import Finding, Level, Where
+from .finding import NOWHERE, Finding, Level, Where
 
 _COMMAND = re.compile(r"(?:^|: )((?:rotate-my-key|aws|unset) [^;,]+)$|^((?:rotate-my-key|aws|unset)\b[^;,]*)")
 
@@ -49,12 +49,14 @@ def edit(computer: Computer, where: Where) -> str:
     return f"${{EDITOR:-vi}} {f'+{where.line} ' if where.line else ''}{word}"
 
 
-def finding(computer: Computer, level: Level, code: str, problem: Problem, otherwise: str = "") -> Finding:
+def finding(
+    computer: Computer, level: Level, code: str, problem: Problem, otherwise: str = "", where: Where = NOWHERE
+) -> Finding:
     """The finding for a problem that another part of the program has put into words already.
 
-    A hint that is no command becomes a part of the message; `otherwise` is the remedy where the problem names no file.
+    A hint that is no command becomes a part of the message; `otherwise` is the remedy where no file is known.
     """
-    where = computer.locate(problem.message)
+    where = where if where.file else computer.locate(problem.message)
     command = _COMMAND.search(problem.hint)
     if command:
         return Finding(level, code, problem.message, (command[1] or command[2]).strip(), where)

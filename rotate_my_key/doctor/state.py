@@ -77,7 +77,9 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             message = f"the note of the rotation of key {mask(name)} cannot be read; the next run settles it"
             yield Finding(Level.WARNING, "unreadable-note", message, "rotate-my-key", where)
         except Problem as problem:
-            yield remedies.finding(computer, Level.BROKEN, "strange-note", problem, f"ls -l {computer.word(where.file)}")
+            yield remedies.finding(
+                computer, Level.BROKEN, "strange-note", problem, f"ls -l {computer.word(where.file)}"
+            )
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
                 message = f"a rotation of key {mask(name)} is unfinished; the next run finishes it"

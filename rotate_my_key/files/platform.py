@@ -12,6 +12,8 @@ import stat
 import sys
 import time
 
+NAME = sys.platform  # for who has to be told which system this is
+
 # Absent on Windows: O_NOFOLLOW, O_NONBLOCK; elsewhere: O_BINARY.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _ALWAYS = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -147,7 +147,7 @@ def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None
             os.utime(temporary, ns=times)
         os.replace(temporary, path)
     except OSError:
-        try:
+        try:  # noqa: SIM105  contextlib is not loaded yet, and takes longer than all the rest
             os.unlink(temporary)
         except OSError:
             pass

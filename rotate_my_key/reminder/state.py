@@ -19,9 +19,9 @@ DAY = 24 * _HOURS
 class Item:
     """One thing to say. Times are epoch seconds.
 
-    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old key,
-    switched off, kept `until` then). `seen` is when AWS last told about the key. Not a named tuple: importing those takes
-    longer than all the rest.
+    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old
+    key, switched off, kept `until` then). `seen` is when AWS last told about the key. Not a named tuple: importing
+    those takes longer than all the rest.
     """
 
     __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, Interrupted, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
+from ..errors import Denied, Interrupted, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
 from ..model import Credentials, mask
 from ..plan import ENDS, Note, Step, World, next_step
 from ..policy import Policy
@@ -82,6 +82,8 @@ class Rotation:
             return replace(settled_since(world, keys, self._account.now(), self._here.history), full=True)
         except Denied as problem:
             return self._denied(step, world, problem)
+        except NeedsPerson as problem:
+            return self._unattended(step, world, problem)
         except Problem as problem:
             if step is Step.SWITCH or isinstance(problem, OtherIdentity):
                 return self._turn(world, steps, problem)
@@ -124,11 +126,21 @@ class Rotation:
             self._reason = _with_reason(problem, self._reason)
             return replace(world, denied=world.denied | {step})
         if step in (Step.CREATE, Step.MAKE_ROOM):
-            self._reason = problem
-            self._here.staging.drop(self._name)
-            self._here.notes.remove(self._name)
-            return replace(world, note=None)
+            return self._given_up(world, problem)
         raise problem
+
+    def _unattended(self, step: Step, world: World, problem: NeedsPerson) -> World:
+        """An MFA code is wanted that nobody gave: before anything was made there is nothing to finish."""
+        note = world.note
+        if step is Step.CREATE and note is not None and not note.lost and note.sent is None:
+            return self._given_up(world, problem)
+        raise problem
+
+    def _given_up(self, world: World, reason: Problem) -> World:
+        self._reason = reason
+        self._here.staging.drop(self._name)
+        self._here.notes.remove(self._name)
+        return replace(world, note=None)
 
     def _turn(self, world: World, steps: Steps, reason: Problem) -> World:
         """Take back what was begun, if the old key still works; else the only way is forward, by a later run."""

@@ -104,10 +104,16 @@ class Places(Protocol):
 
 
 class Staging(Protocol):
-    """Where the pairs of one rotation rest outside their places, each one 0600 record."""
+    """Where the pairs of one rotation rest outside their places, each one 0600 record or keyring entry.
 
-    def reserve(self, name: str) -> None:
-        """Make room for the record (fsynced, without secrets), so that a full disk is met before anything changes."""
+    Every verb may raise TryLater: the keyring is locked.
+    """
+
+    def reserve(self, name: str, places: Collection[Place] = ()) -> None:
+        """Make room for the record (fsynced, without secrets), so that a full disk is met before anything changes.
+
+        `places` are those of the rotation: the pairs of one that touches the keyring rest there, never on the disk.
+        """
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
         """Store a pair durably (fsynced) under the rotation `name`; `role` is "staged" or "kept"."""

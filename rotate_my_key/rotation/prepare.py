@@ -90,7 +90,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
     refuses the key or denies IAM), TryLater.
     """
-    look = _first_look(request.pair, account, here, pause)
+    look = first_look(request.pair, account, here, pause)
     key = _own_key(look, request.pair, account, here, pause)
     verdict = policy.verdict(key, look.now)
     prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
@@ -99,7 +99,8 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     strange = [h.place for h in holdings if h.pair != request.pair]
     warnings = tuple(f"{p.profile} in {p.path} holds this key with another secret, and is left alone" for p in strange)
     prospect = replace(prospect, places=places, warnings=warnings)
-    if not request.forced and (verdict is Verdict.FRESH or prospect.exempt):
+    fresh = verdict is Verdict.FRESH and not look.dead
+    if not request.forced and (fresh or prospect.exempt):
         return prospect
     second = _second(look, key, account, here)
     draft = _merged(prospect, second, account.endpoint) or _draft(prospect, account.endpoint)
@@ -126,7 +127,7 @@ def foresee(world: World, policy: Policy) -> list[Step]:
     return steps
 
 
-def _first_look(pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
+def first_look(pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
     """A key that AWS refuses is asked again for 15 s (it may be new), and one that was made here just now for longer."""
     young = any(p.new == pair.key_id and account.now() - p.at < _YOUNG for p in here.history.entries())
     until = account.now() + SETTLE
@@ -159,8 +160,11 @@ def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause:
         key = listed(account.keys(), here.history).get(pair.key_id)
     if key is None:
         raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", "rotate-my-key status")
-    if not key.active:
-        raise NotAllowed(f"key {mask(pair.key_id)} of {who.user} is switched off", "ask IT to switch it on")
+    if not key.active and not look.auth_profile:
+        raise NotAllowed(
+            f"key {mask(pair.key_id)} of {who.user} is switched off",
+            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to switch it on",
+        )
     return key
 
 
@@ -212,7 +216,10 @@ def _merged(prospect: Prospect, second: Second | None, endpoint: str) -> Note | 
     if second is None or second.pair is None:
         return None
     mine, other = prospect.key, second.key
-    stays, goes = (other, mine) if other.active and other.created > mine.created else (mine, other)
+    if not mine.active and not other.active:
+        raise NotAllowed(f"both keys of {prospect.look.identity.user} are switched off", "ask IT to switch one on")
+    younger = other.active and (other.created > mine.created or not mine.active)
+    stays, goes = (other, mine) if younger else (mine, other)
     places = prospect.places if goes is mine else second.places
     return replace(
         _draft(prospect, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places

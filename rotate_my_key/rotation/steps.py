@@ -70,7 +70,7 @@ class Steps:
         note = world.draft
         assert note is not None
         staging, record = self._here.staging, self._here.notes.encode(note)
-        staging.reserve(note.name)
+        staging.reserve(note.name, note.places)
         staging.put(note.name, "kept", self.pairs[note.unwanted], record)
         if note.wanted:
             staging.put(note.name, "staged", self.pairs[note.wanted], record)
@@ -138,7 +138,11 @@ class Steps:
             record = self._here.notes.encode(replace(note, wanted=pair.key_id, sent=None))
             self._here.staging.put(note.name, "staged", pair, record)
         except Problem as problem:
-            self._delete_key(key.key_id)
+            try:
+                self._delete_key(key.key_id)
+            except Problem as second:  # the note stays, and a later run discards the key
+                text = f"{problem.message}; key {mask(key.key_id)} was made for nothing: {second.message}"
+                raise Problem(text, problem.hint) from None
             self._forget(note.name)
             raise Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint) from None
 

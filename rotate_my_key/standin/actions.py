@@ -27,10 +27,11 @@ Result = dict[str, Any]
 def carry_out(action: str, service: str, world: World, signer: Signer, params: Params) -> Answer | None:
     """Do it and answer, or give None if it is not one of ours. Raises Refused."""
     function = _ACTIONS.get((service, action))
-    return None if function is None else _render(service, action, function(world, signer, params))
+    return None if function is None else render(service, action, function(world, signer, params))
 
 
-def _render(service: str, action: str, result: Result) -> Answer:
+def render(service: str, action: str, result: Result) -> Answer:
+    """A result as AWS's XML."""
     serializer = get_serializer_class(service, "query")(
         get_service_model(service).operation_model(action),
         SerializationContext(str(uuid.uuid4())),

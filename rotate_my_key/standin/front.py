@@ -17,6 +17,7 @@ from .rules import Call, Rules, When
 from .server import HangUp
 from .sessions import Signer
 from .signature import Request
+from .simulator import simulate
 from .world import World
 
 Callback = Callable[[Call], object]
@@ -116,6 +117,8 @@ class Front:
         try:
             with self.lock:
                 signer = self._admit(request, call)
+                if call.action == "SimulatePrincipalPolicy":
+                    return actions.render("iam", call.action, simulate(self.rules, call, params))
                 answer = actions.carry_out(call.action, call.service, self.world, signer, params)
             return answer or behind.forward(request, self.world.account)
         except Refused as refused:

@@ -15,7 +15,22 @@ from dataclasses import dataclass
 
 from ..errors import Problem
 from ..model import Credentials, Place
-from .kinds import Kind, ProfileFact, elsewhere, facts, judge, place_of, quote, rotate_command, sections, show_name
+from .kinds import (
+    ROTATABLE,
+    Kind,
+    ProfileFact,
+    Reader,
+    elsewhere,
+    facts,
+    judge,
+    keyring_entry,
+    keyring_place,
+    place_of,
+    quote,
+    rotate_command,
+    sections,
+    show_name,
+)
 from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, read_profiles
 from .sources import follow_sources
 
@@ -43,18 +58,30 @@ class Active:
     region: str | None = None
 
 
-def find_active(environ: Mapping[str, str], profile: str | None, files: ProfileFiles, *, mixed: bool = False) -> Active:
+def find_active(
+    environ: Mapping[str, str],
+    profile: str | None,
+    files: ProfileFiles,
+    *,
+    mixed: bool = False,
+    keyring: Reader | None = None,
+) -> Active:
     """The static key in force for `profile`; for None: for what the environment names, else `default`.
 
     `mixed`: where a static key stands beside role, web identity, sso, login or process settings, take that key.
+    `keyring` reads the pair of a profile that holds it there; without it such a profile is any program's.
     Raises NeedsPerson for such a profile without `mixed`, Problem for all else that is not one static key.
     """
     name, chosen = profile_in_force(environ, profile)
     profiles = read_profiles(files)
     if name not in profiles.merged:
         raise _no_such_profile(profiles, environ, name, chosen)
-    holder, trail, warnings = follow_sources(profiles, name, mixed)
-    place, pair, where = _pair_in_force(profiles, holder)
+    holder, trail, warnings = follow_sources(profiles, name, mixed, keyring is not None)
+    entry = keyring_entry(profiles.merged[holder])
+    if keyring and entry and KEY_ID not in profiles.merged[holder]:
+        place, pair, where = _pair_in_keyring(profiles, holder, entry, keyring)
+    else:
+        place, pair, where = _pair_in_force(profiles, holder)
     warnings = [*warnings, *_doubts(profiles, holder, pair), *_outside(profiles, environ)]
     regions = (profiles.merged[each].get("region") for each in (name, holder))
     region = environ.get("AWS_DEFAULT_REGION") or next(filter(None, regions), None)
@@ -99,12 +126,12 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     if not profiles.merged:
         states = [(_show_file(profiles, file, environ), file.absent or "holds no profile") for file in _both(profiles)]
         state = " and ".join(f"{shown} {absent}" for shown, absent in states)
-        command = "aws configure" if name == "default" else f"aws configure --profile {quote(name)}"
+        command = "rotate-my-key adopt" if name == "default" else f"rotate-my-key adopt -p {quote(name)}"
         return Problem(f"{what}: {state}", command)
     import difflib
 
     names = list(profiles.merged)
-    usable = [fact.profile for fact in facts(profiles) if fact.kind is Kind.STATIC]
+    usable = [fact.profile for fact in facts(profiles) if fact.kind in ROTATABLE]
     near = difflib.get_close_matches(name, names, n=1) or usable or names
     more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
     return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near[0]))
@@ -122,6 +149,18 @@ def _show_file(profiles: Profiles, file: ReadFile, environ: Mapping[str, str]) -
 
 
 # From the profile that holds the key to the key.
+
+
+def _pair_in_keyring(
+    profiles: Profiles, holder: str, entry: str, keyring: Reader
+) -> tuple[Place, Credentials, str]:
+    pair = keyring(entry)
+    if pair is None:
+        raise Problem(
+            f"profile {show_name(holder)} has its pair in the keyring, and the keyring holds none for it",
+            f"remove credential_process from it, then: aws configure --profile {quote(holder)}",
+        )
+    return keyring_place(profiles, entry), pair, "in the keyring"
 
 
 def _pair_in_force(profiles: Profiles, holder: str) -> tuple[Place, Credentials, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 VERSION = 1
@@ -26,11 +26,12 @@ class Cached(NamedTuple):
 
 
 class FileCache:
-    """The cache in one file of the state dir; `files` are the profile files."""
+    """The cache in one file of the state dir; `files` are the profile files. `saved` is told each time of the rows."""
 
-    def __init__(self, path: str, files: Sequence[str]) -> None:
+    def __init__(self, path: str, files: Sequence[str], saved: Callable[[Sequence[Row]], None] | None = None) -> None:
         self._path = path
         self._files = files
+        self._saved = saved
 
     def load(self) -> Cached:
         """Read it; no rows if there is nothing that makes sense."""
@@ -50,6 +51,8 @@ class FileCache:
         value = {"version": VERSION, "files": self._stamps(), "rows": list(rows)}
         make_private_dir(os.path.dirname(self._path))
         write_private(self._path, json.dumps(value).encode())
+        if self._saved:
+            self._saved(rows)
 
     def _stamps(self) -> dict[str, list[int] | None]:
         return {path: _stamp(path) for path in self._files}

@@ -60,6 +60,6 @@ def _backend() -> Any:
         def set_properties_from_env(self) -> None:
             """Nothing: the environment has no say in where a secret goes."""
 
-    backend = Local()
+    backend: Any = Local()  # type: ignore[no-untyped-call]
     backend.persist = "local machine"
     return backend

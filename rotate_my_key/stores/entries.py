@@ -1,4 +1,4 @@
-"""Entries of the system's keyring: text under a name. Which keyring that is, the platform decides, never the environment.
+"""Entries of the system's keyring: text under a name. The platform decides which keyring, never the environment.
 
 Light: `credentials` runs at every start of an SDK. What an entry holds is a pair as JSON, with a version; on Windows an
 entry has room for 1280 characters (CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of UTF-16), of which a pair takes 100.
@@ -41,7 +41,7 @@ class Entries(Protocol):
         """The text; None if there is no such entry."""
 
     def set(self, name: Name, text: str) -> None:
-        """Store the text durably, over what was there. Not every keyring does that at once: a reader may meet no entry."""
+        """Store the text durably, over what was there. Not every keyring does that at once: some remove it first."""
 
     def delete(self, name: Name) -> None:
         """Remove the entry; one that is not there is removed already."""

@@ -52,9 +52,9 @@ def _read(line: bytes) -> Iterator[Past]:
             account=str(value["account"]),
             arn=str(value["arn"]),
             old=str(value["old"]),
-            new=value["new"],
-            deleted=tuple(value["deleted"]),
-            places=tuple(value["places"]),
+            new=None if value["new"] is None else str(value["new"]),
+            deleted=tuple(map(str, value["deleted"])),
+            places=tuple(map(str, value["places"])),
         )
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return

@@ -60,10 +60,10 @@ class Keychain:
 def _backend() -> Any:
     from keyring.backends.macOS import Keyring
 
-    class Plain(Keyring):  # type: ignore[misc]
+    class Plain(Keyring):
         """The same without what KEYRING_PROPERTY_* would set."""
 
         def set_properties_from_env(self) -> None:
             """Nothing: the environment has no say in where a secret goes."""
 
-    return Plain()
+    return Plain()  # type: ignore[no-untyped-call]

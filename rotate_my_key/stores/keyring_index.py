@@ -77,6 +77,10 @@ class Index:
         """Note some of it."""
         return self.put(profile, replace(self.get(profile) or Entry(config), **what))
 
+    def moving(self) -> bool:
+        """Whether a move was begun and not finished."""
+        return any(entry.moving for entry in self.load().values())
+
     def remove(self, profile: str) -> None:
         """Forget a profile; the file goes with the last one."""
         entries = self.load()
@@ -98,7 +102,8 @@ class Index:
             return {name: _entry(plain) for name, plain in value["profiles"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Problem(
-                f"{self.path} makes no sense", f"move it away (mv {self.path} {self.path}.old): the keyring is asked then"
+                f"{self.path} makes no sense",
+                f"move it away (mv {self.path} {self.path}.old): the keyring is asked then",
             ) from None
 
 

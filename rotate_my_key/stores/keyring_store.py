@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Collection
 
 from ..errors import Problem, TryLater
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
-from ..model import Credentials
+from ..model import Credentials, Place
 from . import entries as names
 from .entries import Entries
 from .keyring_index import Index
@@ -100,7 +101,7 @@ class KeyringStaging:
         """Whether the pairs of this rotation rest here."""
         return os.path.lexists(self._path(name))
 
-    def reserve(self, name: str) -> None:
+    def reserve(self, name: str, places: Collection[Place] = ()) -> None:
         """Take the room for the note, unless it is taken."""
         make_private_dir(self._folder)
         if not self.holds(name):
@@ -119,7 +120,7 @@ class KeyringStaging:
     def get(self, name: str) -> dict[str, Credentials]:
         """The pairs, by role."""
         found = {role: self._entries.get(names.of_rotation(name, role)) for role in ROLES}
-        pairs = {}
+        pairs: dict[str, Credentials] = {}
         for role, text in found.items():
             try:
                 pairs |= {role: Credentials(*names.decode(text))} if text else {}

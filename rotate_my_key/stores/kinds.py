@@ -6,12 +6,15 @@ Nothing here raises for odd values: what is no use is told as a `note`.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from ..errors import Problem
 from ..model import Credentials, Place, PlaceKind
+from .process_line import entry_of
 from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, Section, read_profiles
 
 _SSO = ("sso_session", "sso_start_url", "sso_account_id", "sso_role_name")
@@ -19,11 +22,14 @@ _LONG_TERM = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique iden
 _STRAY = re.compile(r"[\s\"'#;]")  # none of these can be in an id or a secret
 _CONFIGURE = "aws configure --profile {profile}"
 
+Reader = Callable[[str], Credentials | None]  # gives the pair of a keyring entry; raises TryLater if it is locked
+
 
 class Kind(Enum):
     """What a profile signs in with."""
 
     STATIC = "static pair"
+    KEYRING = "keyring"  # a static pair too, behind a credential_process of ours
     SESSION = "session"
     ROLE = "role"
     WEB_IDENTITY = "web identity"
@@ -33,13 +39,16 @@ class Kind(Enum):
     NONE = "none"
 
 
+ROTATABLE = (Kind.STATIC, Kind.KEYRING)
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileFact:
     """What one profile holds; a profile with a key in both files gives two facts, the one that wins first.
 
-    `pair` and `place` are there for STATIC and SESSION. `source` is a role's source_profile. `also` are the other ways
-    in that stand beside a key (SDKs disagree which wins). `note` says why a key is no use, or where else a role gets
-    its credentials.
+    `pair` and `place` are there for STATIC and SESSION; for KEYRING the pair is, if the keyring gave it. `source` is a
+    role's source_profile. `also` are the other ways in that stand beside a key (SDKs disagree which wins). `note` says
+    why a key is no use, or where else a role gets its credentials.
     """
 
     profile: str
@@ -62,15 +71,15 @@ class Judged:
     hint: str = ""
 
 
-def sections(files: ProfileFiles) -> tuple[ProfileFact, ...]:
+def sections(files: ProfileFiles, keyring: Reader | None = None) -> tuple[ProfileFact, ...]:
     """Every profile in either file: the credentials file's first, each file in its own order.
 
-    Raises Problem only for a file that cannot be opened or parsed.
+    `keyring` reads the pairs that are there. Raises Problem only for a file that cannot be opened or parsed.
     """
-    return tuple(facts(read_profiles(files)))
+    return tuple(facts(read_profiles(files), keyring))
 
 
-def facts(profiles: Profiles) -> Iterator[ProfileFact]:
+def facts(profiles: Profiles, keyring: Reader | None = None) -> Iterator[ProfileFact]:
     """The same for files already read."""
     for name, merged in profiles.merged.items():
         ways = other_ways(merged)
@@ -83,10 +92,36 @@ def facts(profiles: Profiles) -> Iterator[ProfileFact]:
             yield ProfileFact(name, judged.kind, judged.pair, place, source, rivals(merged, name), judged.reason)
         if held:
             continue
+        if entry := keyring_entry(merged):
+            yield _in_keyring(profiles, name, entry, keyring)
+            continue
         note = f"{SECRET} without {KEY_ID}" if SECRET in merged else ""
         if role and "credential_source" in merged:
             note = f"credential_source={merged['credential_source']}"
         yield ProfileFact(name, ways[0] if ways else Kind.NONE, source=source, also=ways[1:], note=note)
+
+
+def keyring_entry(section: Section) -> str | None:
+    """The keyring entry that a profile without a key of its own gets its pair from, by a credential_process of ours."""
+    if other_ways(section)[:1] != (Kind.PROCESS,):
+        return None
+    return entry_of(section, windows=os.name == "nt")
+
+
+def keyring_place(profiles: Profiles, entry: str) -> Place:
+    """The place that a keyring entry is."""
+    return Place(profiles.config.path, entry, PlaceKind.KEYRING)
+
+
+def _in_keyring(profiles: Profiles, name: str, entry: str, keyring: Reader | None) -> ProfileFact:
+    place, pair, note = keyring_place(profiles, entry), None, ""
+    if keyring:
+        try:
+            pair = keyring(entry)
+            note = "" if pair else "the keyring holds no pair for it"
+        except Problem as problem:
+            note = problem.message
+    return ProfileFact(name, Kind.KEYRING, pair, place, note=note)
 
 
 def other_ways(section: Section) -> tuple[Kind, ...]:
@@ -168,5 +203,5 @@ def rotate_command(name: str) -> str:
 
 def elsewhere(profiles: Profiles) -> str:
     """The next command where this profile has nothing to rotate."""
-    usable = [fact.profile for fact in facts(profiles) if fact.kind is Kind.STATIC and not fact.also]
+    usable = [fact.profile for fact in facts(profiles) if fact.kind in ROTATABLE and not fact.also]
     return rotate_command(usable[0]) if usable else "rotate-my-key status"

@@ -25,7 +25,6 @@ from .profile_file import ProfileFile
 from .reading import ProfileFiles as FilePaths
 from .relocate import Process, add_process, put_back, remove_process, take_out
 
-_ATTEMPTS = 5
 Proof = Callable[[str], tuple[str, str]]
 
 
@@ -103,11 +102,6 @@ class Moving:
                     done.append(Moved(profile, entry.moving, problem))
         return done
 
-    @property
-    def begun(self) -> bool:
-        """Whether there is anything to finish."""
-        return any(entry.moving for entry in self._index.load().values())
-
     # What is refused before anything changes
 
     def _storable(self, profile: str, facts: Facts, line: str) -> Credentials:
@@ -136,7 +130,9 @@ class Moving:
         found = disk.snapshot(file.path)
         reason = disk.rehearse(found) if found else None
         if reason:
-            message = f"{file.path} can only be written in place, since {reason}; moving a pair makes it longer or shorter"
+            message = (
+                f"{file.path} can only be written in place, since {reason}; moving a pair makes it longer or shorter"
+            )
             raise Problem(message, f"ls -la {file.path}; a file with one name, in a folder of yours, can be replaced")
 
     def _others(self, profile: str) -> list[str]:
@@ -174,28 +170,25 @@ class Moving:
             return
         if facts.entry != facts.held:
             self._store.put(profile, entry.config, facts.held)
-        if self._prove(entry.line) != (facts.held.key_id, facts.held.secret):
-            raise Problem(f"the keyring does not give back the pair of {profile}", "rotate-my-key status")
-        if facts.leader is None:
-            return self._step(profile, entry)
-        assert facts.holder is not None
-        data, lines = take_out(facts.holder, profile, facts.held)
-        self._index.change(profile, entry.config, lines=lines)
-        self._write(facts.holder, data)
+        if facts.holder is facts.credentials and facts.leader is None:
+            data, process = self._stored(profile, facts, facts.held, entry.line)
+            self._index.change(profile, entry.config, process=process)
+            self._write(facts.config, data)
+        else:
+            self._let_go(profile, entry, facts, facts.held)
         self._to_keyring(profile, entry)
 
-    def _step(self, profile: str, entry: Entry) -> None:
-        """Add the line; a key in the config file goes in the same write, for there the line would win."""
-        facts = self._facts(profile)
-        if facts.held is None:
-            return self._to_keyring(profile, entry)
-        data, process = self._stored(profile, facts, facts.held, entry.line)
-        known: dict[str, object] = {"process": process}
-        if facts.holder is facts.config:
-            known["lines"] = take_out(facts.config, profile, facts.held)[1]
+    def _let_go(self, profile: str, entry: Entry, facts: Facts, held: Credentials) -> None:
+        """The file's pair goes, once the line has given it back; in the config file both change in one write."""
+        if self._prove(entry.line) != (held.key_id, held.secret):
+            raise Problem(f"the keyring does not give back the pair of {profile}", "rotate-my-key status")
+        assert facts.holder is not None
+        data, lines = take_out(facts.holder, profile, held)
+        known: dict[str, object] = {"lines": lines}
+        if facts.leader is None:
+            data, known["process"] = self._stored(profile, facts, held, entry.line)
         self._index.change(profile, entry.config, **known)
-        self._write(facts.config, data)
-        return self._to_keyring(profile, entry)
+        self._write(facts.holder, data)
 
     def _stored(self, profile: str, facts: Facts, pair: Credentials, line: str) -> tuple[bytes, Process]:
         """The config file as it will be, without a key and with the line."""

@@ -77,13 +77,13 @@ class FileNotes:
         try:
             value = json.loads(record)
             version = int(value["version"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise Unreadable("a note of an unfinished rotation cannot be read", "rotate-my-key") from None
         if version > NOTE_VERSION:
             raise Problem("a newer rotate-my-key began a rotation here; it is left alone", "rotate-my-key --version")
         try:
             return _note(value)
-        except (ValueError, KeyError, TypeError, AttributeError, AssertionError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise Unreadable("a note of an unfinished rotation cannot be read", "rotate-my-key") from None
 
     def _path(self, name: str) -> str:
@@ -95,7 +95,7 @@ class FileNotes:
 def _plain(note: Note) -> dict[str, Any]:
     """A note as JSON values; times are ISO 8601 in UTC."""
     value: dict[str, Any] = {"version": NOTE_VERSION}
-    for field in ("name", "endpoint", "wanted", "unwanted", "may_delete", "undo", "told", "host", "boot"):
+    for field in ("name", "endpoint", "wanted", "unwanted", "may_delete", "again", "undo", "told", "host", "boot"):
         value[field] = getattr(note, field)
     value["account"], value["arn"] = note.identity.account, note.identity.arn
     value["known"] = list(note.known)
@@ -120,16 +120,20 @@ def _note(value: dict[str, Any]) -> Note:
         identity=Identity(_text(value["account"]), _text(value["arn"])),
         endpoint=_text(value["endpoint"]),
         unwanted=_text(value["unwanted"]),
-        known=tuple(_text(known) for known in value["known"]),
-        places=tuple(_place(place) for place in value["places"]),
-        **{field: _time(value[field]) for field in _TIMES},
+        known=tuple(_text(known) for known in _list(value["known"])),
+        places=tuple(_place(place) for place in _list(value["places"])),
+        began=_time(value["began"]),
+        switch_off_at=_time(value["switch_off_at"]),
+        delete_at=_time(value["delete_at"]),
     )
     return replace(
         note,
         wanted=_text(value["wanted"]) if value["wanted"] else None,
         may_delete=_text(value["may_delete"]) if value["may_delete"] else None,
-        lost=tuple(t for t in map(_time, value["lost"]) if t),
-        in_place=tuple(InPlace(_place(w), int(w["offset"]), int(w["length"])) for w in value["in_place"]),
+        sent=None if value["sent"] is None else _time(value["sent"]),
+        lost=tuple(_time(sent) for sent in _list(value["lost"])),
+        in_place=tuple(InPlace(_place(w), int(w["offset"]), int(w["length"])) for w in _list(value["in_place"])),
+        again=bool(value["again"]),
         undo=bool(value["undo"]),
         told=bool(value["told"]),
         host=_text(value["host"]),
@@ -147,11 +151,15 @@ def _text(value: object) -> str:
     return value
 
 
-def _time(value: str | None) -> Any:
-    """A time with its zone; None only where `Note` allows it (the dataclass does not check, so `sent` alone may be)."""
-    if value is None:
-        return None
-    moment = datetime.fromisoformat(value)
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _time(value: object) -> datetime:
+    """A time with its zone."""
+    moment = datetime.fromisoformat(_text(value))
     if moment.tzinfo is None:
         raise ValueError
     return moment.astimezone(UTC)

@@ -167,8 +167,10 @@ def _check(file: ProfileFile, data: bytes, changes: Changes) -> None:
         after = ProfileFile(data, file.path, file.kind)
     except Problem:
         raise _unsafe(file.path) from None
-    if _values(after) != expected or list(after.ini.sections) != list(expected) or after.ini.defaults.keys() != (
-        file.ini.defaults.keys()
+    if (
+        _values(after) != expected
+        or list(after.ini.sections) != list(expected)
+        or after.ini.defaults.keys() != (file.ini.defaults.keys())
     ):
         raise _unsafe(file.path)
 

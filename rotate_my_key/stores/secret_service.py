@@ -5,7 +5,7 @@ By `secretstorage`, the library beneath `keyring`'s own backend, since that one 
 prompt, makes a keyring where there is none, obeys KEYRING_PROPERTY_* and takes twice the time to load. Entries are
 laid down as it lays them down, so `keyring get` and `secret-tool lookup` find them.
 
-Nothing here waits without a limit: for an answer a few seconds, for a person only where a display says that one may be there.
+Nothing here waits without a limit: for an answer some seconds, for a person only where there is a display.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class SecretService:
     def set(self, name: Name, text: str) -> None:
         """See the port."""
         with self._collection() as collection:
-            collection.create_item(name.label, {**_attributes(name), "application": "rotate-my-key"}, text.encode(), True)
+            collection.create_item(
+                name.label, {**_attributes(name), "application": "rotate-my-key"}, text.encode(), True
+            )
 
     def delete(self, name: Name) -> None:
         """See the port."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import NeedsPerson, Problem
-from .kinds import Kind, elsewhere, is_own_source, other_ways, rivals, rotate_command, show_name
+from .kinds import Kind, elsewhere, is_own_source, keyring_entry, other_ways, rivals, rotate_command, show_name
 from .reading import KEY_ID, SECRET, Profiles
 
 
-def follow_sources(profiles: Profiles, name: str, mixed: bool) -> tuple[str, list[str], list[str]]:
-    """Follow `source_profile` to a profile with a static key; give it, the trail and warnings."""
+def follow_sources(profiles: Profiles, name: str, mixed: bool, keyring: bool = False) -> tuple[str, list[str], list[str]]:
+    """Follow `source_profile` to a profile with a static key, in the `keyring` too if that can be asked; give it, the
+    trail and warnings."""
     visited, trail = [name], []
     while True:
         settings = profiles.merged[name]
@@ -23,6 +24,8 @@ def follow_sources(profiles: Profiles, name: str, mixed: bool) -> tuple[str, lis
             if is_own_source(settings, name):
                 trail.append(f"{show_name(name)} assumes a role with its own key")
             return name, trail, _mixed_warnings(name, rivals(settings, name), mixed)
+        if keyring and keyring_entry(settings):
+            return name, trail, []
         if ways[:1] != (Kind.ROLE,):
             raise _no_key(profiles, visited, ways)
         source = _source(profiles, name, visited)

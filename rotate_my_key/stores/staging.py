@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Collection
 
 from ..errors import Problem
 from ..files.private import (
@@ -19,7 +20,7 @@ from ..files.private import (
     reserve_private,
     write_private,
 )
-from ..model import Credentials
+from ..model import Credentials, Place
 
 SIZE = 4096  # bytes; a note with a few dozen places fits, a longer one takes a multiple
 VERSION = 1
@@ -34,7 +35,7 @@ class FileStaging:
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def reserve(self, name: str) -> None:
+    def reserve(self, name: str, places: Collection[Place] = ()) -> None:
         """Take the room for a staged record, unless there is one."""
         make_private_dir(self._folder)
         if self._read(name, "staged") is None:

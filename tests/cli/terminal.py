@@ -57,6 +57,11 @@ class Terminal:
         """Wait until it shows the text."""
         self._child.expect_exact(text)
 
+    def word(self) -> str:
+        """Wait for the next word that it shows, and give it."""
+        self._child.expect(r"(\w+)\W")
+        return str(self._child.match[1])  # type: ignore[index]
+
     def type(self, keys: str) -> None:
         """Press keys; Enter is a carriage return, Ctrl-C is ETX."""
         self._child.send(keys)

@@ -158,7 +158,7 @@ class Computer:
     # What somebody else does
 
     def makes_a_key(self, *, used: bool = False) -> Credentials | None:
-        """Somebody else makes a key of alice's, if there is room, and perhaps uses it; its secret does not come here."""
+        """Somebody else makes a key of alice's, if there is room; its secret does not come here."""
         if len(self.aws.there()) >= 2:
             return None
         pair = self.aws.add("somebody else")
@@ -168,11 +168,13 @@ class Computer:
     def changes(self, key_id: str, status: str | None) -> None:
         """Somebody else switches a key off or on, or deletes it."""
         if key_id in self.aws.there():
-            self.meddled.add(key_id)
+            # While AWS still accepts and lists it, no run can know: the other key may be retired meanwhile.
+            late = self.aws.list_lag or self.aws.sign_in_lag
+            self.meddled |= set(self.aws.keys) if late else {key_id}
             self.aws.change(key_id, status)
 
     def puts(self, place: Place, pair: Credentials | None) -> None:
-        """Somebody, an editor or a dotfile sync, changes what a place holds; a key that is put there is this computer's."""
+        """An editor or a dotfile sync changes what a place holds; a key that is put there is this computer's."""
         self.home.places[place] = pair
         if pair and pair.key_id in self.aws.keys:
             self.aws.keys[pair.key_id].maker = "alice"

@@ -281,7 +281,9 @@ class FakePlaces:
         """See the port."""
         self._points.reach("rehearse")
         self._refuse(places)
-        return [f"{path} can only be written in place" for path in sorted({p.path for p in places} & self._home.in_place)]
+        return [
+            f"{path} can only be written in place" for path in sorted({p.path for p in places} & self._home.in_place)
+        ]
 
     def _refuse(self, places: Iterable[Place]) -> None:
         for place in places:
@@ -331,14 +333,14 @@ class FakeStaging:
         self._records = home.records
         self._points = points
 
-    def reserve(self, name: str) -> None:
+    def reserve(self, name: str, places: Collection[Place] = ()) -> None:
         """See the port."""
         self._met(self._points.reach("reserve"))
         self._records.setdefault((name, "staged"), None)
         self._points.reach("reserved")
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
-        """See the port. A reserved record is written over, and may be torn; one that can be read is replaced at once."""
+        """See the port. A reserved record is written over, and may be torn; a readable one is replaced at once."""
         self._met(self._points.reach("stage"))
         if self._records.get((name, role)) is None:
             self._records[name, role] = None

@@ -171,7 +171,7 @@ def test_a_lost_answer_that_shows_late_is_made_good(computer: Computer) -> None:
 def test_two_lost_answers_are_left_to_the_next_run(computer: Computer) -> None:
     """Exit 75; nothing is lost."""
     first = point("create")
-    lost = {number: "lost before" for number in range(first, first + 60)}
+    lost = dict.fromkeys(range(first, first + 60), "lost before")
     problem = only(computer.run(faults=lost)).problem
     assert isinstance(problem, TryLater)
     assert computer.progress.doings.count(Step.CREATE) == 2

@@ -26,7 +26,7 @@ WORDS = ["later", "lost", "lost before", "throttled", "denied", "full"]
     [pytest.param(0, 0, id="at once"), pytest.param(3, 9, id="late"), pytest.param(8, 0, id="lists late")],
 )
 def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float, sign_in_lag: float) -> None:
-    """One key is left, active, in every place, whenever the first run was killed; and no more than one run is needed."""
+    """One key is left, active, in every place, whenever the first run was killed: the next one is enough."""
     for point in range(POINTS):
         computer = Computer(Aws(list_lag, sign_in_lag))
         computer.home.in_place = {DEFAULT.path} if written == "in place" else set()
@@ -137,7 +137,7 @@ def rotate(computer: Computer, script: list[Try], keep_old: timedelta, old_activ
         computer.run(
             run.kill_at,
             run.faults,
-            meet,  # type: ignore[arg-type]
+            meet,
             force=run.force,
             keep_old=keep_old,
             old_active=old_active,
@@ -153,7 +153,7 @@ KEEP = st.sampled_from([timedelta(0), timedelta(hours=1)])
 def test_whatever_fails_a_run_without_disturbance_ends_with_one_key(
     computer: Computer, script: list[Try], keep_old: timedelta, old_active: bool
 ) -> None:
-    """Killed, failing, again and again: then one run, or two if the first takes back, leaves the one key in its places."""
+    """Killed and failing again and again: then one run, or two if the first takes back, leaves the one key."""
     rotate(computer, script, keep_old, old_active)
     computer.aws.pause(4000)
     results = computer.run()

@@ -94,7 +94,9 @@ def test_beginning(facts: World, step: Step) -> None:
             Step.DROP,
             id="somebody has switched it on since: the consent does not cover it",
         ),
-        pytest.param(world(ROOM, begun=True, full=True), Step.DROP, id="it is gone and there is still no room: dropped"),
+        pytest.param(
+            world(ROOM, begun=True, full=True), Step.DROP, id="it is gone and there is still no room: dropped"
+        ),
         pytest.param(
             world(LOST, begun=True, full=True, listed_at=NOW - seconds(1)),
             Step.LOOK,
@@ -175,9 +177,13 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
         pytest.param(world(MADE, OFF, NEW_KEY), Step.PROVE, id="the old key is off: the only way is forward"),
         pytest.param(world(MADE, NEW_KEY), Step.PROVE, id="the old key is deleted: forward too"),
         pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.DISCARD, id="the new secret is not here any more: discard"
+            world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)),
+            Step.DISCARD,
+            id="the new secret is not here any more: discard",
         ),
-        pytest.param(world(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.BLOCKED, id="not a key that was there before"),
+        pytest.param(
+            world(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.BLOCKED, id="not a key that was there before"
+        ),
         pytest.param(
             world(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)), Step.BLOCKED, id="nor the one that was to be replaced"
         ),
@@ -196,7 +202,9 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             id="but the old secret is not here: nothing can be done",
         ),
         pytest.param(
-            world(MADE, OLD_KEY, NEW_OFF, home=ELSE, secrets=()), Step.TAKE_BACK, id="it is not needed if no place is ours"
+            world(MADE, OLD_KEY, NEW_OFF, home=ELSE, secrets=()),
+            Step.TAKE_BACK,
+            id="it is not needed if no place is ours",
         ),
         pytest.param(world(MADE, OFF, NEW_OFF), Step.BLOCKED, id="both keys are off: nothing can be done"),
         pytest.param(world(MADE, NEW_OFF), Step.BLOCKED, id="the old key is gone, the new one off"),
@@ -204,7 +212,9 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             world(MADE, OLD_KEY, NEW_OFF, denied=[Step.TAKE_BACK]), Step.BLOCKED, id="taking back was tried in this run"
         ),
         pytest.param(world(BACK, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is gone: forward again"),
-        pytest.param(world(BACK, OFF, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is off: forward again"),
+        pytest.param(
+            world(BACK, OFF, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is off: forward again"
+        ),
         pytest.param(world(UNDO, OFF, NEW_KEY), Step.SWITCH_ON, id="undo switches the old key on"),
         pytest.param(world(UNDO, OLD_KEY, NEW_KEY), Step.PROVE, id="then it is proven as any other"),
     ],
@@ -220,7 +230,9 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         pytest.param(
             world(MADE, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="what is read from the places must sign in first"
         ),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="then the old key goes off"),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="then the old key goes off"
+        ),
         pytest.param(
             world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=ELSE, checked=[NEW]),
             Step.DEACTIVATE,
@@ -228,7 +240,11 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         ),
         pytest.param(world(MADE, OFF, NEW_KEY, home=WANTED), Step.CHECK, id="switched off by an earlier run: check"),
         pytest.param(world(MADE, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.DELETE, id="then delete"),
-        pytest.param(world(MADE, replace(OFF, status="Expired"), NEW_KEY, home=WANTED, checked=[NEW]), Step.DELETE, id="expired is off"),
+        pytest.param(
+            world(MADE, replace(OFF, status="Expired"), NEW_KEY, home=WANTED, checked=[NEW]),
+            Step.DELETE,
+            id="expired is off",
+        ),
         pytest.param(
             world(MADE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW], denied=[Step.DEACTIVATE]),
             Step.DELETE,
@@ -239,8 +255,12 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
             Step.WAIT,
             id="switching off is denied and the key is to be kept: wait",
         ),
-        pytest.param(world(MADE, OFF, NEW_KEY, home=WANTED, denied=[Step.DELETE]), Step.BLOCKED, id="deleting is denied"),
-        pytest.param(world(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="kept: switched off"),
+        pytest.param(
+            world(MADE, OFF, NEW_KEY, home=WANTED, denied=[Step.DELETE]), Step.BLOCKED, id="deleting is denied"
+        ),
+        pytest.param(
+            world(KEPT, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.DEACTIVATE, id="kept: switched off"
+        ),
         pytest.param(world(KEPT, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.WAIT, id="kept: then waited for"),
         pytest.param(world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=WANTED, checked=[NEW]), Step.WAIT, id="kept active"),
         pytest.param(
@@ -250,12 +270,20 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         ),
         pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=ELSE), Step.TAKE_BACK, id="no place is left: take back"),
         pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=ELSE, denied=[Step.TAKE_BACK]), Step.BLOCKED, id="no place, and no way back"
+            world(MADE, OLD_KEY, NEW_KEY, home=ELSE, denied=[Step.TAKE_BACK]),
+            Step.BLOCKED,
+            id="no place, and no way back",
         ),
-        pytest.param(world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.WAIT, id="no place is left while it is kept"),
+        pytest.param(
+            world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.WAIT, id="no place is left while it is kept"
+        ),
         pytest.param(world(MADE, OFF, NEW_KEY, home=ELSE), Step.DELETE, id="the old key was switched off before that"),
-        pytest.param(world(BACK, OLD_KEY, NEW_KEY, home=ELSE), Step.DEACTIVATE, id="taken back, no place: the new key goes"),
-        pytest.param(world(BACK, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="taken back: check what the places hold"),
+        pytest.param(
+            world(BACK, OLD_KEY, NEW_KEY, home=ELSE), Step.DEACTIVATE, id="taken back, no place: the new key goes"
+        ),
+        pytest.param(
+            world(BACK, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="taken back: check what the places hold"
+        ),
         pytest.param(
             world(BACK, OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]), Step.DEACTIVATE, id="then the new key goes off"
         ),
@@ -273,7 +301,9 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         ),
         pytest.param(world(MADE, NEW_KEY, home=WANTED), Step.FINISH, id="the old key is gone: finished"),
         pytest.param(
-            world(MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10)), Step.FINISH, id="an old key does not show late"
+            world(MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10)),
+            Step.FINISH,
+            id="an old key does not show late",
         ),
         pytest.param(
             world(replace(MADE, lost=LOST.lost), NEW_KEY, home=WANTED, fresh_list=False),
@@ -281,7 +311,9 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
             id="an answer was lost on the way: look once more",
         ),
         pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED), Step.LOOK, id="its key shows: who uses it?"
+            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED),
+            Step.LOOK,
+            id="its key shows: who uses it?",
         ),
         pytest.param(
             world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, unused=[OTHER]),
@@ -311,7 +343,9 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
     ("facts", "gone"),
     [
         pytest.param(world(SENT, OLD_KEY, STRAY, unused=[OTHER]), OTHER, id="the key of the lost answer"),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)), NEW, id="the wanted key, if its secret is not here"),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_KEY, secrets=(OLD,)), NEW, id="the wanted key, if its secret is not here"
+        ),
         pytest.param(
             world(replace(MADE, lost=LOST.lost), OLD_KEY, NEW_KEY, STRAY, secrets=(OLD,)),
             NEW,

@@ -70,7 +70,7 @@ class Laptop:
     original: bytes
     env: dict[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[str] | None" = None
-    expected_files: frozenset[str] = frozenset({"credentials"})
+    program: tuple[str, ...] = (sys.executable, "-m", "rotate_my_key")
 
     @property
     def file(self) -> Path:
@@ -91,7 +91,7 @@ class Laptop:
 
     def command(self, args: Sequence[str]) -> list[str]:
         """What a shell would run; plain and consenting unless told otherwise."""
-        return [sys.executable, "-m", "rotate_my_key", *(args or ("--yes",))]
+        return [*self.program, *(args or ("--yes",))]
 
     def environment(self, env: Mapping[str, str] | None = None) -> dict[str, str]:
         """A login's environment; nothing of the tests' own leaks in."""
@@ -163,6 +163,14 @@ class Laptop:
         self.aws.all_well()
         self.aws.settings.clock_offset += later
 
+    def time_flies(self) -> None:
+        """From now on some seconds pass at AWS with each list of keys, so that looking again and again is soon over."""
+
+        def pass_time(call: Call) -> None:
+            self.aws.settings.clock_offset += 8
+
+        self.aws.on_call(pass_time, "before", "ListAccessKeys")
+
     # Looking
 
     def pair(self, profile: str = "default") -> Credentials:
@@ -194,8 +202,10 @@ class Laptop:
 
     def leftovers(self) -> list[str]:
         """Files that a finished run must not leave."""
-        fine = {f".aws/{name}" for name in self.expected_files}
-        fine |= {f".local/state/rotate-my-key/{name}" for name in ("lock", "history.jsonl", "status.json")}
+        fine = {".aws/credentials"} | {
+            f".local/state/rotate-my-key/{name}"
+            for name in ("lock", "history.jsonl", "status.json", "reminder/state", "reminder/due")
+        }
         return sorted(set(self.files()) - fine)
 
     def secrets(self) -> list[str]:

@@ -79,7 +79,7 @@ def test_an_old_file_is_restored(laptop: Laptop, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", [*BEFORE_THE_SWITCH, "as it signs in with what it read"])
 def test_the_file_is_deleted(laptop: Laptop, moment: str) -> None:
-    """The new key is taken back, exit 1; put back by the person, the file works and is rotated as if nothing had been."""
+    """The new key is taken back, exit 1; put back, the file works and is rotated as if nothing had been."""
     laptop.at(*ANY_TIME[moment], lambda call: laptop.file.unlink())
     done = laptop.run()
     assert done.code == 1, done.text
@@ -101,9 +101,12 @@ def test_the_new_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str,
             laptop.aws.delete_key(key.key_id) if how == "deleted" else laptop.aws.set_status(key.key_id, "Inactive")
 
     laptop.at(*BEFORE_THE_SWITCH[moment], take_away, "after")
+    laptop.time_flies()
     done = laptop.run(env=SOON)
     assert done.code in (1, 75), done.text
-    assert laptop.works() == laptop.old
+    if laptop.pair() != laptop.old:  # it had signed in, and was taken away just before it was put in its place
+        assert laptop.run().code in (0, 1)
+    laptop.works()
     laptop.settled(runs=2, codes=(0, 1))
 
 

@@ -169,8 +169,8 @@ def test_without_any_profile_the_hint_makes_one(files: ProfileFiles) -> None:
     """The two files are named."""
     problem = refusal(files)
     assert "~/credentials does not exist and ~/config does not exist" in problem.message
-    assert problem.hint == "aws configure"
-    assert refusal(files, "my own").hint == "aws configure --profile 'my own'"
+    assert problem.hint == "rotate-my-key adopt"
+    assert refusal(files, "my own").hint == "rotate-my-key adopt -p 'my own'"
 
 
 def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfileFiles) -> None:

@@ -1,0 +1,146 @@
+"""`adopt`: a key that IT or the console gave goes into a profile and is replaced at once, so that whoever saw it on the
+way holds a dead one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import sys
+
+import click
+
+from ..errors import NeedsPerson, Problem
+from ..model import Credentials, mask
+from ..rotation.adopt import Adoption, Way, plan_adoption
+from ..rotation.prepare import first_look
+from ..stores.kinds import Kind, sections
+from ..stores.new_pair import add_pair
+from . import show
+from .app import App
+from .rotate import Rotate, exit_code
+from .wiring import Wiring
+
+_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
+_SECRET = re.compile(r"[\x21-\x7e]{16,128}")
+_HEADS = ("access key id", "secret access key")  # of the console's accessKeys.csv, in any case
+
+
+@click.command("adopt")
+@click.argument("file", required=False, metavar="[accessKeys.csv]")
+@click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(app: App, /, file: str | None, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Take a first or new key that IT or the console gave.
+
+    Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS, puts
+    it into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is dead
+    afterwards.
+    """
+    pair = _from_file(file) if file else _asked(app)
+    name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
+    wiring = Wiring(app)
+    plan = _plan(app, wiring, pair, name)
+    _introduce(app, plan)
+    if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
+        app.say("Nothing was changed.")
+        return 4
+    with wiring.lock():
+        wiring.handed.mark(pair.key_id)
+        _write(app, wiring, plan)
+    return rotate_handed(app, name, as_json=as_json, file=file)
+
+
+def rotate_handed(app: App, profile: str, *, as_json: bool = False, file: str | None = None) -> int:
+    """Replace the key that was handed over; what it needs was agreed to."""
+    rotate = Rotate.of(app, profile)
+    results = rotate.run()
+    code = exit_code(results)
+    if not code:
+        rotate.wiring.forget_handed()
+        if file and file != "-":
+            app.say(f"The key in {file} is dead now; the file can go.")
+    if as_json:
+        app.json({"keys": [show.result_json(result, app.settings.policy) for result in results]})
+    return code
+
+
+def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption:
+    facts = [fact for fact in sections(wiring.files) if fact.profile == profile]
+    held = [(fact.place, fact.pair) for fact in facts if fact.pair and fact.place and fact.kind is Kind.STATIC]
+    others = [fact.kind.value for fact in facts if fact.kind not in (Kind.STATIC, Kind.NONE)]
+    account = wiring.account(profile if facts else None)
+    with app.waiting("asking AWS"):
+        look = first_look(pair, account, wiring.here, wiring.clockwork.pause)
+        return plan_adoption(pair, profile, held, others, account, look.identity)
+
+
+def _introduce(app: App, plan: Adoption) -> None:
+    who = plan.identity
+    app.say(f"{who.user} in {who.account}, key {mask(plan.pair.key_id)}, for profile {plan.profile}")
+    if plan.dead:
+        app.say(f"It takes the place of {mask(plan.dead.key_id)}, which AWS does not accept any more.")
+    app.say("It is replaced by a new key at once, and deleted: whoever has seen it holds a dead one.")
+
+
+def _write(app: App, wiring: Wiring, plan: Adoption) -> None:
+    path = app.paths.credentials
+    match plan.way:
+        case Way.ADD:
+            if not path:
+                raise Problem("AWS_SHARED_CREDENTIALS_FILE is set to nothing", "unset AWS_SHARED_CREDENTIALS_FILE")
+            add_pair(path, plan.profile, plan.pair)
+            app.say(f"  {app.show_path(path)}: {plan.profile} added")
+        case Way.REPLACE if plan.dead:
+            wiring.here.places.rehearse(plan.places, plan.dead)
+            wiring.here.places.write(plan.places, plan.dead, plan.pair, lambda writes: None)
+            app.say(f"  {show.names(plan.places)} changed")
+
+
+def _asked(app: App) -> Credentials:
+    if not app.terminal:
+        raise NeedsPerson("there is no terminal to ask for the key on", "rotate-my-key adopt accessKeys.csv --yes")
+    key_id = click.prompt("Access key ID", err=True).strip()
+    _check_id(key_id)
+    secret = click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip()
+    return _checked(key_id, secret)
+
+
+def _from_file(path: str) -> Credentials:
+    """The key of the console's file: a head line, then one line with the id and the secret."""
+    rows = [row for row in csv.reader(io.StringIO(_text(path))) if any(cell.strip() for cell in row)]
+    heads = [cell.strip().lower() for cell in rows[0]] if rows else []
+    if any(head not in heads for head in _HEADS):
+        raise Problem(f"{path} is not the console's accessKeys.csv", "rotate-my-key adopt")
+    if len(rows) != 2 or len(rows[1]) != len(heads):
+        raise Problem(f"{path} holds {len(rows) - 1} keys, and one is taken at a time", "rotate-my-key adopt")
+    key_id, secret = (rows[1][heads.index(head)].strip() for head in _HEADS)
+    return _checked(key_id, secret)
+
+
+def _text(path: str) -> str:
+    try:
+        if path == "-":
+            return sys.stdin.buffer.read(1 << 16).decode("utf-8-sig")
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read(1 << 16)
+    except OSError as error:
+        raise Problem(f"{path} cannot be read: {error.strerror}", f"ls -l {path}") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path} is not a text file", "rotate-my-key adopt") from None
+
+
+def _checked(key_id: str, secret: str) -> Credentials:
+    _check_id(key_id)
+    if not _SECRET.fullmatch(secret):
+        raise Problem("that is not a secret access key", "copy the whole of it, without blanks")
+    return Credentials(key_id, secret)
+
+
+def _check_id(key_id: str) -> None:
+    if key_id.startswith("ASIA"):
+        raise Problem("that is a temporary key (ASIA...); only long-term keys can be rotated", "rotate-my-key adopt")
+    if not _ID.fullmatch(key_id):
+        raise Problem("that is not the id of an IAM user's access key (AKIA...)", "rotate-my-key adopt")

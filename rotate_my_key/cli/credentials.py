@@ -1,0 +1,56 @@
+"""`credentials --profile NAME`: the pair of a profile from the keyring, for an SDK's credential_process. Hidden.
+
+One JSON object on a pipe, as botocore's ProcessProvider wants it; nothing on a terminal, since a secret is never shown.
+What goes wrong is one line on stderr, which SDKs pass on to the person. Runs at every start of an SDK: no click, no
+`model.py`, no profile files, no search for a keyring.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+
+from ..errors import NeedsPerson, Problem, WrongUsage
+from ..stores.entries import pair_in, system_entries
+
+_USAGE = "rotate-my-key credentials --profile NAME"
+
+
+def run(args: Sequence[str], env: Mapping[str, str]) -> int:
+    """Print the pair; gives the exit code: 75 if the keyring is locked or absent, 1 if it has no such pair."""
+    try:
+        answer = _answer(args, env)
+    except Problem as problem:
+        hint = f" ({problem.hint})" if problem.hint else ""
+        print(f"rotate-my-key: {problem.message}{hint}", file=sys.stderr)
+        return problem.code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
+        print(f"rotate-my-key: a fault in reading the keyring: {type(error).__name__}", file=sys.stderr)
+        return 1
+    try:
+        print(answer, flush=True)
+    except OSError:  # nobody reads any more
+        sys.stdout = None
+        return 1
+    return 0
+
+
+def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
+    profile = _profile(args)
+    if sys.stdout is None or sys.stdout.isatty():
+        raise NeedsPerson("a secret is not shown on a terminal", "SDKs run this command by themselves")
+    pair = pair_in(system_entries(env), profile)
+    if pair is None:
+        raise Problem(f"the keyring holds no pair for profile {profile}", "rotate-my-key status")
+    return json.dumps({"Version": 1, "AccessKeyId": pair[0], "SecretAccessKey": pair[1]})
+
+
+def _profile(args: Sequence[str]) -> str:
+    if len(args) == 1 and args[0].startswith("--profile="):
+        return args[0].removeprefix("--profile=")
+    if len(args) == 2 and args[0] in ("--profile", "-p"):
+        return args[1]
+    raise WrongUsage("this command takes the name of a profile, and nothing else", _USAGE)

@@ -1,0 +1,136 @@
+"""`keyring store` and `keyring restore`: a profile's pair from its file into the system's keyring, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from ..errors import Problem
+from ..model import PlaceKind, mask
+from ..rotation.run import Result, Run, Wishes
+from ..rotation.unfinished import unfinished
+from ..stores.keyring_index import Move
+from . import moves, show
+from .app import App
+from .consent import Consent
+from .narrator import Narrator
+from .wiring import Wiring
+
+
+@click.group("keyring", help="Move a profile's pair between its file and the system's keyring.")
+def command() -> None:
+    """The group; its commands follow."""
+
+
+def _options(function: Callable[..., int]) -> Callable[..., int]:
+    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
+    function = click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
+    return click.option("-p", "--profile", metavar="NAME", help="The profile; else the active one.")(function)
+
+
+@command.command("store")
+@_options
+@click.pass_obj
+def store(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Move a profile's pair into the keyring.
+
+    The profile gets a credential_process line instead, so SDKs and the aws command go on working with it, wherever the
+    keyring is unlocked. `keyring restore` puts the file back as it was.
+    """
+    return _Move(app, Move.STORE, as_json).run(profile, yes)
+
+
+@command.command("restore")
+@_options
+@click.pass_obj
+def restore(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Move a profile's pair from the keyring back into its file."""
+    return _Move(app, Move.RESTORE, as_json).run(profile, yes)
+
+
+class _Move:
+    """One call of either command."""
+
+    def __init__(self, app: App, move: Move, as_json: bool) -> None:
+        self._app = app
+        self._move = move
+        self._json = as_json
+        self._wiring = Wiring(app)
+
+    def run(self, named: str | None, yes: bool) -> int:
+        """Finish what was begun, ask, move, tell."""
+        app, wiring = self._app, self._wiring
+        broken = self._finish_first()
+        active = wiring.active(named)
+        profile = active.place.profile
+        self._check(active.profile, active.holder)
+        if (active.place.kind is PlaceKind.KEYRING) is (self._move is Move.STORE):
+            return self._tell(profile, active.pair.key_id, False)
+        for result in broken:
+            if result.problem and (profile in result.profiles or result.key_id == active.pair.key_id):
+                raise result.problem
+        self._introduce(profile, active.pair.key_id, show.where(active.place, app.show_path))
+        if not yes and not app.confirm(
+            "Move it now?", default=True, flag=f"rotate-my-key keyring {self._move.value} -y"
+        ):
+            app.say("Nothing was changed.")
+            return 4
+        with wiring.stop.on_interrupt(), wiring.lock():
+            moving = moves.moving(app, wiring)
+            if self._move is Move.STORE:
+                moving.store(profile, moves.line_for(app, profile))
+            else:
+                moving.restore(profile)
+        return self._tell(profile, active.pair.key_id, True)
+
+    def _finish_first(self) -> list[Result]:
+        """Rotations and moves of earlier runs; those that cannot be finished block only their own profile."""
+        app, wiring = self._app, self._wiring
+        broken = moves.finish(app, wiring)
+        if unfinished(wiring.here, mend=False):
+            policy = app.settings.policy
+            consent = Consent(app, policy, yes=True, flag="", replace_inactive=False, foreign=lambda _: ())
+            run = Run(
+                wiring.here,
+                Wishes(policy, host=wiring.host, boot=wiring.boot),
+                consent,
+                wiring.lock,
+                wiring.account_for,
+                lambda note: Narrator(app, note.places[0].profile if note.places else ""),
+                wiring.clockwork,
+            )
+            with wiring.stop.on_interrupt():
+                for result in run.settle():
+                    if result.outcome and (text := show.settled_line(result)):
+                        app.say(text)
+                    broken += [result] if result.problem else []
+        for result in broken:
+            if result.problem:
+                wiring.warn(result.problem.message)
+        return broken
+
+    def _check(self, asked: str, holder: str) -> None:
+        if asked != holder:
+            raise Problem(
+                f"profile {asked} has no pair of its own: it uses that of {holder}",
+                f"rotate-my-key keyring {self._move.value} -p {holder}",
+            )
+
+    def _introduce(self, profile: str, key_id: str, where: str) -> None:
+        to = "into the keyring" if self._move is Move.STORE else "out of the keyring, into its file"
+        self._app.say(f"{profile}, key {mask(key_id)}, in {where}: its pair moves {to}.")
+        if self._move is Move.STORE:
+            self._app.say(
+                "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out."
+            )
+
+    def _tell(self, profile: str, key_id: str, moved: bool) -> int:
+        where = "in the keyring" if self._move is Move.STORE else "in its file"
+        if self._json:
+            self._app.json({"profile": profile, "key_id": key_id, "place": where.split()[-1], "moved": moved})
+        elif moved:
+            self._app.out(f"Done. The pair of {profile} is {where} now.")
+        else:
+            self._app.out(f"Nothing to do: the pair of {profile} is {where} already.")
+        return 0

@@ -1,0 +1,178 @@
+"""The program: its commands and options, and the one place where a problem becomes two lines and an exit code.
+
+Commands are loaded when called, so that `--help` and `--version` cost little more than click itself. The table of
+commands is the door's, `main.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..errors import Problem
+from .app import App
+from .main import GLOBAL, GROUPS
+
+_COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+_OWN = {"--help", "-h", "--version"}
+
+
+def _set(name: str, context: click.Context, value: Any) -> None:
+    app = context.find_object(App)
+    if app is not None and value:
+        setattr(app, name, max(value, getattr(app, name)))
+
+
+def _globals() -> list[click.Option]:
+    """The options that may stand before or after the command."""
+    return [
+        click.Option(
+            ["-v", "--verbose"],
+            count=True,
+            expose_value=False,
+            is_eager=True,
+            callback=lambda c, p, v: _set("verbose", c, v),
+            help="Say more; -vv says most.",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=lambda c, p, v: _set("quiet", c, v),
+            help="Say nothing but results and problems.",
+        ),
+        click.Option(
+            ["--no-color"],
+            is_flag=True,
+            expose_value=False,
+            is_eager=True,
+            callback=lambda c, p, v: _set("no_color", c, v),
+            help="No colours (NO_COLOR does the same).",
+        ),
+    ]
+
+
+class _Program(click.Group):
+    """The commands, loaded lazily; without one it is `rotate`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of --help."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load one command and give it the global options."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
+        command: click.Command = module.command
+        _add_globals(command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in groups, without loading them."""
+        for title, rows in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in rows.items()])
+
+
+def _add_globals(command: click.Command) -> None:
+    if not any(param.name == "no_color" for param in command.params):
+        command.params += _globals()
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            child = command.commands.get(name)
+            if child:
+                _add_globals(child)
+
+
+def _with_command(args: Sequence[str]) -> list[str]:
+    """Insert `rotate` where no command is named: `rotate-my-key --force` is `rotate-my-key rotate --force`."""
+    for number, word in enumerate(args):
+        if word in _OWN:
+            return list(args)
+        if word not in GLOBAL:
+            return list(args) if not word.startswith("-") else [*args[:number], "rotate", *args[number:]]
+    return [*args, "rotate"]
+
+
+@click.command(
+    cls=_Program,
+    params=_globals(),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 done, or nothing to do · 1 a problem · 2 usage · 3 status --check · 4 needs a person · "
+    "5 AWS does not allow it · 75 try again later · 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="rotate-my-key", message="%(prog)s %(version)s")
+def program() -> None:
+    """Replace your own AWS access key, and never be locked out.
+
+    Without a command: rotate the active profile's key if it is due.
+    """
+
+
+def run(args: Sequence[str], env: Any) -> int:
+    """Run the program; gives the exit code. Every problem ends here, as one line and a hint."""
+    app = App(env)
+    try:
+        code = program.main(_with_command(args), prog_name="rotate-my-key", standalone_mode=False, obj=app)
+        sys.stdout.flush() if sys.stdout else None
+        return int(code or 0)
+    except Problem as problem:
+        _show(app, problem.message, problem.hint)
+        if "--json" in args:  # one object on stdout, whatever happens
+            app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
+        return problem.code
+    except click.UsageError as error:
+        name = error.ctx.command_path if error.ctx else "rotate-my-key"
+        _show(app, _lower(error.format_message()), f"{name} --help")
+        return 2
+    except click.ClickException as error:
+        _show(app, _lower(error.format_message()), "")
+        return 1
+    except (click.Abort, KeyboardInterrupt, EOFError):
+        app.complain("")
+        _show(app, "stopped; whatever was begun is finished by the next run", "rotate-my-key status")
+        return 130
+    except BrokenPipeError:
+        _silence()
+        return 1
+    except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
+        return _unexpected(app, error)
+
+
+def _show(app: App, message: str, hint: str) -> None:
+    app.complain(f"{app.style('error:', fg='red', bold=True)} {message}")
+    if hint:
+        app.complain(f"{app.style('hint:', bold=True)} {hint}")
+
+
+def _unexpected(app: App, error: Exception) -> int:
+    """A fault of this program: where it happened, never what the values were."""
+    frames = []
+    trace = error.__traceback__
+    while trace:
+        code = trace.tb_frame.f_code
+        frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
+        trace = trace.tb_next
+    where = frames[-1] if frames else "an unknown place"
+    _show(app, f"a fault in rotate-my-key {__version__}: {type(error).__name__} at {where}", "report it, with -vv")
+    for frame in frames:
+        app.detail(f"  {frame}", 2)
+    return 1
+
+
+def _lower(text: str) -> str:
+    text = " ".join(text.split()).removesuffix(".")
+    return text[:1].lower() + text[1:]
+
+
+def _silence() -> None:
+    """Nobody reads us any more: let Python's own flush at exit go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,0 +1,88 @@
+"""Keeps what login shells read in step with what is known of the keys: whenever the cached rows are saved, and when the
+reminder is installed or put off. A reminder that cannot be kept stops nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import Problem
+from ..rows import Row
+
+if TYPE_CHECKING:
+    from ..reminder.folder import Folder
+    from .app import App
+
+
+def keeper(app: App) -> Callable[[Sequence[Row]], None]:
+    """What to call with the rows that were saved. Made before the files are read: what changes later is newer."""
+    made_from = _newest(app)
+
+    def keep(rows: Sequence[Row]) -> None:
+        try:
+            update(app, rows, made_from)
+        except Problem as problem:
+            app.detail(f"the reminder could not be kept up to date: {problem.message}")
+
+    return keep
+
+
+def folder(app: App) -> Folder:
+    """This user's folder of the reminder."""
+    from ..reminder.blocks import Folders
+    from ..reminder.folder import Folder
+
+    paths = app.paths
+    config = os.path.dirname(paths.config_file)
+    return Folder(Folders(os.path.join(paths.state_dir, "reminder"), config, paths.site_file))
+
+
+def update(app: App, rows: Sequence[Row], made_from: int) -> None:
+    """Write what shells read. With `made_from` 0 the next login asks AWS. Raises Problem."""
+    from ..reminder.derive import derive
+    from ..rotation.survey import with_notes
+    from ..rotation.unfinished import unfinished
+    from .wiring import Wiring
+
+    now = int(time.time())
+    marked = with_notes(rows, unfinished(Wiring(app).here, mend=False))
+    found = derive(marked, app.settings.policy, app.settings.exclude)
+    mine = folder(app)
+    found.snoozed = snoozed(app, mine)
+    mine.write(found, made_from, now)
+
+
+def again(app: App) -> None:
+    """Write it again from what is cached. Raises Problem."""
+    from ..stores.cache import FileCache
+
+    paths = app.paths
+    kept = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load()
+    update(app, kept.rows, _newest(app) if kept.current else 0)
+
+
+def refresh(app: App) -> None:
+    """The same after a run that learnt nothing of a key, and may have left a rotation unfinished."""
+    try:
+        again(app)
+    except Problem as problem:
+        app.detail(f"the reminder could not be kept up to date: {problem.message}")
+
+
+def snoozed(app: App, mine: Folder) -> int:
+    """Until when nothing is said; 0 where the site allows no putting off."""
+    return mine.snoozed() if app.settings.snooze else 0
+
+
+def _newest(app: App) -> int:
+    paths = app.paths
+    rotations = os.path.join(paths.state_dir, "rotations")
+    times = [0]
+    for path in (paths.credentials, paths.config, paths.config_file, paths.site_file, rotations):
+        try:
+            times.append(os.stat(path).st_mtime_ns)
+        except (OSError, ValueError):
+            continue
+    return max(times)

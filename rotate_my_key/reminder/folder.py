@@ -1,0 +1,122 @@
+"""The reminder's folder in the state: what login shells read (`state`, `due`, the scripts), what is installed where.
+
+`state` bears the time of the newest file that it was made from, so that a shell sees by `-nt` that one has changed
+since; `due` bears the time of the next line, for shells that have no clock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from typing import NamedTuple
+
+from ..errors import Problem
+from ..files.private import make_private_dir, remove_private, write_private
+from . import blocks, login, state
+from .blocks import Folders, Tool
+from .state import State
+
+_INSTALLED, _SNOOZE = "installed.json", "snoozed"
+
+
+class Installed(NamedTuple):
+    """How the program was to be run when the reminder was installed, and where: shell and start-up file."""
+
+    tool: Tool | None
+    places: tuple[tuple[str, str], ...]
+
+
+class Folder:
+    """One user's folder."""
+
+    def __init__(self, folders: Folders) -> None:
+        self.folders = folders
+        self.path = folders.reminder
+
+    def write(self, found: State, made_from: int, now: int) -> None:
+        """Write what shells read. `made_from` is the time in nanoseconds of the newest file behind it; with 0 the next
+        login asks AWS. Raises Problem."""
+        make_private_dir(os.path.dirname(self.path))
+        make_private_dir(self.path)
+        said = self.said(now)
+        midnights = login.midnights(said)
+        moment = state.first(found, said, midnights)
+        self._put(login.STATE, state.encode(found, said, midnights), max(made_from, 1))
+        if moment is None:
+            remove_private(self._file(login.DUE))
+        else:
+            self._put(login.DUE, b"\n", moment * 10**9)
+        self.refresh()
+
+    def load(self) -> State | None:
+        """What was written last, if it makes sense."""
+        return login.load(self.path)
+
+    def said(self, now: int) -> dict[str, int]:
+        """What was said when."""
+        return state.decode_said(login.read(self._file(login.SAID)), now)
+
+    def snoozed(self) -> int:
+        """Until when nothing is to be said, in epoch seconds; 0 if nobody asked for that."""
+        word = login.read(self._file(_SNOOZE))[:20].decode("ascii", "replace").strip()
+        return int(word) if word.isdigit() else 0
+
+    def snooze(self, until: int) -> None:
+        """Say nothing until then. Raises Problem."""
+        make_private_dir(os.path.dirname(self.path))
+        make_private_dir(self.path)
+        write_private(self._file(_SNOOZE), f"{until}\n".encode())
+
+    # What is installed
+
+    def installed(self) -> Installed:
+        """What `install` wrote down."""
+        try:
+            value = json.loads(login.read(self._file(_INSTALLED)) or b"{}")
+            places = tuple((str(shell), str(path)) for shell, path in value.get("places", ()))
+            return Installed(Tool(*map(str, value["tool"])) if value.get("tool") else None, places)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return Installed(None, ())
+
+    def remember(self, installed: Installed) -> None:
+        """Write it down. Raises Problem."""
+        make_private_dir(os.path.dirname(self.path))
+        make_private_dir(self.path)
+        write_private(self._file(_INSTALLED), json.dumps(installed._asdict()).encode())
+
+    def script(self, shell: str) -> str:
+        """Where that shell's static script is."""
+        return self._file(blocks.script_name(shell))
+
+    def refresh(self) -> None:
+        """Bring the static scripts up to this version of the program. Raises Problem."""
+        installed = self.installed()
+        if installed.tool is None:
+            return
+        tool = self.tool(installed.tool.command)
+        for shell in {shell for shell, _ in installed.places if shell in blocks.SHELLS}:
+            data = os.fsencode(blocks.script(shell, tool, self.folders))
+            if login.read(self.script(shell)) != data:
+                write_private(self.script(shell), data)
+
+    def tool(self, command: str) -> Tool:
+        """How to run this very program."""
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+        return Tool(command, sys.executable, script)
+
+    def remove(self) -> None:
+        """Take away what `install` made; the state stays, for a system-wide reminder may read it. Raises Problem."""
+        for name in (_INSTALLED, *(blocks.script_name(shell) for shell in blocks.SHELLS)):
+            remove_private(self._file(name))
+
+    def _file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    def _put(self, name: str, data: bytes, time: int) -> None:
+        write_private(self._file(name), data)
+        try:
+            os.utime(self._file(name), ns=(time, time))
+        except OSError as error:
+            raise Problem(f"cannot set the time of {self._file(name)}: {error.strerror}") from None

@@ -1,0 +1,210 @@
+"""`adopt`: a key that was handed over goes into a profile and is replaced at once, whatever happens in between."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.errors import Problem
+from rotate_my_key.model import Credentials, PlaceKind
+from rotate_my_key.standin import Call, StandIn
+from rotate_my_key.stores.new_pair import with_pair
+from rotate_my_key.stores.profile_file import ProfileFile
+
+PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+HEAD = "Access key ID,Secret access key"
+
+
+class Laptop:
+    """A fresh home without any AWS file, and the stand-in for AWS."""
+
+    def __init__(self, home: Path, aws: StandIn) -> None:
+        self.home, self.aws = home, aws
+        self.credentials = home / ".aws" / "credentials"
+        aws.add_user("alice")
+        self.given = aws.add_key("alice")
+
+    def csv(self, text: str = "", name: str = "accessKeys.csv") -> str:
+        """The console's file, or another."""
+        path = self.home / name
+        path.write_text(text or f"{HEAD}\r\n{self.given.key_id},{self.given.secret}\r\n", encoding="utf-8")
+        return str(path)
+
+    def run(self, *words: str, kill_at: str = "") -> "subprocess.CompletedProcess[str]":
+        """The command as a process; `kill_at` is the call during which it is killed."""
+        env = {"HOME": str(self.home), "AWS_ENDPOINT_URL": self.aws.url, "ROTATE_MY_KEY_PROOF_INTERVAL": "0"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rotate_my_key", *words],
+            env={**env, "PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+        def kill(call: Call) -> None:
+            if call.action == kill_at and process.poll() is None:
+                os.kill(process.pid, signal.SIGKILL)
+
+        if kill_at:
+            self.aws.on_call(kill)
+        out, said = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(words, process.returncode, out, said)
+
+    def held(self, profile: str = "default") -> Credentials | None:
+        """What an SDK reads from the profile."""
+        return ProfileFile(self.credentials.read_bytes(), "", PlaceKind.CREDENTIALS).pair(profile)
+
+    def settled(self, profile: str = "default") -> bool:
+        """One key, active, the one in the file, and not the one that was handed over."""
+        (key,) = self.aws.keys("alice")
+        held = self.held(profile)
+        return bool(held and key.active and held == self.aws.pair(key.key_id) and held != self.given)
+
+
+@pytest.fixture
+def laptop(tmp_path: Path) -> Iterator[Laptop]:
+    """Each test has its own."""
+    with StandIn() as aws:
+        yield Laptop(tmp_path, aws)
+
+
+def test_a_first_key_makes_folder_and_profile(laptop: Laptop) -> None:
+    """The folder is private, the file too, and the key that was handed over is dead."""
+    done = laptop.run("adopt", laptop.csv(), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+    assert laptop.credentials.parent.stat().st_mode & 0o777 == 0o700
+    assert laptop.credentials.stat().st_mode & 0o777 == 0o600
+    assert laptop.given.secret not in done.stdout + done.stderr
+
+
+def test_it_comes_by_standard_input(laptop: Laptop) -> None:
+    """`-` reads the file's text from a pipe."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rotate_my_key", "adopt", "-", "--yes"],
+        env={
+            "HOME": str(laptop.home),
+            "AWS_ENDPOINT_URL": laptop.aws.url,
+            "ROTATE_MY_KEY_PROOF_INTERVAL": "0",
+            "PATH": os.environ["PATH"],
+        },
+        input=f"{HEAD}\n{laptop.given.key_id},{laptop.given.secret}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+
+
+def test_a_dead_key_gives_way(laptop: Laptop) -> None:
+    """What AWS refuses is replaced in its place, byte for byte."""
+    dead = laptop.aws.add_key("alice", age=timedelta(days=98))
+    laptop.aws.delete_key(dead.key_id)
+    laptop.credentials.parent.mkdir()
+    before = f"# mine\n[default]\naws_access_key_id = {dead.key_id}\naws_secret_access_key = {dead.secret}\n# end\n"
+    laptop.credentials.write_text(before)
+    done = laptop.run("adopt", laptop.csv(), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+    held = laptop.held()
+    assert held is not None
+    after = before.replace(dead.key_id, held.key_id).replace(dead.secret, held.secret)
+    assert laptop.credentials.read_text() == after
+
+
+def test_a_key_that_works_is_not_thrown_away(laptop: Laptop) -> None:
+    """The profile is in use: the file stays, and the hint is a command."""
+    working = laptop.aws.add_key("alice")
+    laptop.credentials.parent.mkdir()
+    before = f"[default]\naws_access_key_id = {working.key_id}\naws_secret_access_key = {working.secret}\n"
+    laptop.credentials.write_text(before)
+    done = laptop.run("adopt", laptop.csv(), "--yes")
+    assert done.returncode == 1
+    assert "holds a key that works" in done.stderr
+    assert "hint: rotate-my-key rotate --force -p default" in done.stderr
+    assert laptop.credentials.read_text() == before
+
+
+CALLS = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetCallerIdentity")
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_killed_in_the_middle_the_next_plain_run_replaces_it(laptop: Laptop, call: str) -> None:
+    """Consent was given: the key that was handed over does not stay in use."""
+    killed = laptop.run("adopt", laptop.csv(), "--yes", kill_at=call)
+    assert killed.returncode == -signal.SIGKILL
+    if call == "GetCallerIdentity":
+        assert not laptop.credentials.exists()
+        return
+    done = laptop.run("--yes")
+    done = laptop.run("--yes") if done.returncode == 75 else done
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+    assert laptop.run("--yes").returncode == 0
+
+
+BAD = [
+    pytest.param("", 1, "is not the console's accessKeys.csv", id="an empty file"),
+    pytest.param("a,b\n1,2\n", 1, "is not the console's accessKeys.csv", id="other heads"),
+    pytest.param(f"{HEAD}\n", 1, "holds 0 keys", id="no key"),
+    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPL1,{PAIR.secret}\nAKIAIOSFODNN7EXAMPL2,x\n", 1, "holds 2 keys", id="two"),
+    pytest.param(f"{HEAD}\nASIAIOSFODNN7EXAMPLE,{PAIR.secret}\n", 1, "temporary key", id="a session's key"),
+    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPLE,short\n", 1, "not a secret access key", id="half a secret"),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "words"), BAD)
+def test_bad_files_are_refused(laptop: Laptop, text: str, code: int, words: str) -> None:
+    """One line, a hint, and nothing is made."""
+    path = laptop.csv(text or "\n")
+    done = laptop.run("adopt", path, "--yes")
+    assert done.returncode == code
+    assert words in done.stderr
+    assert "hint: " in done.stderr
+    assert not laptop.credentials.exists()
+
+
+def test_without_a_terminal_nothing_is_asked(laptop: Laptop) -> None:
+    """Neither for the key nor for consent."""
+    assert laptop.run("adopt").returncode == 4
+    assert laptop.run("adopt", laptop.csv()).returncode == 4
+    assert not laptop.credentials.exists()
+
+
+ADDED = [
+    pytest.param(b"", b"[work]\n{}", id="an empty file"),
+    pytest.param(b"# c\n[a]\nx = 1\n", b"# c\n[a]\nx = 1\n\n[work]\n{}", id="at the end"),
+    pytest.param(b"[a]\nx = 1", b"[a]\nx = 1\n\n[work]\n{}", id="a last line without an end"),
+    pytest.param(b"[a]\r\nx = 1\r\n", b"[a]\r\nx = 1\r\n\r\n[work]\r\n{}", id="the file's own line ends"),
+    pytest.param(b"[work]\nregion = x\n[b]\n", b"[work]\n{}region = x\n[b]\n", id="a profile without a key"),
+    pytest.param(b"[b]\n[work]", b"[b]\n[work]\n{}", id="a header as the last line"),
+]
+
+
+@pytest.mark.parametrize(("before", "after"), ADDED)
+def test_a_pair_is_added_where_there_is_none(before: bytes, after: bytes) -> None:
+    """Every other byte stays."""
+    end = b"\r\n" if b"\r\n" in before else b"\n"
+    lines = f"aws_access_key_id = {PAIR.key_id}", f"aws_secret_access_key = {PAIR.secret}"
+    written = b"".join(line.encode() + end for line in lines)
+    assert with_pair(before, "f", "work", PAIR) == after.replace(b"{}", written)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a]b", "a\nb", "[x", "end "])
+def test_odd_names_are_refused(name: str) -> None:
+    """A name that would change what other lines mean."""
+    with pytest.raises(Problem):
+        with_pair(b"", "f", name, PAIR)
+
+
+def test_a_profile_with_half_a_key_is_left_alone() -> None:
+    """Somebody began to write it."""
+    with pytest.raises(Problem, match="holds a key already"):
+        with_pair(b"[work]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n", "f", "work", PAIR)

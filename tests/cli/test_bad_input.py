@@ -1,0 +1,334 @@
+"""Bad input and bad days: each is one clear line, a hint and the right exit code, and the file is unharmed."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import OLD, Desk
+from tests.cli.terminal import ROOT
+
+Arrange = Callable[[Desk], object]
+
+
+def nothing(desk: Desk) -> None:
+    """All is well but the words."""
+
+
+def text(written: str) -> Arrange:
+    """The credentials file says something else."""
+    return lambda desk: desk.credentials.write_text(written)
+
+
+def replaced(old: str, new: str) -> Arrange:
+    """Something in the credentials file is another."""
+    return lambda desk: desk.credentials.write_text(desk.credentials.read_text().replace(old, new))
+
+
+def env(**variables: str) -> Arrange:
+    """Variables are set; {home} is the home."""
+    return lambda desk: desk.env.update({n: v.replace("{home}", str(desk.home)) for n, v in variables.items()})
+
+
+def config(written: str) -> Arrange:
+    """~/.aws/config says more."""
+    return lambda desk: desk.add(written, desk.config)
+
+
+def settings(written: str) -> Arrange:
+    """config.ini says something."""
+    return lambda desk: desk.settings(written)
+
+
+def a_directory(desk: Desk) -> None:
+    """A directory stands where the file should be."""
+    desk.credentials.unlink()
+    desk.credentials.mkdir()
+
+
+def wrong_secret(desk: Desk) -> None:
+    """The secret is of another key."""
+    desk.credentials.write_text(re.sub(r"(secret_access_key = ).*", r"\1" + "x" * 40, desk.credentials.read_text()))
+
+
+def root(desk: Desk) -> None:
+    """Somebody made a key for root."""
+    desk.profiles(root=desk.aws.add_key(None, OLD))
+
+
+def denied(action: str, **how: bool) -> Arrange:
+    """AWS denies an action for good."""
+    return lambda desk: desk.aws.deny(action, **how)
+
+
+def second(status: str) -> Arrange:
+    """The user has a second key."""
+    return lambda desk: desk.aws.add_key("alice", OLD, status)
+
+
+SSO = "[default]\nsso_session = x\n[sso-session x]\nsso_start_url = https://example.com\n"
+NOTE = {"version": 99}
+
+# What is so, what is typed, the exit code, the error, the hint.
+CASES = {
+    "an unknown profile": (
+        nothing,
+        "-p nobody",
+        1,
+        "there is no profile nobody .*default, work",
+        "rotate .*-p default",
+    ),
+    "a misspelled profile": (nothing, "-p wrok", 1, "no profile wrok", "rotate .*-p work"),
+    "no profile at all": (lambda d: d.credentials.unlink(), "", 1, "does not exist", "aws configure"),
+    "a file that is named and missing": (
+        env(AWS_SHARED_CREDENTIALS_FILE="{home}/no"),
+        "",
+        1,
+        r"~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist",
+        "aws configure",
+    ),
+    "a directory for a file": (a_directory, "", 1, "~/.aws/credentials is a directory", "aws configure"),
+    "an empty file": (text(""), "", 1, "holds no profile", "aws configure"),
+    "no profile file": (text("hello\n"), "", 1, "line 1 stands before the first section", "move it"),
+    "UTF-16": (lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16")), "", 1, "is UTF-16", "UTF-8"),
+    "one section twice": (lambda d: d.add("[default]\nregion=x\n"), "", 1, r"line 8 begins \[default\] again", "merge"),
+    "a session token": (replaced("[work]", "aws_session_token = x\n[work]"), "", 1, "temporary credentials", "-p work"),
+    "an id of a session": (replaced("= AKIA", "= ASIA"), "", 1, "temporary credentials", "status"),
+    "SSO": (lambda d: (d.credentials.unlink(), d.add(SSO, d.config)), "", 1, "signs in with SSO", "status"),
+    "a key beside SSO": (config(SSO), "", 4, "SDKs disagree which wins", "--mixed"),
+    "a role without a key": (
+        config("[profile r]\nrole_arn = x\n"),
+        "-p r",
+        1,
+        "has a role_arn, but neither",
+        "-p default",
+    ),
+    "a process": (
+        config("[profile r]\ncredential_process = x\n"),
+        "-p r",
+        1,
+        "gets its key from a program",
+        "-p default",
+    ),
+    "root": (root, "-p root", 1, "the account's root user", "delete it in the console"),
+    "keys in the environment": (
+        env(AWS_ACCESS_KEY_ID="AKIAX", AWS_SECRET_ACCESS_KEY="x"),
+        "",
+        1,
+        "AWS_ACCESS_KEY_ID is set",
+        "unset AWS_ACCESS_KEY_ID",
+    ),
+    "two profiles in the environment": (
+        env(AWS_PROFILE="work", AWS_DEFAULT_PROFILE="default"),
+        "",
+        1,
+        "SDKs disagree which counts",
+        "unset AWS_DEFAULT_PROFILE",
+    ),
+    "a wrong secret": (wrong_secret, "", 5, "is not the one that belongs to it", "check the profile"),
+    "a clock that is off by an hour": (
+        lambda d: setattr(d.aws.settings, "clock_offset", 3600),
+        "",
+        1,
+        "clock is 60 minutes slow",
+        "set the clock",
+    ),
+    "no network": (env(AWS_ENDPOINT_URL="http://127.0.0.1:9"), "", 75, "cannot reach 127.0.0.1", "check the network"),
+    "a captive portal": (
+        lambda d: d.aws.fault("*", "html", times=None),
+        "",
+        75,
+        "answered with a web page",
+        "sign in to the network",
+    ),
+    "an endpoint that others could read": (
+        env(AWS_ENDPOINT_URL="http://example.com"),
+        "",
+        1,
+        "example.com is not encrypted",
+        "use https",
+    ),
+    "denied: the list": (denied("ListAccessKeys"), "", 5, "not allowed to call iam:ListAccessKeys", "IT"),
+    "denied: a new key": (denied("CreateAccessKey"), "", 5, "not allowed to call iam:CreateAccessKey", "IT"),
+    "quarantine": (denied("CreateAccessKey", quarantine=True), "", 5, "the key has leaked", "tell IT at once"),
+    "a second key in use": (second("Active"), "", 4, "second active key .*AWS allows no third", "delete-key AKIA"),
+    "a second key that is off": (
+        second("Inactive"),
+        "",
+        4,
+        "not by rotate-my-key, and AWS allows no third",
+        "delete-key AKIA",
+    ),
+    "a note of a newer version": (
+        lambda d: note(d, NOTE),
+        "",
+        1,
+        "a newer rotate-my-key began a rotation here",
+        "--version",
+    ),
+    "a wrong setting": (
+        settings("max_age = soon\n"),
+        "",
+        2,
+        "line 1: max_age: 'soon' is not a duration",
+        "config set max_age 90d",
+    ),
+    "an unknown setting": (settings("max_aeg = 9d\n"), "", 2, "did you mean max_age", "config set max_aeg --unset"),
+    "settings that are none": (settings("[x\n"), "", 2, "line 1: is not NAME = VALUE", "config path"),
+    "a wrong variable": (env(ROTATE_MY_KEY_MAX_AGE="soon"), "", 2, "ROTATE_MY_KEY_MAX_AGE: 'soon'", "unset"),
+    "a wrong value of a flag": (nothing, "--keep-old soon", 2, "'soon' is not a duration", "--keep-old 12h"),
+    "a flag without its other": (nothing, "--old-active", 2, "does nothing without --keep-old", "--keep-old 7d"),
+    "an unknown option": (nothing, "--frobnicate", 2, "no such option", "rotate --help"),
+    "two ways to choose": (nothing, "-p work --all", 2, "do not go together", "--all"),
+}
+
+
+def note(desk: Desk, value: dict[str, object]) -> None:
+    """A note is there."""
+    folder = desk.state / "rotations"
+    folder.mkdir(parents=True, mode=0o700)
+    desk.state.chmod(0o700)
+    file = folder / f"{desk.held()}.note"
+    file.touch(0o600)
+    file.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(desk: Desk, case: str) -> None:
+    """One line, a hint, an exit code; the profile files are as they were, and AWS has the keys that it had."""
+    arrange, words, code, error, hint = CASES[case]
+    arrange(desk)
+    before = {name: file for name, file in desk.snapshot().items() if name.startswith(".aws")}
+    keys = desk.ids()
+    done = desk.run("rotate", "--yes", *words.split())
+    found = done.problem()
+    assert done.code == code, done.text
+    assert re.search(error, found[0]), found
+    assert re.search(hint, found[1]), found
+    assert not found[0].endswith(".")
+    assert {name: file for name, file in desk.snapshot().items() if name.startswith(".aws")} == before
+    assert desk.ids() == keys
+
+
+GOES_ON = {
+    "denied: who am I in full": denied("GetUser"),
+    "denied: the last use": denied("GetAccessKeyLastUsed"),
+    "denied: switching off": denied("UpdateAccessKey"),
+}
+
+
+@pytest.mark.parametrize("case", GOES_ON)
+def test_no_obstacle(desk: Desk, old: Credentials, case: str) -> None:
+    """What a rotation can do without does not stop it."""
+    GOES_ON[case](desk)
+    assert desk.run("rotate", "--yes").code == 0
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+
+
+def test_an_unreadable_note(desk: Desk, old: Credentials) -> None:
+    """It is moved aside, once, with one line that says where; the run after that rotates."""
+    note(desk, {})
+    done = desk.run("rotate", "--yes")
+    assert done.code == 1
+    assert re.search("cannot be read; it was moved to .*note.unreadable", done.problem()[0])
+    assert desk.run("rotate", "--yes").code == 0
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+
+
+def test_denied_to_delete(desk: Desk, old: Credentials) -> None:
+    """Where the old key may not be deleted it stays switched off: exit 5 and the sentence for IT; the new one works."""
+    desk.aws.deny("DeleteAccessKey")
+    done = desk.run("rotate", "--yes")
+    assert done.code == 5
+    assert "iam:DeleteAccessKey" in done.problem()[0]
+    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+
+
+def test_an_old_key_that_is_off_may_go_by_the_setting(desk: Desk) -> None:
+    """`replace_inactive` is the consent that --yes is not."""
+    desk.aws.add_key("alice", OLD, "Inactive")
+    desk.settings("replace_inactive = yes\n")
+    assert desk.run("rotate", "--yes").code == 0
+    assert list(desk.ids()) == [desk.held()]
+
+
+def test_without_a_terminal(desk: Desk) -> None:
+    """Nobody is there to ask: exit 4, and the hint is the same command with --yes."""
+    done = desk.run("rotate", "--force", "-p", "work", "--keep-old", "7d")
+    assert done.code == 4
+    assert done.problem()[1] == "rotate-my-key rotate -p work --force --keep-old 7d --yes"
+    assert desk.changes == []
+
+
+def test_stdin_is_closed(desk: Desk) -> None:
+    """A closed stdin is nobody to ask."""
+    shell = 'exec "$0" -m rotate_my_key <&-'
+    done = subprocess.run(
+        ["/bin/sh", "-c", shell, sys.executable],
+        env={"PYTHONPATH": str(ROOT), **desk.environment({})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4, done.stderr
+    assert "hint: rotate-my-key rotate --yes" in done.stderr
+
+
+def test_no_home(desk: Desk) -> None:
+    """Without HOME it works all the same where the files are named."""
+    done = desk.run(
+        "rotate",
+        "--yes",
+        HOME="(unset)",
+        AWS_SHARED_CREDENTIALS_FILE=str(desk.credentials),
+        AWS_CONFIG_FILE=str(desk.config),
+        XDG_STATE_HOME=str(desk.home / "state"),
+        XDG_CONFIG_HOME=str(desk.home / "config"),
+    )
+    assert done.code == 0, done.text
+
+
+def test_another_computer_is_at_work(desk: Desk) -> None:
+    """With a home that computers share, a rotation that began elsewhere a minute ago is left to that one: exit 75."""
+    desk.aws.deny("DeleteAccessKey")
+    desk.run("rotate", "--yes")
+    (file,) = (desk.state / "rotations").glob("*.note")
+    began = json.loads(file.read_text())
+    file.write_text(json.dumps({**began, "host": "another", "began": datetime.now(UTC).isoformat()}))
+    desk.aws.all_well()
+    done = desk.run("rotate", "--yes")
+    assert done.code == 75, done.text
+    assert "began on another" in done.problem()[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "code", "error"),
+    [
+        pytest.param(lambda d: d.aws.delete_key(d.held()), 5, "does not accept", id="the key is dead already"),
+        pytest.param(lambda d: d.aws.fault("*", "throttle", times=None), 75, "throttling", id="throttled"),
+        pytest.param(lambda d: d.aws.fault("*", "html", times=None, status=511), 75, "web page", id="a proxy's page"),
+        pytest.param(lambda d: d.aws.fault("*", "drop", times=None), 75, "", id="no answers"),
+    ],
+)
+def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> None:
+    """What may pass by itself is waited for, for seconds, and then told in one line."""
+    before = desk.credentials.read_bytes()
+    how(desk)
+    done = desk.run("rotate", "--yes")
+    assert done.code == code, done.text
+    assert error in done.problem()[0]
+    assert desk.credentials.read_bytes() == before
+
+
+def test_a_wrong_command(desk: Desk) -> None:
+    """An unknown command is usage."""
+    done = desk.run("rotat")
+    assert (done.code, done.problem()) == (2, ("no such command 'rotat'", "rotate-my-key --help"))

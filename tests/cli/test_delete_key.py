@@ -1,0 +1,103 @@
+"""`delete-key`: one of my keys that nothing here holds, in two calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk
+
+MakeKey = Callable[..., Credentials]
+
+
+@pytest.mark.parametrize("said", ["whole", "last four", "in small letters"])
+def test_switched_off_and_then_deleted(desk: Desk, old: Credentials, make_key: MakeKey, said: str) -> None:
+    """An active key is only switched off; the same command again deletes it. History knows both."""
+    second = make_key(days=300)
+    word = {"whole": second.key_id, "last four": second.key_id[-4:], "in small letters": second.key_id[-4:].lower()}[
+        said
+    ]
+    done = desk.run("delete-key", word, "--yes")
+    assert done.code == 0, done.text
+    assert done.out.startswith(f"Key ...{second.key_id[-4:]} is switched off.")
+    assert desk.ids() == {old.key_id: "Active", second.key_id: "Inactive"}
+    done = desk.run("delete-key", word, "--yes")
+    assert done.out == f"Key ...{second.key_id[-4:]} is deleted.\n"
+    assert desk.ids() == {old.key_id: "Active"}
+    history = desk.run("history", "--json").json["history"]
+    assert [(past["action"], past["old"]) for past in history] == [
+        ("switched off", second.key_id),
+        ("deleted", second.key_id),
+    ]
+
+
+def test_in_a_terminal(desk: Desk, make_key: MakeKey) -> None:
+    """It says whose key it is and when it was last used, and asks; the answer is no unless it is y."""
+    second = make_key(days=300)
+    run = desk.terminal("delete-key", second.key_id[-4:])
+    run.answer(f"Switch off ...{second.key_id[-4:]}? [y/N]", "\r")
+    done = run.end()
+    assert done.code == 4
+    assert done.lines[0] == f"alice in {desk.aws.account}, key ...{second.key_id[-4:]}, active, 300 days old"
+    assert done.lines[-1] == "Nothing was changed."
+    run = desk.terminal("delete-key", second.key_id[-4:])
+    run.answer("[y/N]", "y\r")
+    assert run.end().code == 0
+    assert desk.ids()[second.key_id] == "Inactive"
+
+
+def test_without_a_terminal(desk: Desk, make_key: MakeKey) -> None:
+    """Nobody to ask: exit 4, naming the command with --yes."""
+    second = make_key()
+    done = desk.run("delete-key", second.key_id)
+    assert (done.code, done.problem()[1]) == (4, f"rotate-my-key delete-key {second.key_id} --yes")
+    assert desk.changes == []
+
+
+@pytest.mark.parametrize("profile", ["default", "work"])
+def test_a_key_in_use_here(desk: Desk, old: Credentials, profile: str) -> None:
+    """A key that a place here holds is refused, naming the places."""
+    done = desk.run("delete-key", old.key_id, "--yes", "-p", profile)
+    assert done.code == 1
+    error, hint = done.problem()
+    assert "is in use here: default in " in error
+    assert "work in " in error
+    assert hint == "rotate-my-key rotate --force"
+    assert desk.ids() == {old.key_id: "Active"}
+
+
+def test_unknown(desk: Desk, old: Credentials) -> None:
+    """An id that is not one of mine is refused, naming mine."""
+    done = desk.run("delete-key", "ZZZZ", "--yes")
+    assert done.code == 1
+    assert done.problem()[0] == f"alice in {desk.aws.account} has no key 'ZZZZ' (has ...{old.key_id[-4:]})"
+
+
+def test_another_users_key(desk: Desk, make_key: MakeKey) -> None:
+    """Only keys of the profile's own user; -p chooses another user's profile."""
+    desk.profiles(bob=make_key("bob"))
+    second = make_key("bob", days=300)
+    assert desk.run("delete-key", second.key_id, "--yes").code == 1
+    assert desk.ids("bob")[second.key_id] == "Active"
+    assert desk.run("delete-key", second.key_id, "--yes", "-p", "bob").code == 0
+    assert desk.ids("bob")[second.key_id] == "Inactive"
+
+
+def test_json(desk: Desk, make_key: MakeKey) -> None:
+    """One object: the key as it was, and what was done."""
+    second = make_key(days=300, status="Inactive")
+    done = desk.run("delete-key", second.key_id, "--yes", "--json")
+    assert done.json["action"] == "deleted"
+    assert done.json["key"]["status"] == "Inactive"
+
+
+def test_denied(desk: Desk, make_key: MakeKey) -> None:
+    """What AWS does not allow is exit 5, and changes nothing."""
+    second = make_key(status="Inactive")
+    desk.aws.deny("DeleteAccessKey")
+    done = desk.run("delete-key", second.key_id, "--yes")
+    assert done.code == 5
+    assert second.key_id in desk.ids()
+    assert desk.run("history").out == "nothing was rotated here yet\n"

@@ -1,0 +1,68 @@
+"""`demo`: a whole rotation, and nothing outside its throwaway home is touched."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Desk
+
+NONSENSE = {
+    "AWS_PROFILE": "nobody",
+    "AWS_ENDPOINT_URL": "http://192.0.2.1:1",
+    "AWS_ENDPOINT_URL_IAM": "http://192.0.2.1:2",
+    "AWS_ACCESS_KEY_ID": "AKIANONSENSENONSENSE",
+    "AWS_SECRET_ACCESS_KEY": "nonsense",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
+    "AWS_CA_BUNDLE": "/nonexistent/bundle",
+    "HTTPS_PROXY": "http://192.0.2.1:3",
+    "HTTP_PROXY": "http://192.0.2.1:3",
+    "ROTATE_MY_KEY_MAX_AGE": "nonsense",
+    "XDG_STATE_HOME": "/nonexistent/state",
+}
+
+
+@pytest.mark.parametrize("nonsense", [{}, NONSENSE], ids=["plain", "nonsense in the environment"])
+def test_the_demo(desk: Desk, tmp_path: Path, nonsense: dict[str, str]) -> None:
+    """The file before, the lines of a rotation, a diff of four lines, the key that is left; nothing else is touched."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = desk.snapshot()
+    done = desk.process("demo", "--fast", TMPDIR=str(temporary), **nonsense)
+    assert done.code == 0, done.text
+    assert desk.snapshot() == before
+    assert list(temporary.iterdir()) == []
+    assert desk.aws.calls == []
+    assert re.search(
+        r"made a new key .*\n  proved it with AWS .*\n  ~/\.aws/credentials: default and work changed", done.err
+    )
+    diff = [line for line in done.out.splitlines() if re.match(r"[-+][^-+]", line)]
+    assert sorted(line[0] for line in diff) == ["+"] * 4 + ["-"] * 4
+    assert all("aws_access_key_id" in line or "aws_secret_access_key" in line for line in diff)
+    assert re.search(r"What alice has at AWS now: AKIA\w+ Active\n", done.out)
+
+
+def test_no_secret_is_shown(desk: Desk) -> None:
+    """Made up or not, no secret is on the screen."""
+    done = desk.process("demo", "--fast")
+    secrets = re.findall(r"aws_secret_access_key *= *(\S+)", done.out)
+    assert len(secrets) == 6
+    assert all(re.fullmatch(r"\S{0,2}\*+", secret) for secret in secrets)
+
+
+def test_in_a_terminal(desk: Desk) -> None:
+    """With colours for what changed, and without where they are not wanted."""
+    done = desk.shown("demo", "--fast")
+    assert done.code == 0
+    assert "\x1b[32m+" in done.stream
+    assert "\x1b[32m+" not in desk.shown("demo", "--fast", NO_COLOR="1").stream
+
+
+def test_the_environment_is_put_back(desk: Desk) -> None:
+    """It is changed for the demo only."""
+    before = dict(os.environ)
+    assert desk.run("demo", "--fast").code == 0
+    assert dict(os.environ) == before

@@ -1,0 +1,167 @@
+"""`rotate` without a terminal: which keys, what is left out, what is said, what `--dry-run` and `--json` give."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk
+
+MakeKey = Callable[..., Credentials]
+READS = {"GetCallerIdentity", "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed"}
+
+
+def test_several_profiles(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
+    """-p may be repeated; profiles that share a key are one rotation."""
+    bob = make_key("bob")
+    desk.profiles(bob=bob)
+    done = desk.run("rotate", "--yes", "-p", "work", "-p", "bob", "-p", "default")
+    assert done.code == 0, done.text
+    assert desk.changes.count("CreateAccessKey") == 2
+    assert list(desk.ids()) == [desk.held()] == [desk.held("work")]
+    assert list(desk.ids("bob")) == [desk.held("bob")]
+    assert re.findall(r"^(.*): Done\.", done.out, re.MULTILINE) == ["work and default", "bob"]
+
+
+def test_all(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
+    """Each distinct key once; what is excluded, exempt or fresh is left alone; one failure stops no other."""
+    wrong = make_key("mallory")
+    kept = {
+        "excluded": make_key("carol"),
+        "exempt": make_key("eve", rotate_my_key="exempt"),
+        "fresh": make_key("frank", days=3),
+        "wrong": Credentials(wrong.key_id, "x" * 40),
+    }
+    desk.profiles(bob=make_key("bob"), **kept)
+    desk.settings("exclude = excluded,\n")
+    done = desk.run("rotate", "--all", "--yes")
+    assert done.code == 5, done.text
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+    assert list(desk.ids("bob")) == [desk.held("bob")]
+    for profile, pair in kept.items():
+        assert desk.held(profile) == pair.key_id
+    assert done.problem()[0].startswith("wrong: the secret beside key")
+    assert {line.split(":")[0]: line.split(": ")[1][:13] for line in done.out.splitlines()} == {
+        "default and work": "Done. The nex",
+        "bob": "Done. The nex",
+        "exempt": "This user is ",
+        "fresh": "Nothing to do",
+    }
+    assert not any(call.key_id == kept["excluded"].key_id for call in desk.aws.calls)
+
+
+def test_exempt_users_are_rotated_by_force(desk: Desk, make_key: MakeKey) -> None:
+    """--force goes before the tag, as the message says."""
+    desk.profiles(eve=make_key("eve", rotate_my_key="exempt"))
+    assert "--force" in desk.run("rotate", "--yes", "-p", "eve").out
+    assert desk.run("rotate", "--yes", "-p", "eve", "--force").code == 0
+    assert list(desk.ids("eve")) == [desk.held("eve")]
+
+
+def test_two_keys_of_one_user(desk: Desk, make_key: MakeKey) -> None:
+    """Places that hold both of a user's keys end with one: the older's take the younger pair, and that is rotated."""
+    desk.profiles(third=make_key(days=95))
+    done = desk.run("rotate", "--all", "--yes")
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] == [desk.held("work")] == [desk.held("third")]
+    assert "The profiles here hold two keys of alice" in done.err
+
+
+def test_nothing_is_due(desk: Desk, old: Credentials) -> None:
+    """A fresh key is left alone, and it says when it will be due."""
+    done = desk.run("rotate", ROTATE_MY_KEY_MAX_AGE="200d")
+    assert (done.code, done.err) == (0, "")
+    said = (
+        rf"Nothing to do: key \.\.\.{old.key_id[-4:]} is 98 days old\. The next rotation is due on \d+ \w+( \d{{4}})?\."
+    )
+    assert re.fullmatch(said, done.out.strip())
+    assert desk.changes == []
+
+
+def test_mixed(desk: Desk, old: Credentials) -> None:
+    """A key beside SSO settings is rotated with --mixed only, and the person is told."""
+    session = "[sso-session x]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n"
+    desk.add(f"[default]\nsso_session = x\nsso_account_id = 1\nsso_role_name = x\n{session}", desk.config)
+    assert desk.run("rotate", "--yes").code == 4
+    done = desk.run("rotate", "--yes", "--mixed")
+    assert done.code == 0
+    assert "note: profile default holds a static key beside sso settings" in done.err
+    assert desk.held() != old.key_id
+
+
+@pytest.mark.parametrize("words", [(), ("--force", "--all"), ("--json",)], ids=str)
+def test_a_dry_run_changes_nothing(desk: Desk, words: tuple[str, ...]) -> None:
+    """AWS is only read, no file is made or changed, and nothing is asked."""
+    before = desk.snapshot()
+    done = desk.run("rotate", "--dry-run", *words)
+    assert done.code == 0, done.text
+    assert {call.action for call in desk.aws.calls} == READS
+    assert desk.snapshot() == before
+
+
+def test_a_dry_run_tells_the_steps(desk: Desk) -> None:
+    """The same table that a rotation goes by."""
+    done = desk.run("rotate", "--dry-run")
+    assert done.out.splitlines() == [
+        "It would:",
+        "  make a new key",
+        "  prove it with AWS: three sign-ins in a row",
+        "  change default in ~/.aws/credentials",
+        "  change work in ~/.aws/credentials",
+        "  switch the old key off",
+        "  delete the old key",
+    ]
+    keys = desk.run("rotate", "--dry-run", "--json").json["keys"]
+    assert [key["ending"] for key in keys] == ["due"]
+
+
+def test_keep_old(desk: Desk, old: Credentials) -> None:
+    """The old key is kept, switched off; once its time has come the next run deletes it, without a question."""
+    done = desk.run("rotate", "--yes", "--keep-old", "10m")
+    assert re.search(r"is kept, switched off, until \d+ \w+", done.out)
+    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+    assert desk.run("rotate").code == 0
+    assert old.key_id in desk.ids()
+    desk.aws.settings.clock_offset = 601
+    done = desk.run("rotate")
+    desk.aws.settings.clock_offset = 0
+    assert list(desk.ids()) == [desk.held()], done.text
+
+
+def test_keep_old_active(desk: Desk, old: Credentials) -> None:
+    """--old-active leaves it working, and says so, also in `status`."""
+    done = desk.run("rotate", "--yes", "--keep-old", "7d", "--old-active")
+    assert "is kept and works until" in done.out
+    assert set(desk.ids().values()) == {"Active"}
+    assert "; works until then" in desk.run("status").out
+
+
+def test_json(desk: Desk, old: Credentials) -> None:
+    """Stdout is one object; talk goes to stderr."""
+    done = desk.run("rotate", "--yes", "--json")
+    (key,) = done.json["keys"]
+    assert done.json["version"] == 1
+    assert (key["ending"], key["key_id"], key["new_key_id"]) == ("rotated", old.key_id, desk.held())
+    assert "made a new key" in done.err
+
+
+@pytest.mark.parametrize("words", ["-p nobody", "-p nobody -p default", "", "--keep-old soon"])
+def test_json_of_problems(desk: Desk, words: str) -> None:
+    """Also when it fails stdout is one object, with the code that it exits with."""
+    done = desk.run("rotate", "--json", *words.split(), *(["--yes"] if words else []))
+    value = done.json
+    problems = [value["problem"]] if "problem" in value else [key["problem"] for key in value["keys"]]
+    assert done.code in [problem["code"] for problem in problems if problem]
+
+
+def test_no_secret_is_said(desk: Desk, old: Credentials) -> None:
+    """Not with -vv, not as JSON, not in the state that is left."""
+    said = desk.run("rotate", "--yes", "-vv", "--json").text + desk.run("status", "--json", "-vv").text
+    new = desk.aws.pair(desk.held())
+    kept = b"".join(data for name, (data, _) in desk.snapshot().items() if not name.startswith(".aws"))
+    for secret in (old.secret, new.secret):
+        assert secret not in said
+        assert secret.encode() not in kept

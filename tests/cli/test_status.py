@@ -1,0 +1,143 @@
+"""`status`: verdicts, exit codes of --check, what --cached knows; `history` beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk
+
+MakeKey = Callable[..., Credentials]
+OFFLINE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+
+def verdicts(desk: Desk, *words: str, **env: str) -> dict[str, str]:
+    """The verdict by profile."""
+    keys = desk.run("status", "--json", *words, **env).json["keys"]
+    return {profile: key["verdict"] for key in keys for profile in key["profiles"]}
+
+
+def test_verdicts(desk: Desk, make_key: MakeKey) -> None:
+    """One row a key; what AWS refuses is a row and no failure."""
+    wrong = make_key("mallory")
+    desk.profiles(
+        due=make_key("bob", days=80),
+        fresh=make_key("carol", days=3),
+        exempt=make_key("eve", rotate_my_key="exempt"),
+        wrong=Credentials(wrong.key_id, "x" * 40),
+    )
+    desk.add("[profile role]\nrole_arn = arn:aws:iam::1:role/x\nsource_profile = work\n", desk.config)
+    assert verdicts(desk) == {
+        "default": "overdue",
+        "work": "overdue",
+        "due": "due",
+        "fresh": "fresh",
+        "exempt": "exempt",
+        "wrong": "refused",
+        "role": "not rotatable",
+    }
+    assert desk.changes == []
+
+
+# Days, the option's value, the exit code.
+CHECKS = [
+    pytest.param(3, None, 0, id="fresh"),
+    pytest.param(80, None, 3, id="due"),
+    pytest.param(80, "overdue", 0, id="due, asked for overdue"),
+    pytest.param(98, "overdue", 3, id="overdue"),
+    pytest.param(98, "due", 3, id="overdue, asked for due"),
+]
+
+
+@pytest.mark.parametrize(("days", "least", "code"), CHECKS)
+def test_check(empty: Desk, make_key: MakeKey, days: int, least: str | None, code: int) -> None:
+    """Exit 3 if a key is that old, else 0."""
+    empty.profiles(default=make_key(days=days))
+    assert empty.run("status", "--check", *([least] if least else [])).code == code
+
+
+def test_check_does_not_guess(empty: Desk, make_key: MakeKey) -> None:
+    """A key whose age is not known is 75, never 0; known once, its age is known offline too."""
+    empty.profiles(default=make_key(days=3))
+    assert empty.run("status", "--check", "--cached").code == 75
+    assert empty.run("status", "--check", **OFFLINE).code == 75
+    assert empty.run("status", "--check").code == 0
+    assert empty.run("status", "--check", "--cached").code == 0
+
+
+def test_a_cache_that_is_too_old(empty: Desk, make_key: MakeKey) -> None:
+    """What was looked up longer ago than cache_max_age is 75 for a fresh key."""
+    empty.profiles(default=make_key(days=3))
+    empty.run("status")
+    cache = empty.state / "status.json"
+    value = json.loads(cache.read_text())
+    for row in value["rows"]:
+        row["seen_at"] = "2020-01-01T00:00:00+00:00"
+    cache.write_text(json.dumps(value))
+    assert empty.run("status", "--check", "--cached").code == 75
+
+
+def test_offline(desk: Desk) -> None:
+    """Without a network a key's row says so, and the age of a key that was seen before is still there."""
+    assert verdicts(desk, **OFFLINE) == {"default": "unknown", "work": "unknown"}
+    desk.run("status")
+    calls = len(desk.aws.calls)
+    assert verdicts(desk, "--cached") == {"default": "overdue", "work": "overdue"}
+    assert "98 days" in desk.run("status", **OFFLINE).out
+    assert "overdue" in desk.run("status", "--cached", **OFFLINE).out
+    assert len(desk.aws.calls) == calls
+
+
+def test_cached_after_a_rotation(desk: Desk) -> None:
+    """A rotation keeps what it learnt: the cache names the new key."""
+    desk.run("rotate", "--yes")
+    (key,) = desk.run("status", "--cached", "--json").json["keys"]
+    assert (key["key_id"], key["verdict"]) == (desk.held(), "fresh")
+
+
+def test_cached_sees_the_files_as_they_are(desk: Desk, make_key: MakeKey) -> None:
+    """A profile that was added since is in the table, not looked up yet."""
+    desk.run("status")
+    desk.profiles(bob=make_key("bob"))
+    assert verdicts(desk, "--cached")["bob"] == "unknown"
+
+
+def test_one_profile(desk: Desk, make_key: MakeKey) -> None:
+    """-p shows that profile's key only; a name that is not known is a problem."""
+    desk.profiles(bob=make_key("bob"))
+    assert verdicts(desk, "-p", "bob") == {"bob": "overdue"}
+    done = desk.run("status", "-p", "nobody")
+    assert (done.code, done.problem()[0]) == (1, "no key or profile named nobody is known here")
+
+
+def test_unfinished(desk: Desk, old: Credentials) -> None:
+    """A rotation that was begun is told with its key, also from the cache."""
+    desk.aws.fault("CreateAccessKey", "hang", "before", seconds=0.1, times=None)
+    desk.aws.deny("DeleteAccessKey")
+    desk.aws.all_well()
+    desk.aws.settings.propagation = 3600
+    assert desk.run("rotate", "--yes", ROTATE_MY_KEY_PROPAGATION_TIMEOUT="1s").code == 75
+    assert verdicts(desk) == {"default": "unfinished", "work": "unfinished"}
+    assert verdicts(desk, "--cached") == {"default": "unfinished", "work": "unfinished"}
+    desk.aws.settings.propagation = 0
+    assert desk.run("rotate").code == 0
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+    assert verdicts(desk) == {"default": "fresh", "work": "fresh"}
+
+
+def test_no_keys(empty: Desk) -> None:
+    """A computer without keys is no problem."""
+    done = empty.run("status", "--check")
+    assert (done.code, done.out) == (0, "no profile here holds a key\n")
+
+
+def test_history(desk: Desk, old: Credentials) -> None:
+    """One line a rotation with whole ids; nothing yet is said in words."""
+    assert desk.run("history").out == "nothing was rotated here yet\n"
+    desk.run("rotate", "--yes")
+    head, line = desk.run("history").out.splitlines()
+    assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "USER", "ACCOUNT"]
+    assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "alice", desk.aws.account]

@@ -1,0 +1,239 @@
+"""A laptop with a real keyring: gnome-keyring on a session bus of its own, AWS's stand-in, the real aws command."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
+
+DAEMON = shutil.which("gnome-keyring-daemon")
+BUS = shutil.which("dbus-daemon")
+AWS = str(Path(sys.executable).parent / "aws")
+NO_KEYRING = "NO GNOME-KEYRING HERE: nothing of the real Secret Service is tested (apt-get install gnome-keyring dbus)"
+
+CONFIG = """\
+# settings; a comment
+
+[default]
+region = eu-west-1
+
+[profile work]
+region = us-east-1
+output=json"""
+
+
+class Keyring:
+    """A session bus with gnome-keyring on it, unlocked or not, which outlives the programs that use it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._bus: subprocess.Popen[str] | None = None
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self.address = ""
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a program in this session has in its environment."""
+        return {"DBUS_SESSION_BUS_ADDRESS": self.address, "XDG_RUNTIME_DIR": str(self.folder)}
+
+    def start(self, *, unlocked: bool = True) -> None:
+        """Log in. A keyring is made at the first unlocking."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._bus is None:
+            command = [str(BUS), "--session", "--nofork", "--nopidfile", "--print-address"]
+            self._bus = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=self._own_env()
+            )
+            assert self._bus.stdout is not None
+            self.address = self._bus.stdout.readline().strip()
+        command = [str(DAEMON), "--foreground", "--components=secrets", *(["--unlock"] if unlocked else [])]
+        self._daemon = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._own_env()
+        )
+        assert self._daemon.stdin is not None
+        self._daemon.stdin.write(b"pw" if unlocked else b"")
+        self._daemon.stdin.close()
+        self._await()
+
+    def lock(self) -> None:
+        """Log out and in again, without typing the password."""
+        self._end_daemon()
+        self.start(unlocked=False)
+
+    def unlock(self) -> None:
+        """Log out and in again, with the password."""
+        self._end_daemon()
+        self.start()
+
+    def stop(self) -> None:
+        """The end of the session."""
+        self._end_daemon()
+        if self._bus:
+            self._bus.kill()
+            self._bus.wait()
+            assert self._bus.stdout is not None
+            self._bus.stdout.close()
+            self._bus = None
+
+    def _end_daemon(self) -> None:
+        if self._daemon:
+            self._daemon.send_signal(signal.SIGTERM)
+            self._daemon.wait()
+            self._daemon = None
+
+    def _await(self) -> None:
+        asked = ["--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetNameOwner"]
+        for _ in range(200):
+            done = subprocess.run(
+                ["dbus-send", "--session", *asked, "string:org.freedesktop.secrets"],
+                env={**os.environ, **self.env},
+                capture_output=True,
+            )
+            if done.returncode == 0:
+                return
+            time.sleep(0.02)
+        raise AssertionError("gnome-keyring does not start")
+
+    def _own_env(self) -> dict[str, str]:
+        base = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(self.folder)}
+        return {**base, **({"DBUS_SESSION_BUS_ADDRESS": self.address} if self.address else {})}
+
+
+class KeyringLaptop(Laptop):
+    """A laptop in a desktop session. `keyring` is its keyring; `config` the bytes of the config file at first."""
+
+    keyring: Keyring
+    config: bytes
+
+    @property
+    def config_file(self) -> Path:
+        """The config file."""
+        return self.home / ".aws" / "config"
+
+    @property
+    def index(self) -> Path:
+        """The list of profiles with an entry."""
+        return self.state / "keyring.json"
+
+    def aws_cli(self, *args: str) -> Finished:
+        """The real aws command, in this session."""
+        done = subprocess.run([AWS, *args], env=self.environment(), capture_output=True, text=True, timeout=60)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def signs_in(self, profile: str = "work") -> None:
+        """The profile works, in `aws sts get-caller-identity`."""
+        done = self.aws_cli("sts", "get-caller-identity", "--profile", profile, "--output", "json")
+        assert done.code == 0, done.text
+        assert json.loads(done.out)["Arn"].endswith(":user/alice")
+
+    def sdk_pair(self, profile: str = "work") -> Credentials:
+        """The pair that botocore gets for a profile, in a process of its own; it is Active at AWS, with its very secret."""
+        code = (
+            "import sys, botocore.session as s\n"
+            "c = s.Session(profile=sys.argv[1]).get_credentials().get_frozen_credentials()\n"
+            "print(c.access_key, c.secret_key)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, profile], env=self.environment(), capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        pair = Credentials(*done.stdout.split())
+        status = {key.key_id: key.status for key in self.aws.keys("alice")}
+        assert status.get(pair.key_id) == "Active", f"{profile} uses {pair.key_id}, AWS has {status}"
+        assert self.aws.pair(pair.key_id) == pair
+        return pair
+
+    def entries(self) -> dict[str, str]:
+        """Every entry of ours in the keyring, as `secret-tool` finds it: its name and its text."""
+        code = (
+            "import json, secretstorage as s\n"
+            "c = s.Collection(s.dbus_init())\n"
+            "print(json.dumps({i.get_label(): i.get_secret().decode() for i in c.get_all_items()}))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=self.environment(), capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        found: dict[str, str] = json.loads(done.stdout)
+        return found
+
+    def no_secret_on_disk(self) -> None:
+        """No secret of alice's is in any file."""
+        for name, data in self.files().items():
+            found = [secret for secret in self.secrets() if secret.encode() in data]
+            assert not found, f"a secret rests in {name}"
+
+    def unchanged_but_for_the_pair_of(self, profile: str) -> None:
+        """A byte diff of the files shows the two values and nothing else."""
+        pair = self.pair(profile)
+        back = self.file.read_bytes().replace(pair.key_id.encode(), self.old.key_id.encode())
+        assert back.replace(pair.secret.encode(), self.old.secret.encode()) == self.original
+        assert self.config_file.read_bytes() == self.config
+
+    def as_it_was(self) -> None:
+        """Both files are as they were at first, and nothing is left behind."""
+        assert self.file.read_bytes() == self.original
+        assert self.config_file.read_bytes() == self.config
+        assert not self.index.exists()
+        assert self.entries() == {}
+
+
+def new_keyring_laptop(
+    folder: Path, aws: StandIn, keyring: Keyring, *, crlf: bool = False, text: str = COMMENTED, config: str = CONFIG
+) -> KeyringLaptop:
+    """A laptop whose key is due, in two profiles of the credentials file, and a keyring without entries."""
+    plain = new_laptop(folder / "home", aws, crlf=crlf, text=text)
+    laptop = KeyringLaptop(plain.home, plain.aws, plain.old, plain.original)
+    laptop.keyring = keyring
+    laptop.config = (config.replace("\n", "\r\n") if crlf else config).encode()
+    laptop.config_file.write_bytes(laptop.config)
+    laptop.env = keyring.env
+    laptop.expected_files = frozenset({"credentials", "config"})
+    return laptop
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[StandIn]:
+    """A stand-in that runs as long as the tests."""
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Iterator[Keyring]:
+    """A session with an unlocked keyring."""
+    if not DAEMON or not BUS:
+        if os.environ.get("ROTATE_MY_KEY_NO_SKIP"):
+            pytest.fail(NO_KEYRING)
+        pytest.skip(NO_KEYRING)
+    made = Keyring(tmp_path / "session")
+    made.start()
+    yield made
+    made.stop()
+
+
+# One profile for each kind of comment is enough here: the key is in one place, so that all of it can move.
+ALONE = COMMENTED.replace(
+    "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n", "[default]\n; no key of its own\n"
+)
+
+
+@pytest.fixture
+def laptop(tmp_path: Path, running: StandIn, keyring: Keyring) -> Iterator[KeyringLaptop]:
+    """A laptop whose key is due and in one profile, `work`, of the credentials file."""
+    made = new_keyring_laptop(tmp_path, running, keyring, text=ALONE)
+    yield made
+    running.all_well()
+    if made.process is not None and made.process.poll() is None:
+        os.killpg(made.process.pid, signal.SIGKILL)
+        made.process.wait()

@@ -1,0 +1,194 @@
+"""A profile in the real Secret Service, from beginning to end, through the real aws command and boto3."""
+
+import json
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+
+from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+
+STORE = ("keyring", "store", "-p", "work", "-y")
+RESTORE = ("keyring", "restore", "-p", "work", "-y")
+ROTATE = ("rotate", "-p", "work", "--yes")
+
+
+def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
+    """The profile signs in at every stage; in the end the file differs in the two values alone."""
+    laptop.signs_in()
+    stored = laptop.run(*STORE)
+    assert stored.code == 0, stored.text
+    assert laptop.sdk_pair() == laptop.old
+    laptop.signs_in()
+    laptop.no_secret_on_disk()
+    assert stat.S_IMODE(laptop.index.stat().st_mode) == 0o600
+
+    rotated = laptop.run(*ROTATE)
+    assert rotated.code == 0, rotated.text
+    assert "the keyring: work changed" in rotated.text
+    new = laptop.sdk_pair()
+    assert new.key_id != laptop.old.key_id
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [new.key_id]
+    laptop.no_secret_on_disk()
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+    assert not laptop.rotations.exists() or not list(laptop.rotations.iterdir())
+
+    restored = laptop.run(*RESTORE)
+    assert restored.code == 0, restored.text
+    assert laptop.works("work") == new
+    laptop.signs_in()
+    laptop.unchanged_but_for_the_pair_of("work")
+    laptop.tidy()
+    assert laptop.entries() == {}
+    assert not laptop.index.exists()
+
+
+@pytest.mark.parametrize("crlf", [False, True], ids=["LF", "CRLF"])
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        pytest.param(ALONE, CONFIG, id="a section in both files"),
+        pytest.param(ALONE, CONFIG.partition("[profile work]")[0], id="no section in the config file"),
+        pytest.param(ALONE, "", id="an empty config file"),
+        pytest.param("[work]\naws_secret_access_key={secret}\naws_access_key_id={id}", CONFIG, id="no last line end"),
+        pytest.param("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={secret}\n#x", id="config file"),
+    ],
+)
+def test_restore_undoes_store(
+    tmp_path, running: StandIn, keyring: Keyring, text: str, config: str, crlf: bool  # type: ignore[no-untyped-def]
+) -> None:
+    """Every byte of both files is as it was; in between the profile works."""
+    laptop = new_keyring_laptop(tmp_path, running, keyring, text=text, config=config, crlf=crlf)
+    filled = laptop.config.decode().format(id=laptop.old.key_id, secret=laptop.old.secret).encode()
+    laptop.config = filled
+    laptop.config_file.write_bytes(filled)
+    assert laptop.run(*STORE).code == 0
+    assert laptop.sdk_pair() == laptop.old
+    laptop.no_secret_on_disk()
+    assert laptop.run(*RESTORE).code == 0
+    assert laptop.sdk_pair() == laptop.old
+    laptop.as_it_was()
+
+
+def test_a_config_file_that_store_made_goes_again(laptop: KeyringLaptop) -> None:
+    """Without a config file one is made, private; restore removes it."""
+    laptop.config_file.unlink()
+    assert laptop.run(*STORE).code == 0
+    assert stat.S_IMODE(laptop.config_file.stat().st_mode) == 0o600
+    assert laptop.sdk_pair() == laptop.old
+    assert laptop.run(*RESTORE).code == 0
+    assert not laptop.config_file.exists()
+    assert laptop.file.read_bytes() == laptop.original
+
+
+def test_twice_is_once(laptop: KeyringLaptop) -> None:
+    """Storing what is stored and restoring what is restored says so and changes nothing."""
+    assert laptop.run(*STORE).code == 0
+    before = laptop.files()
+    again = laptop.run(*STORE, "--json")
+    assert json.loads(again.out)["moved"] is False
+    assert laptop.files() == before
+    assert laptop.run(*RESTORE).code == 0
+    assert "already" in laptop.run(*RESTORE).out
+    laptop.as_it_was()
+
+
+def test_a_key_in_file_and_keyring_changes_in_both(tmp_path, running, keyring) -> None:  # type: ignore[no-untyped-def]
+    """The same pair in a profile of the file and in the keyring: one rotation, both places."""
+    laptop = new_keyring_laptop(tmp_path, running, keyring)
+    assert laptop.run(*STORE).code == 0
+    done = laptop.run(*ROTATE)
+    assert done.code == 0, done.text
+    assert laptop.sdk_pair("work") == laptop.sdk_pair("default") == laptop.works("default")
+    laptop.signs_in("work")
+    laptop.signs_in("default")
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+
+
+def test_status_and_all_see_it(laptop: KeyringLaptop) -> None:
+    """It is a row of `status`, with the keyring as its place, and a key of `rotate --all`."""
+    laptop.aws.create_key("alice")
+    laptop.aws.delete_key(laptop.aws.keys("alice")[-1].key_id)
+    laptop.run(*STORE)
+    rows = json.loads(laptop.run("status", "--json").out)["keys"]
+    row = next(row for row in rows if "work" in row["profiles"])
+    assert (row["key_id"], row["verdict"]) == (laptop.old.key_id, "overdue")
+    assert [place["kind"] for place in row["places"]] == ["keyring"]
+    laptop.run("rotate", "--all", "--yes")
+    assert laptop.sdk_pair().key_id != laptop.old.key_id
+
+
+def test_a_locked_keyring(laptop: KeyringLaptop) -> None:
+    """`credentials` says so in one line, exit 75, at once; `rotate` and `restore` too; `status` knows the key's id."""
+    laptop.run(*STORE)
+    laptop.run("status")
+    before = laptop.files()
+    laptop.keyring.lock()
+    done = laptop.run("credentials", "--profile", "work")
+    assert (done.code, done.out, done.err.count("\n")) == (75, "", 1)
+    assert "locked" in done.err
+    assert "locked" in laptop.aws_cli("sts", "get-caller-identity", "--profile", "work").err
+    for command in (ROTATE, RESTORE):
+        done = laptop.run(*command)
+        assert (done.code, "the keyring is locked" in done.err) == (75, True), done.text
+    checked = laptop.run("status", "--check", "--json")
+    row = next(row for row in json.loads(checked.out)["keys"] if "work" in row["profiles"])
+    assert (row["key_id"], row["verdict"]) == (laptop.old.key_id, "unknown")
+    after = laptop.files()
+    assert {n: d for n, d in after.items() if "status" not in n and "lock" not in n} == {
+        n: d for n, d in before.items() if "status" not in n and "lock" not in n
+    }
+    laptop.keyring.unlock()
+    assert laptop.run(*RESTORE).code == 0
+    laptop.as_it_was()
+
+
+def test_another_profile_does_not_need_the_keyring(laptop: KeyringLaptop) -> None:
+    """With the keyring locked, a key in the file is rotated as ever."""
+    laptop.run(*STORE)
+    laptop.aws.add_user("bob")
+    pair = laptop.aws.add_key("bob", age=__import__("datetime").timedelta(days=98))
+    with laptop.file.open("a") as file:
+        file.write(f"\n[bob]\naws_access_key_id = {pair.key_id}\naws_secret_access_key = {pair.secret}\n")
+    laptop.keyring.lock()
+    done = laptop.run("rotate", "-p", "bob", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.pair("bob") != pair
+
+
+def test_locked_in_the_middle(laptop: KeyringLaptop) -> None:
+    """The keyring is locked while the rotation goes on: exit 75; unlocked again, the next run finishes."""
+    laptop.run(*STORE)
+    laptop.at("GetCallerIdentity", 2, lambda call: laptop.keyring.lock())
+    done = laptop.run(*ROTATE)
+    assert done.code == 75, done.text
+    laptop.keyring.unlock()
+    laptop.sdk_pair()
+    laptop.calm(20)
+    done = laptop.run(*ROTATE)
+    assert done.code == 0, done.text
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.sdk_pair().key_id]
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+
+
+def test_the_old_key_is_kept_in_the_keyring(laptop: KeyringLaptop) -> None:
+    """With --keep-old, too, no secret of a keyring profile touches the disk."""
+    laptop.run(*STORE)
+    done = laptop.run(*ROTATE, "--keep-old", "10m")
+    assert done.code == 0, done.text
+    laptop.no_secret_on_disk()
+    assert any("kept" in name for name in laptop.entries())
+    laptop.calm(660)
+    assert laptop.run("-q", "rotate", "-p", "work", "--yes").code == 0
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+
+
+def test_keyring_and_secret_tool_read_it(laptop: KeyringLaptop) -> None:
+    """Entries are laid down as the `keyring` package does it, so other programs of the desktop find them."""
+    laptop.run(*STORE)
+    code = "from keyring.backends.SecretService import Keyring; print(Keyring().get_password('rotate-my-key', 'work'))"
+    done = subprocess.run([sys.executable, "-c", code], env=laptop.environment(), capture_output=True, text=True)
+    assert json.loads(done.stdout)["key_id"] == laptop.old.key_id

@@ -1,0 +1,417 @@
+"""--auth-profile: another profile signs the IAM calls, for the key's own user and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk, Done
+
+PROMPT = "MFA code for "
+IAM = ("ListAccessKeys", "GetUser", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetAccessKeyLastUsed")
+
+
+def signers(desk: Desk) -> set[str]:
+    """The ids that signed IAM calls."""
+    return {call.key_id for call in desk.aws.calls if call.service == "iam"}
+
+
+def users(desk: Desk) -> set[str | None]:
+    """The users whom the IAM calls named; GetAccessKeyLastUsed has no such parameter."""
+    calls = [c for c in desk.aws.calls if c.service == "iam" and c.action != "GetAccessKeyLastUsed"]
+    return {call.params.get("UserName") for call in calls}
+
+
+@pytest.fixture
+def admin(desk: Desk) -> str:
+    """A profile `admin` that assumes a role with a key of carol's; alice herself may do nothing in IAM."""
+    desk.aws.add_user("carol")
+    desk.profiles(carol=desk.aws.add_key("carol"))
+    role = desk.aws.add_role("admin")
+    desk.add(f"[profile admin]\nrole_arn = {role}\nsource_profile = carol\n", desk.config)
+    desk.aws.deny("*", user="alice")
+    return role
+
+
+# Who signs what
+
+
+def rotated(desk: Desk, old: Credentials, done: Done) -> None:
+    """The key of alice's profiles is a new one, the only one, and nothing is left over."""
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] == [desk.held("work")]
+    assert desk.held() != old.key_id
+    assert not list((desk.state / "rotations").iterdir())
+
+
+def test_an_assumed_role(desk: Desk, old: Credentials, admin: str) -> None:
+    """The role's session signs all of IAM and names alice; the pairs themselves sign their proofs."""
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
+    assert {signer[:4] for signer in signers(desk)} == {"ASIA"}
+    assert users(desk) == {"alice"}
+    proofs = [c.key_id for c in desk.aws.calls if c.action == "GetCallerIdentity" and c.key_id[:4] == "AKIA"]
+    assert old.key_id in proofs
+    assert proofs.count(desk.held()) >= 4
+
+
+def test_the_question_says_who_signs(desk: Desk, admin: str) -> None:
+    """Before anything is done."""
+    run = desk.terminal("rotate", "--auth-profile", "admin")
+    run.answer("Rotate it now? [Y/n]", "n\r")
+    assert "Profile admin signs the calls to IAM." in run.end().lines
+
+
+def test_the_setting(desk: Desk, old: Credentials, admin: str) -> None:
+    """auth_profile in config.ini; an empty option takes it away for once."""
+    desk.settings("auth_profile = admin\n")
+    assert desk.run("rotate", "--yes", "--auth-profile", "").code == 5
+    rotated(desk, old, desk.run("rotate", "--yes"))
+
+
+def test_another_static_key(desk: Desk, old: Credentials, admin: str) -> None:
+    """An administrator's."""
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "carol"))
+
+
+def test_a_process(desk: Desk, old: Credentials, admin: str, tmp_path: Path) -> None:
+    """credential_process is run by botocore; so `aws login` serves too."""
+    pair = desk.aws.role_session(admin)
+    answer = {
+        "Version": 1,
+        "AccessKeyId": pair.key_id,
+        "SecretAccessKey": pair.secret,
+        "SessionToken": pair.token,
+        "Expiration": (datetime.now(UTC) + timedelta(hours=1)).isoformat(),
+    }
+    (tmp_path / "answer").write_text(json.dumps(answer))
+    desk.add(f"[profile tool]\ncredential_process = cat {tmp_path}/answer\n", desk.config)
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "tool"))
+    assert signers(desk) == {pair.key_id}
+
+
+def test_its_own_key(desk: Desk, old: Credentials) -> None:
+    """A profile that holds the very key signs as the key does, to the end."""
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "work"))
+
+
+def test_a_role_that_wants_mfa(desk: Desk, old: Credentials, admin: str) -> None:
+    """The code of its device is asked for as any other, once."""
+    desk.aws._front.world.roles[admin].demands_mfa = True
+    device = desk.aws.add_mfa("carol")
+    desk.add(f"mfa_serial = {device.serial}\n", desk.config)
+    assert "--mfa-code CODE" in desk.run("rotate", "--yes", "--auth-profile", "admin").problem()[1]
+    run = desk.terminal("rotate", "--yes", "--auth-profile", "admin")
+    run.answer(f"{PROMPT}profile admin, device {device.serial}: ", f"{device.code}\r")
+    assert run.end().code == 0
+    done = desk.run("rotate", "--yes", "--force", "--auth-profile", "admin", "--mfa-code", device.tick())
+    assert done.code == 0, done.text
+
+
+def test_status_and_delete_key(desk: Desk, admin: str) -> None:
+    """Every command that calls IAM has the option."""
+    other = desk.aws.add_key("alice")
+    row = desk.run("status", "--json", "-p", "work", "--auth-profile", "admin").json["keys"][0]
+    assert (row["user"], row["verdict"]) == ("alice", "overdue")
+    assert desk.run("delete-key", other.key_id, "--yes", "--auth-profile", "admin").code == 0
+    assert desk.ids()[other.key_id] == "Inactive"
+
+
+# A key that does not work any more
+
+
+def test_a_key_that_was_switched_off(desk: Desk, old: Credentials, admin: str) -> None:
+    """IAM tells whose it is; a new one takes its place, whatever its age, and it goes."""
+    desk.aws.set_status(old.key_id, "Inactive")
+    plain = desk.run("rotate", "--yes", "--dry-run")
+    assert plain.code == 5
+    assert "--auth-profile NAME" in plain.problem()[1]
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
+    assert users(desk) == {"alice"}
+
+
+def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Callable[..., Credentials]) -> None:
+    """Its age is no matter: it does not work."""
+    young = make_key("bob", days=1)
+    desk.profiles(bob=young)
+    desk.aws.set_status(young.key_id, "Inactive")
+    run = desk.terminal("rotate", "-p", "bob", "--auth-profile", "admin")
+    run.answer("Rotate it now? [Y/n]", "y\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert "switched off" in done.text
+    assert list(desk.ids("bob")) == [desk.held("bob")] != [young.key_id]
+
+
+def test_a_key_that_was_deleted(desk: Desk, old: Credentials, admin: str) -> None:
+    """Nobody can tell whose it was: exit 5, and the hint is a new key."""
+    desk.aws.delete_key(old.key_id)
+    done = desk.run("rotate", "--yes", "--auth-profile", "admin")
+    assert done.code == 5
+    said, hint = done.problem()
+    assert "has no user with such a key" in said
+    assert hint.endswith("rotate-my-key adopt")
+
+
+def test_a_dead_key_with_a_secret_that_is_not_its_own(desk: Desk, old: Credentials, admin: str) -> None:
+    """The id tells whose it is; the profile gets a pair that works."""
+    desk.credentials.write_text(desk.credentials.read_text().replace(old.secret, "x" * 40))
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
+
+
+@pytest.mark.parametrize("action", ["GetAccessKeyLastUsed", "GetUser"])
+def test_whose_a_dead_key_is_must_be_certain(desk: Desk, old: Credentials, admin: str, action: str) -> None:
+    """Who may not ask cannot rotate a dead key."""
+    desk.aws.set_status(old.key_id, "Inactive")
+    desk.aws.deny(action)
+    done = desk.run("rotate", "--yes", "--auth-profile", "admin")
+    assert done.code == 4
+    assert "cannot be known for certain" in done.problem()[0]
+    assert desk.changes == []
+
+
+def test_killed_and_resumed_with_a_dead_key(desk: Desk, old: Credentials, admin: str) -> None:
+    """The network goes away after the new key was made: the next run goes on from there."""
+    desk.aws.set_status(old.key_id, "Inactive")
+    desk.aws.fault("DeleteAccessKey", "503", times=None)
+    desk.env["ROTATE_MY_KEY_PROPAGATION_TIMEOUT"] = "5s"
+    first = desk.run("rotate", "--yes", "--auth-profile", "admin")
+    assert first.code == 75, first.text
+    assert desk.ids()[desk.held()] == "Active"
+    desk.aws.all_well()
+    rotated(desk, old, desk.run("rotate", "--yes", "--auth-profile", "admin"))
+
+
+def test_both_keys_of_a_user_are_off(desk: Desk, old: Credentials, admin: str) -> None:
+    """Two profiles, two keys, none works: nothing is given up, IT is asked."""
+    other = desk.aws.add_key("alice", status="Inactive")
+    desk.profiles(other=other)
+    desk.aws.set_status(old.key_id, "Inactive")
+    done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", "admin")
+    assert done.code == 5
+    assert "both keys of alice are switched off" in done.problem()[0]
+    assert desk.changes == []
+
+
+def test_a_dead_key_beside_a_younger_one_that_works(desk: Desk, old: Credentials, admin: str) -> None:
+    """Where places here hold both, the one that works stays, whatever its age."""
+    other = desk.aws.add_key("alice", timedelta(days=200))
+    desk.profiles(other=other)
+    desk.aws.set_status(old.key_id, "Inactive")
+    done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", "admin")
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held("other")] == [desk.held("work")] == [desk.held()]
+
+
+# What is refused
+
+
+def test_another_account(desk: Desk, old: Credentials, admin: str, running: Any) -> None:
+    """The profile's account is compared with the key's; nothing is changed."""
+    desk.aws._front.world.roles[admin].arn = "x"
+    with type(running)() as elsewhere:
+        elsewhere.add_user("carol")
+        desk.profiles(stranger=elsewhere.add_key("carol"))
+        both = _Both(desk.aws.url, elsewhere)
+        desk.env["AWS_ENDPOINT_URL"] = both.url
+        done = desk.run("rotate", "--yes", "--auth-profile", "stranger")
+        both.close()
+    assert done.code == 1, done.text
+    said, _ = done.problem()
+    assert re.search(rf"stranger signs in to account {elsewhere.account}.*alice's in account {desk.aws.account}", said)
+    assert desk.changes == []
+
+
+class _Both:
+    """One endpoint for two accounts, as AWS is: a key of the second's goes there."""
+
+    def __init__(self, first: str, second: Any) -> None:
+        import http.client
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                theirs = any(key.key_id in self.headers["Authorization"] for key in second.keys("carol"))
+                host = (second.url if theirs else first).removeprefix("http://")
+                connection = http.client.HTTPConnection(host)
+                connection.request("POST", self.path, body, dict(self.headers.items()))
+                answer = connection.getresponse()
+                data = answer.read()
+                self.send_response(answer.status)
+                self.send_header("Content-Type", "text/xml")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        """No more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def ask(desk: Desk) -> str:
+    """No such profile."""
+    return "nobody"
+
+
+def empty_profile(desk: Desk) -> str:
+    """A profile that says a region and no more; the metadata service is not asked."""
+    desk.add("[profile bare]\nregion = eu-west-1\n", desk.config)
+    return "bare"
+
+
+def process_fails(desk: Desk) -> str:
+    """A program that ends with an error."""
+    desk.add("[profile tool]\ncredential_process = false\n", desk.config)
+    return "tool"
+
+
+def no_such_role(desk: Desk) -> str:
+    """AWS does not let carol assume it."""
+    desk.add("[profile boss]\nrole_arn = arn:aws:iam::123456789012:role/boss\nsource_profile = carol\n", desk.config)
+    return "boss"
+
+
+def dead_key(desk: Desk) -> str:
+    """Carol's key is switched off."""
+    desk.aws.set_status(desk.aws.keys("carol")[0].key_id, "Inactive")
+    return "carol"
+
+
+def no_rights(desk: Desk) -> str:
+    """Carol may do nothing either."""
+    desk.aws.deny("*", user="carol")
+    return "carol"
+
+
+def login(desk: Desk) -> str:
+    """`aws login`, which needs more of botocore than is installed."""
+    desk.add(f"[profile signed]\nlogin_session = arn:aws:iam::{desk.aws.account}:user/carol\n", desk.config)
+    return "signed"
+
+
+REFUSED: list[Any] = [
+    pytest.param(ask, 1, "there is no profile nobody to sign with", "aws configure list-profiles", id="no profile"),
+    pytest.param(empty_profile, 1, "profile bare has nothing to sign in with", "aws configure sso", id="empty"),
+    pytest.param(process_fails, 1, "credential_process of profile tool", "get-caller-identity", id="process fails"),
+    pytest.param(no_such_role, 5, "boss cannot sign in: AWS answers AccessDenied to AssumeRole", "boss", id="no role"),
+    pytest.param(dead_key, 5, "does not accept the credentials of profile carol", "--profile carol", id="dead key"),
+    pytest.param(no_rights, 5, "profile carol: you are not allowed to call iam:List", "alice", id="no rights"),
+    pytest.param(login, 1, "`aws login`", "aws configure export-credentials --profile signed", id="aws login"),
+]
+
+
+@pytest.mark.parametrize(("make", "code", "message", "hint"), REFUSED)
+def test_what_is_refused(
+    desk: Desk, admin: str, make: Callable[[Desk], str], code: int, message: str, hint: str
+) -> None:
+    """One line with the profile's name and the next command; nothing is changed."""
+    name = make(desk)
+    done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", name)
+    said, then = done.problem()
+    assert done.code == code, done.text
+    assert message in said
+    assert hint in then
+    assert desk.changes == []
+
+
+# SSO
+
+
+@pytest.fixture
+def portal(desk: Desk, admin: str) -> Iterator[str]:
+    """IAM Identity Center: gives credentials of the role for the token "good", as `aws sso login` keeps it."""
+    desk_aws = desk.aws
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            good = self.headers.get("x-amz-sso_bearer_token") == "good"
+            pair = desk_aws.role_session(admin)
+            expires = int((datetime.now(UTC) + timedelta(hours=1)).timestamp() * 1000)
+            given = {
+                "accessKeyId": pair.key_id,
+                "secretAccessKey": pair.secret,
+                "sessionToken": pair.token,
+                "expiration": expires,
+            }
+            body = json.dumps({"roleCredentials": given} if good else {"message": "Session token not found"}).encode()
+            self.send_response(200 if good else 401)
+            if not good:
+                self.send_header("x-amzn-ErrorType", "UnauthorizedException")
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    desk.env["AWS_ENDPOINT_URL_SSO"] = f"http://127.0.0.1:{server.server_address[1]}"
+    yield "https://example.awsapps.com/start"
+    server.shutdown()
+    server.server_close()
+
+
+def sign_in(desk: Desk, url: str, token: str = "good", hours: int = 8, session: str = "") -> None:
+    """A profile `sso`, and what `aws sso login` leaves."""
+    where = f"sso_start_url = {url}\nsso_region = eu-west-1\n"
+    what = f"sso_account_id = {desk.aws.account}\nsso_role_name = admin\nregion = eu-west-1\n"
+    if session:
+        desk.add(f"[sso-session {session}]\n{where}[profile sso]\nsso_session = {session}\n{what}", desk.config)
+    else:
+        desk.add(f"[profile sso]\n{where}{what}", desk.config)
+    cache = desk.home / ".aws" / "sso" / "cache"
+    cache.mkdir(parents=True)
+    until = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept = {"startUrl": url, "region": "eu-west-1", "accessToken": token, "expiresAt": until}
+    (cache / f"{hashlib.sha1((session or url).encode()).hexdigest()}.json").write_text(json.dumps(kept))
+
+
+@pytest.mark.parametrize("session", ["", "corp"], ids=["old style", "sso-session"])
+def test_sso(desk: Desk, old: Credentials, portal: str, session: str) -> None:
+    """The token that `aws sso login` keeps in ~/.aws/sso/cache is all that is needed."""
+    sign_in(desk, portal, session=session)
+    rotated(desk, old, desk.process("rotate", "--yes", "--auth-profile", "sso"))
+    assert {signer[:4] for signer in signers(desk)} == {"ASIA"}
+
+
+@pytest.mark.parametrize("how", ["ended", "revoked", "never"])
+def test_sso_has_ended(desk: Desk, portal: str, how: str) -> None:
+    """One line, exit 4; the hint signs in again."""
+    sign_in(desk, portal, token="bad" if how == "revoked" else "good", hours=-1 if how == "ended" else 8)
+    if how == "never":
+        for file in (desk.home / ".aws" / "sso" / "cache").iterdir():
+            file.unlink()
+    done = desk.process("rotate", "--yes", "--auth-profile", "sso")
+    assert done.code == 4, done.text
+    assert done.problem() == ("the SSO sign-in of profile sso has ended", "aws sso login --profile sso")
+
+
+def test_no_secret_is_left_or_shown(desk: Desk, portal: str) -> None:
+    """The role's credentials stay in memory."""
+    sign_in(desk, portal)
+    done = desk.process("-vv", "rotate", "--yes", "--auth-profile", "sso")
+    assert done.code == 0
+    everything = done.text.encode() + b"".join(data for data, _ in desk.snapshot().values())
+    for session in desk.aws._front.world.sessions.values():
+        assert session.pair.secret.encode() not in everything

@@ -1,0 +1,423 @@
+"""MFA: asked for only when AWS wants it, once, and each way in which it cannot be had says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import Call
+from rotate_my_key.standin.sessions import Device
+from tests.cli.conftest import Desk
+
+QUESTION = "Rotate it now? [Y/n]"
+PROMPT = "MFA code for alice's device "
+
+
+def sessions(desk: Desk) -> int:
+    """How many MFA sessions were asked for."""
+    return sum(call.action == "GetSessionToken" for call in desk.aws.calls)
+
+
+def signers(desk: Desk, *actions: str) -> set[str]:
+    """The kinds of keys (AKIA, ASIA) that signed the successful calls of these actions."""
+    return {call.key_id[:4] for call in desk.aws.calls if call.action in actions and call.outcome == "OK"}
+
+
+# When a code is asked for
+
+
+def test_one_code_carries_the_whole_rotation(desk: Desk, old: Credentials, device: Device) -> None:
+    """Asked for once, before the question; the session looks, creates, switches off, deletes; proofs need none."""
+    run = desk.terminal()
+    run.answer(f"{PROMPT}{device.serial}: ", f"{device.code}\r")
+    run.answer(QUESTION, "y\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert desk.held() != old.key_id
+    assert list(desk.ids()) == [desk.held()]
+    assert sessions(desk) == 1
+    assert signers(desk, "ListAccessKeys", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey") == {"ASIA"}
+    assert signers(desk, "GetCallerIdentity") == {"AKIA"}
+
+
+def test_the_code_of_the_option(desk: Desk, old: Credentials, device: Device) -> None:
+    """--mfa-code needs no terminal."""
+    done = desk.process("rotate", "--yes", "--mfa-code", device.code)
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+
+
+@pytest.mark.parametrize("asked", [{}, {"ROTATE_MY_KEY_MFA_SERIAL": "arn:aws:iam::1:mfa/x"}], ids=["no MFA", "set"])
+def test_no_code_is_asked_for_where_none_is_needed(desk: Desk, asked: dict[str, str]) -> None:
+    """The plain call comes first; a device that is set, and a code that is given, change nothing."""
+    desk.aws.add_mfa("alice")
+    done = desk.run("rotate", "--yes", "--mfa-code", "123456", **asked)
+    assert done.code == 0, done.text
+    assert sessions(desk) == 0
+
+
+def test_the_plain_call_comes_first(desk: Desk, device: Device) -> None:
+    """The session is asked for after AWS has said no to the key itself."""
+    desk.run("rotate", "--yes", "--mfa-code", device.code)
+    outcomes = [(call.action, call.outcome) for call in desk.aws.calls]
+    assert outcomes.index(("ListAccessKeys", "AccessDenied")) < outcomes.index(("GetSessionToken", "OK"))
+
+
+def test_only_creating_wants_mfa(desk: Desk, old: Credentials) -> None:
+    """Where only changes are denied, the code is asked for when the first of them is denied."""
+    desk.aws.demand_mfa(but=("ListMFADevices", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed"))
+    device = desk.aws.add_mfa("alice")
+    run = desk.terminal()
+    run.answer(QUESTION, "y\r")
+    run.answer(PROMPT, f"{device.code}\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+    assert sessions(desk) == 1
+
+
+def test_only_creating_wants_mfa_and_nobody_is_there(desk: Desk, old: Credentials) -> None:
+    """Nothing is begun: exit 4, and no rotation is left unfinished."""
+    desk.aws.demand_mfa(but=("ListMFADevices", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed"))
+    desk.aws.add_mfa("alice")
+    before = desk.credentials.read_bytes()
+    done = desk.run("rotate", "--yes")
+    assert done.code == 4
+    assert "--mfa-code CODE" in done.problem()[1]
+    assert list(desk.ids()) == [old.key_id]
+    assert desk.credentials.read_bytes() == before
+    assert not list((desk.state / "rotations").iterdir())
+
+
+def test_a_missing_right_is_not_mfa(desk: Desk) -> None:
+    """An action that no policy allows is IT's matter, also for somebody who has a device."""
+    desk.aws.add_mfa("alice")
+    desk.aws.deny("ListAccessKeys")
+    done = desk.run("rotate", "--yes")
+    assert done.code == 5
+    assert "not allowed to call iam:ListAccessKeys" in done.problem()[0]
+    assert sessions(desk) == 0
+
+
+def test_an_allow_that_wants_mfa(desk: Desk, device: Device) -> None:
+    """Where an Allow has the condition there is no Deny to see: a device set in the profile, or a code, tells."""
+    desk.aws.all_well()
+    desk.aws.demand_mfa(explicit=False)
+    assert desk.run("rotate", "--yes").code == 5
+    desk.add(f"[default]\nmfa_serial = {device.serial}\n", desk.config)
+    assert "--mfa-code" in desk.run("rotate", "--yes").problem()[1]
+    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
+
+
+def test_denied_even_with_mfa(desk: Desk, device: Device) -> None:
+    """The code was not what was lacking: exit 5, and nobody is asked again."""
+    desk.aws.deny("ListAccessKeys", explicit=True)
+    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
+    assert done.code == 5
+    assert "even with MFA" in done.problem()[0]
+    assert sessions(desk) == 1
+
+
+def test_a_leaked_key_is_no_matter_of_mfa(desk: Desk) -> None:
+    """AWS's quarantine is an explicit deny too."""
+    desk.aws.add_mfa("alice")
+    desk.aws.deny("CreateAccessKey", quarantine=True)
+    done = desk.run("rotate", "--yes")
+    assert done.code == 5
+    assert "leaked" in done.problem()[0]
+    assert sessions(desk) == 0
+
+
+# Which device
+
+
+def test_the_profiles_device_needs_no_list(desk: Desk, device: Device) -> None:
+    """`mfa_serial` of the profile is taken as it is."""
+    desk.aws.all_well()
+    desk.aws.demand_mfa(but=())
+    desk.add(f"[default]\nmfa_serial = {device.serial}\n", desk.config)
+    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
+    assert "ListMFADevices" not in [call.action for call in desk.aws.calls]
+
+
+def test_the_device_of_a_role_that_the_key_assumes(desk: Desk, device: Device) -> None:
+    """There it most often is."""
+    desk.aws.demand_mfa(but=())
+    desk.add(
+        f"[profile admin]\nrole_arn = arn:aws:iam::{desk.aws.account}:role/admin\nsource_profile = default\n"
+        f"mfa_serial = {device.serial}\n",
+        desk.config,
+    )
+    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
+
+
+def test_the_device_of_the_setting(desk: Desk, device: Device) -> None:
+    """A hardware token has no ARN, only a number."""
+    desk.aws.demand_mfa(but=())
+    token = desk.aws.add_mfa("alice", "GAHT12345678")
+    desk.settings("mfa_serial = GAHT12345678\n")
+    assert desk.run("rotate", "--yes", "--mfa-code", token.code).code == 0
+
+
+def test_a_setting_for_another_account_is_passed_over(desk: Desk, device: Device) -> None:
+    """The setting is for all profiles, and each user has devices in his own account only."""
+    desk.settings("mfa_serial = arn:aws:iam::999999999999:mfa/alice\n")
+    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 0
+
+
+def test_of_several_devices_one_is_chosen(desk: Desk, device: Device) -> None:
+    """At the terminal by its number; security keys are no choice, as they show no codes."""
+    desk.aws.add_mfa("alice", shows_codes=False)
+    second = desk.aws.add_mfa("alice")
+    run = desk.terminal("rotate", "--yes")
+    run.answer("Which one shall give the code? [1-2]", "2\r")
+    run.answer(f"{PROMPT}{second.serial}: ", f"{second.code}\r")
+    assert run.end().code == 0
+
+
+# What cannot be: each says what to do, exit 4
+
+
+def no_device(desk: Desk) -> None:
+    """Nobody registered one."""
+    desk.aws.demand_mfa()
+
+
+def security_key(desk: Desk) -> None:
+    """A passkey."""
+    desk.aws.demand_mfa()
+    desk.aws.add_mfa("alice", shows_codes=False)
+
+
+def security_key_set(desk: Desk) -> None:
+    """A passkey, in the profile."""
+    desk.aws.demand_mfa()
+    key = desk.aws.add_mfa("alice", shows_codes=False)
+    desk.add(f"[default]\nmfa_serial = {key.serial}\n", desk.config)
+
+
+def several(desk: Desk) -> None:
+    """Two apps."""
+    desk.aws.demand_mfa()
+    desk.aws.add_mfa("alice")
+    desk.aws.add_mfa("alice")
+
+
+def not_told(desk: Desk) -> None:
+    """ListMFADevices is denied too."""
+    desk.aws.demand_mfa(but=())
+    desk.aws.add_mfa("alice")
+
+
+def no_terminal(desk: Desk) -> None:
+    """Everything is there but a person."""
+    desk.aws.demand_mfa()
+    desk.aws.add_mfa("alice")
+
+
+def nobodys_device(desk: Desk) -> None:
+    """A misspelt serial number in the profile, and a code."""
+    desk.aws.demand_mfa()
+    desk.add(f"[default]\nmfa_serial = arn:aws:iam::{desk.aws.account}:mfa/alise\n", desk.config)
+
+
+def not_a_device(desk: Desk) -> None:
+    """Something else in the setting."""
+    desk.aws.demand_mfa()
+    desk.settings("mfa_serial = my phone\n")
+
+
+CANNOT: list[Any] = [
+    pytest.param(no_device, "", r"no MFA device", r"register one .* --auth-profile NAME", id="no device"),
+    pytest.param(security_key, "", r"security key or passkey", r"--auth-profile NAME", id="a security key"),
+    pytest.param(security_key_set, "", r"security key or passkey", r"--auth-profile NAME", id="a security key, set"),
+    pytest.param(several, "123456", r"alice has 2 MFA devices", r"config set mfa_serial arn:\S+$", id="several"),
+    pytest.param(not_told, "", r"which device", r"config set mfa_serial arn:aws:iam::\d+:mfa/alice", id="not told"),
+    pytest.param(no_terminal, "", r"wants an MFA code of alice", r"rotate --mfa-code CODE$", id="no terminal"),
+    pytest.param(no_terminal, "000000", r"wrong, or was used", r"30 s\), then: .* --mfa-code CODE$", id="wrong code"),
+    pytest.param(nobodys_device, "123456", r"alise \(mfa_serial of profile default", r"set mfa_serial", id="misspelt"),
+    pytest.param(not_a_device, "123456", r"'my phone' .* is not an MFA device", r"arn:aws:iam", id="not a device"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("prepare", "code", "message", "hint"), CANNOT)
+def test_what_cannot_be(
+    desk: Desk, old: Credentials, prepare: Callable[[Desk], None], code: str, message: str, hint: str
+) -> None:
+    """Exit 4, one line and a hint, and nothing is changed."""
+    prepare(desk)
+    before = desk.credentials.read_bytes()
+    done = desk.run("rotate", "--yes", *(["--mfa-code", code] if code else []))
+    assert done.code == 4, done.text
+    said, then = done.problem()
+    assert re.search(message, said), said
+    assert re.search(hint, then), then
+    assert desk.changes == []
+    assert desk.credentials.read_bytes() == before
+
+
+def test_a_code_is_six_digits(desk: Desk) -> None:
+    """A wrong word is a wrong word (exit 2); blanks within are fine."""
+    assert desk.run("rotate", "--mfa-code", "12345").code == 2
+    device = desk.aws.add_mfa("alice")
+    desk.aws.demand_mfa()
+    assert desk.run("rotate", "--yes", "--mfa-code", f"{device.code[:3]} {device.code[3:]}").code == 0
+
+
+# Codes are good for one use
+
+
+def test_wrong_and_used_codes_at_the_terminal(desk: Desk, device: Device) -> None:
+    """What is no code is not sent; a wrong one is said, and the next is waited for; three of them end it."""
+    used = device.code
+    assert desk.run("status", "--mfa-code", used).code == 0
+    run = desk.terminal("rotate", "--yes")
+    run.answer(PROMPT, "12ab56\r")
+    run.answer("an MFA code has six digits", "")
+    run.answer(PROMPT, f"{used}\r")
+    run.until("it is wrong, or was used already; wait for the device's next code (up to 30 s)")
+    run.answer(PROMPT, f"{used}\r")
+    run.until("that code was used already")
+    run.answer(PROMPT, f"{device.tick()}\r")
+    assert run.end().code == 0
+    assert [c.outcome for c in desk.aws.calls if c.action == "GetSessionToken"] == ["OK", "AccessDenied", "OK"]
+
+
+def test_three_wrong_codes_end_it(desk: Desk, device: Device) -> None:
+    """Exit 4."""
+    run = desk.terminal("rotate", "--yes")
+    for code in ("000000", "000001", "000002"):
+        run.answer(PROMPT, f"{code}\r")
+    done = run.end()
+    assert done.code == 4
+    assert "did not accept 3 codes" in done.text
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+def test_stopped_at_the_question(desk: Desk, old: Credentials, device: Device, key: str) -> None:
+    """Nothing was begun: 130."""
+    run = desk.terminal()
+    run.answer(PROMPT, key)
+    assert run.end().code == 130
+    assert desk.changes == []
+
+
+def test_several_users_each_have_a_code(desk: Desk, device: Device, make_key: Callable[..., Credentials]) -> None:
+    """With --all one code a device; a user's second profile needs none."""
+    desk.profiles(bob=make_key("bob"))
+    phones = {"alice": device, "bob": desk.aws.add_mfa("bob")}
+    run = desk.terminal("rotate", "--all", "--yes")
+    for _ in phones:
+        run.until("MFA code for ")
+        name = run.word()
+        run.type(f"{phones[name].code}\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert sessions(desk) == 2
+
+
+def test_one_code_for_several_users(desk: Desk, device: Device, make_key: Callable[..., Credentials]) -> None:
+    """--mfa-code is used once; the other user's key says how to go on, and one failure does not stop the other."""
+    desk.profiles(bob=make_key("bob"))
+    desk.aws.all_well()
+    desk.aws.demand_mfa("bob")
+    phone = desk.aws.add_mfa("bob")
+    done = desk.run("rotate", "--all", "--yes", "--mfa-code", phone.code)
+    assert done.code == 0, done.text
+    desk.aws.demand_mfa()
+    done = desk.run("rotate", "--all", "--yes", "--force", "--mfa-code", phone.tick())
+    assert done.code == 4
+    assert "mfa-code CODE" in done.err
+
+
+# Lost in the middle
+
+
+def test_a_session_that_ends_in_the_middle(desk: Desk, old: Credentials, device: Device) -> None:
+    """One new code, and the rotation goes on."""
+    desk.aws.on_call(lambda call: desk.aws.end_sessions(), "before", "UpdateAccessKey")
+    run = desk.terminal("rotate", "--yes")
+    run.answer(PROMPT, f"{device.code}\r")
+    desk.aws.on_call(lambda call: desk.aws._front.callbacks.clear(), "after", "UpdateAccessKey")
+    run.until("AWS has ended the MFA session; wait for the device's next code")
+    run.answer(PROMPT, f"{device.tick()}\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] != [old.key_id]
+
+
+def test_nobody_there_for_a_new_code(desk: Desk, old: Credentials, device: Device) -> None:
+    """Exit 4 with the profile working; the next run finishes with a code of its own, and asks nothing else."""
+    desk.aws.on_call(lambda call: desk.aws.end_sessions(), "before", "UpdateAccessKey")
+    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
+    assert done.code == 4, done.text
+    assert desk.ids()[desk.held()] == "Active"
+    assert desk.held() != old.key_id
+    desk.aws._front.callbacks.clear()
+    run = desk.terminal()
+    run.answer(PROMPT, f"{device.tick()}\r")
+    done2 = run.end()
+    assert done2.code == 0, done2.text
+    assert list(desk.ids()) == [desk.held()]
+
+
+def test_a_resumed_run_asks_only_if_it_must(desk: Desk, old: Credentials, device: Device) -> None:
+    """Meanwhile IT has dropped the demand: the plain call is enough."""
+    desk.aws.on_call(lambda call: desk.aws.end_sessions(), "before", "UpdateAccessKey")
+    assert desk.run("rotate", "--yes", "--mfa-code", device.code).code == 4
+    desk.aws._front.callbacks.clear()
+    desk.aws.all_well()
+    done = desk.run("rotate", "--yes")
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()]
+
+
+def test_the_session_outlives_the_old_key(desk: Desk, old: Credentials, device: Device) -> None:
+    """IT switches the old key off in the middle: the session goes on."""
+
+    def switch_off(call: Call) -> None:
+        desk.aws.set_status(old.key_id, "Inactive")
+
+    desk.aws.on_call(switch_off, "after", "CreateAccessKey")
+    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()]
+
+
+# Other commands
+
+
+def test_status_never_asks(desk: Desk, device: Device) -> None:
+    """Even at a terminal; the row says what it wants, and the option gives it."""
+    shown = desk.shown("status")
+    assert shown.code == 0
+    assert "wants an MFA code" in shown.text
+    row = desk.run("status", "--json", "--mfa-code", device.code).json["keys"][0]
+    assert (row["user"], row["verdict"]) == ("alice", "overdue")
+
+
+def test_delete_key_asks(desk: Desk, device: Device) -> None:
+    """As rotate does."""
+    other = desk.aws.add_key("alice")
+    run = desk.terminal("delete-key", other.key_id, "--yes")
+    run.answer(PROMPT, f"{device.code}\r")
+    assert run.end().code == 0
+    assert desk.ids()[other.key_id] == "Inactive"
+
+
+def test_no_secret_of_a_session_is_left_or_shown(desk: Desk, device: Device) -> None:
+    """Token, secret and code: in memory only."""
+    code = device.code
+    done = desk.run("-vv", "rotate", "--yes", "--mfa-code", code)
+    assert done.code == 0
+    pairs = [session.pair for session in desk.aws._front.world.sessions.values()]
+    assert pairs
+    everything = done.text.encode() + b"".join(data for data, _ in desk.snapshot().values())
+    for pair in pairs:
+        assert pair.secret.encode() not in everything
+        assert str(pair.token).encode() not in everything
+    assert code.encode() not in everything

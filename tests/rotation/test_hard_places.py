@@ -1,0 +1,377 @@
+"""A computer that is full, read-only, without a home or a network, or on which the key is of no use.
+
+Each has one clear line, a hint and the right exit code; the profile works as before, and the next run settles.
+"""
+
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from .conftest import AGE, Laptop
+
+AS_ROOT = os.geteuid() == 0
+NOBODY = 65534
+not_as_root = pytest.mark.skipif(AS_ROOT, reason="NOT TESTED AS ROOT, whom permissions do not stop")
+
+
+def said_clearly(text: str) -> None:
+    """One problem, with a hint; no traceback, no fault of ours."""
+    assert text.count("error:") == 1 and text.count("hint:") == 1, text
+    assert "Traceback" not in text and "a fault in" not in text, text
+    words = next(line for line in text.splitlines() if line.startswith("error:")).split()
+    assert not words[-1].endswith(".") and (words[1].isupper() or not words[1][0].isupper()), words
+
+
+def refused(laptop: Laptop, *args: str, code: int = 1, said: str = "", **how: object) -> str:
+    """A run that ends with this code and says this; nothing has changed at AWS or in the file."""
+    keys = laptop.aws.keys("alice")
+    done = laptop.run(*args, **how)  # type: ignore[arg-type]
+    assert done.code == code, done.text
+    said_clearly(done.err)
+    assert re.search(said, done.err, re.IGNORECASE), done.err
+    assert laptop.aws.keys("alice") == keys
+    assert laptop.file.read_bytes() == laptop.original
+    return done.err
+
+
+# Full disks
+
+
+def can_mount() -> bool:
+    """Whether a small file system can be mounted where nobody else sees it."""
+    command = ["unshare", *_NEW_SPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]
+    return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True).returncode == 0
+
+
+_NEW_SPACE = ("-m",) if AS_ROOT else ("-rm",)
+needs_mount = pytest.mark.skipif(not can_mount(), reason="NO MOUNTING HERE: full disks are NOT tested")
+
+# A small file system over a folder, with so many pages left; what it holds afterwards is copied out.
+FULL = """
+folder=$1 pages=$2; shift 2
+mkdir -p "$folder.copy" && cp -a "$folder/." "$folder.copy"
+mount -t tmpfs -o size=200k,mode=700 none "$folder" && cp -a "$folder.copy/." "$folder"
+used=$(df --output=avail -k "$folder" | tail -1)
+dd if=/dev/zero of="$folder/.ballast" bs=1k count=$((used - pages * 4)) status=none
+"$@"; code=$?
+rm "$folder/.ballast"; rm -rf "$folder.copy"; mkdir "$folder.copy"; cp -a "$folder/." "$folder.copy"
+exit $code
+"""
+
+
+def on_a_full_disk(laptop: Laptop, folder: Path, pages: int, *args: str) -> tuple[int, str]:
+    """Run with so many pages of 4 KiB left on the disk under that folder."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = ["unshare", *_NEW_SPACE, "sh", "-c", FULL, "sh", str(folder), str(pages)]
+    done = laptop.run(*args, before=before)
+    copy = folder.with_name(folder.name + ".copy")
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    return done.code, done.err
+
+
+@needs_mount
+@pytest.mark.parametrize("pages", [0, 1, 2, 3, 4, 5, 6, 8, 12])
+def test_the_disk_of_the_state_is_full(laptop: Laptop, pages: int) -> None:
+    """Met before anything changes, or enough for all that follows; at most one key is made, none is lost."""
+    code, err = on_a_full_disk(laptop, laptop.state, pages)
+    laptop.works()
+    made = [call for call in laptop.aws.calls if call.action == "CreateAccessKey" and call.done]
+    if code:
+        assert code == 1 and "disk is full" in err, err
+        said_clearly(err)
+        assert not made, err
+    laptop.settled()
+
+
+@needs_mount
+@pytest.mark.parametrize("pages", [0, 1, 2])
+def test_the_disk_of_the_file_is_full(laptop: Laptop, pages: int) -> None:
+    """The rehearsal finds out; nothing is made, and the file is as it was."""
+    code, err = on_a_full_disk(laptop, laptop.file.parent, pages)
+    laptop.works()
+    if code:
+        assert code == 1 and "disk is full" in err, err
+        said_clearly(err)
+        assert laptop.file.read_bytes() == laptop.original
+        assert not any(call.action == "CreateAccessKey" for call in laptop.aws.calls)
+    laptop.settled()
+
+
+def test_files_may_not_grow(laptop: Laptop) -> None:
+    """A limit for file sizes (ulimit -f) is met in the rehearsal."""
+    refused(laptop, said="limit for files", before=["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"])
+    laptop.settled()
+
+
+# Nothing may be written
+
+
+@pytest.fixture
+def unwritable(laptop: Laptop) -> Iterator[Laptop]:
+    """For root too: the file is made immutable."""
+    if not AS_ROOT or subprocess.run(["chattr", "+i", laptop.file], capture_output=True).returncode:
+        pytest.skip("NO IMMUTABLE FILES HERE: not tested")
+    yield laptop
+    subprocess.run(["chattr", "-i", laptop.file], check=True)
+
+
+def test_the_file_is_immutable(unwritable: Laptop) -> None:
+    """Refused before anything is made."""
+    refused(unwritable, said="unchangeable")
+    assert not any(call.action == "CreateAccessKey" for call in unwritable.aws.calls)
+
+
+@not_as_root
+def test_a_read_only_folder(laptop: Laptop) -> None:
+    """The file is written in place, and the person is told before."""
+    laptop.file.parent.chmod(0o500)
+    try:
+        done = laptop.run()
+        assert done.code == 0 and "in place" in done.err, done.text
+        laptop.settled()
+    finally:
+        laptop.file.parent.chmod(0o700)
+
+
+@not_as_root
+def test_a_read_only_file_in_a_read_only_folder(laptop: Laptop) -> None:
+    """Refused before anything is made."""
+    laptop.file.chmod(0o400)
+    laptop.file.parent.chmod(0o500)
+    try:
+        refused(laptop, said="permission denied")
+    finally:
+        laptop.file.parent.chmod(0o700)
+
+
+def test_a_read_only_file(laptop: Laptop) -> None:
+    """It can be replaced all the same, and stays read-only."""
+    laptop.file.chmod(0o400)
+    laptop.settled()
+    assert stat.S_IMODE(laptop.file.stat().st_mode) == 0o400
+
+
+@not_as_root
+def test_the_folder_of_notes_cannot_be_read(laptop: Laptop) -> None:
+    """What was begun cannot be known, so nothing is begun."""
+    laptop.rotations.mkdir(parents=True)
+    laptop.state.chmod(0o700)
+    laptop.rotations.chmod(0)
+    try:
+        refused(laptop, said="cannot be read|permission denied")
+    finally:
+        laptop.rotations.chmod(0o700)
+    laptop.settled()
+
+
+@pytest.mark.parametrize("where", ["state", "rotations"])
+def test_the_folder_of_notes_is_a_file(laptop: Laptop, where: str) -> None:
+    """Something else is in the way."""
+    path = laptop.state if where == "state" else laptop.rotations
+    path.parent.mkdir(parents=True, mode=0o700)
+    path.write_text("")
+    refused(laptop)
+    path.unlink()
+    laptop.settled()
+
+
+@pytest.mark.skipif(not AS_ROOT, reason="only root can give files away")
+def test_the_state_of_another_user(laptop: Laptop) -> None:
+    """sudo without -H: refused, naming both."""
+    laptop.state.mkdir(parents=True, mode=0o700)
+    os.chown(laptop.state, NOBODY, NOBODY)
+    refused(laptop, said="another user")
+    os.chown(laptop.state, 0, 0)
+    laptop.settled()
+
+
+# Homes, terminals, pipes
+
+
+def test_no_home_in_the_environment(laptop: Laptop) -> None:
+    """The password database knows it; the files are where the variables say."""
+    env = {
+        "HOME": "(unset)",
+        "AWS_SHARED_CREDENTIALS_FILE": str(laptop.file),
+        "AWS_CONFIG_FILE": str(laptop.home / ".aws" / "config"),
+        "XDG_STATE_HOME": str(laptop.home / ".local" / "state"),
+        "XDG_CONFIG_HOME": str(laptop.home / ".config"),
+    }
+    done = laptop.run(env=env)
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+CLOSED = {
+    "stdin": "exec 0<&-",
+    "stdout": "exec 1>&-",
+    "stderr": "exec 2>&-",
+    "stdout and stderr": "exec 1>&- 2>&-",
+    "all three": "exec 0<&- 1>&- 2>&-",
+}
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+def test_closed_from_the_start(laptop: Laptop, closed: str) -> None:
+    """A scheduler may start it so: the rotation is done all the same, and no file gets what was to be said."""
+    done = laptop.run(before=["sh", "-c", f'{CLOSED[closed]}; exec "$@"', "sh"])
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+@pytest.mark.parametrize("where", ["1", "2"], ids=["stdout", "stderr"])
+def test_nobody_reads_what_is_said(laptop: Laptop, where: str) -> None:
+    """A pager that was quit, `| head -1`: the rotation is not left half because of it."""
+    process = laptop.start("rotate", "--yes", "-v")
+    (process.stdout if where == "1" else process.stderr).close()  # type: ignore[union-attr]
+    process.wait(60)
+    assert process.returncode in (0, 1)
+    laptop.works()
+    assert len(laptop.aws.keys("alice")) == 1 and laptop.leftovers() == []
+    laptop.settled()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("where", ["1", "2"], ids=["stdout", "stderr"])
+def test_what_is_said_goes_to_a_full_disk(laptop: Laptop, where: str) -> None:
+    """The rotation is finished; the exit code may say that the words were lost."""
+    done = laptop.run("rotate", "--yes", "-v", before=["sh", "-c", f'exec {where}>/dev/full; exec "$@"', "sh"])
+    assert done.code in (0, 1) and "a fault in" not in done.text, done.text
+    laptop.works()
+    assert len(laptop.aws.keys("alice")) == 1 and laptop.leftovers() == []
+    laptop.settled()
+
+
+def test_without_a_terminal_nothing_is_asked(laptop: Laptop) -> None:
+    """Exit 4, naming the flag, and nothing is changed."""
+    err = refused(laptop, "rotate", code=4, said="--yes")
+    assert "?" not in err
+    laptop.settled()
+
+
+# The network and the clock
+
+
+def test_no_network(laptop: Laptop) -> None:
+    """Nobody listens: 75, soon."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        refused(laptop, code=75, said="cannot reach", env={"AWS_ENDPOINT_URL": url})
+    laptop.settled()
+
+
+def test_plain_http_to_another_computer(laptop: Laptop) -> None:
+    """An endpoint that would get the secret's signature in the clear is refused before anything is sent."""
+    refused(laptop, said="http", env={"AWS_ENDPOINT_URL": "http://192.0.2.1:80"})
+    laptop.settled()
+
+
+@pytest.mark.parametrize(("hours", "word"), [(1, "slow"), (-1, "fast")])
+def test_the_clock_is_off_by_an_hour(laptop: Laptop, hours: int, word: str) -> None:
+    """The clock is named, and which way it is wrong."""
+    laptop.aws.settings.clock_offset = hours * 3600
+    refused(laptop, said=f"clock is 60 minutes {word}")
+    laptop.aws.settings.clock_offset = 0
+    laptop.settled()
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_clock_that_aws_still_bears(laptop: Laptop, minutes: int) -> None:
+    """Up to a quarter of an hour AWS takes the signature, and nothing else is led astray."""
+    laptop.aws.settings.clock_offset = minutes * 60
+    laptop.settled()
+
+
+# Keys of no use
+
+
+def give(laptop: Laptop, key_id: str, secret: str) -> None:
+    """Put this pair into the file, from the start."""
+    data = laptop.original.replace(laptop.old.key_id.encode(), key_id.encode())
+    laptop.original = data.replace(laptop.old.secret.encode(), secret.encode())
+    laptop.file.write_bytes(laptop.original)
+
+
+def test_a_wrong_secret(laptop: Laptop) -> None:
+    """Exit 5 at once: waiting would not help."""
+    give(laptop, laptop.old.key_id, "x" * 40)
+    refused(laptop, code=5, said="secret beside key")
+
+
+def test_a_dead_key(laptop: Laptop) -> None:
+    """Refused for a quarter of a minute: exit 5, with what helps."""
+    laptop.aws.delete_key(laptop.old.key_id)
+    laptop.aws.on_call(lambda call: setattr(laptop.aws.settings, "clock_offset", 16))
+    refused(laptop, code=5, said="unknown, deleted or switched off(.|\n)*hint:.*adopt")
+
+
+def test_a_key_that_is_switched_off(laptop: Laptop) -> None:
+    """The same: AWS does not say which."""
+    laptop.aws.set_status(laptop.old.key_id, "Inactive")
+    laptop.aws.on_call(lambda call: setattr(laptop.aws.settings, "clock_offset", 16))
+    refused(laptop, code=5, said="switched off")
+
+
+def test_a_root_key(laptop: Laptop) -> None:
+    """Refused, with the advice to have none."""
+    root = laptop.aws.add_key(None, age=AGE)
+    give(laptop, root.key_id, root.secret)
+    refused(laptop, said="root")
+    assert laptop.leftovers() == []
+
+
+def test_the_same_key_id_with_another_secret_elsewhere(laptop: Laptop) -> None:
+    """A profile with a wrong secret is told of and left alone; the others are rotated."""
+    extra = f"\n[stale]\naws_access_key_id = {laptop.old.key_id}\naws_secret_access_key = {'y' * 40}\n".encode()
+    laptop.file.write_bytes(laptop.original + extra)
+    done = laptop.run()
+    assert done.code == 0 and "stale" in done.err, done.text
+    assert laptop.file.read_bytes().endswith(extra)
+    laptop.works()
+
+
+def test_two_users_in_one_file(laptop: Laptop) -> None:
+    """Only the active profile's key changes, whatever stands beside it."""
+    laptop.aws.add_user("bob")
+    bob = laptop.aws.add_key("bob", age=AGE)
+    extra = f"\n[bob]\naws_access_key_id = {bob.key_id}\naws_secret_access_key = {bob.secret}\n".encode()
+    laptop.original += extra
+    laptop.file.write_bytes(laptop.original)
+    laptop.settled()
+    assert laptop.file.read_bytes().endswith(extra)
+
+
+@pytest.mark.parametrize("crlf", [False, True], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("last", [b"", b"\n", b"\n\n\n"], ids=["no line end", "one", "three"])
+def test_line_ends(laptop: Laptop, crlf: bool, last: bytes) -> None:
+    """They stay, the missing one too."""
+    data = laptop.original + last
+    laptop.original = data.replace(b"\n", b"\r\n") if crlf else data
+    laptop.file.write_bytes(laptop.original)
+    laptop.settled()
+
+
+@pytest.mark.parametrize("name", ["aws", "boto3"])
+def test_other_readers_read_the_new_key(laptop: Laptop, name: str) -> None:
+    """The real AWS CLI, and boto3, sign in with the file afterwards."""
+    assert laptop.run().code == 0
+    programs: dict[str, Sequence[str]] = {
+        "aws": (laptop.program[0], "-m", "awscli", "sts", "get-caller-identity"),
+        "boto3": (
+            laptop.program[0],
+            "-c",
+            "import boto3; print(boto3.client('sts', 'eu-west-1').get_caller_identity()['Arn'])",
+        ),
+    }
+    done = subprocess.run(programs[name], env=laptop.environment(), capture_output=True, text=True, timeout=60)
+    assert "user/alice" in done.stdout, done.stderr
+    laptop.settled()

@@ -1,0 +1,194 @@
+"""README and docs, compared with the program: what they name exists, and says the same."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key import errors
+from rotate_my_key.plan import ENDS, Step
+from rotate_my_key.rotation.outcome import Ending
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+README = (ROOT / "README.md").read_text()
+
+# Commands that are in --help and not yet in the README, and those that are named before they are there.
+UNWRITTEN = {
+    "doctor",
+    "adopt",
+    "keyring",
+    "reminder",
+    "undo",
+    "export",
+    "import",
+    "scan",
+    "schedule",
+    "policy",
+    "fleet",
+}
+COMING = UNWRITTEN | {"--mfa-code", "--auth-profile", "--update-copies"}
+HIDDEN = {"credentials"}
+
+
+@cache
+def help_of(*words: str) -> str:
+    """What `rotate-my-key WORDS --help` prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rotate_my_key", *words, "--help"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def commands(*group: str) -> set[str]:
+    """The commands that --help shows."""
+    _, *sections = re.split(r"^(?:Daily|Repair|This computer|For IT|Commands):$", help_of(*group), flags=re.MULTILINE)
+    return {name for section in sections for name in re.findall(r"^  ([a-z][a-z-]*)  ", section, re.MULTILINE)}
+
+
+def code(page: Path) -> Iterator[str]:
+    """The code of a page: blocks line by line, and what stands between backticks."""
+    fenced = False
+    for line in page.read_text().splitlines():
+        if line.startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            yield line.partition("#")[0].strip()
+        else:
+            yield from re.findall(r"`([^`]+)`", line)
+
+
+def calls(text: str) -> Iterator[list[str]]:
+    """The words after each `rotate-my-key` in a text; up to a pipe, a bracket or the like."""
+    for found in re.finditer(r"(?<![\w/.-])rotate-my-key((?: +[\w./{}=-]+| +'[^']*')*)", text):
+        yield shlex.split(found[1])
+
+
+def unknown(words: list[str]) -> list[str]:
+    """What of a command line the program does not have."""
+    names = [word for word in words[:2] if re.fullmatch(r"[a-z][a-z-]+", word)]
+    options = {word.partition("=")[0] for word in words if word.startswith("--")} - {"--help", "--version"}
+    command = names[0] if names and words[0] == names[0] else "rotate"
+    if command in HIDDEN:
+        return []
+    if command not in commands():
+        return [command]
+    group = commands(command)
+    if group and len(names) > 1:
+        if names[1] not in group:
+            return [f"{command} {names[1]}"]
+        shown = help_of(command, names[1])
+    else:
+        shown = help_of(command)
+    return sorted(option for option in options if not re.search(rf"{option}\b", shown))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_in_the_docs_exist(page: Path) -> None:
+    """Every `rotate-my-key ...` that a page shows is a command with these options."""
+    wrong = {" ".join(words): found for text in code(page) for words in calls(text) if (found := unknown(words))}
+    assert wrong == {}
+
+
+def test_every_command_is_in_the_readme() -> None:
+    """Who reads the README knows what there is."""
+    named = {words[0] for text in code(ROOT / "README.md") for words in calls(text) if words}
+    assert commands() - named - UNWRITTEN == set()
+
+
+def test_hints_name_commands_that_exist() -> None:
+    """A hint is a command that works: what the program's own texts call for, it has."""
+    wrong: dict[str, list[str]] = {}
+    for file in (ROOT / "rotate_my_key").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
+                for hint in re.findall(r"(?:^|: |, or |then )(rotate-my-key .*)", node.value):
+                    missing = [each for words in calls(hint) for each in unknown(words)]
+                    if found := [each for each in missing if each.split()[0] not in COMING]:
+                        wrong[f"{file.name}: {node.value}"] = found
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Files that a page links to, or names by their path, are there."""
+    text = page.read_text()
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    gone = [link for link in links if link and not (page.parent / link).exists()]
+    named = re.findall(r"`((?:docs|tests|rotate_my_key|locks|\.ci)/[\w./-]+)`", text)
+    gone += [path for path in named if not (ROOT / path).exists()]
+    assert gone == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_install_options_exist(page: Path) -> None:
+    """What a page passes to install.sh, its --help has."""
+    shown = subprocess.run(["sh", ROOT / "install.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    used = {
+        option for text in code(page) for call in re.findall(r"install\.sh( [^`]*)", text) for option in call.split()
+    }
+    assert {option for option in used if re.fullmatch(r"--[a-z]+", option)} <= set(re.findall(r"--[a-z]+", shown))
+
+
+def table(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table behind a heading or another text, without its head."""
+    _, _, rest = text.partition(heading)
+    assert rest, f"no {heading!r}"
+    found = re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE)
+    assert found
+    _, _, *rows = found[0].splitlines()
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def test_exit_codes() -> None:
+    """The table has the codes of errors.py, and those that are no errors."""
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Problem)]
+    codes = {0, 3} | {kind.code for kind in kinds}
+    assert [int(row[0]) for row in table(README, "## Exit codes")] == sorted(codes)
+    epilogue = " ".join(help_of().partition("Exit codes:")[2].split())
+    assert [int(number) for number in re.findall(r"(?:^|· )(\d+)", epilogue)] == sorted(codes)
+
+
+def test_steps() -> None:
+    """docs/how-it-works.md has every step of plan.py, and no other."""
+    text = (ROOT / "docs/how-it-works.md").read_text()
+    steps = [row[0].strip("`") for row in table(text, "## The loop")]
+    assert sorted(steps) == sorted(step.value for step in Step if step not in ENDS)
+    ends = text.partition("The loop ends with")[2].partition("These words")[0]
+    assert set(re.findall(r"`([a-z]+)`", ends)) == {step.value for step in ENDS}
+
+
+def test_endings() -> None:
+    """docs/json.md has every ending, and `problem`."""
+    rows = table((ROOT / "docs/json.md").read_text(), "| `keys[].problem.code`")
+    assert sorted(row[0].strip("`") for row in rows) == sorted([*(ending.value for ending in Ending), "problem"])
+
+
+def test_the_picture_is_first() -> None:
+    """Who opens the README sees a terminal before anything is explained, in a picture that fetches nothing."""
+    assert re.search(r"\A# rotate-my-key\n\n[^\n]+\n\n!\[[^\]]+\]\(docs/rotation\.svg\)", README)
+    picture = (ROOT / "docs/rotation.svg").read_text()
+    assert re.findall(r"https?://[^\s\"<]+", picture) == ["http://www.w3.org/2000/svg", "https://www.textualize.io"]
+
+
+@pytest.mark.slow
+def test_the_picture_is_of_this_program(tmp_path: Path) -> None:
+    """The script makes it anew: the same words, but for ids, days and seconds."""
+    from tests.cli.picture import PICTURE, words
+
+    file = tmp_path / "picture.svg"
+    subprocess.run([sys.executable, "-m", "tests.cli.picture", file], cwd=ROOT, check=True, timeout=120)
+    assert words(file.read_text()) == words(PICTURE.read_text())
