@@ -115,7 +115,7 @@ def test_hints_name_commands_that_exist() -> None:
     for file in (ROOT / "rotate_my_key").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
-                for hint in re.findall(r"(?:^|: |, or |then )(rotate-my-key .*)", node.value):
+                for hint in re.findall(r"(?:^|: |, or |then )(rotate-my-key (?!finishes).*)", node.value):
                     missing = [each for words in calls(hint) for each in unknown(words)]
                     if found := [each for each in missing if each.split()[0] not in COMING]:
                         wrong[f"{file.name}: {node.value}"] = found

@@ -3,7 +3,7 @@
 import pytest
 
 from rotate_my_key import errors
-from rotate_my_key.errors import Denied, KeyRefused, Problem
+from rotate_my_key.errors import CodeRefused, Denied, KeyRefused, Problem
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
@@ -19,6 +19,7 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
         (errors.Interrupted, 130),
         (errors.KeyRefused, 5),
         (errors.Denied, 5),
+        (errors.CodeRefused, 4),
         (errors.NoRoom, 5),
         (errors.Gone, 1),
         (errors.Unanswered, 75),
@@ -48,6 +49,12 @@ def test_a_refusal_knows_whether_the_secret_was_wrong() -> None:
     """That does not pass by waiting."""
     assert not KeyRefused("no").wrong_secret
     assert KeyRefused("no", wrong_secret=True).wrong_secret
+
+
+def test_a_refused_code_knows_whether_the_device_was_wrong() -> None:
+    """Another code would not help then."""
+    assert not CodeRefused("no").device
+    assert CodeRefused("no", device=True).device
 
 
 def test_a_denial_knows_which_action_and_why() -> None:

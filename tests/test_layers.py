@@ -80,6 +80,7 @@ PLATFORM = {
     "doctor.computer": "a default that is handed in",
     "cli.moves": "botocore splits credential_process in another way on Windows",
     "cli.reminder": "which shells there are",
+    "schedule.program": "each system has its own scheduler",
 }
 
 

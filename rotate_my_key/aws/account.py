@@ -107,8 +107,8 @@ class IamAccount:
         self._link.client("sts")
         whose = Running(partial(self._signing.whose, pair, self._calls))
         self._link.client("iam")
-        early = self._signing.signers(own, self._user.who)
-        if early is own and not pair.token:  # IAM itself says whose key has signed
+        plain = not self._signing.profile and self._signing.signers(own, self._user.who) is own
+        if plain and not pair.token:  # IAM itself says whose key has signed
             asked = _ask(User(self._calls, self._signing, None), own, pair)
             identity, refused = whose.result()
         else:

@@ -49,13 +49,22 @@ class AuthProfile:
         """
         with self._lock:
             try:
-                frozen = self._load().get_frozen_credentials()
-            except (*FAILURES, OSError, ValueError) as error:
-                failure = error
-            else:
-                self._last = Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
+                self._last = self._current()
                 return self._last
+            except Problem:
+                self._found = None
+                raise
+            except (*FAILURES, OSError, ValueError) as error:
+                self._found, failure = None, error
         raise self._explain(failure)
+
+    def _current(self) -> Credentials:
+        try:
+            frozen = self._load().get_frozen_credentials()
+        except boto.RefreshWithMFAUnsupportedError:  # the role's session has ended: begin anew, with a new code
+            self._found = None
+            frozen = self._load().get_frozen_credentials()
+        return Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
 
     def _load(self) -> BotoCredentials:
         if self._found is None:
@@ -125,8 +134,6 @@ class AuthProfile:
                 )
             case boto.LoginError():
                 return NeedsPerson(f"the sign-in of profile {name} has ended", f"aws login --profile {quoted}")
-            case boto.RefreshWithMFAUnsupportedError():
-                return NeedsPerson(f"the session of profile {name} has ended", "repeat the command")
             case boto.CredentialRetrievalError() | OSError() | ValueError():
                 return Problem(
                     f"the credential_process of profile {name} gave no credentials",

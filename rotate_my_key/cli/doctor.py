@@ -12,9 +12,12 @@ import click
 from .. import __version__
 from ..doctor import Computer, Finding, Level, Report, examine
 from ..doctor.online import Account
+from ..errors import Problem
 from ..model import mask
 from ..stores.active import Active
 from .app import App
+from .signing import signing_options
+from .unattended import reminder_findings
 from .wiring import Wiring
 from .words import join
 
@@ -24,6 +27,7 @@ _COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}
 @click.command("doctor")
 @click.option("-p", "--profile", metavar="NAME", help="This profile's key instead of the active one's.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@signing_options
 @click.pass_obj
 def command(app: App, /, profile: str | None, as_json: bool) -> int:
     """Say which key is used here and why, and what stands in the way of a rotation.
@@ -31,9 +35,18 @@ def command(app: App, /, profile: str | None, as_json: bool) -> int:
     Each finding is one line, and below it the command that puts it right. Nothing is changed, here or at AWS. Exit code
     1 if something is broken.
     """
-    computer = Computer(app.env, app.paths, __version__, profile, sys.argv[0])
+    wiring = Wiring(app, asks=False)
+    computer = Computer(
+        app.env,
+        app.paths,
+        __version__,
+        profile,
+        sys.argv[0],
+        keyring=wiring.keyring.pair,
+        search=wiring.here.places.search,
+    )
     with app.waiting("looking"):
-        report = examine(computer, _accounts(app), datetime.now(UTC))
+        report = examine(computer, _accounts(wiring), datetime.now(UTC), reminder_findings(app))
     if as_json:
         app.json(_json(report))
     else:
@@ -41,14 +54,16 @@ def command(app: App, /, profile: str | None, as_json: bool) -> int:
     return 1 if report.broken else 0
 
 
-def _accounts(app: App) -> Callable[[Active], Account]:
+def _accounts(wiring: Wiring) -> Callable[[Active], Account]:
     """The way to AWS for a key; settings that cannot be read are no obstacle here."""
-    wiring = Wiring(app)
 
     def account(active: Active) -> Account:
         from ..aws.account import IamAccount
 
-        return IamAccount(wiring.aws, active.profile)
+        try:
+            return wiring.account(active.profile)
+        except Problem:
+            return IamAccount(wiring.aws, active.profile)
 
     return account
 

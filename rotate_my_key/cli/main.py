@@ -22,6 +22,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "history": ("history", "Show past rotations on this computer."),
     },
     "Repair": {
+        "undo": ("undo", "Put the old key back, until it is deleted."),
         "doctor": ("doctor", "Find what stands in the way of a rotation, with its remedy."),
         "delete-key": ("delete_key", "Retire one of your keys that nothing here holds."),
     },

@@ -8,7 +8,7 @@ the program refuse or warn about is taken from them, not written again.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from ..errors import Problem
@@ -16,11 +16,10 @@ from ..policy import Policy
 from ..stores.active import Active
 from ..stores.history import FileHistory
 from ..stores.notes import FileNotes
-from ..stores.profile_files import ProfileFiles
 from . import environment, files, profiles, program, state
 from .computer import Computer
 from .finding import Finding, Level, Report, Where
-from .online import Account, Known, Online
+from .online import Account, Online
 from .online import check as ask
 
 __all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
@@ -33,13 +32,20 @@ KEYLESS = (
 _NO_WAY = {"ca-bundle"}
 
 
-def examine(computer: Computer, account_of: Callable[[Active], Account] | None, now: datetime) -> Report:
-    """Look at everything. `account_of` leads to AWS for a key; without it nothing is sent."""
+def examine(
+    computer: Computer, account_of: Callable[[Active], Account] | None, now: datetime, more: Iterable[Finding] = ()
+) -> Report:
+    """Look at everything. `account_of` leads to AWS for a key; without it nothing is sent. `more` was found before."""
     active, findings = profiles.find(computer)
     findings = [*environment.check(computer), *findings]
     if active:
         findings += profiles.check(computer, active)
-    findings += [*files.check(computer), *state.check(computer, now), *program.check(computer)]
+    findings += [
+        *files.check(computer),
+        *state.check(computer, now, active.pair.key_id if active else ""),
+        *program.check(computer),
+    ]
+    findings += more
     online = Online()
     if active and account_of:
         online = _online(computer, active, account_of, {found.code for found in findings})
@@ -58,12 +64,11 @@ def _online(computer: Computer, active: Active, account_of: Callable[[Active], A
         return Online(unchecked=[f"what AWS says of the key: {problem.message}"])
     settings = computer.settings
     policy = Policy() if isinstance(settings, Problem) else settings.policy
-    return ask(computer, active, account, policy, _known(computer))
+    return ask(computer, active, account, policy, _ours(computer))
 
 
-def _known(computer: Computer) -> Known:
-    """The keys that places here hold, and those that this tool is rotating, keeps, or has deleted."""
-    held = {holding.pair.key_id for holding in ProfileFiles(*computer.files_named).profiles() if holding.pair}
+def _ours(computer: Computer) -> set[str]:
+    """The keys that this tool is rotating, keeps, or has deleted."""
     ours: set[str] = set()
     state_dir = computer.paths.state_dir
     try:
@@ -74,4 +79,4 @@ def _known(computer: Computer) -> Known:
             ours.update(key_id for key_id in ((note.wanted, note.unwanted) if note else ()) if key_id)
     except Problem:
         pass  # said by state.py
-    return Known(held, ours)
+    return ours

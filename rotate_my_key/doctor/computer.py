@@ -8,14 +8,16 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from .. import settings
 from ..errors import Problem
 from ..files import platform
+from ..model import Holding
 from ..paths import Paths
+from ..stores.kinds import Reader
 from ..stores.reading import ProfileFiles, Profiles, ReadFile, read_profiles
 from .finding import Where
 
@@ -43,7 +45,11 @@ def free_bytes(path: str) -> int | None:
 
 @dataclass(frozen=True)
 class Computer:
-    """What the program was started with. `profile` is the one named with -p; `program` the path it was started by."""
+    """What the program was started with.
+
+    `profile` is the one named with -p, `program` the path it was started by. `keyring` reads the pair of a profile that
+    has it there, and `search` finds the places that hold one of some ids; by default only files are looked at.
+    """
 
     env: Mapping[str, str]
     paths: Paths
@@ -52,6 +58,8 @@ class Computer:
     program: str = ""
     platform: str = platform.NAME
     free: Callable[[str], int | None] = free_bytes
+    keyring: Reader | None = None
+    search: Callable[[Collection[str]], Collection[Holding]] | None = None
 
     @cached_property
     def files(self) -> ProfileFiles:
@@ -78,6 +86,15 @@ class Computer:
             return settings.load(self.paths, self.env)
         except Problem as problem:
             return problem
+
+    def holding(self, key_ids: Collection[str]) -> Collection[Holding]:
+        """The places here that hold one of these ids, as far as they can be read."""
+        from ..stores.profile_files import ProfileFiles as Places
+
+        try:
+            return (self.search or Places(*self.files_named).search)(key_ids)
+        except Problem:
+            return Places(*self.files_named).search(key_ids) if self.search else ()
 
     @property
     def posix(self) -> bool:

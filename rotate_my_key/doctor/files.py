@@ -66,9 +66,12 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
 
 
 def _holds_secrets(path: str) -> bool:
-    """A config file without a key may be read by anybody. Also of a file that cannot be parsed, whatever its encoding."""
-    with open(path, "rb") as file:
-        return SECRET.encode() in file.read().replace(b"\0", b"").lower()
+    """A config file without a key may be read by anybody. Also told of a file that cannot be parsed, whatever it is."""
+    try:
+        with open(path, "rb") as file:
+            return SECRET.encode() in file.read().replace(b"\0", b"").lower()
+    except OSError:
+        return True
 
 
 def _room(computer: Computer, folders: list[str]) -> Iterator[Finding]:

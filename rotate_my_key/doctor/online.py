@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ..aws import regions
 from ..aws.permissions import Rights
-from ..errors import Denied, KeyRefused, Problem, TryLater
+from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..model import Credentials, Identity, LastUse, Look, mask
 from ..policy import Policy, Verdict
 from ..stores.active import Active
@@ -56,16 +56,8 @@ class Online:
     unchecked: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Known:
-    """Ids that this computer knows: `held` by a place here, `ours` in a rotation under way or deleted by one."""
-
-    held: Collection[str]
-    ours: Collection[str]
-
-
-def check(computer: Computer, active: Active, account: Account, policy: Policy, known: Known) -> Online:
-    """Ask AWS. Never raises a Problem."""
+def check(computer: Computer, active: Active, account: Account, policy: Policy, ours: Collection[str]) -> Online:
+    """Ask AWS. `ours` are ids of rotations under way, or that one has deleted. Never raises a Problem."""
     result = Online()
     result.findings += _region(computer, active)
     try:
@@ -81,7 +73,7 @@ def check(computer: Computer, active: Active, account: Account, policy: Policy, 
         result.identity = look.identity
         if look.identity.is_user:
             result.findings += _user(computer, active, look, policy)
-            result.findings += _second(active, look, account, known)
+            result.findings += _second(computer, active, look, account, ours)
             _rights(account.rights(look.identity.arn), result)
         else:
             result.findings.append(_no_user(active, look.identity))
@@ -161,6 +153,9 @@ def _not_looked(computer: Computer, active: Active, account: Account, problem: P
             result.identity = account.identify(active.pair)
         except Problem as other:
             result.unchecked.append(f"{what}: {other.message}")
+    elif isinstance(problem, NeedsPerson):
+        result.findings.append(remedies.finding(computer, Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
+        result.unchecked.append(f"{what}: {problem.message}")
     elif isinstance(problem, KeyRefused):
         result.findings.append(_refused(active, problem))
     elif isinstance(problem, TryLater):
@@ -256,13 +251,15 @@ def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
                 return
 
 
-def _second(active: Active, look: Look, account: Account, known: Known) -> Iterator[Finding]:
+def _second(
+    computer: Computer, active: Active, look: Look, account: Account, ours: Collection[str]
+) -> Iterator[Finding]:
     for key in look.keys:
-        if key.key_id == active.pair.key_id or key.key_id in known.ours:
+        if key.key_id == active.pair.key_id or key.key_id in ours:
             continue
         delete = f"rotate-my-key delete-key {key.key_id}"
         who = look.identity.user
-        if key.key_id in known.held:
+        if computer.holding([key.key_id]):
             message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
             yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
         elif key.active:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..errors import NeedsPerson, Problem
+from ..errors import NeedsPerson, Problem, TryLater
 from ..files.replace import foresee, snapshot
-from ..model import mask
+from ..model import Place, mask
 from ..stores.active import Active, Kind, find_active
 from ..stores.kinds import facts, quote
 from ..stores.profile_files import ProfileFiles
@@ -28,7 +28,7 @@ def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
     env = _without_the_wrong(computer)
     found = []
     try:
-        active = find_active(env, computer.profile, computer.files)
+        active = find_active(env, computer.profile, computer.files, keyring=computer.keyring)
     except NeedsPerson as mixed:
         found.append(remedies.finding(computer, Level.BROKEN, "mixed-profile", mixed))
         try:
@@ -36,6 +36,8 @@ def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
         except Problem as problem:
             return None, [*found, _refusal(computer, env, problem)]
         active = replace(active, warnings=tuple(text for text in active.warnings if text != mixed.message))
+    except TryLater as problem:
+        return None, [remedies.finding(computer, Level.BROKEN, "keyring", problem)]
     except Problem as problem:
         return None, [_refusal(computer, env, problem)]
     return active, [*found, *(_doubt(computer, text) for text in active.warnings)]
@@ -97,29 +99,30 @@ def _doubt(computer: Computer, text: str) -> Finding:
 
 def check(computer: Computer, active: Active) -> Iterator[Finding]:
     """Whether every place of the key can be changed, as a rotation does it."""
-    files = ProfileFiles(*computer.files_named)
-    seen: set[str] = set()
-    for holding in files.search([active.pair.key_id]):
-        place, pair = holding.place, holding.pair
-        if pair != active.pair:
-            where = computer.locate(place.path)
-            what = f"profile {place.profile} in {computer.show(place.path)}"
-            message = f"{what} has the id of key {mask(active.pair.key_id)} and another secret, or a token"
-            yield Finding(Level.WARNING, "other-secret", message, remedies.edit(computer, where), where)
+    files, pair = ProfileFiles(*computer.files_named), active.pair
+    good = []
+    for holding in files.search([pair.key_id]):
+        if holding.pair != pair:
+            yield _other_secret(computer, holding.place, pair.key_id)
             continue
         try:
-            warnings = files.check(place, active.pair)
+            files.check([holding.place], pair)
         except Problem as problem:
             yield remedies.finding(computer, Level.BROKEN, "uneditable", problem)
-            continue
-        for text in warnings:
-            where = computer.locate(text)
-            if text not in seen:
-                yield Finding(Level.WARNING, "sdks-differ", text, remedies.edit(computer, where), where)
-            seen.add(text)
-        if place.path not in seen:
-            yield from _writable(computer, place.path)
-        seen.add(place.path)
+        else:
+            good.append(holding.place)
+    for text in files.check(good, pair):
+        where = computer.locate(text)
+        yield Finding(Level.WARNING, "sdks-differ", text, remedies.edit(computer, where), where)
+    for path in dict.fromkeys(place.path for place in good):
+        yield from _writable(computer, path)
+
+
+def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
+    where = computer.locate(place.path)
+    what = f"profile {place.profile} in {computer.show(place.path)}"
+    message = f"{what} has the id of key {mask(key_id)} and another secret, or a token"
+    return Finding(Level.WARNING, "other-secret", message, remedies.edit(computer, where), where)
 
 
 def _writable(computer: Computer, path: str) -> Iterator[Finding]:

@@ -11,20 +11,24 @@ from ..errors import Problem, Unreadable
 from ..files import platform
 from ..model import mask
 from ..plan import Note
+from ..stores.handed import HandedKeys
+from ..stores.keyring_index import Index
 from ..stores.notes import FileNotes
 from ..stores.staging import FileStaging
 from . import remedies
 from .computer import Computer
 from .files import existing
 from .finding import Finding, Level, Where
+from .program import upgrade
 
 
-def check(computer: Computer, now: datetime) -> Iterator[Finding]:
-    """Whether it can be used, and whether all rotations are finished."""
+def check(computer: Computer, now: datetime, key_id: str = "") -> Iterator[Finding]:
+    """Whether it can be used, and whether all is finished. `key_id` is the key in force."""
     found = list(_folder(computer))
     yield from found
     if not any(each.level is Level.BROKEN for each in found):
         yield from _rotations(computer, now)
+        yield from _moves(computer, key_id)
 
 
 def _folder(computer: Computer) -> Iterator[Finding]:
@@ -77,13 +81,27 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             message = f"the note of the rotation of key {mask(name)} cannot be read; the next run settles it"
             yield Finding(Level.WARNING, "unreadable-note", message, "rotate-my-key", where)
         except Problem as problem:
-            yield remedies.finding(
-                computer, Level.BROKEN, "strange-note", problem, f"ls -l {computer.word(where.file)}"
-            )
+            yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
                 message = f"a rotation of key {mask(name)} is unfinished; the next run finishes it"
                 yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", where)
+
+
+def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
+    """What `keyring` began, and keys that `adopt` took and could not replace yet."""
+    index = Index(os.path.join(computer.paths.state_dir, "keyring.json"))
+    try:
+        if index.moving():
+            message = "moving a pair into or out of the keyring is unfinished; the next run finishes it"
+            yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", Where(index.path))
+        handed = HandedKeys(os.path.join(computer.paths.state_dir, "handed")).ids()
+    except Problem as problem:
+        yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), Where(index.path))
+        return
+    if key_id in handed:
+        message = f"key {mask(key_id)} came through other hands and is still to be replaced"
+        yield Finding(Level.WARNING, "handed-key", message, "rotate-my-key")
 
 
 def _is_kept(note: Note, now: datetime) -> bool:

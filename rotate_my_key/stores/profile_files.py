@@ -89,12 +89,13 @@ class ProfileFiles:
             warnings += rehearsed
         return warnings
 
-    def check(self, place: Place, pair: Credentials) -> tuple[str, ...]:
+    def check(self, places: Collection[Place], pair: Credentials) -> list[str]:
         """The first half of `rehearse`: whether the pair there can be changed byte-exactly; gives where SDKs differ.
 
         Nothing is written. Raises Problem with the remedy.
         """
-        return self._try(_present(files.real_path(place.path)), [place], pair)
+        groups = self._by_file(places).items()
+        return [text for path, group in groups for text in self._try(_present(path), group, pair)]
 
     def _try(self, found: Snapshot, group: list[Place], old: Credentials) -> tuple[str, ...]:
         """An edit in memory, and botocore's word for what stands there now."""

@@ -161,11 +161,9 @@ def laptop(running: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     program = home / ".local/bin/rotate-my-key"
     env = {"HOME": str(home), "PATH": f"{program.parent}:/usr/bin:/bin"}
     made = Laptop(home, running, old, env)
-    made.write(
-        made.credentials, "# mine\n[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
-    )
+    made.write(made.credentials, "# mine\n[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
     made.write(made.config, "[default]\nregion = eu-west-1\n", 0o644)
-    made.write(program, f"#!/bin/sh\nexec {sys.executable} -m rotate_my_key \"$@\"\n", 0o755)
+    made.write(program, f'#!/bin/sh\nexec {sys.executable} -m rotate_my_key "$@"\n', 0o755)
     for name in list(os.environ):  # botocore reads it
         if name.upper().startswith(("AWS_", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "SSL_")):
             monkeypatch.delenv(name)

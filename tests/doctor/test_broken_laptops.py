@@ -158,33 +158,62 @@ EDIT = GOOD
 NOTE = '{"version": 99}'
 
 ENVIRONMENT = [
-    Row("a key in the environment hides the profile",
-        env(AWS_ACCESS_KEY_ID="AKIAX", AWS_SECRET_ACCESS_KEY="x", AWS_SESSION_TOKEN="t"), {"key-in-environment"}),
-    Row("a key in the environment, and -p", both(env(AWS_ACCESS_KEY_ID="AKIAX"), named("default")),
-        {"key-in-environment"}),
-    Row("a web identity token in the environment", env(AWS_WEB_IDENTITY_TOKEN_FILE="/x", AWS_ROLE_ARN="r"),
-        {"token-in-environment"}),
+    Row(
+        "a key in the environment hides the profile",
+        env(AWS_ACCESS_KEY_ID="AKIAX", AWS_SECRET_ACCESS_KEY="x", AWS_SESSION_TOKEN="t"),
+        {"key-in-environment"},
+    ),
+    Row(
+        "a key in the environment, and -p",
+        both(env(AWS_ACCESS_KEY_ID="AKIAX"), named("default")),
+        {"key-in-environment"},
+    ),
+    Row(
+        "a web identity token in the environment",
+        env(AWS_WEB_IDENTITY_TOKEN_FILE="/x", AWS_ROLE_ARN="r"),
+        {"token-in-environment"},
+    ),
     Row("a session token is left over from an assumed role", env(AWS_SESSION_TOKEN="t"), {"half-a-key-in-environment"}),
-    Row("AWS_PROFILE against AWS_DEFAULT_PROFILE", env(AWS_PROFILE="default", AWS_DEFAULT_PROFILE="work"),
-        {"profile-variables"}),
+    Row(
+        "AWS_PROFILE against AWS_DEFAULT_PROFILE",
+        env(AWS_PROFILE="default", AWS_DEFAULT_PROFILE="work"),
+        {"profile-variables"},
+    ),
     Row("AWS_PROFILE is empty", env(AWS_PROFILE=""), {"profile-variables"}),
     Row("AWS_PROFILE names no profile", env(AWS_PROFILE="defualt"), {"no-profile"}, says(r"rotate -p default$")),
     Row("AWS_CONFIG_FILE names a file that is gone", env(AWS_CONFIG_FILE="{home}/gone"), {"file-variable"}),
     Row("AWS_CONFIG_FILE is set to nothing", env(AWS_CONFIG_FILE=""), {"file-variable"}),
-    Row("AWS_SHARED_CREDENTIALS_FILE has a ~ that no shell expanded",
-        env(AWS_SHARED_CREDENTIALS_FILE="~/.aws/credentials"), {"file-variable"}),
-    Row("AWS_CONFIG_FILE is relative",
-        lambda laptop: laptop.env.update(AWS_CONFIG_FILE=os.path.relpath(laptop.config)), {"file-variable"}),
-    Row("two regions in the environment", env(AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="us-east-1"),
-        {"region-variables"}),
+    Row(
+        "AWS_SHARED_CREDENTIALS_FILE has a ~ that no shell expanded",
+        env(AWS_SHARED_CREDENTIALS_FILE="~/.aws/credentials"),
+        {"file-variable"},
+    ),
+    Row(
+        "AWS_CONFIG_FILE is relative",
+        lambda laptop: laptop.env.update(AWS_CONFIG_FILE=os.path.relpath(laptop.config)),
+        {"file-variable"},
+    ),
+    Row(
+        "two regions in the environment",
+        env(AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="us-east-1"),
+        {"region-variables"},
+    ),
     Row("two proxies in the environment", env(HTTPS_PROXY="http://a:1", https_proxy="http://b:1"), {"proxy"}),
     Row("a proxy without a host", env(HTTPS_PROXY="http://:8080"), {"proxy"}),
     Row("a proxy of a kind that there is not", env(HTTPS_PROXY="ftp://proxy:21"), {"proxy"}),
     Row("AWS_CA_BUNDLE names a file that is gone", env(AWS_CA_BUNDLE="{home}/ca.pem"), {"ca-bundle"}),
-    Row("REQUESTS_CA_BUNDLE names a file without certificates", env(REQUESTS_CA_BUNDLE="{home}/.aws/config"),
-        {"ca-bundle"}),
-    Row("the profile's ca_bundle is gone", config("[default]\nregion = eu-west-1\nca_bundle = /gone.pem\n"),
-        {"ca-bundle"}, "[default]\nregion = eu-west-1\n", line=3),
+    Row(
+        "REQUESTS_CA_BUNDLE names a file without certificates",
+        env(REQUESTS_CA_BUNDLE="{home}/.aws/config"),
+        {"ca-bundle"},
+    ),
+    Row(
+        "the profile's ca_bundle is gone",
+        config("[default]\nregion = eu-west-1\nca_bundle = /gone.pem\n"),
+        {"ca-bundle"},
+        "[default]\nregion = eu-west-1\n",
+        line=3,
+    ),
     Row("HOME is relative", env(HOME="alice"), {"home"}),
     Row("HOME is not there", lambda laptop: shutil.rmtree(laptop.home), {"home", "no-profile"}, says("^export HOME|")),
 ]
@@ -352,8 +381,10 @@ def test_what_is_broken_is_found_and_its_remedy_helps(laptop: Laptop, row: Row) 
     assert codes(report) == row.codes, report.findings
     for finding in report.findings:
         assert "\n" not in finding.message + finding.remedy
-        assert finding.message[0] == finding.message[0].lower() or finding.message.split()[0].isupper() or "_" in (
-            finding.message.split()[0]
+        assert (
+            finding.message[0] == finding.message[0].lower()
+            or finding.message.split()[0].isupper()
+            or "_" in (finding.message.split()[0])
         )
         assert not finding.message.endswith(".")
         assert laptop.old.secret not in finding.message + finding.remedy

@@ -4,6 +4,8 @@ import json
 import stat
 import subprocess
 import sys
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_ke
 
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
+PLAIN = "[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
 ROTATE = ("rotate", "-p", "work", "--yes")
 
 
@@ -58,7 +61,7 @@ def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
     ],
 )
 def test_restore_undoes_store(
-    tmp_path, running: StandIn, keyring: Keyring, text: str, config: str, crlf: bool  # type: ignore[no-untyped-def]
+    tmp_path: Path, running: StandIn, keyring: Keyring, text: str, config: str, crlf: bool
 ) -> None:
     """Every byte of both files is as it was; in between the profile works."""
     laptop = new_keyring_laptop(tmp_path, running, keyring, text=text, config=config, crlf=crlf)
@@ -96,7 +99,7 @@ def test_twice_is_once(laptop: KeyringLaptop) -> None:
     laptop.as_it_was()
 
 
-def test_a_key_in_file_and_keyring_changes_in_both(tmp_path, running, keyring) -> None:  # type: ignore[no-untyped-def]
+def test_a_key_in_file_and_keyring_changes_in_both(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """The same pair in a profile of the file and in the keyring: one rotation, both places."""
     laptop = new_keyring_laptop(tmp_path, running, keyring)
     assert laptop.run(*STORE).code == 0
@@ -108,17 +111,19 @@ def test_a_key_in_file_and_keyring_changes_in_both(tmp_path, running, keyring) -
     assert list(laptop.entries()) == ["rotate-my-key: work"]
 
 
-def test_status_and_all_see_it(laptop: KeyringLaptop) -> None:
+def test_status_and_all_see_it(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """It is a row of `status`, with the keyring as its place, and a key of `rotate --all`."""
-    laptop.aws.create_key("alice")
-    laptop.aws.delete_key(laptop.aws.keys("alice")[-1].key_id)
-    laptop.run(*STORE)
+    laptop = new_keyring_laptop(tmp_path, running, keyring, text=PLAIN)
+    assert laptop.run(*STORE).code == 0
     rows = json.loads(laptop.run("status", "--json").out)["keys"]
     row = next(row for row in rows if "work" in row["profiles"])
     assert (row["key_id"], row["verdict"]) == (laptop.old.key_id, "overdue")
     assert [place["kind"] for place in row["places"]] == ["keyring"]
-    laptop.run("rotate", "--all", "--yes")
+    done = laptop.run("rotate", "--all", "--yes")
+    assert done.code == 0, done.text
     assert laptop.sdk_pair().key_id != laptop.old.key_id
+    cached = json.loads(laptop.run("status", "--cached", "--json").out)["keys"]
+    assert [row["verdict"] for row in cached if "work" in row["profiles"]] == ["fresh"]
 
 
 def test_a_locked_keyring(laptop: KeyringLaptop) -> None:
@@ -150,7 +155,7 @@ def test_another_profile_does_not_need_the_keyring(laptop: KeyringLaptop) -> Non
     """With the keyring locked, a key in the file is rotated as ever."""
     laptop.run(*STORE)
     laptop.aws.add_user("bob")
-    pair = laptop.aws.add_key("bob", age=__import__("datetime").timedelta(days=98))
+    pair = laptop.aws.add_key("bob", age=timedelta(days=98))
     with laptop.file.open("a") as file:
         file.write(f"\n[bob]\naws_access_key_id = {pair.key_id}\naws_secret_access_key = {pair.secret}\n")
     laptop.keyring.lock()

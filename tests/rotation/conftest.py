@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -259,7 +260,11 @@ class Laptop:
         return done
 
 
-Make = Callable[..., Laptop]
+def sampled(rows: Iterable[str], *usual: str) -> list[Any]:
+    """The rows of a table as parameters: those named go into the default run, the others are slow."""
+    names = list(rows)
+    assert set(usual) <= set(names), set(usual) - set(names)
+    return [pytest.param(name, marks=[] if name in usual else pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from .conftest import Laptop, new_laptop
 from .syscalls import STRACE, Point, kill_at, second_name, watch
 
 LATER = 20  # seconds that pass at AWS before the next run, so that it need not wait for a key that may still show
-SPARSE = 10
+SPARSE = 6  # for each way of writing
 
 pytestmark = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
 

@@ -9,7 +9,7 @@ from rotate_my_key.model import Credentials
 from rotate_my_key.standin import Call, StandIn
 from rotate_my_key.standin.errors import Refused
 
-from .conftest import AGE, Laptop
+from .conftest import AGE, Laptop, sampled
 
 BEFORE_THE_SWITCH = {
     "as a new key is asked for": ("CreateAccessKey", 1),
@@ -22,6 +22,7 @@ AFTER_THE_SWITCH = {
     "as the old key is deleted": ("DeleteAccessKey", 1),
 }
 ANY_TIME = BEFORE_THE_SWITCH | AFTER_THE_SWITCH
+NOT_TOO_LATE = [*BEFORE_THE_SWITCH, "as it signs in with what it read"]  # to take back
 SOON = {"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "2s"}
 
 
@@ -41,7 +42,7 @@ def put(laptop: Laptop, pair: Credentials, sections: int = 2) -> None:
         laptop.file.write_bytes(data[:start] + part.replace(held.secret.encode(), pair.secret.encode(), 1))
 
 
-@pytest.mark.parametrize("moment", [*BEFORE_THE_SWITCH, "as it signs in with what it read"])
+@pytest.mark.parametrize("moment", sampled(NOT_TOO_LATE, "at the first proof", "as it signs in with what it read"))
 def test_another_key_is_put_into_every_profile(laptop: Laptop, moment: str) -> None:
     """No place is left: the new key is taken back, exit 1 says so; the person's key stays where it was put."""
     bob = bobs_key(laptop.aws)
@@ -55,7 +56,7 @@ def test_another_key_is_put_into_every_profile(laptop: Laptop, moment: str) -> N
     assert laptop.leftovers() == []
 
 
-@pytest.mark.parametrize("moment", ANY_TIME)
+@pytest.mark.parametrize("moment", sampled(ANY_TIME, "as a new key is asked for", "as the old key is deleted"))
 def test_another_key_is_put_into_one_of_two_profiles(laptop: Laptop, moment: str) -> None:
     """That profile leaves the rotation, unwritten; the other one is rotated."""
     bob = bobs_key(laptop.aws)
@@ -77,7 +78,7 @@ def test_an_old_file_is_restored(laptop: Laptop, moment: str) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize("moment", [*BEFORE_THE_SWITCH, "as it signs in with what it read"])
+@pytest.mark.parametrize("moment", sampled(NOT_TOO_LATE, "at the first proof", "as it signs in with what it read"))
 def test_the_file_is_deleted(laptop: Laptop, moment: str) -> None:
     """The new key is taken back, exit 1; put back, the file works and is rotated as if nothing had been."""
     laptop.at(*ANY_TIME[moment], lambda call: laptop.file.unlink())
@@ -90,7 +91,7 @@ def test_the_file_is_deleted(laptop: Laptop, moment: str) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize("moment", BEFORE_THE_SWITCH)
+@pytest.mark.parametrize("moment", sampled(BEFORE_THE_SWITCH, "at the first proof"))
 @pytest.mark.parametrize("how", ["switched off", "deleted"])
 def test_the_new_key_is_taken_away_by_somebody_else(laptop: Laptop, moment: str, how: str) -> None:
     """It is not waited for longer than for any new key; the old one stays in place, and the next runs settle."""
@@ -175,7 +176,7 @@ EDITS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("edit", sampled(EDITS, "lines move"))
 def test_the_file_is_edited_elsewhere_just_before_the_switch(laptop: Laptop, edit: str) -> None:
     """The person's edit and the new key are both there in the end."""
     laptop.at("GetCallerIdentity", 4, lambda call: laptop.file.write_bytes(EDITS[edit](laptop.file.read_bytes())))

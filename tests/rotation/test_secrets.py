@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.standin import Call
 
-from .conftest import Laptop
+from .conftest import Laptop, sampled
 
 PART = 8  # so many characters of a secret in a row are as good as the secret
 
@@ -42,6 +42,7 @@ def _wrong_answer(laptop: Laptop) -> None:
     laptop.aws.fault("CreateAccessKey", "cut", "after", times=None)
 
 
+USUAL = ("nothing fails", "the answer with the secret is cut", "deleting is denied", "interrupted twice")
 FAILURES: dict[str, Callable[[Laptop], None]] = {
     "nothing fails": lambda laptop: None,
     "the answer with the secret is cut": _wrong_answer,
@@ -56,7 +57,7 @@ FAILURES: dict[str, Callable[[Laptop], None]] = {
 }
 
 
-@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("failure", sampled(FAILURES, *USUAL))
 def test_where_secrets_are_while_it_runs_and_afterwards(laptop: Laptop, tmp_path: Path, failure: str) -> None:
     """In the profile file and in the staged records (0600, in a folder 0700); not in arguments, environment, output,
     notes, temporary files or anywhere else."""

@@ -10,7 +10,7 @@ import pytest
 
 from rotate_my_key.standin import Call
 
-from .conftest import Laptop
+from .conftest import Laptop, sampled
 from .test_killed_at_calls import CALLS, LATER
 
 RUNS = 12
@@ -45,15 +45,15 @@ def test_twelve_runs_at_once(laptop: Laptop, args: tuple[str, ...]) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_interrupted_once(laptop: Laptop, action: str, nth: int) -> None:
+@pytest.mark.parametrize("call", sampled(CALLS, "my keys", "a new key", "the second proof", "deleting the old key"))
+def test_interrupted_once(laptop: Laptop, call: str) -> None:
     """The first Ctrl-C ends the call that is out: 130, the profile works, the next run finishes."""
 
     def press(call: Call) -> None:
         laptop.signal(signal.SIGINT)
         time.sleep(0.1)
 
-    laptop.at(action, nth, press)
+    laptop.at(*CALLS[call], press)
     done = laptop.run()
     assert done.code == 130, done.text
     assert "Traceback" not in done.text and "next run" in done.err
@@ -62,8 +62,8 @@ def test_interrupted_once(laptop: Laptop, action: str, nth: int) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_interrupted_twice(laptop: Laptop, action: str, nth: int) -> None:
+@pytest.mark.parametrize("call", sampled(CALLS, "my keys", "a new key", "the second proof", "deleting the old key"))
+def test_interrupted_twice(laptop: Laptop, call: str) -> None:
     """The second Ctrl-C ends the program at once, whatever AWS is doing."""
     over = threading.Event()
 
@@ -73,7 +73,7 @@ def test_interrupted_twice(laptop: Laptop, action: str, nth: int) -> None:
         laptop.signal(signal.SIGINT)
         over.wait(5)
 
-    laptop.at(action, nth, press)
+    laptop.at(*CALLS[call], press)
     process = laptop.start()
     began = time.monotonic()
     done = laptop.end(process)

@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.stores.cache import VERSION, Cached, FileCache
 
-ROWS = [{"key_id": "AKIAOLD", "profiles": ["default"]}, {"key_id": None, "kind": "sso"}]
+ROWS: list[dict[str, object]] = [{"key_id": "AKIAOLD", "profiles": ["default"]}, {"key_id": None, "kind": "sso"}]
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+"""`undo`: until the old key is deleted, put it back and remove the new one, with a rotation's promises."""
+
+from __future__ import annotations
+
+import click
+
+from ..errors import Problem
+from ..model import mask
+from ..plan import Note
+from ..rotation.outcome import Outcome
+from ..rotation.run import Result
+from ..rotation.undo import describe, turn, undoable
+from ..rotation.unfinished import check_host, resume, unfinished
+from . import caching, show
+from .app import App
+from .narrator import Narrator
+from .signing import signing_options
+from .wiring import Wiring
+
+
+@click.command("undo")
+@click.option("-p", "--profile", metavar="NAME", help="The profile whose rotation is undone.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@signing_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Put the old key back: until it is deleted (see rotate --keep-old).
+
+    Switches the old key on, proves it, restores it in every profile here that holds the new one, byte for byte, and
+    deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
+    """
+    wiring = Wiring(app, asks=not yes)
+    note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
+    app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}")
+    flag = f"rotate-my-key undo --yes{f' -p {profile}' if profile else ''}"
+    if not yes and not app.confirm("Undo the rotation now?", default=False, flag=flag):
+        app.say("Nothing was changed.")
+        return 4
+    narrator = Narrator(app)
+    with wiring.stop.on_interrupt(), wiring.lock():
+        try:
+            outcome = _undo(app, wiring, note, narrator)
+        finally:
+            narrator.end()
+    result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
+    caching.remember(wiring, app, [result])
+    if as_json:
+        app.json({"keys": [show.result_json(result, app.settings.policy)]})
+    else:
+        app.out(f"Done; key {mask(outcome.old)} is in use again.")
+    return 0
+
+
+def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
+    """Under the lock: look again, turn the note, and let the loop go on."""
+    now = next((each for each in unfinished(wiring.here, mend=True) if each.name == note.name), None)
+    if now is None or now.note is None:
+        raise Problem("another run has finished that rotation just now", "rotate-my-key history")
+    account = wiring.account_for(now.note)
+    check_host(now.note, wiring.host, account.now())
+    turned = turn(now.note, wiring.here)
+    return resume(turned, account, wiring.here, narrator, app.settings.policy, wiring.clockwork)

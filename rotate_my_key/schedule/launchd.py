@@ -1,0 +1,88 @@
+"""launchd: an agent of the user. Started at login and every hour; the run itself sees to it that it is once a day, so
+that a day without network or with a closed lid is made up for.
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+from typing import Any
+
+from . import unitfiles
+from .commands import Commands, Ran
+from .job import MARK, NAME, Job
+from .port import Installed
+
+_HOUR = 3600
+
+
+def plist(job: Job) -> bytes:
+    """The agent's property list."""
+    agent: dict[str, Any] = {
+        "Label": NAME,
+        "ProgramArguments": list(job.command(every_hour=True)),
+        "RunAtLoad": True,
+        "StartInterval": _HOUR,
+        "ProcessType": "Background",
+        "LowPriorityIO": True,
+        "Nice": 10,
+        "Umask": 0o077,
+    }
+    if job.environment:
+        agent["EnvironmentVariables"] = dict(job.environment)
+    head, declaration, body = plistlib.dumps(agent).partition(b"<plist ")
+    return head + f"<!-- {MARK} -->\n".encode() + declaration + body
+
+
+class Launchd:
+    """The agents of the user with this uid, in `~/Library/LaunchAgents`."""
+
+    title = "a launchd agent"
+    rhythm = "once a day"
+
+    def __init__(self, commands: Commands, home: str, uid: int) -> None:
+        self._commands = commands
+        self._home = home
+        self._path = os.path.join(home, "Library", "LaunchAgents", f"{NAME}.plist")
+        self._domains = (f"gui/{uid}", f"user/{uid}")  # the second where nobody sits at the screen (ssh)
+
+    def usable(self) -> bool:
+        """See Scheduler."""
+        return self._commands.has("launchctl")
+
+    def install(self, job: Job) -> bool:
+        """See Scheduler. Where no session can take it now, launchd does at the next login."""
+        if not unitfiles.write(self._path, plist(job)) and self._loaded():
+            return False
+        self._out()
+        for domain in self._domains:
+            if self._run("bootstrap", domain, self._path).code == 0:
+                break
+        return True
+
+    def uninstall(self) -> bool:
+        """See Scheduler."""
+        if not unitfiles.is_ours(unitfiles.read(self._path)):
+            return False
+        self._out()
+        return unitfiles.remove(self._path, os.path.join(self._home, "Library"))
+
+    def installed(self, job: Job | None = None) -> Installed | None:
+        """See Scheduler."""
+        data = unitfiles.read(self._path)
+        if not unitfiles.is_ours(data):
+            return None
+        trouble = "" if self._loaded() else "launchd has not loaded it; it does so at the next login"
+        if job and data != plist(job):
+            trouble = "it was installed for another program or other settings"
+        return Installed(self._path, None, trouble)
+
+    def _loaded(self) -> bool:
+        return any(self._run("print", f"{domain}/{NAME}").code == 0 for domain in self._domains)
+
+    def _out(self) -> None:
+        for domain in self._domains:
+            self._run("bootout", f"{domain}/{NAME}")
+
+    def _run(self, *words: str) -> Ran:
+        return self._commands.run("launchctl", *words)

@@ -1,0 +1,124 @@
+"""Task Scheduler: a task of the user, who must be logged on (a task without that cannot read his keyring).
+
+It starts at logon and every four hours; the run itself sees to it that it is once a day. schtasks wants its XML in
+UTF-16. Not run on Windows yet: see docs/platforms.md.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from xml.sax.saxutils import escape
+
+from ..errors import Problem
+from ..files.private import remove_private, write_private
+from .commands import Commands, Ran
+from .job import MARK, NAME, Job
+from .port import Installed
+
+
+def task(job: Job, user: str) -> str:
+    """The task's XML. `user` is `DOMAIN\\name`."""
+    program, *arguments = job.command(every_hour=True)
+    return f"""<?xml version="1.0" encoding="UTF-16"?>
+<Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
+  <RegistrationInfo>
+    <Description>{escape(MARK)}</Description>
+  </RegistrationInfo>
+  <Triggers>
+    <LogonTrigger>
+      <UserId>{escape(user)}</UserId>
+      <Delay>PT5M</Delay>
+    </LogonTrigger>
+    <CalendarTrigger>
+      <Repetition>
+        <Interval>PT4H</Interval>
+        <Duration>P1D</Duration>
+      </Repetition>
+      <StartBoundary>2020-01-01T01:00:00</StartBoundary>
+      <RandomDelay>PT1H</RandomDelay>
+      <ScheduleByDay>
+        <DaysInterval>1</DaysInterval>
+      </ScheduleByDay>
+    </CalendarTrigger>
+  </Triggers>
+  <Principals>
+    <Principal id="Author">
+      <UserId>{escape(user)}</UserId>
+      <LogonType>InteractiveToken</LogonType>
+      <RunLevel>LeastPrivilege</RunLevel>
+    </Principal>
+  </Principals>
+  <Settings>
+    <MultipleInstancesPolicy>IgnoreNew</MultipleInstancesPolicy>
+    <DisallowStartIfOnBatteries>false</DisallowStartIfOnBatteries>
+    <StopIfGoingOnBatteries>false</StopIfGoingOnBatteries>
+    <StartWhenAvailable>true</StartWhenAvailable>
+    <ExecutionTimeLimit>PT1H</ExecutionTimeLimit>
+    <Priority>8</Priority>
+  </Settings>
+  <Actions Context="Author">
+    <Exec>
+      <Command>{escape(program)}</Command>
+      <Arguments>{escape(subprocess.list2cmdline(arguments))}</Arguments>
+    </Exec>
+  </Actions>
+</Task>
+"""
+
+
+class TaskScheduler:
+    """The tasks of `user`; `folder` is private, for the XML that schtasks reads. Task names are the computer's, not the
+    user's, so the name has the user in it."""
+
+    title = "a scheduled task"
+    rhythm = "once a day"
+
+    def __init__(self, commands: Commands, user: str, folder: str) -> None:
+        self._commands = commands
+        self._user = user
+        self._name = f"{NAME} {user.rpartition(chr(92))[2]}"
+        self._file = os.path.join(folder, "schedule.xml")
+
+    def usable(self) -> bool:
+        """See Scheduler."""
+        return self._commands.has("schtasks")
+
+    def install(self, job: Job) -> bool:
+        """See Scheduler."""
+        installed = self.installed(job)
+        if installed and not installed.trouble:
+            return False
+        write_private(self._file, task(job, self._user).encode("utf-16"))
+        try:
+            made = self._run("/Create", "/F", "/XML", self._file)
+        finally:
+            remove_private(self._file)
+        if made.code:
+            raise Problem(f"Task Scheduler does not take the task: {made.said}", "taskschd.msc")
+        return True
+
+    def uninstall(self) -> bool:
+        """See Scheduler."""
+        if self._run("/Query").code:
+            return False
+        gone = self._run("/Delete", "/F")
+        if gone.code:
+            raise Problem(f"Task Scheduler does not remove the task: {gone.said}", "taskschd.msc")
+        return True
+
+    def installed(self, job: Job | None = None) -> Installed | None:
+        """See Scheduler. Windows gives the XML back in words of its own, so only the program is compared."""
+        found = self._run("/Query", "/XML")
+        if found.code:
+            return None
+        other = job is not None and escape(job.program) not in _text(found.out)
+        return Installed(self._name, None, "it was installed for another program" if other else "")
+
+    def _run(self, verb: str, *words: str) -> Ran:
+        return self._commands.run("schtasks", verb, "/TN", self._name, *words)
+
+
+def _text(data: bytes) -> str:
+    """What schtasks printed: UTF-16 in a file, the console's encoding in a pipe."""
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")

@@ -1,0 +1,143 @@
+"""The door: which command is meant, options before and after it, and how a problem leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from rotate_my_key import __version__
+from rotate_my_key.cli.main import GROUPS, run
+from rotate_my_key.cli.program import _with_command
+
+SECRET = "wJalrXUtnFEMI/K7MDENG"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    """A home without anything in it."""
+    return {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_STATE_HOME": str(tmp_path / "s")}
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        pytest.param("", "rotate", id="nothing is rotate"),
+        pytest.param("--force", "rotate --force", id="an option of rotate"),
+        pytest.param("-p work --yes", "rotate -p work --yes", id="with a value"),
+        pytest.param("-v", "-v rotate", id="a global option alone"),
+        pytest.param("-q --no-color --force", "-q --no-color rotate --force", id="global options first"),
+        pytest.param("status", "status", id="a command"),
+        pytest.param("-vv status --json", "-vv status --json", id="a command after a global option"),
+        pytest.param("--help", "--help", id="help"),
+        pytest.param("-v --version", "-v --version", id="the version"),
+        pytest.param("nonsense", "nonsense", id="an unknown command stays one"),
+        pytest.param("rotate --help", "rotate --help", id="help of a command"),
+    ],
+)
+def test_without_a_command_it_is_rotate(typed: str, meant: str) -> None:
+    """Wherever the options stand."""
+    assert _with_command(typed.split()) == meant.split()
+
+
+def test_the_version(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """One line on stdout."""
+    assert run(["--version"], env) == 0
+    assert capsys.readouterr() == (f"rotate-my-key {__version__}\n", "")
+
+
+def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In the order of the table, with its line; and the exit codes."""
+    assert run(["--help"], env) == 0
+    shown = capsys.readouterr().out
+    at = -1
+    for title, rows in GROUPS.items():
+        assert f"{title}:" in shown
+        for name, (_, text) in rows.items():
+            assert (at := shown.index(f"  {name} ", at + 1)) and text in shown
+    assert "Exit codes: 0 done" in shown and "130 interrupted" in " ".join(shown.split())
+
+
+def _commands() -> list[str]:
+    return [name for rows in GROUPS.values() for name in rows]
+
+
+@pytest.mark.parametrize("name", _commands())
+def test_every_command_has_its_help_and_the_global_options(
+    name: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before and after the command."""
+    assert run(["-q", name, "-v", "--no-color", "--help"], env) == 0
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    assert f"Usage: rotate-my-key {name}" in shown.out
+    assert all(option in shown.out for option in ("--verbose", "--quiet", "--no-color"))
+
+
+@pytest.mark.parametrize("words", ["-q history", "history -q", "-v history", "history -vv --no-color"])
+def test_global_options_work_before_and_after(
+    words: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same exit code either way."""
+    assert run(words.split(), env) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "hint"),
+    [
+        pytest.param("nonsense", "no such command 'nonsense'", "rotate-my-key --help", id="an unknown command"),
+        pytest.param("status --nonsense", "no such option", "rotate-my-key status --help", id="an unknown option"),
+        pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key --help", id="no value"),
+        pytest.param(
+            "-p a --all", "-p and --all do not go together", "rotate-my-key rotate --all", id="a contradiction"
+        ),
+    ],
+)
+def test_wrong_usage_is_two_lines(
+    words: str, error: str, hint: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 2: what is wrong, in lower case and without a full stop, and what to type."""
+    assert run(words.split(), env) == 2
+    shown = capsys.readouterr()
+    first, second = shown.err.splitlines()
+    assert first.startswith(f"error: {error}") and not first.endswith(".")
+    assert second == f"hint: {hint}"
+    assert shown.out == ""
+
+
+def test_a_problem_is_two_lines_also_when_quiet(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """No profile at all: what is wrong, and the next command."""
+    assert run(["-q", "rotate", "--yes"], env) == 1
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("error: ") and second.startswith("hint: ")
+
+
+class Trap(Mapping[str, str]):
+    """An environment in which looking for anything but colours fails, with a secret in the message."""
+
+    def __getitem__(self, name: str) -> NoReturn:
+        if name == "NO_COLOR":
+            raise KeyError(name)
+        raise ZeroDivisionError(f"{name}={SECRET}")
+
+    def __iter__(self) -> Iterator[str]:
+        raise ZeroDivisionError(SECRET)
+
+    def __len__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("words", ["status", "status -vv", "-vv rotate"])
+def test_a_fault_of_ours_never_shows_values(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 1: its kind and where it happened; with -vv the way there; no message, no traceback."""
+    assert run(words.split(), Trap()) == 1
+    shown = capsys.readouterr()
+    assert SECRET not in shown.out + shown.err
+    assert "Traceback" not in shown.err
+    first, second, *frames = shown.err.splitlines()
+    assert first.startswith(f"error: a fault in rotate-my-key {__version__}: ZeroDivisionError at test_program.py:")
+    assert second == "hint: report it, with -vv"
+    assert bool(frames) == ("-vv" in words)

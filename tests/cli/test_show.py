@@ -1,0 +1,160 @@
+"""Values turned into sentences: as short as a person would say them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotate_my_key.cli import show, words
+from rotate_my_key.errors import NeedsPerson
+from rotate_my_key.model import AccessKey, LastUse, Place, PlaceKind
+from rotate_my_key.plan import ENDS, Step
+from rotate_my_key.policy import Policy
+from rotate_my_key.rotation.outcome import Ending, Outcome
+from rotate_my_key.rotation.ports import Did
+from rotate_my_key.rotation.run import Result
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+OLD, NEW = "AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHBEXAQ2XA"
+FILE = "/home/alice/.aws/credentials"
+DEFAULT, WORK = Place(FILE, "default"), Place(FILE, "work")
+
+
+def tilde(path: str) -> str:
+    """As the program shows paths."""
+    return path.replace("/home/alice", "~")
+
+
+@pytest.mark.parametrize(
+    ("items", "text"),
+    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
+)
+def test_a_list(items: list[str], text: str) -> None:
+    """With commas and an "and"."""
+    assert words.join(items) == text
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(days=98, hours=23), "98 days"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(hours=3, minutes=59), "3 hours"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(minutes=1), "1 minute"),
+        (timedelta(seconds=59), "a moment"),
+        (timedelta(seconds=-5), "a moment"),
+    ],
+)
+def test_a_span(duration: timedelta, text: str) -> None:
+    """Rounded down to the largest unit."""
+    assert words.span(duration) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [(datetime(2026, 2, 4, 12, tzinfo=UTC), "4 February"), (datetime(2027, 2, 4, 12, tzinfo=UTC), "4 February 2027")],
+)
+def test_a_day(moment: datetime, text: str) -> None:
+    """With the year if it is another one."""
+    assert words.day(moment, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("use", "text"),
+    [
+        pytest.param(None, "last use not known", id="denied is unknown, not never"),
+        pytest.param(LastUse(None), "no use on record", id="none"),
+        pytest.param(LastUse(NOW - timedelta(hours=3), "s3", "eu-west-1"), "last used 3 hours ago (s3, eu-west-1)"),
+        pytest.param(LastUse(NOW - timedelta(days=2), "iam", "N/A"), "last used 2 days ago (iam)", id="no region"),
+    ],
+)
+def test_the_last_use(use: LastUse | None, text: str) -> None:
+    """When, by what and where."""
+    assert show.last_used(use, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("did", "text"),
+    [
+        (Did(Step.CREATE, NEW), "made a new key ...Q2XA"),
+        (Did(Step.PROVE, NEW, seconds=8.4), "proved key ...Q2XA with AWS (8 s)"),
+        (Did(Step.SWITCH, NEW, (DEFAULT, WORK)), "~/.aws/credentials: default and work changed"),
+        (
+            Did(Step.SWITCH, NEW, (DEFAULT, Place("/home/alice/.aws/config", "a", PlaceKind.CONFIG))),
+            "~/.aws/credentials: default changed; ~/.aws/config: a changed",
+        ),
+        (
+            Did(Step.SWITCH, NEW, (Place("/home/alice/.aws/config", "a", PlaceKind.KEYRING),)),
+            "the keyring: a changed",
+        ),
+        (Did(Step.DEACTIVATE, OLD), "old key ...MPLE switched off"),
+        (Did(Step.DELETE, OLD), "old key ...MPLE deleted"),
+        (Did(Step.DISCARD, OLD), "removed key ...MPLE, whose secret never arrived"),
+        (Did(Step.MAKE_ROOM, OLD), "removed the inactive key ...MPLE"),
+        (Did(Step.SWITCH_ON, OLD), "key ...MPLE switched on"),
+    ],
+)
+def test_what_a_step_did(did: Did, text: str) -> None:
+    """Key ids are masked."""
+    assert show.did_line(did, tilde) == text
+
+
+@pytest.mark.parametrize("step", [s for s in Step if s not in {*ENDS, Step.DROP, Step.FINISH}])
+def test_every_step_that_takes_time_is_announced(step: Step) -> None:
+    """For the spinner; what takes none is not."""
+    assert show.doing(step)
+    assert not any(show.doing(end) for end in ENDS)
+
+
+@pytest.mark.parametrize("ending", Ending)
+def test_every_ending_has_its_sentences(ending: Ending) -> None:
+    """No full id, and a sentence for the screen, whatever is known."""
+    for until, created in ((None, None), (NOW + timedelta(days=7), NOW)):
+        result = Result(("default",), OLD, Outcome(ending, OLD, NEW, until=until, created=created))
+        text = show.result_line(result, Policy(), NOW)
+        assert text.endswith(".") and text == text.strip()
+        assert OLD not in text and NEW not in text
+        settled = show.settled_line(result)
+        assert OLD not in settled and NEW not in settled
+        assert (settled == "") == (ending is Ending.WAITING)
+
+
+def test_the_next_rotation_is_named() -> None:
+    """The new key is due 75 days after it was made."""
+    outcome = Outcome(Ending.ROTATED, OLD, NEW, created=NOW)
+    assert show.result_line(Result((), OLD, outcome), Policy(), NOW) == "Done. The next rotation is due on 18 July."
+
+
+def test_json_has_whole_ids_and_times_in_utc() -> None:
+    """An id is not a secret."""
+    outcome = Outcome(
+        Ending.ROTATED, OLD, NEW, "123456789012", "arn", (DEFAULT,), created=NOW, steps=(Step.CREATE, Step.MAKE_ROOM)
+    )
+    value = show.result_json(Result(("default",), OLD, outcome), Policy())
+    assert (value["key_id"], value["new_key_id"], value["ending"]) == (OLD, NEW, "rotated")
+    assert value["next_due"] == "2026-07-18T12:00:00+00:00"
+    assert value["places"] == [{"path": FILE, "profile": "default", "kind": "credentials"}]
+    assert value["steps"] == ["create", "make room"]
+    assert value["problem"] is None
+
+
+def test_json_of_a_problem() -> None:
+    """With the exit code that it stands for."""
+    value = show.result_json(Result(("work",), OLD, problem=NeedsPerson("no consent", "rotate-my-key --yes")), Policy())
+    assert value["ending"] == "problem"
+    assert value["problem"] == {"message": "no consent", "hint": "rotate-my-key --yes", "code": 4}
+    assert value["next_due"] is None
+
+
+def test_json_of_a_key() -> None:
+    """As AWS lists it."""
+    key = AccessKey(OLD, "Active", NOW)
+    assert show.key_json(key) == {"key_id": OLD, "status": "Active", "created": "2026-05-04T12:00:00+00:00"}
+
+
+def test_columns() -> None:
+    """Two blanks apart, nothing behind the last."""
+    assert show.columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
+    assert show.columns([]) == []

@@ -1,0 +1,359 @@
+"""What the doctor says of a healthy laptop, and how; that it changes nothing; that AWS away is no illness."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from rotate_my_key.doctor import Level, Report
+from rotate_my_key.doctor.program import upgrade
+from rotate_my_key.model import Credentials
+
+from .conftest import ROOT, Laptop
+
+GOOD = "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
+READ_ONLY = {
+    *("GetCallerIdentity", "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed"),
+    *("ListAttachedUserPolicies", "SimulatePrincipalPolicy"),
+}
+
+
+_POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
+
+
+def run(laptop: Laptop, *words: str) -> "subprocess.CompletedProcess[str]":
+    """The program as a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "rotate_my_key", "doctor", *words],
+        env={**laptop.env, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "AWS_ENDPOINT_URL": laptop.aws.url},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def found(report: Report) -> set[str]:
+    """The codes."""
+    return {finding.code for finding in report.findings}
+
+
+def linked(laptop: Laptop) -> None:
+    """The credentials are a link into a folder of dotfiles."""
+    dotfiles = laptop.home / "dotfiles"
+    dotfiles.mkdir(mode=0o755)
+    laptop.credentials.rename(dotfiles / "credentials")
+    laptop.credentials.symlink_to(dotfiles / "credentials")
+
+
+def as_role(laptop: Laptop) -> None:
+    """A role is assumed with the key."""
+    laptop.write(laptop.config, "[profile admin]\nrole_arn = x\nsource_profile = default\nregion = eu-west-1\n", 0o644)
+    laptop.env["AWS_PROFILE"] = "admin"
+
+
+def rotated(laptop: Laptop) -> None:
+    """An earlier run has left its lock and its history."""
+    laptop.state.mkdir(parents=True)
+    laptop.state.chmod(0o700)
+    laptop.write(laptop.state / "lock", "1\n")
+    laptop.write(laptop.state / "history.jsonl", "")
+
+
+def in_a_new_region(laptop: Laptop) -> None:
+    """A region that this botocore does not know, of a place that it knows."""
+    laptop.write(laptop.config, "[default]\nregion = eu-west-9\n", 0o644)
+
+
+HEALTHY: dict[str, Callable[[Laptop], object]] = {
+    "a plain one": lambda laptop: None,
+    "AWS_PROFILE names the profile": lambda laptop: laptop.env.update(AWS_PROFILE="default"),
+    "both profile variables say the same": lambda laptop: laptop.env.update(AWS_PROFILE="default", AWS_DEFAULT_PROFILE="default"),
+    "both files hold the same key": lambda laptop: laptop.write(laptop.config, GOOD),
+    "two profiles share the key": lambda laptop: laptop.write(laptop.credentials, GOOD + GOOD.replace("default", "work")),
+    "no config file": lambda laptop: laptop.config.unlink(),
+    "~/.aws can be listed by others": lambda laptop: (laptop.home / ".aws").chmod(0o755),
+    "the credentials are a link": linked,
+    "a role with the key of another profile": as_role,
+    "a proxy and its lower-case twin": lambda laptop: laptop.env.update(HTTPS_PROXY="http://u:p@proxy:1", https_proxy="http://u:p@proxy:1"),
+    "rotated before": rotated,
+    "settings of the person and of the site": lambda laptop: (
+        laptop.write(laptop.settings, "max_age = 60d\n"), laptop.write(laptop.site, "minimum_version = 0.1\n", 0o644)),
+    "a region that opened yesterday": in_a_new_region,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("make", HEALTHY.values(), ids=HEALTHY)
+def test_a_healthy_laptop_has_no_findings(laptop: Laptop, make: Callable[[Laptop], object]) -> None:
+    """Nothing broken, nothing to warn of, nothing unchecked; and who it is."""
+    make(laptop)
+    report = laptop.examine()
+    assert report.findings == ()
+    assert report.unchecked == ()
+    assert report.active is not None
+    assert report.active.pair == laptop.old
+    assert report.identity is not None
+    assert report.identity.user == "alice"
+
+
+def test_the_key_and_why_it_is_that_one(laptop: Laptop) -> None:
+    """File and line, and what led there: a variable, a role's source."""
+    as_role(laptop)
+    active = laptop.examine(online=False).active
+    assert active is not None
+    assert active.trail == (
+        "AWS_PROFILE=admin",
+        "admin assumes a role with the key of default",
+        "in ~/.aws/credentials, line 3",
+    )
+
+
+def test_aws_advises_to_have_no_such_key_once(laptop: Laptop) -> None:
+    """It is no finding, and it is not said where there is no long-term key."""
+    assert "no long-term key" in laptop.examine(online=False).advice
+    laptop.credentials.unlink()
+    assert laptop.examine(online=False).advice == ""
+
+
+@pytest.mark.parametrize(
+    ("breaks", "says"),
+    [
+        (lambda laptop: setattr(laptop, "endpoint", "http://127.0.0.1:1"), "cannot reach 127.0.0.1"),
+        (lambda laptop: laptop.aws.fault("*", "html", times=None, status=200), "captive portal"),
+        (lambda laptop: laptop.aws.fault("*", "throttle", times=None), "throttling"),
+        (lambda laptop: laptop.aws.fault("*", "503", times=None), "trouble"),
+    ],
+    ids=["no network", "a captive portal", "throttled", "AWS has trouble"],
+)
+def test_a_network_that_is_away_is_not_broken(laptop: Laptop, breaks: Callable[[Laptop], object], says: str) -> None:
+    """What could not be asked is said to be unchecked; all else is looked at."""
+    breaks(laptop)
+    laptop.credentials.chmod(0o644)
+    report = laptop.examine()
+    assert found(report) == {"file-mode"}
+    assert len(report.unchecked) == 1
+    assert says in report.unchecked[0]
+
+
+def test_rights_that_aws_does_not_tell_are_unchecked(laptop: Laptop) -> None:
+    """Most users may not ask the policy simulator; nothing is tried out instead."""
+    laptop.aws.deny("SimulatePrincipalPolicy")
+    report = laptop.examine()
+    assert report.findings == ()
+    assert len(report.unchecked) == 1
+    assert "SimulatePrincipalPolicy" in report.unchecked[0]
+
+
+def test_a_denial_is_told_apart_from_a_want_of_mfa(laptop: Laptop) -> None:
+    """Changes that are denied until MFA are worth knowing; those that are denied for good are broken."""
+    laptop.aws.deny_without_mfa("ListAccessKeys", "GetUser", "SimulatePrincipalPolicy", "ListAttachedUserPolicies")
+    report = laptop.examine()
+    assert [(f.code, f.level) for f in report.findings] == [("mfa", Level.ADVICE)]
+    laptop.aws.deny("DeleteAccessKey")
+    levels = {f.message.split()[-1]: f.level for f in laptop.examine().findings}
+    assert Level.BROKEN in levels.values()
+    assert Level.ADVICE in levels.values()
+
+
+def test_with_a_device_set_a_denied_list_is_for_want_of_mfa(laptop: Laptop) -> None:
+    """As a rotation would: the profile's mfa_serial says that a code is expected."""
+    laptop.aws.deny("ListAccessKeys")
+    laptop.write(laptop.config, "[default]\nregion=eu-west-1\nmfa_serial = arn:aws:iam::1:mfa/alice\n", 0o644)
+    report = laptop.examine()
+    assert found(report) == {"mfa"}
+    assert report.identity is not None
+    assert not report.broken
+
+
+def test_a_variable_is_found_where_the_shell_sets_it(laptop: Laptop) -> None:
+    """The start-up file and the line, not a comment or a use of it."""
+    laptop.write(
+        laptop.home / ".bashrc", "# AWS_ACCESS_KEY_ID=x\necho $AWS_ACCESS_KEY_ID\nexport AWS_ACCESS_KEY_ID=AKIA\n"
+    )
+    laptop.env["AWS_ACCESS_KEY_ID"] = "AKIA"
+    (finding,) = laptop.examine(online=False).findings
+    assert finding.where == (str(laptop.home / ".bashrc"), 3, "AWS_ACCESS_KEY_ID")
+
+
+def test_what_hides_the_profile_is_a_warning_if_it_is_named(laptop: Laptop) -> None:
+    """With -p botocore passes over the environment's key; other programs do not."""
+    laptop.env["AWS_ACCESS_KEY_ID"] = "AKIA"
+    assert laptop.examine(online=False).broken
+    laptop.profile = "default"
+    assert not laptop.examine(online=False).broken
+
+
+def test_a_kept_key_is_nothing_to_mend(laptop: Laptop) -> None:
+    """The old key that a rotation keeps, switched off, is neither unfinished nor a second key."""
+    laptop.aws.delete_key(laptop.old.key_id)
+    laptop.old = laptop.aws.add_key("alice", timedelta(days=98))
+    laptop.write(laptop.credentials, GOOD)
+    laptop.env["AWS_ENDPOINT_URL"] = laptop.aws.url
+    laptop.shell("ROTATE_MY_KEY_PROOF_INTERVAL=0 rotate-my-key rotate --yes --keep-old 7d")
+    del laptop.env["AWS_ENDPOINT_URL"]
+    assert laptop.examine().findings == ()
+
+
+def test_an_unfinished_rotation_is_found(laptop: Laptop) -> None:
+    """A run that AWS cut short left its note: the next run finishes it."""
+    laptop.env |= {"AWS_ENDPOINT_URL": laptop.aws.url, "ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "1s"}
+    laptop.aws.settings.propagation = 3600
+    laptop.shell("rotate-my-key rotate --yes --force; test $? = 75")
+    laptop.aws.settings.propagation = 0
+    del laptop.env["AWS_ENDPOINT_URL"]
+    report = laptop.examine()
+    assert found(report) == {"unfinished"}
+    assert report.findings[0].remedy == "rotate-my-key"
+
+
+def test_a_quarantine_is_seen_in_the_list_of_policies(laptop: Laptop) -> None:
+    """Also where nothing was denied yet."""
+    iam = laptop.aws._front.world.iam
+    policy = iam.create_policy("AWSCompromisedKeyQuarantineV3", "/", _POLICY, "", [])
+    iam.attach_user_policy(policy.arn, "alice")
+    assert found(laptop.examine()) == {"leaked"}
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("-p", "default", "-vv")], ids=["plain", "json", "named"])
+def test_it_changes_nothing(laptop: Laptop, words: tuple[str, ...]) -> None:
+    """Not a byte, a mode or a time in the home, and only reading calls; also of a laptop with many faults."""
+    laptop.credentials.chmod(0o644)
+    laptop.aws.add_key("alice")
+    laptop.write(laptop.settings, "max_age = soon\n")
+    (laptop.state / "rotations").mkdir(parents=True)
+    laptop.write(laptop.state / "rotations" / f"{laptop.old.key_id}.note", "{")
+    laptop.write(laptop.state / "rotations" / "credentials.tmp", "left over")
+    before = laptop.seen()
+    done = run(laptop, *words)
+    assert laptop.seen() == before
+    assert done.returncode == 1
+    assert {call.action for call in laptop.aws.calls} <= READ_ONLY
+    assert laptop.old.secret not in done.stdout + done.stderr
+
+
+def test_what_a_person_sees(laptop: Laptop) -> None:
+    """The key and why, each finding with the command below it, worst first, and how many there are."""
+    laptop.credentials.chmod(0o644)
+    done = run(laptop)
+    account = laptop.aws.account
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"The key in use is ...{laptop.old.key_id[-4:]}, alice in {account}:",
+        "  no profile is named, so it is default",
+        "  in ~/.aws/credentials, line 3",
+        "broken   ~/.aws/credentials holds secrets and can be read by others on this computer",
+        "         chmod 600 ~/.aws/credentials",
+        f"warning  requests go to {laptop.aws.url}, which is not AWS (AWS_ENDPOINT_URL)",
+        "         unset AWS_ENDPOINT_URL",
+        "Found: 1 broken and 1 to look at.",
+        "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), aws login, or IAM Roles "
+        "Anywhere.",
+    ]
+    assert done.stderr == ""
+
+
+def test_json(laptop: Laptop) -> None:
+    """One object with a version: the key, the findings with all that is known of each, what was not checked."""
+    done = run(laptop, "--json")
+    value = json.loads(done.stdout)
+    assert done.returncode == 0
+    assert value["version"] == 1
+    assert value["key"] == {
+        "key_id": laptop.old.key_id,
+        "profile": "default",
+        "holder": "default",
+        "place": {"path": str(laptop.credentials), "profile": "default", "kind": "credentials"},
+        "trail": ["no profile is named, so it is default", "in ~/.aws/credentials, line 3"],
+        "account": laptop.aws.account,
+        "user": "alice",
+    }
+    (finding,) = value["findings"]
+    assert finding == {
+        "level": "warning",
+        "code": "foreign-endpoint",
+        "message": f"requests go to {laptop.aws.url}, which is not AWS",
+        "remedy": "unset AWS_ENDPOINT_URL",
+        "file": None,
+        "line": None,
+        "variable": "AWS_ENDPOINT_URL",
+    }
+    assert value["unchecked"] == []
+    assert value["advice"].startswith("AWS advises")
+
+
+@pytest.mark.parametrize(
+    ("shell", "platform", "remedy"),
+    [
+        ("/bin/bash", "linux", "unset AWS_ACCESS_KEY_ID"),
+        ("/usr/bin/fish", "linux", "set -e AWS_ACCESS_KEY_ID"),
+        ("", "win32", "Remove-Item Env:AWS_ACCESS_KEY_ID"),
+    ],
+)
+def test_remedies_are_in_the_words_of_the_shell(laptop: Laptop, shell: str, platform: str, remedy: str) -> None:
+    """fish and PowerShell know no unset."""
+    from dataclasses import replace
+
+    from rotate_my_key.doctor import environment
+
+    laptop.env |= {"AWS_ACCESS_KEY_ID": "AKIA", "SHELL": shell}
+    (finding,) = environment.check(replace(laptop.computer(), platform=platform))
+    assert finding.remedy == remedy
+
+
+@pytest.mark.parametrize(
+    ("prefix", "command"),
+    [
+        ("/home/a/.local/share/pipx/venvs/rotate-my-key", "pipx upgrade rotate-my-key"),
+        ("/home/a/.local/share/uv/tools/rotate-my-key", "uv tool upgrade rotate-my-key"),
+        (r"C:\Users\a\AppData\Roaming\uv\tools\rotate-my-key", "uv tool upgrade rotate-my-key"),
+        ("/home/a/.local/share/rotate-my-key/venv", "./install.sh"),
+    ],
+)
+def test_a_newer_version_comes_from_where_this_one_came(prefix: str, command: str) -> None:
+    """pipx, uv or the installer."""
+    assert upgrade(prefix) == command
+
+
+def test_the_reminder_is_looked_after(laptop: Laptop) -> None:
+    """Installed and then taken out by hand, or its program gone: a warning each."""
+    laptop.env["SHELL"] = "/bin/bash"
+    laptop.shell("rotate-my-key reminder install --shell bash")
+    assert "reminder" not in {f["code"] for f in json.loads(run(laptop, "--json").stdout)["findings"]}
+    (laptop.home / ".bashrc").write_text("")
+    value = json.loads(run(laptop, "--json").stdout)
+    (finding,) = [f for f in value["findings"] if f["code"] == "reminder"]
+    assert finding["remedy"] == "rotate-my-key reminder install --shell bash"
+    assert finding["file"] == str(laptop.home / ".bashrc")
+
+
+def test_a_key_in_the_keyring(laptop: Laptop) -> None:
+    """A keyring that is not there or locked is broken, with what to do; a pair from it is examined like any other."""
+    config = "[default]\ncredential_process = rotate-my-key credentials --profile default\nregion = eu-west-1\n"
+    laptop.write(laptop.config, config, 0o644)
+    laptop.credentials.unlink()
+    pair = Credentials(laptop.old.key_id, laptop.old.secret)
+    from dataclasses import replace
+
+    from rotate_my_key.doctor import profiles
+
+    active, findings = profiles.find(replace(laptop.computer(), keyring=lambda profile: pair))
+    assert findings == []
+    assert active is not None
+    assert active.pair == pair
+    done = run(laptop, "--json")
+    codes = {f["code"] for f in json.loads(done.stdout)["findings"]}
+    assert "keyring" in codes
+    assert done.returncode == 1
+
+
+def test_without_any_home(laptop: Laptop) -> None:
+    """It says what is wrong instead of failing."""
+    laptop.env["HOME"] = os.devnull
+    assert "home" in found(laptop.examine(online=False))

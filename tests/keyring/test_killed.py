@@ -1,0 +1,246 @@
+"""kill -9 in the middle of `keyring store`, `keyring restore` and a rotation, with the real keyring and real processes.
+
+At every instant the profile works as botocore reads it, and the next run finishes the job or takes it back.
+"""
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+from tests.rotation.test_killed_at_calls import CALLS, LATER
+
+STRACE = shutil.which("strace")
+STORE = ("keyring", "store", "-p", "work", "-y")
+RESTORE = ("keyring", "restore", "-p", "work", "-y")
+ROTATE = ("rotate", "-p", "work", "--yes")
+
+SPARSE = 7
+_TRACED = "openat,write,pwrite64,rename,renameat2,unlink,fsync,ftruncate,sendto"
+_LINE = re.compile(r"(?P<name>\w+)\((?P<args>.*)")
+
+IN_CREDENTIALS = (ALONE, CONFIG)
+IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={secret}\n#x")
+
+needs_strace = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at system calls are NOT tested")
+New = Callable[[], KeyringLaptop]
+
+
+class Point(NamedTuple):
+    """The `nth` call of this name; `line` is how strace showed it."""
+
+    name: str
+    nth: int
+    line: str
+
+
+def watch(laptop: KeyringLaptop, *args: str) -> list[Point]:
+    """Run the program to its end; gives each call of its main thread that changes the home or asks the keyring."""
+    log = laptop.home.parent / "watched"
+    strace = [str(STRACE), "-y", "-qq", "-s", "120", "-e", f"trace={_TRACED}", "-o", str(log)]
+    done = laptop.run(*args, before=strace)
+    assert done.code == 0, done.text
+    counts: Counter[str] = Counter()
+    points = []
+    for line in log.read_text(errors="replace").splitlines():
+        if found := _LINE.match(line):
+            counts[found["name"]] += 1
+            if _matters(found["name"], found["args"], str(laptop.home)):
+                points.append(Point(found["name"], counts[found["name"]], line[:160]))
+    return points
+
+
+def _matters(name: str, args: str, home: str) -> bool:
+    if name == "sendto":
+        return "org.freedesktop" in args or "AUTH" not in args
+    return home in args and (name != "openat" or re.search(r"O_CREAT|O_RDWR|O_WRONLY", args) is not None)
+
+
+def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
+    """Run the program and kill it there; False if it came to its end."""
+    strace = [str(STRACE), "-y", "-qq", "-e", f"trace={point.name}", "-o", "/dev/null"]
+    inject = ["-e", f"inject={point.name}:signal=KILL:when={point.nth}"]
+    done = laptop.run(*args, before=[*strace, *inject])
+    assert done.code in (0, -9), done.text
+    return done.code == -9
+
+
+@pytest.fixture(params=[IN_CREDENTIALS, IN_CONFIG], ids=["credentials file", "config file"])
+def new(request: pytest.FixtureRequest, tmp_path: Path, running: StandIn, keyring: Keyring) -> Iterator[New]:
+    """Make fresh laptops with a pair in that file, and a keyring each."""
+    numbers, keyrings = count(), [keyring]
+    text, config = request.param
+
+    def make() -> KeyringLaptop:
+        folder = tmp_path / str(next(numbers))
+        keyrings.pop().stop()
+        keyrings.append(Keyring(folder / "session"))
+        keyrings[0].start()
+        laptop = new_keyring_laptop(folder, running, keyrings[0], text=text, config=config)
+        laptop.config = laptop.config.decode().format(id=laptop.old.key_id, secret=laptop.old.secret).encode()
+        laptop.config_file.write_bytes(laptop.config)
+        return laptop
+
+    yield make
+    keyrings[0].stop()
+
+
+def stored(laptop: KeyringLaptop) -> None:
+    """The pair is in the keyring and nowhere else."""
+    assert laptop.sdk_pair() == laptop.old
+    laptop.no_secret_on_disk()
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+
+
+def check_store(new: New, points: list[Point]) -> None:
+    """Killed at each point: the profile works; storing again gets there, and restoring undoes it."""
+    for point in points:
+        laptop = new()
+        if kill_at(laptop, point, *STORE):
+            assert laptop.sdk_pair() == laptop.old, point
+        done = laptop.run(*STORE)
+        assert done.code == 0, f"{point}\n{done.text}"
+        stored(laptop)
+        assert laptop.run(*RESTORE).code == 0, point
+        laptop.as_it_was()
+
+
+def check_restore(new: New, points: list[Point]) -> None:
+    """Killed at each point: the profile works; restoring again gets there, byte for byte."""
+    for point in points:
+        laptop = new()
+        assert laptop.run(*STORE).code == 0
+        if kill_at(laptop, point, *RESTORE):
+            assert laptop.sdk_pair() == laptop.old, point
+        done = laptop.run(*RESTORE)
+        assert done.code == 0, f"{point}\n{done.text}"
+        laptop.as_it_was()
+
+
+def check_finished_by_rotate(new: New, points: list[Point]) -> None:
+    """Killed while storing: a plain `rotate` finishes the move first, then rotates the key where it is."""
+    for point in points:
+        laptop = new()
+        kill_at(laptop, point, *STORE)
+        done = laptop.run(*ROTATE)
+        assert done.code == 0, f"{point}\n{done.text}"
+        pair = laptop.sdk_pair()
+        assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id] != [laptop.old.key_id], point
+        assert not laptop.rotations.exists() or not list(laptop.rotations.iterdir()), point
+        assert '"moving": "' not in (laptop.index.read_text() if laptop.index.exists() else ""), point
+
+
+def some(points: list[Point]) -> list[Point]:
+    """A sample, with the first and the last."""
+    step = (len(points) - 1) / (SPARSE - 1)
+    return [points[round(number * step)] for number in range(SPARSE)]
+
+
+@needs_strace
+def test_store_killed_at_some_calls(new: New) -> None:
+    """Storing, and then undoing it, survives."""
+    check_store(new, some(watch(new(), *STORE)))
+
+
+@needs_strace
+def test_restore_killed_at_some_calls(new: New) -> None:
+    """Restoring survives."""
+    laptop = new()
+    assert laptop.run(*STORE).code == 0
+    check_restore(new, some(watch(laptop, *RESTORE)))
+
+
+@needs_strace
+@pytest.mark.slow
+def test_store_killed_at_every_call(new: New) -> None:
+    """The same at each of them."""
+    points = watch(new(), *STORE)
+    assert len(points) > 30
+    check_store(new, points)
+    check_finished_by_rotate(new, points[::3])
+
+
+@needs_strace
+@pytest.mark.slow
+def test_restore_killed_at_every_call(new: New) -> None:
+    """The same at each of them."""
+    laptop = new()
+    assert laptop.run(*STORE).code == 0
+    points = watch(laptop, *RESTORE)
+    assert len(points) > 25
+    check_restore(new, points)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("action", "nth"), CALLS)
+def test_rotation_killed_at_a_call(laptop: KeyringLaptop, action: str, nth: int, when: str) -> None:
+    """Killed while a call is out, carried out or not yet: the profile works, no secret is on the disk, and the next run
+    ends with one key, the one in the keyring; restored, the files differ in the two values alone."""
+    assert laptop.run(*STORE).code == 0
+    laptop.at(action, nth, lambda call: laptop.signal(), when)
+    assert laptop.run(*ROTATE).code == -9
+    laptop.sdk_pair()
+    laptop.no_secret_on_disk()
+    laptop.calm(LATER)
+    finish(laptop, f"{action} {nth} {when}")
+
+
+def finish(laptop: KeyringLaptop, where: str) -> None:
+    """The next run settles, and restoring gives a tidy computer."""
+    laptop.age_temporaries()
+    done = laptop.run(*ROTATE)
+    assert done.code == 0, f"{where}\n{done.text}"
+    pair = laptop.sdk_pair()
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id] != [laptop.old.key_id], where
+    assert list(laptop.entries()) == ["rotate-my-key: work"], where
+    assert list(laptop.rotations.iterdir()) == [], where
+    laptop.no_secret_on_disk()
+    assert laptop.run(*RESTORE).code == 0, where
+    assert laptop.works("work") == pair
+    laptop.unchanged_but_for_the_pair_of("work")
+    assert laptop.entries() == {}
+
+
+def rotations_killed(tmp_path: Path, running: StandIn, choose: Callable[[list[Point]], list[Point]]) -> None:
+    """A rotation killed at system calls, each with a keyring of its own."""
+
+    def fresh(name: str) -> tuple[KeyringLaptop, Keyring]:
+        keyring = Keyring(tmp_path / name / "session")
+        keyring.start()
+        laptop = new_keyring_laptop(tmp_path / name, running, keyring, text=ALONE)
+        assert laptop.run(*STORE).code == 0
+        return laptop, keyring
+
+    laptop, keyring = fresh("watched")
+    points = choose(watch(laptop, *ROTATE))
+    keyring.stop()
+    for number, point in enumerate(points):
+        laptop, keyring = fresh(str(number))
+        try:
+            if kill_at(laptop, point, *ROTATE):
+                laptop.sdk_pair()
+                laptop.no_secret_on_disk()
+                laptop.calm(LATER)
+                finish(laptop, str(point))
+        finally:
+            keyring.stop()
+
+
+@needs_strace
+def test_rotation_killed_at_some_calls(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
+    """Before some of the calls that change a file or ask the keyring."""
+    rotations_killed(tmp_path, running, some)
+
+
+@needs_strace
+@pytest.mark.slow
+def test_rotation_killed_at_every_call(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
+    """Before each of them."""
+    rotations_killed(tmp_path, running, lambda points: points)

@@ -1,0 +1,82 @@
+"""`undo`: until the old key is deleted it can be put back, under the same promises as a rotation."""
+
+import pytest
+
+from .conftest import Laptop
+
+# The calls of an undo that nothing disturbs: each is a kill point.
+CALLS = [
+    pytest.param("GetCallerIdentity", 1, id="who am I"),
+    pytest.param("ListAccessKeys", 1, id="my keys"),
+    pytest.param("UpdateAccessKey", 1, id="switching the old key on"),
+    pytest.param("GetCallerIdentity", 2, id="the first proof"),
+    pytest.param("GetCallerIdentity", 4, id="the third proof"),
+    pytest.param("GetCallerIdentity", 5, id="signing in as read from the file"),
+    pytest.param("UpdateAccessKey", 2, id="switching the new key off"),
+    pytest.param("DeleteAccessKey", 1, id="deleting the new key"),
+]
+
+
+def undone(laptop: Laptop) -> bool:
+    """The file is byte for byte what it was, the old key is the only one, and works."""
+    laptop.works()
+    (key,) = laptop.aws.keys("alice")
+    return laptop.file.read_bytes() == laptop.original and key.key_id == laptop.old.key_id
+
+
+@pytest.mark.parametrize("flags", [("--keep-old", "7d"), ("--keep-old", "7d", "--old-active")], ids=["off", "active"])
+def test_undo_puts_everything_back(laptop: Laptop, flags: tuple[str, ...]) -> None:
+    """Whether the old key was switched off or kept working."""
+    assert laptop.run("--yes", *flags).code == 0
+    assert laptop.pair() != laptop.old
+    done = laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert undone(laptop)
+    assert laptop.leftovers() == []
+    assert laptop.history()[-1]["action"] == "undone"
+
+
+@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("action", "nth"), CALLS)
+def test_killed_in_the_middle_the_next_run_finishes_it(laptop: Laptop, action: str, nth: int, when: str) -> None:
+    """Once it has begun a plain run goes on with it; before that, the next undo does."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    laptop.at(action, nth, lambda call: laptop.signal(), when)
+    assert laptop.run("undo", "--yes").code == -9
+    laptop.works()
+    laptop.calm(20)
+    done = laptop.run("rotate", "-q")  # asks nothing: what was begun was agreed to
+    assert done.code in (0, 4), done.text  # the old key is overdue again, and that is asked
+    assert undone(laptop)
+    assert laptop.leftovers() == []
+
+
+def test_once_the_old_key_is_deleted_there_is_nothing_to_undo(laptop: Laptop) -> None:
+    """One line and a hint; nothing changes."""
+    assert laptop.run("--yes").code == 0
+    done = laptop.run("undo", "--yes")
+    assert done.code == 1
+    assert "there is no rotation to undo" in done.err
+    assert "hint: rotate-my-key history" in done.err
+    laptop.works()
+
+
+def test_a_rotation_that_was_killed_can_be_undone(laptop: Laptop) -> None:
+    """It is taken back instead of finished."""
+    laptop.at("UpdateAccessKey", 1, lambda call: laptop.signal())
+    laptop.aws.fault("UpdateAccessKey", "drop", "before")
+    assert laptop.run("--yes").code == -9
+    laptop.calm(20)
+    done = laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert undone(laptop)
+
+
+def test_it_asks_first(laptop: Laptop) -> None:
+    """Without a terminal: exit 4, naming the flag."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    held = laptop.works()
+    done = laptop.run("undo")
+    assert done.code == 4
+    assert "rotate-my-key undo --yes" in done.err
+    assert laptop.works() == held
