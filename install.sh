@@ -30,7 +30,8 @@ upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
   --wheelhouse DIR  take the packages from DIR, without a network; to fill it:
                     python3 -m pip download --require-hashes -d DIR \
                       -r locks/build.txt -r locks/runtime.txt
-  --uninstall       remove what was installed; settings and state stay
+  --uninstall       remove what was installed, with your reminder and schedule;
+                    settings and state stay
   --purge           with --uninstall: remove settings and state too
   --demo            a whole rotation against a stand-in for AWS, without an
                     account; nothing is installed, but its environment is kept
@@ -363,6 +364,7 @@ uninstall() {
     there=
     for folder in "$data" "$cache"; do [ ! -d "$folder" ] || there=$folder; done
     if ours; then
+        remove_starters
         rm -f "$link" || fail "cannot remove $link" "ls -ld '$bin'"
     elif [ -e "$link" ]; then
         say "note: $link stays; this script did not make it"
@@ -372,6 +374,18 @@ uninstall() {
     remove_folder "$data"
     if [ -n "$there" ]; then say "$name is removed"; else say "$name is not installed here"; fi
     if [ -d "$config" ] || [ -d "$state" ]; then say "settings and state stay: $config, $state"; fi
+}
+
+remove_starters() { # what would start the program when it is gone; a version that knows none of them has none
+    if ! "$link" --version >/dev/null 2>&1; then
+        say "note: $name does not start, so its reminder and its schedule stay, if there are any"
+        return 0
+    fi
+    for starter in schedule reminder; do
+        "$link" "$starter" uninstall --help >/dev/null 2>&1 || continue
+        quietly "$link" "$starter" uninstall ||
+            fail "the $starter could not be removed, so the program stays" "$name $starter uninstall"
+    done
 }
 
 purge() {

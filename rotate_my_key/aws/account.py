@@ -177,17 +177,23 @@ class IamAccount:
 
     # Changing
 
-    def create(self) -> tuple[Credentials, AccessKey]:
+    def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
         """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
         lost: list[Exception] = []
+        sent: list[Signers] = []
 
-        def again(error: Exception) -> bool:
+        def repeats(error: Exception) -> bool:
             certain = is_certain(error)
-            if not certain:
+            if certain:
+                again()
+            else:
                 lost.append(error)
             return certain
 
         def send(signers: Signers) -> tuple[Credentials, AccessKey]:
+            if sent:  # a person may have taken minutes over an MFA code
+                again()
+            sent.append(signers)
             try:
                 return self._calls.call(
                     "iam:CreateAccessKey",
@@ -195,7 +201,7 @@ class IamAccount:
                     answers.created,
                     self._user.named,
                     refused=self._user.patience(signers),
-                    again=again,
+                    again=repeats,
                     idle=_JUST_OPEN,
                     read_timeout=_CREATE_TIMEOUT,
                 )

@@ -35,6 +35,7 @@ class AuthProfile:
 
     def __init__(self, aws: Aws, name: str, ask: AskCode) -> None:
         self.name = name
+        self.replaced = False  # whether the profile has given other credentials since AWS refused the first
         self._aws = aws
         self._ask = ask
         self._found: BotoCredentials | None = None
@@ -115,6 +116,7 @@ class AuthProfile:
             self._found = None
             if self.credentials() == refused:
                 raise self._refused(refused)
+            self.replaced = True
 
     def _refused(self, pair: Credentials) -> Problem:
         return NotAllowed(

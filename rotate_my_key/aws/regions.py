@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 from .models import Models
 
 
 @cache
+def _partitions() -> list[Any]:
+    partitions: list[Any] = Models(None).load_data("partitions")["partitions"]
+    return partitions
+
+
 def known() -> frozenset[str]:
     """Every region of every partition, and the pseudo-regions like `aws-global`."""
-    partitions = Models(None).load_data("partitions")["partitions"]
-    return frozenset(region for partition in partitions for region in partition["regions"])
+    return frozenset(region for partition in _partitions() for region in partition["regions"])
+
+
+def main_of(partition: str) -> str:
+    """The region of a partition that holds what is global in it, such as IAM."""
+    regions = (each["outputs"]["implicitGlobalRegion"] for each in _partitions() if each["id"] == partition)
+    return next(regions, "us-east-1")
+
+
+def partition_of(region: str) -> str:
+    """`aws`, `aws-cn`, ...; "" for a region that this botocore does not know."""
+    return next((partition["id"] for partition in _partitions() if region in partition["regions"]), "")
 
 
 def nearest(region: str) -> str | None:

@@ -16,6 +16,7 @@ from .calls import Calls, Read, Signers
 from .mfa import MfaSessions, Serials, even_with_mfa
 
 _WHO = "sts:GetCallerIdentity"
+_FLAP = 3.0  # seconds; temporary credentials are known everywhere at once, as their token says who they are
 
 
 class Signing(Protocol):
@@ -31,6 +32,9 @@ class Signing(Protocol):
 
     def signers(self, own: Signers, user: Identity | None) -> Signers:
         """Who signs for this user now. `own` are the user's keys; if they sign, they are given as they are."""
+
+    def patience(self, refused: float) -> float:
+        """For how many seconds to wait if AWS refuses a signer that is none of the user's keys; those get `refused`."""
 
     def another(
         self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
@@ -58,6 +62,10 @@ class OwnKeys:
         """See Signing."""
         session = self._sessions.of(user) if self._sessions and user else None
         return Signers([session]) if session else own
+
+    def patience(self, refused: float) -> float:
+        """See Signing."""
+        return min(refused, _FLAP)
 
     def another(
         self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
@@ -126,6 +134,10 @@ class ByProfile:
     def signers(self, own: Signers, user: Identity | None) -> Signers:
         """See Signing."""
         return self._signers() if self.profile else self._own.signers(own, user)
+
+    def patience(self, refused: float) -> float:
+        """See Signing. A key that has just taken the place of another is young."""
+        return refused if self._auth.replaced else min(refused, _FLAP)
 
     def _signers(self) -> Signers:
         return Signers([self._auth.credentials()])

@@ -13,7 +13,6 @@ from .signing import Signing
 
 T = TypeVar("T")
 
-_FLAP_OF_SESSION = 3.0  # seconds; temporary credentials are known everywhere at once, as their token says who they are
 _SIGNERS = 3  # how many may try one call: the keys, a session, one more session
 
 
@@ -50,7 +49,7 @@ class User:
 
     def patience(self, signers: Signers) -> float:
         """For how many seconds to wait if AWS refuses these."""
-        return min(self.refused, _FLAP_OF_SESSION) if signers.pairs[0].token else self.refused
+        return self.refused if signers.pairs[0] in self.own.pairs else self.signing.patience(self.refused)
 
     def signed(self, send: Callable[[Signers], T]) -> T:
         """Send a call, signed by whoever signs for this user; after a no perhaps by somebody else."""

@@ -82,7 +82,8 @@ class App:
 
     def json(self, value: dict[str, Any]) -> None:
         """The result as one JSON object on stdout."""
-        self.out(json.dumps({"version": JSON_VERSION, **value}, indent=2, ensure_ascii=False))
+        text = {"version": JSON_VERSION, **value}
+        self.out(json.dumps(text, indent=2, ensure_ascii=not _is_utf8(sys.stdout)))
 
     def say(self, text: str) -> None:
         """Talk, on stderr; not with --quiet."""
@@ -153,7 +154,9 @@ class App:
         from rich.console import Console
 
         self._stop_spinner()
-        spinner = Console(stderr=True, no_color=self.no_color, highlight=False).status(text)
+        spinner = Console(stderr=True, no_color=self.no_color, highlight=False).status(
+            text, spinner="dots" if _is_utf8(sys.stderr) else "line"
+        )
         spinner.start()
         self._spinner = spinner
         try:
@@ -201,6 +204,12 @@ def _typed(check: Callable[[], None]) -> str:
         check()
         reader.join(_SLICE)
     return b"".join(typed).decode(errors="replace")
+
+
+def _is_utf8(stream: IO[str] | None) -> bool:
+    """Windows redirects output in the code page of the system, and LC_ALL=C may mean ASCII."""
+    name = (getattr(stream, "encoding", None) or "").lower()
+    return name.replace("-", "").replace("_", "").startswith("utf")
 
 
 def _is_terminal(stream: IO[str] | None) -> bool:

@@ -17,6 +17,8 @@ from .consent import Consent
 from .narrator import Narrator
 from .wiring import Wiring
 
+_THE = {"keyring": "the keyring", "file": "its file"}
+
 
 @click.group("keyring", help="Move a profile's pair between its file and the system's keyring.")
 def command() -> None:
@@ -66,7 +68,7 @@ class _Move:
         profile = active.place.profile
         self._check(active.profile, active.holder)
         if (active.place.kind is PlaceKind.KEYRING) is (self._move is Move.STORE):
-            return self._tell(profile, active.pair.key_id, False)
+            return self._tell(profile, active.pair.key_id, "none")
         for result in broken:
             if result.problem and (profile in result.profiles or result.key_id == active.pair.key_id):
                 raise result.problem
@@ -74,15 +76,14 @@ class _Move:
         if not yes and not app.confirm(
             "Move it now?", default=True, flag=f"rotate-my-key keyring {self._move.value} -y"
         ):
-            app.say("Nothing was changed.")
-            return 4
+            return self._tell(profile, active.pair.key_id, "declined")
         with wiring.stop.on_interrupt(), wiring.lock():
             moving = moves.moving(app, wiring)
             if self._move is Move.STORE:
                 moving.store(profile, moves.line_for(app, profile))
             else:
                 moving.restore(profile)
-        return self._tell(profile, active.pair.key_id, True)
+        return self._tell(profile, active.pair.key_id, "moved")
 
     def _finish_first(self) -> list[Result]:
         """Rotations and moves of earlier runs; those that cannot be finished block only their own profile."""
@@ -125,12 +126,16 @@ class _Move:
                 "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out."
             )
 
-    def _tell(self, profile: str, key_id: str, moved: bool) -> int:
-        where = "in the keyring" if self._move is Move.STORE else "in its file"
+    def _tell(self, profile: str, key_id: str, action: str) -> int:
+        there, here = ("keyring", "file") if self._move is Move.STORE else ("file", "keyring")
+        sentences = {
+            "moved": f"Done. The pair of {profile} is in {_THE[there]} now.",
+            "none": f"Nothing to do: the pair of {profile} is in {_THE[there]} already.",
+            "declined": "Nothing was changed.",
+        }
         if self._json:
-            self._app.json({"profile": profile, "key_id": key_id, "place": where.split()[-1], "moved": moved})
-        elif moved:
-            self._app.out(f"Done. The pair of {profile} is {where} now.")
+            place = here if action == "declined" else there
+            self._app.json({"profile": profile, "key_id": key_id, "place": place, "action": action})
         else:
-            self._app.out(f"Nothing to do: the pair of {profile} is {where} already.")
-        return 0
+            self._app.out(sentences[action])
+        return 4 if action == "declined" else 0

@@ -30,8 +30,13 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "adopt": ("adopt", "Take a first or new key that IT or the console gave."),
         "keyring": ("keyring_cmd", "Move a profile's pair between its file and the OS keyring."),
         "reminder": ("reminder", "One line a day in a new terminal when a key is due."),
+        "schedule": ("schedule", "A daily rotation that nobody watches."),
         "config": ("config", "Show and change settings, and where each comes from."),
         "demo": ("demo", "Watch a whole rotation against a stand-in; no account needed."),
+    },
+    "For IT": {
+        "policy": ("policy", "Print the least IAM policy: self, self-mfa."),
+        "fleet": ("fleet", "For all users of a company: the page that IT gives to people."),
     },
 }
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
@@ -41,6 +46,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the program and leave with its exit code, at once: taking the interpreter down would cost a fifth of a
     rotation's CPU, and there is nothing left to do."""
     gc.set_threshold(100_000, 50, 50)  # a short life: collecting while importing takes 12 ms
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):  # what a code page cannot show is spelled out
+            stream.reconfigure(errors="backslashreplace")
     code = run(sys.argv[1:] if args is None else args, os.environ)
     for stream in (sys.stdout, sys.stderr):
         try:

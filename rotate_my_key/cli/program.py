@@ -20,6 +20,7 @@ from .app import App
 from .main import GLOBAL, GROUPS
 
 _COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+_COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it
 _OWN = {"--help", "-h", "--version"}
 
 
@@ -121,6 +122,10 @@ def run(args: Sequence[str], env: Any) -> int:
     """Run the program; gives the exit code. Every problem ends here, as one line and a hint."""
     app = App(env)
     try:
+        if env.get(_COMPLETE):  # at TAB
+            from .completion import complete
+
+            return complete(program, app, env[_COMPLETE])
         code = program.main(_with_command(args), prog_name="rotate-my-key", standalone_mode=False, obj=app)
         sys.stdout.flush() if sys.stdout else None
         return int(code or 0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from .. import __version__
 from ..errors import Problem, WrongUsage
 from ..plan import Note
 from ..rotation.outcome import Ending
@@ -47,6 +48,7 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]
+    _check_version(app)
     if options["old_active"] and not app.settings.keep_old:
         raise WrongUsage(
             "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
@@ -56,6 +58,16 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     if as_json:
         app.json({"dry_run": options["dry_run"], "keys": [show.result_json(r, app.settings.policy) for r in results]})
     return exit_code(results)
+
+
+def _check_version(app: App) -> None:
+    """A version that is older than the site asks for still rotates: an old key is worse."""
+    if app.settings.is_outdated(__version__):
+        from ..doctor.program import upgrade
+
+        origin = app.settings.origin["minimum_version"]
+        asked = f"{origin.text} is asked for ({origin.ceiling or origin.source})"
+        app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, and at least {asked}: {upgrade()}")
 
 
 def exit_code(results: Sequence[Result]) -> int:
@@ -220,6 +232,8 @@ class Rotate:
             text = show.settled_line(result)
             return self._app.say(text) if text else None
         text = show.result_line(result, self._settings.policy, now)
+        if text.startswith("Done"):
+            text = self._app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
         return self._out(f"{self._prefix(result)}{text}")
 
     def _tell_problem(self, result: Result) -> None:

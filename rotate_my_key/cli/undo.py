@@ -11,7 +11,7 @@ from ..rotation.outcome import Outcome
 from ..rotation.run import Result
 from ..rotation.undo import describe, turn, undoable
 from ..rotation.unfinished import check_host, resume, unfinished
-from . import caching, show
+from . import caching, moves, show
 from .app import App
 from .narrator import Narrator
 from .signing import signing_options
@@ -31,6 +31,7 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
     deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
     """
     wiring = Wiring(app, asks=not yes)
+    moves.finish(app, wiring)
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
     app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}")
     flag = f"rotate-my-key undo --yes{f' -p {profile}' if profile else ''}"

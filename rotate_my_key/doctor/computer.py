@@ -32,15 +32,12 @@ _MOST = 1 << 20  # bytes of a start-up file that are looked at
 
 def free_bytes(path: str) -> int | None:
     """The room that the disk under `path` has for us; None if that cannot be told."""
-    if not hasattr(os, "statvfs"):
-        import shutil
+    import shutil
 
-        return shutil.disk_usage(path).free
     try:
-        disk = os.statvfs(path)
+        return shutil.disk_usage(path).free  # what root keeps for itself is not in it
     except OSError:
         return None
-    return disk.f_bavail * disk.f_frsize
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,12 @@ class Computer:
             return read_profiles(self.files)
         except Problem as problem:
             return problem
+
+    @property
+    def name(self) -> str:
+        """The profile in force: named, from the environment, or default."""
+        named = (self.profile, self.env.get("AWS_PROFILE"), self.env.get("AWS_DEFAULT_PROFILE"))
+        return next(filter(None, named), "default")
 
     @property
     def read_files(self) -> tuple[ReadFile, ...]:

@@ -126,13 +126,14 @@ def _bundles(computer: Computer) -> Iterator[Finding]:
 
 
 def _profile_bundle(computer: Computer) -> Iterator[Finding]:
-    for file in computer.read_files:
-        for section, values in file.sections.items():
-            path = os.path.expanduser(values.get("ca_bundle", ""))
-            if path and not path.startswith("\n") and not _has_certificates(path):
-                where = Where(file.path, file.line_of(section, "ca_bundle"))
-                message = f"ca_bundle of [{section}] names {computer.show(path)}, which holds no certificates"
-                yield Finding(Level.BROKEN, "ca-bundle", message, remedies.edit(computer, where), where)
+    if isinstance(computer.profiles, Problem):
+        return
+    for file, section in computer.profiles.sections_of(computer.name):
+        path = os.path.expanduser(file.sections[section].get("ca_bundle", ""))
+        if path and not path.startswith("\n") and not _has_certificates(path):
+            where = Where(file.path, file.line_of(section, "ca_bundle"))
+            message = f"ca_bundle of [{section}] names {computer.show(path)}, which holds no certificates"
+            yield Finding(Level.BROKEN, "ca-bundle", message, remedies.edit(computer, where), where)
 
 
 def _has_certificates(path: str) -> bool:

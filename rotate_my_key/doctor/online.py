@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from ..aws import regions
 from ..aws.permissions import Rights
 from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..model import Credentials, Identity, LastUse, Look, mask
-from ..policy import Policy, Verdict
+from ..policy import Policy
 from ..stores.active import Active
 from ..stores.kinds import quote
-from . import remedies
+from . import remedies, user
 from .computer import Computer
 from .finding import NOWHERE, Finding, Level, Where
 
 _SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
 _SKEW = timedelta(minutes=2)
-_MAY = {"iam:CreateAccessKey": "make", "iam:UpdateAccessKey": "switch off", "iam:DeleteAccessKey": "delete"}
 
 
 class Account(Protocol):
@@ -72,11 +71,13 @@ def check(computer: Computer, active: Active, account: Account, policy: Policy, 
     else:
         result.identity = look.identity
         if look.identity.is_user:
-            result.findings += _user(computer, active, look, policy)
-            result.findings += _second(computer, active, look, account, ours)
-            _rights(account.rights(look.identity.arn), result)
+            rights = account.rights(look.identity.arn)
+            result.findings += user.user(computer, active, look, policy)
+            result.findings += user.second(computer, active, look, account.last_use, ours)
+            result.findings += user.denials(rights)
+            result.unchecked += [] if rights.known else [user.UNTOLD]
         else:
-            result.findings.append(_no_user(active, look.identity))
+            result.findings.append(user.no_user(active, look.identity))
     result.findings += _clock(computer, account.clock_offset, [found.code for found in result.findings])
     return result
 
@@ -164,24 +165,36 @@ def _not_looked(computer: Computer, active: Active, account: Account, problem: P
     elif abs(account.clock_offset) > _SKEW_REFUSED:
         result.findings.append(_clock_finding(computer, account.clock_offset, Level.BROKEN))
     else:
-        result.findings.append(remedies.finding(computer, Level.BROKEN, "connection", problem, "aws configure list"))
+        result.findings.append(_partition(active, account, problem, result) or _connection(computer, problem))
+
+
+def _partition(active: Active, account: Account, problem: Problem, result: Online) -> Finding | None:
+    """A region of China or GovCloud for a key of another partition; IAM and STS are elsewhere then."""
+    try:
+        result.identity = account.identify(active.pair)
+    except Problem:
+        return None
+    theirs = result.identity.partition
+    if not active.region or regions.partition_of(active.region) in ("", theirs):
+        return None
+    remedy = f"aws configure set region {regions.main_of(theirs)} --profile {quote(active.profile)}"
+    return Finding(Level.BROKEN, "partition", problem.message, remedy)
+
+
+def _connection(computer: Computer, problem: Problem) -> Finding:
+    return remedies.finding(computer, Level.BROKEN, "connection", problem, "aws configure list")
 
 
 def _denied(computer: Computer, problem: Denied) -> Finding:
     """Told apart as a rotation does it: for want of MFA, if the policy or a device that is set says so."""
     if problem.quarantined:
-        return _leaked()
+        return user.leaked()
     settings = computer.settings
     device = _setting(computer, "mfa_serial") != NOWHERE or bool(getattr(settings, "mfa_serial", ""))
     if problem.mfa or device:
         message = f"{problem.action} is denied without MFA; a rotation asks for a code"
         return Finding(Level.ADVICE, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
     return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
-
-
-def _leaked() -> Finding:
-    message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
-    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0")
 
 
 def _refused(active: Active, problem: KeyRefused) -> Finding:
@@ -201,95 +214,4 @@ def _proxy(computer: Computer, problem: TryLater) -> Iterator[Finding]:
         where = computer.origin(variable)
         yield Finding(
             Level.WARNING, "proxy", f"{variable}: {problem.message}", remedies.unset(computer, variable), where
-        )
-
-
-# The user and the keys
-
-
-def _no_user(active: Active, who: Identity) -> Finding:
-    where = Where(active.place.path)
-    if who.is_root:
-        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
-        profile = f"--profile {quote(active.holder)}"
-        remedy = f"aws iam delete-access-key --access-key-id {active.pair.key_id} {profile}"
-        return Finding(Level.BROKEN, "root-key", message, remedy, where)
-    return Finding(Level.BROKEN, "not-a-user", f"{who.arn} is not an IAM user", "rotate-my-key status", where)
-
-
-def _user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iterator[Finding]:
-    command = f"rotate-my-key rotate -p {quote(active.profile)}"
-    exempt = (look.tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
-    key = next((key for key in look.keys if key.key_id == active.pair.key_id), None)
-    where = Where(active.place.path)
-    if key is None:
-        message = f"AWS does not list key {mask(active.pair.key_id)} among those of {look.identity.user}"
-        yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", where)
-    elif not key.active:
-        message = f"key {mask(key.key_id)} is switched off at AWS ({key.status})"
-        yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", where)
-    elif exempt:
-        message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
-        yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", where)
-    elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
-        days = (look.now - key.created).days
-        message = f"key {mask(key.key_id)} is {days} days old, the limit is {policy.max_age.days}"
-        level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
-        yield Finding(level, verdict.value, message, command, where)
-    yield from _same_by_sso(computer, look.identity.account)
-
-
-def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
-    """A way into the same account that needs no long-term key."""
-    for file in computer.read_files:
-        for section, values in file.sections.items():
-            if values.get("sso_account_id") == account:
-                name = section.removeprefix("profile ").strip("'\" ")
-                message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
-                where = Where(file.path, file.line_of(section, "sso_account_id"))
-                yield Finding(Level.ADVICE, "sso-beside-key", message, f"aws sso login --profile {quote(name)}", where)
-                return
-
-
-def _second(
-    computer: Computer, active: Active, look: Look, account: Account, ours: Collection[str]
-) -> Iterator[Finding]:
-    for key in look.keys:
-        if key.key_id == active.pair.key_id or key.key_id in ours:
-            continue
-        delete = f"rotate-my-key delete-key {key.key_id}"
-        who = look.identity.user
-        if computer.holding([key.key_id]):
-            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
-            yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
-        elif key.active:
-            used = _used(account.last_use(key.key_id), look.now)
-            message = f"{who} has a second active key {mask(key.key_id)} ({used}), and AWS allows no third"
-            yield Finding(Level.BROKEN, "second-key", message, delete)
-        else:
-            message = f"{who} has a second key {mask(key.key_id)}, switched off; a rotation needs its place"
-            yield Finding(Level.WARNING, "inactive-second-key", message, delete)
-
-
-def _used(use: LastUse | None, now: datetime) -> str:
-    if use is None:
-        return "its last use is not known"
-    if use.at is None:
-        return "no use of it is on record"
-    return f"last used {(now - use.at).days} days ago by {use.service} in {use.region}"
-
-
-def _rights(rights: Rights, result: Online) -> None:
-    if rights.quarantined:
-        result.findings.append(_leaked())
-    for action in rights.denied:
-        message = f"you are not allowed to call {action}: a rotation cannot {_MAY[action]} a key"
-        result.findings.append(Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self"))
-    if rights.with_mfa:
-        names = ", ".join(rights.with_mfa)
-        message = f"a rotation asks for an MFA code: without one, {names} would be denied"
-        result.findings.append(Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE"))
-    if not rights.known:
-        result.unchecked.append(
-            "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
         )

@@ -34,12 +34,12 @@ def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
         try:
             active = find_active(env, computer.profile, computer.files, mixed=True)
         except Problem as problem:
-            return None, [*found, _refusal(computer, env, problem)]
+            return None, [*found, _refusal(computer, problem)]
         active = replace(active, warnings=tuple(text for text in active.warnings if text != mixed.message))
     except TryLater as problem:
         return None, [remedies.finding(computer, Level.BROKEN, "keyring", problem)]
     except Problem as problem:
-        return None, [_refusal(computer, env, problem)]
+        return None, [_refusal(computer, problem)]
     return active, [*found, *(_doubt(computer, text) for text in active.warnings)]
 
 
@@ -52,10 +52,10 @@ def _without_the_wrong(computer: Computer) -> Mapping[str, str]:
     return {name: value for name, value in computer.env.items() if name not in wrong}
 
 
-def _refusal(computer: Computer, env: Mapping[str, str], problem: Problem) -> Finding:
+def _refusal(computer: Computer, problem: Problem) -> Finding:
     """Why there is no key to rotate, told apart by what the profile holds."""
     assert not isinstance(computer.profiles, Problem)
-    name = computer.profile or next(filter(None, map(env.get, PROFILES)), "default")
+    name = computer.name
     if name not in computer.profiles.merged:
         return _misspelt(computer, name) or remedies.finding(computer, Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)

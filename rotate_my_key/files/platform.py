@@ -26,6 +26,11 @@ if sys.platform == "win32":
     import msvcrt
     from ctypes import wintypes
 
+    # Access denied, sharing violation, lock violation; the two ways in which ReplaceFileW says that a file is in use and
+    # that nothing has changed (ERROR_UNABLE_TO_REMOVE_REPLACED, ERROR_UNABLE_TO_MOVE_REPLACEMENT).
+    _PASSING = (5, 32, 33, 1175, 1176)
+    _ATTEMPTS = 10
+
     _replace_file = ctypes.WinDLL("kernel32", use_last_error=True).ReplaceFileW
     _replace_file.argtypes = [wintypes.LPCWSTR] * 3 + [wintypes.DWORD] + [wintypes.LPVOID] * 2
     _replace_file.restype = wintypes.BOOL
@@ -33,18 +38,23 @@ if sys.platform == "win32":
     def replace(source: str, target: str) -> None:
         """Put `source` where `target` is; ReplaceFileW keeps the target's ACLs, streams and attributes.
 
-        Virus scanners and indexers hold a file open for a moment: tried again for a second.
+        Virus scanners and indexers hold a file open for a moment, and readers keep it from being replaced as long as
+        they read: tried again for a second.
         """
-        for attempt in range(10):
-            if not os.path.exists(target):
-                return os.replace(source, target)
-            if _replace_file(target, source, None, 0, None, None):
-                return None
-            code = ctypes.get_last_error()
-            if code not in (5, 32, 33) or attempt == 9:  # access denied, sharing violation, lock violation
-                raise ctypes.WinError(code)
+        for attempt in range(_ATTEMPTS):
+            try:
+                return _replace_once(source, target)
+            except OSError as error:
+                if getattr(error, "winerror", 0) not in _PASSING or attempt == _ATTEMPTS - 1:
+                    raise
             time.sleep(0.1)
         return None
+
+    def _replace_once(source: str, target: str) -> None:
+        if not os.path.exists(target):
+            os.replace(source, target)
+        elif not _replace_file(target, source, None, 0, None, None):
+            raise ctypes.WinError(ctypes.get_last_error())
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
         """Nothing to do: `replace` keeps what the target has."""

@@ -82,9 +82,9 @@ class Steps:
         return after(Step.DROP, world, self._account.now())
 
     def _forget(self, name: str) -> None:
-        """The staged record first: a staged pair without a note is a rotation that goes on."""
-        self._here.staging.drop(name)
+        """The note first: a staged pair without a note is found, and can still sign in to see that all is done."""
         self._here.notes.remove(name)
+        self._here.staging.drop(name)
 
     def _finish(self, world: World) -> World:
         note = _note(world)
@@ -118,8 +118,13 @@ class Steps:
         note = _note(world)
         lost = note.lost if note.sent is None else (*note.lost, note.sent)
         note = self._save(replace(note, sent=self._account.now(), lost=lost))
+
+        def sent_again() -> None:
+            nonlocal note
+            note = self._save(replace(note, sent=self._account.now()))
+
         try:
-            pair, key = self._account.create()
+            pair, key = self._account.create(sent_again)
         except (Unanswered, Interrupted):
             raise
         except Problem:

@@ -46,6 +46,8 @@ def look_at(pair: Credentials, account: Account, here: Here) -> Row:
     if key is None:
         return {**row, "unknown": f"not listed among the keys of {who.user}"}
     refused = "" if key.active else f"switched off at AWS ({key.status})"
+    if key.active and look.dead:
+        refused = "the secret here is not the key's"
     return {
         **row,
         "created": _text(key.created),

@@ -40,6 +40,13 @@ def unfinished(here: Here, *, mend: bool) -> list[Unfinished]:
 
 def _load(name: str, here: Here, mend: bool) -> Unfinished:
     try:
+        return _read(name, here, mend)
+    except TryLater as problem:  # the keyring that holds its staged pair is locked: that stops no other key
+        return Unfinished(name, None, problem)
+
+
+def _read(name: str, here: Here, mend: bool) -> Unfinished:
+    try:
         note = here.notes.load(name)
     except Unreadable as problem:
         if not mend:

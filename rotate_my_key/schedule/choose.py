@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 
 from ..errors import Problem
 from ..paths import Paths
@@ -24,7 +23,7 @@ def schedulers(env: Mapping[str, str], paths: Paths, host: str, platform: str = 
     if platform == "win32":
         user = "\\".join(filter(None, (env.get("USERDOMAIN", ""), env.get("USERNAME", ""))))
         return [TaskScheduler(commands, user, paths.state_dir)]
-    cron = Cron(commands, f"{host} {uid}", datetime.now(UTC))
+    cron = Cron(commands, f"{host} {uid}")
     if platform == "darwin":
         return [Launchd(commands, paths.home, uid), cron]
     config = _base(env, paths, "XDG_CONFIG_HOME", ".config")

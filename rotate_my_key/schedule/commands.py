@@ -39,14 +39,19 @@ class Commands:
         """Whether there is such a program."""
         return shutil.which(name, path=self._path) is not None
 
-    def run(self, name: str, *words: str, stdin: bytes = b"") -> Ran:
-        """Run it to its end. A program that is not there, or that hangs, has a code other than 0."""
+    def run(self, name: str, *words: str, stdin: bytes = b"", **env: str) -> Ran:
+        """Run it to its end, with more variables. A program that is not there, or hangs, has a code other than 0."""
         program = shutil.which(name, path=self._path)
         if program is None:
             return Ran(_MISSING, err=f"there is no program {name}".encode())
         try:
             done = subprocess.run(
-                [program, *words], input=stdin, capture_output=True, timeout=_TIMEOUT, env=self._env, check=False
+                [program, *words],
+                input=stdin,
+                capture_output=True,
+                timeout=_TIMEOUT,
+                env={**self._env, **env},
+                check=False,
             )
         except subprocess.TimeoutExpired:
             return Ran(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())

@@ -1,14 +1,13 @@
 """cron: marked lines in the user's crontab. Everything else in it stays byte for byte, and so it is again afterwards.
 
-cron makes up for nothing and knows no second try, so the line is for every hour, and the run itself sees to it that it is
-once a day. In a command cron takes `%` for a line end, and cuts it off after 999 characters (crontab(5)).
+cron makes up for nothing and knows no second try, so the line is for every hour, and the run itself sees to it that it
+is once a day. In a command cron takes `%` for a line end, and cuts it off after 999 characters (crontab(5)).
 """
 
 from __future__ import annotations
 
 import shlex
 import zlib
-from datetime import UTC, datetime, timedelta
 
 from ..errors import Problem
 from .commands import Commands, Ran
@@ -47,10 +46,9 @@ class Cron:
     title = "a line in your crontab"
     rhythm = "once a day"
 
-    def __init__(self, commands: Commands, seed: str, clock: datetime) -> None:
+    def __init__(self, commands: Commands, seed: str) -> None:
         self._commands = commands
         self._minute = zlib.crc32(seed.encode("utf-8", "surrogateescape")) % 60
-        self._now = clock
 
     def usable(self) -> bool:
         """See Scheduler."""
@@ -94,19 +92,21 @@ class Cron:
             return None
         line = lines(job, self._minute, new=_NEW.encode() in ours) if job else ours
         trouble = "" if ours == line else "it was installed for another program or other settings"
-        return Installed("crontab -l", self._next(), trouble)
-
-    def _next(self) -> datetime:
-        """The next hour's minute, in UTC: zones that are half an hour off are rare, and this is for a person to read."""
-        at = self._now.astimezone(UTC).replace(minute=self._minute, second=0, microsecond=0)
-        return at if at > self._now else at + timedelta(hours=1)
+        return Installed("crontab -l", None, trouble)
 
     def _list(self) -> tuple[bytes | None, str]:
         """The crontab (None if there is none), or what is wrong."""
         ran = self._commands.run("crontab", "-l")
         if ran.code == 0:
-            return ran.out, ""
+            return self._exactly(ran.out), ""
         return None, "" if b"no crontab for" in ran.err else ran.said
+
+    def _exactly(self, listed: bytes) -> bytes:
+        r"""The crontab's own bytes: Debian's `crontab -l` shows a carriage return as `\r`, its `-e` hands it on as it is."""
+        if rb"\r" not in listed:
+            return listed
+        raw = self._commands.run("crontab", "-e", EDITOR="cat", VISUAL="cat").out
+        return raw if raw.replace(b"\r", rb"\r") == listed else listed
 
     def _write(self, crontab: bytes) -> None:
         ran: Ran = self._commands.run("crontab", "-", stdin=crontab)

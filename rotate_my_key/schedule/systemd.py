@@ -1,7 +1,7 @@
 """systemd: a timer and a service of the user's own manager.
 
-The timer fires once a day at a random moment of an hour, and makes up for days on which the computer was off. A run that
-ends with 75 counts as well, and is started again half an hour later until it ends otherwise. `Type=exec`, because a
+The timer fires once a day at a random moment of an hour, and makes up for days on which the computer was off. A run
+that ends with 75 is no failure, and is started again half an hour later until it ends otherwise. `Type=exec`, because a
 oneshot service may not have RestartForceExitStatus= (systemd.service(5)); older managers that do not know it take
 `simple`. Paths go in as systemd.syntax(7) quotes them.
 """
@@ -24,13 +24,15 @@ _UNWANTED = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     *("AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"),
 )
+_NOT_FOR_PROGRAMS = "\"'\\$"  # allowed in arguments, not in the program's own path
 
 
 def service(job: Job) -> str:
     """The service's unit file."""
-    command = " ".join(_word(word) for word in job.command())
-    # ":" (systemd 244) leaves "$" alone, which could not be escaped in the program's own path.
-    colon = ":" if "$" in command else ""
+    words = job.command()
+    if any(sign in job.program for sign in _NOT_FOR_PROGRAMS):
+        words = ("/bin/sh", "-c", 'exec "$0" "$@"', *words)
+    command = " ".join(_word(word.replace("$", "$$")) for word in words)
     environment = "".join(f"Environment={_word(f'{name}={value}')}\n" for name, value in job.environment.items())
     return f"""# {MARK}
 
@@ -40,7 +42,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-ExecStart={colon}{command}
+ExecStart={command}
 SuccessExitStatus=75
 RestartForceExitStatus=75
 RestartSec=30min
@@ -82,10 +84,10 @@ class Systemd:
 
     def __init__(self, commands: Commands, config: str, data: str) -> None:
         self._commands = commands
-        self._top = config
+        self._top = os.path.dirname(config)
         self._folder = os.path.join(config, "systemd", "user")
+        self._above = os.path.dirname(data)
         self._stamp = os.path.join(data, "systemd", "timers", f"stamp-{TIMER}")
-        self._data = data
 
     def usable(self) -> bool:
         """See Scheduler."""
@@ -121,7 +123,7 @@ class Systemd:
         gone = [unitfiles.remove(self._path(name), self._top) for name in (SERVICE, TIMER)]
         with suppress(OSError):
             os.unlink(self._stamp)
-        unitfiles.prune(os.path.dirname(self._stamp), self._data)
+        unitfiles.prune(os.path.dirname(self._stamp), self._above)
         if any(gone):
             self._user("daemon-reload")
             self._user("reset-failed", SERVICE)

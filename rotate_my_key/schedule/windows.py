@@ -18,7 +18,7 @@ from .port import Installed
 
 
 def task(job: Job, user: str) -> str:
-    """The task's XML. `user` is `DOMAIN\\name`."""
+    """The task's XML. `user` is the domain, a backslash and the name."""
     program, *arguments = job.command(every_hour=True)
     return f"""<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">

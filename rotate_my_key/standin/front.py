@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from . import actions, behind, errors, signature
+from . import actions, behind, errors, policies, signature
 from .errors import Answer, Refused
 from .rules import Call, Rules, When
 from .server import HangUp
@@ -32,6 +32,7 @@ class Front:
         self.rules = Rules()
         self.calls: list[Call] = []
         self.callbacks: list[tuple[When, str, Callback]] = []
+        self.documents: dict[str, list[policies.Document]] = {}  # by the user's name
         self.lock = threading.RLock()
         self._awake = threading.Event()
 
@@ -135,7 +136,18 @@ class Front:
         if denial:
             whom = f"user {call.params.get('UserName', name)}" if call.service == "iam" else "*"
             raise errors.denied(signer.arn, f"{call.service}:{call.action}", whom, denial.reason)
+        policies.admit(self.documents.get(name or "", ()), call, signer, self._resource(call, signer))
         return signer
+
+    def _resource(self, call: Call, signer: Signer) -> str:
+        """What a call is about, as policies name it: a user's ARN, or `*`. What is not there is nobody's."""
+        if call.service != "iam":
+            return "*"
+        if "AccessKeyId" in call.params and "UserName" not in call.params:
+            owner = self.world.owner(call.params["AccessKeyId"])
+            return self.world.arn(owner) if owner else "*"
+        named = self.world.iam.users.get(call.params.get("UserName", ""))
+        return self.world.arn(named or signer.user)
 
 
 def _params(request: Request) -> dict[str, str]:

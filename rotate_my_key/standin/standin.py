@@ -15,6 +15,7 @@ from typing import Self
 from moto.iam.models import User as MotoUser
 
 from ..model import AccessKey, Credentials, LastUse
+from . import policies
 from .errors import Refused
 from .front import Callback, Front
 from .rules import Call, Denial, Fault, Kind, Reason, Rules, When
@@ -233,6 +234,15 @@ class StandIn:
         rule = Denial(action=action, times=times, skip=skip, key_id=key_id, reason=reason, user=user)
         with self._front.lock:
             self._front.rules.denials.append(rule)
+
+    def attach_policy(self, user_name: str, document: policies.Document) -> None:
+        """Give a user an identity policy; from then on he may do only what his policies allow, until `reset`.
+
+        Raises ValueError for what policies.py does not understand.
+        """
+        policies.check(document)
+        with self._front.lock:
+            self._front.documents.setdefault(self._front.world.user(user_name).name, []).append(document)
 
     def all_well(self) -> None:
         """Take back all faults and denials; calls that hang are ended."""

@@ -187,6 +187,11 @@ class World:
             raise no_such_key(key_id)
         return key
 
+    def owner(self, key_id: str) -> MotoUser | None:
+        """Whose key it is or was; None for root's and for unknown ones."""
+        key = self._keys.get(key_id)
+        return key.user if key else None
+
     def key_of(self, user: MotoUser | None, key_id: str) -> Key:
         """The key, if it exists now and is this user's. Raises Refused (NoSuchEntity)."""
         key = self.key(key_id)

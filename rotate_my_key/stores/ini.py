@@ -110,7 +110,11 @@ class Ini:
 
     def _check_blocks(self) -> None:
         """A value that starts on the next line is a block of NAME = VALUE lines, or botocore refuses the file."""
+        lent = {line: name for name, line in self.defaults.items()}
         for first in self._last:
+            name = lent.get(first)
+            if name and all(name in options for options in self.sections.values()):
+                continue  # nobody borrows it, so botocore never looks
             value = self.value(first)
             if value.startswith("\n") and any(line.strip() and "=" not in line for line in value.splitlines()):
                 raise self.problem(

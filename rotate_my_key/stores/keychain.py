@@ -16,8 +16,8 @@ from .entries import Name
 class Keychain:
     """The `Entries` port over generic passwords of the login keychain."""
 
-    def __init__(self) -> None:
-        self._backend: Any = None
+    def __init__(self, backend: Any = None) -> None:
+        self._backend = backend
 
     def get(self, name: Name) -> str | None:
         """See the port."""

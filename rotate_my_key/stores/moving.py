@@ -1,7 +1,7 @@
 """Moves a profile's pair between its file and the keyring, so that a kill at any instant leaves a working profile.
 
-A loop over facts: what the files hold, what the keyring holds, whether the line leads there. The index notes only that a
-move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process, and
+A loop over facts: what the files hold, what the keyring holds, whether the line leads there. The index notes only that
+a move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process, and
 one in the config file after it: hence the orders below, and hence one write for both in the config file. At every
 instant the secret is durable in one of the two, and read back, before it leaves the other.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..errors import Problem, TryLater
 from ..files import replace as disk
@@ -20,24 +20,13 @@ from ..model import Credentials, PlaceKind, mask
 from . import judge
 from .keyring_index import Entry, Move
 from .keyring_store import KeyringStore
-from .process_line import OPTION, entry_of
+from .move_facts import Facts, entry_in, look
+from .process_line import OPTION
 from .profile_file import ProfileFile
 from .reading import ProfileFiles as FilePaths
 from .relocate import Process, add_process, put_back, remove_process, take_out
 
 Proof = Callable[[str], tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What there is of one profile. `holder` is the file that holds a pair, `leader` the one whose line leads to the keyring."""
-
-    credentials: ProfileFile
-    config: ProfileFile
-    holder: ProfileFile | None
-    held: Credentials | None = field(repr=False)
-    leader: ProfileFile | None
-    entry: Credentials | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +41,7 @@ class Moved:
 class Moving:
     """The moves. All verbs are for who holds the lock.
 
-    `prove` runs a credential_process line as an SDK does and gives the id and the secret that it prints; it raises Problem.
+    `prove` runs a credential_process line as an SDK does and gives the id and the secret it prints. Raises Problem.
     """
 
     def __init__(self, files: FilePaths, store: KeyringStore, prove: Proof) -> None:
@@ -140,7 +129,7 @@ class Moving:
         from .reading import read_profiles
 
         merged = read_profiles(self._files).merged
-        return [name for name, settings in merged.items() if name != profile and _entry(settings) == profile]
+        return [name for name, settings in merged.items() if name != profile and entry_in(settings) == profile]
 
     # The loop
 
@@ -253,19 +242,13 @@ class Moving:
     # Files
 
     def _facts(self, profile: str) -> Facts:
-        credentials = _read(self._files.credentials, PlaceKind.CREDENTIALS)
-        config = _read(self._files.config, PlaceKind.CONFIG)
-        both = (credentials, config)
-        holder = next((file for file in both if file.pair(profile)), None)
-        leader = next((file for file in both if _leads(file, profile)), None)
-        held = holder.pair(profile) if holder else None
-        return Facts(credentials, config, holder, held, leader, self._store.pair(profile))
+        return look(self._files, self._store, profile)
 
     def _write(self, file: ProfileFile, data: bytes) -> None:
         """Replace the file, if it is still as it was read. Raises TryLater if not: the next look begins anew."""
         found = disk.snapshot(file.path)
         if found is None and not file.data:
-            make_private_dir_for(file.path)
+            _make_folder_of(file.path)
             return write_private(file.path, data)
         outcome = disk.replace(found, data) if found and found.data == file.data else Outcome.CHANGED
         if outcome is Outcome.CHANGED:
@@ -275,31 +258,16 @@ class Moving:
         return None
 
 
-def make_private_dir_for(path: str) -> None:
+def _make_folder_of(path: str) -> None:
     """The folder of a file that is to be made, if it is wanting."""
     if not os.path.isdir(os.path.dirname(path)):
         make_private_dir(os.path.dirname(path))
 
 
-def _read(path: str, kind: PlaceKind) -> ProfileFile:
-    found = disk.snapshot(path) if path else None
-    return ProfileFile(found.data if found else b"", path, kind)
-
-
-def _leads(file: ProfileFile, profile: str) -> bool:
-    section = file.effective.get(profile)
-    value = file.ini.get(section, OPTION) if section is not None else None
-    return value is not None and _entry({OPTION: value}) == profile
-
-
-def _entry(settings: object) -> str | None:
-    return entry_of(settings, windows=os.name == "nt") if isinstance(settings, dict) else None
-
-
 def _two_keys(profile: str, facts: Facts) -> Problem:
     assert facts.held is not None
     assert facts.entry is not None
+    both = f"{mask(facts.held.key_id)} in its file and {mask(facts.entry.key_id)} in the keyring"
     return Problem(
-        f"profile {profile} has key {mask(facts.held.key_id)} in its file and {mask(facts.entry.key_id)} in the keyring",
-        f"remove the one that is not used: rotate-my-key status -p {profile}",
+        f"profile {profile} has key {both}", f"remove the one that is not used: rotate-my-key status -p {profile}"
     )

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, file, as ratios in one run."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, as ratios in one run."""
 
 from __future__ import annotations
 
@@ -136,7 +136,14 @@ def every() -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
-BENCHES = {"start-up": start_up, "rotation": rotation, "status": status, "all": every}
+def credentials() -> None:
+    """What SDKs start for a profile in the keyring."""
+    from .credentials import credentials as measure
+
+    measure(TOOL, environment("", ""), TURNS)
+
+
+BENCHES = {"start-up": start_up, "rotation": rotation, "status": status, "all": every, "credentials": credentials}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHES:

@@ -69,6 +69,7 @@ def draw(lines: list[str]) -> str:
     for line in lines:
         console.print(Text.from_ansi(line), soft_wrap=True)
     form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+    form = form.replace('-matrix">', '-matrix" xml:space="preserve">')  # else some viewers drop the indentation
     svg = console.export_svg(title="rotate-my-key", code_format=form, unique_id="rotation")
     return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
 

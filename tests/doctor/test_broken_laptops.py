@@ -31,7 +31,7 @@ class Row:
     name: str
     breaks: Callable[[Laptop], object]
     codes: set[str]
-    cure: "str | re.Pattern[str] | None" = None
+    cure: str | re.Pattern[str] | None = None
     online: bool = False
     line: int | None = None
     needs: str = ""
@@ -41,7 +41,7 @@ GOOD = "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
 RUN = None
 
 
-def says(pattern: str) -> "re.Pattern[str]":
+def says(pattern: str) -> re.Pattern[str]:
     """A remedy that is only read."""
     return re.compile(pattern)
 
@@ -229,9 +229,12 @@ FILES = [
     Row("Latin-1", raw(lambda data: b"# J\xfcrgen\n" + data), {"unreadable-file"}, EDIT, line=1),
     Row("a quoted secret", credentials(GOOD.replace("{secret}", '"{secret}"')), {"unusable-key"}, EDIT, line=2),
     Row("a comment behind the id", credentials(GOOD.replace("{id}", "{id} # mine")), {"unusable-key"}, EDIT, line=2),
-    Row("a value on the next line", credentials(GOOD.replace("= {id}", "=\n  {id}")), {"unreadable-file"}, EDIT, line=3),
-    Row("the key in [DEFAULT]", credentials(GOOD.replace("default", "DEFAULT") + "[default]\n"), {"unusable-key"}, EDIT),
-    Row("an id without a secret", credentials(GOOD.rsplit("\n", 2)[0] + "\n"), {"unusable-key"}, says("^aws configure")),
+    Row("a value on the next line", credentials(GOOD.replace("= {id}", "=\n  {id}")), {"unreadable-file"}, EDIT,
+        line=3),
+    Row("the key in [DEFAULT]", credentials(GOOD.replace("default", "DEFAULT") + "[default]\n"), {"unusable-key"},
+        EDIT),
+    Row("an id without a secret", credentials(GOOD.rsplit("\n", 2)[0] + "\n"), {"unusable-key"},
+        says("^aws configure")),
     Row("an empty secret", credentials(GOOD.replace("{secret}", "")), {"unusable-key"}, says("^aws configure")),
     Row("blanks within the brackets", credentials(GOOD.replace("default", " default ")), {"misspelt-section"}, EDIT),
     Row("[profile default] in the credentials file", both(credentials(GOOD.replace("default", "profile default")),
@@ -240,7 +243,8 @@ FILES = [
         "[profile work]\n" + GOOD.split("\n", 1)[1]),
     Row("another key in the config file", config(GOOD.replace("{id}", "AKIAOTHER0OTHER0OTHER")), {"other-key"},
         "[default]\n"),
-    Row("half a key in the config file", config("[default]\naws_secret_access_key = x\n"), {"other-key"}, "[default]\n"),
+    Row("half a key in the config file", config("[default]\naws_secret_access_key = x\n"), {"other-key"},
+        "[default]\n"),
     Row("a session token in the config file", config("[default]\naws_session_token = x\n"), {"other-key"},
         "[default]\n"),
     Row("a key under [profile default] in the credentials file",
@@ -259,7 +263,8 @@ FILES = [
         EDIT, line=2),
     Row("a colon for an equals sign", credentials(GOOD.replace("id =", "id:")), {"sdks-differ"}, EDIT, line=2),
     Row("the id with another secret in another profile",
-        credentials(GOOD + GOOD.replace("default", "work").replace("{secret}", "0ther")), {"other-secret", "sdks-differ"}, EDIT),
+        credentials(GOOD + GOOD.replace("default", "work").replace("{secret}", "0ther")),
+        {"other-secret", "sdks-differ"}, EDIT),
 ]  # fmt: skip
 
 MODES = [
@@ -340,6 +345,8 @@ AT_AWS = [
     Row("a region that there is not", config("[default]\nregion = eu-wset-1\n"), {"region"},
         says("region eu-west-1 --profile default$")),
     Row("a region that there is not, in the environment", env(AWS_DEFAULT_REGION="eu-sowth-1"), {"region"}),
+    Row("a region of another partition than the key's", config("[default]\nregion = cn-north-1\n"), {"partition"},
+        says("^aws configure set region us-east-1 --profile default$")),
     Row("an SSO profile leads to the same account", lambda laptop: laptop.write(laptop.config,
         f"[default]\nregion=eu-west-1\n[profile sso]\nsso_account_id = {laptop.aws.account}\n"), {"sso-beside-key"},
         says("sso login")),

@@ -27,7 +27,7 @@ READ_ONLY = {
 _POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "*", "Resource": "*"}]}'
 
 
-def run(laptop: Laptop, *words: str) -> "subprocess.CompletedProcess[str]":
+def run(laptop: Laptop, *words: str) -> subprocess.CompletedProcess[str]:
     """The program as a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "rotate_my_key", "doctor", *words],
@@ -75,9 +75,11 @@ def in_a_new_region(laptop: Laptop) -> None:
 HEALTHY: dict[str, Callable[[Laptop], object]] = {
     "a plain one": lambda laptop: None,
     "AWS_PROFILE names the profile": lambda laptop: laptop.env.update(AWS_PROFILE="default"),
-    "both profile variables say the same": lambda laptop: laptop.env.update(AWS_PROFILE="default", AWS_DEFAULT_PROFILE="default"),
+    "both profile variables say the same": lambda laptop: laptop.env.update(
+        AWS_PROFILE="default", AWS_DEFAULT_PROFILE="default"),
     "both files hold the same key": lambda laptop: laptop.write(laptop.config, GOOD),
-    "two profiles share the key": lambda laptop: laptop.write(laptop.credentials, GOOD + GOOD.replace("default", "work")),
+    "two profiles share the key": lambda laptop: laptop.write(
+        laptop.credentials, GOOD + GOOD.replace("default", "work")),
     "no config file": lambda laptop: laptop.config.unlink(),
     "~/.aws can be listed by others": lambda laptop: (laptop.home / ".aws").chmod(0o755),
     "the credentials are a link": linked,
@@ -153,7 +155,8 @@ def test_rights_that_aws_does_not_tell_are_unchecked(laptop: Laptop) -> None:
 
 def test_a_denial_is_told_apart_from_a_want_of_mfa(laptop: Laptop) -> None:
     """Changes that are denied until MFA are worth knowing; those that are denied for good are broken."""
-    laptop.aws.deny_without_mfa("ListAccessKeys", "GetUser", "SimulatePrincipalPolicy", "ListAttachedUserPolicies")
+    looking = ("ListAccessKeys", "GetUser", "SimulatePrincipalPolicy", "ListAttachedUserPolicies")
+    laptop.aws.demand_mfa(but=(*looking, "GetAccessKeyLastUsed"))
     report = laptop.examine()
     assert [(f.code, f.level) for f in report.findings] == [("mfa", Level.ADVICE)]
     laptop.aws.deny("DeleteAccessKey")
@@ -216,7 +219,7 @@ def test_an_unfinished_rotation_is_found(laptop: Laptop) -> None:
 def test_a_quarantine_is_seen_in_the_list_of_policies(laptop: Laptop) -> None:
     """Also where nothing was denied yet."""
     iam = laptop.aws._front.world.iam
-    policy = iam.create_policy("AWSCompromisedKeyQuarantineV3", "/", _POLICY, "", [])
+    policy = iam.create_policy("", "/", _POLICY, "AWSCompromisedKeyQuarantineV3", [])
     iam.attach_user_policy(policy.arn, "alice")
     assert found(laptop.examine()) == {"leaked"}
 

@@ -125,6 +125,10 @@ class KeyringLaptop(Laptop):
         """The list of profiles with an entry."""
         return self.state / "keyring.json"
 
+    def leftovers(self) -> list[str]:
+        """Files that a finished run must not leave; here the config file is one of the profile files."""
+        return [name for name in super().leftovers() if name != ".aws/config"]
+
     def aws_cli(self, *args: str) -> Finished:
         """The real aws command, in this session."""
         done = subprocess.run([AWS, *args], env=self.environment(), capture_output=True, text=True, timeout=60)
@@ -137,7 +141,7 @@ class KeyringLaptop(Laptop):
         assert json.loads(done.out)["Arn"].endswith(":user/alice")
 
     def sdk_pair(self, profile: str = "work") -> Credentials:
-        """The pair that botocore gets for a profile, in a process of its own; it is Active at AWS, with its very secret."""
+        """The pair that botocore gets for a profile, in another process; it is Active at AWS, with its very secret."""
         code = (
             "import sys, botocore.session as s\n"
             "c = s.Session(profile=sys.argv[1]).get_credentials().get_frozen_credentials()\n"
@@ -198,7 +202,6 @@ def new_keyring_laptop(
     laptop.config = (config.replace("\n", "\r\n") if crlf else config).encode()
     laptop.config_file.write_bytes(laptop.config)
     laptop.env = keyring.env
-    laptop.expected_files = frozenset({"credentials", "config"})
     return laptop
 
 

@@ -15,14 +15,27 @@ import pytest
 
 from rotate_my_key.standin import StandIn
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
-from tests.rotation.test_killed_at_calls import CALLS, LATER
 
 STRACE = shutil.which("strace")
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 ROTATE = ("rotate", "-p", "work", "--yes")
 
-SPARSE = 7
+SPARSE = 4
+LATER = 20  # seconds: the next run need not wait for a key that may still show
+CALLS = [
+    ("GetCallerIdentity", 1),
+    ("GetUser", 1),
+    ("ListAccessKeys", 1),
+    ("GetAccessKeyLastUsed", 1),
+    ("CreateAccessKey", 1),
+    ("GetCallerIdentity", 2),
+    ("GetCallerIdentity", 3),
+    ("GetCallerIdentity", 4),
+    ("GetCallerIdentity", 5),
+    ("UpdateAccessKey", 1),
+    ("DeleteAccessKey", 1),
+]
 _TRACED = "openat,write,pwrite64,rename,renameat2,unlink,fsync,ftruncate,sendto"
 _LINE = re.compile(r"(?P<name>\w+)\((?P<args>.*)")
 
@@ -178,9 +191,20 @@ def test_restore_killed_at_every_call(new: New) -> None:
     check_restore(new, points)
 
 
+def test_rotation_killed_before_the_new_secret_arrives(laptop: KeyringLaptop) -> None:
+    """The worst moment: AWS has made a key and nobody has its secret."""
+    killed_at_a_call(laptop, "CreateAccessKey", 1, "after")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("action", "nth"), CALLS)
-def test_rotation_killed_at_a_call(laptop: KeyringLaptop, action: str, nth: int, when: str) -> None:
+def test_rotation_killed_at_every_call_to_aws(laptop: KeyringLaptop, action: str, nth: int, when: str) -> None:
+    """At each of them, carried out or not yet."""
+    killed_at_a_call(laptop, action, nth, when)
+
+
+def killed_at_a_call(laptop: KeyringLaptop, action: str, nth: int, when: str) -> None:
     """Killed while a call is out, carried out or not yet: the profile works, no secret is on the disk, and the next run
     ends with one key, the one in the keyring; restored, the files differ in the two values alone."""
     assert laptop.run(*STORE).code == 0
@@ -234,13 +258,13 @@ def rotations_killed(tmp_path: Path, running: StandIn, choose: Callable[[list[Po
 
 
 @needs_strace
-def test_rotation_killed_at_some_calls(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
+def test_rotation_killed_at_some_system_calls(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """Before some of the calls that change a file or ask the keyring."""
     rotations_killed(tmp_path, running, some)
 
 
 @needs_strace
 @pytest.mark.slow
-def test_rotation_killed_at_every_call(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
+def test_rotation_killed_at_every_system_call(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """Before each of them."""
     rotations_killed(tmp_path, running, lambda points: points)

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.standin import StandIn
-
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
 
 STORE = ("keyring", "store", "-p", "work", "-y")
@@ -92,7 +91,8 @@ def test_twice_is_once(laptop: KeyringLaptop) -> None:
     assert laptop.run(*STORE).code == 0
     before = laptop.files()
     again = laptop.run(*STORE, "--json")
-    assert json.loads(again.out)["moved"] is False
+    expected = {"version": 1, "profile": "work", "key_id": laptop.old.key_id, "place": "keyring", "action": "none"}
+    assert json.loads(again.out) == expected
     assert laptop.files() == before
     assert laptop.run(*RESTORE).code == 0
     assert "already" in laptop.run(*RESTORE).out
@@ -197,3 +197,77 @@ def test_keyring_and_secret_tool_read_it(laptop: KeyringLaptop) -> None:
     code = "from keyring.backends.SecretService import Keyring; print(Keyring().get_password('rotate-my-key', 'work'))"
     done = subprocess.run([sys.executable, "-c", code], env=laptop.environment(), capture_output=True, text=True)
     assert json.loads(done.stdout)["key_id"] == laptop.old.key_id
+
+
+def test_undo(laptop: KeyringLaptop) -> None:
+    """A kept old pair comes back from the keyring, into the keyring."""
+    assert laptop.run(*STORE).code == 0
+    assert laptop.run(*ROTATE, "--keep-old", "10m").code == 0
+    assert laptop.sdk_pair() != laptop.old
+    done = laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.sdk_pair() == laptop.old
+    assert list(laptop.entries()) == ["rotate-my-key: work"]
+    laptop.no_secret_on_disk()
+
+
+def test_a_role_with_the_key_of_a_keyring_profile(laptop: KeyringLaptop) -> None:
+    """`source_profile` may lead to a profile in the keyring: its key is rotated, and SDKs assume the role with it."""
+    with laptop.config_file.open("a") as file:
+        file.write("\n[profile admin]\nrole_arn = arn:aws:iam::123456789012:role/admin\nsource_profile = work\n")
+    assert laptop.run(*STORE).code == 0
+    done = laptop.run("rotate", "-p", "admin", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.sdk_pair() != laptop.old
+    told = laptop.run("keyring", "restore", "-p", "admin", "-y")
+    assert (told.code, "-p work" in told.err) == (1, True)
+
+
+@pytest.mark.parametrize("again", [STORE, RESTORE, ROTATE], ids=["store", "restore", "rotate"])
+def test_a_line_that_does_not_run(laptop: KeyringLaptop, again: tuple[str, ...]) -> None:
+    """Where the credential_process fails, storing changes nothing."""
+    before = {name: data for name, data in laptop.files().items() if name.startswith(".aws")}
+    program = laptop.home / "rotate-my-key"
+    program.write_text(f'#!/bin/sh\n[ $1 = credentials ] && exit 1\nexec {sys.executable} -m rotate_my_key "$@"\n')
+    program.chmod(0o755)
+    code = f"import sys; sys.argv = [{str(program)!r}, *sys.argv[1:]]; from rotate_my_key.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *STORE], env=laptop.environment(), capture_output=True, text=True
+    )
+    assert (done.returncode, "nothing was changed" in done.stderr) == (1, True), done.stderr
+    assert {name: data for name, data in laptop.files().items() if name.startswith(".aws")} == before
+    program.unlink()
+    laptop.as_it_was()
+    assert laptop.run(*again).code in ((0,) if again != RESTORE else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "config", "hint"),
+    [
+        pytest.param(PLAIN, CONFIG + "\nsso_start_url = https://x\n", "--mixed", id="beside sso"),
+        pytest.param(
+            PLAIN, CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key = {secret}", "remove", id="both"
+        ),
+        pytest.param(PLAIN, CONFIG + "\ncredential_process = /other\n", "--mixed", id="another program"),
+        pytest.param(
+            "[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret} # x\n", CONFIG, "leave", id="comment"
+        ),
+    ],
+)
+def test_refused_early(tmp_path: Path, running: StandIn, keyring: Keyring, text: str, config: str, hint: str) -> None:
+    """What cannot end well is refused before anything changes."""
+    laptop = new_keyring_laptop(tmp_path, running, keyring, text=text, config=config)
+    filled = laptop.config.decode().format(id=laptop.old.key_id, secret=laptop.old.secret).encode()
+    laptop.config = filled
+    laptop.config_file.write_bytes(filled)
+    done = laptop.run(*STORE)
+    assert done.code in (1, 4), done.text
+    assert hint in done.err.splitlines()[-1], done.err
+    laptop.as_it_was()
+
+
+def test_without_consent(laptop: KeyringLaptop) -> None:
+    """Without a terminal and without --yes: exit 4, naming the flag."""
+    done = laptop.run("keyring", "store", "-p", "work")
+    assert (done.code, "keyring store -y" in done.err) == (4, True), done.err
+    laptop.as_it_was()

@@ -42,8 +42,8 @@ function __rotate_my_key_reminder
         if test -n "$ask"; and begin
                 math (path mtime -- $dir/state) + (path mtime -R -- $dir/state) >$dir/asked
             end 2>/dev/null
-            command $tool -q status </dev/null >/dev/null 2>&1 &
-            disown
+            # Through sh, which ends at once: a child of fish's own would stay a zombie until the next command.
+            command /bin/sh -c 'trap "" HUP; "$0" -q status &' $tool </dev/null >/dev/null 2>&1
         end
     end
     test -z "$gone"; or return 0
@@ -55,7 +55,7 @@ function __rotate_my_key_reminder
     if test -x $python -a -r $say
         command $python -I -S $say $dir </dev/null >&2 2>/dev/null
     else if test -x $tool
-        command $tool reminder say </dev/null >&2 2>/dev/null
+        command /bin/sh -c 'exec "$0" reminder say' $tool </dev/null >&2 2>/dev/null
     end
     return 0
 end

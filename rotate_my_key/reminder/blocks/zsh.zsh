@@ -6,7 +6,7 @@
     \builtin local dir config now='' due='' asked='' cred=${AWS_SHARED_CREDENTIALS_FILE:-${HOME-}/.aws/credentials}
     \builtin local tool=@TOOL@ fd=''
     @FOLDERS@
-    [[ -f $dir/state && -O $dir/state && -r $dir/state ]] || return 0
+    [[ -f $dir/state && -O $dir/state ]] || return 0
     now=${(%):-%D{%s}}
 
     # Something that the state was made from has changed since: have it looked at, once a day.
@@ -29,7 +29,7 @@
             fi
         fi
         if [[ -n $stale ]] && { \builtin print -r -- $now >|$dir/asked } 2>/dev/null; then
-            ( $tool -q status </dev/null >/dev/null 2>&1 & )
+            ( \builtin trap '' HUP; $tool -q status </dev/null >/dev/null 2>&1 & )
         fi
     fi
     [[ -z $gone ]] || return 0

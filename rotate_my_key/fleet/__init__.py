@@ -1,0 +1,1 @@
+"""What IT does for all users of a company."""

@@ -1,0 +1,153 @@
+"""The page that IT gives to people: what happens to their access keys, and the few things to type. Pure.
+
+It is made from the settings in force, so that it cannot promise another limit than the program keeps.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from ..policy import format_duration
+from .page import Block, Code, Heading, Paragraph, Part, Points, Words
+
+
+class Facts(NamedTuple):
+    """What is particular to a company. `install` is what people type to install; `reminders` are the reminder's own
+    lines for a key that is due and for one that is overdue. Empty texts are not known."""
+
+    max_age: timedelta
+    remind_before: timedelta
+    keep_old: timedelta
+    snooze: bool
+    contact: str
+    minimum_version: str
+    auth_profile: str
+    install: str
+    reminders: Sequence[str]
+
+
+def onboarding(facts: Facts) -> list[Part]:
+    """The whole page."""
+    return [
+        *_beginning(facts),
+        *_installing(facts),
+        *_first_key(facts),
+        *_rotating(facts),
+        *_mfa(facts),
+        *_remembering(facts),
+        *_leaked(facts),
+        *_help(facts),
+    ]
+
+
+def length(duration: timedelta) -> str:
+    """A duration in words: `90 days`, `36 hours`."""
+    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count, rest = divmod(int(duration.total_seconds()), size)
+        if count and not rest:
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return format_duration(duration)
+
+
+def _beginning(facts: Facts) -> Iterator[Part]:
+    due = max(facts.max_age - facts.remind_before, timedelta(0))
+    yield Heading(1, "Your AWS access key")
+    yield Paragraph(
+        [
+            "A key that is never replaced is a key that somebody finds in the end. Ours are replaced before they are "
+            f"{length(facts.max_age)} old. ",
+            Code("rotate-my-key"),
+            " does that for you in half a minute: it makes a new key, proves that it works, puts it where the old one "
+            "was, and only then switches the old one off. If it is stopped in between, your key goes on working, and "
+            "the next run finishes the job.",
+        ]
+    )
+    points: list[Words] = [
+        [f"You are reminded from {length(due)} on." if due else "Every key is due at once."],
+        [f"After {length(facts.max_age)} a key is overdue."],
+        [
+            f"The old key is kept for {length(facts.keep_old)}, switched off, before it is deleted."
+            if facts.keep_old
+            else "The old key is deleted as soon as the new one works."
+        ],
+    ]
+    yield Points(points)
+
+
+def _installing(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "Install it")
+    yield Block([facts.install])
+    if facts.minimum_version:
+        yield Paragraph([f"Version {facts.minimum_version} or newer is needed: ", Code("rotate-my-key --version")])
+
+
+def _first_key(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "If you were given a key")
+    yield Paragraph(["Take it over with the file that you got, or without a file and be asked for it:"])
+    yield Block(["rotate-my-key adopt accessKeys.csv"])
+    yield Paragraph(
+        [
+            "This makes your profile, and replaces the key at once: whoever saw it on its way to you holds a dead one. "
+            "Delete the file afterwards."
+        ]
+    )
+
+
+def _rotating(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "Replace your key")
+    yield Block(["rotate-my-key"])
+    yield Paragraph(
+        [
+            "It tells you whose key it is, how old, and what used it last, and asks once. If the key is not due, it "
+            "says when it will be. Only this computer is updated: if you use the same key elsewhere, tell us first. ",
+            Code("rotate-my-key status"),
+            " shows every key on this computer.",
+        ]
+    )
+
+
+def _mfa(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "If it asks for a code")
+    yield Paragraph(
+        [
+            "That is the six digits of your MFA device, once for a whole rotation. ",
+            "A security key or passkey shows no code; then sign in another way and name that profile: ",
+            Code(f"rotate-my-key rotate --auth-profile {shlex.quote(facts.auth_profile or 'NAME')}"),
+        ]
+    )
+    if facts.auth_profile:
+        yield Paragraph(
+            ["Here the profile ", Code(facts.auth_profile), " signs, so be signed in with it before you begin."]
+        )
+
+
+def _remembering(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "Be reminded")
+    yield Block(["rotate-my-key reminder install"])
+    yield Paragraph(["One line a day in a new terminal, only when a key is due. It looks like this:"])
+    yield Block(facts.reminders)
+    if facts.snooze:
+        yield Paragraph(["To put it off for a while: ", Code("rotate-my-key reminder snooze 3d")])
+    yield Paragraph(["Or have it done by itself, if nothing but this computer uses the key:"])
+    yield Block(["rotate-my-key schedule install"])
+
+
+def _leaked(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "If a key may have leaked")
+    yield Block(["rotate-my-key rotate --force --keep-old 0"])
+    yield Paragraph([f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."])
+
+
+def _help(facts: Facts) -> Iterator[Part]:
+    yield Heading(2, "If something is wrong")
+    yield Paragraph(
+        [
+            Code("rotate-my-key doctor"),
+            " says what, and what to type. Your settings: ",
+            Code("rotate-my-key config show"),
+            f". Anything else: {facts.contact}" if facts.contact else ".",
+        ]
+    )

@@ -1,0 +1,206 @@
+"""`files/platform.py` as it is on Windows and macOS, over stand-ins for what their systems provide; and on this system.
+
+The module is read again under another `sys.platform`, with a kernel32, an msvcrt or a libc that record and answer as
+Microsoft's and Apple's pages say. What this cannot show stands in docs/platforms.md.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.files import platform as here
+
+SOURCE = Path(here.__file__)
+
+
+class Function:
+    """A function of a DLL, which takes attributes."""
+
+    def __init__(self, does: Callable[..., int]) -> None:
+        self.does = does
+        self.argtypes: object = None
+        self.restype: object = None
+
+    def __call__(self, *args: object) -> int:
+        """Call it."""
+        return self.does(*args)
+
+
+class Kernel32:
+    """ReplaceFileW: fails with the errors it was given, then does it."""
+
+    def __init__(self) -> None:
+        self.errors: list[int] = []
+        self.last = 0
+        self.calls: list[tuple[object, ...]] = []
+        self.ReplaceFileW = Function(self._replace)
+
+    def _replace(self, target: str, source: str, *more: object) -> int:
+        self.calls.append((target, source, *more))
+        if self.errors:
+            self.last = self.errors.pop(0)
+            return 0
+        os.replace(source, target)
+        return 1
+
+
+def windows_error(code: int) -> OSError:
+    """What ctypes.WinError gives."""
+    error = OSError(errno.EACCES if code in (5, 32, 33) else errno.EINVAL, f"error {code}")
+    error.winerror = code  # type: ignore[attr-defined]
+    return error
+
+
+def read_as(platform: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """The module, as that system reads it."""
+    monkeypatch.setattr(sys, "platform", platform)
+    module = types.ModuleType(f"platform_{platform}")
+    exec(compile(SOURCE.read_text(), str(SOURCE), "exec"), module.__dict__)  # noqa: S102
+    monkeypatch.setattr(module.time, "sleep", lambda seconds: None, raising=True)
+    return module
+
+
+@pytest.fixture
+def kernel() -> Kernel32:
+    """No errors yet."""
+    return Kernel32()
+
+
+@pytest.fixture
+def windows(kernel: Kernel32, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """The module on Windows."""
+    msvcrt = types.ModuleType("msvcrt")
+    msvcrt.LK_NBLCK = 2  # type: ignore[attr-defined]
+    msvcrt.locked = set()  # type: ignore[attr-defined]
+
+    def locking(fd: int, mode: int, count: int) -> None:
+        region = (os.fstat(fd).st_ino, os.lseek(fd, 0, os.SEEK_CUR), count)
+        if region in msvcrt.locked:
+            raise OSError(errno.EACCES, "Permission denied")
+        msvcrt.locked.add(region)
+
+    msvcrt.locking = locking  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: kernel, raising=False)
+    monkeypatch.setattr(ctypes, "get_last_error", lambda: kernel.last, raising=False)
+    monkeypatch.setattr(ctypes, "WinError", windows_error, raising=False)
+    return read_as("win32", monkeypatch)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """A source and a target."""
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "old").write_bytes(b"old")
+    return str(tmp_path / "new"), str(tmp_path / "old")
+
+
+def test_windows_replaces_through_replacefile(
+    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str]
+) -> None:
+    """ReplaceFileW keeps ACLs; without a backup and without flags, so that a failure leaves both files as they were."""
+    source, target = files
+    windows.replace(source, target)
+    assert kernel.calls == [(target, source, None, 0, None, None)]
+    assert Path(target).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("code", [5, 32, 33, 1175, 1176])
+def test_windows_waits_for_who_has_the_file_open(
+    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str], code: int
+) -> None:
+    """A reader or a virus scanner keeps a file for a moment."""
+    kernel.errors = [code] * 9
+    windows.replace(*files)
+    assert Path(files[1]).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(("codes", "calls"), [([32] * 10, 10), ([2], 1)], ids=["for long", "another error"])
+def test_windows_gives_up(
+    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str], codes: list[int], calls: int
+) -> None:
+    """After a second, or at once for what does not pass; the target is as it was, and denied means in place."""
+    kernel.errors = list(codes)
+    with pytest.raises(OSError) as caught:
+        windows.replace(*files)
+    assert len(kernel.calls) == calls
+    assert Path(files[1]).read_bytes() == b"old"
+    assert caught.value.errno == (errno.EACCES if codes[0] == 32 else errno.EINVAL)
+
+
+def test_windows_makes_a_new_file_by_rename(
+    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str]
+) -> None:
+    """ReplaceFileW needs a file to replace."""
+    os.unlink(files[1])
+    windows.replace(*files)
+    assert kernel.calls == []
+    assert Path(files[1]).read_bytes() == b"new"
+
+
+def test_windows_locks_a_byte_behind_the_text(windows: types.ModuleType, tmp_path: Path) -> None:
+    """One holds the lock, the other is told so; the text in the file stays readable, for locks there are mandatory."""
+    path = str(tmp_path / "lock")
+    first, second = (os.open(path, os.O_CREAT | os.O_RDWR) for _ in range(2))
+    try:
+        assert windows.try_lock(first)
+        assert not windows.try_lock(second)
+        assert os.lseek(first, 0, os.SEEK_CUR) == 1 << 30
+    finally:
+        os.close(first)
+        os.close(second)
+
+
+def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.ModuleType, tmp_path: Path) -> None:
+    """What Windows has no notion of is nothing to do."""
+    fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
+    try:
+        windows.make_private(fd)
+        windows.copy_metadata(fd, fd, os.fstat(fd))
+        windows.fsync(fd)
+        windows.fsync_directory(str(tmp_path))
+        windows.write_at(fd, b"0123", 0)
+        windows.write_at(fd, b"xx", 1)
+        assert windows.read_all(fd) == b"0xx3"
+    finally:
+        os.close(fd)
+    assert windows.my_uid() == 0
+
+
+def test_macos_flushes_the_drive_and_copies_acls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """F_FULLFSYNC, with plain fsync where a file system knows none; fcopyfile with ACLs and attributes."""
+    copied: list[tuple[object, ...]] = []
+    asked: list[int] = []
+
+    class Libc:
+        """macOS's C library."""
+
+        def fcopyfile(self, *args: object) -> int:
+            """copyfile(3)."""
+            copied.append(args)
+            return 0
+
+    def control(fd: int, command: int) -> None:
+        asked.append(command)
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, use_errno: Libc())
+    module = read_as("darwin", monkeypatch)
+    monkeypatch.setattr(fcntl, "fcntl", control)
+    fd = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR)
+    try:
+        module.fsync(fd)
+        module.copy_metadata(fd, fd, os.fstat(fd))
+    finally:
+        os.close(fd)
+    assert asked == [51]
+    assert copied[0][:2] == (fd, fd)
+    assert copied[0][3].value == 0b101  # type: ignore[attr-defined]  # COPYFILE_ACL | COPYFILE_XATTR

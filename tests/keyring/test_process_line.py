@@ -1,0 +1,96 @@
+"""The credential_process line: written so that botocore reads it back, and told apart from other programs' lines."""
+
+import pytest
+from botocore.compat import _windows_shell_split, compat_shell_split
+
+from rotate_my_key.errors import Problem
+from rotate_my_key.stores.process_line import entry_of, line_for, words_of
+
+PROGRAM = "/home/al/.local/bin/rotate-my-key"
+
+
+@pytest.mark.parametrize(
+    ("program", "entry", "line"),
+    [
+        pytest.param([PROGRAM], "work", f'"{PROGRAM}" credentials --profile work', id="plain"),
+        pytest.param(
+            ["/a b/rotate-my-key"], "my own", "\"/a b/rotate-my-key\" credentials --profile 'my own'", id="blanks"
+        ),
+        pytest.param(["/a$b/rotate-my-key"], "x", "'/a$b/rotate-my-key' credentials --profile x", id="a dollar"),
+        pytest.param(["/a'b/rotate-my-key"], "x", "'/a'\"'\"'b/rotate-my-key' credentials --profile x", id="a quote"),
+        pytest.param(
+            ["/usr/bin/python3", "-m", "rotate_my_key"],
+            "x",
+            '"/usr/bin/python3" -m rotate_my_key credentials --profile x',
+            id="a module",
+        ),
+    ],
+)
+def test_posix(program: list[str], entry: str, line: str) -> None:
+    """botocore and a shell make the same words of it, and it is known again."""
+    assert line_for(program, entry) == line
+    assert compat_shell_split(line, platform="linux") == [*program, "credentials", "--profile", entry]
+    assert entry_of({"credential_process": line}) == entry
+
+
+@pytest.mark.parametrize(
+    ("program", "entry", "line"),
+    [
+        pytest.param(
+            r"C:\Tools\rotate-my-key.exe",
+            "work",
+            r'"C:\Tools\rotate-my-key.exe" credentials --profile work',
+            id="plain",
+        ),
+        pytest.param(
+            r"C:\Program Files\rotate-my-key.exe",
+            "my own",
+            r'"C:\Program Files\rotate-my-key.exe" credentials --profile "my own"',
+            id="blanks",
+        ),
+        pytest.param(
+            r"C:\rotate-my-key.exe",
+            "a\\",
+            '"C:\\rotate-my-key.exe" credentials --profile "a\\\\"',
+            id="a backslash last",
+        ),
+    ],
+)
+def test_windows(program: str, entry: str, line: str) -> None:
+    """Double quotes only; botocore's split for Windows gives the words back."""
+    assert line_for([program], entry, windows=True) == line
+    assert _windows_shell_split(line) == [program, "credentials", "--profile", entry]
+    assert entry_of({"credential_process": line}, windows=True) == entry
+
+
+@pytest.mark.parametrize(
+    "line", ['a "b c" d', r'"a\\" b', r"a\\\"b c", r"C:\a\b c", '""', "a\tb", r'"a b"c d', r"a\\b"]
+)
+def test_windows_words(line: str) -> None:
+    """Our splitting for Windows is botocore's, so that lines are known on other systems too."""
+    assert words_of(line, windows=True) == _windows_shell_split(line)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00b", 'a"b', "a%b"])
+def test_names_that_cannot_be_written(name: str) -> None:
+    """What some SDK would read otherwise is refused."""
+    with pytest.raises(Problem):
+        line_for([r"C:\rotate-my-key.exe"], name, windows=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "/opt/other-tool credentials --profile work",
+        f"{PROGRAM} status --profile work",
+        f"{PROGRAM} credentials",
+        f"{PROGRAM} credentials --profile work --more",
+        f"sh -c '{PROGRAM} credentials --profile work'",
+        f"'{PROGRAM} credentials --profile work",
+        "/usr/bin/python3 -m other credentials --profile work",
+        "",
+    ],
+)
+def test_lines_of_other_programs(line: str) -> None:
+    """They are not ours to change."""
+    assert entry_of({"credential_process": line}) is None

@@ -1,0 +1,191 @@
+"""Which host is asked, and which region a signature is for: the profile's own partition, FIPS, and endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+from tests.cli.conftest import Desk
+
+MakeDesk = Callable[..., Desk]
+
+# partition, settings of the profile, variables; then the host and the region of IAM's signatures, the same for STS.
+WHERE = [
+    pytest.param("aws", "", {}, "iam.amazonaws.com us-east-1", "sts.us-east-1.amazonaws.com us-east-1", id="no region"),
+    pytest.param(
+        "aws",
+        "region = eu-west-1",
+        {},
+        "iam.amazonaws.com us-east-1",
+        "sts.eu-west-1.amazonaws.com eu-west-1",
+        id="Europe",
+    ),
+    pytest.param(
+        "aws-us-gov",
+        "region = us-gov-west-1",
+        {},
+        "iam.us-gov.amazonaws.com us-gov-west-1",
+        "sts.us-gov-west-1.amazonaws.com us-gov-west-1",
+        id="GovCloud",
+    ),
+    pytest.param(
+        "aws-us-gov",
+        "region = us-gov-east-1",
+        {},
+        "iam.us-gov.amazonaws.com us-gov-west-1",
+        "sts.us-gov-east-1.amazonaws.com us-gov-east-1",
+        id="GovCloud East",
+    ),
+    pytest.param(
+        "aws-cn",
+        "region = cn-north-1",
+        {},
+        "iam.cn-north-1.amazonaws.com.cn cn-north-1",
+        "sts.cn-north-1.amazonaws.com.cn cn-north-1",
+        id="China",
+    ),
+    pytest.param(
+        "aws-cn",
+        "",
+        {"AWS_DEFAULT_REGION": "cn-northwest-1"},
+        "iam.cn-north-1.amazonaws.com.cn cn-north-1",
+        "sts.cn-northwest-1.amazonaws.com.cn cn-northwest-1",
+        id="China by the environment",
+    ),
+    pytest.param(
+        "aws",
+        "region = us-west-2\nuse_fips_endpoint = true",
+        {},
+        "iam-fips.amazonaws.com us-east-1",
+        "sts-fips.us-west-2.amazonaws.com us-west-2",
+        id="FIPS",
+    ),
+    pytest.param(
+        "aws",
+        "region = us-west-2",
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        "iam-fips.amazonaws.com us-east-1",
+        "sts-fips.us-west-2.amazonaws.com us-west-2",
+        id="FIPS by the environment",
+    ),
+    pytest.param(
+        "aws-us-gov",
+        "region = us-gov-west-1\nuse_fips_endpoint = true",
+        {},
+        "iam.us-gov.amazonaws.com us-gov-west-1",
+        "sts.us-gov-west-1.amazonaws.com us-gov-west-1",
+        id="FIPS in GovCloud",
+    ),
+]
+
+
+@pytest.mark.parametrize(("partition", "settings", "env", "iam", "sts"), WHERE)
+def test_a_whole_rotation(
+    all_of_aws: MakeDesk, partition: str, settings: str, env: dict[str, str], iam: str, sts: str
+) -> None:
+    """Every call goes to these two hosts, over TLS, signed for these regions; the stand-in checks the signatures."""
+    desk = all_of_aws(partition, settings, **env)
+    old = desk.held()
+    done = desk.process("rotate", "--yes")
+    assert done.code == 0, done.text
+    assert list(desk.ids()) == [desk.held()] != [old]
+    for service, expected in (("iam", iam), ("sts", sts)):
+        assert {f"{call.host} {call.region}" for call in desk.aws.calls if call.service == service} == {expected}
+    assert "Not AWS itself" not in done.text
+    assert f"arn:{partition}:iam::{desk.aws.account}:user/alice" in desk.run("history", "--json").out
+
+
+def test_mfa_in_china(all_of_aws: MakeDesk) -> None:
+    """Device and session are the partition's own."""
+    desk = all_of_aws("aws-cn", "region = cn-north-1")
+    device = desk.aws.add_mfa("alice")
+    desk.aws.demand_mfa()
+    assert device.serial.startswith("arn:aws-cn:")
+    assert desk.process("rotate", "--yes", "--mfa-code", device.code).code == 0
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "message", "hint"),
+    [
+        ("aws-cn", "eu-west-1", "account of aws-cn, and the region in force, eu-west-1, to aws", "cn-north-1"),
+        ("aws-us-gov", "us-east-1", "account of aws-us-gov, and the region in force, us-east-1", "us-gov-west-1"),
+        ("aws", "cn-north-1", "account of aws, and the region in force, cn-north-1, to aws-cn", "us-east-1"),
+    ],
+)
+def test_a_region_of_another_partition(
+    all_of_aws: MakeDesk, partition: str, region: str, message: str, hint: str
+) -> None:
+    """The key's ARN is compared with the region in force: one line, and nothing is changed."""
+    desk = all_of_aws(partition, f"region = {region}")
+    done = desk.process("rotate", "--yes")
+    assert done.code == 1
+    said, then = done.problem()
+    assert message in said
+    assert f"aws configure set region {hint}" in then
+    assert desk.changes == []
+
+
+@pytest.mark.slow
+def test_a_refused_key_without_a_region(all_of_aws: MakeDesk) -> None:
+    """A key of China without a region is asked for at the wrong place: the message says where it was asked for."""
+    desk = all_of_aws("aws")
+    desk.aws.set_status(desk.held(), "Inactive")
+    said, _ = desk.process("rotate", "--yes").problem()
+    assert "no region is set in the profile, so the partition aws was asked" in said
+
+
+# Endpoints
+
+
+def _hosts(desk: Desk, service: str) -> set[str]:
+    return {call.host for call in desk.aws.calls if call.service == service}
+
+
+AWS = {"iam": "iam.amazonaws.com", "sts": "sts.eu-west-1.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "env", "redirected"),
+    [
+        pytest.param("", {"AWS_ENDPOINT_URL": "{url}"}, {"iam", "sts"}, id="AWS_ENDPOINT_URL"),
+        pytest.param("", {"AWS_ENDPOINT_URL_IAM": "{url}"}, {"iam"}, id="AWS_ENDPOINT_URL_IAM"),
+        pytest.param("", {"AWS_ENDPOINT_URL_STS": "{url}"}, {"sts"}, id="AWS_ENDPOINT_URL_STS"),
+        pytest.param("endpoint_url = {url}", {}, {"iam", "sts"}, id="endpoint_url"),
+        pytest.param(
+            "services = mine\n[services mine]\niam =\n  endpoint_url = {url}", {}, {"iam"}, id="a services section"
+        ),
+        pytest.param(
+            "services = mine\n[services mine]\nsts =\n  endpoint_url = {url}\niam =\n  endpoint_url = {url}",
+            {},
+            {"iam", "sts"},
+            id="a services section for both",
+        ),
+        pytest.param(
+            "endpoint_url = {url}", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, set(), id="told to ignore them"
+        ),
+    ],
+)
+def test_endpoints(
+    all_of_aws: MakeDesk, running: StandIn, settings: str, env: dict[str, str], redirected: set[str]
+) -> None:
+    """As botocore reads them; an endpoint that is not AWS's is named in the question, the others are AWS's own."""
+    settings = f"region = eu-west-1\n{settings.format(url=running.url)}"
+    env = {name: value.format(url=running.url) for name, value in env.items()}
+    desk = all_of_aws("aws", settings, **env)
+    done = desk.process("rotate", "--yes")
+    assert done.code == 0, done.text
+    local = running.url.removeprefix("http://")
+    for service, host in AWS.items():
+        assert _hosts(desk, service) == {local if service in redirected else host}
+    assert (f"Not AWS itself: {running.url}" in done.text) == bool(redirected)
+
+
+def test_http_to_another_computer_is_refused(all_of_aws: MakeDesk) -> None:
+    """The new secret would be readable on its way."""
+    desk = all_of_aws("aws", "region = eu-west-1", AWS_ENDPOINT_URL_IAM="http://iam.example.com")
+    done = desk.process("rotate", "--yes")
+    assert done.code == 1
+    assert "not encrypted" in done.problem()[0]
+    assert desk.changes == []

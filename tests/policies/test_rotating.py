@@ -1,0 +1,207 @@
+"""A rotation with just the printed policy passes; without any one of its actions it fails clearly, or says less."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotate_my_key import policies
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import policies as rules
+from rotate_my_key.standin.errors import Refused
+from rotate_my_key.standin.rules import Call
+from rotate_my_key.standin.sessions import Signer
+from tests.cli.conftest import Desk
+
+OLD = timedelta(days=98)
+NEEDED = ("iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
+READING = ("iam:GetUser", "iam:GetAccessKeyLastUsed")
+EVERY_KEY_CALL = {*NEEDED, *READING}
+
+
+def printed(desk: Desk, name: str) -> dict[str, Any]:
+    """The policy as the command prints it."""
+    done = desk.run("policy", name)
+    assert (done.code, done.err) == (0, "")
+    document: dict[str, Any] = json.loads(done.out)
+    return document
+
+
+def without(document: dict[str, Any], action: str) -> dict[str, Any]:
+    """The same policy, but this action is allowed by nothing."""
+    less = copy.deepcopy(document)
+    for statement in less["Statement"]:
+        if statement["Effect"] == "Allow":
+            statement["Action"].remove(action)
+    return less
+
+
+def sign_in_by_mfa(desk: Desk) -> tuple[str, str]:
+    """Give alice a device; the option with its code."""
+    return "--mfa-code", desk.aws.add_mfa("alice").code
+
+
+def rotated(desk: Desk, old: Credentials) -> bool:
+    """Whether alice has exactly one key, new and active, in all profiles."""
+    return desk.ids() == {desk.held(): "Active"} and desk.held() != old.key_id
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/", "/dev/team-1/"])
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+def test_self_is_enough_for_a_rotation(empty: Desk, path: str, partition: str) -> None:
+    """In every partition and for users with a path, with every word said that there is to say."""
+    empty.aws.settings.partition = partition
+    empty.aws.add_user("carol", path)
+    old = empty.aws.add_key("carol", OLD)
+    empty.profiles(default=old)
+    empty.aws.attach_policy("carol", printed(empty, "self"))
+    regions = {"aws": "eu-west-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+    done = empty.run("rotate", "--yes", AWS_DEFAULT_REGION=regions[partition])
+    assert done.code == 0, done.text
+    assert empty.ids("carol") == {empty.held(): "Active"}
+    assert {call.outcome for call in empty.aws.calls} == {"OK"}
+
+
+@pytest.mark.parametrize("action", NEEDED)
+def test_self_has_no_action_too_many(desk: Desk, old: Credentials, action: str) -> None:
+    """Without one of the four: exit 5, the action is named with whom to ask, and the profile works."""
+    desk.aws.attach_policy("alice", without(printed(desk, "self"), action))
+    done = desk.run("rotate", "--yes")
+    if action == "iam:UpdateAccessKey":  # the old key is deleted without being switched off before
+        assert done.code == 0, done.text
+        assert rotated(desk, old)
+        return
+    assert done.code == 5, done.text
+    assert action in done.err
+    assert "hint: " in done.err
+    assert desk.ids()[desk.held()] == "Active"
+    if action != "iam:DeleteAccessKey":
+        assert desk.held() == old.key_id
+        assert desk.changes in ([], ["CreateAccessKey"])
+
+
+def test_without_the_right_to_switch_off_the_old_key_cannot_be_kept(desk: Desk, old: Credentials) -> None:
+    """That is what UpdateAccessKey is for: with --keep-old its lack is said, exit 5."""
+    desk.aws.attach_policy("alice", without(printed(desk, "self"), "iam:UpdateAccessKey"))
+    done = desk.run("rotate", "--yes", "--keep-old", "7d")
+    assert done.code == 5, done.text
+    assert "iam:UpdateAccessKey" in done.err
+    assert desk.ids()[desk.held()] == "Active"
+
+
+def test_without_the_right_to_delete_the_new_key_is_in_use_and_the_old_one_is_off(desk: Desk, old: Credentials) -> None:
+    """The worst of it is done: the old key works no more, and IT is asked to delete it."""
+    desk.aws.attach_policy("alice", without(printed(desk, "self"), "iam:DeleteAccessKey"))
+    assert desk.run("rotate", "--yes").code == 5
+    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+
+
+@pytest.mark.parametrize(("action", "said"), [("iam:GetUser", ""), ("iam:GetAccessKeyLastUsed", "last used")])
+def test_a_rotation_goes_on_without_what_is_only_read(desk: Desk, old: Credentials, action: str, said: str) -> None:
+    """Tags and last use are worth having and no more: without the right to read them less is said."""
+    desk.aws.attach_policy("alice", without(printed(desk, "self"), action))
+    done = desk.run("rotate", "--yes")
+    assert done.code == 0, done.text
+    assert rotated(desk, old)
+    assert not said or said not in done.text
+
+
+@pytest.mark.parametrize("name", policies.names())
+@pytest.mark.parametrize("command", ["CreateAccessKey", "ListAccessKeys", "DeleteAccessKey", "UpdateAccessKey"])
+def test_nobody_elses_keys_are_opened(empty: Desk, name: str, command: str) -> None:
+    """Not those of a user whose name ends or begins the same, nor of one whose path has the name in it."""
+    document = printed(empty, name)
+    alice = empty.aws.add_user("ali")
+    signer = Signer(Credentials("ASIA", "-", "-"), alice, alice.arn, mfa=True)
+    call = Call(command, "iam", "ASIA", {}, "", "", "", alice.create_date, 1)
+    account = empty.aws.account
+    for other in ("user/mali", "user/alice", "user/ali/mallory", "user/dev/mali", "role/ali", "mfa/ali"):
+        with pytest.raises(Refused, match="AccessDenied"):
+            rules.admit([document], call, signer, f"arn:aws:iam::{account}:{other}")
+    rules.admit([document], call, signer, f"arn:aws:iam::{account}:user/ali")
+    rules.admit([document], call, signer, f"arn:aws:iam::{account}:user/dev/ali")
+
+
+# self-mfa
+
+
+def test_self_mfa_is_enough_with_a_code(desk: Desk, old: Credentials) -> None:
+    """One code carries the whole rotation; which device it is of AWS tells."""
+    option = sign_in_by_mfa(desk)
+    desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
+    done = desk.run("rotate", "--yes", *option)
+    assert done.code == 0, done.text
+    assert rotated(desk, old)
+
+
+def test_self_mfa_changes_nothing_without_a_code(desk: Desk, old: Credentials) -> None:
+    """Exit 4, naming --mfa-code; nothing was made."""
+    sign_in_by_mfa(desk)
+    desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
+    done = desk.run("rotate", "--yes")
+    assert done.code == 4, done.text
+    assert "--mfa-code" in done.err
+    assert desk.ids() == {old.key_id: "Active"}
+
+
+def test_self_mfa_lets_status_and_reminder_read_without_a_code(desk: Desk, old: Credentials) -> None:
+    """The age of a key is known without a code: only what changes something needs one."""
+    sign_in_by_mfa(desk)
+    desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
+    done = desk.run("status", "--json")
+    assert [key["verdict"] for key in done.json["keys"]] == ["overdue"]
+
+
+@pytest.mark.parametrize("action", [*NEEDED, "iam:ListMFADevices"])
+def test_self_mfa_has_no_action_too_many(desk: Desk, old: Credentials, action: str) -> None:
+    """Without one of them: exit 5 or 4, and it is said what is missing; the profile works."""
+    option = sign_in_by_mfa(desk)
+    desk.aws.attach_policy("alice", without(printed(desk, "self-mfa"), action))
+    done = desk.run("rotate", "--yes", *option)
+    assert desk.ids()[desk.held()] == "Active"
+    if action == "iam:UpdateAccessKey":
+        assert done.code == 0, done.text
+    elif action == "iam:ListMFADevices":
+        assert done.code == 4, done.text
+        assert "mfa_serial" in done.err
+    else:
+        assert done.code == 5, done.text
+        assert action in done.err
+
+
+def test_self_mfa_needs_no_list_of_devices_if_the_device_is_set(desk: Desk, old: Credentials) -> None:
+    """With `mfa_serial` in the settings nobody asks AWS for the devices."""
+    device = desk.aws.add_mfa("alice")
+    desk.settings(f"mfa_serial = {device.serial}\n")
+    desk.aws.attach_policy("alice", without(printed(desk, "self-mfa"), "iam:ListMFADevices"))
+    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
+    assert done.code == 0, done.text
+    assert rotated(desk, old)
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["nobody"], ["SELF"], ["self-mfa.json"], ["../self"]], ids=lambda words: " ".join(words)
+)
+def test_an_unknown_policy_is_refused_with_those_there_are(desk: Desk, words: list[str]) -> None:
+    """Exit 2, and all names are in the one line."""
+    done = desk.run("policy", *words)
+    assert (done.code, done.out) == (2, "")
+    message, hint = done.problem()
+    assert message.endswith("there are: self, self-mfa")
+    assert hint.startswith("rotate-my-key policy self")
+
+
+def test_policies_allow_what_the_program_calls_and_no_more(desk: Desk) -> None:
+    """Every IAM call of a rotation is in `self`, and `self` has no other."""
+    desk.aws.attach_policy("alice", printed(desk, "self"))
+    assert desk.run("rotate", "--yes").code == 0
+    called = {f"iam:{call.action}" for call in desk.aws.calls if call.service == "iam"}
+    allowed = {action for statement in printed(desk, "self")["Statement"] for action in statement["Action"]}
+    assert called == allowed == EVERY_KEY_CALL

@@ -1,0 +1,110 @@
+"""A real systemd of one's own: it takes the units, starts the program, tries again after 75, and forgets everything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Desk
+from tests.schedule.conftest import Box
+
+ROOT = str(Path(__file__).resolve().parents[2])
+# /run is hidden under an empty one, so that neither the system's systemd nor anybody's bus is seen.
+SCRIPT = """
+mount -t tmpfs tmpfs /run 2>/dev/null || exit 99
+mkdir -p /run/systemd/system /run/user/0 && chmod 700 /run/user/0
+export XDG_RUNTIME_DIR=/run/user/0 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/0/bus
+dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --fork --nopidfile --print-pid=1 >"$1/bus"
+/lib/systemd/systemd --user >"$1/systemd.log" 2>&1 &
+manager=$!
+trap 'kill $manager $(cat "$1/bus")' EXIT
+for _ in $(seq 50); do systemctl --user show --property=Version >/dev/null 2>&1 && break; sleep 0.1; done
+systemctl --user show --property=Version >/dev/null 2>&1 || exit 99
+"""
+
+
+@pytest.fixture
+def manager(desk: Desk, tmp_path: Path) -> Box:
+    """Runs bash scripts beside a real user manager, in which `tool` is an installed rotate-my-key."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "systemctl", "dbus-daemon"))):
+        pytest.skip("NOT RUN: needs root, unshare, systemd and dbus-daemon (apt-get install systemd dbus)")
+    box = Box(tmp_path / "a 100%s$x 'b")  # what must come through unit files whole
+    box.folder.mkdir()
+    box.add("rotate-my-key", f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m rotate_my_key "$@"\n')
+    return box
+
+
+def beside(desk: Desk, box: Box, script: str, **env: str) -> str:
+    """What the script says; PATH is the box and the system's."""
+    done = subprocess.run(
+        ["unshare", "-m", "/bin/bash", "-c", f"{SCRIPT}\n{script}", "-", str(box.folder)],
+        env={**desk.environment(env), "PATH": f"{box.folder}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode == 99 or "unshare failed" in done.stderr:
+        pytest.skip("NOT RUN: no namespace and no systemd of its own may be started here")
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_it_rotates_and_goes_without_a_trace(desk: Desk, manager: Box) -> None:
+    """The service, started by hand, rotates the key; after uninstalling neither a unit nor a file of it is left."""
+    old = desk.held()
+    said = beside(
+        desk,
+        manager,
+        """
+tool=$(type -p rotate-my-key)
+find "$HOME" | sort >"$1/before"
+"$tool" schedule install --yes || exit
+"$tool" schedule show
+systemctl --user start rotate-my-key.service
+while systemctl --user is-active -q rotate-my-key.service; do sleep 0.2; done
+systemctl --user show -p Result -p ExecMainStatus rotate-my-key.service
+"$tool" schedule show
+"$tool" schedule uninstall
+systemctl --user list-unit-files | grep rotate-my-key
+systemctl --user list-units --all | grep rotate-my-key
+find "$HOME" | sort | comm -13 "$1/before" - | grep -v /state
+echo done
+""",
+    )
+    assert "next run: " in said
+    assert "Result=success\nExecMainStatus=0" in said
+    assert "1 replaced" in said
+    assert said.endswith("Nothing rotates your keys by itself any more.\ndone\n")
+    assert desk.held() != old
+    assert desk.ids() == {old: "Inactive", desk.held(): "Active"}
+
+
+@pytest.mark.slow
+def test_offline_is_tried_again_and_is_no_failure(desk: Desk, manager: Box) -> None:
+    """After 75 the unit has not failed and waits for its next try; uninstalling ends the waiting."""
+    said = beside(
+        desk,
+        manager,
+        """
+rotate-my-key schedule install --yes
+systemctl --user start rotate-my-key.service
+until systemctl --user show -p SubState rotate-my-key.service | grep -q auto-restart; do sleep 0.2; done
+systemctl --user show -p Result -p NRestarts rotate-my-key.service
+systemctl --user --failed
+rotate-my-key schedule show
+rotate-my-key schedule uninstall
+systemctl --user list-units --all | grep rotate-my-key
+echo done
+""",
+        AWS_ENDPOINT_URL="http://127.0.0.1:1",
+    )
+    assert "Result=success" in said
+    assert "0 loaded units listed" in said
+    assert "it is tried again" in said
+    assert said.endswith("Nothing rotates your keys by itself any more.\ndone\n")
