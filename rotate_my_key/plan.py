@@ -225,7 +225,7 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     due = note.switch_off_at if switch_off else note.delete_at
     if note.began < due and now < due:  # "at once" is not left to a clock that AWS's next answer may set back
         return Step.WAIT
-    if not placed and not note.back and unwanted.active:
+    if not placed and not note.back:  # nothing here holds the new key any more: its pair must not be dropped
         return _back_or_blocked(world, note)
     if Step.DELETE in world.denied:
         return Step.BLOCKED

@@ -19,6 +19,7 @@ from ..stores.new_pair import add_pair
 from . import show
 from .app import App
 from .rotate import Rotate, exit_code
+from .signing import signing_options
 from .wiring import Wiring
 
 _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
@@ -30,6 +31,7 @@ _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.c
 @click.argument("file", required=False, metavar="[accessKeys.csv]")
 @click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def command(app: App, /, file: str | None, profile: str | None, yes: bool, as_json: bool) -> int:

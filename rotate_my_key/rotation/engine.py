@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Denied, Interrupted, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
 from ..model import Credentials, mask
-from ..plan import ENDS, Note, Step, World, next_step
+from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy
 from .facts import Here, see, settled_since
 from .outcome import Ending, Outcome, ending_of, outcome_of
@@ -163,7 +163,7 @@ class Rotation:
             key = world.keys.get(world.key_id)
             return Outcome(Ending.FRESH, world.key_id, created=key.created if key else None)
         if step is Step.BLOCKED and not self._reason:
-            self._reason = _blocked(note)
+            self._reason = _blocked(note, world)
         if self._reason:
             raise self._told(note, world)
         done = tuple(self._done)
@@ -187,7 +187,13 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
     return problem
 
 
-def _blocked(note: Note) -> Problem:
+def _blocked(note: Note, world: World) -> Problem:
+    wanted = world.keys.get(note.wanted or "")
+    if wanted and wanted.active and not world.places_in(PlaceState.WANTED):
+        return Problem(
+            f"no profile here holds the new key {mask(wanted.key_id)} any more, and {mask(note.unwanted)} is switched off",
+            "rotate-my-key undo",
+        )
     return Problem(
         f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
         "rotate-my-key status",

@@ -50,7 +50,7 @@ class Account(Protocol):
     def last_use(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed; None if unknown: denied or throttled."""
 
-    def create(self, again: Callable[[], None]) -> tuple[Credentials, AccessKey]:
+    def create(self, again: Callable[[], None] = ...) -> tuple[Credentials, AccessKey]:
         """Send CreateAccessKey once, on a connection that was answered just now or is fresh, with a 15 s read timeout.
         It is sent again only after a certain no (throttled, not connected), and `again` is called before that.
 

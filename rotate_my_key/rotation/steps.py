@@ -92,6 +92,11 @@ class Steps:
             self._remember(past_of(note, self._account.now()))
         except Problem as problem:
             self._progress.warn(f"the history could not be written: {problem.message}")
+        if not note.back and note.wanted and not world.places_in(PlaceState.WANTED):
+            self._progress.warn(
+                f"no profile here holds the new key {mask(note.wanted)} any more; if nothing needs it: "
+                f"rotate-my-key delete-key {note.wanted}"
+            )
         self._forget(note.name)
         return after(Step.FINISH, world, self._account.now())
 

@@ -57,8 +57,10 @@ def _read(name: str, here: Here, mend: bool) -> Unfinished:
         return Unfinished(name, note, None if note else lost)
     except Problem as problem:
         return Unfinished(name, None, problem)
-    if note is None and mend:
-        note = _rebuilt(name, here)
+    try:
+        note = _rebuilt(name, here) if note is None and mend else note
+    except Problem as problem:  # a record that a newer version wrote
+        return Unfinished(name, None, problem)
     return Unfinished(name, note)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,8 +15,10 @@ import pytest
 from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.program import upgrade
 from rotate_my_key.model import Credentials
+from rotate_my_key.stores.handed import HandedKeys
 
 from .conftest import ROOT, Laptop
+from .test_broken_laptops import TABLE
 
 GOOD = "[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
 READ_ONLY = {
@@ -360,3 +363,31 @@ def test_without_any_home(laptop: Laptop) -> None:
     """It says what is wrong instead of failing."""
     laptop.env["HOME"] = os.devnull
     assert "home" in found(laptop.examine(online=False))
+
+
+def test_every_code_is_documented() -> None:
+    """docs/doctor.md names all codes of the table, and those that the other tests plant."""
+    rows = [line for line in (ROOT / "docs/doctor.md").read_text().splitlines() if line.startswith("| `")]
+    documented = {code for line in rows for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
+    elsewhere = {"unfinished", "keyring", "reminder", "handed-key", "not-listed", "not-a-user", "connection"}
+    planted = {code for row in TABLE for code in row.codes} | elsewhere
+    assert documented == planted | {"aws-settings"}
+
+
+def test_rotate_says_that_the_site_asks_for_a_newer_version(laptop: Laptop) -> None:
+    """One line, with the command; it rotates all the same."""
+    laptop.write(laptop.settings, "minimum_version = 99.1\n")
+    command = [sys.executable, "-m", "rotate_my_key", "rotate", "--dry-run"]
+    env = {**laptop.env, "PYTHONPATH": str(ROOT), "AWS_ENDPOINT_URL": laptop.aws.url}
+    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    (note,) = [line for line in done.stderr.splitlines() if line.startswith("note: this is version")]
+    assert "at least 99.1 is asked for" in note
+
+
+def test_a_key_that_adopt_took_is_still_to_be_replaced(laptop: Laptop) -> None:
+    """It came through other hands."""
+    laptop.state.mkdir(parents=True)
+    laptop.state.chmod(0o700)
+    HandedKeys(str(laptop.state / "handed")).mark(laptop.old.key_id)
+    assert found(laptop.examine(online=False)) == {"handed-key"}

@@ -185,7 +185,7 @@ class FakeAccount:
             return None
         return self._aws.keys[key_id].use or LastUse(None)
 
-    def create(self, again: Callable[[], None]) -> tuple[Credentials, AccessKey]:
+    def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
         """See the port."""
         sent = self.now()
         try:

@@ -36,7 +36,7 @@ CALLS = [
     ("UpdateAccessKey", 1),
     ("DeleteAccessKey", 1),
 ]
-_TRACED = "openat,write,pwrite64,rename,renameat2,unlink,fsync,ftruncate,sendto"
+_TRACED = "openat,rename,renameat2,unlink,sendto"
 _LINE = re.compile(r"(?P<name>\w+)\((?P<args>.*)")
 
 IN_CREDENTIALS = (ALONE, CONFIG)
@@ -55,9 +55,10 @@ class Point(NamedTuple):
 
 
 def watch(laptop: KeyringLaptop, *args: str) -> list[Point]:
-    """Run the program to its end; gives each call of its main thread that changes the home or asks the keyring."""
+    """Run the program to its end; gives each call of its main thread that changes what another program can see: makes
+    or renames or removes a file of the home, or tells the keyring to change an entry."""
     log = laptop.home.parent / "watched"
-    strace = [str(STRACE), "-y", "-qq", "-s", "120", "-e", f"trace={_TRACED}", "-o", str(log)]
+    strace = [str(STRACE), "-y", "-qq", "-s", "400", "-e", f"trace={_TRACED}", "-o", str(log)]
     done = laptop.run(*args, before=strace)
     assert done.code == 0, done.text
     counts: Counter[str] = Counter()
@@ -72,8 +73,8 @@ def watch(laptop: KeyringLaptop, *args: str) -> list[Point]:
 
 def _matters(name: str, args: str, home: str) -> bool:
     if name == "sendto":
-        return "org.freedesktop" in args or "AUTH" not in args
-    return home in args and (name != "openat" or re.search(r"O_CREAT|O_RDWR|O_WRONLY", args) is not None)
+        return "CreateItem" in args or "Delete" in args
+    return home in args and (name != "openat" or "O_CREAT" in args)
 
 
 def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
@@ -175,7 +176,7 @@ def test_restore_killed_at_some_calls(new: New) -> None:
 def test_store_killed_at_every_call(new: New) -> None:
     """The same at each of them."""
     points = watch(new(), *STORE)
-    assert len(points) > 30
+    assert len(points) > 15
     check_store(new, points)
     check_finished_by_rotate(new, points[::3])
 
@@ -187,7 +188,7 @@ def test_restore_killed_at_every_call(new: New) -> None:
     laptop = new()
     assert laptop.run(*STORE).code == 0
     points = watch(laptop, *RESTORE)
-    assert len(points) > 25
+    assert len(points) > 10
     check_restore(new, points)
 
 
@@ -197,8 +198,9 @@ def test_rotation_killed_before_the_new_secret_arrives(laptop: KeyringLaptop) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("action", "nth"), CALLS)
+@pytest.mark.parametrize(
+    ("action", "nth", "when"), [*((*call, "after") for call in CALLS), *((*call, "before") for call in CALLS[-2:])]
+)
 def test_rotation_killed_at_every_call_to_aws(laptop: KeyringLaptop, action: str, nth: int, when: str) -> None:
     """At each of them, carried out or not yet."""
     killed_at_a_call(laptop, action, nth, when)

@@ -277,7 +277,7 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
         pytest.param(
             world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.WAIT, id="no place is left while it is kept"
         ),
-        pytest.param(world(MADE, OFF, NEW_KEY, home=ELSE), Step.DELETE, id="the old key was switched off before that"),
+        pytest.param(world(MADE, OFF, NEW_KEY, home=ELSE), Step.BLOCKED, id="the old key was switched off before that"),
         pytest.param(
             world(BACK, OLD_KEY, NEW_KEY, home=ELSE), Step.DEACTIVATE, id="taken back, no place: the new key goes"
         ),

@@ -22,6 +22,7 @@ SHELLS = ("bash", "zsh", "fish")
 PATIENCE = 30  # seconds after which a shell counts as hanging
 LIMIT = 90 * DAY
 PROMPT = "READY>"
+_MARK = "rotate-my-key:"
 _PROMPTS = {
     "bash": f"PS1='{PROMPT} '",
     "zsh": f"PS1='{PROMPT} '",
@@ -172,7 +173,8 @@ def key(days: int = 80, *names: str, seen: int = 0) -> Item:
 
 def lines(screen: str) -> list[str]:
     """The reminder's lines on a screen."""
-    return [line.strip() for line in screen.splitlines() if "rotate-my-key:" in line]
+    marked = [line.rstrip() for line in screen.splitlines() if _MARK in line]
+    return [line[line.index(_MARK) :] for line in marked]
 
 
 @pytest.fixture
@@ -203,6 +205,8 @@ def traced() -> Callable[[Home, str], tuple[int, int]]:
 
     def count(home: Home, shell: str) -> tuple[int, int]:
         log = home.path / "strace.log"
+        if not (home.path / ".config/fish/conf.d").exists():
+            plain_run(home, [shell, "-ic", "true"], {"ROTATE_MY_KEY_REMINDER": "0"})  # fish makes its folders
         command = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=fork,vfork,clone,clone3,execve"]
         home.screen(shell, before=command)
         calls = [line for line in log.read_text().splitlines() if "resumed" not in line and "= -1" not in line]

@@ -7,8 +7,8 @@ import plistlib
 import shutil
 import subprocess
 import sys
-import xml.etree.ElementTree as xml
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -56,7 +56,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, program: str, environment: 
 
 
 def test_the_systemd_units_say_what_was_decided() -> None:
-    """Once a day, spread over an hour, made up for; offline is no failure and is tried again; no profile from outside."""
+    """Once a day, spread over an hour, made up for; offline is no failure and is tried again; no profile is let in."""
     service, timer = systemd.service(Job("/x/rotate-my-key", {})), systemd.timer()
     assert "\nExecStart=/x/rotate-my-key schedule run rotate --all --yes --quiet --keep-old 7d\n" in service
     for line in ("SuccessExitStatus=75", "RestartForceExitStatus=75", "RestartSec=30min", "Nice=10"):
@@ -83,7 +83,7 @@ def test_the_plist_is_read_back_whole(program: str, environment: dict[str, str])
 def test_the_task_is_read_back_whole(program: str) -> None:
     """The XML is well-formed, for this user alone, without higher rights, and made up for when the computer was off."""
     text = windows.task(Job(program, {}), "DOMAIN\\alice & co")
-    root = xml.fromstring(text.encode("utf-16"))
+    root = ElementTree.fromstring(text.encode("utf-16"))  # noqa: S314  our own
     found = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
     assert found["Command"] == program
     assert found["Arguments"] == " ".join(["schedule", "run", "--daily", *ROTATE])
@@ -95,7 +95,7 @@ def test_the_task_is_read_back_whole(program: str) -> None:
 @everywhere
 @environments
 def test_cron_runs_every_word_as_it_was(tmp_path: Path, program: str, environment: dict[str, str]) -> None:
-    """The line's command, as cron hands it to sh (`\\%` is `%`), starts the program with its words and variables."""
+    """The line's command, as cron hands it to sh (without its own escapes), starts the program with its words and variables."""
     real = tmp_path / program.lstrip("/")
     real.parent.mkdir(parents=True)
     shows = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
