@@ -11,11 +11,6 @@ from datetime import datetime
 from enum import Enum
 
 
-def mask(key_id: str) -> str:
-    """A key id for the screen: `...MPLE`."""
-    return f"...{key_id[-4:]}"
-
-
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A pair: an access key id with its secret, and the session token if it is a temporary one."""
@@ -41,7 +36,7 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class LastUse:
-    """What GetAccessKeyLastUsed says; `at` is None for "never, or not known": the answer lags by 15 minutes and more."""
+    """What GetAccessKeyLastUsed says; `at` is None for "never, or not known": it lags by 15 minutes and more."""
 
     at: datetime | None
     service: str = ""

@@ -57,7 +57,10 @@ class Verdict(Enum):
 
 
 class Policy(NamedTuple):
-    """How old a key may get (a named tuple: defining a dataclass takes seven times as long). A key is due at `max_age - remind_before` and overdue at `max_age`."""
+    """How old a key may get: due at `max_age - remind_before`, overdue at `max_age`.
+
+    A named tuple, for defining a dataclass takes seven times as long.
+    """
 
     max_age: timedelta = timedelta(days=90)
     remind_before: timedelta = timedelta(days=15)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.errors import WrongUsage
-from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind, mask
+from rotate_my_key.errors import WrongUsage, mask
+from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind
 from rotate_my_key.policy import Policy, Verdict, format_duration, parse_duration
 
 MADE = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -16,8 +16,8 @@ from botocore import exceptions as boto
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
 
-from ..errors import KeyRefused, NeedsPerson, NotAllowed, Problem
-from ..model import Credentials, Identity, mask
+from ..errors import KeyRefused, NeedsPerson, NotAllowed, Problem, mask
+from ..model import Credentials, Identity
 from . import answers
 from .calls import Calls, Signers
 from .errors import Sent, configuration, translate

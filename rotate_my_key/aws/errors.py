@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from ..errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
-from ..model import mask
+from ..errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
 from .failures import (
     CLOCK,
     DENIED,

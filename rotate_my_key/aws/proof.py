@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 
-from ..errors import KeyRefused, OtherIdentity, Problem, TryLater
-from ..model import Credentials, Identity, mask
+from ..errors import KeyRefused, OtherIdentity, Problem, TryLater, mask
+from ..model import Credentials, Identity
 from . import answers
 from .calls import Calls
 from .errors import translate

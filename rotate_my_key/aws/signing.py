@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ..errors import Denied, Gone, KeyRefused, NeedsPerson, Problem
-from ..model import Credentials, Identity, mask
+from ..errors import Denied, Gone, KeyRefused, NeedsPerson, Problem, mask
+from ..model import Credentials, Identity
 from . import answers
 from .auth import AuthProfile
 from .calls import Calls, Read, Signers

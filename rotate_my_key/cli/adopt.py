@@ -10,8 +10,8 @@ import sys
 
 import click
 
-from ..errors import NeedsPerson, Problem
-from ..model import Credentials, mask
+from ..errors import NeedsPerson, Problem, mask
+from ..model import Credentials
 from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.prepare import first_look
 from ..stores.kinds import Kind, sections

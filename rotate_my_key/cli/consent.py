@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..errors import NeedsPerson
-from ..model import mask
+from ..errors import NeedsPerson, mask
 from ..policy import Policy
 from ..rotation.prepare import Prospect
 from . import show

@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import click
 
+from ..errors import mask
 from ..rotation.retire import Retirement, plan_retirement, retire
 from . import show
 from .app import App
 from .signing import signing_options
 from .wiring import Wiring
-from .words import mask, span
+from .words import span
 
 
 @click.command("delete-key")

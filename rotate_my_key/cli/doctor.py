@@ -12,12 +12,11 @@ import click
 from .. import __version__
 from ..doctor import Computer, Finding, Level, Report, examine
 from ..doctor.online import Account
-from ..errors import Problem
-from ..model import mask
+from ..errors import Problem, mask
 from ..stores.active import Active
 from .app import App
 from .signing import signing_options
-from .unattended import reminder_findings
+from .unattended import findings
 from .wiring import Wiring
 from .words import join
 
@@ -46,7 +45,7 @@ def command(app: App, /, profile: str | None, as_json: bool) -> int:
         search=wiring.here.places.search,
     )
     with app.waiting("looking"):
-        report = examine(computer, _accounts(wiring), datetime.now(UTC), reminder_findings(app))
+        report = examine(computer, _accounts(wiring), datetime.now(UTC), findings(app))
     if as_json:
         app.json(_json(report))
     else:

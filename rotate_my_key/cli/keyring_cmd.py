@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import click
 
-from ..errors import Problem
-from ..model import PlaceKind, mask
+from ..errors import Problem, mask
+from ..model import PlaceKind
 from ..rotation.run import Result, Run, Wishes
 from ..rotation.unfinished import unfinished
 from ..stores.keyring_index import Move

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..errors import Problem
-from ..model import Credentials, mask
+from ..errors import Problem, mask
+from ..model import Credentials
 from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
 from ..rows import STATIC, Row

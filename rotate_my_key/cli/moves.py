@@ -50,8 +50,13 @@ def line_for(app: App, entry: str) -> str:
 
 def finish(app: App, wiring: Wiring) -> list[Result]:
     """Finish, or take back, moves that earlier runs began; one that cannot be finished is a result and no more."""
-    if not os.path.lexists(wiring.keyring.index.path) or not wiring.keyring.index.moving():
+    if not os.path.lexists(wiring.keyring.index.path):
         return []
+    try:
+        if not wiring.keyring.index.moving():
+            return []
+    except Problem as problem:  # an index that makes no sense stops no key in a file
+        return [Result((), "", problem=problem)]
     with wiring.lock():
         done = moving(app, wiring).finish()
     for moved in done:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import ExitStack
 
-from ..model import mask
+from ..errors import mask
 from ..plan import Note, Step
 from ..rotation.ports import Did
 from . import show

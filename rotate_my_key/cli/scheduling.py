@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from .. import settings
-from ..errors import Problem
+from ..errors import Problem, mask
 from ..schedule import job as jobs
 from ..schedule.last import Try
 from . import words
@@ -64,13 +64,13 @@ def consent(app: App, listed: Sequence[Key], *, yes: bool, flag: str) -> tuple[l
     names = [words.join(key.profiles) for key in listed]
     width = max(map(len, names))
     for key, name in zip(listed, names, strict=True):
-        app.say(f"  {name:{width}}  {words.mask(key.key_id)}  {key.known}".rstrip())
+        app.say(f"  {name:{width}}  {mask(key.key_id)}  {key.known}".rstrip())
     app.say(_SHARED)
     chosen = [
         key
         for key, name in zip(listed, names, strict=True)
         if yes
-        or app.confirm(f"Rotate {words.mask(key.key_id)} ({name}) without asking? [Y/n]", default=True, flag=flag)
+        or app.confirm(f"Rotate {mask(key.key_id)} ({name}) without asking? [Y/n]", default=True, flag=flag)
     ]
     return chosen, [name for key in listed if key not in chosen for name in key.profiles]
 

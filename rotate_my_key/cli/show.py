@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Problem
-from ..model import AccessKey, LastUse, Place, PlaceKind, mask
+from ..errors import Problem, mask
+from ..model import AccessKey, LastUse, Place, PlaceKind
 from ..plan import Step
 from ..policy import Policy
 from ..rotation.outcome import Ending, Outcome

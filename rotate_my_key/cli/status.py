@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import Problem
+from ..errors import Problem, mask
 from ..rows import Row, check, judge
 from ..stores.cache import FileCache
 from .app import App
@@ -128,7 +128,7 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     if row["why"]:
         verdict = f"{verdict}: {row['why']}"
     age = words.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
-    key = words.mask(row["key_id"]) if row.get("key_id") else "-"
+    key = mask(row["key_id"]) if row.get("key_id") else "-"
     return (words.join(row["profiles"]) or "-", key, who, age, _last_use(row.get("last_use"), now), verdict)
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..errors import Problem
-from ..model import mask
+from ..errors import Problem, mask
 from ..plan import Note
 from ..rotation.outcome import Outcome
 from ..rotation.run import Result

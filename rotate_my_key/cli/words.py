@@ -12,11 +12,6 @@ def join(words: Iterable[str]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
-def mask(key_id: str) -> str:
-    """A key id for the screen: `...MPLE`."""
-    return f"...{key_id[-4:]}"
-
-
 def day(moment: datetime, now: datetime | None = None) -> str:
     """`4 February`, with the year if it is another one than `now`'s."""
     local = moment.astimezone()

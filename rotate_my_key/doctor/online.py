@@ -9,8 +9,8 @@ from typing import Protocol
 
 from ..aws import regions
 from ..aws.permissions import Rights
-from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
-from ..model import Credentials, Identity, LastUse, Look, mask
+from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
+from ..model import Credentials, Identity, LastUse, Look
 from ..policy import Policy
 from ..stores.active import Active
 from ..stores.kinds import quote

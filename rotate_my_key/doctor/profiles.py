@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..errors import NeedsPerson, Problem, TryLater
-from ..files.replace import foresee, snapshot
-from ..model import Place, mask
+from ..errors import NeedsPerson, Problem, TryLater, mask
+from ..files.replace import Snapshot, foresee, snapshot
+from ..model import Place
 from ..stores.active import Active, Kind, find_active
 from ..stores.kinds import facts, quote
 from ..stores.profile_files import ProfileFiles
@@ -126,12 +127,26 @@ def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
 
 
 def _writable(computer: Computer, path: str) -> Iterator[Finding]:
+    where = Where(path)
     try:
         found = snapshot(path)
         reason = foresee(found) if found else None
     except Problem as problem:
-        yield remedies.finding(computer, Level.BROKEN, "unwritable", problem, f"ls -la {computer.word(path)}")
+        remedy = f"chmod u+w {computer.word(os.path.dirname(path))} {computer.word(path)}"
+        if problem.hint.startswith("lsattr"):
+            remedy = f"sudo chattr -i {computer.word(path)}"
+        yield Finding(Level.BROKEN, "unwritable", problem.message, remedy, where)
         return
-    if reason:
+    if found and reason:
         message = f"{computer.show(path)} can only be written in place, since {reason}: an SDK may meet it half-written"
-        yield Finding(Level.WARNING, "in-place", message, f"ls -la {computer.word(path)}", Where(path))
+        yield Finding(Level.WARNING, "in-place", message, _replaceable(computer, found), where)
+
+
+def _replaceable(computer: Computer, found: Snapshot) -> str:
+    """What makes it a file with one name in a folder of this person's."""
+    folder, word = os.path.dirname(found.path), computer.word(found.path)
+    if found.status.st_nlink > 1:
+        return f"cp -p {word} {word}.new && mv {word}.new {word}"
+    if not os.access(folder, os.W_OK):
+        return f"chmod u+w {computer.word(folder)}"
+    return f"findmnt -T {word}"

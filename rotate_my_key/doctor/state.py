@@ -7,9 +7,8 @@ import stat
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..errors import Problem, Unreadable
+from ..errors import Problem, Unreadable, mask
 from ..files import platform
-from ..model import mask
 from ..plan import Note
 from ..stores.handed import HandedKeys
 from ..stores.keyring_index import Index

@@ -6,7 +6,8 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
 from ..aws.permissions import Rights
-from ..model import Identity, LastUse, Look, mask
+from ..errors import mask
+from ..model import Identity, LastUse, Look
 from ..policy import Policy, Verdict
 from ..stores.active import Active
 from ..stores.kinds import quote

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ..errors import KeyRefused, Problem
-from ..model import Credentials, Identity, Place, mask
+from ..errors import KeyRefused, Problem, mask
+from ..model import Credentials, Identity, Place
 from .ports import Account
 
 

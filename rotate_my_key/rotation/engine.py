@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, Interrupted, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
-from ..model import Credentials, mask
+from ..errors import Denied, Interrupted, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..model import Credentials
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy
 from .facts import Here, see, settled_since
@@ -26,7 +26,7 @@ _MOST_THROTTLES = 4
 
 @dataclass(frozen=True, slots=True)
 class Clockwork:
-    """How the loop waits and learns of Ctrl-C: `pause` takes seconds; both raise Interrupted once a person asked to stop."""
+    """How the loop waits and learns of Ctrl-C: `pause` takes seconds; both raise Interrupted once asked to stop."""
 
     pause: Callable[[float], None]
     check: Callable[[], None]
@@ -107,8 +107,8 @@ class Rotation:
         self._progress.doing(step, world.note)
 
     def _later(self, step: Step, world: World, problem: TryLater) -> World:
-        """Only CreateAccessKey is not tried again behind the port: a certain no is tried again here, an unknown outcome is
-        settled by looking."""
+        """Only CreateAccessKey is not tried again behind the port: a certain no is tried again here, an unknown outcome
+        is settled by looking."""
         if step is not Step.CREATE:
             raise problem
         if isinstance(problem, Unanswered):
@@ -191,7 +191,8 @@ def _blocked(note: Note, world: World) -> Problem:
     wanted = world.keys.get(note.wanted or "")
     if wanted and wanted.active and not world.places_in(PlaceState.WANTED):
         return Problem(
-            f"no profile here holds the new key {mask(wanted.key_id)} any more, and {mask(note.unwanted)} is switched off",
+            f"no profile here holds the new key {mask(wanted.key_id)} any more, "
+            f"and {mask(note.unwanted)} is switched off",
             "rotate-my-key undo",
         )
     return Problem(

@@ -98,7 +98,7 @@ class Places(Protocol):
         """
 
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
-        """Write `new` over what a killed in-place write left. A place that is not a mix of `old` and `new` is left alone."""
+        """Write `new` over what a killed in-place write left; what is not a mix of `old` and `new` is left alone."""
 
     def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
         """Whether the bytes there are neither pair but a mix of both."""

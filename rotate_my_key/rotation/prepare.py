@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater
+from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, LastUse, Look, Place, mask
+from ..model import AccessKey, Credentials, LastUse, Look, Place
 from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
 from .facts import Here, first_world, listed
@@ -128,7 +128,7 @@ def foresee(world: World, policy: Policy) -> list[Step]:
 
 
 def first_look(pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
-    """A key that AWS refuses is asked again for 15 s (it may be new), and one that was made here just now for longer."""
+    """A key that AWS refuses is asked again for 15 s (it may be new); one that was made here just now for longer."""
     young = any(p.new == pair.key_id and account.now() - p.at < _YOUNG for p in here.history.entries())
     until = account.now() + SETTLE
     while True:

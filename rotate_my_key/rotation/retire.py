@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from ..errors import Gone, Problem
-from ..model import AccessKey, Identity, LastUse, Look, Past, mask
+from ..errors import Gone, Problem, mask
+from ..model import AccessKey, Identity, LastUse, Look, Past
 from .facts import Here, listed
 from .ports import Account
 
@@ -56,10 +57,8 @@ def retire(plan: Retirement, account: Account, here: Here) -> None:
     """Do it, and write it into the history. The places are searched again first."""
     key_id = plan.key.key_id
     _check_places(key_id, here)
-    try:
+    with suppress(Gone):  # the list has shown it, so somebody else has just deleted it
         account.delete(key_id) if plan.deletes else account.set_active(key_id, False)
-    except Gone:
-        pass  # the list has shown it, so somebody else has just deleted it
     action, deleted = ("deleted", (key_id,)) if plan.deletes else ("switched off", ())
     who = plan.identity
     here.history.add(Past(account.now(), action, who.account, who.arn, key_id, None, deleted))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from ..errors import Denied, Interrupted, NeedsPerson, Problem
-from ..model import Credentials, Identity, mask
+from ..errors import Denied, Interrupted, NeedsPerson, Problem, mask
+from ..model import Credentials, Identity
 from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
@@ -78,7 +78,7 @@ class Wishes:
 
 @dataclass
 class Run:
-    """One run. `lock` gives the lock of this user of the computer; `account_for` leads to the user that a note names."""
+    """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user at AWS."""
 
     here: Here
     wishes: Wishes
@@ -282,7 +282,8 @@ class Run:
             self._room.add(key_id)
         elif key_id not in self._room:
             raise NeedsPerson(
-                f"the user's second key {mask(key_id)} is switched off, but not by rotate-my-key, and AWS allows no third",
+                f"the user's second key {mask(key_id)} is switched off, but not by rotate-my-key, "
+                "and AWS allows no third",
                 f"rotate-my-key delete-key {key_id}",
             )
 

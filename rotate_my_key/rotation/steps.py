@@ -1,7 +1,7 @@
 """What each step of a rotation does. One function a step: it takes the facts and gives the facts after it.
 
-A step that raises leaves the world as the next run can read it: what is noted is noted before it is done, and a secret is
-stored and fsynced before anything else happens to it.
+A step that raises leaves the world as the next run can read it: what is noted is noted before it is done, and a secret
+is stored and fsynced before anything else happens to it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
+from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, Identity, InPlace, Past, Place, mask
+from ..model import AccessKey, Credentials, Identity, InPlace, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
 from .facts import Here, settled_since
 from .outcome import past_of
@@ -31,7 +31,7 @@ class Tools:
 
 
 class Steps:
-    """The steps of one rotation in one run; `pairs` are the pairs known by id, `deleted` the ids deleted in this run."""
+    """The steps of one rotation in one run; `pairs` are the pairs known by id."""
 
     def __init__(self, tools: Tools, pairs: dict[str, Credentials]) -> None:
         self._account = tools.account
@@ -66,7 +66,7 @@ class Steps:
     # Beginning and ending
 
     def _begin(self, world: World) -> World:
-        """Reserve the staging record, keep the old pair, write the note. Whatever cannot end well was refused before."""
+        """Reserve the staging record, keep the old pair, write the note; what cannot end well was refused before."""
         note = world.draft
         assert note is not None
         staging, record = self._here.staging, self._here.notes.encode(note)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import NotAllowed, Problem
-from ..model import Credentials, LastUse, Place, mask
+from ..errors import NotAllowed, Problem, mask
+from ..model import Credentials, LastUse, Place
 from ..plan import Note
 from ..rows import STATIC, Row
 from .facts import Here, listed
@@ -21,7 +21,7 @@ from .unfinished import Unfinished
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one profile signs in with: `kind` is "static pair", "sso", "role", ...; a static pair has an id and a place."""
+    """What one profile signs in with: `kind` is "static pair", "sso", ...; a static pair has an id and a place."""
 
     profile: str
     kind: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..errors import Problem
-from ..model import mask
+from ..errors import Problem, mask
 from ..plan import Note
 from .facts import Here
 from .unfinished import Unfinished

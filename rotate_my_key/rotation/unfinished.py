@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..errors import Problem, TryLater, Unreadable
-from ..model import Credentials, mask
+from ..errors import Problem, TryLater, Unreadable, mask
+from ..model import Credentials
 from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation

@@ -102,7 +102,7 @@ class Cron:
         return None, "" if b"no crontab for" in ran.err else ran.said
 
     def _exactly(self, listed: bytes) -> bytes:
-        r"""The crontab's own bytes: Debian's `crontab -l` shows a carriage return as `\r`, its `-e` gives it as it is."""
+        r"""The crontab's own bytes: Debian's `crontab -l` shows a carriage return as `\r`, its `-e` gives it as is."""
         if rb"\r" not in listed:
             return listed
         raw = self._commands.run("crontab", "-e", EDITOR="cat", VISUAL="cat").out

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import Problem
-from ..model import Credentials, mask
+from ..errors import Problem, mask
+from ..model import Credentials
 from .ini import Ini
 from .profile_file import KEY_ID, SECRET, ProfileFile
 from .refusals import check_line_ends, check_new, section_of

@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import Problem, TryLater
+from ..errors import Problem, TryLater, mask
 from ..files import replace as disk
 from ..files.private import make_private_dir, remove_private, write_private
 from ..files.replace import Outcome
-from ..model import Credentials, PlaceKind, mask
+from ..model import Credentials, PlaceKind
 from . import judge
 from .keyring_index import Entry, Move
 from .keyring_store import KeyringStore

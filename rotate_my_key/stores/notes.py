@@ -13,9 +13,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Problem, TryLater, Unreadable
+from ..errors import Problem, TryLater, Unreadable, mask
 from ..files.private import create_private, make_private_dir, read_private, remove_private, write_private
-from ..model import Identity, InPlace, Place, PlaceKind, mask
+from ..model import Identity, InPlace, Place, PlaceKind
 from ..plan import NOTE_VERSION, Note
 
 _NAME = re.compile(r"[A-Z0-9]{4,128}")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ..errors import Problem
-from ..model import Credentials, PlaceKind, mask
+from ..errors import Problem, mask
+from ..model import Credentials, PlaceKind
 from .ini import DEFAULT, Ini
 from .profile_file import KEY_ID, SECRET, TOKENS, ProfileFile, config_profile, first_word
 

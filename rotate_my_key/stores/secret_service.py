@@ -60,10 +60,12 @@ class SecretService:
 
     @contextmanager
     def _collection(self) -> Iterator[Collection]:
-        from jeepney import DBusErrorResponse
-        from secretstorage import exceptions
-        from secretstorage.collection import Collection
-
+        try:
+            from jeepney import DBusErrorResponse
+            from secretstorage import exceptions
+            from secretstorage.collection import Collection
+        except ImportError:  # neither Linux, macOS nor Windows
+            raise _absent("its library is not installed on this system") from None
         try:
             with closing(self._connect()) as connection:
                 collection = Collection(connection, _COLLECTION)

@@ -13,7 +13,9 @@ from .kinds import Kind, elsewhere, is_own_source, keyring_entry, other_ways, ri
 from .reading import KEY_ID, SECRET, Profiles
 
 
-def follow_sources(profiles: Profiles, name: str, mixed: bool, keyring: bool = False) -> tuple[str, list[str], list[str]]:
+def follow_sources(
+    profiles: Profiles, name: str, mixed: bool, keyring: bool = False
+) -> tuple[str, list[str], list[str]]:
     """Follow `source_profile` to a profile with a static key, in the `keyring` too if that can be asked; give it, the
     trail and warnings."""
     visited, trail = [name], []

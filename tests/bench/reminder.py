@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from rotate_my_key.reminder.blocks import Folders, Tool, guard  # noqa: E402
+from rotate_my_key.reminder.blocks import Folders, guard  # noqa: E402
 from rotate_my_key.reminder.folder import Folder, Installed  # noqa: E402
 from rotate_my_key.reminder.state import DAY, KEY, Item, State  # noqa: E402
 
@@ -105,7 +105,9 @@ def measure(home: Home, shell: str, rounds: int, terminal: int) -> None:
                 cpu[name].append(used)
                 wall[name].append(passed)
     started = {name: processes(*home.start(shell, line), terminal) for name, line in lines.items()}
-    added = {name: (_least(wall[name]) - _least(wall["bare"]), _least(cpu[name]) - _least(cpu["bare"])) for name in lines}
+    added = {
+        name: (_least(wall[name]) - _least(wall["bare"]), _least(cpu[name]) - _least(cpu["bare"])) for name in lines
+    }
     fine = added["reminder"][1] <= LIMITS[shell] and started["reminder"] == started["bare"]
     row = [f"{shell:6}"]
     for name in ("reminder", "python"):

@@ -119,7 +119,7 @@ class Laptop:
     def shell(self, command: str) -> None:
         """Type a command into the laptop's shell: what it does to files and variables stays."""
         done = subprocess.run(
-            ["bash", "-c", f"{command}\nenv -0"],
+            ["bash", "-c", f"{command}\nstatus=$?; env -0; exit $status"],
             env={**self.env, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             check=False,

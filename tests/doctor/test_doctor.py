@@ -369,7 +369,16 @@ def test_every_code_is_documented() -> None:
     """docs/doctor.md names all codes of the table, and those that the other tests plant."""
     rows = [line for line in (ROOT / "docs/doctor.md").read_text().splitlines() if line.startswith("| `")]
     documented = {code for line in rows for code in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
-    elsewhere = {"unfinished", "keyring", "reminder", "handed-key", "not-listed", "not-a-user", "connection"}
+    elsewhere = {
+        "unfinished",
+        "keyring",
+        "reminder",
+        "schedule",
+        "handed-key",
+        "not-listed",
+        "not-a-user",
+        "connection",
+    }
     planted = {code for row in TABLE for code in row.codes} | elsewhere
     assert documented == planted | {"aws-settings"}
 
@@ -391,3 +400,20 @@ def test_a_key_that_adopt_took_is_still_to_be_replaced(laptop: Laptop) -> None:
     laptop.state.chmod(0o700)
     HandedKeys(str(laptop.state / "handed")).mark(laptop.old.key_id)
     assert found(laptop.examine(online=False)) == {"handed-key"}
+
+
+def test_the_schedule_is_looked_after(laptop: Laptop) -> None:
+    """A crontab that runs a program which is gone, and a run that failed: a warning each, with what to do."""
+    cron = laptop.home / "fake/crontab"
+    table = laptop.home / "table"
+    laptop.write(cron, f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat >{table}; fi\n', 0o755)
+    table.write_text("")
+    laptop.env["PATH"] = f"{cron.parent}:{laptop.env['PATH']}"
+    for name in ("systemctl", "launchctl", "schtasks"):
+        laptop.write(cron.parent / name, "#!/bin/sh\nexit 1\n", 0o755)
+    laptop.env["AWS_ENDPOINT_URL"] = laptop.aws.url
+    laptop.shell("rotate-my-key schedule install --yes")
+    assert "schedule" not in {f["code"] for f in json.loads(run(laptop, "--json").stdout)["findings"]}
+    table.write_text(table.read_text().replace(".local/bin/rotate-my-key", ".local/bin/gone"))
+    findings = json.loads(run(laptop, "--json").stdout)["findings"]
+    assert [f["remedy"] for f in findings if f["code"] == "schedule"] == ["rotate-my-key schedule install"]

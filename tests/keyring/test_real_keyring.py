@@ -271,3 +271,12 @@ def test_without_consent(laptop: KeyringLaptop) -> None:
     done = laptop.run("keyring", "store", "-p", "work")
     assert (done.code, "keyring store -y" in done.err) == (4, True), done.err
     laptop.as_it_was()
+
+
+def test_an_index_that_makes_no_sense(laptop: KeyringLaptop) -> None:
+    """It is told, and nothing is made worse: the profile works."""
+    assert laptop.run(*STORE).code == 0
+    laptop.index.write_text("{")
+    done = laptop.run(*ROTATE)
+    assert (done.code, "keyring.json makes no sense" in done.err) == (1, True), done.text
+    laptop.sdk_pair()

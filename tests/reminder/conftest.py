@@ -54,9 +54,7 @@ class Home:
 
     def write(self, *items: Item, snoozed: int = 0) -> None:
         """The state, newer than nothing that it was made from."""
-        self.folder.write(
-            State(list(items), LIMIT, snoozed), self.credentials.stat().st_mtime_ns, int(time.time())
-        )
+        self.folder.write(State(list(items), LIMIT, snoozed), self.credentials.stat().st_mtime_ns, int(time.time()))
 
     def asked(self, ago: int = 60) -> None:
         """AWS was asked so many seconds ago, so that nothing is asked now."""
@@ -80,7 +78,9 @@ class Home:
 
     # Shells
 
-    def install(self, shell: str, before: str = "", after: str = "", *, tool: Tool | None = None, text: str = "") -> Path:
+    def install(
+        self, shell: str, before: str = "", after: str = "", *, tool: Tool | None = None, text: str = ""
+    ) -> Path:
         """Put guard line and script into a start-up file, between these lines; `text` goes instead of the guard."""
         tool = tool or self.real_tool()
         self.state.mkdir(parents=True, exist_ok=True)
@@ -205,8 +205,8 @@ def traced() -> Callable[[Home, str], tuple[int, int]]:
 
     def count(home: Home, shell: str) -> tuple[int, int]:
         log = home.path / "strace.log"
-        if not (home.path / ".config/fish/conf.d").exists():
-            plain_run(home, [shell, "-ic", "true"], {"ROTATE_MY_KEY_REMINDER": "0"})  # fish makes its folders
+        if shell == "fish" and not (home.path / ".config/fish/conf.d").exists():
+            home.screen(shell, {"ROTATE_MY_KEY_REMINDER": "0"})  # at its first start it makes its folders
         command = ["strace", "-f", "-qq", "-o", str(log), "-e", "trace=fork,vfork,clone,clone3,execve"]
         home.screen(shell, before=command)
         calls = [line for line in log.read_text().splitlines() if "resumed" not in line and "= -1" not in line]
@@ -233,6 +233,3 @@ def plain_run(home: Home, command: Sequence[str], env: Mapping[str, str] | None 
         stdin=subprocess.DEVNULL, check=False,
     )  # fmt: skip
     return done.stdout, done.stderr
-
-
-

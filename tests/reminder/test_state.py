@@ -161,7 +161,18 @@ def say(home: Home) -> str:
 def test_the_due_path_imports_next_to_nothing(home: Home) -> None:
     """Neither click nor re, json, typing or contextlib: it is a bare Python."""
     home.due()
-    heavy = {"click", "re", "json", "typing", "contextlib", "subprocess", "pathlib", "collections", "datetime", "logging"}
+    heavy = {
+        "click",
+        "re",
+        "json",
+        "typing",
+        "contextlib",
+        "subprocess",
+        "pathlib",
+        "collections",
+        "datetime",
+        "logging",
+    }
     code = (
         f"import sys; sys.path.append({str(ROOT)!r}); from rotate_my_key.reminder.login import main; "
         f"main({str(home.state)!r}); print(sorted(set(sys.modules) & {heavy!r}))"

@@ -335,7 +335,16 @@ def test_after_an_upgrade_the_command_speaks(home: Home, shell: str) -> None:
     assert home.calls.read_text() == "reminder say\n"
 
 
-NAMES = ["it's", 'say "hi"', "two\nlines", "$(touch pwned)", "`touch pwned`", "\x1b[31mred\x1b]0;title\x07", "a;b|c", "‮evil"]
+NAMES = [
+    "it's",
+    'say "hi"',
+    "two\nlines",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "\x1b[31mred\x1b]0;title\x07",
+    "a;b|c",
+    "‮evil",
+]
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)

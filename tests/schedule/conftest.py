@@ -1,4 +1,4 @@
-"""A desk whose schedulers are programs of the tests: nothing reaches the crontab or the systemd of whoever runs them."""
+"""A desk whose schedulers are the tests' own programs: nothing reaches the crontab or systemd of whoever runs them."""
 
 from __future__ import annotations
 

@@ -17,13 +17,12 @@ from tests.schedule.conftest import Box
 ROOT = str(Path(__file__).resolve().parents[2])
 # /run is hidden under an empty one, so that neither the system's systemd nor anybody's bus is seen.
 SCRIPT = """
+(sleep 60; kill -9 1) &
 mount -t tmpfs tmpfs /run 2>/dev/null || exit 99
 mkdir -p /run/systemd/system /run/user/0 && chmod 700 /run/user/0
 export XDG_RUNTIME_DIR=/run/user/0 DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/0/bus
-dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --fork --nopidfile --print-pid=1 >"$1/bus"
+dbus-daemon --session --address="$DBUS_SESSION_BUS_ADDRESS" --fork --nopidfile
 /lib/systemd/systemd --user >"$1/systemd.log" 2>&1 &
-manager=$!
-trap 'kill $manager $(cat "$1/bus")' EXIT
 for _ in $(seq 50); do systemctl --user show --property=Version >/dev/null 2>&1 && break; sleep 0.1; done
 systemctl --user show --property=Version >/dev/null 2>&1 || exit 99
 """
@@ -49,12 +48,12 @@ def manager(desk: Desk, tmp_path: Path) -> Box:
 def beside(desk: Desk, box: Box, script: str, **env: str) -> str:
     """What the script says; PATH is the box and the system's."""
     done = subprocess.run(
-        ["unshare", "-m", "/bin/bash", "-c", f"{SCRIPT}\n{script}", "-", str(box.folder)],
+        ["unshare", "-mpf", "--kill-child", "--mount-proc", "/bin/bash", "-c", f"{SCRIPT}\n{script}", "-", str(box.folder)],
         env={**desk.environment(env), "PATH": f"{box.folder}:/usr/bin:/bin"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     if done.returncode == 99 or "unshare failed" in done.stdout:

@@ -95,7 +95,7 @@ def test_the_task_is_read_back_whole(program: str) -> None:
 @everywhere
 @environments
 def test_cron_runs_every_word_as_it_was(tmp_path: Path, program: str, environment: dict[str, str]) -> None:
-    """The line's command, as cron hands it to sh (without its own escapes), starts the program with its words and variables."""
+    """The line's command, as cron hands it to sh, starts the program with its words and variables."""
     real = tmp_path / program.lstrip("/")
     real.parent.mkdir(parents=True)
     shows = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"

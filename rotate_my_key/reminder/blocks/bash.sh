@@ -11,7 +11,10 @@ __rotate_my_key_reminder() { # whether there is nothing to do
     [[ $cred -nt $dir/state || ${AWS_CONFIG_FILE:-${HOME-}/.aws/config} -nt $dir/state ||
         $dir/../rotations -nt $dir/state || $config/config.ini -nt $dir/state || @SITE@ -nt $dir/state ||
         ${BASH_VERSINFO[0]} -lt 5 || -z ${EPOCHSECONDS-} || $EPOCHSECONDS == *[!0123456789]* ]] && return 1
-    { IFS='' \builtin read -r -n 12 due <"$dir/state"; } 2>/dev/null || return 0
+    # Up to a NUL: bash would pass over any number of them.
+    { IFS='' \builtin read -r -d '' -n 12 due <"$dir/state"; } 2>/dev/null || return 0
+    [[ $due == *$'\n'* ]] || return 0
+    due=${due%%$'\n'*}
     [[ -z $due || $due == *[!0123456789]* || ${#due} -gt 11 ]] || ((EPOCHSECONDS < 10#$due))
 }
 if __rotate_my_key_reminder; then
@@ -45,10 +48,13 @@ __rotate_my_key_reminder() {
                 stale=''
             elif [[ -z $now ]]; then
                 [[ $cred -nt $dir/asked ]] || stale=''
-            elif { IFS='' \builtin read -r -n 12 asked <"$dir/asked"; } 2>/dev/null &&
-                [[ -n $asked && $asked != *[!0123456789]* && ${#asked} -lt 12 ]] &&
-                ((10#$asked <= now && now - 10#$asked < 86400)); then
-                stale=''
+            else
+                { IFS='' \builtin read -r -d '' -n 12 asked <"$dir/asked"; } 2>/dev/null
+                asked=${asked%%$'\n'*}
+                if [[ -n $asked && $asked != *[!0123456789]* && ${#asked} -lt 12 ]] &&
+                    ((10#$asked <= now && now - 10#$asked < 86400)); then
+                    stale=''
+                fi
             fi
         fi
         if [[ $stale ]] && { \builtin printf '%s\n' "$now" >|"$dir/asked"; } 2>/dev/null; then
@@ -61,7 +67,9 @@ __rotate_my_key_reminder() {
     [[ -z $gone ]] || return 0
 
     if [[ $now ]]; then
-        { IFS='' \builtin read -r -n 12 due <"$dir/state"; } 2>/dev/null || return 0
+        { IFS='' \builtin read -r -d '' -n 12 due <"$dir/state"; } 2>/dev/null || return 0
+        [[ $due == *$'\n'* ]] || return 0
+        due=${due%%$'\n'*}
         [[ -n $due && $due != *[!0123456789]* && ${#due} -lt 12 ]] || return 0
         ((now >= 10#$due)) || return 0
     else

@@ -1,0 +1,278 @@
+"""`reminder`: into a start-up file and out of it, put off, and kept true by status and rotate."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from rotate_my_key.reminder import shells
+from rotate_my_key.reminder.state import DAY
+from tests.cli.conftest import Desk
+
+PATIENCE = 60
+
+
+def first_line(desk: Desk) -> str:
+    """What login shells read."""
+    return (desk.state / "reminder/state").read_text().split("\n")[0]
+
+
+def desk_with_key(desk: Desk, age: timedelta) -> Desk:
+    """A default profile with one key of that age."""
+    desk.profiles(default=desk.aws.add_key("alice", age=age))
+    return desk
+
+
+def login(desk: Desk, shell: str = "bash") -> str:
+    """The reminder's lines in a new terminal."""
+    command = (
+        ["-c", f"exec bash --noprofile --rcfile {desk.home}/.bashrc -i"] if shell == "bash" else ["-c", "zsh -d -i"]
+    )
+    env = desk.environment({"TERM": "xterm", "NO_COLOR": "1"})
+    child = pexpect.spawn("sh", command, env=env, encoding="utf-8", timeout=PATIENCE, dimensions=(40, 200))
+    child.sendline("echo e'n'd")
+    child.expect_exact("end\r\n")
+    before = child.before
+    child.sendline("exit")
+    child.expect(pexpect.EOF)
+    return "\n".join(line for line in (before + child.before).splitlines() if "rotate-my-key:" in line)
+
+
+def test_from_status_to_the_line_and_rotated_away(empty: Desk) -> None:
+    """An old key is due at the next login; once it is rotated, the reminder knows the new key's date."""
+    desk = desk_with_key(empty, timedelta(days=98))
+    assert desk.run("reminder", "install", "--shell", "bash").code == 0
+    assert desk.run("status").code == 0
+    assert "OVERDUE: the access key of default is 98 days old, the limit is 90 days. Type: rotate-my-key" in login(desk)
+    assert login(desk) == ""
+    assert desk.run("rotate", "--yes").code == 0
+    assert abs(int(first_line(desk)) - (time.time() + 75 * DAY)) < 3600
+    assert login(desk) == ""
+
+
+def test_installed_before_anything_is_known(empty: Desk) -> None:
+    """The next login has status ask AWS, in the background; the one after that speaks."""
+    desk = desk_with_key(empty, timedelta(days=80))
+    desk.run("reminder", "install", "--shell", "bash")
+    assert first_line(desk) == "-"
+    assert login(desk) == ""
+    until = time.monotonic() + PATIENCE
+    while first_line(desk) == "-" and time.monotonic() < until:
+        time.sleep(0.1)
+    assert "the access key of default is 80 days old" in login(desk)
+
+
+def test_the_due_path_asks_anew(empty: Desk) -> None:
+    """Saying the line starts a look in a child of its own, which writes the state again."""
+    desk = desk_with_key(empty, timedelta(days=80))
+    desk.run("reminder", "install", "--shell", "bash")
+    desk.run("status")
+    calls = len(desk.aws.calls)
+    assert "80 days old" in login(desk)
+    until = time.monotonic() + PATIENCE
+    while len(desk.aws.calls) == calls and time.monotonic() < until:
+        time.sleep(0.1)
+    assert {call.action for call in desk.aws.calls[calls:]} <= {
+        "GetCallerIdentity", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed"
+    }  # fmt: skip
+    assert len(desk.aws.calls) > calls
+
+
+def test_a_key_that_is_gone_is_not_nagged_about(empty: Desk) -> None:
+    """Somebody deleted it at AWS: once status has seen that, there is nothing to say."""
+    desk = desk_with_key(empty, timedelta(days=80))
+    desk.run("status")
+    for key_id in desk.ids():
+        desk.aws.delete_key(key_id)
+    desk.run("status")
+    assert first_line(desk) == "-"
+
+
+def test_a_kept_old_key_is_mentioned(empty: Desk) -> None:
+    """After a rotation that keeps the old one, at the next login."""
+    desk = desk_with_key(empty, timedelta(days=98))
+    desk.run("reminder", "install", "--shell", "bash")
+    old = desk.held()
+    assert desk.run("rotate", "--yes", "--keep-old", "7d").code == 0
+    assert f"The old key ...{old[-4:]} is switched off, and kept until " in login(desk)
+
+
+def test_an_unfinished_rotation_is_mentioned(empty: Desk) -> None:
+    """AWS went away in the middle of it."""
+    desk = desk_with_key(empty, timedelta(days=98))
+    desk.run("reminder", "install", "--shell", "bash")
+    desk.run("status")
+    (desk.state / "rotations").mkdir(exist_ok=True, mode=0o700)
+    name = f"{desk.held()}.json"
+    (desk.state / "rotations" / name).write_text("half a note")
+    (desk.state / "rotations" / name).chmod(0o600)
+    desk.run("status")
+    assert first_line(desk) == "0"
+    assert "is not finished. Type: rotate-my-key" in login(desk)
+
+
+def test_install_and_uninstall_leave_the_file_as_it_was(empty: Desk) -> None:
+    """For each shell, in its own file; a second install changes nothing; the scripts go too."""
+    files = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}
+    files["powershell"] = ".config/powershell/profile.ps1"
+    for name in files.values():
+        path = empty.home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"# mine\r\nlast line")
+    for shell in files:
+        assert empty.run("reminder", "install", "--shell", shell, "--json").json["changed"] is True
+        assert empty.run("reminder", "install", "--shell", shell, "--json", "-y").json["changed"] is False
+        assert b"rotate-my-key" in (empty.home / files[shell]).read_bytes()
+    listed = empty.run("reminder", "show", "--json").json["installed"]
+    assert listed == [{"shell": shell, "rc_file": str(empty.home / files[shell])} for shell in files]
+    changed = empty.run("reminder", "uninstall", "--json").json["changed"]
+    assert sorted(changed) == sorted(str(empty.home / name) for name in files.values())
+    assert {(empty.home / name).read_bytes() for name in files.values()} == {b"# mine\r\nlast line"}
+    assert sorted(os.listdir(empty.state / "reminder")) == ["state"]
+    assert "was not installed" in empty.run("reminder", "uninstall").out
+
+
+def test_another_file(empty: Desk) -> None:
+    """--rc-file names it; uninstall remembers it."""
+    path = empty.home / "work" / "my.bash"
+    done = empty.run("reminder", "install", "--shell", "bash", "--rc-file", str(path))
+    assert done.code == 0, done.text
+    assert path.exists()
+    assert not (empty.home / ".bashrc").exists()
+    assert empty.run("reminder", "uninstall").code == 0
+    assert not path.exists()
+
+
+def test_uninstall_one_shell(empty: Desk) -> None:
+    """The others stay."""
+    for shell in ("bash", "zsh"):
+        empty.run("reminder", "install", "--shell", shell)
+    empty.run("reminder", "uninstall", "--shell", "bash")
+    assert not (empty.home / ".bashrc").exists()
+    assert (empty.home / ".zshrc").exists()
+    assert (empty.state / "reminder/zsh.zsh").exists()
+
+
+def test_the_scripts_follow_the_program(empty: Desk) -> None:
+    """A script of another version is written anew when the state is."""
+    empty.run("reminder", "install", "--shell", "bash")
+    script = empty.state / "reminder/bash.sh"
+    wanted = script.read_text()
+    script.write_text("# of an older version\n")
+    empty.run("status")
+    assert script.read_text() == wanted
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_show_prints_what_would_go_in(empty: Desk, shell: str) -> None:
+    """The block and the script; for all users one file that names no home."""
+    own = empty.run("reminder", "show", "--shell", shell).out
+    assert "# >>> rotate-my-key reminder >>>" in own
+    assert str(empty.state) in own
+    system = empty.run("reminder", "show", "--shell", shell, "--system").out
+    assert str(empty.home) not in system
+    assert "rotate-my-key" in system
+    assert not (empty.home / ".bashrc").exists()
+    if shell != "powershell":
+        subprocess.run([shell, "-n"], input=system, text=True, check=True)
+
+
+def test_snooze(empty: Desk) -> None:
+    """Silent until then; 0 ends it."""
+    desk = desk_with_key(empty, timedelta(days=80))
+    desk.run("status")
+    assert desk.run("reminder", "snooze", "3d", "--json").json["snoozed_until"]
+    assert abs(int(first_line(desk)) - (time.time() + 3 * DAY)) < 100
+    desk.run("status")
+    assert abs(int(first_line(desk)) - (time.time() + 3 * DAY)) < 100
+    assert "silent until" in desk.run("reminder", "show").out
+    assert desk.run("reminder", "snooze", "0").code == 0
+    assert int(first_line(desk)) < time.time()
+
+
+@pytest.mark.parametrize("duration", ["31d", "soon", "-1d"])
+def test_a_snooze_has_limits(empty: Desk, duration: str) -> None:
+    """Not for ever, and not nonsense."""
+    assert empty.run("reminder", "snooze", duration).code == 2
+
+
+def test_the_site_may_forbid_it(empty: Desk) -> None:
+    """snooze = no: refused, and a snooze of before does not count."""
+    desk = desk_with_key(empty, timedelta(days=80))
+    desk.run("status")
+    desk.run("reminder", "snooze", "3d")
+    desk.settings("snooze = no\ncontact = it@example.com\n")
+    done = desk.run("reminder", "snooze", "3d")
+    assert done.code == 5
+    assert "may not be put off here" in done.problem()[0]
+    assert "it@example.com" in done.problem()[0]
+    desk.run("status")
+    assert int(first_line(desk)) < time.time()
+
+
+def test_settings_decide_when(empty: Desk) -> None:
+    """A lower limit brings the time forward, with the next status."""
+    desk = desk_with_key(empty, timedelta(days=10))
+    desk.settings("max_age = 30d\nremind_before = 5d\n")
+    desk.run("status")
+    assert abs(int(first_line(desk)) - (time.time() + 15 * DAY)) < 3600
+
+
+def test_the_hidden_command_does_not_load_click(empty: Desk) -> None:
+    """`reminder say`, which the block falls back to after an upgrade."""
+    code = "import sys; from rotate_my_key.cli.main import run; run(['reminder', 'say'], {'HOME': '/nonexistent'}); "
+    code += "print('click' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+PROCESSES = {9: ("python3", 8), 8: ("fish", 7), 7: ("bash", 6), 6: ("login", 1), 5: ("sh", 1), 4: ("-zsh", 1)}
+
+
+@pytest.mark.parametrize(
+    ("login_shell", "pid", "terminal", "found"),
+    [
+        ("/bin/bash", 9, True, "fish"),
+        ("/bin/bash", 9, False, "bash"),
+        ("/usr/bin/zsh", 5, True, "zsh"),
+        ("", 4, False, "zsh"),
+        ("/bin/tcsh", 9, False, "fish"),
+        ("", 5, True, ""),
+    ],
+)
+def test_which_shell_it_is(login_shell: str, pid: int, terminal: bool, found: str) -> None:
+    """The one that it was typed into; without a terminal the login shell."""
+    assert shells.detect({"SHELL": login_shell}, pid, PROCESSES.get, terminal=terminal, platform="linux") == found
+
+
+def test_this_very_process() -> None:
+    """A name and a parent, of the running system."""
+    found = shells.process(os.getpid())
+    assert found is not None
+    assert found[1] == os.getppid()
+
+
+def test_which_file_it_reads(tmp_path: Path) -> None:
+    """Each shell's own; on macOS bash's login file, the first that is there."""
+    home = str(tmp_path)
+    assert shells.rc_file("zsh", home, {"ZDOTDIR": "/z"}, "linux") == "/z/.zshrc"
+    assert shells.rc_file("fish", home, {"XDG_CONFIG_HOME": "/x"}, "linux") == "/x/fish/config.fish"
+    assert shells.rc_file("bash", home, {}, "linux") == f"{home}/.bashrc"
+    assert shells.rc_file("bash", home, {}, "darwin") == f"{home}/.bash_profile"
+    (tmp_path / ".profile").touch()
+    assert shells.rc_file("bash", home, {}, "darwin") == f"{home}/.profile"
+
+
+def test_when_the_shell_cannot_be_told(empty: Desk) -> None:
+    """Exit 4, naming the flag."""
+    done = empty.process("reminder", "install", SHELL="/bin/tcsh")
+    assert done.code in (0, 4)
+    if done.code == 4:
+        assert "--shell" in done.problem()[1]
