@@ -119,7 +119,7 @@ class _Move:
             )
 
     def _introduce(self, profile: str, key_id: str, where: str) -> None:
-        to = "into the keyring" if self._move is Move.STORE else "out of the keyring, into its file"
+        to = "into the keyring" if self._move is Move.STORE else "back into its file"
         self._app.say(f"{profile}, key {mask(key_id)}, in {where}: its pair moves {to}.")
         if self._move is Move.STORE:
             self._app.say(

@@ -121,6 +121,7 @@ def program() -> None:
 def run(args: Sequence[str], env: Any) -> int:
     """Run the program; gives the exit code. Every problem ends here, as one line and a hint."""
     app = App(env)
+    app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
     try:
         if env.get(_COMPLETE):  # at TAB
             from .completion import complete

@@ -172,6 +172,8 @@ class Rotate:
                     narrator.end()
         for result in results:
             self._tell(result)
+        if self._all:
+            self._out(show.summary([result for result in results if result.prospect or result.problem]))
         caching.remember(wiring, self._app, results)
         return results
 

@@ -159,6 +159,32 @@ def _fresh(result: Result, due: str, now: datetime) -> str:
     return f"Nothing to do: key {mask(outcome.old)} is {span(now - outcome.created)} old. {due}"
 
 
+_COUNTED = {
+    Ending.ROTATED: "rotated",
+    Ending.MERGED: "merged",
+    Ending.WAITING: "rotated",
+    Ending.REPLACED: "replaced by another run",
+    Ending.FRESH: "not due",
+    Ending.EXEMPT: "exempt",
+    Ending.DECLINED: "declined",
+}
+
+
+def summary(results: Sequence[Result]) -> str:
+    """The last line for several keys: `5 keys: 3 rotated, 1 not due, 1 failed`."""
+    words = [_counted(result) for result in results]
+    known = [word for word in dict.fromkeys([*_COUNTED.values(), *words]) if word in words and word != "failed"]
+    known += ["failed"] if "failed" in words else []
+    counts = ", ".join(f"{words.count(word)} {word}" for word in known)
+    return f"{len(words)} key{'s' if len(words) != 1 else ''}: {counts}" if words else "no key was found"
+
+
+def _counted(result: Result) -> str:
+    if result.problem or not result.outcome:
+        return "failed"
+    return _COUNTED.get(result.outcome.ending, result.outcome.ending.value)
+
+
 def settled_line(result: Result) -> str:
     """What finishing an earlier run came to."""
     outcome = result.outcome

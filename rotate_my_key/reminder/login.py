@@ -156,7 +156,7 @@ def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None
 
 def _ask() -> None:
     """Have `status` ask AWS, in a child that belongs to nobody: no output, no terminal, no zombie."""
-    if not hasattr(os, "fork"):
+    if sys.platform == "win32" or not hasattr(os, "fork"):
         import subprocess
 
         detached = getattr(subprocess, "DETACHED_PROCESS", 0)

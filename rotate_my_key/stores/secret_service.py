@@ -106,7 +106,7 @@ class SecretService:
         address = self._env.get("DBUS_SESSION_BUS_ADDRESS", "")
         if address and address != "autolaunch:":
             return address
-        path = os.path.join(self._env.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}", "bus")
+        path = os.path.join(self._env.get("XDG_RUNTIME_DIR") or _runtime_dir(), "bus")
         if not os.path.exists(path):
             raise _absent("there is no session bus, as in cron, over SSH or on a server")
         return f"unix:path={path}"
@@ -139,3 +139,9 @@ def _absent(why: str) -> TryLater:
 
 def _plain(name: str) -> str:
     return name.rsplit(".", 1)[-1]
+
+
+def _runtime_dir() -> str:
+    from ..files.platform import my_uid  # seldom needed, and `credentials` has to be fast
+
+    return f"/run/user/{my_uid()}"

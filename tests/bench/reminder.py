@@ -1,9 +1,9 @@
-"""What the login reminder costs: `.venv/bin/python tests/bench/reminder.py [ROUNDS]`.
+"""What the login reminder costs: `python -m tests.bench.reminder [ROUNDS]`.
 
-Each shell is started in turns: bare, with the reminder and nothing due, and with a reminder that runs the Python command
-(`rotate-my-key status --cached`) at every login, which is what is being avoided. Prints the milliseconds added, of wall
-time and of CPU, each the difference of the medians of the fastest fifth, and the processes started, counted by strace.
-Limits are those of DESIGN 4.
+Each shell is started in turns: bare, with the reminder and nothing due, and with the Python command
+(`rotate-my-key status --cached`) run at every login, which is what is being avoided. Prints the milliseconds added, of
+wall time and of CPU, each the difference of the medians of the fastest fifth, and the processes started, counted by
+strace. The limits are for CPU: wall time on a busy machine is noise of that size.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from rotate_my_key.reminder.blocks import Folders, guard  # noqa: E402
-from rotate_my_key.reminder.folder import Folder, Installed  # noqa: E402
-from rotate_my_key.reminder.state import DAY, KEY, Item, State  # noqa: E402
+from rotate_my_key.reminder.blocks import Folders, guard
+from rotate_my_key.reminder.folder import Folder, Installed
+from rotate_my_key.reminder.state import DAY, KEY, Item, State
 
 COMMANDS = {
     "bash": ["bash", "--noprofile", "--rcfile", "{rc}", "-ic", ":"],
@@ -44,7 +41,7 @@ class Home:
         (top / ".aws/credentials").touch()
         folders = Folders(f"{top}/state/rotate-my-key/reminder", f"{top}/config/rotate-my-key", "/etc/none/config.ini")
         self.folder = Folder(folders)
-        tool = self.folder.tool(str(ROOT / ".venv/bin/rotate-my-key"))
+        tool = self.folder.tool(os.path.join(os.path.dirname(sys.executable), "rotate-my-key"))
         self.folder.remember(Installed(tool, tuple((shell, "") for shell in COMMANDS)))
         self.due(due)
 

@@ -30,11 +30,9 @@ def desk_with_key(desk: Desk, age: timedelta) -> Desk:
     return desk
 
 
-def login(desk: Desk, shell: str = "bash") -> str:
+def login(desk: Desk) -> str:
     """The reminder's lines in a new terminal."""
-    command = (
-        ["-c", f"exec bash --noprofile --rcfile {desk.home}/.bashrc -i"] if shell == "bash" else ["-c", "zsh -d -i"]
-    )
+    command = ["-c", f"exec bash --noprofile --rcfile {desk.home}/.bashrc -i"]
     env = desk.environment({"TERM": "xterm", "NO_COLOR": "1"})
     child = pexpect.spawn("sh", command, env=env, encoding="utf-8", timeout=PATIENCE, dimensions=(40, 200))
     child.sendline("echo e'n'd")
@@ -110,7 +108,7 @@ def test_an_unfinished_rotation_is_mentioned(empty: Desk) -> None:
     desk.run("reminder", "install", "--shell", "bash")
     desk.run("status")
     (desk.state / "rotations").mkdir(exist_ok=True, mode=0o700)
-    name = f"{desk.held()}.json"
+    name = f"{desk.held()}.note"
     (desk.state / "rotations" / name).write_text("half a note")
     (desk.state / "rotations" / name).chmod(0o600)
     desk.run("status")

@@ -403,7 +403,7 @@ def test_a_key_that_adopt_took_is_still_to_be_replaced(laptop: Laptop) -> None:
 
 
 def test_the_schedule_is_looked_after(laptop: Laptop) -> None:
-    """A crontab that runs a program which is gone, and a run that failed: a warning each, with what to do."""
+    """A crontab that runs a program which is gone: a warning, with what to do."""
     cron = laptop.home / "fake/crontab"
     table = laptop.home / "table"
     laptop.write(cron, f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat >{table}; fi\n', 0o755)
@@ -414,6 +414,20 @@ def test_the_schedule_is_looked_after(laptop: Laptop) -> None:
     laptop.env["AWS_ENDPOINT_URL"] = laptop.aws.url
     laptop.shell("rotate-my-key schedule install --yes")
     assert "schedule" not in {f["code"] for f in json.loads(run(laptop, "--json").stdout)["findings"]}
-    table.write_text(table.read_text().replace(".local/bin/rotate-my-key", ".local/bin/gone"))
+    table.write_text(re.sub(r"/[^ ]*/rotate-my-key\b", "/gone/rotate-my-key", table.read_text()))
     findings = json.loads(run(laptop, "--json").stdout)["findings"]
     assert [f["remedy"] for f in findings if f["code"] == "schedule"] == ["rotate-my-key schedule install"]
+
+
+def test_with_a_code_it_sees_what_mfa_hides(laptop: Laptop) -> None:
+    """Without one it says how; with one it looks at everything, in one session."""
+    laptop.aws.demand_mfa()
+    device = laptop.aws.add_mfa("alice")
+    value = json.loads(run(laptop, "--json").stdout)
+    (finding,) = [f for f in value["findings"] if f["code"] == "mfa"]
+    assert finding["level"] == "advice"
+    assert finding["remedy"] == "rotate-my-key doctor --mfa-code CODE"
+    assert len(value["unchecked"]) == 1
+    laptop.aws.add_key("alice")
+    value = json.loads(run(laptop, "--json", "--mfa-code", device.code).stdout)
+    assert {f["code"] for f in value["findings"]} == {"foreign-endpoint", "second-key", "mfa"}

@@ -1,8 +1,11 @@
 """The credential_process line: written so that botocore reads it back, and told apart from other programs' lines."""
 
+from pathlib import Path
+
 import pytest
 from botocore.compat import _windows_shell_split, compat_shell_split
 
+from rotate_my_key.cli.moves import program_words
 from rotate_my_key.errors import Problem
 from rotate_my_key.stores.process_line import entry_of, line_for, words_of
 
@@ -94,3 +97,16 @@ def test_names_that_cannot_be_written(name: str) -> None:
 def test_lines_of_other_programs(line: str) -> None:
     """They are not ours to change."""
     assert entry_of({"credential_process": line}) is None
+
+
+def test_the_program_is_named_by_the_path_it_was_called_by(tmp_path: Path) -> None:
+    """A link is not followed: what it leads to may move with an upgrade. Called as a module, it stays one."""
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "rotate-my-key").write_text("#!/bin/sh\n")
+    (tmp_path / "venv" / "rotate-my-key").chmod(0o755)
+    link = tmp_path / "rotate-my-key"
+    link.symlink_to("venv/rotate-my-key")
+    assert program_words(str(link), "/py", None) == [str(link)]
+    assert program_words("rotate-my-key", "/py", str(tmp_path)) == [str(link)]
+    for called in ("rotate-my-key", "/x/rotate_my_key/__main__.py", "-c"):
+        assert program_words(called, "/py", "/nowhere") == ["/py", "-m", "rotate_my_key"]

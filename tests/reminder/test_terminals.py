@@ -343,7 +343,7 @@ NAMES = [
     "`touch pwned`",
     "\x1b[31mred\x1b]0;title\x07",
     "a;b|c",
-    "‮evil",
+    "\u202eevil",
 ]
 
 
