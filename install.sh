@@ -361,6 +361,8 @@ uninstall() {
         [ ! -e "$note" ] || fail 'a rotation is unfinished, or an old key is still kept' \
             "$name status shows which; $name goes on with it"
     done
+    [ ! -e "$state/keyring.json" ] || fail 'a key is in the keyring, and only this program gives it to your programs' \
+        "$name keyring restore -p NAME"
     there=
     for folder in "$data" "$cache"; do [ ! -d "$folder" ] || there=$folder; done
     if ours; then

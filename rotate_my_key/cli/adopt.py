@@ -16,7 +16,7 @@ from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.prepare import first_look
 from ..stores.kinds import Kind, sections
 from ..stores.new_pair import add_pair
-from . import show
+from . import moves, show
 from .app import App
 from .rotate import Rotate, exit_code
 from .signing import signing_options
@@ -44,6 +44,9 @@ def command(app: App, /, file: str | None, profile: str | None, yes: bool, as_js
     pair = _from_file(file) if file else _asked(app)
     name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
     wiring = Wiring(app)
+    for result in moves.finish(app, wiring):
+        if result.problem:
+            raise result.problem
     plan = _plan(app, wiring, pair, name)
     _introduce(app, plan)
     if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
@@ -70,7 +73,7 @@ def rotate_handed(app: App, profile: str, *, as_json: bool = False, file: str | 
 
 
 def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption:
-    facts = [fact for fact in sections(wiring.files) if fact.profile == profile]
+    facts = [fact for fact in sections(wiring.files, wiring.keyring.pair) if fact.profile == profile]
     held = [(fact.place, fact.pair) for fact in facts if fact.pair and fact.place and fact.kind is Kind.STATIC]
     others = [fact.kind.value for fact in facts if fact.kind not in (Kind.STATIC, Kind.NONE)]
     account = wiring.account(profile if facts else None)

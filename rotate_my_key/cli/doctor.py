@@ -20,6 +20,7 @@ from .unattended import findings
 from .wiring import Wiring
 from .words import join
 
+_HIDING = ("key-in-environment", "token-in-environment")
 _COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}
 
 
@@ -83,7 +84,9 @@ def _tell(app: App, report: Report) -> None:
 
 def _tell_key(app: App, report: Report, active: Active) -> None:
     who = f", {report.identity.user} in {report.identity.account}" if report.identity else ""
-    app.out(f"The key in use is {mask(active.pair.key_id)}{who}:")
+    hidden = any(found.code in _HIDING and found.level is Level.BROKEN for found in report.findings)
+    which = "The profile's key, hidden by the environment," if hidden else "The key in use"
+    app.out(f"{which} is {mask(active.pair.key_id)}{who}:")
     for reason in active.trail:
         app.out(f"  {reason}")
 

@@ -129,10 +129,10 @@ def run(app: App, /, daily: bool, arguments: Sequence[str]) -> int:
     if daily and results.is_done(results.load(state_dir), datetime.now(UTC)):
         return 0
     attempt, said = scheduling.rotate(app, arguments)
-    results.keep(state_dir, attempt)
-    reminding.refresh(app)
     if said and attempt.code != _TRY_LATER:
         app.complain(said.rstrip("\n"))
+    results.keep(state_dir, attempt)
+    reminding.refresh(app)
     return attempt.code
 
 
@@ -178,7 +178,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _json(app: App, scheduler: Scheduler | None, installed: Installed | None, job: Job | None) -> dict[str, Any]:
-    """See docs/json.md."""
+    """See docs/schedule.md."""
     known = results.load(app.paths.state_dir)
     return {
         "installed": installed is not None,

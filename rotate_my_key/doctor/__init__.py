@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from ..errors import Problem
@@ -49,7 +50,8 @@ def examine(
     online = Online()
     if active and account_of:
         online = _online(computer, active, account_of, {found.code for found in findings})
-    ranked = sorted([*findings, *online.findings], key=lambda found: list(Level).index(found.level))
+    short = [replace(found, message=computer.shorten(found.message)) for found in (*findings, *online.findings)]
+    ranked = sorted(short, key=lambda found: list(Level).index(found.level))
     return Report(
         active, online.identity, tuple(dict.fromkeys(ranked)), tuple(online.unchecked), KEYLESS if active else ""
     )

@@ -110,6 +110,11 @@ class Computer:
         """The path as a person writes it."""
         return self.files.show(path)
 
+    def shorten(self, text: str) -> str:
+        """A message with its paths as a person writes them."""
+        home = self.paths.home.rstrip(os.sep) + os.sep
+        return text.replace(home, f"~{os.sep}") if len(home) > 1 else text
+
     def word(self, path: str) -> str:
         """The path as one word of a command: `~/.aws/config`, or quoted if it has to be."""
         shown = self.show(path)

@@ -35,8 +35,8 @@ def choose(found: Sequence[Scheduler]) -> Scheduler:
     for scheduler in found:
         if scheduler.usable():
             return scheduler
-    titles = " nor ".join(scheduler.title.split(" ", 1)[1] for scheduler in found)
-    raise Problem(f"this computer has no scheduler for you: neither {titles}", "rotate-my-key reminder install")
+    titles = " and no ".join(scheduler.title.split(" ", 1)[1] for scheduler in found)
+    raise Problem(f"this computer has no scheduler for you: no {titles}", "rotate-my-key reminder install")
 
 
 def _base(env: Mapping[str, str], paths: Paths, variable: str, default: str) -> str:

@@ -11,7 +11,7 @@ import subprocess
 from xml.sax.saxutils import escape
 
 from ..errors import Problem
-from ..files.private import remove_private, write_private
+from ..files.private import make_private_dir, remove_private, write_private
 from .commands import Commands, Ran
 from .job import MARK, NAME, Job
 from .port import Installed
@@ -89,6 +89,7 @@ class TaskScheduler:
         installed = self.installed(job)
         if installed and not installed.trouble:
             return False
+        make_private_dir(os.path.dirname(self._file))
         write_private(self._file, task(job, self._user).encode("utf-16"))
         try:
             made = self._run("/Create", "/F", "/XML", self._file)

@@ -151,9 +151,7 @@ def _show_file(profiles: Profiles, file: ReadFile, environ: Mapping[str, str]) -
 # From the profile that holds the key to the key.
 
 
-def _pair_in_keyring(
-    profiles: Profiles, holder: str, entry: str, keyring: Reader
-) -> tuple[Place, Credentials, str]:
+def _pair_in_keyring(profiles: Profiles, holder: str, entry: str, keyring: Reader) -> tuple[Place, Credentials, str]:
     pair = keyring(entry)
     if pair is None:
         raise Problem(

@@ -236,6 +236,16 @@ class TestUninstall:
         ]
         assert tree(machine.home) == before
 
+    def test_a_key_in_the_keyring(self, machine: Machine) -> None:
+        """Only this program gives it to the user's programs, so it has to be put back first."""
+        state = machine.home / ".local/state/rotate-my-key"
+        state.mkdir(parents=True)
+        (state / "keyring.json").write_text("{}")
+        done = machine.install("--uninstall", "--purge")
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[1] == "hint: rotate-my-key keyring restore -p NAME"
+        assert (state / "keyring.json").exists()
+
     def test_nothing_there(self, machine: Machine, tree: Tree) -> None:
         """Removing twice, or what never was, is no error."""
         done = machine.install("--uninstall", "--purge")

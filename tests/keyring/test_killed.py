@@ -21,7 +21,7 @@ STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 ROTATE = ("rotate", "-p", "work", "--yes")
 
-SPARSE = 4
+SPARSE = 3
 LATER = 20  # seconds: the next run need not wait for a key that may still show
 CALLS = [
     ("GetCallerIdentity", 1),

@@ -83,7 +83,7 @@ def test_a_computer_without_any_scheduler(desk: Desk, box: Box) -> None:
     before = desk.snapshot()
     done = desk.run("schedule", "install", "--yes")
     assert done.code == 1
-    assert "neither systemd user timer nor line in your crontab" in done.err
+    assert "no systemd user timer and no line in your crontab" in done.err
     assert desk.snapshot() == before
 
 

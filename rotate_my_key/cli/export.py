@@ -1,0 +1,100 @@
+"""`export`: a key for another computer, sealed. Neither the secret nor the passphrase is ever shown, an argument or in
+the environment."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+import click
+
+from ..errors import KeyRefused, NeedsPerson, Problem
+from ..files import age
+from ..model import Credentials, Identity, mask
+from ..rotation.importing import sign_in
+from ..rotation.unfinished import unfinished
+from ..stores.exported import Exported, encode
+from .app import App
+from .wiring import Wiring
+
+_SHORTEST = 10  # characters: who has the file may try passphrases for as long as the key works
+
+
+@click.command("export")
+@click.option("-p", "--profile", metavar="NAME", help="The profile whose key it is (else the active one).")
+@click.option(
+    "-r", "--recipient", "recipients", multiple=True, metavar="age1...", help="Seal it for this age key (repeatable)."
+)
+@click.option("-o", "--output", metavar="FILE", help="Write it into a new file (0600) instead of printing it.")
+@click.pass_obj
+def command(app: App, /, profile: str | None, recipients: tuple[str, ...], output: str | None) -> None:
+    """Print what another computer needs to use the same key, sealed with a passphrase or for an age recipient.
+
+    The passphrase is asked for, hidden. What is printed is an age file, in letters: it can go by mail or chat, the
+    passphrase should go another way. There: rotate-my-key import.
+    """
+    _check(app, recipients, output)
+    wiring = Wiring(app)
+    active = wiring.active(profile, mixed=True)
+    _check_settled(wiring, active.pair)
+    with app.waiting("asking AWS"):
+        who = _identity(wiring, profile, active.pair)
+    exported = Exported(active.pair, who, active.profile, active.region, datetime.now(UTC))
+    app.say(f"{who.user} in {who.account}, key {mask(active.pair.key_id)}")
+    passphrase = "" if recipients else _passphrase(app)
+    with app.waiting("sealing it"):
+        sealed = age.seal(encode(exported), passphrase=passphrase, recipients=recipients)
+    if output is None or output == "-":
+        app.out(sealed.rstrip("\n"))
+    else:
+        _write(app, output, sealed)
+
+
+def _check(app: App, recipients: tuple[str, ...], output: str | None) -> None:
+    """What cannot end well is refused before anything is asked."""
+    for text in recipients:
+        age.recipient(text)
+    if not recipients and not app.terminal:
+        raise NeedsPerson(
+            "there is no terminal to ask for a passphrase on", "rotate-my-key export --recipient age1..."
+        )
+    if output and output != "-" and os.path.lexists(output):
+        raise _is_there(output)
+
+
+def _is_there(path: str) -> Problem:
+    return Problem(f"{path} is there already", "rotate-my-key export -o ANOTHER_FILE")
+
+
+def _check_settled(wiring: Wiring, pair: Credentials) -> None:
+    """A key that is about to go is of no use elsewhere."""
+    for found in unfinished(wiring.here, mend=False):
+        leaving = {found.name} if found.note is None else {found.note.unwanted}
+        if pair.key_id in leaving:
+            raise Problem(f"a rotation of key {mask(pair.key_id)} is unfinished", "rotate-my-key")
+
+
+def _identity(wiring: Wiring, profile: str | None, pair: Credentials) -> Identity:
+    try:
+        who = sign_in(pair, wiring.account(profile), wiring.clockwork.pause)
+    except KeyRefused as problem:
+        raise KeyRefused(problem.message, problem.hint or "rotate-my-key status") from None
+    if not who.is_user:
+        raise Problem(f"key {mask(pair.key_id)} belongs to {who.arn}, who is no IAM user", "rotate-my-key status")
+    return who
+
+
+def _passphrase(app: App) -> str:
+    while True:
+        text: str = click.prompt("Passphrase (hidden)", hide_input=True, confirmation_prompt="And again", err=True)
+        if len(text) >= _SHORTEST:
+            return text
+        app.complain(f"that is short; take at least {_SHORTEST} characters, or a few words")
+
+
+def _write(app: App, path: str, sealed: str) -> None:
+    from ..files.private import create_private
+
+    if not create_private(os.path.abspath(path), sealed.encode()):
+        raise _is_there(path)
+    app.say(f"{path} is written; on the other computer: rotate-my-key import FILE")

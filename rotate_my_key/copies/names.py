@@ -1,0 +1,109 @@
+"""Where keys hide in a home, by name: the few files that `rotate` reads, what `scan` reads without a PATH, what neither
+enters, and the names of files that take no living secret. Pure but for one listing of a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from enum import Enum
+
+# Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
+_WELL_KNOWN = """
+.s3cfg .boto .s3ql/authinfo2 .passwd-s3fs .netrc _netrc .fog .gitconfig .git-credentials .npmrc .yarnrc.yml .pypirc
+.config/rclone/rclone.conf .rclone.conf .docker/config.json .mc/config.json .mcli/config.json .config/s5cmd/credentials
+.config/cyberduck/default.properties .cyberduckrc .config/filezilla/sitemanager.xml .FileZilla/sitemanager.xml
+.profile .bash_profile .bash_login .bash_aliases .bashrc .zshenv .zprofile .zshrc .zlogin .kshrc .cshrc .tcshrc .login
+.config/fish/config.fish .config/fish/fish_variables .config/environment.d/aws.conf .xprofile .pam_environment .envrc
+.config/powershell/profile.ps1 .config/nushell/env.nu .config/nushell/config.nu .xonshrc .inputrc .tmux.conf
+.terraformrc .terraform.d/credentials.tfrc.json .tfvars terraform.tfvars .kube/config .serverlessrc .serverless/config.json
+.chalice/config.json .elasticbeanstalk/config.yml .m2/settings.xml .gradle/gradle.properties .sbt/.credentials
+.ivy2/.credentials .coursier/credentials.properties .dvc/config .config/dvc/config .mlflow/credentials .jupyter/jupyter_notebook_config.py
+.config/duplicity/duply.conf .config/restic/env .restic-env .config/borgmatic/config.yaml .duplicacy/preferences
+.ssh/config .ssh/environment .pgpass .my.cnf .muttrc .mbsyncrc .msmtprc .elinks/elinks.conf .wgetrc .curlrc .sdkman/etc/config
+.config/Code/User/settings.json .config/VSCodium/User/settings.json .vscode/settings.json .config/gh/hosts.yml .config/act/actrc .actrc
+.ansible/vault .vault-token .pulumi/credentials.json .config/sops/env .sops.yaml .snowsql/config .dbt/profiles.yml
+""".split()
+_HISTORIES = """
+.bash_history .zsh_history .zhistory .histfile .history .sh_history .ksh_history .local/share/fish/fish_history
+.local/share/powershell/PSReadLine/ConsoleHost_history.txt .python_history .node_repl_history .psql_history .mysql_history
+.sqlite_history .irb_history .rediscli_history .lesshst .viminfo .config/nushell/history.txt .local/share/xonsh/history.json
+""".split()
+_FOLDERS = (".aws", ".config/environment.d", ".bashrc.d", ".zshrc.d", ".config/fish/conf.d", ".oh-my-zsh/custom")
+_HIDDEN_ENV = re.compile(r"\.?env(rc)?([.-].*)?|.*\.env", re.IGNORECASE)
+
+# Names of files that hold settings, anywhere in a home.
+_TELLING = re.compile(
+    r"""\.?env(rc)?([.-].*)? | .*\.(env|envrc|tfvars|tfvars\.json|tfstate|tfstate\.\S*|auto\.tfvars|ipynb|http|rest|s3cfg|boto)
+    | (docker-)?compose.*\.ya?ml | serverless.*\.(ya?ml|json|ts|js) | samconfig.* | values.*\.ya?ml | secrets?.*\.(ya?ml|json|toml|ini|txt|env)
+    | application.*\.(properties|ya?ml) | (appsettings|local\.settings).*\.json | settings.*\.(py|json|ya?ml|toml|ini)
+    | config.*\.(py|json|js|ts|ya?ml|toml|ini|php|rb|xml) | wp-config\.php | credentials.* | .*credentials\.(json|xml|csv|ini|ya?ml|properties)
+    | accesskeys.*\.csv | .*_accesskeys.*\.csv | rootkey\.csv | \.?(npmrc|netrc|pypirc|dockercfg|boto|s3cfg|rclone\.conf)
+    | dockerfile.* | makefile | justfile | jenkinsfile | vagrantfile | procfile | \.gitlab-ci\.yml | \.travis\.yml | bitbucket-pipelines\.yml
+    | gradle\.properties | local\.properties | kubeconfig.* | .*\.kubeconfig | workspace\.xml | launch\.json | tasks\.json | .*\.run\.xml
+    | .*\.postman_(collection|environment)\.json | insomnia.*\.(json|ya?ml) | .*history.* | .*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)
+    | .*\.(bak|backup|old|orig|save|swp) | .*~""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+# Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", ".snapshots", ".Trash", "lost+found"})
+# Of a git folder: what is packed is history, and packed bytes show no key.
+GIT_STORES = frozenset({"objects", "lfs", "modules"})
+# Without a PATH not entered either: caches and what programs install, large and rarely written by hand.
+_LEFT_OUT = frozenset(
+    {".cache", ".npm", ".cargo", ".rustup", ".gem", ".nuget", ".nvm", ".pyenv", ".local", "Library", "AppData"}
+    | {"site-packages", "dist-packages", ".venv", "venv", ".tox", ".terraform", ".git", "snap", ".steam", "go"}
+)
+
+
+class NoSecret(Enum):
+    """Kinds of files, told by their names, that take no living secret."""
+
+    HISTORY = "shell history"
+    LOG = "log"
+    STATE = "terraform state"
+
+
+_HISTORY = re.compile(r"\.?\w*_?hist(ory|file)?|.*[._-]history(\.\w+)?|history(\.\w+)?|\.lesshst|\.viminfo", re.IGNORECASE)
+_LOG = re.compile(r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)", re.IGNORECASE)
+_STATE = re.compile(r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate", re.IGNORECASE)
+
+
+def takes_no_secret(path: str) -> NoSecret | None:
+    """Whether a file is a history, a log or a state by its name."""
+    folders, name = os.path.split(path)
+    if _STATE.fullmatch(name) or f"{os.sep}.terraform{os.sep}" in path:
+        return NoSecret.STATE
+    if _HISTORY.fullmatch(name):
+        return NoSecret.HISTORY
+    inside = {folder.lower() for folder in folders.split(os.sep)[-4:]}
+    return NoSecret.LOG if _LOG.fullmatch(name) or inside & {"log", "logs", "_logs"} else None
+
+
+def well_known(home: str) -> Iterator[str]:
+    """The files that `rotate` reads before its question, there or not."""
+    for name in (*_WELL_KNOWN, *_HISTORIES):
+        yield os.path.join(home, *name.split("/"))
+    yield from _files_of(home, _HIDDEN_ENV)
+    for folder in _FOLDERS:
+        yield from _files_of(os.path.join(home, *folder.split("/")), None)
+
+
+def _files_of(folder: str, pattern: re.Pattern[str] | None) -> Iterator[str]:
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if (pattern is None or pattern.fullmatch(entry.name)) and not entry.is_dir():
+                yield entry.path
+
+
+def is_telling(name: str) -> bool:
+    """Whether a file of this name is read without being named, wherever in the home it is."""
+    return _TELLING.fullmatch(name) is not None
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a folder of this name is entered only if it is named, or below a PATH."""
+    return name in _LEFT_OUT

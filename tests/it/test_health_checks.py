@@ -1,0 +1,154 @@
+"""The shell scripts of docs/it/health-checks.md, run as they stand there, but for the system's own programs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.conftest import Desk
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/it/health-checks.md").read_text()
+SCRIPTS = {text.splitlines()[1]: text for text in re.findall(r"^```sh\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)}
+JAMF, KANDJI, FLEET = SCRIPTS
+Make = Callable[..., Credentials]
+
+# What the scripts ask of macOS and of Linux, with {home} and {user}. sudo and runuser drop no rights here.
+PROGRAMS = {
+    "uname": "echo {system}",
+    "stat": '[ "$*" = "-f %Su /dev/console" ] && echo "{user}"',
+    "dscl": '[ "$3" = "/Users/{user}" ] && echo "NFSHomeDirectory: {home}"',
+    "id": '[ "$*" = "-u {user}" ] && echo 501',
+    "launchctl": '[ "$1 $2" = "asuser 501" ] && shift 2 && exec "$@"',
+    "sudo": '[ "$1 $2" = "-u {user}" ] && shift 2 && exec "$@"',
+    "loginctl": 'printf "%s\\n" "  3 1001 bob - -" "  5 1000 {user} seat0 tty2"',
+    "getent": '[ "$1" = passwd ] && echo "{user}:x:1000:1000::{home}:/bin/bash"',
+    "runuser": '[ "$1 $2 $3" = "-u {user} --" ] && shift 3 && exec "$@"',
+}
+EVERYWHERE = [(JAMF, "Darwin"), (KANDJI, "Darwin"), (FLEET, "Darwin"), (FLEET, "Linux")]
+everywhere = pytest.mark.parametrize(
+    ("name", "system"), EVERYWHERE, ids=["Jamf", "Kandji", "Fleet on macOS", "Fleet on Linux"]
+)
+
+
+@pytest.fixture
+def check(empty: Desk, tmp_path: Path) -> Callable[..., tuple[int, str]]:
+    """Run a script as the management tool would; gives its exit code and the last line that it printed."""
+    launcher = empty.home / ".local/bin/rotate-my-key"
+    launcher.parent.mkdir(parents=True)
+    launcher.write_text(f"#!/bin/sh\nPYTHONPATH='{ROOT}' exec '{sys.executable}' -m rotate_my_key \"$@\"\n")
+    launcher.chmod(0o755)
+
+    def run(name: str, system: str, user: str = "alice") -> tuple[int, str]:
+        tools = tmp_path / "tools"
+        tools.mkdir(exist_ok=True)
+        for program, body in PROGRAMS.items():
+            filled = body.format(system=system, user=user, home=empty.home)
+            (tools / program).write_text(f"#!/bin/sh\n{filled}\n")
+            (tools / program).chmod(0o755)
+        script = tmp_path / "script"
+        script.write_text(SCRIPTS[name].replace("/usr/local/bin/rotate-my-key", f"{tmp_path}/usr/local/bin/tool"))
+        env = {"PATH": f"{tools}:/usr/bin:/bin", "HOME": "/var/root", "AWS_PROFILE": "nonsense"}
+        done = subprocess.run(["/bin/sh", str(script)], capture_output=True, text=True, env=env, check=False, cwd="/")
+        assert done.stderr == ""
+        return done.returncode, done.stdout.splitlines()[-1]
+
+    return run
+
+
+def test_all_of_them_are_here() -> None:
+    """Jamf, Kandji and Fleet for the shell, Intune for PowerShell, osquery."""
+    assert [name.split()[1] for name in SCRIPTS] == ["Jamf", "Kandji", "Any"]
+    assert "```powershell\n" in PAGE
+    assert "```sql\n" in PAGE
+    assert "is a hint" in PAGE
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_shellcheck_finds_nothing(name: str) -> None:
+    """They are clean POSIX sh."""
+    if shutil.which("shellcheck") is None:
+        pytest.skip("NOT CHECKED: there is no shellcheck here")
+    done = subprocess.run(
+        ["shellcheck", "-s", "sh", "-"], input=SCRIPTS[name], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == ""
+
+
+@everywhere
+def test_a_fresh_key(
+    empty: Desk, make_key: Make, check: Callable[..., tuple[int, str]], name: str, system: str
+) -> None:
+    """Exit 0, and the word for it."""
+    empty.profiles(default=make_key("alice", 3))
+    empty.run("status")
+    words = {JAMF: "<result>ok</result>", KANDJI: "no key is overdue", FLEET: "ok"}
+    assert check(name, system) == (0, words[name])
+
+
+@everywhere
+def test_an_overdue_key(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
+    """Jamf reads the word, the others the exit code."""
+    desk.run("status")
+    words = {JAMF: "<result>overdue</result>", KANDJI: "a key is overdue", FLEET: "overdue"}
+    assert check(name, system) == (0 if name == JAMF else 1, words[name])
+
+
+@everywhere
+def test_aws_was_never_asked(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
+    """Not known is neither good nor bad, and the check itself asks nobody."""
+    words = {JAMF: "<result>not known</result>", KANDJI: "not known: AWS was not asked lately", FLEET: "unknown"}
+    assert check(name, system) == (0, words[name])
+    assert desk.aws.calls == []
+
+
+@everywhere
+def test_a_program_that_does_not_work(
+    desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str
+) -> None:
+    """Broken settings: said as such, and not as an overdue key."""
+    desk.settings("max_age = soon\n")
+    code, word = check(name, system)
+    assert code == (0 if name == JAMF else 1)
+    assert "does not work" in word or word == "broken"
+
+
+@everywhere
+@pytest.mark.parametrize("user", ["root", ""])
+def test_nobody_is_logged_in(
+    desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str, user: str
+) -> None:
+    """At the login screen there is nobody to ask about."""
+    code, word = check(name, system, user)
+    assert (code, "nobody" in word) == (0, True)
+
+
+@everywhere
+def test_it_is_not_installed(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
+    """Each says so in its way."""
+    shutil.rmtree(desk.home / ".local")
+    words = {JAMF: "<result>not installed</result>", KANDJI: "no rotate-my-key here", FLEET: "missing"}
+    assert check(name, system) == (1 if name == KANDJI else 0, words[name])
+
+
+def test_the_osquery_policy_looks_where_the_status_is(desk: Desk) -> None:
+    """The SQL, on tables like osquery's, finds a home whose status is not older than a week."""
+    desk.run("status")
+    status = desk.state / "status.json"
+    assert status.exists()
+    (query,) = re.findall(r"^```sql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    for age, rows in ((0, [(1,)]), (8 * 86400, [])):
+        tables = sqlite3.connect(":memory:")
+        tables.execute("CREATE TABLE users (uid BIGINT, directory TEXT)")
+        tables.execute("CREATE TABLE file (path TEXT, mtime BIGINT)")
+        tables.execute("INSERT INTO users VALUES (1000, ?)", [str(desk.home)])
+        tables.execute("INSERT INTO file VALUES (?, ?)", [str(status), int(status.stat().st_mtime) - age])
+        assert tables.execute(query).fetchall() == rows

@@ -1,0 +1,164 @@
+"""`fleet onboarding`: the page for people, made from the settings in force."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import click
+import pytest
+
+from rotate_my_key.cli.app import App
+from rotate_my_key.cli.program import program
+from rotate_my_key.fleet import page
+from rotate_my_key.fleet.page import Block, Code, Heading, Paragraph, Points
+from tests.cli.conftest import Desk
+
+NASTY = "<script>alert(1)</script> *b* [x](http://e) `c` & #1 \\ | _u_ ${HOME} $(id)"
+
+
+def test_it_tells_the_limits_in_force(desk: Desk) -> None:
+    """Limits, contact, version and the reminder's own words are those of the settings."""
+    desk.settings('max_age = 60d\nremind_before = 10d\nkeep_old = 36h\ncontact = "cloud desk"\nminimum_version = 1.2\n')
+    text = desk.run("fleet", "onboarding").out
+    for part in (
+        "before they are 60 days old",
+        "reminded from 50 days on",
+        "kept for 36 hours, switched off",
+        "tell cloud desk",
+        "Version 1.2 or newer",
+        "is 50 days old and due",
+        "OVERDUE: the access key of default is 63 days old, the limit is 60 days.",
+    ):
+        assert part in text, part
+
+
+def test_what_is_not_the_sites_is_named(desk: Desk) -> None:
+    """IT's own settings must not get onto everybody's page unseen."""
+    desk.settings("max_age = 60d\n")
+    done = desk.run("fleet", "onboarding", ROTATE_MY_KEY_CONTACT="me")
+    assert "note: max_age is 60d by " in done.err
+    assert "note: contact is me by ROTATE_MY_KEY_CONTACT" in done.err
+    assert desk.run("fleet", "onboarding", "-q").err == ""
+
+
+def test_without_any_setting(desk: Desk) -> None:
+    """The built-in limits, and no empty sentences."""
+    text = desk.run("fleet", "onboarding").out
+    assert "before they are 90 days old" in text
+    assert "deleted as soon as the new one works" in text
+    assert "tell us." in text
+    assert not re.search(r"\b(None|NaN)\b|  $|: \.$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("setting", "text", "there"), [("no", "snooze", False), ("yes", "snooze", True)])
+def test_snoozing_is_told_only_where_it_is_allowed(desk: Desk, setting: str, text: str, there: bool) -> None:
+    """A page that names a forbidden command would be wrong."""
+    desk.settings(f"snooze = {setting}\n")
+    assert (text in desk.run("fleet", "onboarding").out) is there
+
+
+def test_every_key_due_at_once(desk: Desk) -> None:
+    """remind_before as long as max_age: said as it is, without a reminder that could never be."""
+    desk.settings("max_age = 5d\nremind_before = 9d\n")
+    assert "Every key is due at once." in desk.run("fleet", "onboarding").out
+
+
+def test_every_command_on_the_page_exists(desk: Desk) -> None:
+    """What people are told to type is understood by the program, options too."""
+    desk.settings("auth_profile = my sso\n")
+    text = desk.run("fleet", "onboarding").out
+    typed = re.findall(r"^    (rotate-my-key[^:\n]*)$|`(rotate-my-key [^`]*)`", text, re.MULTILINE)
+    commands = {one or other for one, other in typed}
+    assert len(commands) >= 8
+    for command in commands:
+        _understood(command.split()[1:])
+
+
+def _understood(words: list[str]) -> None:
+    """Raises UsageError for a command or an option that is not there."""
+    command: click.Command = program
+    context = click.Context(program, obj=App({}))
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None, words
+        command = found
+    known = {option for param in command.params for option in param.opts} | {"--version", "--help"}
+    assert {word for word in words if word.startswith("-")} <= known, words
+
+
+# Values are text
+
+
+def test_a_value_cannot_become_markup_in_html(desk: Desk) -> None:
+    """No tag, no attribute: the reader sees what stands in the setting."""
+    done = desk.run("fleet", "onboarding", "--html", "--install", NASTY, ROTATE_MY_KEY_CONTACT=NASTY)
+    assert "<script" not in done.out
+    reader = _Reader()
+    reader.feed(done.out)
+    assert reader.tags <= {"html", "meta", "title", "style", "h1", "h2", "p", "ul", "li", "pre", "code"}
+    assert "".join(reader.text).count(NASTY) == 3
+
+
+class _Reader(HTMLParser):
+    """Collects tags and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_a_value_cannot_become_markup_in_markdown(desk: Desk) -> None:
+    """Every sign that means something has a backslash; undoing these gives the setting back."""
+    done = desk.run("fleet", "onboarding", ROTATE_MY_KEY_CONTACT=NASTY)
+    (line,) = [line for line in done.out.splitlines() if line.startswith("Do it now")]
+    assert not re.search(r"(?<!\\)[<>*_`\[\]|]", line)
+    assert NASTY in re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", line)
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", "a\nb", "a\x1b[2J"], ids=repr)
+def test_an_install_command_is_one_line(desk: Desk, wrong: str) -> None:
+    """Exit 2 for anything that could not be typed."""
+    assert desk.run("fleet", "onboarding", "--install", wrong).code == 2
+
+
+# The two forms
+
+WORDS = {
+    "plain": ("a plain sentence, with commas (and more).", "a plain sentence, with commas \\(and more\\)."),
+    "a name with dashes": ("rotate-my-key", "rotate-my-key"),
+    "a mail address": ("it@example.com", "it@example.com"),
+    "a channel": ("#cloud-help", "\\#cloud-help"),
+    "a list item": ("- no", "\\- no"),
+    "a numbered one": ("1. no", "1\\. no"),
+    "emphasis": ("*a* _b_", "\\*a\\* \\_b\\_"),
+    "a tag": ("<b>", "\\<b\\>"),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), WORDS.values(), ids=WORDS.keys())
+def test_markdown_text(text: str, expected: str) -> None:
+    """Escaped where it would mean something, and readable where it would not."""
+    assert page.markdown([Paragraph([text])]) == f"{expected}\n"
+
+
+def test_code_spans_hold_backticks() -> None:
+    """The fence is longer than any row of backticks in it."""
+    assert page.markdown([Paragraph([Code("a`b``c")])]) == "``` a`b``c ```\n"
+
+
+def test_both_forms() -> None:
+    """Headings, lists and blocks, in either."""
+    parts = [Heading(1, "A & B"), Points([["x ", Code("y")]]), Block(["one", "<two>"])]
+    assert page.markdown(parts) == "# A \\& B\n\n- x `y`\n\n    one\n    <two>\n"
+    shown = page.page(parts)
+    assert "<title>A &amp; B</title>" in shown
+    assert "<li>x <code>y</code></li>" in shown
+    assert "<pre><code>one\n&lt;two&gt;</code></pre>" in shown
