@@ -34,7 +34,8 @@ BELOW = {
     "rotation": PURE,
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
     "standin": PURE,
-    "cli": PURE | ADAPTERS | SERVICES,
+    "policies": {"errors"},
+    "cli": PURE | ADAPTERS | SERVICES | {"policies"},
     "__main__": {"cli"},
 }
 # (module, imported room): why it may.
@@ -54,6 +55,7 @@ OWNERS = {
     "keyring": {"stores"},
     "secretstorage": {"stores"},
     "jeepney": {"stores"},
+    "pyrage": {"files"},
     "moto": {"standin"},
     "flask": {"standin"},
     "flask_cors": {"standin"},
@@ -71,14 +73,11 @@ PLATFORM = {
     "paths": "where files are is another place on each system",
     "settings.trust": "who owns a file is told by other means on Windows",
     "settings.windows": "mypy reads the branch",
+    "files.command": "a group of processes gets no signal on Windows",
     "files.private": "folders have no mode on Windows",
-    "stores.kinds": "botocore splits credential_process in another way on Windows",
-    "stores.moving": "the same",
-    "stores.places": "the same",
     "reminder.login": "what a child may do after fork",
     "reminder.shells": "macOS has no /proc to ask who started us",
     "doctor.computer": "a default that is handed in",
-    "cli.moves": "botocore splits credential_process in another way on Windows",
     "cli.reminder": "which shells there are",
     "schedule.program": "each system has its own scheduler",
 }

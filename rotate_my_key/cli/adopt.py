@@ -67,9 +67,11 @@ def rotate_handed(app: App, profile: str, *, as_json: bool = False, file: str | 
         rotate.wiring.forget_handed()
         if file and file != "-":
             app.say(f"The key in {file} is dead now; the file can go.")
+    told = rotate.after.run()
     if as_json:
-        app.json({"keys": [show.result_json(result, app.settings.policy) for result in results]})
-    return code
+        keys = [show.result_json(result, app.settings.policy) for result in results]
+        app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
+    return exit_code([*results, *(each.result() for each in told)])
 
 
 def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption:

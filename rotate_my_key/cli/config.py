@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 import click
 
@@ -31,11 +32,24 @@ def show(app: App, /, as_json: bool) -> None:
     loaded = app.settings
     if as_json:
         entries = {name: _entry(loaded, name) for name in settings.TABLE}
-        app.json({"settings": entries, "notices": list(loaded.notices)})
+        hooks = [hook.name for hook in _hooks(app)]
+        app.json({"settings": entries, "after_rotate": hooks, "notices": list(loaded.notices)})
         return
     rows = [(name, loaded.origin[name].text or "-", _whence(loaded.origin[name])) for name in settings.TABLE]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     app.out("\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows))
+    for hook in _hooks(app):
+        secret = ", with the secret" if hook.secret else ""
+        app.out(f"after_rotate {hook.name}{secret}: {shlex.join(hook.command)}  {hook.where}")
+
+
+def _hooks(app: App) -> tuple[settings.Hook, ...]:
+    """The commands that run after a rotation; where they are not run, why."""
+    try:
+        return settings.after_rotate(app.paths.config_file)
+    except Problem as problem:
+        app.complain(f"{app.style('note:', fg='yellow')} {problem.message}")
+        return ()
 
 
 @command.command("get", help="One setting's value.")

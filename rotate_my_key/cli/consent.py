@@ -9,6 +9,7 @@ from ..policy import Policy
 from ..rotation.prepare import Prospect
 from . import show
 from .app import App
+from .copies import OtherCopies
 from .words import span
 
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
@@ -27,12 +28,14 @@ class Consent:
         flag: str,
         replace_inactive: bool,
         foreign: Callable[[Prospect], Sequence[str]],
+        copies: OtherCopies,
     ) -> None:
         self._app = app
         self._policy = policy
         self._flag = flag
         self._replace_inactive = replace_inactive
         self._foreign = foreign
+        self._copies = copies
         self.asks = not yes
         self.attended = app.terminal
 
@@ -40,8 +43,12 @@ class Consent:
         """Tell what will happen and ask once, whatever the number of keys."""
         for prospect in prospects:
             self.introduce(prospect)
+        self._copies.tell([prospect.request.pair for prospect in prospects])
         it = "it" if len(prospects) == 1 else f"these {len(prospects)} keys"
-        return self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
+        agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
+        if agreed:
+            self._copies.ask()
+        return agreed
 
     def introduce(self, prospect: Prospect) -> None:
         """The lines before the question, also where nothing is asked."""
@@ -51,6 +58,8 @@ class Consent:
             self._app.say(f"{self._app.style('note:', fg='yellow')} {warning}")
         if self.asks:
             self._app.say(_ONLY_HERE)
+        else:
+            self._copies.tell([prospect.request.pair])
 
     def give_up(self, prospect: Prospect) -> bool:
         """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import KeyRefused, NeedsPerson, Problem
+from ..errors import KeyRefused, NeedsPerson, Problem, mask
 from ..files import age
-from ..model import Credentials, Identity, mask
+from ..model import Credentials, Identity
 from ..rotation.importing import sign_in
 from ..rotation.unfinished import unfinished
 from ..stores.exported import Exported, encode
@@ -55,9 +55,7 @@ def _check(app: App, recipients: tuple[str, ...], output: str | None) -> None:
     for text in recipients:
         age.recipient(text)
     if not recipients and not app.terminal:
-        raise NeedsPerson(
-            "there is no terminal to ask for a passphrase on", "rotate-my-key export --recipient age1..."
-        )
+        raise NeedsPerson("there is no terminal to ask for a passphrase on", "rotate-my-key export --recipient age1...")
     if output and output != "-" and os.path.lexists(output):
         raise _is_there(output)
 

@@ -24,7 +24,7 @@ def command() -> None:
     """For all users of a company."""
 
 
-@command.command("onboarding")
+@command.command("onboarding", short_help="Print the page that IT gives to people.")
 @click.option("--html", "as_html", is_flag=True, help="One HTML file instead of Markdown.")
 @click.option("--install", metavar="COMMAND", default="./install.sh", show_default=True, help="How people install it.")
 @click.pass_obj

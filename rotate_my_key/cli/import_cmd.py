@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import KeyRefused, NeedsPerson, Problem
+from ..errors import KeyRefused, NeedsPerson, Problem, mask
 from ..files import age
 from ..files.replace import real_path
-from ..model import Credentials, Past, Place, mask
+from ..model import Credentials, Past, Place
 from ..rotation.adopt import Adoption, Way
 from ..rotation.importing import check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished
@@ -49,9 +49,7 @@ def command(app: App, /, file: str | None, profile: str | None, identity: str | 
     """
     exported = _open(app, file, identity)
     name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
-    for result in Rotate.of(app, name).settle():
-        if result.problem:
-            app.complain(f"{app.style('error:', fg='red', bold=True)} {result.problem.message}")
+    Rotate.of(app, name).settle()
     wiring = Wiring(app)
     with wiring.stop.on_interrupt(), wiring.lock():
         plan, places = _store(app, wiring, exported, name)
@@ -64,7 +62,9 @@ def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[
     pair = exported.pair
     facts = [fact for fact in sections(wiring.files, wiring.keyring.pair) if fact.profile == profile]
     held = [(fact.place, fact.pair) for fact in facts if fact.pair and fact.place and fact.kind in ROTATABLE]
-    others = [fact.kind.value for fact in facts if not (fact.kind is Kind.NONE or (fact.pair and fact.kind in ROTATABLE))]
+    others = [
+        fact.kind.value for fact in facts if not (fact.kind is Kind.NONE or (fact.pair and fact.kind in ROTATABLE))
+    ]
     account = wiring.account(profile if facts else None)
     with app.waiting("asking AWS"):
         try:

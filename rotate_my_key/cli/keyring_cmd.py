@@ -91,7 +91,15 @@ class _Move:
         broken = moves.finish(app, wiring)
         if unfinished(wiring.here, mend=False):
             policy = app.settings.policy
-            consent = Consent(app, policy, yes=True, flag="", replace_inactive=False, foreign=lambda _: ())
+            consent = Consent(
+                app,
+                policy,
+                yes=True,
+                flag="",
+                replace_inactive=False,
+                foreign=lambda _: (),
+                copies=self._wiring.copies,
+            )
             run = Run(
                 wiring.here,
                 Wishes(policy, host=wiring.host, boot=wiring.boot),

@@ -28,7 +28,10 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "This computer": {
         "adopt": ("adopt", "Take a first or new key that IT or the console gave."),
+        "export": ("export", "Seal a key for another computer."),
+        "import": ("import_cmd", "Take a key that was sealed on another computer."),
         "keyring": ("keyring_cmd", "Move a profile's pair between its file and the OS keyring."),
+        "scan": ("scan", "Find other files and processes that hold the key."),
         "reminder": ("reminder", "One line a day in a new terminal when a key is due."),
         "schedule": ("schedule", "A daily rotation that nobody watches."),
         "config": ("config", "Show and change settings, and where each comes from."),

@@ -45,7 +45,7 @@ def line_for(app: App, entry: str) -> str:
     """The credential_process line for an entry."""
     from ..stores.process_line import line_for as written
 
-    return written(program_words(sys.argv[0], sys.executable, app.env.get("PATH")), entry, windows=os.name == "nt")
+    return written(program_words(sys.argv[0], sys.executable, app.env.get("PATH")), entry)
 
 
 def finish(app: App, wiring: Wiring) -> list[Result]:
@@ -98,4 +98,4 @@ def _prove(line: str, env: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _words(line: str) -> Sequence[str]:
-    return words_of(line, windows=os.name == "nt")
+    return words_of(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from ..errors import mask
@@ -13,12 +14,16 @@ from .app import App
 
 
 class Narrator:
-    """One key's progress. `prefix` tells keys apart where several are rotated side by side."""
+    """One key's progress. `prefix` tells keys apart where several are rotated side by side; `changing` is called before
+    places are changed."""
 
-    def __init__(self, app: App, prefix: str = "", *, spin: bool = True) -> None:
+    def __init__(
+        self, app: App, prefix: str = "", *, changing: Callable[[Note], None] | None = None, spin: bool = True
+    ) -> None:
         self._app = app
         self._prefix = f"{prefix}: " if prefix else "  "
         self._spin = spin
+        self._changing = changing
         self._spinner = ExitStack()
         self._switched_off = ""
         self._made = ""
@@ -28,6 +33,8 @@ class Narrator:
         """A step begins."""
         self._spinner.close()
         self._app.detail(f"{self._prefix}({step.value})", 2)
+        if step is Step.SWITCH and note is not None and self._changing:
+            self._changing(note)
         text = show.doing(step)
         if self._spin and text:
             self._spinner.enter_context(self._app.waiting(text))

@@ -13,6 +13,7 @@ from ..rows import Row
 
 if TYPE_CHECKING:
     from ..reminder.folder import Folder
+    from ..reminder.state import Item
     from .app import App
 
 
@@ -50,8 +51,18 @@ def update(app: App, rows: Sequence[Row], made_from: int) -> None:
     marked = with_notes(rows, unfinished(Wiring(app).here, mend=False))
     found = derive(marked, app.settings.policy, app.settings.exclude)
     mine = folder(app)
+    found.items += _failure(app)
     found.snoozed = snoozed(app, mine)
     mine.write(found, made_from, now)
+
+
+def _failure(app: App) -> list[Item]:
+    """The daily run of the schedule, if it failed for good: nobody watches it."""
+    from ..reminder.state import FAILED, Item
+    from ..schedule import last
+
+    failed = last.failure(last.load(app.paths.state_dir))
+    return [Item(FAILED, "schedule", (), 0, created=int(failed.at.timestamp()))] if failed else []
 
 
 def again(app: App) -> None:

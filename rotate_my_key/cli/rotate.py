@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from ..rotation.outcome import Ending
 from ..rotation.prepare import Prospect, foresee, prepare
 from ..rotation.run import Job, Result, Run, Wishes
 from . import caching, jobs, moves, show
+from .after import After
 from .app import App
 from .consent import Consent
 from .narrator import Narrator
@@ -34,6 +35,7 @@ _ORDER = (1, 5, 4, 75)
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--keep-old", metavar="DURATION", help="Keep the old key, switched off, that long (7d).")
 @click.option("--old-active", is_flag=True, help="With --keep-old: the old key keeps working until then.")
+@click.option("--update-copies", is_flag=True, help="Other files that hold the key take the new one too (see scan).")
 @click.option("--mixed", is_flag=True, help="Also profiles that hold a key beside sso, role or process settings.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
 @signing_options
@@ -48,16 +50,31 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]
+    app.flags["update_copies"] = options["update_copies"] or None
     _check_version(app)
     if options["old_active"] and not app.settings.keep_old:
         raise WrongUsage(
             "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
         )
     rotation = Rotate(app, as_json=as_json, **options)
-    results = rotation.dry_run() if options["dry_run"] else [*_handed(app, rotation.wiring), *rotation.run()]
+    results = rotation.dry_run() if options["dry_run"] else _rotate(app, rotation)
+    told = [] if options["dry_run"] else rotation.after.run()
     if as_json:
-        app.json({"dry_run": options["dry_run"], "keys": [show.result_json(r, app.settings.policy) for r in results]})
-    return exit_code(results)
+        keys = [show.result_json(r, app.settings.policy) for r in results]
+        app.json({"dry_run": options["dry_run"], "keys": keys, "after_rotate": [each.json() for each in told]})
+    return exit_code([*results, *(each.result() for each in told)])
+
+
+def _rotate(app: App, rotation: Rotate) -> list[Result]:
+    """Where what shall happen afterwards cannot be done, nothing is begun; what was begun is finished all the same."""
+    try:
+        rotation.after.check()
+    except Problem as problem:
+        unready = Result((), "", problem=problem)
+        results = [*rotation.settle(), unready]
+        rotation.tell(unready)
+        return results
+    return [*_handed(app, rotation.wiring), *rotation.run()]
 
 
 def _check_version(app: App) -> None:
@@ -104,6 +121,7 @@ class Rotate:
         yes: bool,
         keep_old: str | None,
         old_active: bool,
+        update_copies: bool,
         mixed: bool,
         dry_run: bool,
         as_json: bool,
@@ -112,6 +130,7 @@ class Rotate:
         self._out = app.say if as_json else app.out
         self._settings = app.settings
         self.wiring = Wiring(app)
+        self.after = After(app, self.wiring)
         self._names: Sequence[str | None] = profiles or (None,)
         self._all, self._mixed = all_keys, mixed
         self._several = all_keys or len(profiles) > 1
@@ -125,10 +144,19 @@ class Rotate:
             self._settings.policy,
             yes=yes,
             flag=_with_yes(
-                profiles, keep_old, {"--all": all_keys, "--force": force, "--old-active": old_active, "--mixed": mixed}
+                profiles,
+                keep_old,
+                {
+                    "--all": all_keys,
+                    "--force": force,
+                    "--old-active": old_active,
+                    "--update-copies": update_copies,
+                    "--mixed": mixed,
+                },
             ),
             replace_inactive=self._settings.replace_inactive,
             foreign=self._foreign,
+            copies=self.wiring.copies,
         )
 
     @classmethod
@@ -142,6 +170,7 @@ class Rotate:
             yes=True,
             keep_old=None,
             old_active=False,
+            update_copies=False,
             mixed=False,
             dry_run=False,
             as_json=True,
@@ -155,6 +184,25 @@ class Rotate:
         unmoved = moves.finish(self._app, wiring)
         chosen, problems = self._jobs()
         problems = [*unmoved, *problems]
+        results = [*problems, *self._told_by(lambda run: run.rotate(chosen))]
+        for result in results:
+            self.tell(result)
+        if self._all:
+            self._out(show.summary([result for result in results if result.prospect or result.problem]))
+        caching.remember(wiring, self._app, results)
+        return results
+
+    def settle(self) -> list[Result]:
+        """Finish what earlier runs began, and tell what came of it."""
+        results = [*moves.finish(self._app, self.wiring), *self._told_by(Run.settle)]
+        for result in results:
+            self.tell(result)
+        if results:
+            caching.remember(self.wiring, self._app, results)
+        return results
+
+    def _told_by(self, do: Callable[[Run], list[Result]]) -> list[Result]:
+        wiring = self.wiring
         run = Run(
             wiring.here,
             self._wishes,
@@ -166,16 +214,10 @@ class Rotate:
         )
         with wiring.stop.on_interrupt(), self._app.waiting("asking AWS"):
             try:
-                results = [*problems, *run.rotate(chosen)]
+                return do(run)
             finally:
                 for narrator in self._narrators:
                     narrator.end()
-        for result in results:
-            self._tell(result)
-        if self._all:
-            self._out(show.summary([result for result in results if result.prospect or result.problem]))
-        caching.remember(wiring, self._app, results)
-        return results
 
     def dry_run(self) -> list[Result]:
         """Look, and tell the steps that would be taken."""
@@ -212,7 +254,7 @@ class Rotate:
         return self._accounts[name]
 
     def _narrator(self, prefix: str) -> Narrator:
-        narrator = Narrator(self._app, prefix, spin=not self._several)
+        narrator = Narrator(self._app, prefix, changing=self.after.changing, spin=not self._several)
         self._narrators.append(narrator)
         return narrator
 
@@ -225,7 +267,8 @@ class Rotate:
 
     # What it says
 
-    def _tell(self, result: Result) -> None:
+    def tell(self, result: Result) -> None:
+        """What came of one key."""
         if result.problem:
             return self._tell_problem(result)
         earlier = result.prospect is None and result.outcome and result.outcome.ending is not Ending.REPLACED

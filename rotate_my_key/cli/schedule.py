@@ -31,7 +31,7 @@ def command() -> None:
     """A daily rotation that nobody watches: only what is due, and the old key is kept for a week, switched off."""
 
 
-@command.command("install")
+@command.command("install", short_help="Ask for each key, then install the daily run.")
 @click.option("-y", "--yes", is_flag=True, help="Every key that is not excluded; do not ask.")
 @as_json
 @click.pass_obj
@@ -67,7 +67,7 @@ def install(app: App, /, yes: bool, as_json: bool) -> int:
     return 0
 
 
-@command.command("uninstall")
+@command.command("uninstall", short_help="Take the daily run out again.")
 @click.option("-y", "--yes", is_flag=True, expose_value=False, help="Accepted everywhere; this asks nothing.")
 @as_json
 @click.pass_obj
@@ -83,7 +83,7 @@ def uninstall(app: App, /, as_json: bool) -> None:
         app.out("No schedule was installed.")
 
 
-@command.command("show")
+@command.command("show", short_help="What is installed, and what came of the last run.")
 @as_json
 @click.pass_obj
 def show(app: App, /, as_json: bool) -> None:

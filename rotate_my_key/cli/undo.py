@@ -11,6 +11,7 @@ from ..rotation.run import Result
 from ..rotation.undo import describe, turn, undoable
 from ..rotation.unfinished import check_host, resume, unfinished
 from . import caching, moves, show
+from .after import After
 from .app import App
 from .narrator import Narrator
 from .signing import signing_options
@@ -37,7 +38,8 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
     if not yes and not app.confirm("Undo the rotation now?", default=False, flag=flag):
         app.say("Nothing was changed.")
         return 4
-    narrator = Narrator(app)
+    after = After(app, wiring)
+    narrator = Narrator(app, changing=after.changing)
     with wiring.stop.on_interrupt(), wiring.lock():
         try:
             outcome = _undo(app, wiring, note, narrator)
@@ -45,11 +47,13 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
             narrator.end()
     result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
     caching.remember(wiring, app, [result])
-    if as_json:
-        app.json({"keys": [show.result_json(result, app.settings.policy)]})
-    else:
+    if not as_json:
         app.out(f"Done; key {mask(outcome.old)} is in use again.")
-    return 0
+    told = after.run()
+    if as_json:
+        keys = [show.result_json(result, app.settings.policy)]
+        app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
+    return max((each.problem.code for each in told if each.problem), default=0)
 
 
 def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:

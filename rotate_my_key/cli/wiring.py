@@ -32,6 +32,7 @@ from ..stores.notes import FileNotes
 from ..stores.reading import ProfileFiles as FilePaths
 from ..stores.staging import FileStaging
 from . import reminding
+from .copies import OtherCopies
 from .signing import Person, mfa_serials
 from .stop import Stop
 
@@ -72,7 +73,12 @@ class Wiring:
             AllPlaces(ProfileFiles(paths.credentials, paths.config), KeyringPlaces(self.files, self.keyring))
         )
         staging = AllStaging(FileStaging(self._rotations), KeyringStaging(self._rotations, self.keyring.entries))
-        return Here(places, staging, FileNotes(self._rotations), self.history)
+        return Here(places, staging, FileNotes(self._rotations), self.history, self.copies)
+
+    @cached_property
+    def copies(self) -> OtherCopies:
+        """Other files that hold a pair."""
+        return OtherCopies(self._app)
 
     @cached_property
     def keyring(self) -> KeyringStore:

@@ -1,8 +1,8 @@
-"""How a pair is spelled in files, and a new pair put in its place with the same spelling.
+r"""How a pair is spelled in files, and a new pair put in its place with the same spelling.
 
-Pure: bytes in, bytes out. An id is spelled in one way. The letters and digits of a secret are, too; its slashes, plus and
-equals signs differ: `\\/` in JSON, `%2F` in an address, `&#x2F;` in XML. Base64 (as in a Kubernetes secret) is
-taken apart and put together again. What remains of the old pair after that is spelled in a way not known here.
+Pure: bytes in, bytes out. An id is spelled in one way. So are the letters and digits of a secret; its slashes, plus and
+equals signs differ: `\/` in JSON, `%2F` in an address, `&#x2F;` in XML. Base64 (as in a Kubernetes secret) is taken
+apart and put together again. What remains of the old pair after that is spelled in a way not known here.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ OVERLAP = 256  # bytes; no form is longer
 
 
 class Found(NamedTuple):
-    """What of a pair is in a file: how often the id, how often the whole secret, and whether `data` with the new pair has
-    nothing of the old one left."""
+    """What of a pair is in a file: how often the id, how often the whole secret, and whether nothing of the old pair is
+    left in `data`, the content with the new one."""
 
     ids: int
     secrets: int

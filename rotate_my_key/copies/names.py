@@ -11,41 +11,49 @@ from contextlib import suppress
 from enum import Enum
 
 # Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
-_WELL_KNOWN = """
-.s3cfg .boto .s3ql/authinfo2 .passwd-s3fs .netrc _netrc .fog .gitconfig .git-credentials .npmrc .yarnrc.yml .pypirc
-.config/rclone/rclone.conf .rclone.conf .docker/config.json .mc/config.json .mcli/config.json .config/s5cmd/credentials
-.config/cyberduck/default.properties .cyberduckrc .config/filezilla/sitemanager.xml .FileZilla/sitemanager.xml
+_STORAGE = """
+.s3cfg .boto .s3ql/authinfo2 .passwd-s3fs .config/rclone/rclone.conf .rclone.conf .mc/config.json .mcli/config.json
+.cyberduckrc .config/filezilla/sitemanager.xml .filezilla/sitemanager.xml .dvc/config .config/dvc/config .restic-env
+.config/restic/env .config/borgmatic/config.yaml .duplicacy/preferences .fog .mlflow/credentials .dbt/profiles.yml
+"""
+_SHELLS = """
 .profile .bash_profile .bash_login .bash_aliases .bashrc .zshenv .zprofile .zshrc .zlogin .kshrc .cshrc .tcshrc .login
-.config/fish/config.fish .config/fish/fish_variables .config/environment.d/aws.conf .xprofile .pam_environment .envrc
-.config/powershell/profile.ps1 .config/nushell/env.nu .config/nushell/config.nu .xonshrc .inputrc .tmux.conf
-.terraformrc .terraform.d/credentials.tfrc.json .tfvars terraform.tfvars .kube/config .serverlessrc .serverless/config.json
-.chalice/config.json .elasticbeanstalk/config.yml .m2/settings.xml .gradle/gradle.properties .sbt/.credentials
-.ivy2/.credentials .coursier/credentials.properties .dvc/config .config/dvc/config .mlflow/credentials .jupyter/jupyter_notebook_config.py
-.config/duplicity/duply.conf .config/restic/env .restic-env .config/borgmatic/config.yaml .duplicacy/preferences
-.ssh/config .ssh/environment .pgpass .my.cnf .muttrc .mbsyncrc .msmtprc .elinks/elinks.conf .wgetrc .curlrc .sdkman/etc/config
-.config/Code/User/settings.json .config/VSCodium/User/settings.json .vscode/settings.json .config/gh/hosts.yml .config/act/actrc .actrc
-.ansible/vault .vault-token .pulumi/credentials.json .config/sops/env .sops.yaml .snowsql/config .dbt/profiles.yml
-""".split()
+.config/fish/config.fish .config/fish/fish_variables .config/powershell/profile.ps1 .config/nushell/env.nu
+.config/nushell/config.nu .xonshrc .xprofile .pam_environment .ssh/environment .tmux.conf
+"""
+_TOOLS = """
+.netrc _netrc .gitconfig .git-credentials .npmrc .yarnrc.yml .pypirc .docker/config.json .kube/config .terraformrc
+.terraform.d/credentials.tfrc.json terraform.tfvars .serverlessrc .serverless/config.json .chalice/config.json
+.m2/settings.xml .gradle/gradle.properties .sbt/.credentials .ivy2/.credentials .pulumi/credentials.json .actrc
+.config/act/actrc .config/gh/hosts.yml .config/Code/User/settings.json .config/VSCodium/User/settings.json
+.jupyter/jupyter_notebook_config.py .curlrc .wgetrc
+"""
 _HISTORIES = """
 .bash_history .zsh_history .zhistory .histfile .history .sh_history .ksh_history .local/share/fish/fish_history
-.local/share/powershell/PSReadLine/ConsoleHost_history.txt .python_history .node_repl_history .psql_history .mysql_history
-.sqlite_history .irb_history .rediscli_history .lesshst .viminfo .config/nushell/history.txt .local/share/xonsh/history.json
-""".split()
+.local/share/powershell/PSReadLine/ConsoleHost_history.txt .config/nushell/history.txt .python_history
+.node_repl_history .psql_history .mysql_history .sqlite_history .irb_history .rediscli_history .lesshst .viminfo
+"""
+_WELL_KNOWN = tuple("".join((_STORAGE, _SHELLS, _TOOLS, _HISTORIES)).split())
 _FOLDERS = (".aws", ".config/environment.d", ".bashrc.d", ".zshrc.d", ".config/fish/conf.d", ".oh-my-zsh/custom")
-_HIDDEN_ENV = re.compile(r"\.?env(rc)?([.-].*)?|.*\.env", re.IGNORECASE)
+_ENV = r"\.?env(rc)?([.-].*)?|.*\.env(rc)?"
+_HIDDEN_ENV = re.compile(_ENV, re.IGNORECASE)
 
 # Names of files that hold settings, anywhere in a home.
 _TELLING = re.compile(
-    r"""\.?env(rc)?([.-].*)? | .*\.(env|envrc|tfvars|tfvars\.json|tfstate|tfstate\.\S*|auto\.tfvars|ipynb|http|rest|s3cfg|boto)
-    | (docker-)?compose.*\.ya?ml | serverless.*\.(ya?ml|json|ts|js) | samconfig.* | values.*\.ya?ml | secrets?.*\.(ya?ml|json|toml|ini|txt|env)
-    | application.*\.(properties|ya?ml) | (appsettings|local\.settings).*\.json | settings.*\.(py|json|ya?ml|toml|ini)
-    | config.*\.(py|json|js|ts|ya?ml|toml|ini|php|rb|xml) | wp-config\.php | credentials.* | .*credentials\.(json|xml|csv|ini|ya?ml|properties)
-    | accesskeys.*\.csv | .*_accesskeys.*\.csv | rootkey\.csv | \.?(npmrc|netrc|pypirc|dockercfg|boto|s3cfg|rclone\.conf)
-    | dockerfile.* | makefile | justfile | jenkinsfile | vagrantfile | procfile | \.gitlab-ci\.yml | \.travis\.yml | bitbucket-pipelines\.yml
-    | gradle\.properties | local\.properties | kubeconfig.* | .*\.kubeconfig | workspace\.xml | launch\.json | tasks\.json | .*\.run\.xml
-    | .*\.postman_(collection|environment)\.json | insomnia.*\.(json|ya?ml) | .*history.* | .*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)
-    | .*\.(bak|backup|old|orig|save|swp) | .*~""",
-    re.IGNORECASE | re.VERBOSE,
+    "|".join(
+        (
+            _ENV,
+            r".*\.(tfvars(\.json)?|tfstate(\..*)?|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties|run\.xml)",
+            r"(docker-)?compose.*\.ya?ml|serverless.*\.(ya?ml|json|ts|js)|samconfig.*|values.*\.ya?ml|kubeconfig.*",
+            r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json",
+            r"(settings|config).*\.(py|json|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
+            r".*credentials.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
+            r"dockerfile.*|makefile|justfile|jenkinsfile|vagrantfile|procfile|workspace\.xml|(launch|tasks)\.json",
+            r"\.gitlab-ci\.yml|\.travis\.yml|bitbucket-pipelines\.yml|.*\.postman_.*\.json|insomnia.*\.(json|ya?ml)",
+            r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)|.*history.*|.*\.(bak|backup|old|orig|save)|.*~",
+        )
+    ),
+    re.IGNORECASE,
 )
 
 # Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
@@ -67,7 +75,7 @@ class NoSecret(Enum):
     STATE = "terraform state"
 
 
-_HISTORY = re.compile(r"\.?\w*_?hist(ory|file)?|.*[._-]history(\.\w+)?|history(\.\w+)?|\.lesshst|\.viminfo", re.IGNORECASE)
+_HISTORY = re.compile(r"\.?\w*hist(ory|file)?(\.(txt|json|sqlite))?|\.lesshst|\.viminfo", re.IGNORECASE)
 _LOG = re.compile(r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)", re.IGNORECASE)
 _STATE = re.compile(r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate", re.IGNORECASE)
 
@@ -85,7 +93,7 @@ def takes_no_secret(path: str) -> NoSecret | None:
 
 def well_known(home: str) -> Iterator[str]:
     """The files that `rotate` reads before its question, there or not."""
-    for name in (*_WELL_KNOWN, *_HISTORIES):
+    for name in _WELL_KNOWN:
         yield os.path.join(home, *name.split("/"))
     yield from _files_of(home, _HIDDEN_ENV)
     for folder in _FOLDERS:

@@ -7,19 +7,15 @@ when first needed. No message names what was sealed.
 from __future__ import annotations
 
 import binascii
+import sys
 from base64 import b64decode
 from collections.abc import Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import Problem
 
-if TYPE_CHECKING:
-    import pyrage
-
 BEGIN, END = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
 _WITH_PASSPHRASE = b"age-encryption.org/v1\n-> scrypt "
-_INSTALL = "pip install 'rotate-my-key[export]'"
 _AGAIN = "copy the whole of it, or export it again on the other computer"
 
 
@@ -34,11 +30,11 @@ def seal(data: bytes, *, passphrase: str = "", recipients: Sequence[str] = ()) -
     """
     library = _library()
     if not recipients:
-        return library.passphrase.encrypt(data, passphrase, armored=True).decode()
-    return library.encrypt(data, [recipient(text) for text in recipients], armored=True).decode()
+        return bytes(library.passphrase.encrypt(data, passphrase, armored=True)).decode()
+    return bytes(library.encrypt(data, [recipient(text) for text in recipients], armored=True)).decode()
 
 
-def recipient(text: str) -> pyrage.x25519.Recipient | pyrage.ssh.Recipient:
+def recipient(text: str) -> object:
     """Read a recipient. Raises Problem if it is none."""
     library = _library()
     kind = library.ssh if text.startswith("ssh-") else library.x25519
@@ -74,7 +70,7 @@ def unseal(sealed: bytes, *, passphrase: str = "", identities: bytes = b"") -> b
     raise Problem("it is damaged", _AGAIN)
 
 
-def _identities(library: ModuleType, data: bytes) -> list[object]:
+def _identities(library: Any, data: bytes) -> list[object]:
     """Every identity of a file; blank lines and comments are passed over."""
     try:
         if data.lstrip().startswith(b"-----BEGIN "):
@@ -84,7 +80,9 @@ def _identities(library: ModuleType, data: bytes) -> list[object]:
     except (library.IdentityError, UnicodeDecodeError):
         found = []
     if not found:
-        raise Problem("that is no identity file: no AGE-SECRET-KEY-1... in it, and no SSH key without a passphrase", "age-keygen")
+        raise Problem(
+            "that is no identity file: no AGE-SECRET-KEY-1... in it, and no SSH key without a passphrase", "age-keygen"
+        )
     return found
 
 
@@ -102,10 +100,19 @@ def _armour_off(sealed: bytes) -> bytes:
         raise Problem("it is damaged", _AGAIN) from None
 
 
-def _library() -> ModuleType:
+def _library() -> Any:
     try:
         import pyrage
     except ImportError:
-        raise Problem("the library for sealed files (pyrage) is not installed", _INSTALL) from None
-    library: ModuleType = pyrage
-    return library
+        raise Problem("the library for sealed files (pyrage) is not installed", how_to_get(sys.prefix)) from None
+    return pyrage
+
+
+def how_to_get(prefix: str) -> str:
+    """The command that brings the library, by how this program was installed."""
+    folders = prefix.replace("\\", "/").lower()
+    if "/pipx/" in folders:
+        return "pipx inject rotate-my-key pyrage"
+    if "/uv/tools/" in folders:
+        return "uv tool install --with pyrage rotate-my-key"
+    return f"{sys.executable} -m pip install pyrage"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 VERSION = "rotate-my-key-reminder 1"
 MOST = 1 << 20  # bytes; more was not written by us
-KEY, UNFINISHED, KEPT = "key", "unfinished", "kept"
+KEY, UNFINISHED, KEPT, FAILED = "key", "unfinished", "kept", "failed"
 _LATEST = 99_999_999_999  # the eleven digits that the blocks accept
 _HOURS = 3600
 DAY = 24 * _HOURS
@@ -20,7 +20,7 @@ class Item:
     """One thing to say. Times are epoch seconds.
 
     `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old
-    key, switched off, kept `until` then). `seen` is when AWS last told about the key. Not a named tuple: importing
+    key, switched off, kept `until` then) or FAILED (the daily run of the schedule, at `created`). `seen` is when AWS last told about the key. Not a named tuple: importing
     those takes longer than all the rest.
     """
 
@@ -78,7 +78,7 @@ def decode(data: bytes) -> State | None:
 
 def _item(words: list[str]) -> Item:
     kind, key_id, at, until, created, seen, names = words
-    if kind not in (KEY, UNFINISHED, KEPT):
+    if kind not in (KEY, UNFINISHED, KEPT, FAILED):
         raise ValueError(kind)
     numbers = [_number(word) for word in (at, until, created, seen)]
     return Item(kind, _text(key_id), tuple(map(_text, names.split(","))) if names != "-" else (), *numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .state import DAY, KEPT, KEY, UNFINISHED, Item
+from .state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item
 
 _TOOL = "rotate-my-key"
 _MOST_NAMES = 3
@@ -18,6 +18,7 @@ def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool =
     parts = [_keys(keys, limit, now, active)] if keys else []
     parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
     parts += [_kept(item, now) for item in items if item.kind == KEPT][:1]
+    parts += [_failed(item) for item in items if item.kind == FAILED][:1]
     if not parts:
         return ""
     text = f"{_TOOL}: {' '.join(parts)}"
@@ -48,12 +49,18 @@ def _unfinished(item: Item) -> str:
     return f"The rotation of key {_mask(item.key_id)} is not finished. Type: {_TOOL}"
 
 
+def _failed(item: Item) -> str:
+    moment = time.localtime(item.created)
+    when = f"{moment.tm_mday} {time.strftime('%B', moment)}"
+    return f"The daily rotation of {when} failed. Type: {_TOOL} schedule show"
+
+
 def _kept(item: Item, now: int) -> str:
     moment = time.localtime(item.until)
     until = f"{moment.tm_mday} {time.strftime('%B', moment)}"
     if item.until <= now:
         return f"The old key {_mask(item.key_id)} was kept until {until} and can go. Type: {_TOOL}"
-    return f"The old key {_mask(item.key_id)} is switched off, and kept until {until} in case something misses it."
+    return f"The old key {_mask(item.key_id)} is switched off, and kept until {until} in case something misses it (then: {_TOOL} undo)."
 
 
 def _command(keys: list[Item], active: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from ..model import AccessKey, Credentials, Holding, Look, Place
 from ..plan import Note, PlaceState, World
-from .ports import History, Notes, Places, Staging
+from .ports import NO_COPIES, Copies, History, Notes, Places, Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Here:
     staging: Staging
     notes: Notes
     history: History
+    copies: Copies = NO_COPIES
 
 
 def listed(keys: Iterable[AccessKey], history: History) -> dict[str, AccessKey]:

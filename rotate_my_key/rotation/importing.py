@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from ..errors import KeyRefused, OtherIdentity, Problem
-from ..model import Credentials, Identity, Place, mask
+from ..errors import KeyRefused, OtherIdentity, Problem, mask
+from ..model import Credentials, Identity, Place
 from ..plan import SETTLE
 from .adopt import Adoption, Way
 from .ports import Account
@@ -70,20 +70,22 @@ def plan_import(
     the profile is in use.
     """
     elsewhere = "rotate-my-key import FILE -p ANOTHER_NAME"
-    places, pairs = tuple(place for place, _ in held), {each for _, each in held}
+    pairs = {each for _, each in held}
     if pairs == {pair}:
-        return Adoption(pair, who, profile, Way.THERE, places)
+        return Adoption(pair, who, profile, Way.THERE, tuple(place for place, _ in held))
     if others:
         raise Problem(f"profile {profile} signs in by {' and '.join(others)}", elsewhere)
     if not pairs:
         return Adoption(pair, who, profile, Way.ADD)
+    pairs.discard(pair)  # a run that was killed may have changed one of two files
     if len(pairs) > 1:
         raise Problem(f"profile {profile} holds different keys in its two files", elsewhere)
     old = pairs.pop()
     if _is_refused(old, who, profile, account, elsewhere) or _is_older(old, pair, account):
-        return Adoption(pair, who, profile, Way.REPLACE, places, old)
+        return Adoption(pair, who, profile, Way.REPLACE, tuple(place for place, each in held if each == old), old)
     raise Problem(
-        f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older", "rotate-my-key status"
+        f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older",
+        "rotate-my-key status",
     )
 
 
@@ -113,5 +115,7 @@ def _is_older(old: Credentials, pair: Credentials, account: SignsIn) -> bool:
     """By AWS's dates; both keys sign in, and belong to one user."""
     made = {key.key_id: key.created for key in account.look([pair]).keys}
     if old.key_id not in made or pair.key_id not in made:
-        raise Problem("AWS does not list both keys, so it is not known which is older", "repeat the command in a minute")
+        raise Problem(
+            "AWS does not list both keys, so it is not known which is older", "repeat the command in a minute"
+        )
     return made[old.key_id] < made[pair.key_id]

@@ -173,6 +173,32 @@ class History(Protocol):
         """All lines that can be read, oldest first."""
 
 
+class Copies(Protocol):
+    """Other files on this computer that hold a pair and are no profile."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the person, or the setting, agreed that a rotation that begins now changes them."""
+
+    def update(self, old: Credentials, new: Credentials) -> None:
+        """Put `new` in place of `old` wherever that may be, each file at once or not at all, and tell what came of it.
+
+        What cannot be changed is told and is no obstacle: no Problem is raised. To do it again does no harm.
+        """
+
+
+class NoCopies:
+    """Leaves all other files alone."""
+
+    wanted = False
+
+    def update(self, old: Credentials, new: Credentials) -> None:
+        """Nothing to do."""
+
+
+NO_COPIES = NoCopies()
+
+
 @dataclass(frozen=True, slots=True)
 class Did:
     """What a step did, for the screen: the key it was about, the places, how long it took."""

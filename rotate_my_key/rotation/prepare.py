@@ -104,6 +104,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
         return prospect
     second = _second(look, key, account, here)
     draft = _merged(prospect, second, account.endpoint) or _draft(prospect, account.endpoint)
+    draft = replace(draft, copies=here.copies.wanted)
     pair = request.pair if draft.name == key.key_id or second is None else second.pair
     assert pair is not None
     return replace(

@@ -40,6 +40,7 @@ class Steps:
         self._pause = tools.pause
         self.pairs = pairs
         self._shown: set[str] = set()
+        self._copied: set[str] = set()
 
     def take(self, step: Step, world: World) -> World:
         """Do one step; gives the facts after it."""
@@ -200,6 +201,7 @@ class Steps:
         if not self._sign_in_as_read(world, left, 1):
             return world
         self._tell(Step.SWITCH, new.key_id, tuple(left))
+        self._update_copies(note)
         return after(Step.SWITCH, world, self._account.now())
 
     def _noter(self, note: Note) -> Callable[[Collection[InPlace]], None]:
@@ -228,6 +230,13 @@ class Steps:
             self._prove_pair(world, pair, times)
         return bool(read)
 
+    def _update_copies(self, note: Note) -> None:
+        """Other files, once a run: after the places have the wanted pair, and before the other key stops working."""
+        old, new = self.pairs.get(note.unwanted), self.pairs.get(note.wanted or "")
+        if note.copies and old and new and note.unwanted not in self._copied:
+            self._here.copies.update(old, new)
+            self._copied.add(note.unwanted)
+
     # Retiring the other key
 
     def _switch_on(self, world: World) -> World:
@@ -237,6 +246,7 @@ class Steps:
 
     def _deactivate(self, world: World) -> World:
         unwanted = _note(world).unwanted
+        self._update_copies(_note(world))
         try:
             self._account.set_active(unwanted, False)
         except Gone:
@@ -247,6 +257,7 @@ class Steps:
 
     def _delete(self, world: World) -> World:
         unwanted = _note(world).unwanted
+        self._update_copies(_note(world))
         self._delete_key(unwanted)
         self._tell(Step.DELETE, unwanted)
         return after(Step.DELETE, world, self._account.now())

@@ -10,21 +10,24 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from ..errors import WrongUsage
+from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from ..policy import Policy
+from .hooks import Hook
 from .reading import read, unreadable
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
 
 __all__ = [
     "TABLE",
     "Given",
+    "Hook",
     "Origin",
     "Raw",
     "Setting",
     "Settings",
     "Site",
     "Value",
+    "after_rotate",
     "load",
     "setting",
     "site",
@@ -132,6 +135,27 @@ def user(path: str) -> Mapping[str, Given]:
     """Read the user's file; nothing if there is none. Raises WrongUsage if it is wrong, Problem if it is unreadable."""
     data = read(path)
     return _parsed(path, data, site=False)[0] if data else {}
+
+
+def after_rotate(path: str) -> tuple[Hook, ...]:
+    """The commands of the user's file that run after a rotation.
+
+    Raises WrongUsage if they are wrong; Problem if somebody else could have written the file.
+    """
+    data = read(path)
+    if not data or b"after_rotate" not in data:
+        return ()
+    from ..files.platform import my_uid
+    from .ini import File
+    from .trust import own_objection
+
+    hooks = File(path, data).hooks()
+    reason = own_objection(path, my_uid()) if hooks else ""
+    if reason:
+        raise Problem(
+            f"the commands of [after_rotate] are not run: {reason}", f"chmod go-w {reason.split(' can be ')[0]}"
+        )
+    return hooks
 
 
 def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], dict[str, Given]]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from configobj import ConfigObj, ConfigObjError, DuplicateError, Section
 
 from ..errors import Problem, WrongUsage
+from .hooks import AFTER, Hook, read_hooks
 from .reading import read
 from .table import CONFIGSPEC, READERS, SITE_CONFIGSPEC, TABLE, Given, Raw, Value, near, write
 
@@ -48,10 +49,12 @@ class File:
         """
         config = self.parse(SITE_CONFIGSPEC if self.site else CONFIGSPEC)
         config.validate(Checks())
-        allowed = ["enforced"] if self.site else []
+        allowed = ["enforced"] if self.site else [AFTER]
         for name in config.sections:
             if name not in allowed:
                 raise self._stray_section(name)
+        if AFTER in config.sections:
+            self.hooks(config)
         mine = dict(self._given(config, ""))
         return mine, dict(self._given(config["enforced"], "enforced")) if self.site else {}
 
@@ -72,6 +75,14 @@ class File:
             first = (getattr(error, "errors", None) or [error])[0]
             what = "says again what stands above" if isinstance(first, DuplicateError) else "is not NAME = VALUE"
             raise self._wrong(first.line_number, what) from None
+
+    def hooks(self, config: ConfigObj | None = None) -> tuple[Hook, ...]:
+        """The commands of [after_rotate], in the file's order. Raises WrongUsage."""
+        return read_hooks(self, (config or self.parse()).get(AFTER, {}))
+
+    def wrong_in(self, section: str, name: str, what: str, hint: str) -> Problem:
+        """What is wrong with a name in a section, or with the section itself (name "")."""
+        return self._wrong(self._line(name, section) if name else self._section_line(section), what, hint)
 
     def where(self, name: str, section: str = "") -> str:
         """Where a name is set: the path and the line."""
@@ -96,8 +107,13 @@ class File:
         what = f"[{name}] is no section of this file: settings stand at its top, without one"
         if name == "enforced":
             what = "[enforced] counts only in the site's file"
+        elif name == AFTER:
+            what = f"[{AFTER}] counts only in a person's own file: nobody runs programs for another"
+        return self._wrong(self._section_line(name), what)
+
+    def _section_line(self, name: str) -> int:
         lines = (number for number, section, line in self._lines() if section == name and line.startswith("["))
-        return self._wrong(next(lines, 1), what)
+        return next(lines, 1)
 
     def _line(self, name: str, section: str) -> int:
         """The line that sets a name. ConfigObj keeps none for what it could read, so the file is searched again."""

@@ -59,3 +59,24 @@ def _on_the_way(path: str) -> Iterator[str]:
         target = os.readlink(here)
         todo += target.split("/")[::-1]
         done = "/" if target.startswith("/") else done
+
+
+def own_objection(path: str, uid: int) -> str:
+    """Why a file is not this user's alone, or "": it is run as a program, so nobody else may have written it or put it
+    there. Each folder and link on the way belongs to the user or root; a folder that all may write has the sticky bit.
+
+    Windows keeps a user's own folders to that user by itself, so there nothing is looked at. Raises OSError.
+    """
+    if sys.platform == "win32":
+        return ""
+    state = os.lstat(path)
+    for here in _on_the_way(os.path.abspath(path)):
+        state = os.lstat(here)
+        if state.st_uid not in (uid, 0):
+            return f"{here} belongs to uid {state.st_uid}, not to you"
+        shared = state.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not stat.S_ISLNK(state.st_mode)
+        if shared and not (stat.S_ISDIR(state.st_mode) and state.st_mode & stat.S_ISVTX):
+            return f"{here} can be written by others"
+    if not stat.S_ISREG(state.st_mode) or state.st_uid != uid:
+        return f"{path} is not a file of yours"
+    return ""

@@ -6,7 +6,6 @@ Nothing here raises for odd values: what is no use is told as a `note`.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -105,7 +104,7 @@ def keyring_entry(section: Section) -> str | None:
     """The keyring entry that a profile without a key of its own gets its pair from, by a credential_process of ours."""
     if other_ways(section)[:1] != (Kind.PROCESS,):
         return None
-    return entry_of(section, windows=os.name == "nt")
+    return entry_of(section)
 
 
 def keyring_place(profiles: Profiles, entry: str) -> Place:

@@ -5,7 +5,6 @@ Read afresh each time; nothing is written.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -42,7 +41,7 @@ def look(files: FilePaths, store: KeyringStore, profile: str) -> Facts:
 
 def entry_in(settings: Mapping[str, str]) -> str | None:
     """The keyring entry that these settings lead to, on this system."""
-    return entry_of(settings, windows=os.name == "nt")
+    return entry_of(settings)
 
 
 def _read(path: str, kind: PlaceKind) -> ProfileFile:

@@ -20,6 +20,8 @@ from ..plan import NOTE_VERSION, Note
 
 _NAME = re.compile(r"[A-Z0-9]{4,128}")
 _SUFFIX = ".note"
+_TEXTS = ("name", "endpoint", "wanted", "unwanted", "may_delete", "host", "boot")
+_MARKS = ("again", "undo", "told", "copies")
 _TIMES = ("began", "switch_off_at", "delete_at", "sent")
 
 
@@ -95,7 +97,7 @@ class FileNotes:
 def _plain(note: Note) -> dict[str, Any]:
     """A note as JSON values; times are ISO 8601 in UTC."""
     value: dict[str, Any] = {"version": NOTE_VERSION}
-    for field in ("name", "endpoint", "wanted", "unwanted", "may_delete", "again", "undo", "told", "host", "boot"):
+    for field in (*_TEXTS, *_MARKS):
         value[field] = getattr(note, field)
     value["account"], value["arn"] = note.identity.account, note.identity.arn
     value["known"] = list(note.known)
@@ -136,6 +138,7 @@ def _note(value: dict[str, Any]) -> Note:
         again=bool(value["again"]),
         undo=bool(value["undo"]),
         told=bool(value["told"]),
+        copies=bool(value.get("copies")),
         host=_text(value["host"]),
         boot=_text(value["boot"]),
     )

@@ -4,7 +4,6 @@ leads to. And all staging as one: pairs of a rotation that touches the keyring r
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 
 from ..errors import Problem, TryLater
@@ -29,7 +28,7 @@ class KeyringPlaces:
         if not any(_names_a_process(path) for path in (self._files.config, self._files.credentials)):
             return ()
         profiles = read_profiles(self._files)
-        found = (entry_of(settings, windows=os.name == "nt") for settings in profiles.merged.values())
+        found = (entry_of(settings) for settings in profiles.merged.values())
         return tuple(Place(self._files.config, name, PlaceKind.KEYRING) for name in dict.fromkeys(filter(None, found)))
 
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:

@@ -8,6 +8,7 @@ a shell, else in single quotes.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +22,7 @@ _PLAIN_PATH = re.compile(r"[\w ./:@+,=~-]+")  # means nothing within double quot
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def line_for(program: Sequence[str], entry: str, *, windows: bool = False) -> str:
+def line_for(program: Sequence[str], entry: str, *, windows: bool = os.name == "nt") -> str:
     """The value for this program (its words, the first an absolute path) and this entry.
 
     Raises Problem for a path or a name that cannot be written so that every SDK reads it back.
@@ -35,7 +36,7 @@ def line_for(program: Sequence[str], entry: str, *, windows: bool = False) -> st
     return line
 
 
-def entry_of(settings: Mapping[str, str], *, windows: bool = False) -> str | None:
+def entry_of(settings: Mapping[str, str], *, windows: bool = os.name == "nt") -> str | None:
     """The keyring entry that these settings' credential_process leads to; None if it is another program's, or none."""
     value = settings.get(OPTION)
     if value is None or "credentials" not in value:
@@ -50,7 +51,7 @@ def entry_of(settings: Mapping[str, str], *, windows: bool = False) -> str | Non
     return words[-1] if by_name or by_module else None
 
 
-def words_of(line: str, *, windows: bool = False) -> list[str]:
+def words_of(line: str, *, windows: bool = os.name == "nt") -> list[str]:
     """The words of a line, as botocore splits it; none if it cannot be split."""
     if windows:
         return _split_windows(line)

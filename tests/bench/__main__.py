@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, as ratios in one run."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, as ratios in one run."""
 
 from __future__ import annotations
 
@@ -143,7 +143,21 @@ def credentials() -> None:
     measure(TOOL, environment("", ""), TURNS)
 
 
-BENCHES = {"start-up": start_up, "rotation": rotation, "status": status, "all": every, "credentials": credentials}
+def scan() -> None:
+    """Looking for a key in 200,000 files, beside grep."""
+    from .scan import scan as measure
+
+    measure(TOOL, environment("", ""), max(1, TURNS // 3))
+
+
+BENCHES = {
+    "start-up": start_up,
+    "rotation": rotation,
+    "status": status,
+    "all": every,
+    "credentials": credentials,
+    "scan": scan,
+}
 
 if __name__ == "__main__":
     for name in sys.argv[1:] or BENCHES:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pexpect
@@ -14,6 +14,7 @@ import pytest
 
 from rotate_my_key.reminder import shells
 from rotate_my_key.reminder.state import DAY
+from rotate_my_key.schedule.last import Try, keep
 from tests.cli.conftest import Desk
 
 PATIENCE = 60
@@ -274,3 +275,13 @@ def test_when_the_shell_cannot_be_told(empty: Desk) -> None:
     assert done.code in (0, 4)
     if done.code == 4:
         assert "--shell" in done.problem()[1]
+
+
+def test_a_daily_run_that_failed_is_told(empty: Desk) -> None:
+    """Nobody watches it, so the login says so; a run that is tried again by itself is not told."""
+    desk = desk_with_key(empty, timedelta(days=1))
+    assert desk.run("reminder", "install", "--shell", "bash").code == 0
+    for code, told in ((75, False), (5, True)):
+        keep(str(desk.state), Try(datetime.now(UTC), code, "AWS said no", "rotate-my-key"))
+        assert desk.run("-q", "status").code == 0
+        assert ("The daily rotation of" in login(desk)) is told

@@ -13,7 +13,7 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO
 
-LOCKS = ("build", "runtime", "demo", "dev")
+LOCKS = ("build", "runtime", "demo", "export", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(r"([a-z0-9-]+)==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
 
@@ -48,6 +48,7 @@ def test_every_entry_is_pinned_and_hashed(lock: str) -> None:
 def test_the_locks_are_of_one_piece() -> None:
     """The tests run with the very versions that are installed."""
     assert versions("runtime").items() <= versions("demo").items() <= versions("dev").items()
+    assert versions("export").items() <= versions("dev").items()
 
 
 @pytest.mark.parametrize(
@@ -55,9 +56,10 @@ def test_the_locks_are_of_one_piece() -> None:
     [
         ("runtime", names(PROJECT["dependencies"])),
         ("demo", names(PROJECT["optional-dependencies"]["demo"])),
+        ("export", names(PROJECT["optional-dependencies"]["export"])),
         ("dev", names(PROJECT["optional-dependencies"]["test"])),
     ],
-    ids=["runtime", "demo", "dev"],
+    ids=["runtime", "demo", "export", "dev"],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
@@ -82,12 +84,12 @@ def is_demo(source: Path) -> bool:
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    """The dependencies are what the program imports; the stand-in may import the extra `demo` too."""
+    """The dependencies are what the program imports; the stand-in may import the extra `demo` too, sealing `export`."""
     runtime = names(PROJECT["dependencies"])
-    demo = names(PROJECT["optional-dependencies"]["demo"])
+    demo, export = (names(PROJECT["optional-dependencies"][extra]) for extra in ("demo", "export"))
     used = set()
     for source in (REPO / "rotate_my_key").rglob("*.py"):
-        allowed = runtime | demo if is_demo(source) else runtime
+        allowed = runtime | (demo if is_demo(source) else export if source.stem == "age" else set())
         assert imported(source) <= allowed, source
         used |= imported(source)
     assert runtime <= used

@@ -135,7 +135,7 @@ def test_nobody_is_logged_in(
 def test_it_is_not_installed(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
     """Each says so in its way."""
     shutil.rmtree(desk.home / ".local")
-    words = {JAMF: "<result>not installed</result>", KANDJI: "no rotate-my-key here", FLEET: "missing"}
+    words = {JAMF: "<result>not installed</result>", KANDJI: "not installed", FLEET: "missing"}
     assert check(name, system) == (1 if name == KANDJI else 0, words[name])
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from rotate_my_key.policy import Policy
 from rotate_my_key.reminder import login, state
 from rotate_my_key.reminder.derive import derive
-from rotate_my_key.reminder.state import DAY, KEPT, KEY, UNFINISHED, Item, State
+from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State
 from rotate_my_key.reminder.words import line
 
 from .conftest import Home, key
@@ -33,7 +33,7 @@ def _fields(item: Item) -> tuple[object, ...]:
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 numbers = st.integers(0, 99_999_999_999)
 items = st.builds(
-    Item, st.sampled_from([KEY, UNFINISHED, KEPT]), names, st.lists(names, max_size=3).map(tuple), numbers, numbers,
+    Item, st.sampled_from([KEY, UNFINISHED, KEPT, FAILED]), names, st.lists(names, max_size=3).map(tuple), numbers, numbers,
     numbers, numbers,
 )  # fmt: skip
 

@@ -313,3 +313,14 @@ def test_uninstall_spares_what_else_is_there(desk: Desk, systemd: Box) -> None:
 def tree(folder: Path) -> set[str]:
     """Every path under a folder."""
     return {str(path) for path in folder.rglob("*")}
+
+
+def test_a_policy_that_wants_mfa_leaves_it_to_the_person(desk: Desk, old: Credentials) -> None:
+    """Nobody is there for the code: exit 4, nothing is changed, and the command for the person is kept."""
+    desk.aws.add_mfa("alice")
+    desk.aws.attach_policy("alice", json.loads(desk.run("policy", "self-mfa").out))
+    assert desk.run(*ONCE).code == 4
+    settled = kept(desk)["settled"]
+    assert isinstance(settled, dict)
+    assert settled["hint"] == "rotate-my-key rotate --mfa-code CODE"
+    assert desk.ids() == {old.key_id: "Active"}

@@ -1,0 +1,173 @@
+"""The talk about other copies of a key: what `rotate` says and asks of them, and what became of each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+from ..errors import Problem
+from ..model import Credentials
+from ..plan import Note
+from ..rotation.facts import Here
+from .words import join
+
+if TYPE_CHECKING:
+    from ..copies.judge import Finding
+    from ..copies.search import Copies
+    from .app import App
+
+_SHOWN = 5  # files named in a row; `scan` names all
+
+
+class OtherCopies:
+    """The port `Copies` of a rotation, for this computer. `wanted` is a yes to the question, or the setting."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._seen: dict[str, list[Finding]] = {}
+        self._lock = threading.Lock()
+        self.agreed = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a rotation that begins now changes other files."""
+        return self.agreed or self._app.settings.update_copies
+
+    @cached_property
+    def files(self) -> Copies:
+        """The copies on this computer; loaded when first needed."""
+        return find(self._app)
+
+    def tell(self, pairs: Sequence[Credentials]) -> None:
+        """Say, once a run, how many other files hold these pairs."""
+        with self._lock:  # keys of several users are rotated side by side
+            new = [pair for pair in pairs if pair.key_id not in self._seen]
+            found = self._glance(new)
+        paths = list(dict.fromkeys(f.path for f in found))
+        if paths:
+            one, them = len(paths) == 1, "it" if len(new) == 1 else "them"
+            files = "1 other file here holds" if one else f"{len(paths)} other files here hold"
+            self._app.say(f"{files} {them} too: {self._names(paths)}")
+
+    def ask(self) -> None:
+        """Ask, of what `tell` found and of what earlier scans did, whether it shall change with the keys."""
+        from ..copies.judge import Why
+
+        found = [f for each in self._seen.values() for f in each]
+        good = len({f.path for f in found if f.why is Why.COPY})
+        earlier = len(set(self.files.remembered()) - {f.path for f in found})
+        if self.wanted or not (good or earlier):
+            return
+        what = [_files(good) if good else "", f"{_files(earlier)} that earlier scans found" if earlier else ""]
+        flag = "rotate-my-key rotate --update-copies"
+        self.agreed = self._app.confirm(f"Change {join(list(filter(None, what)))} too?", default=True, flag=flag)
+
+    def _glance(self, pairs: Sequence[Credentials]) -> list[Finding]:
+        if not pairs:
+            return []
+        from ..copies.forms import Forms
+
+        found = self.files.glance([Forms(pair) for pair in pairs])
+        for pair in pairs:
+            self._seen[pair.key_id] = [f for f in found if f.key_id == pair.key_id]
+        return found
+
+    def update(self, old: Credentials, new: Credentials) -> None:
+        """See the port."""
+        try:
+            found = self.files.update(old, new)
+        except Problem as problem:
+            self._app.say(f"{self._app.style('note:', fg='yellow')} {problem.message}")
+            return
+        for line in updated(found, self._app.show_path):
+            self._app.say(f"  {line}")
+
+    def _names(self, paths: Sequence[str]) -> str:
+        return few([self._app.show_path(path) for path in paths])
+
+
+def few(paths: Sequence[str]) -> str:
+    """The first of these paths, and how many more there are."""
+    return join(paths) if len(paths) <= _SHOWN else f"{', '.join(paths[:_SHOWN])} and {len(paths) - _SHOWN} more"
+
+
+def find(app: App) -> Copies:
+    """The copies on this computer."""
+    from ..copies.memory import Memory
+    from ..copies.search import Copies
+
+    paths = app.paths
+    memory = Memory(os.path.join(paths.state_dir, "copies.json"))
+    return Copies(paths.home, (paths.credentials, paths.config), paths.state_dir, memory)
+
+
+class Kept(NamedTuple):
+    """A rotation whose places hold the new pair already, and whose old one is still here."""
+
+    note: Note
+    old: Credentials
+    new: Credentials
+
+
+def kept(here: Here) -> list[Kept]:
+    """The rotations under way whose other copies can still be changed."""
+    found = []
+    for name in here.notes.names():
+        try:
+            note = here.notes.load(name)
+            pairs = {pair.key_id: pair for pair in here.staging.get(name).values()}
+        except Problem:  # said by `status`; a rotation that cannot be read has no pair for us
+            continue
+        if note is None or note.wanted is None or note.unwanted not in pairs:
+            continue
+        held = {h.pair for h in here.places.search([note.wanted]) if h.pair}
+        new = pairs.get(note.wanted) or next(iter(held), None)
+        if new in held and new is not None:
+            found.append(Kept(note, pairs[note.unwanted], new))
+    return found
+
+
+def updated(found: Iterable[Finding], show_path: Callable[[str], str]) -> list[str]:
+    """What became of the files: one line for those that were changed, one for each other."""
+    from ..copies.judge import Why
+
+    found = list(found)
+    changed = [show_path(f.path) for f in found if f.why is Why.UPDATED]
+    lines = [f"{few(changed)}: changed"] if changed else []
+    return lines + [f"{show_path(f.path)} is left as it is: {means(f)}" for f in found if f.why is not Why.UPDATED]
+
+
+def means(finding: Finding) -> str:
+    """What it means that a file holds a key: why it can, or cannot, be changed."""
+    text = _MEANS[finding.why.value]
+    return f"{text} ({finding.detail})" if finding.detail else text
+
+
+_MEANS = {
+    "copy": "can be changed with the key",
+    "updated": "changed",
+    "profile": "a profile file, which a rotation changes itself",
+    "shell history": "a history of what was typed; once the key is gone the line does no harm, and is best deleted",
+    "log": "a log of the past, which nothing reads the key from; find out what writes keys there",
+    "terraform state": "Terraform's state, written only by Terraform: give it the new key and run terraform apply",
+    "notebook output": "a notebook printed it; clear the output of its cells, and read keys from a profile",
+    "tracked by git": "tracked by git: a key there goes to whoever gets the repository; read it from a profile instead",
+    "id without its secret": "names the id only; whatever holds its secret is elsewhere",
+    "secret without its id": "holds the secret only; change it together with the file that names the id",
+    "unknown spelling": "spelled in a way that is not known, so it cannot be changed safely; edit it by hand",
+    "binary": "not a text file; let the program that wrote it change it",
+    "large": "too large to be changed safely; edit it by hand",
+    "another user's": "belongs to another user, who can change it",
+    "read-only": "cannot be written; chmod u+w lets it be changed",
+    "readable by others": "others on this computer can read it; chmod 600 keeps them out, and lets it be changed",
+    "cannot be replaced": "cannot be replaced at once; edit it by hand",
+    "unreadable": "cannot be read or written",
+    "changed meanwhile": "another program writes it; close that, then run the command again",
+}
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

@@ -1,0 +1,223 @@
+"""`scan`: other files and processes that hold a key; with `--update` files with a kept old pair take the new one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import Problem, WrongUsage, mask
+from . import show
+from .app import App
+from .copies import few, kept, means
+from .jobs import Finder
+from .wiring import Wiring
+from .words import join
+
+if TYPE_CHECKING:
+    from ..copies.forms import Forms
+    from ..copies.judge import Finding
+    from ..copies.processes import Process
+    from ..copies.walk import Tally
+
+
+@click.command("scan")
+@click.argument("paths", nargs=-1, metavar="[PATH...]")
+@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="This profile's key (repeatable).")
+@click.option("--all", "all_keys", is_flag=True, help="Every key on this computer.")
+@click.option("--update", is_flag=True, help="Put the new pair where an old one is, while that is kept.")
+@click.option("-y", "--yes", is_flag=True, help="With --update: do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(
+    app: App,
+    /,
+    paths: tuple[str, ...],
+    profiles: tuple[str, ...],
+    all_keys: bool,
+    update: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Find other files and processes that hold a key.
+
+    Reads the places of your home where keys hide, or everything below each PATH. What it finds is remembered (paths,
+    never values), and `rotate` offers to change it with the key. Shows no secret.
+    """
+    if profiles and all_keys:
+        raise WrongUsage("-p and --all do not go together", "rotate-my-key scan --all")
+    missing = [path for path in paths if not os.path.lexists(path)]
+    if missing:
+        raise Problem(f"there is no {missing[0]}", "rotate-my-key scan")
+    scan = Scan(app, [os.path.abspath(path) for path in paths])
+    scan.look(profiles or (None,), all_keys=all_keys)
+    if update:
+        scan.update(yes=yes)
+    if as_json:
+        app.json(scan.json())
+    else:
+        scan.show()
+    return 0
+
+
+class Scan:
+    """One call of the command."""
+
+    def __init__(self, app: App, paths: Sequence[str]) -> None:
+        self._app = app
+        self._paths = paths
+        self._wiring = Wiring(app)
+        self._files = self._wiring.copies.files
+        self._profiles: dict[str, list[str]] = {}
+        self._successor: dict[str, str] = {}
+        self._found: list[Finding] = []
+        self._processes: list[Process] | None = None
+        self._tally: Tally | None = None
+
+    def look(self, names: Sequence[str | None], *, all_keys: bool) -> None:
+        """Read files and processes. Raises Problem if no key is found to look for."""
+        from ..copies.processes import processes
+
+        wanted = self._wanted(names, all_keys=all_keys)
+        with ExitStack() as spinner:
+
+            def tick(files: int, folder: str) -> None:
+                spinner.enter_context(self._app.waiting(f"read {files:,} files; {self._app.show_path(folder)}"))
+
+            self._found, self._tally = self._files.scan(wanted, self._paths, tick)
+        self._processes = processes(wanted)
+
+    def _wanted(self, names: Sequence[str | None], *, all_keys: bool) -> list[Forms]:
+        from ..copies.forms import Forms
+
+        finder = Finder(self._wiring, self._app.settings, True)
+        keys = finder.every_key() if all_keys else finder.named(names)
+        pairs = {}
+        for profiles, find in keys.jobs:
+            pair = find()
+            pairs[pair.key_id] = pair
+            self._profiles[pair.key_id] = profiles
+        for each in kept(self._wiring.here):
+            if each.new.key_id in pairs:
+                pairs[each.old.key_id] = each.old
+                self._successor[each.old.key_id] = each.new.key_id
+        for result in keys.problems:
+            if result.problem:
+                self._wiring.warn(result.problem.message)
+        if not pairs:
+            raise Problem("no profile here holds a key to look for", "rotate-my-key status")
+        return [Forms(pair) for pair in pairs.values()]
+
+    # Changing
+
+    def update(self, *, yes: bool) -> None:
+        """Put the new pair where an old one is that is still kept."""
+        from ..copies.judge import Why
+
+        can = [f for f in self._found if f.why is Why.COPY and f.key_id in self._successor]
+        if not can:
+            hint = "the next rotation can: rotate-my-key rotate --update-copies"
+            self._app.say(f"No file found holds an old key that is kept here, so there is nothing to change; {hint}")
+            return
+        files = "1 file" if len(can) == 1 else f"{len(can)} files"
+        question = f"Put the new key into {files} ({few([self._app.show_path(f.path) for f in can])})?"
+        if not yes and not self._app.confirm(question, default=True, flag="rotate-my-key scan --update --yes"):
+            return
+        wiring = self._wiring
+        with wiring.stop.on_interrupt(), wiring.lock():
+            for each in kept(wiring.here):
+                if each.old.key_id not in self._successor:
+                    continue
+                # An undo must find them too.
+                wiring.here.notes.save(replace(each.note, copies=True))
+                paths = [f.path for f in self._found if f.key_id == each.old.key_id]
+                done = {f.path: f for f in self._files.update(each.old, each.new, paths)}
+                self._found = [done.pop(f.path, f) if f.key_id == each.old.key_id else f for f in self._found] + list(
+                    done.values()
+                )
+
+    # Telling
+
+    def show(self) -> None:
+        """The findings, key by key."""
+        from ..copies.judge import Why
+
+        others = [f for f in self._found if f.why is not Why.PROFILE]
+        processes = self._processes or []
+        for key_id in dict.fromkeys([*self._profiles, *self._successor]):
+            rows = [[self._app.show_path(f.path), self._means(f)] for f in others if f.key_id == key_id]
+            rows += [
+                [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"]
+                for p in processes
+                if p.key_id == key_id
+            ]
+            self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
+            for line in show.columns(rows):
+                self._app.out(f"  {line}")
+        for line in self._closing():
+            self._app.say(line)
+
+    def _head(self, key_id: str, found: int) -> str:
+        if key_id in self._successor:
+            text = f"old key {mask(key_id)}, replaced by {mask(self._successor[key_id])}"
+        else:
+            text = f"key {mask(key_id)} of {join(self._profiles[key_id])}"
+        return f"{text}: {'' if found else 'nothing else here holds it'}".rstrip()
+
+    def _means(self, finding: Finding) -> str:
+        from ..copies.judge import Why
+
+        if finding.why is Why.COPY and finding.key_id in self._successor:
+            return "can be changed: rotate-my-key scan --update"
+        return means(finding)
+
+    def _closing(self) -> list[str]:
+        tally = self._tally
+        assert tally is not None
+        lines = [f"Read {tally.files:,} files."]
+        if tally.unreadable:
+            lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
+        for reason, paths in tally.skipped.items():
+            lines.append(f"Not read: {len(paths):,} ({reason}: {self._some(paths)}).")
+        if self._processes is None:
+            lines.append("Processes were not looked at: that needs psutil here.")
+        if not self._paths:
+            lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
+        return lines
+
+    def _some(self, paths: Sequence[str]) -> str:
+        show_path: Callable[[str], str] = self._app.show_path
+        return ", ".join([*map(show_path, paths[:3]), *(["..."] if len(paths) > 3 else [])])
+
+    def json(self) -> dict[str, Any]:
+        """The findings; ids are whole, values are never in it."""
+        tally = self._tally
+        assert tally is not None
+        return {
+            "keys": [
+                {
+                    "key_id": key_id,
+                    "profiles": self._profiles.get(key_id, []),
+                    "replaced_by": self._successor.get(key_id),
+                    "files": [
+                        {"path": f.path, "finding": f.why.value, "means": means(f)}
+                        for f in self._found
+                        if f.key_id == key_id
+                    ],
+                    "processes": [
+                        {"pid": p.pid, "name": p.name, "where": p.where}
+                        for p in self._processes or []
+                        if p.key_id == key_id
+                    ],
+                }
+                for key_id in dict.fromkeys([*self._profiles, *self._successor])
+            ],
+            "files_read": tally.files,
+            "unreadable": len(tally.unreadable),
+            "skipped": {reason: len(paths) for reason, paths in tally.skipped.items()},
+            "processes_read": self._processes is not None,
+        }

@@ -1,0 +1,147 @@
+"""Of a file that holds a pair: whether the new one may stand there, or why not.
+
+A decision as a value; nothing is written. What git tracks, what others read and what is only a record of the past (a
+history, a log, a state, a notebook's output) takes no living secret.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from enum import Enum
+from typing import NamedTuple
+
+from ..errors import Problem
+from ..files import platform
+from ..files.replace import Snapshot, foresee
+from .forms import Forms, Found, utf16
+from .names import NoSecret, takes_no_secret
+from .tracked import is_tracked
+
+_MOST = 64 << 20  # bytes of a file that is changed
+
+
+class Why(Enum):
+    """What a file that holds a pair is; the value is the word in `--json`. Only a COPY is ever changed."""
+
+    COPY = "copy"
+    UPDATED = "updated"
+    PROFILE = "profile"
+    HISTORY = "shell history"
+    LOG = "log"
+    STATE = "terraform state"
+    OUTPUT = "notebook output"
+    TRACKED = "tracked by git"
+    ID_ONLY = "id without its secret"
+    WITHOUT_ID = "secret without its id"
+    SPELLING = "unknown spelling"
+    BINARY = "binary"
+    LARGE = "large"
+    FOREIGN = "another user's"
+    READ_ONLY = "read-only"
+    READABLE = "readable by others"
+    IN_PLACE = "cannot be replaced"
+    UNREADABLE = "unreadable"
+    CHANGED = "changed meanwhile"
+
+
+class Finding(NamedTuple):
+    """A file that holds (something of) the pair of `key_id`; `detail` says more where there is more to say."""
+
+    path: str
+    key_id: str
+    why: Why
+    detail: str = ""
+
+
+_BY_NAME = {NoSecret.HISTORY: Why.HISTORY, NoSecret.LOG: Why.LOG, NoSecret.STATE: Why.STATE}
+
+
+def judge(found: Snapshot, forms: Forms) -> Finding | None:
+    """What a file is to this pair; None if it holds nothing of it."""
+    wide = utf16(found.data)
+    content = forms.find(found.data if wide is None else wide)
+    if not (content.ids or content.secrets or forms.here(found.data)):
+        return None
+    key_id = forms.pair.key_id
+    if name := takes_no_secret(found.path):
+        return Finding(found.path, key_id, _BY_NAME[name])
+    why = _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
+    if why:
+        return Finding(found.path, key_id, why)
+    try:
+        reason = foresee(found)
+    except Problem as problem:
+        return Finding(found.path, key_id, Why.READ_ONLY, problem.message)
+    return Finding(found.path, key_id, Why.IN_PLACE if reason else Why.COPY, reason or "")
+
+
+def _by_content(found: Snapshot, content: Found, forms: Forms, *, utf_16: bool) -> Why | None:
+    if found.path.endswith(".ipynb") and _in_output(found.data, forms):
+        return Why.OUTPUT
+    if is_tracked(found.path):
+        return Why.TRACKED
+    if len(found.data) > _MOST:
+        return Why.LARGE
+    if not content.secrets:
+        return Why.ID_ONLY if content.whole else Why.SPELLING
+    if not content.ids:
+        return Why.WITHOUT_ID
+    if utf_16 or not content.whole:
+        return Why.SPELLING
+    return Why.BINARY if b"\0" in found.data else None
+
+
+def _in_output(data: bytes, forms: Forms) -> bool:
+    """Whether the pair stands in what a notebook's cells printed; a notebook that cannot be read counts so."""
+    try:
+        cells = json.loads(data)["cells"]
+        printed = json.dumps([cell.get("outputs") for cell in cells], ensure_ascii=False)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return True
+    return forms.here(printed.encode(errors="replace"))
+
+
+def _by_status(found: Snapshot) -> Why | None:
+    if found.status.st_uid != platform.my_uid():
+        return Why.FOREIGN
+    if not found.status.st_mode & stat.S_IWUSR:
+        return Why.READ_ONLY
+    return Why.READABLE if readable_by_others(found.path, found.status) else None
+
+
+def readable_by_others(path: str, status: os.stat_result) -> bool:
+    """Whether somebody else can open the file: its own bits and those of all folders above it say so.
+
+    A group that only this user is in (as most systems make one for each user) is nobody else.
+    """
+    if platform.NAME == "win32":  # modes say nothing there; what is below the user's profile is the user's alone
+        return False
+    if not _others(status, stat.S_IROTH, stat.S_IRGRP):
+        return False
+    folder = os.path.dirname(path)
+    while True:
+        try:
+            above = os.stat(folder)
+        except OSError:
+            return True
+        if not _others(above, stat.S_IXOTH, stat.S_IXGRP):
+            return False
+        if folder == (folder := os.path.dirname(folder)):
+            return True
+
+
+def _others(status: os.stat_result, other: int, group: int) -> bool:
+    return bool(status.st_mode & other or (status.st_mode & group and _is_shared(status.st_gid)))
+
+
+def _is_shared(gid: int) -> bool:
+    import grp
+    import pwd
+
+    try:
+        entry, me = grp.getgrgid(gid), pwd.getpwuid(platform.my_uid()).pw_name
+    except KeyError:
+        return True
+    return entry.gr_name != me or bool(set(entry.gr_mem) - {me})

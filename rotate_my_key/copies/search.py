@@ -1,0 +1,97 @@
+"""What `scan` and `rotate` ask of this package: which files hold these pairs, and put the new pair there."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from ..errors import Problem
+from ..files.replace import snapshot
+from ..model import Credentials
+from .forms import Forms
+from .judge import Finding, Why, judge
+from .memory import Memory
+from .names import well_known
+from .swap import swap
+from .walk import Scanner, Tally
+
+Tick = Callable[[int, str], None]
+
+
+class Copies:
+    """Copies of pairs on this computer. `profiles` are the files that a rotation writes; `state` is our own folder.
+
+    Nothing here raises for what is wrong with a single file: that is what its finding says.
+    """
+
+    def __init__(self, home: str, profiles: Iterable[str], state: str, memory: Memory) -> None:
+        self._home = home
+        self._profiles = {os.path.realpath(path) for path in profiles if path}
+        self._state = state
+        self._memory = memory
+
+    def scan(self, wanted: Sequence[Forms], paths: Sequence[str], tick: Tick) -> tuple[list[Finding], Tally]:
+        """Read everything below `paths`, or without any the places of the home where keys hide; and what earlier scans
+        found. What is found is remembered. Raises Problem if that cannot be written."""
+        scanner = self._scanner(wanted, tick)
+        hits: dict[str, None] = dict.fromkeys(scanner.files(self._memory.load()))
+        if not paths:
+            hits |= dict.fromkeys(scanner.files(well_known(self._home)))
+            hits |= dict.fromkeys(scanner.tree(os.path.realpath(self._home), telling=True))
+        for path in paths:
+            real = os.path.realpath(path)
+            hits |= dict.fromkeys(scanner.tree(real) if os.path.isdir(real) else scanner.files([real]))
+        found = [finding for path in hits for finding in self._judged(path, wanted)]
+        self._memory.learn(
+            [(f.path, f.key_id) for f in found if f.why is not Why.PROFILE], [f.pair.key_id for f in wanted]
+        )
+        return found, scanner.tally
+
+    def glance(self, wanted: Sequence[Forms], seconds: float = 2.0) -> list[Finding]:
+        """Read the well-known files only, and no longer than that: one may lie on a disk that does not answer."""
+        found: list[Finding] = []
+
+        def look() -> None:
+            until = time.monotonic() + seconds
+            for path in self._scanner(wanted).files(well_known(self._home)):
+                found.extend(f for f in self._judged(path, wanted) if f.why is not Why.PROFILE)
+                if time.monotonic() > until:
+                    return
+
+        looker = threading.Thread(target=look, daemon=True)
+        looker.start()
+        looker.join(seconds)
+        return list(dict.fromkeys(found))
+
+    def remembered(self) -> list[str]:
+        """The files that earlier scans found."""
+        return list(self._memory.load())
+
+    def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Finding]:
+        """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`.
+
+        Gives what became of each that held `old`. Only for who holds the lock.
+        """
+        candidates = dict.fromkeys([*well_known(self._home), *self._memory.load(), *paths])
+        hits = dict.fromkeys(self._scanner([Forms(old)]).files(candidates))
+        found = [f for path in hits if path not in self._profiles and (f := swap(path, old, new))]
+        done = [f.path for f in found if f.why is Why.UPDATED]
+        if done:
+            self._memory.replaced(done, old.key_id, new.key_id)
+        return found
+
+    def _scanner(self, wanted: Sequence[Forms], tick: Tick = lambda files, folder: None) -> Scanner:
+        return Scanner([word for forms in wanted for word in forms.needles], apart=[self._state], tick=tick)
+
+    def _judged(self, path: str, wanted: Sequence[Forms]) -> list[Finding]:
+        try:
+            found = snapshot(path)
+        except Problem as problem:
+            return [Finding(path, forms.pair.key_id, Why.UNREADABLE, problem.message) for forms in wanted[:1]]
+        if found is None:
+            return []
+        if path in self._profiles:
+            return [Finding(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
+        return [finding for forms in wanted if (finding := judge(found, forms))]

@@ -1,0 +1,311 @@
+"""`export` and `import`: a key goes to another computer, sealed; it is proven and stored there, never rotated."""
+
+import json
+import stat
+from datetime import UTC, datetime
+
+import pyrage
+import pytest
+
+from rotate_my_key.errors import Problem
+from rotate_my_key.files import age
+from rotate_my_key.model import Credentials, Identity
+from rotate_my_key.stores.exported import Exported, decode, encode
+from tests.cli.terminal import Screen, Terminal
+from tests.rotation.conftest import Laptop
+from tests.rotation.syscalls import STRACE, kill_at, watch
+
+from .conftest import carried, other, recipient, rotated, take
+
+PASSPHRASE = "correct horse battery"
+WHO = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
+KEY = Exported(
+    Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+    WHO,
+    "work",
+    "eu-west-1",
+    datetime(2026, 2, 4, tzinfo=UTC),
+)
+
+
+def in_terminal(laptop: Laptop, *words: str) -> Terminal:
+    """The program in a terminal."""
+    return Terminal(words, laptop.environment(), laptop.home)
+
+
+def asked(laptop: Laptop, *words: str, passphrase: str = PASSPHRASE) -> Screen:
+    """It asks for the passphrase once."""
+    terminal = in_terminal(laptop, *words)
+    terminal.answer("Passphrase (hidden)", f"{passphrase}\r")
+    return terminal.end()
+
+
+def test_with_a_passphrase(here: Laptop, there: Laptop) -> None:
+    """It is asked for twice and hidden, a short one again; the file is 0600, and the other laptop asks once."""
+    rotated(here)
+    file = there.home / "key.age"
+    terminal = in_terminal(here, "export", "-o", str(file))
+    terminal.answer("Passphrase (hidden)", "short\r")
+    terminal.answer("And again", "short\r")
+    terminal.until("at least 10 characters")
+    terminal.answer("Passphrase (hidden)", f"{PASSPHRASE}\r")
+    terminal.answer("And again", f"{PASSPHRASE}\r")
+    made = terminal.end()
+    assert made.code == 0, made.text
+    assert PASSPHRASE not in made.stream
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    wrong = asked(there, "import", str(file), passphrase="wrong horse battery")
+    assert wrong.code == 1
+    assert wrong.lines[-2:] == [
+        "error: that is not the passphrase it was made with",
+        "hint: rotate-my-key import FILE",
+    ]
+    assert there.pair() == here.old
+    done = asked(there, "import", str(file))
+    assert done.code == 0, done.text
+    assert there.pair() == here.pair()
+    for secret in (*here.secrets(), PASSPHRASE):
+        assert secret not in made.stream + wrong.stream + done.stream
+
+
+def test_it_can_be_pasted(here: Laptop, there: Laptop) -> None:
+    """Without a file a terminal takes what is pasted, up to its last line."""
+    rotated(here)
+    sealed = carried(here, there).read_text()
+    terminal = in_terminal(there, "import", "-i", str(there.home / "key.txt"))
+    terminal.answer("Paste the export", f"  > Hello,\r{sealed}".replace("\n", "\r"))
+    done = terminal.end()
+    assert done.code == 0, done.text
+    assert there.pair() == here.pair()
+
+
+def test_for_a_recipient(here: Laptop, there: Laptop) -> None:
+    """Nothing is asked; the older key of the same user gives way in every profile, byte for byte, and none is rotated."""
+    rotated(here)
+    calls = len(here.aws.calls)
+    done = take(there, carried(here, there))
+    assert done.code == 0, done.text
+    assert there.works("default", "work") == here.works("default", "work")
+    there.unchanged_but_for_the_pair()
+    assert {call.action for call in here.aws.calls[calls:]} <= {
+        *("GetCallerIdentity", "ListAccessKeys", "GetUser", "GetAccessKeyLastUsed")
+    }
+    assert [(line["action"], line["old"]) for line in there.history()] == [("imported", here.old.key_id)]
+    assert there.run().code == 0
+    assert there.pair() == here.pair()
+    assert take(there, there.home / "key.age").out == "Nothing to do: profile default holds it already.\n"
+    assert not [secret for secret in here.secrets() if secret in done.text]
+
+
+def test_on_stdout_and_stdin(here: Laptop, there: Laptop) -> None:
+    """What is printed is the sealed text and nothing else; it can be read from a pipe."""
+    made = here.run("export", "-p", "work", "-r", recipient(there))
+    assert made.out.startswith(age.BEGIN)
+    assert made.out.endswith(age.END + "\n")
+    assert not [secret for secret in here.secrets() if secret in made.text]
+    opened = decode(age.unseal(made.out.encode(), identities=(there.home / "key.txt").read_bytes()))
+    assert (opened.pair, opened.profile, opened.identity.user) == (here.old, "work", "alice")
+
+
+def test_a_new_profile(here: Laptop, there: Laptop) -> None:
+    """It is made, in a file that is made if need be; nothing else in it changes."""
+    there.file.unlink()
+    done = take(there, carried(here, there), "-p", "shared", "--json")
+    assert done.code == 0, done.text
+    assert json.loads(done.out)["replaced"] is None
+    assert there.pair("shared") == here.old
+    assert stat.S_IMODE(there.file.stat().st_mode) == 0o600
+
+
+def test_a_dead_key_gives_way(here: Laptop, there: Laptop) -> None:
+    """The other laptop was forgotten until the old key was gone."""
+    assert here.run("rotate", "--yes").code == 0
+    done = take(there, carried(here, there))
+    assert done.code == 0, done.text
+    assert there.works() == here.pair()
+    there.unchanged_but_for_the_pair()
+
+
+def test_what_an_earlier_run_began_is_finished_first(here: Laptop, there: Laptop) -> None:
+    """A rotation that was killed there is finished, and then its key is the younger one: it stays."""
+    file = carried(here, there)
+    there.at("DeleteAccessKey", 1, lambda call: there.signal())
+    assert there.end(there.start("rotate", "--yes")).code < 0
+    there.calm()
+    done = take(there, file)
+    assert "finished the earlier rotation" in done.err
+    assert done.code in (1, 5)
+    assert [line["action"] for line in there.history()] == ["rotated"]
+    assert there.works() != here.old
+
+
+REFUSED = {
+    "a younger key of the same user": (1, "holds a younger key of alice"),
+    "another user's key": (1, "holds a key of bob"),
+    "an export whose key is dead": (5, "it was replaced since, or switched off"),
+    "another user's export": (1, "and the export says"),
+    "an SSO profile": (1, "signs in by sso"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused(here: Laptop, there: Laptop, case: str) -> None:
+    """One line, a hint, and every byte as it was."""
+    file, words, aws = carried(here, there), [], here.aws
+    if case.startswith("a younger"):
+        rotated(there)
+    elif case == "another user's key":
+        aws.add_user("bob")
+        bobs = aws.add_key("bob")
+        text = there.file.read_text().replace(here.old.key_id, bobs.key_id).replace(here.old.secret, bobs.secret)
+        there.file.write_text(text)
+    elif case.startswith("an export"):
+        assert here.run("rotate", "--yes").code == 0
+        here.at("GetCallerIdentity", 2, lambda call: here.calm(60))
+    elif case == "another user's export":
+        other_user = Identity(here.aws.account, f"arn:aws:iam::{here.aws.account}:user/bob")
+        file.write_text(
+            age.seal(encode(Exported(here.old, other_user, "x", None, KEY.made)), recipients=[recipient(there)])
+        )
+    else:
+        (there.home / ".aws" / "config").write_text(
+            "[profile sso]\nsso_start_url = https://x\nsso_region = eu-west-1\n"
+        )
+        words = ["-p", "sso"]
+    before = there.file.read_bytes()
+    done = take(there, file, *words)
+    code, text = REFUSED[case]
+    assert (done.code, text in done.err) == (code, True), done.text
+    assert done.err.splitlines()[-1].startswith("hint: ")
+    assert there.file.read_bytes() == before
+
+
+def test_export_refuses(here: Laptop, there: Laptop) -> None:
+    """Without a terminal there is no passphrase; a file that is there stays; a bad recipient is named before AWS is asked."""
+    file = carried(here, there)
+    before, calls = file.read_bytes(), len(here.aws.calls)
+    assert here.run("export").code == 4
+    assert here.run("export", "-r", "age1nonsense").code == 1
+    taken = here.run("export", "-r", recipient(there), "-o", str(file))
+    assert (taken.code, "is there already" in taken.err) == (1, True)
+    assert file.read_bytes() == before
+    assert len(here.aws.calls) == calls
+    assert there.run("import", str(there.home / "nothing")).code == 1
+
+
+def test_a_key_that_is_about_to_go_is_not_exported(here: Laptop, there: Laptop) -> None:
+    """An unfinished rotation comes first."""
+    here.at("GetCallerIdentity", 2, lambda call: here.signal())
+    assert here.end(here.start("rotate", "--yes")).code < 0
+    here.calm()
+    done = here.run("export", "-r", recipient(there))
+    assert (done.code, done.out) == (1, "")
+    assert "is unfinished" in done.err
+
+
+@pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills of import are NOT tested")
+@pytest.mark.parametrize("every", [pytest.param(5, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
+def test_killed_at_any_file_operation(here: Laptop, there: Laptop, every: int) -> None:
+    """The profile works, and the same import again ends well."""
+    rotated(here)
+    words = ("import", "--identity")
+    watched = other(here, "watched")
+    file = carried(here, watched)
+    points = watch(watched, words[0], str(file), words[1], str(watched.home / "key.txt"))
+    assert len(points) > 10
+    for number, point in enumerate(points[::every]):
+        laptop = other(here, f"there{number}")
+        file = carried(here, laptop)
+        args = (words[0], str(file), words[1], str(laptop.home / "key.txt"))
+        if not kill_at(laptop, point, *args):
+            continue
+        laptop.works()
+        done = laptop.run(*args)
+        assert done.code == 0, f"{point}\n{done.text}"
+        assert laptop.works() == here.pair()
+        laptop.unchanged_but_for_the_pair()
+        left = [name for name in laptop.files() if name.endswith(".tmp")]
+        assert left == [], point
+
+
+# The sealed text
+
+
+_MADE = pyrage.x25519.Identity.generate()
+IDENTITY = str(_MADE).encode()
+
+
+def sealed() -> str:
+    """An export for this identity."""
+    return age.seal(encode(KEY), recipients=[str(_MADE.to_public())])
+
+
+def test_it_comes_out_as_it_went_in() -> None:
+    """Through a mail that quotes it, with other line ends, with words around it."""
+    text = sealed()
+    assert decode(age.unseal(text.encode(), identities=IDENTITY)) == KEY
+    mail = "\r\n".join(["Hi,", *(f"> {line}" for line in text.splitlines()), "> bye"])
+    assert decode(age.unseal(mail.encode(), identities=b"# mine\n\n" + IDENTITY)) == KEY
+    assert "secret" not in text
+    assert KEY.pair.secret not in repr(KEY)
+
+
+def other_identity() -> bytes:
+    """Somebody else's."""
+    return str(pyrage.x25519.Identity.generate()).encode()
+
+
+DAMAGED = {
+    "nothing": lambda text: "",
+    "its end is missing": lambda text: text[:200],
+    "a letter less": lambda text: text[:120] + text[121:],
+    "a line less": lambda text: "\n".join(text.splitlines()[:2] + text.splitlines()[3:]),
+    "other letters": lambda text: text[:-60] + ("A" if text[-60] != "A" else "B") + text[-59:],
+    "no letters": lambda text: text.replace("A", "!"),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_damaged(how: str) -> None:
+    """It says so, in one line, and never what was in it."""
+    with pytest.raises(Problem) as caught:
+        decode(age.unseal(DAMAGED[how](sealed()).encode(), identities=IDENTITY))
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+
+
+NOT_OURS = {
+    "another version": ({"version": 2}, "version 2"),
+    "another program's": ({"kind": "x"}, "not made by"),
+    "half of it": ({"secret": None}, "not made by"),
+    "a list": ([], "not made by"),
+}
+
+
+@pytest.mark.parametrize("case", NOT_OURS)
+def test_other_versions(case: str) -> None:
+    """They are left alone, with one line."""
+    change, text = NOT_OURS[case]
+    value = {**json.loads(encode(KEY)), **change} if isinstance(change, dict) else change
+    with pytest.raises(Problem, match=text):
+        decode(json.dumps(value).encode())
+
+
+def test_the_wrong_identity() -> None:
+    """It names what to do; a file that holds none says so."""
+    with pytest.raises(Problem, match="not made for this identity"):
+        age.unseal(sealed().encode(), identities=other_identity())
+    with pytest.raises(Problem, match="no identity file"):
+        age.unseal(sealed().encode(), identities=b"hello")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "command"),
+    [
+        ("/home/a/.local/pipx/venvs/rotate-my-key", "pipx inject rotate-my-key pyrage"),
+        ("/home/a/.local/share/uv/tools/rotate-my-key", "uv tool install --with pyrage rotate-my-key"),
+    ],
+)
+def test_how_to_get_the_library(prefix: str, command: str) -> None:
+    """The hint fits the way this program was installed."""
+    assert age.how_to_get(prefix) == command
