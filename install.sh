@@ -401,8 +401,14 @@ fingerprint() { # LOCK: changes with the lock file and with the Python
     { printf '%s\n' "${python:-uv}" && cat "$src/locks/$1.txt"; } | cksum | tr ' ' .
 }
 
-see_checkout() { # VENV: lets it import the program from here, in isolated mode too
+see_checkout() { # VENV: lets it import and start the program from here, in isolated mode too
     for site in "$1"/lib/python3*/site-packages; do printf '%s\n' "$src" >"$site/checkout.pth"; done
+    {
+        printf '#!/bin/sh\n'
+        printf "'''exec' '%s' \"\$0\" \"\$@\"\n' '''\n" "$1/bin/python"
+        printf 'from %s.cli.main import main\n\nmain()\n' "$package"
+    } >"$1/bin/$name"
+    chmod 755 "$1/bin/$name"
 }
 
 demo() {

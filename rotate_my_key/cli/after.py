@@ -94,7 +94,6 @@ class After:
         if not self._pending.all():
             return []
         with Lock(os.path.join(self._app.paths.state_dir, "after.lock"), _WAIT):
-            self._pending.sweep()
             return [told for change in self._pending.all() for told in self._run(change)]
 
     def _run(self, change: Change) -> list[Told]:

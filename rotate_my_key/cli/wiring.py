@@ -135,7 +135,7 @@ class Wiring:
         """Once a run and before it writes anything: with --all several keys are written side by side."""
         paths = self._app.paths
         sweep_private(self._rotations)
-        for folder in (paths.state_dir, os.path.join(paths.state_dir, "reminder")):
+        for folder in (paths.state_dir, *(os.path.join(paths.state_dir, name) for name in ("reminder", "after"))):
             sweep_private(folder, _ABANDONED)  # what stands here is written without the lock
         for path in filter(None, (paths.credentials, paths.config)):
             sweep(real_path(path))

@@ -65,13 +65,13 @@ class Forms:
         runs = re.findall(rb"[A-Za-z0-9]+", pair.secret.encode())
         core = max(runs, key=len, default=b"")
         self._core = core if len(core) >= 8 else pair.secret.encode()
-        self._base64 = b64encode(self._id)[: len(self._id) * 8 // 6]
+        self._base64 = tuple(_within_base64(self._id, before) for before in range(3))
         self._secret = re.compile(b"".join(_pattern(char) for char in _chars(pair.secret)))
 
     @property
     def needles(self) -> tuple[bytes, ...]:
         """A file that holds the pair in any form holds one of these; but for UTF-16, where they are spread out."""
-        return (self._id, self._core, self._base64)
+        return (self._id, self._core, *self._base64)
 
     def here(self, data: bytes) -> bool:
         """Whether anything of the pair is in `data`."""
@@ -108,7 +108,7 @@ class Forms:
 
         text = data.replace(self._id, new.key_id.encode())
         text = self._secret.sub(respelled, text)
-        if not nested and self._base64 in text:
+        if not nested and any(each in text for each in self._base64):
             text = _BASE64.sub(decoded, text)
         return Found(ids, secrets, whole, text)
 
@@ -127,6 +127,12 @@ def utf16(data: bytes) -> bytes | None:
     """Text in UTF-16 (as PowerShell writes it) as UTF-8, for looking only; None if it is no such text."""
     encoding = _BOMS.get(data[:2])
     return data[2:].decode(encoding, "replace").encode("utf-8", "replace") if encoding else None
+
+
+def _within_base64(word: bytes, before: int) -> bytes:
+    """The part of a word's base64 that does not depend on its neighbours, with so many bytes before it (modulo 3)."""
+    text = b64encode(bytes(before) + word)
+    return text[(before * 8 + 5) // 6 : (before + len(word)) * 8 // 6]
 
 
 def _chars(text: str) -> Iterable[bytes]:

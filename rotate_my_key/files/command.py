@@ -52,11 +52,12 @@ def run(words: Sequence[str], given: bytes, env: Mapping[str, str], folder: str,
 def _wait(process: subprocess.Popen[bytes], given: bytes, deadline: float) -> tuple[bytes, bool]:
     """What it said, and whether its time was over."""
     said, ended = b"", 0.0
+    todo: bytes | None = given  # communicate takes it once, and goes on with it when called again
     while True:
         try:
-            return process.communicate(given, _SLICE)[0], False
+            return process.communicate(todo, _SLICE)[0], False
         except subprocess.TimeoutExpired as waiting:
-            said, now = waiting.output or said, time.monotonic()
+            said, now, todo = waiting.output or said, time.monotonic(), None
         if process.poll() is None and now > deadline:
             _end(process)
             return said, True

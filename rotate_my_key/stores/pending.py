@@ -12,7 +12,7 @@ import re
 from typing import NamedTuple
 
 from ..errors import Problem
-from ..files.private import make_private_dir, read_private, remove_private, sweep_private, write_private
+from ..files.private import make_private_dir, read_private, remove_private, write_private
 
 _VERSION = 1
 _NAME = re.compile(r"([A-Z0-9]{4,128})\.json")
@@ -62,10 +62,6 @@ class PendingChanges:
     def drop(self, name: str) -> None:
         """All is done."""
         remove_private(self._path(name))
-
-    def sweep(self) -> None:
-        """Remove what killed runs left half-written."""
-        sweep_private(self._folder, 60.0)
 
     def _path(self, name: str) -> str:
         if not _NAME.fullmatch(f"{name}.json"):

@@ -18,7 +18,7 @@ _EXCLUDED = ("node_modules", "__pycache__", "objects", "lfs", "modules", ".snaps
 
 def plant(root: str) -> None:
     """Files as in people's projects: most of them small, some with 100 KB, one with a key, some not to be entered."""
-    chance = random.Random(1)
+    chance = random.Random(1)  # noqa: S311 (the same tree each time)
     words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz(){}=_ ", k=chance.randint(3, 60))) for _ in range(9000)]
     text = "\n".join(words).encode()
     for number in range(_FOLDERS):

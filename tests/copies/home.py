@@ -1,4 +1,4 @@
-"""A home with a key in forty other files, in as many formats: which of them take the new pair, and why the others do not."""
+"""A home with a key in over forty other files, in as many formats: which take the new pair, and why others do not."""
 
 import json
 import os
@@ -31,6 +31,10 @@ def base64(value: str) -> str:
 
 def _json(secret: str) -> str:
     return secret.replace("/", "\\/")
+
+
+def _wrapped(secret: str) -> str:
+    return "\n  ".join(secret[start : start + 5] for start in range(0, len(secret), 5))
 
 
 def _notebook(pair: Credentials, *, printed: bool) -> bytes:
@@ -75,7 +79,7 @@ UPDATED: Mapping[str, Write] = {
     "app/config.xml": spelled("<c k='ID' s='SECRET'/>", lambda s: s.replace("/", "&#x2F;")),
     "app/deploy.sh": spelled("sed 's/ID/x/; s/SECRET/y/' file\n", _json),
     "app/nested.secrets.json": spelled(
-        '{"inner": "{\\"k\\": \\"ID\\", \\"s\\": \\"SECRET\\"}"}', lambda s: _json(_json(s)).replace("\\\\/", "\\\\/")
+        '{"inner": "{\\"k\\": \\"ID\\", \\"s\\": \\"SECRET\\"}"}', lambda s: s.replace("/", "\\\\/")
     ),
     "notes/clean.ipynb": lambda pair: _notebook(pair, printed=False),
     ".idea/workspace.xml": text('<env name="AWS_ACCESS_KEY_ID" value="ID" /><env name="S" value="SECRET" />'),
@@ -93,14 +97,8 @@ NAMED: Mapping[str, tuple[Write, str]] = {
     "repo/.env": (text("K=ID\nS=SECRET\n"), "tracked by git"),
     "app/Makefile": (text("deploy:\n\tAWS_ACCESS_KEY_ID=ID make\n"), "id without its secret"),
     "app/secret.txt": (text("SECRET"), "secret without its id"),
-    "app/config.ini": (
-        lambda pair: f"id={pair.key_id}\nsecret={pair.secret[:24]}\\\n {pair.secret[24:]}\n".encode(),
-        "id without its secret",
-    ),
-    "app/config.toml": (
-        spelled('k="ID"\ns="SECRET"\n', lambda s: "".join(f"&#x{ord(c):x};" if c in "/+" else c for c in s) + "~" + s),
-        "copy",
-    ),
+    "app/config.ini": (spelled("k=ID\ns=SECRET\n", _wrapped), "id without its secret"),
+    "app/config.toml": (spelled('k="ID"\ns="SECRET"\n', lambda s: s.replace("/", "&sol;")), "unknown spelling"),
     "app/app.env.old": (lambda pair: text("K=ID\nS=SECRET\n")(pair) + b"\0" + zlib.compress(b"x"), "binary"),
     "app/windows.ps1": (lambda pair: text("K=ID\nS=SECRET\n")(pair).decode().encode("utf-16"), "unknown spelling"),
     "app/locked.env": (text("K=ID\nS=SECRET\n"), "read-only"),

@@ -32,7 +32,7 @@ def there(here: Laptop) -> Laptop:
 
 def other(here: Laptop, name: str) -> Laptop:
     """Another laptop of the same person."""
-    home = here.home.parent / name
+    home = here.home.parent / name / "home"
     (home / ".aws").mkdir(parents=True)
     data = COMMENTED.format(id=here.old.key_id, secret=here.old.secret).encode()
     made = Laptop(home, here.aws, here.old, data)

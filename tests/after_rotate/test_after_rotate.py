@@ -1,0 +1,334 @@
+"""`[after_rotate]`: the user's own commands, told what changed when the new key is in its place."""
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotate_my_key.files.command import run
+from rotate_my_key.settings.trust import own_objection
+from rotate_my_key.stores.pending import Change, PendingChanges
+from tests.rotation.conftest import Finished, Laptop
+from tests.rotation.syscalls import STRACE, Point, kill_at, watch
+
+from .conftest import script, settings
+
+# Notes what it is given, a line each time, and ends as the file `code` says.
+TELLER = """\
+#!/bin/sh
+cat >>"$HOME/told"
+echo >>"$HOME/told"
+echo "on stdout"
+echo "on stderr" >&2
+exit "$(cat "$HOME/code" 2>/dev/null || echo 0)"
+"""
+
+
+def telling(laptop: Laptop, more: str = "") -> None:
+    """Set a command that notes what it is told."""
+    script(laptop.home, "teller", TELLER)
+    settings(laptop, f"max_age = 90d\n[after_rotate]\n[[teller]]\ncommand = ~/teller\n{more}\n")
+
+
+def told(laptop: Laptop) -> list[dict[str, Any]]:
+    """What it was told, once for each run of it."""
+    file = laptop.home / "told"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def ids(laptop: Laptop) -> list[tuple[str, str]]:
+    """The old and the new key of each time."""
+    return [(each["old_key_id"], each["new_key_id"]) for each in told(laptop)]
+
+
+def rotate(laptop: Laptop, *words: str) -> Finished:
+    """Rotate without a question."""
+    return laptop.run("rotate", "--yes", *words)
+
+
+def pending(laptop: Laptop) -> list[str]:
+    """What is still to be told."""
+    folder = laptop.state / "after"
+    return sorted(os.listdir(folder)) if folder.exists() else []
+
+
+def test_it_is_told_what_changed(laptop: Laptop) -> None:
+    """As JSON on stdin, without the secret; what it prints is on neither stream of --json."""
+    telling(laptop)
+    done = rotate(laptop, "--json")
+    assert done.code == 0, done.text
+    assert json.loads(done.out)["after_rotate"] == [{"name": "teller", "exit_code": 0, "problem": None}]
+    assert "on stdout" not in done.text
+    (given,) = told(laptop)
+    places = [{"path": str(laptop.file), "profile": name, "kind": "credentials"} for name in ("default", "work")]
+    account = laptop.aws.account
+    assert given == {
+        "version": 1,
+        "account": account,
+        "arn": f"arn:aws:iam::{account}:user/alice",
+        "user": "alice",
+        "old_key_id": laptop.old.key_id,
+        "new_key_id": laptop.pair().key_id,
+        "profiles": ["default", "work"],
+        "places": places,
+    }
+    assert pending(laptop) == []
+    assert rotate(laptop).code == 0
+    assert len(told(laptop)) == 1
+
+
+def test_the_secret_only_for_who_asks(laptop: Laptop) -> None:
+    """And even then it is not shown, whatever the command prints."""
+    script(laptop.home, "echoes", "#!/bin/sh\ntee $HOME/told\nexit 7\n")
+    settings(laptop, "[after_rotate]\n[[echoes]]\ncommand = ~/echoes\nsecret = yes\n")
+    done = laptop.run("-v", "rotate", "--yes")
+    assert done.code == 1
+    assert "echoes: " in done.err
+    assert told(laptop)[0]["secret"] == laptop.pair().secret
+    assert not [secret for secret in laptop.secrets() if secret in done.text]
+
+
+def test_a_failure_is_told_and_undoes_nothing(laptop: Laptop) -> None:
+    """One line with the exit code and what it said last; the next run tells it again, until it is well."""
+    telling(laptop, "[[fine]]\ncommand = touch, fine")
+    (laptop.home / "code").write_text("3")
+    done = rotate(laptop)
+    assert done.code == 1
+    assert "error: after_rotate teller ended with exit code 3: on stderr\nhint: " in done.err
+    assert "Done." in done.out
+    assert laptop.works() != laptop.old
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.pair().key_id]
+    (laptop.home / "fine").unlink()
+    assert rotate(laptop).code == 1
+    (laptop.home / "code").unlink()
+    assert rotate(laptop).code == 0
+    assert ids(laptop) == [(laptop.old.key_id, laptop.pair().key_id)] * 3
+    assert not (laptop.home / "fine").exists()
+    assert pending(laptop) == []
+
+
+def test_it_takes_too_long(laptop: Laptop) -> None:
+    """It is ended, with all that it started."""
+    script(laptop.home, "slow", "#!/bin/sh\nsleep 61 & echo $! >$HOME/pid\nwait\n")
+    settings(laptop, "[after_rotate]\n[[slow]]\ncommand = ~/slow\ntimeout = 1s\n")
+    done = rotate(laptop)
+    assert done.code == 1
+    assert "after_rotate slow took longer than 1 s" in done.err
+    child = int((laptop.home / "pid").read_text())
+    assert not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text()
+
+
+def test_with_the_old_key_kept(laptop: Laptop) -> None:
+    """It is told when the new key is in use, once, not when the old one goes; and again after undo, the other way."""
+    telling(laptop)
+    assert rotate(laptop, "--keep-old", "7d", "--old-active").code == 0
+    new = laptop.pair().key_id
+    assert ids(laptop) == [(laptop.old.key_id, new)]
+    assert rotate(laptop).code == 0
+    assert laptop.run("undo", "--yes").code == 0
+    assert ids(laptop) == [(laptop.old.key_id, new), (new, laptop.old.key_id)]
+
+
+def test_only_for_its_profiles(laptop: Laptop) -> None:
+    """A command for another profile is not run, and nothing is left to do."""
+    telling(laptop, "profiles = nightly\n[[mine]]\ncommand = touch, mine\nprofiles = work, nightly")
+    assert rotate(laptop).code == 0
+    assert told(laptop) == []
+    assert (laptop.home / "mine").exists()
+    assert pending(laptop) == []
+
+
+def test_taken_back_nobody_is_told(laptop: Laptop) -> None:
+    """The places hold the old key again, so nothing has changed."""
+    telling(laptop)
+    laptop.aws.add_user("bob")
+    laptop.at("UpdateAccessKey", 1, lambda call: laptop.signal())
+    assert laptop.end(laptop.start("rotate", "--yes", "--keep-old", "7d")).code < 0
+    laptop.calm()
+    assert laptop.run("undo", "--yes").code == 0
+    assert laptop.pair() == laptop.old
+    assert told(laptop) == []
+    assert pending(laptop) == []
+
+
+REFUSED = {
+    "a program that is not there": ("command = no-such-program", "there is no program no-such-program"),
+    "words without commas": (
+        "command = gh secret set",
+        "no shell reads it; separate its words by commas: gh, secret, set",
+    ),
+    "no command": ("secret = yes", "[[x]] has no command"),
+    "another setting": ("command = true\nshell = yes", "has no setting shell"),
+    "a wrong timeout": ("command = true\ntimeout = 0", "0 is too short"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_before_anything_changes(laptop: Laptop, case: str) -> None:
+    """Two lines that name the line of the file."""
+    entry, text = REFUSED[case]
+    file = settings(laptop, f"[after_rotate]\n[[x]]\n{entry}\n")
+    done = rotate(laptop)
+    assert done.code in (1, 2)
+    assert text in done.err
+    assert f"{file} line " in done.err
+    assert laptop.pair() == laptop.old
+    assert laptop.aws.keys("alice")[0].active
+
+
+def test_a_setting_in_the_section_itself(laptop: Laptop) -> None:
+    """Each command has a section of its own."""
+    settings(laptop, "[after_rotate]\ncommand = true\n")
+    assert "each command has a section [[NAME]]" in rotate(laptop).err
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_a_file_that_others_can_write_runs_nothing(laptop: Laptop, what: str) -> None:
+    """The hint mends it; what an earlier run began is finished all the same."""
+    telling(laptop)
+    laptop.at("DeleteAccessKey", 1, lambda call: laptop.signal())
+    assert laptop.end(laptop.start("rotate", "--yes")).code < 0
+    laptop.calm()
+    file = laptop.home / ".config/rotate-my-key/config.ini"
+    loose = file if what == "file" else file.parent
+    loose.chmod(0o770)
+    done = rotate(laptop)
+    assert done.code == 1
+    assert f"are not run: {loose} can be written by others\nhint: chmod go-w {loose}\n" in done.err
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.pair().key_id]
+    assert "are not run" in laptop.run("config", "show").err
+    assert told(laptop) == []
+    loose.chmod(0o700)
+    assert rotate(laptop).code == 0
+    assert ids(laptop) == [(laptop.old.key_id, laptop.pair().key_id)]
+
+
+def test_whose_file_it_is(tmp_path: Path) -> None:
+    """Somebody else's file is none of ours; a folder that all may write will do if it is sticky."""
+    file = tmp_path / "shared" / "config.ini"
+    file.parent.mkdir()
+    file.write_text("")
+    file.chmod(0o600)
+    assert own_objection(str(file), os.getuid()) == ""
+    assert "belongs to uid" in own_objection(str(file), os.getuid() + 1) or os.getuid() == 0
+    file.parent.chmod(0o1777)
+    assert own_objection(str(file), os.getuid()) == ""
+    file.parent.chmod(0o777)
+    assert "can be written by others" in own_objection(str(file), os.getuid())
+
+
+def test_config_show_names_them(laptop: Laptop) -> None:
+    """With their line, and whether they get the secret; `config set` leaves them as they are."""
+    telling(laptop, "secret = yes")
+    shown = laptop.run("config", "show").out
+    assert "after_rotate teller, with the secret: '~/teller'" in shown
+    assert laptop.run("config", "set", "max_age", "60d").code == 0
+    assert json.loads(laptop.run("config", "show", "--json").out)["after_rotate"] == ["teller"]
+    assert rotate(laptop).code == 0
+    assert len(told(laptop)) == 1
+
+
+# Killed
+
+KILLS = [("CreateAccessKey", 1), ("UpdateAccessKey", 1), ("DeleteAccessKey", 1)]
+
+
+@pytest.mark.parametrize(("action", "nth"), KILLS)
+def test_killed_during_the_rotation(laptop: Laptop, action: str, nth: int) -> None:
+    """The run that finishes it tells, once."""
+    telling(laptop)
+    laptop.at(action, nth, lambda call: laptop.signal())
+    assert laptop.end(laptop.start("rotate", "--yes")).code == -signal.SIGKILL
+    laptop.calm(20)
+    assert rotate(laptop).code == 0
+    assert rotate(laptop).code == 0
+    assert ids(laptop)[-1][1] == laptop.pair().key_id
+    assert len(told(laptop)) == 1
+    assert pending(laptop) == []
+
+
+def test_killed_while_it_runs(laptop: Laptop) -> None:
+    """It is told again: at least once."""
+    script(
+        laptop.home,
+        "teller",
+        TELLER.replace("exit", '[ -e "$HOME/second" ] || { touch "$HOME/second"; sleep 61; }\nexit'),
+    )
+    settings(laptop, "[after_rotate]\n[[teller]]\ncommand = ~/teller\n")
+    process = laptop.start("rotate", "--yes")
+    until = time.monotonic() + 30
+    while not (laptop.home / "second").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    laptop.signal()
+    laptop.end(process)
+    assert rotate(laptop).code == 0
+    assert len(told(laptop)) == 2
+    assert pending(laptop) == []
+
+
+@pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
+@pytest.mark.parametrize("every", [pytest.param(17, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
+def test_killed_at_file_operations_about_it(tmp_path: Path, laptop: Laptop, every: int) -> None:
+    """Before each call that writes what is pending, and after FINISH: the command is told of every rotation."""
+    from tests.rotation.conftest import new_laptop
+
+    telling(laptop)
+    points: list[Point] = watch(laptop, "rotate", "--yes")
+    first = next(n for n, point in enumerate(points) if "/after" in point.line)
+    last = max(n for n, point in enumerate(points) if "/after" in point.line or "history" in point.line)
+    for number, point in enumerate(points[first : last + 2 : every]):
+        another = new_laptop(tmp_path / str(number) / "home", laptop.aws)
+        telling(another)
+        if not kill_at(another, point, "rotate", "--yes"):
+            continue
+        another.calm(20)
+        another.age_temporaries()
+        assert rotate(another).code == 0, point
+        assert another.works() != another.old
+        assert ids(another)[-1][1] == another.pair().key_id, point
+        assert pending(another) == [], point
+
+
+# The parts
+
+
+def test_a_change_straight_back_is_none(tmp_path: Path) -> None:
+    """Unless somebody may have been told of it."""
+    store = PendingChanges(str(tmp_path / "after"))
+    there = Change("AKIAOLD", "AKIAOLD", "AKIANEW", "1", "arn")
+    back = there._replace(old="AKIANEW", new="AKIAOLD")
+    store.note(there)
+    store.note(back)
+    assert store.all() == ()
+    store.save(there._replace(begun=True, left=("x",)))
+    store.note(there)
+    assert store.all()[0].left == ("x",)
+    store.note(back)
+    assert store.all() == (back,)
+
+
+def test_what_makes_no_sense_is_no_record(tmp_path: Path) -> None:
+    """Of a newer version, or torn."""
+    store = PendingChanges(str(tmp_path))
+    for text in ("", "{}", '{"version": 2}', "[]", '{"version": 1, "left": null}'):
+        (tmp_path / "AKIAOLD.json").write_text(text)
+        assert store.all() == ()
+
+
+def test_a_child_left_behind_is_not_waited_for(tmp_path: Path) -> None:
+    """A command may start a service and end."""
+    began = time.monotonic()
+    ran = run(["sh", "-c", "echo started; sleep 3 & exit 4"], b"x" * 200_000, os.environ, str(tmp_path), 60)
+    assert (ran.code, ran.said) == (4, "started\n")
+    assert time.monotonic() - began < 2.5
+
+
+def test_arguments_are_not_read_by_a_shell(tmp_path: Path) -> None:
+    """They arrive as they are."""
+    words = [sys.executable, "-c", "import sys; print(sys.argv[1:])", "$HOME; `id`", "*"]
+    assert run(words, b"", os.environ, str(tmp_path), 60).said.strip() == "['$HOME; `id`', '*']"

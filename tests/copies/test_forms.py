@@ -1,0 +1,118 @@
+"""How a pair is found and respelled, byte by byte."""
+
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotate_my_key.copies.forms import Forms, utf16
+from rotate_my_key.model import Credentials
+
+OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "abcdefghijklm/nopqrstuvwxyz+0123456789AB")
+PLAIN = Credentials("AKIAOLDOLDOLDOLDOLD1", "abcdefghijklmnopqrstuvwxyz0123456789ABCD")
+NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "ZYXWVUTSRQ+PONMLKJIHG/FEDCBA9876543210zy")
+
+SPELLED = {
+    "as it is": ("abcdefghijklm/nopqrstuvwxyz+0123456789AB", "ZYXWVUTSRQ+PONMLKJIHG/FEDCBA9876543210zy"),
+    "JSON": (r"abcdefghijklm\/nopqrstuvwxyz+0123456789AB", r"ZYXWVUTSRQ+PONMLKJIHG\/FEDCBA9876543210zy"),
+    "a shell's": (r"abcdefghijklm\/nopqrstuvwxyz\+0123456789AB", r"ZYXWVUTSRQ\+PONMLKJIHG\/FEDCBA9876543210zy"),
+    "an address": ("abcdefghijklm%2Fnopqrstuvwxyz%2B0123456789AB", "ZYXWVUTSRQ%2BPONMLKJIHG%2FFEDCBA9876543210zy"),
+    "an address, small": (
+        "abcdefghijklm%2fnopqrstuvwxyz%2b0123456789AB",
+        "ZYXWVUTSRQ%2bPONMLKJIHG%2fFEDCBA9876543210zy",
+    ),
+    "a path": ("abcdefghijklm/nopqrstuvwxyz%2B0123456789AB", "ZYXWVUTSRQ%2BPONMLKJIHG/FEDCBA9876543210zy"),
+    "an address twice": (
+        "abcdefghijklm%252Fnopqrstuvwxyz%252B0123456789AB",
+        "ZYXWVUTSRQ%252BPONMLKJIHG%252FFEDCBA9876543210zy",
+    ),
+    "code points": (
+        r"abcdefghijklm\u002fnopqrstuvwxyz\u002b0123456789AB",
+        r"ZYXWVUTSRQ\u002bPONMLKJIHG\u002fFEDCBA9876543210zy",
+    ),
+    "XML": ("abcdefghijklm&#x2F;nopqrstuvwxyz+0123456789AB", "ZYXWVUTSRQ+PONMLKJIHG&#x2F;FEDCBA9876543210zy"),
+}
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_the_new_secret_is_spelled_as_the_old_one(name: str) -> None:
+    """Nothing else changes, and nothing of the old pair is left."""
+    old, new = SPELLED[name]
+    done = Forms(OLD).swap(f"a {OLD.key_id}\r\nb '{old}'\n".encode(), NEW)
+    assert done.whole and (done.ids, done.secrets) == (1, 1)
+    assert done.data == f"a {NEW.key_id}\r\nb '{new}'\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("s3://{}:{}@bucket", "ZYXWVUTSRQ%2BPONMLKJIHG%2FFEDCBA9876543210zy"),
+        ("https://x/?id={}&secret={}&a=b", "ZYXWVUTSRQ%2BPONMLKJIHG%2FFEDCBA9876543210zy"),
+        ("id={}\nsecret={}\n", NEW.secret),
+    ],
+)
+def test_where_the_old_secret_has_no_signs_an_address_is_told_by_what_is_before_it(before: str, after: str) -> None:
+    """In an address a bare slash or plus would mean something else."""
+    done = Forms(PLAIN).swap(before.format(PLAIN.key_id, PLAIN.secret).encode(), NEW)
+    assert done.whole and done.data == before.format(NEW.key_id, after).encode()
+
+
+@pytest.mark.parametrize("inner", ["{}", "{}\n", "AWS_KEY=x\n{}", "a{}bc", "ab{}c"])
+def test_base64_is_taken_apart_and_put_together_again(inner: str) -> None:
+    """A Kubernetes secret holds values, or whole files."""
+
+    def manifest(pair: Credentials) -> bytes:
+        words = (b64encode(inner.format(value).encode()) for value in (pair.key_id, pair.secret))
+        return b"data:\n  a: %b\n  b: %b\n" % tuple(words)
+
+    done = Forms(OLD).swap(manifest(OLD), NEW)
+    assert Forms(OLD).here(manifest(OLD))
+    assert done.whole and done.data == manifest(NEW)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "abcdefghijklm|nopqrstuvwxyz+0123456789AB",
+        "abcdefghijklm/nopqrstuvwxyz+01234\n56789AB",
+        "abcdefghijklm&sol;nopqrstuvwxyz+0123456789AB",
+    ],
+)
+def test_a_spelling_that_is_not_known_is_not_touched(secret: str) -> None:
+    """What is left of the old secret shows it."""
+    done = Forms(OLD).swap(f"{OLD.key_id} {secret} {OLD.secret}".encode(), NEW)
+    assert not done.whole
+
+
+def test_two_spellings_of_one_sign_in_a_secret_are_not_known() -> None:
+    """No program writes so, and no guess is made."""
+    old = Credentials(OLD.key_id, "abcdefghijklm/nopqrstuvwxyz/0123456789AB")
+    text = rf"{old.key_id} abcdefghijklm\/nopqrstuvwxyz%2F0123456789AB"
+    assert not Forms(old).swap(text.encode(), NEW).whole
+
+
+def test_text_in_utf_16_is_looked_at() -> None:
+    """PowerShell's redirection writes it."""
+    assert Forms(OLD).here(utf16(f"x {OLD.key_id}".encode("utf-16")) or b"")
+    assert utf16(b"plain") is None
+
+
+def test_what_is_found_shows_no_secret() -> None:
+    """Not even in a traceback."""
+    assert NEW.secret not in repr(Forms(OLD).swap(OLD.secret.encode(), NEW))
+
+
+_SECRETS = st.text("abcXYZ019/+", min_size=40, max_size=40)
+
+
+@given(_SECRETS, _SECRETS, st.binary(max_size=40), st.binary(max_size=40))
+def test_swapped_and_swapped_back(old: str, new: str, before: bytes, after: bytes) -> None:
+    """In plain text the bytes are as they were, whatever the secrets are."""
+    a, b = Credentials("AKIAOLDOLDOLDOLDOLD1", old), Credentials("AKIANEWNEWNEWNEWNEW2", new)
+    data = before + f"\n{a.key_id} {old}\n".encode() + after
+    done = Forms(a).swap(data, b)
+    if done.whole:
+        assert done.data == before + f"\n{b.key_id} {new}\n".encode() + after
+        back = Forms(b).swap(done.data, a)
+        assert back.data == data or not back.whole

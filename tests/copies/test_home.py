@@ -1,0 +1,207 @@
+"""A home with over forty copies: every one is updated or named with its reason, whichever way it is asked for."""
+
+import json
+import os
+import stat
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.rotation.conftest import Finished, Laptop
+
+from .home import NAMED, UPDATED, plant
+
+COPY = "AWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY=SECRET\n"
+
+
+def findings(laptop: Laptop, done: Finished, key_id: str) -> dict[str, str]:
+    """What `scan --json` says of each file, by its path in the home."""
+    assert done.code == 0, done.text
+    keys: list[dict[str, Any]] = json.loads(done.out)["keys"]
+    found = next(key["files"] for key in keys if key["key_id"] == key_id)
+    return {os.path.relpath(each["path"], laptop.home): each["finding"] for each in found}
+
+
+def expected(word: str) -> dict[str, str]:
+    """What is to be said of the planted files, and of the second name of one."""
+    named = {name: why for name, (_, why) in NAMED.items()}
+    return {**dict.fromkeys(UPDATED, word), **named}
+
+
+def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None:
+    """Those that are changed hold one pair, byte by byte; those that are left alone another; modes are as they were."""
+    for name, write in UPDATED.items():
+        assert (laptop.home / name).read_bytes() == write(updated), name
+        assert stat.S_IMODE((laptop.home / name).stat().st_mode) == 0o600
+    for name, (write, _) in NAMED.items():
+        assert (laptop.home / name).read_bytes() == write(left), name
+    assert not list(laptop.home.rglob("*.tmp"))
+
+
+def shows_nothing(laptop: Laptop, *done: Finished) -> None:
+    """No secret in what was said, nor in what is remembered."""
+    memory = laptop.state / "copies.json"
+    said = "".join(each.text for each in done) + (memory.read_text() if memory.exists() else "")
+    assert not [secret for secret in laptop.secrets() if secret[:12] in said]
+    if memory.exists():
+        assert stat.S_IMODE(memory.stat().st_mode) == 0o600
+
+
+def test_scanned_then_rotated(laptop: Laptop) -> None:
+    """`scan` says what each file is; a rotation changes all that can be, before the old key is switched off."""
+    plant(laptop.home, laptop.old)
+    scanned = laptop.run("scan", "--json")
+    plain = laptop.run("scan")
+    assert {n: w for n, w in findings(laptop, scanned, laptop.old.key_id).items() if w != "profile"} == expected("copy")
+    check_files(laptop, laptop.old, laptop.old)
+    when: list[bytes] = []
+    laptop.at("UpdateAccessKey", 1, lambda call: when.append((laptop.home / ".env").read_bytes()))
+    done = laptop.run("rotate", "--yes", "--update-copies")
+    assert done.code == 0, done.text
+    new = laptop.works()
+    assert when == [UPDATED[".env"](new)]
+    check_files(laptop, new, laptop.old)
+    for name in NAMED:
+        assert f"~/{name} is left as it is: " in done.err
+    again = laptop.run("scan", "--json")
+    found = findings(laptop, again, new.key_id)
+    assert {n: w for n, w in found.items() if w != "profile"} == dict.fromkeys(UPDATED, "copy")
+    shows_nothing(laptop, scanned, plain, done, again)
+
+
+def test_updated_while_the_old_pair_is_kept_and_undone(laptop: Laptop) -> None:
+    """`scan --update` works until the old key is deleted; `undo` puts these files back as well."""
+    plant(laptop.home, laptop.old)
+    kept = laptop.run("rotate", "--yes", "--keep-old", "7d")
+    new = laptop.works()
+    check_files(laptop, laptop.old, laptop.old)
+    assert "other files here hold it too: " in kept.err
+    unasked = laptop.run("scan", "--update")
+    assert unasked.code == 4 and "scan --update --yes" in unasked.err
+    updated = laptop.run("scan", "--update", "--yes", "--json")
+    assert findings(laptop, updated, laptop.old.key_id) == expected("updated")
+    check_files(laptop, new, laptop.old)
+    undone = laptop.run("undo", "--yes")
+    assert undone.code == 0, undone.text
+    check_files(laptop, laptop.old, laptop.old)
+    shows_nothing(laptop, kept, unasked, updated, undone)
+
+
+def test_left_alone_unless_asked_for(laptop: Laptop) -> None:
+    """Unattended only by the setting; and then only what is well known or was found by an earlier scan."""
+    plant(laptop.home, laptop.old)
+    done = laptop.run("rotate", "--yes")
+    check_files(laptop, laptop.old, laptop.old)
+    assert "other files here hold it too: ~/.s3cfg, " in done.err
+    assert not (laptop.state / "copies.json").exists()
+    first = laptop.works()
+    (laptop.home / ".env").write_bytes(UPDATED[".env"](first))
+    laptop.run("rotate", "--yes", "--force", env={"ROTATE_MY_KEY_UPDATE_COPIES": "yes"})
+    assert (laptop.home / ".env").read_bytes() == UPDATED[".env"](laptop.works())
+    assert (laptop.home / "app/settings.py").read_bytes() == UPDATED["app/settings.py"](laptop.old)
+
+
+def test_nothing_is_said_where_nothing_is_found(laptop: Laptop) -> None:
+    """And nothing is remembered."""
+    done = laptop.run()
+    assert "other file" not in done.text and not (laptop.state / "copies.json").exists()
+    laptop.tidy()
+
+
+def test_a_file_that_others_can_read_is_named(laptop: Laptop) -> None:
+    """Until they cannot: a living secret is not put there."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        folder.chmod(0o755)
+        path = folder / ".env"
+        path.write_text(COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret))
+        path.chmod(0o644)
+        found = json.loads(laptop.run("scan", str(folder), "--json").out)["keys"][0]["files"]
+        assert {each["path"]: each["finding"] for each in found}[str(path)] == "readable by others"
+        before = path.read_bytes()
+        laptop.run("rotate", "--yes", "--update-copies", "--keep-old", "7d")
+        assert path.read_bytes() == before
+        path.chmod(0o600)
+        laptop.run("scan", "--update", "--yes")
+        assert laptop.works().secret in path.read_text()
+    finally:
+        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("where", ["environment", "command line"])
+def test_processes_are_named_without_a_value(laptop: Laptop, where: str) -> None:
+    """Their number and name: they go on with the old key until they are started anew."""
+    key = laptop.old
+    env = {"PATH": os.environ["PATH"]}
+    if where == "environment":
+        env |= {"AWS_ACCESS_KEY_ID": key.key_id, "AWS_SECRET_ACCESS_KEY": key.secret}
+    argv = ["bash", "-c", "sleep 60 & wait", *([] if where == "environment" else [key.key_id])]
+    process = subprocess.Popen(argv, env=env, start_new_session=True)
+    try:
+        done = laptop.run("scan", "--json")
+        found = json.loads(done.out)["keys"][0]["processes"]
+        assert {"pid": process.pid, "name": "bash", "where": where} in found
+        assert f"process {process.pid} (bash)" in laptop.run("scan").out
+        shows_nothing(laptop, done)
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+def test_a_whole_tree_and_what_is_passed_over(laptop: Laptop) -> None:
+    """Below a PATH every file is read; what is not is said, links lead nowhere, and what is not there is a problem."""
+    root = laptop.home / "work"
+    text = COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret)
+    for name in ("deep/er/main.go", "node_modules/x/index.js", ".git/objects/aa/bb", ".git/config"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    (root / "large.bin").write_bytes(b"\0" * (2 << 20) + text.encode())
+    (root / "large.txt").write_bytes(b"x" * (3 << 18) + text.encode() + b"y" * (1 << 18))
+    (root / "edge.txt").write_bytes(b"x" * ((1 << 18) - 10) + text.encode() + b"y" * (1 << 18))
+    (root / "pipe").parent.mkdir(exist_ok=True)
+    os.mkfifo(root / "pipe")
+    outside = laptop.home.parent / "outside"
+    outside.mkdir()
+    (outside / "file").write_text(text)
+    (root / "link").symlink_to(outside)
+    (root / "filelink").symlink_to(outside / "file")
+    done = laptop.run("scan", str(root), "--json")
+    value = json.loads(done.out)
+    found = {os.path.relpath(each["path"], root) for each in value["keys"][0]["files"]}
+    assert found == {"deep/er/main.go", ".git/config", "large.txt", "edge.txt"}
+    assert value["skipped"] == {"holds no settings": 2, "a large binary file": 1}
+    assert "Not read: 1 (a large binary file: ~/work/large.bin)." in laptop.run("scan", str(root)).err
+    missing = laptop.run("scan", str(root / "nowhere"))
+    assert missing.code == 1 and "there is no" in missing.err
+
+
+def test_what_cannot_be_read_is_counted(laptop: Laptop) -> None:
+    """And stops nothing."""
+    if os.geteuid() == 0:
+        pytest.skip("ROOT READS EVERYTHING: unreadable files are NOT tested")
+    path = laptop.home / ".env"
+    path.write_text("x")
+    path.chmod(0)
+    done = laptop.run("scan")
+    assert done.code == 0 and "1 could not be read (~/.env)" in done.err
+
+
+def test_a_scan_is_remembered_and_forgets_what_is_gone(laptop: Laptop) -> None:
+    """Paths and ids, never values; a file that holds the key no more is forgotten by the next scan."""
+    path = laptop.home / "odd" / "place.dat"
+    path.parent.mkdir()
+    path.write_text(COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret))
+    laptop.run("scan", str(path.parent))
+    kept = json.loads((laptop.state / "copies.json").read_text())
+    assert kept == {"version": 1, "paths": {str(path): [laptop.old.key_id]}}
+    laptop.run("rotate", "--yes", "--update-copies")
+    new = laptop.works()
+    assert new.secret in path.read_text()
+    assert json.loads((laptop.state / "copies.json").read_text())["paths"] == {str(path): [new.key_id]}
+    path.unlink()
+    laptop.run("scan")
+    assert json.loads((laptop.state / "copies.json").read_text())["paths"] == {}
