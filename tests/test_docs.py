@@ -23,7 +23,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 
 # Commands that are in --help and not yet in the README, and those that are named before they are there.
-UNWRITTEN = {"export", "import", "scan"}
+UNWRITTEN = {"scan"}
 COMING = UNWRITTEN | {"--update-copies"}
 HIDDEN = {"credentials"}
 

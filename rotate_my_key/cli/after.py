@@ -20,7 +20,8 @@ from ..files.lock import Lock
 from ..model import Credentials, Holding
 from ..plan import Note
 from ..rotation.run import Result
-from ..settings import Hook, after_rotate
+from ..settings import after_rotate
+from ..settings.hooks import Hook
 from ..stores.pending import Change, PendingChanges
 from . import show
 from .app import App

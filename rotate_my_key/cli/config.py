@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from ..settings import Given, Origin, Settings
 from .app import App
+
+if TYPE_CHECKING:
+    from ..settings.hooks import Hook
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
@@ -43,7 +47,7 @@ def show(app: App, /, as_json: bool) -> None:
         app.out(f"after_rotate {hook.name}{secret}: {shlex.join(hook.command)}  {hook.where}")
 
 
-def _hooks(app: App) -> tuple[settings.Hook, ...]:
+def _hooks(app: App) -> tuple[Hook, ...]:
     """The commands that run after a rotation; where they are not run, why."""
     try:
         return settings.after_rotate(app.paths.config_file)

@@ -11,6 +11,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 from ..model import Credentials
@@ -36,9 +37,9 @@ _SPELLINGS: tuple[Mapping[bytes, bytes], ...] = (
     {b"/": b"&#47;", b"+": b"&#43;", b"=": b"&#61;"},
 )
 _PLAIN, _IN_ADDRESS = _SPELLINGS[0], _SPELLINGS[4]
-_ADDRESS = re.compile(rb"[a-z][a-z0-9+.-]*://[^\s\"'<>]*\Z|[?&][\w.-]*=\Z", re.IGNORECASE)
-_BASE64 = re.compile(rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{27,}={0,2}(?![A-Za-z0-9+/=])")
-_KNOWN = re.compile(r"[A-Za-z0-9/+=]+")
+_ADDRESS = rb"[a-z][a-z0-9+.-]*://[^\s\"'<>]*\Z|[?&][\w.-]*=\Z"
+_BASE64 = rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{27,}={0,2}(?![A-Za-z0-9+/=])"
+_KNOWN = r"[A-Za-z0-9/+=]+"
 _BOMS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 OVERLAP = 256  # bytes; no form is longer
 
@@ -66,7 +67,10 @@ class Forms:
         core = max(runs, key=len, default=b"")
         self._core = core if len(core) >= 8 else pair.secret.encode()
         self._base64 = tuple(_within_base64(self._id, before) for before in range(3))
-        self._secret = re.compile(b"".join(_pattern(char) for char in _chars(pair.secret)))
+
+    @cached_property
+    def _secret(self) -> re.Pattern[bytes]:
+        return re.compile(b"".join(_pattern(char) for char in _chars(self.pair.secret)))
 
     @property
     def needles(self) -> tuple[bytes, ...]:
@@ -83,7 +87,7 @@ class Forms:
 
     def swap(self, data: bytes, new: Credentials) -> Found:
         """The content with `new` in place of the pair, spelled in the same way."""
-        if not _KNOWN.fullmatch(new.secret):
+        if not re.fullmatch(_KNOWN, new.secret):
             return Found(data.count(self._id), 0, False)
         found = self._swap(data, new, nested=False)
         return found._replace(whole=found.whole and not self.here(found.data))
@@ -109,7 +113,7 @@ class Forms:
         text = data.replace(self._id, new.key_id.encode())
         text = self._secret.sub(respelled, text)
         if not nested and any(each in text for each in self._base64):
-            text = _BASE64.sub(decoded, text)
+            text = re.sub(_BASE64, decoded, text)
         return Found(ids, secrets, whole, text)
 
     def _inside(self, token: bytes, new: Credentials) -> Found | None:
@@ -157,6 +161,8 @@ def _respell(found: re.Match[bytes], old: str, new: str) -> bytes | None:
     usual = next((each for each in _SPELLINGS if all(each[char] == s for char, s in seen.items())), None)
     if usual is None:
         return None
-    if usual is _PLAIN and _ADDRESS.search(found.string[max(0, found.start() - 512) : found.start()]):
+    if usual is _PLAIN and re.search(
+        _ADDRESS, found.string[max(0, found.start() - 512) : found.start()], re.IGNORECASE
+    ):
         usual = _IN_ADDRESS
     return b"".join(seen.get(char) or usual.get(char) or char for char in _chars(new))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from enum import Enum
+from functools import cache
 
 # Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
 _STORAGE = """
@@ -35,25 +36,18 @@ _HISTORIES = """
 """
 _WELL_KNOWN = tuple("".join((_STORAGE, _SHELLS, _TOOLS, _HISTORIES)).split())
 _FOLDERS = (".aws", ".config/environment.d", ".bashrc.d", ".zshrc.d", ".config/fish/conf.d", ".oh-my-zsh/custom")
-_ENV = r"\.?env(rc)?([.-].*)?|.*\.env(rc)?"
-_HIDDEN_ENV = re.compile(_ENV, re.IGNORECASE)
 
-# Names of files that hold settings, anywhere in a home.
-_TELLING = re.compile(
-    "|".join(
-        (
-            _ENV,
-            r".*\.(tfvars(\.json)?|tfstate(\..*)?|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties|run\.xml)",
-            r"(docker-)?compose.*\.ya?ml|serverless.*\.(ya?ml|json|ts|js)|samconfig.*|values.*\.ya?ml|kubeconfig.*",
-            r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json",
-            r"(settings|config).*\.(py|json|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
-            r".*credentials.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
-            r"dockerfile.*|makefile|justfile|jenkinsfile|vagrantfile|procfile|workspace\.xml|(launch|tasks)\.json",
-            r"\.gitlab-ci\.yml|\.travis\.yml|bitbucket-pipelines\.yml|.*\.postman_.*\.json|insomnia.*\.(json|ya?ml)",
-            r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)|.*history.*|.*\.(bak|backup|old|orig|save)|.*~",
-        )
-    ),
-    re.IGNORECASE,
+# Names of files that hold settings, anywhere in a home. Compiled when first needed: a rotation does not need it.
+_TELLING = (
+    r"\.?env(rc)?([.-].*)?|.*\.env(rc)?",
+    r".*\.(tfvars(\.json)?|tfstate(\..*)?|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties|run\.xml)",
+    r"(docker-)?compose.*\.ya?ml|serverless.*\.(ya?ml|json|ts|js)|samconfig.*|values.*\.ya?ml|kubeconfig.*",
+    r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json",
+    r"(settings|config).*\.(py|json|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
+    r".*credentials.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
+    r"dockerfile.*|makefile|justfile|jenkinsfile|vagrantfile|procfile|workspace\.xml|(launch|tasks)\.json",
+    r"\.gitlab-ci\.yml|\.travis\.yml|bitbucket-pipelines\.yml|.*\.postman_.*\.json|insomnia.*\.(json|ya?ml)",
+    r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)|.*history.*|.*\.(bak|backup|old|orig|save)|.*~",
 )
 
 # Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
@@ -75,41 +69,52 @@ class NoSecret(Enum):
     STATE = "terraform state"
 
 
-_HISTORY = re.compile(r"\.?\w*hist(ory|file)?(\.(txt|json|sqlite))?|\.lesshst|\.viminfo", re.IGNORECASE)
-_LOG = re.compile(r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)", re.IGNORECASE)
-_STATE = re.compile(r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate", re.IGNORECASE)
+_HISTORY = r"\.?\w*hist(ory|file)?(\.(txt|json|sqlite))?|\.lesshst|\.viminfo"
+_LOG = r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)"
+_STATE = r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate"
 
 
 def takes_no_secret(path: str) -> NoSecret | None:
     """Whether a file is a history, a log or a state by its name."""
     folders, name = os.path.split(path)
-    if _STATE.fullmatch(name) or f"{os.sep}.terraform{os.sep}" in path:
+    if re.fullmatch(_STATE, name, re.IGNORECASE) or f"{os.sep}.terraform{os.sep}" in path:
         return NoSecret.STATE
-    if _HISTORY.fullmatch(name):
+    if re.fullmatch(_HISTORY, name, re.IGNORECASE):
         return NoSecret.HISTORY
     inside = {folder.lower() for folder in folders.split(os.sep)[-4:]}
-    return NoSecret.LOG if _LOG.fullmatch(name) or inside & {"log", "logs", "_logs"} else None
+    is_log = re.fullmatch(_LOG, name, re.IGNORECASE) or inside & {"log", "logs", "_logs"}
+    return NoSecret.LOG if is_log else None
 
 
 def well_known(home: str) -> Iterator[str]:
     """The files that `rotate` reads before its question, there or not."""
     for name in _WELL_KNOWN:
         yield os.path.join(home, *name.split("/"))
-    yield from _files_of(home, _HIDDEN_ENV)
+    yield from filter(_is_environment, _files_of(home))
     for folder in _FOLDERS:
-        yield from _files_of(os.path.join(home, *folder.split("/")), None)
+        yield from _files_of(os.path.join(home, *folder.split("/")))
 
 
-def _files_of(folder: str, pattern: re.Pattern[str] | None) -> Iterator[str]:
+def _files_of(folder: str) -> Iterator[str]:
     with suppress(OSError):
         for entry in os.scandir(folder):
-            if (pattern is None or pattern.fullmatch(entry.name)) and not entry.is_dir():
+            if not entry.is_dir(follow_symlinks=False):
                 yield entry.path
+
+
+def _is_environment(path: str) -> bool:
+    name = os.path.basename(path).lower()
+    return name.startswith((".env", "env.")) or name.endswith((".env", ".envrc"))
 
 
 def is_telling(name: str) -> bool:
     """Whether a file of this name is read without being named, wherever in the home it is."""
-    return _TELLING.fullmatch(name) is not None
+    return _telling().fullmatch(name) is not None
+
+
+@cache
+def _telling() -> re.Pattern[str]:
+    return re.compile("|".join(_TELLING), re.IGNORECASE)
 
 
 def is_left_out(name: str) -> bool:

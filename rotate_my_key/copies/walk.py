@@ -61,8 +61,9 @@ class Scanner:
         """Those of these files that hold a word, by their real paths, each read once; what is not there, or is no file,
         is no matter."""
         for path in paths:
-            real = os.path.realpath(path)
             try:
+                os.lstat(path)  # most are not there
+                real = os.path.realpath(path)
                 status = os.lstat(real)
             except OSError:
                 continue

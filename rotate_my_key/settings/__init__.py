@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from ..policy import Policy
-from .hooks import Hook
 from .reading import read, unreadable
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
+
+if TYPE_CHECKING:
+    from .hooks import Hook
 
 __all__ = [
     "TABLE",
     "Given",
-    "Hook",
     "Origin",
     "Raw",
     "Setting",

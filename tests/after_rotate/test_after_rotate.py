@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.errors import Problem
 from rotate_my_key.files.command import run
+from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
 from rotate_my_key.stores.pending import Change, PendingChanges
 from tests.rotation.conftest import Finished, Laptop
@@ -187,6 +189,12 @@ def test_a_setting_in_the_section_itself(laptop: Laptop) -> None:
     assert "each command has a section [[NAME]]" in rotate(laptop).err
 
 
+def test_the_site_cannot_set_commands() -> None:
+    """In its file the section is an error."""
+    with pytest.raises(Problem, match=r"\[after_rotate\] counts only in a person's own file"):
+        File("/etc/x", b"max_age = 60d\n[after_rotate]\n[[x]]\ncommand = id\n", site=True).settings()
+
+
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_file_that_others_can_write_runs_nothing(laptop: Laptop, what: str) -> None:
     """The hint mends it; what an earlier run began is finished all the same."""
@@ -272,7 +280,7 @@ def test_killed_while_it_runs(laptop: Laptop) -> None:
 
 
 @pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
-@pytest.mark.parametrize("every", [pytest.param(17, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [pytest.param(25, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
 def test_killed_at_file_operations_about_it(tmp_path: Path, laptop: Laptop, every: int) -> None:
     """Before each call that writes what is pending, and after FINISH: the command is told of every rotation."""
     from tests.rotation.conftest import new_laptop

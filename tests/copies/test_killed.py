@@ -13,7 +13,7 @@ from .home import NAMED, UPDATED, plant
 pytestmark = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
 
 ARGS = ("rotate", "--yes", "--update-copies", "--force")
-SPARSE = 5
+SPARSE = 3
 FEW = (".env", ".bashrc", ".s3cfg")
 
 
@@ -41,6 +41,7 @@ def check(laptop: Laptop, killed_at: Sequence[Point]) -> None:
             status = {key.key_id: key.status for key in laptop.aws.keys("alice")}
             assert status.get(held[0].key_id) == "Active", f"{point}: {name} names a key that is gone"
         laptop.calm(20)
+        laptop.age_temporaries()
         done = laptop.run()
         assert done.code == 0, f"{point}\n{done.text}"
         now = laptop.works()

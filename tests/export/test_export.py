@@ -205,7 +205,7 @@ def test_a_key_that_is_about_to_go_is_not_exported(here: Laptop, there: Laptop) 
 
 
 @pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills of import are NOT tested")
-@pytest.mark.parametrize("every", [pytest.param(9, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [pytest.param(19, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
 def test_killed_at_any_file_operation(here: Laptop, there: Laptop, every: int) -> None:
     """The profile works, and the same import again ends well."""
     rotated(here)
@@ -221,6 +221,7 @@ def test_killed_at_any_file_operation(here: Laptop, there: Laptop, every: int) -
         if not kill_at(laptop, point, *args):
             continue
         laptop.works()
+        laptop.age_temporaries()
         done = laptop.run(*args)
         assert done.code == 0, f"{point}\n{done.text}"
         assert laptop.works() == here.pair()

@@ -157,12 +157,14 @@ def some(points: list[Point]) -> list[Point]:
     return [points[round(number * step)] for number in range(SPARSE)]
 
 
+@pytest.mark.slow
 @needs_strace
 def test_store_killed_at_some_calls(new: New) -> None:
     """Storing, and then undoing it, survives."""
     check_store(new, some(watch(new(), *STORE)))
 
 
+@pytest.mark.slow
 @needs_strace
 def test_restore_killed_at_some_calls(new: New) -> None:
     """Restoring survives."""
@@ -259,6 +261,7 @@ def rotations_killed(tmp_path: Path, running: StandIn, choose: Callable[[list[Po
             keyring.stop()
 
 
+@pytest.mark.slow
 @needs_strace
 def test_rotation_killed_at_some_system_calls(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """Before some of the calls that change a file or ask the keyring."""

@@ -152,11 +152,19 @@ class Terminal:
         self.seen += text + "\n"
         return text
 
+    def _wait_for_quiet(self) -> None:
+        """Until nothing more is shown: zsh speaks when its line editor first waits for a key."""
+        while self.child.expect([pexpect.TIMEOUT, r".+"], timeout=0.15):
+            self.seen += _CONTROL.sub("", self.child.after)
+
     def end(self) -> str:
         """Run a command, end the shell, and give all that it showed."""
         self.child.expect_exact(PROMPT)
         self.seen += _CONTROL.sub("", self.child.before)
         self.run("true")
+        self.child.expect_exact(PROMPT)
+        self.seen += _CONTROL.sub("", self.child.before)
+        self._wait_for_quiet()
         self.child.sendline("exit")
         self.child.expect(pexpect.EOF)
         self.seen += _CONTROL.sub("", self.child.before)

@@ -1,0 +1,59 @@
+"""The question about other copies, in a terminal."""
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from tests.cli.terminal import Terminal
+from tests.rotation.conftest import Laptop
+
+from .home import NAMED, UPDATED
+
+FEW = (".env", ".s3cfg")
+
+
+def lay(laptop: Laptop, pair: Credentials) -> None:
+    """Two files that can be changed, and a history."""
+    for name in FEW:
+        (laptop.home / name).write_bytes(UPDATED[name](pair))
+        (laptop.home / name).chmod(0o600)
+    (laptop.home / ".bash_history").write_bytes(NAMED[".bash_history"][0](pair))
+
+
+@pytest.mark.parametrize(("keys", "changed"), [("\r", True), ("n\r", False)], ids=["Enter", "n"])
+def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop, keys: str, changed: bool) -> None:
+    """Once, for all of them; a no leaves them alone and rotates all the same."""
+    lay(laptop, laptop.old)
+    run = Terminal([], laptop.environment(), laptop.home, 120)
+    run.answer("3 other files here hold it too: ~/.s3cfg, ~/.bash_history and ~/.env", "")
+    run.answer("Rotate it now? [Y/n]", "y\r")
+    run.answer("Change 2 files too? [Y/n]", keys)
+    done = run.end()
+    assert done.code == 0, done.text
+    new = laptop.works()
+    for name in FEW:
+        assert (laptop.home / name).read_bytes() == UPDATED[name](new if changed else laptop.old)
+    assert ("  ~/.s3cfg and ~/.env: changed" in done.text) is changed
+    assert (laptop.home / ".bash_history").read_bytes() == NAMED[".bash_history"][0](laptop.old)
+
+
+def test_a_no_to_the_rotation_asks_nothing_more(laptop: Laptop) -> None:
+    """And changes nothing."""
+    lay(laptop, laptop.old)
+    run = Terminal([], laptop.environment(), laptop.home, 120)
+    run.answer("Rotate it now? [Y/n]", "n\r")
+    done = run.end()
+    assert done.code == 4 and "Change" not in done.text
+    assert laptop.works() == laptop.old
+
+
+def test_files_of_an_earlier_scan_are_asked_about_too(laptop: Laptop) -> None:
+    """They are not read before the question; their number is told."""
+    odd = laptop.home / "odd.dat"
+    odd.write_bytes(UPDATED[".env"](laptop.old))
+    odd.chmod(0o600)
+    laptop.run("scan", str(odd))
+    run = Terminal([], laptop.environment(), laptop.home, 120)
+    run.answer("Rotate it now? [Y/n]", "y\r")
+    run.answer("Change 1 file that earlier scans found too? [Y/n]", "\r")
+    assert run.end().code == 0
+    assert odd.read_bytes() == UPDATED[".env"](laptop.works())
