@@ -359,7 +359,7 @@ uninstall() {
     folders
     for note in "$state/rotations/"*.note "$state/rotations/"*.staged; do
         [ ! -e "$note" ] || fail 'a rotation is unfinished, or an old key is still kept' \
-            "$name status shows which; $name goes on with it"
+            "$name status shows which; $name finishes a rotation, $name delete-key lets a kept key go"
     done
     [ ! -e "$state/keyring.json" ] || fail 'a key is in the keyring, and only this program gives it to your programs' \
         "$name keyring restore -p NAME"

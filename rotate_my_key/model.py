@@ -137,8 +137,8 @@ class Holding:
 class Past:
     """One line of the history: what was done here. Ids are whole, secrets are never in it.
 
-    `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or was
-    put back, "" if an import took nobody's place.
+    `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or
+    was put back, "" if an import took nobody's place.
     """
 
     at: datetime

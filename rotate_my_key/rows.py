@@ -25,7 +25,7 @@ class _Key(NamedTuple):
 
 
 def judge(row: Row, policy: Policy, now: datetime) -> Row:
-    """The row with its verdict: fresh, due, overdue, unfinished, switched off, unknown, refused, exempt or not
+    """The row with its verdict: fresh, due, overdue, unfinished, switched off, kept, unknown, refused, exempt or not
     rotatable; and why."""
     created = _time(row.get("created"))
     verdict, why = _verdict(row, created, policy, now)
@@ -43,7 +43,7 @@ def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) 
     if row.get("kind") != STATIC:
         return "not rotatable", row.get("note") or row.get("kind") or ""
     if row.get("switched_off_until"):
-        return "switched off", row.get("note") or ""
+        return "kept" if row.get("works") else "switched off", row.get("note") or ""
     for word in ("unfinished", "refused", "unknown"):
         if row.get(word):
             return word, str(row[word])
@@ -57,7 +57,7 @@ def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) 
 def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest: float) -> int:
     """The exit code of `status --check`: 3 if any key is `least` ("due" or "overdue"); 75, never 0, if an age is not
     known or was looked up more than `oldest` seconds ago."""
-    keys = [row for row in rows if row["verdict"] not in ("exempt", "not rotatable", "switched off")]
+    keys = [row for row in rows if row["verdict"] not in ("exempt", "not rotatable", "switched off", "kept")]
     ages = [_time(row.get("created")) for row in keys]
     if any(age and policy.verdict(_Key(age), now) in _AT_LEAST[least] for age in ages):
         return 3

@@ -23,8 +23,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 README = (ROOT / "README.md").read_text()
 
 # Commands that are in --help and not yet in the README, and those that are named before they are there.
-UNWRITTEN = {"scan"}
-COMING = UNWRITTEN | {"--update-copies"}
+UNWRITTEN: set[str] = set()
+COMING: set[str] = set()
 HIDDEN = {"credentials"}
 
 

@@ -52,12 +52,13 @@ class Consent:
 
     def introduce(self, prospect: Prospect) -> None:
         """The lines before the question, also where nothing is asked."""
+        say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
         for line in show.header(prospect, self._policy, self._foreign(prospect)):
-            self._app.say(line)
+            say(line)
         for warning in prospect.warnings if self.asks else ():
-            self._app.say(f"{self._app.style('note:', fg='yellow')} {warning}")
+            say(f"{self._app.style('note:', fg='yellow')} {warning}")
         if self.asks:
-            self._app.say(_ONLY_HERE)
+            say(_ONLY_HERE)
         else:
             self._copies.tell([prospect.request.pair])
 

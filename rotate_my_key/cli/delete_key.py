@@ -8,8 +8,10 @@ import click
 
 from ..errors import mask
 from ..rotation.retire import Retirement, plan_retirement, retire
+from ..rotation.unfinished import resume, unfinished
 from . import show
 from .app import App
+from .narrator import Narrator
 from .signing import signing_options
 from .wiring import Wiring
 from .words import span
@@ -39,6 +41,8 @@ def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: b
         return 4
     with wiring.stop.on_interrupt(), wiring.lock():
         retire(plan, account, wiring.here)
+        if plan.deletes:
+            _finish(app, wiring, plan.key.key_id)
     _tell(app, plan, "deleted" if plan.deletes else "switched off", as_json)
     return 0
 
@@ -54,6 +58,22 @@ def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
         app.json({"key": show.key_json(plan.key), "action": action})
     else:
         app.out(sentences[action])
+
+
+def _finish(app: App, wiring: Wiring, key_id: str) -> None:
+    """A rotation that only waited for this key to go is over now."""
+    for found in unfinished(wiring.here, mend=False):
+        if found.note and found.note.unwanted == key_id:
+            narrator = Narrator(app, spin=False)
+            resume(
+                found.note,
+                wiring.account_for(found.note),
+                wiring.here,
+                narrator,
+                app.settings.policy,
+                wiring.clockwork,
+            )
+            narrator.end()
 
 
 def _introduce(app: App, plan: Retirement) -> None:

@@ -59,9 +59,7 @@ def command(app: App, /, fast: bool) -> int:
     try:
         from ..standin import StandIn
     except ImportError:
-        raise Problem(
-            "the demo needs AWS's stand-in", "pip install 'rotate-my-key[demo]', or ./install.sh --demo"
-        ) from None
+        raise Problem("the demo needs AWS's stand-in", "./install.sh --demo") from None
     with StandIn() as aws, _elsewhere(aws.url) as home:
         if not fast:
             aws.settings.propagation = _PROPAGATION

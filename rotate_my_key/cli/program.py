@@ -135,6 +135,9 @@ def run(args: Sequence[str], env: Any) -> int:
         if "--json" in args:  # one object on stdout, whatever happens
             app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
         return problem.code
+    except click.exceptions.NoArgsIsHelpError as error:
+        app.complain(error.ctx.get_help())
+        return 2
     except click.UsageError as error:
         name = error.ctx.command_path if error.ctx else "rotate-my-key"
         _show(app, _lower(error.format_message()), f"{name} --help")

@@ -11,11 +11,13 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import Problem, WrongUsage
+from ..errors import NeedsPerson, Problem, WrongUsage, mask
 from ..plan import Note
 from ..rotation.outcome import Ending
 from ..rotation.prepare import Prospect, foresee, prepare
-from ..rotation.run import Job, Result, Run, Wishes
+from ..rotation.run import Job, Result, Run, Wishes, delete_command, in_the_way, second_in_use
+from ..rotation.survey import is_kept
+from ..rotation.unfinished import unfinished
 from . import caching, jobs, moves, show
 from .after import After
 from .app import App
@@ -135,6 +137,7 @@ class Rotate:
         self._all, self._mixed = all_keys, mixed
         self._several = all_keys or len(profiles) > 1
         self._narrators: list[Narrator] = []
+        self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
         self._wishes = Wishes(
             self._settings.policy, force, self._settings.keep_old, old_active, self.wiring.host, self.wiring.boot
@@ -184,13 +187,23 @@ class Rotate:
         unmoved = moves.finish(self._app, wiring)
         chosen, problems = self._jobs()
         problems = [*unmoved, *problems]
-        results = [*problems, *self._told_by(lambda run: run.rotate(chosen))]
+        results = [*problems, *self._told_by(lambda run: self._settled_first(run, chosen))]
         for result in results:
-            self.tell(result)
+            if result not in self._told:
+                self.tell(result)
         if self._all:
             self._out(show.summary([result for result in results if result.prospect or result.problem]))
         caching.remember(wiring, self._app, results)
         return results
+
+    def _settled_first(self, run: Run, chosen: Sequence[Job]) -> list[Result]:
+        """What earlier runs began is finished, and told, before anything is asked."""
+        self._told = run.settle() if self._consent.asks else []
+        for result in self._told:
+            self.tell(result)
+        known = {result.key_id for result in self._told}
+        again = run.rotate(chosen)
+        return [*self._told, *(each for each in again if each.prospect or each.key_id not in known)]
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, and tell what came of it."""
@@ -223,10 +236,15 @@ class Rotate:
         """Look, and tell the steps that would be taken."""
         chosen, results = self._jobs()
         policy = self._settings.policy
+        for found in unfinished(self.wiring.here, mend=False):
+            if found.note is None or not is_kept(found.note):
+                self._out(f"A rotation of key {mask(found.name)} is unfinished; it would be finished first.")
         for job in chosen:
             try:
                 request = jobs.request(job.find(), self._wishes)
                 seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.clockwork.pause)
+                if in_the_way(seen):
+                    raise NeedsPerson(second_in_use(seen), delete_command(seen))
             except Problem as problem:
                 results.append(Result(job.profiles, "", problem=problem))
                 continue

@@ -69,7 +69,7 @@ def consent(app: App, listed: Sequence[Key], *, yes: bool, flag: str) -> tuple[l
     chosen = [
         key
         for key, name in zip(listed, names, strict=True)
-        if yes or app.confirm(f"Rotate {mask(key.key_id)} ({name}) without asking? [Y/n]", default=True, flag=flag)
+        if yes or app.confirm(f"Rotate {mask(key.key_id)} ({name}) without asking?", default=True, flag=flag)
     ]
     return chosen, [name for key in listed if key not in chosen for name in key.profiles]
 

@@ -117,6 +117,8 @@ _FORESEEN = {
 def foreseen(steps: Sequence[Step], prospect: Prospect, show_path: ShowPath) -> list[str]:
     """The lines of `--dry-run`."""
     lines = []
+    if prospect.due and prospect.second and not prospect.merge and not prospect.second.kept:
+        lines.append(f"delete the inactive key {mask(prospect.second.key.key_id)}, if you agree to that")
     for step in steps:
         if step is Step.SWITCH and prospect.draft:
             lines += [f"change {place.profile} in {where(place, show_path)}" for place in prospect.draft.places]

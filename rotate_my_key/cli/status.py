@@ -36,7 +36,7 @@ _FIELDS = (
     "seen_at",
     "places",
 )
-_HEAD = ("PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT")
+_HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
 
 
 @click.command("status")
@@ -124,12 +124,12 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
     verdict = row["verdict"]
     if row.get("switched_off_until"):
-        verdict = f"switched off until {words.day(datetime.fromisoformat(row['switched_off_until']), now)}"
-    if row["why"]:
-        verdict = f"{verdict}: {row['why']}"
+        what = "works" if row.get("works") else "switched off"
+        verdict = f"{what} until {words.day(datetime.fromisoformat(row['switched_off_until']), now)}"
     age = words.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
-    return (words.join(row["profiles"]) or "-", key, who, age, _last_use(row.get("last_use"), now), verdict)
+    use = _last_use(row.get("last_use"), now)
+    return (verdict, words.join(row["profiles"]) or "-", key, age, use, who, row["why"])
 
 
 def _last_use(use: Row | None, now: datetime) -> str:

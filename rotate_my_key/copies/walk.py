@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 
 from ..files import platform
 from .forms import OVERLAP
@@ -48,7 +49,6 @@ class Scanner:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._words = tuple(dict.fromkeys(words))
-        self._wide = tuple(wide for word in self._words for wide in _utf16(word))
         self._apart = frozenset(os.path.realpath(path) for path in apart if path)
         self._apart_names = frozenset(os.path.basename(path) for path in self._apart)
         self._tick, self._clock = tick, clock
@@ -56,6 +56,10 @@ class Scanner:
         self._view = memoryview(self._buffer)
         self._named: set[str] = set()
         self.tally = Tally()
+
+    @cached_property
+    def _wide(self) -> tuple[bytes, ...]:
+        return tuple(wide for word in self._words for wide in _utf16(word))
 
     def files(self, paths: Iterable[str]) -> Iterator[str]:
         """Those of these files that hold a word, by their real paths, each read once; what is not there, or is no file,

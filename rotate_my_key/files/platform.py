@@ -26,8 +26,8 @@ if sys.platform == "win32":
     import msvcrt
     from ctypes import wintypes
 
-    # Access denied, sharing violation, lock violation; the two ways in which ReplaceFileW says that a file is in use and
-    # that nothing has changed (ERROR_UNABLE_TO_REMOVE_REPLACED, ERROR_UNABLE_TO_MOVE_REPLACEMENT).
+    # Access denied, sharing violation, lock violation; the two ways in which ReplaceFileW says that a file is in use
+    # and that nothing has changed (ERROR_UNABLE_TO_REMOVE_REPLACED, ERROR_UNABLE_TO_MOVE_REPLACEMENT).
     _PASSING = (5, 32, 33, 1175, 1176)
     _ATTEMPTS = 10
 

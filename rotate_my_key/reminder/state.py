@@ -20,8 +20,9 @@ class Item:
     """One thing to say. Times are epoch seconds.
 
     `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old
-    key, switched off, kept `until` then) or FAILED (the daily run of the schedule, at `created`). `seen` is when AWS last told about the key. Not a named tuple: importing
-    those takes longer than all the rest.
+    key, switched off, kept `until` then) or FAILED (the daily run of the schedule, at
+    `created`). `seen` is when AWS last told about the key. Not a named tuple: importing those takes longer than all
+    the rest.
     """
 
     __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until")

@@ -15,13 +15,13 @@ _PLAIN = "-_.@+/:="  # beside letters and digits: what a shell takes as it is
 def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool = False) -> str:
     """One line about all of these; "" if there are none. `limit` in seconds; `active` is the profile in use."""
     keys = sorted((item for item in items if item.kind == KEY), key=lambda item: item.until)
-    parts = [_keys(keys, limit, now, active)] if keys else []
-    parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
-    parts += [_kept(item, now) for item in items if item.kind == KEPT][:1]
+    parts = [_kept(item, now) for item in items if item.kind == KEPT][:1]
     parts += [_failed(item) for item in items if item.kind == FAILED][:1]
+    parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
+    parts += [_keys(keys, limit, now, active)] if keys else []
     if not parts:
         return ""
-    text = f"{_TOOL}: {' '.join(parts)}"
+    text = f"{_TOOL}: {' | '.join(parts)}"
     if not colour:
         return text
     return f"\x1b[{'1;31' if any(_overdue(item, now) for item in keys) else '33'}m{text}\x1b[0m"
@@ -60,7 +60,7 @@ def _kept(item: Item, now: int) -> str:
     until = f"{moment.tm_mday} {time.strftime('%B', moment)}"
     if item.until <= now:
         return f"The old key {_mask(item.key_id)} was kept until {until} and can go. Type: {_TOOL}"
-    return f"The old key {_mask(item.key_id)} is switched off, and kept until {until} in case something misses it (then: {_TOOL} undo)."
+    return f"The old key {_mask(item.key_id)} is kept until {until}, in case something misses it ({_TOOL} undo)."
 
 
 def _command(keys: list[Item], active: str) -> str:

@@ -28,7 +28,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run. `new` and `created` are of the key that the places hold now; `until`: a kept key goes then."""
+    """What came of a run. `new` and `created` are of the key that the places hold now; `until` is for a kept one."""
 
     ending: Ending
     old: str

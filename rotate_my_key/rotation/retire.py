@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -68,7 +69,10 @@ def _check_places(key_id: str, here: Here) -> None:
     held = [holding.place for holding in here.places.search([key_id]) if holding.pair]
     if held:
         names = " and ".join(f"{place.profile} in {place.path}" for place in held)
-        raise Problem(f"key {mask(key_id)} is in use here: {names}", "rotate-my-key rotate --force")
+        raise Problem(
+            f"key {mask(key_id)} is in use here: {names}",
+            shlex.join(["rotate-my-key", "rotate", "--force", "-p", held[0].profile]),
+        )
 
 
 def _check_notes(key_id: str, here: Here) -> None:

@@ -6,6 +6,7 @@ different users side by side; one failure does not stop the others.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -274,21 +275,35 @@ class Run:
                 raise NeedsPerson(
                     f"key {mask(key_id)} is switched off and kept until {_day(second.kept.delete_at)}, "
                     "and AWS allows no third key",
-                    f"rotate-my-key delete-key {key_id}",
+                    delete_command(prospect),
                 )
-        elif second.key.active:
-            raise NeedsPerson(_second_in_use(prospect), f"rotate-my-key delete-key {key_id}")
+        elif in_the_way(prospect):
+            raise NeedsPerson(second_in_use(prospect), delete_command(prospect))
         elif key_id not in self._room and self.consent.give_up(prospect):
             self._room.add(key_id)
         elif key_id not in self._room:
             raise NeedsPerson(
-                f"the user's second key {mask(key_id)} is switched off, but not by rotate-my-key, "
-                "and AWS allows no third",
-                f"rotate-my-key delete-key {key_id}",
+                f"the user's second key {mask(key_id)} is switched off, and AWS allows no third",
+                delete_command(prospect),
             )
 
 
-def _second_in_use(prospect: Prospect) -> str:
+def in_the_way(prospect: Prospect) -> bool:
+    """Whether the user's second key is active, so that there is no room for a new one."""
+    second = prospect.second
+    return bool(prospect.due and second and second.key.active and not second.kept and not prospect.merge)
+
+
+def delete_command(prospect: Prospect) -> str:
+    """How to retire the second key: by a profile of the same user."""
+    assert prospect.second is not None
+    names = [place.profile for place in prospect.places]
+    profile = [] if not names or "default" in names else ["-p", names[0]]
+    return shlex.join(["rotate-my-key", "delete-key", prospect.second.key.key_id, *profile])
+
+
+def second_in_use(prospect: Prospect) -> str:
+    """That the user's second key is active, and what is known of it."""
     second = prospect.second
     assert second is not None
     use, text = second.last_use, "its last use is not known"

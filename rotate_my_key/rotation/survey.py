@@ -94,7 +94,7 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
     for found in notes:
         ids = _ids(found)
         mine = [row for row in marked if row.get("key_id") in ids]
-        kept = found.note is not None and _is_kept(found.note)
+        kept = found.note is not None and is_kept(found.note)
         for row in mine:
             if not kept or (found.note and row["key_id"] == found.note.unwanted):
                 row["unfinished"] = "rotate-my-key finishes it"
@@ -110,7 +110,7 @@ def _ids(found: Unfinished) -> tuple[str | None, ...]:
     return (note.name, note.wanted, note.unwanted) if note else (found.name,)
 
 
-def _is_kept(note: Note) -> bool:
+def is_kept(note: Note) -> bool:
     """Whether nothing is left to do but to wait: the old key was to be kept for a while."""
     return note.wanted is not None and not note.back and note.delete_at > note.began
 
@@ -123,7 +123,8 @@ def _kept_row(note: Note) -> Row:
         "account": note.identity.account,
         "user": note.identity.user,
         "switched_off_until": _text(note.delete_at),
-        "note": f"replaced by {mask(note.wanted or '')}" + ("; works until then" if _works_on(note) else ""),
+        "works": _works_on(note),
+        "note": f"replaced by {mask(note.wanted or '')}",
     }
 
 

@@ -163,7 +163,7 @@ CASES = {
         second("Inactive"),
         "",
         4,
-        "not by rotate-my-key, and AWS allows no third",
+        "is switched off, and AWS allows no third",
         "delete-key AKIA",
     ),
     "a note of a newer version": (

@@ -100,7 +100,7 @@ def test_a_kept_old_key_is_mentioned(empty: Desk) -> None:
     desk.run("reminder", "install", "--shell", "bash")
     old = desk.held()
     assert desk.run("rotate", "--yes", "--keep-old", "7d").code == 0
-    assert f"The old key ...{old[-4:]} is switched off, and kept until " in login(desk)
+    assert f"The old key ...{old[-4:]} is kept until " in login(desk)
 
 
 def test_an_unfinished_rotation_is_mentioned(empty: Desk) -> None:

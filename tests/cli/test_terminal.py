@@ -112,18 +112,18 @@ def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[...,
     desk.add("[profile login]\nsso_start_url = https://example.com/start\n", desk.config)
     done = desk.shown("status")
     head, *rows = done.lines
-    assert re.split(r"  +", head) == ["PROFILES", "KEY", "USER", "AGE", "LAST USE", "VERDICT"]
+    assert re.split(r"  +", head) == ["VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER"]
     assert [re.split(r"  +", row) for row in rows] == [
         [
+            "overdue",
             "default and work",
             last(old.key_id),
-            f"alice in {desk.aws.account}",
             "98 days",
             "no use on record",
-            "overdue",
+            f"alice in {desk.aws.account}",
         ],
-        ["fresh", rows[1].split()[1], f"bob in {desk.aws.account}", "3 days", "no use on record", "fresh"],
-        ["login", "-", "-", "-", "-", "not rotatable: sso"],
+        ["fresh", "fresh", rows[1].split()[2], "3 days", "no use on record", f"bob in {desk.aws.account}"],
+        ["not rotatable", "login", "-", "-", "-", "-", "sso"],
     ]
     assert "\x1b[31m" in done.styled[1]
     assert "\x1b[32m" in done.styled[2]

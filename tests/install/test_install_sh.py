@@ -232,7 +232,8 @@ class TestUninstall:
         assert done.returncode == 1
         assert done.stderr.splitlines() == [
             "install.sh: a rotation is unfinished, or an old key is still kept",
-            "hint: rotate-my-key status shows which; rotate-my-key goes on with it",
+            "hint: rotate-my-key status shows which; rotate-my-key finishes a rotation, "
+            "rotate-my-key delete-key lets a kept key go",
         ]
         assert tree(machine.home) == before
 

@@ -33,8 +33,8 @@ def _fields(item: Item) -> tuple[object, ...]:
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 numbers = st.integers(0, 99_999_999_999)
 items = st.builds(
-    Item, st.sampled_from([KEY, UNFINISHED, KEPT, FAILED]), names, st.lists(names, max_size=3).map(tuple), numbers, numbers,
-    numbers, numbers,
+    Item, st.sampled_from([KEY, UNFINISHED, KEPT, FAILED]), names, st.lists(names, max_size=3).map(tuple),
+    numbers, numbers, numbers, numbers,
 )  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_unfinished_and_kept_are_mentioned(home: Home) -> None:
     (line,) = lines(home.screen("bash"))
     assert line.startswith(DUE)
     assert "The rotation of key ...BEGN is not finished. Type: rotate-my-key" in line
-    assert "The old key ...KEPT is switched off, and kept until " in line
+    assert "The old key ...KEPT is kept until " in line
 
 
 def test_the_line_is_not_on_stdout(home: Home, shell: str) -> None:
