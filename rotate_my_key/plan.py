@@ -67,8 +67,8 @@ class Note:
     `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is
     the inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose
     answer is not known, `lost` when earlier ones did; `again` is set once the key of such an answer was removed and
-    another is to be made; `copies` if other files that hold the pair change with it. All times are AWS's;
-    `switch_off_at` or `delete_at` equal to `began` mean at once.
+    another is to be made; `copies` if other files that hold the pair change with it; `extended` once an old
+    key that was kept working was kept on because something used it. All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at once.
     """
 
     name: str
@@ -89,6 +89,7 @@ class Note:
     undo: bool = False
     told: bool = False
     copies: bool = False
+    extended: bool = False
     host: str = ""
     boot: str = ""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, Identity, InPlace, Past, Place
+from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
 from .facts import Here, settled_since
 from .outcome import past_of
@@ -247,6 +247,8 @@ class Steps:
     def _deactivate(self, world: World) -> World:
         unwanted = _note(world).unwanted
         self._update_copies(_note(world))
+        if use := self._used_elsewhere(_note(world)):
+            return self._kept_on(world, use)
         try:
             self._account.set_active(unwanted, False)
         except Gone:
@@ -254,6 +256,24 @@ class Steps:
             return after(Step.DELETE, world, self._account.now())
         self._tell(Step.DEACTIVATE, unwanted)
         return after(Step.DEACTIVATE, world, self._account.now())
+
+    def _used_elsewhere(self, note: Note) -> LastUse | None:
+        """The use, by something else than us, of an old key that was kept working; asked once a rotation."""
+        if note.back or note.extended or note.switch_off_at <= note.began:
+            return None
+        use = self._account.last_use(note.unwanted)
+        return use if use and use.is_evidence and use.at and use.at > note.began else None
+
+    def _kept_on(self, world: World, use: LastUse) -> World:
+        """Something else still has the old key: keep it working for as long again, once, and say where it is used."""
+        note = _note(world)
+        until = self._account.now() + (note.delete_at - note.began)
+        self._save(replace(note, switch_off_at=until, delete_at=until, extended=True))
+        self._progress.warn(
+            f"key {mask(note.unwanted)} was used after it was replaced, by {use.service} in {use.region} "
+            f"at {use.at:%Y-%m-%d %H:%M} UTC: something else still has it, so it is kept once more"
+        )
+        return replace(world, note=replace(note, switch_off_at=until, delete_at=until, extended=True))
 
     def _delete(self, world: World) -> World:
         unwanted = _note(world).unwanted

@@ -52,6 +52,8 @@ notes = st.builds(
     again=st.booleans(),
     undo=st.booleans(),
     told=st.booleans(),
+    copies=st.booleans(),
+    extended=st.booleans(),
     host=texts,
     boot=texts,
 )
