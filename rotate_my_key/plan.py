@@ -68,7 +68,8 @@ class Note:
     the inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose
     answer is not known, `lost` when earlier ones did; `again` is set once the key of such an answer was removed and
     another is to be made; `copies` if other files that hold the pair change with it; `extended` once an old
-    key that was kept working was kept on because something used it. All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at once.
+    key that was kept working was kept on because something used it. All times are AWS's; `switch_off_at` or
+    `delete_at` equal to `began` mean at once.
     """
 
     name: str
