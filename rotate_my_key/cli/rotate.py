@@ -15,7 +15,8 @@ from ..errors import NeedsPerson, Problem, WrongUsage, mask
 from ..plan import Note
 from ..rotation.outcome import Ending
 from ..rotation.prepare import Prospect, foresee, prepare
-from ..rotation.run import Job, Result, Run, Wishes, delete_command, in_the_way, second_in_use
+from ..rotation.room import delete_command, in_the_way, second_in_use
+from ..rotation.run import Job, Result, Run, Wishes
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from . import caching, jobs, moves, show

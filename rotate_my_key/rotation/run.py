@@ -6,14 +6,13 @@ different users side by side; one failure does not stop the others.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from ..errors import Denied, Interrupted, NeedsPerson, Problem, mask
+from ..errors import Denied, Interrupted, NeedsPerson, Problem
 from ..model import Credentials, Identity
 from ..plan import Note
 from ..policy import Policy
@@ -22,6 +21,7 @@ from .facts import Here
 from .outcome import Ending, Outcome
 from .ports import Account, Progress
 from .prepare import Prospect, Request, prepare
+from .room import gives_up
 from .unfinished import Unfinished, check_host, resume, unfinished
 
 _WORKERS = 8
@@ -265,60 +265,10 @@ class Run:
         resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
 
     def _check_second(self, prospect: Prospect) -> None:
-        """The second slot: what stands in it, and who has agreed that it goes."""
+        """Once a run and key: what a person agreed to give up stays agreed."""
         second = prospect.second
-        if second is None or prospect.merge:
-            return
-        key_id = second.key.key_id
-        if second.kept:
-            if not self.consent.attended and prospect.look.now < second.kept.delete_at:
-                raise NeedsPerson(
-                    f"key {mask(key_id)} is switched off and kept until {_day(second.kept.delete_at)}, "
-                    "and AWS allows no third key",
-                    delete_command(prospect),
-                )
-        elif in_the_way(prospect):
-            raise NeedsPerson(second_in_use(prospect), delete_command(prospect))
-        elif key_id not in self._room and self.consent.give_up(prospect):
-            self._room.add(key_id)
-        elif key_id not in self._room:
-            raise NeedsPerson(
-                f"the user's second key {mask(key_id)} is switched off, and AWS allows no third",
-                delete_command(prospect),
-            )
-
-
-def in_the_way(prospect: Prospect) -> bool:
-    """Whether the user's second key is active, so that there is no room for a new one."""
-    second = prospect.second
-    return bool(prospect.due and second and second.key.active and not second.kept and not prospect.merge)
-
-
-def delete_command(prospect: Prospect) -> str:
-    """How to retire the second key: by a profile of the same user."""
-    assert prospect.second is not None
-    names = [place.profile for place in prospect.places]
-    profile = [] if not names or "default" in names else ["-p", names[0]]
-    return shlex.join(["rotate-my-key", "delete-key", prospect.second.key.key_id, *profile])
-
-
-def second_in_use(prospect: Prospect) -> str:
-    """That the user's second key is active, and what is known of it."""
-    second = prospect.second
-    assert second is not None
-    use, text = second.last_use, "its last use is not known"
-    if use and use.at:
-        text = f"last used on {_day(use.at)} by {use.service} in {use.region}"
-    elif use:
-        text = "no use of it is recorded"
-    made = f"made on {_day(second.key.created)}"
-    who = prospect.look.identity.user
-    return f"{who} has a second active key {mask(second.key.key_id)} ({made}, {text}), and AWS allows no third"
-
-
-def _day(moment: datetime) -> str:
-    """`4 February 2026`; strftime's "%-d" is not known on Windows."""
-    return f"{moment.day} {moment:%B %Y}"
+        if second and second.key.key_id not in self._room and gives_up(prospect, self.consent):
+            self._room.add(second.key.key_id)
 
 
 def _find(job: Job) -> tuple[Credentials | None, Problem | None]:
