@@ -78,6 +78,8 @@ PLATFORM = {
     "reminder.login": "what a child may do after fork",
     "reminder.shells": "macOS has no /proc to ask who started us",
     "doctor.computer": "a default that is handed in",
+    "copies.judge": "files have no group on Windows",
+    "copies.walk": "there is no readv on Windows",
     "cli.reminder": "which shells there are",
     "schedule.program": "each system has its own scheduler",
 }

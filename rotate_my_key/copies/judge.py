@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from enum import Enum
 from typing import NamedTuple
 
@@ -137,6 +138,8 @@ def _others(status: os.stat_result, other: int, group: int) -> bool:
 
 
 def _is_shared(gid: int) -> bool:
+    if sys.platform == "win32":  # files have no group there
+        return True
     import grp
     import pwd
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -167,7 +168,7 @@ def _utf16(word: bytes) -> tuple[bytes, bytes]:
     return text.encode("utf-16-le"), text.encode("utf-16-be")
 
 
-if hasattr(os, "readv"):
+if sys.platform != "win32" and hasattr(os, "readv"):
 
     def _read(fd: int, into: memoryview) -> int:
         """Read into the buffer, without a copy."""

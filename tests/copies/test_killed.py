@@ -42,6 +42,8 @@ def check(laptop: Laptop, killed_at: Sequence[Point]) -> None:
             assert status.get(held[0].key_id) == "Active", f"{point}: {name} names a key that is gone"
         laptop.calm(20)
         laptop.age_temporaries()
+        if laptop.aws.settings.clock_offset > 600:  # else AWS's clock would leave ours behind
+            laptop.aws.settings.clock_offset = 0
         done = laptop.run()
         assert done.code == 0, f"{point}\n{done.text}"
         now = laptop.works()

@@ -143,7 +143,13 @@ def test_stopped_in_the_middle(ready: Machine, tree: Tree, moment: str, ending: 
     ready.set_version("1.1.0")
     command = ["sh", str(ready.checkout / "install.sh")]
     process = subprocess.Popen(
-        command, env=ready.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command,
+        env=ready.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        # in the background of a script Ctrl-C is ignored, and a shell cannot change that for itself
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not any(list(new.glob(moment)) for new in ready.venvs if new != old):
         assert process.poll() is None
