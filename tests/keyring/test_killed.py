@@ -194,6 +194,7 @@ def test_restore_killed_at_every_call(new: New) -> None:
     check_restore(new, points)
 
 
+@pytest.mark.slow
 def test_rotation_killed_before_the_new_secret_arrives(laptop: KeyringLaptop) -> None:
     """The worst moment: AWS has made a key and nobody has its secret."""
     killed_at_a_call(laptop, "CreateAccessKey", 1, "after")

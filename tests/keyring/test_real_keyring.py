@@ -99,6 +99,7 @@ def test_twice_is_once(laptop: KeyringLaptop) -> None:
     laptop.as_it_was()
 
 
+@pytest.mark.slow
 def test_a_key_in_file_and_keyring_changes_in_both(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """The same pair in a profile of the file and in the keyring: one rotation, both places."""
     laptop = new_keyring_laptop(tmp_path, running, keyring)
@@ -111,6 +112,7 @@ def test_a_key_in_file_and_keyring_changes_in_both(tmp_path: Path, running: Stan
     assert list(laptop.entries()) == ["rotate-my-key: work"]
 
 
+@pytest.mark.slow
 def test_status_and_all_see_it(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
     """It is a row of `status`, with the keyring as its place, and a key of `rotate --all`."""
     laptop = new_keyring_laptop(tmp_path, running, keyring, text=PLAIN)
@@ -164,6 +166,7 @@ def test_another_profile_does_not_need_the_keyring(laptop: KeyringLaptop) -> Non
     assert laptop.pair("bob") != pair
 
 
+@pytest.mark.slow
 def test_locked_in_the_middle(laptop: KeyringLaptop) -> None:
     """The keyring is locked while the rotation goes on: exit 75; unlocked again, the next run finishes."""
     laptop.run(*STORE)
@@ -179,6 +182,7 @@ def test_locked_in_the_middle(laptop: KeyringLaptop) -> None:
     assert list(laptop.entries()) == ["rotate-my-key: work"]
 
 
+@pytest.mark.slow
 def test_the_old_key_is_kept_in_the_keyring(laptop: KeyringLaptop) -> None:
     """With --keep-old, too, no secret of a keyring profile touches the disk."""
     laptop.run(*STORE)
@@ -199,6 +203,7 @@ def test_keyring_and_secret_tool_read_it(laptop: KeyringLaptop) -> None:
     assert json.loads(done.stdout)["key_id"] == laptop.old.key_id
 
 
+@pytest.mark.slow
 def test_undo(laptop: KeyringLaptop) -> None:
     """A kept old pair comes back from the keyring, into the keyring."""
     assert laptop.run(*STORE).code == 0
@@ -211,6 +216,7 @@ def test_undo(laptop: KeyringLaptop) -> None:
     laptop.no_secret_on_disk()
 
 
+@pytest.mark.slow
 def test_a_role_with_the_key_of_a_keyring_profile(laptop: KeyringLaptop) -> None:
     """`source_profile` may lead to a profile in the keyring: its key is rotated, and SDKs assume the role with it."""
     with laptop.config_file.open("a") as file:
@@ -273,6 +279,7 @@ def test_without_consent(laptop: KeyringLaptop) -> None:
     laptop.as_it_was()
 
 
+@pytest.mark.slow
 def test_an_index_that_makes_no_sense(laptop: KeyringLaptop) -> None:
     """It is told, and nothing is made worse: the profile works."""
     assert laptop.run(*STORE).code == 0

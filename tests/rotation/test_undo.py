@@ -6,13 +6,13 @@ from .conftest import Laptop
 
 # The calls of an undo that nothing disturbs: each is a kill point.
 CALLS = [
-    pytest.param("GetCallerIdentity", 1, id="who am I"),
-    pytest.param("ListAccessKeys", 1, id="my keys"),
+    pytest.param("GetCallerIdentity", 1, id="who am I", marks=pytest.mark.slow),
+    pytest.param("ListAccessKeys", 1, id="my keys", marks=pytest.mark.slow),
     pytest.param("UpdateAccessKey", 1, id="switching the old key on"),
     pytest.param("GetCallerIdentity", 2, id="the first proof"),
-    pytest.param("GetCallerIdentity", 4, id="the third proof"),
-    pytest.param("GetCallerIdentity", 5, id="signing in as read from the file"),
-    pytest.param("UpdateAccessKey", 2, id="switching the new key off"),
+    pytest.param("GetCallerIdentity", 4, id="the third proof", marks=pytest.mark.slow),
+    pytest.param("GetCallerIdentity", 5, id="signing in as read from the file", marks=pytest.mark.slow),
+    pytest.param("UpdateAccessKey", 2, id="switching the new key off", marks=pytest.mark.slow),
     pytest.param("DeleteAccessKey", 1, id="deleting the new key"),
 ]
 
