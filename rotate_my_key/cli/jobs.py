@@ -10,8 +10,8 @@ from ..errors import Problem
 from ..model import Credentials
 from ..plan import Step
 from ..rotation.outcome import Ending, Outcome
-from ..rotation.prepare import Prospect, Request
-from ..rotation.run import Job, Result, Wishes
+from ..rotation.prepare import Prospect
+from ..rotation.run import Job, Result
 from ..settings import Settings
 from ..stores.active import sections
 from ..stores.kinds import ROTATABLE, ProfileFact
@@ -85,11 +85,6 @@ class Finder:
 
     def _pair(self, profile: str | None) -> Credentials:
         return self._wiring.active(profile, mixed=self._mixed).pair
-
-
-def request(pair: Credentials, wishes: Wishes) -> Request:
-    """What is asked for one key."""
-    return Request(pair, wishes.forced, wishes.keep_old, wishes.old_active, wishes.host, wishes.boot)
 
 
 def seen_result(job: Job, seen: Prospect, steps: list[Step]) -> Result:

@@ -242,7 +242,7 @@ class Rotate:
                 self._out(f"A rotation of key {mask(found.name)} is unfinished; it would be finished first.")
         for job in chosen:
             try:
-                request = jobs.request(job.find(), self._wishes)
+                request = self._wishes.request(job.find())
                 seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.clockwork.pause)
                 if in_the_way(seen):
                     raise NeedsPerson(second_in_use(seen), delete_command(seen))

@@ -76,6 +76,10 @@ class Wishes:
     host: str = ""
     boot: str = ""
 
+    def request(self, pair: Credentials) -> Request:
+        """What is asked for one key."""
+        return Request(pair, self.forced, self.keep_old, self.old_active, self.host, self.boot)
+
 
 @dataclass
 class Run:
@@ -170,7 +174,9 @@ class Run:
     def _look(self, job: Job, pair: Credentials) -> Result:
         try:
             self._check_blocked(pair.key_id, None)
-            prospect = prepare(self._request(pair), job.account(), self.here, self.wishes.policy, self.clockwork.pause)
+            prospect = prepare(
+                self.wishes.request(pair), job.account(), self.here, self.wishes.policy, self.clockwork.pause
+            )
             if prospect.due:
                 self._check_blocked(pair.key_id, prospect.look.identity)
             return Result(job.profiles, pair.key_id, prospect=prospect)
@@ -178,10 +184,6 @@ class Run:
             raise
         except Problem as problem:
             return Result(job.profiles, pair.key_id, problem=problem)
-
-    def _request(self, pair: Credentials) -> Request:
-        wishes = self.wishes
-        return Request(pair, wishes.forced, wishes.keep_old, wishes.old_active, wishes.host, wishes.boot)
 
     def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
         here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]

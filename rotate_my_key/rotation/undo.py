@@ -21,7 +21,7 @@ def undoable(found: Sequence[Unfinished], profile: str | None, here: Here) -> No
     if not notes:
         where = f" of profile {profile}" if profile else ""
         raise Problem(
-            f"there is no rotation{where} to undo: an old key is kept with --keep-old, and until it is deleted",
+            f"there is no rotation{where} to undo: no old key is kept (rotate --keep-old 7d keeps it for a week)",
             "rotate-my-key history",
         )
     if len(notes) > 1:
@@ -49,4 +49,4 @@ def _can_turn(note: Note, here: Here) -> bool:
 def describe(note: Note) -> str:
     """What would happen, in a line."""
     old, new = (note.wanted, note.unwanted) if note.back else (note.unwanted, note.wanted)
-    return f"key {mask(old or '')} is switched on and put back, and key {mask(new or '')} is deleted"
+    return f"key {mask(old or '')} is put back and works again, and key {mask(new or '')} is deleted"
