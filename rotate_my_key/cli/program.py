@@ -73,7 +73,7 @@ class _Program(click.Group):
             return None
         module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
         command: click.Command = module.command
-        _add_globals(command)
+        add_globals(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -83,14 +83,15 @@ class _Program(click.Group):
                 formatter.write_dl([(name, text) for name, (_, text) in rows.items()])
 
 
-def _add_globals(command: click.Command) -> None:
+def add_globals(command: click.Command) -> None:
+    """Give a command, and the commands of a group that are loaded, the options that may stand anywhere."""
     if not any(param.name == "no_color" for param in command.params):
         command.params += _globals()
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
             child = command.commands.get(name)
             if child:
-                _add_globals(child)
+                add_globals(child)
 
 
 def _with_command(args: Sequence[str]) -> list[str]:

@@ -15,7 +15,9 @@ from tests.install.machine import REPO
 
 LOCKS = ("build", "runtime", "demo", "export", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
-ENTRY = re.compile(r"([a-z0-9-]+)==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)")
+ENTRY = re.compile(
+    r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
+)
 
 # Modules whose package has another name.
 PACKAGES = {"dateutil": "python-dateutil", "flask_cors": "flask-cors", "yaml": "pyyaml"}

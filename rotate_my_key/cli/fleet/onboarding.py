@@ -1,4 +1,4 @@
-"""`fleet`: what IT does for all users of a company."""
+"""`fleet onboarding`: the page that IT gives to people."""
 
 from __future__ import annotations
 
@@ -8,34 +8,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import WrongUsage
-from .app import App
+from ...errors import WrongUsage
+from ..app import App
 
 if TYPE_CHECKING:
-    from ..settings import Settings
+    from ...settings import Settings
 
 _DAY = 86400
 # What the page tells of, and what should therefore be the site's and not one person's.
 _TOLD = ("max_age", "remind_before", "keep_old", "snooze", "contact", "minimum_version", "auth_profile")
 
 
-@click.group("fleet")
-def command() -> None:
-    """For all users of a company."""
-
-
-@command.command("onboarding", short_help="Print the page that IT gives to people.")
+@click.command("onboarding")
 @click.option("--html", "as_html", is_flag=True, help="One HTML file instead of Markdown.")
 @click.option("--install", metavar="COMMAND", default="./install.sh", show_default=True, help="How people install it.")
 @click.pass_obj
-def onboarding(app: App, /, as_html: bool, install: str) -> None:
+def command(app: App, /, as_html: bool, install: str) -> None:
     """Print the page that IT gives to people, made from the settings in force here.
 
     Run it where the site's settings are; what comes from your own settings is named on stderr.
     """
-    from ..fleet import page
-    from ..fleet.onboarding import Facts
-    from ..fleet.onboarding import onboarding as written
+    from ...fleet import page
+    from ...fleet.onboarding import Facts, onboarding
 
     if not install.strip() or not install.isprintable():
         raise WrongUsage(
@@ -57,14 +51,14 @@ def onboarding(app: App, /, as_html: bool, install: str) -> None:
         install,
         _reminders(settings),
     )
-    parts = written(facts)
+    parts = onboarding(facts)
     app.out((page.page(parts) if as_html else page.markdown(parts)).rstrip("\n"))
 
 
 def _reminders(settings: Settings) -> list[str]:
     """What the reminder says of a key that is due, and of one that is three days overdue."""
-    from ..reminder.state import KEY, Item
-    from ..reminder.words import line
+    from ...reminder.state import KEY, Item
+    from ...reminder.words import line
 
     now = int(time.time())
     limit = int(settings.max_age.total_seconds())

@@ -1,0 +1,98 @@
+"""What the fleet remembers of a user's keys, in one tag of that user: no database is needed. Pure.
+
+A tag's value has at most 256 characters out of letters, digits, blanks and `_.:/=+-@` (IAM API reference, Tag). It
+looks like `1 ABCD2345:n2:f20261101:l20261120 EFGH6789:o20261125`: the version, then for each key the last eight
+characters of its id and what is known of it. What somebody else wrote there is no memory of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+
+VERSION = "1"
+LONGEST = 256
+_REF = re.compile(r"[A-Z0-9]{4,8}")
+_FACT = re.compile(r"([a-z])(\d{1,8})")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMemory:
+    """What is known of one key: `notices` were given, the `first` and the `last` on these days.
+
+    `off`: the day on which the fleet switched the key off; `found_off`: the day on which it first saw it switched off
+    by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`).
+    """
+
+    notices: int = 0
+    first: date | None = None
+    last: date | None = None
+    off: date | None = None
+    found_off: date | None = None
+    made: date | None = None
+
+
+Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
+_LETTERS = {"notices": "n", "first": "f", "last": "l", "off": "o", "found_off": "s", "made": "m"}
+
+
+class Unreadable(ValueError):
+    """The tag is there and is not of this version, or was not written by us."""
+
+
+def ref(key_id: str) -> str:
+    """What stands for a key in the tag: the last eight characters of its id."""
+    return key_id[-8:]
+
+
+def encode(memory: Memory, keep: Collection[str] | None = None) -> str:
+    """The tag's value, "" if there is nothing to remember; of the keys `keep` (ids) alone, if given."""
+    kept = None if keep is None else {ref(key_id) for key_id in keep}
+    parts = [
+        ":".join((name, *_facts(known)))
+        for name, known in sorted(memory.items())
+        if (kept is None or name in kept) and known != KeyMemory()
+    ]
+    return " ".join((VERSION, *parts)) if parts else ""
+
+
+def _facts(known: KeyMemory) -> list[str]:
+    values = ((_LETTERS[each.name], getattr(known, each.name)) for each in fields(known))
+    return [
+        f"{letter}{value:%Y%m%d}" if isinstance(value, date) else f"{letter}{value}"
+        for letter, value in values
+        if value
+    ]
+
+
+def decode(text: str | None) -> dict[str, KeyMemory]:
+    """Read a tag's value; nothing for none. Raises Unreadable."""
+    version, *parts = (text or "").split() or [VERSION]
+    if version != VERSION:
+        raise Unreadable(version)
+    return dict(map(_key, parts))
+
+
+def _key(part: str) -> tuple[str, KeyMemory]:
+    name, *facts = part.split(":")
+    names = {letter: field for field, letter in _LETTERS.items()}
+    known: dict[str, int | date] = {}
+    for fact in facts:
+        match = _FACT.fullmatch(fact)
+        if not match or match[1] not in names:
+            raise Unreadable(part)
+        try:
+            known[names[match[1]]] = int(match[2]) if match[1] == "n" else _day(match[2])
+        except ValueError:
+            raise Unreadable(part) from None
+    if not _REF.fullmatch(name):
+        raise Unreadable(part)
+    return name, KeyMemory(**known)  # type: ignore[arg-type]
+
+
+def _day(text: str) -> date:
+    if len(text) != 8:
+        raise ValueError(text)
+    return date(int(text[:4]), int(text[4:6]), int(text[6:]))

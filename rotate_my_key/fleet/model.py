@@ -1,0 +1,133 @@
+"""The words of the fleet: all users and keys of some accounts, and what IT is told of them.
+
+Pure. Times are aware datetimes in UTC. Nothing here can hold a secret: no type has a field for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from ..model import LastUse
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Account:
+    """An AWS account: its number of twelve digits, and its name in the organization if that is known."""
+
+    number: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.number})" if self.name else self.number
+
+
+@dataclass(frozen=True, slots=True)
+class FleetKey:
+    """One access key of somebody.
+
+    `key_id` is None where only the credential report told of it: the report holds no ids. `created` is the CreateDate
+    of ListAccessKeys if the id is known, else the report's `last_rotated`. `last_use` is None if it could not be known
+    (denied, throttled): unknown, not "never".
+    """
+
+    active: bool
+    created: datetime
+    key_id: str | None = None
+    last_use: LastUse | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetUser:
+    """A user (or root) of an account. `tags` and `groups` are None where they were not asked for or are denied.
+
+    `signed_in` is the last sign-in with the password, None for never or unknown; `password`: whether he has one (None:
+    unknown).
+    """
+
+    account: str
+    arn: str
+    keys: tuple[FleetKey, ...] = ()
+    created: datetime | None = None
+    tags: Mapping[str, str] | None = None
+    groups: frozenset[str] | None = None
+    password: bool | None = None
+    signed_in: datetime | None = None
+
+    @property
+    def is_root(self) -> bool:
+        """Root's ARN ends in `:root`."""
+        return self.arn.endswith(":root")
+
+    @property
+    def name(self) -> str:
+        """The user name, or `root`."""
+        return self.arn.rsplit(":", 1)[-1].rsplit("/", 1)[-1]
+
+    @property
+    def path(self) -> str:
+        """The user's path, `/` for none."""
+        return "/" + "".join(f"{part}/" for part in self.arn.rsplit(":", 1)[-1].split("/")[1:-1])
+
+
+class Source(Enum):
+    """Where an account's facts come from."""
+
+    REPORT = "credential report"
+    LISTS = "lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was found in one account; `problem` says in a line why it could not be looked at, else it is "".
+
+    `at` is when the facts were true: a credential report may be four hours old. `notes` are for a person.
+    """
+
+    account: Account
+    users: tuple[FleetUser, ...] = ()
+    source: Source = Source.REPORT
+    at: datetime | None = None
+    problem: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom to tell of a user's keys. `address` is a mail address or whatever a channel needs, "" if none is known;
+    `how` says where it comes from: `tag owner`, `user name`, `mapping`."""
+
+    name: str
+    address: str = ""
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a channel carries. `to` is an address for channels that need one (mail), else ""."""
+
+    subject: str
+    text: str
+    html: str = ""
+    to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the audit: who was told what, what was done and why.
+
+    `what` is a word such as `notified`, `deactivated`, `deleted`, `restored`, `revoked`, `reissued`, `spared`;
+    `policy` is the fingerprint of the settings that decided. `details` has no secrets.
+    """
+
+    at: datetime
+    what: str
+    account: str = ""
+    user: str = ""
+    key_id: str = ""
+    why: str = ""
+    policy: str = ""
+    outcome: str = "done"
+    details: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,177 @@
+"""The fleet's settings as values: what `fleet.ini` or an SSM parameter says, with a default for everything.
+
+Pure. Durations are timedeltas; empty texts and tuples mean "not set". `max_age` and `remind_before` are the laptop's
+own settings unless the fleet's file says otherwise: both sides judge by the same `Policy`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from ..policy import Policy
+
+REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
+EXEMPT_KEY, EXEMPT_VALUE = "rotate-my-key", "exempt"  # the tag by which laptop and fleet leave a user alone
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Which accounts: the caller's own alone, or with `role` those of the organization by assuming that role there.
+
+    `only` and `but` are account numbers; with `only` no organization need be asked.
+    """
+
+    role: str = ""
+    external_id: str = ""
+    only: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Who owns a user's keys. `by` is the order in which it is tried: of `tag`, `name`, `mapping`.
+
+    `tag` names a user tag that holds an address; `domain` makes an address of a user name that is none; `mapping` is a
+    CSV file (`user,address` or `account/user,address`).
+    """
+
+    by: tuple[str, ...] = ("mapping", "tag", "name")
+    tag: str = "owner"
+    domain: str = ""
+    mapping: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """Who is left alone. `tags` are `KEY=VALUE` or `KEY`; `paths` begin with what is given; `names` are patterns with
+    `*` and `?`; `never_signed_in`: users who have no password (bots)."""
+
+    tags: tuple[str, ...] = (f"{EXEMPT_KEY}={EXEMPT_VALUE}",)
+    paths: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    never_signed_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One way to tell somebody. `kind` is ses, sns or apprise.
+
+    ses: `sender` (an address or an identity's), `region`; sns: `topic` (an ARN); apprise: `urls` names a secret, as
+    `secretsmanager:NAME` or `ssm:NAME`: an apprise URL is a token. `to` are fixed addresses, for mail to admins.
+    """
+
+    name: str
+    kind: str
+    sender: str = ""
+    region: str = ""
+    topic: str = ""
+    urls: str = ""
+    to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remind:
+    """When to tell whom. `owners`, `admins` and `escalate` name channels; escalation begins with the notice after
+    `escalate_after` unanswered ones (0: never). `digest`: whether admins get one each run. `templates` is a folder with
+    templates of IT's own. `tag` is where it is remembered what was sent."""
+
+    owners: tuple[str, ...] = ()
+    admins: tuple[str, ...] = ()
+    escalate: tuple[str, ...] = ()
+    repeat: timedelta = timedelta(days=3)
+    escalate_after: int = 3
+    digest: bool = True
+    templates: str = ""
+    link: str = ""
+    tag: str = REMEMBERED
+
+
+@dataclass(frozen=True, slots=True)
+class Enforce:
+    """What is done to keys that are too old; None: never.
+
+    `deactivate_at` is an age; `delete_after` counts from when a key was switched off. `reissue_at` is the age at which
+    IT makes a new key. An act needs `notices` recorded notices, the first at least `grace` before it. `accounts` is the
+    list of accounts in which anything may be done: empty means nowhere. `weekdays` (mon ... sun), `hours` ("9-17") and
+    `timezone` say when. `most` acts a run.
+    """
+
+    preset: str = ""
+    deactivate_at: timedelta | None = None
+    delete_after: timedelta | None = None
+    reissue_at: timedelta | None = None
+    unused_for: timedelta | None = None
+    notices: int = 1
+    grace: timedelta = timedelta(days=7)
+    accounts: tuple[str, ...] = ()
+    weekdays: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri")
+    hours: str = "9-17"
+    timezone: str = "UTC"
+    most: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reissue:
+    """How a key that IT makes reaches its user; off unless `enabled`.
+
+    `through` is secretsmanager or s3; `reader` is the ARN of a role that may read beside the user himself, `{user}` in
+    it is his name; `bucket` and `prefix` are for s3; what was not fetched is deleted after `keep`.
+    """
+
+    enabled: bool = False
+    through: str = "secretsmanager"
+    reader: str = ""
+    bucket: str = ""
+    prefix: str = "rotate-my-key/"
+    kms_key: str = ""
+    region: str = ""
+    keep: timedelta = timedelta(days=7)
+    link_for: timedelta = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """Where events are written: a `file` of JSON lines, a CloudWatch `log_group`, an S3 `bucket`; any of them, or none.
+
+    `namespace` is that of the metrics.
+    """
+
+    file: str = ""
+    log_group: str = ""
+    bucket: str = ""
+    prefix: str = "rotate-my-key/audit/"
+    region: str = ""
+    namespace: str = "RotateMyKey"
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """All of it. `text` is what was read, `where` names it for people; `fingerprint` names this version of the policy.
+
+    `unused_after` is the age of a last use at which CIS wants a credential disabled.
+    """
+
+    policy: Policy = field(default_factory=Policy)
+    unused_after: timedelta = timedelta(days=45)
+    contact: str = ""
+    exact: bool = False
+    accounts: Accounts = field(default_factory=Accounts)
+    owners: Owners = field(default_factory=Owners)
+    exempt: Exempt = field(default_factory=Exempt)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    remind: Remind = field(default_factory=Remind)
+    enforce: Enforce = field(default_factory=Enforce)
+    reissue: Reissue = field(default_factory=Reissue)
+    audit: Audit = field(default_factory=Audit)
+    where: str = "built-in"
+    text: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change with what was read and with the limits in force."""
+        said = f"{self.policy}{self.text}".encode()
+        return hashlib.sha256(said).hexdigest()[:12]

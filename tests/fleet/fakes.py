@@ -1,0 +1,268 @@
+"""The fleet's ports in memory. `test_contract.py` runs the same cases against these and against the real adapters."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.fleet.model import Account, FleetUser, Message
+from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
+
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+NEVER = LastUse(None, "N/A", "N/A")
+HEAD = (
+    "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,"
+    "mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,"
+    "access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,"
+    "access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,"
+    "cert_2_last_rotated"
+)
+
+
+@dataclass
+class User:
+    """One user; `keys` maps ids to what ListAccessKeys says, `used` to what GetAccessKeyLastUsed says."""
+
+    name: str
+    path: str = "/"
+    tags: dict[str, str] = field(default_factory=dict)
+    groups: set[str] = field(default_factory=set)
+    keys: dict[str, AccessKey] = field(default_factory=dict)
+    used: dict[str, LastUse] = field(default_factory=dict)
+    password: bool = True
+    signed_in: datetime | None = None
+    created: datetime = NOW - timedelta(days=700)
+
+
+class FakeDirectory:
+    """One account in memory. `broken` maps a verb to what it raises; `calls` counts the verbs."""
+
+    def __init__(self, number: str = "123456789012", name: str = "") -> None:
+        self._account = Account(number, name)
+        self.everybody: dict[str, User] = {}
+        self.root_keys: list[AccessKey] = []
+        self.groups: set[str] = set()
+        self.broken: dict[str, Problem] = {}
+        self.calls: Counter[str] = Counter()
+        self.waits = 0  # how often a report is not ready yet
+        self.now = NOW
+        self._made = 0
+
+    @property
+    def account(self) -> Account:
+        """See the port."""
+        return self._account
+
+    def user(self, name: str, *ages: float, path: str = "/", **tags: str) -> User:
+        """Add a user with an active key of each age in days."""
+        user = self.everybody[name] = User(name, path, dict(tags))
+        for age in ages:
+            self.key(name, age)
+        return user
+
+    def key(self, name: str, age: float, status: str = "Active", use: LastUse = NEVER) -> str:
+        """Add a key; gives its id."""
+        self._made += 1
+        key_id = f"AKIA{self._account.number[-4:]}{self._made:012d}"
+        user = self.everybody[name]
+        user.keys[key_id] = AccessKey(key_id, status, self.now - timedelta(days=age))
+        user.used[key_id] = use
+        return key_id
+
+    def _called(self, verb: str) -> None:
+        self.calls[verb] += 1
+        if verb in self.broken:
+            raise self.broken[verb]
+
+    def _user(self, name: str) -> User:
+        if name not in self.everybody:
+            raise Gone(f"there is no user {name}")
+        return self.everybody[name]
+
+    def arn(self, user: User) -> str:
+        """The user's."""
+        return f"arn:aws:iam::{self._account.number}:user{user.path}{user.name}"
+
+    def request_report(self) -> bool:
+        """See the port."""
+        self._called("request_report")
+        self.waits -= 1
+        return self.waits < 0
+
+    def report(self) -> tuple[str, datetime]:
+        """See the port."""
+        self._called("report")
+        if self.waits > 0:
+            raise TryLater("the credential report is not ready")
+        out = io.StringIO()
+        rows = csv.writer(out, lineterminator="\n")
+        out.write(f"{HEAD}\n")
+        root = f"arn:aws:iam::{self._account.number}:root"
+        rows.writerow(
+            self._row("<root_account>", root, NOW - timedelta(days=900), "not_supported", None, self.root_keys)
+        )
+        for user in self.everybody.values():
+            rows.writerow(
+                self._row(
+                    user.name,
+                    self.arn(user),
+                    user.created,
+                    str(user.password).lower(),
+                    user.signed_in,
+                    list(user.keys.values()),
+                    user.used,
+                )
+            )
+        return out.getvalue(), self.now
+
+    def _row(
+        self,
+        name: str,
+        arn: str,
+        created: datetime,
+        password: str,
+        signed_in: datetime | None,
+        keys: list[AccessKey],
+        used: Mapping[str, LastUse] | None = None,
+    ) -> list[str]:
+        row = [name, arn, created.isoformat(), password, signed_in.isoformat() if signed_in else "N/A"]
+        row += ["N/A", "N/A", "false"]
+        for key in [*keys, None, None][:2]:
+            use = (used or {}).get(key.key_id, NEVER) if key else NEVER
+            row += [
+                str(bool(key and key.active)).lower(),
+                key.created.isoformat() if key else "N/A",
+                use.at.isoformat() if use.at else "N/A",
+                use.region or "N/A",
+                use.service or "N/A",
+            ]
+        return [*row, "false", "N/A", "false", "N/A"]
+
+    def users(self) -> Iterator[FleetUser]:
+        """See the port."""
+        self._called("users")
+        for user in self.everybody.values():
+            yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
+
+    def keys(self, user: str) -> tuple[AccessKey, ...]:
+        """See the port."""
+        self._called("keys")
+        return tuple(self._user(user).keys.values())
+
+    def last_use(self, key_id: str) -> LastUse | None:
+        """See the port."""
+        self.calls["last_use"] += 1
+        if "last_use" in self.broken:
+            return None
+        return next((user.used[key_id] for user in self.everybody.values() if key_id in user.used), None)
+
+    def tags(self, user: str) -> Mapping[str, str] | None:
+        """See the port."""
+        self.calls["tags"] += 1
+        problem = self.broken.get("tags")
+        if isinstance(problem, Denied):
+            return None
+        if problem:
+            raise problem
+        return dict(self._user(user).tags)
+
+    def members(self, group: str) -> frozenset[str]:
+        """See the port."""
+        self._called("members")
+        named = frozenset(user.name for user in self.everybody.values() if group in user.groups)
+        if not named and group not in self.groups:
+            raise Gone(f"there is no group {group}")
+        return named
+
+    def tag(self, user: str, key: str, value: str) -> None:
+        """See the port."""
+        self._called("tag")
+        tags = self._user(user).tags
+        if key not in tags and len(tags) >= 50:
+            raise NotAllowed("the user has 50 tags already")
+        tags[key] = value
+
+    def untag(self, user: str, key: str) -> None:
+        """See the port."""
+        self._called("untag")
+        self._user(user).tags.pop(key, None)
+
+    def set_active(self, user: str, key_id: str, active: bool) -> None:
+        """See the port."""
+        self._called("set_active")
+        keys = self._user(user).keys
+        if key_id not in keys:
+            raise Gone(f"there is no key {key_id}")
+        keys[key_id] = AccessKey(key_id, "Active" if active else "Inactive", keys[key_id].created)
+
+    def delete(self, user: str, key_id: str) -> None:
+        """See the port."""
+        self._called("delete")
+        if self._user(user).keys.pop(key_id, None) is None:
+            raise Gone(f"there is no key {key_id}")
+
+    def create(self, user: str) -> tuple[Credentials, AccessKey]:
+        """See the port."""
+        self._called("create")
+        if len(self._user(user).keys) >= 2:
+            raise NoRoom("the user has two access keys already")
+        key_id = self.key(user, 0)
+        return Credentials(key_id, f"secret-of-{key_id}"), self._user(user).keys[key_id]
+
+
+class FakeOrganization:
+    """Accounts in memory; the first is the caller's own."""
+
+    def __init__(self, *directories: FakeDirectory) -> None:
+        self.directories = {each.account.number: each for each in directories or (FakeDirectory(),)}
+        self.broken: Problem | None = None
+
+    def me(self) -> Identity:
+        """See the port."""
+        number = next(iter(self.directories))
+        return Identity(number, f"arn:aws:sts::{number}:assumed-role/fleet/session")
+
+    def accounts(self) -> tuple[Account, ...]:
+        """See the port."""
+        if self.broken:
+            raise self.broken
+        return tuple(each.account for each in self.directories.values())
+
+    def directory(self, account: Account) -> FakeDirectory:
+        """See the port."""
+        return self.directories[account.number]
+
+
+class FakeChannel:
+    """Keeps what it was given; `broken` is raised instead."""
+
+    def __init__(self, name: str = "mail", wants_address: bool = True) -> None:
+        self._name = name
+        self._wants_address = wants_address
+        self.sent: list[Message] = []
+        self.broken: Problem | None = None
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._name
+
+    @property
+    def wants_address(self) -> bool:
+        """See the port."""
+        return self._wants_address
+
+    def deliver(self, message: Message) -> None:
+        """See the port."""
+        if self.broken:
+            raise self.broken
+        self.sent.append(message)
+
+    def check(self) -> tuple[str, ...]:
+        """See the port."""
+        return ()
