@@ -1,0 +1,194 @@
+"""Reading `fleet.ini`, or the same text from an SSM parameter: the fleet's settings through ConfigObj.
+
+The dataclasses of `fleet.py` are the table: their fields are the names, their types say how a value is read. Every
+wrong value names the place, the line and what is allowed. Nothing here fetches anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from datetime import timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from ..errors import WrongUsage
+from ..policy import Policy
+from .fleet import Channel, Exempt, FleetSettings
+from .ini import File
+from .table import READERS, Raw, write
+
+Preset = Callable[[str, FleetSettings], FleetSettings]
+
+_SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "audit")
+_POLICY = ("max_age", "remind_before")
+_TOP = ("unused_after", "contact", "exact")
+_CHANNELS = "channels"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_ACCOUNT = re.compile(r"\d{12}")
+_HOURS = re.compile(r"([01]?\d|2[0-4])-([01]?\d|2[0-4])")
+_SECRET = re.compile(r"(secretsmanager|ssm):[\w/+=.@:-]+", re.ASCII)
+_NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
+
+
+def parse(text: str, where: str, base: FleetSettings, preset: Preset | None = None) -> FleetSettings:
+    """The settings that a text says, over `base`; `where` names it for people (a path, or `ssm:/NAME`).
+
+    A preset that [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so
+    that what the text says besides goes before it. Raises WrongUsage.
+    """
+    file = File(where, text.encode())
+    config = file.parse()
+    for name in config.sections:
+        if name not in (*_SECTIONS, _CHANNELS):
+            raise file.wrong_in(name, "", _unknown("section", name, (*_SECTIONS, _CHANNELS)), _hint(where))
+    named = config.get("enforce", {}).get("preset")
+    if isinstance(named, str) and named and preset:
+        try:
+            base = preset(named, base)
+        except WrongUsage as wrong:
+            raise file.wrong_in("enforce", "preset", wrong.message, wrong.hint) from None
+    top = _Reader(file, "", {name: config[name] for name in config.scalars}, where)
+    policy = Policy(**{**base.policy._asdict(), **top.values(dict.fromkeys(_POLICY, timedelta(1)), also=_TOP)})
+    found: dict[str, Any] = top.values({name: getattr(base, name) for name in _TOP}, also=_POLICY)
+    for name in _SECTIONS:
+        before = getattr(base, name)
+        reader = _Reader(file, name, config.get(name, {}), where)
+        found[name] = replace(
+            before, **reader.values({each.name: getattr(before, each.name) for each in fields(before)})
+        )
+    channels = _channels(file, config.get(_CHANNELS, {}), where) or base.channels
+    for name in ("owners", "admins", "escalate"):
+        strange = [each for each in getattr(found["remind"], name) if each not in channels]
+        if strange:
+            there = (
+                f"there are {', '.join(channels)}" if channels else f"each is a section [[{strange[0]}]] of [channels]"
+            )
+            raise file.wrong_in("remind", name, f"there is no channel {strange[0]}; {there}", _hint(where))
+    return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
+
+
+def _channels(file: File, sections: Mapping[str, Any], where: str) -> dict[str, Channel]:
+    blank = {each.name: "" for each in fields(Channel)} | {"to": ()}
+    del blank["name"]
+    channels = {}
+    for name, section in sections.items():
+        if not isinstance(section, Mapping):
+            raise file.wrong_in(
+                _CHANNELS, name, f"{name} is no channel; a channel is a section [[{name}]]", _hint(where)
+            )
+        reader = _Reader(file, name, section, where)
+        channel = Channel(name=name, **{**blank, **reader.values(blank)})
+        if channel.kind not in _NEEDED:
+            raise reader.wrong("kind", f"kind is {channel.kind or 'not set'}; allowed: {', '.join(_NEEDED)}")
+        needed = _NEEDED[channel.kind]
+        if not getattr(channel, needed):
+            raise reader.wrong("kind", f"a channel of kind {channel.kind} needs {needed}")
+        channels[name] = channel
+    return channels
+
+
+class _Reader:
+    """One section: its values by the kinds of the built-in ones."""
+
+    def __init__(self, file: File, section: str, given: Mapping[str, Any], where: str) -> None:
+        self._file = file
+        self._section = section
+        self._given = given
+        self._where = where
+
+    def values(self, known: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> dict[str, Any]:
+        """What is set of the known names; `also` are names that are known elsewhere. Raises WrongUsage."""
+        for name in self._given:
+            if name not in known and name not in also:
+                raise self.wrong(name, _unknown("setting", name, (*known, *also)))
+        return {name: self._value(name, known[name]) for name in known if name in self._given}
+
+    def _value(self, name: str, builtin: Any) -> Any:
+        raw = self._given[name]
+        if isinstance(raw, Mapping):
+            raise self.wrong(name, f"{name} is a setting, not a section")
+        try:
+            return _checked(name, _read(name, raw, builtin))
+        except WrongUsage as wrong:
+            raise self.wrong(name, f"{name}: {wrong.message}; {wrong.hint}") from None
+
+    def wrong(self, name: str, what: str) -> Exception:
+        """What is wrong with a name, or with the section if it has no such name."""
+        there = name if name in self._given else ""
+        if not self._section and not there:
+            return WrongUsage(f"{self._where}: {what}", _hint(self._where))
+        return self._file.wrong_in(self._section, there, what, _hint(self._where))
+
+
+def _read(name: str, raw: Raw, builtin: Any) -> Any:
+    if isinstance(builtin, bool):
+        return READERS["yes_no"](raw)
+    if isinstance(builtin, int):
+        text = write(raw).strip()
+        if not text.isascii() or not text.isdigit() or len(text) > 6:
+            raise WrongUsage(f"{text!r} is not a number", "write a whole number like 3")
+        return int(text)
+    if isinstance(builtin, timedelta) or name in _OPTIONAL:
+        if name in _OPTIONAL and write(raw).strip().lower() in ("", "never"):
+            return None
+        return READERS["duration_above_zero" if name in _ABOVE_ZERO else "duration"](raw)
+    return READERS["names" if isinstance(builtin, tuple) else "text"](raw)
+
+
+_OPTIONAL = ("deactivate_at", "delete_after", "reissue_at", "unused_for")
+_ABOVE_ZERO = ("max_age", "unused_after", "deactivate_at", "reissue_at", "unused_for", "keep", "link_for")
+
+
+def _checked(name: str, value: Any) -> Any:
+    """What a type alone does not say. Raises WrongUsage."""
+    match name:
+        case "only" | "but" | "accounts":
+            _all(value, _ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012")
+        case "by":
+            _all(value, {"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping")
+        case "weekdays":
+            value = tuple(day.lower()[:3] for day in value)
+            _all(value, DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}")
+        case "tags":  # laptop and fleet leave the same users alone, whatever else is named
+            value = tuple(dict.fromkeys((*Exempt().tags, *value)))
+        case "hours":
+            found = _HOURS.fullmatch(value)
+            if not found or int(found[1]) >= int(found[2]):
+                raise WrongUsage(f"{value!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
+        case "timezone":
+            _zone(value)
+        case "through":
+            _all((value,), {"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3")
+        case "urls":
+            if value and not _SECRET.fullmatch(value):  # a URL may be a token, so what stands there is not repeated
+                raise WrongUsage("that is not the name of a secret", "write secretsmanager:NAME or ssm:NAME")
+    return value
+
+
+def _all(values: tuple[str, ...], fits: Callable[[str], object], what: str, allowed: str) -> None:
+    for value in values:
+        if not fits(value):
+            raise WrongUsage(f"{value!r} is not {what}", allowed)
+
+
+def _zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
+        raise WrongUsage(f"{name!r} is not a time zone", "write it like UTC or Europe/Vienna") from None
+    except KeyError:
+        known = "" if available_timezones() else " (this system has no time zones: pip install tzdata)"
+        raise WrongUsage(f"{name!r} is not a time zone{known}", "write it like UTC or Europe/Vienna") from None
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    return f"there is no {what} {name}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+
+
+def _hint(where: str) -> str:
+    return f"edit {where}; docs/it/fleet-settings.md has all settings"

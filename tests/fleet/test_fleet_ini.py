@@ -1,0 +1,179 @@
+"""`fleet.ini`: what it says counts, and what is wrong in it is named with its line and what is allowed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.errors import WrongUsage
+from rotate_my_key.policy import Policy
+from rotate_my_key.settings.fleet import Channel, FleetSettings
+from rotate_my_key.settings.fleet_ini import parse
+
+DAY = timedelta(days=1)
+PAGE = Path(__file__).parents[2] / "docs/it/fleet-settings.md"
+SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "audit")
+
+GOOD = """
+max_age = 60d  # tighter than the built-in
+contact = "it@example.com, #cloud-help"
+exact = yes
+[accounts]
+role = rotate-my-key-fleet
+only = 123456789012,
+[owners]
+by = tag, name
+[exempt]
+tags = bot=yes,
+names = svc-*, ci-?
+[remind]
+owners = mail,
+admins = mail, chat
+repeat = 2d
+escalate_after = 0
+[enforce]
+deactivate_at = 100d
+delete_after = never
+weekdays = Mon, tuesday
+hours = 8-18
+timezone = Europe/Vienna
+[channels]
+[[mail]]
+kind = ses
+sender = it@example.com
+to = a@example.com, b@example.com
+[[chat]]
+kind = apprise
+urls = secretsmanager:rotate-my-key/telegram
+"""
+
+
+def read(text: str, base: FleetSettings | None = None) -> FleetSettings:
+    """The settings of a text."""
+    return parse(text, "fleet.ini", base or FleetSettings())
+
+
+def test_what_the_file_says_counts() -> None:
+    """Of every kind of value one: durations, lists, numbers, yes and no, texts, channels."""
+    settings = read(GOOD)
+    assert settings.policy == Policy(60 * DAY, 15 * DAY)
+    assert settings.contact == "it@example.com, #cloud-help"
+    assert settings.exact is True
+    assert settings.accounts.only == ("123456789012",)
+    assert settings.owners.by == ("tag", "name")
+    assert settings.remind.admins == ("mail", "chat")
+    assert (settings.remind.repeat, settings.remind.escalate_after) == (2 * DAY, 0)
+    assert (settings.enforce.deactivate_at, settings.enforce.delete_after) == (100 * DAY, None)
+    assert (settings.enforce.weekdays, settings.enforce.hours) == (("mon", "tue"), "8-18")
+    assert settings.channels["mail"].to == ("a@example.com", "b@example.com")
+    assert settings.channels["chat"] == Channel("chat", "apprise", urls="secretsmanager:rotate-my-key/telegram")
+
+
+def test_what_the_file_does_not_say_is_the_laptops() -> None:
+    """An empty file changes nothing but where the settings come from."""
+    base = FleetSettings(policy=Policy(30 * DAY, 5 * DAY), contact="the desk")
+    assert read("", base) == replace(base, where="fleet.ini")
+    assert read("remind_before = 3d", base).policy == Policy(30 * DAY, 3 * DAY)
+
+
+def test_the_laptops_tag_for_the_exempt_always_counts() -> None:
+    """Who is exempt on the laptop is exempt in the fleet, whatever tags are named besides."""
+    assert read(GOOD).exempt.tags == ("rotate-my-key=exempt", "bot=yes")
+
+
+def test_the_policys_version_changes_with_the_text_and_the_limits() -> None:
+    """The audit can tell by which settings something was done."""
+    first = read("max_age = 60d")
+    assert re.fullmatch(r"[0-9a-f]{12}", first.fingerprint)
+    assert len({first.fingerprint, read("max_age = 61d").fingerprint, read("max_age = 60d  # why").fingerprint}) == 3
+    assert first.fingerprint == read("max_age = 60d").fingerprint
+
+
+def _preset(name: str, base: FleetSettings) -> FleetSettings:
+    if name != "strict":
+        raise WrongUsage(f"there is no preset {name}", "there are: strict")
+    return replace(base, enforce=replace(base.enforce, preset=name, deactivate_at=50 * DAY, most=3))
+
+
+def test_the_file_goes_before_the_preset_that_it_names() -> None:
+    """A preset is a beginning: what stands beside it counts more."""
+    enforce = parse("[enforce]\npreset = strict\nmost = 7\n", "fleet.ini", FleetSettings(), _preset).enforce
+    assert (enforce.preset, enforce.deactivate_at, enforce.most) == ("strict", 50 * DAY, 7)
+    with pytest.raises(WrongUsage, match=r"fleet\.ini line 3: there is no preset lax"):
+        parse("[enforce]\nmost = 7\npreset = lax\n", "fleet.ini", FleetSettings(), _preset)
+
+
+WRONG = [
+    ("max_agee = 3d", "line 1: there is no setting max_agee; did you mean max_age?"),
+    ("contact = x\n[remindx]\na = 1", "line 2: there is no section remindx; did you mean remind?"),
+    ("[remind]\nrepeat = x", "line 2: repeat: 'x' is not a duration; write it like"),
+    ("[remind]\nescalate_after = many", "line 2: escalate_after: 'many' is not a number"),
+    ("[remind]\nowners = post,", "line 2: there is no channel post; each is a section"),
+    ("[remind]\nowners = m,\n[channels]\n[[n]]\nkind = sns\ntopic = t", "line 2: there is no channel m; there are n"),
+    ("[channels]\n[[a]]\nkind = fax", "line 3: kind is fax; allowed: ses, sns, apprise"),
+    ("[channels]\n[[a]]\nsender = x", "line 2: kind is not set; allowed"),
+    ("[channels]\n[[a]]\nkind = ses", "line 3: a channel of kind ses needs sender"),
+    ("[channels]\nfoo = 1", "line 2: foo is no channel"),
+    ("[enforce]\nhours = 9", "line 2: hours: '9' is not a span of hours; write it like 9-17"),
+    ("[enforce]\nhours = 17-9", "line 2: hours: '17-9' is not a span of hours"),
+    ("[enforce]\nhours = 9-25", "line 2: hours: '9-25' is not a span of hours"),
+    ("[enforce]\nweekdays = mon, noday", "line 2: weekdays: 'nod' is not a weekday; allowed: mon"),
+    ("[enforce]\ntimezone = Mars/Base", "line 2: timezone: 'Mars/Base' is not a time zone"),
+    ("[enforce]\ntimezone = ../../etc/passwd", "line 2: timezone: '../../etc/passwd' is not a time zone"),
+    ("[enforce]\nmost = -1", "line 2: most: '-1' is not a number"),
+    ("[enforce]\ndeactivate_at = 0", "line 2: deactivate_at: 0 is too short"),
+    ("[accounts]\nonly = 12,", "line 2: only: '12' is not an account number; write the twelve digits"),
+    ("[owners]\nby = guess,", "line 2: by: 'guess' is not a way to find owners; allowed: tag, name, mapping"),
+    ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a way to hand over; allowed: secretsmanager, s3"),
+    ("[remind]\n[[owners]]\n", "owners is a setting, not a section"),
+    ("what is this", "line 1: is not NAME = VALUE"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_what_is_wrong_is_named(text: str, said: str) -> None:
+    """The place, the line, and what is allowed."""
+    with pytest.raises(WrongUsage) as caught:
+        read(text)
+    assert caught.value.message.startswith("fleet.ini")
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_url_in_the_file_is_refused_and_not_repeated() -> None:
+    """A chat's URL is a token: it stands in a vault, and no error shows what was written here."""
+    with pytest.raises(WrongUsage) as caught:
+        read("[channels]\n[[a]]\nkind = apprise\nurls = tgram://123456:ABCDEF/42\n")
+    assert "ABCDEF" not in caught.value.message + caught.value.hint
+    assert "write secretsmanager:NAME or ssm:NAME" in caught.value.message
+
+
+def _documented() -> dict[str, list[str]]:
+    """The names in each table of the page, by heading."""
+    parts = re.split(r"^## .*?`?\[?(\w+)\]?`?$", PAGE.read_text(), flags=re.MULTILINE)
+    return {
+        title: re.findall(r"^\| `(\w+)`", text, re.MULTILINE)
+        for title, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def test_the_page_has_every_setting() -> None:
+    """docs/it/fleet-settings.md names what the program reads, and nothing else."""
+    shown = _documented()
+    base = FleetSettings()
+    assert shown["top"] == ["max_age", "remind_before", "unused_after", "contact", "exact"]
+    for section in SECTIONS:
+        assert shown[section] == [each.name for each in fields(getattr(base, section))]
+    assert shown["channels"] == [each.name for each in fields(Channel) if each.name != "name"]
+
+
+def test_the_pages_example_is_read() -> None:
+    """What IT copies from the page works."""
+    examples = re.findall(r"```ini\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert examples
+    for example in examples:
+        assert read(example).where == "fleet.ini"
