@@ -33,6 +33,9 @@ class Directory(Protocol):
     def users(self) -> Iterator[FleetUser]:
         """ListUsers, page by page; without keys, tags and groups."""
 
+    def user(self, name: str) -> FleetUser:
+        """GetUser, with what tags it tells; without keys and groups. Raises Gone if there is no such user, Denied."""
+
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """ListAccessKeys of a user name, all pages."""
 
@@ -135,16 +138,22 @@ class Secrets(Protocol):
     """Secrets Manager as a way to hand something over."""
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN."""
+        """Make or replace a secret with its resource policy (JSON) and its tags, both before the value; gives its ARN.
+
+        Tags of an earlier put that are not given again go.
+        """
 
     def get(self, name: str) -> str:
         """The value, by name or ARN. Raises Denied, Gone."""
+
+    def about(self, name: str) -> tuple[datetime, Mapping[str, str]] | None:
+        """DescribeSecret: time of the last change and tags; None if it is not there, or is being deleted."""
 
     def delete(self, name: str) -> None:
         """At once, without a recovery window. One that is not there is no error."""
 
     def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
-        """Name, time of the last change and tags of those that begin so, all pages."""
+        """Name, time of the last change and tags of those that begin so, all pages. It lags by minutes."""
 
 
 class Objects(Protocol):

@@ -149,6 +149,15 @@ class FakeDirectory:
         for user in self.everybody.values():
             yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
 
+    def user(self, name: str) -> FleetUser:
+        """See the port."""
+        self._called("user")
+        user = self._user(name)
+        arn = self.arn(user)
+        return FleetUser(
+            self._account.number, arn, created=user.created, tags=dict(user.tags), signed_in=user.signed_in
+        )
+
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """See the port."""
         self._called("keys")
