@@ -33,7 +33,7 @@ class Directory(Protocol):
     def users(self) -> Iterator[FleetUser]:
         """ListUsers, page by page; without keys, tags and groups."""
 
-    def user(self, name: str) -> FleetUser:
+    def find(self, user: str) -> FleetUser:
         """GetUser, with what tags it tells; without keys and groups. Raises Gone if there is no such user, Denied."""
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:

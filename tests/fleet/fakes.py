@@ -149,13 +149,16 @@ class FakeDirectory:
         for user in self.everybody.values():
             yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
 
-    def user(self, name: str) -> FleetUser:
+    def find(self, user: str) -> FleetUser:
         """See the port."""
-        self._called("user")
-        user = self._user(name)
-        arn = self.arn(user)
+        self._called("find")
+        found = self._user(user)
         return FleetUser(
-            self._account.number, arn, created=user.created, tags=dict(user.tags), signed_in=user.signed_in
+            self._account.number,
+            self.arn(found),
+            created=found.created,
+            tags=dict(found.tags),
+            signed_in=found.signed_in,
         )
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
