@@ -138,9 +138,9 @@ class Secrets(Protocol):
     """Secrets Manager as a way to hand something over."""
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """Make or replace a secret with its resource policy (JSON) and its tags, both before the value; gives its ARN.
+        """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN.
 
-        Tags of an earlier put that are not given again go.
+        One that is there gets the tags last: they tell that the value is stored.
         """
 
     def get(self, name: str) -> str:
