@@ -83,7 +83,8 @@ class Source(Enum):
 class Survey:
     """What was found in one account; `problem` says in a line why it could not be looked at, else it is "".
 
-    `at` is when the facts were true: a credential report may be four hours old. `notes` are for a person.
+    `at` is when the facts were true: a credential report may be four hours old. `notes` are for a person. `code` is the
+    exit code of what went wrong, 0 if nothing did; it is set too where only some users could not be looked at.
     """
 
     account: Account
@@ -92,6 +93,7 @@ class Survey:
     at: datetime | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)

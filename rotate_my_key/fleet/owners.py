@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 
@@ -34,7 +35,7 @@ def read_mapping(text: str, where: str) -> dict[str, str]:
     and the line.
     """
     found: dict[str, str] = {}
-    lines = text.removeprefix("\ufeff").splitlines(keepends=True)
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
     kept = ("\n" if line.lstrip().startswith("#") else line for line in lines)
     rows = csv.reader(kept, strict=True, skipinitialspace=True)
     try:

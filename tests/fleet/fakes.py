@@ -50,6 +50,8 @@ class FakeDirectory:
         self.broken: dict[str, Problem] = {}
         self.calls: Counter[str] = Counter()
         self.waits = 0  # how often a report is not ready yet
+        self.changed: dict[str, datetime] = {}  # when a key was last changed, by id: the report's date
+        self.unreported: set[str] = set()  # ids of keys made after the report
         self.now = NOW
         self._made = 0
 
@@ -101,10 +103,12 @@ class FakeDirectory:
             raise TryLater("the credential report is not ready")
         out = io.StringIO()
         rows = csv.writer(out, lineterminator="\n")
-        out.write(f"{HEAD}\n")
+        more = any(len(user.keys) > 2 for user in self.everybody.values())
+        out.write(f"{HEAD},additional_credentials_info\n" if more else f"{HEAD}\n")
         root = f"arn:aws:iam::{self._account.number}:root"
         rows.writerow(
             self._row("<root_account>", root, NOW - timedelta(days=900), "not_supported", None, self.root_keys)
+            + (["N/A"] if more else [])
         )
         for user in self.everybody.values():
             rows.writerow(
@@ -114,9 +118,10 @@ class FakeDirectory:
                     user.created,
                     str(user.password).lower(),
                     user.signed_in,
-                    list(user.keys.values()),
+                    [key for key in user.keys.values() if key.key_id not in self.unreported],
                     user.used,
                 )
+                + ([f"{len(user.keys) - 2} more"] if len(user.keys) > 2 else ["N/A"] if more else [])
             )
         return out.getvalue(), self.now
 
@@ -136,7 +141,7 @@ class FakeDirectory:
             use = (used or {}).get(key.key_id, NEVER) if key else NEVER
             row += [
                 str(bool(key and key.active)).lower(),
-                key.created.isoformat() if key else "N/A",
+                self.changed.get(key.key_id, key.created).isoformat() if key else "N/A",
                 use.at.isoformat() if use.at else "N/A",
                 use.region or "N/A",
                 use.service or "N/A",

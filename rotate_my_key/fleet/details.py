@@ -1,0 +1,84 @@
+"""A closer look at one user: ids, exact ages, tags.
+
+The credential report tells no ids, so each of its slots is matched with a listed key, to learn its last use without
+another call. Where that is not certain AWS is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ..errors import Gone, Problem
+from ..model import AccessKey, LastUse
+from .model import FleetKey, FleetUser
+from .ports import Directory
+
+
+class Asked(Enum):
+    """Why a user is looked at: his report says so, or there is none."""
+
+    BY_REPORT = "by report"
+    BY_LIST = "by list"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The user as he is now, None if he is gone. `attention`: his tags were asked for, None are denied.
+
+    `trouble`: his keys could not be listed, so that they are as the report has them; without one he is None.
+    """
+
+    user: FleetUser | None
+    attention: bool = False
+    trouble: Problem | None = None
+
+
+def look_at(directory: Directory, user: FleetUser, asked: Asked, attention: Callable[[FleetUser], bool]) -> Details:
+    """List a user's keys; if he needs attention as he is now, his tags too."""
+    now = user
+    trouble: Problem | None = None
+    try:
+        now = replace(user, keys=_keys(directory, user.keys, directory.keys(user.name)))
+    except Gone:
+        return Details(None)
+    except Problem as problem:
+        if asked is Asked.BY_LIST:
+            return Details(None, trouble=problem)
+        trouble = problem
+    if not attention(now):
+        return Details(now, trouble=trouble)
+    try:
+        return Details(replace(now, tags=directory.tags(user.name)), True, trouble)
+    except Gone:
+        return Details(None)
+    except Problem:  # throttled: unknown, as if denied
+        return Details(now, True, trouble)
+
+
+def _keys(directory: Directory, slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> tuple[FleetKey, ...]:
+    uses = matched(slots, listed)
+    return tuple(
+        FleetKey(key.active, key.created, key.key_id, uses.get(key.key_id) or directory.last_use(key.key_id))
+        for key in listed
+    )
+
+
+def matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
+    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only.
+
+    A slot's date is when its key was made or last changed. So equal dates match, if there is but one pair of them, and
+    what is then left over, if it is one of each and the key is not younger than the slot.
+    """
+    pairs = []
+    for slot in slots:
+        same = [key for key in listed if key.created == slot.created]
+        twins = [each for each in slots if each.created == slot.created]
+        if len(same) == len(twins) == 1:
+            pairs.append((same[0], slot))
+    keys_left = [key for key in listed if key not in [pair[0] for pair in pairs]]
+    slots_left = [slot for slot in slots if slot not in [pair[1] for pair in pairs]]
+    if len(keys_left) == len(slots_left) == 1 and keys_left[0].created <= slots_left[0].created:
+        pairs.append((keys_left[0], slots_left[0]))
+    return {key.key_id: slot.last_use for key, slot in pairs if slot.last_use}

@@ -1,0 +1,245 @@
+"""All users and keys of some accounts, with as few calls as will do.
+
+- First every account is asked for its credential report, which AWS then makes meanwhile; then they are collected. AWS
+  itself gives a report again for four hours.
+- ListAccessKeys and ListUserTags are called only for users who need attention by their report: two calls each. The
+  groups that are exempt are read once an account, if anybody there needs attention.
+- An account whose report is denied, cannot be read or never comes is listed user by user.
+- What goes wrong in an account is a Survey with a problem, or a note; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
+from ..settings.fleet import Accounts, FleetSettings
+from .cis import is_unused
+from .credential_report import entries
+from .details import Asked, Details, look_at
+from .model import Account, FleetUser, Source, Survey
+from .pool import Pool
+from .ports import Directory, Organization
+
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0  # seconds; a report of a large account takes AWS some seconds to a minute
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How to wait for reports: at most `longest` seconds for each account. `monotonic` is in seconds."""
+
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
+    longest: float = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Whose keys are listed: of those who need attention, or with `exact` of everybody who has one; with `inactive` of
+    those too who have a key that is switched off."""
+
+    exact: bool = False
+    inactive: bool = False
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is known of one account on the way."""
+
+    directory: Directory
+    source: Source = Source.REPORT
+    at: datetime | None = None
+    users: list[tuple[FleetUser, Asked | None]] = field(default_factory=list)
+    members: dict[str, frozenset[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ready: bool = False
+    problem: Problem | None = None
+
+
+def survey_accounts(
+    organization: Organization,
+    settings: FleetSettings,
+    now: datetime,
+    waiting: Waiting,
+    *,
+    wanted: Wanted | None = None,
+    progress: Progress = lambda what, done, total: None,
+    workers: int = 8,
+) -> list[Survey]:
+    """Look at all accounts of the settings, `workers` at a time; one Survey each, in the organization's order.
+
+    Raises Problem if it cannot be known which accounts there are.
+    """
+    look = _Look(settings, now, waiting, wanted or Wanted(settings.exact))
+    accounts = accounts_of(organization, settings.accounts)
+    with Pool(workers) as pool:
+        found = pool.map(lambda account: look.request(organization, account), accounts, _tick(progress, "asked"))
+        pool.map(look.collect, found, _tick(progress, "collected"))
+        jobs = [(one, user, asked) for one in found if not one.problem for user, asked in one.users if asked]
+        details = pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looked at"))
+    known = {id(user): each for (_, user, _), each in zip(jobs, details, strict=True)}
+    return [_survey(account, one, known) for account, one in zip(accounts, found, strict=True)]
+
+
+def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(what, done, total)
+
+
+def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account, ...]:
+    """The accounts that the settings mean. Without `role` that is the caller's own.
+
+    Raises WrongUsage if `only` names others and there is no role to assume; else what the organization raises.
+    """
+    if not accounts.role:
+        own = organization.me().account
+        others = [number for number in accounts.only if number != own]
+        if others:
+            raise WrongUsage(
+                f"account {others[0]} is not your own ({own}), and no role is set",
+                "set role in [accounts] of the fleet's settings",
+            )
+        return (Account(own),)
+    chosen = [Account(number) for number in accounts.only] if accounts.only else list(organization.accounts())
+    return tuple(account for account in chosen if account.number not in accounts.but)
+
+
+class _Look:
+    """One look at all accounts: its verbs are run in threads, one account or user at a time."""
+
+    def __init__(self, settings: FleetSettings, now: datetime, waiting: Waiting, wanted: Wanted) -> None:
+        self._settings = settings
+        self._now = now
+        self._waiting = waiting
+        self._wanted = wanted
+
+    def request(self, organization: Organization, account: Account) -> _Found:
+        """Ask an account for its report."""
+        found = _Found(organization.directory(account))
+        try:
+            found.ready = found.directory.request_report()
+        except Problem as problem:
+            self._without_report(found, problem)
+        return found
+
+    def collect(self, found: _Found) -> None:
+        """Fetch the report that was asked for, and see who needs attention."""
+        if found.problem:
+            return
+        if found.source is Source.REPORT:
+            try:
+                self._read(found)
+            except Problem as problem:
+                self._without_report(found, problem)
+        try:
+            if found.source is Source.LISTS and not found.problem:
+                found.at = self._now
+                found.users = [(user, Asked.BY_LIST) for user in found.directory.users()]
+            if any(asked for _, asked in found.users):
+                self._groups(found)
+        except Problem as problem:
+            found.problem = problem
+
+    def _read(self, found: _Found) -> None:
+        text, found.at = self._report(found)
+        for user, more in entries(text, found.directory.account.number):
+            found.users.append((user, self._asked(user, more)))
+
+    def _report(self, found: _Found) -> tuple[str, datetime]:
+        until = self._waiting.monotonic() + self._waiting.longest
+        pause = _FIRST_PAUSE
+        while True:
+            problem: Problem = _NeverCame(f"the credential report did not come within {self._waiting.longest:.0f} s")
+            try:
+                if found.ready:
+                    return found.directory.report()
+            except (TryLater, Gone) as error:  # not there after all, or a new one was begun meanwhile
+                problem = error
+            if self._waiting.monotonic() >= until:
+                raise problem
+            self._waiting.sleep(pause)
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            found.ready = found.directory.request_report()
+
+    def _without_report(self, found: _Found, problem: Problem) -> None:
+        """Lists instead, unless they would end the same way: without the role, without a network, throttled."""
+        hopeless = isinstance(problem, TryLater) or (isinstance(problem, Denied) and problem.action.startswith("sts:"))
+        if hopeless and not isinstance(problem, _NeverCame):
+            found.problem = problem
+            return
+        found.source = Source.LISTS
+        found.users.clear()
+        found.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
+
+    def _asked(self, user: FleetUser, more: bool) -> Asked | None:
+        if user.is_root:
+            return None  # IAM lists the keys of users only
+        keys, wanted = user.keys, self._wanted
+        listed = more or (wanted.exact and keys) or (wanted.inactive and not all(key.active for key in keys))
+        return Asked.BY_REPORT if listed or self._attention(user) else None
+
+    def _attention(self, user: FleetUser) -> bool:
+        policy, after = self._settings.policy, self._settings.unused_after
+        active = [key for key in user.keys if key.active]
+        return any(self._now >= policy.due_at(key.created) or is_unused(key, after, self._now) for key in active)
+
+    def _groups(self, found: _Found) -> None:
+        for group in self._settings.exempt.groups:
+            try:
+                found.members[group] = found.directory.members(group)
+            except Gone:
+                found.members[group] = frozenset()
+            except Problem as problem:
+                found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
+
+    def details(self, found: _Found, user: FleetUser, asked: Asked) -> Details:
+        """Look closer at one user."""
+        keep = self._wanted.inactive
+        details = look_at(found.directory, user, asked, lambda each: self._attention(each) or (keep and _off(each)))
+        if details.user and details.attention:
+            return replace(details, user=replace(details.user, groups=self._groups_of(found, user.name)))
+        return details
+
+    def _groups_of(self, found: _Found, name: str) -> frozenset[str] | None:
+        """The exempt groups that a user is in; None if that is not known."""
+        groups = frozenset(group for group, members in found.members.items() if name in members)
+        complete = len(found.members) == len(self._settings.exempt.groups)
+        return groups if groups or complete else None
+
+
+class _NeverCame(TryLater):
+    """AWS did not make the report in time."""
+
+
+def _off(user: FleetUser) -> bool:
+    return not all(key.active for key in user.keys)
+
+
+def _survey(account: Account, found: _Found, known: dict[int, Details]) -> Survey:
+    looked_at = [known.get(id(user), Details(user)) for user, _ in found.users]
+    users = tuple(each.user for each in looked_at if each.user)
+    troubles = [each.trouble for each in looked_at if each.trouble]
+    if troubles and not users:
+        found.problem = troubles[0]
+    if found.problem:
+        return Survey(account, (), found.source, None, found.problem.message, tuple(found.notes), found.problem.code)
+    if troubles:
+        what = "the keys" if found.source is Source.LISTS else "ids and exact ages of the keys"
+        found.notes.append(f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}")
+    untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
+    if untold:
+        found.notes.append(f"the tags of {_people(untold)}, and so who is exempt or an owner by tag, are not known")
+    return Survey(account, users, found.source, found.at, "", tuple(found.notes), first_code(troubles))
+
+
+def _people(count: int) -> str:
+    return "one user" if count == 1 else f"{count:,} users"
+
+
+def first_code(problems: Sequence[Problem]) -> int:
+    """With several the first of 1, 5, 4, 75 that occurred; 0 for none."""
+    codes = {problem.code for problem in problems}
+    return next((code for code in (1, 5, 4, 75) if code in codes), max(codes, default=0))

@@ -1,0 +1,167 @@
+"""IAM's credential report, as it comes and as it should not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from rotate_my_key.errors import Problem
+from rotate_my_key.fleet.credential_report import entries
+from rotate_my_key.fleet.model import FleetKey, FleetUser
+from rotate_my_key.model import LastUse
+
+from .fakes import HEAD
+
+ACCOUNT = "123456789012"
+SINCE = "2020-01-01T00:00:00+00:00"
+NO_KEY = "false,N/A,N/A,N/A,N/A"
+CERTIFICATES = "false,N/A,false,N/A"
+
+
+def row(
+    name: str = "alice",
+    first: str = NO_KEY,
+    second: str = NO_KEY,
+    *,
+    arn: str = "",
+    signing_in: str = "true,no_information",
+    since: str = SINCE,
+) -> str:
+    """A row of the report, with what stands in its two slots."""
+    arn = arn or f"arn:aws:iam::{ACCOUNT}:user/{name}"
+    return f"{name},{arn},{since},{signing_in},N/A,N/A,false,{first},{second},{CERTIFICATES}\n"
+
+
+def read(*rows: str, head: str = HEAD) -> list[FleetUser]:
+    """The users of a report."""
+    return [entry.user for entry in entries(f"{head}\n{''.join(rows)}", ACCOUNT)]
+
+
+def at(text: str) -> datetime:
+    """A time in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def test_a_user_with_two_keys() -> None:
+    """Both slots are told, in the report's order, whichever is the older."""
+    user = read(
+        row(
+            first="true,2026-11-01T10:00:00+00:00,2026-11-20T08:00:00Z,eu-west-1,s3",
+            second="false,2026-01-01T10:00:00+00:00,N/A,N/A,N/A",
+            signing_in="true,2026-11-24T07:00:00+00:00",
+        )
+    )[0]
+    assert user.keys == (
+        FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(at("2026-11-20T08:00:00"), "s3", "eu-west-1")),
+        FleetKey(False, at("2026-01-01T10:00:00"), None, LastUse(None)),
+    )
+    assert (user.password, user.signed_in, user.created) == (True, at("2026-11-24T07:00:00"), at("2020-01-01T00:00:00"))
+
+
+def test_root() -> None:
+    """Root is a row like any other, whose password cannot be told of."""
+    arn = f"arn:aws:iam::{ACCOUNT}:root"
+    keys = "true,2019-05-05T00:00:00+00:00,2026-11-20T08:00:00+00:00,us-east-1,iam"
+    user = read(row("<root_account>", keys, arn=arn, signing_in="not_supported,2026-11-01T00:00:00+00:00"))[0]
+    assert user.is_root
+    assert user.name == "root"
+    assert user.password is None
+    assert len(user.keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("case", "slot", "key"),
+    [
+        ("no key", NO_KEY, None),
+        ("no key, in other words", "not_supported,not_supported,no_information,N/A,N/A", None),
+        (
+            "capital letters",
+            "TRUE,2026-11-01T10:00:00Z,N/A,N/A,N/A",
+            FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(None)),
+        ),
+        (
+            "an inactive key whose date is not told is no key",
+            "FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3",
+            None,
+        ),
+        (
+            "an active key without a date is as old as its user",
+            "true,N/A,N/A,N/A,N/A",
+            FleetKey(True, at("2020-01-01T00:00:00"), None, LastUse(None)),
+        ),
+        (
+            "a use without region",
+            "true,2026-11-01T10:00:00Z,2026-11-02T00:00:00Z,N/A,s3",
+            FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(at("2026-11-02T00:00:00"), "s3", "")),
+        ),
+        (
+            "a use that is not told is unknown, not never",
+            "true,2026-11-01T10:00:00Z,not_supported,not_supported,not_supported",
+            FleetKey(True, at("2026-11-01T10:00:00")),
+        ),
+        (
+            "another time zone",
+            "true,2026-11-01T10:00:00+02:00,N/A,N/A,N/A",
+            FleetKey(True, at("2026-11-01T08:00:00"), None, LastUse(None)),
+        ),
+    ],
+)
+def test_a_slot(case: str, slot: str, key: FleetKey | None) -> None:
+    """What stands in a slot, and which key that is."""
+    expected = (key,) if key else ()
+    assert read(row(first=slot))[0].keys == expected
+    assert read(row(second=slot))[0].keys == expected
+
+
+@pytest.mark.parametrize(("said", "more"), [("N/A", False), ("", False), ("1 more: ListAccessKeys", True)])
+def test_more_keys_than_slots(said: str, more: bool) -> None:
+    """The column that AWS added for it says so."""
+    text = f"{HEAD},additional_credentials_info\n{row().strip()},{said}\n"
+    assert [entry.more for entry in entries(text, ACCOUNT)] == [more]
+
+
+def test_columns_in_another_order_and_new_ones() -> None:
+    """Columns are found by name; one more slot is one more key."""
+    names = HEAD.split(",")
+    values = row(first="true,2026-11-01T10:00:00Z,N/A,N/A,N/A").strip().split(",")
+    slot = [name.replace("_1_", "_3_") for name in names if name.startswith("access_key_1_")]
+    head = ",".join(["new", *reversed(names), *slot])
+    assert len(read(",".join(["x", *reversed(values), *values[8:13]]), head=head)[0].keys) == 2
+
+
+def test_names_as_iam_allows_them() -> None:
+    """Commas in quotes, signs, paths and letters from anywhere."""
+    arn = f"arn:aws:iam::{ACCOUNT}:user/bots/été/a"
+    users = read(
+        row('"smith,j+=@."', arn=f'"arn:aws:iam::{ACCOUNT}:user/smith,j+=@."'), row("a", arn=arn), row("\u5f20\u4f1f")
+    )
+    assert [user.name for user in users] == ["smith,j+=@.", "a", "\u5f20\u4f1f"]
+    assert users[1].path == "/bots/été/"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "has no column arn"),
+        ("user,arn\n", "has no column user_creation_time"),
+        (HEAD.replace("access_key_1_last_used_region,", ""), "has no column access_key_1_last_used_region"),
+        (f"{HEAD}\nalice,arn\n", "line 2: 2 values, and the head has 22"),
+        (f"{HEAD}\n{row()}{row(arn='arn:aws:iam::210987654321:user/bob')}", "line 3: 'arn:aws:iam::210987654321"),
+        (f"{HEAD}\n{row(arn='alice')}", "line 2: 'alice' is no user of this account"),
+        (f"{HEAD}\n{row(first='maybe,N/A,N/A,N/A,N/A')}", "line 2: 'maybe' is neither true nor false"),
+        (f"{HEAD}\n{row(first='true,soon,N/A,N/A,N/A')}", "access_key_1_last_rotated is 'soon', which is no time"),
+        (f"{HEAD}\n{row(first='true,N/A,N/A,N/A,N/A', since='N/A')}", "access_key_1 is active and has no date"),
+        (f'{HEAD}\n"alice', "line 2: unexpected end of data"),
+    ],
+)
+def test_what_cannot_be_read_is_said(text: str, said: str) -> None:
+    """No row is passed over in silence: the line and what is wrong with it are named."""
+    with pytest.raises(Problem) as caught:
+        list(entries(text, ACCOUNT))
+    assert said in caught.value.message
+
+
+def test_partitions() -> None:
+    """GovCloud and China have ARNs of their own."""
+    assert read(row(arn=f"arn:aws-us-gov:iam::{ACCOUNT}:user/a"), row(arn=f"arn:aws-cn:iam::{ACCOUNT}:user/b"))

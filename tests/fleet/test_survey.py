@@ -1,0 +1,427 @@
+"""The survey of many accounts: which calls it makes, what it knows, and what becomes of trouble."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from rotate_my_key.errors import Denied, Gone, Problem, TryLater, WrongUsage
+from rotate_my_key.fleet.model import FleetUser, Source, Survey
+from rotate_my_key.fleet.survey import Waiting, Wanted, survey_accounts
+from rotate_my_key.model import LastUse
+from rotate_my_key.policy import Policy
+from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
+
+from .fakes import NOW, FakeDirectory, FakeOrganization
+
+DAY = timedelta(days=1)
+USED = LastUse(NOW - DAY, "s3", "eu-west-1")
+MANY = FleetSettings(accounts=Accounts(role="fleet"))
+
+
+def waiting() -> Waiting:
+    """A clock that goes on by a second with each look."""
+    return Waiting(lambda seconds: None, count().__next__)
+
+
+def look(*directories: FakeDirectory, settings: FleetSettings | None = None, **more: object) -> list[Survey]:
+    """Survey these accounts."""
+    settings = settings or (MANY if len(directories) > 1 else FleetSettings())
+    return survey_accounts(FakeOrganization(*directories), settings, NOW, waiting(), **more)  # type: ignore[arg-type]
+
+
+def one(directory: FakeDirectory, **more: object) -> Survey:
+    """Survey one account."""
+    (survey,) = look(directory, **more)
+    return survey
+
+
+def called(survey: Survey, name: str) -> FleetUser:
+    """The user of this name."""
+    (found,) = [user for user in survey.users if user.name == name]
+    return found
+
+
+@pytest.fixture
+def aws() -> FakeDirectory:
+    """An account with fresh, due, overdue and unused keys."""
+    directory = FakeDirectory()
+    for name, age in (("fresh", 10), ("due", 80), ("overdue", 98)):
+        directory.user(name)
+        directory.key(name, age, use=USED)
+    directory.user("unused", 50)
+    directory.user("nobody")
+    return directory
+
+
+def test_5000_users_with_nothing_flagged_cost_two_calls() -> None:
+    """The report is asked for and fetched; whoever needs no attention costs nothing."""
+    directory = FakeDirectory()
+    for number in range(5000):
+        directory.user(f"user{number}", 10)
+    survey = one(directory)
+    assert directory.calls == Counter(request_report=1, report=1)
+    assert len(survey.users) == 5001
+    assert survey.users[0].is_root
+
+
+def test_each_flagged_user_costs_two_calls(aws: FakeDirectory) -> None:
+    """Keys and tags are listed for who is due, overdue or does not use his key, and for nobody else."""
+    survey = one(aws)
+    assert aws.calls == Counter(request_report=1, report=1, keys=3, tags=3)
+    assert [user.name for user in survey.users if user.tags is not None] == ["due", "overdue", "unused"]
+
+
+def test_ids_and_exact_ages_come_from_the_list() -> None:
+    """The report's date moves when a key is switched off and on again; the list's does not."""
+    directory = FakeDirectory()
+    directory.user("alice")
+    key_id = directory.key("alice", 98, use=USED)
+    directory.changed[key_id] = NOW - 80 * DAY
+    (key,) = called(one(directory), "alice").keys
+    assert (key.key_id, key.created, key.last_use) == (key_id, NOW - 98 * DAY, USED)
+    assert directory.calls["last_use"] == 0
+
+
+def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
+    """A key that was switched off and on looks younger in the report; `exact` finds it all the same."""
+    aws.user("late")
+    aws.changed[aws.key("late", 98, use=USED)] = NOW - 5 * DAY
+    assert called(one(aws), "late").keys[0].key_id is None
+    aws.calls.clear()
+    survey = one(aws, settings=FleetSettings(exact=True))
+    assert called(survey, "late").keys[0].created == NOW - 98 * DAY
+    assert called(survey, "late").tags == {}
+    assert called(survey, "fresh").keys[0].key_id
+    assert aws.calls == Counter(request_report=1, report=1, keys=5, tags=4)
+
+
+def test_inactive_keys_are_listed_for_who_wants_them(aws: FakeDirectory) -> None:
+    """Whoever deletes what was switched off needs its id and what is remembered in the tags."""
+    aws.user("off")
+    aws.key("off", 200, "Inactive")
+    assert called(one(aws), "off").keys[0].key_id is None
+    user = called(one(aws, wanted=Wanted(inactive=True)), "off")
+    assert user.keys[0].key_id
+    assert user.tags == {}
+
+
+def test_who_has_more_keys_than_slots_is_listed() -> None:
+    """AWS says in a column of its own that the report does not tell of all keys."""
+    directory = FakeDirectory()
+    directory.user("many", 1, 2, 100)
+    assert len(called(one(directory), "many").keys) == 3
+
+
+def test_a_key_made_after_the_report_is_asked_about() -> None:
+    """What the report does not know of a key, AWS is asked."""
+    directory = FakeDirectory()
+    directory.user("alice")
+    directory.key("alice", 98, use=USED)
+    directory.unreported = {directory.key("alice", 0.01, use=LastUse(NOW, "sts", "us-east-1"))}
+    old, new = called(one(directory), "alice").keys
+    assert (old.last_use, new.last_use) == (USED, LastUse(NOW, "sts", "us-east-1"))
+    assert directory.calls["last_use"] == 1
+
+
+def test_what_was_settled_since_the_report_needs_no_attention() -> None:
+    """A key that was deleted, or switched off, since the report is not called overdue."""
+    directory = FakeDirectory()
+    directory.user("alice", 98)
+    directory.user("bob", 98)
+    directory.user("carol", 98)
+    organization = FakeOrganization(directory)
+    text = directory.report()
+    directory.report = lambda: text  # type: ignore[method-assign]  # the report is of earlier
+    (key_id,) = directory.everybody["alice"].keys
+    directory.set_active("alice", key_id, False)
+    directory.everybody["bob"].keys.clear()
+    del directory.everybody["carol"]
+    directory.calls.clear()
+    (survey,) = survey_accounts(organization, FleetSettings(), NOW, waiting())
+    assert [(user.name, [key.active for key in user.keys]) for user in survey.users if not user.is_root] == [
+        ("alice", [False]),
+        ("bob", []),
+    ]
+    assert directory.calls["tags"] == 0
+
+
+def test_the_policy_decides_who_is_flagged(aws: FakeDirectory) -> None:
+    """Stricter settings flag more; the days of the last use too."""
+    one(aws, settings=FleetSettings(policy=Policy(8 * DAY, DAY), unused_after=365 * DAY))
+    assert aws.calls["keys"] == 4
+    aws.calls.clear()
+    one(aws, settings=FleetSettings(policy=Policy(400 * DAY, DAY), unused_after=365 * DAY))
+    assert aws.calls["keys"] == 0
+
+
+# Waiting for reports
+
+
+def test_a_report_is_waited_for() -> None:
+    """AWS needs some seconds to make one."""
+    directory = FakeDirectory()
+    directory.waits = 3
+    slept: list[float] = []
+    (survey,) = survey_accounts(
+        FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__)
+    )
+    assert (survey.source, survey.problem) == (Source.REPORT, "")
+    assert directory.calls == Counter(request_report=4, report=1)
+    assert slept == [1.0, 1.5, 2.25]
+
+
+def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
+    """AWS makes the reports of all accounts at the same time."""
+    directories = [FakeDirectory(f"{number:012d}") for number in range(1, 4)]
+    for each in directories:
+        each.waits = 1
+    order: list[str] = []
+    survey_accounts(
+        FakeOrganization(*directories),
+        MANY,
+        NOW,
+        Waiting(lambda seconds: order.append("waits"), count().__next__),
+        progress=lambda what, done, total: order.append(what),
+        workers=1,
+    )
+    assert order.index("waits") > len(order) - 1 - order[::-1].index("asked")
+
+
+def test_a_report_that_never_comes() -> None:
+    """After some minutes the users are listed instead, and that is said."""
+    directory = FakeDirectory()
+    directory.user("alice", 98)
+    directory.waits = 10_000
+    survey = one(directory)
+    assert survey.source is Source.LISTS
+    assert survey.notes == (
+        "users were listed instead, and root's keys are not seen: the credential report did not come within 180 s",
+    )
+    assert called(survey, "alice").keys[0].key_id
+
+
+# Without a report
+
+
+def test_a_denied_report_falls_back_to_lists(aws: FakeDirectory) -> None:
+    """Ids, ages, last uses, and the tags of whoever needs attention."""
+    aws.broken["request_report"] = Denied("GenerateCredentialReport is denied", action="iam:GenerateCredentialReport")
+    survey = one(aws)
+    assert (survey.source, survey.problem, survey.code, survey.at) == (Source.LISTS, "", 0, NOW)
+    assert aws.calls == Counter(request_report=1, users=1, keys=5, last_use=4, tags=3)
+    assert called(survey, "due").keys[0].last_use == USED
+
+
+def test_a_report_that_cannot_be_read_falls_back_to_lists(aws: FakeDirectory) -> None:
+    """What is wrong with it is said; the users are known all the same."""
+    aws.report = lambda: ("user,arn\n", NOW)  # type: ignore[method-assign]
+    survey = one(aws)
+    assert survey.source is Source.LISTS
+    assert "has no column user_creation_time" in survey.notes[0]
+    assert len(survey.users) == 5
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (Denied("sts:AssumeRole is denied", action="sts:AssumeRole"), 5),
+        (TryLater("AWS cannot be reached"), 75),
+    ],
+)
+def test_where_lists_would_end_the_same_way_they_are_not_tried(problem: Problem, code: int) -> None:
+    """No role or no network: the account's row says so, and the other accounts are looked at."""
+    bad, good = FakeDirectory("111111111111"), FakeDirectory("222222222222")
+    bad.broken["request_report"] = problem
+    good.user("alice", 98)
+    first, second = look(bad, good)
+    assert (first.problem, first.code, first.users) == (problem.message, code, ())
+    assert bad.calls == Counter(request_report=1)
+    assert (second.problem, second.code) == ("", 0)
+    assert called(second, "alice").keys[0].key_id
+
+
+def test_denied_report_and_denied_lists(aws: FakeDirectory) -> None:
+    """Then the account cannot be looked at; both reasons are told."""
+    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+    aws.broken["users"] = Denied("no lists", action="iam:ListUsers")
+    survey = one(aws)
+    assert (survey.problem, survey.code, survey.at) == ("no lists", 5, None)
+    assert survey.notes == ("users were listed instead, and root's keys are not seen: no report",)
+
+
+def test_lists_of_which_some_fail() -> None:
+    """Users whose keys are not known are counted, not left out in silence."""
+    directory = FakeDirectory()
+    directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+    directory.user("alice", 98)
+    directory.user("bob", 98)
+    keys = directory.keys
+    throttled = TryLater("AWS is throttling")
+
+    def some(user: str) -> object:
+        if user == "bob":
+            raise throttled
+        return keys(user)
+
+    directory.keys = some  # type: ignore[method-assign,assignment]
+    survey = one(directory)
+    assert [user.name for user in survey.users] == ["alice"]
+    assert survey.notes[-1] == "the keys of one user are not known: AWS is throttling"
+    assert survey.code == 75
+
+
+# Details that cannot be had
+
+
+def test_denied_list_access_keys(aws: FakeDirectory) -> None:
+    """What the report tells is kept, without ids; that ages are not exact is said, with its exit code."""
+    aws.broken["keys"] = Denied("iam:ListAccessKeys is denied", action="iam:ListAccessKeys")
+    survey = one(aws)
+    assert survey.notes == ("ids and exact ages of the keys of 3 users are not known: iam:ListAccessKeys is denied",)
+    assert survey.code == 5
+    (key,) = called(survey, "overdue").keys
+    assert (key.key_id, key.created, key.last_use) == (None, NOW - 98 * DAY, USED)
+
+
+@pytest.mark.parametrize("problem", [Denied("no", action="iam:ListUserTags"), TryLater("throttled")])
+def test_tags_that_are_not_known(aws: FakeDirectory, problem: Problem) -> None:
+    """They are None, which is not "no tags"; a line says so."""
+    aws.broken["tags"] = problem
+    survey = one(aws)
+    assert called(survey, "overdue").tags is None
+    assert survey.notes == ("the tags of 3 users, and so who is exempt or an owner by tag, are not known",)
+    assert survey.code == 0
+
+
+def test_an_unknown_last_use_is_not_never(aws: FakeDirectory) -> None:
+    """Denied or throttled, it stays unknown."""
+    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+    aws.broken["last_use"] = TryLater("throttled")
+    assert all(key.last_use is None for user in one(aws).users for key in user.keys)
+
+
+# Exempt groups
+
+
+def test_groups_are_read_once_an_account(aws: FakeDirectory) -> None:
+    """One call a group, if anybody needs attention at all."""
+    aws.everybody["overdue"].groups = {"bots"}
+    settings = FleetSettings(exempt=Exempt(groups=("bots", "gone")))
+    survey = one(aws, settings=settings)
+    assert aws.calls["members"] == 2
+    assert called(survey, "overdue").groups == {"bots"}
+    assert called(survey, "due").groups == frozenset()
+    calm = FakeDirectory()
+    calm.user("fresh", 1)
+    one(calm, settings=settings)
+    assert calm.calls["members"] == 0
+
+
+def test_denied_groups(aws: FakeDirectory) -> None:
+    """Then it is not known who is exempt, and a line says so."""
+    aws.broken["members"] = Denied("iam:GetGroup is denied", action="iam:GetGroup")
+    survey = one(aws, settings=FleetSettings(exempt=Exempt(groups=("bots",))))
+    assert called(survey, "overdue").groups is None
+    assert survey.notes == ("who is in group bots, and so exempt, is not known: iam:GetGroup is denied",)
+
+
+# Which accounts
+
+
+def test_without_a_role_it_is_the_own_account() -> None:
+    """The organization is not asked."""
+    organization = FakeOrganization(FakeDirectory("111111111111"), FakeDirectory("222222222222"))
+    organization.broken = Denied("no organization")
+    surveys = survey_accounts(organization, FleetSettings(), NOW, waiting())
+    assert [survey.account.number for survey in surveys] == ["111111111111"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "numbers"),
+    [
+        (Accounts(role="fleet"), ["111111111111", "222222222222", "333333333333"]),
+        (Accounts(role="fleet", but=("222222222222",)), ["111111111111", "333333333333"]),
+        (Accounts(role="fleet", only=("333333333333",)), ["333333333333"]),
+        (Accounts(only=("111111111111",)), ["111111111111"]),
+    ],
+)
+def test_only_and_but(accounts: Accounts, numbers: list[str]) -> None:
+    """The settings say which of the organization's accounts are meant."""
+    organization = FakeOrganization(*(FakeDirectory(number * 12) for number in "123"))
+    surveys = survey_accounts(organization, FleetSettings(accounts=accounts), NOW, waiting())
+    assert [survey.account.number for survey in surveys] == numbers
+
+
+def test_other_accounts_need_a_role() -> None:
+    """It is said before anything is asked."""
+    with pytest.raises(WrongUsage, match="222222222222 is not your own"):
+        look(FakeDirectory("111111111111"), settings=FleetSettings(accounts=Accounts(only=("222222222222",))))
+
+
+def test_a_denied_organization_ends_it() -> None:
+    """It is not known which accounts there are."""
+    organization = FakeOrganization()
+    organization.broken = Denied("organizations:ListAccounts is denied")
+    with pytest.raises(Denied):
+        survey_accounts(organization, MANY, NOW, waiting())
+
+
+# Threads
+
+
+def test_order_and_progress() -> None:
+    """Surveys come in the organization's order, whichever ended first; progress counts up."""
+    directories = [FakeDirectory(f"{number:012d}") for number in range(1, 30)]
+    for each in directories:
+        each.user("alice", 98)
+    seen: list[tuple[str, int, int]] = []
+    surveys = look(*directories, progress=lambda *now: seen.append(now), workers=4)
+    assert [survey.account.number for survey in surveys] == [each.account.number for each in directories]
+    for what in ("asked", "collected", "looked at"):
+        assert [done for said, done, _ in seen if said == what] == list(range(30))
+
+
+def test_an_interruption_is_not_waited_out() -> None:
+    """What was not begun is dropped."""
+    directories = [FakeDirectory(f"{number:012d}") for number in range(1, 100)]
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        look(*directories, progress=stop, workers=1)
+    assert sum(each.calls["request_report"] for each in directories) < 99
+
+
+@pytest.fixture(autouse=True)
+def _no_leftovers() -> Iterator[None]:
+    """Threads of one test do not run into the next."""
+    import threading
+
+    before = threading.active_count()
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(5)
+    assert threading.active_count() <= before
+
+
+def test_a_report_that_expired_is_asked_for_again() -> None:
+    """It was there a moment ago, and must be made anew."""
+    directory = FakeDirectory()
+    report, times = directory.report, count()
+
+    def expired() -> object:
+        if not next(times):
+            raise Gone("the report has expired")
+        return report()
+
+    directory.report = expired  # type: ignore[method-assign,assignment]
+    assert one(directory).source is Source.REPORT
+    assert directory.calls == Counter(request_report=2, report=1)
