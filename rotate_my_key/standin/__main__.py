@@ -13,8 +13,8 @@ from dataclasses import fields
 from typing import Any
 
 from ..policy import parse_duration
+from .conduct import Settings
 from .standin import StandIn
-from .world import Settings
 
 
 def main(arguments: list[str] | None = None) -> None:

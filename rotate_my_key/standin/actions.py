@@ -15,7 +15,7 @@ from moto.core.serialize import SerializationContext, XFormedAttributePicker, ge
 from moto.core.utils import get_service_model
 from moto.iam.models import User as MotoUser
 
-from . import errors
+from . import errors, people
 from .errors import Answer, invalid
 from .sessions import Session, Signer
 from .world import World
@@ -64,11 +64,19 @@ def _get_session_token(world: World, signer: Signer, params: Params) -> Result:
 
 def _assume_role(world: World, signer: Signer, params: Params) -> Result:
     arn, name = _required(params, "RoleArn"), _required(params, "RoleSessionName")
-    role = world.roles.get(arn)
+    home = world.of_account((arn.split(":") + [""] * 5)[4])
+    role = home.roles.get(arn) if home else None
     mfa = role is not None and (_with_code(world, signer, params) or signer.mfa)
-    if role is None or (role.demands_mfa and not mfa):
-        raise errors.denied(signer.arn, "sts:AssumeRole", arn, "implicit")
-    session = world.open_session(signer.user, _duration(params, 43200, default=3600), mfa=mfa, role=role, name=name)
+    if role is None or home is None or (role.demands_mfa and not mfa):
+        raise errors.role_denied(signer.arn, arn)
+    if not role.trusts_in(signer.principal, params.get("ExternalId", "")):
+        raise errors.role_denied(signer.arn, arn)
+    seconds = _duration(params, 43200, default=3600)
+    if signer.role and seconds > 3600:
+        raise invalid(
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        )
+    session = home.open_session(signer.user, seconds, mfa=mfa, role=role, name=name)
     who = {"AssumedRoleId": f"AROA{session.pair.key_id[4:]}:{name}", "Arn": session.arn}
     return {"Credentials": _told(session), "AssumedRoleUser": who}
 
@@ -127,15 +135,11 @@ def _get_user(world: World, signer: Signer, params: Params) -> Result:
 def _list_access_keys(world: World, signer: Signer, params: Params) -> Result:
     user = _user(world, signer, params)
     name = user.name if user else None
-    start = int(params.get("Marker", "0"))
-    end = start + min(int(params.get("MaxItems", "100")), world.settings.page_size)
-    keys = world.listed(user)
+    page, rest = people.page(world, params, world.listed(user), lambda key: world.serial(key.key_id))
     shown = [
-        {"UserName": name, "AccessKeyId": key.key_id, "Status": key.status, "CreateDate": key.created}
-        for key in keys[start:end]
+        {"UserName": name, "AccessKeyId": key.key_id, "Status": key.status, "CreateDate": key.created} for key in page
     ]
-    more = end < len(keys)
-    return {"AccessKeyMetadata": shown, "IsTruncated": more, "Marker": str(end) if more else None}
+    return {"AccessKeyMetadata": shown, **rest}
 
 
 def _create_access_key(world: World, signer: Signer, params: Params) -> Result:
@@ -187,6 +191,14 @@ _ACTIONS: dict[tuple[str, str], Callable[[World, Signer, Params], Result]] = {
     ("sts", "AssumeRole"): _assume_role,
     ("iam", "ListMFADevices"): _list_mfa_devices,
     ("iam", "GetUser"): _get_user,
+    ("iam", "ListUsers"): people.list_users,
+    ("iam", "ListUserTags"): people.list_user_tags,
+    ("iam", "TagUser"): people.tag_user,
+    ("iam", "UntagUser"): people.untag_user,
+    ("iam", "GetGroup"): people.get_group,
+    ("iam", "ListGroupsForUser"): people.list_groups_for_user,
+    ("iam", "GenerateCredentialReport"): lambda world, signer, params: world.reports.generate(),
+    ("iam", "GetCredentialReport"): lambda world, signer, params: world.reports.get(),
     ("iam", "ListAccessKeys"): _list_access_keys,
     ("iam", "CreateAccessKey"): _create_access_key,
     ("iam", "UpdateAccessKey"): _update_access_key,

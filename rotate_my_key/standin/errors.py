@@ -1,15 +1,13 @@
-"""AWS's refusals: code, HTTP status and sentence as AWS words them, and the bodies they travel in.
+"""AWS's refusals: code, HTTP status and sentence as AWS words them, in IAM's and STS's words.
 
 Pure. The codes and statuses are those of the IAM and STS API references ("Common Errors"); the sentences were
-collected from what the real services answer.
+collected from what the real services answer. protocols.py says how other services word the same.
 """
 
 from __future__ import annotations
 
-import json
-import uuid
-from dataclasses import dataclass
-from xml.sax.saxutils import escape
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
@@ -23,6 +21,7 @@ class Answer:
     body: bytes
     outcome: str = "OK"
     cut: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Refused(Exception):
@@ -33,19 +32,6 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.status = status
-
-    def answer(self, *, as_json: bool = False) -> Answer:
-        """The refusal in the query protocol's XML (IAM, STS, SES, SNS), or in JSON (Organizations and others)."""
-        if as_json:
-            body = json.dumps({"__type": self.code, "message": self.message})
-            return Answer(self.status, "application/x-amz-json-1.1", body.encode(), self.code)
-        fault = "Sender" if self.status < 500 else "Receiver"
-        body = (
-            '<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-            f"<Error><Type>{fault}</Type><Code>{self.code}</Code><Message>{escape(self.message)}</Message></Error>"
-            f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
-        )
-        return Answer(self.status, "text/xml", body.encode(), self.code)
 
 
 def key_refused() -> Refused:
@@ -136,9 +122,21 @@ def denied(arn: str, action: str, resource: str, reason: str) -> Refused:
     return Refused("AccessDenied", sentence, 403)
 
 
+def role_denied(arn: str, role_arn: str) -> Refused:
+    """AssumeRole into a role that is not there or does not trust the caller: one answer, which does not say which."""
+    return Refused(
+        "AccessDenied", f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}", 403
+    )
+
+
 def no_such_user(name: str) -> Refused:
     """404."""
     return Refused("NoSuchEntity", f"The user with name {name} cannot be found.", 404)
+
+
+def no_such_group(name: str) -> Refused:
+    """404."""
+    return Refused("NoSuchEntity", f"The group with name {name} cannot be found.", 404)
 
 
 def no_such_key(key_id: str) -> Refused:

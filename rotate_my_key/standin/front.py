@@ -11,8 +11,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from . import actions, behind, errors, policies, signature
+from . import actions, behind, errors, policies, protocols, services, signature
+from .conduct import Settings
 from .errors import Answer, Refused
+from .organization import Organization
 from .rules import Call, Rules, When
 from .server import HangUp
 from .sessions import Signer
@@ -28,13 +30,17 @@ class Front:
     """All that a stand-in knows between two resets."""
 
     def __init__(self, account: str) -> None:
-        self.world = World(account)
+        self.organization = Organization(account, Settings())
         self.rules = Rules()
         self.calls: list[Call] = []
         self.callbacks: list[tuple[When, str, Callback]] = []
-        self.documents: dict[str, list[policies.Document]] = {}  # by the user's name
         self.lock = threading.RLock()
         self._awake = threading.Event()
+
+    @property
+    def world(self) -> World:
+        """The main account."""
+        return self.organization.main
 
     def wake(self) -> None:
         """End all waiting (hang, slow, latency) at once."""
@@ -62,6 +68,7 @@ class Front:
             key_id, service, region = signed.key_id, signed.service, signed.region
         except Refused:
             key_id = service = region = ""
+        world = self.organization.world_of(key_id)
         target = request.headers.get("x-amz-target", request.method).rpartition(".")[2]
         call = Call(
             action=params.get("Action", target),
@@ -73,7 +80,8 @@ class Front:
             region=region,
             at=self.world.now(),
             connection=connection,
-            is_json="x-amz-target" in request.headers,
+            account=world.account if world else "",
+            protocol=protocols.of(service, request.headers),
         )
         with self.lock:
             self.calls.append(call)
@@ -98,13 +106,13 @@ class Front:
         call.outcome = fault.kind
         match fault.kind:
             case "throttle":
-                return errors.throttled().answer(as_json=call.is_json)
+                return self._refusal(errors.throttled(), call)
             case "500" | "503":
-                return errors.broken(int(fault.kind)).answer(as_json=call.is_json)
+                return self._refusal(errors.broken(int(fault.kind)), call)
             case "html" | "xhtml":
                 return errors.page(fault.status, fault.kind)
             case "cut":
-                return replace(answer or errors.broken(503).answer(), cut=True, outcome="cut")
+                return replace(answer or self._refusal(errors.broken(503), call), cut=True, outcome="cut")
             case "slow":
                 self._wait(fault.seconds)
                 return answer
@@ -117,37 +125,42 @@ class Front:
     def _answer(self, request: Request, params: dict[str, str], call: Call) -> Answer:
         try:
             with self.lock:
-                signer = self._admit(request, call)
+                world, signer = self._admit(request, call)
                 if call.action == "SimulatePrincipalPolicy":
                     return actions.render("iam", call.action, simulate(self.rules, call, params))
-                answer = actions.carry_out(call.action, call.service, self.world, signer, params)
-            return answer or behind.forward(request, self.world.account)
+                answer = actions.carry_out(call.action, call.service, world, signer, params)
+                answer = answer or services.carry_out(call, world, signer, request)
+            return answer or behind.forward(request, world.account)
         except Refused as refused:
-            return refused.answer(as_json=call.is_json)
+            return self._refusal(refused, call)
 
-    def _admit(self, request: Request, call: Call) -> Signer:
-        """Who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
+    def _refusal(self, refused: Refused, call: Call) -> Answer:
+        return protocols.refusal(refused, call.protocol, call.service)
+
+    def _admit(self, request: Request, call: Call) -> tuple[World, Signer]:
+        """The account and who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
         signed = signature.read(request)
-        signer = self.world.signer(signed.key_id, signed.token, signed.service)
-        signature.check(request, signed, signer.pair.secret, self.world.now())
-        self.world.used(signer, signed.service, signed.region)
+        world = self.organization.world_of(signed.key_id) or self.world
+        signer = world.signer(signed.key_id, signed.token, signed.service)
+        signature.check(request, signed, signer.pair.secret, world.now())
+        world.used(signer, signed.service, signed.region)
         name = signer.user.name if signer.user else None
         denial = self.rules.denial(call, name, signer.mfa)
         if denial:
             whom = f"user {call.params.get('UserName', name)}" if call.service == "iam" else "*"
             raise errors.denied(signer.arn, f"{call.service}:{call.action}", whom, denial.reason)
-        policies.admit(self.documents.get(name or "", ()), call, signer, self._resource(call, signer))
-        return signer
+        policies.admit(world.documents.get(signer.principal, ()), call, signer, self._resource(call, world, signer))
+        return world, signer
 
-    def _resource(self, call: Call, signer: Signer) -> str:
+    def _resource(self, call: Call, world: World, signer: Signer) -> str:
         """What a call is about, as policies name it: a user's ARN, or `*`. What is not there is nobody's."""
         if call.service != "iam":
             return "*"
         if "AccessKeyId" in call.params and "UserName" not in call.params:
-            owner = self.world.owner(call.params["AccessKeyId"])
-            return self.world.arn(owner) if owner else "*"
-        named = self.world.iam.users.get(call.params.get("UserName", ""))
-        return self.world.arn(named or signer.user)
+            owner = world.owner(call.params["AccessKeyId"])
+            return world.arn(owner) if owner else "*"
+        named = world.iam.users.get(call.params.get("UserName", ""))
+        return world.arn(named or signer.user)
 
 
 def _params(request: Request) -> dict[str, str]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from .protocols import Protocol
+
 Kind = Literal["throttle", "500", "503", "html", "xhtml", "reset", "drop", "cut", "hang", "slow"]
 When = Literal["before", "after"]
 Reason = Literal["implicit", "explicit", "quarantine"]
@@ -19,9 +21,9 @@ class Call:
     """One request that arrived. Never holds a secret.
 
     `host` is the Host header, `region` and `service` what it was signed for, `at` the server's clock, `connection` the
-    number of the TCP connection it came on (1, 2, ...). `outcome` is "" until it is answered, then "OK", AWS's error
-    code, "html 403", or the kind of fault that took the answer; `done` tells whether it was carried out. `is_json`: the
-    service speaks JSON, not the query protocol.
+    number of the TCP connection it came on (1, 2, ...). `account` is the signer's, "" if the key is unknown. `outcome`
+    is "" until it is answered, then "OK", AWS's error code, "html 403", or the kind of fault that took the answer;
+    `done` tells whether it was carried out. `protocol` is how the service speaks.
     """
 
     action: str
@@ -33,7 +35,8 @@ class Call:
     region: str
     at: datetime
     connection: int
-    is_json: bool = False
+    account: str = ""
+    protocol: Protocol = "query"
     outcome: str = ""
     done: bool = False
 
@@ -41,19 +44,31 @@ class Call:
         """Whether it is a call of this action; "*" is any."""
         return action in ("*", self.action)
 
+    @property
+    def accounts(self) -> set[str]:
+        """The accounts that it touches: the signer's, and that of a role which is assumed."""
+        return {self.account, *self.params.get("RoleArn", "").split(":")[4:5]}
+
 
 @dataclass(slots=True, kw_only=True)
 class Rule:
-    """Applies to `times` calls (None: for good) of an action ("*": any), after letting `skip` of them pass."""
+    """Applies to `times` calls (None: for good) of an action ("*": any), after letting `skip` of them pass.
+
+    `key_id`, `service` and `account` limit it to the calls of that key, to that service, in that account.
+    """
 
     action: str
     times: int | None = None
     skip: int = 0
     key_id: str | None = None
+    service: str | None = None
+    account: str | None = None
 
     def takes(self, call: Call) -> bool:
         """Whether this call is one of them; counts."""
         if not call.is_a(self.action) or self.key_id not in (None, call.key_id) or self.times == 0:
+            return False
+        if self.service not in (None, call.service) or self.account not in (None, *call.accounts):
             return False
         if self.skip:
             self.skip -= 1

@@ -58,11 +58,25 @@ class Device:
 
 @dataclass(slots=True)
 class Role:
-    """A role that may be assumed by everybody in the account; with a code only if it demands MFA."""
+    """A role that may be assumed from some accounts or by some users or roles; with a code only if it demands MFA.
+
+    `trusts` has account numbers and ARNs; `external_id` must be given if there is one.
+    """
 
     name: str
     arn: str
     demands_mfa: bool
+    trusts: tuple[str, ...] = ()
+    external_id: str = ""
+
+    @property
+    def account(self) -> str:
+        """The number of its account."""
+        return self.arn.split(":")[4]
+
+    def trusts_in(self, arn: str, external_id: str) -> bool:
+        """Whether a caller with this ARN (a session's: of its role) and this external id may come in."""
+        return bool({arn, arn.split(":")[4]} & set(self.trusts)) and self.external_id in ("", external_id)
 
 
 @dataclass(slots=True)
@@ -91,6 +105,11 @@ class Signer:
     key_id: str | None = None
     mfa: bool = False
     role: Role | None = None
+
+    @property
+    def principal(self) -> str:
+        """The ARN of the user or role to which policies are attached."""
+        return self.role.arn if self.role else self.arn
 
 
 def temporary_pair() -> Credentials:

@@ -1,4 +1,4 @@
-"""`StandIn`: an AWS account that listens on 127.0.0.1, refuses what AWS refuses, and misbehaves when told to.
+"""`StandIn`: AWS on 127.0.0.1, which refuses what AWS refuses, and misbehaves when told to.
 
 All verbs and attributes may be used at any time and from any thread, from `on_call` callbacks too. Each StandIn has a
 random account number of its own; moto's state is one per process, split by account, so several may run side by side.
@@ -7,31 +7,56 @@ random account number of its own; moto's state is one per process, split by acco
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
-from datetime import timedelta
+from collections.abc import Collection
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
-from moto.iam.models import User as MotoUser
-
-from ..model import AccessKey, Credentials, LastUse
-from . import policies
-from .errors import Refused
+from .account import Account
+from .conduct import Settings
 from .front import Callback, Front
 from .rules import Call, Denial, Fault, Kind, Reason, Rules, When
 from .server import Server
-from .sessions import Device, Role
-from .world import Key, Settings
+
+Break = Literal["denied", "throttled", "500", "503", "hang"]
 
 
-class StandIn:
+class Member(Account):
+    """An account of the organization besides the main one."""
+
+    def __init__(self, standin: StandIn, number: str) -> None:
+        super().__init__(number)
+        self._standin = standin
+
+    @property
+    def _front(self) -> Front:  # type: ignore[override]
+        return self._standin._front
+
+
+class StandIn(Account):
     """A context manager; serves from `__enter__` (or `start`) to `__exit__` (or `stop`).
 
-    `account` is its number; it stays, as the url does, over a `reset`.
+    `account` is the number of the main account; it stays, as the url does, over a `reset`. The verbs of Account mean
+    that account:
+
+        with StandIn() as aws:
+            aws.add_user("alice", tags={"owner": "alice@example.com"}, password=True, groups=["dev"])
+            pair = aws.add_key("alice", timedelta(days=98), use=LastUse(when, "s3", "eu-west-1"))
+            aws.add_key(None, timedelta(days=700))            # root's
+            aws.settings.report_polls = 2                     # the credential report takes a while
+            run(..., AWS_ENDPOINT_URL=aws.url)
+            assert [call.action for call in aws.calls] == [...]
+
+    With `add_account` it becomes an organization. A member has the same verbs, and a role lets the main account in:
+
+            shop = aws.add_account("shop")                    # shop.account is its number
+            role = shop.add_role("fleet", external_id="x")    # its ARN, for AssumeRole
+            shop.attach_policy(role, {...})                   # optional: what the role may do there
+            shop.add_user("bob"); shop.add_key("bob", timedelta(days=200))
+            aws.break_account(shop.account, "throttled")
     """
 
     def __init__(self) -> None:
-        self.account = str(secrets.randbelow(9 * 10**11) + 10**11)
+        super().__init__(str(secrets.randbelow(9 * 10**11) + 10**11))
         self._front = Front(self.account)
         self._server: Server | None = None
 
@@ -52,6 +77,8 @@ class StandIn:
         self._front.wake()
         if self._server:
             self._server.hang_up()
+        with self._front.lock:
+            self._front.organization.forget()
         self._front = Front(self.account)
 
     def __enter__(self) -> Self:
@@ -82,108 +109,51 @@ class StandIn:
         """What arrived so far, in order of arrival."""
         return self._front.calls
 
-    # Users and keys. What is set up here is there at once; lags apply to what happens to it later.
+    # Accounts
 
-    def add_user(self, name: str, path: str = "/", tags: Mapping[str, str] | None = None) -> MotoUser:
-        """A new IAM user without keys; has `name`, `arn`, `id`, `path`."""
+    def add_account(self, name: str, number: str | None = None, state: str = "ACTIVE") -> Member:
+        """One more account of the organization, empty; `state` is ACTIVE, SUSPENDED or PENDING_CLOSURE.
+
+        Raises ValueError if there is one with this number.
+        """
+        number = number or str(secrets.randbelow(9 * 10**11) + 10**11)
         with self._front.lock:
-            return self._front.world.add_user(name, path, tags or {})
+            self._front.organization.add(number, name)
+            self._front.organization.entries[number].state = state
+        return self.in_account(number)
 
-    def add_key(
-        self, user_name: str | None, age: timedelta | None = None, status: str = "Active", use: LastUse | None = None
-    ) -> Credentials:
-        """A key of this user (of root, if None) that was made `age` ago, and how it was last used."""
+    def in_account(self, number: str) -> Member:
+        """The verbs of an account, the main one's too. Raises KeyError."""
         with self._front.lock:
-            key = self._front.world.add_key(self._user(user_name), age or timedelta(0), status)
-            if use:
-                self._front.world.set_last_use(key, use)
-            return key.pair
+            return Member(self, self._front.organization.worlds[number].account)
 
-    def keys(self, user_name: str | None) -> list[AccessKey]:
-        """What is true of a user's keys, whatever the lists show yet; oldest first."""
+    def set_account_state(self, number: str, state: str) -> None:
+        """ACTIVE, SUSPENDED or PENDING_CLOSURE."""
         with self._front.lock:
-            return [key.shown(key.status) for key in self._front.world.keys_of(self._user(user_name))]
+            self._front.organization.entries[number].state = state
 
-    def pair(self, key_id: str) -> Credentials:
-        """A key with its secret, whoever made it. Raises KeyError."""
-        return self._key(key_id).pair
+    @property
+    def organization_id(self) -> str:
+        """For `aws:PrincipalOrgID`."""
+        return self._front.organization.id
 
-    # MFA, sessions and roles
+    def delegate(self, number: str) -> None:
+        """Let a member read the organization, as a delegated administrator may."""
+        with self._front.lock:
+            self._front.organization.readers.add(number)
 
-    def add_mfa(self, user_name: str, serial: str = "", *, shows_codes: bool = True) -> Device:
-        """Give a user an MFA device: a virtual one, or a security key or passkey, which shows no codes.
+    def break_account(self, number: str, how: Break) -> None:
+        """Make an account useless, until `all_well`.
 
-        The device has `serial` (made up as AWS does, if none is given), `code` and `tick()`.
+        "denied": its roles let nobody in; "throttled", "500", "503", "hang": so end all calls of IAM there.
         """
         with self._front.lock:
-            world = self._front.world
-            count = len(world.devices[world.user(user_name).name])
-            virtual = f"mfa/{user_name}" + (f"-{count + 1}" if count else "")
-            made_up = virtual if shows_codes else f"u2f/user/{user_name}/key-{count + 1}ABCDEFGHIJKLMNOPQ"
-            device = Device(serial or world.arn_of(made_up), world.now(), shows_codes)
-            world.devices[user_name].append(device)
-            return device
-
-    def add_role(self, name: str, *, mfa: bool = False) -> str:
-        """A role that everybody in the account may assume, with `mfa` only with a code; gives its ARN."""
-        with self._front.lock:
-            arn = self._front.world.arn_of(f"role/{name}")
-            self._front.world.roles[arn] = Role(name, arn, mfa)
-            return arn
-
-    def role_session(self, role_arn: str, seconds: int = 3600) -> Credentials:
-        """What SSO or AssumeRole would give for a role."""
-        with self._front.lock:
-            return self._front.world.open_session(None, seconds, role=self._front.world.roles[role_arn]).pair
-
-    def end_sessions(self) -> None:
-        """All sessions there are have expired."""
-        with self._front.lock:
-            for session in self._front.world.sessions.values():
-                session.until = self._front.world.now()
-
-    def demand_mfa(
-        self, user: str | None = None, *, but: Collection[str] = ("ListMFADevices",), explicit: bool = True
-    ) -> None:
-        """Deny users all of IAM unless they signed in with MFA, but the actions in `but` (as a policy's NotAction).
-
-        Without `explicit` it is an Allow with a condition that does not hold, and no Deny.
-        """
-        reason: Reason = "explicit" if explicit else "implicit"
-        rule = Denial(action="*", reason=reason, user=user, unless_mfa=True, but=frozenset(but))
-        with self._front.lock:
-            self._front.rules.denials.append(rule)
-
-    # What somebody else does to the account in the middle of things; lags apply.
-
-    def create_key(self, user_name: str) -> Credentials:
-        """As CreateAccessKey by another computer."""
-        with self._front.lock:
-            return self._front.world.create_key(self._user(user_name)).pair
-
-    def set_status(self, key_id: str, status: str) -> None:
-        """Active, Inactive or Expired."""
-        with self._front.lock:
-            self._front.world.set_status(self._key(key_id), status)
-
-    def delete_key(self, key_id: str) -> None:
-        """As DeleteAccessKey by somebody else."""
-        with self._front.lock:
-            self._front.world.delete_key(self._key(key_id))
-
-    def set_last_use(self, key_id: str, use: LastUse) -> None:
-        """What GetAccessKeyLastUsed says, until a later call shows."""
-        with self._front.lock:
-            self._front.world.set_last_use(self._key(key_id), use)
-
-    def _user(self, name: str | None) -> MotoUser | None:
-        return None if name is None else self._front.world.user(name)
-
-    def _key(self, key_id: str) -> Key:
-        try:
-            return self._front.world.key(key_id)
-        except Refused:
-            raise KeyError(key_id) from None
+            rules = self._front.rules
+            if how == "denied":
+                rules.denials.append(Denial(action="AssumeRole", account=number))
+            else:
+                kind: Kind = "throttle" if how == "throttled" else how
+                rules.faults.append(Fault(action="*", service="iam", account=number, kind=kind, seconds=3600))
 
     # What goes wrong
 
@@ -198,6 +168,8 @@ class StandIn:
         key_id: str | None = None,
         seconds: float = 3600,
         status: int = 200,
+        account: str | None = None,
+        service: str | None = None,
     ) -> None:
         """Spoil the answers of an action ("*": any), `times` times or for good (None), after `skip` good ones.
 
@@ -205,9 +177,19 @@ class StandIn:
         Kinds: "throttle" (Throttling, 400), "500", "503", "html" and "xhtml" (a captive portal's page with `status`;
         the second is well-formed XML), "reset" (TCP RST), "drop" (closed without an answer), "cut" (half an answer),
         "hang" (no answer for `seconds` or until `all_well`, then "drop"), "slow" (answered as usual, `seconds` late).
+        `account` limits it to the calls of that account's keys and roles, `service` to that service ("iam", "ses").
         """
         rule = Fault(
-            action=action, kind=kind, when=when, times=times, skip=skip, key_id=key_id, seconds=seconds, status=status
+            action=action,
+            kind=kind,
+            when=when,
+            times=times,
+            skip=skip,
+            key_id=key_id,
+            seconds=seconds,
+            status=status,
+            account=account,
+            service=service,
         )
         with self._front.lock:
             self._front.rules.faults.append(rule)
@@ -222,6 +204,8 @@ class StandIn:
         skip: int = 0,
         key_id: str | None = None,
         user: str | None = None,
+        account: str | None = None,
+        service: str | None = None,
     ) -> None:
         """Answer AccessDenied for an action ("*": any), `times` times or for good (None).
 
@@ -231,18 +215,30 @@ class StandIn:
         if action == "GetCallerIdentity":
             raise ValueError("AWS answers GetCallerIdentity whatever the policies say")
         reason: Reason = "quarantine" if quarantine else "explicit" if explicit else "implicit"
-        rule = Denial(action=action, times=times, skip=skip, key_id=key_id, reason=reason, user=user)
+        rule = Denial(
+            action=action,
+            times=times,
+            skip=skip,
+            key_id=key_id,
+            reason=reason,
+            user=user,
+            account=account,
+            service=service,
+        )
         with self._front.lock:
             self._front.rules.denials.append(rule)
 
-    def attach_policy(self, user_name: str, document: policies.Document) -> None:
-        """Give a user an identity policy; from then on he may do only what his policies allow, until `reset`.
+    def demand_mfa(
+        self, user: str | None = None, *, but: Collection[str] = ("ListMFADevices",), explicit: bool = True
+    ) -> None:
+        """Deny users all of IAM unless they signed in with MFA, but the actions in `but` (as a policy's NotAction).
 
-        Raises ValueError for what policies.py does not understand.
+        Without `explicit` it is an Allow with a condition that does not hold, and no Deny.
         """
-        policies.check(document)
+        reason: Reason = "explicit" if explicit else "implicit"
+        rule = Denial(action="*", reason=reason, user=user, unless_mfa=True, but=frozenset(but))
         with self._front.lock:
-            self._front.documents.setdefault(self._front.world.user(user_name).name, []).append(document)
+            self._front.rules.denials.append(rule)
 
     def all_well(self) -> None:
         """Take back all faults and denials; calls that hang are ended."""

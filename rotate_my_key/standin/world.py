@@ -12,103 +12,55 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from moto.core.base_backend import BackendDict
 from moto.iam.models import AccessKey as MotoKey
+from moto.iam.models import Group as MotoGroup
 from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.models import User as MotoUser
 
-from ..model import AccessKey, Credentials, LastUse
+from ..model import AccessKey, LastUse
 from . import errors
+from .conduct import Settings
 from .errors import key_refused, no_room, no_such_key, no_such_user
+from .keys import LONG_AGO, Key
+from .policies import Document
+from .report import Reports
 from .sessions import Device, Role, Session, Signer, temporary_pair
 
+if TYPE_CHECKING:
+    from .organization import Organization
+
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_LONG_AGO = float("-inf")
 _HOME = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # where each partition runs IAM
-
-
-@dataclass(slots=True)
-class Settings:
-    """How AWS behaves at the moment; durations in seconds. Each may be changed at any time and counts from then on.
-
-    `latency`: waited before every call. `propagation`: how long a new or reactivated key is refused; `flapping`: after
-    that, yes or no for each further call of such a key ("nnyny"), then yes; each is a value for all services or a
-    mapping like {"sts": 2, "iam": 8}. `revocation`: how long a key works on after it was switched off or deleted.
-    `listing`: how late ListAccessKeys is, `last_use`: how late GetAccessKeyLastUsed is (at AWS a quarter of an hour
-    and more). `clock_offset`: how far the server's clock is ahead of ours. `page_size`: keys on a page of a list.
-    `partition`: the account's, in all ARNs ("aws", "aws-cn", "aws-us-gov"); to be set before there are users.
-    """
-
-    latency: float = 0
-    propagation: float | Mapping[str, float] = 0
-    flapping: str | Mapping[str, str] = ""
-    revocation: float = 0
-    listing: float = 0
-    last_use: float = 900
-    clock_offset: float = 0
-    page_size: int = 100
-    partition: str = "aws"
-
-    def propagation_of(self, service: str) -> float:
-        """Seconds until this service knows a new key."""
-        return self.propagation.get(service, 0) if isinstance(self.propagation, Mapping) else self.propagation
-
-    def flapping_of(self, service: str) -> str:
-        """The pattern of this service."""
-        return self.flapping.get(service, "") if isinstance(self.flapping, Mapping) else self.flapping
-
-
-@dataclass(slots=True)
-class Key:
-    """A key, its past and its uses. `user` is None for root's; a status of "" means: there is no such key."""
-
-    moto: MotoKey
-    user: MotoUser | None
-    changes: list[tuple[float, str]]
-    uses: list[tuple[float, LastUse]] = field(default_factory=list)
-    accepted: dict[str, int] = field(default_factory=dict)  # calls that met `flapping`, by service
-
-    @property
-    def id(self) -> str:
-        """The access key id."""
-        return self.moto.access_key_id
-
-    @property
-    def pair(self) -> Credentials:
-        """Id and secret."""
-        return Credentials(self.moto.access_key_id, self.moto.secret_access_key)
-
-    @property
-    def status(self) -> str:
-        """What is true now."""
-        return self.changes[-1][1]
-
-    def status_at(self, moment: float) -> str:
-        """What was true then."""
-        return next((status for at, status in reversed(self.changes) if at <= moment), "")
-
-    def shown(self, status: str) -> AccessKey:
-        """The key as ListAccessKeys shows it."""
-        return AccessKey(self.id, status, self.moto.create_date)
 
 
 class World:
     """One AWS account in moto, for one stand-in; empty at first, whatever moto knew of that number before."""
 
-    def __init__(self, account: str) -> None:
+    def __init__(self, account: str, settings: Settings) -> None:
         self.account = account
-        self.settings = Settings()
+        self.settings = settings
+        self.organization: Organization | None = None
+        self.created = self.now() - timedelta(days=1500)
+        self.root_signed_in: datetime | None = None
+        self.reports = Reports(self)
         self._keys: dict[str, Key] = {}
         self._owned: defaultdict[str, list[Key]] = defaultdict(list)  # by the user's id, deleted ones too
         self.devices: defaultdict[str, list[Device]] = defaultdict(list)  # by the user's name
         self.sessions: dict[str, Session] = {}
         self.roles: dict[str, Role] = {}  # by ARN
+        self.documents: dict[str, list[Document]] = {}  # policies, by the ARN of the user or role
         for service in BackendDict._instances:  # type: ignore[misc]  # moto's own reset empties all accounts
             if account in service:
                 service[account].reset()
+
+    def forget(self) -> None:
+        """Let moto know nothing of the account any more."""
+        for service in BackendDict._instances:  # type: ignore[misc]
+            service.pop(self.account, None)
 
     @property
     def iam(self) -> IAMBackend:
@@ -118,6 +70,10 @@ class World:
     def now(self) -> datetime:
         """The server's clock, to the second, as AWS's dates are."""
         return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=self.settings.clock_offset)
+
+    def of_account(self, number: str) -> World | None:
+        """Another account of the same organization, or this one."""
+        return self.organization.worlds.get(number) if self.organization else None
 
     # Users
 
@@ -129,12 +85,12 @@ class World:
         """A user's, or root's."""
         return str(user.arn) if user else self.arn_of("root")
 
-    def add_user(self, name: str, path: str, tags: Mapping[str, str]) -> MotoUser:
+    def add_user(self, name: str, path: str, tags: Mapping[str, str], age: timedelta = timedelta(days=400)) -> MotoUser:
         """A new IAM user."""
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
         user = self.iam.create_user(_HOME[self.settings.partition], name, path, listed)
         user.id = "AIDA" + "".join(secrets.choice(_ALPHABET) for _ in range(17))
-        user.create_date = self.now() - timedelta(days=400)
+        user.create_date = self.now() - age
         return user
 
     def user(self, name: str) -> MotoUser:
@@ -144,6 +100,13 @@ class World:
             raise no_such_user(name)
         return user
 
+    def group(self, name: str) -> MotoGroup:
+        """Raises Refused (NoSuchEntity)."""
+        group: MotoGroup | None = self.iam.groups.get(name)
+        if group is None:
+            raise errors.no_such_group(name)
+        return group
+
     # Keys
 
     def add_key(self, user: MotoUser | None, age: timedelta, status: str) -> Key:
@@ -151,7 +114,7 @@ class World:
         key = self.create_key(user)
         key.moto.create_date -= age
         key.moto.status = status
-        key.changes = [(_LONG_AGO, status)]
+        key.changes = [(LONG_AGO, status)]
         return key
 
     def create_key(self, user: MotoUser | None) -> Key:
@@ -160,7 +123,7 @@ class World:
             raise no_room()
         moto_key = self.iam.create_access_key(user.name) if user else self._root_key()
         moto_key.create_date = self.now()
-        key = Key(moto_key, user, [(time.monotonic(), "Active")])
+        key = Key(moto_key, user, [(time.monotonic(), "Active")], len(self._keys))
         self._keys[key.id] = key
         self._past_and_present(user).append(key)
         return key
@@ -172,6 +135,7 @@ class World:
         """Active or Inactive."""
         if status != key.status:
             key.moto.status = status
+            key.changed = self.now()
             key.changes.append((time.monotonic(), status))
 
     def delete_key(self, key: Key) -> None:
@@ -186,6 +150,14 @@ class World:
         if key is None or not key.status:
             raise no_such_key(key_id)
         return key
+
+    def serial(self, key_id: str) -> str:
+        """What sorts keys, deleted ones too, in the order they were made."""
+        return f"{self._keys[key_id].number:09}"
+
+    def knows(self, key_id: str) -> bool:
+        """Whether it is or was a key or a session of this account."""
+        return key_id in self._keys or key_id in self.sessions
 
     def owner(self, key_id: str) -> MotoUser | None:
         """Whose key it is or was; None for root's and for unknown ones."""
@@ -263,7 +235,7 @@ class World:
         since = key.changes[-1][0]
         if now < since + self.settings.propagation_of(service):
             return False
-        if since == _LONG_AGO:
+        if since == LONG_AGO:
             return True
         count = key.accepted.get(service, 0)
         key.accepted[service] = count + 1
@@ -278,9 +250,13 @@ class World:
         region = "us-east-1" if service == "iam" else region
         self._keys[signer.key_id].uses.append((time.monotonic(), LastUse(self.now(), service, region)))
 
+    def tags(self, user: MotoUser) -> dict[str, str]:
+        """A user's tags."""
+        return {tag["Key"]: tag["Value"] for tag in user.tags or ()}
+
     def set_last_use(self, key: Key, use: LastUse) -> None:
         """Say when and by what a key was last used; shown at once, until a later call shows."""
-        key.uses = [(_LONG_AGO, use)]
+        key.uses = [(LONG_AGO, use)]
 
     def last_use(self, key: Key) -> LastUse:
         """What GetAccessKeyLastUsed shows now; `at` is None for N/A."""

@@ -1,0 +1,217 @@
+"""`Account`: the verbs on one account of a stand-in, for whoever sets it up or meddles with it.
+
+All may be used at any time and from any thread. Those of the main account stand on `StandIn` itself.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from moto.iam.models import User as MotoUser
+
+from ..model import AccessKey, Credentials, LastUse
+from . import policies
+from .errors import Refused
+from .people import check_tags
+from .sessions import Device, Role
+
+if TYPE_CHECKING:
+    from .front import Front
+    from .keys import Key
+    from .world import World
+
+
+class Account:
+    """One account, by its number; after a `reset` of the stand-in it raises KeyError."""
+
+    _front: Front
+
+    def __init__(self, number: str) -> None:
+        self.account = number
+
+    @property
+    def _world(self) -> World:
+        return self._front.organization.worlds[self.account]
+
+    # Users and keys. What is set up here is there at once; lags apply to what happens to it later.
+
+    def add_user(
+        self,
+        name: str,
+        path: str = "/",
+        tags: Mapping[str, str] | None = None,
+        *,
+        password: bool = False,
+        signed_in: datetime | None = None,
+        groups: Iterable[str] = (),
+        age: timedelta = timedelta(days=400),
+    ) -> MotoUser:
+        """A new IAM user without keys; has `name`, `arn`, `id`, `path`.
+
+        `password`: whether he has one, `signed_in`: when he last used it (None: never). Groups are made if need be.
+        """
+        with self._front.lock:
+            user = self._world.add_user(name, path, tags or {}, age)
+            if password or signed_in:
+                user.password = secrets.token_urlsafe()
+                user.password_last_used = signed_in  # type: ignore[assignment]  # moto's own is always None
+            for group in groups:
+                self._join(group, [name])
+            return user
+
+    def add_group(self, name: str, members: Iterable[str] = ()) -> None:
+        """A group with these users; or more users for one that is there."""
+        with self._front.lock:
+            self._join(name, members)
+
+    def _join(self, group: str, members: Iterable[str]) -> None:
+        iam = self._world.iam
+        if group not in iam.groups:
+            iam.create_group(group)
+        for member in members:
+            iam.groups[group].users.append(self._world.user(member))
+
+    def tags(self, user_name: str) -> dict[str, str]:
+        """A user's tags as they are now."""
+        with self._front.lock:
+            return self._world.tags(self._world.user(user_name))
+
+    def set_tags(self, user_name: str, tags: Mapping[str, str]) -> None:
+        """As if somebody had tagged the user: they are added or changed. Raises Refused for what AWS refuses."""
+        check_tags(list(tags.items()))
+        with self._front.lock:
+            arn = self._world.user(user_name).arn
+            self._world.iam.tagger.tag_resource(arn, [{"Key": key, "Value": value} for key, value in tags.items()])
+
+    def delete_user(self, name: str) -> None:
+        """The user and his keys are gone at once."""
+        with self._front.lock:
+            user = self._world.user(name)
+            for key in self._world.keys_of(user):
+                self._world.delete_key(key)
+            for group in self._world.iam.groups.values():
+                group.users = [member for member in group.users if member is not user]
+            self._world.iam.tagger.delete_all_tags_for_resource(user.arn)
+            del self._world.iam.users[name]
+
+    def add_key(
+        self, user_name: str | None, age: timedelta | None = None, status: str = "Active", use: LastUse | None = None
+    ) -> Credentials:
+        """A key of this user (of root, if None) that was made `age` ago, and how it was last used."""
+        with self._front.lock:
+            key = self._world.add_key(self._user(user_name), age or timedelta(0), status)
+            if use:
+                self._world.set_last_use(key, use)
+            return key.pair
+
+    def set_root_sign_in(self, at: datetime) -> None:
+        """Root used its password then."""
+        with self._front.lock:
+            self._world.root_signed_in = at
+
+    def keys(self, user_name: str | None) -> list[AccessKey]:
+        """What is true of a user's keys, whatever the lists show yet; oldest first."""
+        with self._front.lock:
+            return [key.shown(key.status) for key in self._world.keys_of(self._user(user_name))]
+
+    def pair(self, key_id: str) -> Credentials:
+        """A key with its secret, whoever made it. Raises KeyError."""
+        return self._key(key_id).pair
+
+    # MFA, sessions and roles
+
+    def add_mfa(self, user_name: str | None, serial: str = "", *, shows_codes: bool = True) -> Device:
+        """Give a user (root, if None) an MFA device: a virtual one, or a security key or passkey, which shows no codes.
+
+        The device has `serial` (made up as AWS does, if none is given), `code` and `tick()`.
+        """
+        with self._front.lock:
+            world = self._world
+            name = world.user(user_name).name if user_name else ""
+            count = len(world.devices[name])
+            virtual = f"mfa/{user_name or 'root-account-mfa-device'}" + (f"-{count + 1}" if count else "")
+            made_up = virtual if shows_codes else f"u2f/user/{user_name}/key-{count + 1}ABCDEFGHIJKLMNOPQ"
+            device = Device(serial or world.arn_of(made_up), world.now(), shows_codes)
+            world.devices[name].append(device)
+            return device
+
+    def add_role(self, name: str, *, mfa: bool = False, external_id: str = "", trusts: Iterable[str] = ()) -> str:
+        """A role that may be assumed from this account and from the main one; gives its ARN.
+
+        With `mfa` only with a code, with `external_id` only with that. `trusts`: account numbers, or ARNs of users and
+        roles, who alone may assume it.
+        """
+        with self._front.lock:
+            arn = self._world.arn_of(f"role/{name}")
+            trusted = tuple(trusts) or (self.account, self._front.world.account)
+            self._world.roles[arn] = Role(name.rpartition("/")[2], arn, mfa, trusted, external_id)
+            return arn
+
+    def role_session(self, role_arn: str, seconds: int = 3600) -> Credentials:
+        """What SSO or AssumeRole would give for a role."""
+        with self._front.lock:
+            return self._world.open_session(None, seconds, role=self._world.roles[role_arn]).pair
+
+    def end_sessions(self) -> None:
+        """All sessions there are have expired."""
+        with self._front.lock:
+            for session in self._world.sessions.values():
+                session.until = self._world.now()
+
+    # What somebody else does to the account in the middle of things; lags apply.
+
+    def create_key(self, user_name: str) -> Credentials:
+        """As CreateAccessKey by another computer."""
+        with self._front.lock:
+            return self._world.create_key(self._user(user_name)).pair
+
+    def set_status(self, key_id: str, status: str) -> None:
+        """Active, Inactive or Expired."""
+        with self._front.lock:
+            self._world.set_status(self._key(key_id), status)
+
+    def delete_key(self, key_id: str) -> None:
+        """As DeleteAccessKey by somebody else."""
+        with self._front.lock:
+            self._world.delete_key(self._key(key_id))
+
+    def set_last_use(self, key_id: str, use: LastUse) -> None:
+        """What GetAccessKeyLastUsed says, until a later call shows."""
+        with self._front.lock:
+            self._world.set_last_use(self._key(key_id), use)
+
+    def _user(self, name: str | None) -> MotoUser | None:
+        return None if name is None else self._world.user(name)
+
+    def _key(self, key_id: str) -> Key:
+        try:
+            return self._world.key(key_id)
+        except Refused:
+            raise KeyError(key_id) from None
+
+    # Rights
+
+    def attach_policy(self, name: str, document: policies.Document) -> None:
+        """Give a user, or a role by its ARN, an identity policy; from then on his policies alone say what he may do.
+
+        Raises ValueError for what policies.py does not understand, KeyError for a role that is not there.
+        """
+        policies.check(document)
+        with self._front.lock:
+            arn = self._world.roles[name].arn if ":role/" in name else str(self._world.user(name).arn)
+            self._world.documents.setdefault(arn, []).append(document)
+
+    def detach_policies(self, name: str) -> None:
+        """Take all policies of a user, or of a role by its ARN, away again."""
+        with self._front.lock:
+            self._world.documents.pop(name if ":role/" in name else str(self._world.user(name).arn), None)
+
+    # The credential report
+
+    def age_report(self, by: timedelta) -> None:
+        """The account's credential report was made so much earlier. Raises ValueError if none was asked for yet."""
+        with self._front.lock:
+            self._world.reports.age(by)
