@@ -23,7 +23,8 @@ class KeyMemory:
     """What is known of one key: `notices` were given, the `first` and the `last` on these days.
 
     `off`: the day on which the fleet switched the key off; `found_off`: the day on which it first saw it switched off
-    by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`).
+    by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`). `revoked`: the day on
+    which `revoke` switched it off.
     """
 
     notices: int = 0
@@ -32,10 +33,11 @@ class KeyMemory:
     off: date | None = None
     found_off: date | None = None
     made: date | None = None
+    revoked: date | None = None
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
-_LETTERS = {"notices": "n", "first": "f", "last": "l", "off": "o", "found_off": "s", "made": "m"}
+_LETTERS = {"notices": "n", "first": "f", "last": "l", "off": "o", "found_off": "s", "made": "m", "revoked": "r"}
 
 
 class Unreadable(ValueError):

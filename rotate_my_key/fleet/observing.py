@@ -1,0 +1,35 @@
+"""What a look at a user's keys changes in what is remembered of them. Pure.
+
+- A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so.
+- A key that works although it was switched off, or was used on a later day, was switched on by somebody: everything
+  about it begins anew, its notices too. So does a key that is used after its notices and is not due by its age.
+- A key that is gone is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from ..policy import Policy, Verdict
+from .memory import KeyMemory, Memory, ref
+from .model import FleetKey, FleetUser
+from .rules import off_since
+
+
+def observed(user: FleetUser, memory: Memory, policy: Policy, now: datetime) -> dict[str, KeyMemory]:
+    """The memory after a look at all keys of a user, whose ids are known."""
+    seen = {ref(key.key_id or ""): _seen(key, memory, policy, now) for key in user.keys}
+    return {name: known for name, known in seen.items() if known != KeyMemory()}
+
+
+def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMemory:
+    known = memory.get(ref(key.key_id or ""), KeyMemory())
+    since = off_since(known)
+    used = key.last_use.at.date() if key.last_use and key.last_use.at else None
+    if key.active:
+        answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
+        return KeyMemory(made=known.made) if since or answered else known
+    if since is None or (used and used > since):
+        return replace(known, off=None, revoked=None, found_off=now.date())
+    return known

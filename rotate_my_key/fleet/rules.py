@@ -1,0 +1,271 @@
+"""What is done to one user's keys, and what is spared and why. Pure: the same facts and day, the same answer.
+
+- Nothing is done but by an age or a time that is set; comparisons are `>=`, so a run that comes late misses nothing.
+- An active key is switched off, never deleted. One that is switched off is deleted once it has been off for as long as
+  is set, counted in days (UTC) from the day that is written down, at the earliest on the day after.
+- Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
+  use, tags, exemptions) spares.
+- Of a user's keys one is switched off in a run, the older first. Where IT makes new keys (`reissue_at`), a key is not
+  switched off before a younger one has reached its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+
+from ..settings.fleet import FleetSettings
+from .memory import KeyMemory, Memory, ref
+from .model import FleetKey, FleetUser
+
+_DAY = timedelta(days=1)
+
+
+class Kind(Enum):
+    """What may be done."""
+
+    NOTIFY = "notify"
+    REISSUE = "reissue"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
+class Rule(Enum):
+    """What spares a key that its age would call for."""
+
+    ROOT = "root"
+    ACCOUNT = "account"
+    EXEMPT = "exempt"
+    UNSURE = "unsure"
+    LAST_USE = "last use unknown"
+    USED = "used"
+    NEW_KEY = "new key not received"
+    NOTICES = "notices"
+    GRACE = "grace"
+    ONE_AT_A_TIME = "one at a time"
+    NO_ROOM = "no room"
+    LIMIT = "limit"  # by the engine: `most` acts a run
+    HOURS = "hours"  # by the engine
+    CHANGED = "changed"  # by the engine: the facts are others than when it was planned
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A user with all of his keys (ids and exact days), and what is remembered of them.
+
+    `exempt` is why he is left alone, or ""; `unsure` what could not be read of his exemption or memory, or "".
+    """
+
+    user: FleetUser
+    memory: Memory = field(default_factory=dict)
+    exempt: str = ""
+    unsure: str = ""
+
+    def known(self, key: FleetKey) -> KeyMemory:
+        """What is remembered of a key."""
+        return self.memory.get(ref(key.key_id or ""), KeyMemory())
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something to do; `why` is a clause. A notice tells what is `coming`, and `at`: when at the earliest."""
+
+    kind: Kind
+    user: FleetUser
+    key: FleetKey
+    why: str
+    coming: Kind | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spare:
+    """Something that is not done, by which rule. `key` is None where it is about all of the user's keys."""
+
+    rule: Rule
+    user: FleetUser
+    key: FleetKey | None
+    why: str
+
+
+Decision = Act | Spare
+
+
+@dataclass(frozen=True, slots=True)
+class _Aim:
+    """What an age or a time alone calls for, and from when on. `by_use`: because the key is not used."""
+
+    kind: Kind
+    key: FleetKey
+    at: datetime
+    why: str
+    by_use: bool = False
+
+
+def decide(facts: Facts, settings: FleetSettings, now: datetime) -> list[Decision]:
+    """What to do with one user's keys, in this order, and what is spared; nothing of a key that is due for nothing."""
+    user = facts.user
+    if user.is_root:
+        return [Spare(Rule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
+    aims = [aim for aim in _aims(facts, settings, now) if now >= aim.at - _lead(aim, settings)]
+    for rule, why in _for_all(facts, settings):
+        if why:
+            return [Spare(rule, user, aim.key, why) for aim in aims if now >= aim.at]
+    found: list[Decision] = []
+    for aim in aims:
+        found += _judged(aim, found, facts, settings, now)
+    return found
+
+
+def _for_all(facts: Facts, settings: FleetSettings) -> Iterator[tuple[Rule, str]]:
+    allowed = facts.user.account in settings.enforce.accounts
+    yield Rule.ACCOUNT, "" if allowed else f"{facts.user.account} is not among the accounts of [enforce]"
+    yield Rule.EXEMPT, facts.exempt
+    yield Rule.UNSURE, facts.unsure and f"{facts.unsure} cannot be read"
+
+
+# What ages and times call for
+
+
+def _aims(facts: Facts, settings: FleetSettings, now: datetime) -> list[_Aim]:
+    """Deletions first, for they make room; then the older key before the younger."""
+    keys = sorted(facts.user.keys, key=lambda key: key.created)
+    active = [key for key in keys if key.active]
+    return [
+        *(aim for key in keys if not key.active for aim in _deletion(key, facts.known(key), settings)),
+        *(aim for key in active for aim in _deactivation(key, settings, now)),
+        *(aim for key in active[-1:] for aim in _reissue(key, settings)),
+    ]
+
+
+def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings) -> Iterator[_Aim]:
+    after, since = settings.enforce.delete_after, off_since(known)
+    if after is not None and since is not None:
+        at = _midnight(since) + max(whole_days(after), 1) * _DAY
+        yield _Aim(Kind.DELETE, key, at, f"switched off since {since}, and the limit is {_days(after)}")
+
+
+def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_Aim]:
+    """By age or by not being used, whichever comes first."""
+    limit, unused = settings.enforce.deactivate_at, settings.enforce.unused_for
+    aims = []
+    if limit is not None:
+        why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
+        aims.append(_Aim(Kind.DEACTIVATE, key, key.created + limit, why))
+    if unused is not None:
+        used = (key.last_use and key.last_use.at) or key.created
+        why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
+        aims.append(_Aim(Kind.DEACTIVATE, key, max(used, key.created) + unused, why, by_use=True))
+    yield from sorted(aims, key=lambda aim: aim.at)[:1]
+
+
+def _reissue(key: FleetKey, settings: FleetSettings) -> Iterator[_Aim]:
+    at = settings.enforce.reissue_at
+    if at is not None:
+        yield _Aim(Kind.REISSUE, key, key.created + at, f"a new key is made at {_days(at)}")
+
+
+# What rules make of it
+
+
+def _judged(
+    aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings, now: datetime
+) -> Iterator[Decision]:
+    """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
+    user, known, today = facts.user, facts.known(aim.key), now.date()
+    told = aim.kind is Kind.REISSUE or known.notices >= settings.enforce.notices
+    if not told and _may_tell(known, settings, today):
+        yield Act(Kind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
+    elif now < aim.at:
+        return
+    elif spared := _spared(aim, before, facts, settings):
+        yield Spare(spared[0], user, aim.key, spared[1])
+    elif not told:
+        why = f"{known.notices} of {settings.enforce.notices} notices given, the last on {known.last}"
+        yield Spare(Rule.NOTICES, user, aim.key, why)
+    elif today < (earliest := _grace_ends(aim, known, settings)):
+        yield Spare(Rule.GRACE, user, aim.key, f"first told on {known.first}, so not before {earliest}")
+    else:
+        yield Act(aim.kind, user, aim.key, aim.why)
+
+
+def _spared(aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings) -> tuple[Rule, str] | None:
+    """What spares a key whatever its user was told."""
+    key, known = aim.key, facts.known(aim.key)
+    planned = [each.kind for each in before if isinstance(each, Act)]
+    if aim.kind is Kind.REISSUE:
+        if known.made and not _used(key):
+            return Rule.NEW_KEY, f"the key that was made on {known.made} has not been used yet"
+        if len(facts.user.keys) - planned.count(Kind.DELETE) >= 2:
+            return Rule.NO_ROOM, "there are two keys, and AWS allows no third"
+    elif key.last_use is None:
+        return Rule.LAST_USE, "its last use cannot be read"
+    elif aim.kind is Kind.DEACTIVATE:
+        if settings.enforce.reissue_at is not None and not _replaced(key, facts):
+            return Rule.NEW_KEY, "no newer key has reached its user yet"
+        if aim.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
+            return Rule.USED, f"used on {key.last_use.at.date()}, after the first notice"
+        if Kind.DEACTIVATE in planned:
+            return Rule.ONE_AT_A_TIME, "an older key of this user goes first, this one in a later run"
+    return None
+
+
+def _replaced(key: FleetKey, facts: Facts) -> bool:
+    """Whether a younger active key has reached the user: one that he made himself, or one of IT's that was used."""
+    younger = (each for each in facts.user.keys if each.active and each.created > key.created)
+    return any(not facts.known(each).made or _used(each) for each in younger)
+
+
+def _used(key: FleetKey) -> bool:
+    return key.last_use is not None and key.last_use.at is not None
+
+
+def _may_tell(known: KeyMemory, settings: FleetSettings, today: date) -> bool:
+    return known.last is None or (today - known.last).days >= whole_days(settings.remind.repeat)
+
+
+def _grace_ends(aim: _Aim, known: KeyMemory, settings: FleetSettings) -> date:
+    """The first day on which something may be taken away. Notices without a first day are counted from no day."""
+    if aim.kind is Kind.REISSUE or not settings.enforce.notices:
+        return date.min
+    return known.first + whole_days(settings.enforce.grace) * _DAY if known.first else date.max
+
+
+def _earliest(aim: _Aim, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
+    """When what a notice tells of may happen at the earliest."""
+    return max(aim.at, _midnight(known.first or today) + whole_days(settings.enforce.grace) * _DAY)
+
+
+def _lead(aim: _Aim, settings: FleetSettings) -> timedelta:
+    """How long before an act its notices begin, so that it can be done in time; not while the key is in use."""
+    if aim.kind is Kind.REISSUE:
+        return timedelta(0)
+    spaced = whole_days(settings.remind.repeat) * max(settings.enforce.notices - 1, 0)
+    lead = max(whole_days(settings.enforce.grace), spaced) * _DAY
+    return min(lead, settings.enforce.unused_for / 2) if aim.by_use and settings.enforce.unused_for else lead
+
+
+# Days
+
+
+def off_since(known: KeyMemory) -> date | None:
+    """The day from which on a key is known to be switched off: the latest that is written down."""
+    return max((day for day in (known.off, known.revoked, known.found_off) if day), default=None)
+
+
+def whole_days(duration: timedelta) -> int:
+    """A duration in days, rounded up."""
+    return -(-duration // _DAY)
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _days(duration: timedelta) -> str:
+    days = duration // _DAY
+    return (
+        f"{days} day{'' if days == 1 else 's'}" if days or not duration else f"{duration // timedelta(hours=1)} hours"
+    )

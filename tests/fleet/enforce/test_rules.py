@@ -1,0 +1,290 @@
+"""What is done to a user's keys: a table of sentences, each with a user and what becomes of his keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rotate_my_key.fleet.memory import KeyMemory, ref
+from rotate_my_key.fleet.model import FleetKey, FleetUser
+from rotate_my_key.fleet.rules import Act, Decision, Facts, decide
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import Enforce, FleetSettings, Reissue, Remind
+
+NOW = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
+TODAY = NOW.date()
+ACCOUNT = "123456789012"
+DAY = timedelta(days=1)
+TOLD = KeyMemory(notices=1, first=TODAY - 10 * DAY, last=TODAY - 10 * DAY)
+RECENT = object()  # a last use an hour ago
+
+
+def policy(**enforce: Any) -> FleetSettings:
+    """Switch off at 90 days, delete 10 days later, in this account."""
+    rules = {"deactivate_at": 90 * DAY, "delete_after": 10 * DAY, "accounts": (ACCOUNT,), **enforce}
+    return FleetSettings(enforce=Enforce(**rules), remind=Remind(repeat=3 * DAY), reissue=Reissue(enabled=True))
+
+
+def key(name: str, age: float, *, active: bool = True, used: Any = RECENT) -> FleetKey:
+    """A key of that age; `used` is days ago, None for no use on record, "unknown" for not readable."""
+    at = NOW - timedelta(hours=1) if used is RECENT else None
+    use: LastUse | None = LastUse(at)
+    if used == "unknown":
+        use = None
+    elif isinstance(used, int):
+        use = LastUse(NOW - used * DAY)
+    return FleetKey(active, NOW - age * DAY, f"AKIA{name:0>16}", use)
+
+
+def facts(*keys: FleetKey, exempt: str = "", unsure: str = "", root: bool = False, **memory: KeyMemory) -> Facts:
+    """A user with these keys; memory by the name of the key."""
+    arn = f"arn:aws:iam::{ACCOUNT}:{'root' if root else 'user/alice'}"
+    known = {ref(f"AKIA{name:0>16}"): each for name, each in memory.items()}
+    return Facts(FleetUser(ACCOUNT, arn, keys), known, exempt, unsure)
+
+
+def said(decisions: list[Decision]) -> list[str]:
+    """`deactivate A`, `spare A: grace`."""
+    words = []
+    for each in decisions:
+        name = each.key.key_id.lstrip("AKI0") if each.key and each.key.key_id else ""
+        words.append(f"{each.kind.value} {name}" if isinstance(each, Act) else f"spare {name}: {each.rule.value}")
+    return words
+
+
+OFF = replace(TOLD, off=TODAY - 10 * DAY)
+CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
+    ("a fresh key is not named", facts(key("B", 30)), {}, []),
+    ("at exactly the age it is switched off", facts(key("B", 90), B=TOLD), {}, ["deactivate B"]),
+    ("an hour before it is not", facts(key("B", 89.95), B=TOLD), {}, []),
+    ("long after the age it still is: no window is missed", facts(key("B", 400), B=TOLD), {}, ["deactivate B"]),
+    ("a key in daily use is switched off by its age", facts(key("B", 90, used=0), B=TOLD), {}, ["deactivate B"]),
+    ("without a notice there is one first", facts(key("B", 400)), {}, ["notify B"]),
+    ("the notice comes as early as the grace needs", facts(key("B", 83)), {}, ["notify B"]),
+    ("and no earlier", facts(key("B", 82.9)), {}, []),
+    (
+        "a notice of yesterday is not repeated today, and is too young",
+        facts(key("B", 90), B=KeyMemory(1, TODAY - DAY, TODAY - DAY)),
+        {},
+        ["spare B: grace"],
+    ),
+    (
+        "grace ends after the days that are set, whatever the hour",
+        facts(key("B", 90), B=KeyMemory(1, TODAY - 7 * DAY, TODAY - 7 * DAY)),
+        {},
+        ["deactivate B"],
+    ),
+    (
+        "of three notices two are not enough; the third waits for its turn",
+        facts(key("B", 90), B=KeyMemory(2, TODAY - 20 * DAY, TODAY - 2 * DAY)),
+        {"notices": 3},
+        ["spare B: notices"],
+    ),
+    (
+        "and comes when its turn is there",
+        facts(key("B", 90), B=KeyMemory(2, TODAY - 20 * DAY, TODAY - 3 * DAY)),
+        {"notices": 3},
+        ["notify B"],
+    ),
+    ("three notices begin early enough", facts(key("B", 84)), {"notices": 3, "grace": DAY}, ["notify B"]),
+    (
+        "a count without a first day is no notice",
+        facts(key("B", 90), B=KeyMemory(notices=5, last=TODAY - DAY)),
+        {},
+        ["spare B: grace"],
+    ),
+    ("with no notices asked for it goes at once", facts(key("B", 90)), {"notices": 0}, ["deactivate B"]),
+    ("last use unknown spares", facts(key("B", 90, used="unknown"), B=TOLD), {}, ["spare B: last use unknown"]),
+    ("no use on record does not", facts(key("B", 90, used=None), B=TOLD), {}, ["deactivate B"]),
+    ("without an age nothing is switched off", facts(key("B", 900), B=TOLD), {"deactivate_at": None}, []),
+    # Deleting
+    ("an active key is never deleted", facts(key("B", 900), B=OFF), {"deactivate_at": None}, []),
+    ("after ten days off it is deleted", facts(key("B", 100, active=False, used=11), B=OFF), {}, ["delete B"]),
+    (
+        "after nine it is not",
+        facts(key("B", 100, active=False), B=replace(OFF, off=TODAY - 9 * DAY)),
+        {},
+        [],
+    ),
+    ("with no day written down it is never deleted", facts(key("B", 900, active=False), B=TOLD), {}, []),
+    (
+        "found switched off counts from that day",
+        facts(key("B", 900, active=False), B=replace(TOLD, found_off=TODAY - 10 * DAY)),
+        {},
+        ["delete B"],
+    ),
+    (
+        "of two days the later counts",
+        facts(key("B", 900, active=False), B=replace(OFF, found_off=TODAY - DAY)),
+        {},
+        [],
+    ),
+    (
+        "a revoked key is deleted after notices only",
+        facts(key("B", 9, active=False), B=KeyMemory(revoked=TODAY - 30 * DAY)),
+        {},
+        ["notify B"],
+    ),
+    (
+        "last use unknown spares a switched-off key too",
+        facts(key("B", 100, active=False, used="unknown"), B=OFF),
+        {},
+        ["spare B: last use unknown"],
+    ),
+    (
+        "nothing is deleted on its first day",
+        facts(key("B", 9, active=False), B=replace(TOLD, off=TODAY)),
+        {"delete_after": 0 * DAY},
+        [],
+    ),
+    (
+        "half a day is rounded up",
+        facts(key("B", 9, active=False), B=replace(TOLD, off=TODAY - DAY)),
+        {"delete_after": DAY / 2},
+        ["delete B"],
+    ),
+    ("without a time nothing is deleted", facts(key("B", 900, active=False), B=OFF), {"delete_after": None}, []),
+    # Unused
+    (
+        "an unused key goes after notices",
+        facts(key("B", 60, used=46), B=TOLD),
+        {"unused_for": 45 * DAY},
+        ["deactivate B"],
+    ),
+    (
+        "a never used one counts from its making",
+        facts(key("B", 45, used=None), B=TOLD),
+        {"unused_for": 45 * DAY},
+        ["deactivate B"],
+    ),
+    (
+        "used since its notice, it is spared",
+        facts(key("B", 60, used=10), B=TOLD),
+        {"unused_for": 9 * DAY},
+        ["spare B: used"],
+    ),
+    (
+        "unused or not is unknown",
+        facts(key("B", 60, used="unknown"), B=TOLD),
+        {"unused_for": 45 * DAY},
+        ["spare B: last use unknown"],
+    ),
+    ("a key in use is not told that it is unused", facts(key("B", 60, used=0)), {"unused_for": 7 * DAY}, []),
+    # Who
+    ("exempt", facts(key("B", 90), B=TOLD, exempt="tag rotate-my-key=exempt"), {}, ["spare B: exempt"]),
+    ("perhaps exempt", facts(key("B", 90), B=TOLD, unsure="the tags of alice"), {}, ["spare B: unsure"]),
+    ("another account", facts(key("B", 90), B=TOLD), {"accounts": ("999999999999",)}, ["spare B: account"]),
+    ("no account at all", facts(key("B", 90), B=TOLD), {"accounts": ()}, ["spare B: account"]),
+    ("who is exempt is told of nothing", facts(key("B", 85), exempt="tag"), {}, []),
+    ("root is reported, never touched", facts(key("B", 1), root=True), {}, ["spare : root"]),
+    ("root without a key is not named", facts(root=True), {}, []),
+    ("a user without keys", facts(), {}, []),
+    # Two keys
+    (
+        "of two that are too old the older goes, the other with a later run",
+        facts(key("B", 200), key("C", 100), B=TOLD, C=TOLD),
+        {},
+        ["deactivate B", "spare C: one at a time"],
+    ),
+    (
+        "whichever stands first in the list",
+        facts(key("B", 100), key("C", 200), B=TOLD, C=TOLD),
+        {},
+        ["deactivate C", "spare B: one at a time"],
+    ),
+    ("both are told in one run", facts(key("B", 200), key("C", 100)), {}, ["notify B", "notify C"]),
+    (
+        "if the older is spared for its last use, the younger may go",
+        facts(key("B", 200, used="unknown"), key("C", 100), B=TOLD, C=TOLD),
+        {},
+        ["spare B: last use unknown", "deactivate C"],
+    ),
+    (
+        "one switched off and one too old: each by its own rule",
+        facts(key("B", 200, active=False), key("C", 100), B=OFF, C=TOLD),
+        {},
+        ["delete B", "deactivate C"],
+    ),
+    # New keys
+    ("at its age IT makes a new key", facts(key("B", 60)), {"reissue_at": 60 * DAY}, ["reissue B"]),
+    (
+        "where IT makes keys, the old one stays until a younger has reached its user",
+        facts(key("B", 95), key("C", 30, used=None), B=TOLD, C=KeyMemory(made=TODAY - 30 * DAY)),
+        {"reissue_at": 60 * DAY},
+        ["spare B: new key not received"],
+    ),
+    (
+        "one that IT made and that was used has reached him",
+        facts(key("B", 95), key("C", 30, used=1), B=TOLD, C=KeyMemory(made=TODAY - 30 * DAY)),
+        {"reissue_at": 60 * DAY},
+        ["deactivate B"],
+    ),
+    (
+        "whether it was used must be known",
+        facts(key("B", 95), key("C", 30, used="unknown"), B=TOLD, C=KeyMemory(made=TODAY - 30 * DAY)),
+        {"reissue_at": 60 * DAY},
+        ["spare B: new key not received"],
+    ),
+    (
+        "one that he made himself has reached him, used or not",
+        facts(key("B", 95), key("C", 30, used=None), B=TOLD),
+        {"reissue_at": 60 * DAY},
+        ["deactivate B"],
+    ),
+    (
+        "his only key is not switched off where IT makes keys",
+        facts(key("B", 95), B=TOLD),
+        {"reissue_at": 60 * DAY},
+        ["spare B: new key not received", "reissue B"],
+    ),
+    (
+        "a switched-off younger key is no replacement",
+        facts(key("B", 95), key("C", 5, active=False), B=TOLD),
+        {"reissue_at": 60 * DAY},
+        ["spare B: new key not received", "spare B: no room"],
+    ),
+    (
+        "a key that is deleted in this run makes room",
+        facts(key("B", 100, active=False), key("C", 65), B=OFF),
+        {"reissue_at": 60 * DAY},
+        ["delete B", "reissue C"],
+    ),
+    (
+        "no key is made in place of one that was not fetched",
+        facts(key("B", 65, used=None), B=KeyMemory(made=TODAY - 65 * DAY)),
+        {"reissue_at": 60 * DAY},
+        ["spare B: new key not received"],
+    ),
+    ("nobody without an active key gets one", facts(key("B", 65, active=False)), {"reissue_at": 60 * DAY}, []),
+]
+
+
+@pytest.mark.parametrize(("sentence", "who", "enforce", "expected"), CASES, ids=[case[0] for case in CASES])
+def test_decisions(sentence: str, who: Facts, enforce: dict[str, Any], expected: list[str]) -> None:
+    """Each row is a sentence, a user, the settings, and what is done."""
+    assert said(decide(who, policy(**enforce), NOW)) == expected
+
+
+def test_nothing_is_done_by_the_built_in_settings() -> None:
+    """Enforcing is off until an age is set."""
+    assert decide(facts(key("B", 5000), B=TOLD), FleetSettings(), NOW) == []
+
+
+def test_a_notice_tells_what_comes_and_when() -> None:
+    """It names the act and the earliest day, which the grace may put off."""
+    notice, late = (decide(facts(key("B", age)), policy(), NOW)[0] for age in (83, 200))
+    assert isinstance(notice, Act)
+    assert isinstance(late, Act)
+    assert (notice.coming and notice.coming.value, notice.at) == ("deactivate", NOW + 7 * DAY)
+    assert late.at == datetime.fromisoformat("2026-12-02T00:00:00+00:00")
+
+
+def test_each_decision_gives_its_reason() -> None:
+    """Why it is done, or why not, in words with the figures."""
+    (act,) = decide(facts(key("B", 97), B=TOLD), policy(), NOW)
+    (spare,) = decide(facts(key("B", 97), B=KeyMemory(1, TODAY, TODAY)), policy(), NOW)
+    assert act.why == "97 days old, and the limit is 90 days"
+    assert spare.why == "first told on 2026-11-25, so not before 2026-12-02"
