@@ -46,6 +46,11 @@ def session(answer: Answer) -> Credentials:
     return Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
 
 
+def role_session(answer: Answer) -> tuple[Credentials, datetime]:
+    """AssumeRole: the credentials, and when they end."""
+    return session(answer), _utc(answer["Credentials"]["Expiration"])
+
+
 def devices(answer: Answer) -> tuple[str, ...]:
     """ListMFADevices: the serial numbers. A user may have eight, so there is one page."""
     return tuple(device["SerialNumber"] for device in answer["MFADevices"])

@@ -26,15 +26,21 @@ from .session import Aws
 
 # What botocore would try if nothing else answers; a profile that was named must answer for itself.
 _NOBODYS = ("ec2-credentials-file", "boto-config", "container-role", "iam-role")
+# Where none was named, a container's role counts: its address is in the environment (AWS_CONTAINER_CREDENTIALS_*).
+_NEVER = ("ec2-credentials-file", "boto-config", "iam-role")
 
 AskCode = Callable[[str, str], str]  # (whose, serial) -> the code
 
 
 class AuthProfile:
-    """Credentials of the profile `name`; `ask` gives the code for a role that demands MFA. Safe to share."""
+    """Credentials of the profile `name`; `ask` gives the code for a role that demands MFA. Safe to share.
+
+    "" are those in force: of the environment's variables or profile, else of the profile default, else of a container.
+    """
 
     def __init__(self, aws: Aws, name: str, ask: AskCode) -> None:
         self.name = name
+        self.words = f"profile {name}" if name else "the environment or default profile"
         self.replaced = False  # whether the profile has given other credentials since AWS refused the first
         self._aws = aws
         self._ask = ask
@@ -69,28 +75,29 @@ class AuthProfile:
 
     def _load(self) -> BotoCredentials:
         if self._found is None:
-            session = self._aws.sign_in_session(self.name)
+            session = self._aws.sign_in_session(self.name or None)
             self._found = self._resolve(session)
         return self._found
 
     def _resolve(self, session: Session) -> BotoCredentials:
         resolver = session.get_component("credential_provider")
-        for provider in _NOBODYS:
+        for provider in _NOBODYS if self.name else _NEVER:
             resolver.remove(provider)
         role = resolver.get_provider("assume-role")
         # botocore has no other way than this to ask elsewhere than on the bare terminal.
         role._prompter = self._prompt
         found: Any = session.get_credentials()
         if found is None:
-            raise Problem(
-                f"profile {self.name} has nothing to sign in with",
-                f"aws configure sso --profile {shlex.quote(self.name)}",
-            )
+            raise Problem(f"{self.words} has nothing to sign in with", f"aws configure sso{self._flag}")
         return found  # type: ignore[no-any-return]
+
+    @property
+    def _flag(self) -> str:
+        return f" --profile {shlex.quote(self.name)}" if self.name else ""
 
     def _prompt(self, prompt: str) -> str:
         """botocore's question is `Enter MFA code for SERIAL: `."""
-        return self._ask(f"profile {self.name}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": "))
+        return self._ask(f"{self.words}, device", prompt.removeprefix("Enter MFA code for ").rstrip(": "))
 
     def identity(self, calls: Calls) -> Identity:
         """Who the profile is, at the endpoints of the profile that it signs for; asked once.
@@ -120,45 +127,46 @@ class AuthProfile:
 
     def _refused(self, pair: Credentials) -> Problem:
         return NotAllowed(
-            f"AWS does not accept the credentials of profile {self.name} (key {mask(pair.key_id)})",
-            f"look at it with: aws sts get-caller-identity --profile {shlex.quote(self.name)}",
+            f"AWS does not accept the credentials of {self.words} (key {mask(pair.key_id)})",
+            f"look at it with: aws sts get-caller-identity{self._flag}",
         )
 
     def _explain(self, error: Exception) -> Problem:
-        name, quoted = self.name, shlex.quote(self.name)
+        name, flag = self.words, self._flag
         match error:
             case boto.SSOError() | boto.TokenRetrievalError() | boto.NoAuthTokenError():
-                return NeedsPerson(f"the SSO sign-in of profile {name} has ended", f"aws sso login --profile {quoted}")
+                return NeedsPerson(f"the SSO sign-in of {name} has ended", f"aws sso login{flag}")
             case boto.MissingDependencyException():
                 return Problem(
-                    f"profile {name} signs in with `aws login`, which needs a part of botocore that is not installed",
-                    f"name a profile with: credential_process = aws configure export-credentials --profile {quoted}",
+                    f"{name} signs in with `aws login`, which needs a part of botocore that is not installed",
+                    f"name a profile with: credential_process = aws configure export-credentials{flag}",
                 )
             case boto.LoginError():
-                return NeedsPerson(f"the sign-in of profile {name} has ended", f"aws login --profile {quoted}")
+                return NeedsPerson(f"the sign-in of {name} has ended", f"aws login{flag}")
             case boto.CredentialRetrievalError() | OSError() | ValueError():
                 return Problem(
-                    f"the credential_process of profile {name} gave no credentials",
-                    f"look at it with: aws sts get-caller-identity --profile {quoted}",
+                    f"the credential_process of {name} gave no credentials",
+                    f"look at it with: aws sts get-caller-identity{flag}",
                 )
             case boto.ProfileNotFound():
-                return Problem(f"there is no profile {name} to sign with", "aws configure list-profiles")
+                absent = error.kwargs.get("profile", self.name)
+                return Problem(f"there is no profile {absent} to sign with", "aws configure list-profiles")
             case boto.ClientError():
                 return self._answered(error)
         if isinstance(error, boto.HTTPClientError):
             return translate(error, self._sent(error))
         problem = configuration(error)
-        return Problem(f"profile {name}: {problem.message}", problem.hint)
+        return Problem(f"{name}: {problem.message}", problem.hint)
 
     def _answered(self, error: boto.ClientError) -> Problem:
         problem = translate(error, self._sent(error))
         if isinstance(problem, NeedsPerson) or code_of(error) not in DENIED | REFUSED | EXPIRED:
             return problem
         return NotAllowed(
-            f"profile {self.name} cannot sign in: AWS answers {code_of(error)} to {error.operation_name}",
-            f"look at it with: aws sts get-caller-identity --profile {shlex.quote(self.name)}",
+            f"{self.words} cannot sign in: AWS answers {code_of(error)} to {error.operation_name}",
+            f"look at it with: aws sts get-caller-identity{self._flag}",
         )
 
     def _sent(self, error: Exception) -> Sent:
         url = getattr(error, "kwargs", {}).get("endpoint_url") or "AWS"
-        return Sent("the sign-in", self.name, str(url), None, self._aws.clock.offset)
+        return Sent("the sign-in", self.words, str(url), None, self._aws.clock.offset)

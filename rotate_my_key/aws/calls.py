@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from botocore import xform_name
 
+from ..errors import Problem
 from ..model import Credentials
 from .errors import Sent, translate
 from .failures import FAILURES, NotAws, is_refusal
@@ -16,6 +17,7 @@ from .session import Aws
 
 T = TypeVar("T")
 Read = Callable[[Mapping[str, Any]], T]
+Explain = Callable[[Exception, Sent], Problem]
 
 
 def always(error: Exception) -> bool:
@@ -36,12 +38,13 @@ class Signers:
 
 
 class Calls:
-    """Calls over one link, with patience. Safe to share between threads."""
+    """Calls over one link, with patience; `explain` makes a Problem of a failure. Safe to share between threads."""
 
-    def __init__(self, aws: Aws, link: Link) -> None:
+    def __init__(self, aws: Aws, link: Link, patience: Patience | None = None, explain: Explain = translate) -> None:
         self._aws = aws
         self._link = link
-        self.patience = Patience(aws.sleep, aws.monotonic)
+        self._explain = explain
+        self.patience = patience or Patience(aws.sleep, aws.monotonic)
 
     @property
     def endpoint(self) -> str:
@@ -53,7 +56,7 @@ class Calls:
         action: str,
         signers: Signers,
         read: Read[T],
-        params: Mapping[str, str | int],
+        params: Mapping[str, Any],
         *,
         refused: float = 0.0,
         again: Wanted = always,
@@ -82,7 +85,7 @@ class Calls:
             return self.patience.run(lambda: _first_accepted(signers, send), refused=refused, again=again)
         except FAILURES as error:
             failure = error
-        raise translate(failure, self.sent(action, last))
+        raise self._explain(failure, self.sent(action, last))
 
     def sent(self, action: str, pair: Credentials) -> Sent:
         """The circumstances of a failure."""

@@ -1,4 +1,4 @@
-"""The way to STS and IAM under one set of settings: two clients, their connections, and signing call by call.
+"""The way to AWS under one set of settings: one client a service and region, connections, and signing call by call.
 
 - Clients hold no credentials. Each call is signed with the pair it brings (botocore's `request_credentials`), so
   botocore never looks for any: not in files, not by running processes, not at the metadata service.
@@ -8,23 +8,21 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
-from urllib.parse import urlsplit
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
-from botocore.utils import get_environ_proxies
 
-from ..errors import Problem
+from ..errors import Problem, WrongUsage
 from ..model import Credentials, Identity
+from . import bodies, endpoints
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES, NotAws
@@ -35,9 +33,8 @@ logging.getLogger("botocore").setLevel(logging.WARNING)
 
 FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoint in a partition, any STS will do
 _A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
-_LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1")
-_AWS_ROOT = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(\w+:)?\w+Response[\s>]")
-_PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+)?html", re.IGNORECASE)
+# IAM, STS and Organizations are global: their answers are the same wherever they are asked.
+_GLOBAL = {"iam", "sts", "organizations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +59,7 @@ class _Call:
     lane: Lane
     read_timeout: float | None
     clock: AwsClock
+    protocol: str
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
@@ -70,10 +68,20 @@ _CALL: ContextVar[_Call] = ContextVar("call")
 def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
     """before-call: botocore/signers.py takes the credentials from the request's context if there are any."""
     call = _CALL.get()
-    credentials = BotoCredentials(call.pair.key_id, call.pair.secret, call.pair.token)
-    context.setdefault("signing", {})["request_credentials"] = credentials
+    context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
     if call.read_timeout is not None:
         context["read_timeout"] = call.read_timeout
+
+
+def _presign_with_pair(request: Any, **_: Any) -> None:
+    """before-sign: a presigned URL is signed without a call."""
+    call = _CALL.get(None)
+    if call is not None:
+        request.context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
+
+
+def _credentials(pair: Credentials) -> BotoCredentials:
+    return BotoCredentials(pair.key_id, pair.secret, pair.token)
 
 
 def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
@@ -81,28 +89,48 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     call = _CALL.get()
     response = call.lane.send(request)
     body = response.content
-    if not _AWS_ROOT.match(body):
-        raise NotAws(response.status_code, page=bool(_PAGE.match(body)))
+    if not bodies.is_aws(call.protocol, body):
+        raise NotAws(response.status_code, page=bodies.is_page(body))
     call.clock.heard(response.headers.get("Date", ""))
     return response
 
 
-class Link:
-    """Clients and connections for the settings of `session`. Safe to share between threads."""
+def prepare(session: Session) -> None:
+    """Let the calls of a session's clients be signed and sent here; once for each session."""
+    session.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
+    session.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
+    session.register("before-send", _send)  # type: ignore[arg-type]
 
-    def __init__(self, shared: Shared, session: Session, tls: Tls) -> None:
-        session.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
-        session.register("before-send", _send)  # type: ignore[arg-type]
+
+class Link:
+    """Clients and connections for the settings of `session`, which is prepared. Safe to share between threads.
+
+    `region` goes before the one that environment or profile say.
+    """
+
+    def __init__(self, shared: Shared, session: Session, tls: Tls, region: str = "") -> None:
         self._shared = shared
         self._session = session
         self._tls = tls
+        self._region = region
         self._clients: dict[str, BaseClient] = {}
         self._lanes: dict[str, Lanes] = {}
+        self._others: dict[str, Link] = {}
+
+    def at(self, region: str) -> Link:
+        """The same way in another region; "" is this one."""
+        if region in ("", self.region):
+            return self
+        with self._shared.lock:
+            if region not in self._others:
+                self._others[region] = Link(self._shared, self._session, self._tls, region)
+            return self._others[region]
 
     def client(self, service: str) -> BaseClient:
-        """The one client of "sts" or "iam", made when first asked for (some 15 ms each).
+        """The one client of a service ("iam", "sesv2"), made when first asked for (7 to 60 ms each).
 
-        Raises Problem for settings that cannot be used, and for plain http to another computer.
+        Raises Problem for settings that cannot be used, and for plain http to another computer; WrongUsage for a
+        service that has its data in a region, where none is set.
         """
         found = self._clients.get(service)
         if found is None:
@@ -111,26 +139,30 @@ class Link:
         return found
 
     def _open(self, service: str) -> BaseClient:
+        if not self.region and service not in _GLOBAL:
+            raise WrongUsage(f"no region is set, and {service} needs one", "set AWS_DEFAULT_REGION=eu-west-1, or yours")
         try:
-            client = self._make(service)
+            client = self._make(service, self._shared.config)
+            if service == "s3":
+                client = self._make(service, _for_s3(self._shared.config, self.is_own(client.meta.endpoint_url, "s3")))
         except (*FAILURES, ValueError) as error:
             failure = error
         else:
             url = client.meta.endpoint_url
-            _refuse_plain(url)
-            self._lanes[service] = Lanes(url, self._tls, _proxies(url), self._shared.monotonic)
+            endpoints.refuse_plain(url)
+            self._lanes[service] = Lanes(url, self._tls, endpoints.proxies(url), self._shared.monotonic)
             self._clients[service] = client
             return client
         raise configuration(failure)
 
-    def _make(self, service: str) -> BaseClient:
+    def _make(self, service: str, config: Config) -> BaseClient:
         return self._session.create_client(
             service,
             region_name=self.region or FALLBACK_REGION,
             endpoint_url=self._shared.endpoint_url or None,
             aws_access_key_id="none",  # else botocore would look for credentials
             aws_secret_access_key="none",  # noqa: S106 - signs nothing: see _sign_with_pair
-            config=self._shared.config,
+            config=config,
         )
 
     def lanes(self, service: str) -> Lanes:
@@ -145,21 +177,32 @@ class Link:
         pair: Credentials,
         lane: Lane,
         read_timeout: float | None = None,
-        **params: str | int,
+        **params: Any,
     ) -> dict[str, Any]:
         """Send one request, once; `method` is the client's. Raises one of FAILURES; the timeout is in seconds."""
         client = self.client(service)
-        token = _CALL.set(_Call(pair, lane, read_timeout, self._shared.clock))
+        protocol = str(client.meta.service_model.protocol)
+        token = _CALL.set(_Call(pair, lane, read_timeout, self._shared.clock, protocol))
         try:
             answer: dict[str, Any] = getattr(client, method)(**params)
             return answer
         finally:
             _CALL.reset(token)
 
+    def presign(self, pair: Credentials, method: str, seconds: int, **params: Any) -> str:
+        """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
+        client = self.client("s3")
+        with self.lanes("s3").borrow() as lane:
+            token = _CALL.set(_Call(pair, lane, None, self._shared.clock, "rest-xml"))
+            try:
+                return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
+            finally:
+                _CALL.reset(token)
+
     @property
     def region(self) -> str | None:
-        """The region that environment or profile say, if they do."""
-        region: str | None = self._session.get_config_variable("region")
+        """The region that was given, or that environment or profile say, if they do."""
+        region: str | None = self._region or self._session.get_config_variable("region")
         return region
 
     def url(self, service: str) -> str:
@@ -174,8 +217,14 @@ class Link:
     @property
     def foreign(self) -> tuple[str, ...]:
         """The endpoints (URLs) that are not AWS's own; the person should be told before anything is sent there."""
-        urls = {self.url(service): None for service in ("iam", "sts")}
-        return tuple(url for url in urls if not self._is_own(url))
+        urls = {self.url(service): service for service in ("iam", "sts")}
+        return tuple(url for url, service in urls.items() if not self.is_own(url, service))
+
+    def is_own(self, url: str, service: str) -> bool:
+        """Whether this is an endpoint of AWS itself for a service."""
+        partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
+        suffixes = {part["outputs"][name] for part in partitions for name in ("dnsSuffix", "dualStackDnsSuffix")}
+        return endpoints.is_own(url, service, suffixes)
 
     def check_partition(self, identity: Identity) -> None:
         """The key's partition must be that of the region in force; where no region is set there is nothing to compare.
@@ -189,37 +238,27 @@ class Link:
                 f"set a region of {theirs} in the profile (aws configure set region {_A_REGION.get(theirs, 'REGION')})",
             )
 
-    def _is_own(self, url: str) -> bool:
-        """Whether this is an endpoint of AWS itself: regional, global, FIPS, dual stack or a VPC's own."""
-        partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
-        suffixes = {part["outputs"][name] for part in partitions for name in ("dnsSuffix", "dualStackDnsSuffix")}
-        ending = "|".join(re.escape(suffix) for suffix in suffixes)
-        host = urlsplit(url).hostname or ""
-        return bool(re.fullmatch(rf"(vpce-[\w-]+\.)?(iam|sts)(-fips)?(\.[a-z0-9-]+)?(\.vpce)?\.({ending})", host))
-
     def close(self) -> None:
         """Drop all connections that are not in use."""
         for lanes in self._lanes.values():
             lanes.close()
+        for link in self._others.values():
+            link.close()
 
 
-def _is_loopback(url: str) -> bool:
-    return bool(_LOOPBACK.fullmatch(urlsplit(url).hostname or ""))
-
-
-def _refuse_plain(url: str) -> None:
-    if urlsplit(url).scheme != "https" and not _is_loopback(url):
-        raise Problem(
-            f"the endpoint {urlsplit(url).hostname} is not encrypted: others could read the new secret",
-            "use https in AWS_ENDPOINT_URL (or endpoint_url in the profile); http is for this computer only",
+def _for_s3(config: Config, own: bool) -> Config:
+    """Elsewhere than at AWS a bucket is seldom a host name. A URL signed for the regional host is good at once, and
+    checksums that S3 does not demand are unknown to others. Signature 2, the default for URLs, knows no KMS."""
+    return config.merge(
+        Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual" if own else "path"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
         )
+    )
 
 
 def refuse_plain(request: AWSPreparedRequest, **_: Any) -> None:
     """before-send: for botocore's own sign-ins. Raises Problem for plain http to another computer."""
-    _refuse_plain(request.url)
-
-
-def _proxies(url: str) -> dict[str, str]:
-    """The proxies for a URL. None for this computer itself: the request would leave it, readable."""
-    return {} if _is_loopback(url) else dict(get_environ_proxies(url))
+    endpoints.refuse_plain(request.url)

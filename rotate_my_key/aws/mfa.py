@@ -56,8 +56,10 @@ Serials = Callable[[], Sequence[Serial]]
 class MfaSessions:
     """The sessions of one run. Safe to share between threads; one code is asked for at a time."""
 
-    def __init__(self, codes: Codes) -> None:
+    def __init__(self, codes: Codes, seconds: int = _SECONDS) -> None:
+        """`seconds`: how long a session lasts."""
         self._codes = codes
+        self._seconds = seconds
         self._sessions: dict[Identity, Credentials] = {}
         self._renewed: set[Identity] = set()
         self._lock = RLock()
@@ -65,6 +67,11 @@ class MfaSessions:
     def of(self, user: Identity) -> Credentials | None:
         """The session of that user, if one was opened."""
         return self._sessions.get(user)
+
+    @property
+    def expected(self) -> bool:
+        """Whether a code came with the command and was not used yet."""
+        return self._codes.given
 
     def may_help(self, denied: Denied, user: Identity, serials: Serials) -> bool:
         """Whether this denial looks like one for want of MFA.
@@ -102,7 +109,7 @@ class MfaSessions:
             params: dict[str, str | int] = {
                 "SerialNumber": device.value,
                 "TokenCode": code,
-                "DurationSeconds": _SECONDS,
+                "DurationSeconds": self._seconds,
             }
             try:
                 # A code whose answer was lost may be used up, so it is not sent again.

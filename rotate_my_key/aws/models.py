@@ -13,7 +13,8 @@ from typing import Any
 from botocore.exceptions import DataNotFoundError
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
-_SERVICES = ("iam", "sts")
+HOT = ("iam", "sts")  # what a rotation needs
+WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")
 
 
 class _PlainJson(JSONFileLoader):
@@ -32,15 +33,16 @@ class _PlainJson(JSONFileLoader):
 
 
 class Models(Loader):
-    """Knows the two services that are needed here. `data_path` is AWS_DATA_PATH or None; the folders are botocore's."""
+    """Knows the services that are named. `data_path` is AWS_DATA_PATH or None; the folders are botocore's."""
 
-    def __init__(self, data_path: str | None) -> None:
+    def __init__(self, data_path: str | None, services: tuple[str, ...] = HOT) -> None:
+        self._services = services
         paths = create_loader(data_path).search_paths
         super().__init__(extra_search_paths=paths, file_loader=_PlainJson(), include_default_search_paths=False)
 
     def list_available_services(self, type_name: str) -> list[str]:
-        """Those of the two that have this kind of data."""
-        return [service for service in _SERVICES if self._has(service, type_name)]
+        """Those that have this kind of data."""
+        return [service for service in self._services if self._has(service, type_name)]
 
     def _has(self, service: str, type_name: str) -> bool:
         try:

@@ -8,10 +8,11 @@ must be said soon), lost and broken answers for longer, throttling longest. Dela
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from .failures import Kind, kind
+from .pace import Pace
 
 T = TypeVar("T")
 
@@ -24,11 +25,22 @@ Wanted = Callable[[Exception], bool]
 
 
 class Patience:
-    """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads."""
+    """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads.
 
-    def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
+    `budgets` are for each kind in seconds; with a `pace` the calls keep their distance once AWS throttles.
+    """
+
+    def __init__(
+        self,
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        budgets: Mapping[Kind, float] = BUDGETS,
+        pace: Pace | None = None,
+    ) -> None:
         self.sleep = sleep
         self.monotonic = monotonic
+        self._budgets = budgets
+        self._pace = pace
 
     def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
         """Give what `send` gives at last, or raise its last error as it is.
@@ -39,17 +51,25 @@ class Patience:
         began: dict[Kind, float] = {}
         tries = 0
         while True:
+            if self._pace:
+                self._pace.wait()
             started = self.monotonic()
             try:
-                return send()
+                answer = send()
             except Exception as error:
                 what = kind(error)
+                if self._pace and what is Kind.BUSY:
+                    self._pace.throttled()
                 if not again(error) or what is Kind.FINAL:
                     raise
-                budget = refused if what is Kind.REFUSED else BUDGETS[what]
+                budget = refused if what is Kind.REFUSED else self._budgets[what]
                 pause = self.poll() if what is Kind.REFUSED else _delay(what, tries)
                 if self.monotonic() - began.setdefault(what, started) + pause > budget:
                     raise
+            else:
+                if self._pace:
+                    self._pace.answered()
+                return answer
             tries += 1
             self.sleep(pause)
 

@@ -12,14 +12,15 @@ from threading import RLock
 from typing import Any
 
 from botocore.config import Config
+from botocore.handlers import add_expect_header
 from botocore.session import Session
 
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
 from .lanes import CONNECT_TIMEOUT, READ_TIMEOUT, Tls
-from .link import FALLBACK_REGION, Link, Shared, refuse_plain
-from .models import Models
+from .link import FALLBACK_REGION, Link, Shared, prepare, refuse_plain
+from .models import HOT, WIDE, Models
 
 # Settings of a profile that say who signs or how results look, not how AWS is reached.
 _NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+|role_\w+|source_profile|sso_\w+")
@@ -57,18 +58,33 @@ class Aws:
         )
         self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url)
         self._first: Session | None = None  # reads the files for all
-        self._models: Models | None = None
+        self._models: dict[bool, Models] = {}
         self._links: dict[str, Link] = {}
         self._tls: dict[str | bool, Tls] = {}
 
     def link(self, profile: str | None) -> Link:
-        """The link for a profile; None: the one that the environment names, or the default. Sends nothing yet.
+        """The link to IAM and STS for a profile; None: the one that the environment names, or the default. Sends
+        nothing yet.
 
         Raises Problem for a profile that is not there, or files that botocore cannot read.
         """
         with self._shared.lock:
             try:
                 return self._link(profile)
+            except FAILURES as error:
+                failure = error
+        raise configuration(failure)
+
+    def wide_link(self, profile: str | None) -> Link:
+        """A link to all services that the fleet needs. Raises Problem."""
+        with self._shared.lock:
+            try:
+                key = f"wide {profile or ''}"
+                if key not in self._links:
+                    session = self._session(profile, wide=True)
+                    session.get_scoped_config()  # raises for a profile that is not there
+                    self._links[key] = Link(self._shared, session, self._tls_of(session))
+                return self._links[key]
             except FAILURES as error:
                 failure = error
         raise configuration(failure)
@@ -86,18 +102,22 @@ class Aws:
             self._links[key] = Link(self._shared, session, self._tls_of(session))
         return self._links[key]
 
-    def _session(self, profile: str | None) -> Session:
-        session = Session(profile=profile, include_builtin_handlers=False)  # none of them is about IAM or STS
+    def _session(self, profile: str | None, *, wide: bool = False) -> Session:
+        session = Session(profile=profile, include_builtin_handlers=wide)  # none of them is about IAM or STS
+        if wide:  # S3 need not be asked first whether it wants the few bytes that we have
+            session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
+        prepare(session)
         for name, path in self._files.items():
             if path:
                 session.set_config_variable(name, path)
-        if self._models is None:
-            self._models = Models(session.get_config_variable("data_path"))
-        session.register_component("data_loader", self._models)
+        if wide not in self._models:
+            self._models[wide] = Models(session.get_config_variable("data_path"), WIDE if wide else HOT)
+        session.register_component("data_loader", self._models[wide])
         return session
 
-    def sign_in_session(self, profile: str) -> Session:
-        """A session whose own providers make the credentials of a profile, with all services that takes.
+    def sign_in_session(self, profile: str | None) -> Session:
+        """A session whose own providers make the credentials of a profile (None: as link), with all services that
+        takes.
 
         Raises Problem if such a sign-in would send something unencrypted; botocore's errors for what it cannot read.
         """

@@ -1,0 +1,135 @@
+"""Calls in one account: signed by whoever signs there, paced for all threads, patient, and explained to IT.
+
+One link, so one client a service and region and one set of connections, serves all accounts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from ..errors import Denied, KeyRefused
+from .calls import Calls, Read, Signers, always
+from .failures import Kind
+from .link import Link
+from .pace import Pace
+from .patience import BUDGETS, Patience, Wanted
+from .service_errors import Where
+from .session import Aws
+from .sources import Source
+
+T = TypeVar("T")
+
+THROTTLED = 60.0  # seconds; hundreds of users are read in a row, and IAM gives an account few calls a second
+_SIGNERS = 3  # how often one call is signed: as it is, with MFA or anew, and once more
+
+
+@dataclass
+class Way:
+    """The way to AWS that all accounts share. `tell` is called with each endpoint that is not AWS's own, once and
+    before anything is sent there. `patience`: for how many seconds throttling is waited out."""
+
+    aws: Aws
+    link: Link
+    tell: Callable[[str], None]
+    patience: float = THROTTLED
+    _told: set[str] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+
+    def announce(self, link: Link, service: str) -> None:
+        """Name the endpoint of a service if it is none of AWS's. Raises Problem for one that cannot be used."""
+        url = link.url(service)
+        with self._lock:
+            if url in self._told:
+                return
+            self._told.add(url)
+            if not link.is_own(url, service):
+                self.tell(url)
+
+    def calls(self, link: Link, where: Where, pace: Pace) -> Calls:
+        """Calls over a link, for an account."""
+        budgets = BUDGETS | {Kind.BUSY: self.patience}
+        return Calls(self.aws, link, Patience(self.aws.sleep, self.aws.monotonic, budgets, pace), where.explain)
+
+    def pace(self) -> Pace:
+        """For one account."""
+        return Pace(self.aws.sleep, self.aws.monotonic)
+
+
+class AccountCalls:
+    """Calls in the account that `where` names. Safe to share between threads."""
+
+    def __init__(self, way: Way, source: Source, where: Where, *, link: Link | None = None, pace: Pace | None = None):
+        self._way = way
+        self._source = source
+        self._where = where
+        self._link = link or way.link
+        self._pace = pace or way.pace()
+        self._calls = way.calls(self._link, where, self._pace)
+
+    def at(self, region: str) -> AccountCalls:
+        """The same in another region ("": this one)."""
+        link = self._link.at(region)
+        if link is self._link:
+            return self
+        return AccountCalls(self._way, self._source, self._where, link=link, pace=self._pace)
+
+    @property
+    def region(self) -> str:
+        """The region in force, "" if none is set."""
+        return self._link.region or ""
+
+    @property
+    def patience(self) -> Patience:
+        """How waiting is done here."""
+        return self._calls.patience
+
+    def call(
+        self,
+        action: str,
+        read: Read[T],
+        params: Mapping[str, Any],
+        *,
+        again: Wanted = always,
+        idle: float = float("inf"),
+        read_timeout: float | None = None,
+    ) -> T:
+        """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
+        self._way.announce(self._link, action.split(":")[0])
+        for _ in range(_SIGNERS - 1):
+            pair = self._source.credentials()
+            try:
+                return self._calls.call(
+                    action, Signers([pair]), read, params, again=again, idle=idle, read_timeout=read_timeout
+                )
+            except (Denied, KeyRefused) as problem:
+                self._source.another(problem, pair)
+        return self._calls.call(
+            action,
+            Signers([self._source.credentials()]),
+            read,
+            params,
+            again=again,
+            idle=idle,
+            read_timeout=read_timeout,
+        )
+
+    def pages(
+        self, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str
+    ) -> Iterator[T]:
+        """All entries of a list, page by page. `read` gives those of a page and the marker of the next, None at the
+        end; `marker` is the parameter that takes it. A page may be empty and not the last."""
+        following: Mapping[str, Any] = {}
+        while True:
+            entries, token = self.call(action, read, {**params, **following})
+            yield from entries
+            if not token:
+                return
+            following = {marker: token}
+
+    def presign(self, method: str, seconds: int, **params: Any) -> str:
+        """See Link.presign. Raises Problem."""
+        self._way.announce(self._link, "s3")
+        return self._link.presign(self._source.credentials(), method, seconds, **params)

@@ -1,0 +1,122 @@
+"""What AWS says to those who run the fleet: the failures of `errors.py` and of more services, with IT's next command.
+
+No message holds a value, a body or a URL that is signed. The codes are those of each service's API reference.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from botocore.exceptions import ClientError
+
+from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
+from .errors import Sent, translate
+from .failures import DENIED, code_of, message_of
+
+GONE = frozenset(
+    {
+        *("NoSuchEntity", "NotFound", "NotFoundException", "ResourceNotFoundException", "ParameterNotFound"),
+        *("NoSuchBucket", "NoSuchKey", "ParameterVersionNotFound"),
+    }
+)
+_DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException"}
+_NO_ORGANIZATION = frozenset({"AWSOrganizationsNotInUseException"})
+_NOT_READY = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
+_UNVERIFIED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
+_PAUSED = frozenset({"AccountSuspendedException", "SendingPausedException"})
+# Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
+_POLICIES = (
+    (r"iam:(Create\w+Key)|secretsmanager:(Create|Put|Delete|Update|Tag)\w*|s3:(Put|Delete)Object", "fleet-reissue"),
+    (r"iam:(Update|Delete)AccessKey|logs:\w+|cloudwatch:\w+", "fleet-enforce"),
+    (r"iam:(Tag|Untag)User|ses:\w+|sns:\w+|ssm:\w+|secretsmanager:\w+", "fleet-remind"),
+    (r".*", "fleet-report"),
+)
+_NAMES = {"sesv2": "ses"}  # how policies call a service
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """In whose name a call is made: the account's number ("" for the caller's own), and who signs, in words."""
+
+    account: str
+    signer: str
+
+    def explain(self, error: Exception, sent: Sent) -> Problem:
+        """The problem to raise for a failure; see Calls."""
+        action = _action(sent.action)
+        found = self._answered(error, action) if isinstance(error, ClientError) else None
+        return found or self._reworded(translate(error, sent), sent, action)
+
+    def _answered(self, error: ClientError, action: str) -> Problem | None:
+        code, message = code_of(error), message_of(error)
+        if code in _NO_ORGANIZATION:
+            return Denied(
+                "this account is in no organization", "name accounts: only = ... in [accounts]", action=action
+            )
+        if code in _NOT_READY:
+            return TryLater("the credential report is not ready", "repeat the command in a minute")
+        if code in GONE:
+            return Gone(f"there is no such thing for {action}{self._there}", "check the name")
+        if code in _UNVERIFIED:
+            return NotAllowed(
+                f"SES does not send this: {_unverified(message)}",
+                "verify it in SES (aws sesv2 create-email-identity --email-identity ADDRESS), or leave SES's sandbox",
+            )
+        if code in _PAUSED:
+            return NotAllowed("SES does not send for this account", "look at it with: aws sesv2 get-account")
+        if "daily" in message.lower() and "quota" in message.lower():
+            return TryLater("SES sends no more today: the daily quota is used up", "repeat the command tomorrow")
+        if code in ("LimitExceeded", "LimitExceededException"):
+            return _quota(action)
+        if code in _DENIED - DENIED:
+            return self._denied(Denied("", action=action), action)
+        return None
+
+    def _reworded(self, problem: Problem, sent: Sent, action: str) -> Problem:
+        if isinstance(problem, Denied) and not problem.quarantined:
+            return self._denied(problem, action)
+        if isinstance(problem, KeyRefused):
+            return KeyRefused(
+                f"AWS does not accept the credentials of {self.signer} (key {mask(sent.key_id)}){self._there}",
+                "look at them with: aws sts get-caller-identity",
+                wrong_secret=problem.wrong_secret,
+            )
+        if type(problem) is Problem and problem.hint.endswith("rotate-my-key doctor"):
+            return Problem(f"{problem.message}{self._there}", "check region, endpoint and names in the settings")
+        return problem
+
+    def _denied(self, denied: Denied, action: str) -> Denied:
+        action = denied.action or action
+        name = next(policy for pattern, policy in _POLICIES if re.fullmatch(pattern, action))
+        hint = f"allow it: rotate-my-key policy {name}"
+        if denied.explicit:
+            what = f"a policy forbids {action}{self._there} (explicit deny)"
+            hint = f"if MFA is demanded, add --mfa-code CODE; else {hint}" if denied.mfa else "ask who made that policy"
+        else:
+            what = f"{self.signer} is not allowed to call {action}{self._there}"
+        return Denied(what, hint, action=action, explicit=denied.explicit, mfa=denied.mfa)
+
+    @property
+    def _there(self) -> str:
+        return f" in account {self.account}" if self.account else ""
+
+
+def _action(sent: str) -> str:
+    service, name = sent.split(":")
+    return f"{_NAMES.get(service, service)}:{name}"
+
+
+def _unverified(message: str) -> str:
+    """SES names who is not verified: "... in region EU-WEST-1: alice@example.com"."""
+    names = re.search(r"region [\w-]+: ([\w@.+, <>-]{3,200})$", message)
+    return f"not verified: {names[1]}" if names else "the sender or the address is not verified"
+
+
+def _quota(action: str) -> Problem:
+    match action:
+        case "iam:CreateAccessKey":
+            return NoRoom("the user has two access keys already", "delete one that is switched off")
+        case "iam:TagUser":
+            return NotAllowed("the user has 50 tags already", "take a tag off that user")
+    return NotAllowed(f"a quota of AWS is used up: {action}", "look at the service quotas of the account")

@@ -1,0 +1,93 @@
+"""What every fleet command has: the options that say who signs and by which settings, and the run's Assembly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ... import __version__
+from ..app import App
+from ..signing import Person, mfa_serials, signing_options
+
+if TYPE_CHECKING:
+    from ...fleet.assembly import Assembly, Signer
+    from ...settings.fleet import FleetSettings
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+_PROFILE, _SETTINGS = "fleet profile", "fleet settings"  # in click's context
+_SESSION = 12 * 3600  # seconds that an MFA session lasts: a run over hundreds of accounts is not to ask twice
+
+
+def fleet_options(command: C) -> C:
+    """The options of every fleet command that calls AWS; `open_fleet` reads them."""
+    profile = click.option(
+        "-p",
+        "--profile",
+        metavar="NAME",
+        expose_value=False,
+        callback=lambda context, option, value: context.meta.__setitem__(_PROFILE, value),
+        help="Region, endpoint and credentials of this profile.",
+    )
+    settings = click.option(
+        "--settings",
+        metavar="FILE",
+        expose_value=False,
+        callback=lambda context, option, value: context.meta.__setitem__(_SETTINGS, value),
+        help="The fleet's settings: a file, or ssm:/NAME (default: fleet.ini).",
+    )
+    return profile(signing_options(settings(command)))
+
+
+def open_fleet(app: App) -> tuple[FleetSettings, Assembly]:
+    """The settings and the adapters of a command that has the `fleet_options`.
+
+    Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem.
+    """
+    from ...aws.session import Aws
+    from ...fleet.assembly import Assembly
+    from ...settings.fleet import FleetSettings
+    from ...settings.fleet_file import load
+
+    meta = click.get_current_context().meta
+    paths = app.paths
+    aws = Aws(
+        app.env,
+        version=__version__,
+        clock=lambda: datetime.now(UTC),
+        sleep=time.sleep,
+        monotonic=time.monotonic,
+        config_file=paths.config,
+        credentials_file=paths.credentials,
+    )
+    base = FleetSettings(policy=app.settings.policy, contact=app.settings.contact)
+    assembly = Assembly(aws, _signer(app, meta.get(_PROFILE)), base, tell=lambda url: _foreign(app, url))
+    settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base)
+    return settings, assembly.configured(settings)
+
+
+def _signer(app: App, profile: str | None) -> Signer:
+    from ...aws.mfa import MfaSessions
+    from ...fleet.assembly import Signer
+    from ...stores.reading import ProfileFiles
+
+    person = Person(app, lambda: None)
+    auth = str(app.flags.get("auth_profile") or profile or "")
+    files = ProfileFiles(app.paths.credentials, app.paths.config, app.paths.home)
+    name = auth or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
+    return Signer(
+        profile=profile or app.flags.get("auth_profile") or None,  # type: ignore[arg-type]
+        auth=auth,
+        ask=lambda whose, serial: person.code(whose, serial, ""),
+        sessions=MfaSessions(person, _SESSION),
+        serials=lambda: mfa_serials(files, name, app.settings),
+    )
+
+
+def _foreign(app: App, url: str) -> None:
+    """Said with --quiet too: whoever answers there may be anybody."""
+    app.complain(f"{app.style('note:', fg='yellow')} the endpoint is not AWS's own: {url}")

@@ -1,0 +1,135 @@
+"""Puts the adapters of one fleet run together, out of what is handed in: for the command line and for Lambda alike.
+
+Reads no environment and no clock. Nothing is sent before the first verb of an adapter is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ..settings.fleet import FleetSettings
+from .model import Account
+
+if TYPE_CHECKING:
+    from ..aws.account_calls import AccountCalls, Way
+    from ..aws.auth import AskCode
+    from ..aws.mfa import MfaSessions, Serials
+    from ..aws.session import Aws
+    from ..aws.sources import Caller
+    from .ports import Cloud, Organization
+
+
+def _nobody(whose: str, serial: str) -> str:
+    from ..errors import NeedsPerson
+
+    raise NeedsPerson(f"an MFA code of {whose} {serial} is needed, and nobody can be asked")
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Who signs. `profile` gives region and endpoints (None: what the environment names), `auth` is the profile that
+    signs, "" for the environment's or default credentials. `ask` gives the code for a role that demands MFA;
+    `sessions` (None: no MFA) and `serials` are for the key of a user whose policies demand it."""
+
+    profile: str | None = None
+    auth: str = ""
+    ask: AskCode = _nobody
+    sessions: MfaSessions | None = None
+    serials: Serials = tuple
+
+
+class Assembly:
+    """The adapters of one run, each made once and when first needed. Safe to share between threads once made.
+
+    `tell` is called with each endpoint that is not AWS's own, once and before anything is sent there. `patience` is for
+    how many seconds throttling is waited out.
+    """
+
+    def __init__(
+        self,
+        aws: Aws,
+        signer: Signer,
+        settings: FleetSettings,
+        *,
+        tell: Callable[[str], None] = lambda url: None,
+        patience: float = 60.0,
+    ) -> None:
+        self.settings = settings
+        self._aws = aws
+        self._signer = signer
+        self._tell = tell
+        self._patience = patience
+
+    def configured(self, settings: FleetSettings) -> Assembly:
+        """The same with other settings: for settings that are fetched from AWS themselves. Who signs stays."""
+        other = Assembly(self._aws, self._signer, settings, tell=self._tell, patience=self._patience)
+        for name in ("_way", "_caller", "_own", "cloud"):
+            other.__dict__[name] = getattr(self, name)
+        return other
+
+    def now(self) -> datetime:
+        """AWS's clock: this computer's, corrected by the last answer."""
+        return self._aws.clock.now()
+
+    @cached_property
+    def organization(self) -> Organization:
+        """All accounts that the caller may look at."""
+        from .accounts import AwsOrganization
+
+        where = self.settings.accounts
+        return AwsOrganization(self._way, self._caller, self._own, where.role, where.external_id)
+
+    @cached_property
+    def cloud(self) -> Cloud:
+        """The services of the caller's own account."""
+        from ..aws.cloud import AwsCloud
+
+        return AwsCloud(self._own)
+
+    def accounts_in_scope(self) -> tuple[Account, ...]:
+        """The accounts that the settings name: `only`, or the organization's if there is a role, or the caller's own;
+        without `but`. Raises what ListAccounts raises."""
+        chosen = self.settings.accounts
+        if chosen.only:
+            found = tuple(Account(number) for number in dict.fromkeys(chosen.only))
+        elif chosen.role:
+            found = self.organization.accounts()
+        else:
+            found = (Account(self.organization.me().account),)
+        return tuple(account for account in found if account.number not in chosen.but)
+
+    @cached_property
+    def _way(self) -> Way:
+        """Where the first calls go is named here, before the sign-in of a profile may go there too."""
+        from ..aws.account_calls import Way
+
+        link = self._aws.wide_link(self._signer.profile)
+        way = Way(self._aws, link, self._tell, self._patience)
+        way.announce(link, "sts")
+        return way
+
+    @cached_property
+    def _auth(self):  # type: ignore[no-untyped-def]
+        from ..aws.auth import AuthProfile
+
+        return AuthProfile(self._aws, self._signer.auth, self._signer.ask)
+
+    @cached_property
+    def _caller(self) -> Caller:
+        from ..aws.service_errors import Where
+        from ..aws.sources import Caller
+
+        way = self._way
+        calls = way.calls(way.link, Where("", self._auth.words), way.pace())
+        return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
+
+    @cached_property
+    def _own(self) -> AccountCalls:
+        from ..aws.account_calls import AccountCalls
+        from ..aws.service_errors import Where
+
+        return AccountCalls(self._way, self._caller, Where("", self._auth.words))
