@@ -38,8 +38,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "Watch a whole rotation against a stand-in; no account needed."),
     },
     "For IT": {
-        "policy": ("policy", "Print the least IAM policy: self, self-mfa."),
-        "fleet": ("fleet", "For all users of a company: the page that IT gives to people."),
+        "policy": ("policy", "Print the least IAM policy: self, self-mfa, fleet-report, -remind, -enforce, -reissue."),
+        "fleet": ("fleet", "For all users of a company: report, remind, enforce, revoke, reissue."),
     },
 }
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}

@@ -6,17 +6,30 @@ ARN has it before the name, as in AWS's own IAMUserChangePassword. The partition
 use them as they are. `self-mfa` denies, as AWS's example for MFA-authenticated users does, rather than allow under a
 condition: a Deny holds whatever other policies allow, and it tells a client that MFA will help. Reading is allowed
 without, so that `status` and the reminder know ages without a code.
+
+The fleet's are complete: each is all that its command needs, from the account in which it runs into those that it
+enters by the role `rotate-my-key-fleet`. Where the Service Authorization Reference gives an action a resource it is
+named: users, groups, secrets and parameters below `rotate-my-key/`. TagUser and UntagUser are allowed for one tag key
+alone; `ForAllValues` also holds for a request without any key, hence the `Null` (IAM User Guide, "Multivalued context
+keys"). In a member account the role needs the `iam:` part only: `member(name)`.
 """
 
 from __future__ import annotations
 
+import json
 import os
+from typing import Any
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _SUMMARIES = {
     "self": "a user may rotate his own access keys",
     "self-mfa": "the same, but only after signing in with MFA",
+    "fleet-report": "`fleet report` sees the users and keys of all accounts",
+    "fleet-remind": "`fleet remind` sees them, tells the owners, and remembers it in one tag",
+    "fleet-enforce": "`fleet enforce` and `fleet revoke` may also switch off and delete keys",
+    "fleet-reissue": "`fleet reissue` may also make keys and hand them over",
 }
+ROLE = "rotate-my-key-fleet"  # the role in member accounts that the fleet's policies let it take
 
 
 def names() -> tuple[str, ...]:
@@ -35,3 +48,14 @@ def text(name: str) -> str:
         raise KeyError(name)
     with open(os.path.join(_FOLDER, f"{name}.json"), encoding="ascii") as file:
         return file.read()
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    """The statements of a policy. Raises KeyError."""
+    found: list[dict[str, Any]] = json.loads(text(name))["Statement"]
+    return found
+
+
+def member(name: str) -> list[dict[str, Any]]:
+    """Those of its statements that are about users and their keys: what the role in a member account needs."""
+    return [each for each in statements(name) if all(action.startswith("iam:") for action in each["Action"])]
