@@ -33,6 +33,7 @@ BELOW = {
     "aws": PURE,
     "rotation": PURE,
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
+    "fleet": PURE | ADAPTERS | {"policies"},  # its CloudFormation templates have them in their roles
     "standin": PURE,
     "policies": {"errors"},
     "cli": PURE | ADAPTERS | SERVICES | {"policies"},
@@ -62,12 +63,16 @@ OWNERS = {
     "werkzeug": {"standin"},
     "boto3": {"fleet"},
     "apprise": {"fleet"},
+    "jinja2": {"fleet"},
 }
 # What a pure module needs of the standard library.
 PURE_NEEDS = {"__future__", "re", "collections", "dataclasses", "datetime", "enum", "typing"}
 
 # Who may read the environment, print or prompt outside cli/.
-PROGRAMS = {"reminder.login", "reminder.__main__", "standin.__main__"}  # programs of their own
+PROGRAMS = {
+    *("reminder.login", "reminder.__main__", "standin.__main__"),  # programs of their own
+    "fleet.function",  # Lambda starts it: its settings are a variable, its log is stdout
+}
 # Who may branch on the platform besides files/platform.py, and why. A parameter's default may name it: it is handed in.
 PLATFORM = {
     "paths": "where files are is another place on each system",
