@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from threading import Lock
 from typing import Any, TypeVar
 
 from ..errors import Denied, KeyRefused
+from ..model import Credentials
 from .calls import Calls, Read, Signers, always
-from .failures import Kind
+from .errors import Sent
+from .failures import FAILURES, Kind
 from .link import Link
 from .pace import Pace
 from .patience import BUDGETS, Patience, Wanted
@@ -23,6 +26,7 @@ from .sources import Source
 T = TypeVar("T")
 
 THROTTLED = 60.0  # seconds; hundreds of users are read in a row, and IAM gives an account few calls a second
+_ZERO = timedelta(0)
 _SIGNERS = 3  # how often one call is signed: as it is, with MFA or anew, and once more
 
 
@@ -61,20 +65,25 @@ class Way:
 class AccountCalls:
     """Calls in the account that `where` names. Safe to share between threads."""
 
-    def __init__(self, way: Way, source: Source, where: Where, *, link: Link | None = None, pace: Pace | None = None):
+    def __init__(
+        self,
+        way: Way,
+        source: Source,
+        where: Where,
+        link: Link | None = None,
+        paces: dict[str, Pace] | None = None,
+    ) -> None:
+        """`paces`: those of the services, which throttle each for itself."""
         self._way = way
         self._source = source
         self._where = where
         self._link = link or way.link
-        self._pace = pace or way.pace()
-        self._calls = way.calls(self._link, where, self._pace)
+        self._paces: dict[str, Pace] = {} if paces is None else paces
 
     def at(self, region: str) -> AccountCalls:
         """The same in another region ("": this one)."""
         link = self._link.at(region)
-        if link is self._link:
-            return self
-        return AccountCalls(self._way, self._source, self._where, link=link, pace=self._pace)
+        return self if link is self._link else AccountCalls(self._way, self._source, self._where, link, self._paces)
 
     @property
     def region(self) -> str:
@@ -83,8 +92,8 @@ class AccountCalls:
 
     @property
     def patience(self) -> Patience:
-        """How waiting is done here."""
-        return self._calls.patience
+        """How waiting is done here, for what only a service's own words tell."""
+        return Patience(self._way.aws.sleep, self._way.aws.monotonic)
 
     def call(
         self,
@@ -97,24 +106,20 @@ class AccountCalls:
         read_timeout: float | None = None,
     ) -> T:
         """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
-        self._way.announce(self._link, action.split(":")[0])
+        service = action.split(":")[0]
+        self._way.announce(self._link, service)
+        calls = self._way.calls(self._link, self._where, self._paces.setdefault(service, self._way.pace()))
+
+        def send(pair: Credentials) -> T:
+            return calls.call(action, Signers([pair]), read, params, again=again, idle=idle, read_timeout=read_timeout)
+
         for _ in range(_SIGNERS - 1):
             pair = self._source.credentials()
             try:
-                return self._calls.call(
-                    action, Signers([pair]), read, params, again=again, idle=idle, read_timeout=read_timeout
-                )
+                return send(pair)
             except (Denied, KeyRefused) as problem:
                 self._source.another(problem, pair)
-        return self._calls.call(
-            action,
-            Signers([self._source.credentials()]),
-            read,
-            params,
-            again=again,
-            idle=idle,
-            read_timeout=read_timeout,
-        )
+        return send(self._source.credentials())
 
     def pages(
         self, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str
@@ -132,4 +137,9 @@ class AccountCalls:
     def presign(self, method: str, seconds: int, **params: Any) -> str:
         """See Link.presign. Raises Problem."""
         self._way.announce(self._link, "s3")
-        return self._link.presign(self._source.credentials(), method, seconds, **params)
+        pair = self._source.credentials()
+        try:
+            return self._link.presign(pair, method, seconds, **params)
+        except FAILURES as error:
+            failure = error
+        raise self._where.explain(failure, Sent("s3:GetObject", pair.key_id, self._link.url("s3"), self.region, _ZERO))

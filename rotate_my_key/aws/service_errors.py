@@ -6,9 +6,9 @@ No message holds a value, a body or a URL that is signed. The codes are those of
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
 from .errors import Sent, translate
@@ -21,6 +21,7 @@ GONE = frozenset(
     }
 )
 _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException"}
+_EXISTS = frozenset({"ResourceExistsException", "ResourceAlreadyExistsException"})
 _NO_ORGANIZATION = frozenset({"AWSOrganizationsNotInUseException"})
 _NOT_READY = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
 _UNVERIFIED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
@@ -35,6 +36,14 @@ _POLICIES = (
 _NAMES = {"sesv2": "ses"}  # how policies call a service
 
 
+class Exists(Problem):
+    """There is one of this name already."""
+
+
+class Leaving(Problem):
+    """A secret is being deleted, and its name is taken until that is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """In whose name a call is made: the account's number ("" for the caller's own), and who signs, in words."""
@@ -44,9 +53,11 @@ class Where:
 
     def explain(self, error: Exception, sent: Sent) -> Problem:
         """The problem to raise for a failure; see Calls."""
-        action = _action(sent.action)
-        found = self._answered(error, action) if isinstance(error, ClientError) else None
-        return found or self._reworded(translate(error, sent), sent, action)
+        sent = replace(sent, action=_action(sent.action))
+        if isinstance(error, ParamValidationError):  # its message quotes the values
+            return Problem(f"a name or value is none that {sent.action} takes", "check the names in the settings")
+        found = self._answered(error, sent.action) if isinstance(error, ClientError) else None
+        return found or self._reworded(translate(error, sent), sent, sent.action)
 
     def _answered(self, error: ClientError, action: str) -> Problem | None:
         code, message = code_of(error), message_of(error)
@@ -58,6 +69,10 @@ class Where:
             return TryLater("the credential report is not ready", "repeat the command in a minute")
         if code in GONE:
             return Gone(f"there is no such thing for {action}{self._there}", "check the name")
+        if code in _EXISTS:
+            return Exists(f"there is one of this name already ({action})")
+        if code == "InvalidRequestException" and ("deletion" in message or "deleted" in message):
+            return Leaving(f"it is about to be deleted ({action})")
         if code in _UNVERIFIED:
             return NotAllowed(
                 f"SES does not send this: {_unverified(message)}",

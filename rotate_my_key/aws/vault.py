@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import Gone, WrongUsage
 from .account_calls import AccountCalls
+from .service_errors import Leaving
 
 _SECRET, _PARAMETER = "secretsmanager:", "ssm:"
 _FORM = "name it as secretsmanager:NAME or ssm:NAME"
@@ -52,7 +53,7 @@ def secret_value(calls: AccountCalls, name: str) -> str:
     """GetSecretValue, by name or ARN. Raises Gone, Denied."""
     try:
         return calls.at(_region_of(name)).call("secretsmanager:GetSecretValue", _value, {"SecretId": name})
-    except Gone:
+    except (Gone, Leaving):
         raise Gone(f"there is no secret {name}, or it has no value", "aws secretsmanager list-secrets") from None
 
 
