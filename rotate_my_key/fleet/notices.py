@@ -1,0 +1,125 @@
+"""What people are told of their keys, as values. Pure.
+
+No type has a field that could hold a secret, and an id is masked before it gets here. Times are aware datetimes in UTC.
+What a value looks like is the templates' business: see `rendering.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ..model import LastUse
+from ..policy import Verdict
+from .model import Account, Owner
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLine:
+    """One key in a notice. `key` is its masked id, "" if it is not known; `owner` is who is told of it.
+
+    `age` is its age now, `since` when it became due or overdue, `overdue` when it is or was overdue. `last_use` None is
+    unknown, not "never". `told` is how many notices about it went out before this one; `unsure` says what could not be
+    read, so that its user may be exempt after all.
+    """
+
+    account: Account
+    user: str
+    owner: str
+    key: str
+    verdict: Verdict
+    age: timedelta
+    since: datetime
+    overdue: datetime
+    last_use: LastUse | None = None
+    told: int = 0
+    unsure: str = ""
+    root: bool = False
+
+    @property
+    def late(self) -> bool:
+        """Whether it is overdue, and not just due."""
+        return self.verdict is Verdict.OVERDUE
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one owner is told: all of his keys that are due, the oldest first.
+
+    `escalated`: so many notices went unanswered that others are told as well.
+    """
+
+    owner: Owner
+    keys: tuple[KeyLine, ...]
+    escalated: bool = False
+
+    @property
+    def number(self) -> int:
+        """The how-manieth notice it is for the key that was told of most often; 1 is the first."""
+        return 1 + max((line.told for line in self.keys), default=0)
+
+    @property
+    def rotatable(self) -> int:
+        """How many of them `rotate-my-key` can replace: root's it cannot."""
+        return sum(not line.root for line in self.keys)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Remark:
+    """A row of the digest: whom or what it is about, and what there is to say, each in one line."""
+
+    about: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was looked at: `old` of the `keys` are active, due or overdue, and not exempt."""
+
+    accounts: int = 0
+    users: int = 0
+    keys: int = 0
+    exempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What admins are told, also when nothing is due: silence then means that the run did not happen.
+
+    `reminds`: whether owners are told at all. `told`: the notices that went out; `quiet`: those of owners who were told
+    a short while ago; `unanswered`: keys as old as ever after one notice or more. `undelivered`: what did not arrive;
+    `unaddressed`: users whose owner no channel could reach; `forgotten`: users of whom nothing can be remembered;
+    `unsure`: users who may be exempt; `broken`: accounts that could not be looked at; `notes`: what else was found.
+    """
+
+    at: datetime
+    counts: Counts = field(default_factory=Counts)
+    reminds: bool = True
+    old: tuple[KeyLine, ...] = ()
+    told: tuple[Notice, ...] = ()
+    quiet: tuple[Notice, ...] = ()
+    unanswered: tuple[KeyLine, ...] = ()
+    undelivered: tuple[Remark, ...] = ()
+    unaddressed: tuple[Remark, ...] = ()
+    forgotten: tuple[Remark, ...] = ()
+    unsure: tuple[Remark, ...] = ()
+    broken: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
+
+    @property
+    def overdue(self) -> int:
+        """How many of the old keys are overdue."""
+        return sum(line.late for line in self.old)
+
+    @property
+    def wrong(self) -> int:
+        """How many rows tell of something that did not work."""
+        return sum(map(len, (self.undelivered, self.unaddressed, self.forgotten, self.unsure, self.broken)))
+
+
+def one_line(text: str) -> str:
+    """A text for a place that takes one line, such as a mail's subject: what does not print becomes a blank.
+
+    That includes Unicode's line separators, and the signs that turn the direction of writing.
+    """
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

@@ -1,0 +1,204 @@
+"""`fleet remind`: the letters go out, what was told is remembered, the admins get their digest.
+
+- Everything is rendered before anything is sent: a template that is wrong stops a run that has done nothing yet.
+- An owner who cannot be told is a row and stops nobody else. What passes by itself (throttled, offline) is tried again
+  after the others had their turn; a channel that fails one after the other is given a rest until then.
+- What was told is written down right after it was delivered, owner by owner, so that a run that is killed has told
+  nobody twice.
+- When time is up the rest are rows and the digest still goes out: the next run tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from threading import Lock
+
+from ..errors import Interrupted, Problem, TryLater
+from ..settings.fleet import FleetSettings
+from .judge import judge
+from .letters import Findings, Letter, Outlets, Sent, digest_letters, digest_of, findings_of, letters
+from .model import Event, Survey
+from .notice_plan import Case, Plan, Planned, cases_of, plan_notices
+from .notices import Digest, Remark
+from .owners import Addresses
+from .pool import Pool
+from .ports import Audit, Organization
+from .remembering import remember
+from .rendering import Renderer
+from .survey import first_code
+
+_PAUSES = (0.0, 5.0, 20.0)  # seconds before each round of those that may pass by themselves
+_IN_A_ROW = 5  # after so many the channel rests until the next round
+_WORKERS = 4
+_NO_TIME = "no time was left; the next run tells"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a run is handed: `sleep` in seconds; `time_left` gives the seconds until no further letter may begin."""
+
+    organization: Organization
+    sleep: Callable[[float], None]
+    audit: Audit | None = None
+    time_left: Callable[[], float] = lambda: float("inf")
+    progress: Callable[[int, int], None] = lambda done, total: None
+    workers: int = _WORKERS
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: the digest as it was sent, each letter with its problem ("" if it arrived), and `code`, the exit
+    code. `digest_sent` is False if some admin channel did not take the digest."""
+
+    digest: Digest
+    letters: tuple[tuple[Letter, str], ...]
+    code: int = 0
+
+    @property
+    def digest_sent(self) -> bool:
+        """Whether every admin channel took it."""
+        return not any(problem for letter, problem in self.letters if letter.planned is None)
+
+
+@dataclass
+class _Post:
+    """The letters of one run on their way. Safe to share between threads."""
+
+    settings: FleetSettings
+    around: Surroundings
+    renderer: Renderer
+    told: dict[int, Planned] = field(default_factory=dict)
+    problems: dict[int, Problem] = field(default_factory=dict)  # by the letter's id()
+    forgotten: list[Remark] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)  # by channel: failures in a row
+    lock: Lock = field(default_factory=Lock)
+
+    def deliver(self, all_letters: Sequence[Letter]) -> None:
+        """All of them, those of one owner one after the other."""
+        pending = list(all_letters)
+        for pause in _PAUSES:
+            if not pending or self.around.time_left() <= pause:
+                break
+            self.around.sleep(pause) if pause else None
+            self.failing.clear()
+            self._round(pending)
+            pending = [each for each in pending if isinstance(self.problems.get(id(each)), TryLater)]
+        for each in pending:
+            self.problems.setdefault(id(each), TryLater(_NO_TIME))
+        self.codes |= {problem.code for problem in self.problems.values()}
+
+    def _round(self, pending: Sequence[Letter]) -> None:
+        by_owner: dict[int, list[Letter]] = {}
+        for letter in pending:
+            by_owner.setdefault(id(letter.planned), []).append(letter)
+        with Pool(self.around.workers) as pool:
+            pool.map(self._owner, list(by_owner.values()), self.around.progress)
+
+    def _owner(self, found: Sequence[Letter]) -> None:
+        arrived = [letter for letter in found if self._send(letter)]
+        told = [letter for letter in arrived if letter.planned and not letter.escalation]
+        if not told:
+            return
+        planned = told[0].planned
+        assert planned
+        with self.lock:
+            first = id(planned) not in self.told
+            self.told[id(planned)] = planned
+        if first:
+            self._remember(planned, ", ".join(letter.channel.name for letter in told))
+
+    def _send(self, letter: Letter) -> bool:
+        name = letter.channel.name
+        try:
+            if self.around.time_left() <= 0:
+                raise TryLater(_NO_TIME)
+            if self.failing.get(name, 0) >= _IN_A_ROW:
+                raise TryLater(f"channel {name} kept failing")
+            letter.channel.deliver(letter.message)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            with self.lock:
+                self.failing[name] = self.failing.get(name, 0) + isinstance(problem, TryLater)
+                self.problems[id(letter)] = problem
+            return False
+        with self.lock:
+            self.failing[name] = 0
+            self.problems.pop(id(letter), None)
+        return True
+
+    def _remember(self, planned: Planned, over: str) -> None:
+        today = self.renderer.now.date()
+        rows = list(remember(self.around.organization, planned.cases, self.settings.remind.tag, today))
+        with self.lock:
+            self.forgotten += [row for row, _ in rows]
+            self.codes |= {code for _, code in rows if code}
+        for case in planned.cases:
+            self._record(planned, case, over)
+
+    def _record(self, planned: Planned, case: Case, over: str) -> None:
+        owner = planned.notice.owner
+        age = (self.renderer.now - case.key.created).days
+        event = Event(
+            self.renderer.now,
+            "notified",
+            case.account.number,
+            case.user.name,
+            case.key.key_id or "",
+            f"{case.verdict.value}, {age} days old",
+            self.settings.fingerprint,
+            details={"owner": owner.address or owner.name, "channels": over, "notice": str(planned.notice.number)},
+        )
+        try:
+            if self.around.audit:
+                self.around.audit.record(event)
+        except Problem as problem:
+            with self.lock:
+                self.forgotten.append(Remark(f"{case.user.name} in {case.account}", f"audit: {problem.message}"))
+                self.codes.add(problem.code)
+
+
+def prepare(
+    surveys: Sequence[Survey], settings: FleetSettings, mapping: Addresses, now: datetime
+) -> tuple[Plan, Findings]:
+    """Decide who is told of what, out of what was found in the accounts."""
+    rows = judge(surveys, settings, mapping, now)
+    return plan_notices(cases_of(rows), settings.policy, settings.remind, now), findings_of(surveys, rows)
+
+
+def preview(
+    plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer
+) -> tuple[Letter, ...]:
+    """Every letter of a run in which all goes well; nothing is sent or remembered. Raises WrongUsage for a template."""
+    digest = digest_of(plan, findings, Sent(plan.now), outlets, renderer)
+    return (
+        *letters(plan, outlets, settings, renderer),
+        *digest_letters(digest, outlets, settings, renderer),
+    )
+
+
+def remind(
+    plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer, around: Surroundings
+) -> Outcome:
+    """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
+    ready = [each for each in preview(plan, findings, outlets, settings, renderer) if each.planned]
+    post = _Post(settings, around, renderer)
+    post.deliver(ready)
+    undelivered = tuple(
+        Remark(each.about, post.problems[id(each)].message) for each in ready if id(each) in post.problems
+    )
+    sent = Sent(tuple(each for each in plan.now if id(each) in post.told), undelivered, tuple(sorted(post.forgotten)))
+    digest = digest_of(plan, findings, sent, outlets, renderer)
+    last = digest_letters(digest, outlets, settings, renderer)
+    admins = _Post(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
+    admins.deliver(last)
+    codes = post.codes | admins.codes | {findings.code}
+    problems = {**post.problems, **admins.problems}
+    told = [(each, problems[id(each)].message if id(each) in problems else "") for each in (*ready, *last)]
+    return Outcome(digest, tuple(told), first_code(codes))
+
+
+__all__ = ["Outcome", "Plan", "Surroundings", "plan_notices", "prepare", "preview", "remind"]

@@ -1,0 +1,242 @@
+"""Who is told of what, day by day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotate_my_key.fleet.memory import decode, encode, ref
+from rotate_my_key.fleet.model import Account, FleetKey, FleetUser, Owner
+from rotate_my_key.fleet.notice_plan import Case, Plan, plan_notices, recall, whole_days
+from rotate_my_key.fleet.remembering import after_notice
+from rotate_my_key.policy import Policy, Verdict
+from rotate_my_key.settings.fleet import REMEMBERED, Remind
+from tests.fleet.fakes import NOW
+from tests.fleet.remind.cases import OTHER, POLICY, case, remembered, without_tags
+
+DAYS = timedelta(days=1)
+
+
+def plan(*cases: Case, now: datetime = NOW, repeat: float = 3, escalate_after: int = 3) -> Plan:
+    """The plan of one run."""
+    return plan_notices(cases, POLICY, Remind(repeat=repeat * DAYS, escalate_after=escalate_after), now)
+
+
+def told(days_ago: int, notices: int = 1, key_id: str = "AKIAIOSFODNN7EXAMPLE") -> dict[str, str]:
+    """Tags that remember so many notices, the last so many days ago."""
+    day = (NOW - days_ago * DAYS).strftime("%Y%m%d")
+    return remembered(f"1 {ref(key_id)}:n{notices}:f{day}:l{day}")
+
+
+def test_nobody_is_told_of_nothing() -> None:
+    """Without old keys there is no notice."""
+    assert plan() == Plan()
+
+
+def test_an_owner_gets_one_notice_with_all_of_his_keys() -> None:
+    """Over users and accounts, the oldest first; who owns them is decided by the address, however it is written."""
+    found = plan(
+        case("alice", 98),
+        case("deploy", 120, account=OTHER, address="Alice@example.com", key_id="AKIAIOSFODNN7EXAMPL2"),
+        case("bob", 80, key_id="AKIAIOSFODNN7EXAMPL3"),
+    )
+    shown = [[(key.user, str(key.account)) for key in each.notice.keys] for each in found.now]
+    assert shown == [
+        [("deploy", "staging (210987654321)"), ("alice", "production (123456789012)")],
+        [("bob", "production (123456789012)")],
+    ]
+
+
+def test_an_owner_without_an_address_is_told_by_name() -> None:
+    """Two users of one name without an address are one owner, two names are two."""
+    names = [("deploy", OTHER), ("deploy", case().account), ("backup", OTHER)]
+    cases = [
+        case(name, account=account, address="", key_id=f"AKIAIOSFODNN7EXAMPL{number}")
+        for number, (name, account) in enumerate(names)
+    ]
+    assert [(each.notice.owner.name, len(each.cases)) for each in plan(*cases).now] == [("backup", 1), ("deploy", 2)]
+
+
+def test_a_key_says_since_when_it_is_due_or_overdue() -> None:
+    """By the policy that laptops use; its id is masked."""
+    late, due = (plan(case(age=age)).now[0].notice.keys[0] for age in (98, 80))
+    assert (late.verdict, late.since) == (Verdict.OVERDUE, NOW - 8 * DAYS)
+    assert (due.verdict, due.since, due.overdue) == (Verdict.DUE, NOW - 5 * DAYS, NOW + 10 * DAYS)
+    assert (late.key, late.age) == ("...MPLE", 98 * DAYS)
+
+
+@pytest.mark.parametrize(
+    ("days_ago", "repeat", "quiet"),
+    [
+        *[(0, 3, True), (2, 3, True), (3, 3, False), (4, 3, False), (6, 7, True), (7, 7, False)],
+        *[(0, 0, False), (0, 0.5, True), (1, 0.5, False), (1, 1.5, True), (2, 1.5, False)],
+    ],
+)
+def test_repeat_counts_whole_days(days_ago: int, repeat: float, quiet: bool) -> None:
+    """A part of a day counts as a day; 0 tells in every run."""
+    found = plan(case(tags=told(days_ago)), repeat=repeat)
+    assert (len(found.now), len(found.quiet)) == ((0, 1) if quiet else (1, 0))
+
+
+@pytest.mark.parametrize("shift", [timedelta(hours=-11), timedelta(0), timedelta(hours=11, minutes=59)])
+def test_an_early_or_late_run_changes_nothing(shift: timedelta) -> None:
+    """Whatever the hour at which it runs on the third day, it tells."""
+    assert len(plan(case(tags=told(3)), now=NOW + shift).now) == 1
+    assert len(plan(case(tags=told(2)), now=NOW + shift).now) == 0
+
+
+def test_a_key_that_becomes_due_in_between_comes_with_the_next_notice() -> None:
+    """Whoever owns fifty bots gets one mail in three days, not fifty."""
+    new = case("bot", 75, address="alice@example.com", key_id="AKIAIOSFODNN7EXAMPL2")
+    assert len(plan(case(tags=told(1)), new).quiet) == 1
+    later = plan(case(tags=told(3)), new)
+    assert [key.user for key in later.now[0].notice.keys] == ["alice", "bot"]
+
+
+@pytest.mark.parametrize(("notices", "escalated"), [(0, False), (2, False), (3, True), (9, True)])
+def test_escalation_begins_after_so_many_unanswered_notices(notices: int, escalated: bool) -> None:
+    """The fourth notice is the first that others see, if it is to be after three."""
+    notice = plan(case(tags=told(3, notices))).now[0].notice
+    assert (notice.escalated, notice.number) == (escalated, notices + 1)
+
+
+def test_escalation_can_be_off() -> None:
+    """0 means never."""
+    assert not plan(case(tags=told(3, 99)), escalate_after=0).now[0].notice.escalated
+
+
+def test_a_key_that_was_replaced_is_answered() -> None:
+    """What is remembered of a key that is gone counts for nothing: its successor begins at the first notice."""
+    successor = case(age=76, key_id="AKIAIOSFODNN7NEWNEWN", tags=told(0, 9))
+    found = plan(successor)
+    assert (found.now[0].notice.number, found.unanswered) == (1, ())
+
+
+def test_unanswered_are_the_keys_that_were_told_of() -> None:
+    """Those told of most often first, the quiet ones too."""
+    cases = [
+        case("alice", tags=told(1, 2)),
+        case("bob", tags=told(5, 4, "AKIAIOSFODNN7EXAMPL2"), key_id="AKIAIOSFODNN7EXAMPL2"),
+        case("carol", key_id="AKIAIOSFODNN7EXAMPL3"),
+    ]
+    found = plan(*cases)
+    assert [(key.user, key.told) for key in found.unanswered] == [("bob", 4), ("alice", 2)]
+    assert sorted(key.user for key in found.old) == ["alice", "bob", "carol"]
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (case(tags=remembered("owned by the data team")), "holds something that this version does not write"),
+        (case(tags=remembered("2 DNN7MPLE:n1")), "holds something that this version does not write"),
+        (without_tags(case()), "cannot be read"),
+        (replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root")), "root has no tags"),
+    ],
+)
+def test_who_cannot_be_remembered_is_told(found: Case, why: str) -> None:
+    """A tag of somebody else's, or none that may be read: he is told as if for the first time."""
+    assert plan(found).now[0].notice.number == 1
+    assert why in recall(found.user, REMEMBERED)[1]
+
+
+def test_tag_keys_have_no_case() -> None:
+    """IAM takes Rotate-My-Key-Fleet for the same tag."""
+    (value,) = told(1).values()
+    assert len(plan(case(tags={REMEMBERED.title(): value})).quiet) == 1
+
+
+def test_a_day_to_come_silences_nobody() -> None:
+    """A clock was wrong when it was written down: for us it was not."""
+    assert len(plan(case(tags=told(-400))).now) == 1
+
+
+def test_root_is_root() -> None:
+    """It cannot be rotated, and the notice knows."""
+    root = replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root"))
+    notice = plan(root).now[0].notice
+    assert (notice.keys[0].user, notice.keys[0].root, notice.rotatable) == ("root", True, 0)
+
+
+def test_after_a_notice_what_else_is_known_stays() -> None:
+    """The fleet's other commands write into the same tag."""
+    before = decode("1 ABCD2345:o20261101 EFGH6789:n2:f20261102:l20261103:m20260801")
+    after = after_notice(before, ["AKIAAAAAEFGH6789", "AKIAAAAAIJKL2345"], date(2026, 11, 25))
+    assert encode(after) == (
+        "1 ABCD2345:o20261101 EFGH6789:n3:f20261102:l20261125:m20260801 IJKL2345:n1:f20261125:l20261125"
+    )
+
+
+# Months of runs
+
+
+@dataclass
+class Person:
+    """An owner with one user in one account, who replaces his key when he pleases; his tag is what was written."""
+
+    created: datetime
+    key_id: str = "AKIA000000000000"
+    tag: str = ""
+    notices: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def case(self, now: datetime) -> Case | None:
+        """What a survey finds."""
+        key = FleetKey(True, self.created, self.key_id)
+        tags = {REMEMBERED: self.tag} if self.tag else {}
+        user = FleetUser("123456789012", "arn:aws:iam::123456789012:user/alice", (key,), tags=tags)
+        verdict = POLICY.verdict(key, now)
+        owner = Owner("alice", "alice@example.com")
+        return None if verdict is Verdict.FRESH else Case(Account("123456789012"), user, key, verdict, owner)
+
+    def run(self, now: datetime, remind: Remind) -> None:
+        """One run of the fleet."""
+        found = self.case(now)
+        planned = plan_notices([found] if found else [], POLICY, remind, now)
+        for each in planned.now:
+            self.notices.append((now, each.cases[0].key.key_id or ""))
+            self.tag = encode(after_notice(decode(self.tag), [self.key_id], now.date()), [self.key_id])
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from([1, 1, 1, 2, 5, 7, 7, 30]), st.integers(-300, 300), st.sampled_from([0] * 12 + [1])),
+    min_size=20,
+    max_size=60,
+)
+
+
+@given(steps=steps, repeat=st.integers(1, 10))
+def test_whatever_the_order_of_runs(steps: list[tuple[int, int, int]], repeat: int) -> None:
+    """Daily, weekly, late, missed: the first notice comes with the first run on or after the key is due, then each
+    comes with the first run at least `repeat` days later, and none is about a key that was replaced."""
+    start = datetime(2026, 1, 5, 9, tzinfo=NOW.tzinfo)
+    person, remind, day = Person(start - 60 * DAYS), Remind(repeat=repeat * DAYS), start
+    expected: list[tuple[datetime, str]] = []
+    last: date | None = None
+    for number, (days, minutes, replaces) in enumerate(steps):
+        day += days * DAYS
+        now = day + timedelta(minutes=minutes)
+        if replaces:
+            person.created, person.key_id, last = now, f"AKIA{number:012d}", None
+        person.run(now, remind)
+        if now >= Policy().due_at(person.created) and (last is None or (now.date() - last).days >= repeat):
+            expected.append((now, person.key_id))
+            last = now.date()
+    assert person.notices == expected
+
+
+@pytest.mark.parametrize(("every", "most"), [(1, 3), (7, 7)])
+def test_daily_and_weekly_runs_agree(every: int, most: int) -> None:
+    """From day 0 to 200: a daily run tells on days 75, 78, 81 and so on, a weekly one each week from 77 on."""
+    person = Person(NOW)
+    for day in range(0, 201, every):
+        person.run(NOW + day * DAYS, Remind(repeat=3 * DAYS))
+    days = [(at - NOW).days for at, _ in person.notices]
+    assert days == list(range(75 if every == 1 else 77, 201, most))
+
+
+def test_a_day_is_rounded_up() -> None:
+    """36 hours are two days."""
+    assert [whole_days(timedelta(hours=hours)) for hours in (0, 1, 24, 36, 72)] == [0, 1, 1, 2, 3]

@@ -1,0 +1,297 @@
+"""What a message looks like, and what IT may make of it."""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rotate_my_key.errors import WrongUsage
+from rotate_my_key.fleet.letters import Findings, Outlets, Sent, digest_letters, digest_of, letters
+from rotate_my_key.fleet.model import Account, Message, Owner
+from rotate_my_key.fleet.notice_plan import Case, plan_notices
+from rotate_my_key.fleet.notices import Counts, Remark
+from rotate_my_key.fleet.rendering import Renderer
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import FleetSettings, Remind
+from tests.fleet.fakes import NOW, FakeChannel
+from tests.fleet.remind.cases import OTHER, POLICY, case, remembered
+
+SETTINGS = FleetSettings(contact="#aws-help in the chat", remind=Remind(link="https://wiki.example.com/keys"))
+TOLD = remembered("1 7EXAMPLE:n4:f20261101:l20261118")
+
+
+def written(*cases: Case, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
+    """The first letter that goes out for these keys, or another."""
+    outlets = Outlets(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
+    plan = plan_notices(cases, POLICY, settings.remind, NOW)
+    return letters(plan, outlets, settings, Renderer(folder, NOW))[which].message
+
+
+def digest(*cases: Case, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
+    """The digest after all of them were told."""
+    outlets = Outlets((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
+    plan, renderer = plan_notices(cases, POLICY, settings.remind, NOW), Renderer("", NOW)
+    findings = Findings(Counts(2, 10, 12, 1), **more)
+    found = digest_of(plan, findings, Sent(plan.now), outlets, renderer)
+    return digest_letters(found, outlets, settings, renderer)[0].message
+
+
+TEXT = """\
+Hello, this access key at AWS is yours, and the limit is 90 days:
+
+  ...MPLE of alice in production (123456789012)
+    98 days old, overdue since 17 November 2026
+    last used 3 hours ago (s3, eu-west-1)
+
+On the computer that uses it, type
+
+    rotate-my-key
+
+It makes a new key, proves that it works, puts it where the old one was,
+and only then switches the old one off. It takes half a minute and asks
+before it changes anything.
+
+How to install it, and more:
+  https://wiki.example.com/keys
+
+Questions, or nobody needs it any more: #aws-help in the chat.
+Nobody needs your secret key to help you: never send it to anyone.
+"""
+
+
+def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
+    """User, account, age, since when, last use; link and contact."""
+    message = written(case())
+    assert (message.subject, message.to) == ("your AWS access key is overdue for replacement", "alice@example.com")
+    assert message.text == TEXT
+
+
+@pytest.mark.parametrize(
+    ("cases", "subject"),
+    [
+        ([case(age=80)], "please replace your AWS access key by 5 December 2026"),
+        ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for replacement"),
+        (
+            [case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")],
+            "2 AWS access keys of yours need replacing",
+        ),
+    ],
+)
+def test_subjects(cases: list[Case], subject: str) -> None:
+    """A subject says what it is about, in one line."""
+    assert written(*cases).subject == subject
+
+
+def test_the_page_says_the_same_as_the_text() -> None:
+    """Every fact of the text stands in the HTML too."""
+    message = written(case(), case("deploy", 80, account=OTHER, address="alice@example.com", use=None, key_id=None))
+    page = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", message.html)).split())
+    for fact in ("...MPLE", "alice", "production (123456789012)", "98 days old", "overdue since 17 November 2026"):
+        assert fact in page
+    for fact in ("to be replaced by 5 December 2026", "last use not known", "rotate-my-key rotate --all", "90 days"):
+        assert fact in page
+    assert '<a href="https://wiki.example.com/keys">' in message.html
+
+
+def test_a_text_is_readable_in_72_columns() -> None:
+    """Whatever the names are; a link, or a name that is longer, is left whole."""
+    account = Account("123456789012", "the account of the department for " + "very long names " * 4)
+    who: dict[str, Any] = {"name": "u" * 64, "account": account, "address": "u@example.com"}
+    for found in (case(**who), case(**who, tags=TOLD, unsure="the members of group " + "g" * 128)):
+        for which in (0, -1):
+            lines = written(found, which=which).text.splitlines()
+            assert [line for line in lines if len(line) > 72 and "g" * 128 not in line] == []
+
+
+def test_values_are_no_markup() -> None:
+    """Whatever somebody calls an account or a contact, it is text in the page."""
+    evil = Account("123456789012", "<script>alert(1)</script>")
+    settings = replace(SETTINGS, contact="<b>me</b>", remind=replace(SETTINGS.remind, link="javascript:alert(1)"))
+    page = written(case(account=evil), settings=settings).html
+    assert "<script>" not in page and "<b>me" not in page
+    assert "&lt;script&gt;" in page
+    assert "href" not in page
+
+
+def test_values_make_no_lines() -> None:
+    """A line feed in a name adds neither a line to the text nor a header to the mail."""
+    evil = Account("123456789012", "x\r\nBcc: everybody@example.com\u2028y")
+    owner = Owner("alice\r\nBcc: all@example.com", "", "tag owner")
+    found = replace(case(account=evil, tags=TOLD), owner=owner)
+    outlets = Outlets(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
+    plan = plan_notices([found], POLICY, SETTINGS.remind, NOW)
+    sent = [letter.message for letter in letters(plan, outlets, SETTINGS, Renderer("", NOW))]
+    assert len(sent) == 2
+    for message in sent:
+        assert message.subject.isprintable()
+        assert not re.search(r"^\s*Bcc", message.text, re.MULTILINE)
+        assert "\r" not in message.text
+
+
+def test_the_fourth_notice_is_escalated() -> None:
+    """Others are told who does not answer, and he is told that they are."""
+    assert "others have been told as well" in written(case(tags=TOLD)).text
+    escalation = written(case(tags=TOLD), which=1)
+    assert escalation.subject == "AWS access keys: alice@example.com has not answered 4 reminders"
+    assert "told 4 times" in escalation.text
+    assert escalation.to == ""
+
+
+def test_root_is_not_told_to_rotate() -> None:
+    """Its keys are to be deleted."""
+    found = case(address="boss@example.com")
+    root = replace(found, user=replace(found.user, arn="arn:aws:iam::123456789012:root"))
+    text = " ".join(written(root).text.split())
+    assert "delete it in the console" in text
+    assert "rotate-my-key" not in text
+
+
+def test_a_user_who_may_be_exempt_is_marked() -> None:
+    """What could not be read is said in the notice and in the digest."""
+    unsure = case(unsure="the members of group bots")
+    assert "It may be exempt: the members of group bots" in written(unsure).text
+    shown = " ".join(digest(unsure).text.split())
+    assert "alice in production (123456789012): the members of group bots" in shown
+
+
+def test_a_digest_without_old_keys() -> None:
+    """It comes all the same, and says that its absence is the alarm."""
+    message = digest()
+    assert message.subject == "AWS access keys: none is due"
+    assert message.text == (
+        "25 November 2026: 12 keys of 10 users in 2 accounts looked at, 1 user\n"
+        "exempt. No active key is due; the limit is 90 days.\n\n"
+        "This message comes with every run, also when nothing is due. If it does\n"
+        "not come, the run did not happen.\n"
+    )
+
+
+def test_a_digest_tells_what_admins_must_know() -> None:
+    """Accounts that failed come first, then what goes unanswered, then all old keys."""
+    message = digest(
+        case(tags=TOLD),
+        case("bob", 80, address="", key_id="AKIAIOSFODNN7EXAMPL2"),
+        broken=(Remark("staging", "denied"),),
+    )
+    assert message.subject == "AWS access keys: 1 overdue, 1 due; 2 rows to look at"
+    titles = re.findall(r"^([A-Z][\w ,]+) \(\d+\)$", message.text, re.MULTILINE)
+    assert titles == ["Could not be looked at", "Unanswered reminders", "Old keys", "No owner who can be reached"]
+    assert "  bob in production (123456789012): no address is known of bob" in message.text
+    assert "told 4 times; last" in message.text.replace("\n  ", " ")
+    for title in titles:
+        assert title in message.html
+
+
+def test_a_digest_is_cut_where_a_chat_would_be_flooded() -> None:
+    """Fifty rows of each list, the oldest keys, and where to find the rest."""
+    many = [case(f"user{n}", 91 + n, key_id=f"AKIA{n:016d}") for n in range(60)]
+    text = digest(*many).text
+    assert "... and 10 more: rotate-my-key fleet report" in text
+    assert "user59" in text and "user9 " not in text
+    assert len(text) < 16 * 1024
+
+
+def test_a_digest_of_a_watch_without_owners_speaks_of_no_reminders() -> None:
+    """Where nobody but the admins is told, nothing is unanswered."""
+    text = digest(case(tags=TOLD), reminds=False).text
+    assert "Unanswered" not in text and "told now" not in text
+    assert "Old keys (1)" in text
+
+
+def test_a_digest_on_demand() -> None:
+    """With `digest` off it comes only if a key is old or something is wrong, and does not promise to come always."""
+    off = replace(SETTINGS, remind=replace(SETTINGS.remind, digest=False))
+    outlets, renderer = Outlets(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
+    plan = plan_notices([], POLICY, off.remind, NOW)
+    assert digest_letters(digest_of(plan, Findings(), Sent(), outlets, renderer), outlets, off, renderer) == ()
+    assert "every run" not in digest(case(), settings=off).text
+
+
+# Templates of IT's own
+
+
+def test_a_template_of_its_own_replaces_ours(tmp_path: Path) -> None:
+    """By its file name; the others stay."""
+    (tmp_path / "owner.txt.j2").write_text("Subject: Key of {{ keys[0].user }}\nPlease.\n")
+    message = written(case(), folder=str(tmp_path))
+    assert (message.subject, message.text) == ("Key of alice", "Please.\n")
+    assert "rotate-my-key" in message.html
+
+
+def test_a_template_may_extend_ours(tmp_path: Path) -> None:
+    """What is built in stays in reach, and a file of its own may be included."""
+    (tmp_path / "_foot.txt.j2").write_text("Example Ltd\n")
+    (tmp_path / "owner.txt.j2").write_text('{% include "built-in/owner.txt.j2" %}\n{% include "_foot.txt.j2" %}')
+    assert written(case(), folder=str(tmp_path)).text == f"{TEXT}Example Ltd\n"
+
+
+@pytest.mark.parametrize(
+    ("template", "line", "what"),
+    [
+        ("Subject: x\n\n{{ nothing }}\n", 3, "'nothing' is undefined"),
+        ("Subject: x\n{% if %}\n", 2, "Expected an expression"),
+        ("Subject: x\n{{ 1 / 0 }}", 2, "division by zero"),
+        ("Subject: x\n{{ keys.__class__.__mro__ }}", 2, "unsafe"),
+        ("Hello\n", 1, "the first line is not `Subject: ...`"),
+        ("Subject:\n", 1, "the first line is not `Subject: ...`"),
+        ("Subject: x\n\n{{ keys[0].secret }}", 3, "no attribute 'secret'"),
+    ],
+)
+def test_what_is_wrong_with_a_template(tmp_path: Path, template: str, line: int, what: str) -> None:
+    """One line names the file, the line and what is wrong with it."""
+    file = tmp_path / "owner.txt.j2"
+    file.write_text(template)
+    with pytest.raises(WrongUsage) as caught:
+        written(case(), folder=str(tmp_path))
+    assert caught.value.message.startswith(f"{file}, line {line}: ")
+    assert what in caught.value.message
+    assert "\n" not in caught.value.message
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    """Its name is said."""
+    (tmp_path / "digest.txt.j2").write_bytes(b"Subject: \xff\n")
+    outlets, renderer = Outlets(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
+    plan = plan_notices([case()], POLICY, SETTINGS.remind, NOW)
+    with pytest.raises(WrongUsage, match=r"digest\.txt\.j2: .*utf-8"):
+        digest_letters(digest_of(plan, Findings(), Sent(), outlets, renderer), outlets, SETTINGS, renderer)
+
+
+def test_an_include_that_is_not_there(tmp_path: Path) -> None:
+    """Both names are said."""
+    (tmp_path / "owner.txt.j2").write_text('Subject: x\n{% include "_gone.j2" %}')
+    with pytest.raises(WrongUsage, match=r"owner\.txt\.j2: there is no template _gone\.j2"):
+        written(case(), folder=str(tmp_path))
+
+
+def test_a_misspelt_template_is_an_error(tmp_path: Path) -> None:
+    """It would override nothing, and nobody would notice."""
+    (tmp_path / "onwer.txt.j2").write_text("Subject: x\n")
+    with pytest.raises(WrongUsage, match=r"onwer\.txt\.j2 overrides no template") as caught:
+        Renderer(str(tmp_path), NOW)
+    assert "owner.txt.j2" in caught.value.hint
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """It is named."""
+    with pytest.raises(WrongUsage, match="cannot be used: no such file"):
+        Renderer(str(tmp_path / "gone"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (None, "last use not known"),
+        (LastUse(None, "N/A", "N/A"), "no use on record"),
+        (LastUse(NOW - timedelta(days=40), "s3", "N/A"), "last used 40 days ago (s3)"),
+    ],
+)
+def test_an_unknown_last_use_is_not_never(use: LastUse | None, said: str) -> None:
+    """What could not be asked, what AWS has no record of, and a use."""
+    assert f"    {said}\n" in written(case(use=use)).text
