@@ -1,0 +1,168 @@
+"""What was handed over and not fetched does not stay: for the operator, the function in Lambda and `enforce` alike.
+
+- A key that is gone was fetched and replaced, as `adopt` does: its place goes.
+- A key that was used was fetched: it is left alone, and its place goes after `reissue.keep`.
+- A key that was not used by then is switched off and deleted, then its place goes.
+- Where AWS does not say whether it was used, it is only switched off, and the slip stays until that is known.
+- A key that a run made and did not store is found by the slip, and deleted if it is certain that nobody uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ..errors import Gone, Interrupted, Problem, mask
+from ..model import AccessKey, LastUse
+from ..settings.fleet import FleetSettings
+from .handover import Slip, made_then
+from .memory import KeyMemory, Unreadable, decode, encode, ref
+from .model import Account, Event
+from .ports import Audit, Directory, Organization
+from .waiting import Waiting
+
+_YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
+
+
+class Fate(Enum):
+    """What the sweep does with one hand-over; the value is the word in `--json`."""
+
+    WAITS = "waits"
+    CLEARED = "cleared"
+    DELETED = "deleted"
+    SWITCHED_OFF = "switched off"
+    LEFT = "left alone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of one hand-over, or what would; `problem` if it could not be done."""
+
+    account: str
+    user: str
+    key_id: str
+    fate: Fate
+    why: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """What a sweep works with. `now` is AWS's clock; without `apply` nothing is changed."""
+
+    organization: Organization
+    waiting: Waiting
+    settings: FleetSettings
+    audit: Audit
+    now: Callable[[], datetime]
+    apply: bool = True
+
+
+def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iterator[Swept]:
+    """Look at every place, or at those of `only` (account and user); one that cannot be settled is a row and no more.
+
+    Raises Problem only if the places cannot be listed, Interrupted.
+    """
+    for account, user in tools.waiting.everybody() if only is None else only:
+        swept = _one(tools, account, user)
+        if swept:
+            yield swept
+
+
+def _one(tools: Sweeper, account: str, user: str) -> Swept | None:
+    slip = None
+    try:
+        slip = tools.waiting.find(account, user)
+        if slip is None:
+            return None
+        directory = tools.organization.directory(Account(account))
+        swept = look(slip, directory, tools.now(), tools.settings.reissue.keep)
+        if tools.apply and swept.fate not in (Fate.WAITS, Fate.LEFT):
+            _do(swept, slip, directory, tools)
+        return swept
+    except Interrupted:
+        raise
+    except Problem as problem:
+        return Swept(account, user, slip.key_id if slip else "", Fate.FAILED, problem.message, problem)
+
+
+def look(slip: Slip, directory: Directory, now: datetime, keep: timedelta) -> Swept:
+    """What is to be done about one hand-over. Raises Problem."""
+    try:
+        keys = directory.keys(slip.user)
+    except Gone:
+        return Swept(slip.account, slip.user, slip.key_id, Fate.CLEARED, "the user is gone")
+    key = made_then(slip, keys) if not slip.key_id else _named(slip, keys)
+    use = directory.last_use(key.key_id) if key else None
+    fate, why = judge(slip, key, use, now, keep)
+    return Swept(slip.account, slip.user, key.key_id if key else slip.key_id, fate, why)
+
+
+def _named(slip: Slip, keys: Iterable[AccessKey]) -> AccessKey | None:
+    return next((key for key in keys if key.key_id == slip.key_id), None)
+
+
+def judge(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta) -> tuple[Fate, str]:
+    """The rules. Pure; `key` is the one that waits, or that a run made and did not store, if there is one."""
+    if not slip.key_id:
+        return _unstored(slip, key, use, now)
+    if key is None:  # one that was made just now may not be listed yet
+        young = now < slip.at + _YOUNG
+        return (Fate.WAITS, "made just now") if young else (Fate.CLEARED, "it was fetched and replaced")
+    used, over = bool(use and use.at), now >= slip.at + keep
+    if used or slip.taken:
+        return (Fate.CLEARED, "it was fetched") if over else (Fate.WAITS, "it was fetched, and not replaced yet")
+    if use is None and over:
+        unknown = "not fetched in time; AWS does not say whether it was used"
+        return (Fate.SWITCHED_OFF if key.active else Fate.LEFT), unknown
+    return (Fate.DELETED, "not fetched in time") if over else (Fate.WAITS, "not fetched yet")
+
+
+def _unstored(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime) -> tuple[Fate, str]:
+    if now < slip.at + _YOUNG:
+        return Fate.WAITS, "a run is making a key, or was stopped just now"
+    if key is None:
+        return Fate.CLEARED, "a run was stopped before it made a key"
+    if use is None:
+        return Fate.LEFT, "a run was stopped; AWS does not say whether this key of that time is in use"
+    if use.at:
+        return Fate.CLEARED, "a run was stopped; the key of that time is somebody else's, for it is in use"
+    return Fate.DELETED, "a run was stopped before it stored the key"
+
+
+def _do(swept: Swept, slip: Slip, directory: Directory, tools: Sweeper) -> None:
+    """The key first: as long as there is a slip, the next sweep finds what is left."""
+    who = (swept.account, swept.user, swept.key_id)
+    event = Event(tools.now(), swept.fate.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
+    if swept.fate is not Fate.CLEARED:
+        tools.audit.record(replace(event, outcome="intended"))
+        with suppress(Gone):
+            directory.set_active(swept.user, swept.key_id, False)
+    if swept.fate is Fate.SWITCHED_OFF:
+        _remember_off(swept, directory, tools)
+    else:
+        if swept.fate is Fate.DELETED:
+            with suppress(Gone):
+                directory.delete(swept.user, swept.key_id)
+        tools.waiting.remove(slip.account, slip.user)
+    tools.audit.record(replace(event, at=tools.now()))
+
+
+def _remember_off(swept: Swept, directory: Directory, tools: Sweeper) -> None:
+    """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
+    tag = tools.settings.remind.tag
+    with suppress(Problem, Unreadable):
+        memory = decode((directory.tags(swept.user) or {}).get(tag))
+        known = memory.get(ref(swept.key_id), KeyMemory())
+        memory[ref(swept.key_id)] = replace(known, off=tools.now().date())
+        directory.tag(swept.user, tag, encode(memory))
+
+
+def line(swept: Swept) -> str:
+    """For a person: what became of it."""
+    key = f" key {mask(swept.key_id)}" if swept.key_id else ""
+    return f"{swept.user} in {swept.account}:{key} {swept.fate.value} ({swept.why})"

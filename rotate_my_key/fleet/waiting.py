@@ -1,0 +1,200 @@
+"""Where keys wait for their users: Secrets Manager or S3, behind the same few verbs.
+
+- A secret holds the key, its tag the slip, and its policy says who may read: IT cannot.
+- In S3 slip and key are two objects; who may read the bucket may read the key.
+
+What is stored last says that all of it is stored, what is removed last says that all of it is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ..errors import Gone, Problem, WrongUsage
+from ..model import Identity
+from ..settings.fleet import Reissue
+from ..stores.delivered import reservation
+from .handover import SECRETS, TAG, Slip, decode, encode, place_name, place_of, secret_name, secret_place
+from .ports import Cloud, Objects, Secrets
+from .readers import reading_policy
+
+
+class Waiting(Protocol):
+    """Where keys wait. Every verb may raise Problem; no message holds a secret."""
+
+    def check(self, account: str) -> None:
+        """Raise Problem if keys of that account cannot be handed over here."""
+
+    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+        """Make the place, with the slip and who may read, before there is a key; gives the slip as it is now."""
+
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
+        """Put the key there, then the slip, which names it."""
+
+    def find(self, account: str, user: str) -> Slip | None:
+        """The slip of a user, as it is now."""
+
+    def everybody(self) -> Iterator[tuple[str, str]]:
+        """Account and user of each place. It may lag by minutes."""
+
+    def remove(self, account: str, user: str) -> None:
+        """Remove key and slip. A place that is not there is no error."""
+
+    def where(self, slip: Slip) -> str:
+        """What to give to `adopt`: no secret."""
+
+    def link(self, slip: Slip) -> str:
+        """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
+
+
+def waiting(cloud: Cloud, me: Identity, settings: Reissue) -> Waiting:
+    """The places that the settings choose. Raises WrongUsage."""
+    if settings.through == "secretsmanager":
+        return InSecrets(cloud.secrets(settings.region), me, settings.kms_key)
+    if settings.through != "s3":
+        raise WrongUsage(f"reissue.through is {settings.through!r}", "write secretsmanager or s3")
+    if not settings.bucket:
+        raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", "name the bucket in fleet.ini")
+    return InBucket(cloud.objects(settings.region), settings)
+
+
+@dataclass(frozen=True)
+class InSecrets:
+    """Secrets Manager of the account of `me`, who runs the fleet."""
+
+    secrets: Secrets
+    me: Identity
+    kms_key: str = ""
+
+    def check(self, account: str) -> None:
+        """AWS's own KMS key can be used in its own account only (Secrets Manager User Guide, "Resource-based
+        policies")."""
+        if account != self.me.account and not self.kms_key:
+            raise WrongUsage(
+                f"account {account} cannot read a secret of account {self.me.account} without a KMS key of yours",
+                "set kms_key under [reissue] in fleet.ini, and let the account use it",
+            )
+
+    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+        """See Waiting."""
+        arn = self._put(slip, readers, reservation())
+        _, _, _, region, _, _, name = arn.split(":", 6)
+        return replace(slip, spot=f"{region}/{name[-6:]}")
+
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
+        """See Waiting."""
+        self._put(slip, readers, delivery)
+
+    def _put(self, slip: Slip, readers: tuple[str, ...], value: str) -> str:
+        name = secret_name(slip.account, slip.user)
+        return self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
+
+    def find(self, account: str, user: str) -> Slip | None:
+        """See Waiting. Raises Problem if somebody else's secret has that name."""
+        found = self.secrets.about(secret_name(account, user))
+        return None if found is None else _read(found[1].get(TAG, ""), account, user, secret_name(account, user))
+
+    def everybody(self) -> Iterator[tuple[str, str]]:
+        """See Waiting."""
+        for name, _, tags in self.secrets.names(SECRETS):
+            place = secret_place(name)
+            if place and TAG in tags:
+                yield place
+
+    def remove(self, account: str, user: str) -> None:
+        """See Waiting."""
+        self.secrets.delete(secret_name(account, user))
+
+    def where(self, slip: Slip) -> str:
+        """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
+        region, _, end = slip.spot.partition("/")
+        name = secret_name(slip.account, slip.user)
+        arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
+        return f"secretsmanager:{arn if region and end else name}"
+
+    def link(self, slip: Slip) -> str:
+        """See Waiting."""
+        raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(slip)}")
+
+
+@dataclass(frozen=True)
+class InBucket:
+    """A bucket."""
+
+    objects: Objects
+    settings: Reissue
+
+    def check(self, account: str) -> None:
+        """Who may read is the bucket's matter, or the link's."""
+
+    def _name(self, account: str, user: str, what: str) -> str:
+        return f"{self.settings.prefix}{place_name(account, user)}/{what}"
+
+    def _put(self, slip: Slip, what: str, text: str) -> None:
+        name = self._name(slip.account, slip.user, what)
+        self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
+
+    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+        """See Waiting."""
+        self._put(slip, "slip", encode(slip))
+        return slip
+
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
+        """See Waiting."""
+        self._put(slip, "key", delivery)
+        self._put(slip, "slip", encode(slip))
+
+    def find(self, account: str, user: str) -> Slip | None:
+        """See Waiting."""
+        name = self._name(account, user, "slip")
+        try:
+            text = self.objects.get(self.settings.bucket, name)
+        except Gone as gone:
+            if self._is_there():
+                return None
+            raise gone
+        slip = _read(text.decode(errors="replace"), account, user, name)
+        return replace(slip, taken=True) if slip.key_id and not self._waits(account, user) else slip
+
+    def _is_there(self) -> bool:
+        """Whether it was the object that was gone, and not the bucket."""
+        next(self.objects.names(self.settings.bucket, self.settings.prefix), None)
+        return True
+
+    def _waits(self, account: str, user: str) -> bool:
+        name = self._name(account, user, "key")
+        return any(found == name for found, _ in self.objects.names(self.settings.bucket, name))
+
+    def everybody(self) -> Iterator[tuple[str, str]]:
+        """See Waiting."""
+        for name, _ in self.objects.names(self.settings.bucket, self.settings.prefix):
+            place = place_of(name.removeprefix(self.settings.prefix).removesuffix("/slip"))
+            if place and name.endswith("/slip"):
+                yield place
+
+    def remove(self, account: str, user: str) -> None:
+        """See Waiting."""
+        for what in ("key", "slip"):
+            self.objects.delete(self.settings.bucket, self._name(account, user, what))
+
+    def where(self, slip: Slip) -> str:
+        """`s3://bucket/name`, with the region if the settings name one."""
+        region = f"?region={self.settings.region}" if self.settings.region else ""
+        return f"s3://{self.settings.bucket}/{self._name(slip.account, slip.user, 'key')}{region}"
+
+    def link(self, slip: Slip) -> str:
+        """See Waiting."""
+        seconds = int(self.settings.link_for.total_seconds())
+        return self.objects.link(self.settings.bucket, self._name(slip.account, slip.user, "key"), seconds)
+
+
+def _read(text: str, account: str, user: str, name: str) -> Slip:
+    slip = decode(text, account, user)
+    if slip is None:
+        raise Problem(
+            f"{name} is there, and was not written by this version of rotate-my-key fleet reissue; it is left alone",
+            "look at it, and remove it if nobody needs it",
+        )
+    return slip

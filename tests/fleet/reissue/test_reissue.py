@@ -1,0 +1,312 @@
+"""`reissue`: one key, in a place that only its user reads, or nothing at all."""
+
+from datetime import timedelta
+
+import pytest
+
+from rotate_my_key.errors import Denied, Gone, NeedsPerson, NoRoom, Problem, TryLater, WrongUsage
+from rotate_my_key.fleet.memory import decode
+from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.reissue_plan import Way, Wish, plan_reissue
+from rotate_my_key.fleet.sweeping import Fate
+from rotate_my_key.model import Credentials, LastUse
+
+from .world import ACCOUNT, Company
+
+both = pytest.mark.parametrize("through", ["secretsmanager", "s3"])
+
+
+@pytest.fixture
+def company() -> Company:
+    """Alice has one old key."""
+    made = Company()
+    made.world.user("alice", 98, owner="alice@example.com")
+    return made
+
+
+@both
+def test_a_key_waits_for_its_user(through: str) -> None:
+    """It is his, names the key that it replaces, and that one is not touched."""
+    company = Company(through)
+    company.world.user("alice", 98)
+    (old,) = company.status()
+    handed = company.reissue()
+    delivery = company.delivery()
+    assert company.status() == {old: "Active", handed.key_id: "Active"}
+    assert delivery.pair == Credentials(handed.key_id, f"secret-of-{handed.key_id}")
+    assert (delivery.replaces, handed.replaces) == (old, old)
+    assert delivery.identity.arn == "arn:aws:iam::123456789012:user/alice"
+    assert handed.way is Way.MAKE
+    assert delivery.pair.secret not in repr(handed)
+
+
+def test_where_it_waits_is_no_secret(company: Company) -> None:
+    """The whole ARN, so that it works from another region and account."""
+    handed = company.reissue()
+    name = "rotate-my-key/123456789012/alice/handover-AbCdEf"
+    assert handed.place == f"secretsmanager:arn:aws:secretsmanager:eu-west-1:123456789012:secret:{name}"
+
+
+def test_in_a_bucket_it_has_a_name_and_no_link() -> None:
+    """The link is a secret, and made only if somebody asks for it."""
+    company = Company("s3")
+    company.world.user("alice")
+    company.enabled(region="eu-west-1")
+    handed = company.reissue()
+    assert handed.place == "s3://handover/rotate-my-key/123456789012/alice/key?region=eu-west-1"
+    assert "X-Amz" not in repr(handed)
+
+
+def test_it_is_remembered_and_recorded(company: Company) -> None:
+    """The intent before anything, the deed after; the tag names the day."""
+    handed = company.reissue()
+    assert [(event.outcome, event.key_id) for event in company.audit.events] == [
+        ("intended", ""),
+        ("done", handed.key_id),
+    ]
+    memory = decode(company.world.everybody["alice"].tags["rotate-my-key-fleet"])
+    assert memory[handed.key_id[-8:]].made == company.now().date()
+
+
+@both
+def test_told_twice_made_once(through: str) -> None:
+    """As long as it waits, a second run makes nothing and gives the same place."""
+    company = Company(through)
+    company.world.user("alice", 98)
+    first = company.reissue()
+    company.later(timedelta(minutes=1))
+    again = company.reissue()
+    assert (again.key_id, again.place, again.replaces) == (first.key_id, first.place, first.replaces)
+    assert again.way is Way.AGAIN
+    assert company.world.calls["create"] == 1
+
+
+def test_renew_replaces_a_key_that_waits(company: Company) -> None:
+    """For a user who lost his way; the first is deleted."""
+    first = company.reissue()
+    company.later(timedelta(minutes=5))
+    second = company.reissue(renew=True)
+    assert first.key_id not in company.status()
+    assert second.deleted == (first.key_id,)
+    assert company.delivery().pair.key_id == second.key_id
+
+
+def test_renew_spares_a_key_that_was_used(company: Company) -> None:
+    """He has it: then he has two keys in use, and there is no room."""
+    first = company.reissue()
+    company.used(first.key_id)
+    company.later(timedelta(minutes=5))
+    with pytest.raises(NoRoom):
+        company.reissue(renew=True)
+    assert company.status()[first.key_id] == "Active"
+
+
+# Refused early: nothing is changed
+
+
+def refused(company: Company, kind: type[Problem], words: str, **wishes: bool) -> Problem:
+    """The run ends so, and nothing is made or stored."""
+    before = company.status()
+    with pytest.raises(kind, match=words) as caught:
+        company.reissue(**wishes)
+    assert company.status() == before
+    assert company.places == []
+    return caught.value
+
+
+def test_it_is_off_unless_it_was_switched_on(company: Company) -> None:
+    """The hint says where."""
+    company.enabled(enabled=False)
+    assert "enabled = yes under [reissue]" in refused(company, Problem, "switched off").hint
+
+
+def test_two_active_keys_leave_no_room(company: Company) -> None:
+    """Which they are and when they were used last is said; no flag changes it."""
+    other = company.world.key("alice", 10, use=LastUse(company.now(), "s3", "eu-west-1"))
+    problem = refused(company, NoRoom, "AWS allows no third", replace_inactive=True)
+    assert "last used on 2026-11-25 by s3 in eu-west-1" in problem.message
+    assert "no use of it is recorded" in problem.message
+    assert f"...{other[-4:]}" in problem.message
+
+
+def test_an_inactive_key_gives_way_only_if_asked(company: Company) -> None:
+    """Without the flag nothing is done; the hint names it."""
+    company.world.key("alice", 200, "Inactive")
+    problem = refused(company, NeedsPerson, "switched off, no use of it is recorded")
+    assert problem.hint == "rotate-my-key fleet reissue alice --replace-inactive"
+
+
+def test_an_inactive_key_gives_way(company: Company) -> None:
+    """With the flag it goes, after the place was made; the active one stays and is the one replaced."""
+    (old,) = company.status()
+    inactive = company.world.key("alice", 200, "Inactive")
+    handed = company.reissue(replace_inactive=True)
+    assert company.status() == {old: "Active", handed.key_id: "Active"}
+    assert (handed.deleted, handed.replaces) == ((inactive,), old)
+    names = company.points.names
+    assert names.index("put policy") < names.index("delete") < names.index("create")
+
+
+def test_there_is_no_such_user(company: Company) -> None:
+    """Said, and nothing more."""
+    with pytest.raises(Gone, match="no user bob"):
+        company.reissue("bob")
+
+
+def test_another_account_cannot_read_with_awss_own_kms_key(company: Company) -> None:
+    """It is refused before there is a key that nobody can fetch."""
+    with pytest.raises(WrongUsage, match="without a KMS key of yours"):
+        plan_reissue(
+            Wish(Account("999999999999"), "alice"), company.world, company.waiting, company.settings, company.now()
+        )
+
+
+def test_without_an_audit_nothing_is_done(company: Company) -> None:
+    """The intent must be written first."""
+    company.audit.broken = Problem("the disk is full")
+    refused(company, Problem, "the disk is full")
+
+
+def test_somebody_elses_secret_is_left_alone(company: Company) -> None:
+    """One of that name without a slip of ours."""
+    company.secrets.put(f"rotate-my-key/{ACCOUNT.number}/alice/handover", "mine", "{}", {})
+    with pytest.raises(Problem, match="was not written by this version"):
+        company.reissue()
+    assert company.world.calls["create"] == 0
+
+
+# What goes wrong in the middle
+
+STEPS = {
+    "create secret": ("before", "after", "denied"),
+    "put policy": ("before", "after", "denied"),
+    "put value": ("before", "after", "denied"),
+    "put tags": ("before", "after", "denied"),
+    "create": ("before", "after", "denied"),
+}
+
+
+def faults() -> list[tuple[int, str, str]]:
+    """Every call of an undisturbed run that changes something, with each thing that may happen to it."""
+    company = Company()
+    company.world.user("alice", 98)
+    company.reissue()
+    names = company.points.names
+    return [(number, name, word) for number, name in enumerate(names) for word in STEPS.get(name, ())]
+
+
+@pytest.mark.parametrize(("number", "name", "word"), faults())
+def test_a_failure_leaves_no_key_behind(company: Company, number: int, name: str, word: str) -> None:
+    """Whatever call fails, its effect there or not: either the key waits for its user, or there is none; and the next
+    run ends with one."""
+    (old,) = company.status()
+    company.points.start(faults={number: word})
+    try:
+        company.reissue()
+    except Problem as problem:
+        assert "secret-of" not in problem.message
+    made = set(company.status()) - {old}
+    assert company.status()[old] == "Active"
+    if made:
+        assert made == {company.delivery().pair.key_id}
+    company.points.start()
+    company.later(timedelta(minutes=3))
+    handed = company.reissue()
+    assert company.status() == {old: "Active", handed.key_id: "Active"}
+    assert company.delivery().pair.key_id == handed.key_id
+
+
+def test_a_key_that_cannot_be_stored_and_not_deleted_is_said(company: Company) -> None:
+    """It is still there: which, why, and what to type; and that does it."""
+    names = _names()
+    storing = max(number for number, name in enumerate(names) if name == "put policy")
+    company.points.start(faults={storing: "denied", storing + 1: "denied"})
+    with pytest.raises(Problem, match="was made for nothing and is still there: not allowed to delete") as caught:
+        company.reissue()
+    assert caught.value.hint == "rotate-my-key fleet reissue --sweep"
+    company.points.start()
+    company.later(timedelta(minutes=20))
+    (swept,) = company.sweep()
+    assert swept.fate is Fate.DELETED
+    assert len(company.status()) == 1
+    assert company.places == []
+
+
+def _names() -> list[str]:
+    company = Company()
+    company.world.user("alice", 98)
+    company.reissue()
+    return company.points.names
+
+
+def test_a_lost_answer_is_settled_at_once(company: Company) -> None:
+    """The key whose secret nobody has is deleted, and another made: one key waits."""
+    (old,) = company.status()
+    number = _names().index("create")
+    company.points.start(faults={number: "after"})
+    company.world.lag = 4
+    handed = company.reissue()
+    assert company.status() == {old: "Active", handed.key_id: "Active"}
+    assert len(handed.deleted) == 1
+
+
+def test_a_lost_answer_whose_key_does_not_show_stays_on_the_slip(company: Company) -> None:
+    """Nothing is guessed: try later; then it is found and removed."""
+    (old,) = company.status()
+    company.points.start(faults={_names().index("create"): "after"})
+    company.world.lag = 60
+    with pytest.raises(TryLater, match="if a key was made, the next run removes it"):
+        company.reissue()
+    company.points.start()
+    company.later(timedelta(minutes=3))
+    handed = company.reissue()
+    assert company.status() == {old: "Active", handed.key_id: "Active"}
+
+
+def test_somebody_elses_key_of_that_moment_is_spared(company: Company) -> None:
+    """Ours was never made, and he uses his."""
+    (old,) = company.status()
+    company.points.start(faults={_names().index("create"): "before"})
+    with pytest.raises(TryLater):
+        company.reissue()
+    theirs = company.world.key("alice", 0, use=LastUse(company.now(), "s3", "eu-west-1"))
+    company.points.start()
+    company.later(timedelta(minutes=3))
+    with pytest.raises(NoRoom):
+        company.reissue()
+    assert set(company.status()) == {old, theirs}
+
+
+def test_what_may_be_somebody_elses_is_not_touched_while_its_use_is_unknown(company: Company) -> None:
+    """Denied is not "never"."""
+    company.points.start(faults={_names().index("create"): "after"})
+    company.world.lag = 60
+    with pytest.raises(TryLater):
+        company.reissue()
+    before = company.status()
+    company.points.start()
+    company.world.broken["last_use"] = Denied("no")
+    company.later(timedelta(minutes=3))
+    with pytest.raises(TryLater, match="AWS does not say whether it is in use"):
+        company.reissue()
+    assert company.status() == before
+
+
+def test_another_run_at_work_is_left_alone(company: Company) -> None:
+    """Its place was made just now, and holds nothing yet."""
+    number = _names().index("create")
+    company.points.start(faults={number: "before"})
+    company.world.lag = 0
+    with pytest.raises(TryLater):
+        company.reissue()
+    company.world.now -= timedelta(seconds=16)
+    with pytest.raises(TryLater, match="another run is making a key"):
+        company.reissue()
+
+
+def test_a_full_tag_is_a_note(company: Company) -> None:
+    """The key waits all the same."""
+    company.world.everybody["alice"].tags = {f"tag{number}": "x" for number in range(50)}
+    handed = company.reissue()
+    assert "50 tags already" in handed.notes[0]
+    assert company.delivery().pair.key_id == handed.key_id

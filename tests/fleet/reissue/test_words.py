@@ -1,0 +1,193 @@
+"""The words of a hand-over: slips, names, who may read, what is delivered."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotate_my_key.errors import Problem, WrongUsage
+from rotate_my_key.fleet.handover import (
+    Slip,
+    decode,
+    encode,
+    made_then,
+    place_name,
+    place_of,
+    secret_name,
+    secret_place,
+)
+from rotate_my_key.fleet.readers import readers, reading_policy
+from rotate_my_key.model import AccessKey, Credentials, Identity
+from rotate_my_key.stores.delivered import Delivered, reservation
+from rotate_my_key.stores.delivered import decode as read_delivery
+from rotate_my_key.stores.delivered import encode as write_delivery
+
+AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
+ALICE = "arn:aws:iam::123456789012:user/team/alice"
+SLIP = Slip("123456789012", "alice", AT, "run1", ("AKIAOLD0000000000001",), "AKIAOLD0000000000001")
+PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+DELIVERED = Delivered(PAIR, Identity("123456789012", ALICE), AT, "AKIAOLD0000000000001", "work")
+
+FULL = Slip("1" * 12, "a", AT, "0123456789abcdef", ("AKIA" + "A" * 16, "AKIA" + "B" * 16), "AKIA" + "A" * 16)
+SLIPS = [
+    pytest.param(SLIP, id="reserved"),
+    pytest.param(Slip("123456789012", "alice", AT, "r"), id="a user without keys"),
+    pytest.param(
+        Slip(
+            *(FULL.account, FULL.user, AT, FULL.run, FULL.had, FULL.replaces, "AKIA" + "C" * 16),
+            spot="ap-southeast-1/AbCdEf",
+        ),
+        id="stored",
+    ),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+def test_a_slip_fits_a_tag_and_is_read_back(slip: Slip) -> None:
+    """At most 256 characters of those that a tag may have."""
+    text = encode(slip)
+    assert re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{1,256}", text)
+    assert decode(text, slip.account, slip.user) == slip
+
+
+@pytest.mark.parametrize("text", ["", "hello", "2 at=2026-11-25T12:00:00Z run=x", "1 at=yesterday run=x", "1 run=x"])
+def test_what_is_no_slip_is_left_alone(text: str) -> None:
+    """Somebody else's tag, or a newer version's."""
+    assert decode(text, "123456789012", "alice") is None
+
+
+NAMES = ["alice", "a+b=c,d.e@f-g_h", "bob-abcdef", "x" * 64]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_user_name_gives_a_name_and_back(name: str) -> None:
+    """Whatever IAM allows in it; never one that ends like an ARN: a hyphen and six characters."""
+    assert place_of(place_name("123456789012", name)) == ("123456789012", name)
+    secret = secret_name("123456789012", name)
+    assert re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", secret)
+    assert not re.search(r"-.{6}$", secret)
+    assert secret_place(secret) == ("123456789012", name)
+
+
+@pytest.mark.parametrize("name", ["rotate-my-key/telegram", "rotate-my-key/123456789012/a b/handover", "x/handover"])
+def test_other_secrets_are_no_hand_over(name: str) -> None:
+    """Channel URLs stand under the same prefix."""
+    assert secret_place(name) is None
+
+
+def key(key_id: str, seconds: float) -> AccessKey:
+    """One that was made so long after the slip."""
+    return AccessKey(key_id, "Active", AT + timedelta(seconds=seconds))
+
+
+OURS = [
+    pytest.param([key("NEW", 3)], "NEW", id="one that is new"),
+    pytest.param([key("AKIAOLD0000000000001", 3)], None, id="one that was there"),
+    pytest.param([key("NEW", 3), key("NEWER", 4)], None, id="two are new: one is somebody's"),
+    pytest.param([key("NEW", -60)], None, id="made before"),
+    pytest.param([key("NEW", 60)], None, id="made later"),
+]
+
+
+@pytest.mark.parametrize(("keys", "found"), OURS)
+def test_the_key_of_a_lost_answer(keys: list[AccessKey], found: str | None) -> None:
+    """Exactly one, unknown before, of that very time."""
+    made = made_then(SLIP, keys)
+    assert (made.key_id if made else None) == found
+
+
+def test_a_slip_that_names_its_key_has_lost_none() -> None:
+    """It is stored; another new key is somebody else's."""
+    assert made_then(Slip("1" * 12, "a", AT, "r", key_id="AKIAX"), [key("NEW", 3)]) is None
+
+
+# Who may read
+
+
+def test_only_the_user_reads() -> None:
+    """He is allowed by name, and everybody but him is denied, wildcards and admins included."""
+    allow, deny = json.loads(reading_policy(readers(ALICE, "", "alice")))["Statement"]
+    assert allow["Principal"] == {"AWS": [ALICE]}
+    assert set(allow["Action"]) == {"secretsmanager:GetSecretValue", "secretsmanager:DeleteSecret"}
+    assert (deny["Effect"], deny["Principal"], deny["Action"]) == ("Deny", "*", ["secretsmanager:GetSecretValue"])
+    assert deny["Condition"] == {"ArnNotLike": {"aws:PrincipalArn": [ALICE]}}
+
+
+def test_the_role_that_he_signs_in_with_reads_too() -> None:
+    """A role of his own, by its ARN."""
+    arns = readers(ALICE, "arn:aws:iam::123456789012:role/people/{user}", "alice")
+    allow, deny = json.loads(reading_policy(arns))["Statement"]
+    assert allow["Principal"]["AWS"] == [ALICE, "arn:aws:iam::123456789012:role/people/alice"]
+    assert deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"] == list(arns)
+
+
+def test_of_a_shared_role_only_his_session_reads() -> None:
+    """The role's ARN is in aws:PrincipalArn, the session's name in aws:userid: both must be his."""
+    session = "arn:aws:sts::123456789012:assumed-role/Developer/{user}@example.com"
+    allow, deny, others = json.loads(reading_policy(readers(ALICE, session, "alice")))["Statement"]
+    assert allow["Principal"]["AWS"][1] == "arn:aws:sts::123456789012:assumed-role/Developer/alice@example.com"
+    roles = ["arn:aws:iam::123456789012:role/Developer", "arn:aws:iam::123456789012:role/*/Developer"]
+    assert deny["Condition"]["ArnNotLike"]["aws:PrincipalArn"] == [ALICE, *roles]
+    assert others["Condition"]["ArnLike"]["aws:PrincipalArn"] == roles
+    assert others["Condition"]["StringNotLike"] == {"aws:userid": "*:alice@example.com"}
+    assert others["Effect"] == "Deny"
+
+
+def test_a_role_with_a_wildcard_is_no_principal() -> None:
+    """SSO roles have random names: the account is the principal, the condition says which role."""
+    arns = readers(ALICE, "arn:aws:iam::123456789012:role/aws-reserved/*/AWSReservedSSO_Dev_*", "alice")
+    allow, like, _ = json.loads(reading_policy(arns))["Statement"]
+    assert allow["Principal"] == {"AWS": [ALICE]}
+    assert like["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert like["Condition"]["ArnLike"]["aws:PrincipalArn"] == [arns[1]]
+
+
+@pytest.mark.parametrize(
+    "reader", ["*", "alice", "arn:aws:iam::123456789012:user/bob", "arn:aws:iam::123456789012:root"]
+)
+def test_other_readers_are_refused(reader: str) -> None:
+    """A wildcard, another user, a whole account."""
+    with pytest.raises(WrongUsage, match="neither a role's ARN nor a session's"):
+        readers(ALICE, reader, "alice")
+
+
+# What is delivered
+
+
+def test_a_delivery_is_read_back() -> None:
+    """And shows no secret where it is printed."""
+    assert read_delivery(write_delivery(DELIVERED)) == DELIVERED
+    assert PAIR.secret not in repr(DELIVERED)
+
+
+def changed(**values: object) -> str:
+    """A delivery that somebody has changed."""
+    return json.dumps({**json.loads(write_delivery(DELIVERED)), **values})
+
+
+BAD = [
+    pytest.param(reservation(), "is not there yet", id="reserved only"),
+    pytest.param("", "no delivery", id="nothing"),
+    pytest.param("[" * 100_000, "no delivery", id="deep"),
+    pytest.param('{"kind": "x"}', "no delivery", id="something else"),
+    pytest.param(changed(version=2), "another version", id="newer"),
+    pytest.param(changed(user="bob"), "no delivery", id="another name than the ARN's"),
+    pytest.param(changed(account="999999999999"), "no delivery", id="another account than the ARN's"),
+    pytest.param(changed(arn="arn:aws:iam::123456789012:root"), "no delivery", id="root"),
+    pytest.param(changed(key_id="ASIAIOSFODNN7EXAMPLE"), "no delivery", id="a session"),
+    pytest.param(changed(secret="short"), "no delivery", id="half a secret"),
+    pytest.param(changed(secret=["x"]), "no delivery", id="no text"),
+    pytest.param(changed(replaces=PAIR.key_id), "no delivery", id="replaces itself"),
+    pytest.param(changed(profile="a\x1b[2J"), "no delivery", id="signs for a terminal"),
+    pytest.param(changed(made="2026-11-25"), "no delivery", id="no time"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_what_was_tampered_with_is_refused(text: str, words: str) -> None:
+    """In one line, which tells nothing of what was there."""
+    with pytest.raises(Problem, match=words) as caught:
+        read_delivery(text)
+    assert PAIR.secret not in str(caught.value)
+    assert caught.value.__context__ is None or PAIR.secret not in repr(caught.value.__context__)

@@ -1,0 +1,298 @@
+"""A fleet in memory for `reissue`: one account, Secrets Manager or S3, a clock that passes only by waiting.
+
+Before and after whatever a verb does there is a point, where the run may be killed or the answer be lost: the fakes are
+no more atomic than the real things.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from rotate_my_key.errors import Denied, Gone, Problem, TryLater, Unanswered
+from rotate_my_key.fleet.model import Account, Event
+from rotate_my_key.fleet.reissue_plan import Plan, Wish, plan_reissue
+from rotate_my_key.fleet.reissuing import Handed, Reissue, hand_over
+from rotate_my_key.fleet.sweeping import Sweeper, Swept, sweep
+from rotate_my_key.fleet.waiting import InBucket, InSecrets, Waiting
+from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
+from rotate_my_key.settings.fleet import FleetSettings
+from rotate_my_key.settings.fleet import Reissue as Settings
+from rotate_my_key.stores.delivered import Delivered, decode
+from tests.fleet.fakes import NEVER, NOW, FakeDirectory, FakeOrganization
+
+ACCOUNT = Account("123456789012")
+REGION = "eu-west-1"
+DAY = timedelta(days=1)
+
+
+class Killed(BaseException):
+    """`kill -9`: no code of the program runs any more."""
+
+
+class Points:
+    """Counts what a run passes; at `kill_at` it dies, `faults` are words for a point."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.kill_at: int | None = None
+        self.faults: Mapping[int, str] = {}
+
+    def start(self, kill_at: int | None = None, faults: Mapping[int, str] | None = None) -> None:
+        """A new process."""
+        self.names, self.kill_at, self.faults = [], kill_at, faults or {}
+
+    def reach(self, name: str) -> str:
+        """One point; gives the word of the fault that is due here."""
+        number = len(self.names)
+        self.names.append(name)
+        if number == self.kill_at:
+            raise Killed(name)
+        return self.faults.get(number, "")
+
+    def around(self, name: str, do: Callable[[], object]) -> None:
+        """A call that changes something: lost before or after it is carried out, denied, or done."""
+        word = self.reach(name)
+        if word == "denied":
+            raise Denied(f"not allowed to {name}")
+        if word == "before":
+            raise TryLater("no answer came")
+        do()
+        if self.reach(f"{name}, done") == "after" or word == "after":
+            raise TryLater("no answer came")
+
+
+class World(FakeDirectory):
+    """One account whose clock is the world's; `create` may lose its answer."""
+
+    def __init__(self, points: Points) -> None:
+        super().__init__(ACCOUNT.number)
+        self.points = points
+        self.lag = 0.0  # seconds until a new key is listed
+        self.since: dict[str, datetime] = {}
+
+    def keys(self, user: str) -> tuple[AccessKey, ...]:
+        """See the port."""
+        self.points.reach("list")
+        late = timedelta(seconds=self.lag)
+        return tuple(key for key in super().keys(user) if self.now >= self.since.get(key.key_id, self.now) + late)
+
+    def create(self, user: str) -> tuple[Credentials, AccessKey]:
+        """See the port."""
+        word = self.points.reach("create")
+        if word == "denied":
+            raise Denied("not allowed to create")
+        if word == "before":
+            raise Unanswered("no answer came")
+        made = super().create(user)
+        self.since[made[0].key_id] = self.now
+        if self.points.reach("create, done") == "after" or word == "after":
+            raise Unanswered("no answer came")
+        return made
+
+    def set_active(self, user: str, key_id: str, active: bool) -> None:
+        """See the port."""
+        self.points.around("update", lambda: super(World, self).set_active(user, key_id, active))
+
+    def delete(self, user: str, key_id: str) -> None:
+        """See the port."""
+        self.points.around("delete", lambda: super(World, self).delete(user, key_id))
+
+    def tag(self, user: str, key: str, value: str) -> None:
+        """See the port."""
+        self.points.around("tag", lambda: super(World, self).tag(user, key, value))
+
+
+@dataclass
+class Stored:
+    """One secret."""
+
+    value: str
+    policy: str
+    tags: dict[str, str]
+    changed: datetime
+
+
+class FakeSecrets:
+    """Secrets Manager in memory: policy, value and tags change one after the other."""
+
+    def __init__(self, points: Points, now: Callable[[], datetime]) -> None:
+        self._points, self._now = points, now
+        self.held: dict[str, Stored] = {}
+
+    def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
+        """See the port."""
+        stored = self.held.get(name)
+        if stored is None:
+            new = Stored("", "", dict(tags), self._now())
+            self._points.around("create secret", lambda: self.held.update({name: new}))
+            stored = self.held[name]
+        changed = {"policy": policy, "value": value, "tags": dict(tags)}
+        for part, text in changed.items():
+            self._points.around(f"put {part}", lambda part=part, text=text: setattr(stored, part, text))  # type: ignore[misc]
+        stored.changed = self._now()
+        return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT.number}:secret:{name}-AbCdEf"
+
+    def get(self, name: str) -> str:
+        """See the port."""
+        if name not in self.held:
+            raise Gone(f"there is no secret {name}")
+        return self.held[name].value
+
+    def about(self, name: str) -> tuple[datetime, Mapping[str, str]] | None:
+        """See the port."""
+        self._points.reach("about")
+        found = self.held.get(name)
+        return (found.changed, dict(found.tags)) if found else None
+
+    def delete(self, name: str) -> None:
+        """See the port."""
+        self._points.around("delete secret", lambda: self.held.pop(name, None))
+
+    def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
+        """See the port."""
+        for name, found in list(self.held.items()):
+            if name.startswith(prefix):
+                yield name, found.changed, dict(found.tags)
+
+
+class FakeObjects:
+    """A bucket in memory."""
+
+    def __init__(self, points: Points, now: Callable[[], datetime]) -> None:
+        self._points, self._now = points, now
+        self.held: dict[str, tuple[bytes, datetime]] = {}
+
+    def put(self, bucket: str, name: str, body: bytes, kms_key: str = "") -> None:
+        """See the port."""
+        self._points.around("put object", lambda: self.held.update({name: (body, self._now())}))
+
+    def get(self, bucket: str, name: str) -> bytes:
+        """See the port."""
+        self._points.reach("get object")
+        if name not in self.held:
+            raise Gone(f"there is no object {name}")
+        return self.held[name][0]
+
+    def delete(self, bucket: str, name: str) -> None:
+        """See the port."""
+        self._points.around("delete object", lambda: self.held.pop(name, None))
+
+    def names(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """See the port."""
+        yield from [(name, at) for name, (_, at) in sorted(self.held.items()) if name.startswith(prefix)]
+
+    def link(self, bucket: str, name: str, seconds: int) -> str:
+        """See the port."""
+        return f"https://{bucket}.s3.amazonaws.com/{name}?X-Amz-Expires={seconds}"
+
+
+class FakeAudit:
+    """Keeps what was recorded."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.broken: Problem | None = None
+
+    def record(self, event: Event) -> None:
+        """See the port."""
+        if self.broken:
+            raise self.broken
+        self.events.append(event)
+
+    def close(self, numbers: Mapping[str, float]) -> None:
+        """See the port."""
+
+
+@dataclass
+class Company:
+    """All of it; `through` is secretsmanager or s3."""
+
+    through: str = "secretsmanager"
+    points: Points = field(default_factory=Points)
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    runs: int = 0
+
+    def __post_init__(self) -> None:
+        self.world = World(self.points)
+        self.secrets = FakeSecrets(self.points, self.now)
+        self.objects = FakeObjects(self.points, self.now)
+        self.settings = FleetSettings(reissue=Settings(enabled=True, through=self.through, bucket="handover"))
+        self.me = Identity(ACCOUNT.number, f"arn:aws:sts::{ACCOUNT.number}:assumed-role/fleet/it")
+
+    def now(self) -> datetime:
+        """AWS's clock."""
+        return self.world.now
+
+    def pause(self, seconds: float) -> None:
+        """Time passes."""
+        self.world.now += timedelta(seconds=seconds)
+
+    @property
+    def waiting(self) -> Waiting:
+        """The places."""
+        if self.through == "s3":
+            return InBucket(self.objects, self.settings.reissue)
+        return InSecrets(self.secrets, self.me)
+
+    # What IT does
+
+    def plan(self, user: str = "alice", **wishes: bool) -> Plan:
+        """Look and decide."""
+        wish = Wish(ACCOUNT, user, **wishes)  # type: ignore[arg-type]
+        return plan_reissue(wish, self.world, self.waiting, self.settings, self.now())
+
+    def reissue(self, user: str = "alice", **wishes: bool) -> Handed:
+        """A whole run."""
+        self.runs += 1
+        plan = self.plan(user, **wishes)
+        tools = Reissue(self.world, self.waiting, self.settings, self.audit, f"run{self.runs}", self.now, self.pause)
+        return hand_over(plan, tools)
+
+    def sweep(self, *, apply: bool = True) -> list[Swept]:
+        """A whole sweep."""
+        organization = FakeOrganization(self.world)
+        return list(sweep(Sweeper(organization, self.waiting, self.settings, self.audit, self.now, apply=apply)))
+
+    # Looking
+
+    def delivery(self, user: str = "alice") -> Delivered:
+        """What the user would fetch."""
+        if self.through == "s3":
+            return decode(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
+        return decode(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
+
+    def policy(self, user: str = "alice") -> dict[str, list[dict[str, object]]]:
+        """Who may read the secret."""
+        found: dict[str, list[dict[str, object]]] = json.loads(
+            self.secrets.held[f"rotate-my-key/{ACCOUNT.number}/{user}/handover"].policy
+        )
+        return found
+
+    @property
+    def places(self) -> list[str]:
+        """The names of all that is stored."""
+        return sorted([*self.secrets.held, *self.objects.held])
+
+    def status(self, user: str = "alice") -> dict[str, str]:
+        """A user's keys at AWS."""
+        return {key_id: key.status for key_id, key in self.world.everybody[user].keys.items()}
+
+    def used(self, key_id: str, service: str = "sts") -> None:
+        """AWS has recorded a use."""
+        for user in self.world.everybody.values():
+            if key_id in user.used:
+                user.used[key_id] = LastUse(self.now(), service, REGION)
+
+    def later(self, by: timedelta) -> None:
+        """Time passes."""
+        self.world.now += by
+
+    def enabled(self, **changes: object) -> None:
+        """Other settings."""
+        self.settings = replace(self.settings, reissue=replace(self.settings.reissue, **changes))  # type: ignore[arg-type]
+
+
+__all__ = ["ACCOUNT", "DAY", "NEVER", "NOW", "UTC", "Company", "Killed"]
