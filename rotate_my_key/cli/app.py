@@ -18,6 +18,7 @@ import click
 from ..errors import Interrupted, NeedsPerson, Problem
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.status import Status
 
     from ..paths import Paths
@@ -38,7 +39,7 @@ class App:
         self.flags: dict[str, Raw | None] = {}
         self.command = "rotate-my-key"  # as it was called, for hints
         self.mfa_code: str | None = None  # of --mfa-code
-        self._spinner: Status | None = None
+        self._spinner: Status | Progress | None = None
 
     # Where things are
 
@@ -148,15 +149,38 @@ class App:
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """A spinner beside the text while the block runs, in a terminal only; a second one takes its place."""
-        if self.quiet or not _is_terminal(sys.stderr) or self.env.get("TERM") == "dumb":
+        if not self._spins:
             yield
             return
         from rich.console import Console
 
+        console = Console(stderr=True, no_color=self.no_color, highlight=False)
+        with self._spinning(console.status(text, spinner="dots" if _is_utf8(sys.stderr) else "line")):
+            yield
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str, int, int], None]]:
+        """A bar while the block runs, in a terminal only; to be told what is done, how much of it, of how much."""
+        if not self._spins:
+            yield lambda what, done, total: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        console = Console(stderr=True, no_color=self.no_color, highlight=False)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        bar = Progress(*columns, console=console, transient=True)
+        task = bar.add_task("", total=None)
+        with self._spinning(bar):
+            yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+    @property
+    def _spins(self) -> bool:
+        return not self.quiet and _is_terminal(sys.stderr) and self.env.get("TERM") != "dumb"
+
+    @contextmanager
+    def _spinning(self, spinner: Status | Progress) -> Iterator[None]:
         self._stop_spinner()
-        spinner = Console(stderr=True, no_color=self.no_color, highlight=False).status(
-            text, spinner="dots" if _is_utf8(sys.stderr) else "line"
-        )
         spinner.start()
         self._spinner = spinner
         try:

@@ -83,8 +83,9 @@ class Source(Enum):
 class Survey:
     """What was found in one account; `problem` says in a line why it could not be looked at, else it is "".
 
-    `at` is when the facts were true: a credential report may be four hours old. `notes` are for a person. `code` is the
-    exit code of what went wrong, 0 if nothing did; it is set too where only some users could not be looked at.
+    `hint` is what to do about that. `at` is when the facts were true: a credential report may be four hours old.
+    `notes` are for a person. `code` is the exit code of what went wrong, 0 if nothing did; it is set too where only
+    some users could not be looked at.
     """
 
     account: Account
@@ -94,6 +95,7 @@ class Survey:
     problem: str = ""
     notes: tuple[str, ...] = ()
     code: int = 0
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

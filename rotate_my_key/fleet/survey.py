@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -77,10 +77,12 @@ def survey_accounts(
     look = _Look(settings, now, waiting, wanted or Wanted(settings.exact))
     accounts = accounts_of(organization, settings.accounts)
     with Pool(workers) as pool:
-        found = pool.map(lambda account: look.request(organization, account), accounts, _tick(progress, "asked"))
-        pool.map(look.collect, found, _tick(progress, "collected"))
+        found = pool.map(
+            lambda account: look.request(organization, account), accounts, _tick(progress, "asking for reports")
+        )
+        pool.map(look.collect, found, _tick(progress, "collecting reports"))
         jobs = [(one, user, asked) for one in found if not one.problem for user, asked in one.users if asked]
-        details = pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looked at"))
+        details = pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looking at users"))
     known = {id(user): each for (_, user, _), each in zip(jobs, details, strict=True)}
     return [_survey(account, one, known) for account, one in zip(accounts, found, strict=True)]
 
@@ -224,22 +226,25 @@ def _survey(account: Account, found: _Found, known: dict[int, Details]) -> Surve
     troubles = [each.trouble for each in looked_at if each.trouble]
     if troubles and not users:
         found.problem = troubles[0]
-    if found.problem:
-        return Survey(account, (), found.source, None, found.problem.message, tuple(found.notes), found.problem.code)
+    if problem := found.problem:
+        notes = tuple(found.notes)
+        return Survey(account, (), found.source, None, problem.message, notes, problem.code, problem.hint)
     if troubles:
         what = "the keys" if found.source is Source.LISTS else "ids and exact ages of the keys"
         found.notes.append(f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}")
     untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
     if untold:
         found.notes.append(f"the tags of {_people(untold)}, and so who is exempt or an owner by tag, are not known")
-    return Survey(account, users, found.source, found.at, "", tuple(found.notes), first_code(troubles))
+    return Survey(
+        account, users, found.source, found.at, "", tuple(found.notes), first_code(each.code for each in troubles)
+    )
 
 
 def _people(count: int) -> str:
     return "one user" if count == 1 else f"{count:,} users"
 
 
-def first_code(problems: Sequence[Problem]) -> int:
+def first_code(codes: Iterable[int]) -> int:
     """With several the first of 1, 5, 4, 75 that occurred; 0 for none."""
-    codes = {problem.code for problem in problems}
-    return next((code for code in (1, 5, 4, 75) if code in codes), max(codes, default=0))
+    occurred = set(codes) - {0}
+    return next((code for code in (1, 5, 4, 75) if code in occurred), max(occurred, default=0))

@@ -189,7 +189,7 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
         progress=lambda what, done, total: order.append(what),
         workers=1,
     )
-    assert order.index("waits") > len(order) - 1 - order[::-1].index("asked")
+    assert order.index("waits") > len(order) - 1 - order[::-1].index("asking for reports")
 
 
 def test_a_report_that_never_comes() -> None:
@@ -382,7 +382,7 @@ def test_order_and_progress() -> None:
     seen: list[tuple[str, int, int]] = []
     surveys = look(*directories, progress=lambda *now: seen.append(now), workers=4)
     assert [survey.account.number for survey in surveys] == [each.account.number for each in directories]
-    for what in ("asked", "collected", "looked at"):
+    for what in ("asking for reports", "collecting reports", "looking at users"):
         assert [done for said, done, _ in seen if said == what] == list(range(30))
 
 

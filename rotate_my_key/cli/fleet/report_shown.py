@@ -1,0 +1,166 @@
+"""The report for a terminal: numbers, a histogram of ages, and a table. Turns values into words; decides nothing."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from ...errors import mask
+from ...fleet.cis import BENCHMARK
+from ...fleet.figures import Bar, Counts
+from ...fleet.judge import Row, Standing
+from ...policy import format_duration
+from ..app import App
+from ..words import span, used
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ...fleet.report import Report
+
+_STYLES = {
+    "root": "bold magenta",
+    "overdue": "red",
+    "due": "yellow",
+    "unused": "cyan",
+    "fresh": "green",
+    "exempt": "dim",
+    "inactive": "dim",
+}
+_WIDEST = 40  # of the bars, in columns
+_PIPE_WIDTH = 200  # where there is no terminal to fit into
+
+
+def shown(report: Report, app: App, *, every: bool) -> str:
+    """The whole report as text, coloured for a terminal."""
+    from rich.console import Console
+
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        no_color=app.no_color,
+        width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
+        highlight=False,
+        soft_wrap=not terminal,
+        legacy_windows=False,
+    )
+    utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "").startswith("utf")
+    with console.capture() as capture:
+        _print(console, report, every=every, block="█" if utf8 else "#")
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+
+
+def _print(console: Console, report: Report, *, every: bool, block: str) -> None:
+    from rich.text import Text
+
+    for line in _summary(report):
+        console.print(Text(line))
+    if any(bar.keys or bar.exempt for bar in report.ages):
+        console.print()
+        console.print(_histogram(report.ages, block))
+    rows = report.rows if every else report.attention
+    if rows or report.counts.failed:
+        console.print()
+        console.print(_table(report, rows))
+    rest = len(report.rows) - len(rows)
+    if rest:
+        console.print()
+        console.print(Text(f"{_number(rest, 'key')} more need nothing now; --all shows them too"))
+
+
+def _summary(report: Report) -> Iterator[str]:
+    counts, policy = report.counts, report.settings.policy
+    due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
+    yield (
+        f"{_number(counts.accounts, 'account')}{f' ({counts.failed:,} failed)' if counts.failed else ''}, "
+        f"{_number(counts.users, 'user')}, {_number(counts.keys, 'key')}; "
+        f"due at {due}, overdue at {format_duration(policy.max_age)}"
+    )
+    yield _kinds(counts, format_duration(report.settings.unused_after))
+    failing = ", ".join(f"{number:,} fail {control.number}" for control, number in counts.controls.items())
+    yield f"{BENCHMARK}: {failing}"
+    if counts.uncertain:
+        yield f"of {_number(counts.uncertain, 'key')} it is not known whether the user is exempt"
+    ages = [report.now - survey.at for survey in report.surveys if survey.at]
+    if ages and max(ages).total_seconds() >= 60:
+        yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
+
+
+def _kinds(counts: Counts, unused_after: str) -> str:
+    words = {Standing.ROOT: "of root", Standing.INACTIVE: "switched off"}
+    kinds = [f"{number:,} {words.get(each, each.value)}" for each, number in counts.standings.items()]
+    return ", ".join([*kinds, f"{counts.unused:,} not used for {unused_after}"])
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _histogram(bars: Sequence[Bar], block: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    most = max(bar.keys + bar.exempt for bar in bars)
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
+    table.add_column("AGE", justify="right")
+    table.add_column("KEYS", justify="right")
+    table.add_column("")
+    for bar in bars:
+        total = bar.keys + bar.exempt
+        width = -(-total * _WIDEST // most)
+        exempt = bar.exempt * width // total if total else 0
+        drawn = Text(block * (width - exempt), style=_STYLES[bar.verdict.value])
+        drawn.append(block * exempt, style=_STYLES["exempt"])
+        drawn.append(f" {bar.exempt:,} exempt" if bar.exempt else "", style=_STYLES["exempt"])
+        table.add_row(bar.label, f"{total:,}", drawn)
+    return table
+
+
+def _table(report: Report, rows: Sequence[Row]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    several = report.counts.accounts > 1
+    head = ["VERDICT", *(["ACCOUNT"] if several else []), "USER", "KEY", "AGE", "LAST USE", "OWNER", "CIS", ""]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold", no_wrap=name in ("VERDICT", "KEY", "AGE", "CIS"))
+    for survey in report.surveys:
+        if survey.problem:
+            cells = ["unknown", *([str(survey.account)] if several else []), *["-"] * 5, "", survey.problem]
+            table.add_row(*(Text(_printable(cell), style="red") for cell in cells))
+    for row in rows:
+        cells = list(_cells(row, report))
+        if not several:
+            del cells[1]
+        what, *rest = (_printable(cell) for cell in cells)
+        table.add_row(Text(what, style=_STYLES[what]), *map(Text, rest))
+    return table
+
+
+def _cells(row: Row, report: Report) -> Iterator[str]:
+    """An age from the credential report is a least one: the key may have been changed since it was made."""
+    yield "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
+    yield str(row.account)
+    yield row.user.name
+    yield mask(row.key.key_id) if row.key.key_id else "-"
+    yield span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1)
+    yield _last_use(row, report)
+    yield row.owner.address or row.owner.name
+    yield " ".join(control.number for control in row.fails)
+    yield row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else "")
+
+
+def _last_use(row: Row, report: Report) -> str:
+    use = row.key.last_use
+    return "unknown" if use is None else used(use.at, use.service, use.region, report.now).removeprefix("last used ")
+
+
+def _printable(text: str) -> str:
+    """Names and tags are other people's words: none of them may steer the terminal."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)

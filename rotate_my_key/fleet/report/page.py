@@ -1,0 +1,119 @@
+"""The report as one HTML page that needs nothing else: no script, no font, no request to anybody.
+
+What stands on it is escaped by the template engine: names, tags and errors are other people's words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ... import __version__
+from ...policy import format_duration
+from ..cis import BENCHMARK
+from ..judge import Row, Standing
+from ..model import Survey
+from ..rendering import day, number, span, used
+from . import Report
+from .charts import WORDS, ages, verdicts
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+
+def page(report: Report, *, every: bool = False) -> str:
+    """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
+    engine = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    engine.filters.update(day=day, moment=_moment, number=lambda value: f"{value:,}", count=number)
+    return engine.get_template("page.html.j2").render(_values(report, every))
+
+
+def _values(report: Report, every: bool) -> dict[str, Any]:
+    policy, unused_after = report.settings.policy, report.settings.unused_after
+    rows = report.rows if every else report.attention
+    return {
+        "now": report.now,
+        "version": __version__,
+        "limits": {
+            "due": format_duration(max(policy.max_age - policy.remind_before, timedelta(0))),
+            "overdue": format_duration(policy.max_age),
+            "unused": format_duration(unused_after),
+        },
+        "counts": report.counts,
+        "tiles": _tiles(report),
+        "charts": (ages(report.ages), verdicts(report.counts.standings)),
+        "benchmark": BENCHMARK,
+        "failed": [survey for survey in report.surveys if survey.problem],
+        "notes": [(survey.account, note) for survey in report.surveys for note in survey.notes],
+        "accounts": _accounts(report.surveys, report.rows),
+        "several": len(report.surveys) > 1,
+        "rows": [_row(row, report.now) for row in rows],
+        "rest": len(report.rows) - len(rows),
+    }
+
+
+def _tiles(report: Report) -> list[tuple[str, str, int]]:
+    """What to see first: kind (its colour), words, number."""
+    standings, unused = report.counts.standings, format_duration(report.settings.unused_after)
+    first = (Standing.ROOT, Standing.OVERDUE, Standing.DUE)
+    tiles = [(each.value, WORDS[each], standings[each]) for each in first]
+    tiles.append(("unused", f"not used for {unused}", report.counts.unused))
+    return tiles
+
+
+def _row(row: Row, now: datetime) -> dict[str, str]:
+    kind = "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
+    use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
+    return {
+        "kind": kind,
+        "verdict": WORDS[row.standing] if kind != "unused" else "unused",
+        "account": str(row.account),
+        "user": row.user.name,
+        "key": row.key.key_id or "",
+        "age": span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1),
+        "created": _moment(row.key.created),
+        "use": use,
+        "owner": row.owner.name,
+        "address": row.owner.address if row.owner.address != row.owner.name else "",
+        "remark": row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else ""),
+        "cis": ", ".join(control.number for control in row.fails),
+    }
+
+
+def _accounts(surveys: Sequence[Survey], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line an account, those with the most to do first."""
+    todo: dict[str, dict[Standing, int]] = {}
+    for row in rows:
+        kinds = todo.setdefault(row.account.number, {})
+        kinds[row.standing] = kinds.get(row.standing, 0) + 1
+    found = []
+    for survey in surveys:
+        kinds = todo.get(survey.account.number, {})
+        found.append(
+            {
+                "account": str(survey.account),
+                "users": sum(not user.is_root for user in survey.users),
+                "kinds": [kinds.get(each, 0) for each in (Standing.ROOT, Standing.OVERDUE, Standing.DUE)],
+                "source": survey.source.value,
+                "at": survey.at,
+                "problem": survey.problem,
+            }
+        )
+    return sorted(
+        found, key=lambda each: (not each["problem"], *(-number for number in each["kinds"]), each["account"])
+    )
+
+
+def _moment(moment: datetime) -> str:
+    """`25 November 2026, 12:00 UTC`."""
+    utc = moment.astimezone(UTC)
+    return f"{day(utc)}, {utc:%H:%M} UTC"
