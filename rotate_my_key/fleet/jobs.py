@@ -18,6 +18,7 @@ from .assembly import Assembly
 from .deadline import Deadline, InTime
 from .figures import count
 from .judge import Row, judge
+from .mapping import addresses
 from .model import Survey
 from .survey import Waiting, accounts_of, survey_accounts
 
@@ -87,19 +88,7 @@ def _kind(code: int) -> type[Problem]:
 
 def judged(job: Job, surveys: Sequence[Survey]) -> list[Row]:
     """Their keys, by the same rules as everywhere."""
-    return judge(surveys, job.settings, _mapping(job), job.now)
-
-
-def _mapping(job: Job) -> Mapping[str, str]:
-    """The file of owners: in the zip, where `fleet package --include` puts it below `files/`."""
-    from ..settings.reading import read
-    from .owners import read_mapping
-
-    path = job.settings.owners.mapping
-    data = read(path) if path else b""
-    if data is None:
-        raise WrongUsage(f"there is no file {path} in the zip", f"rotate-my-key fleet package --include {path}")
-    return read_mapping(data.decode("utf-8", "replace"), path)
+    return judge(surveys, job.settings, addresses(job.settings.owners), job.now)
 
 
 def about(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> Result:
@@ -108,7 +97,7 @@ def about(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> 
     broken = [survey for survey in surveys if survey.problem and survey.account.number not in late]
     failed = [{"account": each.account.number, "problem": each.problem} for each in broken]
     return {
-        "accounts": len(surveys) - len(broken) - len(late),
+        "looked_at": len(surveys) - len(broken) - len(late),
         "failed": failed,
         "left": sorted(late),
         "troubles": list(troubles[:_TOLD]),

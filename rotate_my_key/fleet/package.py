@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
+from ..aws.models import WIDE
 from ..errors import Problem
 
 _PLAIN = "rotate-my-key fleet package"
@@ -30,13 +31,12 @@ _APPRISE = (
     *("apprise", "certifi", "charset-normalizer", "click", "idna", "markdown", "oauthlib", "pyyaml", "requests"),
     *("requests-oauthlib", "urllib3"),
 )
-_SERVICES = ("iam", "logs", "organizations", "s3", "secretsmanager", "sesv2", "sns", "ssm", "sts")
 _COMPILED = (".so", ".pyd", ".dylib", ".dll", ".pyc", ".pyi", ".c", ".pyx")
 _OF_A_DISTRIBUTION = ("METADATA", "entry_points.txt", "LICENSE", "LICENCE", "NOTICE", "COPYING")
 _OWN_FILES = "files"  # the folder in the zip for what IT adds
 _TIME = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 _FILE, _LINK_TYPE = 0o100644, 16
-DIRECT, UNPACKED = 50 * 2**20, 250 * 2**20  # bytes that Lambda takes ("Lambda quotas")
+UNPACKED = 250 * 2**20  # bytes that Lambda takes (AWS Lambda Developer Guide, "Lambda quotas")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +71,10 @@ def build(version: str, *, apprise: bool = False, botocore: bool = False, includ
     for path in include:
         files |= dict(_added(path))
     parts = (f"{_PACKAGE} {version}", *(f"{each.metadata['Name']} {each.version}" for each in found))
-    package = _zipped(files, parts)
-    if package.unpacked > UNPACKED:
-        raise Problem(f"unpacked it is {package.unpacked >> 20} MB, and Lambda takes {UNPACKED >> 20} MB", _PLAIN)
-    return package
+    size = sum(os.path.getsize(path) for path in files.values() if os.path.exists(path))
+    if size > UNPACKED:
+        raise Problem(f"unpacked it would be {size >> 20} MB, and Lambda takes {UNPACKED >> 20} MB", _PLAIN)
+    return _zipped(files, parts)
 
 
 def _distribution(name: str) -> Distribution:
@@ -112,7 +112,7 @@ def _theirs(found: Distribution) -> Iterator[tuple[str, str]]:
         if first.endswith((".dist-info", ".egg-info")):
             wanted = rest and (rest[0] == "licenses" or rest[-1].startswith(_OF_A_DISTRIBUTION))
         elif file.parts[:2] == ("botocore", "data"):
-            wanted = len(file.parts) == 3 or file.parts[2] in _SERVICES
+            wanted = len(file.parts) == 3 or file.parts[2] in WIDE
         else:
             wanted = _is_wanted(file.name)
         if wanted:
