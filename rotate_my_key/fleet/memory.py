@@ -24,7 +24,8 @@ class KeyMemory:
 
     `off`: the day on which the fleet switched the key off; `found_off`: the day on which it first saw it switched off
     by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`). `revoked`: the day on
-    which `revoke` switched it off.
+    which `revoke` switched it off. `intended`: the day on which the fleet was about to switch it off: one that is off
+    then was switched off by it, though the run was stopped before it could write that down.
     """
 
     notices: int = 0
@@ -34,10 +35,11 @@ class KeyMemory:
     found_off: date | None = None
     made: date | None = None
     revoked: date | None = None
+    intended: date | None = None
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
-_LETTERS = {"notices": "n", "first": "f", "last": "l", "off": "o", "found_off": "s", "made": "m", "revoked": "r"}
+_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmri", strict=True))
 
 
 class Unreadable(ValueError):

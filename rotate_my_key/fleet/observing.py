@@ -1,6 +1,7 @@
 """What a look at a user's keys changes in what is remembered of them. Pure.
 
-- A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so.
+- A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so. Where a run
+  was about to do it, the fleet did it.
 - A key that works although it was switched off, or was used on a later day, was switched on by somebody: everything
   about it begins anew, its notices too. So does a key that is used after its notices and is not due by its age.
 - A key that is gone is forgotten.
@@ -29,7 +30,9 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMe
     used = key.last_use.at.date() if key.last_use and key.last_use.at else None
     if key.active:
         answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
-        return KeyMemory(made=known.made) if since or answered else known
+        return KeyMemory(made=known.made) if since or answered else replace(known, intended=None)
+    if since is None and known.intended:
+        known, since = replace(known, off=known.intended, intended=None), known.intended
     if since is None or (used and used > since):
         return replace(known, off=None, revoked=None, found_off=now.date())
     return known

@@ -195,8 +195,8 @@ class Vault(Protocol):
 class Audit(Protocol):
     """Where events are written down, each durable when the verb returns."""
 
-    def record(self, event: Event) -> None:
-        """Write one line. Raises Problem if it cannot be kept."""
+    def record(self, *events: Event) -> None:
+        """Write a line for each. Raises Problem if they cannot be kept."""
 
     def close(self, numbers: Mapping[str, float]) -> None:
         """End the run: one metric line with these numbers (CloudWatch's embedded metric format)."""

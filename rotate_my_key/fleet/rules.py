@@ -55,7 +55,7 @@ class Rule(Enum):
 class Facts:
     """A user with all of his keys (ids and exact days), and what is remembered of them.
 
-    `exempt` is why he is left alone, or ""; `unsure` what could not be read of his exemption or memory, or "".
+    `exempt` is why he is left alone, or ""; `unsure` says what of his exemption or memory could not be read, or is "".
     """
 
     user: FleetUser
@@ -123,7 +123,7 @@ def _for_all(facts: Facts, settings: FleetSettings) -> Iterator[tuple[Rule, str]
     allowed = facts.user.account in settings.enforce.accounts
     yield Rule.ACCOUNT, "" if allowed else f"{facts.user.account} is not among the accounts of [enforce]"
     yield Rule.EXEMPT, facts.exempt
-    yield Rule.UNSURE, facts.unsure and f"{facts.unsure} cannot be read"
+    yield Rule.UNSURE, facts.unsure
 
 
 # What ages and times call for

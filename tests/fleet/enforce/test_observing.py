@@ -34,6 +34,19 @@ CASES: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
     ("who made it stays", key("B", 9), replace(OFF, made=TODAY - 9 * DAY), KeyMemory(made=TODAY - 9 * DAY)),
     ("told that it is unused, and used again: the notice is answered", key("B", 60, used=1), TOLD, NONE),
     ("due by its age, use is no answer", key("B", 80, used=1), TOLD, TOLD),
+    (
+        "a run was about to switch it off, and it is off: the fleet did it",
+        key("B", 95, active=False, used=2),
+        replace(TOLD, intended=TODAY - DAY),
+        replace(TOLD, off=TODAY - DAY),
+    ),
+    ("and it is not off: nothing was done", key("B", 95), replace(TOLD, intended=TODAY - DAY), TOLD),
+    (
+        "what somebody else switched off before stays his",
+        key("B", 95, active=False, used=9),
+        replace(TOLD, found_off=TODAY - DAY, intended=TODAY),
+        replace(TOLD, found_off=TODAY - DAY, intended=TODAY),
+    ),
     ("a last use that is not known changes nothing", key("B", 60, used="unknown"), TOLD, TOLD),
     ("nor for one that is off", key("B", 60, active=False, used="unknown"), OFF, OFF),
 ]
@@ -48,13 +61,13 @@ def test_looks(sentence: str, seen: FleetKey, before: KeyMemory, after: KeyMemor
 
 def test_a_key_that_is_gone_is_forgotten() -> None:
     """Of keys that the user no longer has nothing stays in the tag."""
-    who = facts(key("B", 10), B=TOLD, C=OFF)
+    who = facts(key("B", 80), B=TOLD, C=OFF)
     assert set(observed(who.user, who.memory, Policy(), NOW)) == {ref(who.user.keys[0].key_id or "")}
 
 
 def test_all_that_can_be_known_of_two_keys_has_room_in_a_tag() -> None:
     """And is read back as it was."""
-    dates: dict[str, Any] = dict.fromkeys(("first", "last", "off", "found_off", "made", "revoked"), TODAY)
+    dates: dict[str, Any] = dict.fromkeys(("first", "last", "off", "found_off", "made", "revoked", "intended"), TODAY)
     memory = {name: KeyMemory(notices=12345678, **dates) for name in ("ABCD2345", "EFGH6789")}
     assert len(encode(memory)) <= LONGEST
     assert decode(encode(memory)) == memory

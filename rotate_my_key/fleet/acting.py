@@ -1,0 +1,202 @@
+"""One act on one key: looked at afresh, written down, done, looked at again if that is not certain, written down.
+
+1. The facts are fetched again; what the rules no longer call for is not done. 2. The intent goes into the audit, or
+nothing is done. 3. That a key is about to be switched off is written into its user's tag, or nothing is done: whoever
+takes it back must know who did it. 4. The act. 5. If its answer was lost or bad, the list says whether it was carried
+out. 6. The tag tells that it was done, and the audit how it ended.
+
+Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import Enum
+
+from ..errors import Gone, Interrupted, Problem, TryLater
+from ..model import AccessKey
+from ..settings.fleet import FleetSettings
+from .audit import NotKept
+from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .model import Account, Event, FleetUser
+from .ports import Audit, Directory
+from .rules import Act, Decision, Kind, Rule, Spare, decide
+from .user_facts import Found, Place, look
+
+
+class State(Enum):
+    """How an act ended; `unknown`: neither its answer nor a look afterwards told."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it."""
+
+    act: Act
+    account: Account
+    state: State
+    note: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reissued:
+    """What a maker of keys gives back: the new id, and where it waits. No secret."""
+
+    key_id: str
+    place: str
+    notes: tuple[str, ...] = ()
+
+
+Maker = Callable[[Directory, FleetUser], Reissued]
+WORDS: Mapping[Kind, str] = {
+    Kind.NOTIFY: "notified",
+    Kind.REISSUE: "reissued",
+    Kind.DEACTIVATE: "deactivated",
+    Kind.DELETE: "deleted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """What acting needs: AWS's clock, the audit, and who makes new keys (None: nobody)."""
+
+    settings: FleetSettings
+    now: Callable[[], datetime]
+    audit: Audit
+    maker: Maker | None = None
+
+    def act(self, planned: Act, place: Place) -> Deed | Spare:
+        """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
+        found = look(place, planned.user, self.settings, self.now(), closely=True)
+        if found.problem:
+            return Deed(planned, place.account, State.FAILED, "its keys cannot be read", found.problem)
+        fresh = same(planned, decide(found.facts, self.settings, self.now()))
+        if isinstance(fresh, Spare):
+            return fresh
+        self.record(fresh, place.account, "intended")
+        deed = self._do(fresh, found)
+        try:
+            self.record(fresh, place.account, deed.state.value, deed.note or (deed.problem or Problem("")).message)
+        except NotKept as problem:
+            return replace(deed, problem=problem)
+        return deed
+
+    def record(self, act: Act, account: Account, outcome: str, note: str = "") -> None:
+        """A line of the audit. Raises NotKept."""
+        who = (account.number, act.user.name, act.key.key_id or "")
+        details = {"note": note} if note else {}
+        event = Event(self.now(), WORDS[act.kind], *who, act.why, self.settings.fingerprint, outcome, details)
+        self.audit.record(event)
+
+    def _do(self, act: Act, found: Found) -> Deed:
+        account = found.place.account
+        try:
+            if act.kind is Kind.REISSUE:
+                return self._reissue(act, found)
+            self._note(act, found)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return Deed(act, account, State.FAILED, "", problem)
+        try:
+            self._send(act, found)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return self._looked_again(act, found, problem)
+        return self._done(act, found)
+
+    def _reissue(self, act: Act, found: Found) -> Deed:
+        assert found.place.directory
+        if self.maker is None:
+            raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
+        made = self.maker(found.place.directory, act.user)
+        return Deed(act, found.place.account, State.DONE, "; ".join((f"it waits at {made.place}", *made.notes)))
+
+    def _note(self, act: Act, found: Found) -> None:
+        """The tag before the act. Raises Problem if it cannot be written."""
+        if act.kind is Kind.DEACTIVATE:
+            self._remember(act, found, replace(found.facts.known(act.key), intended=self.now().date()))
+
+    def _remember(self, act: Act, found: Found, known: KeyMemory) -> None:
+        write(found, {**found.facts.memory, ref(act.key.key_id or ""): known}, self.settings.remind.tag)
+
+    def _send(self, act: Act, found: Found) -> None:
+        directory, key_id = found.place.directory, act.key.key_id or ""
+        assert directory
+        if act.kind is Kind.DEACTIVATE:
+            directory.set_active(act.user.name, key_id, False)
+        elif act.kind is Kind.DELETE:
+            directory.delete(act.user.name, key_id)
+
+    def _looked_again(self, act: Act, found: Found, problem: Problem) -> Deed:
+        """No answer, or a bad one, is no proof: the list says what is true."""
+        directory, account = found.place.directory, found.place.account
+        assert directory
+        try:
+            keys = directory.keys(act.user.name)
+        except Gone:
+            keys = ()
+        except Interrupted:
+            raise
+        except Problem:
+            return Deed(act, account, State.UNKNOWN, "whether it was carried out is not known", problem)
+        if _carried_out(act, keys):
+            return self._done(act, found, f"the list shows it, whatever the answer was ({problem.message})")
+        if isinstance(problem, TryLater):  # it may show yet: then the tag is right
+            return Deed(act, account, State.UNKNOWN, "not carried out so far", problem)
+        with suppress(Problem):
+            write(found, found.facts.memory, self.settings.remind.tag)
+        return Deed(act, account, State.FAILED, "", problem)
+
+    def _done(self, act: Act, found: Found, note: str = "") -> Deed:
+        """What is not remembered now the next look at the key finds out."""
+        deed = Deed(act, found.place.account, State.DONE, note)
+        try:
+            if act.kind is Kind.DEACTIVATE:
+                self._remember(act, found, replace(found.facts.known(act.key), off=self.now().date(), intended=None))
+            elif act.kind is Kind.DELETE:
+                left = {name: each for name, each in found.facts.memory.items() if name != ref(act.key.key_id or "")}
+                write(found, left, self.settings.remind.tag)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return replace(deed, problem=problem)
+        return deed
+
+
+def same(planned: Act, decisions: list[Decision]) -> Act | Spare:
+    """What the fresh decisions say of a planned act: it, or what spares the key now."""
+    key_id = planned.key.key_id
+    about = [each for each in decisions if each.key is not None and each.key.key_id == key_id]
+    for each in about:
+        if isinstance(each, Act) and each.kind is planned.kind:
+            return each
+    spared = next((each for each in about if isinstance(each, Spare)), None)
+    return spared or Spare(Rule.CHANGED, planned.user, planned.key, "it is not as it was at the beginning of this run")
+
+
+def _carried_out(act: Act, keys: tuple[AccessKey, ...]) -> bool:
+    key = next((key for key in keys if key.key_id == act.key.key_id), None)
+    return key is None if act.kind is Kind.DELETE else key is None or not key.active
+
+
+def write(found: Found, memory: Memory, tag: str) -> None:
+    """Put the memory into the user's tag; without anything to remember the tag goes. Raises Problem."""
+    user, directory = found.facts.user, found.place.directory
+    assert directory
+    value = encode(memory)
+    if len(value) > LONGEST:
+        raise Problem(f"the tag {tag} has no room for more")
+    if value:
+        directory.tag(user.name, tag, value)
+    elif found.recorded:
+        directory.untag(user.name, tag)

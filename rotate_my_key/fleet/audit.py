@@ -1,0 +1,205 @@
+"""The audit: who was told what and when, what was done to a key and why, by which version of the policy.
+
+- One JSON object a line, to a file, to CloudWatch Logs, to S3, or to several of them; each is durable when `record`
+  returns, and a line that one of them does not take is an error, after the others have it.
+- An act has two lines: `intended` before it, and its outcome. What is intended and has no outcome was cut off there.
+- At the end of a run there is one line in CloudWatch's embedded metric format. No line has a secret: an event has no
+  field for one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, Protocol
+
+from ..errors import Interrupted, Problem, WrongUsage
+from ..files.private import append_private
+from ..settings.fleet import Audit as Settings
+from .model import Event
+from .ports import Cloud, Logs, Objects
+
+VERSION = 1
+Lines = Sequence[tuple[datetime, str]]
+
+
+class NotKept(Problem):
+    """The audit could not be written: whoever acts must stop before the act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as its lines name it. `name` has letters, digits and hyphens and sorts by time; `by` is an ARN."""
+
+    name: str
+    command: str
+    policy: str = ""
+    by: str = ""
+
+
+def run_name(now: datetime, token: str) -> str:
+    """`20261125T120000Z-a1b2c3`."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
+
+
+class Sink(Protocol):
+    """One place for lines."""
+
+    def write(self, lines: Lines) -> None:
+        """Durable on return. Raises Problem."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSink:
+    """A file of ours alone (0600); each line is written in one call, and synced."""
+
+    path: str
+
+    def write(self, lines: Lines) -> None:
+        """See Sink."""
+        for _, line in lines:
+            append_private(self.path, line.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class LogSink:
+    """A log group: one stream a run."""
+
+    logs: Logs
+    group: str
+    stream: str
+
+    def write(self, lines: Lines) -> None:
+        """See Sink."""
+        self.logs.put(self.group, self.stream, lines)
+
+
+@dataclass(slots=True)
+class ObjectSink:
+    """S3 has no appending: one object a write, `PREFIX2026/11/25/RUN-000001.jsonl`."""
+
+    objects: Objects
+    bucket: str
+    prefix: str
+    run: str
+    count: int = 0
+
+    def write(self, lines: Lines) -> None:
+        """See Sink."""
+        self.count += 1
+        name = f"{self.prefix}{lines[0][0].astimezone(UTC):%Y/%m/%d}/{self.run}-{self.count:06d}.jsonl"
+        self.objects.put(self.bucket, name, "".join(f"{line}\n" for _, line in lines).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class TextSink:
+    """Whatever takes a line, such as the standard output of a function in Lambda, which ends up in CloudWatch Logs."""
+
+    say: Callable[[str], None]
+
+    def write(self, lines: Lines) -> None:
+        """See Sink."""
+        for _, line in lines:
+            self.say(line)
+
+
+@dataclass(slots=True)
+class Trail:
+    """The port Audit over some sinks. Safe to share between threads. `metrics` takes the one metric line of a run."""
+
+    run: Run
+    sinks: Mapping[str, Sink]
+    namespace: str
+    metrics: Sink | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def record(self, *events: Event) -> None:
+        """See the port; several at once cost no more than one. Raises NotKept naming where."""
+        if events:
+            self._write([(event.at, as_line(event, self.run)) for event in events])
+
+    def close(self, numbers: Mapping[str, float]) -> None:
+        """See the port. The run's last line goes to every sink, the metric line to one. Raises NotKept."""
+        at = self.now()
+        said = {name: f"{number:g}" for name, number in numbers.items()}
+        self.record(Event(at, "ended", policy=self.run.policy, details=said))
+        if self.metrics:
+            self._each({"metrics": self.metrics}, [(at, metric_line(numbers, at, self.namespace, self.run))])
+
+    def _write(self, lines: Lines) -> None:
+        with self._lock:
+            self._each(self.sinks, lines)
+
+    def _each(self, sinks: Mapping[str, Sink], lines: Lines) -> None:
+        failures: list[str] = []
+        for name, sink in sinks.items():
+            try:
+                sink.write(lines)
+            except Interrupted:
+                raise
+            except Problem as problem:
+                failures.append(f"{name}: {problem.message}")
+        if failures:
+            raise NotKept(
+                f"the audit cannot be written ({'; '.join(failures)})", "mend [audit] in the fleet's settings"
+            )
+
+
+def as_line(event: Event, run: Run) -> str:
+    """An event as one line of JSON: ASCII, so that nothing in it can end the line. Empty fields are left out."""
+    fields: dict[str, Any] = {
+        "version": VERSION,
+        "at": event.at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "run": run.name,
+        "command": run.command,
+        "what": event.what,
+        "outcome": event.outcome,
+        "account": event.account,
+        "user": event.user,
+        "key_id": event.key_id,
+        "why": event.why,
+        "policy": event.policy or run.policy,
+        "by": run.by,
+        "details": dict(event.details),
+    }
+    return json.dumps({name: value for name, value in fields.items() if value or name == "version"})
+
+
+def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run: Run) -> str:
+    """One line in the embedded metric format (CloudWatch User Guide, "Specification: Embedded metric format"):
+    `_aws` with Timestamp in ms and CloudWatchMetrics, and each metric and dimension a member of the root."""
+    metrics = [{"Name": name, "Unit": "Count"} for name in numbers]
+    directive = {"Namespace": namespace, "Dimensions": [["Command"]], "Metrics": metrics}
+    root = {"_aws": {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": [directive]}}
+    return json.dumps({**root, "Command": run.command, "Run": run.name, "Policy": run.policy, **numbers})
+
+
+def open_audit(
+    settings: Settings, run: Run, cloud: Cloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
+) -> Trail:
+    """The audit that the settings name; `otherwise` where they name none, for acts are never without.
+
+    `metrics` takes the metric line (in Lambda: standard output); without it a log group does, and one alone, for each
+    line counts. Raises WrongUsage for a file whose path is not absolute.
+    """
+    sinks: dict[str, Sink] = {}
+    if settings.file:
+        if not os.path.isabs(settings.file):
+            raise WrongUsage(
+                f"audit.file {settings.file} is no absolute path", "write it from the root on, like /var/log/keys.jsonl"
+            )
+        sinks[settings.file] = FileSink(settings.file)
+    counts: Sink | None = TextSink(metrics) if metrics else None
+    if settings.log_group:
+        log = LogSink(cloud.logs(settings.region), settings.log_group, f"fleet/{run.name}")
+        sinks[f"log group {settings.log_group}"] = log
+        counts = counts or log
+    if settings.bucket:
+        objects = cloud.objects(settings.region)
+        sinks[f"s3://{settings.bucket}"] = ObjectSink(objects, settings.bucket, settings.prefix, run.name)
+    return Trail(run, sinks or {"": otherwise}, settings.namespace, counts)

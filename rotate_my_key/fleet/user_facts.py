@@ -1,0 +1,137 @@
+"""What `enforce` knows of an account and its users: lists, as they are now, never a report that may be hours old.
+
+Only a user with a key that could be due for something costs more than one call. What says who is exempt and cannot be
+read: of a group, and nothing is done in the account; of a user, and he is spared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from ..errors import Gone, Interrupted, Problem, TryLater
+from ..settings.fleet import FleetSettings
+from .credential_report import entries
+from .memory import Memory
+from .model import Account, FleetKey, FleetUser
+from .notice_plan import recall
+from .observing import observed
+from .owners import exempt, unreadable
+from .ports import Directory, Organization
+from .rules import Facts, whole_days
+
+Members = Mapping[str, frozenset[str]]
+_REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One account on the way: `members` of the exempt groups, `passwords` by user name where they say who is exempt.
+
+    `problem` is why nothing may be done there."""
+
+    account: Account
+    directory: Directory | None = None
+    members: Members = field(default_factory=dict)
+    passwords: Mapping[str, bool | None] = field(default_factory=dict)
+    users: tuple[FleetUser, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user with his facts. `recorded` is what his tag says, before this look."""
+
+    place: Place
+    facts: Facts
+    recorded: Memory = field(default_factory=dict)
+    problem: Problem | None = None
+
+    @property
+    def stale(self) -> bool:
+        """Whether this look changes what is remembered."""
+        return not self.facts.unsure and not self.facts.exempt and self.facts.memory != self.recorded
+
+
+def enter(
+    organization: Organization, account: Account, settings: FleetSettings, sleep: Callable[[float], None]
+) -> Place:
+    """Who is in an account, and what says who is exempt there."""
+    try:
+        directory = organization.directory(account)
+        users = tuple(directory.users())
+        members = dict(_members(directory, settings))
+        passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
+    except Interrupted:
+        raise
+    except Problem as problem:
+        return Place(account, problem=problem)
+    return Place(account, directory, members, passwords, users)
+
+
+def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[str, frozenset[str]]]:
+    """Raises Problem: who does not know who is exempt does nothing."""
+    for group in settings.exempt.groups:
+        try:
+            yield group, directory.members(group)
+        except Gone:
+            yield group, frozenset()
+        except Interrupted:
+            raise
+        except Problem as problem:
+            text = f"who is in group {group}, and so exempt, cannot be read: {problem.message}"
+            raise type(problem)(text, problem.hint) from None
+
+
+def _passwords(directory: Directory, sleep: Callable[[float], None]) -> dict[str, bool | None]:
+    """Who has a password, by the credential report: no list tells. Raises Problem."""
+    for _ in range(_REPORT_TRIES):
+        if directory.request_report():
+            text, _ = directory.report()
+            return {user.name: user.password for user, _ in entries(text, directory.account.number)}
+        sleep(_REPORT_PAUSE)
+    raise TryLater("who has a password, and so is exempt, is not known: the credential report did not come")
+
+
+def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, *, closely: bool = False) -> Found:
+    """The user as he is now; `closely` asks for everything, whatever the ages of his keys."""
+    assert place.directory
+    user = replace(user, password=place.passwords.get(user.name))
+    try:
+        listed = place.directory.keys(user.name)
+        user = replace(user, keys=tuple(FleetKey(key.active, key.created, key.key_id) for key in listed))
+        if closely or any(_matters(key, settings, now) for key in user.keys):
+            return _closely(place, user, settings, now)
+    except Gone:
+        return Found(place, Facts(replace(user, keys=())))
+    except Interrupted:
+        raise
+    except Problem as problem:
+        return Found(place, Facts(replace(user, keys=())), problem=problem)
+    return Found(place, Facts(user))
+
+
+def _closely(place: Place, user: FleetUser, settings: FleetSettings, now: datetime) -> Found:
+    directory = place.directory
+    assert directory
+    user = replace(user, tags=directory.tags(user.name))
+    uses = [directory.last_use(key.key_id or "") for key in user.keys]
+    keys = tuple(replace(key, last_use=use) for key, use in zip(user.keys, uses, strict=True))
+    user = replace(user, keys=keys)
+    recorded, why = recall(user, settings.remind.tag)
+    unknown = unreadable(user, settings.exempt, place.members)
+    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else why
+    memory = observed(user, recorded, settings.policy, now)
+    return Found(place, Facts(user, memory, exempt(user, settings.exempt, place.members), unsure), recorded)
+
+
+def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
+    """Whether a rule could have something to say about a key of this age."""
+    enforce = settings.enforce
+    if not key.active:
+        return enforce.delete_after is not None
+    ages = [age for age in (enforce.deactivate_at, enforce.reissue_at, enforce.unused_for) if age is not None]
+    spaced = whole_days(settings.remind.repeat) * enforce.notices
+    lead = max(enforce.grace, timedelta(days=spaced)) + timedelta(days=1)
+    return bool(ages) and now - key.created >= min(ages) - lead
