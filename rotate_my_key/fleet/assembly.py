@@ -5,7 +5,7 @@ Reads no environment and no clock. Nothing is sent before the first verb of an a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..aws.mfa import MfaSessions, Serials
     from ..aws.session import Aws
     from ..aws.sources import Caller
-    from .ports import Cloud, Organization
+    from .ports import Channel, Cloud, Organization
 
 
 def _nobody(whose: str, serial: str) -> str:
@@ -89,6 +89,12 @@ class Assembly:
         from ..aws.cloud import AwsCloud
 
         return AwsCloud(self._own)
+
+    def channels(self, names: Iterable[str]) -> tuple[Channel, ...]:
+        """The channels of these names in the settings. Raises WrongUsage for one that is not there or lacks something."""
+        from .notify import channels
+
+        return channels(names, self.settings.channels, self.cloud)
 
     def accounts_in_scope(self) -> tuple[Account, ...]:
         """The accounts that the settings name: `only`, or the organization's if there is a role, or the caller's own;

@@ -169,22 +169,21 @@ def prepare(
     return plan_notices(cases_of(rows), settings.policy, settings.remind, now), findings_of(surveys, rows)
 
 
-def preview(
-    plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer
-) -> tuple[Letter, ...]:
-    """Every letter of a run in which all goes well; nothing is sent or remembered. Raises WrongUsage for a template."""
-    digest = digest_of(plan, findings, Sent(plan.now), outlets, renderer)
-    return (
-        *letters(plan, outlets, settings, renderer),
-        *digest_letters(digest, outlets, settings, renderer),
-    )
+def preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
+    """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
+    ready = letters(plan, outlets, settings, renderer)
+    reached = {id(letter.planned) for letter in ready if not letter.escalation}
+    told = tuple(planned for planned in plan.now if id(planned) in reached)
+    digest = digest_of(plan, findings, Sent(told), outlets, renderer)
+    last = digest_letters(digest, outlets, settings, renderer)
+    return Outcome(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
 
 
 def remind(
     plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer, around: Surroundings
 ) -> Outcome:
     """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
-    ready = [each for each in preview(plan, findings, outlets, settings, renderer) if each.planned]
+    ready = [letter for letter, _ in preview(plan, findings, outlets, settings, renderer).letters if letter.planned]
     post = _Post(settings, around, renderer)
     post.deliver(ready)
     undelivered = tuple(

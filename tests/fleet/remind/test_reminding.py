@@ -375,7 +375,7 @@ def test_a_preview_is_what_is_sent(office: Office) -> None:
     shown = preview(plan, Findings(), outlets, SETTINGS, Renderer("", NOW))
     assert (office.mail.sent, office.ops.sent, office.home.calls["tag"]) == ([], [], 0)
     office.run()
-    assert [letter.message for letter in shown] == [*office.mail.sent, *office.ops.sent]
+    assert [letter.message for letter, _ in shown.letters] == [*office.mail.sent, *office.ops.sent]
 
 
 def test_nothing_is_logged(office: Office, caplog: pytest.LogCaptureFixture) -> None:
