@@ -2,31 +2,31 @@
 
 - Clients hold no credentials. Each call is signed with the pair it brings (botocore's `request_credentials`), so
   botocore never looks for any: not in files, not by running processes, not at the metadata service.
-- Requests leave through `lanes` (event before-send), which see every answer first: for its Date, and for web pages.
+- Requests leave through `lanes` (`wire`, event before-send), which see every answer first: for its Date, and for web
+  pages.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.client import BaseClient
 from botocore.config import Config
-from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
 
 from ..errors import Problem, WrongUsage
 from ..model import Credentials, Identity
-from . import bodies, endpoints
+from . import endpoints
 from .clock import AwsClock
 from .errors import configuration
-from .failures import FAILURES, NotAws
+from .failures import FAILURES
 from .lanes import Lane, Lanes, Tls
+from .wire import Call, calling
 
 # botocore logs whole answers at DEBUG, new secrets included.
 logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -49,57 +49,6 @@ class Shared:
     monotonic: Callable[[], float]
     config: Config
     endpoint_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """What a request on its way in this thread needs from us."""
-
-    pair: Credentials
-    lane: Lane
-    read_timeout: float | None
-    clock: AwsClock
-    protocol: str
-
-
-_CALL: ContextVar[_Call] = ContextVar("call")
-
-
-def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
-    """before-call: botocore/signers.py takes the credentials from the request's context if there are any."""
-    call = _CALL.get()
-    context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
-    if call.read_timeout is not None:
-        context["read_timeout"] = call.read_timeout
-
-
-def _presign_with_pair(request: Any, **_: Any) -> None:
-    """before-sign: a presigned URL is signed without a call."""
-    call = _CALL.get(None)
-    if call is not None:
-        request.context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
-
-
-def _credentials(pair: Credentials) -> BotoCredentials:
-    return BotoCredentials(pair.key_id, pair.secret, pair.token)
-
-
-def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
-    """before-send: what a handler gives is taken for the answer. Raises NotAws and botocore's HTTP errors."""
-    call = _CALL.get()
-    response = call.lane.send(request)
-    body = response.content
-    if not bodies.is_aws(call.protocol, body):
-        raise NotAws(response.status_code, page=bodies.is_page(body))
-    call.clock.heard(response.headers.get("Date", ""))
-    return response
-
-
-def prepare(session: Session) -> None:
-    """Let the calls of a session's clients be signed and sent here; once for each session."""
-    session.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
-    session.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
-    session.register("before-send", _send)  # type: ignore[arg-type]
 
 
 class Link:
@@ -170,6 +119,10 @@ class Link:
         self.client(service)
         return self._lanes[service]
 
+    def lanes_to(self, url: str) -> Lanes:
+        """Connections to another host, with the TLS context and the proxies that are in force here."""
+        return Lanes(url, self._tls, endpoints.proxies(url), self._shared.monotonic)
+
     def call(
         self,
         service: str,
@@ -182,22 +135,15 @@ class Link:
         """Send one request, once; `method` is the client's. Raises one of FAILURES; the timeout is in seconds."""
         client = self.client(service)
         protocol = str(client.meta.service_model.protocol)
-        token = _CALL.set(_Call(pair, lane, read_timeout, self._shared.clock, protocol))
-        try:
+        with calling(Call(pair, lane, read_timeout, self._shared.clock, protocol)):
             answer: dict[str, Any] = getattr(client, method)(**params)
-            return answer
-        finally:
-            _CALL.reset(token)
+        return answer
 
     def presign(self, pair: Credentials, method: str, seconds: int, **params: Any) -> str:
         """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
         client = self.client("s3")
-        with self.lanes("s3").borrow() as lane:
-            token = _CALL.set(_Call(pair, lane, None, self._shared.clock, "rest-xml"))
-            try:
-                return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
-            finally:
-                _CALL.reset(token)
+        with self.lanes("s3").borrow() as lane, calling(Call(pair, lane, None, self._shared.clock, "rest-xml")):
+            return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 
     @property
     def region(self) -> str | None:

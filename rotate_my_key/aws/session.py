@@ -19,8 +19,9 @@ from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
 from .lanes import CONNECT_TIMEOUT, READ_TIMEOUT, Tls
-from .link import FALLBACK_REGION, Link, Shared, prepare, refuse_plain
+from .link import FALLBACK_REGION, Link, Shared, refuse_plain
 from .models import HOT, WIDE, Models
+from .wire import prepare
 
 # Settings of a profile that say who signs or how results look, not how AWS is reached.
 _NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+|role_\w+|source_profile|sso_\w+")

@@ -50,6 +50,7 @@ def open_fleet(app: App) -> tuple[FleetSettings, Assembly]:
     """
     from ...aws.session import Aws
     from ...fleet.assembly import Assembly
+    from ...fleet.presets import with_preset
     from ...settings.fleet import FleetSettings
     from ...settings.fleet_file import load
 
@@ -66,7 +67,7 @@ def open_fleet(app: App) -> tuple[FleetSettings, Assembly]:
     )
     base = FleetSettings(policy=app.settings.policy, contact=app.settings.contact)
     assembly = Assembly(aws, _signer(app, meta.get(_PROFILE)), base, tell=lambda url: _foreign(app, url))
-    settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base)
+    settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base, with_preset)
     return settings, assembly.configured(settings)
 
 
