@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSRequest, AWSResponse
@@ -38,8 +39,8 @@ _WHY = {
 
 
 def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
-    """What the link leads to, at most so many bytes. `tell` is called with a host that is not AWS's own, before anything
-    is sent there.
+    """What the link leads to, at most so many bytes. `tell` is called with a host that is not AWS's own, before
+    anything is sent there.
 
     Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
     """
@@ -101,8 +102,6 @@ def _body(answer: AWSResponse, most: int) -> bytes:
 
 def _told(error: Exception, url: str, link: Link) -> Problem:
     """Without the URL: only its host is named."""
-    from datetime import timedelta
-
     parts = urlsplit(url)
     sent = Sent("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", link.region, timedelta(0))
     problem = translate(error, sent)
