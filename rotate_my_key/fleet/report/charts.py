@@ -68,7 +68,7 @@ def verdicts(standings: Mapping[Standing, int]) -> Chart:
 
 
 WORDS = {
-    Standing.ROOT: "of root",
+    Standing.ROOT: "root",
     Standing.OVERDUE: "overdue",
     Standing.DUE: "due",
     Standing.FRESH: "fresh",

@@ -13,7 +13,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ... import __version__
-from ...policy import format_duration
 from ..cis import BENCHMARK
 from ..judge import Row, Standing
 from ..model import Survey
@@ -38,15 +37,14 @@ def page(report: Report, *, every: bool = False) -> str:
 
 
 def _values(report: Report, every: bool) -> dict[str, Any]:
-    policy, unused_after = report.settings.policy, report.settings.unused_after
+    policy = report.settings.policy
     rows = report.rows if every else report.attention
     return {
         "now": report.now,
         "version": __version__,
         "limits": {
-            "due": format_duration(max(policy.max_age - policy.remind_before, timedelta(0))),
-            "overdue": format_duration(policy.max_age),
-            "unused": format_duration(unused_after),
+            "due": span(max(policy.max_age - policy.remind_before, timedelta(0))),
+            "overdue": span(policy.max_age),
         },
         "counts": report.counts,
         "tiles": _tiles(report),
@@ -63,11 +61,13 @@ def _values(report: Report, every: bool) -> dict[str, Any]:
 
 def _tiles(report: Report) -> list[tuple[str, str, int]]:
     """What to see first: kind (its colour), words, number."""
-    standings, unused = report.counts.standings, format_duration(report.settings.unused_after)
-    first = (Standing.ROOT, Standing.OVERDUE, Standing.DUE)
-    tiles = [(each.value, WORDS[each], standings[each]) for each in first]
-    tiles.append(("unused", f"not used for {unused}", report.counts.unused))
-    return tiles
+    standings = report.counts.standings
+    return [
+        ("root", "of root: delete them", standings[Standing.ROOT]),
+        ("overdue", "overdue", standings[Standing.OVERDUE]),
+        ("due", "due", standings[Standing.DUE]),
+        ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
+    ]
 
 
 def _row(row: Row, now: datetime) -> dict[str, str]:
@@ -80,7 +80,7 @@ def _row(row: Row, now: datetime) -> dict[str, str]:
         "user": row.user.name,
         "key": row.key.key_id or "",
         "age": span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1),
-        "created": _moment(row.key.created),
+        "created": day(row.key.created),
         "use": use,
         "owner": row.owner.name,
         "address": row.owner.address if row.owner.address != row.owner.name else "",

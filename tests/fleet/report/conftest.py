@@ -1,0 +1,63 @@
+"""A desk of somebody at IT, with AWS beside it; and a report made of fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from rotate_my_key.fleet.report import Report, make
+from rotate_my_key.fleet.survey import Waiting, survey_accounts
+from rotate_my_key.model import AccessKey, LastUse
+from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
+from tests.cli.conftest import Desk, empty, running  # noqa: F401 - fixtures
+from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
+
+DAY = timedelta(days=1)
+SETTINGS = FleetSettings(
+    accounts=Accounts(role="fleet"),
+    owners=Owners(domain="example.com"),
+    exempt=Exempt(names=("svc-*",)),
+    where="fleet.ini",
+)
+
+
+@pytest.fixture
+def it(empty: Desk) -> Desk:  # noqa: F811
+    """Who runs it: a user of the main account whose own key is young and in use."""
+    empty.profiles(default=empty.aws.add_key("alice", 3 * DAY, use=LastUse(NOW, "s3", "eu-west-1")))
+    return empty
+
+
+@pytest.fixture
+def accounts() -> list[FakeDirectory]:
+    """Two accounts with keys of every kind."""
+    first, second = FakeDirectory("111111111111", "shop"), FakeDirectory("222222222222")
+    used = LastUse(NOW - DAY, "s3", "eu-west-1")
+    first.root_keys.append(AccessKey("AKIAROOT", "Active", NOW - 700 * DAY))
+    for name, age, status, use in (
+        ("fresh", 10, "Active", used),
+        ("due", 80, "Active", used),
+        ("overdue", 98, "Active", used),
+        ("off", 300, "Inactive", used),
+        ("svc-build", 400, "Active", used),
+    ):
+        first.user(name)
+        first.key(name, age, status, use)
+    second.user("oldest", 500)
+    second.user("unused", 50)
+    return [first, second]
+
+
+@pytest.fixture
+def report(accounts: list[FakeDirectory]) -> Callable[..., Report]:
+    """Make a report of these accounts."""
+
+    def made(settings: FleetSettings = SETTINGS) -> Report:
+        waiting = Waiting(lambda seconds: None, count().__next__)
+        surveys = survey_accounts(FakeOrganization(*accounts), settings, NOW, waiting)
+        return make(surveys, settings, {}, NOW)
+
+    return made

@@ -1,0 +1,177 @@
+"""What is thought of each key: verdict, exemption, owner, and what the benchmark says."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotate_my_key.fleet.cis import BENCHMARK, is_unused
+from rotate_my_key.fleet.figures import count, histogram
+from rotate_my_key.fleet.judge import Row, Standing, judge
+from rotate_my_key.fleet.model import Account, FleetKey, FleetUser, Survey
+from rotate_my_key.model import LastUse
+from rotate_my_key.policy import Policy, Verdict
+from rotate_my_key.settings.fleet import Exempt, FleetSettings
+
+from .fakes import NOW
+
+ACCOUNT = Account("123456789012", "shop")
+DAY = timedelta(days=1)
+USED = LastUse(NOW - DAY, "s3", "eu-west-1")
+NEVER = LastUse(None)
+PLAIN = FleetSettings()
+
+
+def user(*keys: FleetKey, name: str = "alice", **facts: object) -> FleetUser:
+    """A user with these keys, whose tags were asked for."""
+    arn = f"arn:aws:iam::{ACCOUNT.number}:{'root' if name == 'root' else f'user/{name}'}"
+    return FleetUser(ACCOUNT.number, arn, keys, **{"tags": {}, **facts})  # type: ignore[arg-type]
+
+
+def key(age: float, use: LastUse | None = USED, *, active: bool = True, key_id: str | None = "AKIA1") -> FleetKey:
+    """A key of this age in days."""
+    return FleetKey(active, NOW - age * DAY, key_id, use)
+
+
+def judged(*users: FleetUser, settings: FleetSettings = PLAIN) -> list[Row]:
+    """The rows of an account with these users."""
+    return judge([Survey(ACCOUNT, users)], settings, {}, NOW)
+
+
+EXEMPT = {"rotate-my-key": "exempt"}
+
+
+@pytest.mark.parametrize(
+    ("case", "who", "standing", "unused", "fails", "attention"),
+    [
+        ("young and used", user(key(10)), "fresh", False, "", False),
+        ("a second before it is due", user(key(75 - 1 / 86400)), "fresh", False, "", False),
+        ("due", user(key(75)), "due", False, "", True),
+        ("overdue", user(key(90)), "overdue", False, "1.14", True),
+        ("not used for 45 days", user(key(60, LastUse(NOW - 45 * DAY, "s3"))), "fresh", True, "1.12", True),
+        ("used 44 days ago", user(key(60, LastUse(NOW - 44 * DAY, "s3"))), "fresh", False, "", False),
+        ("never used, and 45 days old", user(key(45, NEVER)), "fresh", True, "1.12", True),
+        ("never used, and young", user(key(44, NEVER)), "fresh", False, "", False),
+        ("an unknown last use is not unused", user(key(60, None)), "fresh", False, "", False),
+        ("switched off", user(key(300, NEVER, active=False)), "inactive", False, "", False),
+        ("exempt, and overdue by its age", user(key(300, NEVER), tags=EXEMPT), "exempt", False, "1.12 1.14", False),
+        ("root", user(key(1), name="root"), "root", False, "1.4", True),
+        ("root's, switched off", user(key(300, active=False), name="root"), "root", False, "1.4", True),
+        ("root is never exempt", user(key(1), name="root", tags=EXEMPT), "root", False, "1.4", True),
+    ],
+)
+def test_standing(case: str, who: FleetUser, standing: str, unused: bool, fails: str, attention: bool) -> None:
+    """What a key is, beyond its age."""
+    (row,) = judged(who)
+    assert row.standing.value == standing
+    assert row.unused is unused
+    assert " ".join(control.number for control in row.fails) == fails
+    assert row.attention is attention
+
+
+def test_the_benchmarks_numbers_are_its_own() -> None:
+    """Other limits of ours change verdicts, not what CIS says."""
+    settings = FleetSettings(policy=Policy(365 * DAY, DAY), unused_after=200 * DAY)
+    (row,) = judged(user(key(100, NEVER)), settings=settings)
+    assert (row.standing, row.unused) == (Standing.FRESH, False)
+    assert [control.number for control in row.fails] == ["1.12", "1.14"]
+    assert BENCHMARK.endswith("v3.0.0")
+
+
+def test_what_keeps_us_from_knowing() -> None:
+    """Denied tags are told of where it matters, and not of keys that nobody asks about."""
+    rows = judged(user(key(98), tags=None), user(key(10), name="bob", tags=None))
+    assert [(row.user.name, row.uncertain) for row in rows] == [("alice", "the tags of alice"), ("bob", "")]
+
+
+def test_order() -> None:
+    """Root's first, then overdue, due, unused, fresh, exempt, switched off; the oldest first among equals."""
+    rows = judged(
+        user(key(1, NEVER, active=False), key(2), name="a"),
+        user(key(80), key(98), name="b"),
+        user(key(60, NEVER), key(20), name="c"),
+        user(key(400), key(3), name="d", tags=EXEMPT),
+        user(key(500, NEVER), name="e"),
+        user(key(5), name="root"),
+    )
+    assert [(row.standing.value, row.age.days) for row in rows] == [
+        ("root", 5),
+        ("overdue", 500),
+        ("overdue", 98),
+        ("due", 80),
+        ("fresh", 60),
+        ("fresh", 20),
+        ("fresh", 2),
+        ("exempt", 400),
+        ("exempt", 3),
+        ("inactive", 1),
+    ]
+
+
+def test_a_key_of_the_future_has_no_age() -> None:
+    """Clocks differ by seconds."""
+    (row,) = judged(user(key(-1)))
+    assert row.age == timedelta(0)
+
+
+def test_is_unused_counts_active_keys_only() -> None:
+    """What is switched off cannot be used."""
+    assert not is_unused(key(100, NEVER, active=False), 45 * DAY, NOW)
+
+
+# Figures
+
+
+def bars(*ages: float, policy: Policy = Policy()) -> dict[str, int]:  # noqa: B008 - frozen
+    """The bars that have keys."""
+    rows = judged(*(user(key(age), name=f"user{age}") for age in ages), settings=FleetSettings(policy=policy))
+    return {bar.label: bar.keys for bar in histogram(rows, policy) if bar.keys}
+
+
+def test_histogram() -> None:
+    """Each bar is of one verdict, and begins with its first age."""
+    assert bars(0, 29.9, 30, 74.9, 75, 89.9, 90, 5000) == {
+        "0-30d": 2,
+        "30-60d": 1,
+        "60-75d": 1,
+        "75-90d": 2,
+        "90-180d": 1,
+        "730d+": 1,
+    }
+    found = histogram([], Policy())
+    assert [bar.verdict for bar in found if bar.start < 75 * DAY] == [Verdict.FRESH] * 3
+    assert [bar.verdict for bar in found if bar.start >= 90 * DAY] == [Verdict.OVERDUE] * 4
+
+
+def test_histogram_of_odd_limits() -> None:
+    """Hours, everything due at once, limits beyond the marks."""
+    assert bars(0.4, 0.6, policy=Policy(DAY, DAY / 2)) == {"0-12h": 1, "12h-1d": 1}
+    assert bars(1, 31, policy=Policy(10 * DAY, 20 * DAY)) == {"0-10d": 1, "30-60d": 1}
+    assert {bar.verdict for bar in histogram([], Policy(10 * DAY, 20 * DAY))} == {Verdict.DUE, Verdict.OVERDUE}
+    assert bars(900, 1500, policy=Policy(1000 * DAY, DAY)) == {"730-999d": 1, "1000d+": 1}
+
+
+def test_histogram_is_of_active_keys_of_users() -> None:
+    """Root's and what is switched off are not in it; the exempt are counted apart."""
+    rows = judged(
+        user(key(98), key(98, active=False)), user(key(98), name="root"), user(key(99), name="bot", tags=EXEMPT)
+    )
+    (bar,) = [bar for bar in histogram(rows, Policy()) if bar.keys or bar.exempt]
+    assert (bar.keys, bar.exempt) == (1, 1)
+
+
+def test_counts() -> None:
+    """Users without root, accounts that failed, keys of every kind."""
+    surveys = [
+        Survey(ACCOUNT, (user(key(98), key(1)), user(name="bob"), user(key(1), name="root"))),
+        Survey(Account("210987654321"), problem="denied", code=5),
+    ]
+    counts = count(surveys, judge(surveys, FleetSettings(exempt=Exempt(tags=())), {}, NOW))
+    assert (counts.accounts, counts.failed, counts.users, counts.with_keys, counts.keys) == (2, 1, 2, 1, 3)
+    assert {each.value: number for each, number in counts.standings.items() if number} == {
+        "root": 1,
+        "overdue": 1,
+        "fresh": 1,
+    }
+    assert {each.number: number for each, number in counts.controls.items()} == {"1.4": 1, "1.12": 0, "1.14": 1}
