@@ -119,11 +119,12 @@ def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of the letters: what was `told`, and rows about what was not delivered or not remembered."""
+    """What became of the letters: what was `told`, and rows about what was not delivered, not remembered, not audited."""
 
     told: tuple[Planned, ...] = ()
     undelivered: tuple[Remark, ...] = ()
     forgotten: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
 
 
 def digest_of(plan: Plan, findings: Findings, sent: Sent, outlets: Outlets, renderer: Renderer) -> Digest:
@@ -143,7 +144,7 @@ def digest_of(plan: Plan, findings: Findings, sent: Sent, outlets: Outlets, rend
             sorted({Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure})
         ),
         broken=findings.broken,
-        notes=findings.notes,
+        notes=(*findings.notes, *sent.notes),
     )
 
 

@@ -72,6 +72,7 @@ class _Post:
     told: dict[int, Planned] = field(default_factory=dict)
     problems: dict[int, Problem] = field(default_factory=dict)  # by the letter's id()
     forgotten: list[Remark] = field(default_factory=list)
+    notes: list[Remark] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)  # by channel: failures in a row
     lock: Lock = field(default_factory=Lock)
@@ -157,7 +158,7 @@ class _Post:
                 self.around.audit.record(event)
         except Problem as problem:
             with self.lock:
-                self.forgotten.append(Remark(f"{case.user.name} in {case.account}", f"audit: {problem.message}"))
+                self.notes.append(Remark(f"{case.user.name} in {case.account}", f"audit: {problem.message}"))
                 self.codes.add(problem.code)
 
 
@@ -189,7 +190,12 @@ def remind(
     undelivered = tuple(
         Remark(each.about, post.problems[id(each)].message) for each in ready if id(each) in post.problems
     )
-    sent = Sent(tuple(each for each in plan.now if id(each) in post.told), undelivered, tuple(sorted(post.forgotten)))
+    sent = Sent(
+        tuple(each for each in plan.now if id(each) in post.told),
+        undelivered,
+        tuple(sorted(post.forgotten)),
+        tuple(sorted(post.notes)),
+    )
     digest = digest_of(plan, findings, sent, outlets, renderer)
     last = digest_letters(digest, outlets, settings, renderer)
     admins = _Post(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)

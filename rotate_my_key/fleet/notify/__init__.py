@@ -11,6 +11,7 @@ from ...errors import WrongUsage
 from ...settings.fleet import Channel as ChannelSettings
 from ...settings.fleet import FleetSettings
 from ..letters import Outlets
+from ..model import Message
 from ..ports import Channel, Cloud
 from .chat import ChatChannel
 from .ses import MailChannel
@@ -59,6 +60,22 @@ def outlets(settings: FleetSettings, cloud: Cloud) -> Outlets:
         for_admins(channels(remind.admins, said, cloud), said),
         for_admins(channels(remind.escalate, said, cloud), said),
     )
+
+
+class Unset:
+    """Stands for a channel that is not set yet, so that a dry run can show what it would carry."""
+
+    def __init__(self, whom: str, *, wants_address: bool = False) -> None:
+        self.name = f"no channel yet ({whom} in [remind])"
+        self.wants_address = wants_address
+
+    def deliver(self, message: Message) -> None:
+        """Raises WrongUsage."""
+        raise WrongUsage(f"there is {self.name}", _HINT)
+
+    def check(self) -> tuple[str, ...]:
+        """See the port."""
+        return (f"there is {self.name}",)
 
 
 def _mail(said: ChannelSettings, cloud: Cloud) -> Channel:

@@ -344,7 +344,7 @@ def test_an_audit_that_cannot_be_written_is_a_row(office: Office) -> None:
     office.book.broken = Problem("the log group is gone")
     done = office.run()
     assert len(office.mail.sent) == 2
-    assert "alice in production (123456789012): audit: the log group is gone" in texts(done.digest.forgotten)
+    assert "alice in production (123456789012): audit: the log group is gone" in texts(done.digest.notes)
     assert done.code == 1
 
 

@@ -1,0 +1,118 @@
+"""`fleet remind`: the owners of old keys are told, and the admins."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ...errors import Problem
+from ..app import App
+from .common import fleet_options, open_fleet
+
+if TYPE_CHECKING:
+    from ...fleet.assembly import Assembly
+    from ...fleet.letters import Findings, Outlets
+    from ...fleet.reminding import Outcome, Plan
+    from ...fleet.rendering import Renderer
+    from ...settings.fleet import FleetSettings
+
+
+@click.command("remind")
+@click.option("--dry-run", is_flag=True, help="Show every notice as it would go out; send and remember nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@fleet_options
+@click.pass_obj
+def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Tell the owners of keys that are due or overdue, and send the admins a digest.
+
+    One notice for each owner with all of his keys, repeated until they are replaced. What was sent is remembered in a
+    tag of the user. The settings say over which channels.
+    """
+    from ...fleet.rendering import Renderer
+    from . import remind_shown
+
+    settings, assembly = open_fleet(app)
+    outlets = _outlets(settings, assembly, dry_run)
+    plan, findings = _look(app, settings, assembly)
+    renderer = Renderer(settings.remind.templates, assembly.now())
+    outcome = _preview(plan, findings, outlets, settings, renderer)
+    if dry_run:
+        _check(app, outlets)
+    elif outcome.letters:
+        app.say(remind_shown.question(outcome, plan))
+        if not yes and not app.confirm("Send now? [y/N]", default=False, flag="rotate-my-key fleet remind --yes"):
+            app.say("Nothing was sent.")
+            return 0
+        outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
+    if as_json:
+        from ...fleet.remind_values import values
+
+        app.json(values(plan, outcome, outlets, dry_run=dry_run))
+    else:
+        app.out(remind_shown.preview(outcome, plan) if dry_run else remind_shown.done(outcome, plan))
+    for line in remind_shown.troubles(outcome):
+        app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+    return outcome.code
+
+
+def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Outlets:
+    """The channels of the settings; a dry run also shows what would be sent if there were any."""
+    from ...fleet.letters import Outlets
+    from ...fleet.notify import Unset, outlets
+
+    if dry_run and not (settings.remind.owners or settings.remind.admins):
+        return Outlets((Unset("owners", wants_address=True),), (Unset("admins"),))
+    return outlets(settings, assembly.cloud)
+
+
+def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[Plan, Findings]:
+    from ...fleet.mapping import addresses
+    from ...fleet.reminding import prepare
+    from ...fleet.survey import Waiting, survey_accounts
+
+    mapping = addresses(settings.owners)
+    organization = assembly.organization
+    organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
+    now = assembly.now()
+    with app.progress() as progress:
+        waiting = Waiting(time.sleep, time.monotonic)
+        surveys = survey_accounts(organization, settings, now, waiting, progress=progress)
+    return prepare(surveys, settings, mapping, now)
+
+
+def _preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
+    from ...fleet.reminding import preview
+
+    return preview(plan, findings, outlets, settings, renderer)
+
+
+def _check(app: App, outlets: Outlets) -> None:
+    """What a person should know of the channels before anything is sent."""
+    for channel in outlets.all:
+        try:
+            lines = channel.check()
+        except Problem as problem:
+            lines = (f"channel {channel.name}: {problem.message}",)
+        for line in lines:
+            app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+
+
+def _send(
+    app: App,
+    plan: Plan,
+    findings: Findings,
+    outlets: Outlets,
+    settings: FleetSettings,
+    assembly: Assembly,
+    renderer: Renderer,
+) -> Outcome:
+    from ...fleet.reminding import Surroundings, remind
+
+    with app.progress() as progress:
+        around = Surroundings(
+            assembly.organization, time.sleep, progress=lambda done, total: progress("telling owners", done, total)
+        )
+        return remind(plan, findings, outlets, settings, renderer, around)

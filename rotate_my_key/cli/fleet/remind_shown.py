@@ -1,0 +1,88 @@
+"""What `fleet remind` shows in a terminal: values become sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ...fleet.letters import Letter
+from ...fleet.notices import Digest
+from ...fleet.reminding import Outcome, Plan
+from ...fleet.rendering import number
+from ..words import join
+
+
+def question(outcome: Outcome, plan: Plan) -> str:
+    """What is about to be sent."""
+    lines = [_found(outcome.digest)]
+    owners = [letter for letter, _ in outcome.letters if letter.planned and not letter.escalation]
+    others = [letter for letter, _ in outcome.letters if letter.escalation]
+    digests = [letter for letter, _ in outcome.letters if letter.planned is None]
+    if owners:
+        told = len({id(letter.planned) for letter in owners})
+        lines.append(f"{number(told, 'owner')} will be told over {_over(owners)}")
+    if plan.quiet:
+        lines.append(f"{number(len(plan.quiet), 'owner')} told a short while ago and left in peace")
+    if others:
+        lines.append(f"{number(len(others), 'escalation')} over {_over(others)}")
+    if digests:
+        lines.append(f"the digest goes out over {_over(digests)}")
+    return "\n".join(lines)
+
+
+def _found(digest: Digest) -> str:
+    counts = digest.counts
+    found = f"{number(counts.accounts, 'account')}, {number(counts.users, 'user')}, {number(counts.keys, 'key')}"
+    due = len(digest.old) - digest.overdue
+    return f"{found}: {digest.overdue} overdue, {due} due"
+
+
+def _over(letters: list[Letter]) -> str:
+    return join(dict.fromkeys(letter.channel.name for letter in letters))
+
+
+def preview(outcome: Outcome, plan: Plan) -> str:
+    """Every message as it would go out."""
+    parts = [_message(letter) for letter, _ in outcome.letters]
+    for planned in plan.quiet:
+        owner = planned.notice.owner
+        parts.append(f"--- {owner.address or owner.name} was told a short while ago and is left in peace\n")
+    return "\n".join([*parts, f"Nothing was sent. {_found(outcome.digest)}"])
+
+
+def _message(letter: Letter) -> str:
+    to = f" to {letter.message.to}" if letter.message.to else ""
+    return f"--- over {letter.channel.name}{to}\nSubject: {letter.message.subject}\n\n{letter.message.text}"
+
+
+def done(outcome: Outcome, plan: Plan) -> str:
+    """What became of it."""
+    digest = outcome.digest
+    lines = [_found(digest)]
+    for notice in digest.told:
+        owner = notice.owner
+        keys = number(len(notice.keys), "key")
+        lines.append(f"  told {owner.address or owner.name} of {keys}, notice {notice.number}")
+    digests = [letter for letter, problem in outcome.letters if letter.planned is None and not problem]
+    if digests:
+        lines.append(f"  the digest went out over {_over(digests)}")
+    if not outcome.letters:
+        lines.append("Nothing was to be sent.")
+    return "\n".join(lines)
+
+
+def troubles(outcome: Outcome) -> Iterator[str]:
+    """What did not work, a line each."""
+    digest = outcome.digest
+    for row in digest.broken:
+        yield f"account {row.about}: {row.text}"
+    for letter, problem in outcome.letters:
+        if problem:
+            yield f"{letter.about}: {problem}"
+    for row in digest.unaddressed:
+        yield f"{row.about}: {row.text}"
+    for row in digest.forgotten:
+        yield f"{row.about} was told, and will be again by the next run: {row.text}"
+    for row in digest.notes:
+        yield f"{row.about}: {row.text}"
+    for row in digest.unsure:
+        yield f"{row.about} may be exempt: {row.text} could not be read"
