@@ -28,9 +28,9 @@ _UNVERIFIED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"
 _PAUSED = frozenset({"AccountSuspendedException", "SendingPausedException"})
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
-    (r"iam:(Create\w+Key)|secretsmanager:(Create|Put|Delete|Update|Tag)\w*|s3:(Put|Delete)Object", "fleet-reissue"),
-    (r"iam:(Update|Delete)AccessKey|logs:\w+|cloudwatch:\w+", "fleet-enforce"),
-    (r"iam:(Tag|Untag)User|ses:\w+|sns:\w+|ssm:\w+|secretsmanager:\w+", "fleet-remind"),
+    (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
+    (r"iam:(Update|Delete)AccessKey|logs:\w+|s3:PutObject", "fleet-enforce"),
+    (r"iam:(Tag|Untag)User|ses:\w+|sns:\w+|secretsmanager:GetSecretValue", "fleet-remind"),
     (r".*", "fleet-report"),
 )
 _NAMES = {"sesv2": "ses"}  # how policies call a service
