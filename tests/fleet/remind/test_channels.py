@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from rotate_my_key.fleet.notify.sns import cut, subject
 from rotate_my_key.fleet.ports import Channel
 from rotate_my_key.settings.fleet import Channel as ChannelSettings
 from rotate_my_key.settings.fleet import FleetSettings, Remind
+from tests.fleet.remind.telegram import Telegram, telegram
 
 TOKEN = "123456789:AAF-verysecrettoken_0123456789abcde"
 LETTER = Message("2 keys are old", "Hello,\n  alice & <bob>\n", "<p>Hello</p>", "alice@example.com")
@@ -409,3 +411,44 @@ def test_a_channel_keeps_no_url(web: Web) -> None:
     assert [path.strip("/") for path, _, _ in web.posts] == [TOKEN, "other"]
     assert isinstance(channel, ChatChannel)
     assert TOKEN not in repr(vars(channel))
+
+
+@pytest.fixture
+def chat_app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Telegram]:
+    """Telegram's API behind a proxy on loopback; see telegram.py."""
+    with telegram(tmp_path) as found:
+        for name, value in found.environment.items():
+            monkeypatch.setenv(name, value)
+        yield found
+
+
+def test_telegram(chat_app: Telegram) -> None:
+    """The bot's method, the chat, and the text with its signs escaped: what Telegram is sent, over TLS."""
+    made("chat", Cloud(f"tgram://{TOKEN}/987654321/")).deliver(LETTER)
+    ((path, body),) = chat_app.requests
+    assert path == f"/bot{TOKEN}/sendMessage"
+    assert str(body["chat_id"]) == "987654321"
+    assert body["parse_mode"] == "HTML"
+    assert "<b>2 keys are old</b>" in body["text"]
+    assert "alice &amp; &lt;bob&gt;" in body["text"]
+
+
+def test_telegram_takes_a_long_digest_in_parts(chat_app: Telegram) -> None:
+    """It takes 4096 characters a message."""
+    text = "".join(f"user{number} in production: 98 days, overdue\n" for number in range(200))
+    made("chat", Cloud(f"tgram://{TOKEN}/987654321/")).deliver(Message("s", text))
+    parts = [body["text"] for _, body in chat_app.requests]
+    assert len(parts) > 1
+    assert max(map(len, parts)) <= 4096
+    assert all(any(f"user{number} in" in part for part in parts) for number in range(200))
+
+
+def test_telegram_refuses(chat_app: Telegram, caplog: pytest.LogCaptureFixture) -> None:
+    """A token that was revoked: the channel and the service are named, the token is not."""
+    caplog.set_level(1)
+    chat_app.answer = (401, {"ok": False, "error_code": 401, "description": f"Unauthorized {TOKEN}"})
+    with pytest.raises(Problem) as caught:
+        made("chat", Cloud(f"tgram://{TOKEN}/987654321/")).deliver(LETTER)
+    assert caught.value.message == "channel chat: the service did not take the message (Telegram)"
+    assert len(chat_app.requests) == 1
+    assert "verysecrettoken" not in caplog.text + caught.value.hint
