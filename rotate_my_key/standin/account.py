@@ -16,6 +16,7 @@ from ..model import AccessKey, Credentials, LastUse
 from . import policies
 from .errors import Refused
 from .people import check_tags
+from .resources import Resources
 from .sessions import Device, Role
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .world import World
 
 
-class Account:
+class Account(Resources):
     """One account, by its number; after a `reset` of the stand-in it raises KeyError."""
 
     _front: Front

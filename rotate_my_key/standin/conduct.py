@@ -22,6 +22,7 @@ class Settings:
     that it is not; an account's report of less than four hours is given again. `report_hides_inactive`: a key that is
     switched off has N/A for dates, as the IAM User Guide says, though the live service shows them.
 
+    `secret_deletion`: how long the name of a secret that was deleted without recovery is not free yet.
     `ses_sandbox`: SES sends to verified addresses only, as in every new account. `strict`: users and roles to whom no
     policy is attached may do nothing, as at AWS; else they may do everything.
     """
@@ -38,6 +39,7 @@ class Settings:
     report_delay: float = 0
     report_polls: int = 0
     report_hides_inactive: bool = False
+    secret_deletion: float = 0
     ses_sandbox: bool = False
     strict: bool = False
 

@@ -112,10 +112,11 @@ def broken(status: int) -> Refused:
 
 
 def denied(arn: str, action: str, resource: str, reason: str) -> Refused:
-    """AccessDenied; `action` is like "iam:DeleteAccessKey", `reason` one of "implicit", "explicit", "quarantine"."""
+    """AccessDenied; `action` is like "iam:DeleteAccessKey", `reason` one of "implicit", "explicit", "resource", "quarantine"."""
     because = {
         "implicit": f"because no identity-based policy allows the {action} action",
         "explicit": "with an explicit deny in an identity-based policy",
+        "resource": "with an explicit deny in a resource-based policy",
         "quarantine": f"with an explicit deny in an identity-based policy: {QUARANTINE}",
     }[reason]
     sentence = f"User: {arn} is not authorized to perform: {action} on resource: {resource} {because}"

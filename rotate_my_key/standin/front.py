@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from urllib.parse import parse_qsl
 
-from . import actions, behind, errors, policies, protocols, services, signature
+from . import actions, behind, errors, protocols, rights, routes, services, signature
 from .conduct import Settings
 from .errors import Answer, Refused
 from .organization import Organization
@@ -23,7 +22,6 @@ from .simulator import simulate
 from .world import World
 
 Callback = Callable[[Call], object]
-_UNTOLD = ("secret", "password", "token", "code")  # a parameter with one of these in its name is not recorded
 
 
 class Front:
@@ -49,43 +47,43 @@ class Front:
 
     def respond(self, request: Request, connection: int) -> Answer:
         """Answer one request. Raises HangUp where a fault takes the answer away."""
-        params = _params(request)
-        call = self._record(request, params, connection)
+        call, payload = self._record(request, connection)
         self._tell("before", call)
         self._wait(self.world.settings.latency)
         answer = self._spoil("before", call)
         if answer is None:
-            answer = self._answer(request, params, call)
+            answer = self._answer(request, payload, call)
             call.done = answer.status < 400
             self._tell("after", call)
             answer = (self._spoil("after", call, answer) if call.done else None) or answer
         call.outcome = answer.outcome
         return answer
 
-    def _record(self, request: Request, params: dict[str, str], connection: int) -> Call:
+    def _record(self, request: Request, connection: int) -> tuple[Call, routes.Payload]:
         try:
             signed = signature.read(request)
             key_id, service, region = signed.key_id, signed.service, signed.region
         except Refused:
             key_id = service = region = ""
         world = self.organization.world_of(key_id)
-        target = request.headers.get("x-amz-target", request.method).rpartition(".")[2]
+        protocol = protocols.of(service, request.headers)
+        action, payload = routes.read(request, service, protocol)
         call = Call(
-            action=params.get("Action", target),
+            action=action,
             service=service,
             key_id=key_id,
-            params={name: value for name, value in params.items() if not _is_secret(name)},
+            params=routes.told(payload),
             user_agent=request.headers.get("user-agent", ""),
             host=request.headers.get("host", ""),
             region=region,
             at=self.world.now(),
             connection=connection,
             account=world.account if world else "",
-            protocol=protocols.of(service, request.headers),
+            protocol=protocol,
         )
         with self.lock:
             self.calls.append(call)
-        return call
+        return call, payload
 
     def _tell(self, when: When, call: Call) -> None:
         with self.lock:
@@ -122,14 +120,14 @@ class Front:
             case "reset" | "drop":
                 raise HangUp(reset=fault.kind == "reset")
 
-    def _answer(self, request: Request, params: dict[str, str], call: Call) -> Answer:
+    def _answer(self, request: Request, payload: routes.Payload, call: Call) -> Answer:
         try:
             with self.lock:
-                world, signer = self._admit(request, call)
+                world, signer = self._admit(request, payload, call)
                 if call.action == "SimulatePrincipalPolicy":
-                    return actions.render("iam", call.action, simulate(self.rules, call, params))
-                answer = actions.carry_out(call.action, call.service, world, signer, params)
-                answer = answer or services.carry_out(call, world, signer, request)
+                    return actions.render("iam", call.action, simulate(self.rules, call, payload))
+                answer = actions.carry_out(call.action, call.service, world, signer, payload)
+                answer = answer or services.carry_out(call, world, signer, payload)
             return answer or behind.forward(request, world.account)
         except Refused as refused:
             return self._refusal(refused, call)
@@ -137,7 +135,7 @@ class Front:
     def _refusal(self, refused: Refused, call: Call) -> Answer:
         return protocols.refusal(refused, call.protocol, call.service)
 
-    def _admit(self, request: Request, call: Call) -> tuple[World, Signer]:
+    def _admit(self, request: Request, payload: routes.Payload, call: Call) -> tuple[World, Signer]:
         """The account and who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
         signed = signature.read(request)
         world = self.organization.world_of(signed.key_id) or self.world
@@ -149,26 +147,5 @@ class Front:
         if denial:
             whom = f"user {call.params.get('UserName', name)}" if call.service == "iam" else "*"
             raise errors.denied(signer.arn, f"{call.service}:{call.action}", whom, denial.reason)
-        policies.admit(world.documents.get(signer.principal, ()), call, signer, self._resource(call, world, signer))
+        rights.admit(world, call, signer, payload)
         return world, signer
-
-    def _resource(self, call: Call, world: World, signer: Signer) -> str:
-        """What a call is about, as policies name it: a user's ARN, or `*`. What is not there is nobody's."""
-        if call.service != "iam":
-            return "*"
-        if "AccessKeyId" in call.params and "UserName" not in call.params:
-            owner = world.owner(call.params["AccessKeyId"])
-            return world.arn(owner) if owner else "*"
-        named = world.iam.users.get(call.params.get("UserName", ""))
-        return world.arn(named or signer.user)
-
-
-def _params(request: Request) -> dict[str, str]:
-    """The parameters of the query protocol, from the url and from a form; no others."""
-    form = request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    body = request.body.decode("utf-8", "replace") if form else ""
-    return dict(parse_qsl(request.query, keep_blank_values=True) + parse_qsl(body, keep_blank_values=True))
-
-
-def _is_secret(name: str) -> bool:
-    return any(part in name.lower() for part in _UNTOLD)

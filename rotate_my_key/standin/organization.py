@@ -71,7 +71,7 @@ class Organization:
         page, token = cut(self.entries.values(), lambda entry: entry.number, payload.get("NextToken", ""), count)
         return {"Accounts": [self._told(entry) for entry in page], **({"NextToken": token} if token else {})}
 
-    def describe(self, world: World) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """DescribeOrganization, which every member may call. Raises Refused."""
         self._in_use()
         main = self.main
@@ -90,13 +90,12 @@ class Organization:
             raise Refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
 
     def _told(self, entry: Entry) -> dict[str, Any]:
-        status = "ACTIVE" if entry.state == "ACTIVE" else entry.state
         return {
             "Id": entry.number,
             "Arn": self.main.arn_of(f"account/{self.id}/{entry.number}", "organizations"),
             "Email": _mail(entry.number),
             "Name": entry.name,
-            "Status": status,
+            "Status": entry.state,
             "State": entry.state,
             "JoinedMethod": "CREATED",
             "JoinedTimestamp": entry.joined,

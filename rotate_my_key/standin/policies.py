@@ -1,83 +1,189 @@
-"""Identity policies: whether the documents attached to a user allow a call.
+"""Policies: whether the documents attached to a user, a role or a secret allow a call.
 
 Pure. As much of IAM's language as the policies of this project use: Effect, Action and NotAction with wildcards,
-Resource with wildcards and `${aws:username}`, Bool and BoolIfExists on aws:MultiFactorAuthPresent. Anything else in a
-document is refused when it is attached, so that no test passes because a part was not understood. The rules are those
-of the IAM User Guide ("Policy evaluation logic"): a Deny decides, then an Allow; without either it is denied.
+Resource with wildcards and `${aws:username}`, Principal with AWS principals, and the conditions of conditions.py.
+Anything else in a document is refused when it is attached, so that no test passes because a part was not understood.
+The rules are those of the IAM User Guide ("Policy evaluation logic"): a Deny decides, then an Allow; without either it
+is denied.
 
-A user without any document may do everything: most tests are not about rights.
+A user without any document may do everything, unless the settings say `strict`: most tests are not about rights.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from . import conditions
 from .errors import Refused, denied
 from .rules import Call, Reason
 from .sessions import Signer
 
 Document = Mapping[str, Any]
+Verdict = Literal["Allow", "Deny", "Forbid", "Delegate", ""]
 _KNOWN = {"Sid", "Effect", "Action", "NotAction", "Resource", "Condition"}
-_MFA = "aws:MultiFactorAuthPresent"
 _ALWAYS = {"sts:GetCallerIdentity", "sts:GetSessionToken"}  # need no permission (STS API reference)
+_VARIABLE = "${aws:username}"
+_PRINCIPAL = re.compile(r"\*|\d{12}|arn:[\w-]+:(?:iam|sts)::\d{12}:(?:root|user/.+|role/.+|assumed-role/.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked for: an action such as `iam:TagUser`, on a resource, and what conditions may look at."""
+
+    action: str
+    resource: str
+    context: conditions.Context = field(default_factory=dict)
 
 
 def check(document: Document) -> None:
-    """Raises ValueError for anything that is not understood here."""
-    if set(document) != {"Version", "Statement"} or document["Version"] != "2012-10-17":
-        raise ValueError("a document has Version 2012-10-17 and Statement")
-    for statement in document["Statement"]:
-        conditions = statement.get("Condition", {})
-        if set(statement) - _KNOWN or statement["Effect"] not in ("Allow", "Deny") or "Resource" not in statement:
+    """Raises ValueError for anything in an identity policy that is not understood here."""
+    for statement in _statements(document):
+        if set(statement) - _KNOWN:
             raise ValueError(statement)
-        if set(conditions) - {"Bool", "BoolIfExists"} or any(set(keys) != {_MFA} for keys in conditions.values()):
-            raise ValueError(conditions)
+        _check(statement)
 
 
-def admit(documents: Sequence[Document], call: Call, signer: Signer, resource: str) -> None:
+def check_resource_policy(document: Document) -> None:
+    """Raises ValueError for anything in a secret's policy that is not understood here."""
+    for statement in _statements(document):
+        if set(statement) - _KNOWN - {"Principal"} or "Principal" not in statement:
+            raise ValueError(statement)
+        principal = statement["Principal"]
+        if principal != "*" and (not isinstance(principal, dict) or set(principal) != {"AWS"}):
+            raise ValueError(principal)
+        if not all(_PRINCIPAL.fullmatch(each) for each in _named(statement)):
+            raise ValueError(principal)
+        _check(statement)
+
+
+def _statements(document: Document) -> Sequence[Mapping[str, Any]]:
+    names = set(document) if isinstance(document, dict) else set()
+    if names - {"Id"} != {"Version", "Statement"} or document["Version"] != "2012-10-17":
+        raise ValueError("a document has Version 2012-10-17 and Statement")
+    return [document["Statement"]] if isinstance(document["Statement"], dict) else document["Statement"]
+
+
+def _check(statement: Mapping[str, Any]) -> None:
+    if statement["Effect"] not in ("Allow", "Deny") or "Resource" not in statement:
+        raise ValueError(statement)
+    if ("Action" in statement) == ("NotAction" in statement):
+        raise ValueError("a statement has either Action or NotAction")
+    if any("${" in pattern.replace(_VARIABLE, "") for pattern in _list(statement["Resource"])):
+        raise ValueError(statement["Resource"])
+    conditions.check(statement.get("Condition", {}))
+
+
+def admit(
+    documents: Sequence[Document],
+    call: Call,
+    signer: Signer,
+    resource: str,
+    context: conditions.Context | None = None,
+) -> None:
     """Raises Refused (AccessDenied) if these documents, which are all of the signer's, do not allow the call."""
-    action = f"{call.service}:{call.action}"
+    ask = Ask(f"{call.service}:{call.action}", resource, {**who(signer), **(context or {})})
+    verdict = decide(documents, ask, signer)
+    if documents and not passes(ask, verdict):
+        raise refused(signer, ask, verdict)
+
+
+def passes(ask: Ask, verdict: Verdict) -> bool:
+    """Whether a call goes through with this verdict: some need no permission, one cannot even be denied."""
+    if ask.action == "sts:GetCallerIdentity" or verdict == "Allow":
+        return True
+    return verdict == "" and ask.action in _ALWAYS
+
+
+def who(signer: Signer) -> dict[str, conditions.Values]:
+    """What conditions may know of a caller: MFA only of temporary credentials (IAM User Guide)."""
+    mfa = {"aws:MultiFactorAuthPresent": (str(signer.mfa).lower(),)} if signer.key_id is None else {}
+    return {"aws:PrincipalArn": (signer.principal,), **mfa}
+
+
+def decide(documents: Sequence[Document], ask: Ask, signer: Signer) -> Verdict:
+    """What identity policies say."""
+    name = signer.user.name if signer.user else None
     effects = {
         statement["Effect"]
         for document in documents
-        for statement in document["Statement"]
-        if _applies(statement, action, resource, signer)
+        for statement in _statements(document)
+        if _applies(statement, ask, name)
     }
-    reason: Reason = "explicit" if "Deny" in effects else "implicit"
-    if action == "sts:GetCallerIdentity" or not documents:
-        return
-    if "Deny" in effects or ("Allow" not in effects and action not in _ALWAYS):
-        raise _denied(signer, action, resource, reason)
+    return "Deny" if "Deny" in effects else "Allow" if "Allow" in effects else ""
 
 
-def _denied(signer: Signer, action: str, resource: str, reason: Reason) -> Refused:
-    return denied(signer.arn, action, resource.rpartition(":")[2].replace("/", " ", 1), reason)
+def decide_resource(document: Document | None, ask: Ask, signer: Signer) -> Verdict:
+    """What a resource's own policy says: "Forbid", or "Delegate", which leaves it to the caller's own policies."""
+    effects = {
+        (statement["Effect"], how)
+        for statement in (_statements(document) if document else ())
+        if (how := _means(statement, signer)) and _applies(statement, ask, None)
+    }
+    if any(effect == "Deny" for effect, _ in effects):
+        return "Forbid"
+    return "Allow" if ("Allow", "itself") in effects else "Delegate" if effects else ""
 
 
-def _applies(statement: Mapping[str, Any], action: str, resource: str, signer: Signer) -> bool:
-    name = signer.user.name if signer.user else ""
-    listed = _list(statement.get("Action", statement.get("NotAction", [])))
-    named = any(_matches(pattern, action, ignore_case=True) for pattern in listed)
-    resources = [pattern.replace("${aws:username}", name) for pattern in _list(statement["Resource"])]
-    return (
-        named == ("Action" in statement)
-        and any(_matches(pattern, resource) for pattern in resources)
-        and all(_holds(operator, value[_MFA], signer) for operator, value in statement.get("Condition", {}).items())
+def principals(document: Document) -> list[str]:
+    """All ARNs and accounts that a resource's policy names."""
+    return [each for statement in _statements(document) for each in _named(statement) if each != "*"]
+
+
+def is_public(document: Document) -> bool:
+    """Whether anybody at all is allowed something, without a condition."""
+    return any(
+        statement["Effect"] == "Allow" and "*" in _named(statement) and not statement.get("Condition")
+        for statement in _statements(document)
     )
 
 
-def _holds(operator: str, wanted: str, signer: Signer) -> bool:
-    """The key is there only for temporary credentials (IAM User Guide, "AWS global condition context keys")."""
-    if signer.key_id is not None:
-        return operator == "BoolIfExists"
-    return wanted == str(signer.mfa).lower()
+def refused(signer: Signer, ask: Ask, verdict: Verdict) -> Refused:
+    """AccessDenied, as it is worded for this ask."""
+    reasons: dict[Verdict, Reason] = {"Deny": "explicit", "Forbid": "resource"}
+    reason = reasons.get(verdict, "implicit")
+    whom = ask.resource
+    if ask.action.startswith("iam:"):
+        whom = ask.resource.rpartition(":")[2].replace("/", " ", 1)
+    return denied(signer.arn, ask.action, whom, reason)
 
 
-def _matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
-    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
-    return re.fullmatch("".join(parts), text, re.IGNORECASE if ignore_case else 0) is not None
+def _named(statement: Mapping[str, Any]) -> Sequence[str]:
+    principal = statement["Principal"]
+    return _list(principal if isinstance(principal, str) else principal["AWS"])
+
+
+def _means(statement: Mapping[str, Any], signer: Signer) -> str:
+    """Whether a statement means the caller "itself" or his "account"; "" for neither."""
+    account = signer.principal.split(":")[4]
+    named = set(_named(statement))
+    if named & {"*", signer.arn, signer.principal}:
+        return "itself"
+    return "account" if {account} & {each if each.isdigit() else _root(each) for each in named} else ""
+
+
+def _root(arn: str) -> str:
+    return arn.split(":")[4] if arn.endswith(":root") else ""
+
+
+def _applies(statement: Mapping[str, Any], ask: Ask, name: str | None) -> bool:
+    listed = _list(statement.get("Action", statement.get("NotAction", [])))
+    named = any(conditions.matches(pattern, ask.action, ignore_case=True) for pattern in listed)
+    resources = [_filled(pattern, name) for pattern in _list(statement["Resource"])]
+    return (
+        named == ("Action" in statement)
+        and any(pattern is not None and conditions.matches(pattern, ask.resource) for pattern in resources)
+        and conditions.hold(statement.get("Condition", {}), ask.context)
+    )
+
+
+def _filled(pattern: str, name: str | None) -> str | None:
+    """The pattern with the user's name in it; None where there is no user to name."""
+    if _VARIABLE not in pattern:
+        return pattern
+    return pattern.replace(_VARIABLE, name) if name is not None else None
 
 
 def _list(value: str | Sequence[str]) -> Sequence[str]:

@@ -42,7 +42,6 @@ _OTHER = {
     ("ses", "ThrottlingException"): "TooManyRequestsException",
     ("ses", "ValidationException"): "BadRequestException",
     ("sns", "AccessDenied"): "AuthorizationError",
-    ("sns", "Throttling"): "Throttled",
 }
 
 

@@ -13,7 +13,7 @@ from .protocols import Protocol
 
 Kind = Literal["throttle", "500", "503", "html", "xhtml", "reset", "drop", "cut", "hang", "slow"]
 When = Literal["before", "after"]
-Reason = Literal["implicit", "explicit", "quarantine"]
+Reason = Literal["implicit", "explicit", "resource", "quarantine"]
 
 
 @dataclass(slots=True)

@@ -107,6 +107,11 @@ class Signer:
     role: Role | None = None
 
     @property
+    def is_root(self) -> bool:
+        """Whether no policy binds it."""
+        return self.user is None and self.role is None
+
+    @property
     def principal(self) -> str:
         """The ARN of the user or role to which policies are attached."""
         return self.role.arn if self.role else self.arn

@@ -11,11 +11,12 @@ import hmac
 import posixpath
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
+from typing import Any
+from urllib.parse import parse_qsl, quote
 
-from .errors import badly_signed, not_signed, wrong_clock, wrong_signature
+from .errors import Refused, badly_signed, not_signed, wrong_clock, wrong_signature
 
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,"
@@ -23,6 +24,7 @@ _HEADER = re.compile(
 )
 _STAMP = "%Y%m%dT%H%M%SZ"
 _TOLERANCE = timedelta(minutes=15)
+_LONGEST = 7 * 24 * 3600  # seconds that a presigned URL may be good for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What the Authorization header says. `token` is the session token that came along, or ""."""
+    """What the header says, or the query of a presigned URL. `token` is the session token that came along, or ""."""
 
     key_id: str
     day: str
@@ -48,6 +50,7 @@ class Signature:
     value: str
     at: datetime
     token: str
+    expires: int | None = None  # seconds from `at`: for a presigned URL
 
     @property
     def scope(self) -> str:
@@ -59,25 +62,49 @@ def read(request: Request) -> Signature:
     """Read the signature off a request. Raises Refused: MissingAuthenticationToken, IncompleteSignature."""
     header = request.headers.get("authorization")
     if not header:
-        raise not_signed()
+        return _read_query(dict(parse_qsl(request.query, keep_blank_values=True)))
     match = _HEADER.fullmatch(header)
     if not match:
         raise badly_signed("Authorization header is not a signature of version 4.")
-    stamp = request.headers.get("x-amz-date", "")
+    token = request.headers.get("x-amz-security-token", "")
+    return _checked(match.groups(), request.headers.get("x-amz-date", ""), token)
+
+
+def _read_query(query: Mapping[str, str]) -> Signature:
+    """A URL that was signed beforehand, as S3 takes it."""
+    if "AWSAccessKeyId" in query:
+        sentence = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+        raise Refused("InvalidRequest", sentence, 400)
+    if "X-Amz-Signature" not in query:
+        raise not_signed()
+    names = ("Credential", "SignedHeaders", "Signature", "Expires")
+    credential, headers, value, expires = (query.get(f"X-Amz-{name}", "") for name in names)
+    match = _HEADER.fullmatch(
+        f"{query.get('X-Amz-Algorithm')} Credential={credential}, SignedHeaders={headers}, Signature={value}"
+    )
+    if not match or match[4] != "s3" or not expires.isdigit() or not 1 <= int(expires) <= _LONGEST:
+        raise Refused("AuthorizationQueryParametersError", "Query-string authentication is not valid.", 400)
+    signed = _checked(match.groups(), query.get("X-Amz-Date", ""), query.get("X-Amz-Security-Token", ""))
+    return replace(signed, expires=int(expires))
+
+
+def _checked(groups: tuple[str | Any, ...], stamp: str, token: str) -> Signature:
     try:
         at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
         raise badly_signed(f"Date in X-Amz-Date header is not valid: '{stamp}'.") from None
-    key_id, day, region, service, names, value = match.groups()
+    key_id, day, region, service, names, value = groups
     if not stamp.startswith(day) or "host" not in names.split(";"):
         raise badly_signed("Credential date or signed headers do not fit the request.")
-    token = request.headers.get("x-amz-security-token", "")
     return Signature(key_id, day, region, service, tuple(names.split(";")), value, at, token)
 
 
 def check(request: Request, signature: Signature, secret: str, now: datetime) -> None:
     """Let a right and fresh signature pass. Raises Refused (SignatureDoesNotMatch) for any other."""
-    _check_clock(signature.at, now)
+    if signature.expires is None:
+        _check_clock(signature.at, now)
+    elif not signature.at - _TOLERANCE <= now < signature.at + timedelta(seconds=signature.expires):
+        raise Refused("AccessDenied", "Request has expired", 403)
     to_sign = "\n".join(
         (
             "AWS4-HMAC-SHA256",
@@ -106,7 +133,11 @@ def _check_clock(at: datetime, now: datetime) -> None:
 
 def _canonical(request: Request, signature: Signature) -> str:
     headers = [f"{name}:{' '.join(request.headers.get(name, '').split())}" for name in signature.headers]
-    query = sorted(tuple(pair.partition("=")[::2]) for pair in request.query.split("&") if pair)
+    query = sorted(
+        tuple(pair.partition("=")[::2])
+        for pair in request.query.split("&")
+        if pair and not pair.startswith("X-Amz-Signature=")
+    )
     return "\n".join(
         (
             request.method,
@@ -115,7 +146,7 @@ def _canonical(request: Request, signature: Signature) -> str:
             *headers,
             "",
             ";".join(signature.headers),
-            _body_hash(request),
+            "UNSIGNED-PAYLOAD" if signature.expires else _body_hash(request),
         )
     )
 

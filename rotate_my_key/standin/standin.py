@@ -53,6 +53,10 @@ class StandIn(Account):
             shop.attach_policy(role, {...})                   # optional: what the role may do there
             shop.add_user("bob"); shop.add_key("bob", timedelta(days=200))
             aws.break_account(shop.account, "throttled")
+
+    Other services: `verify`, `add_topic`, `add_parameter`, `add_secret`, `add_bucket`, `add_log_group` set them up,
+    `mails`, `published`, `secrets`, `objects`, `log_lines` tell what became of them. `settings.strict` makes rights as
+    strict as AWS's: who has no policy may do nothing.
     """
 
     def __init__(self) -> None:

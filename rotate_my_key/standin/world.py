@@ -23,6 +23,7 @@ from moto.iam.models import User as MotoUser
 
 from ..model import AccessKey, LastUse
 from . import errors
+from .cloud import Cloud
 from .conduct import Settings
 from .errors import key_refused, no_room, no_such_key, no_such_user
 from .keys import LONG_AGO, Key
@@ -47,6 +48,7 @@ class World:
         self.created = self.now() - timedelta(days=1500)
         self.root_signed_in: datetime | None = None
         self.reports = Reports(self)
+        self.cloud = Cloud()
         self._keys: dict[str, Key] = {}
         self._owned: defaultdict[str, list[Key]] = defaultdict(list)  # by the user's id, deleted ones too
         self.devices: defaultdict[str, list[Device]] = defaultdict(list)  # by the user's name
@@ -74,6 +76,17 @@ class World:
     def of_account(self, number: str) -> World | None:
         """Another account of the same organization, or this one."""
         return self.organization.worlds.get(number) if self.organization else None
+
+    def has_principal(self, arn: str) -> bool:
+        """Whether there is such a user, role or account, as far as this organization knows; of others, nobody knows."""
+        home = self.of_account(arn.split(":")[4]) if ":" in arn else None
+        what = arn.rpartition(":")[2]
+        if home is None or what == "root":
+            return True
+        if what.startswith("assumed-role/"):
+            return any(role.name == what.split("/")[1] for role in home.roles.values())
+        users = (str(user.arn) for user in home.iam.users.values())
+        return arn in home.roles or arn in users
 
     # Users
 

@@ -1,0 +1,234 @@
+"""Who may do what: what a call asks for, in the names of the Service Authorization Reference, and who says yes.
+
+The caller's own policies are joined with those of a secret: in one account either may allow it, between two accounts
+both must (IAM User Guide, "Cross-account policy evaluation logic"). Key policies of KMS are taken to leave it to IAM.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from email.utils import parseaddr
+from typing import Any
+from urllib.parse import unquote_plus
+
+from . import conditions, people, policies
+from .cloud import Secret, tags_of
+from .errors import Refused
+from .policies import Ask
+from .rules import Call
+from .secretsmanager import lookup
+from .ses import identity_of
+from .sessions import Signer
+from .sns import topic_arn
+from .ssm import named, parameter_arn
+from .world import World
+
+Payload = Mapping[str, Any]
+Context = dict[str, conditions.Values]
+_S3_ACTIONS = {"ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket", "HeadObject": "GetObject"}
+# These have no resource of their own: they are allowed on `*` alone.
+_EVERYWHERE = {
+    *("ListUsers", "ListGroups", "ListRoles", "ListPolicies", "GenerateCredentialReport", "GetCredentialReport"),
+    *("GetAccountSummary", "GetAccountAuthorizationDetails", "ListAccountAliases", "GetAccountPasswordPolicy"),
+}
+
+
+def admit(world: World, call: Call, signer: Signer, payload: Payload) -> None:
+    """Raises Refused (AccessDenied) if a policy says no, or none says yes."""
+    if signer.is_root:
+        return
+    for ask in asks(world, call, signer, payload):
+        verdict = _verdict(world, call, signer, ask, payload)
+        if policies.passes(ask, verdict):
+            continue
+        if ask.action.startswith("kms:") and call.service == "secretsmanager":
+            raise Refused("AccessDenied", "Access to KMS is not allowed", 403)
+        raise policies.refused(signer, ask, verdict)
+
+
+def may(world: World, call: Call, signer: Signer, action: str, resource: str) -> bool:
+    """Whether the caller's own policies allow something besides the call itself."""
+    return signer.is_root or _own(world, signer, Ask(action, resource, _who(world, call, signer))) == "Allow"
+
+
+def _own(world: World, signer: Signer, ask: Ask) -> policies.Verdict:
+    documents = world.documents.get(signer.principal, ())
+    if not documents:
+        return "" if world.settings.strict else "Allow"
+    return policies.decide(documents, ask, signer)
+
+
+def _verdict(world: World, call: Call, signer: Signer, ask: Ask, payload: Payload) -> policies.Verdict:
+    own = _own(world, signer, ask)
+    secret = _secret(world, call, payload) if ask.action.startswith("secretsmanager:") else None
+    if secret is None:
+        return own
+    its = policies.decide_resource(json.loads(secret.policy) if secret.policy else None, ask, signer)
+    if own == "Deny" or its == "Forbid":
+        return own if own == "Deny" else its
+    if secret.arn.split(":")[4] == world.account:
+        return "Allow" if "Allow" in (own, its) else ""
+    return "Allow" if own == "Allow" and its in ("Allow", "Delegate") else ""
+
+
+def asks(world: World, call: Call, signer: Signer, payload: Payload) -> list[Ask]:
+    """What a call needs: mostly its own action on its own resource, sometimes more than one thing."""
+    everybody = _who(world, call, signer)
+    more = _ASKS.get(call.service, _other)(world, call, signer, payload)
+    return [Ask(action, resource, {**everybody, **context}) for action, resource, context in more]
+
+
+Needs = list[tuple[str, str, Context]]
+
+
+def _who(world: World, call: Call, signer: Signer) -> Context:
+    told: Context = {**policies.who(signer), "aws:PrincipalAccount": (world.account,)}
+    told["aws:RequestedRegion"] = (call.region,)
+    if world.organization and world.organization.exists:
+        told["aws:PrincipalOrgID"] = (world.organization.id,)
+    if signer.user:
+        told |= {f"aws:PrincipalTag/{key}": (value,) for key, value in world.tags(signer.user).items()}
+    return told
+
+
+def _other(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    return [(f"{call.service}:{call.action}", "*", {})]
+
+
+def _iam(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    given = people.tags_in(payload)
+    keys = [key for key, _ in given] or [str(v) for name, v in payload.items() if name.startswith("TagKeys.member.")]
+    context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given}
+    if keys:
+        context["aws:TagKeys"] = tuple(keys)
+    return [(f"iam:{call.action}", _iam_resource(world, call, signer, payload), context | _user_tags(world, payload))]
+
+
+def _user_tags(world: World, payload: Payload) -> Context:
+    user = world.iam.users.get(payload.get("UserName", ""))
+    tags = world.tags(user) if user else {}
+    return {f"{kind}:ResourceTag/{key}": (value,) for key, value in tags.items() for kind in ("aws", "iam")}
+
+
+def _iam_resource(world: World, call: Call, signer: Signer, payload: Payload) -> str:
+    """A user's or a group's ARN, or `*`. What is not there is nobody's."""
+    if call.action in _EVERYWHERE:
+        return "*"
+    if "GroupName" in payload and "UserName" not in payload:
+        group = world.iam.groups.get(payload["GroupName"])
+        return str(group.arn) if group else world.arn_of(f"group/{payload['GroupName']}")
+    if "AccessKeyId" in payload and "UserName" not in payload:
+        owner = world.owner(payload["AccessKeyId"])
+        return world.arn(owner) if owner else "*"
+    if payload.get("UserName"):
+        user = world.iam.users.get(payload["UserName"])
+        return world.arn(user) if user else world.arn_of(f"user/{payload['UserName']}")
+    return world.arn(signer.user) if signer.user else "*"
+
+
+def _sts(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    named = {"sts:ExternalId": "ExternalId", "sts:RoleSessionName": "RoleSessionName"}
+    context: Context = {key: (payload[name],) for key, name in named.items() if payload.get(name)}
+    return [(f"sts:{call.action}", payload.get("RoleArn") or "*", context)]
+
+
+def _ses(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    def arn(what: str) -> str:
+        return f"arn:{world.settings.partition}:ses:{call.region}:{world.account}:{what}"
+
+    if call.action == "SendEmail":
+        sender = parseaddr(payload.get("FromEmailAddress") or "")[1]
+        to = [address for each in (payload.get("Destination") or {}).values() for address in each or ()]
+        context: Context = {"ses:FromAddress": (sender,), "ses:Recipients": tuple(to)}
+        needs: Needs = [("ses:SendEmail", arn(f"identity/{identity_of(world.cloud, call.region, sender)}"), context)]
+        if payload.get("ConfigurationSetName"):
+            needs.append(("ses:SendEmail", arn(f"configuration-set/{payload['ConfigurationSetName']}"), context))
+        return needs
+    name = payload.get("EmailIdentity")
+    return [(f"ses:{call.action}", arn(f"identity/{name}") if name else "*", {})]
+
+
+def _sns(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    arn = topic_arn(world, call.region, payload["Name"]) if "Name" in payload else payload.get("TopicArn", "*")
+    return [(f"sns:{call.action}", arn, {})]
+
+
+def _ssm(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    names = payload.get("Names") or [payload.get("Name") or ""]
+    needs: Needs = [(f"ssm:{call.action}", parameter_arn(world, call.region, name), {}) for name in names]
+    found = [parameter for name in names if (parameter := named(world, call.region, name))]
+    if call.action.startswith("Get") and payload.get("WithDecryption"):
+        needs += [_kms(world, call, "Decrypt", each.kms_key) for each in found if each.kms_key]
+    return needs
+
+
+def _secretsmanager(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    action = f"secretsmanager:{call.action}"
+    if call.action == "ListSecrets":
+        return [(action, "*", {})]
+    secret, given = _secret(world, call, payload), tags_of(payload.get("Tags"))
+    name = str(payload.get("SecretId") or payload.get("Name") or "")
+    arn = secret.arn if secret else name
+    if not arn.startswith("arn:"):
+        arn = f"arn:{world.settings.partition}:secretsmanager:{call.region}:{world.account}:secret:{name}-AbCdEf"
+    context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given.items()}
+    context |= {"aws:TagKeys": tuple(given)} if given else {}
+    tags = secret.tags if secret else {}
+    context |= {f"{who}:ResourceTag/{k}": (v,) for k, v in tags.items() for who in ("aws", "secretsmanager")}
+    context[f"secretsmanager:{'Name' if call.action == 'CreateSecret' else 'SecretId'}"] = (name,)
+    needs: Needs = [(action, arn, context)]
+    if call.action == "CreateSecret" and given:
+        needs.append(("secretsmanager:TagResource", arn, context))
+    return needs + _secrets_key(world, call, payload.get("KmsKeyId") or (secret.kms_key if secret else ""))
+
+
+def _secrets_key(world: World, call: Call, key: str) -> Needs:
+    """A key of one's own must be used by whoever writes or reads the value; AWS's own takes care of itself."""
+    writes = call.action in ("CreateSecret", "PutSecretValue")
+    used = ["GenerateDataKey", "Decrypt"] if writes else ["Decrypt"] if call.action == "GetSecretValue" else []
+    return [_kms(world, call, action, key) for action in used if key]
+
+
+def _kms(world: World, call: Call, action: str, key: str) -> tuple[str, str, Context]:
+    arn = key if key.startswith("arn:") else ""
+    arn = arn or f"arn:{world.settings.partition}:kms:{call.region}:{world.account}:key/{key.removeprefix('alias/')}"
+    return f"kms:{action}", arn, {"kms:ViaService": (f"{call.service}.{call.region}.amazonaws.com",)}
+
+
+def _secret(world: World, call: Call, payload: Payload) -> Secret | None:
+    return lookup(world, call.region, str(payload.get("SecretId") or "")) if payload.get("SecretId") else None
+
+
+def _s3(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    action = f"s3:{_S3_ACTIONS.get(call.action, call.action)}"
+    bucket, key, headers = payload.get("Bucket", ""), payload.get("Key"), payload.get("Headers", {})
+    arn = f"arn:{world.settings.partition}:s3:::{bucket}" + (f"/{key}" if key is not None else "")
+    context: Context = {"s3:prefix": (unquote_plus(payload["prefix"]),)} if "prefix" in payload else {}
+    name = "x-amz-server-side-encryption"
+    context |= {f"s3:{name}": (headers[name],)} if name in headers else {}
+    needs: Needs = [(action, arn if bucket else "*", context)]
+    if call.action == "PutObject" and headers.get("x-amz-tagging"):
+        needs.append(("s3:PutObjectTagging", arn, context))
+    found = world.cloud.buckets.get(bucket, {}).get(key or "")
+    kms = headers.get(f"{name}-aws-kms-key-id", "") if call.action == "PutObject" else found.kms_key if found else ""
+    used = {"PutObject": "GenerateDataKey", "GetObject": "Decrypt"}.get(call.action)
+    return [*needs, _kms(world, call, used, kms)] if used and kms else needs
+
+
+def _logs(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    arn = f"arn:{world.settings.partition}:logs:{call.region}:{world.account}:log-group:{payload.get('logGroupName')}"
+    stream = payload.get("logStreamName")
+    return [(f"logs:{call.action}", f"{arn}:log-stream:{stream}" if stream else arn, {})]
+
+
+_ASKS: dict[str, Callable[[World, Call, Signer, Payload], Needs]] = {
+    "iam": _iam,
+    "sts": _sts,
+    "ses": _ses,
+    "sns": _sns,
+    "ssm": _ssm,
+    "secretsmanager": _secretsmanager,
+    "s3": _s3,
+    "logs": _logs,
+}
