@@ -78,6 +78,8 @@ def across(
             try:
                 ended.put((number, do(item), True))  # type: ignore[arg-type]
             except BaseException as error:  # noqa: BLE001 - told, or raised in the caller's thread
+                if _ends_all(error):
+                    over.set()
                 ended.put((number, error, False))
 
     for _ in range(min(workers, len(items))):
@@ -86,10 +88,14 @@ def across(
         while len(found) < len(items):
             with suppress(Empty):
                 number, result, good = ended.get(timeout=_STEP)
-                if not good and (isinstance(result, Interrupted) or not isinstance(result, Problem)):
+                if not good and _ends_all(result):  # type: ignore[arg-type]
                     raise result  # type: ignore[misc]
                 found[number] = result  # type: ignore[assignment]
                 done(items[number])
     finally:
         over.set()
     return [found[number] for number in range(len(items))]
+
+
+def _ends_all(error: BaseException) -> bool:
+    return isinstance(error, Interrupted) or not isinstance(error, Problem)
