@@ -172,6 +172,6 @@ class FleetSettings:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change with what was read and with the limits in force."""
-        said = f"{self.policy}{self.text}".encode()
+        """Twelve hexadecimal digits that change with what was read and with the limits and rules in force."""
+        said = f"{self.policy}{self.enforce}{self.text}".encode()
         return hashlib.sha256(said).hexdigest()[:12]
