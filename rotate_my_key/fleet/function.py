@@ -88,7 +88,7 @@ def _job(account: str, context: Any) -> Job:
     assembly = _assembly()
     settings = fleet_ini.parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
     deadline = Deadline(_remaining(context), _SPARE)
-    return Job.of(assembly.configured(settings), settings, datetime.now(UTC), deadline, account)
+    return Job.of(assembly.configured(settings), settings, datetime.now(UTC), deadline, _say, account)
 
 
 def _remaining(context: Any) -> Any:
@@ -129,5 +129,9 @@ def _where(error: Exception) -> str:
 def log(level: str, message: str, **more: Any) -> None:
     """One line of JSON; empty values are left out."""
     line = {"level": level, "message": message, **{name: each for name, each in more.items() if each not in ("", None)}}
-    sys.stdout.write(json.dumps(line) + "\n")
+    _say(json.dumps(line))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

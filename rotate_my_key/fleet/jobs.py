@@ -7,20 +7,31 @@ as a whole came to nothing; what is wrong with a part is in `failed`, `left` or 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from secrets import token_hex
 from typing import Any
 
 from ..errors import Problem, WrongUsage
 from ..settings.fleet import FleetSettings
 from .assembly import Assembly
+from .audit import Run, TextSink, Trail, open_audit, run_name
 from .deadline import Deadline, InTime
 from .figures import count
-from .judge import Row, judge
+from .judge import judge
+from .letters import Outlets
 from .mapping import addresses
 from .model import Survey
+from .notify import outlets
+from .reminding import Surroundings, prepare
+from .reminding import remind as send
+from .rendering import Renderer
 from .survey import Waiting, accounts_of, survey_accounts
+from .sweeping import Sweeper, line
+from .sweeping import sweep as sweep_places
+from .waiting import waiting
 
 Result = dict[str, Any]
 _REPORTS = 180.0  # seconds to wait for credential reports, where that much is left
@@ -29,17 +40,27 @@ _TOLD = 50  # as many troubles are told of; the rest is counted
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run. `account` is the one that it is for, "" for all; `organization` answers until the time is up."""
+    """One run. `account` is the one that it is for, "" for all; `organization` answers until the time is up; `say`
+    takes a line for the log."""
 
     assembly: Assembly
     settings: FleetSettings
     organization: InTime
     now: datetime
     deadline: Deadline
+    say: Callable[[str], None]
     account: str = ""
 
     @classmethod
-    def of(cls, assembly: Assembly, settings: FleetSettings, now: datetime, deadline: Deadline, account: str) -> Job:
+    def of(
+        cls,
+        assembly: Assembly,
+        settings: FleetSettings,
+        now: datetime,
+        deadline: Deadline,
+        say: Callable[[str], None],
+        account: str = "",
+    ) -> Job:
         """With `account` it is about that one alone, and the admins get no digest: each would get one an account.
 
         Raises WrongUsage for an account that the settings leave out.
@@ -51,7 +72,13 @@ class Job:
             settings = replace(
                 settings, accounts=replace(where, only=(account,)), remind=replace(settings.remind, admins=())
             )
-        return cls(assembly, settings, InTime(assembly.organization, deadline), now, deadline, account)
+        return cls(assembly, settings, InTime(assembly.organization, deadline), now, deadline, say, account)
+
+    def audit(self, command: str) -> Trail:
+        """Where it is written down what this run does: as the settings say, else the log of the function. The metric
+        line goes to that log, from which CloudWatch reads it."""
+        run = Run(run_name(self.now, token_hex(3)), command, self.settings.fingerprint, self.organization.me().arn)
+        return open_audit(self.settings.audit, run, self.assembly.cloud, TextSink(self.say), self.say)
 
 
 def accounts(job: Job) -> Result:
@@ -62,17 +89,61 @@ def accounts(job: Job) -> Result:
 def report(job: Job) -> Result:
     """How many keys there are of which kind."""
     surveys = surveyed(job)
-    rows = judged(job, surveys)
+    rows = judge(surveys, job.settings, addresses(job.settings.owners), job.now)
     counts = count(surveys, rows)
     standings = {standing.value: number for standing, number in counts.standings.items()}
     numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
     return {**about(job, surveys), "numbers": numbers}
 
 
+def remind(job: Job) -> Result:
+    """Owners and admins are told. Raises Problem too if no admin got the digest: that they hear nothing is the sign
+    that something is wrong, and they would look in vain for what."""
+    surveys = surveyed(job)
+    plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now)
+    renderer = Renderer(job.settings.remind.templates, job.now)
+    audit = job.audit("remind")
+    around = Surroundings(job.organization, time.sleep, audit, job.deadline.left)
+    outcome = send(plan, findings, _outlets(job), job.settings, renderer, around)
+    troubles = [f"{letter.about}: {problem}" for letter, problem in outcome.letters if problem]
+    troubles += [f"{remark.about}: {remark.text}" for remark in outcome.digest.forgotten]
+    digests = [problem for letter, problem in outcome.letters if letter.planned is None]
+    numbers = {
+        "old": len(plan.old),
+        "owners": len(outcome.digest.told),
+        "letters": len([letter for letter, problem in outcome.letters if not problem]),
+        "unanswered": len(plan.unanswered),
+    }
+    audit.close(numbers)
+    if digests and all(digests):
+        raise Problem(f"no admin got the digest: {digests[0]}", "mend the channels of [remind] admins in the settings")
+    return {**about(job, surveys, troubles), "numbers": numbers}
+
+
+def _outlets(job: Job) -> Outlets:
+    """The channels. For one account of many only its owners are told, if any are to be told at all."""
+    if job.account and not job.settings.remind.owners:
+        return Outlets()
+    return outlets(job.settings, job.assembly.cloud)
+
+
+def sweep(job: Job) -> Result:
+    """What was handed over and not fetched in time is removed, with the key."""
+    audit = job.audit("sweep")
+    places = waiting(job.assembly.cloud, job.organization.me(), job.settings.reissue)
+    sweeper = Sweeper(job.organization, places, job.settings, audit, job.assembly.now)
+    only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
+    swept = list(sweep_places(sweeper, only))
+    fates = Counter(each.fate.value for each in swept)
+    audit.close(fates)
+    troubles = [line(each) for each in swept if each.problem]
+    return {**about(job, (), troubles), "numbers": dict(fates)}
+
+
 def surveyed(job: Job) -> list[Survey]:
     """All accounts. Raises Problem if none could be looked at, for want of rights or of time."""
-    waiting = Waiting(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
-    surveys = survey_accounts(job.organization, job.settings, job.now, waiting)
+    patience = Waiting(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
+    surveys = survey_accounts(job.organization, job.settings, job.now, patience)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
         what = f"account {broken[0].account.number}" if len(broken) == 1 else f"none of {len(broken)} accounts"
@@ -84,11 +155,6 @@ def _kind(code: int) -> type[Problem]:
     from ..errors import NotAllowed, TryLater
 
     return {5: NotAllowed, 75: TryLater}.get(code, Problem)
-
-
-def judged(job: Job, surveys: Sequence[Survey]) -> list[Row]:
-    """Their keys, by the same rules as everywhere."""
-    return judge(surveys, job.settings, addresses(job.settings.owners), job.now)
 
 
 def about(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> Result:
@@ -106,4 +172,4 @@ def about(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> 
     }
 
 
-JOBS: Mapping[str, Callable[[Job], Result]] = {"accounts": accounts, "report": report}
+JOBS: Mapping[str, Callable[[Job], Result]] = {"accounts": accounts, "report": report, "remind": remind, "sweep": sweep}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import botocore
-import botocore.session
 import pytest
 
 from rotate_my_key.fleet.package import build
@@ -110,18 +109,11 @@ def admin(aws: StandIn) -> Credentials:
 
 
 @pytest.fixture
-def settings(aws: StandIn, admin: Credentials) -> Callable[[str], None]:
+def settings(aws: StandIn) -> Callable[[str], None]:
     """Put the settings into the parameter."""
-    client = botocore.session.Session().create_client(
-        "ssm",
-        region_name="eu-west-1",
-        endpoint_url=aws.url,
-        aws_access_key_id=admin.key_id,
-        aws_secret_access_key=admin.secret,
-    )
 
     def put(text: str) -> None:
-        client.put_parameter(Name=PARAMETER, Value=text, Type="String", Overwrite=True)
+        aws.add_parameter(PARAMETER, text)
 
     return put
 

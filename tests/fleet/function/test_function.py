@@ -1,0 +1,246 @@
+"""The function of the packed zip, in a process of its own with nothing but Lambda's libraries, against the stand-in."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+from tests.fleet.function.conftest import PARAMETER, Lambda, deployed
+
+pytestmark = pytest.mark.slow
+
+MAIL = """
+contact = it@example.com
+[channels]
+[[mail]]
+kind = ses
+sender = it@example.com
+[[admins]]
+kind = sns
+topic = {topic}
+[remind]
+owners = mail,
+admins = admins,
+[owners]
+domain = example.com
+"""
+Put = Callable[[str], None]
+
+
+@pytest.fixture
+def mail(aws: StandIn, settings: Put) -> Put:
+    """Settings with mail for owners and a topic for admins; `more` is put in front."""
+    aws.verify("it@example.com")
+    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
+    settings(MAIL.format(topic=topic))
+    return lambda more: settings(more + MAIL.format(topic=topic))
+
+
+def test_owners_and_admins_are_told_once(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """The first run tells alice and remembers it in her tag; the second tells the admins only."""
+    first, second = function.invoke({"command": "remind"}, {"command": "remind"}).answers
+    assert (first[0], first[1]["numbers"]) == ("answer", {"old": 1, "owners": 1, "letters": 2, "unanswered": 0})
+    assert (second[0], second[1]["numbers"]) == ("answer", {"old": 1, "owners": 0, "letters": 1, "unanswered": 1})
+    assert not first[1]["incomplete"]
+    assert [each.to for each in aws.mails] == [("alice@example.com",)]
+    assert len(aws.published) == 2
+    assert aws.tags("alice")["rotate-my-key-fleet"].startswith("1 ")
+
+
+def test_every_line_of_the_log_is_json_and_none_has_a_secret(
+    function: Lambda, aws: StandIn, admin: Credentials, mail: Put
+) -> None:
+    """What begins, what was told, what came of it, and the metric; keys by their ids alone."""
+    ended = function.invoke({"command": "remind"})
+    messages = [line["message"] for line in ended.lines if "message" in line]
+    assert messages == ["the endpoint is not AWS's own", "begun", "done"]
+    assert [line["what"] for line in ended.lines if "what" in line] == ["notified", "ended"]
+    (metric,) = [line for line in ended.lines if "_aws" in line]
+    assert (metric["Command"], metric["owners"]) == ("remind", 1)
+    for user in ("alice", "bob", "fleet"):
+        for key in aws.keys(user):
+            assert aws.pair(key.key_id).secret not in ended.text
+
+
+def test_a_warm_function_reuses_what_it_has(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """The second run in a process opens no connection and asks no more who it is; the settings are read again."""
+    settings("max_age = 120d")
+    ended = function.invoke(*[{"command": "report"}] * 3)
+    assert [answer[1]["numbers"]["due"] for answer in ended.answers] == [0, 0, 0]
+    calls = [call.action for call in aws.calls]
+    assert calls.count("GetCallerIdentity") == 1
+    assert calls.count("GetParameter") == 3
+    assert max(call.connection for call in aws.calls) <= 4
+
+
+def test_the_event_chooses_one_account(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """By the role there, as a Distributed Map does it; the list of accounts is what it goes over."""
+    settings("[accounts]\nrole = rotate-my-key-fleet\nexternal_id = x1")
+    other = aws.add_account("prod")
+    other.add_role("rotate-my-key-fleet", external_id="x1")
+    other.add_user("carol")
+    listed, one = function.invoke({"command": "accounts"}, {"command": "report", "account": other.account}).answers
+    assert sorted(listed[1]["accounts"]) == sorted([aws.account, other.account])
+    assert one[0] == "answer", one
+    assert (one[1]["looked_at"], one[1]["numbers"]["users"]) == (1, 1)
+
+
+WRONG = [
+    ({}, "the event names no command; there are: "),
+    ({"command": "delete-everything"}, "the event names no command; there are: "),
+    ("remind", "the event names no command; there are: "),
+    (None, "the event names no command; there are: "),
+    ({"command": "report", "account": 123456789012}, "the event's account is no text of twelve digits"),
+    ({"command": "report", "account": "12345"}, "the event's account is no text of twelve digits"),
+    ({"command": "report", "acount": "123456789012"}, "the event has 'acount', which means nothing here"),
+]
+
+
+def test_an_event_that_makes_no_sense_is_refused(function: Lambda, aws: StandIn) -> None:
+    """Before anything is asked of AWS: what was misspelt must not become all accounts."""
+    answers = function.invoke(*[event for event, _ in WRONG]).answers
+    for (event, said), (how, kind, message, _) in zip(WRONG, answers, strict=True):
+        assert (how, kind) == ("raised", "WrongUsage"), event
+        assert message.startswith(said)
+    assert aws.calls == []
+
+
+def test_without_settings_it_fails(function: Lambda, aws: StandIn) -> None:
+    """A variable that is not set, a parameter that is not there, one that is wrong: each names what to do."""
+    how, kind, message, _ = function.invoke({"command": "report"}, ROTATE_MY_KEY_FLEET_SETTINGS="").answers[0]
+    assert (how, kind) == ("raised", "WrongUsage")
+    assert message.startswith("ROTATE_MY_KEY_FLEET_SETTINGS is not set; hint: ")
+    how, kind, message, _ = function.invoke({"command": "report"}).answers[0]
+    assert (how, kind) == ("raised", "Gone")
+    assert f"there is no SSM parameter {PARAMETER}" in message
+    aws.add_parameter(PARAMETER, "max_agee = 60d")
+    how, kind, message, _ = function.invoke({"command": "report"}).answers[0]
+    assert (how, kind) == ("raised", "WrongUsage")
+    assert f"ssm:{PARAMETER} line 1" in message
+
+
+def test_it_ends_before_lambda_ends_it(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """Where there is no time for anything it says so; nothing was begun in any account."""
+    settings("")
+    how, kind, message, _ = function.invoke({"command": "report"}, milliseconds=20_000).answers[0]
+    assert (how, kind) == ("raised", "TryLater")
+    assert "no time was left for it in this run" in message
+    assert not [call for call in aws.calls if call.service == "iam"]
+
+
+def test_throttling_that_does_not_end_is_tried_again_by_lambda(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """Denied is told as such; nothing of botocore's errors is behind what is raised, for they may quote anything."""
+    settings("")
+    aws.deny("GenerateCredentialReport")
+    aws.deny("ListUsers")
+    how, kind, message, behind = function.invoke({"command": "report"}).answers[0]
+    assert (how, kind) == ("raised", "NotAllowed")
+    assert "iam:ListUsers" in message
+    assert behind == "None"
+
+
+def test_a_fault_tells_where_and_not_what(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """Lambda writes every traceback into the log: no value is in it."""
+    settings("")
+    secret: Any = "wJalrXUtnFEMI"
+    ended = function.invoke({"command": "report"}, milliseconds=secret)
+    how, kind, message, behind = ended.answers[0]
+    assert (how, kind, behind) == ("raised", "Fault", "None")
+    assert message.startswith("a fault in rotate-my-key ")
+    assert "TypeError at function.py:" in message
+    assert secret not in ended.text
+    assert ended.lines[-1]["level"] == "error"
+
+
+def test_no_digest_is_an_error(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """Admins who hear nothing know that something is wrong: then the alarm must say it."""
+    aws.deny("Publish")
+    how, kind, message, _ = function.invoke({"command": "remind"}).answers[0]
+    assert (how, kind) == ("raised", "Problem")
+    assert message.startswith("no admin got the digest: ")
+
+
+def test_a_notice_that_does_not_arrive_makes_the_run_incomplete(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """The digest still goes out; the alarm of its own reads `incomplete` in the last line."""
+    aws.deny("SendEmail")
+    ended = function.invoke({"command": "remind"})
+    result = ended.answers[0][1]
+    assert result["incomplete"] is True
+    assert result["troubles"][0].startswith("alice@example.com over mail: ")
+    assert (ended.lines[-1]["message"], ended.lines[-1]["incomplete"]) == ("done", True)
+    assert len(aws.published) == 1
+
+
+# With apprise
+
+
+class Hook(BaseHTTPRequestHandler):
+    """Keeps what is posted to it."""
+
+    taken: list[tuple[str, dict[str, Any]]]
+
+    def do_POST(self) -> None:
+        """Take it."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.taken.append((self.path, json.loads(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def hook() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
+    """A web server; its address, and what it was sent."""
+    taken: list[tuple[str, dict[str, Any]]] = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OwnHook", (Hook,), {"taken": taken}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}", taken
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_chat_is_reached_from_the_zip(
+    make_function: Callable[..., Lambda],
+    aws: StandIn,
+    admin: Credentials,
+    settings: Put,
+    hook: tuple[str, list[tuple[str, dict[str, Any]]]],
+) -> None:
+    """Through apprise without its compiled parts; the URL comes from Secrets Manager and stays out of the log."""
+    address, taken = hook
+    aws.add_secret("rotate-my-key/chat", f"json://{address}/tok3n")
+    settings("[channels]\n[[chat]]\nkind = apprise\nurls = secretsmanager:rotate-my-key/chat\n[remind]\nadmins = chat,")
+    ended = deployed(make_function(apprise=True), aws, admin).invoke({"command": "remind"})
+    assert ended.answers[0][0] == "answer", ended.answers
+    ((path, body),) = taken
+    assert path == "/tok3n"
+    assert "1 overdue" in body["title"]
+    assert "tok3n" not in ended.text
+
+
+def test_without_apprise_in_the_zip_the_error_says_so(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """Once, and with what to do."""
+    aws.add_secret("rotate-my-key/chat", "json://127.0.0.1:1/tok3n")
+    settings("[channels]\n[[chat]]\nkind = apprise\nurls = secretsmanager:rotate-my-key/chat\n[remind]\nadmins = chat,")
+    how, _, message, _ = function.invoke({"command": "remind"}).answers[0]
+    assert how == "raised"
+    assert "apprise" in message
+
+
+def test_with_botocore_in_the_zip_nothing_of_lambdas_is_used(
+    make_function: Callable[..., Lambda], aws: StandIn, admin: Credentials, settings: Put
+) -> None:
+    """For whoever wants to choose its version."""
+    settings("")
+    function = deployed(make_function(botocore=True), aws, admin)
+    assert not list(function.runtime.iterdir())
+    assert function.invoke({"command": "report"}).answers[0][1]["numbers"]["overdue"] == 1
