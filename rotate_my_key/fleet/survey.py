@@ -25,7 +25,9 @@ from .ports import Directory, Organization
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0  # seconds; a report of a large account takes AWS some seconds to a minute
+# Seconds, each pause twice the one before: AWS takes two seconds for a small account and up to a minute for a large
+# one, and a report that comes within half a minute costs no more than ten calls.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ class _Look:
             if self._waiting.monotonic() >= until:
                 raise problem
             self._waiting.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
+            pause = min(pause * 2, _LONGEST_PAUSE)
             found.ready = found.directory.request_report()
 
     def _without_report(self, found: _Found, problem: Problem) -> None:

@@ -172,7 +172,17 @@ def test_a_report_is_waited_for() -> None:
     )
     assert (survey.source, survey.problem) == (Source.REPORT, "")
     assert directory.calls == Counter(request_report=4, report=1)
-    assert slept == [1.0, 1.5, 2.25]
+    assert slept == [0.25, 0.5, 1.0]
+
+
+def test_half_a_minute_of_waiting_costs_ten_calls() -> None:
+    """One to learn who we are, eight for asking, one for fetching: each pause is twice the one before."""
+    directory = FakeDirectory()
+    directory.waits = 7
+    slept: list[float] = []
+    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__))
+    assert 30 < sum(slept) < 35
+    assert directory.calls.total() + 1 == 10
 
 
 def test_all_accounts_are_asked_before_any_is_waited_for() -> None:

@@ -18,15 +18,19 @@ def values(report: Report) -> dict[str, Any]:
     settings = report.settings
     return {
         "at": time(report.now),
-        "settings": {
+        "limits": {
             "where": settings.where,
             "fingerprint": settings.fingerprint,
             "max_age": format_duration(settings.policy.max_age),
             "remind_before": format_duration(settings.policy.remind_before),
             "unused_after": format_duration(settings.unused_after),
         },
-        "benchmark": BENCHMARK,
         "counts": _counts(report.counts),
+        "benchmark": BENCHMARK,
+        "controls": [
+            {"number": control.number, "title": control.title, "keys": number}
+            for control, number in report.counts.controls.items()
+        ],
         "ages": [_bar(bar) for bar in report.ages],
         "accounts": [_account(survey) for survey in report.surveys],
         "keys": [_key(row, settings.policy) for row in report.rows],
@@ -48,7 +52,6 @@ def _counts(counts: Counts) -> dict[str, Any]:
         **{standing.value: number for standing, number in counts.standings.items()},
         "unused": counts.unused,
         "uncertain": counts.uncertain,
-        "cis": {control.number: number for control, number in counts.controls.items()},
     }
 
 

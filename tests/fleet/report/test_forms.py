@@ -70,7 +70,7 @@ def test_values_of_accounts(report: Make, accounts: list[FakeDirectory]) -> None
         "notes": [],
     }
     assert (found["counts"]["accounts"], found["counts"]["failed"], found["counts"]["users"]) == (2, 1, 5)
-    assert found["counts"]["cis"] == {"1.4": 1, "1.12": 1, "1.14": 3}
+    assert {each["number"]: each["keys"] for each in found["controls"]} == {"1.4": 1, "1.12": 1, "1.14": 3}
     assert report().code == 5
 
 

@@ -1,0 +1,383 @@
+"""`fleet report` over HTTP against the stand-in: accounts, pages, denials, throttling, and its three other forms."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from rotate_my_key import __version__
+from rotate_my_key.aws.session import Aws
+from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.model import Source, Survey
+from rotate_my_key.fleet.survey import Waiting, survey_accounts
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
+from tests.cli.conftest import Desk
+from tests.cli.test_json_docs import compare
+
+DAY = timedelta(days=1)
+
+
+def now() -> datetime:
+    """The time, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def used(days: float = 1) -> LastUse:
+    """A use by S3, so many days ago."""
+    return LastUse(now() - days * DAY, "s3", "eu-west-1")
+
+
+def calls(it: Desk) -> Counter[str]:
+    """How often each action was called."""
+    return Counter(call.action for call in it.aws.calls)
+
+
+def settings(it: Desk, text: str) -> str:
+    """Write fleet settings; gives the path."""
+    file = it.home / "fleet.ini"
+    file.write_text(text)
+    return str(file)
+
+
+def fleet(it: Desk, text: str = "[accounts]\nrole = fleet\n") -> list[str]:
+    """The words that report on the whole organization."""
+    return ["fleet", "report", "--settings", settings(it, text)]
+
+
+@pytest.fixture
+def shop(it: Desk) -> Desk:
+    """The main account has an old key and one of root's, a second account an old key and a young one."""
+    it.aws.add_user("bob", tags={"owner": "team@example.com"})
+    it.aws.add_key("bob", 98 * DAY, use=used())
+    it.aws.add_key(None, 700 * DAY)
+    member = it.aws.add_account("shop", "222222222222")
+    member.add_role("fleet")
+    member.add_user("carol")
+    member.add_key("carol", 80 * DAY, use=used())
+    member.add_user("dave")
+    member.add_key("dave", 8 * DAY, use=used())
+    it.env["AWS_DEFAULT_REGION"] = "eu-west-1"
+    return it
+
+
+def test_one_account(shop: Desk) -> None:
+    """Without settings it is the own account: what needs attention, root's first, and few calls."""
+    done = shop.run("fleet", "report")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0] == "1 account, 2 users, 3 keys; due at 75d, overdue at 90d"
+    assert lines[1] == "1 of root, 1 overdue, 0 due, 1 fresh, 0 exempt, 0 switched off, 1 not used for 45d"
+    assert lines[2] == "CIS Amazon Web Services Foundations Benchmark v3.0.0: 1 fail 1.4, 1 fail 1.12, 2 fail 1.14"
+    table = [line.split() for line in lines if line.startswith(("VERDICT", "root", "overdue"))]
+    assert [row[:2] for row in table] == [["VERDICT", "USER"], ["root", "root"], ["overdue", "bob"]]
+    assert table[2][2].startswith("...")
+    assert "team@example.com" in lines[-3]
+    assert lines[-1] == "1 key more need nothing now; --all shows them too"
+    assert "\x1b" not in done.text
+    assert calls(shop) == Counter(
+        GetCallerIdentity=1, GenerateCredentialReport=2, GetCredentialReport=1, ListAccessKeys=1, ListUserTags=1
+    )
+
+
+def test_who_needs_nothing_costs_nothing(it: Desk) -> None:
+    """Nothing flagged, nothing asked: who we are, the report (asked for, asked again), fetched."""
+    for number in range(40):  # test_survey.py has 5,000
+        it.aws.add_user(f"user{number}")
+        it.aws.add_key(f"user{number}", 10 * DAY, use=used())
+    done = it.run("fleet", "report")
+    assert done.out.startswith("1 account, 41 users, 41 keys")
+    assert "VERDICT" not in done.out
+    assert calls(it).total() == 4
+
+
+def test_the_whole_organization(shop: Desk) -> None:
+    """Each account by the role there, with its name."""
+    done = shop.run(*fleet(shop), "--all")
+    assert done.code == 0, done.text
+    assert done.out.startswith("2 accounts, 4 users, 5 keys")
+    (carol,) = [line for line in done.out.splitlines() if " carol " in line]
+    assert carol.startswith("due")
+    assert "shop (222222222222)" in carol
+    assert any(line.startswith("fresh") and " dave " in line and "8+ days" in line for line in done.out.splitlines())
+
+
+@pytest.mark.parametrize("quiet", [[], ["--quiet"]])
+def test_an_account_that_fails_is_a_row(shop: Desk, quiet: list[str]) -> None:
+    """The others are reported; stderr names it and what to do, also with --quiet; the exit code is its own."""
+    shop.aws.break_account("222222222222", "denied")
+    done = shop.run(*fleet(shop), *quiet)
+    assert done.code == 5
+    assert done.out.startswith("2 accounts (1 failed), 2 users")
+    (row,) = [line for line in done.out.splitlines() if line.startswith("unknown")]
+    assert "shop (222222222222)" in row
+    assert any(line.startswith("overdue") and " bob " in line for line in done.out.splitlines())
+    warning = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert warning == [warning[0]]
+    assert warning[0].startswith("warning: account shop (222222222222): ")
+    assert any(line.startswith("hint: ") for line in done.err.splitlines())
+
+
+def test_a_denied_report(shop: Desk) -> None:
+    """Users are listed instead, page by page, and that is said."""
+    shop.aws.deny("GenerateCredentialReport")
+    shop.aws.settings.page_size = 1
+    done = shop.run("fleet", "report", "--json")
+    assert done.code == 0
+    assert {key["user"]: key["verdict"] for key in done.json["keys"]} == {"alice": "fresh", "bob": "overdue"}
+    (account,) = done.json["accounts"]
+    assert account["source"] == "lists"
+    assert "users were listed instead, and root's keys are not seen" in account["notes"][0]
+    assert "GenerateCredentialReport" in done.err
+    assert calls(shop)["ListUsers"] == 2
+
+
+def test_a_denied_last_use(shop: Desk) -> None:
+    """It is unknown, and not called unused."""
+    shop.aws.deny("GenerateCredentialReport")
+    shop.aws.deny("GetAccessKeyLastUsed")
+    shop.aws.add_user("erin")
+    shop.aws.add_key("erin", 60 * DAY)
+    done = shop.run("fleet", "report", "--all")
+    (erin,) = [line for line in done.out.splitlines() if " erin " in line]
+    assert erin.startswith("fresh")
+    assert " unknown " in erin
+
+
+def test_denied_lists_of_keys(shop: Desk) -> None:
+    """The report's own facts stand, without ids; exit code 5, for ages are not exact."""
+    shop.aws.deny("ListAccessKeys")
+    done = shop.run("fleet", "report", "--json")
+    assert done.code == 5
+    (bob,) = [key for key in done.json["keys"] if key["user"] == "bob"]
+    assert (bob["verdict"], bob["key_id"], bob["exact"]) == ("overdue", None, False)
+    assert "iam:ListAccessKeys" in done.err
+
+
+def test_denied_tags(shop: Desk) -> None:
+    """Then it is not known who is exempt."""
+    shop.aws.deny("ListUserTags")
+    done = shop.run("fleet", "report")
+    assert done.code == 0
+    (bob,) = [line for line in done.out.splitlines() if " bob " in line]
+    assert bob.endswith("exempt? the tags of bob cannot be read")
+    assert "of 1 key it is not known whether the user is exempt" in done.out
+
+
+def test_exempt_users(shop: Desk) -> None:
+    """By tag, path, pattern and group; shown with the reason where every key is."""
+    shop.aws.add_group("bots")
+    for name, more in (
+        ("tagged", {"tags": {"rotate-my-key": "exempt"}}),
+        ("deep", {"path": "/robots/"}),
+        ("svc-1", {}),
+        ("member", {"groups": ["bots"]}),
+    ):
+        shop.aws.add_user(name, **more)  # type: ignore[arg-type]
+        shop.aws.add_key(name, 300 * DAY, use=used())
+    words = fleet(shop, "[exempt]\npaths = /robots/,\nnames = svc-*,\ngroups = bots,\n")
+    found = {key["user"]: key["exempt"] for key in shop.run(*words, "--json").json["keys"] if key["exempt"]}
+    assert found == {
+        "tagged": "tag rotate-my-key=exempt",
+        "deep": "path /robots/",
+        "svc-1": "name svc-*",
+        "member": "group bots",
+    }
+    assert " svc-1 " not in shop.run(*words).out
+    assert calls(shop)["GetGroup"] == 2
+
+
+def test_owners_by_the_mapping_file(shop: Desk) -> None:
+    """The file's address goes before the tag."""
+    mapping = shop.home / "owners.csv"
+    mapping.write_text("bob,robert@example.com\n")
+    words = fleet(shop, f"[owners]\nmapping = {mapping}\n")
+    assert "robert@example.com" in shop.run(*words).out
+    mapping.write_text("bob\n")
+    assert shop.run(*words).problem()[0] == f"{mapping}, line 1: 1 values where there must be two"
+    mapping.unlink()
+    assert shop.run(*words).code == 2
+
+
+def test_exact(shop: Desk) -> None:
+    """Ids and ages of everybody, by one list a user more."""
+    done = shop.run(*fleet(shop), "--exact", "--json")
+    assert all(key["exact"] for key in done.json["keys"] if key["verdict"] != "root")
+    assert calls(shop)["ListAccessKeys"] == 4
+
+
+def test_an_inactive_key_without_dates(shop: Desk) -> None:
+    """IAM's guide says that the report may not tell of it; then it is not there unless keys are listed."""
+    shop.aws.settings.report_hides_inactive = True
+    key = shop.aws.keys("bob")[0]
+    shop.aws.set_status(key.key_id, "Inactive")
+    assert not [each for each in shop.run("fleet", "report", "--json").json["keys"] if each["user"] == "bob"]
+
+
+def test_an_account_without_users(it: Desk) -> None:
+    """Nobody, nothing: that is a report too."""
+    it.aws.add_account("empty", "333333333333").add_role("fleet")
+    words = fleet(it, "[accounts]\nrole = fleet\nonly = 333333333333,\n")
+    for form in ([], ["--csv"], ["--html"], ["--json"]):
+        done = it.run(*words, *form)
+        assert (done.code, done.err.count("error")) == (0, 0), done.text
+    assert it.run(*words).out.splitlines()[0] == "1 account, 0 users, 0 keys; due at 75d, overdue at 90d"
+
+
+def test_names_with_all_their_signs(shop: Desk) -> None:
+    """Signs that IAM allows, and owners in letters from anywhere."""
+    shop.aws.add_user("=svc+a,b@x_.-", tags={"owner": "Zoë Å, \u5f20\u4f1f"})
+    shop.aws.add_key("=svc+a,b@x_.-", 98 * DAY, use=used())
+    assert "=svc+a,b@x_.-" in shop.run("fleet", "report").out
+    rows = csv.DictReader(io.StringIO(shop.run("fleet", "report", "--csv").out))
+    assert [(row["user"], row["owner"]) for row in rows if "svc" in row["user"]] == [
+        ("'=svc+a,b@x_.-", "Zoë Å, \u5f20\u4f1f")
+    ]
+    assert "Zoë Å, \u5f20\u4f1f" in shop.run("fleet", "report", "--html").out
+
+
+def test_json_is_as_documented(shop: Desk) -> None:
+    """Exactly the fields of docs/json.md, with an account that failed, and a last use that is not known."""
+    whole = shop.run(*fleet(shop), "--json").json
+    shop.aws.break_account("222222222222", "denied")
+    shop.aws.deny("GenerateCredentialReport")
+    shop.aws.deny("GetAccessKeyLastUsed")
+    compare("`fleet report --json`", whole, shop.run(*fleet(shop), "--json").json)
+
+
+def test_html_is_one_page(shop: Desk) -> None:
+    """Whole ids, for IT to act on; no secret."""
+    done = shop.run(*fleet(shop), "--html")
+    (key,) = shop.aws.keys("bob")
+    assert done.out.startswith("<!doctype html>")
+    assert key.key_id in done.out
+    assert shop.aws.pair(key.key_id).secret not in done.text
+
+
+@pytest.mark.parametrize("two", [["--json", "--csv"], ["--html", "--json"], ["--csv", "--html"]])
+def test_one_form_at_a_time(it: Desk, two: list[str]) -> None:
+    """Two forms make no sense; nothing is asked of AWS."""
+    done = it.run("fleet", "report", *two)
+    assert done.code == 2
+    assert not it.aws.calls
+
+
+def test_only_names_an_account_that_is_not_ours(it: Desk) -> None:
+    """Without a role that cannot be."""
+    done = it.run(*fleet(it, "[accounts]\nonly = 444444444444,\n"))
+    assert done.code == 2
+    assert "no role is set" in done.problem()[0]
+
+
+def test_a_denied_organization(shop: Desk) -> None:
+    """It is not known which accounts there are: that is an error, not an empty report."""
+    shop.aws.deny("ListAccounts")
+    done = shop.run(*fleet(shop), "--json")
+    assert done.code == 5
+    assert "keys" not in done.json
+
+
+@pytest.mark.slow
+def test_a_terminal_sees_colours_and_progress(shop: Desk) -> None:
+    """A bar that goes away again, and colours; neither with NO_COLOR and --quiet."""
+    shop.aws.settings.report_polls = 1
+    shown = shop.shown(*fleet(shop), width=160)
+    assert shown.code == 0
+    assert "collecting reports" in shown.stream
+    assert "collecting reports" not in shown.text
+    assert any("\x1b[31m" in line for line in shown.styled)
+    plain = shop.shown(*fleet(shop), "--quiet", NO_COLOR="1")
+    assert "\x1b[31m" not in plain.stream
+    assert "collecting" not in plain.stream
+
+
+# What takes time, with a clock that costs none
+
+
+def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) -> list[Survey]:
+    """Survey through the real adapters; the main account comes first."""
+    ticks = count()
+    aws = Aws(
+        {},
+        version=__version__,
+        clock=now,
+        sleep=(slept if slept is not None else []).append,
+        monotonic=lambda: next(ticks) / 10,
+        credentials_file=str(it.credentials),
+        endpoint_url=it.aws.url,
+    )
+    assembly = Assembly(aws, Signer(), settings, patience=5)
+    waiting = Waiting((slept if slept is not None else []).append, count().__next__)
+    surveys = survey_accounts(assembly.organization, settings, now(), waiting, workers=4)
+    return sorted(surveys, key=lambda each: each.account.number != it.aws.account)
+
+
+MANY = FleetSettings(accounts=Accounts(role="fleet"))
+
+
+@pytest.mark.parametrize("how", ["throttled", "500", "503"])
+def test_an_account_that_is_throttled_for_good(shop: Desk, how: str) -> None:
+    """It is a row that says to try again later; the others are whole."""
+    shop.aws.break_account("222222222222", how)  # type: ignore[arg-type]
+    main, member = survey(shop, MANY)
+    assert (main.problem, member.code, member.users) == ("", 75, ())
+    assert member.problem
+    assert len(main.users) == 3
+
+
+def test_throttling_that_passes(shop: Desk) -> None:
+    """Every action is throttled a few times; the report is whole all the same."""
+    for action in ("GenerateCredentialReport", "GetCredentialReport", "ListAccessKeys", "ListUserTags", "ListAccounts"):
+        shop.aws.fault(action, "throttle", times=2)
+    main, member = survey(shop, MANY)
+    assert (main.code, member.code, main.notes, member.notes) == (0, 0, (), ())
+    assert [user.tags for user in main.users if user.name == "bob"] == [{"owner": "team@example.com"}]
+
+
+def test_a_throttled_last_use_is_unknown(shop: Desk) -> None:
+    """Never "never used"."""
+    shop.aws.deny("GenerateCredentialReport")
+    shop.aws.fault("GetAccessKeyLastUsed", "throttle", times=None)
+    (main,) = survey(shop, FleetSettings())
+    assert [key.last_use for user in main.users for key in user.keys] == [None, None]
+
+
+def test_a_report_that_takes_its_time(shop: Desk) -> None:
+    """Both accounts are asked first, and waited for afterwards."""
+    shop.aws.settings.report_polls = 3
+    slept: list[float] = []
+    surveys = survey(shop, MANY, slept)
+    assert [each.source for each in surveys] == [Source.REPORT] * 2
+    assert calls(shop)["GenerateCredentialReport"] == 2 * 5
+    assert sum(slept) > 3
+
+
+def test_a_report_of_three_hours_ago_is_used_again(shop: Desk) -> None:
+    """AWS gives it; the survey says of when it is, and lists show what happened since."""
+    survey(shop, FleetSettings())
+    shop.aws.age_report(timedelta(hours=3))
+    shop.aws.add_key("bob", timedelta(0), use=LastUse(now(), "s3", "eu-west-1"))
+    (main,) = survey(shop, FleetSettings())
+    assert main.at
+    assert timedelta(hours=3) <= now() - main.at < timedelta(hours=3, minutes=5)
+    (bob,) = [user for user in main.users if user.name == "bob"]
+    assert [key.created > main.at for key in bob.keys] == [False, True]
+
+
+def test_groups_over_several_pages(shop: Desk) -> None:
+    """A member on the last page is exempt too."""
+    for number in range(5):
+        shop.aws.add_user(f"bot{number}")
+    shop.aws.add_group("bots", [f"bot{number}" for number in range(5)])
+    shop.aws.add_key("bot4", 98 * DAY, use=used())
+    shop.aws.settings.page_size = 2
+    (main,) = survey(shop, FleetSettings(exempt=Exempt(groups=("bots",))))
+    assert {user.name: user.groups for user in main.users if user.tags is not None} == {
+        "bob": frozenset(),
+        "bot4": {"bots"},
+    }
