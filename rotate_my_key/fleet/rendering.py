@@ -50,8 +50,7 @@ class Renderer:
     """
 
     def __init__(self, folder: str, now: datetime) -> None:
-        if folder:
-            _check(folder)
+        check_folder(folder)
         ours = FileSystemLoader(OURS)
         own: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
         loader = ChoiceLoader([*own, PrefixLoader({"built-in": ours}), ours])
@@ -108,7 +107,10 @@ class Renderer:
         return own if self._folder and os.path.exists(own) else f"template {file}"
 
 
-def _check(folder: str) -> None:
+def check_folder(folder: str) -> None:
+    """Raises WrongUsage for a folder that cannot be used; "" is none."""
+    if not folder:
+        return
     try:
         found = sorted(os.listdir(folder))
     except OSError as error:

@@ -31,10 +31,11 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     One notice for each owner with all of his keys, repeated until they are replaced. What was sent is remembered in a
     tag of the user. The settings say over which channels.
     """
-    from ...fleet.rendering import Renderer
+    from ...fleet.rendering import Renderer, check_folder
     from . import remind_shown
 
     settings, assembly = open_fleet(app)
+    check_folder(settings.remind.templates)
     outlets = _outlets(settings, assembly, dry_run)
     plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())

@@ -1,0 +1,184 @@
+"""`fleet remind` as it is typed, against AWS's stand-in."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fleet.remind.conftest import READ, Company
+
+SETTINGS = """\
+contact = "#aws-help"
+
+[owners]
+domain = example.com
+
+[remind]
+owners = mail
+admins = ops
+escalate = ops
+link = https://wiki.example.com/keys
+
+[channels]
+[[mail]]
+kind = ses
+sender = IT <it@example.com>
+
+[[ops]]
+kind = sns
+topic = {topic}
+"""
+
+
+@pytest.fixture
+def told(company: Company) -> Company:
+    """Settings that mail owners and publish to admins."""
+    company.settings(SETTINGS.format(topic=company.aws.add_topic("rotate-my-key-ops", "eu-west-1")))
+    return company
+
+
+def test_owners_and_admins_are_told(told: Company) -> None:
+    """Mails, the digest, what is remembered, and what is said."""
+    done = told.remind("--yes")
+    assert done.code == 0, done.text
+    mails = sorted(told.aws.mails, key=lambda mail: mail.to)
+    assert [mail.to for mail in mails] == [("alice@example.com",), ("bob@example.com",)]
+    mail = mails[0]
+    assert "98 days old, overdue since" in mail.text and "<li" in mail.html
+    assert "last used 3 hours ago (s3, eu-west-1)" in mail.text
+    (published,) = told.aws.published
+    assert published.subject == "AWS access keys: 1 overdue, 1 due"
+    assert (told.remembered("alice") or "").count(":n1:") == 1
+    assert told.remembered("carol") is None
+    assert done.out.splitlines() == [
+        "1 account, 4 users, 4 keys: 1 overdue, 1 due",
+        "  told alice@example.com of 1 key, notice 1",
+        "  told bob@example.com of 1 key, notice 1",
+        "  the digest went out over ops",
+    ]
+
+
+def test_a_second_run_leaves_owners_in_peace(told: Company) -> None:
+    """The admins hear of it all the same."""
+    told.remind("--yes")
+    done = told.remind("--yes")
+    assert (done.code, len(told.aws.mails), len(told.aws.published)) == (0, 2, 2)
+    assert "0 owners told now, 2 a short while ago" in told.aws.published[1].message
+
+
+def test_without_a_terminal_it_does_not_ask(told: Company) -> None:
+    """Exit 4 names the flag; nothing was sent or remembered."""
+    done = told.remind()
+    assert done.code == 4
+    assert done.problem()[1] == "rotate-my-key fleet remind --yes"
+    assert (told.aws.mails, told.aws.published, told.remembered("alice")) == ([], [], None)
+    assert "2 owners will be told over mail\nthe digest goes out over ops" in done.err
+
+
+def test_a_dry_run_shows_every_message_and_changes_nothing(told: Company) -> None:
+    """To whom, over what, subject and text; nothing but reading is called."""
+    told.told_days_ago("bob", 1)
+    done = told.remind("--dry-run")
+    assert done.code == 0, done.text
+    shown = done.out.splitlines()
+    assert "--- over mail to alice@example.com" in shown
+    assert "Subject: your AWS access key is overdue for replacement" in shown
+    assert "    rotate-my-key" in shown
+    assert "--- over ops" in shown
+    assert "--- bob@example.com was told a short while ago and is left in peace" in shown
+    assert shown[-1] == "Nothing was sent. 1 account, 4 users, 4 keys: 1 overdue, 1 due"
+    assert told.actions <= {*READ, "sts:GetCallerIdentity", "sesv2:GetAccount", "ses:GetAccount"}
+    assert told.remembered("alice") is None
+
+
+def test_a_dry_run_says_that_ses_is_in_its_sandbox(told: Company) -> None:
+    """And what that means; a real run makes rows of it."""
+    told.aws.settings.ses_sandbox = True
+    told.aws.verify("bob@example.com")
+    assert "SES is in its sandbox here" not in told.remind("--dry-run", "--quiet").out
+    assert "channel mail: SES is in its sandbox here" in told.remind("--dry-run").err
+
+
+def test_a_sandbox_refuses_one_and_not_the_other(told: Company) -> None:
+    """Whoever is verified is told; who is not is a row in the digest, and nothing is remembered of him."""
+    told.aws.settings.ses_sandbox = True
+    topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    told.settings(SETTINGS.format(topic=topic).replace("domain = example.com", "domain = example.org"))
+    told.aws.verify("bob@example.org")
+    done = told.remind("--yes")
+    assert done.code in (1, 5)
+    assert [mail.to for mail in told.aws.mails] == [("bob@example.org",)]
+    assert (told.remembered("alice"), told.remembered("bob") is None) == (None, False)
+    digest = " ".join(told.aws.published[0].message.split())
+    assert "Did not arrive (1) alice@example.org over mail: " in digest
+
+
+def test_before_anything_is_set_a_dry_run_shows_what_would_be_sent(company: Company) -> None:
+    """The first command that somebody types; without --dry-run it says what is missing."""
+    company.settings("[owners]\ndomain = example.com\n")
+    done = company.remind("--dry-run")
+    assert done.code == 0, done.text
+    assert "to alice@example.com" in done.out
+    assert "there is no channel yet (owners in [remind])" in done.err
+    failed = company.remind("--yes")
+    assert failed.code == 2
+    assert "does not say how to tell anybody" in failed.problem()[0]
+
+
+def test_json(told: Company) -> None:
+    """Ids whole, every letter, the numbers; a dry run has the same form."""
+    (alice,) = told.aws.keys("alice")
+    dry = told.remind("--dry-run", "--json").json
+    done = told.remind("--yes", "--json").json
+    assert (dry["dry_run"], done["dry_run"], done["version"]) == (True, False, 1)
+    assert [done[name] for name in ("accounts", "users", "keys", "overdue", "due", "told")] == [1, 4, 4, 1, 1, 2]
+    first = done["notices"][0]
+    assert (first["address"], first["told"], first["number"]) == ("alice@example.com", True, 1)
+    assert (first["keys"][0]["key_id"], first["keys"][0]["age_days"]) == (alice.key_id, 98)
+    assert first["letters"][0]["subject"] == "your AWS access key is overdue for replacement"
+    assert done["digest"]["letters"][0]["channel"] == "ops"
+    assert dry["notices"][0]["letters"] == first["letters"]
+
+
+def test_wrong_settings_are_found_before_anything_is_sent(company: Company) -> None:
+    """Exit 2 and one line."""
+    channel = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:x\n"
+    company.settings(f"[remind]\nadmins = x\ntemplates = /nowhere\n[channels]\n[[x]]\n{channel}")
+    done = company.remind("--yes")
+    assert done.code == 2
+    assert done.problem()[0] == "the folder of templates /nowhere cannot be used: no such file or directory"
+    company.settings("[remind]\nadmins = mail\n[channels]\n[[mail]]\nkind = ses\nsender = it@example.com\n")
+    done = company.remind("--yes")
+    assert (done.code, done.problem()[0]) == (2, "channel mail has no address to write to")
+    assert company.actions == {"iam:GenerateCredentialReport"}
+
+
+def test_tags_that_cannot_be_written(told: Company) -> None:
+    """One has fifty, one holds something of somebody's: both are told, both are rows, neither tag is touched."""
+    told.aws.set_tags("alice", {f"tag{number}": "" for number in range(50)})
+    told.aws.set_tags("bob", {"rotate-my-key-fleet": "the data team"})
+    done = told.remind("--yes")
+    assert (done.code, len(told.aws.mails)) == (0, 2)
+    assert told.remembered("bob") == "the data team"
+    assert len(told.aws.tags("alice")) == 50
+    digest = told.aws.published[0].message
+    assert "Told without being remembered, so again in the next run (2)" in digest
+    assert "alice in" in done.err and "was told, and will be again by the next run" in done.err
+
+
+def test_tagging_denied(told: Company) -> None:
+    """Everybody is told; the exit code says that AWS does not allow something."""
+    told.aws.deny("TagUser")
+    done = told.remind("--yes")
+    assert (done.code, len(told.aws.mails)) == (5, 2)
+    assert "iam:TagUser" in told.aws.published[0].message
+
+
+def test_least_rights_to_watch(company: Company) -> None:
+    """With owners unset it needs to read and to publish, and nothing else."""
+    topic = company.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    company.settings(f"[remind]\nadmins = ops\n[channels]\n[[ops]]\nkind = sns\ntopic = {topic}\n")
+    company.may(*READ, "sns:Publish")
+    done = company.remind("--yes")
+    assert done.code == 0, done.text
+    assert "iam:TagUser" not in company.actions
+    assert "Old keys (2)" in company.aws.published[0].message
