@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from enum import Enum
 
 from ..errors import Gone, Interrupted, Problem, TryLater
@@ -37,13 +37,15 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it."""
+    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `place`
+    is where a new key waits for its user."""
 
     act: Act
     account: Account
     state: State
     note: str = ""
     problem: Problem | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,8 @@ class Actor:
         if self.maker is None:
             raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
         made = self.maker(found.place.directory, act.user)
-        return Deed(act, found.place.account, State.DONE, "; ".join((f"it waits at {made.place}", *made.notes)))
+        note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
+        return Deed(act, found.place.account, State.DONE, note, place=made.place)
 
     def _note(self, act: Act, found: Found) -> None:
         """The tag before the act. Raises Problem if it cannot be written."""

@@ -1,0 +1,162 @@
+"""What `enforce` would do in all accounts, and what it spares: looked up, decided, nothing done. Then who is told.
+
+One error never ends it: an account or a user that cannot be read is named, and nothing is done there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from ..errors import Problem, WrongUsage
+from ..settings.fleet import FleetSettings
+from .announcing import Crier
+from .hours import closed
+from .model import Account, Owner
+from .owners import Addresses, owner_of
+from .pool import Pool
+from .ports import Organization
+from .rules import Act, Decision, Kind, Rule, Spare, decide
+from .survey import Progress, accounts_of
+from .user_facts import Found, Place, enter, look
+
+_HINT = "see docs/it/enforce.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """What planning needs. `now` is AWS's clock; `sleep` is in seconds; `crier` knows who can be told."""
+
+    organization: Organization
+    settings: FleetSettings
+    mapping: Addresses
+    crier: Crier
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    progress: Progress = lambda what, done, total: None
+    workers: int = 8
+
+    def owner(self, found: Found) -> Owner:
+        """Whom to tell of a user's keys."""
+        return owner_of(found.facts.user, self.settings.owners, self.mapping)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """An act, and the user whose key it is about."""
+
+    act: Act
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done: `notices` first, then `acts`, those of the oldest keys first; `spared` with the accounts.
+
+    `broken` are accounts and users that could not be looked at; `looks` what the tags should say of keys that were
+    found switched off or on again. `closed` says why no act is allowed at this moment, or is "".
+    """
+
+    notices: tuple[Step, ...] = ()
+    acts: tuple[Step, ...] = ()
+    spared: tuple[tuple[Account, Spare], ...] = ()
+    broken: tuple[tuple[str, Problem], ...] = ()
+    looks: tuple[Found, ...] = ()
+    accounts: int = 0
+    users: int = 0
+    closed: str = ""
+
+
+def check(settings: FleetSettings, *, apply: bool) -> None:
+    """Raises WrongUsage if nothing is to be enforced, or for rules that contradict each other."""
+    enforce = settings.enforce
+    if not any((enforce.deactivate_at, enforce.reissue_at, enforce.unused_for)) and enforce.delete_after is None:
+        raise WrongUsage(
+            f"nothing is to be enforced: [enforce] sets no age ({settings.where})",
+            "rotate-my-key fleet enforce --preset staged-90, or set deactivate_at and delete_after in [enforce]",
+        )
+    if enforce.reissue_at is not None and not settings.reissue.enabled:
+        raise WrongUsage("reissue_at is set, and making keys is switched off", "set enabled = yes in [reissue]")
+    if apply and not enforce.accounts:
+        raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
+
+
+def plan_run(looking: Looking) -> Plan:
+    """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
+    settings, now = looking.settings, looking.now()
+    accounts = _accounts(looking)
+    shut = closed(settings.enforce, now)
+    with Pool(looking.workers) as pool:
+        places = pool.map(
+            lambda account: enter(looking.organization, account, settings, looking.sleep),
+            accounts,
+            lambda done, total: looking.progress("accounts", done, total),
+        )
+        jobs = [(place, user) for place in places for user in place.users]
+        found = pool.map(
+            lambda job: look(job[0], job[1], settings, now),
+            jobs,
+            lambda done, total: looking.progress("users", done, total),
+        )
+    return replace(_decided(found, looking, now), broken=_broken(places, found), accounts=len(accounts), closed=shut)
+
+
+def _accounts(looking: Looking) -> list[Account]:
+    """Where anything may be done; where that is nowhere yet, a dry run looks at all that there are."""
+    allowed = looking.settings.enforce.accounts
+    there = accounts_of(looking.organization, looking.settings.accounts)
+    return [account for account in there if account.number in allowed or not allowed]
+
+
+def _broken(places: Iterable[Place], found: Iterable[Found]) -> tuple[tuple[str, Problem], ...]:
+    accounts = [(str(place.account), place.problem) for place in places if place.problem]
+    users = [(f"{each.facts.user.name} in {each.place.account}", each.problem) for each in found if each.problem]
+    return (*accounts, *users)
+
+
+def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
+    notices: list[Step] = []
+    users: list[list[Step]] = []
+    spared: list[tuple[Account, Spare]] = []
+    for each in found:
+        decisions = decide(each.facts, looking.settings, now)
+        tell, act, spare = _sorted(decisions, each, looking)
+        notices += tell
+        spared += [(each.place.account, one) for one in spare]
+        users += [act] if act else []
+    users.sort(key=lambda steps: min(step.act.key.created for step in steps))
+    acts = [step for steps in users for step in steps]
+    most = looking.settings.enforce.most
+    spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
+    looks = tuple(each for each in found if each.stale and each.place.account.number in _allowed(looking))
+    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), looks=looks, users=len(found))
+
+
+def _allowed(looking: Looking) -> tuple[str, ...]:
+    return looking.settings.enforce.accounts
+
+
+def _sorted(decisions: list[Decision], found: Found, looking: Looking) -> tuple[list[Step], list[Step], list[Spare]]:
+    """Notices, acts and what is spared; a notice that reaches nobody is none."""
+    tell, act, spare = [], [], []
+    for each in decisions:
+        if isinstance(each, Spare):
+            spare.append(each)
+        elif each.kind is not Kind.NOTIFY:
+            act.append(Step(each, found))
+        elif looking.crier.reaches(owner := looking.owner(found)):
+            tell.append(Step(each, found))
+        else:
+            spare.append(Spare(Rule.NOTICES, each.user, each.key, _unreachable(looking, owner)))
+    return tell, act, spare
+
+
+def _unreachable(looking: Looking, owner: Owner) -> str:
+    if not looking.crier.outlets.owners:
+        return "nobody could be told: [remind] names no channel for owners"
+    return f"nobody could be told: no address is known of {owner.name}"
+
+
+def _over(act: Act, most: int) -> Spare:
+    return Spare(Rule.LIMIT, act.user, act.key, f"{most} acts a run; this one with a later run")

@@ -1,0 +1,225 @@
+"""`fleet enforce --apply`: what was planned is done, key by key, and everybody is told.
+
+- Templates are rendered and the audit is written to before anything is done; an audit that cannot be written ends the
+  run before the next act. Nothing else does: what fails is named, and the rest goes on.
+- Notices first, one for each owner with all of his keys, remembered once they are out. Then the acts, each by facts
+  that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
+- An owner is told of each act at once, the admins of all at the end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from ..errors import Interrupted, Problem
+from .acting import WORDS, Actor, Deed, Maker, State, write
+from .announcing import coming, done
+from .audit import NotKept
+from .enforce_plan import Looking, Plan, Step
+from .hours import closed
+from .model import Account, Event, Owner
+from .notices import Remark
+from .pool import Pool
+from .ports import Audit
+from .remembering import after_notice
+from .rules import Rule, Spare
+from .survey import first_code
+from .user_facts import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Doing:
+    """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin."""
+
+    looking: Looking
+    audit: Audit
+    maker: Maker | None = None
+    time_left: Callable[[], float] = lambda: float("inf")
+    told: Callable[[Deed | Spare], None] = lambda deed: None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
+
+    deeds: tuple[Deed, ...] = ()
+    spared: tuple[tuple[Account, Spare], ...] = ()
+    untold: tuple[Problem, ...] = ()
+    stopped: Problem | None = None
+    numbers: dict[str, float] = field(default_factory=dict)
+    code: int = 0
+
+
+def carry_out(plan: Plan, doing: Doing) -> Outcome:
+    """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
+    before anything is done; Interrupted."""
+    looking = doing.looking
+    looking.crier.check(looking.now())
+    where = {"settings": looking.settings.where, "preset": looking.settings.enforce.preset}
+    doing.audit.record(Event(looking.now(), "begun", policy=looking.settings.fingerprint, details=where))
+    run = _Run(plan, doing)
+    try:
+        run.everything()
+    except NotKept as problem:
+        run.stopped = problem
+    return run.end()
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, plan: Plan, doing: Doing) -> None:
+        self._plan = plan
+        self._doing = doing
+        self._looking = doing.looking
+        self._settings = doing.looking.settings
+        self._actor = Actor(self._settings, self._looking.now, doing.audit, doing.maker)
+        self._deeds: list[Deed] = []
+        self._spared = list(plan.spared)
+        self._untold: list[Problem] = []
+        self.stopped: Problem | None = None
+
+    def everything(self) -> None:
+        """All of it. Raises NotKept, Interrupted."""
+        with Pool(self._looking.workers) as pool:
+            pool.map(self._remember_look, self._plan.looks)
+        for owner, steps in _by_owner(self._plan.notices, self._looking):
+            self._notify(owner, steps)
+        failed: set[tuple[str, str]] = set()
+        for step in self._plan.acts:
+            who = (step.found.place.account.number, step.act.user.arn)
+            if who in failed:
+                self._spare(step, Rule.CHANGED, "what had to be done first did not work")
+            elif not self._act(step):
+                failed.add(who)
+
+    def _remember_look(self, found: Found) -> None:
+        """That a key was found switched off counts from the day on which it can be written down."""
+        try:
+            write(found, found.facts.memory, self._settings.remind.tag)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
+
+    # Notices
+
+    def _notify(self, owner: Owner, steps: list[Step]) -> None:
+        lines = [coming(step.act, step.found.place.account) for step in steps]
+        took, problems = self._looking.crier.tell(owner, lines)
+        if not took:
+            failure = problems[0] if problems else Problem("no channel reaches him")
+            for step in steps:
+                self._add(Deed(step.act, step.found.place.account, State.FAILED, "nobody was told", failure))
+            return
+        self._untold += problems
+        for found, mine in _by_user(steps):
+            problem = self._remember(found, mine)
+            for step in mine:
+                self._add(
+                    Deed(step.act, found.place.account, State.DONE if problem is None else State.FAILED, "", problem)
+                )
+                self._record(step, owner, took, problem)
+
+    def _remember(self, found: Found, steps: list[Step]) -> Problem | None:
+        ids = [step.act.key.key_id or "" for step in steps]
+        try:
+            write(found, after_notice(found.facts.memory, ids, self._looking.now().date()), self._settings.remind.tag)
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
+        return None
+
+    def _record(self, step: Step, owner: Owner, took: Iterable[str], problem: Problem | None) -> None:
+        act, account = step.act, step.found.place.account
+        details = {"owner": owner.address or owner.name, "channels": ", ".join(took)}
+        if act.coming and act.at:
+            details |= {"coming": act.coming.value, "not_before": f"{act.at:%Y-%m-%d}"}
+        if problem:
+            details["note"] = problem.message
+        who = (account.number, act.user.name, act.key.key_id or "")
+        event = Event(self._looking.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
+        self._doing.audit.record(event)
+
+    # Acts
+
+    def _act(self, step: Step) -> bool:
+        """Whether what comes after it for the same user may go on."""
+        why = closed(self._settings.enforce, self._looking.now())
+        if why:
+            self._spare(step, Rule.HOURS, why)
+            return True
+        if self._doing.time_left() <= 0:
+            self._spare(step, Rule.LIMIT, "no time was left; this one with the next run")
+            return True
+        deed = self._actor.act(step.act, step.found.place)
+        if isinstance(deed, Spare):
+            self._spare(step, deed.rule, deed.why)
+            return False
+        if deed.state is State.DONE:
+            _, problems = self._looking.crier.tell(self._looking.owner(step.found), [done(deed)])
+            self._untold += problems
+        self._add(deed)
+        if isinstance(deed.problem, NotKept):
+            raise deed.problem
+        return deed.state is State.DONE
+
+    def _spare(self, step: Step, rule: Rule, why: str) -> None:
+        spare = Spare(rule, step.act.user, step.act.key, why)
+        self._spared.append((step.found.place.account, spare))
+        self._doing.told(spare)
+
+    def _add(self, deed: Deed) -> None:
+        self._deeds.append(deed)
+        self._doing.told(deed)
+
+    # The end
+
+    def end(self) -> Outcome:
+        """Tell the admins, close the audit, add up."""
+        broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
+        if self.stopped:
+            broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
+        self._untold += self._looking.crier.report(self._deeds, broken)
+        numbers = self._numbers()
+        try:
+            self._doing.audit.close(numbers)
+        except NotKept as problem:
+            self.stopped = self.stopped or problem
+        problems = [deed.problem for deed in self._deeds if deed.problem]
+        problems += [problem for _, problem in self._plan.broken] + self._untold
+        code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
+        return Outcome(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
+
+    def _numbers(self) -> dict[str, float]:
+        counts = Counter(WORDS[deed.act.kind] for deed in self._deeds if deed.state is State.DONE)
+        states = Counter(deed.state for deed in self._deeds)
+        acts = {word.capitalize(): float(counts[word]) for word in WORDS.values()}
+        return {
+            **acts,
+            "Failed": float(states[State.FAILED]),
+            "Unknown": float(states[State.UNKNOWN]),
+            "Spared": float(len(self._spared)),
+            "Accounts": float(self._plan.accounts),
+            "Broken": float(len(self._plan.broken)),
+            "Users": float(self._plan.users),
+        }
+
+
+def _by_owner(steps: Iterable[Step], looking: Looking) -> Iterator[tuple[Owner, list[Step]]]:
+    """One notice for each owner, whatever accounts his users are in."""
+    found: dict[str, tuple[Owner, list[Step]]] = {}
+    for step in steps:
+        owner = looking.owner(step.found)
+        found.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(step)
+    yield from found.values()
+
+
+def _by_user(steps: Iterable[Step]) -> Iterator[tuple[Found, list[Step]]]:
+    found: dict[int, tuple[Found, list[Step]]] = {}
+    for step in steps:
+        found.setdefault(id(step.found), (step.found, []))[1].append(step)
+    yield from found.values()

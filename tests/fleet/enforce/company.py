@@ -1,0 +1,141 @@
+"""A company in memory: two accounts, people with keys, channels, an audit, and a clock that can be set forward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from rotate_my_key.fleet.announcing import Crier
+from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.enforce_plan import Looking, Plan, plan_run
+from rotate_my_key.fleet.enforcing import Doing, Outcome, carry_out
+from rotate_my_key.fleet.letters import Outlets
+from rotate_my_key.fleet.memory import KeyMemory, decode, ref
+from rotate_my_key.fleet.model import Event
+from rotate_my_key.fleet.rendering import Renderer
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, Reissue
+from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
+
+DAY = timedelta(days=1)
+HERE, THERE = "123456789012", "210987654321"
+ALL = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+TAG = "rotate-my-key-fleet"
+RENDERER = Renderer("", NOW)  # templates are compiled once
+RULES = FleetSettings(
+    accounts=Accounts(role="fleet"),
+    owners=Owners(domain="example.com"),
+    enforce=Enforce(deactivate_at=90 * DAY, delete_after=10 * DAY, accounts=(HERE, THERE), weekdays=ALL, hours="0-24"),
+    reissue=Reissue(enabled=True),
+)
+
+
+class FakeAudit:
+    """Keeps events; raises `broken` after `good` more."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.numbers: Mapping[str, float] = {}
+        self.good = 10**9
+
+    def record(self, *events: Event) -> None:
+        """See the port."""
+        if self.good <= 0:
+            raise NotKept("the audit cannot be written (disk full)")
+        self.good -= 1
+        self.events += events
+
+    def close(self, numbers: Mapping[str, float]) -> None:
+        """See the port."""
+        self.numbers = numbers
+
+    def lines(self) -> list[str]:
+        """`deactivated alice intended`, without the frame of the run."""
+        return [f"{each.what} {each.user} {each.outcome}" for each in self.events if each.user]
+
+
+@dataclass
+class Company:
+    """All of it. `advance` moves the clock; `run` is one `fleet enforce --apply`."""
+
+    settings: FleetSettings = RULES
+    here: FakeDirectory = field(default_factory=lambda: FakeDirectory(HERE, "prod"))
+    there: FakeDirectory = field(default_factory=lambda: FakeDirectory(THERE, "test"))
+    mail: FakeChannel = field(default_factory=FakeChannel)
+    chat: FakeChannel = field(default_factory=lambda: FakeChannel("chat", wants_address=False))
+    audit: FakeAudit = field(default_factory=FakeAudit)
+    now: datetime = NOW
+    maker: Any = None
+    time_left: float = float("inf")
+
+    def __post_init__(self) -> None:
+        self.organization = FakeOrganization(self.here, self.there)
+
+    def enforce(self, **values: Any) -> None:
+        """Change [enforce]."""
+        self.settings = replace(self.settings, enforce=replace(self.settings.enforce, **values))
+
+    def advance(self, days: float) -> None:
+        """Later. The keys get older."""
+        self.now += days * DAY
+        for directory in (self.here, self.there):
+            directory.now = self.now
+
+    def user(self, name: str, *ages: float, told: int | None = 10, where: FakeDirectory | None = None) -> list[str]:
+        """A user with active keys, of which his owner was told so many days ago; gives the ids."""
+        directory = where or self.here
+        directory.user(name)
+        ids = [directory.key(name, age) for age in ages]
+        if told is not None:
+            day = (self.now - told * DAY).date()
+            self.remember(name, {key_id: KeyMemory(1, day, day) for key_id in ids}, directory)
+        return ids
+
+    def remember(self, name: str, memory: Mapping[str, KeyMemory], where: FakeDirectory | None = None) -> None:
+        """Write a user's tag; by key id."""
+        from rotate_my_key.fleet.memory import encode
+
+        value = encode({ref(key_id): each for key_id, each in memory.items()})
+        (where or self.here).everybody[name].tags[TAG] = value
+
+    def known(self, name: str, key_id: str, where: FakeDirectory | None = None) -> KeyMemory:
+        """What the tag says of a key."""
+        memory = decode((where or self.here).everybody[name].tags.get(TAG))
+        return memory.get(ref(key_id), KeyMemory())
+
+    def status(self, name: str, where: FakeDirectory | None = None) -> dict[str, str]:
+        """A user's keys: Active or Inactive by id."""
+        return {key.key_id: key.status for key in (where or self.here).everybody[name].keys.values()}
+
+    def looking(self) -> Looking:
+        """What planning needs."""
+        outlets = Outlets((self.mail,), (self.chat,), ())
+        crier = Crier(outlets, self.settings, RENDERER)
+        return Looking(self.organization, self.settings, {}, crier, lambda: self.now, lambda seconds: None, workers=2)
+
+    def plan(self) -> Plan:
+        """`fleet enforce`: nothing is done."""
+        return plan_run(self.looking())
+
+    def run(self) -> Outcome:
+        """`fleet enforce --apply`."""
+        looking = self.looking()
+        return carry_out(plan_run(looking), Doing(looking, self.audit, self.maker, lambda: self.time_left))
+
+    def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
+        """The key is used."""
+        (where or self.here).everybody[name].used[key_id] = LastUse(at or self.now, "s3", "eu-west-1")
+
+
+def planned(plan: Plan) -> list[str]:
+    """`notify alice`, `deactivate alice`, `spare bob: exempt`."""
+    steps = [f"{step.act.kind.value} {step.act.user.name}" for step in (*plan.notices, *plan.acts)]
+    return steps + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in plan.spared]
+
+
+def did(outcome: Outcome) -> list[str]:
+    """`deactivate alice done`, `spare bob: exempt`."""
+    deeds = [f"{deed.act.kind.value} {deed.act.user.name} {deed.state.value}" for deed in outcome.deeds]
+    return deeds + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in outcome.spared]

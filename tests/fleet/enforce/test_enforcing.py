@@ -1,0 +1,492 @@
+"""A run of `fleet enforce` in a company in memory: what it does, in which order, and what it leaves if things break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rotate_my_key.errors import Denied, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.enforce_plan import check
+from rotate_my_key.fleet.enforcing import Doing, carry_out
+from rotate_my_key.fleet.memory import KeyMemory
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, Reissue
+from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
+from tests.fleet.fakes import FakeDirectory
+
+CHANGES = {"tag", "untag", "set_active", "delete", "create"}
+
+
+def after(directory: FakeDirectory, verb: str, problem: BaseException, times: int = 1) -> None:
+    """The verb is carried out, and its answer is lost."""
+    real = getattr(directory, verb)
+    left = [times]
+
+    def lossy(*args: Any) -> Any:
+        result = real(*args)
+        if left[0]:
+            left[0] -= 1
+            raise problem
+        return result
+
+    setattr(directory, verb, lossy)
+
+
+def test_a_dry_run_changes_nothing_and_tells_nobody() -> None:
+    """Planning looks, and does no more."""
+    company = Company()
+    company.user("alice", 97)
+    company.user("bob", 200, told=None)
+    assert planned(company.plan()) == ["notify bob", "deactivate alice"]
+    assert not CHANGES & set(company.here.calls)
+    assert company.mail.sent == company.chat.sent == company.audit.events == []
+
+
+def test_who_is_not_due_costs_one_call() -> None:
+    """Last use and tags are asked for only where a rule could have something to say."""
+    company = Company()
+    company.user("alice", 5)
+    company.plan()
+    assert (company.here.calls["keys"], company.here.calls["last_use"], company.here.calls["tags"]) == (1, 0, 0)
+
+
+def test_an_act_is_written_down_before_and_after() -> None:
+    """The intent with its reason and policy, then the outcome; the tag says who did it; owner and admins are told."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice done"], 0)
+    assert company.status("alice") == {key_id: "Inactive"}
+    assert company.known("alice", key_id).off == company.now.date()
+    assert company.audit.lines() == ["deactivated alice intended", "deactivated alice done"]
+    event = company.audit.events[-1]
+    assert (event.account, event.key_id, event.policy) == (HERE, key_id, company.settings.fingerprint)
+    assert event.why == "97 days old, and the limit is 90 days"
+    assert [message.to for message in company.mail.sent] == ["alice@example.com"]
+    assert "fleet enforce --undo alice" in company.chat.sent[0].text
+    assert company.audit.numbers["Deactivated"] == 1
+
+
+def test_a_notice_is_remembered_and_told_once_to_each_owner() -> None:
+    """One notice for all keys of an owner, whatever accounts they are in; its day stands in each tag."""
+    company = Company()
+    company.user("alice", 97, told=None)
+    company.user("alice", 200, 95, told=None, where=company.there)
+    outcome = company.run()
+    assert did(outcome) == ["notify alice done"] * 3
+    assert [message.to for message in company.mail.sent] == ["alice@example.com"]
+    for directory in (company.here, company.there):
+        for key_id in directory.everybody["alice"].keys:
+            assert company.known("alice", key_id, directory).first == company.now.date()
+    assert company.audit.lines() == ["notified alice done"] * 3
+
+
+def test_from_notice_to_deletion() -> None:
+    """Told, switched off a week later, deleted ten days later; each exactly once with daily runs."""
+    company = Company()
+    (key_id,) = company.user("alice", 90, told=None)
+    seen = []
+    for day in range(30):
+        seen += [(day, each) for each in did(company.run()) if "done" in each]
+        company.advance(1)
+        if key_id in company.here.everybody["alice"].keys:
+            company.use("alice", key_id, company.now - 25 * DAY)
+    assert seen == [(0, "notify alice done"), (7, "deactivate alice done"), (17, "delete alice done")]
+    assert TAG not in company.here.everybody["alice"].tags
+
+
+# The facts again before each act
+
+
+CHANGED: list[tuple[str, Callable[[Company, str], Any], str]] = [
+    ("the key is gone", lambda company, key_id: company.here.delete("alice", key_id), "changed"),
+    (
+        "somebody switched it off himself",
+        lambda company, key_id: company.here.set_active("alice", key_id, active=False),
+        "changed",
+    ),
+    (
+        "he was made exempt",
+        lambda company, key_id: company.here.tag("alice", "rotate-my-key", "exempt"),
+        "exempt",
+    ),
+    (
+        "its last use cannot be read any more",
+        lambda company, key_id: company.here.broken.__setitem__("last_use", Problem("")),
+        "last use unknown",
+    ),
+    ("his notices are forgotten", lambda company, key_id: company.here.untag("alice", TAG), "changed"),
+    (
+        "his tags cannot be read any more",
+        lambda company, key_id: company.here.broken.__setitem__("tags", Denied("denied")),
+        "unsure",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "change", "rule"), CHANGED, ids=[case[0] for case in CHANGED])
+def test_what_changed_since_it_was_planned_is_not_done(
+    sentence: str, change: Callable[[Company, str], Any], rule: str
+) -> None:
+    """The facts are fetched again before each act, and the rules are asked again."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    looking, plan = company.looking(), company.plan()
+    change(company, key_id)
+    outcome = carry_out(plan, Doing(looking, company.audit))
+    assert did(outcome) == [f"spare alice: {rule}"]
+    assert company.audit.lines() == []
+
+
+# What breaks
+
+
+def test_an_audit_that_cannot_be_written_ends_the_run_before_anything() -> None:
+    """Not even a notice goes out."""
+    company = Company()
+    company.user("alice", 97)
+    company.audit.good = 0
+    with pytest.raises(NotKept):
+        company.run()
+    assert not CHANGES & set(company.here.calls)
+    assert company.mail.sent == []
+
+
+@pytest.mark.parametrize("good", [1, 2, 3])
+def test_an_audit_that_fails_in_between_ends_the_run_before_the_next_act(good: int) -> None:
+    """Nothing is done whose intent is not written down; the admins are told that it stopped."""
+    company = Company()
+    company.user("alice", 99)
+    company.user("bob", 98)
+    company.audit.good = good
+    outcome = company.run()
+    assert (bool(outcome.stopped), outcome.code) == (True, 1)
+    off = [name for name in ("alice", "bob") if "Inactive" in company.status(name).values()]
+    intended = [event.user for event in company.audit.events if event.outcome == "intended"]
+    assert off == intended == ["alice"][: good - 1]
+    assert "this run: stopped: the audit cannot be written" in " ".join(company.chat.sent[-1].text.split())
+
+
+@pytest.mark.parametrize("verb", ["tag", "set_active", "keys"])
+def test_one_user_who_cannot_be_handled_stops_nobody_else(verb: str) -> None:
+    """One error never ends the run."""
+    company = Company()
+    company.user("alice", 99)
+    company.user("bob", 98)
+    real = getattr(company.here, verb)
+
+    def picky(user: str, *args: Any) -> Any:
+        if user == "alice":
+            raise Denied("not allowed")
+        return real(user, *args)
+
+    setattr(company.here, verb, picky)
+    outcome = company.run()
+    assert "deactivate bob done" in did(outcome)
+    assert list(company.status("alice").values()) == ["Active"]
+    assert outcome.code == 5
+
+
+def test_what_cannot_be_noted_in_the_tag_is_not_done() -> None:
+    """Nobody could take it back: whoever has 50 tags keeps his key, and it is named."""
+    company = Company()
+    company.user("alice", 97)
+    company.here.broken["tag"] = NotAllowed("the user has 50 tags already")
+    outcome = company.run()
+    assert did(outcome) == ["deactivate alice failed"]
+    assert list(company.status("alice").values()) == ["Active"]
+    assert company.audit.lines() == ["deactivated alice intended", "deactivated alice failed"]
+
+
+def test_a_broken_account_is_named_and_the_other_goes_on() -> None:
+    """The code says that something is wrong."""
+    company = Company()
+    company.user("alice", 97)
+    company.user("carol", 97, where=company.there)
+    company.there.broken["users"] = Denied("the role fleet cannot be assumed")
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice done"], 5)
+    assert "test (210987654321): the role fleet cannot be assumed" in " ".join(company.chat.sent[0].text.split())
+
+
+def test_exemptions_that_cannot_be_read_stop_their_account() -> None:
+    """Who is in an exempt group is not known: nobody there is touched."""
+    company = Company(replace(RULES, exempt=Exempt(groups=("bots",))))
+    for directory in (company.here, company.there):
+        directory.groups.add("bots")
+        company.user("alice", 97, where=directory)
+    company.here.broken["members"] = Denied("iam:GetGroup is not allowed")
+    outcome = company.run()
+    assert [deed.account.number for deed in outcome.deeds] == [company.there.account.number]
+    assert list(company.status("alice").values()) == ["Active"]
+    assert outcome.code == 5
+
+
+EXEMPT: list[tuple[str, Exempt, Callable[[Company], Any]]] = [
+    ("tag", Exempt(), lambda company: company.here.tag("alice", "rotate-my-key", "exempt")),
+    ("name", Exempt(names=("ali*",)), lambda company: None),
+    ("group", Exempt(groups=("bots",)), lambda company: company.here.everybody["alice"].groups.add("bots")),
+    (
+        "bot",
+        Exempt(never_signed_in=True),
+        lambda company: setattr(company.here.everybody["alice"], "password", False),
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "rules", "make"), EXEMPT, ids=[case[0] for case in EXEMPT])
+def test_who_is_exempt_is_spared(sentence: str, rules: Exempt, make: Callable[[Company], Any]) -> None:
+    """By every way there is to be exempt."""
+    company = Company(replace(RULES, exempt=rules))
+    company.user("alice", 97)
+    make(company)
+    assert did(company.run()) == ["spare alice: exempt"]
+
+
+def test_a_bot_rule_without_a_report_spares_the_account() -> None:
+    """Who has a password only the credential report tells; without it nobody is touched."""
+    company = Company(replace(RULES, exempt=Exempt(never_signed_in=True)))
+    company.user("alice", 97)
+    company.here.broken["report"] = Denied("iam:GetCredentialReport is not allowed")
+    assert did(company.run()) == []
+    assert list(company.status("alice").values()) == ["Active"]
+
+
+@pytest.mark.parametrize("problem", [Unanswered("no answer"), TryLater("throttled"), Denied("denied")])
+def test_a_lost_answer_is_looked_up(problem: Problem) -> None:
+    """It was carried out whatever the answer was: the list shows it, and it is recorded as done."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    after(company.here, "set_active", problem)
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice done"], 0)
+    assert company.known("alice", key_id) == KeyMemory(
+        1, *[(company.now - 10 * DAY).date()] * 2, off=company.now.date()
+    )
+
+
+def test_a_deletion_whose_answer_is_lost_is_looked_up() -> None:
+    """The key is not in the list any more."""
+    company = Company()
+    (key_id,) = company.user("alice", 120, told=None)
+    company.here.set_active("alice", key_id, active=False)
+    day = (company.now - 20 * DAY).date()
+    company.remember("alice", {key_id: KeyMemory(1, day, day, off=day)})
+    after(company.here, "delete", Unanswered("no answer"))
+    assert did(company.run()) == ["delete alice done"]
+    assert TAG not in company.here.everybody["alice"].tags
+
+
+def test_throttled_to_the_end_it_is_unknown_and_the_next_run_does_it() -> None:
+    """Nothing is lost: notices count on, and it is still the fleet who did it."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    company.here.broken["set_active"] = TryLater("throttled")
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice unknown"], 75)
+    del company.here.broken["set_active"]
+    assert did(company.run()) == ["deactivate alice done"]
+    assert company.known("alice", key_id).off == company.now.date()
+
+
+def test_carried_out_after_all_it_is_known_who_did_it() -> None:
+    """The request arrived late, when the run was over: by the tag it was the fleet, so it can be taken back."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    company.here.broken["set_active"] = TryLater("no answer")
+    company.run()
+    del company.here.broken["set_active"]
+    company.here.set_active("alice", key_id, active=False)
+    day = company.now.date()
+    company.advance(1)
+    company.run()
+    assert company.known("alice", key_id).off == day
+
+
+def test_a_notice_that_reached_nobody_is_no_notice() -> None:
+    """It is not remembered, the run says so, and the next run tries again."""
+    company = Company()
+    (key_id,) = company.user("alice", 97, told=None)
+    company.mail.broken = TryLater("the mail server is down")
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["notify alice failed"], 75)
+    assert company.known("alice", key_id) == KeyMemory()
+    company.mail.broken = None
+    assert did(company.run()) == ["notify alice done"]
+
+
+def test_without_an_address_nothing_is_ever_taken_away() -> None:
+    """Nobody could be told, so the key is spared, run after run, and named."""
+    company = Company(replace(RULES, owners=replace(RULES.owners, domain="")))
+    company.user("alice", 400, told=None)
+    for _ in range(3):
+        assert did(company.run()) == ["spare alice: notices"]
+        company.advance(30)
+
+
+def test_an_act_that_cannot_be_announced_is_done_and_named() -> None:
+    """Its notices were given; that this one does not arrive is in the code."""
+    company = Company()
+    company.user("alice", 97)
+    company.mail.broken = Problem("the address is refused")
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice done"], 1)
+    assert [problem.message for problem in outcome.untold] == ["the address is refused"]
+
+
+# Limits
+
+
+def test_the_oldest_go_first_and_no_more_than_allowed() -> None:
+    """The rest is for later runs, and is named."""
+    company = Company()
+    company.enforce(most=2)
+    for number, age in enumerate([95, 300, 120, 200]):
+        company.user(f"user{number}", age)
+    assert planned(company.plan()) == [
+        *("deactivate user1", "deactivate user3"),
+        *("spare user2: limit", "spare user0: limit"),
+    ]
+    company.run()
+    assert [list(company.status(f"user{number}").values()) for number in range(4)] == [
+        ["Active"],
+        ["Inactive"],
+        ["Active"],
+        ["Inactive"],
+    ]
+
+
+def test_outside_of_its_hours_nothing_is_done() -> None:
+    """Notices go out; keys are left to the next run."""
+    company = Company()
+    company.enforce(hours="13-17")
+    company.user("alice", 97)
+    company.user("bob", 97, told=None)
+    assert did(company.run()) == ["notify bob done", "spare alice: hours"]
+    company.advance(2 / 24)
+    assert did(company.run()) == ["deactivate alice done", "spare bob: grace"]
+
+
+def test_when_its_hours_end_in_the_middle_of_a_run_it_stops() -> None:
+    """The clock is asked before each act."""
+    company = Company()
+    company.enforce(hours="9-13")
+    company.user("alice", 99)
+    company.user("bob", 98)
+    real = company.here.set_active
+
+    def slow(*args: Any) -> None:
+        real(*args)
+        company.now += timedelta(hours=2)
+
+    company.here.set_active = slow  # type: ignore[method-assign]
+    assert did(company.run()) == ["deactivate alice done", "spare bob: hours"]
+
+
+def test_when_time_is_up_the_rest_is_left_to_the_next_run() -> None:
+    """As in Lambda: what was begun is finished, nothing else begins."""
+    company = Company(time_left=0)
+    company.user("alice", 97)
+    assert did(company.run()) == ["spare alice: limit"]
+
+
+# Who switched it off, and since when
+
+
+def test_switched_off_by_somebody_else_it_counts_from_the_first_run_that_saw_it() -> None:
+    """Never assumed: the day is written down, and its owner is told before it is deleted."""
+    company = Company()
+    (key_id,) = company.user("alice", 400, told=None)
+    company.here.set_active("alice", key_id, active=False)
+    seen = []
+    for day in range(20):
+        seen += [(day, each) for each in did(company.run()) if "done" in each]
+        company.advance(1)
+    assert seen == [(3, "notify alice done"), (10, "delete alice done")]
+
+
+def test_switched_on_again_it_begins_anew() -> None:
+    """Whoever took it back is not overruled on the next day: there is a notice first, and its grace."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    company.run()
+    company.here.set_active("alice", key_id, active=True)
+    company.advance(1)
+    assert did(company.run()) == ["notify alice done"]
+    company.advance(6)
+    assert did(company.run()) == ["spare alice: grace"]
+    company.advance(1)
+    assert did(company.run()) == ["deactivate alice done"]
+
+
+def test_used_while_it_was_off_it_was_not_off() -> None:
+    """Its ten days begin anew."""
+    company = Company()
+    (key_id,) = company.user("alice", 97)
+    company.run()
+    company.advance(10)
+    company.here.everybody["alice"].used[key_id] = LastUse(company.now - 5 * DAY, "s3", "eu-west-1")
+    assert did(company.run()) == []
+    assert company.known("alice", key_id).found_off == company.now.date()
+
+
+# Settings
+
+
+WRONG: list[tuple[str, FleetSettings, bool, str]] = [
+    ("nothing set", FleetSettings(), False, "nothing is to be enforced"),
+    ("no accounts", FleetSettings(enforce=Enforce(deactivate_at=DAY)), True, "no account is named"),
+    ("no reissue", FleetSettings(enforce=Enforce(reissue_at=DAY)), False, "reissue_at is set"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "settings", "apply", "said"), WRONG, ids=[case[0] for case in WRONG])
+def test_settings_that_cannot_be_meant(sentence: str, settings: FleetSettings, apply: bool, said: str) -> None:
+    """They are refused before AWS is asked anything."""
+    with pytest.raises(WrongUsage, match=said):
+        check(settings, apply=apply)
+
+
+def test_without_accounts_a_dry_run_shows_what_would_be_spared() -> None:
+    """So that IT sees what to expect before it names an account."""
+    check(FleetSettings(enforce=Enforce(deactivate_at=DAY)), apply=False)
+    company = Company()
+    company.enforce(accounts=())
+    company.user("alice", 97)
+    assert planned(company.plan()) == ["spare alice: account"]
+
+
+def test_accounts_that_are_not_named_are_not_even_entered() -> None:
+    """Only the accounts of [enforce]."""
+    company = Company()
+    company.enforce(accounts=(HERE,))
+    company.user("carol", 97, where=company.there)
+    assert (did(company.run()), company.there.calls) == ([], {})
+
+
+def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_path: Any) -> None:
+    """It is met before the first act."""
+    (tmp_path / "act.txt.j2").write_text("Subject: x\n{{ nothing.there }}\n")
+    company = Company(replace(RULES, remind=replace(RULES.remind, templates=str(tmp_path))))
+    company.user("alice", 97)
+    looking = company.looking()
+    from rotate_my_key.fleet.rendering import Renderer
+
+    broken = replace(looking, crier=replace(looking.crier, renderer=Renderer(str(tmp_path), company.now)))
+    with pytest.raises(WrongUsage, match=r"act\.txt\.j2"):
+        carry_out(company.plan(), Doing(broken, company.audit))
+    assert not CHANGES & set(company.here.calls)
+
+
+def test_it_makes_no_key_where_nobody_can() -> None:
+    """A run without a maker names it and goes on."""
+    company = Company(replace(RULES, reissue=Reissue(enabled=True)))
+    company.enforce(reissue_at=60 * DAY)
+    company.user("alice", 65)
+    company.user("bob", 97, 5)
+    assert sorted(did(company.run())) == ["deactivate bob done", "reissue alice failed"]
