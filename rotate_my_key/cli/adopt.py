@@ -18,6 +18,7 @@ from ..stores.kinds import Kind, sections
 from ..stores.new_pair import add_pair
 from . import moves, show
 from .app import App
+from .delivery import is_delivery, is_link, refuse_link
 from .rotate import Rotate, exit_code
 from .signing import signing_options
 from .wiring import Wiring
@@ -28,20 +29,28 @@ _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.c
 
 
 @click.command("adopt")
-@click.argument("file", required=False, metavar="[accessKeys.csv]", type=click.Path())
+@click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]")
 @click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(app: App, /, file: str | None, profile: str | None, yes: bool, as_json: bool) -> int:
+def command(app: App, /, source: str | None, profile: str | None, yes: bool, as_json: bool) -> int:
     """Take a first or new key that IT or the console gave.
 
     Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS, puts
     it into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is dead
     afterwards.
+
+    A DELIVERY is what IT made with fleet reissue: secretsmanager:NAME or s3://BUCKET/NAME, fetched with --auth-profile
+    or with the profile's own key; or a link, which is a secret: paste it when asked, or give it to - on standard input.
     """
-    pair = _from_file(file) if file else _asked(app)
+    given = _given(app, source)
+    if isinstance(given, str):
+        from .handed_over import adopt_delivery
+
+        return adopt_delivery(app, given, profile, yes=yes, as_json=as_json)
+    pair, file = given, source
     name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
     wiring = Wiring(app)
     for result in moves.finish(app, wiring):
@@ -106,18 +115,34 @@ def _write(app: App, wiring: Wiring, plan: Adoption) -> None:
             app.say(f"  {show.names(plan.places)} changed")
 
 
-def _asked(app: App) -> Credentials:
+def _given(app: App, source: str | None) -> Credentials | str:
+    """The pair, or the name or link of a delivery."""
+    if source is None:
+        return _asked(app)
+    refuse_link(source)
+    if is_delivery(source):
+        return source
+    text = _text(source)
+    line = text.strip()
+    if source == "-" and (is_link(line) or is_delivery(line)) and not any(map(str.isspace, line)):
+        return line
+    return _from_csv(source, text)
+
+
+def _asked(app: App) -> Credentials | str:
     if not app.terminal:
         raise NeedsPerson("there is no terminal to ask for the key on", "rotate-my-key adopt accessKeys.csv --yes")
-    key_id = click.prompt("Access key ID", err=True).strip()
+    key_id: str = click.prompt("Access key ID, or the link from IT (hidden)", hide_input=True, err=True).strip()
+    if is_link(key_id) or is_delivery(key_id):
+        return key_id
     _check_id(key_id)
     secret = click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip()
     return _checked(key_id, secret)
 
 
-def _from_file(path: str) -> Credentials:
+def _from_csv(path: str, text: str) -> Credentials:
     """The key of the console's file: a head line, then one line with the id and the secret."""
-    rows = [row for row in csv.reader(io.StringIO(_text(path))) if any(cell.strip() for cell in row)]
+    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
     heads = [cell.strip().lower() for cell in rows[0]] if rows else []
     if any(head not in heads for head in _HEADS):
         raise Problem(f"{path} is not the console's accessKeys.csv", "rotate-my-key adopt")

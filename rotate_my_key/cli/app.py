@@ -60,6 +60,13 @@ class App:
             self.say(notice)
         return settings
 
+    def without(self, flag: str) -> None:
+        """From now on the settings are as if this flag had not been given."""
+        from ..settings import load
+
+        if self.flags.pop(flag, None) is not None:
+            self.settings = load(self.paths, self.env, self.flags)
+
     def show_path(self, path: str) -> str:
         """A path as a person writes it: `~/.aws/credentials`."""
         home = self.paths.home.rstrip(os.sep)

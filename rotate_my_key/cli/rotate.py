@@ -77,7 +77,7 @@ def _rotate(app: App, rotation: Rotate) -> list[Result]:
         results = [*rotation.settle(), unready]
         rotation.tell(unready)
         return results
-    return [*_handed(app, rotation.wiring), *rotation.run()]
+    return [*_handed(app, rotation), *rotation.run()]
 
 
 def _check_version(app: App) -> None:
@@ -97,11 +97,16 @@ def exit_code(results: Sequence[Result]) -> int:
     return next((code for code in _ORDER if code in codes), max(codes, default=0))
 
 
-def _handed(app: App, wiring: Wiring) -> list[Result]:
-    """Replace the keys that `adopt` took and could not replace yet: that was agreed to then."""
+def _handed(app: App, rotation: Rotate) -> list[Result]:
+    """Replace the keys that `adopt` took and could not replace yet: that was agreed to then. A run that was killed may
+    not have brought them into their places: that is finished first."""
+    wiring = rotation.wiring
+    if not wiring.handed.ids():
+        return []
+    settled = rotation.settle()
     results = [result for profile in wiring.handed_profiles() for result in Rotate.of(app, profile).run()]
     wiring.forget_handed()
-    return results
+    return [*settled, *results]
 
 
 def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str, bool]) -> str:

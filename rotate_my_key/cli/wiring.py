@@ -107,11 +107,17 @@ class Wiring:
         return list(held.values())
 
     def forget_handed(self) -> None:
-        """Take the marks off those that no place here holds any more."""
+        """Take the marks off those that no place here holds any more, nor will when a rotation is finished."""
         ids = self.handed.ids()
         held = {h.pair.key_id for h in self.here.places.search(ids) if h.pair} if ids else set()
-        for key_id in set(ids) - held:
+        for key_id in set(ids) - held - self._on_their_way(ids):
             self.handed.clear(key_id)
+
+    def _on_their_way(self, ids: Collection[str]) -> set[str]:
+        """Those whose pair is stored for a rotation that is not finished."""
+        staging = self.here.staging
+        stored = (pair.key_id for name in staging.names() for pair in staging.get(name).values()) if ids else ()
+        return set(ids) & set(stored)
 
     @property
     def cache(self) -> FileCache:

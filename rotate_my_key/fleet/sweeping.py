@@ -111,7 +111,7 @@ def judge(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime,
     if not slip.key_id:
         return _unstored(slip, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
-        young = now < slip.at + _YOUNG
+        young = now < slip.at + _YOUNG and not slip.taken
         return (Fate.WAITS, "made just now") if young else (Fate.CLEARED, "it was fetched and replaced")
     used, over = bool(use and use.at), now >= slip.at + keep
     if used or slip.taken:

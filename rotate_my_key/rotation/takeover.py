@@ -1,8 +1,8 @@
 """What `adopt` does with a key that IT has made to replace another one: the loop of a rotation, with both keys known.
 
 The places that hold the old key take the one that was handed over, by a note whose wanted and unwanted are these two.
-So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old key is
-in the delivery, which names it, and in the person's yes.
+So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old key
+is in the delivery, which names it, and in the person's yes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,193 @@
+"""`fleet reissue`: a key for a user who cannot make one himself, and what becomes of those that nobody fetched."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ...errors import Interrupted, Problem, WrongUsage
+from ..app import App
+from . import reissue_shown as shown
+from .common import fleet_options, open_fleet
+
+if TYPE_CHECKING:
+    from ...fleet.audit import Trail
+    from ...fleet.reissue_plan import Plan
+    from ...fleet.reissuing import Handed
+    from ...fleet.sweeping import Swept
+    from ...fleet.waiting import Waiting
+
+
+@click.command("reissue")
+@click.argument("user", required=False, metavar="[USER]")
+@click.option("--account", metavar="NUMBER", help="The user's account (default: the caller's own).")
+@click.option("--for-profile", metavar="NAME", default="", help="The profile that the user should put it in.")
+@click.option("--replace-inactive", is_flag=True, help="Delete a key of his that is switched off, to make room.")
+@click.option("--renew", is_flag=True, help="Replace a key that waits already and was never used.")
+@click.option("--link-file", metavar="FILE", help="With S3: write a link to fetch it with into this file (0600).")
+@click.option("--sweep", is_flag=True, help="Delete what was not fetched in time.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; no secret is in it.")
+@fleet_options
+@click.pass_obj
+def command(app: App, /, user: str | None, **options: Any) -> int:
+    """Make a key for USER, and put it where only he can fetch it.
+
+    He takes it with rotate-my-key adopt, which puts it in place of the old one and rotates it at once. His old key is
+    not touched here. Off unless the settings say so.
+    """
+    if bool(user) == options["sweep"]:
+        raise WrongUsage("name one user, or --sweep", "rotate-my-key fleet reissue USER")
+    return _Command(app, options).sweep() if user is None else _Command(app, options).reissue(user)
+
+
+class _Command:
+    """One call of the command."""
+
+    def __init__(self, app: App, options: dict[str, Any]) -> None:
+        from ...fleet.waiting import waiting
+
+        self._app = app
+        self._options = options
+        self._settings, self._assembly = open_fleet(app)
+        self._me = self._assembly.organization.me()
+        self._waiting: Waiting = waiting(self._assembly.cloud, self._me, self._settings.reissue)
+        self._token = token_hex(4)
+
+    # One user
+
+    def reissue(self, user: str) -> int:
+        plan = self._plan(user)
+        for line in shown.intent(plan, self._settings):
+            self._app.complain(line)
+        if self._options["dry_run"]:
+            return self._end(plan, None, (), ())
+        if not self._options["yes"] and not self._app.confirm(shown.question(plan), default=True, flag=_flag(plan)):
+            self._app.say("Nothing was changed.")
+            return 4
+        handed = self._hand_over(plan)
+        self._write_link(handed)
+        told, problems = self._tell(plan, handed)
+        return self._end(plan, handed, told, problems)
+
+    def _plan(self, user: str) -> Plan:
+        from ...fleet.model import Account
+        from ...fleet.reissue_plan import Wish, plan_reissue
+
+        account = Account(self._options["account"] or self._me.account)
+        wish = Wish(
+            account, user, self._options["for_profile"], self._options["replace_inactive"], self._options["renew"]
+        )
+        if self._options["link_file"] and self._settings.reissue.through != "s3":
+            raise WrongUsage(
+                "there is a link only where reissue.through is s3", "leave --link-file out: adopt fetches it by name"
+            )
+        directory = self._assembly.organization.directory(account)
+        with self._app.waiting("asking AWS"):
+            return plan_reissue(wish, directory, self._waiting, self._settings, self._assembly.now())
+
+    def _hand_over(self, plan: Plan) -> Handed:
+        from ...fleet.reissuing import Reissue, hand_over
+
+        directory = self._assembly.organization.directory(plan.wish.account)
+        audit = self._audit()
+        rest = (audit, self._token, self._assembly.now, time.sleep)
+        with self._app.waiting("making the key and its place"):
+            handed = hand_over(plan, Reissue(directory, self._waiting, self._settings, *rest))
+        self._close(audit, {plan.way.value: 1})
+        return handed
+
+    def _write_link(self, handed: Handed) -> None:
+        """A link is a secret: it goes into a file of its own, and nowhere else."""
+        from ...files.private import write_private
+
+        path = self._options["link_file"]
+        if not path:
+            return
+        slip = self._waiting.find(handed.account, handed.user)
+        if slip is None:
+            raise Problem("what was handed over was fetched in the meantime", "rotate-my-key fleet report")
+        write_private(path, f"{self._waiting.link(slip)}\n".encode())
+        self._app.say(shown.link(path, self._settings))
+
+    def _tell(self, plan: Plan, handed: Handed) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+        """That he cannot be told is said: the key waits all the same."""
+        from ...fleet.making import tell
+
+        settings = self._settings
+        try:
+            with self._app.waiting("telling the owner"):
+                return tell(handed, plan.user, plan.wish.account, settings, self._assembly.cloud, self._assembly.now())
+        except Interrupted:
+            raise
+        except Problem as problem:
+            return (), (problem,)
+
+    def _end(self, plan: Plan, handed: Handed | None, told: tuple[str, ...], problems: tuple[Problem, ...]) -> int:
+        if self._options["as_json"]:
+            self._app.json(shown.handed_json(plan, handed, told, problems))
+        else:
+            self._app.out("\n".join(shown.handed(plan, handed, told)))
+        for note in handed.notes if handed else ():
+            self._warn(note)
+        for problem in problems:
+            self._warn(f"the owner was not told: {problem.message}")
+        return 1 if problems else 0
+
+    # All of them
+
+    def sweep(self) -> int:
+        from ...fleet.sweeping import Sweeper, sweep
+
+        audit = self._audit()
+        tools = Sweeper(
+            self._assembly.organization, self._waiting, self._settings, audit, self._assembly.now, apply=False
+        )
+        with self._app.waiting("looking at what was handed over"):
+            found = list(sweep(tools))
+        acts = [each for each in found if shown.is_act(each)]
+        if acts and not self._options["dry_run"] and self._may(acts):
+            with self._app.waiting("deleting what was not fetched"):
+                places = [(each.account, each.user) for each in found]
+                found = list(sweep(replace(tools, apply=True), places))
+            self._close(audit, shown.counts(found))
+        elif acts and not self._options["dry_run"]:
+            self._app.say("Nothing was changed.")
+            return 4
+        if self._options["as_json"]:
+            self._app.json(shown.swept_json(found, dry_run=self._options["dry_run"]))
+        else:
+            self._app.out("\n".join(shown.swept(found, dry_run=self._options["dry_run"])))
+        return shown.code(found)
+
+    def _may(self, acts: list[Swept]) -> bool:
+        for line in shown.swept(acts, dry_run=True):
+            self._app.complain(line)
+        yes: bool = self._options["yes"]
+        return yes or self._app.confirm("Do it?", default=True, flag="rotate-my-key fleet reissue --sweep --yes")
+
+    # Small things
+
+    def _audit(self) -> Trail:
+        from ...fleet.audit import Run, TextSink, open_audit, run_name
+
+        run = Run(run_name(self._assembly.now(), self._token), "reissue", self._settings.fingerprint, self._me.arn)
+        return open_audit(self._settings.audit, run, self._assembly.cloud, TextSink(self._app.detail))
+
+    def _close(self, audit: Trail, numbers: dict[str, float]) -> None:
+        try:
+            audit.close(numbers)
+        except Problem as problem:
+            self._warn(problem.message)
+
+    def _warn(self, text: str) -> None:
+        self._app.complain(f"{self._app.style('warning:', fg='yellow')} {text}")
+
+
+def _flag(plan: Plan) -> str:
+    return f"rotate-my-key fleet reissue {plan.user.name} --yes"
