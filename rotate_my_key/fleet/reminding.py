@@ -137,29 +137,32 @@ class _Post:
         with self.lock:
             self.forgotten += [row for row, _ in rows]
             self.codes |= {code for _, code in rows if code}
-        for case in planned.cases:
-            self._record(planned, case, over)
+        self._record(planned, over)
 
-    def _record(self, planned: Planned, case: Case, over: str) -> None:
-        owner = planned.notice.owner
-        age = (self.renderer.now - case.key.created).days
-        event = Event(
-            self.renderer.now,
+    def _record(self, planned: Planned, over: str) -> None:
+        if not self.around.audit:
+            return
+        try:
+            self.around.audit.record(*(self._event(planned, case, over) for case in planned.cases))
+        except Interrupted:
+            raise
+        except Problem as problem:
+            with self.lock:
+                self.notes.append(Remark(planned.notice.owner.address or planned.notice.owner.name, problem.message))
+                self.codes.add(problem.code)
+
+    def _event(self, planned: Planned, case: Case, over: str) -> Event:
+        owner, now = planned.notice.owner, self.renderer.now
+        return Event(
+            now,
             "notified",
             case.account.number,
             case.user.name,
             case.key.key_id or "",
-            f"{case.verdict.value}, {age} days old",
+            f"{case.verdict.value}, {(now - case.key.created).days} days old",
             self.settings.fingerprint,
             details={"owner": owner.address or owner.name, "channels": over, "notice": str(planned.notice.number)},
         )
-        try:
-            if self.around.audit:
-                self.around.audit.record(event)
-        except Problem as problem:
-            with self.lock:
-                self.notes.append(Remark(f"{case.user.name} in {case.account}", f"audit: {problem.message}"))
-                self.codes.add(problem.code)
 
 
 def prepare(

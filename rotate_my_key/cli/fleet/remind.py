@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from .common import fleet_options, open_fleet
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
+    from ...fleet.audit import Trail
     from ...fleet.letters import Findings, Outlets
     from ...fleet.reminding import Outcome, Plan
     from ...fleet.rendering import Renderer
@@ -112,8 +114,29 @@ def _send(
 ) -> Outcome:
     from ...fleet.reminding import Surroundings, remind
 
+    audit = _audit(settings, assembly)
     with app.progress() as progress:
         around = Surroundings(
-            assembly.organization, time.sleep, progress=lambda done, total: progress("telling owners", done, total)
+            assembly.organization,
+            time.sleep,
+            audit,
+            progress=lambda done, total: progress("telling owners", done, total),
         )
-        return remind(plan, findings, outlets, settings, renderer, around)
+        outcome = remind(plan, findings, outlets, settings, renderer, around)
+    if audit:
+        from ...fleet.remind_values import numbers
+
+        audit.close(numbers(outcome.digest))
+    return outcome
+
+
+def _audit(settings: FleetSettings, assembly: Assembly) -> Trail | None:
+    """Where the settings say; to tell people something is no act that must be written down."""
+    from ...fleet.audit import Run, TextSink, open_audit, run_name
+
+    said = settings.audit
+    if not (said.file or said.log_group or said.bucket):
+        return None
+    name = run_name(assembly.now(), secrets.token_hex(3))
+    run = Run(name, "remind", settings.fingerprint, assembly.organization.me().arn)
+    return open_audit(said, run, assembly.cloud, TextSink(lambda line: None))

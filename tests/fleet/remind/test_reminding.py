@@ -51,11 +51,11 @@ class Book:
     events: list[Event] = field(default_factory=list)
     broken: Problem | None = None
 
-    def record(self, event: Event) -> None:
+    def record(self, *events: Event) -> None:
         """See the port."""
         if self.broken:
             raise self.broken
-        self.events.append(event)
+        self.events += events
 
     def close(self, numbers: object) -> None:
         """See the port."""
@@ -341,10 +341,10 @@ def test_a_wrong_template_stops_a_run_that_has_done_nothing(office: Office, tmp_
 
 def test_an_audit_that_cannot_be_written_is_a_row(office: Office) -> None:
     """Everybody is told all the same."""
-    office.book.broken = Problem("the log group is gone")
+    office.book.broken = Problem("the audit cannot be written")
     done = office.run()
     assert len(office.mail.sent) == 2
-    assert "alice in production (123456789012): audit: the log group is gone" in texts(done.digest.notes)
+    assert "alice@example.com: the audit cannot be written" in texts(done.digest.notes)
     assert done.code == 1
 
 
