@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import Problem
+from ...errors import Interrupted, Problem
 from ..app import App
 from .common import fleet_options, open_fleet
 
@@ -123,10 +124,22 @@ def _send(
             progress=lambda done, total: progress("telling owners", done, total),
         )
         outcome = remind(plan, findings, outlets, settings, renderer, around)
-    if audit:
-        from ...fleet.remind_values import numbers
+    return _closed(audit, outcome) if audit else outcome
 
+
+def _closed(audit: Trail, outcome: Outcome) -> Outcome:
+    """The audit's last line. What was sent was sent, so that a failure here is the last row of the notes."""
+    from ...fleet.notices import Remark
+    from ...fleet.remind_values import numbers
+    from ...fleet.survey import first_code
+
+    try:
         audit.close(numbers(outcome.digest))
+    except Interrupted:
+        raise
+    except Problem as problem:
+        digest = replace(outcome.digest, notes=(*outcome.digest.notes, Remark("the end of the run", problem.message)))
+        return replace(outcome, digest=digest, code=first_code((outcome.code, problem.code)))
     return outcome
 
 
