@@ -1,8 +1,7 @@
 """Handing something over through Secrets Manager: the port `fleet.ports.Secrets`.
 
-Calls: secretsmanager: CreateSecret, PutResourcePolicy, PutSecretValue, TagResource, UpdateSecret (for another KMS key
-of a secret that is there), GetSecretValue, DescribeSecret, DeleteSecret, ListSecrets; with a KMS key of one's own
-kms:GenerateDataKey and kms:Decrypt.
+Calls: secretsmanager: CreateSecret, PutResourcePolicy, PutSecretValue, TagResource, GetSecretValue, DescribeSecret,
+DeleteSecret, ListSecrets; with a KMS key of one's own kms:GenerateDataKey and kms:Decrypt.
 """
 
 from __future__ import annotations
@@ -31,51 +30,61 @@ class SecretsManager:
         self._calls = calls
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """See the port. A new secret that could not be finished is removed again."""
-        key = {"KmsKeyId": kms_key} if kms_key else {}
-        arn = self._created(name, {"Tags": _pairs(tags), **key})
+        """See the port. A new secret that could not be finished is removed again; one that is there and has another KMS
+        key is made anew."""
+        made = self._created(name, tags, kms_key)
+        named = {"SecretId": made or name}
         try:
-            named = {"SecretId": arn or name}
-            if not arn and key:
-                self._calls.call("secretsmanager:UpdateSecret", answers.nothing, {**named, **key})
             # BlockPublicPolicy: Secrets Manager itself refuses a policy that lets everybody read.
             self._calls.call(
                 "secretsmanager:PutResourcePolicy",
                 answers.nothing,
                 {**named, "ResourcePolicy": policy, "BlockPublicPolicy": True},
             )
-            found = self._calls.call(
-                "secretsmanager:PutSecretValue", _arn, {**named, **_token(), "SecretString": value}
-            )
-            if not arn:
+            stored = {**named, **_token(), "SecretString": value}
+            arn = self._calls.call("secretsmanager:PutSecretValue", _arn, stored)
+            if not made:
                 self._calls.call("secretsmanager:TagResource", answers.nothing, {**named, "Tags": _pairs(tags)})
         except Interrupted:
             raise
         except Problem:
-            if arn:
-                self._take_back(arn)
+            if made:
+                self._take_back(made)
             raise
-        return found
+        return arn
 
-    def _created(self, name: str, params: Mapping[str, Any]) -> str:
+    def _created(self, name: str, tags: Mapping[str, str], kms_key: str) -> str:
         """CreateSecret without a value; "" if one of this name is there, be it by an earlier attempt whose answer was
         lost."""
-        params = {"Name": name, **_token(), **params}
+        params: dict[str, Any] = {"Name": name, **_token(), "Tags": _pairs(tags)}
+        if kms_key:
+            params["KmsKeyId"] = kms_key
         patience = self._calls.patience
         until = patience.monotonic() + _DELETING
         while True:
             try:
                 return self._calls.call("secretsmanager:CreateSecret", _arn, params)
             except Exists:
-                return ""
+                if not kms_key or self._has_key(name, kms_key):
+                    return ""
+                self.delete(name)
             except Leaving:
-                pause = 4 * patience.poll()
-                if patience.monotonic() + pause > until:
-                    raise NotAllowed(
-                        f"the secret {name} is about to be deleted, and until then its name is taken",
-                        f"aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}",
-                    ) from None
+                pass
+            pause = 4 * patience.poll()
+            if patience.monotonic() + pause > until:
+                raise NotAllowed(
+                    f"the secret {name} is about to be deleted, and until then its name is taken",
+                    f"aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}",
+                )
             patience.sleep(pause)
+
+    def _has_key(self, name: str, kms_key: str) -> bool:
+        """Whether a secret has this KMS key; each may be named by an id, an alias or its ARN."""
+        try:
+            found = self._calls.call("secretsmanager:DescribeSecret", _kms_key, {"SecretId": name})
+        except Gone:
+            return False
+        return found.rpartition("/")[2] == kms_key.rpartition("/")[2]
 
     def _take_back(self, name: str) -> None:
         try:
@@ -121,6 +130,10 @@ def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _arn(answer: Mapping[str, Any]) -> str:
     return str(answer["ARN"])
+
+
+def _kms_key(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("KmsKeyId", ""))
 
 
 def _entry(entry: Mapping[str, Any]) -> Described:

@@ -97,6 +97,38 @@ def make_aws(time: Time) -> Iterator[MakeAws]:
         aws.close()
 
 
+@pytest.fixture(scope="session")
+def one_clock() -> Time:
+    """The clock of `one_aws`."""
+    return Time()
+
+
+@pytest.fixture(scope="session")
+def one_aws(running: StandIn, one_clock: Time) -> Iterator[Aws]:
+    """One for all tests that need many services: making their clients takes longer than most of these tests."""
+    aws = Aws(
+        os.environ,
+        version="1.2.3",
+        clock=lambda: datetime.now(UTC),
+        sleep=one_clock.sleep,
+        monotonic=one_clock.monotonic,
+        endpoint_url=running.url,
+    )
+    yield aws
+    aws.close()
+
+
+@pytest.fixture
+def admin(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Credentials:
+    """An admin's key, in the environment."""
+    standin.add_user("admin")
+    pair = standin.add_key("admin")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    return pair
+
+
 @pytest.fixture
 def account(standin: StandIn, make_aws: MakeAws) -> IamAccount:
     """Alice's account on the stand-in; proofs follow each other at once."""

@@ -11,6 +11,7 @@ import pytest
 
 from rotate_my_key.aws.account_calls import AccountCalls
 from rotate_my_key.aws.parallel import across
+from rotate_my_key.aws.session import Aws
 from rotate_my_key.aws.sources import Role
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, Signer
@@ -25,22 +26,18 @@ ROLE = FleetSettings(accounts=Accounts(role="fleet"))
 
 
 @pytest.fixture
-def admin(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Credentials:
-    """An admin's key, in the environment."""
-    standin.add_user("admin")
-    pair = standin.add_key("admin")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    return pair
+def time(one_clock: Any) -> Any:
+    """The clock of all tests here, and nobody has slept yet."""
+    one_clock.slept.clear()
+    return one_clock
 
 
 @pytest.fixture
-def make(standin: StandIn, make_aws: Any, admin: Credentials) -> Make:
+def make(one_aws: Aws, admin: Credentials) -> Make:
     """Make the adapters of a run: `make(settings)`."""
 
     def assembled(settings: FleetSettings | None = None, signer: Signer | None = None, **more: Any) -> Assembly:
-        return Assembly(make_aws(standin.url), signer or Signer(), settings or FleetSettings(), **more)
+        return Assembly(one_aws, signer or Signer(), settings or FleetSettings(), **more)
 
     return assembled
 
