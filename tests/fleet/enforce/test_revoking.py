@@ -1,0 +1,236 @@
+"""Everything of one user is switched off now, and only what the fleet switched off is switched on again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from rotate_my_key.errors import Denied, TryLater, Unanswered
+from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.one_user import accounts_named
+from rotate_my_key.fleet.revoking import Cause, Switched, Tools, end_sessions, find, restorable, revoke, take_back
+from rotate_my_key.model import LastUse
+from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
+from tests.fleet.enforce.test_enforcing import after
+
+
+@dataclass
+class Desk:
+    """A company, and IT at work on alice."""
+
+    company: Company = field(default_factory=Company)
+
+    @property
+    def tools(self) -> Tools:
+        """What the engine is handed."""
+        company = self.company
+        return Tools(company.organization, company.settings, company.audit, lambda: company.now, workers=2)
+
+    def found(self, *accounts: str) -> Any:
+        """What is shown first."""
+        there = accounts_named(self.company.organization.accounts(), accounts)
+        return find(self.tools, there, "alice")
+
+    def revoke(self) -> list[Switched]:
+        """`fleet revoke alice`."""
+        return revoke(self.tools, self.found(), "leaked")
+
+    def undo(self, cause: Cause = Cause.REVOKE) -> list[Switched]:
+        """`fleet revoke --undo alice`, or enforce's."""
+        return take_back(self.tools, self.found(), cause)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """Alice has two keys here and one there, bob has one."""
+    found = Desk()
+    found.company.user("alice", 30, 3)
+    found.company.user("alice", 200, where=found.company.there)
+    found.company.user("bob", 30)
+    return found
+
+
+def test_all_keys_in_all_accounts_and_nobody_elses(desk: Desk) -> None:
+    """Whatever their age, in every account; recorded with the reason."""
+    done = desk.revoke()
+    assert [each.problem for each in done] == [None] * 3
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+    assert set(desk.company.status("alice", desk.company.there).values()) == {"Inactive"}
+    assert set(desk.company.status("bob").values()) == {"Active"}
+    assert sorted(desk.company.audit.lines()) == ["revoked alice done"] * 3 + ["revoked alice intended"] * 3
+    assert {event.why for event in desk.company.audit.events} == {"leaked"}
+
+
+def test_it_is_undone_as_it_was(desk: Desk) -> None:
+    """Every key works again, and its notices begin anew."""
+    desk.revoke()
+    assert len(desk.undo()) == 3
+    assert set(desk.company.status("alice").values()) == {"Active"}
+    assert TAG not in desk.company.here.everybody["alice"].tags
+    assert desk.undo() == []
+
+
+def test_looking_changes_nothing(desk: Desk) -> None:
+    """What is shown before the question."""
+    assert [len(held.user.keys) for held in desk.found()] == [2, 1]
+    assert desk.company.audit.events == []
+    assert not {"tag", "set_active"} & set(desk.company.here.calls)
+
+
+def test_an_account_that_is_named_is_the_only_one(desk: Desk) -> None:
+    """`--account` limits it."""
+    revoke(desk.tools, desk.found(THERE), "left")
+    assert set(desk.company.status("alice").values()) == {"Active"}
+    assert set(desk.company.status("alice", desk.company.there).values()) == {"Inactive"}
+
+
+def test_who_is_nowhere_is_found_nowhere() -> None:
+    """No such user in any account."""
+    assert Desk().found() == []
+
+
+def test_what_was_off_before_stays_off(desk: Desk) -> None:
+    """Undoing does not switch on what somebody else switched off."""
+    first, second = desk.company.status("alice")
+    desk.company.here.set_active("alice", first, active=False)
+    assert len(desk.revoke()) == 2
+    desk.undo()
+    assert desk.company.status("alice") == {first: "Inactive", second: "Active"}
+
+
+def test_what_enforce_had_switched_off_is_not_revokes_to_undo(desk: Desk) -> None:
+    """And the other way round: each takes back its own."""
+    desk.company.user("alice", 97, 5)
+    old, young = desk.company.status("alice")
+    desk.company.enforce(accounts=(HERE,))
+    assert "deactivate alice done" in did(desk.company.run())
+    desk.revoke()
+    desk.undo()
+    assert desk.company.status("alice") == {old: "Inactive", young: "Active"}
+    assert [each.key and each.key.key_id for each in desk.undo(Cause.ENFORCE)] == [old]
+    assert desk.company.status("alice") == {old: "Active", young: "Active"}
+
+
+def test_taken_back_enforce_begins_with_a_notice(desk: Desk) -> None:
+    """It does not switch it off again the next day."""
+    desk.company.user("alice", 97)
+    desk.company.enforce(accounts=(HERE,))
+    desk.company.run()
+    desk.undo(Cause.ENFORCE)
+    desk.company.advance(1)
+    assert did(desk.company.run()) == ["notify alice done"]
+
+
+def test_switched_on_and_off_again_by_somebody_it_is_his(desk: Desk) -> None:
+    """A use after the day says that it was on in between: who switched it off last is not known."""
+    desk.revoke()
+    desk.company.advance(5)
+    key_id = next(iter(desk.company.status("alice")))
+    desk.company.here.everybody["alice"].used[key_id] = LastUse(desk.company.now - 2 * DAY, "s3", "eu-west-1")
+    (here, _) = desk.found()
+    assert key_id not in [key.key_id for key in restorable(here, Cause.REVOKE)]
+
+
+def test_a_key_that_was_made_in_between_goes_too(desk: Desk) -> None:
+    """The thief makes another one while the first is switched off."""
+    real = desk.company.there.set_active
+
+    def quick(user: str, key_id: str, active: bool) -> None:
+        desk.company.there.set_active = real  # type: ignore[method-assign]
+        desk.company.there.create("alice")
+        real(user, key_id, active)
+
+    desk.company.there.set_active = quick  # type: ignore[method-assign]
+    desk.revoke()
+    assert list(desk.company.status("alice", desk.company.there).values()) == ["Inactive", "Inactive"]
+    desk.undo()
+    assert list(desk.company.status("alice", desk.company.there).values()) == ["Active", "Active"]
+
+
+def test_an_account_that_fails_is_named_and_the_others_go_on(desk: Desk) -> None:
+    """Nothing keeps the other account from it."""
+    desk.company.there.broken["keys"] = Denied("the role fleet cannot be assumed")
+    (here, there) = desk.found()
+    assert (here.problem, there.problem and there.problem.code) == (None, 5)
+    done = desk.revoke()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+    assert [str(each.problem) for each in done if each.problem] == ["the role fleet cannot be assumed"]
+
+
+def test_a_key_that_cannot_be_switched_off_is_named(desk: Desk) -> None:
+    """It is not said to be off, nor noted so: if somebody else switches it off, that is not ours to undo."""
+    desk.company.there.broken["set_active"] = Denied("iam:UpdateAccessKey is not allowed")
+    done = desk.revoke()
+    assert [each.account.number for each in done if each.problem] == [THERE]
+    (key_id,) = desk.company.status("alice", desk.company.there)
+    assert desk.company.known("alice", key_id, desk.company.there).revoked is None
+    assert "revoked alice failed" in desk.company.audit.lines()
+
+
+@pytest.mark.parametrize("problem", [Unanswered("no answer"), TryLater("throttled")])
+def test_a_lost_answer_is_looked_up(desk: Desk, problem: Any) -> None:
+    """The list says that it is off."""
+    after(desk.company.there, "set_active", problem)
+    assert [each.problem for each in desk.revoke()] == [None] * 3
+
+
+def test_a_key_must_not_wait_for_the_audit(desk: Desk) -> None:
+    """It goes off, and that it is not written down is said."""
+    desk.company.audit.good = 0
+    done = desk.revoke()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+    assert all("the audit cannot be written" in each.notes[0] for each in done)
+
+
+def test_nor_for_a_tag(desk: Desk) -> None:
+    """It goes off, and that it cannot be undone from here is said; undoing then leaves it."""
+    desk.company.here.broken["tag"] = Denied("iam:TagUser is not allowed")
+    done = desk.revoke()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+    notes = [note for each in done if each.account.number == HERE for note in each.notes]
+    assert all("cannot be undone from here" in note for note in notes)
+    assert len(notes) == 2
+    del desk.company.here.broken["tag"]
+    desk.undo()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+
+
+def test_taking_back_waits_for_the_audit(desk: Desk) -> None:
+    """That is in no hurry: what cannot be written down is not done."""
+    desk.revoke()
+    desk.company.audit.good = 0
+    with pytest.raises(NotKept):
+        desk.undo()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+
+
+def test_somebody_elses_tag_is_left_alone(desk: Desk) -> None:
+    """The key goes off all the same; the tag stays what it is."""
+    desk.company.here.everybody["alice"].tags[TAG] = "ours since 2019"
+    done = desk.revoke()
+    assert desk.company.here.everybody["alice"].tags[TAG] == "ours since 2019"
+    assert any("cannot be undone" in note for each in done for note in each.notes)
+
+
+def test_revoked_keys_are_deleted_by_the_rules_later(desk: Desk) -> None:
+    """After notice and the days that are set, and never while enforcing is off."""
+    desk.company.enforce(accounts=(HERE,), deactivate_at=None)
+    desk.revoke()
+    seen = []
+    for day in range(20):
+        seen += [(day, each) for each in did(desk.company.run()) if "done" in each]
+        desk.company.advance(1)
+    assert [(day, each) for day, each in seen if "delete" in each] == [(10, "delete alice done")] * 2
+
+
+def test_the_command_that_ends_sessions() -> None:
+    """One line to paste, that denies what sessions made before now may do, and no key."""
+    import json
+    import shlex
+
+    words = shlex.split(end_sessions("al ice", Company().now))
+    assert words[:5] == ["aws", "iam", "put-user-policy", "--user-name", "al ice"]
+    (statement,) = json.loads(words[-1])["Statement"]
+    assert statement["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": "2026-11-25T12:00:00Z"}}
