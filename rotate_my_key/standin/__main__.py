@@ -1,17 +1,22 @@
 """`python -m rotate_my_key.standin`: the stand-in as a process of its own, until its stdin is closed.
 
-Prints one line of JSON: `url`, `account`, `keys` (a list of `user`, `key_id`, `secret`). The secrets are good for
-nothing but this stand-in.
+Prints one line of JSON: `url`, `account`, `keys` (a list of `user`, `key_id`, `secret`), with a fleet also `accounts`
+(how many) and `role`. The secrets are good for nothing but this stand-in. To try the fleet commands by hand:
+
+    python -m rotate_my_key.standin --fleet 10:200 --profile /tmp/fleet      # until Ctrl-D
+    AWS_ENDPOINT_URL=... AWS_SHARED_CREDENTIALS_FILE=/tmp/fleet rotate-my-key fleet report
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import fields
 from typing import Any
 
+from ..model import Credentials
 from ..policy import parse_duration
 from .conduct import Settings
 from .standin import StandIn
@@ -21,29 +26,68 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until stdin ends."""
     options = _parser().parse_args(arguments)
     with StandIn() as standin:
-        keys = []
-        for name in options.user or ["alice"]:
-            standin.add_user(name)
-            pair = standin.add_key(name, options.age)
-            keys.append({"user": name, "key_id": pair.key_id, "secret": pair.secret})
         for name, value in options.set or ():
             setattr(standin.settings, name, value)
+        told: dict[str, Any] = {"url": standin.url, "account": standin.account, "keys": []}
+        for name in options.user or ([] if options.fleet or options.description else ["alice"]):
+            standin.add_user(name)
+            told["keys"].append(_pair(name, standin.add_key(name, options.age)))
+        if options.fleet or options.description:
+            told |= _fleet(standin, options)
         for fault in options.fault or ():
             standin.fault(**fault)
         for denial in options.deny or ():
             standin.deny(**denial)
-        print(json.dumps({"url": standin.url, "account": standin.account, "keys": keys}), flush=True)  # noqa: T201
+        if options.profile:
+            _write(options.profile, told["keys"][-1])
+        print(json.dumps(told), flush=True)  # noqa: T201
         sys.stdin.read()
+
+
+def _fleet(standin: StandIn, options: argparse.Namespace) -> dict[str, Any]:
+    """Several accounts, and `admin` to look at them."""
+    from . import sample
+
+    if options.description:
+        with open(options.description, encoding="utf-8") as file:
+            sample.set_up(standin, json.load(file))
+    if options.fleet:
+        sample.set_up(standin, sample.made_up(*options.fleet))
+    sample.comforts(standin)
+    admin = _pair("admin", sample.add_admin(standin))
+    return {"keys": [admin], "accounts": len(standin.accounts), "role": sample.ROLE}
+
+
+def _pair(user: str, pair: Credentials) -> dict[str, str]:
+    return {"user": user, "key_id": pair.key_id, "secret": pair.secret}
+
+
+def _write(path: str, pair: dict[str, str]) -> None:
+    """A credentials file with this pair as the default profile; never over a file that is there."""
+    text = f"[default]\naws_access_key_id = {pair['key_id']}\naws_secret_access_key = {pair['secret']}\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m rotate_my_key.standin", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--user", action="append", metavar="NAME", help="a user with one key (repeatable; alice)")
     parser.add_argument("--age", type=parse_duration, default="98d", metavar="DURATION", help="of the keys (98d)")
+    parser.add_argument("--fleet", type=_numbers, metavar="ACCOUNTS:USERS", help="a made-up company, and an admin")
+    parser.add_argument("--description", metavar="FILE", help="accounts and users in JSON, see sample.py; and an admin")
+    parser.add_argument("--profile", metavar="FILE", help="write the last pair into this new credentials file")
     parser.add_argument("--set", action="append", type=_setting, metavar="NAME=JSON", help="an attribute of Settings")
     parser.add_argument("--fault", action="append", type=json.loads, metavar="JSON", help="arguments of StandIn.fault")
     parser.add_argument("--deny", action="append", type=json.loads, metavar="JSON", help="arguments of StandIn.deny")
     return parser
+
+
+def _numbers(text: str) -> tuple[int, int]:
+    accounts, _, users = text.partition(":")
+    if int(accounts) < 1 or int(users) < 0:
+        raise ValueError(text)
+    return int(accounts), int(users)
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -67,7 +67,7 @@ def _assume_role(world: World, signer: Signer, params: Params) -> Result:
     home = world.of_account((arn.split(":") + [""] * 5)[4])
     role = home.roles.get(arn) if home else None
     mfa = role is not None and (_with_code(world, signer, params) or signer.mfa)
-    if role is None or home is None or (role.demands_mfa and not mfa):
+    if role is None or home is None or not home.is_open or (role.demands_mfa and not mfa):
         raise errors.role_denied(signer.arn, arn)
     if not role.trusts_in(signer.principal, params.get("ExternalId", "")):
         raise errors.role_denied(signer.arn, arn)

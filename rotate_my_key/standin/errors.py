@@ -112,7 +112,7 @@ def broken(status: int) -> Refused:
 
 
 def denied(arn: str, action: str, resource: str, reason: str) -> Refused:
-    """AccessDenied; `action` is like "iam:DeleteAccessKey", `reason` one of "implicit", "explicit", "resource", "quarantine"."""
+    """AccessDenied; `action` is like "iam:DeleteAccessKey", `reason` says which policy is to blame."""
     because = {
         "implicit": f"because no identity-based policy allows the {action} action",
         "explicit": "with an explicit deny in an identity-based policy",

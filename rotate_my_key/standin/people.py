@@ -22,8 +22,8 @@ from .world import World
 Params = Mapping[str, str]
 Result = dict[str, Any]
 _MOST_TAGS = 50
-# \p{L}\p{Z}\p{N}_.:/=+\-@ of the API reference: letters, blanks and digits of any script.
-_TEXT = re.compile(r"(?:[^\W_]|[\s_.:/=+\-@])*")
+# \p{L}\p{Z}\p{N}_.:/=+\-@ of the API reference: letters, blanks (no tab, no line break) and digits of any script.
+_TEXT = re.compile("(?:[^\\W_]|[ \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000_.:/=+\\-@])*")
 
 
 def list_users(world: World, signer: Signer, params: Params) -> Result:

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
-from xml.sax.saxutils import escape
+from xml.sax.saxutils import escape as escape_xml
 
 from .errors import Answer, Refused
 
@@ -70,11 +70,16 @@ def refusal(refused: Refused, protocol: Protocol = "query", service: str = "") -
             return _json(refused, _OTHER.get((service, code), code), protocol)
 
 
+def _text(message: str) -> str:
+    """As it may stand in XML, which has no control characters."""
+    return escape_xml("".join(c if c.isprintable() else "?" for c in message))
+
+
 def _query(refused: Refused, code: str) -> Answer:
     fault = "Sender" if refused.status < 500 else "Receiver"
     body = (
         '<ErrorResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">'
-        f"<Error><Type>{fault}</Type><Code>{code}</Code><Message>{escape(refused.message)}</Message></Error>"
+        f"<Error><Type>{fault}</Type><Code>{code}</Code><Message>{_text(refused.message)}</Message></Error>"
         f"<RequestId>{uuid.uuid4()}</RequestId></ErrorResponse>"
     )
     return Answer(refused.status, "text/xml", body.encode(), code)
@@ -84,7 +89,7 @@ def _s3(refused: Refused) -> Answer:
     code, status = _S3.get(refused.code, (refused.code, refused.status))
     body = (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        f"<Error><Code>{code}</Code><Message>{escape(refused.message)}</Message>"
+        f"<Error><Code>{code}</Code><Message>{_text(refused.message)}</Message>"
         f"<RequestId>{uuid.uuid4().hex[:16].upper()}</RequestId></Error>"
     )
     return Answer(status, "application/xml", body.encode(), code)

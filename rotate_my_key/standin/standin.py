@@ -131,6 +131,12 @@ class StandIn(Account):
         with self._front.lock:
             return Member(self, self._front.organization.worlds[number].account)
 
+    @property
+    def accounts(self) -> list[str]:
+        """The numbers of all accounts, the main one first."""
+        with self._front.lock:
+            return list(self._front.organization.worlds)
+
     def set_account_state(self, number: str, state: str) -> None:
         """ACTIVE, SUSPENDED or PENDING_CLOSURE."""
         with self._front.lock:

@@ -77,6 +77,11 @@ class World:
         """Another account of the same organization, or this one."""
         return self.organization.worlds.get(number) if self.organization else None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its roles can be assumed: not while the account is suspended."""
+        return self.organization is None or self.organization.entries[self.account].state != "SUSPENDED"
+
     def has_principal(self, arn: str) -> bool:
         """Whether there is such a user, role or account, as far as this organization knows; of others, nobody knows."""
         home = self.of_account(arn.split(":")[4]) if ":" in arn else None

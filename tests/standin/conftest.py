@@ -47,7 +47,12 @@ def client(aws: StandIn, session: botocore.session.Session) -> Client:
     def make(
         service: str, pair: Credentials, region: str = "eu-west-1", read_timeout: float = 5, attempts: int = 1
     ) -> Any:
-        config = Config(retries={"total_max_attempts": attempts}, read_timeout=read_timeout, connect_timeout=5)
+        config = Config(
+            retries={"total_max_attempts": attempts},
+            read_timeout=read_timeout,
+            connect_timeout=5,
+            signature_version="s3v4" if service == "s3" else None,  # else botocore presigns with an older one
+        )
         return session.create_client(
             service,
             region_name=region,
@@ -59,6 +64,12 @@ def client(aws: StandIn, session: botocore.session.Session) -> Client:
         )
 
     return make
+
+
+@pytest.fixture
+def root(aws: StandIn) -> Credentials:
+    """A key of root, whom no policy binds."""
+    return aws.add_key(None)
 
 
 @pytest.fixture(scope="session")
