@@ -1,0 +1,396 @@
+"""What holds of the fleet's fakes holds of AWS: the same cases against `fakes.py` and, over HTTP, the real adapters."""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import pytest
+
+from rotate_my_key.aws.session import Aws
+from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
+from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.ports import Directory, Organization
+from rotate_my_key.model import LastUse
+from rotate_my_key.settings.fleet import Accounts, FleetSettings
+from rotate_my_key.standin import StandIn
+
+from .fakes import HEAD, FakeDirectory, FakeOrganization
+
+DAY = timedelta(days=1)
+USED = LastUse(datetime(2026, 11, 1, 12, 0, tzinfo=UTC), "s3", "eu-west-1")
+# The verbs by their actions, for those that may be denied.
+ACTIONS = {
+    "request_report": "GenerateCredentialReport",
+    "report": "GetCredentialReport",
+    "users": "ListUsers",
+    "find": "GetUser",
+    "keys": "ListAccessKeys",
+    "members": "GetGroup",
+    "tag": "TagUser",
+    "untag": "UntagUser",
+    "set_active": "UpdateAccessKey",
+    "delete": "DeleteAccessKey",
+    "create": "CreateAccessKey",
+    "tags": "ListUserTags",
+    "last_use": "GetAccessKeyLastUsed",
+}
+
+
+class World(Protocol):
+    """One of the two, and the verbs to set it up."""
+
+    directory: Directory
+    organization: Organization
+    number: str
+
+    def user(self, name: str, path: str = "/", **tags: str) -> None:
+        """Add a user."""
+
+    def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
+        """Add a key; gives its id."""
+
+    def join(self, name: str, group: str) -> None:
+        """Put a user into a group."""
+
+    def deny(self, verb: str) -> None:
+        """Deny what a verb calls."""
+
+    def delay(self) -> None:
+        """The report is not ready at once."""
+
+
+class Fake:
+    """The fakes."""
+
+    def __init__(self) -> None:
+        self.fake = FakeDirectory()
+        self.directory: Directory = self.fake
+        self.organization: Organization = FakeOrganization(self.fake)
+        self.number = self.fake.account.number
+
+    def user(self, name: str, path: str = "/", **tags: str) -> None:
+        """See World."""
+        self.fake.user(name, path=path, **tags)
+
+    def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
+        """See World."""
+        return self.fake.key(name, age, status, use or LastUse(None))
+
+    def join(self, name: str, group: str) -> None:
+        """See World."""
+        self.fake.everybody[name].groups.add(group)
+
+    def deny(self, verb: str) -> None:
+        """See World."""
+        self.fake.broken[verb] = Denied("no", action=f"iam:{ACTIONS[verb]}")
+
+    def delay(self) -> None:
+        """See World."""
+        self.fake.waits = 2
+
+
+class Real:
+    """The adapters over HTTP; `me` is who signs."""
+
+    def __init__(self, standin: StandIn, aws: Aws) -> None:
+        self.standin = standin
+        self.organization: Organization = Assembly(aws, Signer(), FleetSettings()).organization
+        self.number = standin.account
+        self.directory: Directory = self.organization.directory(Account(self.number))
+
+    def user(self, name: str, path: str = "/", **tags: str) -> None:
+        """See World."""
+        self.standin.add_user(name, path, tags)
+
+    def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
+        """See World."""
+        return self.standin.add_key(name, age * DAY, status, use).key_id
+
+    def join(self, name: str, group: str) -> None:
+        """See World."""
+        self.standin.add_group(group, [name])
+
+    def deny(self, verb: str) -> None:
+        """See World."""
+        self.standin.deny(ACTIONS[verb])
+
+    def delay(self) -> None:
+        """See World."""
+        self.standin.settings.report_polls = 1
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StandIn]:
+    """A stand-in that runs as long as the tests."""
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.fixture(scope="module")
+def aws(running: StandIn) -> Iterator[Aws]:
+    """All of AWS; nobody waits."""
+    made = Aws(
+        os.environ,
+        version="1",
+        clock=lambda: datetime.now(UTC),
+        sleep=lambda seconds: None,
+        monotonic=time.monotonic,
+        endpoint_url=running.url,
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def real(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Callable[[], Real]:
+    """Make the real one."""
+    running.reset()
+    running.add_user("me")
+    pair = running.add_key("me")
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    return lambda: Real(running, aws)
+
+
+@pytest.fixture(params=["fake", "AWS"])
+def world(request: pytest.FixtureRequest, real: Callable[[], Real]) -> World:
+    """Each of the two, with bob in it."""
+    made: World = Fake() if request.param == "fake" else real()
+    made.user("bob", "/staff/eu/", owner="bob@example.com")
+    return made
+
+
+def names(world: World) -> list[str]:
+    """Who there is, but for who signs."""
+    return sorted(user.name for user in world.directory.users() if user.name != "me")
+
+
+# Looking
+
+
+def test_the_account_is_told(world: World) -> None:
+    """By the directory, and by who signs."""
+    assert world.directory.account.number == world.organization.me().account == world.number
+
+
+def test_users_come_without_what_they_cost_more_calls(world: World) -> None:
+    """Keys, tags, groups and passwords are unknown, not absent."""
+    world.user("eve")
+    assert names(world) == ["bob", "eve"]
+    bob = next(user for user in world.directory.users() if user.name == "bob")
+    assert (bob.account, bob.arn) == (world.number, f"arn:aws:iam::{world.number}:user/staff/eu/bob")
+    assert (bob.path, bob.is_root) == ("/staff/eu/", False)
+    assert bob.created is not None
+    assert bob.created.tzinfo is not None
+    assert (bob.keys, bob.tags, bob.groups, bob.password, bob.signed_in) == ((), None, None, None, None)
+
+
+def test_one_user_is_found_with_tags(world: World) -> None:
+    """By name, whatever the path."""
+    bob = world.directory.find("bob")
+    assert (bob.path, bob.tags, bob.groups) == ("/staff/eu/", {"owner": "bob@example.com"}, None)
+
+
+def test_keys_are_listed_with_status_and_age(world: World) -> None:
+    """As IAM lists them, active or not."""
+    old, young = world.key("bob", 98), world.key("bob", 3, "Inactive")
+    found = {key.key_id: key for key in world.directory.keys("bob")}
+    assert {key_id: key.active for key_id, key in found.items()} == {old: True, young: False}
+    assert abs(found[young].created - found[old].created - 95 * DAY) < timedelta(minutes=1)
+
+
+def test_last_use(world: World) -> None:
+    """When, where and by what; never is not unknown."""
+    used, unused = world.key("bob", 98, use=USED), world.key("bob", 3)
+    assert world.directory.last_use(used) == USED
+    never = world.directory.last_use(unused)
+    assert never is not None
+    assert never.at is None
+
+
+def test_tags(world: World) -> None:
+    """All of them; none is not unknown."""
+    world.user("eve")
+    assert world.directory.tags("bob") == {"owner": "bob@example.com"}
+    assert world.directory.tags("eve") == {}
+
+
+def test_members_of_a_group(world: World) -> None:
+    """By their names."""
+    world.user("eve")
+    world.join("bob", "bots")
+    assert world.directory.members("bots") == {"bob"}
+    with pytest.raises(Gone):
+        world.directory.members("nix")
+
+
+def test_the_credential_report(world: World) -> None:
+    """Its columns are AWS's; root comes first; the id of a key is nowhere."""
+    key_id = world.key("bob", 98, use=USED)
+    while not world.directory.request_report():
+        pass
+    text, at = world.directory.report()
+    rows = {row["user"]: row for row in csv.DictReader(text.splitlines())}
+    assert text.splitlines()[0].startswith(HEAD)
+    assert next(iter(rows)) == "<root_account>"
+    assert (rows["bob"]["access_key_1_active"], rows["bob"]["access_key_2_active"]) == ("true", "false")
+    assert rows["bob"]["access_key_1_last_used_service"] == "s3"
+    assert key_id not in text
+    assert at.tzinfo is not None
+
+
+def test_a_report_that_is_not_ready(world: World) -> None:
+    """Asking says no, and fetching says later; in the end it is there."""
+    world.delay()
+    asked = [world.directory.request_report()]
+    with pytest.raises(TryLater):
+        world.directory.report()
+    while not asked[-1]:
+        asked.append(world.directory.request_report())
+    assert not asked[0]
+    assert world.directory.report()[0]
+
+
+# Changing
+
+
+def test_a_tag_is_set_changed_and_taken_off(world: World) -> None:
+    """The others stay."""
+    world.directory.tag("bob", "rotate-my-key-fleet", "1 ABCD2345:n2")
+    world.directory.tag("bob", "rotate-my-key-fleet", "1 ABCD2345:n3")
+    assert world.directory.tags("bob") == {"owner": "bob@example.com", "rotate-my-key-fleet": "1 ABCD2345:n3"}
+    world.directory.untag("bob", "rotate-my-key-fleet")
+    world.directory.untag("bob", "rotate-my-key-fleet")
+    assert world.directory.tags("bob") == {"owner": "bob@example.com"}
+
+
+def test_a_user_has_fifty_tags_at_most(world: World) -> None:
+    """One that is there may be changed."""
+    world.user("full", "/", **{f"t{number}": "x" for number in range(50)})
+    world.directory.tag("full", "t1", "y")
+    with pytest.raises(NotAllowed):
+        world.directory.tag("full", "more", "x")
+
+
+def test_a_key_is_switched_off_on_and_deleted(world: World) -> None:
+    """Each may be repeated but the last."""
+    key_id = world.key("bob", 98)
+    for active in (False, False, True, True):
+        world.directory.set_active("bob", key_id, active)
+        assert [key.active for key in world.directory.keys("bob")] == [active]
+    world.directory.delete("bob", key_id)
+    assert world.directory.keys("bob") == ()
+    with pytest.raises(Gone):
+        world.directory.delete("bob", key_id)
+
+
+def test_a_key_is_made(world: World) -> None:
+    """The pair, and what a list says of it; there is no room for a third."""
+    pair, key = world.directory.create("bob")
+    assert (key.key_id, key.active) == (pair.key_id, True)
+    assert pair.secret
+    assert pair.token is None
+    assert [each.key_id for each in world.directory.keys("bob")] == [pair.key_id]
+    world.directory.create("bob")
+    with pytest.raises(NoRoom):
+        world.directory.create("bob")
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("find", ("nix",)),
+        ("keys", ("nix",)),
+        ("tags", ("nix",)),
+        ("tag", ("nix", "a", "b")),
+        ("untag", ("nix", "a")),
+        ("set_active", ("nix", "AKIAIOSFODNN7EXAMPLE", True)),
+        ("delete", ("nix", "AKIAIOSFODNN7EXAMPLE")),
+        ("create", ("nix",)),
+    ],
+)
+def test_a_user_who_is_not_there(world: World, verb: str, arguments: tuple[object, ...]) -> None:
+    """Gone, in each verb."""
+    with pytest.raises(Gone):
+        getattr(world.directory, verb)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments"),
+    [
+        ("request_report", ()),
+        ("report", ()),
+        ("find", ("bob",)),
+        ("keys", ("bob",)),
+        ("members", ("bots",)),
+        ("tag", ("bob", "a", "b")),
+        ("untag", ("bob", "a")),
+        ("set_active", ("bob", "KEY", True)),
+        ("delete", ("bob", "KEY")),
+        ("create", ("bob",)),
+    ],
+)
+def test_what_is_denied(world: World, verb: str, arguments: tuple[object, ...]) -> None:
+    """The action is told."""
+    key_id = world.key("bob", 98)
+    world.join("bob", "bots")
+    world.deny(verb)
+    with pytest.raises(Denied) as caught:
+        getattr(world.directory, verb)(*(key_id if each == "KEY" else each for each in arguments))
+    assert caught.value.action == f"iam:{ACTIONS[verb]}"
+
+
+def test_a_list_of_users_that_is_denied(world: World) -> None:
+    """When its first is wanted."""
+    world.deny("users")
+    with pytest.raises(Denied):
+        list(world.directory.users())
+
+
+def test_tags_and_last_use_that_are_denied_are_unknown(world: World) -> None:
+    """None, and no error: a survey goes on."""
+    key_id = world.key("bob", 98, use=USED)
+    world.deny("tags")
+    world.deny("last_use")
+    assert world.directory.tags("bob") is None
+    assert world.directory.last_use(key_id) is None
+
+
+def test_a_key_that_is_not_there_has_an_unknown_last_use(world: World) -> None:
+    """It may just have been deleted."""
+    assert world.directory.last_use("AKIAIOSFODNN7EXAMPLE") is None
+
+
+# The organization
+
+
+def test_the_accounts_of_an_organization(running: StandIn, real: Callable[[], Real], aws: Aws) -> None:
+    """Those that are open, with their names; each has a directory."""
+    assert real().number == running.account
+    fakes = FakeOrganization(FakeDirectory("111111111111", "main"), FakeDirectory("222222222222", "shop"))
+    running.add_account("shop", "222222222222").add_role("fleet")
+    running.add_account("closed", "333333333333", "SUSPENDED")
+    settings = FleetSettings(accounts=Accounts(role="fleet"))
+    for organization in (fakes, Assembly(aws, Signer(), settings).organization):
+        found: dict[str, Account] = {account.number: account for account in organization.accounts()}
+        assert organization.me().account in found
+        assert found["222222222222"].name == "shop"
+        assert len(found) == 2
+        directory: Directory = organization.directory(found["222222222222"])
+        assert directory.account == found["222222222222"]
+        assert list(directory.users()) == []
