@@ -16,12 +16,17 @@ from typing import Any
 
 from ..errors import Problem, WrongUsage
 from ..settings.fleet import FleetSettings
+from .acting import Maker, State
+from .announcing import Crier, failure
 from .assembly import Assembly
 from .audit import Run, TextSink, Trail, open_audit, run_name
 from .deadline import Deadline, InTime
+from .enforce_plan import Looking, check, plan_run
+from .enforcing import Doing, carry_out
 from .figures import count
 from .judge import judge
 from .letters import Outlets
+from .making import Keymaker
 from .mapping import addresses
 from .model import Survey
 from .notify import outlets
@@ -61,17 +66,12 @@ class Job:
         say: Callable[[str], None],
         account: str = "",
     ) -> Job:
-        """With `account` it is about that one alone, and the admins get no digest: each would get one an account.
-
-        Raises WrongUsage for an account that the settings leave out.
-        """
+        """With `account` it is about that one alone. Raises WrongUsage for an account that the settings leave out."""
         where = settings.accounts
         if account and (account in where.but or (where.only and account not in where.only)):
             raise WrongUsage(f"account {account} is left out by the settings", "change [accounts] there")
         if account:
-            settings = replace(
-                settings, accounts=replace(where, only=(account,)), remind=replace(settings.remind, admins=())
-            )
+            settings = replace(settings, accounts=replace(where, only=(account,)))
         return cls(assembly, settings, InTime(assembly.organization, deadline), now, deadline, say, account)
 
     def audit(self, command: str) -> Trail:
@@ -93,7 +93,7 @@ def report(job: Job) -> Result:
     counts = count(surveys, rows)
     standings = {standing.value: number for standing, number in counts.standings.items()}
     numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
-    return {**about(job, surveys), "numbers": numbers}
+    return {**_surveys(job, surveys), "numbers": numbers}
 
 
 def remind(job: Job) -> Result:
@@ -117,14 +117,48 @@ def remind(job: Job) -> Result:
     audit.close(numbers)
     if digests and all(digests):
         raise Problem(f"no admin got the digest: {digests[0]}", "mend the channels of [remind] admins in the settings")
-    return {**about(job, surveys, troubles), "numbers": numbers}
+    return {**_surveys(job, surveys, troubles), "numbers": numbers}
 
 
 def _outlets(job: Job) -> Outlets:
-    """The channels. For one account of many only its owners are told, if any are to be told at all."""
-    if job.account and not job.settings.remind.owners:
+    """The channels. A run for one account of many sends the admins no digest: each would get one an account."""
+    if not job.account:
+        return outlets(job.settings, job.assembly.cloud)
+    if not job.settings.remind.owners:
         return Outlets()
-    return outlets(job.settings, job.assembly.cloud)
+    return replace(outlets(job.settings, job.assembly.cloud), admins=())
+
+
+def enforce(job: Job) -> Result:
+    """Keys are switched off, deleted and replaced by the rules; everybody is told. That it is scheduled is the consent
+    that `--apply` is on the command line; [enforce] accounts says where. Raises Problem too if the audit fails."""
+    settings, now = job.settings, job.assembly.now
+    check(settings, apply=True)
+    audit = job.audit("enforce")
+    crier = Crier(outlets(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now))
+    looking = Looking(job.organization, settings, addresses(settings.owners), crier, now, time.sleep)
+    plan = plan_run(looking)
+    if plan.broken and len(plan.broken) == plan.accounts and not plan.users:
+        raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
+    outcome = carry_out(plan, Doing(looking, audit, _maker(job, audit), job.deadline.left))
+    if outcome.stopped:
+        raise outcome.stopped
+    failures = [failure(deed) for deed in outcome.deeds if deed.problem or deed.state is not State.DONE]
+    troubles = [f"{each.about}: {each.text}" for each in failures]
+    troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
+    troubles += [problem.message for problem in outcome.untold]
+    spared = Counter(spare.rule.value for _, spare in outcome.spared)
+    result = told(job, plan.accounts - len(job.organization.late), [], troubles)
+    return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
+
+
+def _maker(job: Job, audit: Trail) -> Maker | None:
+    """Who makes new keys, where the settings allow it."""
+    settings = job.settings
+    if not settings.reissue.enabled:
+        return None
+    places = waiting(job.assembly.cloud, job.organization.me(), settings.reissue)
+    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], job.assembly.now, time.sleep)
 
 
 def sweep(job: Job) -> Result:
@@ -137,7 +171,7 @@ def sweep(job: Job) -> Result:
     fates = Counter(each.fate.value for each in swept)
     audit.close(fates)
     troubles = [line(each) for each in swept if each.problem]
-    return {**about(job, (), troubles), "numbers": dict(fates)}
+    return {**told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(fates)}
 
 
 def surveyed(job: Job) -> list[Survey]:
@@ -157,19 +191,27 @@ def _kind(code: int) -> type[Problem]:
     return {5: NotAllowed, 75: TryLater}.get(code, Problem)
 
 
-def about(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> Result:
-    """What every result has: how many accounts were looked at, which failed and why, which are left."""
+def _surveys(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> Result:
     late = job.organization.late
     broken = [survey for survey in surveys if survey.problem and survey.account.number not in late]
     failed = [{"account": each.account.number, "problem": each.problem} for each in broken]
+    return told(job, len(surveys) - len(broken) - len(late), failed, troubles)
+
+
+def told(job: Job, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
+    """What every result has: how many accounts were looked at, which failed and why, which are left for want of time,
+    and what else went wrong."""
+    late = sorted(job.organization.late)
     return {
-        "looked_at": len(surveys) - len(broken) - len(late),
-        "failed": failed,
-        "left": sorted(late),
+        "looked_at": looked_at,
+        "failed": list(failed),
+        "left": late,
         "troubles": list(troubles[:_TOLD]),
         "trouble_count": len(troubles),
         "incomplete": bool(failed or late or troubles),
     }
 
 
-JOBS: Mapping[str, Callable[[Job], Result]] = {"accounts": accounts, "report": report, "remind": remind, "sweep": sweep}
+JOBS: Mapping[str, Callable[[Job], Result]] = {
+    each.__name__: each for each in (accounts, report, remind, enforce, sweep)
+}

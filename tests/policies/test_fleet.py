@@ -315,3 +315,102 @@ def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
     done = reminding.run("remind", "--dry-run")
     assert done.code == 0
     assert "is in its sandbox may not be asked (ses:GetAccount)" in done.text
+
+
+# enforce
+
+ENFORCE = """
+[channels]
+[[mail]]
+kind = ses
+sender = it@example.com
+[[topic]]
+kind = sns
+topic = {topic}
+[[chat]]
+kind = apprise
+urls = secretsmanager:rotate-my-key/chat
+[remind]
+owners = mail,
+admins = topic, chat
+[audit]
+log_group = /rotate-my-key/audit
+bucket = company
+[enforce]
+accounts = {accounts}
+deactivate_at = 90d
+delete_after = 10d
+weekdays = mon, tue, wed, thu, fri, sat, sun
+hours = 0-24
+"""
+
+
+@pytest.fixture
+def enforcing(company: Callable[..., Company], hook: str) -> Company:
+    """Alice's key is to be switched off, for she was told of it; bob's, which is off for long, is to be deleted; carol
+    is to be told."""
+    here = company("fleet-enforce")
+    aws = here.desk.aws
+    aws.verify("it@example.com")
+    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
+    aws.add_secret("rotate-my-key/chat", f"json://{hook}/tok3n")
+    aws.add_log_group("/rotate-my-key/audit")
+    aws.add_bucket("company")
+    (alice,), (bob,) = aws.keys("alice"), here.member.keys("bob")
+    aws.set_tags("alice", {REMEMBERED: f"1 {alice.key_id[-8:]}:n2:f20260901:l20261001"})
+    here.member.set_status(bob.key_id, "Inactive")
+    here.member.set_tags("bob", {REMEMBERED: f"1 {bob.key_id[-8:]}:n2:f20260801:l20260901:o20260915"})
+    aws.add_user("carol")
+    aws.add_key("carol", OLD)
+    accounts = f"{aws.account}, {here.member.account}"
+    here.settings += ENFORCE.format(topic=topic, accounts=accounts)
+    return here
+
+
+def test_enforce_passes_with_its_policy(enforcing: Company) -> None:
+    """One key is switched off, one is deleted, one owner is told; no call is refused."""
+    numbers = enforcing.function("enforce")["numbers"]
+    assert (numbers["Notified"], numbers["Deactivated"], numbers["Deleted"]) == (1, 1, 1)
+    assert [key.status for key in enforcing.desk.aws.keys("alice")] == ["Inactive"]
+    assert enforcing.member.keys("bob") == []
+    assert not {call.outcome for call in enforcing.desk.aws.calls} & REFUSED
+    assert enforcing.called == allowed("fleet-enforce") - BY_REPORT | {"sts:GetCallerIdentity"}
+
+
+# What a run without an action tells: a trouble or an error that names it, or how much less was done and why.
+LESS_ENFORCED = {
+    "iam:GetAccessKeyLastUsed": {"last use unknown": 2},
+    "iam:ListUserTags": {"unsure": 2},
+}
+NAMELESS = {"sts:AssumeRole": "may not be assumed by the caller"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "action", sorted(allowed("fleet-enforce") - {"iam:GenerateCredentialReport", "iam:GetCredentialReport"})
+)
+def test_enforce_has_no_action_too_many(enforcing: Company, action: str) -> None:
+    """Without it the run fails, or tells what it could not do; no key is touched because something is not known."""
+    enforcing.less(action)
+    try:
+        result = enforcing.function("enforce")
+    except Problem as problem:
+        assert action in problem.message
+        assert [key.status for key in enforcing.desk.aws.keys("alice")] == ["Active"]
+        return
+    if action in LESS_ENFORCED:
+        assert result["spared"] == LESS_ENFORCED[action]
+        assert (result["numbers"]["Deactivated"], result["numbers"]["Deleted"]) == (0, 0)
+    else:
+        assert NAMELESS.get(action, action) in " ".join(result["troubles"])
+        assert result["incomplete"] is True
+
+
+@pytest.mark.parametrize("action", sorted(BY_REPORT))
+def test_enforce_without_the_report_does_nothing_where_passwords_exempt(enforcing: Company, action: str) -> None:
+    """For bots, who are told by having no password, the report is there: who cannot know them touches nobody."""
+    enforcing.settings = enforcing.settings.replace("[exempt]", "[exempt]\nnever_signed_in = yes")
+    enforcing.less(action)
+    with pytest.raises(Problem, match=action):
+        enforcing.function("enforce")
+    assert [key.status for key in enforcing.desk.aws.keys("alice")] == ["Active"]

@@ -92,6 +92,13 @@ def test_the_event_chooses_one_account(function: Lambda, aws: StandIn, settings:
     assert (one[1]["looked_at"], one[1]["numbers"]["users"]) == (1, 1)
 
 
+def test_in_a_map_the_admins_get_no_digest_for_each_account(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """The owners of the account are told, and nobody else: three hundred digests would be noise."""
+    answer = function.invoke({"command": "remind", "account": aws.account}).answers[0]
+    assert answer[1]["numbers"]["owners"] == 1, answer
+    assert (len(aws.mails), len(aws.published)) == (1, 0)
+
+
 WRONG = [
     ({}, "the event names no command; there are: "),
     ({"command": "delete-everything"}, "the event names no command; there are: "),

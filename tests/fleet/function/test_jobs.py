@@ -130,14 +130,6 @@ def test_an_account_that_the_settings_leave_out_is_refused() -> None:
             job(company(ONE, TWO), FleetSettings(accounts=where), TWO)
 
 
-def test_in_a_map_the_admins_get_no_digest_for_each_account() -> None:
-    """Three hundred would be noise."""
-    settings = replace(SETTINGS, remind=replace(SETTINGS.remind, admins=("mail",), owners=("mail",)))
-    assert job(company(ONE), settings, ONE).settings.remind.admins == ()
-    assert job(company(ONE), settings, ONE).settings.remind.owners == ("mail",)
-    assert job(company(ONE), settings).settings.remind.admins == ("mail",)
-
-
 def test_the_accounts_are_those_of_the_settings() -> None:
     """What the Map goes over: the organization's without those that are left out."""
     settings = FleetSettings(accounts=replace(ROLE, but=(TWO,)))
