@@ -5,6 +5,7 @@ Results go to stdout, talk goes to stderr. Without a terminal nothing prompts, n
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -90,8 +91,9 @@ class App:
 
     def json(self, value: dict[str, Any]) -> None:
         """The result as one JSON object on stdout."""
-        text = {"version": JSON_VERSION, **value}
-        self.out(json.dumps(text, indent=2, ensure_ascii=not _is_utf8(sys.stdout)))
+        text = io.StringIO()  # dumps() would hold every bit of a long text at once
+        json.dump({"version": JSON_VERSION, **value}, text, indent=2, ensure_ascii=not _is_utf8(sys.stdout))
+        self.out(text.getvalue())
 
     def say(self, text: str) -> None:
         """Talk, on stderr; not with --quiet."""

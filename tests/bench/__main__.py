@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, as ratios in one run."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet: in one run."""
 
 from __future__ import annotations
 
@@ -150,6 +150,13 @@ def scan() -> None:
     measure(TOOL, environment("", ""), max(1, TURNS // 3))
 
 
+def fleet() -> None:
+    """`fleet report` over 5,000 users and up to 300 accounts."""
+    from .fleet import fleet as measure
+
+    measure(TOOL, environment("", ""))
+
+
 BENCHES = {
     "start-up": start_up,
     "rotation": rotation,
@@ -157,6 +164,7 @@ BENCHES = {
     "all": every,
     "credentials": credentials,
     "scan": scan,
+    "fleet": fleet,
 }
 
 if __name__ == "__main__":

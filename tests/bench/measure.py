@@ -29,13 +29,13 @@ class Figures:
     memory: list[float] = field(default_factory=list)
 
 
-def in_turns(commands: Sequence[Command], turns: int) -> dict[str, Figures]:
-    """Run A B C A B C ...; the first round warms up and is not counted."""
+def in_turns(commands: Sequence[Command], turns: int, *, warm: bool = True) -> dict[str, Figures]:
+    """Run A B C A B C ...; with `warm` there is a round before, which is not counted."""
     figures = {command.name: Figures() for command in commands}
-    for turn in range(turns + 1):
+    for turn in range(turns + warm):
         for command in commands:
             cpu, wall, memory = _once(command)
-            if turn:
+            if turn >= warm:
                 found = figures[command.name]
                 found.cpu.append(cpu)
                 found.wall.append(wall)

@@ -46,6 +46,8 @@ def shown(report: Report, app: App, *, every: bool) -> str:
         no_color=app.no_color,
         width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
         highlight=False,
+        markup=False,
+        emoji=False,
         soft_wrap=not terminal,
         legacy_windows=False,
     )
@@ -133,13 +135,14 @@ def _table(report: Report, rows: Sequence[Row]) -> Table:
     for survey in report.surveys:
         if survey.problem:
             cells = ["unknown", *([str(survey.account)] if several else []), *["-"] * 5, "", survey.problem]
-            table.add_row(*(Text(_printable(cell), style="red") for cell in cells))
+            table.add_row(*map(_printable, cells), style="red")
+    words = {what: Text(what, style=style) for what, style in _STYLES.items()}
     for row in rows:
         cells = list(_cells(row, report))
         if not several:
             del cells[1]
-        what, *rest = (_printable(cell) for cell in cells)
-        table.add_row(Text(what, style=_STYLES[what]), *map(Text, rest))
+        what, *rest = map(_printable, cells)
+        table.add_row(words[what], *rest)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,8 +34,23 @@ def values(report: Report) -> dict[str, Any]:
         ],
         "ages": [_bar(bar) for bar in report.ages],
         "accounts": [_account(survey) for survey in report.surveys],
-        "keys": [_key(row, settings.policy) for row in report.rows],
+        "keys": _Keys(report.rows, settings.policy),
     }
+
+
+class _Keys(list[dict[str, Any]]):
+    """The keys, each made when the JSON encoder comes to it: thousands of them at once would take 15 MB."""
+
+    def __init__(self, rows: Sequence[Row], policy: Policy) -> None:
+        super().__init__()
+        self._rows = rows
+        self._policy = policy
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (_key(row, self._policy) for row in self._rows)
 
 
 def time(moment: datetime) -> str:
