@@ -46,9 +46,7 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     if dry_run:
         _check(app, outlets)
     elif outcome.letters:
-        app.say(remind_shown.question(outcome, plan))
-        if not yes and not app.confirm("Send now? [y/N]", default=False, flag="rotate-my-key fleet remind --yes"):
-            app.say("Nothing was sent.")
+        if not yes and not _agreed(app, remind_shown.question(outcome, plan)):
             return 0
         outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
     if as_json:
@@ -60,6 +58,14 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     for line in remind_shown.troubles(outcome):
         app.complain(f"{app.style('warning:', fg='yellow')} {line}")
     return outcome.code
+
+
+def _agreed(app: App, what: str) -> bool:
+    app.complain(what)
+    if app.confirm("Send now?", default=False, flag="rotate-my-key fleet remind --yes"):
+        return True
+    app.say("Nothing was sent.")
+    return False
 
 
 def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Outlets:

@@ -10,6 +10,8 @@ from ...fleet.reminding import Outcome, Plan
 from ...fleet.rendering import number
 from ..words import join
 
+_LISTED = 20  # owners by name; a company has hundreds
+
 
 def question(outcome: Outcome, plan: Plan) -> str:
     """What is about to be sent."""
@@ -58,10 +60,12 @@ def done(outcome: Outcome, plan: Plan) -> str:
     """What became of it."""
     digest = outcome.digest
     lines = [_found(digest)]
-    for notice in digest.told:
+    for notice in digest.told[:_LISTED]:
         owner = notice.owner
         keys = number(len(notice.keys), "key")
         lines.append(f"  told {owner.address or owner.name} of {keys}, notice {notice.number}")
+    if len(digest.told) > _LISTED:
+        lines.append(f"  and told {number(len(digest.told) - _LISTED, 'other owner')}; --json names all")
     digests = [letter for letter, problem in outcome.letters if letter.planned is None and not problem]
     if digests:
         lines.append(f"  the digest went out over {_over(digests)}")

@@ -81,7 +81,7 @@ def test_a_dry_run_shows_every_message_and_changes_nothing(told: Company) -> Non
     assert done.code == 0, done.text
     shown = done.out.splitlines()
     assert "--- over mail to alice@example.com" in shown
-    assert "Subject: your AWS access key is overdue for replacement" in shown
+    assert "Subject: Your AWS access key is overdue for replacement" in shown
     assert "    rotate-my-key" in shown
     assert "--- over ops" in shown
     assert "--- bob@example.com was told a short while ago and is left in peace" in shown
@@ -134,7 +134,7 @@ def test_json(told: Company) -> None:
     first = done["notices"][0]
     assert (first["address"], first["told"], first["number"]) == ("alice@example.com", True, 1)
     assert (first["keys"][0]["key_id"], first["keys"][0]["age_days"]) == (alice.key_id, 98)
-    assert first["letters"][0]["subject"] == "your AWS access key is overdue for replacement"
+    assert first["letters"][0]["subject"] == "Your AWS access key is overdue for replacement"
     assert done["digest"]["letters"][0]["channel"] == "ops"
     assert dry["notices"][0]["letters"] == first["letters"]
 
@@ -182,3 +182,16 @@ def test_least_rights_to_watch(company: Company) -> None:
     assert done.code == 0, done.text
     assert "iam:TagUser" not in company.actions
     assert "Old keys (2)" in company.aws.published[0].message
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "sent"), [("y\r", 2), ("n\r", 0), ("\r", 0)])
+def test_in_a_terminal_it_asks_once(told: Company, answer: str, sent: int) -> None:
+    """What is about to be sent stands above the question; no answer is no."""
+    run = told.it.terminal("fleet", "remind")
+    run.until("2 owners will be told over mail")
+    run.answer("Send now? [y/N]", answer)
+    screen = run.end()
+    assert (screen.code, len(told.aws.mails)) == (0, sent)
+    assert ("told alice@example.com of 1 key" in screen.text) == bool(sent)
+    assert ("Nothing was sent." in screen.text) == (not sent)

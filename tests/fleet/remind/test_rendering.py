@@ -68,14 +68,14 @@ Nobody needs your secret key to help you: never send it to anyone.
 def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
     """User, account, age, since when, last use; link and contact."""
     message = written(case())
-    assert (message.subject, message.to) == ("your AWS access key is overdue for replacement", "alice@example.com")
+    assert (message.subject, message.to) == ("Your AWS access key is overdue for replacement", "alice@example.com")
     assert message.text == TEXT
 
 
 @pytest.mark.parametrize(
     ("cases", "subject"),
     [
-        ([case(age=80)], "please replace your AWS access key by 5 December 2026"),
+        ([case(age=80)], "Please replace your AWS access key by 5 December 2026"),
         ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for replacement"),
         (
             [case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")],
