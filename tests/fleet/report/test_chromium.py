@@ -1,0 +1,195 @@
+"""The page in a real browser: it fits a phone, asks nobody for anything, and looks the part in light and dark."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from rotate_my_key.fleet.report import Report
+from rotate_my_key.fleet.report.page import page
+from tests.fleet.fakes import FakeDirectory
+
+Make = Callable[..., Report]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+QUIET = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions"),
+)
+# A page of its own measures ours in a frame of a phone's width; ours has no script and allows none.
+MEASURE = """<!doctype html><meta charset="utf-8"><body style="margin:0">
+<iframe id="f" src="/page" style="border:0;width:{width}px;height:900px"></iframe>
+<script>
+document.getElementById("f").onload = event => {{
+  const inside = event.target.contentDocument, root = inside.documentElement;
+  const wide = [...inside.querySelectorAll("body *")].filter(each => {{
+    const box = each.getBoundingClientRect();
+    return box.width > 1 && box.right > {width} + 0.5;
+  }}).map(each => each.tagName);
+  const position = name => getComputedStyle(inside.querySelector(name)).position;
+  document.title = JSON.stringify({{
+    scroll: root.scrollWidth, wide, height: root.scrollHeight,
+    head: position("thead") === "absolute" ? "hidden" : position("thead th"),
+    back: getComputedStyle(inside.body).backgroundColor,
+    small: [...inside.querySelectorAll("td, p, li")].filter(
+      each => parseFloat(getComputedStyle(each).fontSize) < 12).length,
+  }});
+}};
+</script>"""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def chromium(tmp_path: Path) -> Callable[..., str]:
+    """Run it with these words; gives what it prints. Skipped, loudly, where there is none (never in CI)."""
+    if CHROMIUM is None:
+        if os.environ.get("ROTATE_MY_KEY_NO_SKIP"):
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed: the page was not looked at in a browser")
+
+    def run(*words: str) -> str:
+        command = [str(CHROMIUM), *QUIET, f"--user-data-dir={tmp_path / 'chromium'}", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    return run
+
+
+@pytest.fixture
+def text(report: Make, accounts: list[FakeDirectory]) -> str:
+    """A page with everything on it, and with names as long as IAM lets them be."""
+    accounts[0].user("x" * 64, 98, owner="y" * 200 + "@example.com", path=f"/{'z' * 100}/")
+    accounts[1].user("Ünïcödé"[:1] + "w" * 63, 120)
+    return page(report(), every=True)
+
+
+class _Server(ThreadingHTTPServer):
+    """Serves the page and its measure, and writes down every path that is asked for."""
+
+    def __init__(self, text: str, width: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.pages = {"/page": text, "/": MEASURE.format(width=width)}
+        self.asked: list[str] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.server.asked.append(self.path)
+        found = self.server.pages.get(self.path)
+        body = (found or "").encode()
+        self.send_response(200 if found else 404)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., _Server]]:
+    """Serve a page on loopback."""
+    servers: list[_Server] = []
+
+    def start(text: str, width: int, handler: type[BaseHTTPRequestHandler] = _Handler) -> _Server:
+        server = _Server(text, width, handler)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(("width", "head"), [(320, "hidden"), (390, "hidden"), (820, "sticky"), (1280, "sticky")])
+def test_it_fits(chromium: Callable[..., str], serve: Callable[..., _Server], text: str, width: int, head: str) -> None:
+    """Nothing sticks out to the side on a phone, a tablet, a desk; words are never small; the head stays in sight."""
+    server = serve(text, width)
+    dom = chromium("--virtual-time-budget=4000", "--dump-dom", f"http://127.0.0.1:{server.server_port}/")
+    title = re.search(r"<title>(.*?)</title>", dom, re.DOTALL)
+    assert title, dom[:500]
+    found = json.loads(title[1].replace("&quot;", '"'))
+    assert found["scroll"] <= width
+    assert found["wide"] == []
+    assert found["head"] == head
+    assert found["small"] == 0
+    assert found["height"] > 900
+    assert set(server.asked) <= {"/", "/page", "/favicon.ico"}
+
+
+class _Proxy(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        """Write down who is asked for, and say no."""
+        self.server.asked.append(urlsplit(self.path).hostname or self.path.partition(":")[0])
+        self.send_error(502)
+
+    do_CONNECT = do_POST = do_HEAD = do_GET  # noqa: N815 - http.server's names
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+OTHERS = "<!doctype html><title>AWS access keys</title><img src='http://elsewhere.example/x.png'>"
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["our page", "a page with a picture from elsewhere"])
+def test_it_asks_nobody(
+    chromium: Callable[..., str], serve: Callable[..., _Server], text: str, tmp_path: Path, others: bool
+) -> None:
+    """Whatever it asks for goes through a proxy of ours: nothing but the browser's own chatter with its maker."""
+    file = tmp_path / "report.html"
+    file.write_text(OTHERS if others else text, encoding="utf-8")
+    server = serve("", 0, _Proxy)
+    dom = chromium(f"--proxy-server=127.0.0.1:{server.server_port}", "--dump-dom", file.as_uri())
+    assert "AWS access keys" in dom
+    asked = {host for host in server.asked if not re.search(r"(^|\.)(google|googleapis|gvt1|gstatic)\.com$", host)}
+    assert asked == ({"elsewhere.example"} if others else set())
+
+
+@pytest.mark.parametrize(("scheme", "dark"), [("1", False), ("0", True)], ids=["light", "dark"])
+def test_light_and_dark(chromium: Callable[..., str], text: str, tmp_path: Path, scheme: str, dark: bool) -> None:
+    """It follows the reader's colours, and something is drawn."""
+    file, picture = tmp_path / "report.html", tmp_path / "report.png"
+    file.write_text(text, encoding="utf-8")
+    chromium(
+        f"--blink-settings=preferredColorScheme={scheme}",
+        f"--screenshot={picture}",
+        "--window-size=390,844",
+        file.as_uri(),
+    )
+    size, corner = _corner(picture.read_bytes())
+    assert size == (390, 844)
+    assert (sum(corner) < 150) is dark
+
+
+def _corner(png: bytes) -> tuple[tuple[int, int], tuple[int, ...]]:
+    """Width and height of a PNG, and its first pixel (PNG specification: the first byte of a line is its filter)."""
+    import struct
+    import zlib
+
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = struct.unpack(">II", png[16:24])
+    at, data = 8, b""
+    while at < len(png):
+        (length,) = struct.unpack(">I", png[at : at + 4])
+        if png[at + 4 : at + 8] == b"IDAT":
+            data += png[at + 8 : at + 8 + length]
+        at += 12 + length
+    return (width, height), tuple(zlib.decompress(data)[1:4])
