@@ -137,8 +137,8 @@ class FakeSecrets:
 
     def get(self, name: str) -> str:
         """See the port."""
-        if name not in self.held:
-            raise Gone(f"there is no secret {name}")
+        if name not in self.held or not self.held[name].value:
+            raise Gone(f"there is no secret {name}, or it has no value")
         return self.held[name].value
 
     def about(self, name: str) -> tuple[datetime, Mapping[str, str]] | None:
