@@ -5,7 +5,6 @@ import os
 import signal
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,9 @@ import pytest
 
 from rotate_my_key.model import Credentials
 from rotate_my_key.standin import Call, StandIn
+from tests import warm
 
+Process = warm.Warm | subprocess.Popen[str]
 AGE = timedelta(days=98)
 PATIENCE = 60  # seconds after which a process counts as hanging
 
@@ -70,8 +71,8 @@ class Laptop:
     old: Credentials
     original: bytes
     env: dict[str, str] = field(default_factory=dict)
-    process: "subprocess.Popen[str] | None" = None
-    program: tuple[str, ...] = (sys.executable, "-m", "rotate_my_key")
+    process: Process | None = None
+    program: tuple[str, ...] = warm.COLD
 
     @property
     def file(self) -> Path:
@@ -107,26 +108,20 @@ class Laptop:
         }
         return {k: v for k, v in {**base, **self.env, **(env or {})}.items() if v != "(unset)"}
 
-    def start(
-        self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()
-    ) -> "subprocess.Popen[str]":
+    def start(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Process:
         """Start the program; `before` is put in front of it (strace, unshare)."""
-        self.process = subprocess.Popen(
-            [*before, *self.command(args)],
-            env=self.environment(env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        command = self.command(args)
+        if before or self.program != warm.COLD:
+            self.process = warm.cold([*before, *command], self.environment(env))
+        else:
+            self.process = warm.start(command[len(self.program) :], self.environment(env))
         return self.process
 
     def run(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Finished:
         """Run the program to its end, whatever that is."""
         return self.end(self.start(*args, env=env, before=before))
 
-    def end(self, process: "subprocess.Popen[str]") -> Finished:
+    def end(self, process: Process) -> Finished:
         """Wait for a process that was started; one that hangs is killed and fails the test."""
         try:
             out, err = process.communicate(timeout=PATIENCE)
@@ -134,6 +129,7 @@ class Laptop:
             os.killpg(process.pid, signal.SIGKILL)
             out, err = process.communicate()
             raise AssertionError(f"it hangs:\n{out}{err}") from None
+        assert process.returncode is not None
         return Finished(process.returncode, out, err)
 
     def signal(self, number: int = signal.SIGKILL) -> None:
@@ -141,7 +137,7 @@ class Laptop:
         assert self.process is not None
         os.kill(self.process.pid, number)
         if number == signal.SIGKILL:
-            while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+            while not _gone(self.process.pid):
                 time.sleep(0.001)
 
     def at(self, action: str, nth: int, do: Callable[[Call], object], when: str = "before") -> None:
@@ -258,6 +254,13 @@ class Laptop:
         if rotated is not None:
             assert (pair.key_id != self.old.key_id) is rotated, told
         return done
+
+
+def _gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def sampled(rows: Iterable[str], *usual: str) -> list[Any]:

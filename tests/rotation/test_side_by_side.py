@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 
@@ -10,7 +9,7 @@ import pytest
 
 from rotate_my_key.standin import Call
 
-from .conftest import Laptop, sampled
+from .conftest import Laptop, Process, sampled
 from .test_killed_at_calls import CALLS, LATER
 
 RUNS = 12
@@ -22,7 +21,7 @@ def test_twelve_runs_at_once(laptop: Laptop, args: tuple[str, ...]) -> None:
     waiting = threading.Semaphore(0)
     ready = threading.Event()
 
-    def listen(process: "subprocess.Popen[str]") -> None:
+    def listen(process: Process) -> None:
         assert process.stderr is not None
         for line in process.stderr:
             if "another run is at work" in line:
