@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..aws.mfa import MfaSessions, Serials
     from ..aws.session import Aws
     from ..aws.sources import Caller
+    from .audit import Sink, Trail
     from .ports import Channel, Cloud, Organization
 
 
@@ -91,10 +92,17 @@ class Assembly:
         return AwsCloud(self._own)
 
     def channels(self, names: Iterable[str]) -> tuple[Channel, ...]:
-        """The channels of these names in the settings. Raises WrongUsage for one that is not there or lacks something."""
+        """The channels of these names in the settings. Raises WrongUsage for one that is not there, or lacks a part."""
         from .notify import channels
 
         return channels(names, self.settings.channels, self.cloud)
+
+    def audit(self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None) -> Trail:
+        """Where a run of this command is written down; see `open_audit`. `token` tells runs of one second apart."""
+        from .audit import Run, open_audit, run_name
+
+        run = Run(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
+        return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
 
     def accounts_in_scope(self) -> tuple[Account, ...]:
         """The accounts that the settings name: `only`, or the organization's if there is a role, or the caller's own;

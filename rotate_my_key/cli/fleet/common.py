@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,11 +18,13 @@ from ..signing import Person, mfa_serials, signing_options
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, Signer
+    from ...fleet.audit import Trail
     from ...settings.fleet import FleetSettings
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 _PROFILE, _SETTINGS = "fleet profile", "fleet settings"  # in click's context
+AUDIT = "fleet-audit.jsonl"  # in the state dir
 _SESSION = 12 * 3600  # seconds that an MFA session lasts: a run over hundreds of accounts is not to ask twice
 
 
@@ -43,8 +48,8 @@ def fleet_options(command: C) -> C:
     return profile(signing_options(settings(command)))
 
 
-def open_fleet(app: App) -> tuple[FleetSettings, Assembly]:
-    """The settings and the adapters of a command that has the `fleet_options`.
+def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
+    """The settings and the adapters of a command that has the `fleet_options`. `preset` goes before the settings' own.
 
     Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem.
     """
@@ -67,8 +72,22 @@ def open_fleet(app: App) -> tuple[FleetSettings, Assembly]:
     )
     base = FleetSettings(policy=app.settings.policy, contact=app.settings.contact)
     assembly = Assembly(aws, _signer(app, meta.get(_PROFILE)), base, tell=lambda url: _foreign(app, url))
-    settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base, with_preset)
+    if preset:
+        base = with_preset(preset, base)
+    chosen = (lambda name, chosen: chosen) if preset else with_preset
+    settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base, chosen)
+    if preset:
+        settings = replace(settings, enforce=replace(settings.enforce, preset=preset))
     return settings, assembly.configured(settings)
+
+
+def open_audit(app: App, assembly: Assembly, command: str) -> Trail:
+    """Where a command that changes keys writes down what it does: as the settings say, else a file in the state dir."""
+    from ...files.private import make_private_dir
+    from ...fleet.audit import FileSink
+
+    make_private_dir(app.paths.state_dir)
+    return assembly.audit(command, token_hex(3), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
 
 
 def _signer(app: App, profile: str | None) -> Signer:

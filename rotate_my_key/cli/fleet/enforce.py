@@ -1,0 +1,136 @@
+"""`fleet enforce`: what is too old is switched off and deleted, by the rules that are set."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from ...errors import WrongUsage
+from ..app import App
+from .common import fleet_options, open_audit, open_fleet
+
+if TYPE_CHECKING:
+    from ...fleet.acting import Maker
+    from ...fleet.assembly import Assembly
+    from ...fleet.audit import Trail
+    from ...fleet.enforce_plan import Looking, Plan
+    from ...fleet.enforcing import Outcome
+    from ...settings.fleet import FleetSettings
+
+
+@click.command("enforce")
+@click.option("--preset", metavar="NAME", default="", help="Ready rules, below what the settings say besides.")
+@click.option("--presets", is_flag=True, help="Show the ready rules and what they do.")
+@click.option("--apply", is_flag=True, help="Do it. Without, it is only shown.")
+@click.option("--undo", metavar="USER", help="Switch on again what enforce switched off of this user.")
+@click.option("--account", metavar="NUMBER", multiple=True, help="With --undo: this account only (repeatable).")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@fleet_options
+@click.pass_obj
+def command(
+    app: App,
+    /,
+    preset: str,
+    presets: bool,
+    apply: bool,
+    undo: str | None,
+    account: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Switch off and delete keys that are too old, by the rules of [enforce] in the settings.
+
+    Shows what it would do, and what it spares and why. With --apply it does it: only in the accounts that are named
+    there, within the hours that are set, after notices that were written down, and with an audit. A key that was
+    switched off can be switched on again until it is deleted.
+    """
+    from . import enforce_shown as shown
+
+    if account and not undo:
+        raise WrongUsage("--account is for --undo", "set accounts in [enforce] of the fleet's settings")
+    if undo and (apply or preset or presets):
+        raise WrongUsage("--undo stands alone", f"rotate-my-key fleet enforce --undo {undo}")
+    if presets:
+        return _presets(app, as_json)
+    if undo:
+        from .revoke import take_back
+
+        return take_back(app, undo, account, yes=yes, as_json=as_json, revoked=False)
+    settings, assembly = open_fleet(app, preset)
+    looking, plan = _plan(app, settings, assembly, apply)
+    outcome = None
+    if not as_json or (apply and not yes):
+        (app.say if apply else app.out)(shown.plan(plan, assembly.now()))
+    if apply:
+        if (plan.notices or plan.acts) and not yes and not _agreed(app, plan):
+            app.say("Nothing was changed.")
+            return 4
+        outcome = _carry_out(app, plan, looking, assembly)
+        if not as_json:
+            app.out(shown.done(outcome))
+        for line in shown.troubles(plan, outcome):
+            app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+    if as_json:
+        app.json(shown.as_json(plan, settings, outcome))
+    return shown.code(plan, outcome)
+
+
+def _presets(app: App, as_json: bool) -> int:
+    from ...fleet.presets import PRESETS
+    from . import presets_shown
+
+    if as_json:
+        app.json({"presets": presets_shown.as_json(PRESETS.values())})
+    else:
+        app.out(presets_shown.text(PRESETS.values()))
+    return 0
+
+
+def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[Looking, Plan]:
+    from ...fleet.announcing import Crier
+    from ...fleet.enforce_plan import Looking, check, plan_run
+    from ...fleet.mapping import addresses
+    from ...fleet.notify import outlets
+    from ...fleet.rendering import Renderer
+
+    check(settings, apply=apply)
+    mapping = addresses(settings.owners)
+    channels = outlets(settings, assembly.cloud)
+    assembly.organization.me()  # signs in first: a question and a progress bar do not go together
+    crier = Crier(channels, settings, Renderer(settings.remind.templates, assembly.now()))
+    with app.progress() as progress:
+        looking = Looking(assembly.organization, settings, mapping, crier, assembly.now, time.sleep, progress=progress)
+        return looking, plan_run(looking)
+
+
+def _agreed(app: App, plan: Plan) -> bool:
+    return app.confirm("Do it?", default=False, flag="rotate-my-key fleet enforce --apply --yes")
+
+
+def _carry_out(app: App, plan: Plan, looking: Looking, assembly: Assembly) -> Outcome:
+    from ...fleet.acting import Deed
+    from ...fleet.enforcing import Doing, carry_out
+    from . import enforce_shown as shown
+
+    audit = open_audit(app, assembly, "enforce")
+    doing = Doing(
+        looking,
+        audit,
+        _maker(looking.settings, assembly, audit),
+        told=lambda each: app.say(shown.deed(each) if isinstance(each, Deed) else shown.spare(each)),
+    )
+    return carry_out(plan, doing)
+
+
+def _maker(settings: FleetSettings, assembly: Assembly, audit: Trail) -> Maker | None:
+    """Who makes new keys, where the settings allow it."""
+    from ...fleet.making import Keymaker
+    from ...fleet.waiting import waiting
+
+    if not settings.reissue.enabled or settings.enforce.reissue_at is None:
+        return None
+    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue)
+    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], assembly.now, time.sleep)

@@ -1,0 +1,159 @@
+"""What `fleet enforce` and `fleet revoke` show: values become sentences, or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from ...errors import mask
+from ...fleet.acting import Deed, State
+from ...fleet.enforce_plan import Plan
+from ...fleet.enforcing import Outcome
+from ...fleet.model import Account, FleetKey
+from ...fleet.rendering import number
+from ...fleet.rules import Act, Kind, Spare
+from ...fleet.survey import first_code
+from ...settings.fleet import FleetSettings
+from ..show import problem_json, stamp
+from ..words import day
+
+_LISTED = 30  # lines of a list; --json has all
+_WOULD = {
+    Kind.NOTIFY: "Owners to be told:",
+    Kind.REISSUE: "To get a new key from IT:",
+    Kind.DEACTIVATE: "To be switched off:",
+    Kind.DELETE: "To be deleted:",
+}
+_DID = {
+    Kind.NOTIFY: "owner told",
+    Kind.REISSUE: "new key made",
+    Kind.DEACTIVATE: "switched off",
+    Kind.DELETE: "deleted",
+}
+
+
+def plan(plan: Plan, now: datetime) -> str:
+    """What would be done, act by act, and what is spared."""
+    steps = [*plan.notices, *plan.acts]
+    lines = []
+    for kind, title in _WOULD.items():
+        mine = [_would(step.act, step.found.place.account, now) for step in steps if step.act.kind is kind]
+        lines += [title, *_cut(mine)] if mine else []
+    lines += _spared(plan.spared)
+    lines += [f"{about}: {problem.message}" for about, problem in plan.broken]
+    if plan.closed and plan.acts:
+        lines.append(f"No key is touched now: {plan.closed}.")
+    looked = f"{number(plan.users, 'user')} in {number(plan.accounts, 'account')}"
+    lines.append(f"{looked}: {number(len(plan.notices), 'notice')}, {number(len(plan.acts), 'act')}.")
+    return "\n".join(lines)
+
+
+def _would(act: Act, account: Account, now: datetime) -> str:
+    coming = ""
+    if act.coming and act.at:
+        word = "deleted" if act.coming is Kind.DELETE else "switched off"
+        coming = f"; to be {word} on {day(act.at, now)} or later"
+    return f"  {_key(act.key, act.user.name, account)}: {act.why}{coming}"
+
+
+def _key(key: FleetKey | None, user: str, account: Account) -> str:
+    return f"{mask(key.key_id)} of {user} in {account}" if key and key.key_id else f"{user} in {account}"
+
+
+def _spared(spared: Sequence[tuple[Account, Spare]]) -> list[str]:
+    lines = [f"  {_key(each.key, each.user.name, account)}: {each.why}" for account, each in spared]
+    return ["Spared:", *_cut(lines)] if lines else []
+
+
+def _cut(lines: list[str]) -> list[str]:
+    more = len(lines) - _LISTED
+    return lines if more <= 0 else [*lines[:_LISTED], f"  and {more:,} more; --json has all"]
+
+
+def deed(deed: Deed) -> str:
+    """One line while it happens."""
+    what = _key(deed.act.key, deed.act.user.name, deed.account)
+    said = "; ".join(part for part in (deed.note, deed.problem.message if deed.problem else "") if part)
+    if deed.state is State.DONE:
+        return f"  {what}: {_DID[deed.act.kind]}" + (f" ({said})" if said else "")
+    word = "not known whether" if deed.state is State.UNKNOWN else "not"
+    return f"  {what}: {word} {_DID[deed.act.kind]}: {said}"
+
+
+def spare(spare: Spare) -> str:
+    """One line while it happens."""
+    return f"  {mask(spare.key.key_id or '') if spare.key else ''} of {spare.user.name}: left alone: {spare.why}"
+
+
+def done(outcome: Outcome) -> str:
+    """The sum."""
+    counts = {kind: sum(each.act.kind is kind and each.state is State.DONE for each in outcome.deeds) for kind in Kind}
+    words = [f"{count} {_DID[kind]}" for kind, count in counts.items() if count]
+    failed = sum(each.state is not State.DONE for each in outcome.deeds)
+    words += [f"{failed} failed"] if failed else []
+    return f"{', '.join(words).capitalize() or 'Nothing was to be done'}."
+
+
+def troubles(plan: Plan, outcome: Outcome) -> Iterator[str]:
+    """What a person must look at."""
+    yield from (f"{about}: {problem.message}" for about, problem in plan.broken)
+    yield from (problem.message for problem in outcome.untold)
+    if outcome.stopped:
+        yield f"the run was stopped before its end: {outcome.stopped.message}"
+
+
+# JSON
+
+
+def as_json(plan: Plan, settings: FleetSettings, outcome: Outcome | None) -> dict[str, Any]:
+    """The object of `fleet enforce --json`."""
+    planned = [_act_json(step.act, step.found.place.account) for step in (*plan.notices, *plan.acts)]
+    acts = [{**each, "state": "planned", "note": "", "place": "", "problem": None} for each in planned]
+    return {
+        "applied": outcome is not None,
+        "policy": settings.fingerprint,
+        "preset": settings.enforce.preset,
+        "closed": plan.closed,
+        "accounts": plan.accounts,
+        "users": plan.users,
+        "acts": acts if outcome is None else [_deed_json(each) for each in outcome.deeds],
+        "spared": [_spare_json(*each) for each in (plan.spared if outcome is None else outcome.spared)],
+        "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in plan.broken],
+        "untold": [problem_json(problem) for problem in (outcome.untold if outcome else ())],
+        "stopped": problem_json(outcome.stopped) if outcome and outcome.stopped else None,
+    }
+
+
+def _act_json(act: Act, account: Account) -> dict[str, Any]:
+    return {
+        "act": act.kind.value,
+        "coming": act.coming.value if act.coming else None,
+        "not_before": stamp(act.at),
+        **_key_json(account, act.user.name, act.key),
+        "why": act.why,
+    }
+
+
+def _key_json(account: Account, user: str, key: FleetKey | None) -> dict[str, Any]:
+    return {
+        "account": account.number,
+        "user": user,
+        "key_id": key.key_id if key else None,
+        "created": stamp(key.created) if key else None,
+    }
+
+
+def _deed_json(deed: Deed) -> dict[str, Any]:
+    problem = problem_json(deed.problem) if deed.problem else None
+    end = {"state": deed.state.value, "note": deed.note, "place": deed.place, "problem": problem}
+    return {**_act_json(deed.act, deed.account), **end}
+
+
+def _spare_json(account: Account, spare: Spare) -> dict[str, Any]:
+    return {"rule": spare.rule.value, **_key_json(account, spare.user.name, spare.key), "why": spare.why}
+
+
+def code(plan: Plan, outcome: Outcome | None) -> int:
+    """The exit code."""
+    return outcome.code if outcome else first_code(problem.code for _, problem in plan.broken)
