@@ -16,6 +16,7 @@ Context = Mapping[str, Values]
 
 _KEYS = {
     *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID"),
+    "aws:userid",
     *("aws:RequestedRegion", "aws:ResourceAccount", "aws:TagKeys", "kms:ViaService"),
     *("ses:FromAddress", "ses:Recipients", "sts:ExternalId", "sts:RoleSessionName"),
     *("s3:prefix", "s3:x-amz-server-side-encryption", "secretsmanager:Name", "secretsmanager:SecretId"),
@@ -61,7 +62,7 @@ def check(block: Mapping[str, Mapping[str, Any]]) -> None:
                 raise ValueError(f"{operator} on {key}")
             if (key in _MANY) != bool(quantity) and name != "Null":
                 raise ValueError(f"{operator} on {key}: a key with several values wants ForAllValues or ForAnyValue")
-            if any("${" in value for value in _list(values)):
+            if any(not isinstance(value, str) or "${" in value for value in _list(values)):
                 raise ValueError(values)
 
 
@@ -96,5 +97,5 @@ def _parts(operator: str) -> tuple[str, str, bool]:
     return quantity, name.removesuffix("IfExists"), name.endswith("IfExists")
 
 
-def _list(values: str | Sequence[str]) -> Sequence[str]:
-    return [values] if isinstance(values, str) else values
+def _list(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else [values]

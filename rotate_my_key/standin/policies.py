@@ -63,14 +63,21 @@ def _statements(document: Document) -> Sequence[Mapping[str, Any]]:
     names = set(document) if isinstance(document, dict) else set()
     if names - {"Id"} != {"Version", "Statement"} or document["Version"] != "2012-10-17":
         raise ValueError("a document has Version 2012-10-17 and Statement")
-    return [document["Statement"]] if isinstance(document["Statement"], dict) else document["Statement"]
+    statements = document["Statement"]
+    statements = [statements] if isinstance(statements, dict) else statements
+    if not isinstance(statements, list) or not all(isinstance(statement, dict) for statement in statements):
+        raise ValueError("a statement is an object")
+    return statements
 
 
 def _check(statement: Mapping[str, Any]) -> None:
-    if statement["Effect"] not in ("Allow", "Deny") or "Resource" not in statement:
+    if statement.get("Effect") not in ("Allow", "Deny") or "Resource" not in statement:
         raise ValueError(statement)
     if ("Action" in statement) == ("NotAction" in statement):
         raise ValueError("a statement has either Action or NotAction")
+    for name in ("Action", "NotAction", "Resource"):
+        if not all(isinstance(each, str) for each in _list(statement.get(name, []))):
+            raise ValueError(statement)
     if any("${" in pattern.replace(_VARIABLE, "") for pattern in _list(statement["Resource"])):
         raise ValueError(statement["Resource"])
     conditions.check(statement.get("Condition", {}))
@@ -98,9 +105,12 @@ def passes(ask: Ask, verdict: Verdict) -> bool:
 
 
 def who(signer: Signer) -> dict[str, conditions.Values]:
-    """What conditions may know of a caller: MFA only of temporary credentials (IAM User Guide)."""
+    """What conditions may know of a caller: MFA only of temporary credentials, and of a role's session in aws:userid
+    the role's id and its own name (IAM User Guide)."""
+    user_id = f"AROA{signer.role.name}:{signer.arn.rpartition('/')[2]}" if signer.role else ""
+    user_id = str(signer.user.id) if signer.user else user_id
     mfa = {"aws:MultiFactorAuthPresent": (str(signer.mfa).lower(),)} if signer.key_id is None else {}
-    return {"aws:PrincipalArn": (signer.principal,), **mfa}
+    return {"aws:PrincipalArn": (signer.principal,), "aws:userid": (user_id,), **mfa}
 
 
 def decide(documents: Sequence[Document], ask: Ask, signer: Signer) -> Verdict:

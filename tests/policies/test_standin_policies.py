@@ -95,8 +95,17 @@ def test_evaluation(statements: list[dict[str, Any]], action: str, resource: str
         {"Version": "2012-10-17", "Statement": [{**allow(), "Effect": "allow"}]},
         {"Version": "2012-10-17", "Statement": [allow(Condition={"StringEquals": {"aws:username": "a"}})]},
         {"Version": "2012-10-17", "Statement": [allow(Condition={"Bool": {"aws:SecureTransport": "true"}})]},
+        {"Version": "2012-10-17", "Statement": [{"Action": "*", "Resource": "*"}]},
+        {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*"}]},
+        {"Version": "2012-10-17", "Statement": [{**allow(), "NotAction": "iam:*"}]},
+        {"Version": "2012-10-17", "Statement": [allow(resource="arn:aws:iam::*:user/${aws:userid}")]},
+        {"Version": "2012-10-17", "Statement": ["allow"]},
+        {"Version": "2012-10-17", "Statement": [allow(action=[1])]},
     ],
-    ids=["old version", "no version", "NotResource", "Principal", "a wrong Effect", "another operator", "another key"],
+    ids=[
+        *("old version", "no version", "NotResource", "Principal", "a wrong Effect", "another operator", "another key"),
+        *("no Effect", "no Action", "Action and NotAction", "another variable", "no object", "no text"),
+    ],
 )
 def test_what_is_not_understood_is_refused(document: dict[str, Any]) -> None:
     """No test passes because a part of a policy was passed over."""

@@ -137,7 +137,7 @@ def test_tagging_who_is_not_there(iam: Any, refusal: Refusal) -> None:
 
 
 def test_many_users_are_made_and_served_fast(aws: StandIn, iam: Any) -> None:
-    """Two thousand in less than two seconds on a slow machine: no test shall fear a company."""
+    """Two thousand in less than five seconds on a busy machine: no test shall fear a company."""
     import time
 
     begin = time.monotonic()
@@ -147,4 +147,4 @@ def test_many_users_are_made_and_served_fast(aws: StandIn, iam: Any) -> None:
     iam.generate_credential_report()
     iam.generate_credential_report()
     assert iam.get_credential_report()["Content"].count(b"\n") == 2002
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5

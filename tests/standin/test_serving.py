@@ -7,13 +7,15 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import botocore.session
+import pytest
 from botocore.config import Config
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from rotate_my_key.standin import StandIn, sample
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
@@ -160,3 +162,67 @@ def test_as_a_process_of_its_own() -> None:
             assert "Welcome" in page.read().decode()
         process.communicate(timeout=5)
     assert process.returncode == 0
+
+
+def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
+    """Accounts, users and an admin whose key is in a new credentials file; the same company each time."""
+    file = tmp_path / "credentials"
+    command = [sys.executable, "-m", "rotate_my_key.standin", "--fleet", "6:60", "--profile", str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = json.loads(process.stdout.readline())
+        (admin,) = told["keys"]
+        assert (admin["user"], told["accounts"], file.stat().st_mode & 0o777) == ("admin", 6, 0o600)
+        session = botocore.session.Session()
+        session.set_config_variable("credentials_file", str(file))
+        session.set_config_variable("config_file", "/dev/null")
+
+        def client(service: str, **keys: str) -> Any:
+            return session.create_client(service, region_name="us-east-1", endpoint_url=told["url"], **keys)
+
+        accounts = client("organizations").list_accounts()["Accounts"]
+        states = sorted(account["Status"] for account in accounts)
+        assert states == ["ACTIVE"] * 5 + ["SUSPENDED"]
+        member = next(each["Id"] for each in accounts if each["Status"] == "ACTIVE" and each["Id"] != told["account"])
+        role = f"arn:aws:iam::{member}:role/{told['role']}"
+        made = client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
+        names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
+        keys = {name: made[key] for name, key in {**names, "aws_session_token": "SessionToken"}.items()}
+        assert len(client("iam", **keys).list_users()["Users"]) == 10
+        process.communicate(timeout=5)
+
+
+def test_a_company_is_made_up_the_same_each_time() -> None:
+    """Of all ages and kinds: what a report shows is to be found in it."""
+    company = sample.made_up(10, 1000)
+    assert company == sample.made_up(10, 1000)
+    users = [user for account in company["accounts"] for user in account["users"]]
+    keys = [key for user in users for key in user["keys"]]
+    ages = [int(key["age"].removesuffix("d")) for key in keys]
+    assert (len(users), min(ages) < 15, max(ages) > 380) == (1000, True, True)
+    assert {len(user["keys"]) for user in users} == {0, 1, 2}
+    assert {key["status"] for key in keys} == {"Active", "Inactive"}
+    assert {"used" in key for key in keys} == {"owner" in user["tags"] for user in users} == {True, False}
+    assert any(user["tags"].get("rotate-my-key") == "exempt" for user in users)
+    assert any("root_key" in account for account in company["accounts"])
+
+
+def test_a_company_can_be_described(aws: StandIn, client: Client) -> None:
+    """In JSON; what is not understood is refused."""
+    user = {
+        "name": "bob",
+        "path": "/people/",
+        "tags": {"owner": "bob@example.com"},
+        "groups": ["dev"],
+        "signed_in": "3d",
+        "keys": [{"age": "98d", "used": "2d", "service": "ec2"}, {"age": "5d", "status": "Inactive"}],
+    }
+    shop = {"name": "shop", "number": "123456789012", "role": "fleet", "root_key": "700d", "users": [user]}
+    sample.set_up(aws, {"accounts": [{"users": [{"name": "carol"}]}, shop]})
+    account = aws.in_account("123456789012")
+    assert [key.status for key in account.keys("bob")] == ["Active", "Inactive"]
+    assert len(account.keys(None)) == 1
+    assert account.tags("bob") == {"owner": "bob@example.com"}
+    assert aws.keys("carol") == []
+    with pytest.raises(ValueError, match="shoes"):
+        sample.set_up(aws, {"accounts": [{"shoes": 2}]})
