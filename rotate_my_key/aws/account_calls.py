@@ -19,7 +19,7 @@ from .failures import FAILURES, Kind
 from .link import Link
 from .pace import Pace
 from .patience import BUDGETS, Patience, Wanted
-from .service_errors import Where
+from .service_errors import Where, passes
 from .session import Aws
 from .sources import Source
 
@@ -110,8 +110,13 @@ class AccountCalls:
         self._way.announce(self._link, service)
         calls = self._way.calls(self._link, self._where, self._paces.setdefault(service, self._way.pace()))
 
+        def repeats(error: Exception) -> bool:
+            return again(error) and passes(error)
+
         def send(pair: Credentials) -> T:
-            return calls.call(action, Signers([pair]), read, params, again=again, idle=idle, read_timeout=read_timeout)
+            return calls.call(
+                action, Signers([pair]), read, params, again=repeats, idle=idle, read_timeout=read_timeout
+            )
 
         for _ in range(_SIGNERS - 1):
             pair = self._source.credentials()

@@ -198,7 +198,7 @@ def _for_s3(config: Config, own: bool) -> Config:
     return config.merge(
         Config(
             signature_version="s3v4",
-            s3={"addressing_style": "virtual" if own else "path"},
+            s3={"addressing_style": "virtual" if own else "path", "us_east_1_regional_endpoint": "regional"},
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )

@@ -29,11 +29,21 @@ _PAUSED = frozenset({"AccountSuspendedException", "SendingPausedException"})
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
     (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
-    (r"iam:(Update|Delete)AccessKey|logs:\w+|s3:PutObject", "fleet-enforce"),
-    (r"iam:(Tag|Untag)User|ses:\w+|sns:\w+|secretsmanager:GetSecretValue", "fleet-remind"),
+    (r"iam:(UpdateAccessKey|DeleteAccessKey|UntagUser)|logs:\w+|s3:PutObject", "fleet-enforce"),
+    (r"iam:TagUser|ses:\w+|sns:\w+|secretsmanager:GetSecretValue", "fleet-remind"),
     (r".*", "fleet-report"),
 )
 _NAMES = {"sesv2": "ses"}  # how policies call a service
+
+
+def passes(error: Exception) -> bool:
+    """Whether waiting may help at all: a quota of a day or of an account goes by the codes of throttling."""
+    return code_of(error) != "LimitExceededException" and not _is_daily(error)
+
+
+def _is_daily(error: Exception) -> bool:
+    """SES: "Daily message quota exceeded"."""
+    return bool(re.search(r"daily.*quota", message_of(error), re.IGNORECASE))
 
 
 class Exists(Problem):
@@ -80,7 +90,7 @@ class Where:
             )
         if code in _PAUSED:
             return NotAllowed("SES does not send for this account", "look at it with: aws sesv2 get-account")
-        if "daily" in message.lower() and "quota" in message.lower():
+        if _is_daily(error):
             return TryLater("SES sends no more today: the daily quota is used up", "repeat the command tomorrow")
         if code in ("LimitExceeded", "LimitExceededException"):
             return _quota(action)

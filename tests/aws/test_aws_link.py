@@ -228,3 +228,91 @@ def test_many_keys_share_connections(make_aws: Any, standin: StandIn) -> None:
         worker.join()
     assert seen == {pair.key_id: f"user{number}" for number, pair in enumerate(pairs)}
     assert standin.connections <= 8 * 3 + 8 * 3
+
+
+@pytest.mark.parametrize(
+    ("config", "urls"),
+    [
+        (
+            "region = eu-west-1",
+            {
+                "organizations": "https://organizations.us-east-1.amazonaws.com",
+                "sesv2": "https://email.eu-west-1.amazonaws.com",
+                "sns": "https://sns.eu-west-1.amazonaws.com",
+                "ssm": "https://ssm.eu-west-1.amazonaws.com",
+                "secretsmanager": "https://secretsmanager.eu-west-1.amazonaws.com",
+                "s3": "https://s3.eu-west-1.amazonaws.com",
+                "logs": "https://logs.eu-west-1.amazonaws.com",
+            },
+        ),
+        ("region = cn-north-1", {"s3": "https://s3.cn-north-1.amazonaws.com.cn"}),
+        (
+            "region = us-east-1\nuse_fips_endpoint = true",
+            {
+                "sesv2": "https://email-fips.us-east-1.amazonaws.com",
+                "s3": "https://s3-fips.us-east-1.amazonaws.com",
+                "logs": "https://logs-fips.us-east-1.amazonaws.com",
+            },
+        ),
+        (
+            "region = us-east-1\nuse_dualstack_endpoint = true",
+            {
+                "secretsmanager": "https://secretsmanager.us-east-1.api.aws",
+                "s3": "https://s3.dualstack.us-east-1.amazonaws.com",
+            },
+        ),
+    ],
+    ids=["a region", "China", "FIPS", "dual stack"],
+)
+def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dict[str, str]) -> None:
+    """Nobody is warned of them."""
+    configure(f"[profile work]\n{config}\n")
+    link = make_aws().wide_link("work")
+    assert {service: link.url(service) for service in urls} == urls
+    assert all(link.is_own(url, service) for service, url in urls.items())
+
+
+@pytest.mark.parametrize(
+    ("service", "url", "own"),
+    [
+        ("s3", "https://bucket.vpce-1a-2b.s3.eu-west-1.vpce.amazonaws.com", True),
+        ("ssm", "https://vpce-1a-2b.ssm.eu-west-1.vpce.amazonaws.com", True),
+        ("sesv2", "https://sesv2.eu-west-1.amazonaws.com", False),
+        ("s3", "https://mine.s3.eu-west-1.amazonaws.com", False),  # somebody's bucket
+        ("s3", "https://minio.corp.example", False),
+        ("sns", "https://sns.eu-west-1.amazonaws.com.example", False),
+        ("logs", "https://eu-west-1.amazonaws.com", False),
+    ],
+)
+def test_whose_an_endpoint_is(make_aws: Any, service: str, url: str, own: bool) -> None:
+    """A bucket's own host is not S3's; whoever owns it would get what is sent."""
+    configure("[profile work]\nregion = eu-west-1\n")
+    assert make_aws().wide_link("work").is_own(url, service) is own
+
+
+def test_another_region_is_another_client_of_the_same_link(make_aws: Any) -> None:
+    """One client a service and region, however often it is asked for."""
+    configure("[profile work]\nregion = eu-west-1\n")
+    link = make_aws().wide_link("work")
+    there = link.at("us-west-2")
+    assert there.url("sns") == "https://sns.us-west-2.amazonaws.com"
+    assert link.at("us-west-2").client("sns") is there.client("sns")
+    assert link.at("") is link.at("eu-west-1") is link
+
+
+def test_a_profile_that_is_not_there_has_no_wide_link(make_aws: Any) -> None:
+    """As it has no other."""
+    with pytest.raises(Problem, match="no such profile: absent"):
+        make_aws().wide_link("absent")
+
+
+def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any) -> None:
+    """At AWS they are hosts, those of the region: a URL for the global host may be sent elsewhere for a day."""
+    configure("[profile work]\nregion = eu-west-1\n")
+    pair = Credentials("AKIAEXAMPLE", "x")
+    args = {"Bucket": "keys", "Key": "k"}
+    link = make_aws().wide_link("work")
+    assert link.presign(pair, "get_object", 60, **args).startswith("https://keys.s3.eu-west-1.amazonaws.com/k?")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://minio.corp.example")
+    link = make_aws().wide_link("work")
+    assert link.presign(pair, "get_object", 60, **args).startswith("https://minio.corp.example/keys/k?")

@@ -156,6 +156,25 @@ def test_a_sandbox_that_may_not_be_known_is_unknown(cloud: Cloud, standin: Stand
     assert cloud.mail().sandbox() is None
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "said"),
+    [
+        ("TooManyRequestsException", "Daily message quota exceeded.", "no more today"),
+        ("LimitExceededException", "", "a quota of AWS is used up: ses:SendEmail"),
+    ],
+)
+def test_a_quota_is_not_waited_for(
+    make_aws: Any, odd: Any, admin: Credentials, time: Any, code: str, message: str, said: str
+) -> None:
+    """AWS uses the codes of throttling for it; a minute would not help."""
+    body = json.dumps({"__type": code, "message": message})
+    head = f"HTTP/1.1 429 X\r\nx-amzn-errortype: {code}\r\nContent-Length: {len(body)}\r\n\r\n"
+    odd.replies = [(head + body).encode()]
+    with pytest.raises(Problem, match=said):
+        Assembly(make_aws(odd.url), Signer(), FleetSettings()).cloud.mail().send("it@x.org", "bob@x.org", "s", "t")
+    assert (len(odd.requests), time.slept) == (1, [])
+
+
 # Topics
 
 
