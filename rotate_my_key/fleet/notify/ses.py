@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import Problem, TryLater, WrongUsage
+from ...errors import Interrupted, Problem, TryLater, WrongUsage
 from ...settings.fleet import Channel as ChannelSettings
 from ..model import Message
 from ..notices import one_line
@@ -40,7 +40,7 @@ class MailChannel:
         if not addresses:
             raise WrongUsage(f"channel {self.name} has no address to write to", f"set to in [[{self.name}]]")
         problems = [problem for to in addresses if (problem := self._send(to, message))]
-        if len(problems) == len(addresses) and len(problems) == 1:
+        if len(addresses) == 1 and problems:
             raise problems[0]
         if problems:
             kind = TryLater if len(problems) == len(addresses) and _all_pass(problems) else Problem
@@ -51,7 +51,9 @@ class MailChannel:
         try:
             subject = one_line(message.subject)
             self._mail.send(self._settings.sender, one_line(to), subject, message.text, message.html)
-        except (TryLater, Problem) as problem:
+        except Interrupted:
+            raise
+        except Problem as problem:
             return problem
         return None
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
+from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels, outlets, region_of
 from rotate_my_key.fleet.notify.chat import LONGEST, ChatChannel
@@ -170,6 +170,12 @@ def test_mail_to_one_raises_what_ses_says() -> None:
     with pytest.raises(NotAllowed) as caught:
         made("mail", Cloud(broken={"alice@example.com": problem})).deliver(LETTER)
     assert caught.value is problem
+
+
+def test_ctrl_c_is_no_failed_address() -> None:
+    """It ends the run, and does not become a row."""
+    with pytest.raises(Interrupted):
+        made("mail", Cloud(broken={"a@example.com": Interrupted("stopped")})).deliver(Message("s", "t"))
 
 
 def test_headers_are_one_line() -> None:
