@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_STEP = 0.5  # seconds
 
 
 class Pool:
@@ -34,8 +38,11 @@ class Pool:
             tick(1, 1)
             return results
         begun: list[Future[Result]] = [self._threads.submit(do, item) for item in items]
-        for done, each in enumerate(as_completed(begun), 1):
-            each.result()
+        ended: SimpleQueue[Future[Result]] = SimpleQueue()
+        for each in begun:
+            each.add_done_callback(ended.put)
+        for done in range(1, len(items) + 1):
+            _next(ended).result()
             tick(done, len(items))
         return [each.result() for each in begun]
 
@@ -46,3 +53,10 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._threads.shutdown(wait=kind is None, cancel_futures=True)
+
+
+def _next(ended: SimpleQueue[Future[Result]]) -> Future[Result]:
+    """Waiting in steps, because on Windows a wait without an end cannot be interrupted by Ctrl-C."""
+    while True:
+        with suppress(Empty):
+            return ended.get(timeout=_STEP)
