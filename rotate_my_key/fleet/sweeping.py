@@ -156,7 +156,10 @@ def _remember_off(swept: Swept, directory: Directory, tools: Sweeper) -> None:
     """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
     tag = tools.settings.remind.tag
     with suppress(Problem, Unreadable):
-        memory = decode((directory.tags(swept.user) or {}).get(tag))
+        tags = directory.tags(swept.user)
+        if tags is None:  # writing would forget what stands there
+            return
+        memory = decode(tags.get(tag))
         known = memory.get(ref(swept.key_id), KeyMemory())
         memory[ref(swept.key_id)] = replace(known, off=tools.now().date())
         directory.tag(swept.user, tag, encode(memory))
