@@ -30,10 +30,10 @@ from .wiring import Wiring
 def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool) -> int:
     """Take it. `text` names the delivery, or is its link; `profile` is None for the one that holds the old key."""
     asked = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or ""
-    delivery = Delivery(app, Wiring(app), text, asked or "default")
+    delivery = Delivery(app, Wiring(app), text, asked or _only_profile(Wiring(app)))
     delivered = delivery.fetch()
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
-    name = asked or _holder(Wiring(app), delivered) or delivered.profile or "default"
+    name = asked or _holder(Wiring(app), delivered) or delivered.profile or _only_profile(Wiring(app))
     Rotate.of(app, name).settle()
     if _is_taken(Wiring(app), delivered):
         delivery.remove(name)
@@ -48,6 +48,14 @@ def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_js
     delivery.remove(name)
     results += adopting.rotate(results)
     return adopting.end(results, as_json=as_json)
+
+
+def _only_profile(wiring: Wiring) -> str:
+    """Who fetches where nobody was named: `default`, or the one key that is here under another name."""
+    facts = [f for f in sections(wiring.files, wiring.keyring.pair) if f.kind is not Kind.NONE]
+    keys = {fact.pair for fact in facts if fact.pair}
+    names = [fact.profile for fact in facts if fact.pair]
+    return names[0] if len(keys) == 1 and all(fact.profile != "default" for fact in facts) else "default"
 
 
 def _holder(wiring: Wiring, delivered: Delivered) -> str:

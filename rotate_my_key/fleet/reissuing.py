@@ -203,13 +203,11 @@ class _HandOver:
         slip = replace(slip, key_id=key.key_id)
         try:
             self._check_ours()
-            tools.waiting.store(slip, plan.readers, delivery)
+            return tools.waiting.store(slip, plan.readers, delivery)
         except Interrupted:
             raise
         except Problem as problem:
             failure = problem
-        else:
-            return slip
         raise self._taken_back(slip, failure)
 
     def _taken_back(self, slip: Slip, problem: Problem) -> Problem:
@@ -236,7 +234,10 @@ class _HandOver:
         """In the user's tag; that it cannot be written there stops nothing, for the slip knows it too."""
         tag, directory = self._tools.settings.remind.tag, self._tools.directory
         try:
-            memory = decode((directory.tags(self._user) or {}).get(tag))
+            tags = directory.tags(self._user)
+            if tags is None:  # writing would forget what stands there
+                raise Problem("his tags may not be read (iam:ListUserTags)")
+            memory = decode(tags.get(tag))
             known = memory.get(ref(key_id), KeyMemory())
             memory[ref(key_id)] = replace(known, made=self._tools.now().date())
             there = {key.key_id for key in self._plan.keys} - set(self._deleted)

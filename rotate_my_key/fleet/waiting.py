@@ -30,8 +30,8 @@ class Waiting(Protocol):
     def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
         """Make the place, with the slip and who may read, before there is a key; gives the slip as it is now."""
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
-        """Put the key there, then the slip, which names it."""
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
+        """Put the key there, then the slip, which names it; gives the slip as it is now."""
 
     def find(self, account: str, user: str) -> Slip | None:
         """The slip of a user, as it is now."""
@@ -79,17 +79,16 @@ class InSecrets:
 
     def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
         """See Waiting."""
-        arn = self._put(slip, readers, reservation())
-        _, _, _, region, _, _, name = arn.split(":", 6)
-        return replace(slip, spot=f"{region}/{name[-6:]}")
+        return self._put(slip, readers, reservation())
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
         """See Waiting."""
-        self._put(slip, readers, delivery)
+        return self._put(slip, readers, delivery)
 
-    def _put(self, slip: Slip, readers: tuple[str, ...], value: str) -> str:
+    def _put(self, slip: Slip, readers: tuple[str, ...], value: str) -> Slip:
         name = secret_name(slip.account, slip.user)
-        return self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
+        arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
+        return replace(slip, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> Slip | None:
         """See Waiting. Raises Problem if somebody else's secret has that name."""
@@ -141,31 +140,25 @@ class InBucket:
         self._put(slip, "slip", encode(slip))
         return slip
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> None:
+    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
         """See Waiting."""
         self._put(slip, "key", delivery)
         self._put(slip, "slip", encode(slip))
+        return slip
 
     def find(self, account: str, user: str) -> Slip | None:
-        """See Waiting."""
+        """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied" to
+        who may not list the whole bucket."""
         name = self._name(account, user, "slip")
+        there = {found for found, _ in self.objects.names(self.settings.bucket, self._name(account, user, ""))}
+        if name not in there:
+            return None
         try:
             text = self.objects.get(self.settings.bucket, name)
-        except Gone as gone:
-            if self._is_there():
-                return None
-            raise gone
+        except Gone:
+            return None
         slip = _read(text.decode(errors="replace"), account, user, name)
-        return replace(slip, taken=True) if slip.key_id and not self._waits(account, user) else slip
-
-    def _is_there(self) -> bool:
-        """Whether it was the object that was gone, and not the bucket."""
-        next(self.objects.names(self.settings.bucket, self.settings.prefix), None)
-        return True
-
-    def _waits(self, account: str, user: str) -> bool:
-        name = self._name(account, user, "key")
-        return any(found == name for found, _ in self.objects.names(self.settings.bucket, name))
+        return replace(slip, taken=True) if slip.key_id and self._name(account, user, "key") not in there else slip
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See Waiting."""

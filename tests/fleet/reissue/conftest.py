@@ -1,0 +1,31 @@
+"""An office for each test; the stand-in runs as long as the tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+
+from .office import Office, new_office
+
+
+@pytest.fixture(scope="package")
+def running() -> Iterator[StandIn]:
+    """One stand-in for all."""
+    with StandIn() as aws:
+        yield aws
+
+
+@pytest.fixture
+def office(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
+    """Secrets Manager."""
+    yield new_office(tmp_path, running, capsys)
+    running.all_well()
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
+    """S3."""
+    yield new_office(tmp_path, running, capsys, "s3")
+    running.all_well()

@@ -1,0 +1,165 @@
+"""kill -9 around every call to AWS, in `fleet reissue` and in `adopt`, with real processes.
+
+Whatever the moment: alice's profile works, and the next runs end with one key that nobody but she has seen.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+from tests.rotation.conftest import COMMENTED, Laptop, new_laptop
+from tests.rotation.syscalls import STRACE, Point, kill_at, watch
+
+from .office import REGION, Office
+
+# The calls of an adoption through Secrets Manager that nothing disturbs, and how many of them.
+ADOPT = {
+    "GetSecretValue": 1,
+    "GetCallerIdentity": 13,
+    "GetUser": 2,
+    "ListAccessKeys": 2,
+    "GetAccessKeyLastUsed": 2,
+    "UpdateAccessKey": 2,
+    "DeleteAccessKey": 2,
+    "DeleteSecret": 1,
+    "CreateAccessKey": 1,
+}
+REISSUE = {
+    "CreateSecret": 2,
+    "PutResourcePolicy": 2,
+    "PutSecretValue": 2,
+    "DescribeSecret": 3,
+    "CreateAccessKey": 1,
+    "TagResource": 1,
+    "TagUser": 1,
+}
+WEIGHTY = {("CreateAccessKey", 1), ("DeleteAccessKey", 1)}
+
+
+def points(calls: dict[str, int]) -> list[object]:
+    """Each call, carried out or not yet; the weighty ones in the default run."""
+    found = [(action, nth, when) for action, count in calls.items() for nth in range(1, count + 1) for when in WHEN]
+    return [
+        pytest.param(*point, marks=[] if point[:2] in WEIGHTY and point[2] == "after" else pytest.mark.slow)
+        for point in found
+    ]
+
+
+WHEN = ("before", "after")
+
+
+def counted(office: Office, since: int) -> dict[str, int]:
+    """The calls of a run."""
+    actions = [call.action for call in office.aws.calls[since:]]
+    return {action: actions.count(action) for action in dict.fromkeys(actions)}
+
+
+def test_the_calls(office: Office) -> None:
+    """The tables have all that there are, so that a kill point that is added is not forgotten."""
+    place = office.place()
+    made = counted(office, 0)
+    assert {action: made[action] for action in REISSUE} == REISSUE
+    assert set(made) - set(REISSUE) == {
+        "GetCallerIdentity",
+        "GetUser",
+        "ListAccessKeys",
+        "GetAccessKeyLastUsed",
+        "ListUserTags",
+    }
+    since = len(office.aws.calls)
+    assert office.adopt(place).code == 0
+    assert counted(office, since) == ADOPT
+
+
+@pytest.mark.parametrize(("action", "nth", "when"), points(ADOPT))
+def test_adopt_is_killed(office: Office, action: str, nth: int, when: str) -> None:
+    """The next plain run finishes what was begun; where nothing was, the same command again does."""
+    place = office.place()
+    handed = office.new_id()
+    assert office.killed(action, nth, when, "adopt", place, "-y")
+    office.works()
+    office.aws.settings.clock_offset += 20
+    if office.held().key_id == office.old.key_id and not list(office.alice.state.rglob("*.note")):
+        done = office.adopt(place)
+    else:
+        done = office.alice.run("rotate", "-y", "-p", "work")
+    assert done.code == 0, done.text
+    office.settled(handed)
+    assert not list(office.alice.state.rglob("handed/*"))
+
+
+@pytest.mark.parametrize(("action", "nth", "when"), points(REISSUE))
+def test_reissue_is_killed(office: Office, action: str, nth: int, when: str) -> None:
+    """The next run hands over one key, or tells of the one that waits; no other is left."""
+    path = office.write_settings()
+    words = ("fleet", "reissue", "alice", "-y", "--settings", str(path))
+    assert office.killed(action, nth, when, *words, desk=office.it, AWS_DEFAULT_REGION=REGION)
+    office.works()
+    office.aws.settings.clock_offset += 180
+    place = office.place()
+    handed = office.new_id()
+    done = office.adopt(place)
+    assert done.code == 0, done.text
+    office.settled(handed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("action", "nth", "when"), points(REISSUE))
+def test_reissue_is_killed_and_forgotten(office: Office, action: str, nth: int, when: str) -> None:
+    """Nobody repeats it: the sweep leaves no key but the old one, and nothing that waits."""
+    path = office.write_settings()
+    words = ("fleet", "reissue", "alice", "-y", "--settings", str(path))
+    assert office.killed(action, nth, when, *words, desk=office.it, AWS_DEFAULT_REGION=REGION)
+    office.age_all(hours=1)
+    office.sweep()
+    office.age_all(hours=24 * 8)
+    done = office.sweep()
+    assert done.code == 0, done.text
+    assert office.alice.ids() == {office.old.key_id: "Active"}
+    assert office.waiting() == []
+
+
+# Between two system calls
+
+
+def delivered(home: Path, aws: StandIn) -> tuple[Laptop, tuple[str, ...]]:
+    """A laptop, and the command that takes what waits for it."""
+    laptop = new_laptop(home, aws, text=COMMENTED)
+    office = Office.__new__(Office)
+    office.aws, office.old = aws, laptop.old
+    place = office.deliver()
+    return laptop, ("adopt", place, "-y", "-p", "work")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
+def test_adopt_is_killed_at_every_file_operation(tmp_path: Path, running: StandIn) -> None:
+    """Before each call that changes a file: the profiles work, and the next run, or the same again, settles."""
+    laptop, words = delivered(tmp_path / "watched" / "home", running)
+    found = watch(laptop, *words)
+    assert len(found) > 80
+    failures = [
+        str(point) for number, point in enumerate(found) if not _survives(tmp_path / str(number), running, point)
+    ]
+    assert not failures, "\n".join(failures)
+
+
+def _survives(folder: Path, aws: StandIn, point: Point) -> bool:
+    laptop, words = delivered(folder / "home", aws)
+    if not any(kill_at(laptop, guess, *words) for guess in point.nearby()[:1]):
+        return True  # the numbering has drifted: it came to its end
+    laptop.works()
+    laptop.calm(20)
+    laptop.age_temporaries()
+    if laptop.pair() == laptop.old and not list(laptop.state.rglob("*.note")):
+        done = laptop.run(*words)
+    else:
+        done = laptop.run("rotate", "--yes")
+    if done.code:
+        done = laptop.run(*words)
+    assert done.code == 0, f"{point}\n{done.text}"
+    pair = laptop.works()
+    assert [key.key_id for key in aws.keys("alice")] == [pair.key_id], point
+    laptop.unchanged_but_for_the_pair()
+    return True

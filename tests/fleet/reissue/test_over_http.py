@@ -1,0 +1,421 @@
+"""From a fresh account to a laptop whose credentials file holds a key that IT has never seen, over HTTP."""
+
+import json
+import stat
+from datetime import timedelta
+
+import pytest
+
+from rotate_my_key.model import LastUse
+
+from .office import REGION, Office
+
+MAIL = """
+[remind]
+owners = mail,
+[channels]
+[[mail]]
+kind = ses
+sender = it@example.com
+"""
+
+
+def test_through_secrets_manager(office: Office) -> None:
+    """Told by mail, fetched with the old key, put where that was, rotated at once; the delivery is gone."""
+    office.channels = MAIL
+    office.aws.verify("it@example.com")
+    office.aws.verify("alice@example.com")
+    done = office.reissue()
+    assert done.code == 0, done.text
+    handed = office.new_id()
+    (mail,) = office.aws.mails
+    assert mail.to == ("alice@example.com",)
+    place = next(line.split()[-1] for line in mail.text.splitlines() if "rotate-my-key adopt" in line)
+    office.quiet(done.text, mail.text, mail.subject)
+    adopted = office.adopt(place)
+    assert adopted.code == 0, adopted.text
+    office.settled(handed)
+    assert office.waiting() == []
+    office.quiet(adopted.text)
+
+
+def test_through_s3_by_a_link(bucket: Office) -> None:
+    """Given to standard input; the file that held it was for its owner alone. The sweep clears the place."""
+    link = bucket.link()
+    file = bucket.it.home / "link"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    handed = bucket.new_id()
+    done = bucket.paste(f"{link}\n")
+    assert done.code == 0, done.text
+    bucket.settled(handed)
+    assert "Signature" not in done.text
+    assert len(bucket.waiting()) == 2
+    bucket.age(timedelta(hours=1))
+    swept = bucket.sweep("--json")
+    assert [row["fate"] for row in swept.json["handovers"]] == ["cleared"]
+    assert bucket.waiting() == []
+
+
+def test_through_s3_by_a_role(bucket: Office) -> None:
+    """The auth profile only fetches: it may do nothing with keys."""
+    place = bucket.place()
+    role = bucket.aws.add_role("Reader")
+    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:DeleteObject"], "Resource": "arn:aws:s3:::handover/*"}
+    bucket.aws.attach_policy(role, {"Version": "2012-10-17", "Statement": [allow]})
+    session = bucket.aws.role_session(role)
+    bucket.alice.add(
+        f"[sso]\naws_access_key_id = {session.key_id}\naws_secret_access_key = {session.secret}\n"
+        f"aws_session_token = {session.token}\nregion = {REGION}\n",
+        bucket.alice.home / "sso",
+    )
+    bucket.alice.add(f"[profile sso]\ncredential_process = {_process(bucket, session)}\n", bucket.alice.config)
+    handed = bucket.new_id()
+    done = bucket.adopt(place, "--auth-profile", "sso", AWS_DEFAULT_REGION=REGION)
+    assert done.code == 0, done.text
+    bucket.settled(handed)
+    assert [name.rpartition("/")[2] for name in bucket.waiting()] == ["slip"]
+
+
+def _process(office: Office, session: object) -> str:
+    """A program that prints a session, as SSO helpers do."""
+    value = {
+        "Version": 1,
+        "AccessKeyId": session.key_id,  # type: ignore[attr-defined]
+        "SecretAccessKey": session.secret,  # type: ignore[attr-defined]
+        "SessionToken": session.token,  # type: ignore[attr-defined]
+    }
+    file = office.alice.home / "session.json"
+    file.write_text(json.dumps(value))
+    return f"cat {file}"
+
+
+def test_on_a_fresh_laptop(office: Office) -> None:
+    """No profile is there: it is made. Only the session that bears her name may fetch."""
+    office.aws.delete_key(office.old.key_id)
+    role = office.aws.add_role("Developer")
+    office.settings["reader"] = f"arn:aws:sts::{office.aws.account}:assumed-role/Developer/{{user}}"
+    place = office.place("--for-profile", "work")
+    office.alice.credentials.unlink()
+    office.alice.add(
+        f"[profile dev]\nrole_arn = {role}\nsource_profile = base\nrole_session_name = alice\n", office.alice.config
+    )
+    office.aws.add_user("base")
+    allow = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": "*"}
+    office.aws.attach_policy("base", {"Version": "2012-10-17", "Statement": [allow]})
+    office.alice.profiles(base=office.aws.add_key("base"))
+    handed = office.new_id()
+    done = office.adopt(place, "--auth-profile", "dev")
+    assert done.code == 0, done.text
+    assert office.held("work").key_id != handed
+    assert office.alice.ids() == {office.held("work").key_id: "Active"}
+    assert office.waiting() == []
+
+
+def test_nobody_else_can_fetch_it(office: Office) -> None:
+    """Neither IT, nor another user, nor another session of the same role, whatever their policies allow."""
+    office.settings["reader"] = f"arn:aws:sts::{office.aws.account}:assumed-role/Developer/{{user}}"
+    role = office.aws.add_role("Developer")
+    place = office.place()
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": "*"}]}
+    office.aws.add_user("admin")
+    for who in ("it", "admin", role):
+        office.aws.attach_policy(who, everything)
+    office.alice.credentials.unlink()
+    others = {"it": office.aws.add_key("it"), "admin": office.aws.add_key("admin")}
+    office.alice.profiles(**others)
+    office.alice.add(
+        f"[profile dev]\nrole_arn = {role}\nsource_profile = admin\nrole_session_name = bob\n", office.alice.config
+    )
+    for profile in ("it", "admin", "dev"):
+        done = office.adopt(place, "--auth-profile", profile, "-p", "new")
+        assert done.code == 5, done.text
+        assert "cannot be fetched with profile" in done.problem()[0]
+        assert "[new]" not in office.alice.credentials.read_text()
+
+
+def test_a_user_without_any_rights(office: Office) -> None:
+    """The key is put in place and stays as IT made it; the old one is left to IT. Said, with exit code 5."""
+    office.aws.detach_policies("alice")
+    place = office.place()
+    handed = office.new_id()
+    done = office.adopt(place)
+    assert done.code == 5, done.text
+    assert "the key is in place" in done.text
+    assert office.held().key_id == handed
+    assert office.alice.ids() == {office.old.key_id: "Active", handed: "Active"}
+    assert office.waiting() == []
+    assert office.alice.run("doctor").text.count("handed-key") == 0
+
+
+def test_a_user_who_may_not_make_keys(office: Office) -> None:
+    """The old key goes, the new one stays as it is, and no later run complains of that."""
+    office.aws.detach_policies("alice")
+    actions = ["iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetUser"]
+    allow = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+    office.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
+    place = office.place()
+    handed = office.new_id()
+    done = office.adopt(place)
+    assert done.code == 5, done.text
+    assert office.alice.ids() == {handed: "Active"}
+    assert office.held().key_id == handed
+    again = office.alice.run("-y", "-p", "work")
+    again = office.alice.run("rotate", "-y", "-p", "work")
+    assert again.code == 0, again.text
+
+
+def test_deleting_the_delivery_may_be_denied(office: Office) -> None:
+    """A note; the sweep does it."""
+    place = office.place()
+    handed = office.new_id()
+    office.aws.deny("DeleteSecret", user="alice")
+    done = office.adopt(place)
+    assert done.code == 0, done.text
+    assert "IT's next run does it" in done.text
+    office.settled(handed)
+    office.aws.all_well()
+    office.age(timedelta(hours=1))
+    swept = office.sweep()
+    assert office.waiting() == [], swept.text
+
+
+def test_taken_twice_is_said(bucket: Office) -> None:
+    """The second time there is nothing to do."""
+    link = bucket.link()
+    assert bucket.paste(link).code == 0
+    again = bucket.paste(link)
+    assert again.code == 0, again.text
+    assert "taken here already" in again.out
+
+
+# Links
+
+
+def test_a_link_is_refused_on_the_command_line(bucket: Office) -> None:
+    """Others could read it there; nothing is fetched."""
+    link = bucket.link()
+    before = len(bucket.aws.calls)
+    done = bucket.adopt(link)
+    assert done.code == 2
+    assert "others can read what is typed here" in done.problem()[0]
+    assert link not in done.text
+    assert len(bucket.aws.calls) == before
+
+
+def test_a_link_that_has_expired(bucket: Office) -> None:
+    """Said in a line, without the link; nothing is changed."""
+    bucket.settings["link_for"] = "5m"
+    link = bucket.link()
+    bucket.aws.settings.clock_offset += 600
+    done = bucket.paste(link)
+    assert (done.code, done.problem()) == (5, ("the link has expired", "ask IT for a new one"))
+    assert "Signature" not in done.text
+    assert bucket.held() == bucket.old
+
+
+def test_a_new_link_for_the_same_key(bucket: Office) -> None:
+    """IT's second run makes no second key."""
+    bucket.link()
+    handed = bucket.new_id()
+    bucket.aws.settings.clock_offset += 600
+    second = bucket.link()
+    assert bucket.new_id() == handed
+    assert bucket.paste(second).code == 0
+    bucket.settled(handed)
+
+
+BAD_LINKS = [
+    pytest.param(lambda link: link[:-8], 5, "the link is not whole", id="cut off"),
+    pytest.param(lambda link: link.replace("/alice/", "/bob/"), 5, "the link is not whole", id="of another object"),
+    pytest.param(lambda link: link.partition("?")[0], 1, "no link that S3 has signed", id="unsigned"),
+    pytest.param(lambda link: f"https://evil.example/x?{link.partition('?')[2]}", 1, "which is not S3", id="elsewhere"),
+    pytest.param(lambda link: f"http://evil.example/x?{link.partition('?')[2]}", 1, "is not encrypted", id="plain"),
+    pytest.param(
+        lambda link: f"https://s3.amazonaws.com.evil.example/x?{link.partition('?')[2]}",
+        1,
+        "which is not S3",
+        id="looks like S3",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "code", "words"), BAD_LINKS)
+def test_bad_links(bucket: Office, spoil: object, code: int, words: str) -> None:
+    """Refused in a line that does not show them; nothing is changed."""
+    link = spoil(bucket.link())  # type: ignore[operator]
+    done = bucket.paste(link)
+    assert done.code == code, done.text
+    assert words in done.problem()[0]
+    assert "X-Amz" not in done.text
+    assert bucket.held() == bucket.old
+
+
+# What is delivered
+
+TAMPERED = [
+    pytest.param({"secret": "x" * 40}, 5, "AWS does not accept the key of the delivery", id="another secret"),
+    pytest.param({"user": "bob", "arn": "BOB"}, 1, "and AWS says", id="another user"),
+    pytest.param({"version": 9}, 1, "another version", id="newer"),
+    pytest.param({"reserved": True}, 1, "is not there yet", id="reserved only"),
+    pytest.param({"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a key that works", id="replaces another key"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "words"), TAMPERED)
+def test_a_delivery_that_was_tampered_with(office: Office, changes: dict[str, object], code: int, words: str) -> None:
+    """Refused; file and keys stay as they are."""
+    if "arn" in changes:
+        changes = {**changes, "arn": f"arn:aws:iam::{office.aws.account}:user/bob"}
+    place = office.deliver(**changes)
+    before = office.alice.ids()
+    done = office.adopt(place)
+    assert done.code == code, done.text
+    assert words in done.problem()[0]
+    assert office.alice.ids() == before
+    assert office.alice.credentials.read_text() == office.original
+
+
+def test_another_persons_delivery(office: Office) -> None:
+    """Bob's link in alice's hands: her profile keeps its key."""
+    office.aws.add_user("bob")
+    bobs = office.aws.add_key("bob")
+    arn = f"arn:aws:iam::{office.aws.account}:user/bob"
+    place = office.deliver(user="bob", arn=arn, key_id=bobs.key_id, secret=bobs.secret, replaces="")
+    done = office.adopt(place, "-p", "work")
+    assert done.code == 1
+    assert "holds a key of alice" in done.problem()[0]
+    assert office.alice.credentials.read_text() == office.original
+
+
+@pytest.mark.parametrize("name", ["secretsmanager:", "secretsmanager:a b", "s3://handover", "s3://UPPER/x", "s3:///x"])
+def test_names_that_make_no_sense(office: Office, name: str) -> None:
+    """Exit code 2, and nothing is asked."""
+    done = office.adopt(name)
+    assert done.code == 2, done.text
+
+
+def test_what_is_not_there(office: Office) -> None:
+    """It was taken, or swept."""
+    done = office.adopt(
+        f"secretsmanager:arn:aws:secretsmanager:{REGION}:{office.aws.account}:secret:rotate-my-key/x-AbCdEf"
+    )
+    assert done.code in (1, 5), done.text
+
+
+def test_nobody_here_can_sign_in(office: Office) -> None:
+    """The old key is dead: another profile, or a link."""
+    place = office.place()
+    office.aws.delete_key(office.old.key_id)
+    done = office.adopt(place, "-p", "work")
+    assert done.code == 5, done.text
+    assert "--auth-profile NAME; or ask IT for a link" in done.problem()[1]
+
+
+def test_a_dead_old_key_gives_way(bucket: Office) -> None:
+    """Switched off by IT: a link needs no key that works."""
+    link = bucket.link()
+    handed = bucket.new_id()
+    bucket.aws.set_status(bucket.old.key_id, "Inactive")
+    done = bucket.paste(link)
+    assert done.code == 0, done.text
+    bucket.settled(handed)
+
+
+# Bad days
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["throttle", "500", "drop"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_bad_days(office: Office, kind: str, when: str) -> None:
+    """Each service answers badly once at every call of both runs: the result is the same."""
+    for action in (
+        "PutSecretValue",
+        "PutResourcePolicy",
+        "GetSecretValue",
+        "UpdateAccessKey",
+        "DeleteAccessKey",
+        "TagUser",
+    ):
+        office.aws.fault(action, kind, when)  # type: ignore[arg-type]
+    place = office.place()
+    handed = office.new_id()
+    done = office.adopt(place)
+    assert done.code == 0, done.text
+    office.settled(handed)
+
+
+@pytest.mark.slow
+def test_a_lost_reply_to_the_one_call_that_is_not_repeated(office: Office) -> None:
+    """CreateAccessKey was carried out and not answered: that key is deleted, and another made."""
+    office.aws.fault("CreateAccessKey", "drop", "after")
+    place = office.place()
+    assert len(office.alice.ids()) == 2
+    assert office.adopt(place).code == 0
+    office.settled()
+
+
+def test_one_broken_account_stops_no_other(office: Office) -> None:
+    """The sweep clears what it can; the rest is a row, and the exit code."""
+    member = office.aws.add_account("member")
+    role = member.add_role("rotate-my-key-fleet")
+    member.add_user("carol")
+    member.attach_policy(
+        role, {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["iam:*"], "Resource": "*"}]}
+    )
+    office.channels = "[accounts]\nrole = rotate-my-key-fleet\n"
+    office.settings["kms_key"] = f"arn:aws:kms:{REGION}:{office.aws.account}:key/1234"
+    allow = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}
+    office.aws.attach_policy("it", {"Version": "2012-10-17", "Statement": [allow]})
+    for words in ((), ("--account", member.account)):
+        user = "carol" if words else "alice"
+        done = office.reissue(*words, user=user)
+        assert done.code == 0, done.text
+    office.age(timedelta(days=8))
+    office.aws.break_account(member.account, "denied")
+    done = office.sweep("--json")
+    assert "handovers" in done.json, done.text
+    fates = {row["user"]: row["fate"] for row in done.json["handovers"]}
+    assert fates == {"alice": "deleted", "carol": "failed"}
+    assert done.code == 5
+    office.aws.all_well()
+    assert office.sweep().code == 0
+    assert office.waiting() == []
+    assert member.keys("carol") == []
+
+
+def test_json_has_no_secret(office: Office) -> None:
+    """Neither the key's nor a link's."""
+    done = office.reissue("--json")
+    assert done.json["ending"] == "made"
+    assert done.json["key_id"] == office.new_id()
+    office.quiet(done.text)
+
+
+def test_a_dry_run_changes_nothing(office: Office) -> None:
+    """It looks, and says what would be done."""
+    before = office.alice.ids()
+    done = office.reissue("--dry-run")
+    assert done.code == 0, done.text
+    assert "A new key is made, and waits in Secrets Manager for 7d." in done.text
+    assert (office.alice.ids(), office.waiting()) == (before, [])
+
+
+def test_without_a_terminal_nothing_is_made(office: Office) -> None:
+    """Exit code 4, naming the flag."""
+    done = office.it.run(
+        "fleet", "reissue", "alice", "--settings", str(office.write_settings()), AWS_DEFAULT_REGION=REGION
+    )
+    assert done.code == 4
+    assert done.problem()[1] == "rotate-my-key fleet reissue alice --yes"
+    assert office.waiting() == []
+
+
+def test_two_active_keys(office: Office) -> None:
+    """Never: when and where the other was used is said."""
+    other = office.aws.add_key("alice", use=LastUse(office.aws._front.world.now() - timedelta(days=2), "s3", REGION))
+    done = office.reissue("--replace-inactive")
+    assert done.code == 5, done.text
+    assert f"by s3 in {REGION}" in done.problem()[0]
+    assert other.key_id in office.alice.ids()
+    assert office.waiting() == []
