@@ -147,8 +147,8 @@ class InBucket:
         return slip
 
     def find(self, account: str, user: str) -> Slip | None:
-        """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied" to
-        who may not list the whole bucket."""
+        """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied"
+        to who may not list the whole bucket."""
         name = self._name(account, user, "slip")
         there = {found for found, _ in self.objects.names(self.settings.bucket, self._name(account, user, ""))}
         if name not in there:
