@@ -19,24 +19,14 @@ from ..settings.fleet import Accounts, FleetSettings
 from .cis import is_unused
 from .credential_report import entries
 from .details import Asked, Details, look_at
+from .fetching import NeverCame, Waiting, fetch
 from .model import Account, FleetUser, Source, Survey
 from .pool import Pool
 from .ports import Directory, Organization
 
+__all__ = ["Progress", "Waiting", "Wanted", "accounts_of", "first_code", "survey_accounts"]
+
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
-
-# Seconds, each pause twice the one before: AWS takes two seconds for a small account and up to a minute for a large
-# one, and a report that comes within half a minute costs no more than ten calls.
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How to wait for reports: at most `longest` seconds for each account. `monotonic` is in seconds."""
-
-    sleep: Callable[[float], None]
-    monotonic: Callable[[], float]
-    longest: float = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +72,7 @@ def survey_accounts(
         found = pool.map(
             lambda account: look.request(organization, account), accounts, _tick(progress, "asking for reports")
         )
-        pool.map(look.collect, found, _tick(progress, "collecting reports"))
+        pool.map(lambda one: look.collect(one, len(found) > 1), found, _tick(progress, "collecting reports"))
         jobs = [(one, user, asked) for one in found if not one.problem for user, asked in one.users if asked]
         details = pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looking at users"))
     known = {id(user): each for (_, user, _), each in zip(jobs, details, strict=True)}
@@ -129,13 +119,13 @@ class _Look:
             self._without_report(found, problem)
         return found
 
-    def collect(self, found: _Found) -> None:
-        """Fetch the report that was asked for, and see who needs attention."""
+    def collect(self, found: _Found, asked_before: bool) -> None:
+        """Fetch the report, and see who needs attention. `asked_before`: others were asked since."""
         if found.problem:
             return
         if found.source is Source.REPORT:
             try:
-                self._read(found)
+                self._read(found, asked_before)
             except Problem as problem:
                 self._without_report(found, problem)
         try:
@@ -147,31 +137,15 @@ class _Look:
         except Problem as problem:
             found.problem = problem
 
-    def _read(self, found: _Found) -> None:
-        text, found.at = self._report(found)
+    def _read(self, found: _Found, asked_before: bool) -> None:
+        text, found.at = fetch(found.directory, found.ready, asked_before, self._waiting)
         for user, more in entries(text, found.directory.account.number):
             found.users.append((user, self._asked(user, more)))
-
-    def _report(self, found: _Found) -> tuple[str, datetime]:
-        until = self._waiting.monotonic() + self._waiting.longest
-        pause = _FIRST_PAUSE
-        while True:
-            problem: Problem = _NeverCame(f"the credential report did not come within {self._waiting.longest:.0f} s")
-            try:
-                if found.ready:
-                    return found.directory.report()
-            except (TryLater, Gone) as error:  # not there after all, or a new one was begun meanwhile
-                problem = error
-            if self._waiting.monotonic() >= until:
-                raise problem
-            self._waiting.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
-            found.ready = found.directory.request_report()
 
     def _without_report(self, found: _Found, problem: Problem) -> None:
         """Lists instead, unless they would end the same way: without the role, without a network, throttled."""
         hopeless = isinstance(problem, TryLater) or (isinstance(problem, Denied) and problem.action.startswith("sts:"))
-        if hopeless and not isinstance(problem, _NeverCame):
+        if hopeless and not isinstance(problem, NeverCame):
             found.problem = problem
             return
         found.source = Source.LISTS
@@ -212,10 +186,6 @@ class _Look:
         groups = frozenset(group for group, members in found.members.items() if name in members)
         complete = len(found.members) == len(self._settings.exempt.groups)
         return groups if groups or complete else None
-
-
-class _NeverCame(TryLater):
-    """AWS did not make the report in time."""
 
 
 def _off(user: FleetUser) -> bool:

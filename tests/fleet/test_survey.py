@@ -171,14 +171,14 @@ def test_a_report_is_waited_for() -> None:
         FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__)
     )
     assert (survey.source, survey.problem) == (Source.REPORT, "")
-    assert directory.calls == Counter(request_report=4, report=1)
-    assert slept == [0.25, 0.5, 1.0]
+    assert directory.calls == Counter(request_report=4, report=2)
+    assert slept == [0.25, 0.5, 1.0, 2.0]
 
 
 def test_half_a_minute_of_waiting_costs_ten_calls() -> None:
-    """One to learn who we are, eight for asking, one for fetching: each pause is twice the one before."""
+    """One to learn who we are, seven for asking, two for fetching: each pause is twice the one before."""
     directory = FakeDirectory()
-    directory.waits = 7
+    directory.waits = 6
     slept: list[float] = []
     survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__))
     assert 30 < sum(slept) < 35
@@ -189,7 +189,7 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
     """AWS makes the reports of all accounts at the same time."""
     directories = [FakeDirectory(f"{number:012d}") for number in range(1, 4)]
     for each in directories:
-        each.waits = 1
+        each.waits = 2
     order: list[str] = []
     survey_accounts(
         FakeOrganization(*directories),
@@ -200,6 +200,17 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
         workers=1,
     )
     assert order.index("waits") > len(order) - 1 - order[::-1].index("asking for reports")
+
+
+def test_a_report_that_came_meanwhile_is_not_asked_for_again() -> None:
+    """With many accounts the first reports are there when the last was asked for: two calls an account."""
+    directories = [FakeDirectory(f"{number:012d}") for number in range(1, 4)]
+    for each in directories:
+        each.waits = 1
+    slept: list[float] = []
+    survey_accounts(FakeOrganization(*directories), MANY, NOW, Waiting(slept.append, count().__next__))
+    assert [each.calls for each in directories] == [Counter(request_report=1, report=1)] * 3
+    assert slept == []
 
 
 def test_a_report_that_never_comes() -> None:

@@ -1,0 +1,51 @@
+"""Fetching a credential report that was asked for: with patience, and with few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..errors import Gone, Problem, TryLater
+from .ports import Directory
+
+# Seconds, each pause twice the one before: AWS takes a moment for a small account and up to a minute for a large one,
+# and a report that comes within half a minute costs no more than ten calls.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How to wait for reports: at most `longest` seconds for each account. `monotonic` is in seconds."""
+
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
+    longest: float = 180.0
+
+
+class NeverCame(TryLater):
+    """AWS did not make the report in time."""
+
+
+def fetch(directory: Directory, ready: bool, asked_before: bool, waiting: Waiting) -> tuple[str, datetime]:
+    """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report.
+
+    The first try is made without asking if it is there by now, which is a call less: at once if it was `asked_before`
+    other accounts were. Raises NeverCame, and what the directory raises.
+    """
+    until = waiting.monotonic() + waiting.longest
+    pause, attempt = _FIRST_PAUSE, True
+    if not ready and not asked_before:
+        waiting.sleep(pause)
+    while True:
+        problem: Problem = NeverCame(f"the credential report did not come within {waiting.longest:.0f} s")
+        try:
+            if ready or attempt:
+                return directory.report()
+        except (TryLater, Gone) as error:  # not there yet, or it has expired since
+            problem = error if ready else problem
+        if waiting.monotonic() >= until:
+            raise problem
+        pause, attempt = min(pause * 2, _LONGEST_PAUSE), False
+        waiting.sleep(pause)
+        ready = directory.request_report()
