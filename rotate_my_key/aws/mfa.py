@@ -56,10 +56,11 @@ Serials = Callable[[], Sequence[Serial]]
 class MfaSessions:
     """The sessions of one run. Safe to share between threads; one code is asked for at a time."""
 
-    def __init__(self, codes: Codes, seconds: int = _SECONDS) -> None:
-        """`seconds`: how long a session lasts."""
+    def __init__(self, codes: Codes, seconds: int = _SECONDS, command: str = "rotate-my-key rotate") -> None:
+        """`seconds`: how long a session lasts. `command` is the one to repeat, for hints."""
         self._codes = codes
         self._seconds = seconds
+        self._command = command
         self._sessions: dict[Identity, Credentials] = {}
         self._renewed: set[Identity] = set()
         self._lock = RLock()
@@ -84,11 +85,20 @@ class MfaSessions:
         return denied.mfa or self._codes.given or bool(_fitting(serials(), user))
 
     def open(
-        self, user: Identity, own: Signers, calls: Calls, serials: Serials, refused: float, bad: Credentials | None
+        self,
+        user: Identity,
+        own: Signers,
+        calls: Calls,
+        serials: Serials,
+        refused: float,
+        bad: Credentials | None,
+        *,
+        denied: bool = True,
     ) -> None:
         """Make a session for the user, asking for a code; nothing is done if another thread has just made one.
 
         `own` signs, for `refused` see Calls.call. `bad` is the session that AWS refused: it is replaced, once.
+        `denied`: AWS has said no; else a code came with the command.
         Raises NeedsPerson: no device, several, one that shows no codes, a wrong code, nobody to ask.
         """
         with self._lock:
@@ -96,7 +106,7 @@ class MfaSessions:
                 return
             if bad is not None and user in self._renewed:
                 raise NeedsPerson(f"AWS has refused two MFA sessions of {user.user}", "repeat the command later")
-            device = self._device(user, own, calls, serials)
+            device = self._device(user, own, calls, serials, denied)
             complaint = "AWS has ended the MFA session" if bad else ""
             self._sessions[user] = self._session(user, device, own, calls, refused, complaint)
             self._renewed |= {user} if bad else set()
@@ -125,21 +135,21 @@ class MfaSessions:
             "check the clock of the device, wait for its next code, then repeat the command",
         )
 
-    def _device(self, user: Identity, own: Signers, calls: Calls, serials: Serials) -> Serial:
+    def _device(self, user: Identity, own: Signers, calls: Calls, serials: Serials, denied: bool) -> Serial:
         """The profile's or the setting's device, else what AWS lists."""
         fitting = _fitting(serials(), user)
         if not fitting:
-            return self._listed(user, own, calls)
+            return self._listed(user, own, calls, denied)
         found = fitting[0]
         if not _SERIAL.fullmatch(found.value):
             raise NeedsPerson(
                 f"{found.value!r} ({found.where}) is not an MFA device", "it looks like " + _example(user)
             )
         if not _shows_codes(found.value):
-            raise _no_codes(user, f"the MFA device {found.value} ({found.where})")
+            raise _no_codes(user, f"the MFA device {found.value} ({found.where})", self._command)
         return found
 
-    def _listed(self, user: Identity, own: Signers, calls: Calls) -> Serial:
+    def _listed(self, user: Identity, own: Signers, calls: Calls, denied: bool) -> Serial:
         try:
             listed = calls.call("iam:ListMFADevices", own, answers.devices, {"UserName": user.user})
         except Denied:
@@ -149,13 +159,14 @@ class MfaSessions:
             ) from None
         able = [serial for serial in listed if _shows_codes(serial)]
         if not listed:
+            why = "a policy forbids this, probably for want of MFA" if denied else "a code was given"
             raise NeedsPerson(
-                f"a policy forbids this, probably for want of MFA, and {user.user} has no MFA device",
+                f"{why}, and {user.user} has no MFA device",
                 "register one in the console (security credentials), or sign in another way: "
-                "rotate-my-key rotate --auth-profile NAME",
+                f"{self._command} --auth-profile NAME",
             )
         if not able:
-            raise _no_codes(user, f"{user.user}'s MFA device")
+            raise _no_codes(user, f"{user.user}'s MFA device", self._command)
         return Serial(able[0] if len(able) == 1 else self._codes.choose(user.user, able), "ListMFADevices")
 
 
@@ -187,10 +198,10 @@ def _example(user: Identity) -> str:
     return f"arn:{user.partition}:iam::{user.account}:mfa/{user.user}"
 
 
-def _no_codes(user: Identity, which: str) -> Problem:
+def _no_codes(user: Identity, which: str, command: str) -> Problem:
     return NeedsPerson(
         f"AWS wants MFA for this, and {which} is a security key or passkey, which cannot give a code",
-        "sign in another way (SSO, a role) and name that profile: rotate-my-key rotate --auth-profile NAME",
+        f"sign in another way (SSO, a role) and name that profile: {command} --auth-profile NAME",
     )
 
 

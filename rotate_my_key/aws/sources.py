@@ -64,7 +64,7 @@ class Caller:
                 return session
             own = self._auth.credentials()
             if self._sessions and self._sessions.expected and not own.token:
-                return self._opened(self._sessions, own, None)
+                return self._opened(self._sessions, own, None, denied=False)
             return own
 
     def another(self, problem: Denied | KeyRefused, signed: Credentials) -> None:
@@ -88,9 +88,13 @@ class Caller:
             raise problem
         self._opened(self._sessions, own, None)
 
-    def _opened(self, sessions: MfaSessions, own: Credentials, bad: Credentials | None) -> Credentials:
+    def _opened(
+        self, sessions: MfaSessions, own: Credentials, bad: Credentials | None, *, denied: bool = True
+    ) -> Credentials:
         user = self.identity()
-        sessions.open(user, Signers([own]), self._calls, self._serials, 0.0, bad)
+        if not user.is_user:  # root's key: GetSessionToken would take its device, and nothing here is root's to do
+            return own
+        sessions.open(user, Signers([own]), self._calls, self._serials, 0.0, bad, denied=denied)
         self._user = user
         return sessions.of(user) or own
 

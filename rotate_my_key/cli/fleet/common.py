@@ -103,7 +103,7 @@ def _signer(app: App, profile: str | None) -> Signer:
         profile=profile or app.flags.get("auth_profile") or None,  # type: ignore[arg-type]
         auth=auth,
         ask=lambda whose, serial: person.code(whose, serial, ""),
-        sessions=MfaSessions(person, _SESSION),
+        sessions=MfaSessions(person, _SESSION, app.command),
         serials=lambda: mfa_serials(files, name, app.settings),
     )
 
