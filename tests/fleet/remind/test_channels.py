@@ -400,6 +400,36 @@ def test_without_apprise_the_way_to_install_it_is_named(monkeypatch: pytest.Monk
     made("topic", Cloud()).deliver(LETTER)
 
 
+def test_a_plugin_that_raises_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever it raises, and wherever: the channel and the service are named, and nothing of what was raised."""
+    from apprise.plugins import N_MGR
+    from apprise.plugins.custom_json import NotifyJSON
+
+    class Boom(NotifyJSON):  # type: ignore[misc,no-any-unimported]
+        service_name, protocol, secure_protocol = "Boom", "boom", "booms"
+
+        def notify(self, *args: object, **kwargs: object) -> bool:
+            raise ValueError(self.url())
+
+    class Bang(NotifyJSON):  # type: ignore[misc,no-any-unimported]
+        protocol, secure_protocol = "bang", "bangs"
+
+        def __init__(self, *args: object, **kwargs: object) -> None:
+            raise SystemError(TOKEN)
+
+    caplog.set_level(1)
+    for schema, plugin, message in (("boom", Boom, "(Boom)"), ("bang", Bang, "does not understand")):
+        N_MGR.add(plugin)
+        try:
+            with pytest.raises(Problem) as caught:
+                made("chat", Cloud(f"{schema}://localhost/{TOKEN}")).deliver(LETTER)
+        finally:
+            N_MGR.remove(schema)
+        assert message in caught.value.message
+        assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+        assert "verysecrettoken" not in caplog.text + caught.value.message
+
+
 def test_a_check_fetches_no_secret() -> None:
     """It says nothing, for there is nothing to say."""
     cloud = Cloud(broken={CHAT.urls: Gone("gone")})
