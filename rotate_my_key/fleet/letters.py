@@ -119,7 +119,7 @@ def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of the letters: what was `told`, and rows about what was not delivered, not remembered, not audited."""
+    """What became of the letters: what was `told`; rows about what was not delivered, not remembered, not audited."""
 
     told: tuple[Planned, ...] = ()
     undelivered: tuple[Remark, ...] = ()
