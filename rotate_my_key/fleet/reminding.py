@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 
-from ..errors import Interrupted, Problem, TryLater
+from ..errors import Interrupted, Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings
 from .judge import judge
 from .letters import Findings, Letter, Outlets, Sent, digest_letters, digest_of, findings_of, letters
@@ -89,7 +89,8 @@ class _Post:
             pending = [each for each in pending if isinstance(self.problems.get(id(each)), TryLater)]
         for each in pending:
             self.problems.setdefault(id(each), TryLater(_NO_TIME))
-        self.codes |= {problem.code for problem in self.problems.values()}
+        # A setting that shows itself as wrong only now (the secret of a chat) is no wrong command line.
+        self.codes |= {Problem.code if isinstance(each, WrongUsage) else each.code for each in self.problems.values()}
 
     def _round(self, pending: Sequence[Letter]) -> None:
         by_owner: dict[int, list[Letter]] = {}

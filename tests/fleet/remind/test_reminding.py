@@ -259,6 +259,12 @@ def test_a_digest_that_does_not_arrive(office: Office) -> None:
     assert [problem for letter, problem in done.letters if letter.planned is None] == ["AWS does not allow sns:Publish"]
 
 
+def test_a_setting_that_is_wrong_only_when_used(office: Office) -> None:
+    """The secret of a chat makes no sense: the others were told, and that is exit code 1, not wrong usage."""
+    office.ops.broken = WrongUsage("the secret holds no URL")
+    assert (office.run().code, len(office.mail.sent)) == (1, 2)
+
+
 def test_two_channels_for_owners(office: Office) -> None:
     """One arrives, one does not: he was told, and the other is a row; without an address only the chat is used."""
     chat = FakeChannel("chat", wants_address=False)
