@@ -51,6 +51,7 @@ class Terminal:
             dimensions=(40, width),
             timeout=PATIENCE,
         )
+        self._child.ptyproc.delayafterclose = 0  # its end is waited for
         self._child.logfile_read = self._seen
 
     def until(self, text: str) -> None:
@@ -74,6 +75,7 @@ class Terminal:
     def end(self) -> Screen:
         """Wait for its end."""
         self._child.expect(pexpect.EOF)
+        self._child.wait()
         self._child.close()
         assert self._child.exitstatus is not None, f"killed by signal {self._child.signalstatus}"
         stream = self._seen.getvalue()

@@ -140,6 +140,8 @@ class Terminal:
             dimensions=(40, 200),
         )
         self.child.delaybeforesend = None
+        self.child.ptyproc.delayafterclose = 0  # its end is waited for
+        self._speaks_late = "zsh" in command
         self.seen = ""
         self._count = 0
 
@@ -164,10 +166,12 @@ class Terminal:
         self.run("true")
         self.child.expect_exact(PROMPT)
         self.seen += _CONTROL.sub("", self.child.before)
-        self._wait_for_quiet()
+        if self._speaks_late:
+            self._wait_for_quiet()
         self.child.sendline("exit")
         self.child.expect(pexpect.EOF)
         self.seen += _CONTROL.sub("", self.child.before)
+        self.child.wait()
         self.child.close()
         return self.seen
 
