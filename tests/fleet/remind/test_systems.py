@@ -23,8 +23,8 @@ from rotate_my_key.fleet.memory import decode, encode
 from rotate_my_key.model import LastUse
 from tests.cli.terminal import ROOT
 from tests.fleet.remind.conftest import READ, Company
+from tests.fleet.remind.services import TOKEN
 from tests.fleet.remind.telegram import telegram
-from tests.fleet.remind.test_channels import TOKEN
 
 # (a)
 
