@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -250,7 +251,11 @@ bucket = company
 @pytest.fixture
 def reminding(company: Callable[..., Company], hook: str) -> Company:
     """A company with mail, a topic and a chat, and an audit in two places."""
-    here = company("fleet-remind")
+    return with_channels(company("fleet-remind"), hook)
+
+
+def with_channels(here: Company, hook: str) -> Company:
+    """Each kind of channel, and both places for the audit."""
     aws = here.desk.aws
     aws.verify("it@example.com")
     topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
@@ -322,22 +327,6 @@ def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
 BY_REPORT = {"iam:GenerateCredentialReport", "iam:GetCredentialReport"}  # only where passwords exempt
 
 ENFORCE = """
-[channels]
-[[mail]]
-kind = ses
-sender = it@example.com
-[[topic]]
-kind = sns
-topic = {topic}
-[[chat]]
-kind = apprise
-urls = secretsmanager:rotate-my-key/chat
-[remind]
-owners = mail,
-admins = topic, chat
-[audit]
-log_group = /rotate-my-key/audit
-bucket = company
 [enforce]
 accounts = {accounts}
 deactivate_at = 90d
@@ -351,13 +340,8 @@ hours = 0-24
 def enforcing(company: Callable[..., Company], hook: str) -> Company:
     """Alice's key is to be switched off, for she was told of it; bob's, which is off for long, is to be deleted; carol
     is to be told."""
-    here = company("fleet-enforce")
+    here = with_channels(company("fleet-enforce"), hook)
     aws = here.desk.aws
-    aws.verify("it@example.com")
-    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
-    aws.add_secret("rotate-my-key/chat", f"json://{hook}/tok3n")
-    aws.add_log_group("/rotate-my-key/audit")
-    aws.add_bucket("company")
     (alice,), (bob,) = aws.keys("alice"), here.member.keys("bob")
     aws.set_tags("alice", {REMEMBERED: f"1 {alice.key_id[-8:]}:n2:f20260901:l20261001"})
     here.member.set_status(bob.key_id, "Inactive")
@@ -365,7 +349,7 @@ def enforcing(company: Callable[..., Company], hook: str) -> Company:
     aws.add_user("carol")
     aws.add_key("carol", OLD)
     accounts = f"{aws.account}, {here.member.account}"
-    here.settings += ENFORCE.format(topic=topic, accounts=accounts)
+    here.settings += ENFORCE.format(accounts=accounts)
     return here
 
 
@@ -414,3 +398,75 @@ def test_enforce_without_the_report_does_nothing_where_passwords_exempt(enforcin
     with pytest.raises(Problem, match=action):
         enforcing.function("enforce")
     assert [key.status for key in enforcing.desk.aws.keys("alice")] == ["Active"]
+
+
+# reissue
+
+KMS = "arn:aws:kms:eu-west-1:123456789012:key/abc"
+REISSUE = f"""
+[reissue]
+enabled = yes
+keep = 1s
+kms_key = {KMS}
+"""
+
+
+@pytest.fixture
+def reissuing(company: Callable[..., Company], hook: str) -> Company:
+    """Bob, in the member account, is to get a key through a secret, or through a bucket."""
+    here = with_channels(company("fleet-reissue"), hook)
+    here.settings = here.settings.replace("owners = mail,", "owners = mail, topic, chat").replace(
+        "admins = topic, chat", ""
+    )
+    here.settings += REISSUE
+    here.desk.aws.add_bucket("keys")
+    return here
+
+
+def hand_over(here: Company) -> list[Done]:
+    """A key for bob, another in its place, and the sweep when its time is over."""
+    bob = ("bob", "--account", here.member.account, "--yes")
+    first = [here.run("reissue", *bob), here.run("reissue", *bob, "--renew")]
+    time.sleep(1.1)
+    return [*first, here.run("reissue", "--sweep", "--yes")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("through", ["secretsmanager", "s3"])
+def test_reissue_passes_with_its_policy(reissuing: Company, through: str) -> None:
+    """A key is made, told of, made anew, and swept; with both ways every action was needed, and none was refused."""
+    reissuing.settings += f"through = {through}\nbucket = keys\n"
+    done = hand_over(reissuing)
+    assert [each.code for each in done] == [0, 0, 0], [each.text for each in done]
+    assert len(reissuing.member.keys("bob")) == 1
+    assert not {call.outcome for call in reissuing.desk.aws.calls} & REFUSED
+    other = {"secretsmanager": "s3:", "s3": "secretsmanager:"}[through]
+    unused = {
+        action for action in allowed("fleet-reissue") - reissuing.called if not action.startswith(("kms:", other))
+    }
+    assert unused == set()
+    assert reissuing.called <= allowed("fleet-reissue") | {"sts:GetCallerIdentity"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", sorted(allowed("fleet-reissue")))
+def test_reissue_has_no_action_too_many(reissuing: Company, action: str) -> None:
+    """Without it one of the runs fails or warns, and names it."""
+    reissuing.settings += "through = s3\nbucket = keys\n" if action.startswith("s3:") else ""
+    reissuing.less(action)
+    done = hand_over(reissuing)
+    # AWS names no KMS action: to whoever calls Secrets Manager the whole call is denied
+    said = "is not allowed to call secretsmanager:" if action.startswith("kms:") else NAMELESS.get(action, action)
+    assert said in " ".join(each.text for each in done)
+
+
+@pytest.mark.slow
+def test_reissue_sweeps_in_lambda_with_its_policy(reissuing: Company) -> None:
+    """What nobody fetched is gone, place and key."""
+    hand_over_once = reissuing.run("reissue", "bob", "--account", reissuing.member.account, "--yes")
+    assert hand_over_once.code == 0, hand_over_once.text
+    time.sleep(1.1)
+    assert reissuing.function("sweep")["numbers"] == {"deleted": 1}
+    assert len(reissuing.member.keys("bob")) == 1
+    left = [secret.name for secret in reissuing.desk.aws.secrets.values() if not secret.deleted]
+    assert left == ["rotate-my-key/chat"]
