@@ -92,13 +92,15 @@ def _presets(app: App, as_json: bool) -> int:
 def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[Looking, Plan]:
     from ...fleet.announcing import Crier
     from ...fleet.enforce_plan import Looking, check, plan_run
+    from ...fleet.letters import Outlets
     from ...fleet.mapping import addresses
     from ...fleet.notify import outlets
     from ...fleet.rendering import Renderer
 
     check(settings, apply=apply)
     mapping = addresses(settings.owners)
-    channels = outlets(settings, assembly.cloud)
+    some = settings.remind.owners or settings.remind.admins
+    channels = outlets(settings, assembly.cloud) if some else Outlets()
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
     crier = Crier(channels, settings, Renderer(settings.remind.templates, assembly.now()))
     with app.progress() as progress:

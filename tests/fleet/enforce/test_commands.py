@@ -1,0 +1,233 @@
+"""`fleet enforce` and `fleet revoke` as they are typed, over HTTP, under the policies that the program prints."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from tests.fleet.enforce.conftest import TAG, Firm
+
+RULES = """\
+[enforce]
+deactivate_at = 90d
+delete_after = 10d
+accounts = {account}
+weekdays = mon, tue, wed, thu, fri, sat, sun
+hours = 0-24
+"""
+
+
+@pytest.fixture
+def ready(firm: Firm) -> Firm:
+    """Alice's old key is to be switched off, bob is to be told, carol is new and dave exempt."""
+    firm.settings(RULES.format(account=firm.aws.account))
+    firm.person("alice", 97)
+    firm.told("alice")
+    firm.person("bob", 85)
+    firm.person("carol", 3)
+    firm.person("dave", 400, rotate_my_key="exempt")
+    return firm
+
+
+def test_without_apply_it_only_shows(ready: Firm) -> None:
+    """What would be done and what is spared, each with its reason; nothing is changed, nobody is told."""
+    done = ready.enforce()
+    assert done.code == 0, done.text
+    lines = [" ".join(line.split()) for line in done.out.splitlines()]
+    old, new = (next(iter(ready.ids(name)))[-4:] for name in ("alice", "bob"))
+    assert lines[:2] == ["Owners to be told:", *[line for line in lines if line.startswith(f"...{new} of bob")]]
+    assert f"...{old} of alice in {ready.aws.account}: 97 days old, and the limit is 90 days" in lines
+    assert any("of dave in" in line and line.endswith("tag rotate-my-key=exempt") for line in lines)
+    assert lines[-1] == "5 users in 1 account: 1 notice, 1 act."
+    assert ready.changes == set()
+    assert ready.aws.mails == []
+    assert ready.audit == []
+
+
+def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
+    """The key goes off, the tag remembers, owner and admins are told, the audit has it, in a file of ours alone."""
+    done = ready.enforce("--apply", "--yes")
+    assert done.code == 0, done.text
+    assert done.out == "1 owner told, 1 switched off.\n"
+    assert list(ready.ids("alice").values()) == ["Inactive"]
+    assert list(ready.ids("dave").values()) == ["Active"]
+    assert sorted(mail.to[0] for mail in ready.aws.mails) == ["alice@example.com", "bob@example.com"]
+    assert "fleet enforce --undo alice" in ready.aws.published[0].message
+    assert [(line["what"], line.get("user", ""), line["outcome"]) for line in ready.audit] == [
+        ("begun", "", "done"),
+        ("notified", "bob", "done"),
+        ("deactivated", "alice", "intended"),
+        ("deactivated", "alice", "done"),
+        ("ended", "", "done"),
+    ]
+    assert all(line["by"].endswith(":user/fleet") for line in ready.audit)
+    assert stat.S_IMODE((ready.it.state / "fleet-audit.jsonl").stat().st_mode) == 0o600
+    assert ready.enforce("--apply", "--yes").out == "Nothing was to be done.\n"
+
+
+def test_it_asks_before_it_acts(ready: Firm) -> None:
+    """Without a terminal it names the flag and does nothing."""
+    done = ready.enforce("--apply")
+    assert (done.code, done.problem()[1]) == (4, "rotate-my-key fleet enforce --apply --yes")
+    assert ready.changes == set()
+
+
+def test_it_is_taken_back(ready: Firm) -> None:
+    """`--undo` switches on what enforce switched off, and what somebody else switched off stays so."""
+    ready.enforce("--apply", "--yes")
+    (other,) = ready.ids("carol")
+    ready.aws.set_status(other, "Inactive")
+    done = ready.it.run("fleet", "enforce", "--undo", "alice", "-y")
+    assert done.code == 0, done.text
+    assert list(ready.ids("alice").values()) == ["Active"]
+    assert TAG not in ready.aws.tags("alice")
+    assert ready.audit[-2]["what"] == "restored"
+    done = ready.it.run("fleet", "enforce", "--undo", "carol", "-y")
+    assert (done.code, done.out) == (0, "There is nothing to undo.\n")
+    assert list(ready.ids("carol").values()) == ["Inactive"]
+    assert "switched off by somebody else" in done.err
+
+
+def test_as_json(ready: Firm) -> None:
+    """Planned acts, then done ones, with whole ids."""
+    (key_id,) = ready.ids("alice")
+    planned = ready.enforce("--json").json
+    assert [(act["act"], act["user"], act["state"]) for act in planned["acts"]] == [
+        ("notify", "bob", "planned"),
+        ("deactivate", "alice", "planned"),
+    ]
+    assert [(each["rule"], each["user"]) for each in planned["spared"]] == [("exempt", "dave")]
+    done = ready.enforce("--apply", "--yes", "--json").json
+    assert (done["applied"], done["acts"][1]["state"], done["acts"][1]["key_id"]) == (True, "done", key_id)
+
+
+def test_a_preset_needs_no_settings_to_be_shown(firm: Firm) -> None:
+    """A dry run with a preset alone: what it would do, and that no account is named."""
+    firm.person("alice", 200)
+    done = firm.enforce("--preset", "staged-90")
+    assert done.code == 0, done.text
+    assert "is not among the accounts of [enforce]" in done.out
+
+
+def test_the_presets_are_shown() -> None:
+    """Without AWS, with what they do and their settings."""
+    from click.testing import CliRunner
+
+    from rotate_my_key.cli.app import App
+    from rotate_my_key.cli.fleet.enforce import command
+    from rotate_my_key.fleet.presets import PRESETS
+
+    shown = CliRunner().invoke(command, ["--presets"], obj=App({})).output
+    assert all(f"{name}\n" in shown for name in PRESETS)
+    assert "    deactivate_at = 80d\n" in shown
+
+
+WRONG: list[tuple[str, list[str], str, str]] = [
+    ("nothing set", [], "nothing is to be enforced", "--preset staged-90"),
+    ("no accounts", ["--apply", "--preset", "staged-90"], "no account is named", "set accounts"),
+    ("no such preset", ["--preset", "staged"], "there is no preset staged", "staged-90"),
+    ("account alone", ["--account", "123456789012"], "--account is for --undo", "[enforce]"),
+    ("undo and apply", ["--undo", "alice", "--apply"], "--undo stands alone", "--undo alice"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "words", "message", "hint"), WRONG, ids=[case[0] for case in WRONG])
+def test_what_cannot_be_meant_is_refused(firm: Firm, sentence: str, words: list[str], message: str, hint: str) -> None:
+    """Exit 2, one line and what to type."""
+    done = firm.enforce(*words)
+    assert done.code == 2
+    said = done.problem()
+    assert message in said[0]
+    assert hint in said[1]
+
+
+def test_an_audit_that_cannot_be_written_stops_it(ready: Firm) -> None:
+    """Before anything is done."""
+    ready.settings(RULES.format(account=ready.aws.account) + "[audit]\nfile = /no/such/folder/audit.jsonl\n")
+    done = ready.enforce("--apply", "--yes")
+    assert (done.code, ready.changes) == (1, set())
+    assert "the audit cannot be written" in done.problem()[0]
+
+
+def test_audit_in_cloudwatch_and_s3(ready: Firm) -> None:
+    """Both have every line, and the log group the metric line."""
+    ready.aws.add_bucket("it-logs")
+    ready.aws.add_log_group("/rotate-my-key/audit", region="eu-west-1")
+    audit = "[audit]\nlog_group = /rotate-my-key/audit\nbucket = it-logs\n"
+    ready.settings(RULES.format(account=ready.aws.account) + audit)
+    done = ready.enforce("--apply", "--yes")
+    assert done.code == 0, done.text
+    lines = ready.aws.log_lines("/rotate-my-key/audit", region="eu-west-1")
+    assert len([line for line in lines if '"_aws"' in line]) == 1
+    assert len(ready.aws.objects("it-logs")) == len(lines) - 1 == 5
+
+
+# Revoking
+
+
+@pytest.fixture
+def left(firm: Firm) -> Firm:
+    """Alice left; she has keys in two accounts."""
+    firm.settings("[accounts]\nrole = rotate-my-key-fleet\n")
+    member = firm.account("prod")
+    firm.person("alice", 30, 3)
+    firm.person("alice", 200, at=member)
+    firm.person("bob", 30, at=member)
+    return firm
+
+
+def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
+    """In every account; it says what lives on, and how to take it back."""
+    done = left.it.run("fleet", "revoke", "alice", "-y", "--why", "left the company")
+    assert done.code == 0, done.text
+    assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
+    assert list(left.ids("bob", left.members["prod"]).values()) == ["Active"]
+    assert "3 keys of alice switched off. To take it back: rotate-my-key fleet revoke --undo alice" in done.out
+    assert "Sessions that were made from these keys live on" in done.err
+    assert "aws iam put-user-policy --user-name alice" in done.err
+    assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
+    done = left.it.run("fleet", "revoke", "--undo", "alice", "-y")
+    assert done.code == 0, done.text
+    assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
+
+
+def test_revoke_shows_first_and_asks(left: Firm) -> None:
+    """Every key with its age and last use; without an answer nothing is done."""
+    done = left.it.run("fleet", "revoke", "alice")
+    assert (done.code, left.changes) == (4, set())
+    assert done.err.count("works, ") == 3
+    assert "last used 3 hours ago (s3, eu-west-1)" in done.err
+
+
+def test_revoke_in_one_account(left: Firm) -> None:
+    """`--account` limits it."""
+    member = left.members["prod"]
+    done = left.it.run("fleet", "revoke", "alice", "-y", "--account", member.account)
+    assert done.code == 0, done.text
+    assert set(left.ids("alice").values()) == {"Active"}
+    assert set(left.ids("alice", member).values()) == {"Inactive"}
+
+
+def test_an_account_that_lets_nobody_in_is_named(left: Firm) -> None:
+    """The others are done, and the exit code says that it is not all."""
+    left.aws.break_account(left.members["prod"].account, "denied")
+    done = left.it.run("fleet", "revoke", "alice", "-y", "--json")
+    assert done.code == 5, done.text
+    assert set(left.ids("alice").values()) == {"Inactive"}
+    (broken,) = [each for each in done.json["switched"] if each["problem"]]
+    assert (broken["account"], broken["key_id"]) == (left.members["prod"].account, None)
+    assert "put-user-policy" in done.json["end_sessions"]
+
+
+def test_accounts_that_reports_leave_out_are_not_left_out(left: Firm) -> None:
+    """A thief does not read settings: all accounts there are."""
+    left.settings(f"[accounts]\nrole = rotate-my-key-fleet\nbut = {left.members['prod'].account}\n")
+    left.it.run("fleet", "revoke", "alice", "-y")
+    assert set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
+
+
+def test_a_user_who_is_nowhere(left: Firm) -> None:
+    """Nothing to do is a problem here: the name may be misspelt."""
+    done = left.it.run("fleet", "revoke", "alise", "-y")
+    assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
