@@ -14,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from ..model import AccessKey
 
 VERSION = "1"
-SECRETS = "rotate-my-key/"  # what the names of the secrets begin with
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the slip
 BUSY = timedelta(minutes=2)  # within this time after the sending another run may still be at work
 # CreateAccessKey is sent once: 20 s of throttling, then 15 s for an answer. CreateDate has whole seconds.
@@ -79,9 +78,9 @@ def place_name(account: str, user: str) -> str:
     return f"{account}/{''.join(quoted)}"
 
 
-def secret_name(account: str, user: str) -> str:
+def secret_name(prefix: str, account: str, user: str) -> str:
     """The name of the secret."""
-    return f"{SECRETS}{place_name(account, user)}{_END}"
+    return f"{prefix}{place_name(account, user)}{_END}"
 
 
 def place_of(name: str) -> tuple[str, str] | None:
@@ -92,10 +91,10 @@ def place_of(name: str) -> tuple[str, str] | None:
     return found[1], re.sub(r"=([0-9A-F]{2})", lambda code: chr(int(code[1], 16)), found[2])
 
 
-def secret_place(name: str) -> tuple[str, str] | None:
+def secret_place(prefix: str, name: str) -> tuple[str, str] | None:
     """Account and user of a secret; None if it is no hand-over."""
-    ours = name.startswith(SECRETS) and name.endswith(_END)
-    return place_of(name[len(SECRETS) : -len(_END)]) if ours else None
+    ours = name.startswith(prefix) and name.endswith(_END)
+    return place_of(name[len(prefix) : -len(_END)]) if ours else None
 
 
 def made_then(slip: Slip, keys: Iterable[AccessKey]) -> AccessKey | None:

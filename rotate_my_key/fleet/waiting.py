@@ -16,7 +16,7 @@ from ..errors import Gone, Problem, WrongUsage
 from ..model import Identity
 from ..settings.fleet import Reissue
 from ..stores.delivered import reservation
-from .handover import SECRETS, TAG, Slip, decode, encode, place_name, place_of, secret_name, secret_place
+from .handover import TAG, Slip, decode, encode, place_name, place_of, secret_name, secret_place
 from .ports import Cloud, Objects, Secrets
 from .readers import reading_policy
 
@@ -52,7 +52,7 @@ class Waiting(Protocol):
 def waiting(cloud: Cloud, me: Identity, settings: Reissue) -> Waiting:
     """The places that the settings choose. Raises WrongUsage."""
     if settings.through == "secretsmanager":
-        return InSecrets(cloud.secrets(settings.region), me, settings.kms_key)
+        return InSecrets(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key)
     if settings.through != "s3":
         raise WrongUsage(f"reissue.through is {settings.through!r}", "write secretsmanager or s3")
     if not settings.bucket:
@@ -66,6 +66,7 @@ class InSecrets:
 
     secrets: Secrets
     me: Identity
+    prefix: str
     kms_key: str = ""
 
     def check(self, account: str) -> None:
@@ -86,30 +87,34 @@ class InSecrets:
         return self._put(slip, readers, delivery)
 
     def _put(self, slip: Slip, readers: tuple[str, ...], value: str) -> Slip:
-        name = secret_name(slip.account, slip.user)
+        name = secret_name(self.prefix, slip.account, slip.user)
         arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
         return replace(slip, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> Slip | None:
         """See Waiting. Raises Problem if somebody else's secret has that name."""
-        found = self.secrets.about(secret_name(account, user))
-        return None if found is None else _read(found[1].get(TAG, ""), account, user, secret_name(account, user))
+        found = self.secrets.about(secret_name(self.prefix, account, user))
+        return (
+            None
+            if found is None
+            else _read(found[1].get(TAG, ""), account, user, secret_name(self.prefix, account, user))
+        )
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See Waiting."""
-        for name, _, tags in self.secrets.names(SECRETS):
-            place = secret_place(name)
+        for name, _, tags in self.secrets.names(self.prefix):
+            place = secret_place(self.prefix, name)
             if place and TAG in tags:
                 yield place
 
     def remove(self, account: str, user: str) -> None:
         """See Waiting."""
-        self.secrets.delete(secret_name(account, user))
+        self.secrets.delete(secret_name(self.prefix, account, user))
 
     def where(self, slip: Slip) -> str:
         """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
         region, _, end = slip.spot.partition("/")
-        name = secret_name(slip.account, slip.user)
+        name = secret_name(self.prefix, slip.account, slip.user)
         arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 

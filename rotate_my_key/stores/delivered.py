@@ -16,7 +16,7 @@ from ..model import Credentials, Identity
 
 VERSION = 1
 LONGEST = 1 << 14  # bytes; a delivery has about 400
-_KIND = "rotate-my-key delivery"
+_KIND = "delivery of rotate-my-key"
 _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
 _SECRET = re.compile(r"[\x21-\x7e]{16,128}")
 _ASK = "ask IT for a new one"

@@ -64,16 +64,16 @@ NAMES = ["alice", "a+b=c,d.e@f-g_h", "bob-abcdef", "x" * 64]
 def test_every_user_name_gives_a_name_and_back(name: str) -> None:
     """Whatever IAM allows in it; never one that ends like an ARN: a hyphen and six characters."""
     assert place_of(place_name("123456789012", name)) == ("123456789012", name)
-    secret = secret_name("123456789012", name)
+    secret = secret_name("rotate-my-key/", "123456789012", name)
     assert re.fullmatch(r"[A-Za-z0-9/_+=.@-]{1,512}", secret)
     assert not re.search(r"-.{6}$", secret)
-    assert secret_place(secret) == ("123456789012", name)
+    assert secret_place("rotate-my-key/", secret) == ("123456789012", name)
 
 
 @pytest.mark.parametrize("name", ["rotate-my-key/telegram", "rotate-my-key/123456789012/a b/handover", "x/handover"])
 def test_other_secrets_are_no_hand_over(name: str) -> None:
     """Channel URLs stand under the same prefix."""
-    assert secret_place(name) is None
+    assert secret_place("rotate-my-key/", name) is None
 
 
 def key(key_id: str, seconds: float) -> AccessKey:

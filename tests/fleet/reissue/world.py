@@ -235,7 +235,7 @@ class Company:
         """The places."""
         if self.through == "s3":
             return InBucket(self.objects, self.settings.reissue)
-        return InSecrets(self.secrets, self.me)
+        return InSecrets(self.secrets, self.me, self.settings.reissue.prefix)
 
     # What IT does
 
