@@ -1,4 +1,4 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet: in one run."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet, fleet-package."""
 
 from __future__ import annotations
 
@@ -157,6 +157,13 @@ def fleet() -> None:
     measure(TOOL, environment("", ""))
 
 
+def fleet_package() -> None:
+    """The zip for Lambda: its size, and its first run."""
+    from .package import package as measure
+
+    measure(TURNS)
+
+
 BENCHES = {
     "start-up": start_up,
     "rotation": rotation,
@@ -165,6 +172,7 @@ BENCHES = {
     "credentials": credentials,
     "scan": scan,
     "fleet": fleet,
+    "fleet-package": fleet_package,
 }
 
 if __name__ == "__main__":
