@@ -58,16 +58,17 @@ class Delivery:
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
         with self._app.waiting("fetching what IT has made"):
-            if is_link(self._text):
-                return decode(self._by_link())
-            try:
-                return decode(self._by_name())
-            except Gone:
-                raise Gone("there is no such delivery: it was taken, or not fetched in time", _ASK) from None
-            except (Interrupted, NeedsPerson, TryLater, WrongUsage):
-                raise
-            except Problem as problem:
-                raise self._in_vain(problem) from None
+            return decode(self._by_link() if is_link(self._text) else self._named())
+
+    def _named(self) -> bytes | str:
+        try:
+            return self._by_name()
+        except Gone:
+            raise Gone("there is no such delivery: it was taken, or not fetched in time", _ASK) from None
+        except (Interrupted, NeedsPerson, TryLater, WrongUsage):
+            raise
+        except Problem as problem:
+            raise self._in_vain(problem) from None
 
     def _by_link(self) -> bytes:
         from ..aws.presigned import fetch

@@ -66,7 +66,7 @@ def handed_json(plan: Plan, done: Handed | None, told: Sequence[str], problems: 
     return {
         "dry_run": done is None,
         "account": plan.wish.account.number,
-        "user": plan.user.name,
+        "arn": plan.user.arn,
         "ending": plan.way.value,
         "key_id": done.key_id if done else plan.slip.key_id if plan.way is Way.AGAIN and plan.slip else None,
         "replaces": plan.replaces or None,

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.model import LastUse
+from tests.cli.test_json_docs import compare
 
 from .office import REGION, Office
 
@@ -56,6 +57,7 @@ def test_through_s3_by_a_link(bucket: Office) -> None:
     assert bucket.waiting() == []
 
 
+@pytest.mark.slow
 def test_through_s3_by_a_role(bucket: Office) -> None:
     """The auth profile only fetches: it may do nothing with keys."""
     place = bucket.place()
@@ -89,6 +91,7 @@ def _process(office: Office, session: object) -> str:
     return f"cat {file}"
 
 
+@pytest.mark.slow
 def test_on_a_fresh_laptop(office: Office) -> None:
     """No profile is there: it is made. Only the session that bears her name may fetch."""
     office.aws.delete_key(office.old.key_id)
@@ -133,6 +136,7 @@ def test_nobody_else_can_fetch_it(office: Office) -> None:
         assert "[new]" not in office.alice.credentials.read_text()
 
 
+@pytest.mark.slow
 def test_a_user_without_any_rights(office: Office) -> None:
     """The key is put in place and stays as IT made it; the old one is left to IT. Said, with exit code 5."""
     office.aws.detach_policies("alice")
@@ -147,6 +151,7 @@ def test_a_user_without_any_rights(office: Office) -> None:
     assert office.alice.run("doctor").text.count("handed-key") == 0
 
 
+@pytest.mark.slow
 def test_a_user_who_may_not_make_keys(office: Office) -> None:
     """The old key goes, the new one stays as it is, and no later run complains of that."""
     office.aws.detach_policies("alice")
@@ -164,6 +169,7 @@ def test_a_user_who_may_not_make_keys(office: Office) -> None:
     assert again.code == 0, again.text
 
 
+@pytest.mark.slow
 def test_deleting_the_delivery_may_be_denied(office: Office) -> None:
     """A note; the sweep does it."""
     place = office.place()
@@ -179,6 +185,7 @@ def test_deleting_the_delivery_may_be_denied(office: Office) -> None:
     assert office.waiting() == [], swept.text
 
 
+@pytest.mark.slow
 def test_taken_twice_is_said(bucket: Office) -> None:
     """The second time there is nothing to do."""
     link = bucket.link()
@@ -213,6 +220,7 @@ def test_a_link_that_has_expired(bucket: Office) -> None:
     assert bucket.held() == bucket.old
 
 
+@pytest.mark.slow
 def test_a_new_link_for_the_same_key(bucket: Office) -> None:
     """IT's second run makes no second key."""
     bucket.link()
@@ -226,15 +234,30 @@ def test_a_new_link_for_the_same_key(bucket: Office) -> None:
 
 BAD_LINKS = [
     pytest.param(lambda link: link[:-8], 5, "the link is not whole", id="cut off"),
-    pytest.param(lambda link: link.replace("/alice/", "/bob/"), 5, "the link is not whole", id="of another object"),
-    pytest.param(lambda link: link.partition("?")[0], 1, "no link that S3 has signed", id="unsigned"),
+    pytest.param(
+        lambda link: link.replace("/alice/", "/bob/"),
+        5,
+        "the link is not whole",
+        id="of another object",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        lambda link: link.partition("?")[0], 1, "no link that S3 has signed", id="unsigned", marks=pytest.mark.slow
+    ),
     pytest.param(lambda link: f"https://evil.example/x?{link.partition('?')[2]}", 1, "which is not S3", id="elsewhere"),
-    pytest.param(lambda link: f"http://evil.example/x?{link.partition('?')[2]}", 1, "is not encrypted", id="plain"),
+    pytest.param(
+        lambda link: f"http://evil.example/x?{link.partition('?')[2]}",
+        1,
+        "is not encrypted",
+        id="plain",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         lambda link: f"https://s3.amazonaws.com.evil.example/x?{link.partition('?')[2]}",
         1,
         "which is not S3",
         id="looks like S3",
+        marks=pytest.mark.slow,
     ),
 ]
 
@@ -253,11 +276,23 @@ def test_bad_links(bucket: Office, spoil: object, code: int, words: str) -> None
 # What is delivered
 
 TAMPERED = [
-    pytest.param({"secret": "x" * 40}, 5, "AWS does not accept the key of the delivery", id="another secret"),
+    pytest.param(
+        {"secret": "x" * 40},
+        5,
+        "AWS does not accept the key of the delivery",
+        id="another secret",
+        marks=pytest.mark.slow,
+    ),
     pytest.param({"user": "bob", "arn": "BOB"}, 1, "and AWS says", id="another user"),
-    pytest.param({"version": 9}, 1, "another version", id="newer"),
-    pytest.param({"reserved": True}, 1, "is not there yet", id="reserved only"),
-    pytest.param({"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a key that works", id="replaces another key"),
+    pytest.param({"version": 9}, 1, "another version", id="newer", marks=pytest.mark.slow),
+    pytest.param({"reserved": True}, 1, "is not there yet", id="reserved only", marks=pytest.mark.slow),
+    pytest.param(
+        {"replaces": "AKIAXXXXXXXXXXXXXXXX"},
+        1,
+        "holds a key that works",
+        id="replaces another key",
+        marks=pytest.mark.slow,
+    ),
 ]
 
 
@@ -271,10 +306,12 @@ def test_a_delivery_that_was_tampered_with(office: Office, changes: dict[str, ob
     done = office.adopt(place)
     assert done.code == code, done.text
     assert words in done.problem()[0]
+    assert "cannot be fetched" not in done.text
     assert office.alice.ids() == before
     assert office.alice.credentials.read_text() == office.original
 
 
+@pytest.mark.slow
 def test_another_persons_delivery(office: Office) -> None:
     """Bob's link in alice's hands: her profile keeps its key."""
     office.aws.add_user("bob")
@@ -294,6 +331,7 @@ def test_names_that_make_no_sense(office: Office, name: str) -> None:
     assert done.code == 2, done.text
 
 
+@pytest.mark.slow
 def test_what_is_not_there(office: Office) -> None:
     """It was taken, or swept."""
     done = office.adopt(
@@ -302,6 +340,7 @@ def test_what_is_not_there(office: Office) -> None:
     assert done.code in (1, 5), done.text
 
 
+@pytest.mark.slow
 def test_nobody_here_can_sign_in(office: Office) -> None:
     """The old key is dead: another profile, or a link."""
     place = office.place()
@@ -311,6 +350,7 @@ def test_nobody_here_can_sign_in(office: Office) -> None:
     assert "--auth-profile NAME; or ask IT for a link" in done.problem()[1]
 
 
+@pytest.mark.slow
 def test_a_dead_old_key_gives_way(bucket: Office) -> None:
     """Switched off by IT: a link needs no key that works."""
     link = bucket.link()
@@ -355,6 +395,7 @@ def test_a_lost_reply_to_the_one_call_that_is_not_repeated(office: Office) -> No
     office.settled()
 
 
+@pytest.mark.slow
 def test_one_broken_account_stops_no_other(office: Office) -> None:
     """The sweep clears what it can; the rest is a row, and the exit code."""
     member = office.aws.add_account("member")
@@ -419,3 +460,56 @@ def test_two_active_keys(office: Office) -> None:
     assert f"by s3 in {REGION}" in done.problem()[0]
     assert other.key_id in office.alice.ids()
     assert office.waiting() == []
+
+
+@pytest.mark.slow
+def test_a_link_is_pasted(bucket: Office) -> None:
+    """Into a question that does not show it; then it is asked, and done."""
+    link = bucket.link()
+    handed = bucket.new_id()
+    terminal = bucket.alice.terminal("adopt")
+    terminal.answer("Access key ID, or the link from IT (hidden)", f"{link}\r")
+    terminal.answer("Take it?", "y\r")
+    screen = terminal.end()
+    assert screen.code == 0, screen.text
+    assert "X-Amz" not in screen.stream
+    bucket.settled(handed)
+
+
+@pytest.mark.slow
+def test_it_is_declined(office: Office) -> None:
+    """Nothing is changed, and it waits on."""
+    place = office.place()
+    before = office.alice.ids()
+    terminal = office.alice.terminal("adopt", place)
+    terminal.answer("Take it?", "n\r")
+    assert terminal.end().code == 4
+    assert (office.alice.ids(), office.held()) == (before, office.old)
+    assert len(office.waiting()) == 1
+
+
+@pytest.mark.slow
+def test_the_commands_that_run_afterwards(office: Office) -> None:
+    """They are told once, of the key that is there in the end."""
+    told = office.alice.home / "told"
+    office.alice.settings(f"[after_rotate]\n[[note]]\ncommand = tee, -a, {told}\n")
+    done = office.adopt(office.place())
+    assert done.code == 0, done.text
+    (value,) = told.read_text().replace("}{", "}\n{").splitlines()
+    assert json.loads(value)["new_key_id"] == office.held().key_id
+
+
+@pytest.mark.slow
+def test_the_json_is_as_documented(office: Office) -> None:
+    """Of a key that was made, of one that waits, of a dry run, of what cannot be told; and of the sweep."""
+    dry = office.reissue("--dry-run", "--json")
+    made = office.reissue("--json")
+    office.channels = MAIL
+    again = office.reissue("--json")
+    assert again.code == 1, again.text
+    compare("`fleet reissue USER --json`", dry.json, made.json, again.json)
+    waits = office.sweep("--json")
+    office.age(timedelta(days=8))
+    office.aws.deny("UpdateAccessKey", times=1)
+    failed = office.sweep("--json")
+    compare("`fleet reissue --sweep --json`", waits.json, failed.json, office.sweep("--json").json)
