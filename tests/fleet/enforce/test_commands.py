@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 import stat
 
 import pytest
 
+from rotate_my_key.fleet.rules import Rule
+from tests.cli.terminal import ROOT
+from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import TAG, Firm
+from tests.test_docs import table
+
+PAGE = (ROOT / "docs/it/enforce.md").read_text()
 
 RULES = """\
 [enforce]
@@ -231,3 +239,71 @@ def test_a_user_who_is_nowhere(left: Firm) -> None:
     """Nothing to do is a problem here: the name may be misspelt."""
     done = left.it.run("fleet", "revoke", "alise", "-y")
     assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
+
+
+# Documented
+
+
+def test_enforce_gives_what_docs_json_says(ready: Firm) -> None:
+    """Planned, done, failed and broken: every field, of its type."""
+    member = ready.account("prod")
+    ready.settings(
+        "[accounts]\nrole = rotate-my-key-fleet\n"
+        + RULES.format(account=f"{ready.aws.account}, {member.account}").replace("hours", "most = 1\nhours")
+    )
+    ready.person("erin", 95, 95)
+    ready.told("erin")
+    planned = ready.enforce("--json").json
+    ready.aws.break_account(member.account, "denied")
+    ready.aws.deny("UpdateAccessKey")
+    compare("`fleet enforce --json`", planned, ready.enforce("--apply", "--yes", "--json").json)
+
+
+def test_revoke_gives_what_docs_json_says(left: Firm) -> None:
+    """Found, switched, failed; and what undoing leaves out."""
+    (off, *_) = left.ids("alice")
+    left.aws.set_status(off, "Inactive")
+    left.aws.deny("TagUser")
+    done = left.it.run("fleet", "revoke", "alice", "-y", "--json").json
+    left.aws.break_account(left.members["prod"].account, "denied")
+    broken = left.it.run("fleet", "revoke", "alice", "-y", "--json").json
+    compare("`fleet revoke --json`", done, broken)
+    undone = left.it.run("fleet", "revoke", "--undo", "alice", "-y", "--json").json
+    assert set(done) - set(undone) == {"end_sessions"}
+
+
+def test_the_page_has_every_preset_with_its_days() -> None:
+    """docs/it/enforce.md: the table of presets is what they are."""
+    from rotate_my_key.fleet.presets import PRESETS
+
+    rows = {row[0].strip("`"): row for row in table(PAGE, "## Presets")}
+    assert list(rows) == list(PRESETS)
+    for name, row in rows.items():
+        rules = {key: value.days for key, value in PRESETS[name].enforce.items()}
+        for column, rule in ((3, "reissue_at"), (4, "deactivate_at"), (5, "delete_after")):
+            assert re.findall(r"\d+", row[column]) == ([str(rules[rule])] if rule in rules else [])
+        limits = PRESETS[name].policy
+        told = (
+            []
+            if name == "tell-admin"
+            else [(limits.max_age - limits.remind_before).days, PRESETS[name].remind["repeat"].days]
+        )
+        assert re.findall(r"\d+", row[2]) == list(map(str, told))
+
+
+def test_the_page_has_every_word_of_the_audit_and_every_metric(ready: Firm) -> None:
+    """What a run writes down is described."""
+    ready.aws.add_log_group("/rotate-my-key/keys", region="eu-west-1")
+    ready.settings(RULES.format(account=ready.aws.account) + "[audit]\nlog_group = /rotate-my-key/keys\n")
+    ready.enforce("--apply", "--yes")
+    *lines, metrics = map(json.loads, ready.aws.log_lines("/rotate-my-key/keys", region="eu-west-1"))
+    described = set(re.findall(r"`(\w+)`", PAGE.partition("## The audit")[2]))
+    assert {name for line in lines for name in line} - {"version"} <= described
+    assert {line["what"] for line in lines} | {line["outcome"] for line in lines} <= described
+    assert {name for name, value in metrics.items() if isinstance(value, float)} <= described
+
+
+def test_the_documented_rules_are_all_there_are() -> None:
+    """docs/json.md lists every rule that spares."""
+    row = next(line for line in (ROOT / "docs/json.md").read_text().splitlines() if "`spared[].rule`" in line)
+    assert re.findall(r"`([a-z ]+)`", row) == [rule.value for rule in Rule]
