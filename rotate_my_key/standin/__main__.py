@@ -1,10 +1,10 @@
 """`python -m rotate_my_key.standin`: the stand-in as a process of its own, until its stdin is closed.
 
 Prints one line of JSON: `url`, `account`, `keys` (a list of `user`, `key_id`, `secret`), with a fleet also `accounts`
-(how many) and `role`. The secrets are good for nothing but this stand-in. To try the fleet commands by hand:
+(how many) and `role`. The secrets are good for nothing but this stand-in. For each line on stdin it prints one:
+the `calls`, `mails` and `messages` that came since. To try the fleet commands by hand, see docs/it/try-it.md:
 
-    python -m rotate_my_key.standin --fleet 10:200 --profile /tmp/fleet      # until Ctrl-D
-    AWS_ENDPOINT_URL=... AWS_SHARED_CREDENTIALS_FILE=/tmp/fleet rotate-my-key fleet report
+    python -m rotate_my_key.standin --fleet 10:200 --profile fleet-admin
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from ..model import Credentials
 from ..policy import parse_duration
+from . import sample
 from .conduct import Settings
 from .standin import StandIn
+from .trouble import Break
+
+_BREAK = f"an account that is broken: {', '.join(get_args(Break))}"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,28 +39,39 @@ def main(arguments: list[str] | None = None) -> None:
             told["keys"].append(_pair(name, standin.add_key(name, options.age)))
         if options.fleet or options.description:
             told |= _fleet(standin, options)
+            told["keys"].append(_pair("admin", sample.add_admin(standin)))
         for fault in options.fault or ():
             standin.fault(**fault)
         for denial in options.deny or ():
             standin.deny(**denial)
+        for number, how in options.broken or ():
+            standin.break_account(number, how)
         if options.profile:
             _write(options.profile, told["keys"][-1])
         print(json.dumps(told), flush=True)  # noqa: T201
-        sys.stdin.read()
+        for _ in sys.stdin:
+            print(json.dumps(_news(standin)), flush=True)  # noqa: T201
 
 
 def _fleet(standin: StandIn, options: argparse.Namespace) -> dict[str, Any]:
     """Several accounts, and `admin` to look at them."""
-    from . import sample
-
     if options.description:
         with open(options.description, encoding="utf-8") as file:
             sample.set_up(standin, json.load(file))
     if options.fleet:
         sample.set_up(standin, sample.made_up(*options.fleet))
     sample.comforts(standin)
-    admin = _pair("admin", sample.add_admin(standin))
-    return {"keys": [admin], "accounts": len(standin.accounts), "role": sample.ROLE}
+    return {"accounts": len(standin.accounts), "role": sample.ROLE}
+
+
+def _news(standin: StandIn) -> dict[str, Any]:
+    """What came since the last time: how often each action was called, mails and messages."""
+    calls = Counter(f"{call.service}:{call.action} {call.outcome}" for call in standin.calls)
+    mails = [{"to": mail.to, "subject": mail.subject, "text": mail.text} for mail in standin.mails]
+    messages = [{"topic": told.topic, "subject": told.subject, "text": told.message} for told in standin.published]
+    for seen in (standin.calls, standin.mails, standin.published):
+        seen.clear()
+    return {"calls": dict(sorted(calls.items())), "mails": mails, "messages": messages}
 
 
 def _pair(user: str, pair: Credentials) -> dict[str, str]:
@@ -79,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", metavar="FILE", help="write the last pair into this new credentials file")
     parser.add_argument("--set", action="append", type=_setting, metavar="NAME=JSON", help="an attribute of Settings")
     parser.add_argument("--fault", action="append", type=json.loads, metavar="JSON", help="arguments of StandIn.fault")
+    parser.add_argument("--break", dest="broken", action="append", type=_broken, metavar="ACCOUNT=HOW", help=_BREAK)
     parser.add_argument("--deny", action="append", type=json.loads, metavar="JSON", help="arguments of StandIn.deny")
     return parser
 
@@ -88,6 +105,13 @@ def _numbers(text: str) -> tuple[int, int]:
     if int(accounts) < 1 or int(users) < 0:
         raise ValueError(text)
     return int(accounts), int(users)
+
+
+def _broken(text: str) -> tuple[str, str]:
+    number, _, how = text.partition("=")
+    if how not in get_args(Break):
+        raise ValueError(text)
+    return number, how
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -50,8 +50,7 @@ def _user(world: World, signer: Signer, params: Params) -> MotoUser | None:
 
 
 def _get_caller_identity(world: World, signer: Signer, params: Params) -> Result:
-    user_id = signer.user.id if signer.user else world.account
-    return {"UserId": user_id, "Account": world.account, "Arn": signer.arn}
+    return {"UserId": signer.user_id or world.account, "Account": world.account, "Arn": signer.arn}
 
 
 def _get_session_token(world: World, signer: Signer, params: Params) -> Result:
@@ -67,7 +66,7 @@ def _assume_role(world: World, signer: Signer, params: Params) -> Result:
     home = world.of_account((arn.split(":") + [""] * 5)[4])
     role = home.roles.get(arn) if home else None
     mfa = role is not None and (_with_code(world, signer, params) or signer.mfa)
-    if role is None or home is None or not home.is_open or (role.demands_mfa and not mfa):
+    if role is None or home is None or not world.organization.is_open(role.account) or (role.demands_mfa and not mfa):
         raise errors.role_denied(signer.arn, arn)
     if not role.trusts_in(signer.principal, params.get("ExternalId", "")):
         raise errors.role_denied(signer.arn, arn)
@@ -77,7 +76,7 @@ def _assume_role(world: World, signer: Signer, params: Params) -> Result:
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
         )
     session = home.open_session(signer.user, seconds, mfa=mfa, role=role, name=name)
-    who = {"AssumedRoleId": f"AROA{session.pair.key_id[4:]}:{name}", "Arn": session.arn}
+    who = {"AssumedRoleId": f"{role.id}:{name}", "Arn": session.arn}
     return {"Credentials": _told(session), "AssumedRoleUser": who}
 
 

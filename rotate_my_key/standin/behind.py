@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from moto.core.base_backend import BackendDict
+
 from .errors import Answer
 from .signature import Request
 
@@ -32,6 +34,12 @@ def forward(request: Request, account: str) -> Answer:
     error = _ERROR.search(body) if code >= 400 else None
     outcome = "OK" if code < 400 else next(filter(None, error.groups())).decode() if error else str(code)
     return Answer(code, content_type, body, outcome)
+
+
+def forget(account: str) -> None:
+    """Let moto know nothing of an account any more; its own reset empties all accounts."""
+    for service in BackendDict._instances:  # type: ignore[misc]
+        service.pop(account, None)
 
 
 def _environ(request: Request, account: str) -> dict[str, Any]:

@@ -16,8 +16,7 @@ Context = Mapping[str, Values]
 
 _KEYS = {
     *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID"),
-    "aws:userid",
-    *("aws:RequestedRegion", "aws:ResourceAccount", "aws:TagKeys", "kms:ViaService"),
+    *("aws:RequestedRegion", "aws:TagKeys", "aws:userid", "kms:ViaService"),
     *("ses:FromAddress", "ses:Recipients", "sts:ExternalId", "sts:RoleSessionName"),
     *("s3:prefix", "s3:x-amz-server-side-encryption", "secretsmanager:Name", "secretsmanager:SecretId"),
 }

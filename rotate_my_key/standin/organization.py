@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from . import behind
 from .conduct import Settings
 from .errors import Refused
 from .pages import cut, size
@@ -49,20 +50,34 @@ class Organization:
         """One more account. Raises ValueError if there is one with this number."""
         if number in self.worlds:
             raise ValueError(f"there is an account {number} already")
-        world = World(number, self.settings)
-        world.organization = self
+        world = World(number, self.settings, self)
         self.worlds[number] = world
         self.entries[number] = Entry(number, name, world.created)
         return world
 
     def world_of(self, key_id: str) -> World | None:
         """The account of a key or a session."""
-        return next((world for world in self.worlds.values() if world.knows(key_id)), None)
+        return next((world for world in list(self.worlds.values()) if world.knows(key_id)), None)
 
     def forget(self) -> None:
         """Let moto know nothing of these accounts any more."""
         for world in self.worlds.values():
-            world.forget()
+            behind.forget(world.account)
+
+    def is_open(self, number: str) -> bool:
+        """Whether there is such an account and its roles can be assumed: not while it is suspended."""
+        return number in self.entries and self.entries[number].state != "SUSPENDED"
+
+    def has_principal(self, arn: str) -> bool:
+        """Whether there is such a user, role or account, as far as this organization knows; of others, nobody knows."""
+        home = self.worlds.get(arn.split(":")[4]) if ":" in arn else None
+        what = arn.rpartition(":")[2]
+        if home is None or what == "root":
+            return True
+        if what.startswith("assumed-role/"):
+            return any(role.name == what.split("/")[1] for role in home.roles.values())
+        users = (str(user.arn) for user in home.iam.users.values())
+        return arn in home.roles or arn in users
 
     def list_accounts(self, world: World, payload: Mapping[str, Any]) -> dict[str, Any]:
         """ListAccounts. Raises Refused."""

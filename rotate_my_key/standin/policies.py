@@ -105,12 +105,9 @@ def passes(ask: Ask, verdict: Verdict) -> bool:
 
 
 def who(signer: Signer) -> dict[str, conditions.Values]:
-    """What conditions may know of a caller: MFA only of temporary credentials, and of a role's session in aws:userid
-    the role's id and its own name (IAM User Guide)."""
-    user_id = f"AROA{signer.role.name}:{signer.arn.rpartition('/')[2]}" if signer.role else ""
-    user_id = str(signer.user.id) if signer.user else user_id
+    """What conditions may know of a caller: MFA only of temporary credentials (IAM User Guide)."""
     mfa = {"aws:MultiFactorAuthPresent": (str(signer.mfa).lower(),)} if signer.key_id is None else {}
-    return {"aws:PrincipalArn": (signer.principal,), "aws:userid": (user_id,), **mfa}
+    return {"aws:PrincipalArn": (signer.principal,), **mfa}
 
 
 def decide(documents: Sequence[Document], ask: Ask, signer: Signer) -> Verdict:

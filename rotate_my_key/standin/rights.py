@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping
 from email.utils import parseaddr
 from typing import Any
-from urllib.parse import unquote_plus
 
 from . import conditions, people, policies
 from .cloud import Secret, tags_of
@@ -84,8 +83,8 @@ Needs = list[tuple[str, str, Context]]
 
 def _who(world: World, call: Call, signer: Signer) -> Context:
     told: Context = {**policies.who(signer), "aws:PrincipalAccount": (world.account,)}
-    told["aws:RequestedRegion"] = (call.region,)
-    if world.organization and world.organization.exists:
+    told |= {"aws:RequestedRegion": (call.region,), "aws:userid": (signer.user_id or world.account,)}
+    if world.organization.exists:
         told["aws:PrincipalOrgID"] = (world.organization.id,)
     if signer.user:
         told |= {f"aws:PrincipalTag/{key}": (value,) for key, value in world.tags(signer.user).items()}
@@ -204,7 +203,7 @@ def _s3(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     action = f"s3:{_S3_ACTIONS.get(call.action, call.action)}"
     bucket, key, headers = payload.get("Bucket", ""), payload.get("Key"), payload.get("Headers", {})
     arn = f"arn:{world.settings.partition}:s3:::{bucket}" + (f"/{key}" if key is not None else "")
-    context: Context = {"s3:prefix": (unquote_plus(payload["prefix"]),)} if "prefix" in payload else {}
+    context: Context = {"s3:prefix": (payload["prefix"],)} if "prefix" in payload else {}
     name = "x-amz-server-side-encryption"
     context |= {f"s3:{name}": (headers[name],)} if name in headers else {}
     needs: Needs = [(action, arn if bucket else "*", context)]

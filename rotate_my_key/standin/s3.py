@@ -115,8 +115,7 @@ def bucket_arn(world: World, bucket: str, key: str | None = None) -> str:
 
 
 def _owner(world: World, bucket: str) -> World | None:
-    worlds = world.organization.worlds.values() if world.organization else (world,)
-    return next((each for each in worlds if bucket in each.cloud.buckets), None)
+    return next((each for each in world.organization.worlds.values() if bucket in each.cloud.buckets), None)
 
 
 def _bucket(world: World, payload: Payload) -> dict[str, Object]:

@@ -102,7 +102,7 @@ def put_policy(call: Call, world: World, signer: Signer, payload: Payload) -> Re
         policies.check_resource_policy(document)
     except ValueError:
         raise _malformed("This resource policy contains malformed content.") from None
-    if not all(world.has_principal(arn) for arn in policies.principals(document)):
+    if not all(world.organization.has_principal(arn) for arn in policies.principals(document)):
         raise _malformed("This resource policy contains an unsupported principal.")
     if payload.get("BlockPublicPolicy") and policies.is_public(document):
         raise Refused("PublicPolicyException", "Can't put a resource policy that grants broad access.", 400)

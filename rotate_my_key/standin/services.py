@@ -40,12 +40,10 @@ def carry_out(call: Call, world: World, signer: Signer, payload: Payload) -> Ans
 
 
 def _list_accounts(call: Call, world: World, signer: Signer, payload: Payload) -> Result:
-    assert world.organization
     return world.organization.list_accounts(world, payload)
 
 
 def _describe_organization(call: Call, world: World, signer: Signer, payload: Payload) -> Result:
-    assert world.organization
     return world.organization.describe()
 
 

@@ -68,6 +68,7 @@ class Role:
     demands_mfa: bool
     trusts: tuple[str, ...] = ()
     external_id: str = ""
+    id: str = field(default_factory=lambda: "AROA" + "".join(secrets.choice(_ALPHABET) for _ in range(17)))
 
     @property
     def account(self) -> str:
@@ -110,6 +111,13 @@ class Signer:
     def is_root(self) -> bool:
         """Whether no policy binds it."""
         return self.user is None and self.role is None
+
+    @property
+    def user_id(self) -> str:
+        """The unique id of a user, or of a role with the session's name behind it; "" for root."""
+        if self.role:
+            return f"{self.role.id}:{self.arn.rpartition('/')[2]}"
+        return str(self.user.id) if self.user else ""
 
     @property
     def principal(self) -> str:

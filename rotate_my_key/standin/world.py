@@ -15,14 +15,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from moto.core.base_backend import BackendDict
 from moto.iam.models import AccessKey as MotoKey
 from moto.iam.models import Group as MotoGroup
 from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.models import User as MotoUser
 
 from ..model import AccessKey, LastUse
-from . import errors
+from . import behind, errors
 from .cloud import Cloud
 from .conduct import Settings
 from .errors import key_refused, no_room, no_such_key, no_such_user
@@ -41,10 +40,10 @@ _HOME = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-
 class World:
     """One AWS account in moto, for one stand-in; empty at first, whatever moto knew of that number before."""
 
-    def __init__(self, account: str, settings: Settings) -> None:
+    def __init__(self, account: str, settings: Settings, organization: Organization) -> None:
         self.account = account
         self.settings = settings
-        self.organization: Organization | None = None
+        self.organization = organization
         self.created = self.now() - timedelta(days=1500)
         self.root_signed_in: datetime | None = None
         self.reports = Reports(self)
@@ -55,14 +54,7 @@ class World:
         self.sessions: dict[str, Session] = {}
         self.roles: dict[str, Role] = {}  # by ARN
         self.documents: dict[str, list[Document]] = {}  # policies, by the ARN of the user or role
-        for service in BackendDict._instances:  # type: ignore[misc]  # moto's own reset empties all accounts
-            if account in service:
-                service[account].reset()
-
-    def forget(self) -> None:
-        """Let moto know nothing of the account any more."""
-        for service in BackendDict._instances:  # type: ignore[misc]
-            service.pop(self.account, None)
+        behind.forget(account)
 
     @property
     def iam(self) -> IAMBackend:
@@ -75,23 +67,7 @@ class World:
 
     def of_account(self, number: str) -> World | None:
         """Another account of the same organization, or this one."""
-        return self.organization.worlds.get(number) if self.organization else None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether its roles can be assumed: not while the account is suspended."""
-        return self.organization is None or self.organization.entries[self.account].state != "SUSPENDED"
-
-    def has_principal(self, arn: str) -> bool:
-        """Whether there is such a user, role or account, as far as this organization knows; of others, nobody knows."""
-        home = self.of_account(arn.split(":")[4]) if ":" in arn else None
-        what = arn.rpartition(":")[2]
-        if home is None or what == "root":
-            return True
-        if what.startswith("assumed-role/"):
-            return any(role.name == what.split("/")[1] for role in home.roles.values())
-        users = (str(user.arn) for user in home.iam.users.values())
-        return arn in home.roles or arn in users
+        return self.organization.worlds.get(number)
 
     # Users
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.model import Credentials
 from rotate_my_key.standin import StandIn
 
 Client = Callable[..., Any]
@@ -162,6 +163,26 @@ def test_a_role_may_be_the_reader(aws: StandIn, client: Client, vault: Any) -> N
     vault.put_resource_policy(SecretId="k/bob", ResourcePolicy=for_reader(role))
     session = aws.role_session(role)
     assert client("secretsmanager", session).get_secret_value(SecretId="k/bob")["SecretString"] == "x"
+
+
+def test_one_session_of_a_role_may_be_the_reader(aws: StandIn, client: Client, vault: Any, refusal: Refusal) -> None:
+    """`aws:userid` ends in the session's name: two people with one role are told apart."""
+    aws.attach_policy("alice", document(ANYTHING))
+    role = aws.add_role("developers")
+    aws.add_secret("k/bob", "x")
+    read = {"Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    others = {"StringNotLike": {"aws:userid": "*:bob@example.com"}}
+    policy = document({"Effect": "Deny", "Principal": "*", **read, "Condition": others})
+    vault.put_resource_policy(SecretId="k/bob", ResourcePolicy=json.dumps(policy))
+
+    def of(name: str) -> Any:
+        made = client("sts", aws.pair(aws.keys("alice")[0].key_id)).assume_role(RoleArn=role, RoleSessionName=name)
+        keys = made["Credentials"]
+        pair = Credentials(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+        return client("secretsmanager", pair)
+
+    assert of("bob@example.com").get_secret_value(SecretId="k/bob")["SecretString"] == "x"
+    assert refusal(of("carol@example.com").get_secret_value, SecretId="k/bob")[0] == "AccessDeniedException"
 
 
 def test_between_accounts_both_sides_must_agree(aws: StandIn, client: Client, vault: Any, refusal: Refusal) -> None:

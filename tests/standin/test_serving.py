@@ -168,6 +168,7 @@ def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
     """Accounts, users and an admin whose key is in a new credentials file; the same company each time."""
     file = tmp_path / "credentials"
     command = [sys.executable, "-m", "rotate_my_key.standin", "--fleet", "6:60", "--profile", str(file)]
+    command += ["--break", "100000000028=throttled"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
@@ -189,6 +190,15 @@ def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
         names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
         keys = {name: made[key] for name, key in {**names, "aws_session_token": "SessionToken"}.items()}
         assert len(client("iam", **keys).list_users()["Users"]) == 10
+        session.create_client("sns", region_name="us-east-1", endpoint_url=told["url"]).publish(
+            TopicArn=f"arn:aws:sns:us-east-1:{told['account']}:rotate-my-key", Message="hello"
+        )
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+        news = json.loads(process.stdout.readline())
+        assert news["calls"]["sts:AssumeRole OK"] == news["calls"]["sns:Publish OK"] == 1
+        assert [message["text"] for message in news["messages"]] == ["hello"]
         process.communicate(timeout=5)
 
 

@@ -176,6 +176,7 @@ def test_roles(aws: StandIn, client: Client, refusal: Refusal) -> None:
     session = pair_of(sts.assume_role(RoleArn=arn, RoleSessionName="me"))
     who = client("sts", session).get_caller_identity()
     assert who["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/admin/me"
+    assert re.fullmatch("AROA[A-Z2-7]{17}:me", who["UserId"])
     assert client("iam", session).list_access_keys(UserName="alice")["AccessKeyMetadata"]
     assert refusal(client("iam", session).list_access_keys)[0] == "ValidationError"
     assert refusal(sts.assume_role, RoleArn=arn + "x", RoleSessionName="me")[0] == "AccessDenied"
