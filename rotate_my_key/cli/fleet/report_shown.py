@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...errors import mask
@@ -33,6 +34,7 @@ _STYLES = {
 }
 _WIDEST = 40  # of the bars, in columns
 _PIPE_WIDTH = 200  # where there is no terminal to fit into
+_FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
 
 
 def shown(report: Report, app: App, *, every: bool) -> str:
@@ -66,9 +68,13 @@ def _print(console: Console, report: Report, *, every: bool, block: str) -> None
         console.print()
         console.print(_histogram(report.ages, block))
     rows = report.rows if every else report.attention
-    if rows or report.counts.failed:
+    failed = [f"unknown  account {each.account}: {each.problem}" for each in report.surveys if each.problem]
+    if failed:
         console.print()
-        console.print(_table(report, rows))
+        console.print(Text(_printable("\n".join(failed), "\n"), style="red"))
+    if rows:
+        console.print()
+        console.print(_table(report, rows, console.width))
     rest = len(report.rows) - len(rows)
     if rest:
         console.print()
@@ -123,47 +129,63 @@ def _histogram(bars: Sequence[Bar], block: str) -> Table:
     return table
 
 
-def _table(report: Report, rows: Sequence[Row]) -> Table:
+def _table(report: Report, rows: Sequence[Row], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    several = report.counts.accounts > 1
-    head = ["VERDICT", *(["ACCOUNT"] if several else []), "USER", "KEY", "AGE", "LAST USE", "OWNER", "CIS", ""]
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in head:
-        table.add_column(name, overflow="fold", no_wrap=name in ("VERDICT", "KEY", "AGE", "CIS"))
-    for survey in report.surveys:
-        if survey.problem:
-            cells = ["unknown", *([str(survey.account)] if several else []), *["-"] * 5, "", survey.problem]
-            table.add_row(*map(_printable, cells), style="red")
-    words = {what: Text(what, style=style) for what, style in _STYLES.items()}
+    table.add_column("VERDICT", no_wrap=True)
+    columns = {name: cell for name, (least, cell) in _COLUMNS.items() if width >= least}
+    if report.counts.accounts == 1:
+        del columns["ACCOUNT"]
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
+    verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
     for row in rows:
-        cells = list(_cells(row, report))
-        if not several:
-            del cells[1]
-        what, *rest = map(_printable, cells)
-        table.add_row(words[what], *rest)
+        what = "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
+        cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
+        table.add_row(verdicts[what], *cells)
     return table
 
 
-def _cells(row: Row, report: Report) -> Iterator[str]:
+def _account(row: Row, now: datetime, wide: bool) -> str:
+    return str(row.account) if wide else row.account.name or row.account.number
+
+
+def _key(row: Row, now: datetime, wide: bool) -> str:
+    return mask(row.key.key_id) if row.key.key_id else "-"
+
+
+def _age(row: Row, now: datetime, wide: bool) -> str:
     """An age from the credential report is a least one: the key may have been changed since it was made."""
-    yield "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
-    yield str(row.account)
-    yield row.user.name
-    yield mask(row.key.key_id) if row.key.key_id else "-"
-    yield span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1)
-    yield _last_use(row, report)
-    yield row.owner.address or row.owner.name
-    yield " ".join(control.number for control in row.fails)
-    yield row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else "")
+    return span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1)
 
 
-def _last_use(row: Row, report: Report) -> str:
+def _last_use(row: Row, now: datetime, wide: bool) -> str:
     use = row.key.last_use
-    return "unknown" if use is None else used(use.at, use.service, use.region, report.now).removeprefix("last used ")
+    if use is None:
+        return "unknown"
+    where = (use.service, use.region) if wide else ("", "")
+    return used(use.at, *where, now).removeprefix("last used ")
 
 
-def _printable(text: str) -> str:
+def _remark(row: Row, now: datetime, wide: bool) -> str:
+    return row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else "")
+
+
+# By name: from which width of the terminal on, and what stands there.
+_COLUMNS: Mapping[str, tuple[int, Callable[[Row, datetime, bool], str]]] = {
+    "ACCOUNT": (0, _account),
+    "USER": (0, lambda row, now, wide: row.user.name),
+    "KEY": (0, _key),
+    "AGE": (0, _age),
+    "LAST USE": (0, _last_use),
+    "OWNER": (_FITS_OWNER, lambda row, now, wide: row.owner.address or row.owner.name),
+    "CIS": (_FITS_OWNER, lambda row, now, wide: " ".join(control.number for control in row.fails)),
+    "": (0, _remark),
+}
+
+
+def _printable(text: str, but: str = "") -> str:
     """Names and tags are other people's words: none of them may steer the terminal."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+    return "".join(sign if sign.isprintable() or sign in but else "?" for sign in text)

@@ -115,7 +115,7 @@ def test_an_account_that_fails_is_a_row(shop: Desk, quiet: list[str]) -> None:
     assert done.code == 5
     assert done.out.startswith("2 accounts (1 failed), 2 users")
     (row,) = [line for line in done.out.splitlines() if line.startswith("unknown")]
-    assert "shop (222222222222)" in row
+    assert row.startswith("unknown  account shop (222222222222): ")
     assert any(line.startswith("overdue") and " bob " in line for line in done.out.splitlines())
     warning = [line for line in done.err.splitlines() if line.startswith("warning: ")]
     assert warning == [warning[0]]
@@ -280,6 +280,20 @@ def test_a_denied_organization(shop: Desk) -> None:
     done = shop.run(*fleet(shop), "--json")
     assert done.code == 5
     assert "keys" not in done.json
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("width", "seen", "unseen"), [(80, "", "OWNER"), (110, "OWNER", "eu-west-1"), (200, "eu-west-1", "?")]
+)
+def test_a_narrow_terminal_is_shown_less(shop: Desk, width: int, seen: str, unseen: str) -> None:
+    """No row is broken over lines: owners, then services and account numbers are left out."""
+    lines = shop.shown(*fleet(shop), width=width).lines
+    rows = [line for line in lines if line.startswith(("VERDICT", "root", "overdue", "due"))]
+    assert len(rows) == 4
+    assert lines[lines.index(rows[0]) + 3] == rows[-1]
+    assert seen in "".join(rows)
+    assert unseen not in "".join(rows)
 
 
 @pytest.mark.slow
