@@ -6,6 +6,7 @@ IAM is one place in a partition, whatever the region. Each verb says what it is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, TypeVar
 
 from ..errors import Denied, Gone, Interrupted, NoRoom, Problem, TryLater, Unanswered
@@ -35,8 +36,8 @@ class IamUsers:
         """See the port."""
         return self._calls.call("iam:GenerateCredentialReport", fleet_answers.report_state, {})
 
-    def report(self) -> tuple[Any, Any]:
-        """See the port: text and datetime."""
+    def report(self) -> tuple[str, datetime]:
+        """See the port."""
         return self._calls.call("iam:GetCredentialReport", fleet_answers.report, {}, read_timeout=60.0)
 
     def listed(self) -> Iterator[UserEntry]:

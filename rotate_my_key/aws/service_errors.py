@@ -33,6 +33,10 @@ _POLICIES = (
     (r"iam:TagUser|ses:\w+|sns:\w+|secretsmanager:GetSecretValue", "fleet-remind"),
     (r".*", "fleet-report"),
 )
+# What the services say where a KMS key of one's own is in the way, without naming the action ("Access to KMS is not
+# allowed", Secrets Manager; "The ciphertext refers to a customer master key that does not exist ...", SSM).
+_KMS = re.compile(r"^(Access to KMS|The ciphertext refers)")
+_KMS_ACTIONS = dict.fromkeys(("secretsmanager:PutSecretValue", "secretsmanager:CreateSecret"), "kms:GenerateDataKey")
 _NAMES = {"sesv2": "ses"}  # how policies call a service
 
 
@@ -94,6 +98,8 @@ class Where:
             return TryLater("SES sends no more today: the daily quota is used up", "repeat the command tomorrow")
         if code in ("LimitExceeded", "LimitExceededException"):
             return _quota(action)
+        if code in DENIED and _KMS.search(message):
+            return self._denied(Denied(""), _KMS_ACTIONS.get(action, "kms:Decrypt"))
         if code in _DENIED - DENIED:
             return self._denied(Denied("", action=action), action)
         return None
@@ -104,7 +110,7 @@ class Where:
         if isinstance(problem, KeyRefused):
             return KeyRefused(
                 f"AWS does not accept the credentials of {self.signer} (key {mask(sent.key_id)}){self._there}",
-                "look at them with: aws sts get-caller-identity",
+                "look at them with: aws sts get-caller-identity (a region that is not enabled says the same)",
                 wrong_secret=problem.wrong_secret,
             )
         if type(problem) is Problem and problem.hint.endswith("rotate-my-key doctor"):
@@ -113,18 +119,26 @@ class Where:
 
     def _denied(self, denied: Denied, action: str) -> Denied:
         action = denied.action or action
-        name = next(policy for pattern, policy in _POLICIES if re.fullmatch(pattern, action))
-        hint = f"allow it: rotate-my-key policy {name}"
         if denied.explicit:
             what = f"a policy forbids {action}{self._there} (explicit deny)"
-            hint = f"if MFA is demanded, add --mfa-code CODE; else {hint}" if denied.mfa else "ask who made that policy"
         else:
             what = f"{self.signer} is not allowed to call {action}{self._there}"
-        return Denied(what, hint, action=action, explicit=denied.explicit, mfa=denied.mfa)
+        return Denied(what, _allow(denied, action), action=action, explicit=denied.explicit, mfa=denied.mfa)
 
     @property
     def _there(self) -> str:
         return f" in account {self.account}" if self.account else ""
+
+
+def _allow(denied: Denied, action: str) -> str:
+    """The hint: what allows an action."""
+    if action.startswith("kms:"):
+        return "allow it in the policy of the KMS key, and to who signs"
+    name = next(policy for pattern, policy in _POLICIES if re.fullmatch(pattern, action))
+    allow = f"allow it: rotate-my-key policy {name}"
+    if denied.explicit:
+        return f"if MFA is demanded, add --mfa-code CODE; else {allow}" if denied.mfa else "ask who made that policy"
+    return allow
 
 
 def _action(sent: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from threading import Lock
 
 from ..aws import fleet_answers
@@ -27,10 +26,6 @@ class AccountDirectory(IamUsers):
     def account(self) -> Account:
         """See the port."""
         return self._account
-
-    def report(self) -> tuple[str, datetime]:
-        """See the port."""
-        return super().report()
 
     def users(self) -> Iterator[FleetUser]:
         """See the port."""

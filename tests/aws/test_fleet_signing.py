@@ -248,6 +248,6 @@ def test_an_mfa_session_that_has_ended_is_asked_for_once_more(make: Make, standi
 def test_a_code_without_a_device(make: Make, admin: Credentials) -> None:
     """Nothing was denied yet, and the hint names the command that was typed."""
     sessions = MfaSessions(Device([], given=True), 43200, "rotate-my-key fleet report")
-    with pytest.raises(NeedsPerson, match="^a code was given, and admin has no MFA device$") as caught:
+    with pytest.raises(NeedsPerson, match=r"^a code was given, and admin has no MFA device$") as caught:
         users(make(Signer(profile="admin", auth="admin", sessions=sessions)))
     assert caught.value.hint.endswith("rotate-my-key fleet report --auth-profile NAME")

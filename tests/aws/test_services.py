@@ -448,6 +448,16 @@ def test_a_bucket_in_another_region_is_followed(make_aws: Any, odd: Any, admin: 
     assert [b"/eu-central-1/s3/" in request for request in odd.requests] == [False, True]
 
 
+def test_what_only_aws_knows_is_not_asked_of_others(make_aws: Any, odd: Any, admin: Credentials) -> None:
+    """No checksum that S3 does not demand, and no question before a few bytes are sent."""
+    odd.replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
+    Assembly(make_aws(odd.url), Signer(), FleetSettings()).cloud.objects().put("keys", "k", b"body")
+    (request,) = odd.requests
+    assert request.startswith(b"PUT /keys/k HTTP/1.1")
+    assert request.endswith(b"\r\n\r\nbody")
+    assert not any(word in request.lower() for word in (b"expect:", b"x-amz-checksum", b"aws-chunked"))
+
+
 # Logs
 
 
