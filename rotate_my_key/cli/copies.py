@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import Problem
 from ..model import Credentials
@@ -52,6 +52,14 @@ class OtherCopies:
             files = "1 other file here holds" if one else f"{len(paths)} other files here hold"
             self._app.say(f"{files} {them} too: {self._names(paths)}")
 
+    def foresee(self, pair: Credentials) -> list[Finding]:
+        """What a rotation of this pair meets: the well-known files and those that earlier scans found."""
+        return self._glance([pair], self.files.remembered())
+
+    def found(self, key_id: str) -> list[Finding]:
+        """What was seen in this run of the files that hold this key, or held it: changed, or why not."""
+        return self._seen.get(key_id, [])
+
     def ask(self) -> None:
         """Ask, of what `tell` found and of what earlier scans did, whether it shall change with the keys."""
         from ..copies.judge import Why
@@ -65,12 +73,12 @@ class OtherCopies:
         flag = "rotate-my-key rotate --update-copies"
         self.agreed = self._app.confirm(f"Change {join(list(filter(None, what)))} too?", default=True, flag=flag)
 
-    def _glance(self, pairs: Sequence[Credentials]) -> list[Finding]:
+    def _glance(self, pairs: Sequence[Credentials], also: Sequence[str] = ()) -> list[Finding]:
         if not pairs:
             return []
         from ..copies.forms import Forms
 
-        found = self.files.glance([Forms(pair) for pair in pairs])
+        found = self.files.glance([Forms(pair) for pair in pairs], also)
         for pair in pairs:
             self._seen[pair.key_id] = [f for f in found if f.key_id == pair.key_id]
         return found
@@ -82,6 +90,10 @@ class OtherCopies:
         except Problem as problem:
             self._app.say(f"{self._app.style('note:', fg='yellow')} {problem.message}")
             return
+        with self._lock:
+            done = {f.path: f for f in found}
+            seen = [done.pop(f.path, f) for f in self._seen.get(old.key_id, [])]
+            self._seen[old.key_id] = [*seen, *done.values()]
         for line in updated(found, self._app.show_path):
             self._app.say(f"  {line}")
 
@@ -138,6 +150,23 @@ def updated(found: Iterable[Finding], show_path: Callable[[str], str]) -> list[s
     changed = [show_path(f.path) for f in found if f.why is Why.UPDATED]
     lines = [f"{few(changed)}: changed"] if changed else []
     return lines + [f"{show_path(f.path)} is left as it is: {means(f)}" for f in found if f.why is not Why.UPDATED]
+
+
+def foreseen(found: Iterable[Finding], show_path: Callable[[str], str], *, wanted: bool) -> list[str]:
+    """The lines of `--dry-run`: what would become of the files, if they are `wanted` to change and if not."""
+    from ..copies.judge import Why
+
+    found = list(found)
+    good = [show_path(f.path) for f in found if f.why is Why.COPY]
+    unless = "" if wanted else f" with --update-copies, and {'keeps' if len(good) == 1 else 'keep'} the old key without"
+    lines = [f"{few(good)} would be changed{unless}"] if good else []
+    lines += [f"{show_path(f.path)} would be left as it is: {means(f)}" for f in found if f.why is not Why.COPY]
+    return ["Other files here hold it too:", *(f"  {line}" for line in lines)] if lines else []
+
+
+def to_json(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Files that hold a key, as `--json` gives them; never a value."""
+    return [{"path": f.path, "finding": f.why.value, "means": means(f)} for f in found]
 
 
 def means(finding: Finding) -> str:

@@ -23,6 +23,7 @@ from . import caching, jobs, moves, show
 from .after import After
 from .app import App
 from .consent import Consent
+from .copies import foreseen, to_json
 from .narrator import Narrator
 from .signing import signing_options
 from .wiring import Wiring
@@ -63,8 +64,7 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
     results = rotation.dry_run() if options["dry_run"] else _rotate(app, rotation)
     told = [] if options["dry_run"] else rotation.after.run()
     if as_json:
-        keys = [show.result_json(r, app.settings.policy) for r in results]
-        app.json({"dry_run": options["dry_run"], "keys": keys, "after_rotate": [each.json() for each in told]})
+        app.json({"dry_run": options["dry_run"], **rotation.json(results), "after_rotate": [t.json() for t in told]})
     return exit_code([*results, *(each.result() for each in told)])
 
 
@@ -255,6 +255,8 @@ class Rotate:
                 results.append(Result(job.profiles, "", problem=problem))
                 continue
             result = jobs.seen_result(job, seen, foresee(seen.world(self.wiring.here), policy))
+            if result.outcome and result.outcome.steps:
+                self.wiring.copies.foresee(seen.request.pair)
             self._tell_dry(result, seen)
             results.append(result)
         for result in results:
@@ -320,6 +322,18 @@ class Rotate:
         lines = show.foreseen(steps, prospect, self._app.show_path)
         for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
             self._out(line)
+        copies = self.wiring.copies
+        for line in foreseen(copies.found(result.key_id), self._app.show_path, wanted=copies.wanted):
+            self._out(line)
+
+    def json(self, results: Sequence[Result]) -> dict[str, Any]:
+        """What came of the keys, and of other files that hold them."""
+        copies = self.wiring.copies
+        keys = [
+            {**show.result_json(result, self._settings.policy), "copies": to_json(copies.found(result.key_id))}
+            for result in results
+        ]
+        return {"keys": keys, "update_copies": copies.wanted}
 
     def _prefix(self, result: Result) -> str:
         return f"{join(result.profiles)}: " if self._several and result.profiles else ""

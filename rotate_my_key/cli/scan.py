@@ -13,7 +13,7 @@ import click
 from ..errors import Problem, WrongUsage, mask
 from . import show
 from .app import App
-from .copies import few, kept, means
+from .copies import few, kept, means, to_json
 from .jobs import Finder
 from .wiring import Wiring
 from .words import join
@@ -203,11 +203,7 @@ class Scan:
                     "key_id": key_id,
                     "profiles": self._profiles.get(key_id, []),
                     "replaced_by": self._successor.get(key_id),
-                    "files": [
-                        {"path": f.path, "finding": f.why.value, "means": means(f)}
-                        for f in self._found
-                        if f.key_id == key_id
-                    ],
+                    "files": to_json(f for f in self._found if f.key_id == key_id),
                     "processes": [
                         {"pid": p.pid, "name": p.name, "where": p.where}
                         for p in self._processes or []

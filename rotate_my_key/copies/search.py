@@ -49,13 +49,15 @@ class Copies:
         )
         return found, scanner.tally
 
-    def glance(self, wanted: Sequence[Forms], seconds: float = 2.0) -> list[Finding]:
-        """Read the well-known files only, and no longer than that: one may lie on a disk that does not answer."""
+    def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Finding]:
+        """Read the well-known files and `also` only, and no longer than that: one may lie on a disk that does not
+        answer."""
         found: list[Finding] = []
+        paths = dict.fromkeys([*well_known(self._home), *also])
 
         def look() -> None:
             until = time.monotonic() + seconds
-            for path in self._scanner(wanted).files(well_known(self._home)):
+            for path in self._scanner(wanted).files(paths):
                 found.extend(f for f in self._judged(path, wanted) if f.why is not Why.PROFILE)
                 if time.monotonic() > until:
                     return

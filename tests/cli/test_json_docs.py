@@ -64,7 +64,8 @@ def compare(heading: str, *values: Any) -> None:
 
 
 def test_rotate(desk: Desk, make_key: MakeKey) -> None:
-    """A rotation, a dry run, a kept key, a problem beside them."""
+    """A rotation, a dry run, a kept key, a problem beside them, another file that holds a key."""
+    (desk.home / ".env").write_text(desk.credentials.read_text())
     desk.profiles(fresh=make_key("carol", days=3), wrong=Credentials(make_key("mallory").key_id, "x" * 40))
     desk.profiles(exempt=make_key("eve", rotate_my_key="exempt"))
     compare(
