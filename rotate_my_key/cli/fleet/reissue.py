@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from secrets import token_hex
@@ -83,6 +84,8 @@ class _Command:
         wish = Wish(
             account, user, self._options["for_profile"], self._options["replace_inactive"], self._options["renew"]
         )
+        if not re.fullmatch(r"\d{12}", account.number):
+            raise WrongUsage(f"{account.number!r} is no account", "--account 123456789012")
         if self._options["link_file"] and self._settings.reissue.through != "s3":
             raise WrongUsage(
                 "there is a link only where reissue.through is s3", "leave --link-file out: adopt fetches it by name"

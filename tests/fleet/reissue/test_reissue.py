@@ -310,3 +310,11 @@ def test_a_full_tag_is_a_note(company: Company) -> None:
     handed = company.reissue()
     assert "50 tags already" in handed.notes[0]
     assert company.delivery().pair.key_id == handed.key_id
+
+
+def test_tags_that_may_not_be_read_are_not_written(company: Company) -> None:
+    """What the fleet remembers there would be lost."""
+    company.world.broken["tags"] = Denied("no")
+    handed = company.reissue()
+    assert "may not be read" in handed.notes[0]
+    assert company.world.calls["tag"] == 0
