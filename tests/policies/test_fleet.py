@@ -26,7 +26,7 @@ from tests.cli.conftest import Desk, Done, _alone
 from tests.policies.test_rotating import printed
 
 OLD = timedelta(days=98)
-PARAMETER = "/rotate-my-key/settings"
+PARAMETER = "/rotate-my-key/fleet"
 REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AccessDeniedForDependencyException"}
 FLEET = tuple(name for name in policies.names() if name.startswith("fleet-"))
 SETTINGS = f"""
@@ -470,3 +470,15 @@ def test_reissue_sweeps_in_lambda_with_its_policy(reissuing: Company) -> None:
     assert len(reissuing.member.keys("bob")) == 1
     left = [secret.name for secret in reissuing.desk.aws.secrets.values() if not secret.deleted]
     assert left == ["rotate-my-key/chat"]
+
+
+@pytest.mark.slow
+def test_enforce_revoke_and_taking_back_pass_with_the_policy_of_enforce(enforcing: Company) -> None:
+    """As they are typed: what would be done, doing it, switching off all of a user's keys, switching them on again."""
+    assert enforcing.run("enforce").code == 0
+    assert enforcing.run("enforce", "--apply", "--yes").code == 0
+    for words in (["revoke", "carol", "--yes"], ["revoke", "--undo", "carol", "--yes"]):
+        done = enforcing.run(*words)
+        assert done.code == 0, done.text
+    assert not {call.outcome for call in enforcing.desk.aws.calls} & REFUSED
+    assert enforcing.called <= allowed("fleet-enforce") | {"sts:GetCallerIdentity"}

@@ -24,7 +24,7 @@ __all__ = ["desk", "empty", "make_key", "old", "running"]
 
 SITE = Path(botocore.__file__).parents[1]
 RUNTIME = ("botocore", "dateutil", "jmespath", "six.py", "urllib3")  # what Lambda's Python brings, of what is needed
-PARAMETER = "/rotate-my-key/settings"
+PARAMETER = "/rotate-my-key/fleet"
 _START = """
 import json, sys
 sys.path[:0] = json.loads(sys.argv[1])
