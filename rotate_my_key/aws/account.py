@@ -11,9 +11,9 @@ from typing import TypeVar
 from ..errors import Denied, Gone, KeyRefused, Problem, TryLater, Unanswered
 from ..model import AccessKey, Credentials, Identity, LastUse, Look
 from . import answers
+from .attempts import Attempts
 from .calls import Calls, Signers
 from .errors import quarantined
-from .failures import Kind, is_certain, kind
 from .parallel import Running
 from .permissions import Rights, rights
 from .proof import Proof
@@ -179,16 +179,8 @@ class IamAccount:
 
     def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
         """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
-        lost: list[Exception] = []
+        attempts = Attempts(again)
         sent: list[Signers] = []
-
-        def repeats(error: Exception) -> bool:
-            certain = is_certain(error)
-            if certain:
-                again()
-            else:
-                lost.append(error)
-            return certain
 
         def send(signers: Signers) -> tuple[Credentials, AccessKey]:
             if sent:  # a person may have taken minutes over an MFA code
@@ -201,7 +193,7 @@ class IamAccount:
                     answers.created,
                     self._user.named,
                     refused=self._user.patience(signers),
-                    again=repeats,
+                    again=attempts.if_certain,
                     idle=_JUST_OPEN,
                     read_timeout=_CREATE_TIMEOUT,
                 )
@@ -217,7 +209,7 @@ class IamAccount:
         else:
             self._user.refused = self._timeout
             return made
-        if lost:
+        if attempts.lost:
             raise Unanswered(f"a new key may have been made or not: {failure.message}", "repeat the command")
         raise failure
 
@@ -240,13 +232,7 @@ class IamAccount:
 
     def delete(self, key_id: str) -> None:
         """See the port. A NoSuchEntity after an earlier attempt means that this one was carried out."""
-        earlier = False
-
-        def again(error: Exception) -> bool:
-            nonlocal earlier
-            earlier = earlier or kind(error) in (Kind.FLAKY, Kind.BUSY)
-            return True
-
+        attempts = Attempts()
         params = self._user.named | {"AccessKeyId": key_id}
         try:
             self._user.signed(
@@ -256,11 +242,11 @@ class IamAccount:
                     answers.nothing,
                     params,
                     refused=self._user.patience(signers),
-                    again=again,
+                    again=attempts.always,
                 )
             )
         except Gone:
-            if not earlier:
+            if not attempts.lost:
                 raise
 
 

@@ -13,8 +13,8 @@ from ..errors import Denied, Gone, Interrupted, NoRoom, Problem, TryLater, Unans
 from ..model import AccessKey, Credentials, LastUse
 from . import answers, fleet_answers
 from .account_calls import AccountCalls
+from .attempts import Attempts
 from .calls import Read
-from .failures import Kind, is_certain, kind
 from .fleet_answers import UserEntry
 
 T = TypeVar("T")
@@ -96,17 +96,11 @@ class IamUsers:
 
     def delete(self, user: str, key_id: str) -> None:
         """See the port."""
-        earlier = False
-
-        def again(error: Exception) -> bool:
-            nonlocal earlier
-            earlier = earlier or kind(error) in (Kind.FLAKY, Kind.BUSY)
-            return True
-
+        attempts = Attempts()
         try:
-            self._change("iam:DeleteAccessKey", user, {"AccessKeyId": key_id}, what="access key", again=again)
+            self._change("iam:DeleteAccessKey", user, {"AccessKeyId": key_id}, what="access key", again=attempts.always)
         except Gone:
-            if not earlier:
+            if not attempts.lost:
                 raise
 
     def _change(
@@ -123,14 +117,7 @@ class IamUsers:
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
         """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
-        lost: list[Exception] = []
-
-        def repeats(error: Exception) -> bool:
-            certain = is_certain(error)
-            if not certain:
-                lost.append(error)
-            return certain
-
+        attempts = Attempts()
         try:
             return self._of(
                 user,
@@ -138,7 +125,7 @@ class IamUsers:
                     "iam:CreateAccessKey",
                     answers.created,
                     {"UserName": user},
-                    again=repeats,
+                    again=attempts.if_certain,
                     idle=_JUST_OPEN,
                     read_timeout=_CREATE_TIMEOUT,
                 ),
@@ -149,7 +136,7 @@ class IamUsers:
             raise
         except Problem as problem:
             failure = problem
-        if lost:
+        if attempts.lost:
             raise Unanswered(f"a new key of {user} may have been made or not: {failure.message}", "repeat the command")
         raise failure
 
