@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..errors import Gone, Problem
+from ..errors import Gone, Interrupted, Problem, TryLater
 from ..model import AccessKey, LastUse
 from .model import FleetKey, FleetUser
 from .ports import Directory
@@ -28,40 +28,72 @@ class Details:
     """The user as he is now, None if he is gone. `attention`: his tags were asked for, None are denied.
 
     `trouble`: his keys could not be listed, so that they are as the report has them; without one he is None.
+    `later`: AWS is throttling or away, after all patience, so that others need not be asked about now.
     """
 
     user: FleetUser | None
     attention: bool = False
     trouble: Problem | None = None
+    later: TryLater | None = None
 
 
-def look_at(directory: Directory, user: FleetUser, asked: Asked, attention: Callable[[FleetUser], bool]) -> Details:
-    """List a user's keys; if he needs attention as he is now, his tags too."""
+class LastUses:
+    """GetAccessKeyLastUsed in one account, until three keys in a row got no answer: who is denied or throttled is so
+    for thousands of keys."""
+
+    _ENOUGH = 3
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._unanswered = 0
+
+    def of(self, key_id: str) -> LastUse | None:
+        """None for unknown."""
+        if self._unanswered >= self._ENOUGH:
+            return None
+        use = self._directory.last_use(key_id)
+        self._unanswered = 0 if use else self._unanswered + 1
+        return use
+
+
+def look_at(
+    directory: Directory, uses: LastUses, user: FleetUser, asked: Asked, attention: Callable[[FleetUser], bool]
+) -> Details:
+    """List a user's keys; if he needs attention as he is now, his tags too. Raises Interrupted."""
     now = user
     trouble: Problem | None = None
     try:
-        now = replace(user, keys=_keys(directory, user.keys, directory.keys(user.name)))
+        now = replace(user, keys=_keys(uses, user.keys, directory.keys(user.name)))
+    except Interrupted:
+        raise
     except Gone:
         return Details(None)
     except Problem as problem:
-        if asked is Asked.BY_LIST:
-            return Details(None, trouble=problem)
+        if asked is Asked.BY_LIST or isinstance(problem, TryLater):
+            return unlooked(user, asked, problem)
         trouble = problem
     if not attention(now):
         return Details(now, trouble=trouble)
     try:
         return Details(replace(now, tags=directory.tags(user.name)), True, trouble)
+    except Interrupted:
+        raise
     except Gone:
         return Details(None)
-    except Problem:  # throttled: unknown, as if denied
-        return Details(now, True, trouble)
+    except Problem as problem:  # throttled: unknown, as if denied
+        return Details(now, True, trouble, problem if isinstance(problem, TryLater) else None)
 
 
-def _keys(directory: Directory, slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> tuple[FleetKey, ...]:
-    uses = matched(slots, listed)
+def unlooked(user: FleetUser, asked: Asked, problem: Problem) -> Details:
+    """What is known of a user whose keys could not be listed."""
+    kept = user if asked is Asked.BY_REPORT else None
+    return Details(kept, trouble=problem, later=problem if isinstance(problem, TryLater) else None)
+
+
+def _keys(uses: LastUses, slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> tuple[FleetKey, ...]:
+    known = matched(slots, listed)
     return tuple(
-        FleetKey(key.active, key.created, key.key_id, uses.get(key.key_id) or directory.last_use(key.key_id))
-        for key in listed
+        FleetKey(key.active, key.created, key.key_id, known.get(key.key_id) or uses.of(key.key_id)) for key in listed
     )
 
 

@@ -10,15 +10,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
+from ..errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from ..settings.fleet import Accounts, FleetSettings
 from .cis import is_unused
 from .credential_report import entries
-from .details import Asked, Details, look_at
+from .details import Asked, Details, LastUses, look_at, unlooked
 from .fetching import NeverCame, Waiting, fetch
 from .model import Account, FleetUser, Source, Survey
 from .pool import Pool
@@ -40,9 +40,10 @@ class Wanted:
 
 @dataclass(slots=True)
 class _Found:
-    """What is known of one account on the way."""
+    """What is known of one account on the way. `later`: AWS is throttling there, or away."""
 
     directory: Directory
+    uses: LastUses
     source: Source = Source.REPORT
     at: datetime | None = None
     users: list[tuple[FleetUser, Asked | None]] = field(default_factory=list)
@@ -50,6 +51,7 @@ class _Found:
     notes: list[str] = field(default_factory=list)
     ready: bool = False
     problem: Problem | None = None
+    later: TryLater | None = None
 
 
 def survey_accounts(
@@ -112,9 +114,12 @@ class _Look:
 
     def request(self, organization: Organization, account: Account) -> _Found:
         """Ask an account for its report."""
-        found = _Found(organization.directory(account))
+        directory = organization.directory(account)
+        found = _Found(directory, LastUses(directory))
         try:
-            found.ready = found.directory.request_report()
+            found.ready = directory.request_report()
+        except Interrupted:
+            raise
         except Problem as problem:
             self._without_report(found, problem)
         return found
@@ -126,6 +131,8 @@ class _Look:
         if found.source is Source.REPORT:
             try:
                 self._read(found, asked_before)
+            except Interrupted:
+                raise
             except Problem as problem:
                 self._without_report(found, problem)
         try:
@@ -134,6 +141,8 @@ class _Look:
                 found.users = [(user, Asked.BY_LIST) for user in found.directory.users()]
             if any(asked for _, asked in found.users):
                 self._groups(found)
+        except Interrupted:
+            raise
         except Problem as problem:
             found.problem = problem
 
@@ -170,13 +179,20 @@ class _Look:
                 found.members[group] = found.directory.members(group)
             except Gone:
                 found.members[group] = frozenset()
+            except Interrupted:
+                raise
             except Problem as problem:
                 found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
 
     def details(self, found: _Found, user: FleetUser, asked: Asked) -> Details:
-        """Look closer at one user."""
+        """Look closer at one user; where AWS is throttling or away after all patience, at no more."""
+        if found.later:
+            return unlooked(user, asked, found.later)
         keep = self._wanted.inactive
-        details = look_at(found.directory, user, asked, lambda each: self._attention(each) or (keep and _off(each)))
+        details = look_at(
+            found.directory, found.uses, user, asked, lambda each: self._attention(each) or (keep and _off(each))
+        )
+        found.later = details.later
         if details.user and details.attention:
             return replace(details, user=replace(details.user, groups=self._groups_of(found, user.name)))
         return details
@@ -201,15 +217,22 @@ def _survey(account: Account, found: _Found, known: dict[int, Details]) -> Surve
     if problem := found.problem:
         notes = tuple(found.notes)
         return Survey(account, (), found.source, None, problem.message, notes, problem.code, problem.hint)
+    notes = (*found.notes, *_unknown(found.source, looked_at, troubles))
+    return Survey(account, users, found.source, found.at, "", notes, first_code(each.code for each in troubles))
+
+
+def _unknown(source: Source, looked_at: Sequence[Details], troubles: Sequence[Problem]) -> Iterator[str]:
+    """What could not be learned of some users."""
     if troubles:
-        what = "the keys" if found.source is Source.LISTS else "ids and exact ages of the keys"
-        found.notes.append(f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}")
+        what = "the keys" if source is Source.LISTS else "ids and exact ages of the keys"
+        yield f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}"
     untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
     if untold:
-        found.notes.append(f"the tags of {_people(untold)}, and so who is exempt or an owner by tag, are not known")
-    return Survey(
-        account, users, found.source, found.at, "", tuple(found.notes), first_code(each.code for each in troubles)
-    )
+        yield f"the tags of {_people(untold)}, and so who is exempt or an owner by tag, are not known"
+    keys = [key for each in looked_at if each.user for key in each.user.keys if key.key_id and key.active]
+    unused = sum(key.last_use is None for key in keys)
+    if unused:
+        yield f"the last use of {'one key' if unused == 1 else f'{unused:,} keys'} is not known"
 
 
 def _people(count: int) -> str:

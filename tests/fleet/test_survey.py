@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, Problem, TryLater, WrongUsage
+from rotate_my_key.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import FleetUser, Source, Survey
 from rotate_my_key.fleet.survey import Waiting, Wanted, survey_accounts
 from rotate_my_key.model import LastUse
@@ -309,10 +309,9 @@ def test_denied_list_access_keys(aws: FakeDirectory) -> None:
     assert (key.key_id, key.created, key.last_use) == (None, NOW - 98 * DAY, USED)
 
 
-@pytest.mark.parametrize("problem", [Denied("no", action="iam:ListUserTags"), TryLater("throttled")])
-def test_tags_that_are_not_known(aws: FakeDirectory, problem: Problem) -> None:
+def test_tags_that_are_not_known(aws: FakeDirectory) -> None:
     """They are None, which is not "no tags"; a line says so."""
-    aws.broken["tags"] = problem
+    aws.broken["tags"] = Denied("no", action="iam:ListUserTags")
     survey = one(aws)
     assert called(survey, "overdue").tags is None
     assert survey.notes == ("the tags of 3 users, and so who is exempt or an owner by tag, are not known",)
@@ -323,7 +322,42 @@ def test_an_unknown_last_use_is_not_never(aws: FakeDirectory) -> None:
     """Denied or throttled, it stays unknown."""
     aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
     aws.broken["last_use"] = TryLater("throttled")
-    assert all(key.last_use is None for user in one(aws).users for key in user.keys)
+    survey = one(aws)
+    assert all(key.last_use is None for user in survey.users for key in user.keys)
+    assert survey.notes[-1] == "the last use of 4 keys is not known"
+
+
+def test_last_uses_are_not_asked_for_in_vain() -> None:
+    """Who is denied or throttled for three keys is so for thousands; each would take a minute's patience."""
+    directory = FakeDirectory()
+    for number in range(50):
+        directory.user(f"user{number}", 10)
+    directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+    directory.broken["last_use"] = TryLater("throttled")
+    one(directory, workers=1)
+    assert directory.calls["last_use"] == 3
+
+
+@pytest.mark.parametrize("verb", ["keys", "tags"])
+def test_an_account_that_is_throttled_is_not_asked_on(verb: str) -> None:
+    """After all patience with one user the others would take as long each."""
+    directory = FakeDirectory()
+    for number in range(50):
+        directory.user(f"user{number}", 98)
+    directory.broken[verb] = TryLater("throttled")
+    survey = one(directory, workers=1)
+    assert directory.calls[verb] == 1
+    assert survey.code == 75
+    assert len(survey.users) == 51
+    assert all(user.tags is None for user in survey.users)
+
+
+@pytest.mark.parametrize("verb", ["request_report", "report", "keys", "tags", "members"])
+def test_ctrl_c_is_no_account_s_problem(aws: FakeDirectory, verb: str) -> None:
+    """Who stops at the question for a code stops all of it."""
+    aws.broken[verb] = Interrupted("stopped")
+    with pytest.raises(Interrupted):
+        one(aws, settings=FleetSettings(exempt=Exempt(groups=("bots",))))
 
 
 # Exempt groups
