@@ -1,7 +1,8 @@
 """The zip for AWS Lambda, made from what is installed here.
 
 - What the handler imports and no more: the rooms of this package that `fleet` stands on, and the libraries under them.
-  botocore and urllib3 are part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide).
+  botocore is part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide); its urllib3 may be older
+  than the one that we know (2), so that one comes along.
 - No compiled part: markupsafe, PyYAML and charset-normalizer all do without theirs, so that one zip serves both
   architectures and every Python, whatever computer made it.
 - The same input gives the same bytes: sorted names, one time stamp, one mode. Only another zlib packs otherwise.
@@ -25,7 +26,7 @@ _PLAIN = "rotate-my-key fleet package"
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGE = "rotate_my_key"
 _OTHER_ROOMS = {"cli", "standin", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
-_ALWAYS = ("configobj", "jinja2", "markupsafe")
+_ALWAYS = ("configobj", "jinja2", "markupsafe", "urllib3")
 _BOTOCORE = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
 _APPRISE = (
     *("apprise", "certifi", "charset-normalizer", "click", "idna", "markdown", "oauthlib", "pyyaml", "requests"),

@@ -21,7 +21,7 @@ from rotate_my_key.standin import StandIn
 from .measure import Command, in_turns, table
 
 _SITE = os.path.dirname(os.path.dirname(botocore.__file__))
-_RUNTIME = ("botocore", "dateutil", "jmespath", "six.py", "urllib3")  # what Lambda's Python has
+_RUNTIME = ("botocore", "dateutil", "jmespath", "six.py")  # what Lambda's Python has
 _START = (
     "import sys; sys.path[:0] = sys.argv[1:3]\n"
     "from rotate_my_key.fleet.function import handler\n"

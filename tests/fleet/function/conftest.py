@@ -23,7 +23,7 @@ from tests.cli.conftest import desk, empty, make_key, old, running
 __all__ = ["desk", "empty", "make_key", "old", "running"]
 
 SITE = Path(botocore.__file__).parents[1]
-RUNTIME = ("botocore", "dateutil", "jmespath", "six.py", "urllib3")  # what Lambda's Python brings, of what is needed
+RUNTIME = ("botocore", "dateutil", "jmespath", "six.py")  # what Lambda's Python brings, of what is needed
 PARAMETER = "/rotate-my-key/fleet"
 _START = """
 import json, sys
