@@ -13,7 +13,7 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO
 
-LOCKS = ("build", "runtime", "demo", "export", "dev")
+LOCKS = ("build", "runtime", "demo", "export", "notify", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(
     r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
@@ -50,7 +50,7 @@ def test_every_entry_is_pinned_and_hashed(lock: str) -> None:
 def test_the_locks_are_of_one_piece() -> None:
     """The tests run with the very versions that are installed."""
     assert versions("runtime").items() <= versions("demo").items() <= versions("dev").items()
-    assert versions("export").items() <= versions("dev").items()
+    assert versions("export").items() | versions("notify").items() <= versions("dev").items()
 
 
 @pytest.mark.parametrize(
@@ -59,9 +59,10 @@ def test_the_locks_are_of_one_piece() -> None:
         ("runtime", names(PROJECT["dependencies"])),
         ("demo", names(PROJECT["optional-dependencies"]["demo"])),
         ("export", names(PROJECT["optional-dependencies"]["export"])),
+        ("notify", names(PROJECT["optional-dependencies"]["notify"])),
         ("dev", names(PROJECT["optional-dependencies"]["test"])),
     ],
-    ids=["runtime", "demo", "export", "dev"],
+    ids=["runtime", "demo", "export", "notify", "dev"],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
