@@ -29,7 +29,7 @@ _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.c
 
 
 @click.command("adopt")
-@click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]")
+@click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]", type=click.Path())
 @click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @signing_options

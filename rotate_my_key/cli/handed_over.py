@@ -6,7 +6,7 @@ up after the new one has signed in as read from its places; a run that is killed
 
 from __future__ import annotations
 
-from ..errors import Denied, Interrupted, Problem, mask
+from ..errors import Denied, Interrupted, NeedsPerson, Problem, mask
 from ..files.replace import real_path
 from ..model import Look, Place
 from ..rotation.adopt import Adoption, Way
@@ -21,19 +21,21 @@ from ..stores.kinds import ROTATABLE, Kind, sections
 from ..stores.new_pair import add_pair
 from . import caching, show
 from .app import App
-from .delivery import Delivery
+from .delivery import Delivery, is_link
 from .narrator import Narrator
 from .rotate import Rotate, exit_code
 from .wiring import Wiring
+from .words import join
 
 
 def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool) -> int:
     """Take it. `text` names the delivery, or is its link; `profile` is None for the one that holds the old key."""
     asked = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or ""
-    delivery = Delivery(app, Wiring(app), text, asked or _only_profile(Wiring(app)))
+    signer = asked or ("" if is_link(text) else _only_profile(app, Wiring(app)))
+    delivery = Delivery(app, Wiring(app), text, signer)
     delivered = delivery.fetch()
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
-    name = asked or _holder(Wiring(app), delivered) or delivered.profile or _only_profile(Wiring(app))
+    name = asked or _holder(Wiring(app), delivered) or delivered.profile or signer or _only_profile(app, Wiring(app))
     Rotate.of(app, name).settle()
     if _is_taken(Wiring(app), delivered):
         delivery.remove(name)
@@ -50,12 +52,20 @@ def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_js
     return adopting.end(results, as_json=as_json)
 
 
-def _only_profile(wiring: Wiring) -> str:
-    """Who fetches where nobody was named: `default`, or the one key that is here under another name."""
+def _only_profile(app: App, wiring: Wiring) -> str:
+    """Who fetches where nobody was named: `default`, or the one key that is here under another name.
+
+    Raises NeedsPerson if there are several, and none is `default`.
+    """
     facts = [f for f in sections(wiring.files, wiring.keyring.pair) if f.kind is not Kind.NONE]
-    keys = {fact.pair for fact in facts if fact.pair}
+    if not facts or any(fact.profile == "default" for fact in facts):
+        return "default"
     names = [fact.profile for fact in facts if fact.pair]
-    return names[0] if len(keys) == 1 and all(fact.profile != "default" for fact in facts) else "default"
+    if len({fact.pair for fact in facts if fact.pair}) > 1 and not app.settings.auth_profile:
+        raise NeedsPerson(
+            f"this could be for {join(dict.fromkeys(names))}", "name one of them: rotate-my-key adopt DELIVERY -p NAME"
+        )
+    return next(iter(names), "default")
 
 
 def _holder(wiring: Wiring, delivered: Delivered) -> str:

@@ -172,7 +172,8 @@ class Office:
         value = json.loads(encode(Delivered(pair, who, datetime.now(UTC), self.old.key_id)))
         arn = self.aws.add_secret("rotate-my-key/x/handover", json.dumps({**value, **changes}), region=REGION)
         allow = {"Effect": "Allow", "Action": ["secretsmanager:*"], "Resource": "*"}
-        self.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
+        if self.aws.settings.strict:
+            self.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
         return f"secretsmanager:{arn}"
 
     # Looking
