@@ -29,11 +29,6 @@ class Counts:
     standings: Mapping[Standing, int]
     controls: Mapping[Control, int]
 
-    @property
-    def attention(self) -> int:
-        """Keys that somebody should do something about, the unused aside."""
-        return sum(self.standings[each] for each in (Standing.ROOT, Standing.OVERDUE, Standing.DUE))
-
 
 def count(surveys: Sequence[Survey], rows: Sequence[Row]) -> Counts:
     """The numbers of a report."""

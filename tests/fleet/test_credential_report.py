@@ -121,6 +121,11 @@ def test_more_keys_than_slots(said: str, more: bool) -> None:
     assert [entry.more for entry in entries(text, ACCOUNT)] == [more]
 
 
+def test_blank_lines_are_nothing() -> None:
+    """Neither users nor faults."""
+    assert len(read("\n", row(), "\r\n")) == 1
+
+
 def test_columns_in_another_order_and_new_ones() -> None:
     """Columns are found by name; one more slot is one more key."""
     names = HEAD.split(",")
@@ -146,6 +151,7 @@ def test_names_as_iam_allows_them() -> None:
         ("", "has no column arn"),
         ("user,arn\n", "has no column user_creation_time"),
         (HEAD.replace("access_key_1_last_used_region,", ""), "has no column access_key_1_last_used_region"),
+        ("user,arn,user_creation_time,password_enabled,password_last_used\n", "has no column access_key_1_active"),
         (f"{HEAD}\nalice,arn\n", "line 2: 2 values, and the head has 22"),
         (f"{HEAD}\n{row()}{row(arn='arn:aws:iam::210987654321:user/bob')}", "line 3: 'arn:aws:iam::210987654321"),
         (f"{HEAD}\n{row(arn='alice')}", "line 2: 'alice' is no user of this account"),

@@ -296,6 +296,14 @@ def test_lists_of_which_some_fail() -> None:
     assert survey.code == 75
 
 
+def test_lists_of_which_all_fail(aws: FakeDirectory) -> None:
+    """Then nothing is known of the account."""
+    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+    aws.broken["keys"] = Denied("no keys", "ask IT", action="iam:ListAccessKeys")
+    survey = one(aws)
+    assert (survey.problem, survey.hint, survey.code, survey.users) == ("no keys", "ask IT", 5, ())
+
+
 # Details that cannot be had
 
 
@@ -325,6 +333,21 @@ def test_an_unknown_last_use_is_not_never(aws: FakeDirectory) -> None:
     survey = one(aws)
     assert all(key.last_use is None for user in survey.users for key in user.keys)
     assert survey.notes[-1] == "the last use of 4 keys is not known"
+
+
+def test_one_unknown_last_use(aws: FakeDirectory) -> None:
+    """A key of after the report whose use AWS does not tell."""
+    aws.unreported = {aws.key("overdue", 0)}
+    aws.broken["last_use"] = TryLater("throttled")
+    assert one(aws).notes == ("the last use of one key is not known",)
+
+
+def test_a_user_who_goes_meanwhile(aws: FakeDirectory) -> None:
+    """Deleted between two calls: gone, and no trouble."""
+    aws.broken["tags"] = Gone("there is no user")
+    survey = one(aws)
+    assert [user.name for user in survey.users] == ["root", "fresh", "nobody"]
+    assert (survey.notes, survey.code) == ((), 0)
 
 
 def test_last_uses_are_not_asked_for_in_vain() -> None:

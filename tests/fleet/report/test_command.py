@@ -200,8 +200,10 @@ def test_owners_by_the_mapping_file(shop: Desk) -> None:
     assert "robert@example.com" in shop.run(*words).out
     mapping.write_text("bob\n")
     assert shop.run(*words).problem()[0] == f"{mapping}, line 1: 1 values where there must be two"
+    mapping.write_bytes(b"bob,\xff@example.com\n")
+    assert shop.run(*words).problem()[0] == f"{mapping} is not UTF-8 text"
     mapping.unlink()
-    assert shop.run(*words).code == 2
+    assert shop.run(*words).problem()[0] == f"there is no file {mapping}"
 
 
 def test_exact(shop: Desk) -> None:
