@@ -70,13 +70,13 @@ def _tiles(report: Report) -> list[tuple[str, str, int]]:
     ]
 
 
-def _row(row: Row, now: datetime) -> dict[str, str]:
+def _row(row: Row, now: datetime) -> dict[str, Any]:
     kind = "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
     use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
     return {
         "kind": kind,
         "verdict": WORDS[row.standing] if kind != "unused" else "unused",
-        "account": str(row.account),
+        "account": row.account,
         "user": row.user.name,
         "key": row.key.key_id or "",
         "age": span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1),

@@ -116,7 +116,9 @@ def serve() -> Iterator[Callable[..., _Server]]:
         server.server_close()
 
 
-@pytest.mark.parametrize(("width", "head"), [(320, "hidden"), (390, "hidden"), (820, "sticky"), (1280, "sticky")])
+@pytest.mark.parametrize(
+    ("width", "head"), [(320, "hidden"), (390, "hidden"), (820, "hidden"), (940, "sticky"), (1280, "sticky")]
+)
 def test_it_fits(chromium: Callable[..., str], serve: Callable[..., _Server], text: str, width: int, head: str) -> None:
     """Nothing sticks out to the side on a phone, a tablet, a desk; words are never small; the head stays in sight."""
     server = serve(text, width)
