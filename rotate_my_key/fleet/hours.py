@@ -6,7 +6,7 @@ midnight, and its weekday is that of the moment.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..errors import WrongUsage
@@ -30,8 +30,13 @@ def closed(enforce: Enforce, now: datetime) -> str:
     return f"it is {local:%H:%M} in {enforce.timezone}, and acts are allowed from {begin} to {end} o'clock"
 
 
-def zone(name: str) -> ZoneInfo:
-    """A time zone by its name in the IANA database. Raises WrongUsage, which says so where there is no database."""
+def zone(name: str) -> tzinfo:
+    """A time zone by its name in the IANA database; UTC needs none.
+
+    Raises WrongUsage, which says so where there is no database.
+    """
+    if name == "UTC":
+        return UTC
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError, ValueError):

@@ -5,8 +5,8 @@
   is set, counted in days (UTC) from the day that is written down, at the earliest on the day after.
 - Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
   use, tags, exemptions) spares.
-- Of a user's keys one is switched off in a run, the older first. Where IT makes new keys (`reissue_at`), a key is not
-  switched off before a younger one has reached its user.
+- Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
+  keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _judged(
         yield Act(Kind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
     elif now < aim.at:
         return
-    elif spared := _spared(aim, before, facts, settings):
+    elif spared := _spared(aim, before, facts, settings, today):
         yield Spare(spared[0], user, aim.key, spared[1])
     elif not told:
         why = f"{known.notices} of {settings.enforce.notices} notices given, the last on {known.last}"
@@ -191,7 +191,9 @@ def _judged(
         yield Act(aim.kind, user, aim.key, aim.why)
 
 
-def _spared(aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings) -> tuple[Rule, str] | None:
+def _spared(
+    aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings, today: date
+) -> tuple[Rule, str] | None:
     """What spares a key whatever its user was told."""
     key, known = aim.key, facts.known(aim.key)
     planned = [each.kind for each in before if isinstance(each, Act)]
@@ -207,8 +209,8 @@ def _spared(aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSett
             return Rule.NEW_KEY, "no newer key has reached its user yet"
         if aim.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return Rule.USED, f"used on {key.last_use.at.date()}, after the first notice"
-        if Kind.DEACTIVATE in planned:
-            return Rule.ONE_AT_A_TIME, "an older key of this user goes first, this one in a later run"
+        if Kind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
+            return Rule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
     return None
 
 

@@ -89,7 +89,8 @@ def spare(spare: Spare) -> str:
 def done(outcome: Outcome) -> str:
     """The sum."""
     counts = {kind: sum(each.act.kind is kind and each.state is State.DONE for each in outcome.deeds) for kind in Kind}
-    words = [f"{count} {_DID[kind]}" for kind, count in counts.items() if count]
+    nouns = {Kind.NOTIFY: ("key whose owner was told", "keys whose owners were told")}
+    words = [number(count, *nouns.get(kind, (_DID[kind], _DID[kind]))) for kind, count in counts.items() if count]
     failed = sum(each.state is not State.DONE for each in outcome.deeds)
     words += [f"{failed} failed"] if failed else []
     return f"{', '.join(words).capitalize() or 'Nothing was to be done'}."

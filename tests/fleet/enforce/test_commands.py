@@ -57,7 +57,7 @@ def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
     """The key goes off, the tag remembers, owner and admins are told, the audit has it, in a file of ours alone."""
     done = ready.enforce("--apply", "--yes")
     assert done.code == 0, done.text
-    assert done.out == "1 owner told, 1 switched off.\n"
+    assert done.out == "1 key whose owner was told, 1 switched off.\n"
     assert list(ready.ids("alice").values()) == ["Inactive"]
     assert list(ready.ids("dave").values()) == ["Active"]
     assert sorted(mail.to[0] for mail in ready.aws.mails) == ["alice@example.com", "bob@example.com"]

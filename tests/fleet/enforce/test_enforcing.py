@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.fleet.acting import Reissued
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.enforce_plan import check
 from rotate_my_key.fleet.enforcing import Doing, carry_out
@@ -17,8 +18,9 @@ from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, Reissue
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
-from tests.fleet.fakes import FakeDirectory
+from tests.fleet.fakes import NOW, FakeDirectory
 
+DAY0 = (NOW - 20 * DAY).date()
 CHANGES = {"tag", "untag", "set_active", "delete", "create"}
 
 
@@ -490,3 +492,90 @@ def test_it_makes_no_key_where_nobody_can() -> None:
     company.user("alice", 65)
     company.user("bob", 97, 5)
     assert sorted(did(company.run())) == ["deactivate bob done", "reissue alice failed"]
+
+
+# Ctrl-C
+
+
+@pytest.mark.parametrize("verb", ["users", "keys", "tags", "members", "tag", "set_active", "delete", "deliver"])
+def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
+    """It ends the run wherever it comes; the next run goes on from there."""
+    company = Company(replace(RULES, exempt=Exempt(groups=("bots",))))
+    company.user("alice", 97)
+    (bob,) = company.user("bob", 130)
+    company.here.set_active("bob", bob, active=False)
+    company.remember("bob", {bob: KeyMemory(1, DAY0, DAY0, off=DAY0)})
+    company.user("carol", 90, told=None)
+    target: Any = company.mail if verb == "deliver" else company.here
+
+    def stopped(*args: Any) -> Any:
+        raise Interrupted("stopped")
+
+    real = getattr(target, verb)
+    setattr(target, verb, stopped)
+    with pytest.raises(Interrupted):
+        company.run()
+    setattr(target, verb, real)
+    assert company.run().code == 0
+    assert list(company.status("alice").values()) == ["Inactive"]
+    assert bob not in company.status("bob")
+
+
+def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:
+    """The owner reads where it waits; the audit has the new id; one that fails stops nobody else."""
+    company = Company(replace(RULES, reissue=Reissue(enabled=True)))
+    company.enforce(reissue_at=60 * DAY)
+    company.user("alice", 65)
+    company.user("bob", 66)
+
+    def make(directory: FakeDirectory, user: Any) -> Reissued:
+        if user.name == "bob":
+            raise NoRoom("the user has two access keys already")
+        pair, _ = directory.create(user.name)
+        return Reissued(pair.key_id, "secretsmanager:arn:x", ("made",))
+
+    company.maker = make
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["reissue bob failed", "reissue alice done"], 5)
+    assert "rotate-my-key adopt secretsmanager:arn:x" in company.mail.sent[0].text
+    (new,) = [key_id for key_id in company.status("alice") if key_id in str(company.audit.events[-1].details)]
+    assert new in company.status("alice")
+
+
+def test_whether_it_was_carried_out_may_stay_unknown() -> None:
+    """Neither an answer nor a list: that is said, and the next run finds out."""
+    company = Company()
+    company.user("alice", 97)
+
+    def drop(*args: Any) -> None:
+        company.here.broken["keys"] = TryLater("offline")
+        raise Unanswered("no answer")
+
+    company.here.set_active = drop  # type: ignore[assignment, method-assign]
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice unknown"], 75)
+
+
+def test_what_a_look_found_and_cannot_be_written_down_is_said() -> None:
+    """The days do not count then, and nothing is deleted."""
+    company = Company()
+    (key_id,) = company.user("alice", 400, told=None)
+    company.here.set_active("alice", key_id, active=False)
+    company.here.broken["tag"] = NotAllowed("the user has 50 tags already")
+    for _ in range(3):
+        outcome = company.run()
+        assert [problem.message for problem in outcome.untold] == [
+            f"alice in prod ({HERE}): the user has 50 tags already"
+        ]
+        company.advance(30)
+    assert key_id in company.status("alice")
+
+
+def test_what_is_told_and_cannot_be_remembered_is_no_notice() -> None:
+    """It went out, and does not count."""
+    company = Company()
+    company.user("alice", 97, told=None)
+    company.here.broken["tag"] = Denied("iam:TagUser is not allowed")
+    outcome = company.run()
+    assert (did(outcome), len(company.mail.sent)) == (["notify alice failed"], 1)
+    assert "it cannot be remembered" in company.audit.events[-1].details["note"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, TryLater, Unanswered
+from rotate_my_key.errors import Denied, Interrupted, TryLater, Unanswered
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.one_user import accounts_named
 from rotate_my_key.fleet.revoking import Cause, Switched, Tools, end_sessions, find, restorable, revoke, take_back
@@ -234,3 +234,40 @@ def test_the_command_that_ends_sessions() -> None:
     assert words[:5] == ["aws", "iam", "put-user-policy", "--user-name", "al ice"]
     (statement,) = json.loads(words[-1])["Statement"]
     assert statement["Condition"] == {"DateLessThan": {"aws:TokenIssueTime": "2026-11-25T12:00:00Z"}}
+
+
+@pytest.mark.parametrize("verb", ["keys", "tags", "tag", "set_active"])
+def test_ctrl_c_ends_it(desk: Desk, verb: str) -> None:
+    """It is no error of an account; the same command again does the rest."""
+    real = getattr(desk.company.here, verb)
+
+    def stopped(*args: Any) -> Any:
+        raise Interrupted("stopped")
+
+    setattr(desk.company.here, verb, stopped)
+    with pytest.raises(Interrupted):
+        desk.revoke()
+    setattr(desk.company.here, verb, real)
+    desk.revoke()
+    assert set(desk.company.status("alice").values()) == {"Inactive"}
+
+
+def test_an_account_that_fails_only_then_is_named(desk: Desk) -> None:
+    """It could be looked at before the question, and not after it."""
+    found = desk.found()
+    desk.company.there.broken["keys"] = TryLater("throttled")
+    done = revoke(desk.tools, found, "leaked")
+    assert [(each.account.number, each.key) for each in done if each.problem] == [(THERE, None)]
+    desk.company.there.broken.clear()
+    found = desk.found()
+    desk.company.there.broken["keys"] = TryLater("throttled")
+    assert [each.account.number for each in take_back(desk.tools, found, Cause.REVOKE) if each.problem] == [THERE]
+
+
+def test_a_key_that_cannot_be_switched_on_stays_noted(desk: Desk) -> None:
+    """So that the same command again does it."""
+    desk.revoke()
+    desk.company.there.broken["set_active"] = Denied("iam:UpdateAccessKey is not allowed")
+    assert [each.account.number for each in desk.undo() if each.problem] == [THERE]
+    desk.company.there.broken.clear()
+    assert len(desk.undo()) == 1

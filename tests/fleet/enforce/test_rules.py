@@ -146,6 +146,12 @@ CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
         {"delete_after": DAY / 2},
         ["delete B"],
     ),
+    (
+        "a day and a half is two days",
+        facts(key("B", 9, active=False), B=replace(TOLD, off=TODAY - DAY)),
+        {"delete_after": 1.5 * DAY},
+        [],
+    ),
     ("without a time nothing is deleted", facts(key("B", 900, active=False), B=OFF), {"delete_after": None}, []),
     # Unused
     (
@@ -194,6 +200,18 @@ CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
         facts(key("B", 100), key("C", 200), B=TOLD, C=TOLD),
         {},
         ["deactivate C", "spare B: one at a time"],
+    ),
+    (
+        "not on the same day, even by another run: what breaks must show first",
+        facts(key("B", 200, active=False), key("C", 100), B=replace(TOLD, off=TODAY), C=TOLD),
+        {},
+        ["spare C: one at a time"],
+    ),
+    (
+        "on the next day it may go",
+        facts(key("B", 200, active=False), key("C", 100), B=replace(TOLD, off=TODAY - DAY), C=TOLD),
+        {},
+        ["deactivate C"],
     ),
     ("both are told in one run", facts(key("B", 200), key("C", 100)), {}, ["notify B", "notify C"]),
     (
