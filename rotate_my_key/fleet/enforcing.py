@@ -183,7 +183,8 @@ class _Run:
         broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
-        self._untold += self._looking.crier.report(self._deeds, broken)
+        unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
+        self._untold += self._looking.crier.report(self._deeds, unsure, broken)
         numbers = self._numbers()
         try:
             self._doing.audit.close(numbers)
@@ -203,10 +204,16 @@ class _Run:
             "Failed": float(states[State.FAILED]),
             "Unknown": float(states[State.UNKNOWN]),
             "Spared": float(len(self._spared)),
+            "Unsure": float(len(unsure_of(self._spared))),
             "Accounts": float(self._plan.accounts),
             "Broken": float(len(self._plan.broken)),
             "Users": float(self._plan.users),
         }
+
+
+def unsure_of(spared: Iterable[tuple[Account, Spare]]) -> list[tuple[Account, Spare]]:
+    """What is spared because something could not be read: somebody should see to it, or it is spared for ever."""
+    return [(account, each) for account, each in spared if each.rule in (Rule.UNSURE, Rule.LAST_USE)]
 
 
 def _by_owner(steps: Iterable[Step], looking: Looking) -> Iterator[tuple[Owner, list[Step]]]:

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import mask
 from ...fleet.acting import Deed, State
 from ...fleet.enforce_plan import Plan
-from ...fleet.enforcing import Outcome
+from ...fleet.enforcing import Outcome, unsure_of
 from ...fleet.model import Account, FleetKey
 from ...fleet.rendering import number
 from ...fleet.rules import Act, Kind, Spare
@@ -100,6 +100,9 @@ def troubles(plan: Plan, outcome: Outcome) -> Iterator[str]:
     """What a person must look at."""
     yield from (f"{about}: {problem.message}" for about, problem in plan.broken)
     yield from (problem.message for problem in outcome.untold)
+    unsure = len(unsure_of(outcome.spared))
+    if unsure:
+        yield f"{number(unsure, 'key')} spared because something could not be read: see above"
     if outcome.stopped:
         yield f"the run was stopped before its end: {outcome.stopped.message}"
 

@@ -494,6 +494,18 @@ def test_it_makes_no_key_where_nobody_can() -> None:
     assert sorted(did(company.run())) == ["deactivate bob done", "reissue alice failed"]
 
 
+@pytest.mark.parametrize("verb", ["last_use", "tags"])
+def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str) -> None:
+    """Silence would be for ever: they hear of it in every run."""
+    company = Company()
+    company.user("alice", 97)
+    company.here.broken[verb] = Denied("not allowed")
+    company.run()
+    assert "alice in prod" in company.chat.sent[0].text
+    assert "could not be read" in company.chat.sent[0].text
+    assert company.audit.numbers["Unsure"] == 1
+
+
 # Ctrl-C
 
 
