@@ -25,7 +25,7 @@ from .delivery import Delivery, is_link
 from .narrator import Narrator
 from .rotate import Rotate, exit_code
 from .wiring import Wiring
-from .words import join
+from .words import day, join
 
 
 def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool) -> int:
@@ -116,7 +116,8 @@ class _Adopting:
     def introduce(self) -> None:
         """Who, which key, what becomes of the old one."""
         who, pair, say = self._delivered.identity, self._delivered.pair, self._app.complain
-        say(f"{who.user} in {who.account}, key {mask(pair.key_id)} made by IT, for profile {self._profile}")
+        made = day(self._delivered.made)
+        say(f"{who.user} in {who.account}, key {mask(pair.key_id)} made by IT on {made}, for profile {self._profile}")
         if self._plan.dead:
             fate = ", which is switched off and deleted" if self._takes_over else ""
             say(f"It takes the place of {mask(self._plan.dead.key_id)}{fate}.")

@@ -232,6 +232,19 @@ def test_a_new_link_for_the_same_key(bucket: Office) -> None:
     bucket.settled(handed)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["drop", "html", "503"])
+def test_no_answer_to_a_link(bucket: Office, kind: str) -> None:
+    """Try later, and nothing of the link is shown."""
+    link = bucket.link()
+    bucket.aws.fault("GetObject", kind, times=None)  # type: ignore[arg-type]
+    done = bucket.paste(link)
+    assert done.code == 75, done.text
+    assert "X-Amz" not in done.text
+    assert "/alice/" not in done.text
+    assert bucket.held() == bucket.old
+
+
 BAD_LINKS = [
     pytest.param(lambda link: link[:-8], 5, "the link is not whole", id="cut off"),
     pytest.param(
