@@ -34,7 +34,7 @@ REISSUE = {
     "TagResource": 1,
     "TagUser": 1,
 }
-WEIGHTY = {("CreateAccessKey", 1), ("DeleteAccessKey", 1)}
+WEIGHTY = {("CreateAccessKey", 1)}
 
 
 def points(calls: dict[str, int]) -> list[object]:
