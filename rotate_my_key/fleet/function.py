@@ -88,7 +88,7 @@ def _job(account: str, context: Any) -> Job:
     assembly = _assembly()
     settings = fleet_ini.parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
     deadline = Deadline(_remaining(context), _SPARE)
-    return Job.of(assembly.configured(settings), settings, datetime.now(UTC), deadline, _say, account)
+    return Job.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
 
 
 def _remaining(context: Any) -> Any:

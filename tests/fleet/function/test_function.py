@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,11 +37,12 @@ Put = Callable[[str], None]
 
 @pytest.fixture
 def mail(aws: StandIn, settings: Put) -> Put:
-    """Settings with mail for owners and a topic for admins; `more` is put in front."""
+    """Settings with mail for owners and a topic for admins; call it with what shall stand behind the channels instead."""
     aws.verify("it@example.com")
     topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
     settings(MAIL.format(topic=topic))
-    return lambda more: settings(more + MAIL.format(topic=topic))
+    channels = MAIL.format(topic=topic).partition("[remind]")[0]
+    return lambda rest: settings(channels + rest)
 
 
 def test_owners_and_admins_are_told_once(function: Lambda, aws: StandIn, mail: Put) -> None:
@@ -99,6 +101,20 @@ def test_in_a_map_the_admins_get_no_digest_for_each_account(function: Lambda, aw
     assert (len(aws.mails), len(aws.published)) == (1, 0)
 
 
+def test_files_of_its_own_are_found_where_the_settings_name_them(
+    make_function: Callable[..., Lambda], aws: StandIn, admin: Credentials, mail: Put, tmp_path: Path
+) -> None:
+    """A mapping of owners and a folder with templates, as `fleet package --include` puts them into the zip."""
+    (tmp_path / "owners.csv").write_text("alice,boss@example.com\n")
+    (tmp_path / "mails").mkdir()
+    (tmp_path / "mails" / "owner.txt.j2").write_text("Subject: time is up\n\nDear {{ notice.owner.name }}")
+    function = deployed(make_function(include=[f"{tmp_path}/owners.csv", f"{tmp_path}/mails"]), aws, admin)
+    mail("[owners]\nmapping = files/owners.csv\n[remind]\ntemplates = files/mails\nowners = mail,\nadmins = admins,\n")
+    answer = function.invoke({"command": "remind"}).answers[0]
+    assert answer[0] == "answer", answer
+    assert [(each.to, each.subject) for each in aws.mails] == [(("boss@example.com",), "time is up")]
+
+
 WRONG = [
     ({}, "the event names no command; there are: "),
     ({"command": "delete-everything"}, "the event names no command; there are: "),
@@ -142,8 +158,8 @@ def test_it_ends_before_lambda_ends_it(function: Lambda, aws: StandIn, settings:
     assert not [call for call in aws.calls if call.service == "iam"]
 
 
-def test_throttling_that_does_not_end_is_tried_again_by_lambda(function: Lambda, aws: StandIn, settings: Put) -> None:
-    """Denied is told as such; nothing of botocore's errors is behind what is raised, for they may quote anything."""
+def test_a_refusal_is_told_without_what_botocore_said(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """The action is named; nothing of botocore's errors is behind what is raised, for they may quote anything."""
     settings("")
     aws.deny("GenerateCredentialReport")
     aws.deny("ListUsers")

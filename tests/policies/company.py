@@ -1,0 +1,171 @@
+"""A company whose IT has just what a printed policy gives.
+
+IT's computer holds a key of the user `fleet`, who has the policy and nothing else. The member account has the role,
+with the part of the policy that is about users, as the template for it has.
+"""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from rotate_my_key import policies
+from rotate_my_key.fleet import function
+from rotate_my_key.standin import Account
+from tests.cli.conftest import Desk, Done, _alone
+from tests.policies.test_rotating import printed
+
+OLD = timedelta(days=98)
+PARAMETER = "/rotate-my-key/fleet"
+REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "AccessDeniedForDependencyException"}
+SETTINGS = f"""
+[accounts]
+role = {policies.ROLE}
+external_id = x1
+[exempt]
+groups = machines,
+[owners]
+domain = example.com
+"""
+
+
+@dataclass
+class Company:
+    """IT's desk, and an organization of two accounts with an old key in each."""
+
+    desk: Desk
+    member: Account
+    policy: dict[str, Any]
+    settings: str
+
+    def less(self, action: str) -> None:
+        """From now on no policy allows this action, here and there."""
+        self.allow({action})
+
+    def allow(self, but: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+        """Attach the policy, without some actions."""
+        document = _without(self.policy, but)
+        self.desk.aws.detach_policies("fleet")
+        self.desk.aws.attach_policy("fleet", document)
+        role = f"arn:aws:iam::{self.member.account}:role/{policies.ROLE}"
+        self.member.detach_policies(role)
+        self.member.attach_policy(role, _about_users(document))
+
+    def run(self, *words: str) -> Done:
+        """A fleet command with the settings from the parameter."""
+        self.desk.aws.add_parameter(PARAMETER, self.settings)
+        return self.desk.run("fleet", *words, "--settings", f"ssm:{PARAMETER}")
+
+    def function(self, command: str) -> dict[str, Any]:
+        """The function of Lambda, in this process. Raises what it raises."""
+        self.desk.aws.add_parameter(PARAMETER, self.settings)
+        function._warm.clear()  # as in a new process
+        with _alone(self.desk.environment({function.SETTINGS: PARAMETER})):
+            return function.handler({"command": command}, None)
+
+    @property
+    def called(self) -> set[str]:
+        """The actions that were called, as policies name them."""
+        names = {"ListObjectsV2": "ListBucket"}
+        return {f"{call.service}:{names.get(call.action, call.action)}" for call in self.desk.aws.calls}
+
+
+def _without(document: dict[str, Any], actions: set[str]) -> dict[str, Any]:
+    less = copy.deepcopy(document)
+    for statement in less["Statement"]:
+        statement["Action"] = [action for action in statement["Action"] if action not in actions]
+    less["Statement"] = [statement for statement in less["Statement"] if statement["Action"]]
+    return less
+
+
+def _about_users(document: dict[str, Any]) -> dict[str, Any]:
+    rows = [each for each in document["Statement"] if all(action.startswith("iam:") for action in each["Action"])]
+    return {**document, "Statement": rows}
+
+
+def allowed(name: str) -> set[str]:
+    """All actions of a policy."""
+    return {action for statement in policies.statements(name) for action in statement["Action"]}
+
+
+@pytest.fixture
+def company(empty: Desk) -> Callable[[str], Company]:
+    """Found a company whose IT has a policy."""
+
+    def found(name: str, more: str = "") -> Company:
+        aws = empty.aws
+        aws.add_user("fleet")
+        empty.profiles(default=aws.add_key("fleet"))
+        aws.add_key("alice", OLD)
+        member = aws.add_account("prod")
+        member.add_user("bob", groups=["developers"])
+        member.add_key("bob", OLD)
+        member.add_group("machines")
+        aws.add_group("machines")
+        member.add_role(policies.ROLE, external_id="x1")
+        made = Company(empty, member, printed(empty, name), more + SETTINGS)
+        made.allow()
+        empty.env["AWS_DEFAULT_REGION"] = "eu-west-1"
+        return made
+
+    return found
+
+
+@pytest.fixture
+def hook() -> Iterator[str]:
+    """A chat: a web server that takes whatever is posted to it; its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Taking)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+class _Taking(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        """Take it."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+CHANNELS = """
+[channels]
+[[mail]]
+kind = ses
+sender = it@example.com
+[[topic]]
+kind = sns
+topic = {topic}
+[[chat]]
+kind = apprise
+urls = secretsmanager:rotate-my-key/chat
+[remind]
+owners = mail,
+admins = topic, chat
+[audit]
+log_group = /rotate-my-key/audit
+bucket = company
+"""
+
+
+def with_channels(here: Company, hook: str) -> Company:
+    """Each kind of channel, and both places for the audit."""
+    aws = here.desk.aws
+    aws.verify("it@example.com")
+    topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
+    aws.add_secret("rotate-my-key/chat", f"json://{hook}/tok3n")
+    aws.add_log_group("/rotate-my-key/audit")
+    aws.add_bucket("company")
+    here.settings += CHANNELS.format(topic=topic)
+    return here

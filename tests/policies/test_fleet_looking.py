@@ -1,0 +1,164 @@
+"""`fleet report` and `fleet remind` with just the printed policy pass; without any one of its actions they fail
+clearly, or say less."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key import policies
+from rotate_my_key.errors import Problem
+from rotate_my_key.settings.fleet import REMEMBERED
+from tests.policies.company import REFUSED, Company, allowed, company, hook, with_channels
+
+__all__ = ["company", "hook"]
+
+FLEET = tuple(name for name in policies.names() if name.startswith("fleet-"))
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_tags_are_one_key_alone(name: str) -> None:
+    """Whoever may write any tag could make himself an administrator where rights go by tags."""
+    for statement in policies.statements(name):
+        if {"iam:TagUser", "iam:UntagUser"} & set(statement["Action"]):
+            assert set(statement["Action"]) <= {"iam:TagUser", "iam:UntagUser"}
+            assert statement["Condition"] == {
+                "ForAllValues:StringEquals": {"aws:TagKeys": [REMEMBERED]},
+                "Null": {"aws:TagKeys": "false"},
+            }
+
+
+@pytest.mark.parametrize("name", FLEET)
+def test_nothing_is_allowed_everywhere_that_can_be_limited(name: str) -> None:
+    """`*` is the resource of those actions alone that have no other (Service Authorization Reference)."""
+    without_resource = {
+        *("iam:GenerateCredentialReport", "iam:GetCredentialReport", "iam:ListUsers", "organizations:ListAccounts"),
+        *("ses:GetAccount", "secretsmanager:ListSecrets"),
+    }
+    for statement in policies.statements(name):
+        assert (statement["Resource"] == "*") == (set(statement["Action"]) <= without_resource), statement
+        assert not any("*" in action for action in statement["Action"])
+
+
+def test_looking_changes_nothing() -> None:
+    """`fleet-report` has no action that writes."""
+    assert all(
+        action.split(":")[1].startswith(("Get", "List", "Generate", "Assume")) for action in allowed("fleet-report")
+    )
+
+
+# report
+
+REPORT = [
+    ("iam:GenerateCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
+    ("iam:GetCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
+    ("iam:ListAccessKeys", 5, "ids and exact ages of the keys of"),
+    ("iam:ListUserTags", 0, "the tags of"),
+    ("iam:GetGroup", 0, "who is in group machines, and so exempt, is not known"),
+    ("organizations:ListAccounts", 5, "organizations:ListAccounts"),
+    ("sts:AssumeRole", 5, "may not be assumed by the caller"),
+    ("ssm:GetParameter", 5, "ssm:GetParameter"),
+]
+
+
+def test_report_passes_with_its_policy(company: Callable[[str], Company]) -> None:
+    """Both accounts, nothing missing, no call refused."""
+    here = company("fleet-report")
+    done = here.run("report", "--json")
+    assert (done.code, {row["user"] for row in done.json["keys"]}) == (0, {"alice", "bob", "fleet"}), done.text
+    assert {call.outcome for call in here.desk.aws.calls} == {"OK"}
+    assert here.called <= allowed("fleet-report") | {"sts:GetCallerIdentity"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("action", "code", "said"), REPORT, ids=[row[0] for row in REPORT])
+def test_report_has_no_action_too_many(company: Callable[[str], Company], action: str, code: int, said: str) -> None:
+    """Without it something is missing, and it is said what."""
+    here = company("fleet-report")
+    here.less(action)
+    done = here.run("report")
+    assert said in done.text
+    assert done.code == code, done.text
+
+
+def test_report_lists_where_there_is_no_report(company: Callable[[str], Company]) -> None:
+    """For that ListUsers and GetAccessKeyLastUsed are there: without the first nobody is seen, without the second a
+    last use is unknown."""
+    here = company("fleet-report")
+    here.desk.aws.deny("GenerateCredentialReport")
+    keys = here.run("report", "--json", "--all").json["keys"]
+    assert all(key["last_use"] is not None for key in keys), keys
+    here.less("iam:GetAccessKeyLastUsed")
+    done = here.run("report", "--json", "--all")
+    assert [key["last_use"] for key in done.json["keys"]] == [None] * len(keys)
+    here.less("iam:ListUsers")
+    done = here.run("report")
+    assert done.code == 5
+    assert "iam:ListUsers" in done.text
+
+
+# remind
+
+
+@pytest.fixture
+def reminding(company: Callable[..., Company], hook: str) -> Company:
+    """A company with mail, a topic and a chat, and an audit in two places."""
+    return with_channels(company("fleet-remind"), hook)
+
+
+def test_remind_passes_with_its_policy(reminding: Company) -> None:
+    """Two owners are told, and the admins over two channels; every call is allowed."""
+    done = reminding.run("remind", "--yes")
+    assert done.code == 0, done.text
+    assert len(reminding.desk.aws.mails) == 2
+    assert not {call.outcome for call in reminding.desk.aws.calls} & REFUSED
+    assert reminding.called <= allowed("fleet-remind") | {"sts:GetCallerIdentity"}
+
+
+def test_remind_passes_with_its_policy_in_lambda(reminding: Company) -> None:
+    """There it also writes its audit."""
+    result = reminding.function("remind")
+    assert result["incomplete"] is False, result
+    assert not {call.outcome for call in reminding.desk.aws.calls} & REFUSED
+    fallback = {"iam:ListUsers", "iam:GetAccessKeyLastUsed"}  # see below
+    dry_run = {"ses:GetAccount"}
+    assert reminding.called == allowed("fleet-remind") - fallback - dry_run | {"sts:GetCallerIdentity"}
+
+
+REMIND = [
+    ("iam:TagUser", 5, "iam:TagUser"),
+    ("ses:SendEmail", 5, "ses:SendEmail"),
+    ("sns:Publish", 5, "sns:Publish"),
+    ("secretsmanager:GetSecretValue", 5, "secretsmanager:GetSecretValue"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("action", "code", "said"), REPORT + REMIND, ids=[row[0] for row in REPORT + REMIND])
+def test_remind_has_no_action_too_many(reminding: Company, action: str, code: int, said: str) -> None:
+    """Without it somebody is not told, or something is not known; it is said what."""
+    reminding.less(action)
+    done = reminding.run("remind", "--yes")
+    assert done.code == code, done.text
+    told = " ".join(each.message for each in reminding.desk.aws.published)
+    assert said in done.text.replace("\n", " ") or said in told.replace("\n", " "), done.text + told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("action", ["logs:CreateLogStream", "logs:PutLogEvents", "s3:PutObject"])
+def test_remind_in_lambda_cannot_write_its_audit_without_the_right(reminding: Company, action: str) -> None:
+    """It is an error: what is done must be known."""
+    reminding.less(action)
+    with pytest.raises(Problem, match=action):
+        reminding.function("remind")
+
+
+def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
+    """For that GetAccount is there: without it that is not known, and the rest is shown."""
+    reminding.desk.aws.settings.ses_sandbox = True
+    assert "ses:GetAccount" not in reminding.run("remind", "--dry-run").text
+    reminding.less("ses:GetAccount")
+    done = reminding.run("remind", "--dry-run")
+    assert done.code == 0
+    assert "is in its sandbox may not be asked (ses:GetAccount)" in done.text
