@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from . import secretsmanager, sns
 from .cloud import Mail, Object, Parameter, Published, Secret, find
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ class Resources:
 
     def add_topic(self, name: str, region: str = "us-east-1") -> str:
         """A topic of SNS; gives its ARN."""
+        from . import sns
+
         with self._front.lock:
             arn = sns.topic_arn(self._world, region, name)
             self._world.cloud.topics.add(arn)
@@ -66,6 +67,8 @@ class Resources:
         region: str = "",
     ) -> str:
         """A secret of Secrets Manager, without a value if that is None; gives its ARN."""
+        from . import secretsmanager
+
         with self._front.lock:
             secret = secretsmanager.add(self._world, region, name, tags or {}, kms_key)
             secret.value, secret.version = value, "1" * 32

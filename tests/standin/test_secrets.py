@@ -191,7 +191,8 @@ def test_between_accounts_both_sides_must_agree(aws: StandIn, client: Client, va
     bob = shop.add_user("bob")
     arn = aws.add_secret("k/bob", "x")
     his = client("secretsmanager", shop.add_key("bob"))
-    assert refusal(his.get_secret_value, SecretId=arn)[0] == "AccessDeniedException"
+    for reader in (his, client("secretsmanager", shop.add_key(None))):
+        assert refusal(reader.get_secret_value, SecretId=arn)[0] == "AccessDeniedException"
     vault.put_resource_policy(SecretId="k/bob", ResourcePolicy=for_reader(bob.arn))
     code, _, sentence = refusal(his.get_secret_value, SecretId=arn)
     assert (code, "default KMS service key" in sentence) == ("InvalidRequestException", True)
