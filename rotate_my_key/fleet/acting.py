@@ -20,10 +20,11 @@ from ..errors import Gone, Interrupted, Problem, TryLater
 from ..model import AccessKey
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
+from .decisions import Act, Decision, Kind, Rule, Spare
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
 from .model import Account, Event, FleetUser
 from .ports import Audit, Directory
-from .rules import Act, Decision, Kind, Rule, Spare, decide
+from .rules import decide
 from .user_facts import Found, Place, look
 
 

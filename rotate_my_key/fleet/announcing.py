@@ -12,12 +12,12 @@ from datetime import datetime
 from ..errors import Interrupted, Problem, mask
 from ..settings.fleet import FleetSettings
 from .acting import Deed, State
+from .decisions import Act, Kind
 from .letters import Outlets
 from .model import Account, Message, Owner
 from .notices import Remark, one_line
 from .ports import Channel
 from .rendering import Renderer
-from .rules import Act, Kind
 
 WORDS = {Kind.DEACTIVATE: "switched off", Kind.DELETE: "deleted", Kind.REISSUE: "replaced"}
 

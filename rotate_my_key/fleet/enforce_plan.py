@@ -12,12 +12,13 @@ from datetime import datetime
 from ..errors import Problem, WrongUsage
 from ..settings.fleet import FleetSettings
 from .announcing import Crier
+from .decisions import Act, Decision, Kind, Rule, Spare
 from .hours import closed
 from .model import Account, Owner
 from .owners import Addresses, owner_of
 from .pool import Pool
 from .ports import Organization
-from .rules import Act, Decision, Kind, Rule, Spare, decide
+from .rules import decide
 from .survey import Progress, accounts_of
 from .user_facts import Found, Place, enter, look
 

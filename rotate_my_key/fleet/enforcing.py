@@ -17,6 +17,7 @@ from ..errors import Interrupted, Problem
 from .acting import WORDS, Actor, Deed, Maker, State, write
 from .announcing import coming, done
 from .audit import NotKept
+from .decisions import Rule, Spare
 from .enforce_plan import Looking, Plan, Step
 from .hours import closed
 from .model import Account, Event, Owner
@@ -24,7 +25,6 @@ from .notices import Remark
 from .pool import Pool
 from .ports import Audit
 from .remembering import after_notice
-from .rules import Rule, Spare
 from .survey import first_code
 from .user_facts import Found
 

@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 from ..errors import Gone, Interrupted, Problem, TryLater
 from ..settings.fleet import FleetSettings
 from .credential_report import entries
+from .decisions import Facts
 from .memory import Memory
 from .model import Account, FleetKey, FleetUser
 from .notice_plan import recall
 from .observing import observed
 from .owners import exempt, unreadable
 from .ports import Directory, Organization
-from .rules import Facts, whole_days
+from .rules import whole_days
 
 Members = Mapping[str, frozenset[str]]
 _REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds

@@ -8,11 +8,11 @@ from typing import Any
 
 from ...errors import mask
 from ...fleet.acting import Deed, State
+from ...fleet.decisions import Act, Kind, Spare
 from ...fleet.enforce_plan import Plan
 from ...fleet.enforcing import Outcome, unsure_of
 from ...fleet.model import Account, FleetKey
 from ...fleet.rendering import number
-from ...fleet.rules import Act, Kind, Spare
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..show import problem_json, stamp

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from rotate_my_key.fleet.rules import Rule
+from rotate_my_key.fleet.decisions import Rule
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import TAG, Firm

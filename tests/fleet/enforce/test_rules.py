@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.fleet.decisions import Act, Decision, Facts
 from rotate_my_key.fleet.memory import KeyMemory, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
-from rotate_my_key.fleet.rules import Act, Decision, Facts, decide
+from rotate_my_key.fleet.rules import decide
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Enforce, FleetSettings, Reissue, Remind
 
