@@ -16,7 +16,7 @@ src=$(cd -P -- "$(dirname -- "$0")" && pwd)
 
 help() {
     cat <<'END'
-Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR]
+Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR] [--with notify]
        ./install.sh --uninstall [--purge] [--prefix DIR]
        ./install.sh --demo [ARGUMENT...]
        ./install.sh --test [PYTEST-ARGUMENT...]
@@ -30,6 +30,11 @@ upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
   --wheelhouse DIR  take the packages from DIR, without a network; to fill it:
                     python3 -m pip download --require-hashes -d DIR \
                       -r locks/build.txt -r locks/runtime.txt
+                    and the same with -r locks/export.txt (for export and
+                    import; not for every system) and -r locks/notify.txt
+                    (for --with notify)
+  --with notify     also what sends fleet remind's notices to Telegram, Slack,
+                    Teams and a hundred more; an upgrade keeps it
   --uninstall       remove what was installed, with your reminder and schedule;
                     settings and state stay
   --purge           with --uninstall: remove settings and state too
@@ -181,10 +186,13 @@ unreachable() { # PYTHON
 }
 
 quietly() { # COMMAND...: shows what it said only if it fails; sets output
-    if ! output=$("$@" 2>&1 </dev/null); then
-        printf '%s\n' "$output" | tail -n 15 >&2
-        return 1
-    fi
+    silently "$@" && return
+    printf '%s\n' "$output" | tail -n 15 >&2
+    return 1
+}
+
+silently() { # COMMAND...: sets output
+    output=$("$@" 2>&1 </dev/null)
 }
 
 make_venv() { # VENV
@@ -195,27 +203,32 @@ make_venv() { # VENV
     fi || fail 'the Python environment could not be made' 'df -h: is the disk full?'
 }
 
-add() { # VENV ARGUMENT...: pip install, or uv's
+add() { # VENV ARGUMENT...: pip install, or uv's; sets output
     target=$1/bin/python
     shift
     [ -z "$wheelhouse" ] || set -- --no-index --find-links "$wheelhouse" "$@"
     if [ -z "$python" ]; then
-        quietly uv pip install --python "$target" --compile-bytecode "$@"
+        silently uv pip install --python "$target" --compile-bytecode "$@"
     elif [ -n "$wheelhouse" ]; then
-        quietly "$target" -I -m pip --isolated install --compile "$@"
+        silently "$target" -I -m pip --isolated install --compile "$@"
     else
-        quietly "$target" -I -m pip install --compile "$@"
+        silently "$target" -I -m pip install --compile "$@"
     fi
 }
 
-add_locked() { # VENV LOCK...: what the locks name; no source package, so that nothing runs while it is installed
+try_locked() { # VENV LOCK...: adds what the locks name; no source package, so that nothing runs while it is installed
     into=$1
     shift
     for lock in "$@"; do
         shift
         set -- "$@" -r "$src/locks/$lock.txt"
     done
-    add "$into" --require-hashes --only-binary :all: "$@" && return
+    add "$into" --require-hashes --only-binary :all: "$@"
+}
+
+add_locked() { # VENV LOCK...: the same, or the end
+    try_locked "$@" && return
+    printf '%s\n' "$output" | tail -n 15 >&2
     case $output in
     *'DO NOT MATCH THE HASHES'* | *'Hash mismatch'*)
         fail 'a package is not the one that the lock file names, so it was not used' \
@@ -245,13 +258,32 @@ install() {
     say "installing $name $version into $data"
     make_venv "$venv"
     check_reach
-    add_locked "$venv" build runtime
+    keep_with
+    add_packages
     add_program
     write_launcher
     check_start
     switch
     sweep "$data/venv-"
     report
+}
+
+keep_with() { # an upgrade keeps what --with brought
+    [ -n "$with" ] || with=$(cat "${before%/bin/*}/with" 2>/dev/null) || with=
+    [ -f "$src/locks/$with.txt" ] || with=
+}
+
+add_packages() { # and what seals an export, unless there is no wheel of it for this system (musl), or in the wheelhouse
+    set -- "$venv" build runtime
+    [ -z "$with" ] || set -- "$@" "$with"
+    try_locked "$@" export || no_such_wheel || add_locked "$@" export
+    ! no_such_wheel || add_locked "$@"
+    [ -z "$with" ] || printf '%s\n' "$with" >"$venv/with"
+}
+
+no_such_wheel() { # whether pip, or uv, failed since what it looked through did not have one of the packages
+    case $output in *'No matching distribution found'* | *'No solution found'*) return 0 ;; esac
+    return 1
 }
 
 check_owner() { # root's files in somebody's home would be in the way of that person's next upgrade
@@ -279,7 +311,10 @@ new_venv() { # sets venv to a folder that is nobody else's; its name says what i
 }
 
 add_program() { # from the checkout, which stays as it is; then what only installs goes again, some of it slows starting
-    add "$venv" --no-deps --no-build-isolation "$src" || fail "$name could not be built"
+    if ! add "$venv" --no-deps --no-build-isolation "$src"; then
+        printf '%s\n' "$output" | tail -n 15 >&2
+        fail "$name could not be built"
+    fi
     if [ -n "$python" ]; then
         quietly "$venv/bin/python" -I -m pip uninstall --yes flit_core setuptools pip
     else
@@ -459,7 +494,7 @@ tests() {
 
 # --- the command line ------------------------------------------------------------------------------------------------
 
-package=rotate_my_key mode=install purge=no prefix='' wheelhouse=''
+package=rotate_my_key mode=install purge=no prefix='' wheelhouse='' with=''
 bin='' data='' link='' made='' unfinished=''
 system=$(uname -s)
 
@@ -479,6 +514,11 @@ while [ $# -gt 0 ]; do
         case $1 in --prefix) prefix=$(absolute "$2") ;; *) wheelhouse=$(absolute "$2") ;; esac
         shift
         ;;
+    --with)
+        [ "${2:-}" = notify ] || misused '--with needs a name: notify'
+        with=notify
+        shift
+        ;;
     -h | --help) help && exit ;;
     *)
         case $mode in demo | test) break ;; esac
@@ -490,6 +530,7 @@ done
 
 [ "$purge" = no ] || [ "$mode" = uninstall ] || misused '--purge goes with --uninstall'
 case $mode in demo | test) [ -z "$prefix" ] || misused "--prefix does not go with --$mode" ;; esac
+[ -z "$with" ] || [ "$mode" = install ] || misused "--with does not go with --$mode"
 if [ -n "$wheelhouse" ]; then
     [ "$mode" != uninstall ] || misused '--wheelhouse does not go with --uninstall'
     [ -d "$wheelhouse" ] || fail "there is no folder $wheelhouse" './install.sh --help tells how to fill it'

@@ -7,12 +7,12 @@ when first needed. No message names what was sealed.
 from __future__ import annotations
 
 import binascii
-import sys
 from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
 
 from ..errors import Problem
+from .library import how_to_get
 
 BEGIN, END = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
 _WITH_PASSPHRASE = b"age-encryption.org/v1\n-> scrypt "
@@ -104,15 +104,5 @@ def _library() -> Any:
     try:
         import pyrage
     except ImportError:
-        raise Problem("the library for sealed files (pyrage) is not installed", how_to_get(sys.prefix)) from None
+        raise Problem("the library for sealed files (pyrage) is not installed", how_to_get("pyrage")) from None
     return pyrage
-
-
-def how_to_get(prefix: str) -> str:
-    """The command that brings the library, by how this program was installed."""
-    folders = prefix.replace("\\", "/").lower()
-    if "/pipx/" in folders:
-        return "pipx inject rotate-my-key pyrage"
-    if "/uv/tools/" in folders:
-        return "uv tool install --with pyrage rotate-my-key"
-    return f"{sys.executable} -m pip install pyrage"

@@ -299,15 +299,3 @@ def test_the_wrong_identity() -> None:
         age.unseal(sealed().encode(), identities=other_identity())
     with pytest.raises(Problem, match="no identity file"):
         age.unseal(sealed().encode(), identities=b"hello")
-
-
-@pytest.mark.parametrize(
-    ("prefix", "command"),
-    [
-        ("/home/a/.local/pipx/venvs/rotate-my-key", "pipx inject rotate-my-key pyrage"),
-        ("/home/a/.local/share/uv/tools/rotate-my-key", "uv tool install --with pyrage rotate-my-key"),
-    ],
-)
-def test_how_to_get_the_library(prefix: str, command: str) -> None:
-    """The hint fits the way this program was installed."""
-    assert age.how_to_get(prefix) == command

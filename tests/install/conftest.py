@@ -17,7 +17,8 @@ from tests.install.machine import PYTEST, REPO, TOOLS, Machine, locked, need
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine with an empty home and without Python; the lock files name click alone, to be quick."""
+    """A machine with an empty home and without Python; the lock files name click alone, to be quick, and an extra each
+    a small package; of that which seals exports there is no wheel, as on Alpine."""
     found = Machine(tmp_path, tmp_path / "my home", tmp_path / "tools", tmp_path / "check out")
     for folder in (found.home, found.tools, found.checkout / "rotate_my_key/cli", found.checkout / "locks"):
         folder.mkdir(parents=True)
@@ -30,6 +31,8 @@ def machine(tmp_path: Path) -> Machine:
     (found.checkout / "locks/build.txt").write_text(locked("build"))
     for lock in ("runtime", "demo", "dev"):
         (found.checkout / f"locks/{lock}.txt").write_text(locked("runtime", "click"))
+    (found.checkout / "locks/export.txt").write_text(locked("export"))
+    (found.checkout / "locks/notify.txt").write_text(locked("runtime", "six"))
     found.set_version("1.0.0")
     return found
 
@@ -45,7 +48,8 @@ def ready(machine: Machine, wheelhouse: Path) -> Machine:
 
 @pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the lock files for running and for building name, and pytest with xdist; made once for all workers."""
+    """What the lock files for running and for building name, and pytest with xdist; made once for all workers. It has
+    nothing of the extras."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse"
     folder.mkdir(exist_ok=True)

@@ -201,6 +201,89 @@ def test_a_wheelhouse_needs_no_network(ready: Machine, wheelhouse: Path) -> None
     assert version(ready) == "rotate-my-key 1.0.0"
 
 
+def packages(machine: Machine) -> set[str]:
+    """The packages in the environment that is installed."""
+    (site,) = machine.venvs[0].glob("lib/python3*/site-packages")
+    return {entry.name.partition("-")[0] for entry in site.glob("*.dist-info")}
+
+
+ALONE = {"click", "rotate_my_key"}
+
+
+class TestExtras:
+    """What seals exports comes along where it can; --with brings more."""
+
+    @pytest.fixture(params=["pip", "uv"])
+    def either(self, request: pytest.FixtureRequest, ready: Machine) -> Machine:
+        """A machine with pip, or with uv alone."""
+        if request.param == "uv":
+            (ready.tools / "python3").rename(ready.tools / "python")
+            (ready.tools / "uv").symlink_to(need("uv"))
+        return ready
+
+    def test_it_comes_along(self, either: Machine) -> None:
+        """Where there is a wheel for this system, nobody has to ask; and so does an upgrade."""
+        assert either.install().returncode == 0
+        (either.checkout / "locks/export.txt").write_text(locked("runtime", "urllib3"))
+        done = either.install()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert packages(either) == ALONE | {"urllib3"}
+
+    def test_where_there_is_no_wheel_all_else_is_there(self, either: Machine, tree: Tree) -> None:
+        """Without a word: nothing else needs it, and whoever does is told by the program."""
+        done = either.install()
+        assert (done.returncode, done.stderr) == (0, "")
+        assert packages(either) == ALONE
+        assert version(either) == "rotate-my-key 1.0.0"
+        assert either.install("--uninstall").returncode == 0
+        assert tree(either.home) == set()
+
+    def test_a_changed_one_is_refused(self, either: Machine, tree: Tree) -> None:
+        """Optional or not, what does not match its hash ends it."""
+        wrong = re.sub(r"sha256:\w{60}", f"sha256:{'0' * 60}", locked("runtime", "urllib3"))
+        (either.checkout / "locks/export.txt").write_text(wrong)
+        done = either.install()
+        assert done.returncode == 1
+        assert "a package is not the one that the lock file names" in done.stderr
+        assert tree(either.home) == set()
+
+    def test_with_notify_is_kept_by_upgrades(self, either: Machine) -> None:
+        """It is asked for once, and is gone after --uninstall."""
+        assert either.install().returncode == 0
+        done = either.install("--with", "notify")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert packages(either) == ALONE | {"six"}
+        either.set_version("1.1.0")
+        assert either.install().returncode == 0
+        assert packages(either) == ALONE | {"six"}
+        either.install("--uninstall")
+        assert either.install().returncode == 0
+        assert packages(either) == ALONE
+
+    def test_with_notify_that_cannot_be_had(self, either: Machine, tree: Tree) -> None:
+        """It was asked for, so it does not go on without; the version in use stays."""
+        assert either.install().returncode == 0
+        before = tree(either.home)
+        (either.checkout / "locks/notify.txt").write_text(locked("notify", "apprise"))
+        done = either.install("--with", "notify")
+        assert done.returncode == 1
+        assert "the packages could not be fetched" in done.stderr.splitlines()[-2]
+        assert tree(either.home) == before
+
+    def test_a_wheelhouse_without_them(self, ready: Machine, wheelhouse: Path) -> None:
+        """One that was filled for the program alone still does; what --with names must be in it."""
+        ready.env.clear()
+        done = ready.install("--wheelhouse", wheelhouse)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert packages(ready) == ALONE
+        assert ready.install("--wheelhouse", wheelhouse, "--with", "notify").returncode == 0
+        assert packages(ready) == ALONE | {"six"}
+        (ready.checkout / "locks/notify.txt").write_text(locked("notify", "apprise"))
+        done = ready.install("--wheelhouse", wheelhouse, "--with", "notify")
+        assert done.returncode == 1
+        assert f"the packages could not be taken from {wheelhouse}" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("case", "message"),
     [

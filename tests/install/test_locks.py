@@ -81,21 +81,23 @@ def imported(source: Path) -> set[str]:
     return {PACKAGES.get(top, top) for top in tops}
 
 
-def is_demo(source: Path) -> bool:
-    """Whether a file is installed to be used with the extra `demo` only."""
-    return "standin" in source.parts or source.stem == "demo"
+def extra(source: Path) -> str:
+    """The extra that a file may import beside the dependencies, "" for none."""
+    if "standin" in source.parts or source.stem == "demo":
+        return "demo"
+    return "export" if source.stem == "age" else "notify" if source.parent.name == "notify" else ""
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    """The dependencies are what the program imports; the stand-in may import the extra `demo` too, sealing `export`."""
+    """The dependencies are what the program imports; three places may import an extra too, and do."""
     runtime = names(PROJECT["dependencies"])
-    demo, export = (names(PROJECT["optional-dependencies"][extra]) for extra in ("demo", "export"))
     used = set()
     for source in (REPO / "rotate_my_key").rglob("*.py"):
-        allowed = runtime | (demo if is_demo(source) else export if source.stem == "age" else set())
+        allowed = runtime | names(PROJECT["optional-dependencies"].get(extra(source), []))
         assert imported(source) <= allowed, source
         used |= imported(source)
-    assert runtime <= used
+    every = names([each for extra in ("export", "notify") for each in PROJECT["optional-dependencies"][extra]])
+    assert runtime | every <= used
 
 
 def test_the_version_is_one_that_install_sh_can_read() -> None:

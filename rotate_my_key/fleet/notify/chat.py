@@ -18,6 +18,7 @@ from threading import RLock
 from typing import Any
 
 from ...errors import Problem, WrongUsage
+from ...files.library import how_to_get
 from ...settings.fleet import Channel as ChannelSettings
 from ..model import Message
 from ..notices import one_line
@@ -89,9 +90,7 @@ def _apprise(name: str) -> Any:
         with _silence():
             import apprise
     except ImportError:
-        raise Problem(
-            f"channel {name} needs apprise, which is not installed", "python3 -m pip install 'rotate-my-key[notify]'"
-        ) from None
+        raise Problem(f"channel {name} needs apprise, which is not installed", how_to_get("apprise")) from None
     return apprise
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, Gone, Problem, WrongUsage
+from rotate_my_key.files.library import how_to_get
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify.chat import LONGEST, ChatChannel
 from tests.fleet.remind.services import CHAT, LETTER, TOKEN, Cloud, made
@@ -187,7 +188,7 @@ def test_without_apprise_the_way_to_install_it_is_named(monkeypatch: pytest.Monk
         with pytest.raises(Problem) as caught:
             act()
         assert caught.value.message == "channel chat needs apprise, which is not installed"
-        assert caught.value.hint == "python3 -m pip install 'rotate-my-key[notify]'"
+        assert caught.value.hint == how_to_get("apprise")
     made("topic", Cloud()).deliver(LETTER)
 
 
