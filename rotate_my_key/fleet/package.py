@@ -21,6 +21,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from ..aws.models import WIDE
 from ..errors import Problem
+from ..files.library import how_to_get
 
 _PLAIN = "rotate-my-key fleet package"
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -82,15 +83,10 @@ def _distribution(name: str) -> Distribution:
     try:
         found = distribution(name)
     except PackageNotFoundError:
-        raise Problem(f"{name} is not installed here, so it cannot be put into the zip", _install(name)) from None
+        raise Problem(f"{name} is not installed here, so it cannot be put into the zip", how_to_get(name)) from None
     if not found.files:
-        raise Problem(f"{name} is installed here without a list of its files", _install(name))
+        raise Problem(f"{name} is installed here without a list of its files", how_to_get(name))
     return found
-
-
-def _install(name: str) -> str:
-    wanted = "rotate-my-key[notify]" if name in _APPRISE and name not in _BOTOCORE else name
-    return f"install it beside rotate-my-key: pip install '{wanted}' (pipx inject rotate-my-key {name})"
 
 
 def _ours() -> Iterator[tuple[str, str]]:
