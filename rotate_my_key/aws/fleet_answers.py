@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ..model import AccessKey
-from . import answers
 from .answers import Answer
 
 
@@ -51,11 +49,6 @@ def _user(entry: Answer) -> UserEntry:
     used = entry.get("PasswordLastUsed")
     tags = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
     return UserEntry(str(entry["Arn"]), _utc(entry["CreateDate"]), _utc(used) if used else None, tags)
-
-
-def keys(answer: Answer) -> tuple[list[AccessKey], str | None]:
-    """ListAccessKeys: one page."""
-    return answers.page(answer)
 
 
 def tags(answer: Answer) -> tuple[list[tuple[str, str]], str | None]:

@@ -38,7 +38,7 @@ class IamUsers:
 
     def report(self) -> tuple[str, datetime]:
         """See the port."""
-        return self._calls.call("iam:GetCredentialReport", fleet_answers.report, {}, read_timeout=60.0)
+        return self._calls.call("iam:GetCredentialReport", fleet_answers.report, {})
 
     def listed(self) -> Iterator[UserEntry]:
         """ListUsers, all pages, as they come."""
@@ -50,7 +50,7 @@ class IamUsers:
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """See the port."""
-        return tuple(self._pages(user, "iam:ListAccessKeys", fleet_answers.keys))
+        return tuple(self._pages(user, "iam:ListAccessKeys", answers.page))
 
     def last_use(self, key_id: str) -> LastUse | None:
         """See the port."""

@@ -24,7 +24,7 @@ _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAcc
 _EXISTS = frozenset({"ResourceExistsException", "ResourceAlreadyExistsException"})
 _NO_ORGANIZATION = frozenset({"AWSOrganizationsNotInUseException"})
 _NOT_READY = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
-_UNVERIFIED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
+_REJECTED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
 _PAUSED = frozenset({"AccountSuspendedException", "SendingPausedException"})
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
@@ -87,11 +87,8 @@ class Where:
             return Exists(f"there is one of this name already ({action})")
         if code == "InvalidRequestException" and ("deletion" in message or "deleted" in message):
             return Leaving(f"it is about to be deleted ({action})")
-        if code in _UNVERIFIED:
-            return NotAllowed(
-                f"SES does not send this: {_unverified(message)}",
-                "verify it in SES (aws sesv2 create-email-identity --email-identity ADDRESS), or leave SES's sandbox",
-            )
+        if code in _REJECTED:
+            return _rejected(message)
         if code in _PAUSED:
             return NotAllowed("SES does not send for this account", "look at it with: aws sesv2 get-account")
         if _is_daily(error):
@@ -146,10 +143,16 @@ def _action(sent: str) -> str:
     return f"{_NAMES.get(service, service)}:{name}"
 
 
-def _unverified(message: str) -> str:
-    """SES names who is not verified: "... in region EU-WEST-1: alice@example.com"."""
+def _rejected(message: str) -> Problem:
+    """SES names who is not verified: "... in region EU-WEST-1: alice@example.com". Other reasons are told to nobody."""
+    if "verified" not in message:
+        return NotAllowed("SES rejected the mail", "look at the account's standing with: aws sesv2 get-account")
     names = re.search(r"region [\w-]+: ([\w@.+, <>-]{3,200})$", message)
-    return f"not verified: {names[1]}" if names else "the sender or the address is not verified"
+    who = f"not verified: {names[1]}" if names else "the sender or the address is not verified"
+    return NotAllowed(
+        f"SES does not send this: {who}",
+        "verify it in SES (aws sesv2 create-email-identity --email-identity ADDRESS), or leave SES's sandbox",
+    )
 
 
 def _quota(action: str) -> Problem:
