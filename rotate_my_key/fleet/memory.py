@@ -15,7 +15,7 @@ from datetime import date
 VERSION = "1"
 LONGEST = 256
 _REF = re.compile(r"[A-Z0-9]{4,8}")
-_FACT = re.compile(r"([a-z])(\d{1,8})")
+_FACT = re.compile(r"([a-z])([0-9]{1,8})")
 
 
 @dataclass(frozen=True, slots=True)

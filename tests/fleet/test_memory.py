@@ -2,14 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rotate_my_key.fleet.memory import LONGEST, KeyMemory, Unreadable, decode, encode, ref
 
 DAY = date(2026, 11, 25)
 KNOWN = {"ABCD2345": KeyMemory(2, DAY, DAY), "EFGH6789": KeyMemory(off=DAY, made=DAY)}
+
+DAYS = st.none() | st.dates(date(2000, 1, 1), date(9999, 12, 31))
+MEMORY = st.builds(KeyMemory, st.integers(0, 9999), DAYS, DAYS, DAYS, DAYS, DAYS, DAYS, DAYS)
+REFS = st.from_regex(r"[A-Z0-9]{8}", fullmatch=True)
+ALL = KeyMemory(9999, DAY, DAY, DAY, DAY, DAY, DAY, DAY)
+
+
+@given(st.dictionaries(REFS, MEMORY, max_size=2))
+def test_whatever_is_known_of_two_keys_is_read_back(known: dict[str, KeyMemory]) -> None:
+    """And fits into a tag of IAM: its length, its letters. A key of which nothing is known is not mentioned."""
+    text = encode(known)
+    assert decode(text) == {name: each for name, each in known.items() if each != KeyMemory()}
+    assert len(text) <= LONGEST
+    assert re.fullmatch(r"[A-Za-z0-9 _.:/=+\-@]*", text)
+
+
+def test_two_keys_of_which_everything_is_known_fit() -> None:
+    """AWS allows no third; there is room for more facts."""
+    known = {"ABCD2345": ALL, "EFGH6789": ALL}
+    assert None not in [getattr(ALL, name) for name in KeyMemory.__dataclass_fields__]
+    assert decode(encode(known)) == known
+    assert len(encode(known)) <= LONGEST * 3 // 4
+
+
+@given(st.text(max_size=60) | st.text("1 ABCD2345:nflosmri0", max_size=60).map("1 ABCD2345".__add__))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    """Whatever somebody wrote there: Unreadable and nothing else, or a memory that is written as it was meant."""
+    try:
+        known = decode(text)
+    except Unreadable:
+        return
+    assert decode(encode(known)) == {name: each for name, each in known.items() if each != KeyMemory()}
+
+
+def test_each_fact_is_its_own() -> None:
+    """No two of them share a letter."""
+    for name in KeyMemory.__dataclass_fields__:
+        one = {"ABCD2345": replace(KeyMemory(), **{name: getattr(ALL, name)})}
+        assert decode(encode(one)) == one
 
 
 def test_what_is_written_is_read_back() -> None:
@@ -41,6 +84,11 @@ STRANGE = [
     "1 ABCD2345:f20261325",
     "1 ABCD2345:n1 alice@example.com",
     "1 ABCD2345EFGH:n1",
+    "1 ABCD2345:",
+    "1 ABCD2345:n1:",
+    "1 ABCD2345:n\u0663",
+    "1 \u00c4BCD2345:n1",
+    "1:ABCD2345:n1",
 ]
 
 
