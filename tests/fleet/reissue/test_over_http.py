@@ -419,8 +419,6 @@ def test_one_broken_account_stops_no_other(office: Office) -> None:
     )
     office.channels = "[accounts]\nrole = rotate-my-key-fleet\n"
     office.settings["kms_key"] = f"arn:aws:kms:{REGION}:{office.aws.account}:key/1234"
-    allow = {"Effect": "Allow", "Action": ["kms:GenerateDataKey", "kms:Decrypt"], "Resource": "*"}
-    office.aws.attach_policy("it", {"Version": "2012-10-17", "Statement": [allow]})
     for words in ((), ("--account", member.account)):
         user = "carol" if words else "alice"
         done = office.reissue(*words, user=user)
