@@ -81,6 +81,26 @@ def test_it_asks_before_it_acts(ready: Firm) -> None:
     assert ready.changes == set()
 
 
+@pytest.mark.parametrize(("answer", "code", "status"), [("y\r", 0, "Inactive"), ("\r", 4, "Active")])
+def test_a_person_is_asked_once(ready: Firm, answer: str, code: int, status: str) -> None:
+    """What would be done is on the screen before the question; Enter alone is no."""
+    run = ready.it.terminal("fleet", "enforce", "--apply")
+    run.until("To be switched off:")
+    run.answer("Do it? [y/N]", answer)
+    screen = run.end()
+    assert (screen.code, list(ready.ids("alice").values())) == (code, [status]), screen.text
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), [("y\r", 0, "Inactive"), ("\r", 4, "Active")])
+def test_a_person_is_asked_before_revoking(left: Firm, answer: str, code: int, status: str) -> None:
+    """With what was found, and how many would go."""
+    run = left.it.terminal("fleet", "revoke", "alice")
+    run.until("works, 200 days old")
+    run.answer("Switch off 3 keys now? [y/N]", answer)
+    screen = run.end()
+    assert (screen.code, set(left.ids("alice").values())) == (code, {status}), screen.text
+
+
 def test_it_is_taken_back(ready: Firm) -> None:
     """`--undo` switches on what enforce switched off, and what somebody else switched off stays so."""
     ready.enforce("--apply", "--yes")
