@@ -68,8 +68,8 @@ def decode(text: str, account: str, user: str) -> Slip | None:
     if version != VERSION:
         return None
     had = tuple(value for name, _, value in facts if name == "had")
-    texts = (known.get(name, "") for name in ("for", "key", "in"))
-    return Slip(account, user, at, run, had, *texts)
+    replaces, key_id, spot = (known.get(name, "") for name in ("for", "key", "in"))
+    return Slip(account, user, at, run, had, replaces, key_id, spot)
 
 
 def place_name(account: str, user: str) -> str:
