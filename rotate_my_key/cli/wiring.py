@@ -141,7 +141,10 @@ class Wiring:
         """Once a run and before it writes anything: with --all several keys are written side by side."""
         paths = self._app.paths
         sweep_private(self._rotations)
-        for folder in (paths.state_dir, *(os.path.join(paths.state_dir, name) for name in ("reminder", "after"))):
+        for folder in (
+            paths.state_dir,
+            *(os.path.join(paths.state_dir, name) for name in ("reminder", "after", "handed")),
+        ):
             sweep_private(folder, _ABANDONED)  # what stands here is written without the lock
         for path in filter(None, (paths.credentials, paths.config)):
             sweep(real_path(path))
