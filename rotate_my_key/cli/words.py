@@ -19,12 +19,12 @@ def day(moment: datetime, now: datetime | None = None) -> str:
     return f"{local.day} {local:%B}{year}"
 
 
-def span(duration: timedelta) -> str:
-    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit."""
+def span(duration: timedelta, *, at_least: bool = False) -> str:
+    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit. `at_least`: `98+ days`."""
     seconds = int(duration.total_seconds())
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            return f"{seconds // size} {name}{'s' if seconds // size != 1 else ''}"
+            return f"{seconds // size:,}{'+' if at_least else ''} {name}{'s' if seconds // size != 1 else ''}"
     return "a moment"
 
 

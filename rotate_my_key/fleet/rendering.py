@@ -143,12 +143,13 @@ def day(moment: datetime) -> str:
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 
 
-def span(duration: timedelta) -> str:
-    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit."""
+def span(duration: timedelta, *, at_least: bool = False) -> str:
+    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit. `at_least`: `98+ days`."""
     seconds = int(duration.total_seconds())
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            return number(seconds // size, name)
+            text = number(seconds // size, name)
+            return text.replace(" ", "+ ") if at_least else text
     return "a moment"
 
 

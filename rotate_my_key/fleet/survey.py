@@ -88,7 +88,8 @@ def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
 def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account, ...]:
     """The accounts that the settings mean. Without `role` that is the caller's own.
 
-    Raises WrongUsage if `only` names others and there is no role to assume; else what the organization raises.
+    Raises WrongUsage if `only` names others and there is no role to assume; Problem if none is left, so that looking at
+    nothing is never taken for finding nothing; else what the organization raises.
     """
     if not accounts.role:
         own = organization.me().account
@@ -100,7 +101,11 @@ def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account
             )
         return (Account(own),)
     chosen = [Account(number) for number in accounts.only] if accounts.only else list(organization.accounts())
-    return tuple(account for account in chosen if account.number not in accounts.but)
+    left = tuple(account for account in chosen if account.number not in accounts.but)
+    if not left:
+        why = "[accounts] leaves all of them out" if chosen else "the organization lists no active account"
+        raise Problem(f"there is no account to look at: {why}", "aws organizations list-accounts")
+    return left
 
 
 class _Look:

@@ -503,3 +503,14 @@ def test_a_report_that_expired_is_asked_for_again() -> None:
     directory.report = expired  # type: ignore[method-assign,assignment]
     assert one(directory).source is Source.REPORT
     assert directory.calls == Counter(request_report=2, report=1)
+
+
+@pytest.mark.parametrize("but", [("111111111111",), ()])
+def test_looking_at_nothing_is_not_finding_nothing(but: tuple[str, ...]) -> None:
+    """An organization without an active account, or settings that leave out all, are a fault and no clean report."""
+    settings = FleetSettings(accounts=Accounts(role="fleet", but=but))
+    organization = FakeOrganization(FakeDirectory("111111111111"))
+    if not but:
+        organization.directories.clear()
+    with pytest.raises(Problem, match="there is no account to look at"):
+        survey_accounts(organization, settings, NOW, Waiting(lambda seconds: None, lambda: 0.0))

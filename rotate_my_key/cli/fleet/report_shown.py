@@ -158,7 +158,7 @@ def _key(row: Row, now: datetime, wide: bool) -> str:
 
 def _age(row: Row, now: datetime, wide: bool) -> str:
     """An age from the credential report is a least one: the key may have been changed since it was made."""
-    return span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1)
+    return span(row.age, at_least=not row.exact)
 
 
 def _last_use(row: Row, now: datetime, wide: bool) -> str:

@@ -79,7 +79,7 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
         "account": row.account,
         "user": row.user.name,
         "key": row.key.key_id or "",
-        "age": span(row.age) if row.exact else span(row.age).replace(" ", "+ ", 1),
+        "age": span(row.age, at_least=not row.exact),
         "created": day(row.key.created),
         "use": use,
         "owner": row.owner.name,
