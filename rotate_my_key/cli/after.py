@@ -60,6 +60,7 @@ class After:
         self._wiring = wiring
         self._pending = PendingChanges(os.path.join(app.paths.state_dir, "after"))
         self._lock = threading.Lock()  # with --all several keys are rotated side by side
+        self._refused = False  # `check` has said why none can run
 
     @cached_property
     def _hooks(self) -> tuple[Hook, ...] | Problem:
@@ -71,6 +72,7 @@ class After:
     def check(self) -> None:
         """Before anything is begun: whether they can be run at all. Raises Problem."""
         if isinstance(self._hooks, Problem):
+            self._refused = True
             raise self._hooks
         for hook in self._hooks:
             if self._program(hook) is None:
@@ -105,7 +107,8 @@ class After:
                 self._pending.drop(change.name)  # somebody put another key there
             return []
         if isinstance(self._hooks, Problem):
-            return [self._tell(Told("after_rotate", None, self._hooks))]
+            told = Told("after_rotate", None, self._hooks)
+            return [told if self._refused else self._tell(told)]
         profiles = {h.place.profile for h in mine}
         todo = [h for h in self._hooks if not (h.profiles and profiles.isdisjoint(h.profiles))]
         todo = [h for h in todo if not change.begun or h.name in change.left]

@@ -178,7 +178,7 @@ class Scan:
     def _closing(self) -> list[str]:
         tally = self._tally
         assert tally is not None
-        lines = [f"Read {tally.files:,} files."]
+        lines = ["Read 1 file." if tally.files == 1 else f"Read {tally.files:,} files."]
         if tally.unreadable:
             lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
         for reason, paths in tally.skipped.items():

@@ -208,6 +208,7 @@ def test_a_file_that_others_can_write_runs_nothing(laptop: Laptop, what: str) ->
     done = rotate(laptop)
     assert done.code == 1
     assert f"are not run: {loose} can be written by others\nhint: chmod go-w {loose}\n" in done.err
+    assert done.err.count("are not run") == 1
     assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.pair().key_id]
     assert "are not run" in laptop.run("config", "show").err
     assert told(laptop) == []
