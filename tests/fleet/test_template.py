@@ -67,22 +67,34 @@ def test_the_templates_pass_cfn_lint(tmp_path: Path, region: str) -> None:
     """Without an error, a warning or a remark, in each partition."""
     for kind in Kind:
         (tmp_path / f"{kind.value}.yaml").write_text(template(kind))
+    assert lint(tmp_path, region, *tmp_path.iterdir()) == (0, "")
+
+
+def lint(home: Path, region: str, *files: Path) -> tuple[int, str]:
+    """How cfn-lint ends, and what it says; remarks count too."""
+    program = Path(sys.executable).with_name("cfn-lint")
     done = subprocess.run(
-        [
-            Path(sys.executable).with_name("cfn-lint"),
-            "--include-checks",
-            "I",
-            "--regions",
-            region,
-            "--",
-            *tmp_path.iterdir(),
-        ],
+        [program, "--include-checks", "I", "--regions", region, "--", *files],
         capture_output=True,
         text=True,
         check=False,
-        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
+        env={"PATH": "/usr/bin:/bin", "HOME": str(home), "LC_ALL": "C.UTF-8"},
     )
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_the_state_machine_passes_cfn_lint(tmp_path: Path) -> None:
+    """In the template its definition is a text with substitutions, closed to cfn-lint; here it is whole."""
+    wrong = machine()
+    wrong["States"]["Each"]["ItemProcessor"]["States"]["Account"]["Type"] = "Taks"
+    files = {"good": machine(), "bad": wrong}
+    for name, definition in files.items():
+        properties = {"RoleArn": "arn:aws:iam::123456789012:role/x", "Definition": definition}
+        resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
+        (tmp_path / f"{name}.json").write_text(json.dumps({"Resources": {"Machine": resource}}))
+    assert lint(tmp_path, "us-east-1", tmp_path / "good.json") == (0, "")
+    assert "E3601" in lint(tmp_path, "us-east-1", tmp_path / "bad.json")[1]
 
 
 @with_function

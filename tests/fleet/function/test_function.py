@@ -37,7 +37,7 @@ Put = Callable[[str], None]
 
 @pytest.fixture
 def mail(aws: StandIn, settings: Put) -> Put:
-    """Settings with mail for owners and a topic for admins; call it with what shall stand behind the channels instead."""
+    """Settings with mail for owners and a topic for admins; it takes what shall stand behind the channels instead."""
     aws.verify("it@example.com")
     topic = aws.add_topic("rotate-my-key-admins", "eu-west-1")
     settings(MAIL.format(topic=topic))
