@@ -178,3 +178,12 @@ def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
     done = reminding.run("remind", "--dry-run")
     assert done.code == 0
     assert "is in its sandbox may not be asked (ses:GetAccount)" in done.text
+
+
+def test_no_other_tag_can_be_written(reminding: Company) -> None:
+    """With another tag in the settings nothing is remembered: the policy has the one key alone."""
+    reminding.settings = reminding.settings.replace("[remind]", "[remind]\ntag = department")
+    done = reminding.run("remind", "--yes")
+    assert done.code == 5, done.text
+    assert "iam:TagUser" in done.text
+    assert reminding.desk.aws.tags("alice") == {}
