@@ -6,6 +6,7 @@ datetimes in UTC, durations are timedeltas.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -74,6 +75,18 @@ class Identity:
     def user(self) -> str:
         """The user name: the last part of the ARN, without the path."""
         return self.arn.rsplit("/", 1)[-1]
+
+
+EXEMPT_KEY, EXEMPT_VALUE = "rotate-my-key", "exempt"  # the user tag by which laptop and fleet leave a user alone
+
+
+def is_exempt(tags: Mapping[str, str] | None) -> bool:
+    """Whether a user is tagged `rotate-my-key` = `exempt`; who may not read the tags (None) cannot know.
+
+    IAM takes the tag keys of a user without regard to case (IAM User Guide, "Tags for IAM resources").
+    """
+    said = (value for key, value in (tags or {}).items() if key.lower() == EXEMPT_KEY)
+    return any(value.strip().lower() == EXEMPT_VALUE for value in said)
 
 
 class PlaceKind(Enum):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.errors import WrongUsage, mask
-from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind
+from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind, is_exempt
 from rotate_my_key.policy import Policy, Verdict, format_duration, parse_duration
 
 MADE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -188,3 +188,19 @@ def test_a_place_is_known_by_its_path_and_profile() -> None:
     assert hash(place) == hash(Place("/home/a/.aws/config", "work"))
     assert place != Place("/home/a/.aws/config", "play", PlaceKind.CONFIG)
     assert sorted([place, Place("/b", "a"), Place("/home/a/.aws/config", "play")])[1].profile == "play"
+
+
+@pytest.mark.parametrize(
+    ("tags", "left_alone"),
+    [
+        ({"rotate-my-key": "exempt"}, True),
+        ({"Rotate-My-Key": " Exempt "}, True),
+        ({"rotate-my-key": "no"}, False),
+        ({"exempt": "rotate-my-key"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_who_is_left_alone(tags: dict[str, str] | None, left_alone: bool) -> None:
+    """The tag's key and value are read without regard to case, as IAM reads keys; unknown tags say nothing."""
+    assert is_exempt(tags) is left_alone

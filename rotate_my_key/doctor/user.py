@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..aws.permissions import Rights
 from ..errors import mask
-from ..model import Identity, LastUse, Look
+from ..model import Identity, LastUse, Look, is_exempt
 from ..policy import Policy, Verdict
 from ..stores.active import Active
 from ..stores.kinds import quote
@@ -32,7 +32,6 @@ def no_user(active: Active, who: Identity) -> Finding:
 def user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iterator[Finding]:
     """The key itself, and whether it is needed."""
     command = f"rotate-my-key rotate -p {quote(active.profile)}"
-    exempt = (look.tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
     key = next((key for key in look.keys if key.key_id == active.pair.key_id), None)
     where = Where(active.place.path)
     if key is None:
@@ -41,7 +40,7 @@ def user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iter
     elif not key.active:
         message = f"key {mask(key.key_id)} is switched off at AWS ({key.status})"
         yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", where)
-    elif exempt:
+    elif is_exempt(look.tags):
         message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
         yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", where)
     elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:

@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..settings.fleet import FleetSettings
-from .model import Account
 
 if TYPE_CHECKING:
     from ..aws.account_calls import AccountCalls, Way
@@ -103,18 +102,6 @@ class Assembly:
 
         run = Run(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
-
-    def accounts_in_scope(self) -> tuple[Account, ...]:
-        """The accounts that the settings name: `only`, or the organization's if there is a role, or the caller's own;
-        without `but`. Raises what ListAccounts raises."""
-        chosen = self.settings.accounts
-        if chosen.only:
-            found = tuple(Account(number) for number in dict.fromkeys(chosen.only))
-        elif chosen.role:
-            found = self.organization.accounts()
-        else:
-            found = (Account(self.organization.me().account),)
-        return tuple(account for account in found if account.number not in chosen.but)
 
     @cached_property
     def _way(self) -> Way:

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, LastUse, Look, Place
+from ..model import AccessKey, Credentials, LastUse, Look, Place, is_exempt
 from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
 from .facts import Here, first_world, listed
@@ -167,11 +167,6 @@ def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause:
             "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to switch it on",
         )
     return key
-
-
-def is_exempt(tags: dict[str, str] | None) -> bool:
-    """A user tagged `rotate-my-key` = `exempt` is left out; who may not read tags cannot know."""
-    return (tags or {}).get("rotate-my-key", "").strip().lower() == "exempt"
 
 
 def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second | None:

@@ -10,12 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..errors import NotAllowed, Problem, mask
-from ..model import Credentials, LastUse, Place
+from ..model import Credentials, LastUse, Place, is_exempt
 from ..plan import Note
 from ..rows import STATIC, Row
 from .facts import Here, listed
 from .ports import Account
-from .prepare import is_exempt
 from .unfinished import Unfinished
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from ..model import EXEMPT_KEY, EXEMPT_VALUE
 from ..policy import Policy
 
 REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
-EXEMPT_KEY, EXEMPT_VALUE = "rotate-my-key", "exempt"  # the tag by which laptop and fleet leave a user alone
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import Account
 from rotate_my_key.fleet.pool import Pool
 from rotate_my_key.fleet.ports import Directory
+from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from rotate_my_key.standin import StandIn
@@ -62,6 +63,11 @@ def own_calls(assembly: Assembly) -> AccountCalls:
     return calls
 
 
+def scope(assembly: Assembly) -> tuple[Account, ...]:
+    """The accounts that the settings mean."""
+    return accounts_of(assembly.organization, assembly.settings.accounts)
+
+
 # Many accounts
 
 
@@ -72,7 +78,7 @@ def test_all_accounts_share_one_client_and_its_connections(make: Make, standin: 
         member = standin.add_account(f"shop-{number}")
         member.add_role("fleet")
         member.add_user(f"bob-{number}")
-    accounts = assembly.accounts_in_scope()
+    accounts = scope(assembly)
     members = [account for account in accounts if account.name.startswith("shop")]
     with Pool(8) as pool:
         found = pool.map(
@@ -188,7 +194,7 @@ def test_accounts_in_scope(make: Make, standin: StandIn, chosen: Accounts, expec
     standin.add_account("shop", numbers["shop"])
     standin.add_account("lab", numbers["lab"])
     standin.add_account("closed", "333333333333", "SUSPENDED")
-    found = make(FleetSettings(accounts=chosen)).accounts_in_scope()
+    found = scope(make(FleetSettings(accounts=chosen)))
     assert sorted(account.number for account in found) == sorted(numbers[name] for name in expected)
     assert ("ListAccounts" in actions(standin)) == bool(chosen.role and not chosen.only)
 
@@ -196,7 +202,7 @@ def test_accounts_in_scope(make: Make, standin: StandIn, chosen: Accounts, expec
 def test_without_an_organization(make: Make) -> None:
     """ListAccounts is denied, and the hint says how to go on."""
     with pytest.raises(Denied, match="in no organization") as caught:
-        make(ROLE).accounts_in_scope()
+        scope(make(ROLE))
     assert "only = " in caught.value.hint
 
 
@@ -432,7 +438,7 @@ def test_an_endpoint_that_is_not_aws_is_told_once_and_first(make: Make, standin:
     told: list[tuple[str, int]] = []
     assembly = make(tell=lambda url: told.append((url, len(standin.calls))))
     assembly.organization.me()
-    assembly.accounts_in_scope()
+    scope(assembly)
     assert told == [(standin.url, 0)]
 
 
