@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "rotate_my_key"
 
 # What each room may import of the others. `rotation` gets its adapters handed in, as Protocols.
-PURE = {"errors", "policy", "model", "plan", "forward", "rows"}
+PURE = {"errors", "policy", "model", "plan", "forward", "rows", "words"}
 ADAPTERS = {"aws", "stores", "files", "settings", "paths"}
 SERVICES = {"rotation", "doctor", "copies", "reminder", "schedule", "fleet"}
 BELOW = {
@@ -26,6 +26,7 @@ BELOW = {
     "rows": {"errors", "policy", "model"},
     "plan": {"errors", "policy", "model"},
     "forward": {"errors", "policy", "model", "plan"},
+    "words": set(),
     "paths": {"errors"},
     "files": PURE,
     "settings": PURE | {"files", "paths"},

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from ..errors import NeedsPerson, mask
 from ..policy import Policy
 from ..rotation.prepare import Prospect
+from ..words import span
 from . import show
 from .app import App
 from .copies import OtherCopies
-from .words import span
 
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
 

@@ -12,7 +12,7 @@ from ..errors import Problem
 from ..model import Credentials
 from ..plan import Note
 from ..rotation.facts import Here
-from .words import join
+from ..words import join
 
 if TYPE_CHECKING:
     from ..copies.judge import Finding

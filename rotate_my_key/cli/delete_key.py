@@ -9,12 +9,12 @@ import click
 from ..errors import mask
 from ..rotation.retire import Retirement, plan_retirement, retire
 from ..rotation.unfinished import resume, unfinished
+from ..words import span
 from . import show
 from .app import App
 from .narrator import Narrator
 from .signing import signing_options
 from .wiring import Wiring
-from .words import span
 
 
 @click.command("delete-key")

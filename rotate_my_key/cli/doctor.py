@@ -14,11 +14,11 @@ from ..doctor import Computer, Finding, Level, Report, examine
 from ..doctor.online import Account
 from ..errors import Problem, mask
 from ..stores.active import Active
+from ..words import join
 from .app import App
 from .signing import signing_options
 from .unattended import findings
 from .wiring import Wiring
-from .words import join
 
 _HIDING = ("key-in-environment", "token-in-environment")
 _COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}

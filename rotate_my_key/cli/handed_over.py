@@ -19,13 +19,13 @@ from ..rotation.unfinished import unfinished
 from ..stores.delivered import Delivered
 from ..stores.kinds import ROTATABLE, Kind, sections
 from ..stores.new_pair import add_pair
+from ..words import day, join
 from . import caching, show
 from .app import App
 from .delivery import Delivery, is_link
 from .narrator import Narrator
 from .rotate import Rotate, exit_code
 from .wiring import Wiring
-from .words import day, join
 
 
 def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool) -> int:

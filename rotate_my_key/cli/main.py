@@ -38,7 +38,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "Watch a whole rotation against a stand-in; no account needed."),
     },
     "For IT": {
-        "policy": ("policy", "Print the least IAM policy: self, self-mfa, fleet-report, -remind, -enforce, -reissue."),
+        "policy": ("policy", "Print the least IAM policy: self, self-mfa, fleet-*."),
         "fleet": ("fleet", "For all users of a company: report, remind, enforce, revoke, reissue."),
     },
 }

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .. import words
 from ..errors import NeedsPerson, NotAllowed, Problem, WrongUsage
 from ..policy import format_duration, parse_duration
 from ..reminder import blocks, rcfile, shells
 from ..reminder.blocks import Tool
 from ..reminder.folder import Folder, Installed
-from . import reminding, words
+from . import reminding
 from .app import App, _is_terminal
 
 if TYPE_CHECKING:

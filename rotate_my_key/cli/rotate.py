@@ -19,6 +19,7 @@ from ..rotation.room import delete_command, in_the_way, second_in_use
 from ..rotation.run import Job, Result, Run, Wishes
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
+from ..words import join
 from . import caching, jobs, moves, show
 from .after import After
 from .app import App
@@ -27,7 +28,6 @@ from .copies import foreseen, to_json
 from .narrator import Narrator
 from .signing import signing_options
 from .wiring import Wiring
-from .words import join
 
 _ORDER = (1, 5, 4, 75)
 

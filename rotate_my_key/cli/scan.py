@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import Problem, WrongUsage, mask
+from ..words import join
 from . import show
 from .app import App
 from .copies import few, kept, means, to_json
 from .jobs import Finder
 from .wiring import Wiring
-from .words import join
 
 if TYPE_CHECKING:
     from ..copies.forms import Forms

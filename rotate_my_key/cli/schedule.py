@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .. import words
 from ..errors import Problem, WrongUsage
 from ..schedule import job as jobs
 from ..schedule import last as results
-from . import words
 from .app import App
 
 if TYPE_CHECKING:

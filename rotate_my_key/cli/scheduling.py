@@ -10,11 +10,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .. import settings
+from .. import settings, words
 from ..errors import Problem, mask
 from ..schedule import job as jobs
 from ..schedule.last import Try
-from . import words
 from .app import App
 from .jobs import Finder
 from .wiring import Wiring

@@ -14,7 +14,7 @@ from ..rotation.outcome import Ending, Outcome
 from ..rotation.ports import Did
 from ..rotation.prepare import Prospect
 from ..rotation.run import Result
-from .words import day, join, span, used
+from ..words import day, join, span, used
 
 ShowPath = Callable[[str], str]
 

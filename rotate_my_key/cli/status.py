@@ -119,7 +119,7 @@ def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:
-    from . import words
+    from .. import words
 
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
     verdict = row["verdict"]
@@ -133,7 +133,7 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
 
 
 def _last_use(use: Row | None, now: datetime) -> str:
-    from . import words
+    from .. import words
 
     if use is None:
         return "-"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from .. import words
 from ..doctor import Finding, Level, Where
 from ..errors import Problem
-from . import reminding, words
+from . import reminding
 from .app import App
 
 _SHOW = "rotate-my-key schedule show"

@@ -12,7 +12,7 @@ import os
 import re
 import textwrap
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -27,8 +27,10 @@ from jinja2 import (
 )
 from jinja2.sandbox import SandboxedEnvironment
 
+from .. import words
 from ..errors import WrongUsage
 from ..model import LastUse
+from ..words import number, span
 from .model import Message
 from .notices import one_line
 
@@ -143,29 +145,9 @@ def day(moment: datetime) -> str:
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 
 
-def span(duration: timedelta, *, at_least: bool = False) -> str:
-    """`98 days`, `3 hours`, `1 minute`: rounded down to the largest unit. `at_least`: `98+ days`."""
-    seconds = int(duration.total_seconds())
-    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size:
-            text = number(seconds // size, name)
-            return text.replace(" ", "+ ") if at_least else text
-    return "a moment"
-
-
-def number(count: int, noun: str, many: str = "") -> str:
-    """`1 key`, `2 keys`; `many` is the plural if it is another than with an s."""
-    return f"{count:,} {noun if count == 1 else many or f'{noun}s'}"
-
-
 def used(use: LastUse | None, now: datetime) -> str:
     """`last used 3 hours ago (s3, eu-west-1)`. AWS's record lags: absent means never, or not known."""
-    if use is None:
-        return "last use not known"
-    if use.at is None:
-        return "no use on record"
-    where = ", ".join(word for word in (use.service, use.region) if word and word != "N/A")
-    return f"last used {span(now - use.at)} ago" + (f" ({where})" if where else "")
+    return words.used(use.at, use.service, use.region, now) if use else "last use not known"
 
 
 def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.cli import show, words
+from rotate_my_key import words
+from rotate_my_key.cli import show
 from rotate_my_key.errors import NeedsPerson
 from rotate_my_key.model import AccessKey, LastUse, Place, PlaceKind
 from rotate_my_key.plan import ENDS, Step

@@ -12,11 +12,10 @@ from ...fleet.decisions import Act, Kind, Spare
 from ...fleet.enforce_plan import Plan
 from ...fleet.enforcing import Outcome, unsure_of
 from ...fleet.model import Account, FleetKey
-from ...fleet.rendering import number
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
+from ...words import day, number
 from ..show import problem_json, stamp
-from ..words import day
 
 _LISTED = 30  # lines of a list; --json has all
 _WOULD = {

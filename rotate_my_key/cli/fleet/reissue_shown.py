@@ -12,8 +12,8 @@ from ...fleet.reissuing import Handed
 from ...fleet.sweeping import Fate, Swept, line
 from ...policy import format_duration
 from ...settings.fleet import FleetSettings
+from ...words import day
 from ..show import problem_json, stamp
-from ..words import day
 
 _ORDER = (1, 5, 4, 75)
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from ...fleet.letters import Letter
 from ...fleet.notices import Digest
 from ...fleet.reminding import Outcome, Plan
-from ...fleet.rendering import number
-from ..words import join
+from ...words import join, number
 
 _LISTED = 20  # owners by name; a company has hundreds
 

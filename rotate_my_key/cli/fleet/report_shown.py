@@ -14,8 +14,8 @@ from ...fleet.cis import BENCHMARK
 from ...fleet.figures import Bar, Counts
 from ...fleet.judge import Row, Standing
 from ...policy import format_duration
+from ...words import span, used
 from ..app import App
-from ..words import span, used
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,12 +9,11 @@ from typing import Any
 from ...errors import mask
 from ...fleet.model import FleetKey
 from ...fleet.one_user import Held
-from ...fleet.rendering import number
 from ...fleet.revoking import Cause, Switched, cause_of
 from ...fleet.revoking import restorable as restorable_keys
+from ...words import number, span, used
 from ..app import App
 from ..show import problem_json, stamp
-from ..words import span, used
 
 _WHO = {
     Cause.ENFORCE: "by enforce",

@@ -13,10 +13,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ... import __version__
+from ...words import number, span
 from ..cis import BENCHMARK
 from ..judge import Row, Standing
 from ..model import Survey
-from ..rendering import day, number, span, used
+from ..rendering import day, used
 from . import Report
 from .charts import WORDS, ages, verdicts
 

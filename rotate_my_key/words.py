@@ -1,4 +1,4 @@
-"""Small words for values: spans of time, days, lists. On the fast path, so it imports next to nothing."""
+"""Small words for values: spans of time, days, lists. Pure, and on the fast path, so it imports next to nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ def join(words: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *rest, last = list(words) or [""]
     return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def number(count: int, noun: str, many: str = "") -> str:
+    """`1 key`, `2 keys`; `many` is the plural if it is another than with an s."""
+    return f"{count:,} {noun if count == 1 else many or f'{noun}s'}"
 
 
 def day(moment: datetime, now: datetime | None = None) -> str:
@@ -24,7 +29,8 @@ def span(duration: timedelta, *, at_least: bool = False) -> str:
     seconds = int(duration.total_seconds())
     for name, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= size:
-            return f"{seconds // size:,}{'+' if at_least else ''} {name}{'s' if seconds // size != 1 else ''}"
+            text = number(seconds // size, name)
+            return text.replace(" ", "+ ") if at_least else text
     return "a moment"
 
 
