@@ -39,7 +39,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "For IT": {
         "policy": ("policy", "Print the least IAM policy: self, self-mfa, fleet-*."),
-        "fleet": ("fleet", "For all users of a company: report, remind, enforce, revoke, reissue."),
+        "fleet": ("fleet", "For all users of a company: report, remind, enforce, reissue."),
     },
 }
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
