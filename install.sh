@@ -489,7 +489,7 @@ tests() {
         fingerprint dev >"$venv/locked"
     fi
     cd "$src"
-    exec "$venv/bin/python" -m pytest -n auto -m 'not slow' "$@"
+    exec "$venv/bin/python" -m pytest -n auto --dist worksteal -m 'not slow' "$@"
 }
 
 # --- the command line ------------------------------------------------------------------------------------------------
