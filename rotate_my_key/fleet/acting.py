@@ -69,12 +69,14 @@ WORDS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """What acting needs: AWS's clock, the audit, and who makes new keys (None: nobody)."""
+    """What acting needs: AWS's clock, the audit, who makes new keys (None: nobody), and who could not be told of an
+    act."""
 
     settings: FleetSettings
     now: Callable[[], datetime]
     audit: Audit
     maker: Maker | None = None
+    unheard: Callable[[Act, Found], Spare | None] = lambda act, found: None
 
     def act(self, planned: Act, place: Place) -> Deed | Spare:
         """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
@@ -82,6 +84,8 @@ class Actor:
         if found.problem:
             return Deed(planned, place.account, State.FAILED, "its keys cannot be read", found.problem)
         fresh = same(planned, decide(found.facts, self.settings, self.now()))
+        if isinstance(fresh, Act):
+            fresh = self.unheard(fresh, found) or fresh
         if isinstance(fresh, Spare):
             return fresh
         self.record(fresh, place.account, "intended")

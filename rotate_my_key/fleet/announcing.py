@@ -67,21 +67,27 @@ class Crier:
         line = Line(Account("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
         for each in (line, replace(line, coming="", done="deleted"), replace(line, coming="", place="s3://b/n")):
             self._owner([each], "")
-            self._admins([each], *[[Remark("a", "b")]] * 3)
+            self._admins([each], *[[Remark("a", "b")]] * 4)
 
     def tell(self, owner: Owner, lines: Sequence[Line]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """Tell an owner; gives the names of the channels that took it, and what went wrong with the others."""
         message = self._owner(lines, owner.address)
         return _deliver([(each, _for(each, message)) for each in self.reaches(owner)])
 
-    def report(self, deeds: Iterable[Deed], unsure: Sequence[Remark], broken: Sequence[Remark]) -> tuple[Problem, ...]:
-        """Tell the admins what a run did, and what it could not know, if there is anything to tell."""
+    def report(
+        self,
+        deeds: Iterable[Deed],
+        unsure: Sequence[Remark],
+        unheard: Sequence[Remark],
+        broken: Sequence[Remark],
+    ) -> tuple[Problem, ...]:
+        """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
         all_deeds = list(deeds)
         lines = [done(deed) for deed in all_deeds if deed.state is State.DONE and deed.act.kind is not Kind.NOTIFY]
         failures = [failure(deed) for deed in all_deeds if deed.problem or deed.state is not State.DONE]
-        if not (lines or failures or unsure or broken):
+        if not (lines or failures or unsure or unheard or broken):
             return ()
-        message = self._admins(lines, failures, unsure, broken)
+        message = self._admins(lines, failures, unsure, unheard, broken)
         return _deliver([(each, message) for each in self.outlets.admins])[1]
 
     def _owner(self, lines: Sequence[Line], to: str) -> Message:
@@ -89,8 +95,13 @@ class Crier:
         return self.renderer.message("act", {"lines": lines, **said}, to)
 
     def _admins(self, lines: Sequence[Line], *remarks: Sequence[Remark]) -> Message:
-        failures, unsure, broken = remarks
-        said = {"policy": self.settings.fingerprint, "preset": self.settings.enforce.preset, "unsure": unsure}
+        failures, unsure, unheard, broken = remarks
+        said = {
+            "policy": self.settings.fingerprint,
+            "preset": self.settings.enforce.preset,
+            "unsure": unsure,
+            "unheard": unheard,
+        }
         return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
 
 

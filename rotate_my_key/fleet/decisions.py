@@ -33,6 +33,7 @@ class Rule(Enum):
     GRACE = "grace"
     ONE_AT_A_TIME = "one at a time"
     NO_ROOM = "no room"
+    UNREACHED = "owner not reached"  # by the engine
     LIMIT = "limit"  # by the engine: `most` acts a run
     HOURS = "hours"  # by the engine
     CHANGED = "changed"  # by the engine: the facts are others than when it was planned

@@ -22,7 +22,7 @@ from .rules import decide
 from .survey import Progress, accounts_of
 from .user_facts import Found, Place, enter, look
 
-_HINT = "see docs/it/enforce.md"
+NO_CHANNEL = "[remind] names no channel for owners"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,16 @@ class Looking:
     def owner(self, found: Found) -> Owner:
         """Whom to tell of a user's keys."""
         return owner_of(found.facts.user, self.settings.owners, self.mapping)
+
+    def unheard(self, act: Act, found: Found) -> Spare | None:
+        """What spares a key because nobody could be told of the act. Where no notices are asked for, keys are taken
+        away without a word; a new key that its user does not hear of is of no use to anybody."""
+        silent = not self.settings.enforce.notices and act.kind in (Kind.DEACTIVATE, Kind.DELETE)
+        owner = self.owner(found)
+        if silent or self.crier.reaches(owner):
+            return None
+        why = f"no address is known of {owner.name}" if self.crier.outlets.owners else NO_CHANNEL
+        return Spare(Rule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,19 +154,11 @@ def _sorted(decisions: list[Decision], found: Found, looking: Looking) -> tuple[
     for each in decisions:
         if isinstance(each, Spare):
             spare.append(each)
-        elif each.kind is not Kind.NOTIFY:
-            act.append(Step(each, found))
-        elif looking.crier.reaches(owner := looking.owner(found)):
-            tell.append(Step(each, found))
+        elif unheard := looking.unheard(each, found):
+            spare.append(unheard)
         else:
-            spare.append(Spare(Rule.NOTICES, each.user, each.key, _unreachable(looking, owner)))
+            (tell if each.kind is Kind.NOTIFY else act).append(Step(each, found))
     return tell, act, spare
-
-
-def _unreachable(looking: Looking, owner: Owner) -> str:
-    if not looking.crier.outlets.owners:
-        return "nobody could be told: [remind] names no channel for owners"
-    return f"nobody could be told: no address is known of {owner.name}"
 
 
 def _over(act: Act, most: int) -> Spare:

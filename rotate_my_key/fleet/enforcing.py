@@ -11,14 +11,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import Interrupted, Problem
+from ..words import number
 from .acting import WORDS, Actor, Deed, Maker, State, write
 from .announcing import coming, done
 from .audit import NotKept
 from .decisions import Rule, Spare
-from .enforce_plan import Looking, Plan, Step
+from .enforce_plan import NO_CHANNEL, Looking, Plan, Step
 from .hours import closed
 from .model import Account, Event, Owner
 from .notices import Remark
@@ -75,7 +76,7 @@ class _Run:
         self._doing = doing
         self._looking = doing.looking
         self._settings = doing.looking.settings
-        self._actor = Actor(self._settings, self._looking.now, doing.audit, doing.maker)
+        self._actor = Actor(self._settings, self._looking.now, doing.audit, doing.maker, self._looking.unheard)
         self._deeds: list[Deed] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
@@ -160,8 +161,11 @@ class _Run:
             self._spare(step, deed.rule, deed.why)
             return False
         if deed.state is State.DONE:
-            _, problems = self._looking.crier.tell(self._looking.owner(step.found), [done(deed)])
+            took, problems = self._looking.crier.tell(self._looking.owner(step.found), [done(deed)])
             self._untold += problems
+            if not took and problems:  # the admins read it
+                untold = Problem(f"its owner was not told: {problems[0].message}", problems[0].hint)
+                deed = replace(deed, problem=deed.problem or untold)
         self._add(deed)
         if isinstance(deed.problem, NotKept):
             raise deed.problem
@@ -184,7 +188,8 @@ class _Run:
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
         unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
-        self._untold += self._looking.crier.report(self._deeds, unsure, broken)
+        unheard = list(unheard_of(self._spared))
+        self._untold += self._looking.crier.report(self._deeds, unsure, unheard, broken)
         numbers = self._numbers()
         try:
             self._doing.audit.close(numbers)
@@ -214,6 +219,16 @@ class _Run:
 def unsure_of(spared: Iterable[tuple[Account, Spare]]) -> list[tuple[Account, Spare]]:
     """What is spared because something could not be read: somebody should see to it, or it is spared for ever."""
     return [(account, each) for account, each in spared if each.rule in (Rule.UNSURE, Rule.LAST_USE)]
+
+
+def unheard_of(spared: Iterable[tuple[Account, Spare]]) -> Iterator[Remark]:
+    """Users who are spared because nobody could be told, each once; where there is no channel at all, one row."""
+    mine = [(account, each) for account, each in spared if each.rule is Rule.UNREACHED]
+    if mine and mine[0][1].why.endswith(NO_CHANNEL):
+        yield Remark(number(len({(account, each.user.arn) for account, each in mine}), "user"), NO_CHANNEL)
+        return
+    rows = (Remark(f"{each.user.name} in {account}", each.why.partition(": ")[2]) for account, each in mine)
+    yield from dict.fromkeys(rows)
 
 
 def _by_owner(steps: Iterable[Step], looking: Looking) -> Iterator[tuple[Owner, list[Step]]]:

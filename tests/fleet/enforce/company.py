@@ -69,6 +69,7 @@ class Company:
     now: datetime = NOW
     maker: Any = None
     time_left: float = float("inf")
+    owners: tuple[FakeChannel, ...] | None = None  # other channels than mail
 
     def __post_init__(self) -> None:
         self.organization = FakeOrganization(self.here, self.there)
@@ -111,7 +112,7 @@ class Company:
 
     def looking(self) -> Looking:
         """What planning needs."""
-        outlets = Outlets((self.mail,), (self.chat,), ())
+        outlets = Outlets((self.mail,) if self.owners is None else self.owners, (self.chat,), ())
         crier = Crier(outlets, self.settings, RENDERER)
         return Looking(self.organization, self.settings, {}, crier, lambda: self.now, lambda seconds: None, workers=2)
 
@@ -121,8 +122,11 @@ class Company:
 
     def run(self) -> Outcome:
         """`fleet enforce --apply`."""
-        looking = self.looking()
-        return carry_out(plan_run(looking), Doing(looking, self.audit, self.maker, lambda: self.time_left))
+        return self.carry_out(self.plan())
+
+    def carry_out(self, plan: Plan) -> Outcome:
+        """What `--apply` does with a plan."""
+        return carry_out(plan, Doing(self.looking(), self.audit, self.maker, lambda: self.time_left))
 
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""

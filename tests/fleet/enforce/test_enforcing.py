@@ -327,7 +327,7 @@ def test_without_an_address_nothing_is_ever_taken_away() -> None:
     company = Company(replace(RULES, owners=replace(RULES.owners, domain="")))
     company.user("alice", 400, told=None)
     for _ in range(3):
-        assert did(company.run()) == ["spare alice: notices"]
+        assert did(company.run()) == ["spare alice: owner not reached"]
         company.advance(30)
 
 
