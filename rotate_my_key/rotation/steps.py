@@ -67,12 +67,14 @@ class Steps:
     # Beginning and ending
 
     def _begin(self, world: World) -> World:
-        """Reserve the staging record, keep the old pair, write the note; what cannot end well was refused before."""
+        """Reserve the staging record, keep the old pair, write the note; what cannot end well was refused before. Of an
+        old key that no place here holds there is no pair to keep."""
         note = world.draft
         assert note is not None
         staging, record = self._here.staging, self._here.notes.encode(note)
         staging.reserve(note.name, note.places)
-        staging.put(note.name, "kept", self.pairs[note.unwanted], record)
+        if note.unwanted in self.pairs:
+            staging.put(note.name, "kept", self.pairs[note.unwanted], record)
         if note.wanted:
             staging.put(note.name, "staged", self.pairs[note.wanted], record)
         self._here.notes.create(note)

@@ -2,16 +2,18 @@
 
 The places that hold the old key take the one that was handed over, by a note whose wanted and unwanted are these two.
 So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old key
-is in the delivery, which names it, and in the person's yes.
+is in the delivery, which names it, and in the person's yes. On a new laptop no place holds it: then the places hold the
+new one before there is a note, and of the old one there is the id alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from ..errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
-from ..model import Credentials, Identity, Look, Place
+from ..model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..plan import SETTLE, Note
 from ..policy import Policy
 from .adopt import Adoption, Way
@@ -24,13 +26,27 @@ from .ports import Account, Progress
 
 @dataclass(frozen=True, slots=True)
 class Takeover:
-    """The key that was handed over, the one that it replaces, and what AWS says. `warnings` are for a person."""
+    """The key that was handed over, the one that it replaces, and what AWS says. `old` is None if no place here holds
+    it; `warnings` are for a person."""
 
     new: Credentials
-    old: Credentials
+    old: Credentials | None
     look: Look
     note: Note
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """The key that the delivery names and no place here holds. `use` is None if AWS does not tell."""
+
+    key: AccessKey
+    use: LastUse | None
+
+    def is_in_use_since(self, made: datetime) -> bool:
+        """Whether something else has used it after the new key was made, or nobody can say that nothing has."""
+        use = self.use
+        return use is None or bool(use.is_evidence and use.at and use.at > made)
 
 
 def check_delivery(pair: Credentials, expected: Identity, account: SignsIn, pause: Callable[[float], None]) -> None:
@@ -106,12 +122,35 @@ def plan_takeover(
     strange = [h.place for h in holdings if h.pair != old]
     warnings = tuple(f"{p.profile} in {p.path} holds this key with another secret, and is left alone" for p in strange)
     warnings += tuple(here.places.rehearse(places, old))
-    return Takeover(new, old, look, _note(new, old, look, places, account.endpoint, here, (host, boot)), warnings)
+    note = _note(new.key_id, old.key_id, look, places, account.endpoint, here, (host, boot))
+    return Takeover(new, old, look, note, warnings)
+
+
+def elsewhere(replaces: str, look: Look, account: Account, here: Here) -> Elsewhere | None:
+    """The key that is to be replaced, if the user has it and no place here holds it."""
+    key = listed(look.keys, here.history).get(replaces)
+    if key is None or any(h.pair for h in here.places.search([replaces])):
+        return None
+    try:
+        return Elsewhere(key, account.last_use(replaces))
+    except (Denied, TryLater):
+        return Elsewhere(key, None)
+
+
+def plan_elsewhere(
+    new: Credentials, old: str, look: Look, account: Account, here: Here, host: str = "", boot: str = ""
+) -> Takeover:
+    """How the key with the id `old`, which no place here holds, gives way to `new`, which is in its places already.
+    Raises Problem if it is in none."""
+    places = tuple(h.place for h in here.places.search([new.key_id]) if h.pair == new)
+    if not places:
+        raise Problem(f"no profile here holds key {mask(new.key_id)} any more", "rotate-my-key status")
+    return Takeover(new, None, look, _note(new.key_id, old, look, places, account.endpoint, here, (host, boot)))
 
 
 def _note(
-    new: Credentials,
-    old: Credentials,
+    new: str,
+    old: str,
     look: Look,
     places: tuple[Place, ...],
     endpoint: str,
@@ -120,12 +159,12 @@ def _note(
 ) -> Note:
     """At once: the old key's slot is needed for the key that replaces the one which was handed over."""
     return Note(
-        name=old.key_id,
+        name=old,
         identity=look.identity,
         endpoint=endpoint,
-        unwanted=old.key_id,
-        wanted=new.key_id,
-        known=tuple(dict.fromkeys((*(key.key_id for key in look.keys), new.key_id))),
+        unwanted=old,
+        wanted=new,
+        known=tuple(dict.fromkeys((*(key.key_id for key in look.keys), new))),
         places=places,
         began=look.now,
         switch_off_at=look.now,
@@ -140,9 +179,9 @@ def take_over(
     plan: Takeover, account: Account, here: Here, progress: Progress, policy: Policy, clockwork: Clockwork
 ) -> Outcome:
     """Do it, under the lock. Raises Problem kinds; what was begun is finished by the next run."""
-    pairs = {plan.new.key_id: plan.new, plan.old.key_id: plan.old}
+    pairs = {pair.key_id: pair for pair in (plan.new, plan.old) if pair}
     look = _listed(plan.look, plan.new, account, here, clockwork.pause)
-    account.sign_with([plan.new, plan.old])
+    account.sign_with(list(pairs.values()))
     world = first_world(look, plan.new.key_id, here, None)
     world = replace(world, draft=plan.note, asked=True, forced=True)
     return Rotation(plan.note.name, account, here, progress, policy, clockwork).run(world, pairs)
