@@ -130,7 +130,7 @@ class Role:
         except Denied as denied:
             raise Denied(
                 f"the role {self._arn} is not there, or may not be assumed by the caller",
-                "create it there (rotate-my-key fleet template), or leave the account out: but = ... in [accounts]",
+                "create it there: rotate-my-key fleet template --member-role",
                 action=denied.action,
                 explicit=denied.explicit,
             ) from None

@@ -13,7 +13,7 @@ from ..settings.fleet import FleetSettings
 from .judge import Row
 from .model import Message, Survey
 from .notice_plan import Plan, Planned
-from .notices import Counts, Digest, Remark, one_line
+from .notices import Counts, Digest, Remark, Unaddressed, one_line
 from .ports import Channel
 from .rendering import Renderer
 from .survey import first_code
@@ -111,7 +111,7 @@ def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
     keys = sum(len(user.keys) for user in users)
     return Findings(
         Counts(seen, sum(not user.is_root for user in users), keys, len(exempt)),
-        tuple(Remark(str(survey.account), survey.problem) for survey in surveys if survey.problem),
+        tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
         tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
         first_code(survey.code for survey in surveys),
     )
@@ -148,12 +148,12 @@ def digest_of(plan: Plan, findings: Findings, sent: Sent, outlets: Outlets, rend
     )
 
 
-def _unaddressed(plans: Sequence[Planned], outlets: Outlets) -> tuple[Remark, ...]:
+def _unaddressed(plans: Sequence[Planned], outlets: Outlets) -> tuple[Unaddressed, ...]:
     """Users with old keys whose owner no channel reaches."""
     if not outlets.owners or not all(each.wants_address for each in outlets.owners):
         return ()
     rows = {
-        Remark(f"{line.user} in {line.account}", f"no address is known of {each.notice.owner.name}")
+        Unaddressed(str(line.account), line.user, each.notice.owner.name, line.root)
         for each in plans
         if not each.notice.owner.address
         for line in each.notice.keys

@@ -6,12 +6,15 @@ What a value looks like is the templates' business: see `rendering.py`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..model import LastUse
 from ..policy import Verdict
 from .model import Account, Owner
+
+_NAMED = 50  # users of an account that a row of the digest names
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,31 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Remark:
-    """A row of the digest: whom or what it is about, and what there is to say, each in one line."""
+    """A row of the digest: whom or what it is about, what there is to say, and what to do, each in one line."""
 
     about: str
     text: str
+    hint: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Unaddressed:
+    """A user whose owner no channel can reach."""
+
+    account: str
+    user: str
+    owner: str
+    root: bool = False
+
+    @property
+    def about(self) -> str:
+        """As of a Remark."""
+        return f"{self.user} in {self.account}"
+
+    @property
+    def text(self) -> str:
+        """As of a Remark."""
+        return f"no address is known of {self.owner}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +124,7 @@ class Digest:
     quiet: tuple[Notice, ...] = ()
     unanswered: tuple[KeyLine, ...] = ()
     undelivered: tuple[Remark, ...] = ()
-    unaddressed: tuple[Remark, ...] = ()
+    unaddressed: tuple[Unaddressed, ...] = ()
     forgotten: tuple[Remark, ...] = ()
     unsure: tuple[Remark, ...] = ()
     broken: tuple[Remark, ...] = ()
@@ -112,9 +136,22 @@ class Digest:
         return sum(line.late for line in self.old)
 
     @property
+    def unreached(self) -> tuple[Remark, ...]:
+        """`unaddressed` with one row an account."""
+        names: dict[str, list[str]] = {}
+        for row in self.unaddressed:
+            names.setdefault(row.account, []).append(row.user)
+        return tuple(Remark(account, _listed(users)) for account, users in names.items())
+
+    @property
     def wrong(self) -> int:
         """How many rows tell of something that did not work."""
-        return sum(map(len, (self.undelivered, self.unaddressed, self.forgotten, self.unsure, self.broken)))
+        return sum(map(len, (self.undelivered, self.unreached, self.forgotten, self.unsure, self.broken)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def one_line(text: str) -> str:

@@ -23,33 +23,33 @@ def remember(organization: Organization, cases: Iterable[Case], tag: str, today:
         users.setdefault((case.account.number, case.user.arn), []).append(case)
     for found in users.values():
         account, user = found[0].account, found[0].user
-        why, code = _remember(organization, account, user, [case.key.key_id for case in found], tag, today)
+        why, code, hint = _remember(organization, account, user, [case.key.key_id for case in found], tag, today)
         if why:
-            yield Remark(f"{user.name} in {account}", why), code
+            yield Remark(f"{user.name} in {account}", why, hint), code
 
 
 def _remember(
     organization: Organization, account: Account, user: FleetUser, key_ids: list[str | None], tag: str, today: date
-) -> tuple[str, int]:
-    """Why nothing was written, and the exit code that it calls for: a full tag is no fault of the run."""
+) -> tuple[str, int, str]:
+    """Why nothing was written, the exit code that it calls for, and a hint: a full tag is no fault of the run."""
     memory, why = recall(user, tag)
     if why:
-        return why, 0
+        return why, 0, ""
     told = [key_id for key_id in key_ids if key_id]
     if len(told) < len(key_ids):
-        return "the id of a key is not known", 0
+        return "the id of a key is not known", 0, ""
     known = [key.key_id for key in user.keys]
     keep = [key_id for key_id in known if key_id] if all(known) else None
     value = encode(after_notice(memory, told, today), keep)
     if len(value) > LONGEST:
-        return f"the tag {tag} has no room for more", 0
+        return f"the tag {tag} has no room for more", 0, ""
     try:
         organization.directory(account).tag(user.name, tag, value)
     except Interrupted:
         raise
     except Problem as problem:
-        return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0
-    return "", 0
+        return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0, problem.hint
+    return "", 0, ""
 
 
 def after_notice(memory: Memory, key_ids: Iterable[str], today: date) -> dict[str, KeyMemory]:

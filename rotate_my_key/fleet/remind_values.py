@@ -10,7 +10,7 @@ from typing import Any
 
 from .letters import Letter, Outlets
 from .notice_plan import Case, Plan, Planned
-from .notices import Digest, KeyLine, Remark
+from .notices import Digest, KeyLine, Remark, Unaddressed
 from .reminding import Outcome
 
 Values = dict[str, Any]
@@ -100,5 +100,5 @@ def _letters(sent: Iterable[tuple[Letter, str]]) -> list[Values]:
     ]
 
 
-def _remarks(rows: Iterable[Remark]) -> list[Values]:
+def _remarks(rows: Iterable[Remark | Unaddressed]) -> list[Values]:
     return [{"about": row.about, "text": row.text} for row in rows]

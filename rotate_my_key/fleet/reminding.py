@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
@@ -50,11 +50,13 @@ class Surroundings:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a run ended: the digest as it was sent, each letter with its problem ("" if it arrived), and `code`, the exit
-    code. `digest_sent` is False if some admin channel did not take the digest."""
+    code; `hints` say what to do about some problems. `digest_sent` is False if some admin channel did not take the
+    digest."""
 
     digest: Digest
     letters: tuple[tuple[Letter, str], ...]
     code: int = 0
+    hints: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest_sent(self) -> bool:
@@ -192,7 +194,9 @@ def remind(
     post = _Post(settings, around, renderer)
     post.deliver(ready)
     undelivered = tuple(
-        Remark(each.about, post.problems[id(each)].message) for each in ready if id(each) in post.problems
+        Remark(each.about, post.problems[id(each)].message, post.problems[id(each)].hint)
+        for each in ready
+        if id(each) in post.problems
     )
     sent = Sent(
         tuple(each for each in plan.now if id(each) in post.told),
@@ -207,7 +211,8 @@ def remind(
     codes = post.codes | admins.codes | {findings.code}
     problems = {**post.problems, **admins.problems}
     told = [(each, problems[id(each)].message if id(each) in problems else "") for each in (*ready, *last)]
-    return Outcome(digest, tuple(told), first_code(codes))
+    hints = {each.message: each.hint for each in problems.values() if each.hint}
+    return Outcome(digest, tuple(told), first_code(codes), hints)
 
 
 __all__ = ["Outcome", "Plan", "Surroundings", "plan_notices", "prepare", "preview", "remind"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -19,6 +19,7 @@ from ..signing import Person, mfa_serials, signing_options
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, Signer
     from ...fleet.audit import Trail
+    from ...fleet.model import Survey
     from ...settings.fleet import FleetSettings
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -88,6 +89,21 @@ def open_audit(app: App, assembly: Assembly, command: str) -> Trail:
 
     make_private_dir(app.paths.state_dir)
     return assembly.audit(command, token_hex(3), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
+
+
+def warn(app: App, line: str, hint: str = "") -> None:
+    """What went wrong and stopped nothing, with what to do about it; said with --quiet too."""
+    app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+    if hint:
+        app.complain(f"{app.style('hint:', bold=True)} {hint}")
+
+
+def tell_failed(app: App, surveys: Sequence[Survey], settings: FleetSettings) -> None:
+    """Which accounts could not be looked at, the same fault of many in one line."""
+    from ...fleet.alike import about, failed
+
+    for same in failed(surveys, settings.accounts):
+        warn(app, f"{about(same)}: {same.text}", same.hint)
 
 
 def _signer(app: App, profile: str | None) -> Signer:

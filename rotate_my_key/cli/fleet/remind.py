@@ -11,12 +11,13 @@ import click
 
 from ...errors import Interrupted, Problem
 from ..app import App
-from .common import fleet_options, open_fleet
+from .common import fleet_options, open_fleet, tell_failed, warn
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
     from ...fleet.audit import Trail
     from ...fleet.letters import Findings, Outlets
+    from ...fleet.model import Survey
     from ...fleet.reminding import Outcome, Plan
     from ...fleet.rendering import Renderer
     from ...settings.fleet import FleetSettings
@@ -40,9 +41,12 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     settings, assembly = open_fleet(app)
     check_folder(settings.remind.templates)
     outlets = _outlets(settings, assembly, dry_run)
-    plan, findings = _look(app, settings, assembly)
+    surveys, plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = _preview(plan, findings, outlets, settings, renderer)
+    tell_failed(app, surveys, settings)
+    for line, hint in remind_shown.unreached(outcome.digest):
+        warn(app, line, hint)
     if dry_run:
         _check(app, outlets)
     elif outcome.letters:
@@ -55,8 +59,8 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
         app.json(values(plan, outcome, outlets, dry_run=dry_run))
     else:
         app.out(remind_shown.preview(outcome, plan) if dry_run else remind_shown.done(outcome, plan))
-    for line in remind_shown.troubles(outcome):
-        app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+    for line, hint in remind_shown.troubles(outcome):
+        warn(app, line, hint)
     return outcome.code
 
 
@@ -78,7 +82,7 @@ def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Outl
     return outlets(settings, assembly.cloud)
 
 
-def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[Plan, Findings]:
+def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[list[Survey], Plan, Findings]:
     from ...fleet.mapping import addresses
     from ...fleet.reminding import prepare
     from ...fleet.survey import Waiting, survey_accounts
@@ -90,7 +94,7 @@ def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[Plan, 
     with app.progress() as progress:
         waiting = Waiting(time.sleep, time.monotonic)
         surveys = survey_accounts(organization, settings, now, waiting, progress=progress)
-    return prepare(surveys, settings, mapping, now)
+    return surveys, *prepare(surveys, settings, mapping, now)
 
 
 def _preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
@@ -107,7 +111,7 @@ def _check(app: App, outlets: Outlets) -> None:
         except Problem as problem:
             lines = (f"channel {channel.name}: {problem.message}",)
         for line in lines:
-            app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+            warn(app, line)
 
 
 def _send(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...fleet.alike import alike, some
 from ...fleet.letters import Letter
-from ...fleet.notices import Digest
+from ...fleet.notices import Digest, Remark
 from ...fleet.reminding import Outcome, Plan
 from ...words import join, number
 
@@ -73,19 +74,34 @@ def done(outcome: Outcome, plan: Plan) -> str:
     return "\n".join(lines)
 
 
-def troubles(outcome: Outcome) -> Iterator[str]:
-    """What did not work, a line each."""
+def unreached(digest: Digest) -> Iterator[tuple[str, str]]:
+    """Whose owners no channel can reach, and what to do about it. Root is nobody's by tag or name."""
+    users = [row.user for row in digest.unaddressed if not row.root]
+    if users:
+        have = "user has" if len(users) == 1 else "users have"
+        line = f"{len(users):,} {have} no address, so nobody is told of their keys: {some(users)}"
+        yield line, "set tag, domain or mapping in [owners]; --json names all"
+    roots = [row.account for row in digest.unaddressed if row.root]
+    if roots:
+        of = f"account {roots[0]}" if len(roots) == 1 else f"{len(roots):,} accounts ({some(roots)})"
+        yield (
+            f"root of {of} has no address, so nobody is told of its key",
+            "add <root_account>,ADDRESS to the mapping of [owners]",
+        )
+
+
+def troubles(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """What did not work and what to do about it, the same fault of many as one."""
     digest = outcome.digest
-    for row in digest.broken:
-        yield f"account {row.about}: {row.text}"
-    for letter, problem in outcome.letters:
-        if problem:
-            yield f"{letter.about}: {problem}"
-    for row in digest.unaddressed:
-        yield f"{row.about}: {row.text}"
-    for row in digest.forgotten:
-        yield f"{row.about} was told, and will be again by the next run: {row.text}"
-    for row in digest.notes:
-        yield f"{row.about}: {row.text}"
-    for row in digest.unsure:
-        yield f"{row.about} may be exempt: {row.text} could not be read"
+    letters = (Remark(each.about, why, outcome.hints.get(why, "")) for each, why in outcome.letters if why)
+    for same in alike(letters):
+        whose = f"{len(same.abouts):,} messages ({some(same.abouts)})" if len(same.abouts) > 1 else same.abouts[0]
+        yield f"{whose}: {same.text}", same.hint
+    for same in alike(digest.forgotten):
+        many = len(same.abouts) > 1
+        whose = f"{len(same.abouts):,} users ({some(same.abouts)}) were" if many else f"{same.abouts[0]} was"
+        yield f"{whose} told, and will be again by the next run: {same.text}", same.hint
+    for same in alike(digest.notes):
+        yield f"{some(same.abouts)}: {same.text}", same.hint
+    for same in alike(digest.unsure):
+        yield f"{some(same.abouts)} may be exempt: {same.text} could not be read", ""

@@ -9,10 +9,9 @@ import click
 
 from ...errors import WrongUsage
 from ..app import App
-from .common import fleet_options, open_fleet
+from .common import fleet_options, open_fleet, tell_failed
 
 if TYPE_CHECKING:
-    from ...fleet.model import Survey
     from ...fleet.report import Report
 
 
@@ -48,8 +47,7 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
         from . import report_shown
 
         app.out(report_shown.shown(report, app, every=every))
-    for survey in report.surveys:
-        _tell(app, survey)
+    _tell(app, report)
     return report.code
 
 
@@ -75,11 +73,11 @@ def _make(app: App, exact: bool) -> Report:
     return make(surveys, settings, mapping, now)
 
 
-def _tell(app: App, survey: Survey) -> None:
-    """What a person should know of an account, on stderr: that it failed, even with --quiet."""
-    if survey.problem:
-        app.complain(f"{app.style('warning:', fg='yellow')} account {survey.account}: {survey.problem}")
-        if survey.hint:
-            app.complain(f"{app.style('hint:', bold=True)} {survey.hint}")
-    for note in survey.notes:
-        app.say(f"account {survey.account}: {note}")
+def _tell(app: App, report: Report) -> None:
+    """What a person should know of the accounts, on stderr: that some failed, even with --quiet."""
+    from ...fleet.alike import about, alike
+    from ...fleet.notices import Remark
+
+    tell_failed(app, report.surveys, report.settings)
+    for same in alike(Remark(str(each.account), note) for each in report.surveys for note in each.notes):
+        app.say(f"{about(same)}: {same.text}")

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...errors import mask
+from ...fleet.alike import about, failed
 from ...fleet.cis import BENCHMARK
 from ...fleet.figures import Bar, Counts
 from ...fleet.judge import Row, Standing
@@ -68,10 +69,13 @@ def _print(console: Console, report: Report, *, every: bool, block: str) -> None
         console.print()
         console.print(_histogram(report.ages, block))
     rows = report.rows if every else report.attention
-    failed = [f"unknown  account {each.account}: {each.problem}" for each in report.surveys if each.problem]
-    if failed:
+    broken = [
+        f"unknown  {about(same, most=len(same.abouts))}: {same.text}"
+        for same in failed(report.surveys, report.settings.accounts)
+    ]
+    if broken:
         console.print()
-        console.print(Text(_printable("\n".join(failed), "\n"), style="red"))
+        console.print(Text(_printable("\n".join(broken), "\n"), style="red"))
     if rows:
         console.print()
         console.print(_table(report, rows, console.width))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -173,6 +174,9 @@ def test_tagging_denied(told: Company) -> None:
     done = told.remind("--yes")
     assert (done.code, len(told.aws.mails)) == (5, 2)
     assert "iam:TagUser" in told.aws.published[0].message
+    (line, hint) = done.err.splitlines()[-2:]
+    assert "warning: 2 users (" in line and " were told, and will be again by the next run: " in line
+    assert hint == "hint: allow it: rotate-my-key policy fleet-remind"
 
 
 def test_least_rights_to_watch(company: Company) -> None:
@@ -205,9 +209,39 @@ def test_without_addresses_nobody_is_told_and_all_are_named(told: Company) -> No
     told.settings(SETTINGS.format(topic=topic).replace("domain = example.com", ""))
     done = told.remind("--yes")
     assert (done.code, told.aws.mails) == (0, [])
-    assert f"warning: alice in {told.aws.account}: no address is known of alice" in done.err
+    warning = (
+        "warning: 2 users have no address, so nobody is told of their keys: alice and bob\nhint: set tag, domain or"
+    )
+    assert done.err.count("address") == 1 and warning in done.err
+    asked = told.remind()
+    assert warning in asked.err and asked.err.index(warning) < asked.err.index("the digest goes out")
+    rows = told.remind("--dry-run", "--json").json["unaddressed"]
+    assert rows[0] == {"about": f"alice in {told.aws.account}", "text": "no address is known of alice"}
     assert "No owner who can be reached (2)" in told.aws.published[0].message
     assert "0 owners told now" in told.aws.published[0].message
+
+
+def test_root_without_an_address_is_named_apart(told: Company) -> None:
+    """No tag and no domain makes one for root: the mapping does."""
+    told.aws.add_key(None, timedelta(days=400))
+    done = told.remind("--yes")
+    assert f"warning: root of account {told.aws.account} has no address, so nobody is told of its key" in done.err
+    assert "hint: add <root_account>,ADDRESS to the mapping of [owners]" in done.err
+    assert "users have no address" not in done.err
+
+
+def test_a_role_that_is_nowhere_is_one_line(told: Company) -> None:
+    """Not a warning for each account: it is rather a wrong setting, so that comes first."""
+    for name in ("one", "two", "three"):
+        told.account(name)
+    topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    told.settings(f"{SETTINGS.format(topic=topic)}\n[accounts]\nrole = nosuchrole\n")
+    done = told.remind("--dry-run")
+    warnings = [line for line in done.err.splitlines() if "nosuchrole" in line]
+    assert len(warnings) == 2
+    assert warnings[0].startswith("warning: 3 accounts (") and ": the role nosuchrole is not there" in warnings[0]
+    assert warnings[1].startswith("hint: check role in [accounts] (nosuchrole); create it there: ")
+    assert done.err.count("hint: ") == 1
 
 
 def test_who_may_be_exempt_is_told_and_marked(told: Company) -> None:
@@ -222,7 +256,8 @@ def test_who_may_be_exempt_is_told_and_marked(told: Company) -> None:
         told.aws.mails[0].text.split()
     )
     assert "May be exempt, for it could not be read (2)" in told.aws.published[0].message
-    assert f"alice in {told.aws.account} may be exempt: the members of group robots could not be read" in done.err
+    both = f"alice in {told.aws.account} and bob in {told.aws.account}"
+    assert f"{both} may be exempt: the members of group robots could not be read" in done.err
 
 
 def test_who_does_not_answer_is_shown_to_others(told: Company) -> None:
@@ -268,7 +303,7 @@ def test_an_audit(told: Company) -> None:
     told.told_days_ago("alice", 9)
     done = told.remind("--yes")
     assert (done.code, len(told.aws.mails)) == (1, 3)
-    assert "warning: the end of the run: the audit cannot be written" in done.err
+    assert "warning: alice@example.com and the end of the run: the audit cannot be written" in done.err
 
 
 def test_many_owners_are_counted(told: Company) -> None:
