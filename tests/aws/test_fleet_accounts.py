@@ -167,7 +167,7 @@ def test_an_account_that_lets_nobody_in_says_so_and_holds_up_no_other(make: Make
     assert caught.value.message == (
         f"the role arn:aws:iam::{bad.account}:role/fleet is not there, or may not be assumed by the caller"
     )
-    assert "but = " in caught.value.hint
+    assert "rotate-my-key fleet template --member-role" in caught.value.hint
     assert list(organization.directory(Account(good.account)).users()) == []
 
 
