@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from ..model import EXEMPT_KEY, EXEMPT_VALUE
-from ..policy import Policy
+from ..policy import Policy, format_duration
 
 REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
 
@@ -175,3 +175,12 @@ class FleetSettings:
         """Twelve hexadecimal digits that change with what was read and with the limits and rules in force."""
         said = f"{self.policy}{self.enforce}{self.text}".encode()
         return hashlib.sha256(said).hexdigest()[:12]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of settings that can be used."""
+        before, age = self.policy.remind_before, self.policy.max_age
+        if before < age or self.where == "built-in":  # then they are the laptop's, which says so itself
+            return ()
+        said = f"remind_before ({format_duration(before)}) is not below max_age ({format_duration(age)})"
+        return (f"{self.where}: {said}, so every key is due at once",)

@@ -18,6 +18,7 @@ from .reading import read, unreadable
 
 NAME = "fleet.ini"
 _PARAMETER = "ssm:"
+_NAMED = "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 
 
 def load(
@@ -32,9 +33,9 @@ def load(
     path = named or _usual(paths)
     if not path:
         return base
-    data = read(path)
+    data = read(path, hint=_NAMED)
     if data is None:
-        raise WrongUsage(f"there is no file {path}", "--settings FILE, or --settings ssm:/NAME")
+        raise WrongUsage(f"there is no file {path}", _NAMED)
     try:
         text = data.decode()
     except UnicodeDecodeError:

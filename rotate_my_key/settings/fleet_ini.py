@@ -29,6 +29,11 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ACCOUNT = re.compile(r"\d{12}")
 _HOURS = re.compile(r"([01]?\d|2[0-4])-([01]?\d|2[0-4])")
 _SECRET = re.compile(r"(secretsmanager|ssm):[\w/+=.@:-]+", re.ASCII)
+_MAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+|[^<>]*<[^\s@<>,;]+@[^\s@<>,;]+>")
+_MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
+_TOPIC = re.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?", re.ASCII)
+_TOPIC_LIKE = "arn:aws:sns:eu-west-1:123456789012:NAME"
 _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
 
 
@@ -38,7 +43,7 @@ def parse(text: str, where: str, base: FleetSettings, preset: Preset | None = No
     A preset that [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so
     that what the text says besides goes before it. Raises WrongUsage.
     """
-    file = File(where, text.encode())
+    file = File(where, text.encode(), hint=_hint(where))
     config = file.parse()
     for name in config.sections:
         if name not in (*_SECTIONS, _CHANNELS):
@@ -63,9 +68,11 @@ def parse(text: str, where: str, base: FleetSettings, preset: Preset | None = No
         strange = [each for each in getattr(found["remind"], name) if each not in channels]
         if strange:
             there = (
-                f"there are {', '.join(channels)}" if channels else f"each is a section [[{strange[0]}]] of [channels]"
+                _unknown("channel", strange[0], tuple(channels))
+                if channels
+                else f"there is no channel {strange[0]}; each is a section [[{strange[0]}]] of [channels]"
             )
-            raise file.wrong_in("remind", name, f"there is no channel {strange[0]}; {there}", _hint(where))
+            raise file.wrong_in("remind", name, there, _hint(where))
     return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
 
 
@@ -161,6 +168,15 @@ def _checked(name: str, value: Any) -> Any:
             _zone(value)
         case "through":
             _all((value,), {"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3")
+        case "sender":
+            _all((value,) if value else (), _MAIL.fullmatch, "a mail address", _MAIL_LIKE)
+        case "to":
+            _all(value, _MAIL.fullmatch, "a mail address", _MAIL_LIKE)
+        case "region":
+            _all((value,) if value else (), _REGION.fullmatch, "a region", "write it like eu-west-1")
+        case "topic":
+            if value and not _TOPIC.fullmatch(value):  # what stands there may be a chat's URL, which is a token
+                raise WrongUsage("that is not the ARN of an SNS topic", f"write it like {_TOPIC_LIKE}")
         case "urls":
             if value and not _SECRET.fullmatch(value):  # a URL may be a token, so what stands there is not repeated
                 raise WrongUsage("that is not the name of a secret", "write secretsmanager:NAME or ssm:NAME")
@@ -187,7 +203,9 @@ def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
     import difflib
 
     close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
-    return f"there is no {what} {name}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+    return f"there is no {what} {name}; " + (
+        f"did you mean {close[0]}?" if close else f"there {'are' if len(known) > 1 else 'is'} {', '.join(known)}"
+    )
 
 
 def _hint(where: str) -> str:

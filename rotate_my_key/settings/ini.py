@@ -35,12 +35,14 @@ class Checks:
 
 
 class File:
-    """One file's bytes, and how to point into them. `site` says whose it is: only a site's may have [enforced]."""
+    """One file's bytes, and how to point into them. `site` says whose it is: only a site's may have [enforced]. `hint`
+    is what to do about what is no settings file."""
 
-    def __init__(self, path: str, data: bytes, *, site: bool = False) -> None:
+    def __init__(self, path: str, data: bytes, *, site: bool = False, hint: str = "rotate-my-key config path") -> None:
         self.path = path
         self.data = data
         self.site = site
+        self.hint = hint
 
     def settings(self) -> tuple[dict[str, Given], dict[str, Given]]:
         """What the file sets, and what it enforces.
@@ -73,7 +75,11 @@ class File:
             )
         except ConfigObjError as error:
             first = (getattr(error, "errors", None) or [error])[0]
-            what = "says again what stands above" if isinstance(first, DuplicateError) else "is not NAME = VALUE"
+            what = (
+                "the line says again what stands above"
+                if isinstance(first, DuplicateError)
+                else "the line is not NAME = VALUE"
+            )
             raise self._wrong(first.line_number, what) from None
 
     def hooks(self, config: ConfigObj | None = None) -> tuple[Hook, ...]:
@@ -128,11 +134,11 @@ class File:
                 section = line.partition("#")[0].strip("[] \t'\"")
             yield number, section, line
 
-    def _wrong(self, line: int, what: str, hint: str = "rotate-my-key config path") -> Problem:
+    def _wrong(self, line: int, what: str, hint: str = "") -> Problem:
         message = f"{self.path} line {line}: {what}"
         if self.site:
             return Problem(f"the site's settings cannot be used, tell your IT: {message}", "rotate-my-key config path")
-        return WrongUsage(message, hint)
+        return WrongUsage(message, hint or self.hint)
 
 
 def _key(line: str) -> str:

@@ -174,6 +174,20 @@ def test_a_parameter_that_is_named(home: Path, aws: StandIn) -> None:
     assert [call.action for call in aws.calls] == ["GetParameter", "GetCallerIdentity", "ListUsers"]
 
 
+def test_a_folder_in_place_of_a_file(home: Path) -> None:
+    """The hint is about the option, not about the laptop's settings."""
+    with pytest.raises(Problem, match=r"cannot be read: .* \(Is a directory\)") as caught:
+        run("-p", "it", "--settings", str(home))
+    assert caught.value.hint == "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
+
+
+def test_limits_that_cannot_be_meant_are_noted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything else is done."""
+    write(home, "max_age = 30d\nremind_before = 90d\n")
+    run("-p", "it")
+    assert "remind_before (90d) is not below max_age (30d), so every key is due at once" in capsys.readouterr().err
+
+
 def test_a_preset_that_is_named(home: Path) -> None:
     """What the file says besides goes before it; one that there is not is an error, and not nothing."""
     write(home, "[enforce]\npreset = staged-90\ndelete_after = 20d\n")

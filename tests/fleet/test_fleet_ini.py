@@ -85,6 +85,13 @@ def test_the_laptops_tag_for_the_exempt_always_counts() -> None:
     assert read(GOOD).exempt.tags == ("rotate-my-key=exempt", "bot=yes")
 
 
+def test_limits_that_make_every_key_due_are_noted() -> None:
+    """As the laptop does."""
+    assert read("max_age = 30d").notes == ()
+    (note,) = read("max_age = 30d\nremind_before = 30d").notes
+    assert note == "fleet.ini: remind_before (30d) is not below max_age (30d), so every key is due at once"
+
+
 def test_the_policys_version_changes_with_the_text_and_the_limits() -> None:
     """The audit can tell by which settings something was done."""
     first = read("max_age = 60d")
@@ -107,15 +114,26 @@ def test_the_file_goes_before_the_preset_that_it_names() -> None:
         parse("[enforce]\nmost = 7\npreset = lax\n", "fleet.ini", FleetSettings(), _preset)
 
 
+TOPIC = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:keys"
 WRONG = [
     ("max_agee = 3d", "line 1: there is no setting max_agee; did you mean max_age?"),
     ("contact = x\n[remindx]\na = 1", "line 2: there is no section remindx; did you mean remind?"),
     ("[remind]\nrepeat = x", "line 2: repeat: 'x' is not a duration; write it like"),
     ("[remind]\nescalate_after = many", "line 2: escalate_after: 'many' is not a number"),
     ("[remind]\nowners = post,", "line 2: there is no channel post; each is a section"),
-    ("[remind]\nowners = m,\n[channels]\n[[n]]\nkind = sns\ntopic = t", "line 2: there is no channel m; there are n"),
+    (f"[remind]\nowners = m,\n[channels]\n[[n]]\n{TOPIC}", "line 2: there is no channel m; there is n"),
+    (f"[remind]\nowners = mial,\n[channels]\n[[mail]]\n{TOPIC}", "there is no channel mial; did you mean mail?"),
+    ("[channels]\n[[a]]\nkind = ses\nsender = it", "line 4: sender: 'it' is not a mail address; write it like it@exa"),
+    ("[channels]\n[[a]]\nkind = ses\nsender = IT <it@>", "line 4: sender: 'IT <it@>' is not a mail address"),
+    ("[channels]\n[[a]]\nkind = ses\nsender = a@b.c\nto = d@e.f, desk", "line 5: to: 'desk' is not a mail address"),
+    ("[channels]\n[[a]]\nkind = ses\nsender = a@b.c\nregion = Frankfurt", "region: 'Frankfurt' is not a region; write"),
+    ("[audit]\nregion = eu-west", "line 2: region: 'eu-west' is not a region; write it like eu-west-1"),
+    (
+        "[channels]\n[[a]]\nkind = sns\ntopic = keys",
+        "line 4: topic: that is not the ARN of an SNS topic; write it like",
+    ),
     ("[channels]\n[[a]]\nkind = fax", "line 3: kind is fax; allowed: ses, sns, apprise"),
-    ("[channels]\n[[a]]\nsender = x", "line 2: kind is not set; allowed"),
+    ("[channels]\n[[a]]\nsender = x@y.z", "line 2: kind is not set; allowed"),
     ("[channels]\n[[a]]\nkind = ses", "line 3: a channel of kind ses needs sender"),
     ("[channels]\nfoo = 1", "line 2: foo is no channel"),
     ("[enforce]\nhours = 9", "line 2: hours: '9' is not a span of hours; write it like 9-17"),
@@ -130,7 +148,8 @@ WRONG = [
     ("[owners]\nby = guess,", "line 2: by: 'guess' is not a way to find owners; allowed: tag, name, mapping"),
     ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a way to hand over; allowed: secretsmanager, s3"),
     ("[remind]\n[[owners]]\n", "owners is a setting, not a section"),
-    ("what is this", "line 1: is not NAME = VALUE"),
+    ("what is this", "line 1: the line is not NAME = VALUE"),
+    ("contact = a\ncontact = b", "line 2: the line says again what stands above"),
 ]
 
 
@@ -142,6 +161,40 @@ def test_what_is_wrong_is_named(text: str, said: str) -> None:
     assert caught.value.message.startswith("fleet.ini")
     assert said in caught.value.message
     assert caught.value.hint
+
+
+def test_every_hint_is_about_the_file_in_use() -> None:
+    """Not about the laptop's config.ini, whatever is wrong."""
+    for text, _ in WRONG:
+        with pytest.raises(WrongUsage) as caught:
+            read(text)
+        assert "config path" not in caught.value.hint
+        assert caught.value.hint == "edit fleet.ini; docs/it/fleet-settings.md has all settings"
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["sender = it@example.com", 'sender = "Keys, IT <keys@mail.example.com>"', "region = us-gov-west-1", "region = ''"],
+)
+def test_what_a_channel_takes(value: str) -> None:
+    """An address with or without a name, any partition's region, or none."""
+    sender = "" if value.startswith("sender") else "sender = it@example.com\n"
+    assert read(f"[channels]\n[[a]]\nkind = ses\n{sender}{value}\n").channels["a"].sender
+
+
+@pytest.mark.parametrize(
+    "arn", ["arn:aws-cn:sns:cn-north-1:123456789012:a_b-C", "arn:aws:sns:eu-west-1:123456789012:a.fifo"]
+)
+def test_what_a_topic_is(arn: str) -> None:
+    """Of any partition; a FIFO topic's name ends so."""
+    assert read(f"[channels]\n[[a]]\nkind = sns\ntopic = {arn}\n").channels["a"].topic == arn
+
+
+def test_a_webhook_in_place_of_a_topic_is_not_repeated() -> None:
+    """It may be a token."""
+    with pytest.raises(WrongUsage) as caught:
+        read("[channels]\n[[a]]\nkind = sns\ntopic = https://hooks.example.com/ABCDEF\n")
+    assert "ABCDEF" not in caught.value.message + caught.value.hint
 
 
 def test_a_url_in_the_file_is_refused_and_not_repeated() -> None:

@@ -79,6 +79,8 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     settings = load(paths, meta.get(_SETTINGS) or "", lambda name: assembly.cloud.vault().text(name), base, chosen)
     if preset:
         settings = replace(settings, enforce=replace(settings.enforce, preset=preset))
+    for note in settings.notes:
+        app.complain(f"{app.style('note:', fg='yellow')} {note}")
     return settings, assembly.configured(settings)
 
 
