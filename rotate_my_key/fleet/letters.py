@@ -62,7 +62,7 @@ def letters(plan: Plan, outlets: Outlets, settings: FleetSettings, renderer: Ren
 
 def _letters(planned: Planned, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Iterator[Letter]:
     owner = planned.notice.owner
-    values = {"notice": planned.notice, "keys": planned.notice.keys, **_said(settings)}
+    values = {"notice": planned.notice, "keys": planned.notice.keys, **values_of(settings)}
     reachable = [each for each in outlets.owners if owner.address or not each.wants_address]
     if reachable:
         message = renderer.message("owner", values, owner.address)
@@ -78,12 +78,12 @@ def digest_letters(digest: Digest, outlets: Outlets, settings: FleetSettings, re
     """The digest for the admins; with `digest` off only if there is something to tell."""
     if not (settings.remind.digest or digest.old or digest.wrong):
         return ()
-    values = {"digest": digest, "most": LISTED, "always": settings.remind.digest, **_said(settings)}
+    values = {"digest": digest, "most": LISTED, "always": settings.remind.digest, **values_of(settings)}
     message = renderer.message("digest", values) if outlets.admins else None
     return tuple(Letter(each, message) for each in outlets.admins if message)
 
 
-def _said(settings: FleetSettings) -> dict[str, Any]:
+def values_of(settings: FleetSettings) -> dict[str, Any]:
     """What a company says in its notices."""
     return {
         "contact": one_line(settings.contact),

@@ -25,6 +25,7 @@ from .notices import Digest, Remark
 from .owners import Addresses
 from .pool import Pool
 from .ports import Audit, Organization
+from .rehearsal import rehearse
 from .remembering import remember
 from .rendering import Renderer
 from .survey import first_code
@@ -178,6 +179,7 @@ def prepare(
 
 def preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
     """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
+    rehearse(settings, renderer)
     ready = letters(plan, outlets, settings, renderer)
     reached = {id(letter.planned) for letter in ready if not letter.escalation}
     told = tuple(planned for planned in plan.now if id(planned) in reached)

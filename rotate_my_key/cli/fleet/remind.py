@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import Interrupted, Problem
+from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
 from .common import fleet_options, open_fleet, tell_failed, warn
 
@@ -35,11 +36,13 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     One notice for each owner with all of his keys, repeated until they are replaced. What was sent is remembered in a
     tag of the user. The settings say over which channels.
     """
-    from ...fleet.rendering import Renderer, check_folder
+    from ...fleet.rehearsal import rehearse
+    from ...fleet.rendering import Renderer
+    from ...fleet.survey import first_code
     from . import remind_shown
 
     settings, assembly = open_fleet(app)
-    check_folder(settings.remind.templates)
+    rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     outlets = _outlets(settings, assembly, dry_run)
     surveys, plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())
@@ -48,7 +51,7 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     for line, hint in remind_shown.unreached(outcome.digest):
         warn(app, line, hint)
     if dry_run:
-        _check(app, outlets)
+        outcome = replace(outcome, code=first_code((outcome.code, *_check(app, outlets))))
     elif outcome.letters:
         if not yes and not _agreed(app, remind_shown.question(outcome, plan)):
             return 0
@@ -103,13 +106,22 @@ def _preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSe
     return preview(plan, findings, outlets, settings, renderer)
 
 
-def _check(app: App, outlets: Outlets) -> None:
-    """What a person should know of the channels before anything is sent."""
+def _check(app: App, outlets: Outlets) -> Iterator[int]:
+    """What a person should know of the channels before anything is sent; gives the exit codes of those that cannot
+    work: what is wrong with the settings is a problem of the run, as it would be of a real one."""
+    said: set[str] = set()
     for channel in outlets.all:
         try:
             lines = channel.check()
+        except Interrupted:
+            raise
         except Problem as problem:
-            lines = (f"channel {channel.name}: {problem.message}",)
+            yield Problem.code if isinstance(problem, WrongUsage) else problem.code
+            if problem.message not in said:
+                named = f"channel {channel.name}" in problem.message
+                warn(app, problem.message if named else f"channel {channel.name}: {problem.message}", problem.hint)
+            said.add(problem.message)
+            continue
         for line in lines:
             warn(app, line)
 

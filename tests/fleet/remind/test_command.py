@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -228,6 +229,39 @@ def test_root_without_an_address_is_named_apart(told: Company) -> None:
     assert f"warning: root of account {told.aws.account} has no address, so nobody is told of its key" in done.err
     assert "hint: add <root_account>,ADDRESS to the mapping of [owners]" in done.err
     assert "users have no address" not in done.err
+
+
+def test_a_channel_without_a_region_fails_a_dry_run(told: Company) -> None:
+    """The real run would fail too: said once, with what to do."""
+    topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    text = SETTINGS.format(topic=topic).replace("admins = ops", "admins = ops, other")
+    told.settings(f"{text}\n[[other]]\nkind = ses\nsender = it@example.com\nto = it@example.com\n")
+    del told.it.env["AWS_DEFAULT_REGION"]
+    done = told.remind("--dry-run")
+    assert done.code == 1
+    assert done.err.count("no region is set, and sesv2 needs one") == 1
+    assert done.err.splitlines()[-1].startswith("hint: set AWS_DEFAULT_REGION=")
+    assert "--- over mail to alice@example.com" in done.out
+
+
+def test_a_template_is_tried_though_nobody_is_to_be_told(told: Company, tmp_path: Path) -> None:
+    """What is wrong in it is found before anything is asked of AWS."""
+    (tmp_path / "escalation.txt.j2").write_text("Subject: x\n{{ keys[0].nmae }}\n")
+    topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    told.settings(SETTINGS.format(topic=topic).replace("[remind]", f"[remind]\ntemplates = {tmp_path}"))
+    done = told.remind("--dry-run")
+    assert done.code == 2
+    assert done.problem()[0].startswith(f"{tmp_path / 'escalation.txt.j2'}, line 2: ")
+    assert told.actions == {"iam:GenerateCredentialReport"}
+
+
+@pytest.mark.parametrize("name", ["owner", "escalation", "digest"])
+def test_every_template_can_be_extended(told: Company, tmp_path: Path, name: str) -> None:
+    """Ours with a line more pass the trial."""
+    (tmp_path / f"{name}.txt.j2").write_text(f'{{% include "built-in/{name}.txt.j2" %}}\nExample Ltd\n')
+    topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")
+    told.settings(SETTINGS.format(topic=topic).replace("[remind]", f"[remind]\ntemplates = {tmp_path}"))
+    assert told.remind("--dry-run").code == 0
 
 
 def test_a_role_that_is_nowhere_is_one_line(told: Company) -> None:
