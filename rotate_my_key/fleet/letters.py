@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings.fleet import FleetSettings
-from .judge import Row
+from .judge import Row, Standing
 from .model import Message, Survey
 from .notice_plan import Plan, Planned
 from .notices import Counts, Digest, Remark, Unaddressed, one_line
@@ -109,8 +109,9 @@ def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
     exempt = {row.user.arn for row in rows if row.exempt and row.key.active}
     seen = sum(not survey.problem for survey in surveys)
     keys = sum(len(user.keys) for user in users)
+    root = sum(row.standing is Standing.ROOT for row in rows)
     return Findings(
-        Counts(seen, sum(not user.is_root for user in users), keys, len(exempt)),
+        Counts(seen, sum(not user.is_root for user in users), keys, len(exempt), root),
         tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
         tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
         first_code(survey.code for survey in surveys),

@@ -98,12 +98,13 @@ class Unaddressed:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was looked at: `old` of the `keys` are active, due or overdue, and not exempt."""
+    """What was looked at; `exempt` users have a key that works, `root` keys are root's, of whatever age."""
 
     accounts: int = 0
     users: int = 0
     keys: int = 0
     exempt: int = 0
+    root: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +133,13 @@ class Digest:
 
     @property
     def overdue(self) -> int:
-        """How many of the old keys are overdue."""
-        return sum(line.late for line in self.old)
+        """How many of the old keys are overdue. Root's count apart, as in the report."""
+        return sum(line.late and not line.root for line in self.old)
+
+    @property
+    def due(self) -> int:
+        """How many of them are due."""
+        return sum(not line.late and not line.root for line in self.old)
 
     @property
     def unreached(self) -> tuple[Remark, ...]:

@@ -34,8 +34,8 @@ def question(outcome: Outcome, plan: Plan) -> str:
 def _found(digest: Digest) -> str:
     counts = digest.counts
     found = f"{number(counts.accounts, 'account')}, {number(counts.users, 'user')}, {number(counts.keys, 'key')}"
-    due = len(digest.old) - digest.overdue
-    return f"{found}: {digest.overdue} overdue, {due} due"
+    root = f"{counts.root:,} of root, " if counts.root else ""
+    return f"{found}: {root}{digest.overdue:,} overdue, {digest.due:,} due"
 
 
 def _over(letters: list[Letter]) -> str:

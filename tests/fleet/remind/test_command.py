@@ -222,6 +222,19 @@ def test_without_addresses_nobody_is_told_and_all_are_named(told: Company) -> No
     assert "0 owners told now" in told.aws.published[0].message
 
 
+def test_report_and_reminder_count_alike(told: Company) -> None:
+    """Root's keys, of whatever age, are neither overdue nor due."""
+    told.aws.add_key(None, timedelta(days=400))
+    told.aws.add_key(None, timedelta(days=3))
+    done = told.remind("--yes", "--json").json
+    counts = told.it.run("fleet", "report", "--json").json["counts"]
+    assert {name: done[name] for name in ("root", "overdue", "due")} == {"root": 2, "overdue": 1, "due": 1}
+    assert {name: counts[name] for name in ("root", "overdue", "due")} == {"root": 2, "overdue": 1, "due": 1}
+    assert told.aws.published[0].subject.startswith("AWS access keys: 1 overdue, 1 due, 2 of root; ")
+    shown = told.remind("--dry-run").out.splitlines()[-1]
+    assert shown == "Nothing was sent. 1 account, 4 users, 6 keys: 2 of root, 1 overdue, 1 due"
+
+
 def test_root_without_an_address_is_named_apart(told: Company) -> None:
     """No tag and no domain makes one for root: the mapping does."""
     told.aws.add_key(None, timedelta(days=400))
