@@ -24,6 +24,10 @@ class Problem(Exception):
         self.hint = hint
 
 
+class NoDefault(Problem):
+    """No profile was named, and there is none called default (exit 1)."""
+
+
 class WrongUsage(Problem):
     """The command line or a setting cannot be understood (exit 2)."""
 

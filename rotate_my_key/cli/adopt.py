@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from ..errors import NeedsPerson, Problem, mask
+from ..errors import NeedsPerson, Problem, WrongUsage, mask
 from ..model import Credentials
 from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.prepare import first_look
@@ -32,10 +32,11 @@ _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.c
 @click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]", type=click.Path())
 @click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--give-up", metavar="KEY_ID", help="The old key of a DELIVERY may go though it was used since.")
 @signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
-def command(app: App, /, source: str | None, profile: str | None, yes: bool, as_json: bool) -> int:
+def command(app: App, /, source: str | None, profile: str | None, yes: bool, give_up: str | None, as_json: bool) -> int:
     """Take a first or new key that IT or the console gave.
 
     Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS, puts
@@ -49,7 +50,9 @@ def command(app: App, /, source: str | None, profile: str | None, yes: bool, as_
     if isinstance(given, str):
         from .handed_over import adopt_delivery
 
-        return adopt_delivery(app, given, profile, yes=yes, as_json=as_json)
+        return adopt_delivery(app, given, profile, yes=yes, as_json=as_json, named=give_up)
+    if give_up is not None:
+        raise WrongUsage("--give-up goes with a DELIVERY, which names the old key", "rotate-my-key adopt DELIVERY")
     pair, file = given, source
     name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
     wiring = Wiring(app)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..errors import Gone, Interrupted, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..stores.delivered import LONGEST, Delivered, decode
+from ..stores.handed import Mark
 from .app import App
 from .signing import Person, mfa_serials
 from .wiring import Wiring
@@ -45,15 +46,27 @@ def refuse_link(text: str) -> None:
 
 
 class Delivery:
-    """One delivery, named by `text`. Calls are signed by the auth profile, else by `profile` itself."""
+    """One delivery, named by `text`. Calls are signed by the auth profile (`signer`, else as the settings say), else by
+    `profile` itself."""
 
-    def __init__(self, app: App, wiring: Wiring, text: str, profile: str) -> None:
+    def __init__(self, app: App, wiring: Wiring, text: str, profile: str, signer: str = "") -> None:
         self._app = app
         self._wiring = wiring
         self._text = text
-        self._auth = app.settings.auth_profile or profile
-        self._mine = not app.settings.auth_profile
+        signer = signer or app.settings.auth_profile or ""
+        self._auth = signer or profile
+        self._mine = not signer
         self._told: set[str] = set()
+
+    @property
+    def mark(self) -> Mark:
+        """Where it is, for a later run that removes it; a link is a secret, and is not remembered."""
+        return Mark() if is_link(self._text) else Mark("", self._text, "" if self._mine else self._auth)
+
+    @property
+    def name(self) -> str:
+        """What to type for it; `-` for a link."""
+        return "-" if is_link(self._text) else self._text
 
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
@@ -98,6 +111,21 @@ class Delivery:
         except Problem as problem:
             self._app.detail(f"  {problem.message}")
             self._wiring.warn("what was delivered could not be deleted; IT's next run does it")
+
+    def remove_left(self, key_id: str, profile: str) -> None:
+        """As `remove`, for one that an earlier run fetched: by now another key may wait there, and that one stays."""
+        try:
+            there = self.fetch().pair.key_id
+        except Interrupted:
+            raise
+        except Gone:
+            return
+        except Problem as problem:
+            self._app.detail(f"  {problem.message}")
+            self._wiring.warn("what was delivered could not be looked at; IT's next run deletes it")
+            return
+        if there == key_id:
+            self.remove(profile)
 
     def _remove(self) -> None:
         if self._text.startswith("s3://"):

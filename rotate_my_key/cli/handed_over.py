@@ -6,6 +6,9 @@ up after the new one has signed in as read from its places; a run that is killed
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
+
 from ..errors import Denied, Interrupted, NeedsPerson, Problem, mask
 from ..files.replace import real_path
 from ..model import Look, Place
@@ -14,26 +17,41 @@ from ..rotation.importing import check_unfinished
 from ..rotation.outcome import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
-from ..rotation.takeover import Takeover, cannot_rotate, check_delivery, plan_delivery, plan_takeover, take_over
+from ..rotation.takeover import (
+    Elsewhere,
+    Takeover,
+    cannot_rotate,
+    check_delivery,
+    elsewhere,
+    plan_delivery,
+    plan_takeover,
+    take_over,
+)
 from ..rotation.unfinished import unfinished
 from ..stores.delivered import Delivered
+from ..stores.handed import Mark
 from ..stores.kinds import ROTATABLE, Kind, sections
 from ..stores.new_pair import add_pair
 from ..words import day, join
 from . import caching, show
 from .app import App
 from .delivery import Delivery, is_link
+from .giving_up import ask, check_named, give_up, introduce
 from .narrator import Narrator
 from .rotate import Rotate, exit_code
 from .wiring import Wiring
 
 
-def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_json: bool) -> int:
-    """Take it. `text` names the delivery, or is its link; `profile` is None for the one that holds the old key."""
+def adopt_delivery(
+    app: App, text: str, profile: str | None, *, yes: bool, as_json: bool, named: str | None = None
+) -> int:
+    """Take it. `text` names the delivery, or is its link; `profile` is None for the one that holds the old key; `named`
+    is the old key that may go though something else has used it since."""
     asked = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or ""
     signer = asked or ("" if is_link(text) else _only_profile(app, Wiring(app)))
     delivery = Delivery(app, Wiring(app), text, signer)
     delivered = delivery.fetch()
+    check_named(named, delivered)
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
     name = asked or _holder(Wiring(app), delivered) or delivered.profile or signer or _only_profile(app, Wiring(app))
     Rotate.of(app, name).settle()
@@ -43,11 +61,13 @@ def adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_js
         return 0
     adopting = _Adopting(app, delivered, name)
     adopting.introduce()
-    if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
+    command = shlex.join(["rotate-my-key", "adopt", delivery.name, *(["-p", profile] if profile else [])])
+    if not ask(app, adopting.elsewhere, delivered, command, yes=yes, named=named is not None):
         app.say("Nothing was changed.")
         return 4
-    results = adopting.store()
+    results = adopting.store(delivery.mark)
     delivery.remove(name)
+    adopting.removed()
     results += adopting.rotate(results)
     return adopting.end(results, as_json=as_json)
 
@@ -96,6 +116,7 @@ class _Adopting:
             check_delivery(delivered.pair, delivered.identity, self._account, self._wiring.clockwork.pause)
             self._look, self._denied = self._looked()
             self._plan = self._planned()
+            self.elsewhere = self._found_elsewhere()
 
     def _looked(self) -> tuple[Look | None, Denied | None]:
         """Who may not even list his keys can use the one that he was given."""
@@ -104,6 +125,11 @@ class _Adopting:
             return first_look(self._delivered.pair, self._account, here, pause), None
         except Denied as problem:
             return None, problem
+
+    def _found_elsewhere(self) -> Elsewhere | None:
+        """The old key that goes though no place here holds it."""
+        here = self._wiring.here
+        return elsewhere(self._delivered.replaces, self._look, self._account, here) if self._look else None
 
     def _planned(self) -> Adoption:
         facts = [f for f in sections(self._wiring.files, self._wiring.keyring.pair) if f.profile == self._profile]
@@ -121,6 +147,8 @@ class _Adopting:
         if self._plan.dead:
             fate = ", which is switched off and deleted" if self._takes_over else ""
             say(f"It takes the place of {mask(self._plan.dead.key_id)}{fate}.")
+        if self.elsewhere:
+            introduce(self._app, self.elsewhere)
         if self._denied:
             say("You may not manage your own keys, so it stays as it is.")
         else:
@@ -133,19 +161,36 @@ class _Adopting:
 
     # Storing it
 
-    def store(self) -> list[Result]:
-        """Put it into its places. Raises Problem if it is not there in the end."""
+    def store(self, mark: Mark) -> list[Result]:
+        """Put it into its places, then give up the old key that none of them held. Raises Problem if it is not there in
+        the end."""
         wiring, pair = self._wiring, self._delivered.pair
         with wiring.stop.on_interrupt(), wiring.lock():
             self._plan = self._planned()
             check_unfinished(unfinished(wiring.here, mend=True), pair, self._plan.dead)
             if not self._denied:
-                wiring.handed.mark(pair.key_id)
-            if self._plan.way is Way.ADD:
-                return self._add()
-            if self._plan.way is Way.REPLACE:
-                return self._take_over() if self._takes_over else self._replace()
+                old = self.elsewhere.key.key_id if self.elsewhere else ""
+                wiring.handed.mark(pair.key_id, replace(mark, replaces=old))
+            return self._placed() + self._given_up()
+
+    def _placed(self) -> list[Result]:
+        if self._plan.way is Way.ADD:
+            return self._add()
+        if self._plan.way is Way.REPLACE:
+            return self._take_over() if self._takes_over else self._replace()
+        return []
+
+    def _given_up(self) -> list[Result]:
+        if self.elsewhere is None or self._look is None:
             return []
+        rest = (self._account, self._look, self._delivered.pair, self.elsewhere.key.key_id, self._profile)
+        return give_up(self._app, self._wiring, *rest)
+
+    def removed(self) -> None:
+        """What was delivered is not to be removed by a later run any more: another key may wait there by then."""
+        handed, key_id = self._wiring.handed, self._delivered.pair.key_id
+        if key_id in handed.ids():
+            handed.mark(key_id, replace(handed.read(key_id), delivery="", signer=""))
 
     def _add(self) -> list[Result]:
         path = self._app.paths.credentials

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import NeedsPerson, Problem, WrongUsage, mask
+from ..errors import NeedsPerson, NoDefault, Problem, WrongUsage, mask
 from ..plan import Note
 from ..rotation.outcome import Ending
 from ..rotation.prepare import Prospect, foresee, prepare
@@ -27,6 +27,7 @@ from .consent import Consent
 from .copies import foreseen, to_json
 from .narrator import Narrator
 from .signing import signing_options
+from .taken import finish_taken
 from .wiring import Wiring
 
 _ORDER = (1, 5, 4, 75)
@@ -77,7 +78,16 @@ def _rotate(app: App, rotation: Rotate) -> list[Result]:
         results = [*rotation.settle(), unready]
         rotation.tell(unready)
         return results
-    return [*_handed(app, rotation), *rotation.run()]
+    before = _handed(app, rotation)
+    try:
+        return [*before, *rotation.run(before)]
+    except Problem as problem:
+        if not rotation.names_nothing(problem):
+            raise
+        before = before or rotation.settle()
+        if not before:
+            raise
+        return before
 
 
 def _check_version(app: App) -> None:
@@ -104,9 +114,7 @@ def _handed(app: App, rotation: Rotate) -> list[Result]:
     if not wiring.handed.ids():
         return []
     settled = rotation.settle()
-    results = [result for profile in wiring.handed_profiles() for result in Rotate.of(app, profile).run()]
-    wiring.forget_handed()
-    return [*settled, *results]
+    return [*settled, *finish_taken(app, wiring, lambda profile: Rotate.of(app, profile).run(), rotation.tell)]
 
 
 def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str, bool]) -> str:
@@ -114,6 +122,19 @@ def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str,
     words = [word for name in profiles for word in ("-p", name)] + [flag for flag, given in flags.items() if given]
     words += ["--keep-old", keep_old] if keep_old else []
     return shlex.join(["rotate-my-key", "rotate", *words, "--yes"])
+
+
+def _ids(results: Sequence[Result]) -> set[str]:
+    """The keys that these results are about, old and new."""
+    outcomes = [result.outcome for result in results if result.outcome]
+    return {result.key_id for result in results} | {outcome.new for outcome in outcomes if outcome.new}
+
+
+def _id_of(job: Job) -> str:
+    try:
+        return job.find().key_id
+    except Problem:
+        return ""
 
 
 class Rotate:
@@ -187,18 +208,21 @@ class Rotate:
 
     # What the command does
 
-    def run(self) -> list[Result]:
-        """Rotate, and tell what came of it."""
+    def run(self, before: Sequence[Result] = ()) -> list[Result]:
+        """Rotate, and tell what came of it; the keys of `before` are done with: they have just been told."""
         wiring = self.wiring
         unmoved = moves.finish(self._app, wiring)
         chosen, problems = self._jobs()
+        done = _ids(before)
+        chosen = [job for job in chosen if not done or _id_of(job) not in done]
         problems = [*unmoved, *problems]
         results = [*problems, *self._told_by(lambda run: self._settled_first(run, chosen))]
         for result in results:
             if result not in self._told:
                 self.tell(result)
         if self._all:
-            self._out(show.summary([result for result in results if result.prospect or result.problem]))
+            told = [*before, *results]
+            self._out(show.summary([result for result in told if result.prospect or result.problem]))
         caching.remember(wiring, self._app, results)
         return results
 
@@ -210,6 +234,11 @@ class Rotate:
         known = {result.key_id for result in self._told}
         again = run.rotate(chosen)
         return [*self._told, *(each for each in again if each.prospect or each.key_id not in known)]
+
+    def names_nothing(self, problem: Problem) -> bool:
+        """Whether all that is wrong is that no profile was named and none is called default: what an earlier run began
+        under a profile's name is finished all the same."""
+        return not self._all and self._names == (None,) and isinstance(problem, NoDefault)
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, and tell what came of it."""

@@ -100,10 +100,10 @@ class Wiring:
         """The keys that `adopt` took and that are still to be replaced."""
         return HandedKeys(os.path.join(self._app.paths.state_dir, "handed"))
 
-    def handed_profiles(self) -> list[str]:
-        """A profile for each key that `adopt` took and that a place here still holds."""
+    def handed_held(self) -> list[tuple[Credentials, str]]:
+        """Each key that `adopt` took and that a place here still holds, with a profile that does."""
         ids = self.handed.ids()
-        held = {h.pair.key_id: h.place.profile for h in self.here.places.search(ids) if h.pair} if ids else {}
+        held = {h.pair.key_id: (h.pair, h.place.profile) for h in self.here.places.search(ids) if h.pair} if ids else {}
         return list(held.values())
 
     def forget_handed(self) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..errors import Problem
+from ..errors import NoDefault, Problem
 from ..model import Credentials, Place
 from .kinds import (
     ROTATABLE,
@@ -75,7 +75,8 @@ def find_active(
     name, chosen = profile_in_force(environ, profile)
     profiles = read_profiles(files)
     if name not in profiles.merged:
-        raise _no_such_profile(profiles, environ, name, chosen)
+        problem = _no_such_profile(profiles, environ, name, chosen)
+        raise NoDefault(problem.message, problem.hint) if chosen.startswith("no profile") else problem
     holder, trail, warnings = follow_sources(profiles, name, mixed, keyring is not None)
     entry = keyring_entry(profiles.merged[holder])
     if keyring and entry and KEY_ID not in profiles.merged[holder]:

@@ -132,7 +132,7 @@ def test_without_a_place_that_holds_the_new_key_nothing_is_begun() -> None:
 
 
 def test_what_is_found_elsewhere() -> None:
-    """A key that the user has and no place here holds; neither one that is gone, nor one of ours, nor no name at all."""
+    """A key that the user has and no place here holds; not one that is gone, nor ours, nor no name."""
     laptop = Laptop()
     found = laptop.found()
     assert found is not None
