@@ -19,7 +19,7 @@ from ..settings.fleet import Accounts, FleetSettings
 from .cis import is_unused
 from .credential_report import entries
 from .details import Asked, Details, LastUses, look_at, unlooked
-from .fetching import NeverCame, Waiting, fetch
+from .fetching import Answering, NeverCame, Waiting, fetch
 from .model import Account, FleetUser, Source, Survey
 from .pool import Pool
 from .ports import Directory, Organization
@@ -116,13 +116,14 @@ class _Look:
         self._now = now
         self._waiting = waiting
         self._wanted = wanted
+        self._aws = Answering(waiting.monotonic)
 
     def request(self, organization: Organization, account: Account) -> _Found:
         """Ask an account for its report."""
         directory = organization.directory(account)
         found = _Found(directory, LastUses(directory))
         try:
-            found.ready = directory.request_report()
+            found.ready = self._aws.ask(directory.request_report)
         except Interrupted:
             raise
         except Problem as problem:
@@ -152,7 +153,7 @@ class _Look:
             found.problem = problem
 
     def _read(self, found: _Found, asked_before: bool) -> None:
-        text, found.at = fetch(found.directory, found.ready, asked_before, self._waiting)
+        text, found.at = self._aws.ask(lambda: fetch(found.directory, found.ready, asked_before, self._waiting))
         for user, more in entries(text, found.directory.account.number):
             found.users.append((user, self._asked(user, more)))
 

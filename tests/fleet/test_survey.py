@@ -514,3 +514,70 @@ def test_looking_at_nothing_is_not_finding_nothing(but: tuple[str, ...]) -> None
         organization.directories.clear()
     with pytest.raises(Problem, match="there is no account to look at"):
         survey_accounts(organization, settings, NOW, Waiting(lambda seconds: None, lambda: 0.0))
+
+
+# Accounts that do not answer
+
+
+class Hanging(FakeDirectory):
+    """Each call of a verb lets twenty seconds pass: a read timeout of ten, and the one try more."""
+
+    def __init__(self, number: str, clock: Clock, verb: str) -> None:
+        super().__init__(number)
+        self._clock, self._verb = clock, verb
+
+    def _called(self, verb: str) -> None:
+        super()._called(verb)
+        if verb == self._verb:
+            self._clock.now += 20
+            raise TryLater("iam.amazonaws.com does not answer in time", "repeat the command later")
+
+
+class Clock:
+    """In seconds; only sleep and calls that hang move it."""
+
+    now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """It passes."""
+        self.now += seconds
+
+
+def hang(verb: str, accounts: int) -> tuple[list[Survey], list[Hanging], float]:
+    """Survey accounts that do not answer, one after the other; gives the seconds that it took."""
+    clock = Clock()
+    found = [Hanging(f"{number:012d}", clock, verb) for number in range(accounts)]
+    waits = Waiting(clock.sleep, lambda: clock.now)
+    return survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1), found, clock.now
+
+
+@pytest.mark.parametrize("verb", ["request_report", "report"])
+def test_a_report_that_hangs_is_tried_once(verb: str) -> None:
+    """The call was tried again already where it was made: three minutes of that would be for nothing."""
+    surveys, found, seconds = hang(verb, 2)
+    assert [each.problem for each in surveys] == ["iam.amazonaws.com does not answer in time"] * 2
+    assert {each.code for each in surveys} == {75}
+    assert [each.calls[verb] for each in found] == [1, 1]
+    assert seconds == 40
+
+
+@pytest.mark.parametrize("verb", ["request_report", "report"])
+def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
+    """Hundreds of accounts would take hours; each of them says why it was not looked at."""
+    surveys, found, seconds = hang(verb, 300)
+    assert sum(each.calls[verb] for each in found) == 16
+    assert seconds == 320
+    assert surveys[-1].problem == "not asked any more: iam.amazonaws.com does not answer in time"
+    assert (surveys[-1].code, surveys[-1].hint) == (75, "repeat the command later")
+
+
+def test_one_answer_is_enough_to_go_on() -> None:
+    """Accounts that hang here and there do not keep the others from being asked."""
+    clock = Clock()
+    found: list[FakeDirectory] = []
+    for number in range(60):
+        kind = Hanging(f"{number:012d}", clock, "report") if number % 10 else FakeDirectory(f"{number:012d}")
+        found.append(kind)
+    waits = Waiting(clock.sleep, lambda: clock.now)
+    survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
+    assert all(each.calls["report"] == 1 for each in found)
