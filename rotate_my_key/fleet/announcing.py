@@ -57,6 +57,7 @@ class Crier:
     outlets: Outlets
     settings: FleetSettings
     renderer: Renderer
+    command: str = "rotate-my-key fleet enforce"  # with the options by which it was called
 
     def reaches(self, owner: Owner) -> tuple[Channel, ...]:
         """The channels by which an owner can be told."""
@@ -101,6 +102,7 @@ class Crier:
             "preset": self.settings.enforce.preset,
             "unsure": unsure,
             "unheard": unheard,
+            "command": self.command,
         }
         return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..aws.mfa import MfaSessions, Serials
     from ..aws.session import Aws
     from ..aws.sources import Caller
+    from ..model import Credentials
     from .audit import Sink, Trail
     from .ports import Channel, Cloud, Organization
 
@@ -74,6 +75,11 @@ class Assembly:
     def now(self) -> datetime:
         """AWS's clock: this computer's, corrected by the last answer."""
         return self._aws.clock.now()
+
+    def signing_key(self) -> str:
+        """The id of the access key that signs, "" for a session, which outlives the key that it was made from."""
+        credentials: Credentials = self._auth.credentials()
+        return "" if credentials.token else credentials.key_id
 
     @cached_property
     def organization(self) -> Organization:

@@ -22,6 +22,7 @@ from .rules import decide
 from .survey import Progress, accounts_of
 from .user_facts import Found, Place, enter, look
 
+NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
 
 
@@ -37,6 +38,8 @@ class Looking:
     sleep: Callable[[float], None]
     progress: Progress = lambda what, done, total: None
     workers: int = 8
+    preview: bool = False  # nothing can be done anyway: what would be, if owners could be told
+    whole: bool = True  # over all accounts of the settings; else one is missing because it is another run's
 
     def owner(self, found: Found) -> Owner:
         """Whom to tell of a user's keys."""
@@ -47,7 +50,7 @@ class Looking:
         away without a word; a new key that its user does not hear of is of no use to anybody."""
         silent = not self.settings.enforce.notices and act.kind in (Kind.DEACTIVATE, Kind.DELETE)
         owner = self.owner(found)
-        if silent or self.crier.reaches(owner):
+        if silent or self.preview or self.crier.reaches(owner):
             return None
         why = f"no address is known of {owner.name}" if self.crier.outlets.owners else NO_CHANNEL
         return Spare(Rule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
@@ -79,10 +82,16 @@ class Plan:
     closed: str = ""
 
 
+def enforces(settings: FleetSettings) -> bool:
+    """Whether anything is to be done at some age."""
+    enforce = settings.enforce
+    return any((enforce.deactivate_at, enforce.reissue_at, enforce.unused_for)) or enforce.delete_after is not None
+
+
 def check(settings: FleetSettings, *, apply: bool) -> None:
     """Raises WrongUsage if nothing is to be enforced, or for rules that contradict each other."""
     enforce = settings.enforce
-    if not any((enforce.deactivate_at, enforce.reissue_at, enforce.unused_for)) and enforce.delete_after is None:
+    if not enforces(settings):
         raise WrongUsage(
             f"nothing is to be enforced: [enforce] sets no age ({settings.where})",
             "rotate-my-key fleet enforce --preset staged-90, or set deactivate_at and delete_after in [enforce]",
@@ -96,8 +105,14 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
 def plan_run(looking: Looking) -> Plan:
     """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
     settings, now = looking.settings, looking.now()
-    accounts = _accounts(looking)
+    accounts, missing = _accounts(looking)
     shut = closed(settings.enforce, now)
+    if not settings.enforce.accounts:  # what the rules would do; `check` lets nobody do it
+        everywhere = tuple(account.number for account in accounts)
+        looking = replace(looking, settings=replace(settings, enforce=replace(settings.enforce, accounts=everywhere)))
+        settings, shut = looking.settings, NOWHERE
+        if not looking.crier.outlets.owners:
+            looking, shut = replace(looking, preview=True), f"{NOWHERE}; besides, {NO_CHANNEL}"
     with Pool(looking.workers) as pool:
         places = pool.map(
             lambda account: enter(looking.organization, account, settings, looking.sleep),
@@ -110,14 +125,22 @@ def plan_run(looking: Looking) -> Plan:
             jobs,
             lambda done, total: looking.progress("users", done, total),
         )
-    return replace(_decided(found, looking, now), broken=_broken(places, found), accounts=len(accounts), closed=shut)
+    plan = _decided(found, looking, now)
+    looks = () if shut.startswith(NOWHERE) else plan.looks
+    broken = (*missing, *_broken(places, found))
+    return replace(plan, broken=broken, looks=looks, accounts=len(accounts), closed=shut)
 
 
-def _accounts(looking: Looking) -> list[Account]:
-    """Where anything may be done; where that is nowhere yet, a dry run looks at all that there are."""
-    allowed = looking.settings.enforce.accounts
-    there = accounts_of(looking.organization, looking.settings.accounts)
-    return [account for account in there if account.number in allowed or not allowed]
+def _accounts(looking: Looking) -> tuple[list[Account], list[tuple[str, Problem]]]:
+    """Where anything may be done, and what is named and not there; where it may be done nowhere yet, a dry run looks at
+    all that there are."""
+    allowed, where = looking.settings.enforce.accounts, looking.settings.accounts
+    there = accounts_of(looking.organization, where)
+    numbers = {account.number for account in there}
+    hint = "aws organizations list-accounts" if where.role else "set role = NAME in [accounts] of the fleet's settings"
+    strange = Problem("named in [enforce] accounts, but not among the accounts that are looked at", hint)
+    missing = [(number, strange) for number in allowed if number not in numbers] if looking.whole else []
+    return [account for account in there if account.number in allowed or not allowed], missing
 
 
 def _broken(places: Iterable[Place], found: Iterable[Found]) -> tuple[tuple[str, Problem], ...]:
@@ -150,7 +173,9 @@ def _allowed(looking: Looking) -> tuple[str, ...]:
 
 def _sorted(decisions: list[Decision], found: Found, looking: Looking) -> tuple[list[Step], list[Step], list[Spare]]:
     """Notices, acts and what is spared; a notice that reaches nobody is none."""
-    tell, act, spare = [], [], []
+    tell: list[Step] = []
+    act: list[Step] = []
+    spare: list[Spare] = []
     for each in decisions:
         if isinstance(each, Spare):
             spare.append(each)
@@ -162,4 +187,4 @@ def _sorted(decisions: list[Decision], found: Found, looking: Looking) -> tuple[
 
 
 def _over(act: Act, most: int) -> Spare:
-    return Spare(Rule.LIMIT, act.user, act.key, f"{most} acts a run; this one with a later run")
+    return Spare(Rule.LIMIT, act.user, act.key, f"{most} acts a run (most)")

@@ -14,31 +14,33 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from ..errors import Interrupted, Problem
-from ..words import number
 from .acting import WORDS, Actor, Deed, Maker, State, write
 from .announcing import coming, done
 from .audit import NotKept
 from .decisions import Rule, Spare
-from .enforce_plan import NO_CHANNEL, Looking, Plan, Step
+from .enforce_plan import Looking, Plan, Step
 from .hours import closed
 from .model import Account, Event, Owner
 from .notices import Remark
 from .pool import Pool
 from .ports import Audit
 from .remembering import after_notice
+from .spared import unheard_of, unsure_of
 from .survey import first_code
 from .user_facts import Found
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin."""
+    """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin;
+    `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
 
     looking: Looking
     audit: Audit
     maker: Maker | None = None
     time_left: Callable[[], float] = lambda: float("inf")
     told: Callable[[Deed | Spare], None] = lambda deed: None
+    check: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ class Outcome:
 
 def carry_out(plan: Plan, doing: Doing) -> Outcome:
     """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
-    before anything is done; Interrupted."""
+    before anything is done; Interrupted too then, and while the admins are told. One that comes in between ends the
+    acts: what was done so far is told and in the outcome."""
     looking = doing.looking
     looking.crier.check(looking.now())
     where = {"settings": looking.settings.where, "preset": looking.settings.enforce.preset}
@@ -63,7 +66,7 @@ def carry_out(plan: Plan, doing: Doing) -> Outcome:
     run = _Run(plan, doing)
     try:
         run.everything()
-    except NotKept as problem:
+    except (NotKept, Interrupted) as problem:
         run.stopped = problem
     return run.end()
 
@@ -87,9 +90,11 @@ class _Run:
         with Pool(self._looking.workers) as pool:
             pool.map(self._remember_look, self._plan.looks)
         for owner, steps in _by_owner(self._plan.notices, self._looking):
+            self._doing.check()
             self._notify(owner, steps)
         failed: set[tuple[str, str]] = set()
         for step in self._plan.acts:
+            self._doing.check()
             who = (step.found.place.account.number, step.act.user.arn)
             if who in failed:
                 self._spare(step, Rule.CHANGED, "what had to be done first did not work")
@@ -198,6 +203,8 @@ class _Run:
         problems = [deed.problem for deed in self._deeds if deed.problem]
         problems += [problem for _, problem in self._plan.broken] + self._untold
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
+        if isinstance(self.stopped, Interrupted):
+            code = self.stopped.code
         return Outcome(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
 
     def _numbers(self) -> dict[str, float]:
@@ -214,21 +221,6 @@ class _Run:
             "Broken": float(len(self._plan.broken)),
             "Users": float(self._plan.users),
         }
-
-
-def unsure_of(spared: Iterable[tuple[Account, Spare]]) -> list[tuple[Account, Spare]]:
-    """What is spared because something could not be read: somebody should see to it, or it is spared for ever."""
-    return [(account, each) for account, each in spared if each.rule in (Rule.UNSURE, Rule.LAST_USE)]
-
-
-def unheard_of(spared: Iterable[tuple[Account, Spare]]) -> Iterator[Remark]:
-    """Users who are spared because nobody could be told, each once; where there is no channel at all, one row."""
-    mine = [(account, each) for account, each in spared if each.rule is Rule.UNREACHED]
-    if mine and mine[0][1].why.endswith(NO_CHANNEL):
-        yield Remark(number(len({(account, each.user.arn) for account, each in mine}), "user"), NO_CHANNEL)
-        return
-    rows = (Remark(f"{each.user.name} in {account}", each.why.partition(": ")[2]) for account, each in mine)
-    yield from dict.fromkeys(rows)
 
 
 def _by_owner(steps: Iterable[Step], looking: Looking) -> Iterator[tuple[Owner, list[Step]]]:

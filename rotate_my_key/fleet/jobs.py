@@ -136,9 +136,10 @@ def enforce(job: Job) -> Result:
     check(settings, apply=True)
     audit = job.audit("enforce")
     crier = Crier(outlets(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now))
-    looking = Looking(job.organization, settings, addresses(settings.owners), crier, now, time.sleep)
+    mapping = addresses(settings.owners)
+    looking = Looking(job.organization, settings, mapping, crier, now, time.sleep, whole=not job.account)
     plan = plan_run(looking)
-    if plan.broken and len(plan.broken) == plan.accounts and not plan.users:
+    if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
     outcome = carry_out(plan, Doing(looking, audit, _maker(job, audit), job.deadline.left))
     if outcome.stopped:

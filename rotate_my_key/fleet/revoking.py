@@ -52,13 +52,14 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all of it needs; `now` is AWS's clock."""
+    """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or ""."""
 
     organization: Organization
     settings: FleetSettings
     audit: Audit
     now: Callable[[], datetime]
     workers: int = 8
+    signs: str = ""
 
     def hold(self, account: Account, user: str) -> Held | None:
         """The user as he is now."""
@@ -89,10 +90,28 @@ def cause_of(known: KeyMemory) -> Cause:
 
 
 def revoke(tools: Tools, found: Iterable[Held], why: str) -> list[Switched]:
-    """Switch off every key that works, in all accounts at once. Raises Interrupted."""
+    """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
+    done after it. Raises Interrupted."""
+    places = list(found)
     with Pool(tools.workers) as pool:
-        done = pool.map(lambda held: _revoke_there(tools, held.account, held.user.name, why), list(found))
-    return [switched for there in done for switched in there]
+        done = pool.map(lambda held: _revoke_there(tools, held.account, held.user.name, why), places)
+    last = _revoke_own(tools, places, why)
+    return [switched for there in (*done, last) for switched in there]
+
+
+def own_key(tools: Tools, found: Iterable[Held]) -> tuple[Held, FleetKey] | None:
+    """The key that signs this run, if it is one of these and works."""
+    keys = ((held, key) for held in found for key in held.user.keys)
+    return next(((held, key) for held, key in keys if key.active and key.key_id == tools.signs != ""), None)
+
+
+def _revoke_own(tools: Tools, places: Sequence[Held], why: str) -> list[Switched]:
+    mine = own_key(tools, places)
+    again = tools.hold(mine[0].account, mine[0].user.name) if mine else None
+    if again and again.problem:
+        return [Switched(again.account, again.user.name, None, (), again.problem)]
+    here = own_key(tools, [again] if again else [])
+    return _revoke_keys(tools, here[0], [here[1]], why) if here else []
 
 
 def _revoke_there(tools: Tools, account: Account, user: str, why: str) -> list[Switched]:
@@ -104,7 +123,7 @@ def _revoke_there(tools: Tools, account: Account, user: str, why: str) -> list[S
         if held.problem:
             return [*done, Switched(account, user, None, (), held.problem)]
         known = {each.key.key_id for each in done if each.key}
-        left = [key for key in held.user.keys if key.active and key.key_id not in known]
+        left = [key for key in held.user.keys if key.active and key.key_id not in {*known, tools.signs}]
         if not left:
             break
         done += _revoke_keys(tools, held, left, why)

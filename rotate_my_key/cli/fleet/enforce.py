@@ -9,6 +9,7 @@ import click
 
 from ...errors import WrongUsage
 from ..app import App
+from .again import again, fleet, stoppable
 from .common import fleet_options, open_audit, open_fleet
 
 if TYPE_CHECKING:
@@ -47,25 +48,32 @@ def command(
     there, within the hours that are set, after notices that were written down, and with an audit. A key that was
     switched off can be switched on again until it is deleted.
     """
-    from . import enforce_shown as shown
-
     if account and not undo:
         raise WrongUsage("--account is for --undo", "set accounts in [enforce] of the fleet's settings")
     if undo and (apply or preset or presets):
-        raise WrongUsage("--undo stands alone", f"rotate-my-key fleet enforce --undo {undo}")
+        raise WrongUsage("--undo stands alone", again(app, but=("apply", "preset", "presets")))
     if presets:
         return _presets(app, as_json)
     if undo:
         from .revoke import take_back
 
         return take_back(app, undo, account, yes=yes, as_json=as_json, revoked=False)
+    with stoppable(app):
+        return _enforce(app, preset, apply=apply, yes=yes, as_json=as_json)
+
+
+def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -> int:
+    from . import enforce_shown as shown
+
     settings, assembly = open_fleet(app, preset)
+    _not_only_telling(app, settings)
     looking, plan = _plan(app, settings, assembly, apply)
     outcome = None
     if not as_json or (apply and not yes):
         (app.say if apply else app.out)(shown.plan(plan, assembly.now()))
     if apply:
-        if (plan.notices or plan.acts) and not yes and not _agreed(app, plan):
+        now = plan.notices or (plan.acts and not plan.closed)
+        if now and not yes and not app.confirm("Do it?", default=False, flag=again(app, "--yes")):
             app.say("Nothing was changed.")
             return 4
         outcome = _carry_out(app, plan, looking, assembly)
@@ -73,6 +81,8 @@ def command(
             app.out(shown.done(outcome))
         for line in shown.troubles(plan, outcome):
             app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+        if outcome.stopped:
+            app.complain(f"{app.style('hint:', bold=True)} {again(app)}")
     if as_json:
         app.json(shown.as_json(plan, settings, outcome))
     return shown.code(plan, outcome)
@@ -102,29 +112,42 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     some = settings.remind.owners or settings.remind.admins
     channels = outlets(settings, assembly.cloud) if some else Outlets()
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
-    crier = Crier(channels, settings, Renderer(settings.remind.templates, assembly.now()))
+    crier = Crier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
         looking = Looking(assembly.organization, settings, mapping, crier, assembly.now, time.sleep, progress=progress)
         return looking, plan_run(looking)
 
 
-def _agreed(app: App, plan: Plan) -> bool:
-    return app.confirm("Do it?", default=False, flag="rotate-my-key fleet enforce --apply --yes")
+def _not_only_telling(app: App, settings: FleetSettings) -> None:
+    """Raises WrongUsage for a preset that enforces nothing, unless the settings say besides what is to be done."""
+    from ...fleet.enforce_plan import enforces
+    from ...fleet.presets import PRESETS
+
+    preset = settings.enforce.preset
+    if preset in PRESETS and not PRESETS[preset].enforce and not enforces(settings):
+        raise WrongUsage(
+            f"the preset {preset} only tells, and enforces nothing",
+            f"set preset = {preset} in [enforce], then: {fleet(app, 'remind')}",
+        )
 
 
 def _carry_out(app: App, plan: Plan, looking: Looking, assembly: Assembly) -> Outcome:
     from ...fleet.acting import Deed
     from ...fleet.enforcing import Doing, carry_out
+    from ..stop import Stop
     from . import enforce_shown as shown
 
     audit = open_audit(app, assembly, "enforce")
+    stop = Stop(app.interject)
     doing = Doing(
         looking,
         audit,
         _maker(looking.settings, assembly, audit),
         told=lambda each: app.say(shown.deed(each) if isinstance(each, Deed) else shown.spare(each)),
+        check=stop.check,
     )
-    return carry_out(plan, doing)
+    with stop.on_interrupt():
+        return carry_out(plan, doing)
 
 
 def _maker(settings: FleetSettings, assembly: Assembly, audit: Trail) -> Maker | None:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from ...errors import mask
 from ...fleet.acting import Deed, State
-from ...fleet.decisions import Act, Kind, Spare
-from ...fleet.enforce_plan import Plan
-from ...fleet.enforcing import Outcome, unsure_of
+from ...fleet.decisions import Act, Kind, Rule, Spare
+from ...fleet.enforce_plan import NO_CHANNEL, NOWHERE, Plan
+from ...fleet.enforcing import Outcome
 from ...fleet.model import Account, FleetKey
+from ...fleet.spared import unsure_of
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ...words import day, number
 from ..show import problem_json, stamp
 
 _LISTED = 30  # lines of a list; --json has all
+_ACCOUNTS = 10  # in which the rest is counted
+_FIRST = {rule: rank for rank, rule in enumerate((Rule.UNSURE, Rule.LAST_USE, Rule.UNREACHED))}
 _WOULD = {
     Kind.NOTIFY: "Owners to be told:",
     Kind.REISSUE: "To get a new key from IT:",
@@ -35,17 +39,23 @@ _DID = {
 def plan(plan: Plan, now: datetime) -> str:
     """What would be done, act by act, and what is spared."""
     steps = [*plan.notices, *plan.acts]
-    lines = []
+    lines = [f"{plan.closed[0].upper()}{plan.closed[1:]}. By the rules:"] if plan.closed.startswith(NOWHERE) else []
     for kind, title in _WOULD.items():
         mine = [_would(step.act, step.found.place.account, now) for step in steps if step.act.kind is kind]
         lines += [title, *_cut(mine)] if mine else []
     lines += _spared(plan.spared)
     lines += [f"{about}: {problem.message}" for about, problem in plan.broken]
-    if plan.closed and plan.acts:
+    acts = number(len(plan.acts), "act")
+    if plan.closed and not plan.closed.startswith(NOWHERE) and plan.acts:
         lines.append(f"No key is touched now: {plan.closed}.")
+        acts = f"0 acts now; {_waiting(len(plan.acts))}"
     looked = f"{number(plan.users, 'user')} in {number(plan.accounts, 'account')}"
-    lines.append(f"{looked}: {number(len(plan.notices), 'notice')}, {number(len(plan.acts), 'act')}.")
+    lines.append(f"{looked}: {number(len(plan.notices), 'notice')}, {acts}.")
     return "\n".join(lines)
+
+
+def _waiting(count: int) -> str:
+    return f"{number(count, 'waits', 'wait')} for the next open hours"
 
 
 def _would(act: Act, account: Account, now: datetime) -> str:
@@ -61,8 +71,24 @@ def _key(key: FleetKey | None, user: str, account: Account) -> str:
 
 
 def _spared(spared: Sequence[tuple[Account, Spare]]) -> list[str]:
-    lines = [f"  {_key(each.key, each.user.name, account)}: {each.why}" for account, each in spared]
-    return ["Spared:", *_cut(lines)] if lines else []
+    """One row a key, with all of its reasons: first what could not be read, for that is for somebody to mend. What is
+    only too many for one run is counted."""
+    rows: dict[str, tuple[Account, list[str]]] = {}
+    for account, each in sorted(spared, key=lambda row: _FIRST.get(row[1].rule, len(_FIRST))):
+        if each.rule is not Rule.LIMIT and not each.why.endswith(NO_CHANNEL):
+            row = rows.setdefault(_key(each.key, each.user.name, account), (account, []))
+            row[1].extend([each.why] if each.why not in row[1] else [])
+    lines = [f"  {key}: {'; '.join(reasons)}" for key, (_, reasons) in rows.items()]
+    over = [each for _, each in spared if each.rule is Rule.LIMIT]
+    if len(lines) > _LISTED:
+        left = Counter(str(account) for account, _ in list(rows.values())[_LISTED:])
+        where = ", ".join(f"{count:,} in {account}" for account, count in left.most_common(_ACCOUNTS))
+        others = f", and in {number(len(left) - _ACCOUNTS, 'other account')}" if len(left) > _ACCOUNTS else ""
+        lines[_LISTED:] = [f"  and {len(lines) - _LISTED:,} more: {where}{others}; --json has all"]
+    untold = sum(each.why.endswith(NO_CHANNEL) for _, each in spared)
+    lines += [f"  {number(untold, 'act')}: nobody could be told: {NO_CHANNEL}"] if untold else []
+    lines += [f"  {number(len(over), 'act')} more by later runs: {over[0].why}"] if over else []
+    return ["Spared:", *lines] if lines else []
 
 
 def _cut(lines: list[str]) -> list[str]:
@@ -88,10 +114,20 @@ def spare(spare: Spare) -> str:
 def done(outcome: Outcome) -> str:
     """The sum."""
     counts = {kind: sum(each.act.kind is kind and each.state is State.DONE for each in outcome.deeds) for kind in Kind}
-    nouns = {Kind.NOTIFY: ("key whose owner was told", "keys whose owners were told")}
+    nouns = {
+        Kind.NOTIFY: ("key whose owner was told", "keys whose owners were told"),
+        Kind.REISSUE: ("new key made", "new keys made"),
+    }
     words = [number(count, *nouns.get(kind, (_DID[kind], _DID[kind]))) for kind, count in counts.items() if count]
     failed = sum(each.state is not State.DONE for each in outcome.deeds)
     words += [f"{failed} failed"] if failed else []
+    hours = sum(each.rule is Rule.HOURS for _, each in outcome.spared)
+    if hours:
+        acted = any(count for kind, count in counts.items() if kind is not Kind.NOTIFY)
+        return (
+            "; ".join([*([", ".join(words)] if words else []), *([] if acted else ["0 acts now"]), _waiting(hours)])
+            + "."
+        )
     return f"{', '.join(words).capitalize() or 'Nothing was to be done'}."
 
 
@@ -103,7 +139,8 @@ def troubles(plan: Plan, outcome: Outcome) -> Iterator[str]:
     if unsure:
         yield f"{number(unsure, 'key')} spared because something could not be read: see above"
     if outcome.stopped:
-        yield f"the run was stopped before its end: {outcome.stopped.message}"
+        what = "" if outcome.stopped.message.startswith("stopped") else "the run was stopped before its end: "
+        yield f"{what}{outcome.stopped.message}"
 
 
 # JSON

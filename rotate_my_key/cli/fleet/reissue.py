@@ -13,6 +13,7 @@ import click
 from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
 from . import reissue_shown as shown
+from .again import again
 from .common import fleet_options, open_fleet
 
 if TYPE_CHECKING:
@@ -68,7 +69,9 @@ class _Command:
             self._app.complain(line)
         if self._options["dry_run"]:
             return self._end(plan, None, (), ())
-        if not self._options["yes"] and not self._app.confirm(shown.question(plan), default=True, flag=_flag(plan)):
+        if not self._options["yes"] and not self._app.confirm(
+            shown.question(plan), default=True, flag=again(self._app, "--yes")
+        ):
             self._app.say("Nothing was changed.")
             return 4
         handed = self._hand_over(plan)
@@ -172,7 +175,7 @@ class _Command:
         for line in shown.swept(acts, dry_run=True):
             self._app.complain(line)
         yes: bool = self._options["yes"]
-        return yes or self._app.confirm("Do it?", default=True, flag="rotate-my-key fleet reissue --sweep --yes")
+        return yes or self._app.confirm("Do it?", default=True, flag=again(self._app, "--yes"))
 
     # Small things
 
@@ -190,7 +193,3 @@ class _Command:
 
     def _warn(self, text: str) -> None:
         self._app.complain(f"{self._app.style('warning:', fg='yellow')} {text}")
-
-
-def _flag(plan: Plan) -> str:
-    return f"rotate-my-key fleet reissue {plan.user.name} --yes"

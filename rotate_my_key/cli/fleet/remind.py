@@ -12,6 +12,7 @@ import click
 
 from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
+from .again import again
 from .common import fleet_options, open_fleet, tell_failed, warn
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
 
 def _agreed(app: App, what: str) -> bool:
     app.complain(what)
-    if app.confirm("Send now?", default=False, flag="rotate-my-key fleet remind --yes"):
+    if app.confirm("Send now?", default=False, flag=again(app, "--yes")):
         return True
     app.say("Nothing was sent.")
     return False

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import Denied, Gone, Problem, WrongUsage
+from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..app import App
+from .again import again
 from .common import fleet_options, open_audit, open_fleet
 
 if TYPE_CHECKING:
@@ -36,19 +37,22 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     """
     if undo:
         return take_back(app, user, account, yes=yes, as_json=as_json, revoked=True)
-    from ...fleet.revoking import end_sessions, revoke
+    from ...fleet.revoking import end_sessions, own_key, revoke
     from . import revoke_shown as shown
 
     tools, found = _find(app, user, account)
     if not as_json or not yes:
         app.say(shown.found(found, tools.now()))
+    own = own_key(tools, found)
+    if own:
+        _warn(app, shown.own(*own))
     if (
         shown.working(found)
         and not yes
         and not app.confirm(
             f"Switch off {shown.working(found)} now?",
             default=False,
-            flag=f"rotate-my-key fleet revoke {user} --yes",
+            flag=again(app, "--yes"),
         )
     ):
         app.say("Nothing was changed.")
@@ -60,7 +64,7 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     if as_json:
         app.json(shown.as_json(found, done, command))
     else:
-        app.out(shown.done(user, found, done))
+        app.out(shown.done(user, found, done, _undo(app, own=own is not None)))
         app.say(shown.sessions(user, command))
     shown.warn(app, done)
     return code
@@ -76,8 +80,7 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
     keys = [(held, key) for held in found for key in revoking.restorable(held, cause)]
     if not as_json or not yes:
         app.say(shown.restorable(found, cause, tools.now()))
-    flag = f"rotate-my-key fleet {'revoke' if revoked else 'enforce'} --undo {user} --yes"
-    if keys and not yes and not app.confirm("Switch on again?", default=False, flag=flag):
+    if keys and not yes and not app.confirm("Switch on again?", default=False, flag=again(app, "--yes")):
         app.say("Nothing was changed.")
         return 4
     with app.waiting("switching on"):
@@ -93,7 +96,7 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
 
 
 def _find(app: App, user: str, numbers: Sequence[str]) -> tuple[Tools, list[Held]]:
-    """Raises Gone if there is no such user anywhere."""
+    """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
     from ...fleet.one_user import accounts_named
     from ...fleet.revoking import Tools, find
 
@@ -101,14 +104,41 @@ def _find(app: App, user: str, numbers: Sequence[str]) -> tuple[Tools, list[Held
         raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
     settings, assembly = open_fleet(app)
     audit = open_audit(app, assembly, "revoke")
-    tools = Tools(assembly.organization, settings, audit, assembly.now)
+    tools = Tools(assembly.organization, settings, audit, assembly.now, signs=assembly.signing_key())
     accounts = accounts_named(_all(app, tools) if not numbers else (), numbers)
     with app.waiting(f"looking for {user} in {len(accounts)} account{'s' if len(accounts) != 1 else ''}"):
         found = find(tools, accounts, user)
+    if not numbers and not settings.accounts.role:
+        _warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
+    if found and all(held.problem for held in found):
+        raise _nowhere(app, user, found)
     if not found:
         where = "there" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
         raise Gone(f"there is no user {user} {where}", "aws iam list-users")
     return tools, found
+
+
+def _nowhere(app: App, user: str, broken: Sequence[Held]) -> Problem:
+    """Found in no account, and some could not be looked at: each of them is named."""
+    from ...fleet.survey import first_code
+    from ...words import number
+
+    problems = [held.problem for held in broken if held.problem]
+    for held in broken:
+        _warn(app, f"{held.account}: {held.problem.message if held.problem else ''}")
+    code = first_code(problem.code for problem in problems)
+    kind = {NotAllowed.code: NotAllowed, TryLater.code: TryLater, NeedsPerson.code: NeedsPerson}.get(code, Problem)
+    hint = next((problem.hint for problem in problems if problem.hint), "") or again(app)
+    return kind(f"{user} was found nowhere; {number(len(broken), 'account')} unknown", hint)
+
+
+def _undo(app: App, *, own: bool) -> str:
+    """What takes it back. A run that switched off its own key needs another one to sign that."""
+    but = ("why", "yes", "as_json")
+    if own:
+        command = again(app, "--undo", "--auth-profile", "NAME", but=(*but, "profile", "auth_profile"))
+        return f"To take it back, signed by somebody else's profile NAME: {command}"
+    return f"To take it back: {again(app, '--undo', but=but)}"
 
 
 def _all(app: App, tools: Tools) -> Sequence[Account]:
@@ -121,9 +151,7 @@ def _all(app: App, tools: Tools) -> Sequence[Account]:
     except Denied as denied:
         if not chosen.only:
             raise
-        app.complain(
-            f"{app.style('warning:', fg='yellow')} only the accounts of the settings are looked at: {denied.message}"
-        )
+        _warn(app, f"only the accounts of the settings are looked at: {denied.message}")
         return accounts_of(tools.organization, chosen)
 
 
@@ -136,5 +164,9 @@ def _end(app: App, tools: Tools, problems: Sequence[Problem | None]) -> int:
         tools.audit.close({"Switched": float(len(problems) - len(failures)), "Failed": float(len(failures))})
     except Problem as problem:
         failures.append(problem)
-        app.complain(f"{app.style('warning:', fg='yellow')} {problem.message}")
+        _warn(app, problem.message)
     return first_code(problem.code for problem in failures)
+
+
+def _warn(app: App, text: str) -> None:
+    app.complain(f"{app.style('warning:', fg='yellow')} {text}")

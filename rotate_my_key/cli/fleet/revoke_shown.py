@@ -49,15 +49,22 @@ def working(held: Iterable[Held]) -> str:
     return number(keys, "key") if keys else ("what there is" if unknown else "")
 
 
-def done(user: str, held: Sequence[Held], switched: Sequence[Switched]) -> str:
-    """What became of it."""
+def own(held: Held, key: FleetKey) -> str:
+    """Before the question, where the key that signs this run is among those that would go."""
+    return (
+        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
+        "somebody else must sign to take that back"
+    )
+
+
+def done(user: str, held: Sequence[Held], switched: Sequence[Switched], undo: str) -> str:
+    """What became of it; `undo` says how to take it back."""
     lines = [_line(each, "switched off") for each in switched]
     off = sum(each.key is not None and each.problem is None for each in switched)
     if not switched:
         return f"No key of {user} works in {number(len(held), 'account')}."
     total = f"{number(off, 'key')} of {user} switched off."
-    undo = f" To take it back: rotate-my-key fleet revoke --undo {user}" if off else ""
-    return "\n".join([*lines, total + undo])
+    return "\n".join([*lines, f"{total} {undo}" if off else total])
 
 
 def _line(each: Switched, word: str) -> str:

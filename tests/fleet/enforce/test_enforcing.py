@@ -12,7 +12,7 @@ import pytest
 from rotate_my_key.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.acting import Reissued
 from rotate_my_key.fleet.audit import NotKept
-from rotate_my_key.fleet.enforce_plan import check
+from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.enforcing import Doing, carry_out
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.model import LastUse
@@ -454,13 +454,37 @@ def test_settings_that_cannot_be_meant(sentence: str, settings: FleetSettings, a
         check(settings, apply=apply)
 
 
-def test_without_accounts_a_dry_run_shows_what_would_be_spared() -> None:
-    """So that IT sees what to expect before it names an account."""
+def test_without_accounts_a_dry_run_shows_what_the_rules_would_do() -> None:
+    """So that IT sees what to expect before it names an account. Nothing may be done, and it says so."""
     check(FleetSettings(enforce=Enforce(deactivate_at=DAY)), apply=False)
     company = Company()
     company.enforce(accounts=())
     company.user("alice", 97)
-    assert planned(company.plan()) == ["spare alice: account"]
+    company.user("dave", 97, told=None)
+    plan = company.plan()
+    assert planned(plan) == ["notify dave", "deactivate alice"]
+    assert plan.closed == "no account is named in [enforce] accounts, so nothing may be done"
+    assert not CHANGES & set(company.here.calls)
+
+
+def test_a_plan_without_accounts_is_never_carried_out() -> None:
+    """Whoever hands it on by mistake touches nothing: the rules are asked again right before each act."""
+    company = Company()
+    company.enforce(accounts=())
+    (key_id,) = company.user("alice", 97)
+    assert did(company.run()) == ["spare alice: account"]
+    assert company.status("alice") == {key_id: "Active"}
+
+
+def test_an_account_that_is_named_and_not_there_is_said() -> None:
+    """A digit that is wrong would else mean that nothing is ever done, in silence."""
+    company = Company()
+    company.enforce(accounts=(HERE, "999999999999"))
+    outcome = company.run()
+    assert outcome.code == 1
+    assert [about for about, _ in company.plan().broken] == ["999999999999"]
+    looking = replace(company.looking(), whole=False)
+    assert plan_run(looking).broken == ()
 
 
 def test_accounts_that_are_not_named_are_not_even_entered() -> None:
@@ -511,7 +535,7 @@ def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str) -
 
 @pytest.mark.parametrize("verb", ["users", "keys", "tags", "members", "tag", "set_active", "delete", "deliver"])
 def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
-    """It ends the run wherever it comes; the next run goes on from there."""
+    """It ends the run wherever it comes, with what was done so far; the next run goes on from there."""
     company = Company(replace(RULES, exempt=Exempt(groups=("bots",))))
     company.user("alice", 97)
     (bob,) = company.user("bob", 130)
@@ -525,12 +549,37 @@ def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
 
     real = getattr(target, verb)
     setattr(target, verb, stopped)
-    with pytest.raises(Interrupted):
-        company.run()
+    if verb in ("users", "keys", "tags", "members"):  # while planning: nothing was begun
+        with pytest.raises(Interrupted):
+            company.run()
+    else:
+        outcome = company.run()
+        assert (outcome.code, outcome.stopped and outcome.stopped.message) == (130, "stopped")
+        assert company.audit.numbers["Users"] == 3
     setattr(target, verb, real)
     assert company.run().code == 0
     assert list(company.status("alice").values()) == ["Inactive"]
     assert bob not in company.status("bob")
+
+
+def test_what_was_done_before_ctrl_c_is_told() -> None:
+    """The admins read of it at once: the next run would find nothing to tell."""
+    company = Company()
+    company.user("alice", 98)
+    company.user("bob", 97)
+    asked: list[str] = []
+
+    def check() -> None:
+        asked.append("")
+        if len(asked) == 2:
+            raise Interrupted("stopped")
+
+    doing = Doing(company.looking(), company.audit, check=check)
+    outcome = carry_out(company.plan(), doing)
+    assert (did(outcome), outcome.code) == (["deactivate alice done"], 130)
+    assert "enforce --undo alice" in company.chat.sent[0].text
+    assert "this run: stopped" in company.chat.sent[0].text
+    assert list(company.status("bob").values()) == ["Active"]
 
 
 def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:

@@ -1,0 +1,141 @@
+"""What `fleet enforce` and `fleet revoke` tell a person to type next, over HTTP: it does what he meant."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.fleet.enforce.conftest import Firm
+from tests.fleet.enforce.test_commands import RULES, left, ready
+
+__all__ = ["left", "ready"]
+
+
+def words(hint: str) -> list[str]:
+    """What a shell makes of it, without the program's name."""
+    program, *rest = shlex.split(hint)
+    assert program == "rotate-my-key"
+    return rest
+
+
+def test_the_hint_without_a_terminal_is_the_command_as_typed(left: Firm) -> None:
+    """With other settings, one account and a reason; typed, it does that and no more."""
+    file = left.it.home / "my fleet.ini"
+    file.write_text("[accounts]\nrole = rotate-my-key-fleet\n")
+    left.settings("")
+    typed = ["fleet", "revoke", "alice", "--account", left.members["prod"].account, "--why", "it leaked"]
+    _, hint = left.it.run(*typed, "--settings", str(file)).problem()
+    done = left.it.run(*words(hint))
+    assert done.code == 0, done.text
+    assert set(left.ids("alice").values()) == {"Active"}
+    assert set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
+    assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"it leaked"}
+    (line,) = [line for line in done.out.splitlines() if "To take it back: " in line]
+    back = left.it.run(*words(line.partition("To take it back: ")[2]), "--yes")
+    assert back.code == 0, back.text
+    assert set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
+
+
+def test_enforces_hints_name_the_settings_too(ready: Firm) -> None:
+    """The one without a terminal, and the one in the admins' message."""
+    file = ready.it.home / ".config" / "rotate-my-key" / "fleet.ini"
+    other = ready.it.home / "other fleet.ini"
+    file.rename(other)
+    _, hint = ready.enforce("--apply", "--settings", str(other)).problem()
+    assert words(hint) == ["fleet", "enforce", "--apply", "--settings", str(other), "--yes"]
+    assert ready.it.run(*words(hint)).code == 0
+    (line,) = [line for line in ready.aws.published[0].message.splitlines() if "--undo" in line]
+    back = ready.it.run(*words(line), "--yes")
+    assert back.code == 0, back.text
+    assert list(ready.ids("alice").values()) == ["Active"]
+
+
+def test_one_account_alone_is_said(firm: Firm) -> None:
+    """Without a role no other account can be looked at, and a key may be left there."""
+    firm.person("alice", 30)
+    done = firm.it.run("fleet", "revoke", "alice", "-y")
+    assert done.code == 0, done.text
+    assert f"only account {firm.aws.account} was looked at: no role is set" in done.err
+
+
+def test_somebody_found_nowhere_where_accounts_are_broken(left: Firm) -> None:
+    """No question, no command that ends sessions, and it is no success."""
+    left.aws.break_account(left.members["prod"].account, "denied")
+    for more in ((), ("--yes",), ("--undo",)):
+        done = left.it.run("fleet", "revoke", "zoe", *more)
+        assert (done.code, done.out) == (5, "")
+        assert done.problem()[0] == "zoe was found nowhere; 1 account unknown"
+        assert f"prod ({left.members['prod'].account}): " in done.err
+        assert "put-user-policy" not in done.err
+
+
+def test_the_key_that_signs_goes_last(firm: Firm) -> None:
+    """It is said before the question; everything else of the user is done, and how to take it back is true."""
+    firm.settings("[accounts]\nrole = rotate-my-key-fleet\n")
+    member = firm.account("prod")
+    firm.person("fleet", 200, at=member)
+    other = firm.aws.add_key("fleet")
+    done = firm.it.run("fleet", "revoke", "fleet")
+    assert done.code == 4
+    assert "of fleet in" in done.err
+    assert "signs this run" in done.err.partition("error:")[0]
+    done = firm.it.run("fleet", "revoke", "fleet", "-y")
+    assert done.code == 0, done.text
+    assert set(firm.ids("fleet").values()) | set(firm.ids("fleet", member).values()) == {"Inactive"}
+    assert other.key_id in firm.ids("fleet")
+    (line,) = [line for line in done.out.splitlines() if "To take it back" in line]
+    assert "signed by somebody else" in line
+    assert line.endswith("rotate-my-key fleet revoke fleet --undo --auth-profile NAME")
+
+
+def closed_today(firm: Firm) -> None:
+    """Open on no day but the one after tomorrow."""
+    day = f"{datetime.now(UTC) + timedelta(days=2):%a}".lower()
+    text = RULES.format(account=firm.aws.account).replace("mon, tue, wed, thu, fri, sat, sun", day)
+    firm.settings(text)
+
+
+def test_outside_the_hours_nothing_is_asked(firm: Firm) -> None:
+    """There is nothing to agree to: it says what waits."""
+    closed_today(firm)
+    firm.person("alice", 97)
+    firm.told("alice")
+    done = firm.enforce()
+    assert "0 acts now; 1 waits for the next open hours." in done.out
+    done = firm.enforce("--apply")
+    assert (done.code, done.out) == (0, "0 acts now; 1 waits for the next open hours.\n"), done.text
+    assert firm.changes == set()
+
+
+def test_outside_the_hours_notices_are_asked_for(firm: Firm) -> None:
+    """They go out at any time."""
+    closed_today(firm)
+    firm.person("alice", 97)
+    firm.told("alice")
+    firm.person("bob", 85)
+    assert firm.enforce("--apply").code == 4
+    done = firm.enforce("--apply", "--yes")
+    assert done.out == "1 key whose owner was told; 0 acts now; 1 waits for the next open hours.\n"
+
+
+def test_an_account_that_is_not_there_is_no_success(firm: Firm) -> None:
+    """A wrong digit is said."""
+    firm.settings(RULES.format(account="999999999999"))
+    done = firm.enforce()
+    assert done.code == 1
+    assert "999999999999: named in [enforce] accounts, but not among the accounts that are looked at" in done.out
+
+
+@pytest.mark.parametrize("preset", ["tell-admin", "mail-owners"])
+def test_a_preset_that_only_tells(firm: Firm, preset: str) -> None:
+    """It says what to do with it, by the option and by the settings."""
+    expected = (
+        f"the preset {preset} only tells, and enforces nothing",
+        f"set preset = {preset} in [enforce], then: rotate-my-key fleet remind",
+    )
+    done = firm.enforce("--preset", preset)
+    assert (done.code, done.problem()) == (2, expected)
+    firm.settings(f"[enforce]\npreset = {preset}\n")
+    assert firm.enforce("--apply").problem() == expected
