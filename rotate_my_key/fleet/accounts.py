@@ -51,6 +51,7 @@ class AwsOrganization:
         self._role = role.strip("/").removeprefix("role/")
         self._external_id = external_id
         self._directories: dict[str, AccountDirectory] = {}
+        self._left_out: tuple[Account, ...] = ()
         self._lock = Lock()
 
     def me(self) -> Identity:
@@ -59,8 +60,14 @@ class AwsOrganization:
 
     def accounts(self) -> tuple[Account, ...]:
         """See the port."""
-        entries = self._calls.pages("organizations:ListAccounts", fleet_answers.accounts, {}, "NextToken")
+        entries = list(self._calls.pages("organizations:ListAccounts", fleet_answers.accounts, {}, "NextToken"))
+        self._left_out = tuple(Account(entry.number, entry.name) for entry in entries if not entry.active)
         return tuple(Account(entry.number, entry.name) for entry in entries if entry.active)
+
+    @property
+    def left_out(self) -> tuple[Account, ...]:
+        """See the port."""
+        return self._left_out
 
     def directory(self, account: Account) -> AccountDirectory:
         """See the port. Sends nothing but GetCallerIdentity, once. Raises WrongUsage for another account without a

@@ -52,6 +52,11 @@ class InTime:
         """See the port."""
         return self._inner.accounts()
 
+    @property
+    def left_out(self) -> tuple[Account, ...]:
+        """See the port."""
+        return self._inner.left_out
+
     def directory(self, account: Account) -> Directory:
         """See the port."""
         return cast(Directory, _Timed(self._inner.directory(account), self))

@@ -73,6 +73,10 @@ class Organization(Protocol):
     def accounts(self) -> tuple[Account, ...]:
         """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
 
+    @property
+    def left_out(self) -> tuple[Account, ...]:
+        """Those that `accounts` came upon and left out: suspended, or about to be closed."""
+
     def directory(self, account: Account) -> Directory:
         """The directory of an account: by the role there, or without one for the caller's own."""
 

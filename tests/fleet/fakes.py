@@ -250,6 +250,11 @@ class FakeOrganization:
             raise self.broken
         return tuple(each.account for each in self.directories.values())
 
+    @property
+    def left_out(self) -> tuple[Account, ...]:
+        """See the port."""
+        return ()
+
     def directory(self, account: Account) -> FakeDirectory:
         """See the port."""
         return self.directories[account.number]

@@ -100,6 +100,16 @@ def warn(app: App, line: str, hint: str = "") -> None:
         app.complain(f"{app.style('hint:', bold=True)} {hint}")
 
 
+def tell_left_out(app: App, assembly: Assembly) -> None:
+    """Accounts of the organization that nobody can look at, since AWS lets no role into them."""
+    from ...fleet.alike import some
+    from ...words import number
+
+    names = [str(account) for account in assembly.organization.left_out]
+    if names:
+        app.say(f"left out, as suspended or about to be closed: {number(len(names), 'account')} ({some(names)})")
+
+
 def tell_failed(app: App, surveys: Sequence[Survey], settings: FleetSettings) -> None:
     """Which accounts could not be looked at, the same fault of many in one line."""
     from ...fleet.alike import about, failed

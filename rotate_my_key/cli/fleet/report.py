@@ -9,10 +9,12 @@ import click
 
 from ...errors import WrongUsage
 from ..app import App
-from .common import fleet_options, open_fleet, tell_failed
+from .common import fleet_options, open_fleet, tell_failed, tell_left_out
 
 if TYPE_CHECKING:
+    from ...fleet.assembly import Assembly
     from ...fleet.report import Report
+    from ...settings.fleet import FleetSettings
 
 
 @click.command("report")
@@ -30,7 +32,8 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
     """
     if as_json + as_csv + as_html > 1:
         raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
-    report = _make(app, exact)
+    settings, assembly = open_fleet(app)
+    report = _make(app, settings, assembly, exact)
     if as_json:
         from ...fleet.report.values import values
 
@@ -47,16 +50,16 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
         from . import report_shown
 
         app.out(report_shown.shown(report, app, every=every))
+    tell_left_out(app, assembly)
     _tell(app, report)
     return report.code
 
 
-def _make(app: App, exact: bool) -> Report:
+def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) -> Report:
     from ...fleet.mapping import addresses
     from ...fleet.report import make
     from ...fleet.survey import Waiting, Wanted, survey_accounts
 
-    settings, assembly = open_fleet(app)
     mapping = addresses(settings.owners)
     organization = assembly.organization
     organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time

@@ -95,7 +95,8 @@ def _summary(report: Report) -> Iterator[str]:
     )
     yield _kinds(counts, format_duration(report.settings.unused_after))
     failing = ", ".join(f"{number:,} fail {control.number}" for control, number in counts.controls.items())
-    yield f"{BENCHMARK}: {failing}"
+    exempt = "; it knows no exempt users" if counts.standings[Standing.EXEMPT] else ""
+    yield f"{BENCHMARK}: {failing}{exempt}"
     if counts.uncertain:
         yield f"of {_number(counts.uncertain, 'key')} it is not known whether the user is exempt"
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
@@ -121,7 +122,7 @@ def _histogram(bars: Sequence[Bar], block: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
     table.add_column("AGE", justify="right")
     table.add_column("KEYS", justify="right")
-    table.add_column("")
+    table.add_column("active, of users: root's are not among them")
     for bar in bars:
         total = bar.keys + bar.exempt
         width = -(-total * _WIDEST // most)

@@ -57,9 +57,9 @@ class Chart:
 
 
 def ages(bars: Sequence[Bar]) -> Chart:
-    """How old active keys are."""
+    """How old users' active keys are; root's are to be deleted, whatever their age."""
     parts = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in bars]
-    return _chart("Ages of active keys", parts)
+    return _chart("Ages of active keys of users, without those of root", parts)
 
 
 def verdicts(standings: Mapping[Standing, int]) -> Chart:

@@ -123,6 +123,39 @@ def test_an_account_that_fails_is_a_row(shop: Desk, quiet: list[str]) -> None:
     assert any(line.startswith("hint: ") for line in done.err.splitlines())
 
 
+def test_suspended_accounts_are_named(shop: Desk) -> None:
+    """AWS lets nobody into them; that they were left out is said."""
+    shop.aws.add_account("gone", "333333333333", state="SUSPENDED")
+    done = shop.run(*fleet(shop))
+    assert (done.code, "333333333333" in done.out) == (0, False)
+    assert "left out, as suspended or about to be closed: 1 account (gone (333333333333))\n" in done.err
+    assert "left out" not in shop.run("fleet", "report").err
+
+
+def test_the_same_fault_of_many_accounts_is_one_row(shop: Desk) -> None:
+    """On stdout with all of them, on stderr with some; the hint once, and first what is likely."""
+    for number in range(3, 8):
+        shop.aws.add_account(f"a{number}", str(number) * 12)
+    done = shop.run(*fleet(shop, "[accounts]\nrole = nosuchrole\n"))
+    assert done.code == 5
+    (row,) = [line for line in done.out.splitlines() if line.startswith("unknown")]
+    assert row.startswith("unknown  6 accounts (shop (222222222222), a3 (333333333333), ")
+    assert row.endswith("a7 (777777777777)): the role nosuchrole is not there, or may not be assumed by the caller")
+    (warning, hint) = [line for line in done.err.splitlines() if not line.startswith("note: ")]
+    assert warning.startswith("warning: 6 accounts (") and " and 3 more): the role nosuchrole is not" in warning
+    make = "create it there: rotate-my-key fleet template --member-role"
+    assert hint == f"hint: check role in [accounts] (nosuchrole); {make}"
+
+
+def test_numbers_that_differ_are_explained(shop: Desk) -> None:
+    """The benchmark counts exempt users' keys, and the bars leave root's out."""
+    shop.aws.set_tags("bob", {"rotate-my-key": "exempt"})
+    lines = shop.run("fleet", "report").out.splitlines()
+    assert lines[1].startswith("1 of root, 0 overdue")
+    assert lines[2].endswith("2 fail 1.14; it knows no exempt users")
+    assert lines[4].split(maxsplit=2) == ["AGE", "KEYS", "active, of users: root's are not among them"]
+
+
 def test_a_denied_report(shop: Desk) -> None:
     """Users are listed instead, page by page, and that is said."""
     shop.aws.deny("GenerateCredentialReport")
