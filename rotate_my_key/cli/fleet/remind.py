@@ -13,7 +13,7 @@ import click
 from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
 from .again import again
-from .common import fleet_options, open_fleet, tell_failed, warn
+from .common import fleet_options, open_fleet, tell_failed, tell_left_out, warn
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
@@ -48,6 +48,7 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     surveys, plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = _preview(plan, findings, outlets, settings, renderer)
+    tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for line, hint in remind_shown.unreached(outcome.digest):
         warn(app, line, hint)
