@@ -140,7 +140,7 @@ def run(args: Sequence[str], env: Any) -> int:
         app.complain(error.ctx.get_help())
         return 2
     except click.UsageError as error:
-        name = error.ctx.command_path if error.ctx else "rotate-my-key"
+        name = error.ctx.command_path if error.ctx else " ".join(("rotate-my-key", *_named(args)))
         _show(app, _lower(error.format_message()), f"{name} --help")
         return 2
     except click.ClickException as error:
@@ -148,13 +148,28 @@ def run(args: Sequence[str], env: Any) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt, EOFError):
         app.complain("")
-        _show(app, "stopped; whatever was begun is finished by the next run", "rotate-my-key status")
+        if _named(args)[:1] == ["fleet"]:
+            _show(app, "stopped", "repeat the command")
+        else:
+            _show(app, "stopped; whatever was begun is finished by the next run", "rotate-my-key status")
         return 130
     except BrokenPipeError:
         _silence()
         return 1
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
         return _unexpected(app, error)
+
+
+def _named(args: Sequence[str]) -> list[str]:
+    """The command that was typed, with its group, as far as there are such: for words that could not be parsed."""
+    words = [word for word in args if word not in GLOBAL]
+    group: click.Command | None = program
+    found: list[str] = []
+    while isinstance(group, click.Group) and words[len(found) :]:
+        word = words[len(found)]
+        group = group.get_command(click.Context(group), word)
+        found += [word] if group else []
+    return found
 
 
 def _show(app: App, message: str, hint: str) -> None:

@@ -60,6 +60,24 @@ def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pyte
     assert "Exit codes: 0 done" in shown and "130 interrupted" in " ".join(shown.split())
 
 
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("fleet report --settings", "rotate-my-key fleet report --help"),
+        ("-q fleet report --nope", "rotate-my-key fleet report --help"),
+        ("fleet nope", "rotate-my-key fleet --help"),
+        ("status -p", "rotate-my-key status --help"),
+        ("--nope", "rotate-my-key rotate --help"),
+    ],
+)
+def test_words_that_cannot_be_parsed(
+    typed: str, hint: str, env: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The hint is the help of that very command."""
+    assert run(typed.split(), env) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == f"hint: {hint}"
+
+
 def _commands() -> list[str]:
     return [name for rows in GROUPS.values() for name in rows]
 
@@ -90,7 +108,7 @@ def test_global_options_work_before_and_after(
     [
         pytest.param("nonsense", "no such command 'nonsense'", "rotate-my-key --help", id="an unknown command"),
         pytest.param("status --nonsense", "no such option", "rotate-my-key status --help", id="an unknown option"),
-        pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key --help", id="no value"),
+        pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key rotate --help", id="no value"),
         pytest.param(
             "-p a --all", "-p and --all do not go together", "rotate-my-key rotate --all", id="a contradiction"
         ),

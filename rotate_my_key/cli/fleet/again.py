@@ -50,14 +50,14 @@ def fleet(app: App, command: str) -> str:
 
 
 @contextmanager
-def stoppable(app: App) -> Iterator[None]:
+def stoppable(app: App, what: str = "whatever was begun the next run finds") -> Iterator[None]:
     """Ctrl-C within the block ends the command, and the hint is the command itself: the next run sees by list and tag
-    what was begun."""
+    what was begun. `what` says what became of it."""
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
         app.complain("")
-        raise Interrupted("stopped; whatever was begun the next run finds", again(app)) from None
+        raise Interrupted(f"stopped; {what}", again(app)) from None
 
 
 def _value(app: App, context: click.Context, name: str) -> Any:

@@ -12,7 +12,7 @@ import click
 
 from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
-from .again import again
+from .again import again, stoppable
 from .common import fleet_options, open_fleet, tell_failed, tell_left_out, warn
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     settings, assembly = open_fleet(app)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     outlets = _outlets(settings, assembly, dry_run)
-    surveys, plan, findings = _look(app, settings, assembly)
+    with stoppable(app, "nothing was sent"):
+        surveys, plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = _preview(plan, findings, outlets, settings, renderer)
     tell_left_out(app, assembly)
@@ -57,7 +58,8 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     elif outcome.letters:
         if not yes and not _agreed(app, remind_shown.question(outcome, plan)):
             return 0
-        outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
+        with stoppable(app, "who was told is remembered, and the next run tells the others"):
+            outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
     if as_json:
         from ...fleet.remind_values import values
 

@@ -9,6 +9,7 @@ import click
 
 from ...errors import WrongUsage
 from ..app import App
+from .again import stoppable
 from .common import fleet_options, open_fleet, tell_failed, tell_left_out
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
     """
     if as_json + as_csv + as_html > 1:
         raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
-    settings, assembly = open_fleet(app)
-    report = _make(app, settings, assembly, exact)
+    with stoppable(app, "nothing was changed"):
+        settings, assembly = open_fleet(app)
+        report = _make(app, settings, assembly, exact)
     if as_json:
         from ...fleet.report.values import values
 

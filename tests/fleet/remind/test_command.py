@@ -204,6 +204,21 @@ def test_in_a_terminal_it_asks_once(told: Company, answer: str, sent: int) -> No
     assert ("Nothing was sent." in screen.text) == (not sent)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["looking", "asked"])
+def test_stopped_before_anything_is_sent(told: Company, when: str) -> None:
+    """Ctrl-C says so; it is nothing of the laptop's own rotation."""
+    if when == "looking":
+        told.aws.settings.report_polls = 1000
+    run = told.it.terminal("fleet", "remind")
+    run.until("collecting reports" if when == "looking" else "Send now?")
+    run.type("\x03")
+    done = run.end()
+    assert (done.code, told.aws.mails) == (130, [])
+    assert "rotate-my-key status" not in done.text
+    assert "stopped; nothing was sent" in done.text or "stopped at the question; nothing was begun" in done.text
+
+
 def test_without_addresses_nobody_is_told_and_all_are_named(told: Company) -> None:
     """User names are no addresses and no domain is set: rows, and no fault of the run."""
     topic = told.aws.add_topic("rotate-my-key-ops", "eu-west-1")

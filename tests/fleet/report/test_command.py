@@ -123,6 +123,20 @@ def test_an_account_that_fails_is_a_row(shop: Desk, quiet: list[str]) -> None:
     assert any(line.startswith("hint: ") for line in done.err.splitlines())
 
 
+@pytest.mark.slow
+def test_stopped(shop: Desk) -> None:
+    """Ctrl-C: nothing was changed, and the hint is the command as it was typed."""
+    shop.aws.settings.report_polls = 1000
+    run = shop.terminal("fleet", "report", "--exact")
+    run.until("collecting reports")
+    run.type("\x03")
+    done = run.end()
+    assert (done.code, done.lines[-2:]) == (
+        130,
+        ["error: stopped; nothing was changed", "hint: rotate-my-key fleet report --exact"],
+    )
+
+
 def test_suspended_accounts_are_named(shop: Desk) -> None:
     """AWS lets nobody into them; that they were left out is said."""
     shop.aws.add_account("gone", "333333333333", state="SUSPENDED")
