@@ -16,11 +16,12 @@ import pytest
 ROOT = Path(__file__).parents[1] / "rotate_my_key"
 
 # What each room may import of the others. `rotation` gets its adapters handed in, as Protocols.
-PURE = {"errors", "policy", "model", "plan", "forward", "rows", "words"}
+PURE = {"errors", "faults", "policy", "model", "plan", "forward", "rows", "words"}
 ADAPTERS = {"aws", "stores", "files", "settings", "paths"}
 SERVICES = {"rotation", "doctor", "copies", "reminder", "schedule", "fleet"}
 BELOW = {
     "errors": set(),
+    "faults": {"errors"},
     "policy": {"errors"},
     "model": {"errors", "policy"},
     "rows": {"errors", "policy", "model"},

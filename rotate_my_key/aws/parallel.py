@@ -37,6 +37,10 @@ class Running(Generic[T]):
         """Whether it has ended with an error already."""
         return self._done.is_set() and self._error is not None
 
+    def wait(self, seconds: float) -> bool:
+        """Wait so long at most; whether it has ended."""
+        return self._done.wait(seconds)
+
     def result(self) -> T:
         """Wait for the call to end; raises what it raised."""
         while not self._done.wait(_STEP):

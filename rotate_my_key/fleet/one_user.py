@@ -6,13 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from ..aws.parallel import Running
 from ..errors import Gone, Interrupted, Problem
+from ..faults import fault
+from ..model import LastUse
 from ..settings.fleet import FleetSettings
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
 from .model import Account, FleetKey, FleetUser
 from .notice_plan import recall
 from .observing import observed
 from .ports import Directory, Organization
+
+QUICK = 2.0  # seconds for what is good to know before a key is switched off, and not needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +28,7 @@ class Held:
     """
 
     account: Account
-    directory: Directory
+    directory: Directory | None
     user: FleetUser
     memory: Memory = field(default_factory=dict)
     forgetful: str = ""
@@ -31,38 +36,108 @@ class Held:
 
     def known(self, key: FleetKey) -> KeyMemory:
         """What is remembered of a key."""
-        return self.memory.get(ref(key.key_id or ""), KeyMemory())
+        return self.of(key.key_id or "")
+
+    def of(self, key_id: str) -> KeyMemory:
+        """The same by its id."""
+        return self.memory.get(ref(key_id), KeyMemory())
 
 
 def hold(
-    organization: Organization, account: Account, name: str, settings: FleetSettings, now: datetime
+    organization: Organization,
+    account: Account,
+    name: str,
+    settings: FleetSettings,
+    now: datetime,
+    *,
+    uses: bool = True,
+    quick: bool = False,
 ) -> Held | None:
-    """The user as he is there now; None if there is no such user. Raises Interrupted."""
-    directory = organization.directory(account)
-    user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
+    """The user as he is there now; None if there is no such user. Raises Interrupted.
+
+    Only the list of his keys is waited for as long as it takes. A last use that cannot be read is None, whatever the
+    reason; without `uses` none is asked for. `quick`: tags and last uses that do not come soon are not known, and tags
+    are asked for only where a key is off: they say by whom.
+    """
+    held = hold_keys(organization, account, name)
+    if held is None or held.problem:
+        return held
+    gathered = _Gathered()
+    tags = not quick or not all(key.active for key in held.user.keys)
+
+    def job() -> None:
+        _gather(held, gathered, tags=tags, uses=uses)
+
     try:
+        if quick:
+            running = Running(job)
+            if running.wait(QUICK):
+                running.result()
+        else:
+            job()
+    except Gone:
+        return None
+    keys = tuple(replace(key, last_use=gathered.uses.get(key.key_id or "")) for key in held.user.keys)
+    return recalled(replace(held, user=replace(held.user, keys=keys)), gathered.tags, settings, now)
+
+
+def hold_keys(organization: Organization, account: Account, name: str) -> Held | None:
+    """His keys alone, which is all that switching them off needs: nothing is remembered of him then. Raises
+    Interrupted."""
+    user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
+    directory: Directory | None = None
+    try:
+        directory = organization.directory(account)
         keys = directory.keys(name)
-        tags = _tags(directory, name)
     except Gone:
         return None
     except Interrupted:
         raise
     except Problem as problem:
         return Held(account, directory, user, problem=problem)
-    found = [FleetKey(key.active, key.created, key.key_id, directory.last_use(key.key_id)) for key in keys]
-    user = replace(user, tags=tags, keys=tuple(sorted(found, key=lambda key: key.created)))
+    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
+        return Held(account, directory, user, problem=fault(error))
+    found = [FleetKey(key.active, key.created, key.key_id) for key in keys]
+    return Held(account, directory, replace(user, keys=tuple(sorted(found, key=lambda key: key.created))))
+
+
+def recalled(held: Held, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> Held:
+    """With what his tags (None: unknown) tell of his keys."""
+    user = replace(held.user, tags=tags)
     recorded, why = recall(user, settings.remind.tag)
-    memory = observed(user, recorded, settings.policy, now)
-    return Held(account, directory, user, memory, why)
+    return replace(held, user=user, memory=observed(user, recorded, settings.policy, now), forgetful=why)
 
 
-def _tags(directory: Directory, name: str) -> Mapping[str, str] | None:
-    """Whoever cannot read them goes on without."""
+@dataclass(slots=True)
+class _Gathered:
+    tags: Mapping[str, str] | None = None
+    uses: dict[str, LastUse | None] = field(default_factory=dict)
+
+
+def _gather(held: Held, into: _Gathered, *, tags: bool, uses: bool) -> None:
+    into.tags = read_tags(held) if tags else None
+    for key in held.user.keys if uses else ():
+        into.uses[key.key_id or ""] = _last_use(held, key)
+
+
+def read_tags(held: Held) -> Mapping[str, str] | None:
+    """Whoever cannot read them goes on without: None. Raises Gone, Interrupted."""
+    assert held.directory
     try:
-        return directory.tags(name)
+        return held.directory.tags(held.user.name)
     except (Gone, Interrupted):
         raise
-    except Problem:
+    except Exception:  # noqa: BLE001 - nothing about one user's tags may end it for all
+        return None
+
+
+def _last_use(held: Held, key: FleetKey) -> LastUse | None:
+    assert held.directory
+    try:
+        return held.directory.last_use(key.key_id or "")
+    except Interrupted:
+        raise
+    except Exception:  # noqa: BLE001 - it is for the eye alone
         return None
 
 
@@ -76,6 +151,7 @@ def accounts_named(accounts: Sequence[Account], numbers: Sequence[str]) -> list[
 def switch(held: Held, key: FleetKey, *, on: bool) -> None:
     """Switch a key, and see in the list whether it is so where the answer was bad. Raises Problem if it is not."""
     name, key_id = held.user.name, key.key_id or ""
+    assert held.directory
     try:
         held.directory.set_active(name, key_id, on)
     except Interrupted:
@@ -90,6 +166,7 @@ def switch(held: Held, key: FleetKey, *, on: bool) -> None:
 
 def _is(held: Held, key_id: str, *, on: bool) -> bool:
     """A key that is gone is off."""
+    assert held.directory
     try:
         keys = {key.key_id: key.active for key in held.directory.keys(held.user.name)}
     except Interrupted:
@@ -108,6 +185,7 @@ def remember(held: Held, known: Mapping[str, KeyMemory], tag: str) -> str:
     value = encode({**held.memory, **{ref(key_id): each for key_id, each in known.items()}})
     if len(value) > LONGEST:
         return f"the tag {tag} has no room for more"
+    assert held.directory
     try:
         if value:
             held.directory.tag(held.user.name, tag, value)

@@ -1,28 +1,30 @@
 """`fleet revoke`: every key of one user is switched off now, in every account; and taking back what the fleet did.
 
-- What stands in the way of writing it down (audit, tag) is said, and stops nothing: a key that leaked must not wait.
+- Keys are switched off first. Tag and audit are begun before and get a moment; what takes longer is ended after, and
+  what stands in the way of writing it down is said, and stops nothing: a key that leaked must not wait. Only the key
+  that signs the run waits for both.
 - Each account is looked at again when it is its turn, and once more at the end, so that a key that was made meanwhile
   goes too. A key that was off before is left as it is.
 - Taken back is only what the fleet itself switched off, by the tag: `revoke --undo` what `revoke` did, `enforce --undo`
   what `enforce` did. Everything remembered of such a key begins anew, its notices too.
-- Sessions that were made from the keys live on; `end_sessions` says how to end them.
+- Sessions that were made from the keys live on; `sessions.py` says how to end them.
 """
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 
 from ..errors import Interrupted, Problem
+from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
 from .memory import KeyMemory
 from .model import Account, Event, FleetKey
-from .one_user import Held, hold, remember, switch
+from .noting import SHORTLY, Lines, Mark
+from .one_user import Held, hold, hold_keys, read_tags, recalled, remember, switch
 from .pool import Pool
 from .ports import Audit, Organization
 from .rules import off_since
@@ -52,7 +54,8 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or ""."""
+    """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or "";
+    `shortly`: for how many seconds a key waits for its tag, and for the audit."""
 
     organization: Organization
     settings: FleetSettings
@@ -60,10 +63,11 @@ class Tools:
     now: Callable[[], datetime]
     workers: int = 8
     signs: str = ""
+    shortly: float = SHORTLY
 
-    def hold(self, account: Account, user: str) -> Held | None:
-        """The user as he is now."""
-        return hold(self.organization, account, user, self.settings, self.now())
+    def hold(self, account: Account, user: str, *, uses: bool = True, quick: bool = False) -> Held | None:
+        """The user as he is now; see `one_user.hold`."""
+        return hold(self.organization, account, user, self.settings, self.now(), uses=uses, quick=quick)
 
     def event(self, what: str, held: Held, key: FleetKey, why: str, outcome: str) -> Event:
         """A line of the audit."""
@@ -71,10 +75,11 @@ class Tools:
         return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
 
 
-def find(tools: Tools, accounts: Sequence[Account], user: str) -> list[Held]:
-    """The user in all of these accounts, but for those that have no such user. Nothing is changed."""
+def find(tools: Tools, accounts: Sequence[Account], user: str, *, uses: bool = True, quick: bool = False) -> list[Held]:
+    """The user in all of these accounts, but for those that have no such user. Nothing is changed. For `uses` and
+    `quick` see `one_user.hold`."""
     with Pool(tools.workers) as pool:
-        found = pool.map(lambda account: tools.hold(account, user), accounts)
+        found = pool.map(lambda account: tools.hold(account, user, uses=uses, quick=quick), accounts)
     return [held for held in found if held]
 
 
@@ -92,11 +97,15 @@ def cause_of(known: KeyMemory) -> Cause:
 def revoke(tools: Tools, found: Iterable[Held], why: str) -> list[Switched]:
     """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
     done after it. Raises Interrupted."""
-    places = list(found)
+    places, lines = list(found), Lines(tools.audit, tools.shortly)
     with Pool(tools.workers) as pool:
-        done = pool.map(lambda held: _revoke_there(tools, held.account, held.user.name, why), places)
-    last = _revoke_own(tools, places, why)
-    return [switched for there in (*done, last) for switched in there]
+        there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
+    lines.finish()
+    done = [switched for each in there for switched in each]
+    done += _revoke_own(tools, lines, places, why)
+    lines.finish()
+    troubles = [lines.trouble(each.account.number, each.key.key_id or "") if each.key else "" for each in done]
+    return [replace(each, notes=(*each.notes, *filter(None, [why]))) for each, why in zip(done, troubles, strict=True)]
 
 
 def own_key(tools: Tools, found: Iterable[Held]) -> tuple[Held, FleetKey] | None:
@@ -105,56 +114,81 @@ def own_key(tools: Tools, found: Iterable[Held]) -> tuple[Held, FleetKey] | None
     return next(((held, key) for held, key in keys if key.active and key.key_id == tools.signs != ""), None)
 
 
-def _revoke_own(tools: Tools, places: Sequence[Held], why: str) -> list[Switched]:
+def _revoke_own(tools: Tools, lines: Lines, places: Sequence[Held], why: str) -> list[Switched]:
+    """Tag and intent get all the time that they need: afterwards neither could be written."""
     mine = own_key(tools, places)
-    again = tools.hold(mine[0].account, mine[0].user.name) if mine else None
+    again = hold_keys(tools.organization, mine[0].account, mine[0].user.name) if mine else None
     if again and again.problem:
         return [Switched(again.account, again.user.name, None, (), again.problem)]
     here = own_key(tools, [again] if again else [])
-    return _revoke_keys(tools, here[0], [here[1]], why) if here else []
+    if not here:
+        return []
+    held, key = here
+    mark = _mark(tools, held)
+    mark.begin([key])
+    trouble = mark.finish([key.key_id or ""])
+    lines.write(tools.event("revoked", held, key, why, "intended"))
+    lines.finish()
+    done = _switched_off(tools, lines, held, [key], why)
+    if done[0].problem:
+        mark.finish([])
+    return _noted(done, trouble)
 
 
-def _revoke_there(tools: Tools, account: Account, user: str, why: str) -> list[Switched]:
+def _revoke_there(tools: Tools, lines: Lines, account: Account, user: str, why: str) -> list[Switched]:
     done: list[Switched] = []
-    for _ in range(2):
-        held = tools.hold(account, user)
-        if held is None:
-            break
-        if held.problem:
-            return [*done, Switched(account, user, None, (), held.problem)]
-        known = {each.key.key_id for each in done if each.key}
-        left = [key for key in held.user.keys if key.active and key.key_id not in {*known, tools.signs}]
-        if not left:
-            break
-        done += _revoke_keys(tools, held, left, why)
+    marks: list[Mark] = []
+    try:
+        for _ in range(2):
+            held = hold_keys(tools.organization, account, user)
+            if held and held.problem:
+                done.append(Switched(account, user, None, (), held.problem))
+            known = {*(each.key.key_id for each in done if each.key), tools.signs}
+            left = [key for key in (held.user.keys if held else ()) if key.active and key.key_id not in known]
+            if held is None or not left:
+                break
+            marks = marks or [_mark(tools, held)]
+            marks[0].begin(left)
+            lines.write(*(tools.event("revoked", held, key, why, "intended") for key in left))
+            marks[0].wait(tools.shortly)
+            done += _switched_off(tools, lines, held, left, why)
+        off = [each.key.key_id or "" for each in done if each.key and not each.problem]
+        return _noted(done, marks[0].finish(off) if marks else "")
+    except Interrupted:
+        raise
+    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
+        return [*done, Switched(account, user, None, (), fault(error))]
+
+
+def _mark(tools: Tools, held: Held) -> Mark:
+    now = tools.now()
+    return Mark(lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date())
+
+
+def _switched_off(tools: Tools, lines: Lines, held: Held, keys: Sequence[FleetKey], why: str) -> list[Switched]:
+    """All of them first; then how it went is written down."""
+    done = [Switched(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
+    outcomes = [(each.key, "failed" if each.problem else "done") for each in done if each.key]
+    lines.write(*(tools.event("revoked", held, key, why, outcome) for key, outcome in outcomes))
     return done
 
 
-def _revoke_keys(tools: Tools, held: Held, keys: Sequence[FleetKey], why: str) -> list[Switched]:
-    """The tag first, so that it is known who did it; without it too."""
-    tag, today = tools.settings.remind.tag, tools.now().date()
-    noted = {key.key_id or "": replace(held.known(key), revoked=today) for key in keys}
-    trouble = remember(held, noted, tag)
-    note = (f"it cannot be undone from here, for nothing could be noted: {trouble}",) if trouble else ()
-    done = [_revoke_key(tools, held, key, why, note) for key in keys]
-    if failed := {each.key.key_id for each in done if each.key and each.problem}:
-        kept = {key_id: known for key_id, known in noted.items() if key_id not in failed}
-        before = {key.key_id or "": held.known(key) for key in keys if key.key_id in failed}
-        remember(held, {**kept, **before}, tag)
-    return done
-
-
-def _revoke_key(tools: Tools, held: Held, key: FleetKey, why: str, notes: tuple[str, ...]) -> Switched:
-    notes += _record(tools, tools.event("revoked", held, key, why, "intended"))
-    problem = None
+def _off(held: Held, key: FleetKey) -> Problem | None:
     try:
         switch(held, key, on=False)
     except Interrupted:
         raise
-    except Problem as failure:
-        problem = failure
-    notes += _record(tools, tools.event("revoked", held, key, why, "failed" if problem else "done"))
-    return Switched(held.account, held.user.name, key, tuple(dict.fromkeys(notes)), problem)
+    except Problem as problem:
+        return problem
+    except Exception as error:  # noqa: BLE001 - the other key goes off all the same
+        return fault(error)
+    return None
+
+
+def _noted(done: list[Switched], trouble: str) -> list[Switched]:
+    """With what a person must know where the tag could not be written."""
+    note = f"it cannot be undone from here, for nothing could be noted: {trouble}"
+    return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
 
 
 def _record(tools: Tools, event: Event) -> tuple[str, ...]:
@@ -194,7 +228,7 @@ def _take_back_there(tools: Tools, held: Held, cause: Cause) -> list[Switched]:
         except Problem as failure:
             problem = failure
         else:
-            fresh[key.key_id or ""] = KeyMemory(made=held.known(key).made)
+            fresh[key.key_id or ""] = KeyMemory(made=held.known(key).made, back=tools.now().date())
         notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
         notes += _record(tools, tools.event("restored", held, key, why, "failed" if problem else "done"))
         done.append(Switched(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
@@ -205,29 +239,3 @@ def restorable(held: Held, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
     return [] if held.forgetful else [key for key in off if cause_of(held.known(key)) is cause]
-
-
-# Sessions
-
-
-def end_sessions(user: str, now: datetime) -> str:
-    """The command that ends what sessions of this user may do, to be typed in his account.
-
-    A session from GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for
-    sessions only, so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security
-    credentials"). Sessions of a role need the same policy on the role.
-    """
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Deny",
-                "Action": "*",
-                "Resource": "*",
-                "Condition": {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}},
-            }
-        ],
-    }
-    policy = shlex.quote(json.dumps(document, separators=(",", ":")))
-    name = shlex.quote(user)
-    return f"aws iam put-user-policy --user-name {name} --policy-name RevokeOlderSessions --policy-document {policy}"

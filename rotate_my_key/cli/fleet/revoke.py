@@ -37,10 +37,11 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     """
     if undo:
         return take_back(app, user, account, yes=yes, as_json=as_json, revoked=True)
-    from ...fleet.revoking import end_sessions, own_key, revoke
+    from ...fleet.revoking import own_key, revoke
+    from ...fleet.sessions import end_sessions
     from . import revoke_shown as shown
 
-    tools, found = _find(app, user, account)
+    tools, found = _find(app, user, account, uses=not yes, quick=True)
     if not as_json or not yes:
         app.say(shown.found(found, tools.now()))
     own = own_key(tools, found)
@@ -95,7 +96,9 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
     return code
 
 
-def _find(app: App, user: str, numbers: Sequence[str]) -> tuple[Tools, list[Held]]:
+def _find(
+    app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
+) -> tuple[Tools, list[Held]]:
     """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
     from ...fleet.one_user import accounts_named
     from ...fleet.revoking import Tools, find
@@ -107,7 +110,7 @@ def _find(app: App, user: str, numbers: Sequence[str]) -> tuple[Tools, list[Held
     tools = Tools(assembly.organization, settings, audit, assembly.now, signs=assembly.signing_key())
     accounts = accounts_named(_all(app, tools) if not numbers else (), numbers)
     with app.waiting(f"looking for {user} in {len(accounts)} account{'s' if len(accounts) != 1 else ''}"):
-        found = find(tools, accounts, user)
+        found = find(tools, accounts, user, uses=uses, quick=quick)
     if not numbers and not settings.accounts.role:
         _warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
     if found and all(held.problem for held in found):

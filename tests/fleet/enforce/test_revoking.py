@@ -9,8 +9,10 @@ import pytest
 
 from rotate_my_key.errors import Denied, Interrupted, TryLater, Unanswered
 from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.one_user import accounts_named
-from rotate_my_key.fleet.revoking import Cause, Switched, Tools, end_sessions, find, restorable, revoke, take_back
+from rotate_my_key.fleet.revoking import Cause, Switched, Tools, find, restorable, revoke, take_back
+from rotate_my_key.fleet.sessions import end_sessions
 from rotate_my_key.model import LastUse
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
 from tests.fleet.enforce.test_enforcing import after
@@ -68,7 +70,8 @@ def test_it_is_undone_as_it_was(desk: Desk) -> None:
     desk.revoke()
     assert len(desk.undo()) == 3
     assert set(desk.company.status("alice").values()) == {"Active"}
-    assert TAG not in desk.company.here.everybody["alice"].tags
+    for key_id in desk.company.status("alice"):
+        assert desk.company.known("alice", key_id) == KeyMemory(back=desk.company.now.date())
     assert desk.undo() == []
 
 
@@ -121,6 +124,25 @@ def test_taken_back_enforce_begins_with_a_notice(desk: Desk) -> None:
     desk.undo(Cause.ENFORCE)
     desk.company.advance(1)
     assert did(desk.company.run()) == ["notify alice done"]
+
+
+@pytest.mark.parametrize("undone", ["by us", "by hand"])
+def test_taken_back_it_rests_also_where_no_notices_are_given(desk: Desk, undone: str) -> None:
+    """The next run does not undo the undoing, whoever did it; later the rules go on."""
+    company = desk.company
+    (key_id,) = company.user("alice", 97)
+    company.enforce(accounts=(HERE,), notices=0, grace=0 * DAY)
+    company.run()
+    if undone == "by us":
+        desk.undo(Cause.ENFORCE)
+    else:
+        company.here.set_active("alice", key_id, active=True)
+    outcome = company.run()
+    assert [spare.why for _, spare in outcome.spared] == ["switched on again on 25 November, so not before 28 November"]
+    company.advance(2)
+    assert did(company.run()) == ["spare alice: grace"]
+    company.advance(1)
+    assert did(company.run()) == ["deactivate alice done"]
 
 
 def test_switched_on_and_off_again_by_somebody_it_is_his(desk: Desk) -> None:
