@@ -46,8 +46,10 @@ def coming(act: Act, account: Account) -> Line:
 def done(deed: Deed) -> Line:
     """For what was done."""
     act = deed.act
-    word = "" if act.kind is Kind.REISSUE else WORDS[act.kind]
-    return Line(deed.account, act.user.name, mask(act.key.key_id or ""), act.why, done=word, place=deed.place)
+    key = mask(act.key.key_id or "")
+    if act.kind is Kind.REISSUE:
+        return Line(deed.account, act.user.name, key, f"it is {act.why}", place=deed.place)
+    return Line(deed.account, act.user.name, key, act.why, done=WORDS[act.kind], place=deed.place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ class KeyMemory:
     `off`: the day on which the fleet switched the key off; `found_off`: the day on which it first saw it switched off
     by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`). `revoked`: the day on
     which `revoke` switched it off. `intended`: the day on which the fleet was about to switch it off: one that is off
-    then was switched off by it, though the run was stopped before it could write that down.
+    then was switched off by it, though the run was stopped before it could write that down. `back`: the day on which it
+    was switched on again, or first seen so.
     """
 
     notices: int = 0
@@ -36,10 +37,11 @@ class KeyMemory:
     made: date | None = None
     revoked: date | None = None
     intended: date | None = None
+    back: date | None = None
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
-_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmri", strict=True))
+_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmrib", strict=True))
 
 
 class Unreadable(ValueError):

@@ -30,7 +30,9 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMe
     used = key.last_use.at.date() if key.last_use and key.last_use.at else None
     if key.active:
         answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
-        return KeyMemory(made=known.made) if since or answered else replace(known, intended=None)
+        if since or answered:
+            return KeyMemory(made=known.made, back=now.date() if since else known.back)
+        return replace(known, intended=None)
     if since is None and known.intended:
         known, since = replace(known, off=known.intended, intended=None), known.intended
     if since is None or (used and used > since):

@@ -64,17 +64,21 @@ def _aims(facts: Facts, settings: FleetSettings, now: datetime) -> list[_Aim]:
     keys = sorted(facts.user.keys, key=lambda key: key.created)
     active = [key for key in keys if key.active]
     return [
-        *(aim for key in keys if not key.active for aim in _deletion(key, facts.known(key), settings)),
+        *(aim for key in keys if not key.active for aim in _deletion(key, facts.known(key), settings, now.date())),
         *(aim for key in active for aim in _deactivation(key, settings, now)),
-        *(aim for key in active[-1:] for aim in _reissue(key, settings)),
+        *(aim for key in active[-1:] for aim in _reissue(key, settings, now)),
     ]
 
 
-def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings) -> Iterator[_Aim]:
+def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: date) -> Iterator[_Aim]:
     after, since = settings.enforce.delete_after, off_since(known)
     if after is not None and since is not None:
         at = _midnight(since) + max(whole_days(after), 1) * _DAY
-        yield _Aim(Kind.DELETE, key, at, f"switched off since {since}, and the limit is {_days(after)}")
+        ours = since in (known.off, known.revoked)
+        what = (
+            f"switched off since {_date(since, today)}" if ours else f"first seen switched off on {_date(since, today)}"
+        )
+        yield _Aim(Kind.DELETE, key, at, f"{what}, and the limit is {_days(after)}")
 
 
 def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_Aim]:
@@ -91,10 +95,12 @@ def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iter
     yield from sorted(aims, key=lambda aim: aim.at)[:1]
 
 
-def _reissue(key: FleetKey, settings: FleetSettings) -> Iterator[_Aim]:
+def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_Aim]:
     at = settings.enforce.reissue_at
     if at is not None:
-        yield _Aim(Kind.REISSUE, key, key.created + at, f"a new key is made at {_days(at)}")
+        yield _Aim(
+            Kind.REISSUE, key, key.created + at, f"{_days(now - key.created)} old, and a new key is made at {_days(at)}"
+        )
 
 
 # What rules make of it
@@ -113,10 +119,11 @@ def _judged(
     elif spared := _spared(aim, before, facts, settings, today):
         yield Spare(spared[0], user, aim.key, spared[1])
     elif not told:
-        why = f"{known.notices} of {settings.enforce.notices} notices given, the last on {known.last}"
+        said = f", the last on {_date(known.last, today)}" if known.last else ""
+        why = f"{known.notices} of {settings.enforce.notices} notices given{said}"
         yield Spare(Rule.NOTICES, user, aim.key, why)
     elif today < (earliest := _grace_ends(aim, known, settings)):
-        yield Spare(Rule.GRACE, user, aim.key, f"first told on {known.first}, so not before {earliest}")
+        yield Spare(Rule.GRACE, user, aim.key, _not_before(earliest, known, settings, today))
     else:
         yield Act(aim.kind, user, aim.key, aim.why)
 
@@ -129,7 +136,7 @@ def _spared(
     planned = [each.kind for each in before if isinstance(each, Act)]
     if aim.kind is Kind.REISSUE:
         if known.made and not _used(key):
-            return Rule.NEW_KEY, f"the key that was made on {known.made} has not been used yet"
+            return Rule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
         if len(facts.user.keys) - planned.count(Kind.DELETE) >= 2:
             return Rule.NO_ROOM, "there are two keys, and AWS allows no third"
     elif key.last_use is None:
@@ -138,7 +145,7 @@ def _spared(
         if settings.enforce.reissue_at is not None and not _replaced(key, facts):
             return Rule.NEW_KEY, "no newer key has reached its user yet"
         if aim.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
-            return Rule.USED, f"used on {key.last_use.at.date()}, after the first notice"
+            return Rule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
         if Kind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
             return Rule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
     return None
@@ -159,10 +166,24 @@ def _may_tell(known: KeyMemory, settings: FleetSettings, today: date) -> bool:
 
 
 def _grace_ends(aim: _Aim, known: KeyMemory, settings: FleetSettings) -> date:
-    """The first day on which something may be taken away. Notices without a first day are counted from no day."""
-    if aim.kind is Kind.REISSUE or not settings.enforce.notices:
+    """The first day on which something may be taken away. Notices without a first day are counted from no day.
+
+    Without notices a key that was switched on again rests as long as two notices are apart, at least a day: else the
+    next run would undo the undoing.
+    """
+    if aim.kind is Kind.REISSUE:
         return date.min
+    if not settings.enforce.notices:
+        return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
     return known.first + whole_days(settings.enforce.grace) * _DAY if known.first else date.max
+
+
+def _not_before(earliest: date, known: KeyMemory, settings: FleetSettings, today: date) -> str:
+    if not settings.enforce.notices:
+        return f"switched on again on {_date(known.back, today)}, so not before {_date(earliest, today)}"
+    if known.first is None:
+        return "the day of its first notice is not known"
+    return f"first told on {_date(known.first, today)}, so not before {_date(earliest, today)}"
 
 
 def _earliest(aim: _Aim, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
@@ -194,6 +215,11 @@ def whole_days(duration: timedelta) -> int:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def _date(day: date | None, today: date) -> str:
+    """`2 December`, with the year if it is another."""
+    return f"{day.day} {day:%B}{'' if day.year == today.year else f' {day.year}'}" if day else "a day that is not known"
 
 
 def _days(duration: timedelta) -> str:

@@ -87,7 +87,7 @@ def _spared(spared: Sequence[tuple[Account, Spare]]) -> list[str]:
         lines[_LISTED:] = [f"  and {len(lines) - _LISTED:,} more: {where}{others}; --json has all"]
     untold = sum(each.why.endswith(NO_CHANNEL) for _, each in spared)
     lines += [f"  {number(untold, 'act')}: nobody could be told: {NO_CHANNEL}"] if untold else []
-    lines += [f"  {number(len(over), 'act')} more by later runs: {over[0].why}"] if over else []
+    lines += [f"  {number(len(over), 'more act')} by later runs: {over[0].why}"] if over else []
     return ["Spared:", *lines] if lines else []
 
 

@@ -109,7 +109,7 @@ def test_it_is_taken_back(ready: Firm) -> None:
     done = ready.it.run("fleet", "enforce", "--undo", "alice", "-y")
     assert done.code == 0, done.text
     assert list(ready.ids("alice").values()) == ["Active"]
-    assert TAG not in ready.aws.tags("alice")
+    assert re.fullmatch(r"1 \w{8}:b\d{8}", ready.aws.tags("alice")[TAG])  # nothing but the day
     assert ready.audit[-2]["what"] == "restored"
     done = ready.it.run("fleet", "enforce", "--undo", "carol", "-y")
     assert (done.code, done.out) == (0, "There is nothing to undo.\n")

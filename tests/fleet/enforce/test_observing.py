@@ -16,6 +16,7 @@ from tests.fleet.enforce.test_rules import DAY, NOW, TODAY, TOLD, facts, key
 
 OFF = replace(TOLD, off=TODAY - 5 * DAY)
 NONE = KeyMemory()
+BACK = KeyMemory(back=TODAY)
 CASES: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
     ("nothing is known of a key that works", key("B", 10), NONE, NONE),
     ("a key that works keeps its notices", key("B", 80), TOLD, TOLD),
@@ -28,10 +29,16 @@ CASES: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
         OFF,
         replace(TOLD, found_off=TODAY),
     ),
-    ("switched on again: all begins anew, notices too", key("B", 99), OFF, NONE),
-    ("also what somebody else had switched off", key("B", 99), replace(TOLD, found_off=TODAY), NONE),
-    ("also what was revoked", key("B", 99), replace(TOLD, revoked=TODAY), NONE),
-    ("who made it stays", key("B", 9), replace(OFF, made=TODAY - 9 * DAY), KeyMemory(made=TODAY - 9 * DAY)),
+    ("switched on again: all begins anew, notices too", key("B", 99), OFF, BACK),
+    ("also what somebody else had switched off", key("B", 99), replace(TOLD, found_off=TODAY), BACK),
+    ("also what was revoked", key("B", 99), replace(TOLD, revoked=TODAY), BACK),
+    ("who made it stays", key("B", 9), replace(OFF, made=TODAY - 9 * DAY), replace(BACK, made=TODAY - 9 * DAY)),
+    (
+        "when it was switched on again stays",
+        key("B", 60, used=1),
+        replace(TOLD, back=TODAY - DAY),
+        KeyMemory(back=TODAY - DAY),
+    ),
     ("told that it is unused, and used again: the notice is answered", key("B", 60, used=1), TOLD, NONE),
     ("due by its age, use is no answer", key("B", 80, used=1), TOLD, TOLD),
     (
@@ -67,7 +74,9 @@ def test_a_key_that_is_gone_is_forgotten() -> None:
 
 def test_all_that_can_be_known_of_two_keys_has_room_in_a_tag() -> None:
     """And is read back as it was."""
-    dates: dict[str, Any] = dict.fromkeys(("first", "last", "off", "found_off", "made", "revoked", "intended"), TODAY)
+    dates: dict[str, Any] = dict.fromkeys(
+        ("first", "last", "off", "found_off", "made", "revoked", "intended", "back"), TODAY
+    )
     memory = {name: KeyMemory(notices=12345678, **dates) for name in ("ABCD2345", "EFGH6789")}
     assert len(encode(memory)) <= LONGEST
     assert decode(encode(memory)) == memory

@@ -306,4 +306,4 @@ def test_each_decision_gives_its_reason() -> None:
     (act,) = decide(facts(key("B", 97), B=TOLD), policy(), NOW)
     (spare,) = decide(facts(key("B", 97), B=KeyMemory(1, TODAY, TODAY)), policy(), NOW)
     assert act.why == "97 days old, and the limit is 90 days"
-    assert spare.why == "first told on 2026-11-25, so not before 2026-12-02"
+    assert spare.why == "first told on 25 November, so not before 2 December"
