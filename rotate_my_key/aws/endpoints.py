@@ -35,7 +35,7 @@ def refuse_plain(url: str) -> None:
     """Raises Problem for plain http to another computer."""
     if urlsplit(url).scheme != "https" and not is_loopback(url):
         raise Problem(
-            f"the endpoint {urlsplit(url).hostname} is not encrypted: others could read the new secret",
+            f"the endpoint {urlsplit(url).hostname} is not encrypted: others could read what is sent",
             "use https in AWS_ENDPOINT_URL (or endpoint_url in the profile); http is for this computer only",
         )
 

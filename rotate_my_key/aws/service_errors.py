@@ -89,6 +89,8 @@ class Where:
             return Leaving(f"it is about to be deleted ({action})")
         if code in _REJECTED:
             return _rejected(message)
+        if code == "BadRequestException" and action.startswith("ses:"):
+            return _bad_mail(message)
         if code in _PAUSED:
             return NotAllowed("SES does not send for this account", "look at it with: aws sesv2 get-account")
         if _is_daily(error):
@@ -152,6 +154,23 @@ def _rejected(message: str) -> Problem:
     return NotAllowed(
         f"SES does not send this: {who}",
         "verify it in SES (aws sesv2 create-email-identity --email-identity ADDRESS), or leave SES's sandbox",
+    )
+
+
+# What SES says of a mail that it does not understand, and what that is in our words. The rest may quote anything.
+_BAD_MAIL = {
+    r"Missing (final '@domain'|domain)": "an address has no domain",
+    r"Domain (contains|starts|ends)": "the domain of an address is none",
+    r"Local address contains": "an address has a sign that SES does not take",
+    r"Illegal address": "an address is none",
+}
+
+
+def _bad_mail(message: str) -> Problem:
+    why = next((words for pattern, words in _BAD_MAIL.items() if re.search(pattern, message, re.IGNORECASE)), "")
+    return Problem(
+        f"SES does not understand the mail{f': {why}' if why else ''}",
+        "check sender and to in [channels], and the owner's address in the tag or mapping of [owners]",
     )
 
 

@@ -110,6 +110,21 @@ def test_the_profile_that_is_named_signs(home: Path, words: tuple[str, ...]) -> 
     assert run(*words)[1].endswith(":user/admin")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("-p", "itt"), "there is no profile itt; did you mean it?"),
+        (("-p", "nobody"), "there is no profile nobody; there is it"),
+        (("-p", "it", "--auth-profile", "x"), "there is no profile x; there is it"),
+    ],
+)
+def test_a_profile_that_is_not_there(home: Path, words: tuple[str, ...], said: str) -> None:
+    """Those that there are are named."""
+    with pytest.raises(WrongUsage) as caught:
+        run(*words)
+    assert caught.value.message == said
+
+
 def test_the_environment_signs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no profile is named."""
     monkeypatch.setenv("AWS_PROFILE", "it")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ... import __version__
+from ...errors import WrongUsage
 from ..app import App
 from ..signing import Person, mfa_serials, signing_options
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from ...fleet.audit import Trail
     from ...fleet.model import Survey
     from ...settings.fleet import FleetSettings
+    from ...stores.reading import ProfileFiles
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -126,6 +128,8 @@ def _signer(app: App, profile: str | None) -> Signer:
     person = Person(app, lambda: None)
     auth = str(app.flags.get("auth_profile") or profile or "")
     files = ProfileFiles(app.paths.credentials, app.paths.config, app.paths.home)
+    for named in filter(None, (profile, app.flags.get("auth_profile"))):
+        _check_profile(files, str(named))
     name = auth or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
     return Signer(
         profile=profile or app.flags.get("auth_profile") or None,  # type: ignore[arg-type]
@@ -133,6 +137,23 @@ def _signer(app: App, profile: str | None) -> Signer:
         ask=lambda whose, serial: person.code(whose, serial, ""),
         sessions=MfaSessions(person, _SESSION, app.command),
         serials=lambda: mfa_serials(files, name, app.settings),
+    )
+
+
+def _check_profile(files: ProfileFiles, name: str) -> None:
+    """Raises WrongUsage for a profile that neither file has, naming those that there are."""
+    from difflib import get_close_matches
+
+    from ...fleet.alike import some
+    from ...stores.reading import read_profiles
+
+    known = list(read_profiles(files).merged)
+    if name in known:
+        return
+    near = get_close_matches(name, known, n=1)
+    there = f"there are {some(known, 10)}" if len(known) > 1 else f"there is {known[0]}" if known else "there is none"
+    raise WrongUsage(
+        f"there is no profile {name}; " + (f"did you mean {near[0]}?" if near else there), "aws configure list-profiles"
     )
 
 
