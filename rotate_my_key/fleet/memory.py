@@ -14,7 +14,9 @@ from datetime import date
 
 VERSION = "1"
 LONGEST = 256
-_REF = re.compile(r"[A-Z0-9]{4,8}")
+_YEARS = range(2006, 2201)  # no key of IAM is older
+_MOST = 9999
+_REF = re.compile(r"[A-Z0-9]{4,128}")
 _FACT = re.compile(r"([a-z])([0-9]{1,8})")
 
 
@@ -27,6 +29,9 @@ class KeyMemory:
     which `revoke` switched it off. `intended`: the day on which the fleet was about to switch it off: one that is off
     then was switched off by it, though the run was stopped before it could write that down. `back`: the day on which it
     was switched on again, or first seen so.
+
+    An intent stays until the owner was told of the act; with `off` beside it only that is left. Under the whole id of a
+    key stands its deletion: `intended`, `off` as above, and `made`, the key's own day.
     """
 
     notices: int = 0
@@ -38,6 +43,14 @@ class KeyMemory:
     revoked: date | None = None
     intended: date | None = None
     back: date | None = None
+
+    def doubt(self, today: date) -> str:
+        """Why nothing may be done by what is said here, or "": what may be done counts from a first day, and a day that
+        has not come was written by a wrong clock or by somebody else."""
+        days = [value for each in fields(self) if isinstance(value := getattr(self, each.name), date)]
+        if days and max(days) > today:
+            return "its memory says a day that has not come"
+        return "its memory counts notices, and says no first day" if self.notices and not self.first else ""
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
@@ -54,12 +67,13 @@ def ref(key_id: str) -> str:
 
 
 def encode(memory: Memory, keep: Collection[str] | None = None) -> str:
-    """The tag's value, "" if there is nothing to remember; of the keys `keep` (ids) alone, if given."""
+    """The tag's value, "" if there is nothing to remember; of the keys `keep` (ids) and of deletions
+    alone, if given."""
     kept = None if keep is None else {ref(key_id) for key_id in keep}
     parts = [
         ":".join((name, *_facts(known)))
         for name, known in sorted(memory.items())
-        if (kept is None or name in kept) and known != KeyMemory()
+        if (kept is None or name in kept or name != ref(name)) and known != KeyMemory()
     ]
     return " ".join((VERSION, *parts)) if parts else ""
 
@@ -67,7 +81,7 @@ def encode(memory: Memory, keep: Collection[str] | None = None) -> str:
 def _facts(known: KeyMemory) -> list[str]:
     values = ((_LETTERS[each.name], getattr(known, each.name)) for each in fields(known))
     return [
-        f"{letter}{value:%Y%m%d}" if isinstance(value, date) else f"{letter}{value}"
+        f"{letter}{value:%Y%m%d}" if isinstance(value, date) else f"{letter}{min(value, _MOST)}"
         for letter, value in values
         if value
     ]
@@ -90,7 +104,7 @@ def _key(part: str) -> tuple[str, KeyMemory]:
         if not match or match[1] not in names:
             raise Unreadable(part)
         try:
-            known[names[match[1]]] = int(match[2]) if match[1] == "n" else _day(match[2])
+            known[names[match[1]]] = _count(match[2]) if match[1] == "n" else _day(match[2])
         except ValueError:
             raise Unreadable(part) from None
     if not _REF.fullmatch(name):
@@ -98,7 +112,14 @@ def _key(part: str) -> tuple[str, KeyMemory]:
     return name, KeyMemory(**known)  # type: ignore[arg-type]
 
 
+def _count(text: str) -> int:
+    if int(text) > _MOST:
+        raise ValueError(text)
+    return int(text)
+
+
 def _day(text: str) -> date:
-    if len(text) != 8:
+    """Not 31 December 9999, which no day of grace can be added to."""
+    if len(text) != 8 or int(text[:4]) not in _YEARS:
         raise ValueError(text)
     return date(int(text[:4]), int(text[4:6]), int(text[6:]))

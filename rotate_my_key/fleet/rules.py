@@ -4,7 +4,7 @@
 - An active key is switched off, never deleted. One that is switched off is deleted once it has been off for as long as
   is set, counted in days (UTC) from the day that is written down, at the earliest on the day after.
 - Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
-  use, tags, exemptions) spares.
+  use, tags, exemptions) spares, and so does a memory that cannot be true.
 - Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
   keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
 """
@@ -39,7 +39,11 @@ def decide(facts: Facts, settings: FleetSettings, now: datetime) -> list[Decisio
     user = facts.user
     if user.is_root:
         return [Spare(Rule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
-    aims = [aim for aim in _aims(facts, settings, now) if now >= aim.at - _lead(aim, settings)]
+    aims = [
+        aim
+        for aim in _aims(facts, settings, now)
+        if now >= aim.at - _lead(aim, settings) or facts.known(aim.key).doubt(now.date())
+    ]
     for rule, why in _for_all(facts, settings):
         if why:
             return [Spare(rule, user, aim.key, why) for aim in aims if now >= aim.at]
@@ -111,6 +115,10 @@ def _judged(
 ) -> Iterator[Decision]:
     """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
     user, known, today = facts.user, facts.known(aim.key), now.date()
+    if why := known.doubt(today):
+        if now >= aim.at or aim.kind is Kind.DELETE:  # when it may go is not known
+            yield Spare(Rule.UNSURE, user, aim.key, why)
+        return
     told = aim.kind is Kind.REISSUE or known.notices >= settings.enforce.notices
     if not told and _may_tell(known, settings, today):
         yield Act(Kind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
@@ -181,8 +189,6 @@ def _grace_ends(aim: _Aim, known: KeyMemory, settings: FleetSettings) -> date:
 def _not_before(earliest: date, known: KeyMemory, settings: FleetSettings, today: date) -> str:
     if not settings.enforce.notices:
         return f"switched on again on {_date(known.back, today)}, so not before {_date(earliest, today)}"
-    if known.first is None:
-        return "the day of its first notice is not known"
     return f"first told on {_date(known.first, today)}, so not before {_date(earliest, today)}"
 
 

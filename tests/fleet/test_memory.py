@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from rotate_my_key.fleet.memory import LONGEST, KeyMemory, Unreadable, decode, e
 DAY = date(2026, 11, 25)
 KNOWN = {"ABCD2345": KeyMemory(2, DAY, DAY), "EFGH6789": KeyMemory(off=DAY, made=DAY)}
 
-DAYS = st.none() | st.dates(date(2000, 1, 1), date(9999, 12, 31))
+DAYS = st.none() | st.dates(date(2006, 1, 1), date(2200, 12, 31))
 MEMORY = st.builds(KeyMemory, st.integers(0, 9999), DAYS, DAYS, DAYS, DAYS, DAYS, DAYS, DAYS, DAYS)
 REFS = st.from_regex(r"[A-Z0-9]{8}", fullmatch=True)
 ALL = KeyMemory(9999, DAY, DAY, DAY, DAY, DAY, DAY, DAY, DAY)
@@ -82,6 +82,10 @@ STRANGE = [
     "1 ABCD2345:n",
     "1 ABCD2345:f2026",
     "1 ABCD2345:f20261325",
+    "1 ABCD2345:n1:f99991231:l99991231",
+    "1 ABCD2345:o22010101",
+    "1 ABCD2345:o20051231",
+    "1 ABCD2345:n10000:f20261125",
     "1 ABCD2345:n1 alice@example.com",
     "1 ABCD2345EFGH:n1",
     "1 ABCD2345:",
@@ -97,3 +101,21 @@ def test_what_is_not_ours_is_not_read(text: str) -> None:
     """Another version, another hand, a day that there is not: nothing is guessed."""
     with pytest.raises(Unreadable):
         decode(text)
+
+
+def test_a_count_stays_one_that_can_be_read() -> None:
+    """One more than the most is the most."""
+    assert decode(encode({"ABCD2345": KeyMemory(10_000, DAY)})) == {"ABCD2345": KeyMemory(9999, DAY)}
+
+
+@pytest.mark.parametrize("name", [name for name in KeyMemory.__dataclass_fields__ if name != "notices"])
+def test_a_day_that_has_not_come_is_in_doubt(name: str) -> None:
+    """Whatever it is the day of; today is not."""
+    known = replace(KeyMemory(first=DAY), **{name: DAY})  # type: ignore[arg-type]
+    assert known.doubt(DAY) == ""
+    assert known.doubt(DAY - timedelta(days=1)) == "its memory says a day that has not come"
+
+
+def test_a_count_without_a_first_day_is_in_doubt() -> None:
+    """No grace can be counted from it."""
+    assert KeyMemory(1, last=DAY).doubt(DAY) == "its memory counts notices, and says no first day"
