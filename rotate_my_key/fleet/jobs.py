@@ -158,14 +158,14 @@ def _maker(job: Job, audit: Trail) -> Maker | None:
     settings = job.settings
     if not settings.reissue.enabled:
         return None
-    places = waiting(job.assembly.cloud, job.organization.me(), settings.reissue)
+    places = waiting(job.assembly.cloud, job.organization.me(), settings.reissue, settings.where)
     return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], job.assembly.now, time.sleep)
 
 
 def sweep(job: Job) -> Result:
     """What was handed over and not fetched in time is removed, with the key."""
     audit = job.audit("sweep")
-    places = waiting(job.assembly.cloud, job.organization.me(), job.settings.reissue)
+    places = waiting(job.assembly.cloud, job.organization.me(), job.settings.reissue, job.settings.where)
     sweeper = Sweeper(job.organization, places, job.settings, audit, job.assembly.now)
     only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
     swept = list(sweep_places(sweeper, only))

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from ..errors import NeedsPerson, NoRoom, Problem, TryLater, mask
+from ..errors import NeedsPerson, TryLater, WrongUsage, mask
 from ..model import AccessKey, LastUse
 from ..settings.fleet import FleetSettings
 from .handover import BUSY, Slip, made_then
 from .model import Account, FleetUser
 from .ports import Directory
 from .readers import readers
-from .waiting import Waiting
+from .waiting import Waiting, named
 
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
@@ -60,11 +60,12 @@ class Plan:
 
 
 def plan_reissue(wish: Wish, directory: Directory, waiting: Waiting, settings: FleetSettings, now: datetime) -> Plan:
-    """Look, and decide. Raises Problem (off, or not our place), NeedsPerson, NoRoom, TryLater, Gone, Denied."""
+    """Look, and decide. Raises WrongUsage (off, or not set up), Problem (not our place), NeedsPerson, TryLater, Gone,
+    Denied."""
     if not settings.reissue.enabled:
-        raise Problem(
+        raise WrongUsage(
             f"reissue is switched off ({settings.where})",
-            "set enabled = yes under [reissue] in fleet.ini, and see docs/it",
+            f"set enabled = yes under [reissue] in {named(settings.where)}, and see docs/it",
         )
     waiting.check(wish.account.number)
     user = directory.find(wish.user)
@@ -120,14 +121,14 @@ def _given(slip: Slip, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey |
 
 
 def _room(wish: Wish, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
-    """The inactive key that gives way, None if there is room. Raises NeedsPerson, NoRoom."""
+    """The inactive key that gives way, None if there is room. Raises NeedsPerson: consent helps, or a choice of his."""
     if len(keys) < 2:
         return None
     inactive = sorted((key for key in keys if not key.active), key=lambda key: key.created)
     told = " and ".join(f"{mask(key.key_id)} ({_state(key, uses.get(key.key_id))})" for key in keys)
     said = f"{user.name} in {wish.account} has two keys, {told}, and AWS allows no third"
     if not inactive:
-        raise NoRoom(said, f"ask {user.name} to retire one: rotate-my-key delete-key KEY_ID")
+        raise NeedsPerson(said, f"ask {user.name} to retire one: rotate-my-key delete-key KEY_ID")
     if not wish.replace_inactive:
         raise NeedsPerson(said, f"rotate-my-key fleet reissue {user.name} --replace-inactive")
     return inactive[0]

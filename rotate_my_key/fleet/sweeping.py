@@ -1,7 +1,8 @@
 """What was handed over and not fetched does not stay: for the operator, the function in Lambda and `enforce` alike.
 
 - A key that is gone was fetched and replaced, as `adopt` does: its place goes.
-- A key that was used was fetched: it is left alone, and its place goes after `reissue.keep`.
+- A key that was used was fetched: it is left alone. Its place goes after `reissue.keep`; at once if anything but `iam`
+  and `sts` used it, for then it is stored somewhere, and not only looked at.
 - A key that was not used by then is switched off and deleted, then its place goes.
 - Where AWS does not say whether it was used, it is only switched off, and the slip stays until that is known.
 - A key that a run made and did not store is found by the slip, and deleted if it is certain that nobody uses it.
@@ -18,6 +19,7 @@ from enum import Enum
 from ..errors import Gone, Interrupted, Problem, mask
 from ..model import AccessKey, LastUse
 from ..settings.fleet import FleetSettings
+from ..words import day
 from .handover import Slip, made_then
 from .memory import KeyMemory, Unreadable, decode, encode, ref
 from .model import Account, Event
@@ -25,6 +27,7 @@ from .ports import Audit, Directory, Organization
 from .waiting import Waiting
 
 _YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
+_LISTED = timedelta(minutes=5)  # long after it was made AWS lists a key: that takes seconds
 
 
 class Fate(Enum):
@@ -111,15 +114,22 @@ def judge(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime,
     if not slip.key_id:
         return _unstored(slip, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
-        young = now < slip.at + _YOUNG and not slip.taken
-        return (Fate.WAITS, "made just now") if young else (Fate.CLEARED, "it was fetched and replaced")
-    used, over = bool(use and use.at), now >= slip.at + keep
-    if used or slip.taken:
-        return (Fate.CLEARED, "it was fetched") if over else (Fate.WAITS, "it was fetched, and not replaced yet")
-    if use is None and over:
-        unknown = "not fetched in time; AWS does not say whether it was used"
-        return (Fate.SWITCHED_OFF if key.active else Fate.LEFT), unknown
-    return (Fate.DELETED, "not fetched in time") if over else (Fate.WAITS, "not fetched yet")
+        if now < slip.at + _LISTED and not slip.taken:
+            return Fate.WAITS, "made a moment ago, and not listed yet or gone already"
+        return Fate.CLEARED, "the key is gone: fetched and replaced, or deleted"
+    over = now >= slip.at + keep
+    if slip.taken or (use and use.at):
+        stored = over or bool(use and use.is_evidence)
+        return (Fate.CLEARED if stored else Fate.WAITS), _fetched(use)
+    if use is None:
+        unknown, off = "AWS does not say whether it was used", Fate.SWITCHED_OFF if key.active else Fate.LEFT
+        return (off, f"not fetched in time; {unknown}") if over else (Fate.WAITS, unknown)
+    return (Fate.DELETED, "not fetched in time") if over else (Fate.WAITS, "no use of it is recorded yet")
+
+
+def _fetched(use: LastUse | None) -> str:
+    """That it was, and what is known of when."""
+    return f"it was fetched: used on {day(use.at)} by {use.service}" if use and use.at else "it was fetched"
 
 
 def _unstored(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime) -> tuple[Fate, str]:

@@ -49,14 +49,20 @@ class Waiting(Protocol):
         """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
 
 
-def waiting(cloud: Cloud, me: Identity, settings: Reissue) -> Waiting:
-    """The places that the settings choose. Raises WrongUsage."""
+def named(where: str) -> str:
+    """The file or parameter to write into: the one that was read, or the one to make."""
+    return "fleet.ini" if where == "built-in" else where
+
+
+def waiting(cloud: Cloud, me: Identity, settings: Reissue, where: str = "fleet.ini") -> Waiting:
+    """The places that the settings choose, which were read from `where`. Raises WrongUsage."""
     if settings.through == "secretsmanager":
-        return InSecrets(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key)
+        return InSecrets(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key, named(where))
+    there = f"under [reissue] in {named(where)}"
     if settings.through != "s3":
-        raise WrongUsage(f"reissue.through is {settings.through!r}", "write secretsmanager or s3")
+        raise WrongUsage(f"reissue.through is {settings.through!r}", f"write secretsmanager or s3 {there}")
     if not settings.bucket:
-        raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", "name the bucket in fleet.ini")
+        raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
     return InBucket(cloud.objects(settings.region), settings)
 
 
@@ -68,6 +74,7 @@ class InSecrets:
     me: Identity
     prefix: str
     kms_key: str = ""
+    settings: str = "fleet.ini"  # where they stand
 
     def check(self, account: str) -> None:
         """AWS's own KMS key can be used in its own account only (Secrets Manager User Guide, "Resource-based
@@ -75,7 +82,7 @@ class InSecrets:
         if account != self.me.account and not self.kms_key:
             raise WrongUsage(
                 f"account {account} cannot read a secret of account {self.me.account} without a KMS key of yours",
-                "set kms_key under [reissue] in fleet.ini, and let the account use it",
+                f"set kms_key under [reissue] in {self.settings}, and let the account use it",
             )
 
     def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:

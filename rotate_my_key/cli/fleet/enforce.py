@@ -157,5 +157,5 @@ def _maker(settings: FleetSettings, assembly: Assembly, audit: Trail) -> Maker |
 
     if not settings.reissue.enabled or settings.enforce.reissue_at is None:
         return None
-    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue)
+    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
     return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], assembly.now, time.sleep)

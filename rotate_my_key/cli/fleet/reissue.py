@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Interrupted, Problem, WrongUsage
+from ...errors import Gone, Interrupted, NeedsPerson, Problem, WrongUsage
 from ..app import App
 from . import reissue_shown as shown
 from .again import again
@@ -58,19 +58,19 @@ class _Command:
         self._options = options
         self._settings, self._assembly = open_fleet(app)
         self._me = self._assembly.organization.me()
-        self._waiting: Waiting = waiting(self._assembly.cloud, self._me, self._settings.reissue)
+        self._waiting: Waiting = waiting(self._assembly.cloud, self._me, self._settings.reissue, self._settings.where)
         self._token = token_hex(4)
 
     # One user
 
     def reissue(self, user: str) -> int:
         plan = self._plan(user)
-        for line in shown.intent(plan, self._settings):
+        for line in shown.intent(plan, self._settings, self._assembly.now()):
             self._app.complain(line)
         if self._options["dry_run"]:
             return self._end(plan, None, (), ())
         if not self._options["yes"] and not self._app.confirm(
-            shown.question(plan), default=True, flag=again(self._app, "--yes")
+            shown.question(plan), default=False, flag=again(self._app, "--yes")
         ):
             self._app.say("Nothing was changed.")
             return 4
@@ -95,7 +95,25 @@ class _Command:
             )
         directory = self._assembly.organization.directory(account)
         with self._app.waiting("asking AWS"):
-            return plan_reissue(wish, directory, self._waiting, self._settings, self._assembly.now())
+            try:
+                return plan_reissue(wish, directory, self._waiting, self._settings, self._assembly.now())
+            except Gone as problem:
+                raise self._elsewhere(user, account.number, problem) from None
+            except NeedsPerson as problem:
+                if problem.hint.endswith("--replace-inactive"):
+                    problem.hint = again(self._app, "--replace-inactive")
+                raise
+
+    def _elsewhere(self, user: str, number: str, problem: Problem) -> Problem:
+        from ...fleet.whereabouts import whereabouts
+
+        there = whereabouts(self._assembly.organization, self._settings.accounts, user, number)
+        found = shown.elsewhere(user, number, there)
+        if not found:
+            hint = again(self._app, "--account", "NUMBER", but=("account",))
+            return Gone(f"there is no user {user} in {number}", hint) if not self._options["account"] else problem
+        which = there.found[0] if len(there.found) == 1 else "NUMBER"
+        return Gone(found, again(self._app, "--account", which, but=("account",)))
 
     def _hand_over(self, plan: Plan) -> Handed:
         from ...fleet.reissuing import Reissue, hand_over
@@ -175,7 +193,7 @@ class _Command:
         for line in shown.swept(acts, dry_run=True):
             self._app.complain(line)
         yes: bool = self._options["yes"]
-        return yes or self._app.confirm("Do it?", default=True, flag=again(self._app, "--yes"))
+        return yes or self._app.confirm("Do it?", default=False, flag=again(self._app, "--yes"))
 
     # Small things
 

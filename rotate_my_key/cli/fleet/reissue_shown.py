@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from ...errors import Problem, mask
 from ...fleet.reissue_plan import Plan, Way
 from ...fleet.reissuing import Handed
 from ...fleet.sweeping import Fate, Swept, line
+from ...fleet.whereabouts import Whereabouts
 from ...policy import format_duration
 from ...settings.fleet import FleetSettings
-from ...words import day
+from ...words import day, join, number
 from ..show import problem_json, stamp
 
 _ORDER = (1, 5, 4, 75)
 
 
-def intent(plan: Plan, settings: FleetSettings) -> list[str]:
+def intent(plan: Plan, settings: FleetSettings, now: datetime) -> list[str]:
     """What would be done: the lines before the question."""
     where = "Secrets Manager" if settings.reissue.through == "secretsmanager" else f"s3://{settings.reissue.bucket}"
     lines = [f"{plan.user.name} in {plan.wish.account}"]
@@ -28,12 +30,28 @@ def intent(plan: Plan, settings: FleetSettings) -> list[str]:
         lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
     if plan.gives_up:
         lines.append(f"Key {mask(plan.gives_up.key_id)}, which is switched off, is deleted to make room.")
-    lines.append(f"A new key is made, and waits in {where} for {format_duration(settings.reissue.keep)}.")
+    keep = settings.reissue.keep
+    lines.append(f"A new key is made, and waits in {where} for {_exact(keep)}, until {day(now + keep, now)}.")
     if settings.reissue.through == "secretsmanager":
         lines.append(f"It can be read by {' and '.join(plan.readers)}, and by nobody else.")
     if plan.replaces:
         lines.append(f"It is to replace {mask(plan.replaces)}, which is not touched before {plan.user.name} has it.")
     return lines
+
+
+def elsewhere(user: str, number_: str, there: Whereabouts) -> str:
+    """That he is not in that account, and where he is; "" if nowhere else was looked."""
+    said = f"there is no user {user} in {number_}"
+    if there.found:
+        return f"{said}, but there is one in {join(there.found)}"
+    unknown = f" ({there.unknown} of them could not be asked)" if there.unknown else ""
+    return f"{said}, nor in any of {number(there.looked, 'other account')}{unknown}" if there.looked else ""
+
+
+def _exact(duration: timedelta) -> str:
+    """`7 days`, `36 hours`: in the largest unit that leaves no rest."""
+    text = format_duration(duration)
+    return number(int(text[:-1]), {"d": "day", "h": "hour", "m": "minute", "s": "second"}[text[-1]])
 
 
 def question(plan: Plan) -> str:
@@ -43,9 +61,10 @@ def question(plan: Plan) -> str:
 
 def link(path: str, settings: FleetSettings) -> str:
     """Where the link is, and for how long it may be good."""
-    span = format_duration(settings.reissue.link_for)
+    span = _exact(settings.reissue.link_for)
     return (
-        f"{path} holds a link that whoever has it can fetch the key with, for {span} at most: "
+        f"{path} holds a link that whoever has it can fetch the key with, for {span} at most, "
+        "less if the credentials that signed it end sooner: "
         "send it by a way that only the user can read, and delete the file"
     )
 

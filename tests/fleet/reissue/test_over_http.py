@@ -449,7 +449,7 @@ def test_a_dry_run_changes_nothing(office: Office) -> None:
     before = office.alice.ids()
     done = office.reissue("--dry-run")
     assert done.code == 0, done.text
-    assert "A new key is made, and waits in Secrets Manager for 7d." in done.text
+    assert "A new key is made, and waits in Secrets Manager for 7 days, until " in done.text
     assert (office.alice.ids(), office.waiting()) == (before, [])
 
 
@@ -459,15 +459,53 @@ def test_without_a_terminal_nothing_is_made(office: Office) -> None:
         "fleet", "reissue", "alice", "--settings", str(office.write_settings()), AWS_DEFAULT_REGION=REGION
     )
     assert done.code == 4
-    assert done.problem()[1] == "rotate-my-key fleet reissue alice --yes"
+    hint = done.problem()[1]
+    assert (hint.startswith("rotate-my-key fleet reissue alice "), hint.endswith(" --yes")) == (True, True)
     assert office.waiting() == []
 
 
+def test_an_inactive_key_needs_consent(office: Office) -> None:
+    """Exit code 4, for the flag in the hint helps; the whole command stands there."""
+    office.aws.set_status(office.aws.add_key("alice").key_id, "Inactive")
+    done = office.reissue()
+    assert done.code == 4, done.text
+    assert done.problem()[1].startswith("rotate-my-key fleet reissue alice ")
+    assert done.problem()[1].endswith("--replace-inactive")
+
+
+@pytest.mark.parametrize("accounts", [0, 1, 2])
+def test_a_user_of_another_account(office: Office, accounts: int) -> None:
+    """He is looked for wherever the role leads; the one account that has him is named, with the command."""
+    members = [office.aws.add_account(f"member-{number}") for number in range(2)]
+    for number, member in enumerate(members):
+        role = member.add_role("rotate-my-key-fleet")
+        everything = [{"Effect": "Allow", "Action": ["iam:*"], "Resource": "*"}]
+        member.attach_policy(role, {"Version": "2012-10-17", "Statement": everything})
+        if number < accounts:
+            member.add_user("bob-1")
+    lists = [{"Effect": "Allow", "Action": ["organizations:ListAccounts"], "Resource": "*"}]
+    office.aws.attach_policy("it", {"Version": "2012-10-17", "Statement": lists})
+    office.channels = "[accounts]\nrole = rotate-my-key-fleet\n"
+    done = office.reissue(user="bob-1")
+    assert done.code == 1, done.text
+    text, hint = done.problem()
+    assert f"there is no user bob-1 in {office.aws.account}" in text
+    if accounts == 1:
+        assert text.endswith(f"but there is one in {members[0].account}")
+        assert hint.startswith("rotate-my-key fleet reissue bob-1 ")
+        assert f"--account {members[0].account}" in hint
+    elif accounts == 2:
+        assert all(member.account in text for member in members)
+        assert hint.endswith("--account NUMBER")
+    else:
+        assert text.endswith("nor in any of 2 other accounts")
+
+
 def test_two_active_keys(office: Office) -> None:
-    """Never: when and where the other was used is said."""
+    """Never, and a person must choose: when and where the other was used is said."""
     other = office.aws.add_key("alice", use=LastUse(office.aws._front.world.now() - timedelta(days=2), "s3", REGION))
     done = office.reissue("--replace-inactive")
-    assert done.code == 5, done.text
+    assert done.code == 4, done.text
     assert f"by s3 in {REGION}" in done.problem()[0]
     assert other.key_id in office.alice.ids()
     assert office.waiting() == []

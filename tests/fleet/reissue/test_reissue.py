@@ -1,10 +1,11 @@
 """`reissue`: one key, in a place that only its user reads, or nothing at all."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, NeedsPerson, NoRoom, Problem, TryLater, WrongUsage
+from rotate_my_key.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.memory import decode
 from rotate_my_key.fleet.model import Account
 from rotate_my_key.fleet.reissue_plan import Way, Wish, plan_reissue
@@ -96,7 +97,7 @@ def test_renew_spares_a_key_that_was_used(company: Company) -> None:
     first = company.reissue()
     company.used(first.key_id)
     company.later(timedelta(minutes=5))
-    with pytest.raises(NoRoom):
+    with pytest.raises(NeedsPerson, match="AWS allows no third"):
         company.reissue(renew=True)
     assert company.status()[first.key_id] == "Active"
 
@@ -115,15 +116,18 @@ def refused(company: Company, kind: type[Problem], words: str, **wishes: bool) -
 
 
 def test_it_is_off_unless_it_was_switched_on(company: Company) -> None:
-    """The hint says where."""
+    """A matter of the settings: the hint says where, and names the file in use."""
     company.enabled(enabled=False)
-    assert "enabled = yes under [reissue]" in refused(company, Problem, "switched off").hint
+    assert "set enabled = yes under [reissue] in fleet.ini" in refused(company, WrongUsage, "switched off").hint
+    company.settings = replace(company.settings, where="/etc/other.ini")
+    hint = refused(company, WrongUsage, r"switched off \(/etc/other.ini\)").hint
+    assert "set enabled = yes under [reissue] in /etc/other.ini" in hint
 
 
 def test_two_active_keys_leave_no_room(company: Company) -> None:
     """Which they are and when they were used last is said; no flag changes it."""
     other = company.world.key("alice", 10, use=LastUse(company.now(), "s3", "eu-west-1"))
-    problem = refused(company, NoRoom, "AWS allows no third", replace_inactive=True)
+    problem = refused(company, NeedsPerson, "AWS allows no third", replace_inactive=True)
     assert "last used on 2026-11-25 by s3 in eu-west-1" in problem.message
     assert "no use of it is recorded" in problem.message
     assert f"...{other[-4:]}" in problem.message
@@ -272,7 +276,7 @@ def test_somebody_elses_key_of_that_moment_is_spared(company: Company) -> None:
     theirs = company.world.key("alice", 0, use=LastUse(company.now(), "s3", "eu-west-1"))
     company.points.start()
     company.later(timedelta(minutes=3))
-    with pytest.raises(NoRoom):
+    with pytest.raises(NeedsPerson, match="AWS allows no third"):
         company.reissue()
     assert set(company.status()) == {old, theirs}
 

@@ -33,7 +33,7 @@ def test_what_waits_is_left_for_a_week(company: Company) -> None:
     before = company.status()
     company.later(7 * DAY - timedelta(seconds=1))
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Fate.WAITS, "not fetched yet")
+    assert (swept.fate, swept.why) == (Fate.WAITS, "no use of it is recorded yet")
     assert company.status() == before
     assert new(company)
 
@@ -65,13 +65,37 @@ def test_what_was_fetched_and_replaced_is_cleared(company: Company) -> None:
     company.world.delete("alice", new(company))
     company.later(DAY)
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Fate.CLEARED, "it was fetched and replaced")
+    assert (swept.fate, swept.why) == (Fate.CLEARED, "the key is gone: fetched and replaced, or deleted")
     assert company.places == []
 
 
-@pytest.mark.parametrize("service", ["sts", "s3"])
-def test_a_key_that_was_used_stays(company: Company, service: str) -> None:
-    """Somebody has it, if only to sign in: it works on, and after a week its place goes."""
+@pytest.mark.parametrize("minutes", [1, 6])
+def test_a_key_that_is_gone_is_not_said_to_wait(company: Company, minutes: int) -> None:
+    """A list shows a new key within seconds: after some minutes it is gone, and in the first ones nobody knows."""
+    company.world.delete("alice", new(company))
+    company.later(timedelta(minutes=minutes))
+    (swept,) = company.sweep()
+    if minutes < 5:
+        assert (swept.fate, swept.why) == (Fate.WAITS, "made a moment ago, and not listed yet or gone already")
+    else:
+        assert swept.fate is Fate.CLEARED
+        assert company.places == []
+
+
+def test_a_key_that_is_at_work_needs_no_place(company: Company) -> None:
+    """Whatever uses it has it stored; when and by what is said. The key stays, and its place goes at once."""
+    key_id = new(company)
+    company.used(key_id, "s3")
+    company.later(timedelta(hours=1))
+    (swept,) = company.sweep()
+    assert (swept.fate, swept.why) == (Fate.CLEARED, "it was fetched: used on 25 November 2026 by s3")
+    assert company.status()[key_id] == "Active"
+    assert company.places == []
+
+
+@pytest.mark.parametrize("service", ["sts", "iam"])
+def test_a_key_that_only_signed_in_stays(company: Company, service: str) -> None:
+    """Somebody looked at it, and may not have stored it: it works on, and after a week its place goes."""
     key_id = new(company)
     company.used(key_id, service)
     company.later(DAY)
@@ -101,7 +125,7 @@ def test_a_list_that_lags_loses_no_key(company: Company) -> None:
     """A key that was stored just now and is not listed yet was not "fetched and replaced"."""
     company.world.lag = 600
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Fate.WAITS, "made just now")
+    assert (swept.fate, swept.why) == (Fate.WAITS, "made a moment ago, and not listed yet or gone already")
     assert new(company)
 
 
