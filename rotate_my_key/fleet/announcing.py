@@ -59,7 +59,7 @@ class Crier:
     outlets: Outlets
     settings: FleetSettings
     renderer: Renderer
-    command: str = "rotate-my-key fleet enforce"  # with the options by which it was called
+    command: str = ""  # with the options by which it was called, to take back what was done
 
     def reaches(self, owner: Owner) -> tuple[Channel, ...]:
         """The channels by which an owner can be told."""
@@ -104,9 +104,14 @@ class Crier:
             "preset": self.settings.enforce.preset,
             "unsure": unsure,
             "unheard": unheard,
-            "command": self.command,
+            "command": self.command or _command(self.settings.where),
         }
         return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
+
+
+def _command(where: str) -> str:
+    """For a run that nobody typed: by settings that others can read too, if they are in a parameter."""
+    return f"rotate-my-key fleet enforce{f' --settings {where}' if where.startswith('ssm:') else ''}"
 
 
 def failure(deed: Deed) -> Remark:

@@ -9,7 +9,7 @@ import click
 
 from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..app import App
-from .again import again
+from .again import again, stoppable
 from .common import fleet_options, open_audit, open_fleet
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     from ...fleet.sessions import end_sessions
     from . import revoke_shown as shown
 
-    tools, found = _find(app, user, account, uses=not yes, quick=True)
+    with stoppable(app, "nothing was changed"):
+        tools, found = _find(app, user, account, uses=not yes, quick=True)
     if not as_json or not yes:
         app.say(shown.found(found, tools.now()))
     own = own_key(tools, found)
@@ -58,7 +59,7 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     ):
         app.say("Nothing was changed.")
         return 4
-    with app.waiting("switching off"):
+    with stoppable(app, "some of the keys may still work"), app.waiting("switching off"):
         done = revoke(tools, found, why)
     code = _end(app, tools, [each.problem for each in done])
     command = end_sessions(user, tools.now())
@@ -77,14 +78,15 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
     from . import revoke_shown as shown
 
     cause = revoking.Cause.REVOKE if revoked else revoking.Cause.ENFORCE
-    tools, found = _find(app, user, account)
+    with stoppable(app, "nothing was changed"):
+        tools, found = _find(app, user, account)
     keys = [(held, key) for held in found for key in revoking.restorable(held, cause)]
     if not as_json or not yes:
         app.say(shown.restorable(found, cause, tools.now()))
     if keys and not yes and not app.confirm("Switch on again?", default=False, flag=again(app, "--yes")):
         app.say("Nothing was changed.")
         return 4
-    with app.waiting("switching on"):
+    with stoppable(app, "some of the keys may be on already"), app.waiting("switching on"):
         done = revoking.take_back(tools, found, cause) if keys else []
     problems = [held.problem for held in found] if not keys else [each.problem for each in done]
     code = _end(app, tools, problems)

@@ -139,3 +139,28 @@ def test_a_preset_that_only_tells(firm: Firm, preset: str) -> None:
     assert (done.code, done.problem()) == (2, expected)
     firm.settings(f"[enforce]\npreset = {preset}\n")
     assert firm.enforce("--apply").problem() == expected
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_keys_are_switched_off(ready: Firm) -> None:
+    """The act that is under way is ended, what was done is told, and the hint is the command."""
+    for name in ("erin", "frank", "grace"):
+        ready.person(name, 95)
+        ready.told(name)
+    ready.aws.settings.latency = 0.05
+    run = ready.it.terminal("fleet", "enforce", "--apply", "--yes", width=200)
+    run.until("alice")
+    run.until(": switched off")
+    run.type("\x03")
+    done = run.end()
+    assert done.code == 130, done.text
+    off = [name for name in ("alice", "erin", "frank", "grace") if set(ready.ids(name).values()) == {"Inactive"}]
+    assert off[0] == "alice"
+    assert len(off) < 4
+    assert any(f"{len(off)} switched off" in line for line in done.lines)
+    assert any("stopped; " in line for line in done.lines)
+    assert done.lines[-1] == "hint: rotate-my-key fleet enforce --apply --yes"
+    assert ready.aws.published[0].message.count("--undo") == len(off)
+    ready.aws.settings.latency = 0
+    assert ready.enforce("--apply", "--yes").code == 0
+    assert {*ready.ids("frank").values(), *ready.ids("grace").values()} == {"Inactive"}

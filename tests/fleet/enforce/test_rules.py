@@ -192,6 +192,12 @@ CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
         {"unused_for": 45 * DAY},
         ["spare B: last use unknown"],
     ),
+    (
+        "in use it stays however old it is, where only not being used counts",
+        facts(key("B", 400, used=1), B=TOLD),
+        {"unused_for": 45 * DAY, "deactivate_at": None},
+        [],
+    ),
     ("a key in use is not told that it is unused", facts(key("B", 60, used=0)), {"unused_for": 7 * DAY}, []),
     # Who
     ("exempt", facts(key("B", 90), B=TOLD, exempt="tag rotate-my-key=exempt"), {}, ["spare B: exempt"]),

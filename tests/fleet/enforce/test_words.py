@@ -126,6 +126,21 @@ def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     assert "a new key was made: it is 387 days old, and a new key is made at 60 days" in " ".join(theirs.text.split())
 
 
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("ssm:/it/fleet", "rotate-my-key fleet enforce --settings ssm:/it/fleet --undo alice"),
+        ("/var/task/fleet.ini", "rotate-my-key fleet enforce --undo alice"),
+    ],
+)
+def test_a_run_that_nobody_typed_says_how_to_take_it_back(where: str, said: str) -> None:
+    """By the parameter that has its settings; a file of the function's is on nobody's computer."""
+    company = Company(replace(RULES, where=where))
+    company.user("alice", 97)
+    company.run()
+    assert f"    {said} --account {HERE}" in company.chat.sent[0].text
+
+
 def test_a_failure_in_the_admins_message_has_its_reason() -> None:
     """An act that did not work is in the same message."""
     company = Company()
