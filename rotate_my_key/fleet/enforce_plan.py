@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from ..errors import Problem, WrongUsage
+from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .announcing import Crier
 from .decisions import Act, Decision, Kind, Rule, Spare
@@ -127,7 +128,7 @@ def plan_run(looking: Looking) -> Plan:
         )
     plan = _decided(found, looking, now)
     looks = () if shut.startswith(NOWHERE) else plan.looks
-    broken = (*missing, *_broken(places, found))
+    broken = (*missing, *_broken(places, found), *plan.broken)
     return replace(plan, broken=broken, looks=looks, accounts=len(accounts), closed=shut)
 
 
@@ -153,9 +154,13 @@ def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
     notices: list[Step] = []
     users: list[list[Step]] = []
     spared: list[tuple[Account, Spare]] = []
+    faults: list[tuple[str, Problem]] = []
     for each in found:
-        decisions = decide(each.facts, looking.settings, now)
-        tell, act, spare = _sorted(decisions, each, looking)
+        try:
+            tell, act, spare = _sorted(decide(each.facts, looking.settings, now), each, looking)
+        except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
+            faults.append((f"{each.facts.user.name} in {each.place.account}", fault(error)))
+            continue
         notices += tell
         spared += [(each.place.account, one) for one in spare]
         users += [act] if act else []
@@ -164,7 +169,7 @@ def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
     most = looking.settings.enforce.most
     spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
     looks = tuple(each for each in found if each.stale and each.place.account.number in _allowed(looking))
-    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), looks=looks, users=len(found))
+    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, users=len(found))
 
 
 def _allowed(looking: Looking) -> tuple[str, ...]:

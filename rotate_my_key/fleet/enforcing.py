@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..errors import Interrupted, Problem
 from .acting import WORDS, Actor, Deed, Maker, State, write
+from .afresh import Afresh, faulty
 from .announcing import coming, done
 from .audit import NotKept
 from .decisions import Rule, Spare
@@ -80,6 +82,7 @@ class _Run:
         self._looking = doing.looking
         self._settings = doing.looking.settings
         self._actor = Actor(self._settings, self._looking.now, doing.audit, doing.maker, self._looking.unheard)
+        self._afresh = Afresh(self._settings, self._looking.now)
         self._deeds: list[Deed] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
@@ -91,15 +94,26 @@ class _Run:
             pool.map(self._remember_look, self._plan.looks)
         for owner, steps in _by_owner(self._plan.notices, self._looking):
             self._doing.check()
-            self._notify(owner, steps)
+            self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
         for step in self._plan.acts:
             self._doing.check()
             who = (step.found.place.account.number, step.act.user.arn)
             if who in failed:
                 self._spare(step, Rule.CHANGED, "what had to be done first did not work")
-            elif not self._act(step):
+            elif not self._apart([step], partial(self._act, step)):
                 failed.add(who)
+
+    def _apart(self, steps: list[Step], do: Callable[[], bool | None]) -> bool | None:
+        """A fault with one user ends nobody else's turn."""
+        try:
+            return do()
+        except Problem:
+            raise
+        except Exception as error:  # noqa: BLE001
+            for step in steps:
+                self._add(faulty(step.act, step.found.place, error))
+            return False
 
     def _remember_look(self, found: Found) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
@@ -150,8 +164,6 @@ class _Run:
         event = Event(self._looking.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
         self._doing.audit.record(event)
 
-    # Acts
-
     def _act(self, step: Step) -> bool:
         """Whether what comes after it for the same user may go on."""
         why = closed(self._settings.enforce, self._looking.now())
@@ -161,7 +173,7 @@ class _Run:
         if self._doing.time_left() <= 0:
             self._spare(step, Rule.LIMIT, "no time was left; this one with the next run")
             return True
-        deed = self._actor.act(step.act, step.found.place)
+        deed = self._afresh.act(self._actor, step.act, step.found.place)
         if isinstance(deed, Spare):
             self._spare(step, deed.rule, deed.why)
             return False
@@ -184,8 +196,6 @@ class _Run:
     def _add(self, deed: Deed) -> None:
         self._deeds.append(deed)
         self._doing.told(deed)
-
-    # The end
 
     def end(self) -> Outcome:
         """Tell the admins, close the audit, add up."""

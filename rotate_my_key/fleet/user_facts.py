@@ -1,6 +1,6 @@
 """What `enforce` knows of an account and its users: lists, as they are now, never a report that may be hours old.
 
-Only a user with a key that could be due for something costs more than one call. What says who is exempt and cannot be
+Only a user with a key that could be due for something, or with none any more, costs more than one call. What says who is exempt and cannot be
 read: of a group, and nothing is done in the account; of a user, and he is spared.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..errors import Gone, Interrupted, Problem, TryLater
+from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .credential_report import entries
 from .decisions import Facts
@@ -68,7 +69,15 @@ def enter(
         raise
     except Problem as problem:
         return Place(account, problem=problem)
+    except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
+        return Place(account, problem=fault(error))
     return Place(account, directory, members, passwords, users)
+
+
+def members_again(place: Place, settings: FleetSettings) -> Place:
+    """The same account with the members of its exempt groups as they are now. Raises Problem."""
+    assert place.directory
+    return replace(place, members=dict(_members(place.directory, settings)))
 
 
 def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[str, frozenset[str]]]:
@@ -102,7 +111,8 @@ def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, 
     try:
         listed = place.directory.keys(user.name)
         user = replace(user, keys=tuple(FleetKey(key.active, key.created, key.key_id) for key in listed))
-        if closely or any(_matters(key, settings, now) for key in user.keys):
+        gone = not user.keys and settings.enforce.delete_after is not None
+        if closely or gone or any(_matters(key, settings, now) for key in user.keys):
             return _closely(place, user, settings, now)
     except Gone:
         return Found(place, Facts(replace(user, keys=())))
@@ -110,6 +120,8 @@ def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, 
         raise
     except Problem as problem:
         return Found(place, Facts(replace(user, keys=())), problem=problem)
+    except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
+        return Found(place, Facts(replace(user, keys=())), problem=fault(error))
     return Found(place, Facts(user))
 
 
