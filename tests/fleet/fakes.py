@@ -238,6 +238,7 @@ class FakeOrganization:
     def __init__(self, *directories: FakeDirectory) -> None:
         self.directories = {each.account.number: each for each in directories or (FakeDirectory(),)}
         self.broken: Problem | None = None
+        self.left_out: tuple[Account, ...] = ()
 
     def me(self) -> Identity:
         """See the port."""
@@ -249,11 +250,6 @@ class FakeOrganization:
         if self.broken:
             raise self.broken
         return tuple(each.account for each in self.directories.values())
-
-    @property
-    def left_out(self) -> tuple[Account, ...]:
-        """See the port."""
-        return ()
 
     def directory(self, account: Account) -> FakeDirectory:
         """See the port."""

@@ -64,7 +64,10 @@ def test_with_time_left_nothing_is_different() -> None:
     """The accounts are the inner ones."""
     directory = FakeDirectory("111111111111", "prod")
     directory.user("alice", 98)
-    organization = InTime(FakeOrganization(directory), Deadline(Clock(900), 30))
+    inner = FakeOrganization(directory)
+    inner.left_out = (Account("222222222222"),)
+    organization = InTime(inner, Deadline(Clock(900), 30))
+    assert organization.left_out == inner.left_out
     assert organization.accounts() == (Account("111111111111", "prod"),)
     assert organization.me().account == "111111111111"
     there = organization.directory(Account("111111111111"))
