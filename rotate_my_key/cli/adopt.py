@@ -138,7 +138,7 @@ def _asked(app: App) -> Credentials | str:
     key_id: str = click.prompt("Access key ID, or the link from IT (hidden)", hide_input=True, err=True).strip()
     if is_link(key_id) or is_delivery(key_id):
         return key_id
-    _check_id(key_id)
+    check_id(key_id)
     secret = click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip()
     return _checked(key_id, secret)
 
@@ -148,7 +148,10 @@ def _from_csv(path: str, text: str) -> Credentials:
     rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
     heads = [cell.strip().lower() for cell in rows[0]] if rows else []
     if any(head not in heads for head in _HEADS):
-        raise Problem(f"{path} is not the console's accessKeys.csv", "rotate-my-key adopt")
+        what = "is not the console's accessKeys.csv"
+        if path == "-":
+            path, what = "standard input", "holds neither the console's accessKeys.csv nor a link from IT"
+        raise Problem(f"{path} {what}", "rotate-my-key adopt")
     if len(rows) != 2 or len(rows[1]) != len(heads):
         raise Problem(f"{path} holds {len(rows) - 1} keys, and one is taken at a time", "rotate-my-key adopt")
     key_id, secret = (rows[1][heads.index(head)].strip() for head in _HEADS)
@@ -168,14 +171,15 @@ def _text(path: str) -> str:
 
 
 def _checked(key_id: str, secret: str) -> Credentials:
-    _check_id(key_id)
+    check_id(key_id)
     if not _SECRET.fullmatch(secret):
         raise Problem("that is not a secret access key", "copy the whole of it, without blanks")
     return Credentials(key_id, secret)
 
 
-def _check_id(key_id: str) -> None:
+def check_id(key_id: str) -> None:
+    """Raises Problem for what is no id of a long-term key; it shows nothing of what it was."""
     if key_id.startswith("ASIA"):
         raise Problem("that is a temporary key (ASIA...); only long-term keys can be rotated", "rotate-my-key adopt")
     if not _ID.fullmatch(key_id):
-        raise Problem("that is not the id of an IAM user's access key (AKIA...)", "rotate-my-key adopt")
+        raise Problem("that is neither the id of an IAM user's access key (AKIA...) nor a link", "rotate-my-key adopt")

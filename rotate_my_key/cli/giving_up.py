@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..errors import Denied, Interrupted, NeedsPerson, Problem, WrongUsage, mask
+from ..errors import Denied, Interrupted, NeedsPerson, NotAllowed, Problem, WrongUsage, mask
 from ..model import Credentials, Look
 from ..rotation.ports import Account
 from ..rotation.run import Result
@@ -15,6 +15,8 @@ from . import show
 from .app import App
 from .narrator import Narrator
 from .wiring import Wiring
+
+_RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
 
 
 def check_named(named: str | None, delivered: Delivered) -> None:
@@ -75,10 +77,19 @@ def give_up(
 
 def _left(pair: Credentials, old: str, problem: Problem) -> Problem:
     """What is so far, and what to type, in order."""
-    problem.message = (
-        f"key {mask(pair.key_id)} is in place, and stays the one that IT has made for now, "
-        f"because the old key {mask(old)} is still there: {problem.message}"
-    )
+    problem.message = _stays(pair, old, problem.message)
     if isinstance(problem, Denied):
-        problem.hint = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
+        problem.hint = _RIGHTS
     return problem
+
+
+def _stays(pair: Credentials, old: str, why: str) -> str:
+    return (
+        f"key {mask(pair.key_id)} is in place, and stays the one that IT has made for now, "
+        f"because the old key {mask(old)} is still there: {why}"
+    )
+
+
+def still_there(pair: Credentials, old: str) -> NotAllowed:
+    """For a later run, which AWS has not let delete it either."""
+    return NotAllowed(_stays(pair, old, "you are not allowed to delete it"), _RIGHTS)

@@ -147,12 +147,12 @@ class _Adopting:
         if self._plan.dead:
             fate = ", which is switched off and deleted" if self._takes_over else ""
             say(f"It takes the place of {mask(self._plan.dead.key_id)}{fate}.")
-        if self.elsewhere:
-            introduce(self._app, self.elsewhere)
         if self._denied:
             say("You may not manage your own keys, so it stays as it is.")
         else:
             say("It is replaced by a new key at once, and deleted: whoever has seen it holds a dead one.")
+        if self.elsewhere:
+            introduce(self._app, self.elsewhere)
 
     @property
     def _takes_over(self) -> bool:

@@ -114,7 +114,7 @@ def _handed(app: App, rotation: Rotate) -> list[Result]:
     if not wiring.handed.ids():
         return []
     settled = rotation.settle()
-    return [*settled, *finish_taken(app, wiring, lambda profile: Rotate.of(app, profile).run(), rotation.tell)]
+    return [*settled, *finish_taken(app, wiring, settled, lambda profile: Rotate.of(app, profile).run(), rotation.tell)]
 
 
 def _with_yes(profiles: Sequence[str], keep_old: str | None, flags: Mapping[str, bool]) -> str:

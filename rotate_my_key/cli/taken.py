@@ -6,7 +6,7 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from ..errors import Denied, Problem
@@ -17,17 +17,26 @@ from ..rotation.takeover import elsewhere
 from ..stores.handed import Mark
 from .app import App
 from .delivery import Delivery
-from .giving_up import give_up
+from .giving_up import give_up, still_there
 from .wiring import Wiring
 
 RotateOne = Callable[[str], list[Result]]  # replaces the key of that profile, and tells what came of it
 
 
-def finish_taken(app: App, wiring: Wiring, rotate_one: RotateOne, tell: Callable[[Result], None]) -> list[Result]:
-    """For each key that is marked and that a place here holds; gives what came of them, and has told it."""
+def finish_taken(
+    app: App, wiring: Wiring, settled: Sequence[Result], rotate_one: RotateOne, tell: Callable[[Result], None]
+) -> list[Result]:
+    """For each key that is marked and that a place here holds; gives what came of them, and has told it. `settled` is
+    what came of what earlier runs had begun."""
     results: list[Result] = []
     for pair, profile in wiring.handed_held():
         mark = wiring.handed.read(pair.key_id)
+        if mark.replaces and mark.replaces in wiring.here.notes.names():  # it could not be settled
+            told = next((each.problem for each in settled if each.problem and each.key_id == mark.replaces), None)
+            results.append(Result((profile,), pair.key_id, problem=told or still_there(pair, mark.replaces)))
+            if not told:
+                tell(results[-1])
+            continue
         done = _given_up(app, wiring, pair, profile, mark)
         for result in done:
             if result.problem:
@@ -44,7 +53,7 @@ def finish_taken(app: App, wiring: Wiring, rotate_one: RotateOne, tell: Callable
 
 def _given_up(app: App, wiring: Wiring, pair: Credentials, profile: str, mark: Mark) -> list[Result]:
     """The old key that the delivery named, if it is still there; what was begun has been settled before."""
-    if not mark.replaces or mark.replaces in wiring.here.notes.names():
+    if not mark.replaces:
         return []
     account = wiring.account(profile)
     try:

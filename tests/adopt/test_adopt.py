@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rotate_my_key.cli.adopt import check_id
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, PlaceKind
 from rotate_my_key.standin import Call, StandIn
@@ -169,6 +170,27 @@ def test_bad_files_are_refused(laptop: Laptop, text: str, code: int, words: str)
     assert words in done.stderr
     assert "hint: " in done.stderr
     assert not laptop.credentials.exists()
+
+
+def test_a_pipe_with_something_else(laptop: Laptop) -> None:
+    """Said of what came in, and what would have been right."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rotate_my_key", "adopt", "-", "--yes"],
+        env={"HOME": str(laptop.home), "AWS_ENDPOINT_URL": laptop.aws.url, "PATH": os.environ["PATH"]},
+        input="hello\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "standard input holds neither the console's accessKeys.csv nor a link from IT" in done.stderr
+
+
+def test_a_wrong_paste_is_told_what_would_be_right() -> None:
+    """Both that may be pasted are named, and nothing of what was."""
+    with pytest.raises(Problem) as caught:
+        check_id("hello-secret")
+    assert caught.value.message == "that is neither the id of an IAM user's access key (AKIA...) nor a link"
 
 
 def test_without_a_terminal_nothing_is_asked(laptop: Laptop) -> None:

@@ -126,6 +126,7 @@ def test_who_may_not_delete_is_told_what_to_type(fresh: Office) -> None:
     again = fresh.alice.run("-y")
     assert again.code == 5, again.text
     assert "Nothing to do" not in again.text
+    assert f"the old key ...{fresh.old.key_id[-4:]} is still there" in again.problem()[0]
     fresh.aws.all_well()
     last = fresh.alice.run("-y")
     assert last.code == 0, last.text
@@ -153,6 +154,27 @@ def test_finished_under_another_name_than_default(fresh: Office) -> None:
     assert done.code == 0, done.text
     assert "no profile is named" not in done.text
     ends(fresh, handed, "work")
+
+
+def test_denied_only_after_it_was_killed(fresh: Office) -> None:
+    """The first run that is told no says so, and not beside it that there is nothing to do."""
+    link = fresh.link()
+    assert fresh_killed(fresh, "UpdateAccessKey", 1, "after", link)
+    fresh.aws.deny("DeleteAccessKey", user="alice")
+    done = fresh.alice.run("-y")
+    assert done.code == 5, done.text
+    assert "Nothing to do" not in done.text
+
+
+def test_a_rotation_under_another_name_is_finished_too(fresh: Office) -> None:
+    """That there is no default is said only if there was nothing to finish."""
+    fresh.alice.profiles(work=fresh.old)
+    assert fresh.killed("UpdateAccessKey", 1, "after", "rotate", "-y", "-p", "work")
+    done = fresh.alice.run("-y")
+    assert done.code == 0, done.text
+    again = fresh.alice.run("-y")
+    assert again.code == 1
+    assert "no profile is named" in again.problem()[0]
 
 
 CALLS = {
