@@ -40,6 +40,7 @@ class App:
         self.flags: dict[str, Raw | None] = {}
         self.command = "rotate-my-key"  # as it was called, for hints
         self.mfa_code: str | None = None  # of --mfa-code
+        self.result_given = False  # the one object of --json
         self._spinner: Status | Progress | None = None
 
     # Where things are
@@ -93,6 +94,7 @@ class App:
         """The result as one JSON object on stdout."""
         text = io.StringIO()  # dumps() would hold every bit of a long text at once
         json.dump({"version": JSON_VERSION, **value}, text, indent=2, ensure_ascii=not _is_utf8(sys.stdout))
+        self.result_given = True
         self.out(text.getvalue())
 
     def say(self, text: str) -> None:

@@ -15,12 +15,13 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import Problem
+from ..errors import Interrupted, Problem
 from .app import App
 from .main import GLOBAL, GROUPS
 
 _COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
 _COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it
+_STATUS = "rotate-my-key status"
 _OWN = {"--help", "-h", "--version"}
 
 
@@ -132,10 +133,7 @@ def run(args: Sequence[str], env: Any) -> int:
         sys.stdout.flush() if sys.stdout else None
         return int(code or 0)
     except Problem as problem:
-        _show(app, problem.message, problem.hint)
-        if "--json" in args:  # one object on stdout, whatever happens
-            app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
-        return problem.code
+        return _end(app, args, problem)
     except click.exceptions.NoArgsIsHelpError as error:
         app.complain(error.ctx.get_help())
         return 2
@@ -149,15 +147,26 @@ def run(args: Sequence[str], env: Any) -> int:
     except (click.Abort, KeyboardInterrupt, EOFError):
         app.complain("")
         if _named(args)[:1] == ["fleet"]:
-            _show(app, "stopped", "repeat the command")
-        else:
-            _show(app, "stopped; whatever was begun is finished by the next run", "rotate-my-key status")
-        return 130
+            return _end(app, args, Interrupted("stopped", "repeat the command"))
+        return _end(app, args, Interrupted("stopped; whatever was begun is finished by the next run", _STATUS))
     except BrokenPipeError:
         _silence()
         return 1
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
-        return _unexpected(app, error)
+        return _unexpected(app, args, error)
+
+
+def _end(app: App, args: Sequence[str], problem: Problem) -> int:
+    """Two lines, and with --json one object on stdout, whatever happened; gives the exit code."""
+    _show(app, problem.message, problem.hint)
+    if "--json" in args and not app.result_given:
+        try:
+            app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
+        except BrokenPipeError:
+            _silence()
+        except Problem as unwritten:
+            _show(app, unwritten.message, unwritten.hint)
+    return problem.code
 
 
 def _named(args: Sequence[str]) -> list[str]:
@@ -178,19 +187,14 @@ def _show(app: App, message: str, hint: str) -> None:
         app.complain(f"{app.style('hint:', bold=True)} {hint}")
 
 
-def _unexpected(app: App, error: Exception) -> int:
+def _unexpected(app: App, args: Sequence[str], error: Exception) -> int:
     """A fault of this program: where it happened, never what the values were."""
-    frames = []
-    trace = error.__traceback__
-    while trace:
-        code = trace.tb_frame.f_code
-        frames.append(f"{os.path.basename(code.co_filename)}:{trace.tb_lineno} in {code.co_name}")
-        trace = trace.tb_next
-    where = frames[-1] if frames else "an unknown place"
-    _show(app, f"a fault in rotate-my-key {__version__}: {type(error).__name__} at {where}", "report it, with -vv")
-    for frame in frames:
+    from ..faults import frames, words
+
+    code = _end(app, args, Problem(f"a fault in rotate-my-key {__version__}: {words(error)}", "report it, with -vv"))
+    for frame in frames(error):
         app.detail(f"  {frame}", 2)
-    return 1
+    return code
 
 
 def _lower(text: str) -> str:
