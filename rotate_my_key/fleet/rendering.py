@@ -30,6 +30,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from .. import words
 from ..errors import WrongUsage
 from ..model import LastUse
+from ..settings.reading import oversized
 from ..words import number, span
 from .model import Message
 from .notices import one_line
@@ -115,11 +116,16 @@ def check_folder(folder: str) -> None:
         return
     try:
         found = sorted(os.listdir(folder))
+        strange = [
+            (file, why) for file in found if file.endswith(".j2") and (why := oversized(os.path.join(folder, file)))
+        ]
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
         raise WrongUsage(
             f"the folder of templates {folder} cannot be used: {reason}", "set templates in [remind]"
         ) from None
+    for file, why in strange:
+        raise WrongUsage(f"{os.path.join(folder, file)} is {why}", "write the template into a file of its own")
     names = sorted(file for file in os.listdir(OURS) if file.endswith(".j2"))
     odd = [file for file in found if file.endswith(".j2") and not file.startswith("_") and file not in names]
     if odd:

@@ -136,6 +136,8 @@ def _read(name: str, raw: Raw, builtin: Any) -> Any:
         text = write(raw).strip()
         if not text.isascii() or not text.isdigit() or len(text) > 6:
             raise WrongUsage(f"{text!r} is not a number", "write a whole number like 3")
+        if int(text) > _MOST:
+            raise WrongUsage(f"{text} is too much", f"write a whole number up to {_MOST}")
         return int(text)
     if isinstance(builtin, timedelta) or name in _OPTIONAL:
         if name in _OPTIONAL and write(raw).strip().lower() in ("", "never"):
@@ -144,6 +146,7 @@ def _read(name: str, raw: Raw, builtin: Any) -> Any:
     return READERS["names" if isinstance(builtin, tuple) else "text"](raw)
 
 
+_MOST = 1000
 _OPTIONAL = ("deactivate_at", "delete_after", "reissue_at", "unused_for")
 _ABOVE_ZERO = ("max_age", "unused_after", "deactivate_at", "reissue_at", "unused_for", "keep", "link_for")
 

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import stat
+
 from ..errors import Problem
 
+LARGEST = 10**6  # bytes
 _HINT = "rotate-my-key config path"
 
 
 def read(path: str, *, site: bool = False, hint: str = _HINT) -> bytes | None:
-    """What is in the file; None if there is none. Raises Problem, with `hint`, if it is there and cannot be read."""
+    """What is in the file; None if there is none. Raises Problem, with `hint`, if it is there and cannot be read, is no
+    regular file (a pipe would be waited for, a device never ends), or is larger than anybody writes."""
     try:
+        if why := oversized(path):
+            raise OSError(0, why)
         with open(path, "rb") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise unreadable(path, error, site=site, hint=hint) from None
+
+
+def oversized(path: str) -> str:
+    """Why something is no file to be read whole, or "". Raises OSError."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        return "a folder, not a file" if stat.S_ISDIR(found.st_mode) else "no regular file"
+    return f"larger than {LARGEST // 10**6} MB" if found.st_size > LARGEST else ""
 
 
 def unreadable(path: str, error: OSError, *, site: bool, hint: str = _HINT) -> Problem:

@@ -230,3 +230,27 @@ def test_the_pages_example_is_read() -> None:
     assert examples
     for example in examples:
         assert read(example).where == "fleet.ini"
+
+
+@pytest.mark.parametrize(
+    ("section", "line", "allowed"),
+    [
+        ("enforce", "notices = 1001", "up to 1000"),
+        ("enforce", "most = 999999", "up to 1000"),
+        ("remind", "escalate_after = 1001", "up to 1000"),
+        ("enforce", "grace = 36501d", "36500d"),
+        ("enforce", "deactivate_at = 999999w", "the longest is"),
+        ("remind", "repeat = 999999w", "the longest is"),
+    ],
+)
+def test_what_no_calendar_can_hold_is_refused(section: str, line: str, allowed: str) -> None:
+    """Here, by name, rather than in the middle of a run."""
+    with pytest.raises(WrongUsage) as error:
+        read(f"[{section}]\n{line}\n")
+    assert allowed in error.value.message
+    assert "line 2" in error.value.message
+
+
+def test_a_thousand_is_not_too_much() -> None:
+    """For whoever wants no limit."""
+    assert read("[enforce]\nmost = 1000\n").enforce.most == 1000
