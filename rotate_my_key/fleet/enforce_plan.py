@@ -21,7 +21,7 @@ from .pool import Pool
 from .ports import Organization
 from .rules import decide
 from .survey import Progress, accounts_of
-from .user_facts import Found, Place, enter, look
+from .user_facts import Found, Place, enter, look, told_apart
 
 NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
@@ -120,6 +120,7 @@ def plan_run(looking: Looking) -> Plan:
             accounts,
             lambda done, total: looking.progress("accounts", done, total),
         )
+        places = told_apart(places, settings) if looking.whole else places
         jobs = [(place, user) for place in places for user in place.users]
         found = pool.map(
             lambda job: look(job[0], job[1], settings, now),

@@ -1,7 +1,7 @@
 """What `enforce` knows of an account and its users: lists, as they are now, never a report that may be hours old.
 
-Only a user with a key that could be due for something, or with none any more, costs more than one call. What says who is exempt and cannot be
-read: of a group, and nothing is done in the account; of a user, and he is spared.
+Only a user with a key that could be due for something, or with none any more, costs more than one call. What says who
+is exempt and cannot be read: of a group, and nothing is done in the account; of a user, and he is spared.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ class Place:
     passwords: Mapping[str, bool | None] = field(default_factory=dict)
     users: tuple[FleetUser, ...] = ()
     problem: Problem | None = None
+    nowhere: str = ""  # an exempt group that no account has
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ def enter(
     return Place(account, directory, members, passwords, users)
 
 
+def told_apart(places: list[Place], settings: FleetSettings) -> list[Place]:
+    """The accounts of a run, with the exempt group that none of them has: its name is wrong, so nobody knows who was
+    meant, and everybody is spared. A group that is there and empty exempts nobody."""
+    there = {group for place in places for group in place.members}
+    lost = next((group for group in settings.exempt.groups if group not in there), "")
+    return [replace(place, nowhere=lost) for place in places] if lost else places
+
+
 def members_again(place: Place, settings: FleetSettings) -> Place:
     """The same account with the members of its exempt groups as they are now. Raises Problem."""
     assert place.directory
@@ -86,7 +95,7 @@ def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[st
         try:
             yield group, directory.members(group)
         except Gone:
-            yield group, frozenset()
+            continue
         except Interrupted:
             raise
         except Problem as problem:
@@ -133,10 +142,13 @@ def _closely(place: Place, user: FleetUser, settings: FleetSettings, now: dateti
     keys = tuple(replace(key, last_use=use) for key, use in zip(user.keys, uses, strict=True))
     user = replace(user, keys=keys)
     recorded, why = recall(user, settings.remind.tag)
-    unknown = unreadable(user, settings.exempt, place.members)
+    members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
+    unknown = unreadable(user, settings.exempt, members)
     unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else why
+    if place.nowhere:
+        unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
     memory = observed(user, recorded, settings.policy, now)
-    return Found(place, Facts(user, memory, exempt(user, settings.exempt, place.members), unsure), recorded)
+    return Found(place, Facts(user, memory, exempt(user, settings.exempt, members), unsure), recorded)
 
 
 def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:

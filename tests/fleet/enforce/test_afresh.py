@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied
+from rotate_my_key.fleet.enforce_plan import plan_run
 from rotate_my_key.fleet.enforcing import Doing, Outcome, carry_out
 from rotate_my_key.settings.fleet import Exempt
 from tests.fleet.enforce.company import RULES, Company, did
@@ -129,6 +130,7 @@ def test_a_fault_in_an_act_is_a_row(company: Company) -> None:
 def test_a_fault_with_one_account_is_a_row(company: Company) -> None:
     """The other account's turn comes."""
     company.user("alice", 97, where=company.there)
+    company.there.groups.add("vip")
 
     def faulty(group: str) -> Any:
         raise KeyError("x")
@@ -137,3 +139,20 @@ def test_a_fault_with_one_account_is_a_row(company: Company) -> None:
     outcome = company.run()
     assert did(outcome) == ["deactivate alice done"]
     assert [about for about, _ in company.plan().broken] == ["prod (123456789012)"]
+
+
+def test_a_group_that_no_account_has_spares_everybody(company: Company) -> None:
+    """Its name is wrong: who was meant is not known. It is told to the admins."""
+    company.here.groups.clear()
+    outcome = company.run()
+    assert did(outcome) == ["spare alice: unsure", "spare bob: unsure"]
+    assert "has the group vip of [exempt]" in " ".join(company.chat.sent[-1].text.split())
+    looking = replace(company.looking(), whole=False)  # one account of many: another may have it
+    assert [step.act.user.name for step in plan_run(looking).acts] == ["alice", "bob"]
+
+
+def test_a_group_that_one_account_has_is_enough(company: Company) -> None:
+    """Not every account needs it."""
+    company.here.groups.clear()
+    company.there.groups.add("vip")
+    assert did(company.run()) == ["deactivate alice done", "deactivate bob done"]
