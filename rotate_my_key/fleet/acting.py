@@ -1,9 +1,9 @@
 """One act on one key: looked at afresh, written down, done, looked at again if that is not certain, written down.
 
 1. The facts are fetched again; what the rules no longer call for is not done. 2. The intent goes into the audit, or
-nothing is done. 3. That a key is about to be switched off is written into its user's tag, or nothing is done: whoever
-takes it back must know who did it. 4. The act. 5. If its answer was lost or bad, the list says whether it was carried
-out. 6. The tag tells that it was done, and the audit how it ended.
+nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes it back must know who
+did it, and a run that comes later that it was done. 4. The act. 5. If its answer was lost or bad, the list says whether
+it was carried out. 6. The audit tells how it ended. What comes then is in `finishing`.
 
 Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
@@ -21,10 +21,12 @@ from ..model import AccessKey
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
 from .decisions import Act, Decision, Kind, Rule, Spare
-from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .leftovers import intended
+from .memory import LONGEST, Memory, encode
 from .model import Account, Event, FleetUser
 from .ports import Audit, Directory
 from .rules import decide
+from .stubborn import stubbornly
 from .user_facts import Found, Place, look
 
 
@@ -39,7 +41,7 @@ class State(Enum):
 @dataclass(frozen=True, slots=True)
 class Deed:
     """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `place`
-    is where a new key waits for its user."""
+    is where a new key waits for its user; `found` is the user as he was right before."""
 
     act: Act
     account: Account
@@ -47,6 +49,7 @@ class Deed:
     note: str = ""
     problem: Problem | None = None
     place: str = ""
+    found: Found | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ class Actor:
     audit: Audit
     maker: Maker | None = None
     unheard: Callable[[Act, Found], Spare | None] = lambda act, found: None
+    sleep: Callable[[float], None] = lambda seconds: None
 
     def act(self, planned: Act, place: Place) -> Deed | Spare:
         """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
@@ -89,7 +93,7 @@ class Actor:
         if isinstance(fresh, Spare):
             return fresh
         self.record(fresh, place.account, "intended")
-        deed = self._do(fresh, found)
+        deed = replace(self._do(fresh, found), found=found)
         try:
             self.record(fresh, place.account, deed.state.value, deed.note or (deed.problem or Problem("")).message)
         except NotKept as problem:
@@ -119,7 +123,7 @@ class Actor:
             raise
         except Problem as problem:
             return self._looked_again(act, found, problem)
-        return self._done(act, found)
+        return Deed(act, account, State.DONE)
 
     def _reissue(self, act: Act, found: Found) -> Deed:
         assert found.place.directory
@@ -131,11 +135,8 @@ class Actor:
 
     def _note(self, act: Act, found: Found) -> None:
         """The tag before the act. Raises Problem if it cannot be written."""
-        if act.kind is Kind.DEACTIVATE:
-            self._remember(act, found, replace(found.facts.known(act.key), intended=self.now().date()))
-
-    def _remember(self, act: Act, found: Found, known: KeyMemory) -> None:
-        write(found, {**found.facts.memory, ref(act.key.key_id or ""): known}, self.settings.remind.tag)
+        memory = intended(found.facts.memory, act, self.now().date())
+        write(found, memory, self.settings.remind.tag, self.sleep)
 
     def _send(self, act: Act, found: Found) -> None:
         directory, key_id = found.place.directory, act.key.key_id or ""
@@ -158,27 +159,12 @@ class Actor:
         except Problem:
             return Deed(act, account, State.UNKNOWN, "whether it was carried out is not known", problem)
         if _carried_out(act, keys):
-            return self._done(act, found, f"the list shows it, whatever the answer was ({problem.message})")
+            return Deed(act, account, State.DONE, f"the list shows it, whatever the answer was ({problem.message})")
         if isinstance(problem, TryLater):  # it may show yet: then the tag is right
             return Deed(act, account, State.UNKNOWN, "not carried out so far", problem)
         with suppress(Problem):
-            write(found, found.facts.memory, self.settings.remind.tag)
+            write(found, found.facts.memory, self.settings.remind.tag, self.sleep, noted=True)
         return Deed(act, account, State.FAILED, "", problem)
-
-    def _done(self, act: Act, found: Found, note: str = "") -> Deed:
-        """What is not remembered now the next look at the key finds out."""
-        deed = Deed(act, found.place.account, State.DONE, note)
-        try:
-            if act.kind is Kind.DEACTIVATE:
-                self._remember(act, found, replace(found.facts.known(act.key), off=self.now().date(), intended=None))
-            elif act.kind is Kind.DELETE:
-                left = {name: each for name, each in found.facts.memory.items() if name != ref(act.key.key_id or "")}
-                write(found, left, self.settings.remind.tag)
-        except Interrupted:
-            raise
-        except Problem as problem:
-            return replace(deed, problem=problem)
-        return deed
 
 
 def same(planned: Act, decisions: list[Decision]) -> Act | Spare:
@@ -197,14 +183,22 @@ def _carried_out(act: Act, keys: tuple[AccessKey, ...]) -> bool:
     return key is None if act.kind is Kind.DELETE else key is None or not key.active
 
 
-def write(found: Found, memory: Memory, tag: str) -> None:
-    """Put the memory into the user's tag; without anything to remember the tag goes. Raises Problem."""
+def write(
+    found: Found,
+    memory: Memory,
+    tag: str,
+    sleep: Callable[[float], None] = lambda seconds: None,
+    *,
+    noted: bool = False,
+) -> None:
+    """Put the memory into the user's tag; without anything to remember the tag goes, if there was one, or one was
+    `noted` since. Raises Problem."""
     user, directory = found.facts.user, found.place.directory
     assert directory
     value = encode(memory)
     if len(value) > LONGEST:
         raise Problem(f"the tag {tag} has no room for more")
     if value:
-        directory.tag(user.name, tag, value)
-    elif found.recorded:
-        directory.untag(user.name, tag)
+        stubbornly(lambda: directory.tag(user.name, tag, value), sleep)
+    elif found.recorded or noted:
+        stubbornly(lambda: directory.untag(user.name, tag), sleep)

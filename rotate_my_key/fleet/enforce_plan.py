@@ -15,6 +15,7 @@ from ..settings.fleet import FleetSettings
 from .announcing import Crier
 from .decisions import Act, Decision, Kind, Rule, Spare
 from .hours import closed
+from .leftovers import Left, left_of
 from .model import Account, Owner
 from .owners import Addresses, owner_of
 from .pool import Pool
@@ -70,7 +71,8 @@ class Plan:
     """What would be done: `notices` first, then `acts`, those of the oldest keys first; `spared` with the accounts.
 
     `broken` are accounts and users that could not be looked at; `looks` what the tags should say of keys that were
-    found switched off or on again. `closed` says why no act is allowed at this moment, or is "".
+    found switched off or on again; `left` is what earlier runs did and did not tell. `closed` says why no act is
+    allowed at this moment, or is "".
     """
 
     notices: tuple[Step, ...] = ()
@@ -78,6 +80,7 @@ class Plan:
     spared: tuple[tuple[Account, Spare], ...] = ()
     broken: tuple[tuple[str, Problem], ...] = ()
     looks: tuple[Found, ...] = ()
+    left: tuple[Left, ...] = ()
     accounts: int = 0
     users: int = 0
     closed: str = ""
@@ -128,9 +131,10 @@ def plan_run(looking: Looking) -> Plan:
             lambda done, total: looking.progress("users", done, total),
         )
     plan = _decided(found, looking, now)
-    looks = () if shut.startswith(NOWHERE) else plan.looks
+    if shut.startswith(NOWHERE):
+        plan = replace(plan, looks=(), left=())
     broken = (*missing, *_broken(places, found), *plan.broken)
-    return replace(plan, broken=broken, looks=looks, accounts=len(accounts), closed=shut)
+    return replace(plan, broken=broken, accounts=len(accounts), closed=shut)
 
 
 def _accounts(looking: Looking) -> tuple[list[Account], list[tuple[str, Problem]]]:
@@ -169,8 +173,11 @@ def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
     acts = [step for steps in users for step in steps]
     most = looking.settings.enforce.most
     spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
-    looks = tuple(each for each in found if each.stale and each.place.account.number in _allowed(looking))
-    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, users=len(found))
+    mine = [each for each in found if each.place.account.number in _allowed(looking)]
+    left = tuple(one for each in mine for one in left_of(each))
+    late = {id(one.found) for one in left}
+    looks = tuple(each for each in mine if each.stale and id(each) not in late)
+    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
 
 
 def _allowed(looking: Looking) -> tuple[str, ...]:

@@ -4,30 +4,34 @@
   run before the next act. Nothing else does: what fails is named, and the rest goes on.
 - Notices first, one for each owner with all of his keys, remembered once they are out. Then the acts, each by facts
   that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
-- An owner is told of each act at once, the admins of all at the end.
+- An owner is told of each act at once, the admins of all at the end. What an earlier run did and was cut off over is
+  an act of this run: written down and told.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..errors import Interrupted, Problem
 from .acting import WORDS, Actor, Deed, Maker, State, write
 from .afresh import Afresh, faulty
-from .announcing import coming, done
+from .announcing import coming
 from .audit import NotKept
 from .decisions import Rule, Spare
 from .enforce_plan import Looking, Plan, Step
+from .finishing import Finisher, finish_left
 from .hours import closed
+from .leftovers import Left
 from .model import Account, Event, Owner
 from .notices import Remark
 from .pool import Pool
 from .ports import Audit
 from .remembering import after_notice
 from .spared import unheard_of, unsure_of
+from .step_groups import by_owner, by_user
 from .survey import first_code
 from .user_facts import Found
 
@@ -81,7 +85,9 @@ class _Run:
         self._doing = doing
         self._looking = doing.looking
         self._settings = doing.looking.settings
-        self._actor = Actor(self._settings, self._looking.now, doing.audit, doing.maker, self._looking.unheard)
+        looking = self._looking
+        self._actor = Actor(self._settings, looking.now, doing.audit, doing.maker, looking.unheard, looking.sleep)
+        self._finisher = Finisher(looking, doing.audit)
         self._afresh = Afresh(self._settings, self._looking.now)
         self._deeds: list[Deed] = []
         self._spared = list(plan.spared)
@@ -92,7 +98,10 @@ class _Run:
         """All of it. Raises NotKept, Interrupted."""
         with Pool(self._looking.workers) as pool:
             pool.map(self._remember_look, self._plan.looks)
-        for owner, steps in _by_owner(self._plan.notices, self._looking):
+        for each in self._plan.left:
+            self._doing.check()
+            self._apart([Step(each.act, each.found)], partial(self._finish, each))
+        for owner, steps in by_owner(self._plan.notices, self._looking):
             self._doing.check()
             self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
@@ -118,11 +127,16 @@ class _Run:
     def _remember_look(self, found: Found) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
         try:
-            write(found, found.facts.memory, self._settings.remind.tag)
+            write(found, found.facts.memory, self._settings.remind.tag, self._looking.sleep)
         except Interrupted:
             raise
         except Problem as problem:
             self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
+
+    def _finish(self, left: Left) -> None:
+        deed = finish_left(left, self._finisher, self._actor)
+        if deed:
+            self._add(deed)
 
     # Notices
 
@@ -135,7 +149,7 @@ class _Run:
                 self._add(Deed(step.act, step.found.place.account, State.FAILED, "nobody was told", failure))
             return
         self._untold += problems
-        for found, mine in _by_user(steps):
+        for found, mine in by_user(steps):
             problem = self._remember(found, mine)
             for step in mine:
                 self._add(
@@ -145,8 +159,9 @@ class _Run:
 
     def _remember(self, found: Found, steps: list[Step]) -> Problem | None:
         ids = [step.act.key.key_id or "" for step in steps]
+        memory = after_notice(found.facts.memory, ids, self._looking.now().date())
         try:
-            write(found, after_notice(found.facts.memory, ids, self._looking.now().date()), self._settings.remind.tag)
+            write(found, memory, self._settings.remind.tag, self._looking.sleep)
         except Interrupted:
             raise
         except Problem as problem:
@@ -178,11 +193,7 @@ class _Run:
             self._spare(step, deed.rule, deed.why)
             return False
         if deed.state is State.DONE:
-            took, problems = self._looking.crier.tell(self._looking.owner(step.found), [done(deed)])
-            self._untold += problems
-            if not took and problems:  # the admins read it
-                untold = Problem(f"its owner was not told: {problems[0].message}", problems[0].hint)
-                deed = replace(deed, problem=deed.problem or untold)
+            deed = self._finisher.finish(deed)
         self._add(deed)
         if isinstance(deed.problem, NotKept):
             raise deed.problem
@@ -199,6 +210,11 @@ class _Run:
 
     def end(self) -> Outcome:
         """Tell the admins, close the audit, add up."""
+        try:
+            self._deeds = self._finisher.late(self._deeds, self._doing.time_left, hurry=self.stopped is not None)
+        except (NotKept, Interrupted) as problem:
+            self.stopped = self.stopped or problem
+        self._untold += self._finisher.untold
         broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
@@ -231,19 +247,3 @@ class _Run:
             "Broken": float(len(self._plan.broken)),
             "Users": float(self._plan.users),
         }
-
-
-def _by_owner(steps: Iterable[Step], looking: Looking) -> Iterator[tuple[Owner, list[Step]]]:
-    """One notice for each owner, whatever accounts his users are in."""
-    found: dict[str, tuple[Owner, list[Step]]] = {}
-    for step in steps:
-        owner = looking.owner(step.found)
-        found.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(step)
-    yield from found.values()
-
-
-def _by_user(steps: Iterable[Step]) -> Iterator[tuple[Found, list[Step]]]:
-    found: dict[int, tuple[Found, list[Step]]] = {}
-    for step in steps:
-        found.setdefault(id(step.found), (step.found, []))[1].append(step)
-    yield from found.values()

@@ -16,7 +16,7 @@ VERSION = "1"
 LONGEST = 256
 _YEARS = range(2006, 2201)  # no key of IAM is older
 _MOST = 9999
-_REF = re.compile(r"[A-Z0-9]{4,128}")
+_REF = re.compile(r"[A-Z0-9]{4,8}|[A-Z0-9]{16,128}")
 _FACT = re.compile(r"([a-z])([0-9]{1,8})")
 
 

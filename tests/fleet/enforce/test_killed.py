@@ -90,6 +90,7 @@ def test_killed_at_any_call(at: int, *, done: bool) -> None:
     killer = Killer(found, at, done=done)
     with pytest.raises(Killed), killer.at_work():
         found.run()
+    closed = bool(found.mail.sent) and any(known.off for known in tag_of(found, "alice"))  # its turn was at its end
     notice, off, gone = {}, {}, {}
     for _ in range(18):
         outcome = found.run()
@@ -108,7 +109,25 @@ def test_killed_at_any_call(at: int, *, done: bool) -> None:
     assert (off["alice"], gone["bob"]) == (day_of(0), day_of(0))
     assert (gone["alice"] - off["alice"]).days == 10
     assert (notice["carol"], (off["carol"] - notice["carol"]).days) == (day_of(0), 7)
+    for name in ("alice", "bob"):
+        assert (
+            sum(message.to == f"{name}@example.com" and "deleted" in message.subject for message in found.mail.sent)
+            >= 1
+        )
+        assert f"deleted {name} done" in found.audit.lines()
+    assert sum("was switched off" in message.subject for message in found.mail.sent) in (2, 3)
+    assert closed or "of alice in prod (123456789012): switched off" in words(found)
     assert sum(message.to == "carol@example.com" and "will be" in message.subject for message in found.mail.sent) <= 2
+
+
+def tag_of(found: Company, name: str) -> list[KeyMemory]:
+    """What is remembered of each key of a user."""
+    return [found.known(name, key_id) for key_id in found.here.everybody[name].keys]
+
+
+def words(found: Company) -> str:
+    """All that the admins read."""
+    return " ".join(" ".join(message.text.split()) for message in found.chat.sent)
 
 
 def day_of(days: int) -> date:

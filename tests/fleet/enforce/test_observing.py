@@ -45,7 +45,7 @@ CASES: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
         "a run was about to switch it off, and it is off: the fleet did it",
         key("B", 95, active=False, used=2),
         replace(TOLD, intended=TODAY - DAY),
-        replace(TOLD, off=TODAY - DAY),
+        replace(TOLD, off=TODAY - DAY, intended=TODAY - DAY),
     ),
     ("and it is not off: nothing was done", key("B", 95), replace(TOLD, intended=TODAY - DAY), TOLD),
     (

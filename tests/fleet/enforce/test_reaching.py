@@ -93,4 +93,4 @@ def test_admins_read_that_the_owner_of_a_new_key_did_not_hear_of_it(company: Com
     assert did(outcome) == ["reissue alice done"]
     text = " ".join(company.chat.sent[0].text.split())
     assert "a new key was made" in text
-    assert "its owner was not told: the mail was not taken" in text
+    assert "its owner alice@example.com was not told: the mail was not taken" in text
