@@ -10,6 +10,7 @@ import click
 from ...errors import WrongUsage
 from ..app import App
 from .again import again, fleet, stoppable
+from .alone import alone
 from .common import fleet_options, open_audit, open_fleet
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) ->
     from . import enforce_shown as shown
 
     settings, assembly = open_fleet(app, preset)
+    if apply:
+        alone(app)
     _not_only_telling(app, settings)
     looking, plan = _plan(app, settings, assembly, apply)
     outcome = None

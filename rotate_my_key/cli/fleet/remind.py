@@ -13,6 +13,7 @@ import click
 from ...errors import Interrupted, Problem, WrongUsage
 from ..app import App
 from .again import again, stoppable
+from .alone import alone
 from .common import fleet_options, open_fleet, tell_failed, tell_left_out, warn
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     outlets = _outlets(settings, assembly, dry_run)
     with stoppable(app, "nothing was sent"):
+        if not dry_run:
+            alone(app)
         surveys, plan, findings = _look(app, settings, assembly)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = _preview(plan, findings, outlets, settings, renderer)
