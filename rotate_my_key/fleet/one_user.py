@@ -156,8 +156,8 @@ def switch(held: Held, key: FleetKey, *, on: bool) -> None:
         held.directory.set_active(name, key_id, on)
     except Interrupted:
         raise
-    except Problem as problem:
-        failure = problem
+    except Exception as error:  # noqa: BLE001 - whatever it was, the list tells
+        failure = error if isinstance(error, Problem) else fault(error)
     else:
         return
     if not _is(held, key_id, on=on):
