@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied
+from rotate_my_key.errors import Denied, WrongUsage
 from rotate_my_key.fleet.acting import Reissued
 from rotate_my_key.settings.fleet import Owners, Remind
 from tests.fleet.enforce.company import DAY, RULES, Company, did, planned
@@ -94,3 +94,12 @@ def test_admins_read_that_the_owner_of_a_new_key_did_not_hear_of_it(company: Com
     text = " ".join(company.chat.sent[0].text.split())
     assert "a new key was made" in text
     assert "its owner alice@example.com was not told: the mail was not taken" in text
+
+
+def test_a_channel_whose_settings_are_wrong_is_a_problem_of_the_run() -> None:
+    """Such as no region: exit 1 as in `remind`, not 2, for the command line was right."""
+    company = Company()
+    company.user("alice", 97)
+    company.mail.broken = WrongUsage("no region is set, and sesv2 needs one", "set AWS_DEFAULT_REGION=eu-west-1")
+    outcome = company.run()
+    assert outcome.code == 1
