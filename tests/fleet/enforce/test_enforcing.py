@@ -537,6 +537,7 @@ def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str) -
 def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
     """It ends the run wherever it comes, with what was done so far; the next run goes on from there."""
     company = Company(replace(RULES, exempt=Exempt(groups=("bots",))))
+    company.here.groups.add("bots")
     company.user("alice", 97)
     (bob,) = company.user("bob", 130)
     company.here.set_active("bob", bob, active=False)
