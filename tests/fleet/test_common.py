@@ -191,7 +191,7 @@ def test_a_parameter_that_is_named(home: Path, aws: StandIn) -> None:
 
 def test_a_folder_in_place_of_a_file(home: Path) -> None:
     """The hint is about the option, not about the laptop's settings."""
-    with pytest.raises(Problem, match=r"cannot be read: .* \(Is a directory\)") as caught:
+    with pytest.raises(Problem, match=r"cannot be read: .* \(a folder, not a file\)") as caught:
         run("-p", "it", "--settings", str(home))
     assert caught.value.hint == "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 

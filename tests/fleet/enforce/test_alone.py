@@ -32,6 +32,7 @@ def looks(firm: Firm) -> int:
     return sum(call.action.startswith("List") for call in firm.aws.calls)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [("enforce", "--apply", "--yes"), ("remind", "--yes")], ids=["enforce", "remind"])
 def test_the_second_waits_for_the_first(firm: Firm, words: tuple[str, ...]) -> None:
     """It says so, and goes on as soon as it may."""
@@ -44,7 +45,7 @@ def test_the_second_waits_for_the_first(firm: Firm, words: tuple[str, ...]) -> N
     calls: list[int] = []
 
     def release() -> None:
-        time.sleep(0.3)
+        time.sleep(1.5)
         calls.append(looks(firm) - before)
         lock.__exit__(None, None, None)
 

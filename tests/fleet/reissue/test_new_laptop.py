@@ -110,6 +110,7 @@ def test_it_is_asked_about(fresh: Office) -> None:
     ends(fresh, next(iter(handed)))
 
 
+@pytest.mark.slow
 def test_who_may_not_delete_is_told_what_to_type(fresh: Office) -> None:
     """The key is in place, IT's for now; later runs say what stands in the way and nothing else, until it does not."""
     link = fresh.link()
@@ -134,6 +135,7 @@ def test_who_may_not_delete_is_told_what_to_type(fresh: Office) -> None:
     ends(fresh, handed)
 
 
+@pytest.mark.slow
 def test_a_key_that_no_delivery_names_stays(fresh: Office) -> None:
     """There is no room then: the old key is not taken for one that may go."""
     link = fresh.link()
@@ -145,6 +147,7 @@ def test_a_key_that_no_delivery_names_stays(fresh: Office) -> None:
     assert made.key_id in fresh.alice.ids()
 
 
+@pytest.mark.slow
 def test_finished_under_another_name_than_default(fresh: Office) -> None:
     """A plain run finishes it and ends well, though no profile is named and there is no default."""
     link = fresh.link()
@@ -156,6 +159,7 @@ def test_finished_under_another_name_than_default(fresh: Office) -> None:
     ends(fresh, handed, "work")
 
 
+@pytest.mark.slow
 def test_denied_only_after_it_was_killed(fresh: Office) -> None:
     """The first run that is told no says so, and not beside it that there is nothing to do."""
     link = fresh.link()
@@ -219,6 +223,7 @@ def test_killed_anywhere(fresh: Office, action: str, nth: int, when: str) -> Non
     ends(fresh, handed)
 
 
+@pytest.mark.slow
 def test_the_delivery_is_removed_by_whoever_finishes(office: Office) -> None:
     """A run that was killed has not removed it; another key that waits there by now stays."""
     place = office.place()
