@@ -19,7 +19,7 @@ from ..stores.new_pair import add_pair
 from . import moves, show
 from .app import App
 from .delivery import is_delivery, is_link, refuse_link
-from .rotate import Rotate, exit_code
+from .rotating import Rotate, exit_code
 from .signing import signing_options
 from .wiring import Wiring
 

@@ -38,7 +38,7 @@ from .app import App
 from .delivery import Delivery, is_link
 from .giving_up import ask, check_named, give_up, introduce
 from .narrator import Narrator
-from .rotate import Rotate, exit_code
+from .rotating import Rotate, exit_code
 from .wiring import Wiring
 
 

@@ -26,7 +26,7 @@ from ..stores.kinds import ROTATABLE, Kind, sections
 from ..stores.new_pair import add_pair
 from . import reminding, show
 from .app import App
-from .rotate import Rotate
+from .rotating import Rotate
 from .signing import signing_options
 from .wiring import Wiring
 
