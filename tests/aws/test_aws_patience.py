@@ -28,7 +28,10 @@ VERBS: dict[str, tuple[Verb, list[str]]] = {
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("kind", ["throttle", "500", "503", "reset", "drop", "cut"])
+@pytest.mark.parametrize(
+    "kind",
+    ["throttle", "drop", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("500", "503", "reset", "cut"))],
+)
 @pytest.mark.parametrize(("verb", "action"), [(verb, action) for verb in VERBS for action in VERBS[verb][1]])
 def test_one_failure_is_survived(
     looked: IamAccount, standin: StandIn, pair: Credentials, verb: str, action: str, kind: Any, when: Any
