@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Terminal:
             encoding="utf-8",
             dimensions=(40, width),
             timeout=PATIENCE,
+            # As a person's shell starts it; where the tests run in the background of a script, Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self._child.ptyproc.delayafterclose = 0  # its end is waited for
         self._child.logfile_read = self._seen
