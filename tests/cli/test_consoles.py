@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow  # seconds each, all together
+
 ROOT = Path(__file__).parents[2]
 NAME = "d\u00e9veloppement-\u5de5\u4f5c"  # in cp1252 by halves
 

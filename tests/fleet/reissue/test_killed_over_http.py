@@ -13,6 +13,8 @@ from tests.rotation.syscalls import STRACE, Point, kill_at, watch
 
 from .office import REGION, Office
 
+pytestmark = pytest.mark.slow  # seconds each, all together
+
 # The calls of an adoption through Secrets Manager that nothing disturbs, and how many of them.
 ADOPT = {
     "GetSecretValue": 1,

@@ -15,6 +15,8 @@ from rotate_my_key.standin import StandIn
 
 from .office import Office, new_office
 
+pytestmark = pytest.mark.slow  # seconds each, all together
+
 
 @pytest.fixture
 def fresh(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Office:
