@@ -97,9 +97,8 @@ class Run:
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
-        if (
-            not unfinished(self.here, mend=False) and not self.here.staging.names()
-        ):  # a note may be lost, or not written
+        stored = self.here.staging.names()  # a note may be lost, or not written yet
+        if not stored and not unfinished(self.here, mend=False):
             return []
         with self.lock():
             return self._settle()
