@@ -1,7 +1,7 @@
 """What can go wrong, named for what the person does next.
 
-One root, `Problem`: a message, a hint that is the next command, and the exit code of DESIGN 2. It is caught in one
-place, `cli/main.py`. No message ever holds a secret.
+One root, `Problem`: a message, a hint that is the next command, and an exit code. Problems are caught for good in one
+place, `cli/program.py`; so is Ctrl-C, `Interrupted`, which stands apart. No message ever holds a secret.
 """
 
 
@@ -52,10 +52,18 @@ class TryLater(Problem):
     code = 75
 
 
-class Interrupted(Problem):
-    """The person pressed Ctrl-C; what was begun is finished by the next run (exit 130)."""
+class Interrupted(BaseException):
+    """The person pressed Ctrl-C; what was begun is finished by the next run (exit 130).
+
+    Not a Problem, as KeyboardInterrupt is no Exception: whoever goes on after a problem ends all the same.
+    """
 
     code = 130
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 # What AWS may answer, in the words the rotation decides by.

@@ -1,5 +1,7 @@
 """What can go wrong, and the exit code that each kind stands for."""
 
+from contextlib import suppress
+
 import pytest
 
 from rotate_my_key import errors
@@ -38,6 +40,12 @@ def test_there_is_one_root() -> None:
     """One `except Problem` catches them all."""
     assert KINDS
     assert all(issubclass(kind, Problem) for kind in KINDS)
+
+
+def test_ctrl_c_is_no_problem() -> None:
+    """Whoever goes on after a problem, or after any exception, ends all the same."""
+    with pytest.raises(errors.Interrupted), suppress(Exception):
+        raise errors.Interrupted("stopped")
 
 
 def test_a_hint_is_not_always_needed() -> None:

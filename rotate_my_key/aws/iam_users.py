@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..errors import Denied, Gone, Interrupted, NoRoom, Problem, TryLater, Unanswered
+from ..errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered
 from ..model import AccessKey, Credentials, LastUse
 from . import answers, fleet_answers
 from .account_calls import AccountCalls
@@ -56,8 +56,6 @@ class IamUsers:
         """See the port."""
         try:
             return self._calls.call("iam:GetAccessKeyLastUsed", answers.last_use, {"AccessKeyId": key_id})
-        except Interrupted:
-            raise
         except (Denied, Gone, TryLater):
             return None
 
@@ -132,8 +130,6 @@ class IamUsers:
             )
         except NoRoom as problem:
             raise NoRoom(f"{user} has two access keys already", problem.hint) from None
-        except Interrupted:
-            raise
         except Problem as problem:
             failure = problem
         if attempts.lost:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Interrupted, Problem
+from ..errors import Problem
 from . import answers
 from .calls import Calls, Signers
 
@@ -45,8 +45,6 @@ def rights(calls: Calls, signers: Signers, user: str, arn: str) -> Rights:
 def _quarantined(calls: Calls, signers: Signers, user: str) -> bool | None:
     try:
         names = calls.call("iam:ListAttachedUserPolicies", signers, answers.policies, {"UserName": user})
-    except Interrupted:
-        raise
     except Problem:
         return None
     return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
@@ -65,7 +63,5 @@ def _simulated(
     }
     try:
         return calls.call("iam:SimulatePrincipalPolicy", signers, answers.refused, params)
-    except Interrupted:
-        raise
     except Problem:
         return None

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Gone, Interrupted, NotAllowed, Problem
+from ..errors import Gone, NotAllowed, Problem
 from . import answers
 from .account_calls import AccountCalls
 from .service_errors import Exists, Leaving
@@ -45,8 +45,6 @@ class SecretsManager:
             arn = self._calls.call("secretsmanager:PutSecretValue", _arn, stored)
             if not made:
                 self._calls.call("secretsmanager:TagResource", answers.nothing, {**named, "Tags": _pairs(tags)})
-        except Interrupted:
-            raise
         except Problem:
             if made:
                 self._take_back(made)
@@ -87,12 +85,8 @@ class SecretsManager:
         return found.rpartition("/")[2] == kms_key.rpartition("/")[2]
 
     def _take_back(self, name: str) -> None:
-        try:
+        with suppress(Problem):  # what went wrong first is told; a secret without a value harms nobody
             self.delete(name)
-        except Interrupted:
-            raise
-        except Problem:
-            pass  # what went wrong first is told; a secret without a value harms nobody
 
     def get(self, name: str) -> str:
         """See the port."""

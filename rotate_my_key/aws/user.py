@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from ..errors import Denied, Interrupted, KeyRefused, Problem
+from ..errors import Denied, KeyRefused, Problem
 from ..model import AccessKey, Credentials, Identity, LastUse
 from . import answers
 from .calls import Calls, Signers
@@ -96,7 +96,5 @@ class User:
                 {"AccessKeyId": key_id},
                 again=lambda error: next(more, False),
             )
-        except Interrupted:
-            raise
         except Problem:
             return None

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..errors import Gone, Interrupted, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
+from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..stores.delivered import LONGEST, Delivered, decode
 from ..stores.handed import Mark
 from .app import App
@@ -78,7 +78,7 @@ class Delivery:
             return self._by_name()
         except Gone:
             raise Gone("there is no such delivery: it was taken, or not fetched in time", _ASK) from None
-        except (Interrupted, NeedsPerson, TryLater, WrongUsage):
+        except (NeedsPerson, TryLater, WrongUsage):
             raise
         except Problem as problem:
             raise self._in_vain(problem) from None
@@ -106,8 +106,6 @@ class Delivery:
             with self._app.waiting("removing what was delivered"):
                 self._remove()
             self._app.say("  what was delivered is deleted")
-        except Interrupted:
-            raise
         except Problem as problem:
             self._app.detail(f"  {problem.message}")
             self._wiring.warn("what was delivered could not be deleted; IT's next run does it")
@@ -116,8 +114,6 @@ class Delivery:
         """As `remove`, for one that an earlier run fetched: by now another key may wait there, and that one stays."""
         try:
             there = self.fetch().pair.key_id
-        except Interrupted:
-            raise
         except Gone:
             return
         except Problem as problem:

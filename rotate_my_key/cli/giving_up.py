@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ..errors import Denied, Interrupted, NeedsPerson, NotAllowed, Problem, WrongUsage, mask
+from ..errors import Denied, NeedsPerson, NotAllowed, Problem, WrongUsage, mask
 from ..model import Credentials, Look
 from ..rotation.ports import Account
 from ..rotation.run import Result
@@ -67,8 +67,6 @@ def give_up(
         plan = plan_elsewhere(pair, old, look, account, wiring.here, wiring.host, wiring.boot)
         outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.clockwork)
         return [Result((profile,), old, outcome)]
-    except Interrupted:
-        raise
     except Problem as problem:
         return [Result((profile,), old, problem=_left(pair, old, problem))]
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from ..errors import Denied, Interrupted, NeedsPerson, Problem, mask
+from ..errors import Denied, NeedsPerson, Problem, mask
 from ..files.replace import real_path
 from ..model import Look, Place
 from ..rotation.adopt import Adoption, Way
@@ -226,8 +226,6 @@ class _Adopting:
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))
         try:
             outcome = self._run(plan, narrator)
-        except Interrupted:
-            raise
         except Problem as problem:
             if not self._is_placed(plan.note.places):
                 raise

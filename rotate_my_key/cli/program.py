@@ -132,7 +132,7 @@ def run(args: Sequence[str], env: Any) -> int:
         code = program.main(_with_command(args), prog_name="rotate-my-key", standalone_mode=False, obj=app)
         sys.stdout.flush() if sys.stdout else None
         return int(code or 0)
-    except Problem as problem:
+    except (Problem, Interrupted) as problem:
         return _end(app, args, problem)
     except click.exceptions.NoArgsIsHelpError as error:
         app.complain(error.ctx.get_help())
@@ -156,7 +156,7 @@ def run(args: Sequence[str], env: Any) -> int:
         return _unexpected(app, args, error)
 
 
-def _end(app: App, args: Sequence[str], problem: Problem) -> int:
+def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
     """Two lines, and with --json one object on stdout, whatever happened; gives the exit code."""
     _show(app, problem.message, problem.hint)
     if "--json" in args and not app.result_given:

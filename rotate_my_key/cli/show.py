@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Problem, mask
+from ..errors import Interrupted, Problem, mask
 from ..model import AccessKey, LastUse, Place, PlaceKind
 from ..plan import Step
 from ..policy import Policy
@@ -226,7 +226,7 @@ def place_json(place: Place) -> dict[str, str]:
     return {"path": place.path, "profile": place.profile, "kind": place.kind.value}
 
 
-def problem_json(problem: Problem) -> dict[str, Any]:
+def problem_json(problem: Problem | Interrupted) -> dict[str, Any]:
     """A problem for `--json`; `code` is the exit code it stands for."""
     return {"message": problem.message, "hint": problem.hint, "code": problem.code}
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
-from ..errors import Gone, Interrupted, Problem, TryLater
+from ..errors import Gone, Problem, TryLater
 from ..model import AccessKey
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
@@ -113,14 +113,10 @@ class Actor:
             if act.kind is Kind.REISSUE:
                 return self._reissue(act, found)
             self._note(act, found)
-        except Interrupted:
-            raise
         except Problem as problem:
             return Deed(act, account, State.FAILED, "", problem)
         try:
             self._send(act, found)
-        except Interrupted:
-            raise
         except Problem as problem:
             return self._looked_again(act, found, problem)
         return Deed(act, account, State.DONE)
@@ -154,8 +150,6 @@ class Actor:
             keys = directory.keys(act.user.name)
         except Gone:
             keys = ()
-        except Interrupted:
-            raise
         except Problem:
             return Deed(act, account, State.UNKNOWN, "whether it was carried out is not known", problem)
         if _carried_out(act, keys):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ..errors import Gone, Interrupted, Problem
+from ..errors import Gone, Problem
 from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .acting import Actor, Deed, State
@@ -32,8 +32,6 @@ class Afresh:
         """What `Actor.act` makes of it, if its user is not exempt by now. Raises what that raises."""
         try:
             fresh = self.before(act, place)
-        except Interrupted:
-            raise
         except Problem as problem:
             return Deed(act, place.account, State.FAILED, "whether its user is exempt cannot be read", problem)
         return fresh if isinstance(fresh, Spare) else actor.act(*fresh)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..errors import Interrupted, Problem, WrongUsage, mask
+from ..errors import Problem, WrongUsage, mask
 from ..settings.fleet import FleetSettings
 from .acting import Deed, State
 from .decisions import Act, Kind
@@ -133,8 +133,6 @@ def _deliver(messages: Sequence[tuple[Channel, Message]]) -> tuple[tuple[str, ..
     for channel, message in messages:
         try:
             channel.deliver(message)
-        except Interrupted:
-            raise
         except WrongUsage as wrong:  # of the settings, not of the command line: exit 1, as in `remind`
             problems.append(Problem(wrong.message, wrong.hint))
         except Problem as problem:

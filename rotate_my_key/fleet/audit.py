@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Protocol
 
-from ..errors import Interrupted, Problem, WrongUsage
+from ..errors import Problem, WrongUsage
 from ..files.private import append_private
 from ..settings.fleet import Audit as Settings
 from .model import Event
@@ -140,8 +140,6 @@ class Trail:
         for name, sink in sinks.items():
             try:
                 sink.write(lines)
-            except Interrupted:
-                raise
             except Problem as problem:
                 failures.append(f"{name}: {problem.message}")
         if failures:

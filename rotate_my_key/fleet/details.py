@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from ..errors import Gone, Interrupted, Problem, TryLater
+from ..errors import Gone, Problem, TryLater
 from ..model import AccessKey, LastUse
 from .model import FleetKey, FleetUser
 from .ports import Directory
@@ -64,8 +64,6 @@ def look_at(
     trouble: Problem | None = None
     try:
         now = replace(user, keys=_keys(uses, user.keys, directory.keys(user.name)))
-    except Interrupted:
-        raise
     except Gone:
         return Details(None)
     except Problem as problem:
@@ -76,8 +74,6 @@ def look_at(
         return Details(now, trouble=trouble)
     try:
         return Details(replace(now, tags=directory.tags(user.name)), True, trouble)
-    except Interrupted:
-        raise
     except Gone:
         return Details(None)
     except Problem as problem:  # throttled: unknown, as if denied

@@ -56,7 +56,7 @@ class Outcome:
     deeds: tuple[Deed, ...] = ()
     spared: tuple[tuple[Account, Spare], ...] = ()
     untold: tuple[Problem, ...] = ()
-    stopped: Problem | None = None
+    stopped: Problem | Interrupted | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     code: int = 0
 
@@ -92,7 +92,7 @@ class _Run:
         self._deeds: list[Deed] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
-        self.stopped: Problem | None = None
+        self.stopped: Problem | Interrupted | None = None
 
     def everything(self) -> None:
         """All of it. Raises NotKept, Interrupted."""
@@ -128,8 +128,6 @@ class _Run:
         """That a key was found switched off counts from the day on which it can be written down."""
         try:
             write(found, found.facts.memory, self._settings.remind.tag, self._looking.sleep)
-        except Interrupted:
-            raise
         except Problem as problem:
             self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
 
@@ -162,8 +160,6 @@ class _Run:
         memory = after_notice(found.facts.memory, ids, self._looking.now().date())
         try:
             write(found, memory, self._settings.remind.tag, self._looking.sleep)
-        except Interrupted:
-            raise
         except Problem as problem:
             return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ..errors import Interrupted, Problem, TryLater
+from ..errors import Problem, TryLater
 from .acting import Actor, Deed, State, write
 from .announcing import done
 from .audit import NotKept
@@ -108,8 +108,6 @@ class Finisher:
         try:
             memory = settled(deed.found.facts.memory, deed.act, today, told=told)
             write(deed.found, memory, tag, self._looking.sleep, noted=True)
-        except Interrupted:
-            raise
         except Problem as problem:
             return problem
         return None

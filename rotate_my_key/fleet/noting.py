@@ -12,7 +12,7 @@ from datetime import date
 from threading import Lock
 
 from ..aws.parallel import Running
-from ..errors import Gone, Interrupted
+from ..errors import Gone
 from ..faults import fault
 from .audit import NotKept
 from .model import Event, FleetKey
@@ -64,8 +64,6 @@ class Lines:
     def _end(self, job: Running[None], events: Sequence[Event]) -> None:
         try:
             job.result()
-        except Interrupted:
-            raise
         except Exception as error:  # noqa: BLE001 - no key stays on because of the audit
             why = error.message if isinstance(error, NotKept) else fault(error).message
             self._trouble.update({(event.account, event.key_id): why for event in events})
@@ -113,8 +111,6 @@ class Mark:
             noted = {key_id: replace(held.of(key_id), revoked=self._today) for key_id in ids}
             before = {key_id: held.of(key_id) for key_id in self._ids - ids}
             return remember(held, {**before, **noted}, self._tag)
-        except Interrupted:
-            raise
         except Gone as problem:
             return problem.message
         except Exception as error:  # noqa: BLE001 - no key stays on because of its tag

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from ..aws.parallel import Running
-from ..errors import Gone, Interrupted, Problem
+from ..errors import Gone, Problem
 from ..faults import fault
 from ..model import LastUse
 from ..settings.fleet import FleetSettings
@@ -91,8 +91,6 @@ def hold_keys(organization: Organization, account: Account, name: str) -> Held |
         keys = directory.keys(name)
     except Gone:
         return None
-    except Interrupted:
-        raise
     except Problem as problem:
         return Held(account, directory, user, problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
@@ -125,7 +123,7 @@ def read_tags(held: Held) -> Mapping[str, str] | None:
     assert held.directory
     try:
         return held.directory.tags(held.user.name)
-    except (Gone, Interrupted):
+    except Gone:
         raise
     except Exception:  # noqa: BLE001 - nothing about one user's tags may end it for all
         return None
@@ -135,8 +133,6 @@ def _last_use(held: Held, key: FleetKey) -> LastUse | None:
     assert held.directory
     try:
         return held.directory.last_use(key.key_id or "")
-    except Interrupted:
-        raise
     except Exception:  # noqa: BLE001 - it is for the eye alone
         return None
 
@@ -154,8 +150,6 @@ def switch(held: Held, key: FleetKey, *, on: bool) -> None:
     assert held.directory
     try:
         held.directory.set_active(name, key_id, on)
-    except Interrupted:
-        raise
     except Exception as error:  # noqa: BLE001 - whatever it was, the list tells
         failure = error if isinstance(error, Problem) else fault(error)
     else:
@@ -169,8 +163,6 @@ def _is(held: Held, key_id: str, *, on: bool) -> bool:
     assert held.directory
     try:
         keys = {key.key_id: key.active for key in held.directory.keys(held.user.name)}
-    except Interrupted:
-        raise
     except Gone:
         return not on
     except Problem:
@@ -191,8 +183,6 @@ def remember(held: Held, known: Mapping[str, KeyMemory], tag: str) -> str:
             held.directory.tag(held.user.name, tag, value)
         else:
             held.directory.untag(held.user.name, tag)
-    except Interrupted:
-        raise
     except Problem as problem:
         return problem.message
     return ""

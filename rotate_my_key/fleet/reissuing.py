@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ..errors import Gone, Interrupted, NotAllowed, Problem, TryLater, Unanswered, mask
+from ..errors import Gone, NotAllowed, Problem, TryLater, Unanswered, mask
 from ..model import AccessKey, Credentials, Identity
 from ..settings.fleet import FleetSettings
 from ..stores.delivered import Delivered, encode
@@ -141,8 +141,6 @@ class _HandOver:
             except Unanswered as problem:
                 self._settle_lost(slip, problem, last=attempt == _CREATES - 1)
                 continue
-            except Interrupted:
-                raise
             except Problem:
                 with suppress(Problem):
                     self._tools.waiting.remove(slip.account, self._user)
@@ -204,8 +202,6 @@ class _HandOver:
         try:
             self._check_ours()
             return tools.waiting.store(slip, plan.readers, delivery)
-        except Interrupted:
-            raise
         except Problem as problem:
             failure = problem
         raise self._taken_back(slip, failure)

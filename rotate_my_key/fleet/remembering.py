@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 
-from ..errors import Denied, Interrupted, Problem, TryLater
+from ..errors import Denied, Problem, TryLater
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
 from .model import Account, FleetUser
 from .notice_plan import Case, recall
@@ -45,8 +45,6 @@ def _remember(
         return f"the tag {tag} has no room for more", 0, ""
     try:
         organization.directory(account).tag(user.name, tag, value)
-    except Interrupted:
-        raise
     except Problem as problem:
         return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0, problem.hint
     return "", 0, ""

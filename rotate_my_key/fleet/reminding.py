@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 
-from ..errors import Interrupted, Problem, TryLater, WrongUsage
+from ..errors import Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings
 from .judge import judge
 from .letters import Findings, Letter, Outlets, Sent, digest_letters, digest_of, findings_of, letters
@@ -123,8 +123,6 @@ class _Post:
             if self.failing.get(name, 0) >= _IN_A_ROW:
                 raise TryLater(f"channel {name} kept failing")
             letter.channel.deliver(letter.message)
-        except Interrupted:
-            raise
         except Problem as problem:
             with self.lock:
                 self.failing[name] = self.failing.get(name, 0) + isinstance(problem, TryLater)
@@ -148,8 +146,6 @@ class _Post:
             return
         try:
             self.around.audit.record(*(self._event(planned, case, over) for case in planned.cases))
-        except Interrupted:
-            raise
         except Problem as problem:
             with self.lock:
                 self.notes.append(Remark(planned.notice.owner.address or planned.notice.owner.name, problem.message))

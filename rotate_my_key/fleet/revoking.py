@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from ..errors import Interrupted, Problem
+from ..errors import Problem
 from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
@@ -154,8 +154,6 @@ def _revoke_there(tools: Tools, lines: Lines, account: Account, user: str, why: 
             done += _switched_off(tools, lines, held, left, why)
         off = [each.key.key_id or "" for each in done if each.key and not each.problem]
         return _noted(done, marks[0].finish(off) if marks else "")
-    except Interrupted:
-        raise
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
         return [*done, Switched(account, user, None, (), fault(error))]
 
@@ -176,8 +174,6 @@ def _switched_off(tools: Tools, lines: Lines, held: Held, keys: Sequence[FleetKe
 def _off(held: Held, key: FleetKey) -> Problem | None:
     try:
         switch(held, key, on=False)
-    except Interrupted:
-        raise
     except Problem as problem:
         return problem
     except Exception as error:  # noqa: BLE001 - the other key goes off all the same
@@ -223,8 +219,6 @@ def _take_back_there(tools: Tools, held: Held, cause: Cause) -> list[Switched]:
         problem: Problem | None = None
         try:
             switch(held, key, on=True)
-        except Interrupted:
-            raise
         except Problem as failure:
             problem = failure
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..errors import Gone, Interrupted, NotAllowed, Problem, WrongUsage
+from ..errors import Gone, NotAllowed, Problem, WrongUsage
 
 _PAUSES = (1.0, 3.0)  # seconds before the second try and the third
 
@@ -15,7 +15,7 @@ def stubbornly(verb: Callable[[], None], sleep: Callable[[float], None]) -> None
     for pause in _PAUSES:
         try:
             verb()
-        except (Interrupted, NotAllowed, Gone, WrongUsage):
+        except (NotAllowed, Gone, WrongUsage):
             raise
         except Problem:
             sleep(pause)

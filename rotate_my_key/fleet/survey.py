@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from ..errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
+from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
 from ..settings.fleet import Accounts, FleetSettings
 from .cis import is_unused
 from .credential_report import entries
@@ -124,8 +124,6 @@ class _Look:
         found = _Found(directory, LastUses(directory))
         try:
             found.ready = self._aws.ask(directory.request_report)
-        except Interrupted:
-            raise
         except Problem as problem:
             self._without_report(found, problem)
         return found
@@ -137,8 +135,6 @@ class _Look:
         if found.source is Source.REPORT:
             try:
                 self._read(found, asked_before)
-            except Interrupted:
-                raise
             except Problem as problem:
                 self._without_report(found, problem)
         try:
@@ -147,8 +143,6 @@ class _Look:
                 found.users = [(user, Asked.BY_LIST) for user in found.directory.users()]
             if any(asked for _, asked in found.users):
                 self._groups(found)
-        except Interrupted:
-            raise
         except Problem as problem:
             found.problem = problem
 
@@ -185,8 +179,6 @@ class _Look:
                 found.members[group] = found.directory.members(group)
             except Gone:
                 found.members[group] = frozenset()
-            except Interrupted:
-                raise
             except Problem as problem:
                 found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..errors import Gone, Interrupted, Problem, mask
+from ..errors import Gone, Problem, mask
 from ..model import AccessKey, LastUse
 from ..settings.fleet import FleetSettings
 from ..words import day
@@ -87,8 +87,6 @@ def _one(tools: Sweeper, account: str, user: str) -> Swept | None:
         if tools.apply and swept.fate not in (Fate.WAITS, Fate.LEFT):
             _do(swept, slip, directory, tools)
         return swept
-    except Interrupted:
-        raise
     except Problem as problem:
         return Swept(account, user, slip.key_id if slip else "", Fate.FAILED, problem.message, problem)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ..errors import Gone, Interrupted, Problem, TryLater
+from ..errors import Gone, Problem, TryLater
 from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .credential_report import entries
@@ -66,8 +66,6 @@ def enter(
         users = tuple(directory.users())
         members = dict(_members(directory, settings))
         passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
-    except Interrupted:
-        raise
     except Problem as problem:
         return Place(account, problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
@@ -96,8 +94,6 @@ def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[st
             yield group, directory.members(group)
         except Gone:
             continue
-        except Interrupted:
-            raise
         except Problem as problem:
             text = f"who is in group {group}, and so exempt, cannot be read: {problem.message}"
             raise type(problem)(text, problem.hint) from None
@@ -125,8 +121,6 @@ def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, 
             return _closely(place, user, settings, now)
     except Gone:
         return Found(place, Facts(replace(user, keys=())))
-    except Interrupted:
-        raise
     except Problem as problem:
         return Found(place, Facts(replace(user, keys=())), problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import Gone, Interrupted, Problem
+from ..errors import Gone, Problem
 from ..settings.fleet import Accounts
 from .model import Account
 from .pool import Pool
@@ -30,8 +30,6 @@ def whereabouts(organization: Organization, settings: Accounts, user: str, but: 
         return Whereabouts()
     try:
         accounts = accounts_of(organization, replace(settings, but=(*settings.but, but)))
-    except Interrupted:
-        raise
     except Problem:
         return Whereabouts()
     with Pool(_WORKERS) as pool:
@@ -44,8 +42,6 @@ def _is_there(organization: Organization, account: Account, user: str) -> bool |
         organization.directory(account).find(user)
     except Gone:
         return False
-    except Interrupted:
-        raise
     except Problem:
         return None
     return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, Interrupted, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered, mask
 from ..model import Credentials
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy
@@ -73,8 +73,6 @@ class Rotation:
         self._before(step, world)
         try:
             world = steps.take(step, world)
-        except Interrupted:
-            raise
         except TryLater as problem:
             return self._later(step, world, problem)
         except NoRoom:
@@ -152,8 +150,6 @@ class Rotation:
         self._progress.doing(Step.TAKE_BACK, world.note)
         try:
             return steps.take(Step.TAKE_BACK, world)
-        except Interrupted:
-            raise
         except Problem:
             raise reason from None
 

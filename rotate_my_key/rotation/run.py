@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from ..errors import Denied, Interrupted, NeedsPerson, Problem
+from ..errors import Denied, NeedsPerson, Problem
 from ..model import Credentials, Identity
 from ..plan import Note
 from ..policy import Policy
@@ -140,8 +140,6 @@ class Run:
                 if found.note is None:
                     raise found.problem or Problem("a rotation is unfinished", "rotate-my-key status")
                 results.append(self._resume(found.note))
-            except Interrupted:
-                raise
             except Problem as problem:
                 self._blocked.append((found, problem))
                 results.append(Result((), found.name, problem=problem))
@@ -181,8 +179,6 @@ class Run:
             if prospect.due:
                 self._check_blocked(pair.key_id, prospect.look.identity)
             return Result(job.profiles, pair.key_id, prospect=prospect)
-        except Interrupted:
-            raise
         except Problem as problem:
             return Result(job.profiles, pair.key_id, problem=problem)
 
@@ -229,8 +225,6 @@ class Run:
                 job.progress.warn(warning)
             outcome = self._rotation(job, prospect)
             return replace(result, outcome=outcome)
-        except Interrupted:
-            raise
         except Problem as problem:
             return replace(result, problem=problem)
 

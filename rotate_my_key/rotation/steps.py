@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, Gone, Interrupted, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
 from ..forward import after
 from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
@@ -133,7 +133,7 @@ class Steps:
 
         try:
             pair, key = self._account.create(sent_again)
-        except (Unanswered, Interrupted):
+        except Unanswered:
             raise
         except Problem:
             self._save(replace(note, sent=None))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Gone, Interrupted, NeedsPerson, Problem, WrongUsage
+from ...errors import Gone, NeedsPerson, Problem, WrongUsage
 from ..app import App
 from . import reissue_shown as shown
 from .again import again
@@ -147,8 +147,6 @@ class _Command:
         try:
             with self._app.waiting("telling the owner"):
                 return tell(handed, plan.user, plan.wish.account, settings, self._assembly.cloud, self._assembly.now())
-        except Interrupted:
-            raise
         except Problem as problem:
             return (), (problem,)
 

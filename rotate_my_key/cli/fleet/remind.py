@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import Interrupted, Problem, WrongUsage
+from ...errors import Problem, WrongUsage
 from ..app import App
 from .again import again, stoppable
 from .alone import alone
@@ -120,8 +120,6 @@ def _check(app: App, outlets: Outlets) -> Iterator[int]:
     for channel in outlets.all:
         try:
             lines = channel.check()
-        except Interrupted:
-            raise
         except Problem as problem:
             yield Problem.code if isinstance(problem, WrongUsage) else problem.code
             if problem.message not in said:
@@ -164,8 +162,6 @@ def _closed(audit: Trail, outcome: Outcome) -> Outcome:
 
     try:
         audit.close(numbers(outcome.digest))
-    except Interrupted:
-        raise
     except Problem as problem:
         digest = replace(outcome.digest, notes=(*outcome.digest.notes, Remark("the end of the run", problem.message)))
         return replace(outcome, digest=digest, code=first_code((outcome.code, problem.code)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...errors import Interrupted, Problem, TryLater, WrongUsage
+from ...errors import Problem, TryLater, WrongUsage
 from ...settings.fleet import Channel as ChannelSettings
 from ..model import Message
 from ..notices import one_line
@@ -51,8 +51,6 @@ class MailChannel:
         try:
             subject = one_line(message.subject)
             self._mail.send(self._settings.sender, one_line(to), subject, message.text, message.html)
-        except Interrupted:
-            raise
         except Problem as problem:
             return problem
         return None
