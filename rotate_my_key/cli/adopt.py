@@ -13,6 +13,7 @@ import click
 from ..errors import NeedsPerson, Problem, WrongUsage, mask
 from ..model import Credentials
 from ..rotation.adopt import Adoption, Way, plan_adoption
+from ..rotation.importing import sign_in
 from ..rotation.prepare import first_look
 from ..stores.kinds import Kind, sections
 from ..stores.new_pair import add_pair
@@ -72,7 +73,7 @@ def command(app: App, /, source: str | None, profile: str | None, yes: bool, giv
 
 def rotate_handed(app: App, profile: str, *, as_json: bool = False, file: str | None = None) -> int:
     """Replace the key that was handed over; what it needs was agreed to."""
-    rotate = Rotate.of(app, profile)
+    rotate = Rotate.of(app, profile, young=True)
     results = rotate.run()
     code = exit_code(results)
     if not code:
@@ -92,7 +93,8 @@ def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption
     others = [fact.kind.value for fact in facts if fact.kind not in (Kind.STATIC, Kind.NONE)]
     account = wiring.account(profile if facts else None)
     with app.waiting("asking AWS"):
-        look = first_look(pair, account, wiring.here, wiring.clockwork.pause)
+        sign_in(pair, account, wiring.clockwork.pause)
+        look = first_look(pair, account, wiring.here, wiring.clockwork.pause, young=True)
         return plan_adoption(pair, profile, held, others, account, look.identity)
 
 

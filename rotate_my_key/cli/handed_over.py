@@ -109,7 +109,7 @@ class _Adopting:
         self._delivered = delivered
         self._profile = profile
         self._wiring = Wiring(app)
-        self._rotate = Rotate.of(app, profile)
+        self._rotate = Rotate.of(app, profile, young=True)
         facts = [f for f in sections(self._wiring.files, self._wiring.keyring.pair) if f.profile == profile]
         self._account = self._wiring.account(profile if facts else None)
         with self._wiring.stop.on_interrupt(), app.waiting("asking AWS"):
@@ -122,7 +122,7 @@ class _Adopting:
         """Who may not even list his keys can use the one that he was given."""
         try:
             here, pause = self._wiring.here, self._wiring.clockwork.pause
-            return first_look(self._delivered.pair, self._account, here, pause), None
+            return first_look(self._delivered.pair, self._account, here, pause, young=True), None
         except Denied as problem:
             return None, problem
 

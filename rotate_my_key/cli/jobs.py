@@ -65,7 +65,8 @@ class Finder:
         for fact in facts:
             if fact.pair and fact.pair.key_id not in excluded:
                 by_id.setdefault(fact.pair.key_id, []).append(fact.profile)
-        keys = Keys([], [self._unread(fact) for fact in facts if fact.pair is None])
+        unread = [fact for fact in facts if fact.pair is None and fact.profile not in self._settings.exclude]
+        keys = Keys([], [self._unread(fact) for fact in unread])
         for names in by_id.values():
             try:
                 self._pair(names[0])

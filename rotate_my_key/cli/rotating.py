@@ -70,6 +70,7 @@ class Rotate:
         mixed: bool,
         dry_run: bool,
         as_json: bool,
+        young: bool = False,
     ) -> None:
         self._app = app
         self._out = app.say if as_json else app.out
@@ -85,7 +86,13 @@ class Rotate:
         self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
         self._wishes = Wishes(
-            self._settings.policy, force, self._settings.keep_old, old_active, self.wiring.host, self.wiring.boot
+            self._settings.policy,
+            force,
+            self._settings.keep_old,
+            old_active,
+            young,
+            self.wiring.host,
+            self.wiring.boot,
         )
         self._consent = Consent(
             app,
@@ -108,8 +115,8 @@ class Rotate:
         )
 
     @classmethod
-    def of(cls, app: App, profile: str) -> Rotate:
-        """Rotate the key of one profile whatever its age, without a question."""
+    def of(cls, app: App, profile: str, *, young: bool = False) -> Rotate:
+        """Rotate the key of one profile whatever its age, without a question. `young`: it was handed over just now."""
         return cls(
             app,
             profiles=(profile,),
@@ -122,6 +129,7 @@ class Rotate:
             mixed=False,
             dry_run=False,
             as_json=True,
+            young=young,
         )
 
     # What the command does

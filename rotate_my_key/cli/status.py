@@ -48,7 +48,7 @@ _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
     type=click.Choice(["due", "overdue"]),
     is_flag=False,
     flag_value="due",
-    help="Exit 3 if a key is due (or overdue), 75 if an age is not known.",
+    help="Exit 3 if a key is due (or overdue), 75 if an age is not known; excluded profiles do not count.",
 )
 @signing_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -63,7 +63,10 @@ def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | N
         app.json({"cached": cached, "keys": [_public(row) for row in chosen]})
     else:
         _print(app, chosen, now)
-    return check(chosen, least, settings.policy, now, settings.cache_max_age.total_seconds()) if least else 0
+    if not least:
+        return 0
+    counted = chosen if profiles else [row for row in chosen if not set(row["profiles"]) & set(settings.exclude)]
+    return check(counted, least, settings.policy, now, settings.cache_max_age.total_seconds())
 
 
 def _rows(app: App, cached: bool) -> list[Row]:

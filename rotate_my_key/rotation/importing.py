@@ -6,7 +6,6 @@ It never takes the place of another user's key, nor of a younger key of the same
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from ..errors import KeyRefused, OtherIdentity, Problem, mask
 from ..model import Credentials, Identity, Place
@@ -16,14 +15,7 @@ from .ports import Account
 from .unfinished import Unfinished
 
 
-class SignsIn(Account, Protocol):
-    """An account that can be asked once who a pair is."""
-
-    def identify(self, pair: Credentials) -> Identity:
-        """GetCallerIdentity, once. Raises KeyRefused at once."""
-
-
-def sign_in(pair: Credentials, account: SignsIn, pause: Callable[[float], None]) -> Identity:
+def sign_in(pair: Credentials, account: Account, pause: Callable[[float], None]) -> Identity:
     """Who the pair is. A no is asked again for 15 s: the key may be new. Raises KeyRefused."""
     until = account.now() + SETTLE
     while True:
@@ -35,7 +27,7 @@ def sign_in(pair: Credentials, account: SignsIn, pause: Callable[[float], None])
             pause(1.0)
 
 
-def prove_import(pair: Credentials, expected: Identity, account: SignsIn, pause: Callable[[float], None]) -> None:
+def prove_import(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
     """Three sign-ins as the user that the export names. Raises KeyRefused, OtherIdentity, TryLater."""
     if not expected.is_user:
         raise Problem(f"it holds a key of {expected.arn}, who is no IAM user", "rotate-my-key export")
@@ -62,7 +54,7 @@ def plan_import(
     profile: str,
     held: Sequence[tuple[Place, Credentials]],
     others: Sequence[str],
-    account: SignsIn,
+    account: Account,
 ) -> Adoption:
     """Find the way of a proven key of `who` into `profile`, which holds `held` and signs in by `others` besides.
 
@@ -101,7 +93,7 @@ def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Creden
             )
 
 
-def _is_refused(old: Credentials, who: Identity, profile: str, account: SignsIn, elsewhere: str) -> bool:
+def _is_refused(old: Credentials, who: Identity, profile: str, account: Account, elsewhere: str) -> bool:
     try:
         owner = account.identify(old)
     except KeyRefused:
@@ -111,7 +103,7 @@ def _is_refused(old: Credentials, who: Identity, profile: str, account: SignsIn,
     return False
 
 
-def _is_older(old: Credentials, pair: Credentials, account: SignsIn) -> bool:
+def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
     """By AWS's dates; both keys sign in, and belong to one user."""
     made = {key.key_id: key.created for key in account.look([pair]).keys}
     if old.key_id not in made or pair.key_id not in made:

@@ -33,6 +33,9 @@ class Account(Protocol):
         Raises KeyRefused if AWS accepts none of them.
         """
 
+    def identify(self, pair: Credentials) -> Identity:
+        """GetCallerIdentity, once. Raises KeyRefused at once."""
+
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """From now on sign the IAM calls with the first of these that AWS accepts (a key may be refused on one host
         seconds after another accepted it, so a refused call is tried with the next, then again, within patience)."""

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater, mask
 from ..forward import after
 from ..model import AccessKey, Credentials, LastUse, Look, Place, is_exempt
-from ..plan import ENDS, SETTLE, Note, PlaceState, Step, World, next_step
+from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
 from .facts import Here, first_world, listed
 from .ports import Account
 
 _YOUNG = timedelta(minutes=2)
+_MORE = 2  # sign-ins of a key that AWS has refused: a look costs four calls, and a dead key may cost six
 NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for one key. `host` and `boot` name this computer and its current start."""
+    """What is asked for one key. `young`: it was handed over just now. `host` and `boot` name this computer and its
+    current start."""
 
     pair: Credentials
     forced: bool = False
+    young: bool = False
     keep_old: timedelta = timedelta(0)
     old_active: bool = False
     host: str = ""
@@ -90,7 +93,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
     refuses the key or denies IAM), TryLater.
     """
-    look = first_look(request.pair, account, here, pause)
+    look = first_look(request.pair, account, here, pause, young=request.young)
     key = _own_key(look, request.pair, account, here, pause)
     verdict = policy.verdict(key, look.now)
     prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
@@ -128,17 +131,35 @@ def foresee(world: World, policy: Policy) -> list[Step]:
     return steps
 
 
-def first_look(pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
-    """A key that AWS refuses is asked again for 15 s (it may be new); one that was made here just now for longer."""
-    young = any(p.new == pair.key_id and account.now() - p.at < _YOUNG for p in here.history.entries())
-    until = account.now() + SETTLE
-    while True:
+def first_look(
+    pair: Credentials, account: Account, here: Here, pause: Callable[[float], None], *, young: bool = False
+) -> Look:
+    """Look at a key. A dead one is cheap, in `--all` as well as alone: four calls at once and two more, a second apart,
+    as AWS may say no once to a key that it knows. Only one that was made here within two minutes, by AWS's clock, or
+    handed over just now (`young`) is waited for. Raises KeyRefused; a wrong secret at once.
+    """
+    try:
+        return account.look([pair])
+    except KeyRefused as problem:
+        refusal = problem
+    if refusal.wrong_secret:
+        raise refusal
+    if young or any(p.new == pair.key_id and is_young(p.at, account.now()) for p in here.history.entries()):
+        return account.look([pair], patient=True)
+    for _ in range(_MORE):
+        pause(1.0)
         try:
-            return account.look([pair], patient=young)
+            account.identify(pair)
         except KeyRefused as problem:
-            if problem.wrong_secret or account.now() >= until:
-                raise
-            pause(1.0)
+            refusal = problem
+        else:
+            return account.look([pair], patient=True)
+    raise refusal
+
+
+def is_young(began: datetime, now: datetime) -> bool:
+    """Whether AWS may not know everywhere yet what was made then; a time to come is a clock's that was wrong."""
+    return abs(now - began) < _YOUNG
 
 
 def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> AccessKey:

@@ -73,12 +73,13 @@ class Wishes:
     forced: bool = False
     keep_old: timedelta = timedelta(0)
     old_active: bool = False
+    young: bool = False  # the keys were handed over just now
     host: str = ""
     boot: str = ""
 
     def request(self, pair: Credentials) -> Request:
         """What is asked for one key."""
-        return Request(pair, self.forced, self.keep_old, self.old_active, self.host, self.boot)
+        return Request(pair, self.forced, self.young, self.keep_old, self.old_active, self.host, self.boot)
 
 
 @dataclass

@@ -19,7 +19,7 @@ from ..policy import Policy
 from .adopt import Adoption, Way
 from .engine import Clockwork, Rotation
 from .facts import Here, first_world, listed
-from .importing import SignsIn, sign_in
+from .importing import sign_in
 from .outcome import Outcome
 from .ports import Account, Progress
 
@@ -49,7 +49,7 @@ class Elsewhere:
         return use is None or bool(use.is_evidence and use.at and use.at > made)
 
 
-def check_delivery(pair: Credentials, expected: Identity, account: SignsIn, pause: Callable[[float], None]) -> None:
+def check_delivery(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
     """The key must belong to the user that the delivery names. Raises OtherIdentity, KeyRefused."""
     try:
         who = sign_in(pair, account, pause)
@@ -73,7 +73,7 @@ def plan_delivery(
     profile: str,
     held: Sequence[tuple[Place, Credentials]],
     others: Sequence[str],
-    account: SignsIn,
+    account: Account,
 ) -> Adoption:
     """Find the way of the key of `who` into `profile`. Its `dead` is the pair that gives way: the one that the delivery
     names, or one that AWS refuses. Raises Problem if the profile is in use otherwise."""
@@ -93,7 +93,7 @@ def plan_delivery(
     return Adoption(new, who, profile, Way.REPLACE, tuple(place for place, each in held if each == old), old)
 
 
-def _check_owner(old: Credentials, who: Identity, replaces: str, profile: str, account: SignsIn) -> None:
+def _check_owner(old: Credentials, who: Identity, replaces: str, profile: str, account: Account) -> None:
     """Nobody's key that works is thrown away, but for the one that the delivery names."""
     try:
         owner = account.identify(old)

@@ -20,6 +20,8 @@ _SSO = ("sso_session", "sso_start_url", "sso_account_id", "sso_role_name")
 _LONG_TERM = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"; 16 to 128 characters
 _STRAY = re.compile(r"[\s\"'#;]")  # none of these can be in an id or a secret
 _CONFIGURE = "aws configure --profile {profile}"
+_LOOK = "aws configure list --profile {profile}"  # it may be another service's key, which no one wants replaced
+_NOT_A_USERS = f"has an {KEY_ID} that is not an AWS user's (AKIA...): only those can be rotated"
 
 Reader = Callable[[str], Credentials | None]  # gives the pair of a keyring entry; raises TryLater if it is locked
 
@@ -179,7 +181,7 @@ def judge(file: ReadFile, section: str) -> Judged:
             hint = f"leave only the value behind {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has quotes, blanks or a comment within the value of {name}", hint)
     if not _LONG_TERM.fullmatch(key_id):
-        return Judged(Kind.NONE, None, f"has an {KEY_ID} that is not one of an IAM user (AKIA...)", _CONFIGURE)
+        return Judged(Kind.NONE, None, _NOT_A_USERS, _LOOK)
     return Judged(Kind.STATIC, Credentials(key_id, secret))
 
 

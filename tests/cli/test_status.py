@@ -59,6 +59,19 @@ def test_check(empty: Desk, make_key: MakeKey, days: int, least: str | None, cod
     assert empty.run("status", "--check", *([least] if least else [])).code == code
 
 
+def test_what_is_excluded_does_not_count(desk: Desk, make_key: MakeKey) -> None:
+    """Neither a key that is overdue nor one that AWS refuses, nor any profile beside it; unless it is asked for."""
+    desk.profiles(fresh=make_key("carol", days=3), dead=Credentials("AKIADEADDEADDEADDEAD", "x" * 40))
+    assert desk.run("status", "--check").code == 3
+    desk.settings("exclude = work,\n")
+    assert desk.run("status", "--check").code == 75
+    desk.settings("exclude = work, dead\n")
+    assert desk.run("status", "--check").code == 0
+    assert desk.run("status", "--check", "--cached").code == 0
+    assert desk.run("status", "--check", "-p", "default").code == 3
+    assert desk.run("status", "--check", "-p", "dead").code == 75
+
+
 def test_check_does_not_guess(empty: Desk, make_key: MakeKey) -> None:
     """A key whose age is not known is 75, never 0; known once, its age is known offline too."""
     empty.profiles(default=make_key(days=3))

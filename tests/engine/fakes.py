@@ -157,6 +157,12 @@ class FakeAccount:
                 raise KeyRefused("AWS does not accept the key", "rotate-my-key status")
             self._aws.pause(1.0)
 
+    def identify(self, pair: Credentials) -> Identity:
+        """See the port."""
+        self._fail(self._points.reach("identify"), "sts:GetCallerIdentity")
+        self._accepted([pair], 0.0)
+        return self.signs_in_as
+
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port."""
         self._signers = tuple(pairs)

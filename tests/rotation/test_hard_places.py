@@ -307,17 +307,47 @@ def test_a_wrong_secret(laptop: Laptop) -> None:
     refused(laptop, code=5, said="secret beside key")
 
 
+def refusals(laptop: Laptop) -> int:
+    """The calls that AWS refused."""
+    return sum(call.outcome in ("InvalidClientTokenId", "SignatureDoesNotMatch") for call in laptop.aws.calls)
+
+
 def test_a_dead_key(laptop: Laptop) -> None:
-    """Refused for a quarter of a minute: exit 5, with what helps."""
+    """Exit 5 after six calls, with what helps."""
     laptop.aws.delete_key(laptop.old.key_id)
-    laptop.aws.on_call(lambda call: setattr(laptop.aws.settings, "clock_offset", 16))
     refused(laptop, code=5, said="unknown, deleted or switched off(.|\n)*hint:.*adopt")
+    assert refusals(laptop) == 6
+
+
+def test_a_dead_profile_among_others(laptop: Laptop) -> None:
+    """It costs a daily run six calls and no more, and another service's keys none; the others go on."""
+    dead = "[dead]\naws_access_key_id = AKIADEADDEADDEADDEAD\naws_secret_access_key = dead\n"
+    minio = "[minio]\naws_access_key_id = minioadmin\naws_secret_access_key = minioadmin\n"
+    laptop.file.write_text(laptop.original.decode().replace("AKIAOTHERSOMEBODY000", "other") + "\n" + dead + minio)
+    done = laptop.run("rotate", "--all", "--yes")
+    assert done.code == 5 and "dead: AWS does not accept the key" in done.err, done.text
+    assert laptop.works() != laptop.old and done.err.count("error:") == 1, done.text
+    assert refusals(laptop) == 6
+    assert laptop.run("rotate", "--all", "--yes", env={"ROTATE_MY_KEY_EXCLUDE": "dead"}).code == 0
+
+
+def test_a_key_of_another_service(laptop: Laptop) -> None:
+    """The hint shows what is there, and changes nothing of it."""
+    give(laptop, "minioadmin", "minioadmin")
+    refused(laptop, said="not an AWS user's(.|\n)*hint: aws configure list --profile default")
+
+
+def test_a_key_that_is_not_known_everywhere_yet(laptop: Laptop) -> None:
+    """One no is no proof: a key that somebody has just put there is asked for once or twice more."""
+    laptop.aws.settings.propagation = 1
+    new = laptop.aws.create_key("alice")
+    give(laptop, new.key_id, new.secret)
+    assert laptop.run("rotate", "--dry-run").code == 0
 
 
 def test_a_key_that_is_switched_off(laptop: Laptop) -> None:
     """The same: AWS does not say which."""
     laptop.aws.set_status(laptop.old.key_id, "Inactive")
-    laptop.aws.on_call(lambda call: setattr(laptop.aws.settings, "clock_offset", 16))
     refused(laptop, code=5, said="switched off")
 
 

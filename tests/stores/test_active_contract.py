@@ -197,7 +197,7 @@ HOMES = [
     Home("a session's id without a token", "holds temporary credentials", FILE, D + key("one").replace("AKIA", "ASIA")),
     Home("an empty token is none", "one", FILE, D + key("one") + "aws_session_token =\n"),
     Home("a token in the other file is none", "one", FILE, D + key("one"), D + "aws_session_token = t\n"),
-    Home("an id that is no user's", "not one of an IAM user", FILE, D + key("one").replace("AKIA", "AROA")),
+    Home("an id that is no user's", "not an AWS user's", FILE, D + key("one").replace("AKIA", "AROA")),
     Home("an id without a secret", "has an aws_access_key_id and no aws_secret_access_key", HALF, D + half("one")),
     Home("a secret without an id", "has an aws_secret_access_key and no aws_access_key_id", "nothing",
          D + secret("one")),
