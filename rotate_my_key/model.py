@@ -101,6 +101,8 @@ class PlaceKind(Enum):
 class Place:
     """One spot on this computer that holds a pair: a profile's section in a file, or a keyring entry.
 
+    A section that botocore reads for no profile is named in its brackets: `[work]` in the config file.
+
     `path` is absolute, as the user names it (links are followed only when it is written); for a keyring entry it is
     the path of the config file whose `credential_process` leads there.
     """
@@ -108,6 +110,11 @@ class Place:
     path: str
     profile: str
     kind: PlaceKind = field(default=PlaceKind.CREDENTIALS, compare=False)
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it is a profile of botocore's, which `-p` can name."""
+        return not self.profile.startswith("[")
 
 
 @dataclass(frozen=True, slots=True)

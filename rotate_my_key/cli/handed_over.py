@@ -92,7 +92,7 @@ def _holder(wiring: Wiring, delivered: Delivered) -> str:
     """The profile that holds the key which is replaced, `default` before others."""
     if not delivered.replaces:
         return ""
-    held = [h.place.profile for h in wiring.here.places.search([delivered.replaces]) if h.pair]
+    held = [h.place.profile for h in wiring.here.places.search([delivered.replaces]) if h.pair and h.place.is_read]
     return "default" if "default" in held else next(iter(held), "")
 
 

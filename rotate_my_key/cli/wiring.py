@@ -103,7 +103,8 @@ class Wiring:
     def handed_held(self) -> list[tuple[Credentials, str]]:
         """Each key that `adopt` took and that a place here still holds, with a profile that does."""
         ids = self.handed.ids()
-        held = {h.pair.key_id: (h.pair, h.place.profile) for h in self.here.places.search(ids) if h.pair} if ids else {}
+        found = self.here.places.search(ids) if ids else ()
+        held = {h.pair.key_id: (h.pair, h.place.profile) for h in found if h.pair and h.place.is_read}
         return list(held.values())
 
     def forget_handed(self) -> None:

@@ -6,13 +6,13 @@ again under the lock, so that what was agreed to is what is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, LastUse, Look, Place, is_exempt
+from ..model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
 from .facts import Here, first_world, listed
@@ -99,8 +99,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == request.pair)
-    strange = [h.place for h in holdings if h.pair != request.pair]
-    warnings = tuple(f"{p.profile} in {p.path} holds this key with another secret, and is left alone" for p in strange)
+    warnings = left_alone(holdings, request.pair)
     prospect = replace(prospect, places=places, warnings=warnings)
     fresh = verdict is Verdict.FRESH and not look.dead
     if not request.forced and (fresh or prospect.exempt):
@@ -116,6 +115,19 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
         draft=draft,
         warnings=(*warnings, *here.places.rehearse(draft.places, pair)),
     )
+
+
+def left_alone(holdings: Sequence[Holding], pair: Credentials) -> tuple[str, ...]:
+    """What is said of the places that hold a key's id, and not its pair."""
+    return tuple(
+        f"{h.place.profile} in {h.place.path} holds this key {_how(h.pair)}, and is left alone"
+        for h in holdings
+        if h.pair and h.pair != pair
+    )
+
+
+def _how(held: Credentials) -> str:
+    return "with a session token" if held.token else "with another secret" if held.secret else "without its secret"
 
 
 def foresee(world: World, policy: Policy) -> list[Step]:

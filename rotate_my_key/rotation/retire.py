@@ -71,7 +71,9 @@ def _check_places(key_id: str, here: Here) -> None:
         names = " and ".join(f"{place.profile} in {place.path}" for place in held)
         raise Problem(
             f"key {mask(key_id)} is in use here: {names}",
-            shlex.join(["rotate-my-key", "rotate", "--force", "-p", held[0].profile]),
+            shlex.join(["rotate-my-key", "rotate", "--force", "-p", held[0].profile])
+            if held[0].is_read
+            else "rotate-my-key doctor",
         )
 
 

@@ -22,6 +22,7 @@ from .facts import Here, first_world, listed
 from .importing import sign_in
 from .outcome import Outcome
 from .ports import Account, Progress
+from .prepare import left_alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +120,7 @@ def plan_takeover(
     """How `new` takes the place of `old`, wherever that is here. Raises Problem if a place cannot be written."""
     holdings = [h for h in here.places.search([old.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == old)
-    strange = [h.place for h in holdings if h.pair != old]
-    warnings = tuple(f"{p.profile} in {p.path} holds this key with another secret, and is left alone" for p in strange)
-    warnings += tuple(here.places.rehearse(places, old))
+    warnings = (*left_alone(holdings, old), *here.places.rehearse(places, old))
     note = _note(new.key_id, old.key_id, look, places, account.endpoint, here, (host, boot))
     return Takeover(new, old, look, note, warnings)
 

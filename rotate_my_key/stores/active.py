@@ -32,6 +32,7 @@ from .kinds import (
     show_name,
 )
 from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, read_profiles
+from .refusals import plain_header
 from .sources import follow_sources
 
 __all__ = ["Active", "Kind", "ProfileFact", "ProfileFiles", "find_active", "sections"]
@@ -117,13 +118,19 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     if chosen.startswith("no profile"):
         what = "no profile is named, and there is none called default"
     misspelled = (
-        (profiles.config, name, f"profile {name}"),
+        (profiles.config, name, ""),
+        (profiles.config, f"profile {name}", ""),
         (profiles.credentials, f"profile {name}", name),
     )
     for file, wrong, right in misspelled:
         if wrong in file.sections:
             shown = profiles.files.show(file.path)
-            return Problem(f"{what}: [{wrong}] in {shown} is not read", f"write [{right}] there instead")
+            plain = right if file is profiles.credentials else plain_header(wrong)
+            return Problem(f"{what}: [{wrong}] in {shown} is not read", f"write [{plain}] there instead")
+    if not any(fact.kind in ROTATABLE for fact in facts(profiles)) and (unread := profiles.unread()):
+        shown, line = profiles.files.show(profiles.config.path), profiles.config.line_of(unread[0], KEY_ID)
+        where = f"the key in line {line} of {shown} stands in [{unread[0]}], which botocore does not read"
+        return Problem(f"{what}: {where}", f"write [{plain_header(unread[0])}] there instead")
     if not profiles.merged:
         states = [(_show_file(profiles, file, environ), file.absent or "holds no profile") for file in _both(profiles)]
         state = " and ".join(f"{shown} {absent}" for shown, absent in states)

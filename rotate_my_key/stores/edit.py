@@ -113,7 +113,8 @@ def _warnings(file: ProfileFile, sections: Collection[str], old: Credentials) ->
     for number, name in sorted(changed.items()):
         yield from _line_warnings(file, number, name)
     for number in ini.lines_with([old.key_id]):
-        if number not in changed and not ini.lines[number].lstrip().startswith(("#", ";")):
+        told = number in changed or any(number == line for line, *_ in file.loose_lines(number))  # by who found it
+        if not told and not ini.lines[number].lstrip().startswith(("#", ";")):
             yield f"{file.path}, line {number + 1} names key {mask(old.key_id)} too and is left as it is"
 
 

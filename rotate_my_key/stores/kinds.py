@@ -81,7 +81,14 @@ def sections(files: ProfileFiles, keyring: Reader | None = None) -> tuple[Profil
 
 
 def facts(profiles: Profiles, keyring: Reader | None = None) -> Iterator[ProfileFact]:
-    """The same for files already read."""
+    """The same for files already read; then each section with a key that botocore passes over, in its brackets."""
+    yield from _profile_facts(profiles, keyring)
+    for section in profiles.unread():
+        note = f"[{section}] in {profiles.files.show(profiles.config.path)} is not read by botocore"
+        yield ProfileFact(f"[{section}]", Kind.NONE, note=note)
+
+
+def _profile_facts(profiles: Profiles, keyring: Reader | None) -> Iterator[ProfileFact]:
     for name, merged in profiles.merged.items():
         ways = other_ways(merged)
         role = Kind.ROLE in ways

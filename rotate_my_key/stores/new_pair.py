@@ -15,6 +15,7 @@ from ..files.private import make_private_dir, write_private
 from ..files.replace import Outcome
 from ..model import Credentials, PlaceKind
 from .profile_file import KEY_ID, SECRET, ProfileFile
+from .refusals import with_token
 
 _NAME = re.compile(r"[^\[\]\x00-\x1f\x7f]*[^\[\]\x00-\x20\x7f]")
 _ATTEMPTS = 5
@@ -52,6 +53,8 @@ def with_pair(data: bytes, path: str, profile: str, pair: Credentials) -> bytes:
     else:
         if KEY_ID in before.ini.sections[profile] or SECRET in before.ini.sections[profile]:
             raise Problem(f"profile {profile} in {path} holds a key already", f"rotate-my-key rotate -p {profile}")
+        if before.token_in(profile):
+            raise with_token(profile, path)
         header = before.ini.header(profile)
         offset = before.ini.offset(header + 1) if header + 1 < len(before.ini.lines) else len(data)
         gap = b"" if data[:offset].endswith(b"\n") else end

@@ -10,15 +10,20 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 
 from ..model import Credentials, PlaceKind
 from .ini import DEFAULT, Ini
 
 KEY_ID = "aws_access_key_id"
 SECRET = "aws_secret_access_key"  # noqa: S105  the name of a setting
-TOKENS = ("aws_security_token", "aws_session_token")  # botocore.credentials: either makes it a temporary pair
+TOKENS = ("aws_security_token", "aws_session_token")  # in botocore's order; either makes it a temporary pair
 
 _SHLEX_BLANKS = re.compile(r"[ \t\r\n]+")
+_CLEAN = re.compile(r"""["']?([^\s"'#;]*)""")
+_LOOSE = re.compile(  # a name, even if indented, and its value, even if that stands on the next line
+    rf"^[^\S\n]*({KEY_ID}|{SECRET})[^\S\n]*[=:][^\S\n]*(?:\n[^\S\n]+)?{_CLEAN.pattern}", re.IGNORECASE | re.MULTILINE
+)
 
 
 class ProfileFile:
@@ -55,8 +60,11 @@ class ProfileFile:
         key_id, secret = self.ini.get(section, KEY_ID), self.ini.get(section, SECRET)
         if not key_id or not secret:
             return None
-        tokens = (self.ini.get(section, name) for name in TOKENS)
-        return Credentials(key_id, secret, next((token for token in tokens if token is not None), None))
+        return Credentials(key_id, secret, self.token_in(section))
+
+    def token_in(self, section: str) -> str | None:
+        """The session token of this section; an empty one is none: botocore then signs with the plain key."""
+        return next(filter(None, (self.ini.get(section, name) for name in TOKENS)), None)
 
     def pairs(self) -> Iterator[tuple[str, Credentials]]:
         """Every profile that has a static pair in this file."""
@@ -66,21 +74,56 @@ class ProfileFile:
                 yield profile, pair
 
     def holders(self, key_ids: Collection[str]) -> Iterator[tuple[str, Credentials]]:
-        """Every profile whose section holds one of these ids, also in a way that only other SDKs make sense of.
+        """Every profile that holds one of these ids in a way that any SDK makes sense of.
 
-        An id in quotes or with a comment behind it is given clean, a missing secret as "": no edit will take that for
-        the old pair, so a rotation is refused early.
+        Values are given without quotes and comments, a missing secret as "". A section that botocore passes over is
+        given in its brackets, but for one that changes along with its profile (`namesakes`). No edit will take any of
+        these for the old pair, so a rotation is refused early.
         """
-        sections = {self.ini.section_at(number) for number in self.ini.lines_with(key_ids)}
-        if not sections:
+        loose = {section: pair for section, pair in self._loose(key_ids) if section}
+        if not loose:
             return
-        for profile, section in self.effective.items():
-            if section not in sections and (DEFAULT not in sections or KEY_ID in self.ini.sections[section]):
-                continue
-            clean = first_word(self.ini.get(section, KEY_ID) or "")
-            if clean in key_ids:
-                pair = self.pair_in(section)
-                yield profile, Credentials(clean, pair.secret if pair else "", pair.token if pair else None)
+        spelled = {section: profile for profile, section in self.effective.items()}
+        for section in self.ini.sections if self.ini.sections else loose:
+            pair = loose.get(section)
+            if pair is None and DEFAULT in loose and KEY_ID not in self.ini.sections[section]:
+                pair = replace(loose[DEFAULT], secret=clean_value(self.ini.get(section, SECRET) or ""))
+            if pair and section in spelled:
+                yield spelled[section], replace(pair, token=self.token_in(section))
+            elif pair and not self._follows(section):
+                yield f"[{section}]", pair
+
+    def _loose(self, key_ids: Collection[str]) -> Iterator[tuple[str | None, Credentials]]:
+        """The sections with one of these ids, as SDKs read them that know comments behind a value, quotes around it, or
+        indented names; of several secrets the one next to the id."""
+        for number in self.ini.lines_with(key_ids):
+            section = self.ini.section_at(number)
+            lines = self.loose_lines(number)
+            ids = [(line, value) for line, name, value in lines if name == KEY_ID and value in key_ids]
+            secrets = [(line, value) for line, name, value in lines if name == SECRET]
+            for line, key_id in ids:
+                lent = self.ini.defaults.get(SECRET)
+                nearest = min(secrets, key=lambda each: abs(each[0] - line), default=(0, ""))[1]
+                yield section, Credentials(key_id, nearest or clean_value("" if lent is None else self.ini.value(lent)))
+
+    def loose_lines(self, number: int) -> list[tuple[int, str, str]]:
+        """The lines of a pair in the section of this line, for any SDK: their numbers, names and clean values."""
+        first, last = self.ini.extent(number)
+        text = "\n".join(self.ini.lines[first:last])
+        found = _LOOSE.finditer(text)
+        return [(first + text.count("\n", 0, each.start(1)), each[1].lower(), each[2]) for each in found]
+
+    def _follows(self, section: str) -> bool:
+        """Whether an edit changes this section along with the profile that botocore takes another one for."""
+        profile = config_profile(section)
+        profile = section.strip() if profile is None else profile
+        pair = self.pair(profile)
+        return pair is not None and section in self.namesakes(profile, pair)
+
+    def half(self, profile: str) -> str:
+        """The clean secret that stands under this profile without an id, or ""."""
+        own = self.ini.sections.get(self.effective.get(profile, ""), {})
+        return clean_value(self.ini.value(own[SECRET])) if SECRET in own and KEY_ID not in own else ""
 
     def namesakes(self, profile: str, pair: Credentials) -> Iterator[str]:
         """Sections that some SDK takes for this profile, spelled one way or another, and that hold this pair."""
@@ -108,7 +151,7 @@ def config_profile(section: str) -> str | None:
     return parts[1] if len(parts) == 2 else None
 
 
-def first_word(value: str) -> str:
+def clean_value(value: str) -> str:
     """A value without quotes and without a comment behind it, for SDKs that take neither for a part of it."""
-    word = (value.split() or [""])[0]
-    return word.strip("'\"")
+    found = _CLEAN.match(value.strip())
+    return found[1] if found else ""

@@ -6,8 +6,8 @@ kinds are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from ..errors import Problem, TryLater
 from ..files import replace as files
@@ -56,8 +56,8 @@ class ProfileFiles:
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
         """Every place that holds one of these ids, and each of `known`, as the port says.
 
-        A place where only some SDKs make sense of the id (in quotes, with a comment behind it) is among them, so that
-        a rotation is refused by `rehearse` and does not pass it over.
+        A place where only some SDKs make sense of the pair (in quotes, with a comment behind it, under a header that
+        botocore passes over) is among them, so that a rotation is refused by `rehearse` and does not pass it over.
         """
         known = [place for place in known if place.kind is not PlaceKind.KEYRING]
         found: dict[Place, Credentials | None] = {}
@@ -70,10 +70,21 @@ class ProfileFiles:
                     raise
                 file = None
             if file:
-                found |= {Place(path, profile, kind): pair for profile, pair in file.holders(key_ids)}
+                found |= {Place(path, name, kind): pair for name, pair in self._held(file, key_ids)}
             for place in mine:
                 found.setdefault(place, file.pair(place.profile) if file else None)
         return tuple(Holding(place, pair) for place, pair in found.items())
+
+    def _held(self, file: ProfileFile, key_ids: Collection[str]) -> Iterator[tuple[str, Credentials]]:
+        """What the file's profiles hold; some SDKs take an id from here and its secret from the other file."""
+        other, kind = next(each for each in self._files if each[1] is not file.kind)
+        same = files.real_path(other) == files.real_path(file.path)
+        for name, pair in file.holders(key_ids):
+            if same and file.kind is PlaceKind.CONFIG and name.startswith("["):
+                continue  # read as the credentials file, every section of it is a profile
+            if not pair.secret and (beside := self._read(other, kind)):
+                pair = replace(pair, secret=beside.half(name))
+            yield name, pair
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """As the port says. Only for who holds the lock: it sweeps what killed runs left beside the files."""
@@ -186,7 +197,8 @@ class ProfileFiles:
     ) -> Outcome:
         found = _present(path)
         kinds = {kind: self._parse(found.data, group[0].path, kind) for kind in _by_kind(group)}
-        left = [place for place in group if kinds[place.kind].pair(place.profile) == old]
+        held = {kind: dict(self._held(file, [old.key_id])) for kind, file in kinds.items()}
+        left = [place for place in group if held[place.kind].get(place.profile) == old]
         if not left:
             return Outcome.DONE
         change = self._edit(found, left, old, new)

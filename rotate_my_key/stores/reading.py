@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 
 from ..errors import Problem
 from .ini import Ini
+from .profile_file import KEY_ID, SECRET, TOKENS
+
+__all__ = ["KEY_ID", "SECRET", "TOKENS", "ProfileFiles", "Profiles", "ReadFile", "Section", "read_profiles"]
 
 Section = Mapping[str, str]  # a value that begins with a line end is a block (`s3 =`), which botocore reads as a dict
-
-KEY_ID = "aws_access_key_id"
-SECRET = "aws_secret_access_key"  # noqa: S105  the name of a setting
-TOKENS = ("aws_security_token", "aws_session_token")  # in botocore's order
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,13 @@ class Profiles:
             yield self.credentials, profile
         if profile in self.spelled:
             yield self.config, self.spelled[profile]
+
+    def unread(self) -> list[str]:
+        """Sections of the config file with a key, which botocore takes for no profile and other SDKs may."""
+        if self.config.path == self.credentials.path:
+            return []
+        read = set(self.spelled.values())
+        return [name for name, options in self.config.lines.items() if KEY_ID in options and name not in read]
 
     def other_spellings(self, profile: str) -> list[str]:
         """Config sections that name the profile too and that botocore passes over, such as an earlier `[default]`."""

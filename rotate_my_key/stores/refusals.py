@@ -11,7 +11,7 @@ import re
 from ..errors import Problem, mask
 from ..model import Credentials, PlaceKind
 from .ini import DEFAULT, Ini
-from .profile_file import KEY_ID, SECRET, TOKENS, ProfileFile, config_profile, first_word
+from .profile_file import KEY_ID, SECRET, ProfileFile, clean_value, config_profile
 
 _VALUE = re.compile(r"[A-Za-z0-9/+=_.~:@%^*!-]+")  # what stands unquoted in a profile file, for every reader
 
@@ -23,7 +23,7 @@ def section_of(file: ProfileFile, profile: str, old: Credentials) -> str:
     """
     section = file.effective.get(profile)
     if section is None:
-        raise Problem(f"{file.path} has no profile {profile}", "rotate-my-key status")
+        raise _not_read(file, profile)
     if file.kind is PlaceKind.CREDENTIALS and section != section.strip():
         raise file.ini.problem(
             file.ini.header(section),
@@ -32,12 +32,17 @@ def section_of(file: ProfileFile, profile: str, old: Credentials) -> str:
         )
     for name, expected in ((KEY_ID, old.key_id), (SECRET, old.secret)):
         _check_option(file, profile, section, name, expected)
-    if any(file.ini.get(section, name) is not None for name in TOKENS):
-        raise Problem(
-            f"profile {profile} in {file.path} has a session token, so its pair is a temporary one",
-            "remove the line with the token if the key is a long-term one",
-        )
+    if file.token_in(section):
+        raise with_token(profile, file.path)
     return section
+
+
+def with_token(profile: str, path: str) -> Problem:
+    """A token that is not empty makes whatever key stands beside it a temporary one."""
+    return Problem(
+        f"profile {profile} in {path} has a session token, so its pair is a temporary one",
+        "remove the line with the token if the key is a long-term one",
+    )
 
 
 def check_line_ends(file: ProfileFile) -> None:
@@ -55,20 +60,43 @@ def check_new(new: Credentials) -> None:
         raise Problem(f"the pair of key {mask(new.key_id)} cannot stand in a profile file", "rotate-my-key status")
 
 
+def _not_read(file: ProfileFile, profile: str) -> Problem:
+    """Why botocore takes no section for this profile; in brackets it is a section that only others read."""
+    section = profile[1:-1] if profile.startswith("[") else ""
+    if section != DEFAULT and section not in file.ini.sections:
+        return Problem(f"{file.path} has no profile {profile}", "rotate-my-key status")
+    header, taken = file.ini.header(section), file.effective.get(config_profile(section) or "")
+    if taken:
+        what = f"begins [{section}]; botocore takes [{taken}] for that profile"
+        return file.ini.problem(header, what, "merge the two sections into one")
+    what = f"begins [{section}], which botocore does not read, though other SDKs may"
+    return file.ini.problem(header, what, f"write [{plain_header(section)}]")
+
+
+def plain_header(section: str) -> str:
+    """The header that every SDK reads for this profile in the config file, without blanks or quotes in the name."""
+    name = re.sub(r"[^\w.@+/:%-]+", "-", section.strip().removeprefix("profile").strip()).strip("-")
+    return "default" if name.lower() == "default" else f"profile {name}"
+
+
 def _check_option(file: ProfileFile, profile: str, section: str, name: str, expected: str) -> None:
     ini = file.ini
     number = ini.sections[section].get(name)
+    if number is not None and ini.value(number) == expected:
+        return
+    loose = [line for line, *found in file.loose_lines(ini.header(section)) if found == [name, expected]]
+    if loose and number not in loose:
+        what = f"is indented, so botocore takes it for a part of the line above, and other SDKs for {name}"
+        raise ini.problem(loose[0], what, "remove the blanks before it, or the line")
     if number is not None:
-        if ini.value(number) != expected:
-            raise _other_value(ini, number, name, expected)
-    elif name in ini.defaults:
+        raise _other_value(ini, number, name, expected)
+    if name in ini.defaults:
         raise ini.problem(
             ini.defaults[name],
             f"gives {name} to all profiles, since it stands in [{DEFAULT}]",
             f"move the pair into the section [{section}]",
         )
-    else:
-        raise _missing(file, profile, section, name)
+    raise _missing(file, profile, section, name)
 
 
 def _missing(file: ProfileFile, profile: str, section: str, name: str) -> Problem:
@@ -80,7 +108,8 @@ def _missing(file: ProfileFile, profile: str, section: str, name: str) -> Proble
                     f"begins [{section}]; botocore takes that for profile {profile}, and not [{other}] with the key",
                     "merge the two sections into one",
                 )
-    return Problem(f"profile {profile} in {file.path} has no {name}", "rotate-my-key status")
+    what = f"begins [{section}], which has no {name}"
+    return file.ini.problem(file.ini.header(section), what, "write both lines of the key there")
 
 
 def _other_value(ini: Ini, number: int, name: str, expected: str) -> Problem:
@@ -92,7 +121,7 @@ def _other_value(ini: Ini, number: int, name: str, expected: str) -> Problem:
         return ini.problem(
             below, f"is indented, so botocore takes it for a part of {name}", "remove the blanks before it"
         )
-    if first[:1] in ("'", '"') and first_word(first) == expected:
+    if first[:1] in ("'", '"') and clean_value(first) == expected:
         return ini.problem(
             number, f"has quotes around {name}, which botocore takes for a part of it", "remove the quotes"
         )

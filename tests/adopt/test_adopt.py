@@ -230,3 +230,18 @@ def test_a_profile_with_half_a_key_is_left_alone() -> None:
     """Somebody began to write it."""
     with pytest.raises(Problem, match="holds a key already"):
         with_pair(b"[work]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n", "f", "work", PAIR)
+
+
+@pytest.mark.parametrize("token", ["aws_session_token =\n", "aws_security_token=\nregion = eu-west-1\n"])
+def test_an_empty_session_token_is_no_obstacle(token: str) -> None:
+    """A section without a key takes the pair; the empty line stays, and the pair is a long-term one."""
+    before = f"[default]\n{token}".encode()
+    after = with_pair(before, "FILE", "default", PAIR)
+    assert ProfileFile(after, "FILE", PlaceKind.CREDENTIALS).pair("default") == PAIR
+    assert after.endswith(token.encode())
+
+
+def test_a_session_token_that_is_left_is_named() -> None:
+    """It would make a temporary pair of the key that is put beside it."""
+    with pytest.raises(Problem, match="default in FILE has a session token"):
+        with_pair(b"[default]\naws_session_token = t\n", "FILE", "default", PAIR)

@@ -264,7 +264,14 @@ FILES = [
     Row("a colon for an equals sign", credentials(GOOD.replace("id =", "id:")), {"sdks-differ"}, EDIT, line=2),
     Row("the id with another secret in another profile",
         credentials(GOOD + GOOD.replace("default", "work").replace("{secret}", "0ther")),
-        {"other-secret", "sdks-differ"}, EDIT),
+        {"other-secret"}, EDIT),
+    Row("the key in a section that botocore skips", config(GOOD.replace("default", "profile my company")),
+        {"uneditable"}, EDIT, line=1),
+    Row("the key alone in such a section", both(credentials(""), config(GOOD.replace("default", "profile my company"))),
+        {"no-profile"}, EDIT, line=2),
+    Row("the key again, with comments behind the values",
+        credentials(GOOD + "[work]\n" + GOOD.split("\n", 1)[1].replace("}", "} # work")), {"uneditable"}, EDIT, line=5),
+    Row("an empty session token", credentials(GOOD + "aws_session_token =\n"), set()),
 ]  # fmt: skip
 
 MODES = [

@@ -12,7 +12,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import pyrage
 import pytest
+
+from rotate_my_key.model import PlaceKind
+from rotate_my_key.stores.profile_file import ProfileFile
+from rotate_my_key.stores.relocate import put_back, take_out
 
 from .conftest import AGE, Laptop, sampled
 
@@ -405,3 +410,63 @@ def test_other_readers_read_the_new_key(laptop: Laptop, name: str) -> None:
     done = subprocess.run(programs[name], env=laptop.environment(), capture_output=True, text=True, timeout=60)
     assert "user/alice" in done.stdout, done.stderr
     laptop.settled()
+
+
+# Empty session tokens
+
+
+@pytest.mark.parametrize("command", sampled({"rotate": "", "keyring": "", "export": ""}, "rotate"))
+def test_an_empty_session_token(laptop: Laptop, command: str) -> None:
+    """botocore signs with the plain key, so all is as without it, and the empty lines stay."""
+    lines = b"aws_session_token =\nx_principal_arn =\nx_security_token_expires = \n"
+    text = laptop.original.replace(b"[work]\n", b"[work]\naws_security_token =\n")
+    laptop.original = text.replace(b"region=eu-west-1\n", b"region=eu-west-1\n" + lines)
+    laptop.file.write_bytes(laptop.original)
+    if command == "keyring":
+        file = ProfileFile(laptop.original, "FILE", PlaceKind.CREDENTIALS)
+        data, taken = take_out(file, "work", laptop.old)
+        file = ProfileFile(data, "FILE", PlaceKind.CREDENTIALS)
+        assert put_back(file, "work", taken.lines, laptop.old) == laptop.original
+    if command == "export":
+        done = laptop.run(
+            "export", "-r", str(pyrage.x25519.Identity.generate().to_public()), "-o", str(laptop.home / "key.age")
+        )
+        assert done.code == 0, done.text
+        (laptop.home / "key.age").unlink()
+    laptop.settled()
+
+
+# What only other SDKs read
+
+WITH_COMMENTS = "\n[tools]\naws_access_key_id = {id}  # work\naws_secret_access_key = {secret}  # work\n"
+ELSEWHERE = {
+    "comments behind both values": ("credentials", WITH_COMMENTS, r"credentials, line 23 has a comment behind aws_acc"),
+    "a header that botocore skips": (
+        "config",
+        "[profile my company]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n",
+        r"config, line 1 begins \[profile my company\], which botocore does not read",
+    ),
+    "half a pair in each file": (
+        "config",
+        "[profile tools]\naws_secret_access_key = {secret}\n",
+        r"credentials, line 22 begins \[tools\], which has no aws_secret_access_key",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", sampled(ELSEWHERE, "comments behind both values", "a header that botocore skips"))
+def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> None:
+    """Refused before anything changes, naming file and line, whatever the command; doctor and status tell of it."""
+    name, text, said = ELSEWHERE[how]
+    if how.startswith("half"):
+        laptop.original += f"\n[tools]\naws_access_key_id = {laptop.old.key_id}\n".encode()
+        laptop.file.write_bytes(laptop.original)
+    file = laptop.file.parent / name
+    before = file.read_bytes() if file.exists() else b""
+    laptop.original += (text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode()) * (name == "credentials")
+    file.write_bytes(before + text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode())
+    for args in (["--yes"], ["rotate", "--dry-run"], ["rotate", "-p", "work", "--yes"]):
+        err = refused(laptop, *args, said=said)
+        assert "another secret" not in err
+    assert re.search(said, laptop.run("doctor").text)
+    assert re.search(r"tools|my company", laptop.run("status").text)

@@ -68,11 +68,20 @@ def test_all_but_the_values_stays(text: str) -> None:
 
 
 def test_several_profiles_change_in_one_edit() -> None:
-    """All given profiles that hold the pair change; one that holds it and is not given stays, with a warning."""
+    """All given profiles that hold the pair change; one that holds it and is not given stays."""
     text = f"[a]\n{PAIR}[b]\n{PAIR}[c]\n{PAIR}"
     data, warnings = edited(text, "a", "c")
     assert data == f"[a]\n{replaced(PAIR)}[b]\n{PAIR}[c]\n{replaced(PAIR)}"
-    assert [w for w in warnings if "line 5 names key ...OLD1 too" in w] == list(warnings)
+    assert warnings == ()
+
+
+def test_a_line_that_merely_names_the_key_is_told() -> None:
+    """Nobody reads a pair there, so it stops nothing."""
+    text = f"[a]\n{PAIR}note = {OLD.key_id} is mine\n"
+    assert edited(text, "a") == (
+        replaced(PAIR.join(["[a]\n", ""])) + f"note = {OLD.key_id} is mine\n",
+        ("FILE, line 4 names key ...OLD1 too and is left as it is",),
+    )
 
 
 def test_a_new_pair_may_be_longer_or_shorter() -> None:

@@ -7,10 +7,14 @@ from pathlib import Path
 from types import FrameType
 
 import pytest
+from botocore.configloader import load_config, raw_config_parse
+from botocore.credentials import ConfigProvider
 
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Holding, InPlace, Place, PlaceKind
+from rotate_my_key.stores.kinds import Kind, sections
 from rotate_my_key.stores.profile_files import ProfileFiles
+from rotate_my_key.stores.reading import ProfileFiles as FilePaths
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")
@@ -48,7 +52,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_every_place_of_a_key_is_found_in_both_files(home: Home) -> None:
-    """Profiles of the credentials file by their section, of the config file by botocore's rules."""
+    """Profiles of the credentials file by their section, of the config file by botocore's rules; other sections too."""
     home.credentials.write_text(f"[a]\n{PAIR}[b]\n{OTHER}")
     home.config.write_text(f"[profile c]\n{PAIR}[default]\n{PAIR}[no-profile]\n{PAIR}")
     found = home.files.search([OLD.key_id])
@@ -56,8 +60,59 @@ def test_every_place_of_a_key_is_found_in_both_files(home: Home) -> None:
         ("a", "credentials"),
         ("c", "config"),
         ("default", "config"),
+        ("[no-profile]", "config"),
     }
     assert {h.pair for h in found} == {OLD}
+
+
+EMPTY_TOKENS = {
+    "an empty aws_session_token": f"{PAIR}aws_session_token =\n",
+    "an empty aws_security_token": f"{PAIR}aws_security_token=\n",
+    "both": f"aws_security_token = \n{PAIR}aws_session_token = \n",
+    "an expiry and an owner beside it": (
+        f"{PAIR}aws_session_token = \nx_security_token_expires = \nx_principal_arn = arn:aws:iam::1:user/a\n"
+    ),
+    "with a colon, in capitals": f"{PAIR}AWS_SESSION_TOKEN:\n",
+    "with a comment below": f"{PAIR}aws_session_token =\n  # none\n",
+}
+REAL_TOKENS = {
+    "quotes": f'{PAIR}aws_session_token = ""\n',
+    "None": f"{PAIR}aws_session_token = None\n",
+    "an empty one before a real one": f"aws_security_token =\n{PAIR}aws_session_token = t\n",
+}
+
+
+def signed_with(home: Home, profile: str) -> tuple[str, str, str | None]:
+    """What botocore signs with: the token is sent if it is true."""
+    read = raw_config_parse(str(home.credentials))[profile] if home.credentials.exists() else {}
+    read = read or load_config(str(home.config))["profiles"][profile]
+    token = next((read[name] for name in ConfigProvider.TOKENS if name in read), None)
+    return read["aws_access_key_id"], read["aws_secret_access_key"], token or None
+
+
+@pytest.mark.parametrize("text", EMPTY_TOKENS.values(), ids=EMPTY_TOKENS)
+@pytest.mark.parametrize("kind", [PlaceKind.CREDENTIALS, PlaceKind.CONFIG])
+def test_an_empty_token_is_none(home: Home, kind: PlaceKind, text: str) -> None:
+    """botocore signs with the plain key, so the pair is replaced; the empty lines stay as they are."""
+    file = home.credentials if kind is PlaceKind.CREDENTIALS else home.config
+    file.write_text(f"[default]\n{text}")
+    assert signed_with(home, "default") == (OLD.key_id, OLD.secret, None)
+    assert home.found() == {"default": OLD}
+    assert [h.pair for h in home.files.profiles()] == [OLD]
+    (fact,) = sections(FilePaths(str(home.credentials), str(home.config)))
+    assert (fact.kind, fact.pair) == (Kind.STATIC, OLD)
+    home.files.rehearse([home.place("default", kind)], OLD)
+    home.write(home.place("default", kind))
+    assert file.read_text() == f"[default]\n{text.replace(OLD.key_id, NEW.key_id).replace(OLD.secret, NEW.secret)}"
+    assert signed_with(home, "default") == (NEW.key_id, NEW.secret, None)
+
+
+@pytest.mark.parametrize("text", REAL_TOKENS.values(), ids=REAL_TOKENS)
+def test_whatever_else_a_token_holds_makes_the_pair_a_temporary_one(home: Home, text: str) -> None:
+    """botocore, or another SDK, would send it."""
+    home.credentials.write_text(f"[default]\n{text}")
+    with pytest.raises(Problem, match="has a session token"):
+        home.files.rehearse([home.place("default")], OLD)
 
 
 def test_missing_empty_and_irregular_files_hold_nothing(home: Home) -> None:
@@ -69,14 +124,143 @@ def test_missing_empty_and_irregular_files_hold_nothing(home: Home) -> None:
     assert ProfileFiles("/dev/null", str(home.config)).search([OLD.key_id]) == ()
 
 
-@pytest.mark.parametrize("line", ["{} # mine", '"{}"', "'{}'"])
-def test_an_id_that_only_some_sdks_make_sense_of_is_found_and_refused(home: Home, line: str) -> None:
-    """Such a profile would break unnoticed when the old key goes, so the rotation does not begin."""
-    home.credentials.write_text(f"[a]\n{PAIR}[b]\n{PAIR.replace(OLD.key_id, line.format(OLD.key_id))}")
-    found = home.files.search([OLD.key_id])
-    assert [h.place.profile for h in found] == ["a", "b"]
-    with pytest.raises(Problem, match="line 5 has"):
-        home.files.rehearse([h.place for h in found], OLD)
+def commented(comment: str) -> str:
+    """The pair with something behind both values."""
+    return PAIR.replace("\n", f"{comment}\n")
+
+
+GOOD = f"[default]\n{PAIR}"
+ID_LINE, SECRET_LINE = PAIR.splitlines(keepends=True)
+
+# A second place, which botocore does not read or reads otherwise, and some SDK reads all the same: where it is (lines
+# count from the file's start), and what is said of it.
+FOR_OTHERS = {
+    "a comment behind both": (GOOD + "[work]\n" + commented("  # work"), "", "line 5 has a comment behind aws_access"),
+    "the other kind of comment": (
+        GOOD + "[work]\n" + commented(" ; work"),
+        "",
+        "line 5 has a comment behind aws_access",
+    ),
+    "a comment without a blank": (GOOD + "[work]\n" + commented("#work"), "", "line 5 has a comment behind aws_access"),
+    "a comment behind the secret": (
+        GOOD + "[work]\n" + ID_LINE + SECRET_LINE[:-1] + " # x\n",
+        "",
+        "line 6 has a comment behind aws_secret",
+    ),
+    "quotes": (
+        GOOD + f'[work]\naws_access_key_id="{OLD.key_id}"\naws_secret_access_key="{OLD.secret}"\n',
+        "",
+        "line 5 has q",
+    ),
+    "single quotes, and a comment": (
+        GOOD + f"[work]\naws_access_key_id = '{OLD.key_id}' # x\naws_secret_access_key = '{OLD.secret}' # y\n",
+        "",
+        "line 5 has quotes",
+    ),
+    "an indented secret": (GOOD + "[work]\n" + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
+    "both indented below a setting": (
+        GOOD + "[work]\nregion = eu-west-1\n  " + ID_LINE + "  " + SECRET_LINE,
+        "",
+        "line 6 is indented",
+    ),
+    "in a block of settings": (GOOD + "[work]\ns3 =\n  " + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
+    "in a block, beside another key": (
+        GOOD + "[work]\n" + OTHER + "s3 =\n  " + ID_LINE + "  " + SECRET_LINE,
+        "",
+        "line 8 is indented",
+    ),
+    "the secret on the next line": (
+        GOOD + "[work]\n" + ID_LINE + f"aws_secret_access_key =\n  {OLD.secret}\n",
+        "",
+        "line 6 has the value of aws_secret_access_key on the next line",
+    ),
+    "something below the secret": (GOOD + "[work]\n" + PAIR + "  more\n", "", "line 7 is indented"),
+    "capitals and a comment": (
+        GOOD + f"[work]\nAWS_ACCESS_KEY_ID : {OLD.key_id} # x\nAWS_Secret_Access_Key: {OLD.secret} # y\n",
+        "",
+        "line 5 has a comment",
+    ),
+    "blanks within the brackets": (GOOD + "[ work ]\n" + PAIR, "", "line 4 has blanks inside its brackets"),
+    "lent to all": (GOOD + "[DEFAULT]\n" + PAIR + "[work]\nregion = x\n", "", "line 5 gives aws_access_key_id to all"),
+    "lent to none": (GOOD, f"[DEFAULT]\n{PAIR}", r"line 1 begins \[DEFAULT\], which botocore does not read"),
+    "a name of two words": (
+        GOOD,
+        f"[profile my company]\n{PAIR}",
+        r"line 1 begins \[profile my company\], which botoc",
+    ),
+    "a name with a quote": (GOOD, f"[profile Single'Quote]\n{PAIR}", r"line 1 begins \[profile Single'Quote\], which"),
+    "a name of two words, and comments": (GOOD, "[profile my company]\n" + commented(" # x"), "line 1 begins"),
+    "no word profile": (GOOD, f"[work]\n{PAIR}", r"line 1 begins \[work\], which botocore does not read"),
+    "blanks within the brackets of config": (GOOD, f"[ profile work ]\n{PAIR}", "line 1 begins"),
+    "a capital": (GOOD, f"[Profile work]\n{PAIR}", "line 1 begins"),
+    "a default that botocore passes over": (
+        GOOD,
+        f"[default]\n{PAIR}[profile default]\nregion = x\n",
+        r"line 1 begins \[default\]; botocore takes \[profile default\] for that profile",
+    ),
+    "a comment in config": (GOOD, "[profile work]\n" + commented(" # work"), "line 2 has a comment"),
+    "half a pair in each file": (
+        GOOD + "[work]\n" + ID_LINE,
+        f"[profile work]\n{SECRET_LINE}",
+        r"line 4 begins \[work\], which has no aws_secret_access_key",
+    ),
+    "half a pair in each file, turned round": (
+        GOOD + "[work]\n" + SECRET_LINE,
+        f"[profile work]\n{ID_LINE}",
+        r"line 1 begins \[profile work\], which has no aws_secret_access_key",
+    ),
+    "old line ends": (GOOD, f"[profile work]\r{PAIR}".replace("\n", "\r"), "has line ends that SDKs read differently"),
+}
+
+
+def read_by_botocore(home: Home) -> list[tuple[object, object]]:
+    """The pairs that it reads, of all profiles."""
+    read = list(raw_config_parse(str(home.credentials)).values())
+    read += load_config(str(home.config))["profiles"].values() if home.config.exists() else []
+    return [(values.get("aws_access_key_id"), values.get("aws_secret_access_key")) for values in read]
+
+
+@pytest.mark.parametrize(("credentials", "config", "said"), FOR_OTHERS.values(), ids=FOR_OTHERS)
+def test_a_place_that_only_other_sdks_read_refuses_the_rotation(
+    home: Home, credentials: str, config: str, said: str
+) -> None:
+    """Such a profile would break unnoticed when the old key goes, so it is found, and named with its line."""
+    home.credentials.write_bytes(credentials.encode())
+    if config:
+        home.config.write_bytes(config.encode())
+    found = [h.place for h in home.files.search([OLD.key_id]) if h.pair == OLD]
+    assert len(found) > 1, found
+    alike = "line ends" in said or "lent" in said or "brackets" in said or "to all" in said
+    assert read_by_botocore(home).count((OLD.key_id, OLD.secret)) == 1 or alike
+    for places in (found, found[1:]):
+        with pytest.raises(Problem, match=said) as problem:
+            home.files.rehearse(places, OLD)
+        assert OLD.secret not in problem.value.message + problem.value.hint
+    with pytest.raises(Problem, match=said):
+        home.write(*found)
+    if not config:
+        assert home.credentials.read_text() == credentials
+
+
+READ_BY_NOBODY = {
+    "a comment": GOOD + "[work]\n" + PAIR.replace("aws_", "# aws_"),
+    "the other kind of comment": GOOD + "[work]\n" + PAIR.replace("aws_", ";aws_"),
+    "an indented comment": GOOD + "  # " + ID_LINE + "  # " + SECRET_LINE,
+    "a comment above": f"# {ID_LINE}# {SECRET_LINE}" + GOOD,
+    "other names": GOOD + "[work]\n" + PAIR.replace("aws_", "my_"),
+    "in the text of another setting": f"{GOOD}[work]\nnote = {OLD.key_id} {OLD.secret}\n",
+}
+
+
+@pytest.mark.parametrize("text", READ_BY_NOBODY.values(), ids=READ_BY_NOBODY)
+def test_a_pair_that_nobody_reads_is_left_alone(home: Home, text: str) -> None:
+    """Comments and other texts refuse nothing, and stay."""
+    home.credentials.write_text(text)
+    assert home.found() == {"default": OLD}
+    home.files.rehearse([home.place("default")], OLD)
+    home.write(home.place("default"))
+    assert home.credentials.read_text() == text.replace(GOOD, f"[default]\n{NEW_PAIR}")
+    assert home.files.search([OLD.key_id]) == ()
 
 
 def test_a_known_place_is_given_whatever_it_holds(home: Home) -> None:
