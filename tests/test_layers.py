@@ -68,7 +68,7 @@ OWNERS = {
     "jinja2": {"fleet"},
 }
 # What a pure module needs of the standard library.
-PURE_NEEDS = {"__future__", "re", "collections", "dataclasses", "datetime", "enum", "typing"}
+PURE_NEEDS = {"__future__", "errno", "re", "collections", "dataclasses", "datetime", "enum", "typing"}
 
 # Who may read the environment, print or prompt outside cli/.
 PROGRAMS = {

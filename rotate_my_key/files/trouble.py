@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
-from ..errors import Problem
+from ..errors import Problem, TryLater
+from ..faults import shortage
 
 _DENIED = (errno.EACCES, errno.EPERM)
 
@@ -14,6 +15,8 @@ def explain(error: OSError, doing: str, path: str) -> Problem:
     """The Problem for an error met while `doing` something ("write", "read") to the file or folder `path`."""
     folder = os.path.dirname(path) or "."
     rerun = "then run rotate-my-key again"
+    if scarce := shortage(error):
+        return TryLater(f"cannot {doing} {path}: {scarce.message}", scarce.hint)
     match error.errno:
         case errno.ENOSPC:
             why, hint = "the disk is full", f"make room (df -h {folder}), {rerun}"
