@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ..faults import shortage
+
 _TIMEOUT = 30.0  # seconds
 _MISSING = 127
 
@@ -39,16 +41,18 @@ class Commands:
         """Whether there is such a program."""
         return shutil.which(name, path=self._path) is not None
 
-    def run(self, name: str, *words: str, stdin: bytes = b"", **env: str) -> Ran:
-        """Run it to its end, with more variables. A program that is not there, or hangs, has a code other than 0."""
+    def run(self, name: str, *words: str, folder: str | None = None, **env: str) -> Ran:
+        """Run it to its end, in that folder and with more variables. A program that is not there, or hangs, has a code
+        other than 0. Raises TryLater where no process can be started just now."""
         program = shutil.which(name, path=self._path)
         if program is None:
             return Ran(_MISSING, err=f"there is no program {name}".encode())
         try:
             done = subprocess.run(
                 [program, *words],
-                input=stdin,
+                stdin=subprocess.DEVNULL,
                 capture_output=True,
+                cwd=folder,
                 timeout=_TIMEOUT,
                 env={**self._env, **env},
                 check=False,
@@ -56,5 +60,7 @@ class Commands:
         except subprocess.TimeoutExpired:
             return Ran(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())
         except OSError as error:
+            if scarce := shortage(error):
+                raise scarce from None
             return Ran(_MISSING, err=f"{name} cannot be started: {(error.strerror or 'error').lower()}".encode())
         return Ran(done.returncode, done.stdout, done.stderr)

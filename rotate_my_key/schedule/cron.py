@@ -2,15 +2,20 @@
 
 cron makes up for nothing and knows no second try, so the line is for every hour, and the run itself sees to it that it
 is once a day. In a command cron takes `%` for a line end, and cuts it off after 999 characters (crontab(5)).
+
+A crontab is handed over as a whole file, never through a pipe: one that ends early is taken for an empty crontab. What
+was there lies beside it until the new one has been read back.
 """
 
 from __future__ import annotations
 
+import os
 import shlex
 import zlib
 
-from ..errors import Problem
-from .commands import Commands, Ran
+from ..errors import Problem, TryLater
+from ..files.private import make_private_dir, read_private, remove_private, write_private
+from .commands import Commands
 from .job import MARK, NAME, Job
 from .port import Installed
 
@@ -18,6 +23,7 @@ _BEGIN = f"# >>> {NAME} >>> {MARK}"
 _NEW = " (with the crontab itself)"
 _END = f"# <<< {NAME} <<<"
 _LONGEST = 990
+_FILE = "crontab.new"  # handed over by this name: Debian's crontab cuts a path off after 99 characters
 
 
 def lines(job: Job, minute: int, *, new: bool = False) -> bytes:
@@ -41,13 +47,16 @@ def without(crontab: bytes) -> tuple[bytes, bytes]:
 
 
 class Cron:
-    """The user's crontab. `seed` spreads the minute over the computers of a company."""
+    """The user's crontab. `seed` spreads the minute over the computers of a company; `folder` is private, for what
+    crontab reads."""
 
     title = "a line in your crontab"
     rhythm = "once a day"
 
-    def __init__(self, commands: Commands, seed: str) -> None:
+    def __init__(self, commands: Commands, seed: str, folder: str) -> None:
         self._commands = commands
+        self._folder, self._new = folder, os.path.join(folder, _FILE)
+        self._before = os.path.join(folder, "crontab.before")
         self._minute = zlib.crc32(seed.encode("utf-8", "surrogateescape")) % 60
 
     def usable(self) -> bool:
@@ -56,9 +65,7 @@ class Cron:
 
     def install(self, job: Job) -> bool:
         """See Scheduler."""
-        crontab, wrong = self._list()
-        if wrong:
-            raise Problem(f"cron does not let you have a crontab: {wrong}", "crontab -l")
+        crontab = self._read()
         others, ours = without(crontab or b"")
         new = crontab is None or (not others and _NEW.encode() in ours)
         line = lines(job, self._minute, new=new)
@@ -66,21 +73,18 @@ class Cron:
             return False
         if others and not others.endswith(b"\n"):
             raise Problem("the last line of your crontab has no end, so cron ignores it", "crontab -e")
-        self._write(others + line)
+        self._change(crontab, others + line)
         return True
 
     def uninstall(self) -> bool:
         """See Scheduler."""
         if not self._commands.has("crontab"):
             return False
-        crontab, _ = self._list()
+        crontab = self._read()
         others, ours = without(crontab or b"")
         if not ours:
             return False
-        if others or _NEW.encode() not in ours:
-            self._write(others)
-        elif (gone := self._commands.run("crontab", "-r")).code:
-            raise Problem(f"crontab does not remove it: {gone.said}", "crontab -e")
+        self._change(crontab, others if others or _NEW.encode() not in ours else None)
         return True
 
     def installed(self, job: Job | None = None) -> Installed | None:
@@ -108,7 +112,47 @@ class Cron:
         raw = self._commands.run("crontab", "-e", EDITOR="cat", VISUAL="cat").out
         return raw if raw.replace(b"\r", rb"\r") == listed else listed
 
-    def _write(self, crontab: bytes) -> None:
-        ran: Ran = self._commands.run("crontab", "-", stdin=crontab)
-        if ran.code or self._list()[0] != crontab:
-            raise Problem(f"crontab does not take it: {ran.said}", "crontab -l")
+    def _read(self) -> bytes | None:
+        """The crontab to be changed; one that a killed run left empty is put back first. Raises Problem."""
+        crontab, wrong = self._list()
+        if wrong:
+            raise Problem(f"cron does not let you have a crontab: {wrong}", "crontab -l")
+        kept = read_private(self._before)
+        if kept and not crontab:
+            self._put_back(kept)
+            return kept
+        return crontab
+
+    def _change(self, before: bytes | None, after: bytes | None) -> None:
+        """Put `after` (None: no crontab) where `before` is. Raises Problem, and then `before` is there again; TryLater
+        if somebody else has changed it."""
+        if self._list()[0] != before:
+            raise TryLater("something else changes your crontab just now", "repeat the command")
+        make_private_dir(self._folder)
+        if before is not None:
+            write_private(self._before, before)
+        said = self._put(after)
+        if self._list() != (after, ""):
+            self._put_back(before)
+            raise Problem(f"crontab does not take it: {said}", "crontab -l")
+        remove_private(self._before)
+
+    def _put(self, crontab: bytes | None) -> str:
+        """Gives what crontab complained of."""
+        if crontab is None:
+            ran = self._commands.run("crontab", "-r")
+        else:
+            write_private(self._new, crontab)
+            try:
+                ran = self._commands.run("crontab", _FILE, folder=self._folder)
+            finally:
+                remove_private(self._new)
+        return ran.said if ran.code else "it shows something else afterwards"
+
+    def _put_back(self, before: bytes | None) -> None:
+        """Raises Problem if it cannot be: then what was there stays in a file, which the hint names."""
+        said = self._put(before) if self._list() != (before, "") else ""
+        if said and self._list() != (before, ""):
+            again = "crontab -r" if before is None else f"crontab - <{shlex.quote(self._before)}"
+            raise Problem(f"crontab takes neither the new lines nor the old ones: {said}", again)
+        remove_private(self._before)

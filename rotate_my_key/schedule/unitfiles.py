@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 
 from ..errors import Problem
-from ..files.private import write_private
+from ..files.private import make_folder, write_private
 from ..files.trouble import explain
 from .job import MARK
 
@@ -36,10 +36,7 @@ def write(path: str, text: bytes) -> bool:
         return False
     if before is not None and not is_ours(before):
         raise Problem(f"{path} is there already, and `schedule install` did not make it", f"mv {path} {path}.old")
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-    except OSError as error:
-        raise explain(error, "make the folder", os.path.dirname(path)) from None
+    make_folder(os.path.dirname(path))
     write_private(os.path.realpath(path), text)
     return True
 

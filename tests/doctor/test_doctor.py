@@ -406,7 +406,7 @@ def test_the_schedule_is_looked_after(laptop: Laptop) -> None:
     """A crontab that runs a program which is gone: a warning, with what to do."""
     cron = laptop.home / "fake/crontab"
     table = laptop.home / "table"
-    laptop.write(cron, f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat >{table}; fi\n', 0o755)
+    laptop.write(cron, f'#!/bin/sh\nif [ "$1" = -l ]; then cat {table}; else cat "$1" >{table}; fi\n', 0o755)
     table.write_text("")
     laptop.env["PATH"] = f"{cron.parent}:{laptop.env['PATH']}"
     for name in ("systemctl", "launchctl", "schtasks"):

@@ -19,8 +19,10 @@ echo "$*" >>'{folder}/log'
 case $1 in
 -l) [ -f "$file" ] || {{ echo "no crontab for alice" >&2; exit 1; }}; exec {cat} "$file" ;;
 -r) exec {rm} "$file" ;;
--) {cat} >"$file.new"
+*) [ ! -f '{folder}/unwilling' ] || {{ echo "errors in crontab file, can't install." >&2; exit 1; }}
+   {cat} "$1" >"$file.new"
    [ -z "$({tail} -c 1 "$file.new")" ] || {{ echo "missing newline before EOF, can't install." >&2; exit 1; }}
+   [ ! -f '{folder}/careless' ] || {{ {rm} '{folder}/careless'; : >"$file"; exit 0; }}
    exec {mv} "$file.new" "$file" ;;
 esac
 """

@@ -73,6 +73,51 @@ def test_a_changed_line_takes_the_old_ones_place(desk: Desk, cron: Box) -> None:
     assert cron.crontab == b"* * * * * true\n"
 
 
+OTHERS = b"MAILTO=me\n5 4 * * * backup\n"
+
+
+def test_a_crontab_that_is_not_taken_is_as_before(desk: Desk, cron: Box) -> None:
+    """cron's program refuses: nothing has changed, and nothing is left beside."""
+    cron.crontab = OTHERS
+    cron.set("unwilling")
+    done = desk.run("schedule", "install", "--yes")
+    assert (done.code, "can't install" in done.err) == (1, True)
+    assert cron.crontab == OTHERS
+    assert not list(desk.state.glob("crontab*"))
+
+
+def test_a_crontab_that_comes_out_empty_is_put_back(desk: Desk, cron: Box) -> None:
+    """cron's program says that all is well, and reading back shows an empty crontab: the person's lines return."""
+    cron.crontab = OTHERS
+    cron.set("careless")
+    done = desk.run("schedule", "install", "--yes")
+    assert (done.code, "crontab does not take it" in done.err) == (1, True)
+    assert cron.crontab == OTHERS
+    assert not list(desk.state.glob("crontab*"))
+
+
+@pytest.mark.parametrize("verb", [("install", "--yes"), ("uninstall",)], ids=lambda words: words[0])
+def test_a_crontab_that_a_killed_run_left_empty_is_put_back(desk: Desk, cron: Box, verb: tuple[str, ...]) -> None:
+    """What was there lies beside it until the new one has been read back, and the next run looks for it."""
+    cron.crontab = b""
+    desk.state.mkdir(parents=True, mode=0o700)
+    (desk.state / "crontab.before").write_bytes(OTHERS)
+    assert desk.run("schedule", *verb).code == 0
+    assert (cron.crontab or b"").startswith(OTHERS)
+    assert not list(desk.state.glob("crontab*"))
+
+
+def test_neither_the_new_nor_the_old_is_taken(desk: Desk, cron: Box) -> None:
+    """The person's lines are kept in a file, and the hint is the command that puts them back."""
+    cron.crontab = b""
+    cron.set("unwilling")
+    desk.state.mkdir(parents=True, mode=0o700)
+    (desk.state / "crontab.before").write_bytes(OTHERS)
+    done = desk.run("schedule", "install", "--yes")
+    assert done.problem()[1] == f"crontab - <{desk.state / 'crontab.before'}"
+    assert (desk.state / "crontab.before").read_bytes() == OTHERS
+
+
 def test_someone_who_may_have_no_crontab_is_told(desk: Desk, cron: Box) -> None:
     """cron.deny: there is no scheduler, and nothing was changed."""
     cron.add("crontab", "#!/bin/sh\necho 'you (alice) are not allowed to use this program' >&2\nexit 1\n")
@@ -88,7 +133,7 @@ def test_the_minute_is_not_the_same_for_everybody() -> None:
     from rotate_my_key.schedule.commands import Commands
     from rotate_my_key.schedule.cron import Cron
 
-    minutes = {Cron(Commands({}), f"host-{number} 1000")._minute for number in range(500)}
+    minutes = {Cron(Commands({}), f"host-{number} 1000", "")._minute for number in range(500)}
     assert len(minutes) > 50
 
 
