@@ -122,6 +122,20 @@ def replace(found: Snapshot, data: bytes) -> Outcome:
     return Outcome.DONE
 
 
+def remove(found: Snapshot) -> Outcome:
+    """Remove the file, if it is still as found. Raises Problem if it cannot be removed."""
+    try:
+        if not _unchanged(found):
+            return Outcome.CHANGED
+        os.unlink(found.path)
+    except FileNotFoundError:
+        return Outcome.CHANGED
+    except OSError as error:
+        raise explain(error, "remove", found.path) from None
+    _sync_directory(found.path)
+    return Outcome.DONE
+
+
 def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
     """Write each piece at its offset, one call each, if the file is still as found; never makes it longer.
 

@@ -1,7 +1,7 @@
 """Putting one marked block into a shell's start-up file, and taking it out again byte for byte.
 
-The first functions are pure, bytes in and bytes out; the last two write, through `files/replace.py`: links stay links,
-mode and owner stay, and the file changes at once or not at all.
+The first functions are pure, bytes in and bytes out; the last two write, through `files/`: links stay links, mode and
+owner stay, the file changes at once or not at all, and is read back.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import os
 import re
 
 from ..errors import Problem, TryLater
-from ..files.replace import Outcome, real_path, replace, snapshot
-from ..files.trouble import explain
+from ..files.private import create_private, make_folder
+from ..files.replace import Outcome, real_path, remove, replace, snapshot
 
 _BEGIN, _END = b"# >>> rotate-my-key reminder >>>", b"# <<< rotate-my-key reminder <<<"
 _NEW, _OPEN = b" (this file was made for it)", b" (the line before had no end)"
@@ -58,41 +58,36 @@ def has_block(data: bytes) -> bool:
 
 def install(path: str, line: bytes) -> bool:
     """Put the block into the file; False if it is there already. Raises Problem, TryLater."""
+    changed = False
     for _ in range(_TRIES):
         found = snapshot(path)
         if found is None:
-            if _make(path, added(None, line)):
-                return True
-            continue
+            _refuse_odd(path)
+            make_folder(os.path.dirname(real_path(path)))
+            changed = create_private(real_path(path), added(None, line)) or changed
+            continue  # and is read back
         after = added(found.data, line)
         if after == found.data:
-            return False
-        match replace(found, after):
-            case Outcome.DONE:
-                return True
-            case Outcome.IMPOSSIBLE:
-                raise _fixed(path, "rotate-my-key reminder show prints what to put there by hand")
+            return changed
+        outcome = replace(found, after)
+        if outcome is Outcome.IMPOSSIBLE:
+            raise _fixed(path, "rotate-my-key reminder show prints what to put there by hand")
+        changed = outcome is Outcome.DONE or changed
     raise _busy(path)
 
 
 def uninstall(path: str) -> bool:
     """Take the block out; False if there was none. Raises Problem, TryLater."""
+    changed = False
     for _ in range(_TRIES):
         found = snapshot(path)
         if found is None or not has_block(found.data):
-            return False
+            return changed
         after = removed(found.data)
-        if after is None:
-            try:
-                os.unlink(found.path)
-            except OSError as error:
-                raise explain(error, "remove", path) from None
-            return True
-        match replace(found, after):
-            case Outcome.DONE:
-                return True
-            case Outcome.IMPOSSIBLE:
-                raise _fixed(path, f"take the lines of rotate-my-key out by hand: {_editor(path)}")
+        outcome = remove(found) if after is None else replace(found, after)
+        if outcome is Outcome.IMPOSSIBLE:
+            raise _fixed(path, f"take the lines of rotate-my-key out by hand: {_editor(path)}")
+        changed = outcome is Outcome.DONE or changed
     raise _busy(path)
 
 
@@ -111,21 +106,9 @@ def _find(data: bytes) -> re.Match[bytes] | None:
     return found[0] if found else None
 
 
-def _make(path: str, data: bytes) -> bool:
-    """Make a new file, also behind a link that leads nowhere yet; False if there is one now."""
-    real = real_path(path)
-    if os.path.lexists(real):
+def _refuse_odd(path: str) -> None:
+    if os.path.lexists(real_path(path)):
         raise Problem(f"{path} is not a regular file", f"ls -l {path}")
-    try:
-        os.makedirs(os.path.dirname(real), exist_ok=True)
-        fd = os.open(real, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-        with open(fd, "wb") as file:
-            file.write(data)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise explain(error, "write", path) from None
-    return True
 
 
 def _fixed(path: str, hint: str) -> Problem:
