@@ -23,6 +23,18 @@ _COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items
 _COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it
 _STATUS = "rotate-my-key status"
 _OWN = {"--help", "-h", "--version"}
+# What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
+_READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
+_READS |= {
+    "config",
+    "config show",
+    "config get",
+    "config path",
+    "reminder",
+    "reminder show",
+    "schedule",
+    "schedule show",
+}
 
 
 def _set(name: str, context: click.Context, value: Any) -> None:
@@ -129,7 +141,9 @@ def run(args: Sequence[str], env: Any) -> int:
             from .completion import complete
 
             return complete(program, app, env[_COMPLETE])
-        code = program.main(_with_command(args), prog_name="rotate-my-key", standalone_mode=False, obj=app)
+        words = _with_command(args)
+        _check_owner(app, words)
+        code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
         sys.stdout.flush() if sys.stdout else None
         return int(code or 0)
     except (Problem, Interrupted) as problem:
@@ -154,6 +168,16 @@ def run(args: Sequence[str], env: Any) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
         return _unexpected(app, args, error)
+
+
+def _check_owner(app: App, words: Sequence[str]) -> None:
+    """Raises Problem if what is called would leave root's files in another person's home."""
+    name = _named(words)
+    if " ".join(name) in _READS or name[:1] == ["fleet"] or not _OWN.isdisjoint(words):
+        return
+    from ..files.private import must_be_mine
+
+    must_be_mine(app.paths.state_dir)
 
 
 def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
@@ -188,10 +212,10 @@ def _show(app: App, message: str, hint: str) -> None:
 
 
 def _unexpected(app: App, args: Sequence[str], error: Exception) -> int:
-    """A fault of this program: where it happened, never what the values were."""
-    from ..faults import frames, words
+    """What no command foresaw: where it happened, never what the values were."""
+    from ..faults import fault, frames
 
-    code = _end(app, args, Problem(f"a fault in rotate-my-key {__version__}: {words(error)}", "report it, with -vv"))
+    code = _end(app, args, fault(error, __version__))
     for frame in frames(error):
         app.detail(f"  {frame}", 2)
     return code

@@ -20,11 +20,34 @@ from .trouble import explain
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
+def must_be_mine(path: str) -> None:
+    """Raises Problem if a file or folder made at `path` would be root's among the files of another user, who could not
+    use it (sudo with the HOME of whoever called it)."""
+    folder = os.path.abspath(path)
+    while not os.path.lexists(folder) and os.path.dirname(folder) != folder:
+        folder = os.path.dirname(folder)
+    if platform.my_uid() == 0:
+        try:
+            _refuse_foreign(os.stat(folder), folder)
+        except OSError as error:
+            raise explain(error, "look at", folder) from None
+
+
+def make_folder(path: str) -> None:
+    """Make the folder and those above it, as the umask says; one that is there stays as it is. Raises Problem."""
+    must_be_mine(path)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise explain(error, "make the folder", path) from None
+
+
 def make_private_dir(path: str) -> None:
     """Make the folder (0700; those above it as the umask says), or tighten one that is there.
 
     Raises Problem if it belongs to another user, or is no folder.
     """
+    must_be_mine(path)
     try:
         try:
             os.makedirs(path, 0o700)
@@ -44,6 +67,7 @@ def make_private_dir(path: str) -> None:
 
 def write_private(path: str, data: bytes) -> None:
     """Make or replace the file at once: a reader sees the old content or the new."""
+    must_be_mine(os.path.dirname(path))
     temporary = temporary_name(path)
     try:
         fd = os.open(temporary, platform.CREATE, 0o600)
@@ -61,6 +85,7 @@ def write_private(path: str, data: bytes) -> None:
 
 def create_private(path: str, data: bytes) -> bool:
     """Make a new file, complete at once; False, and nothing is done, if there is one already."""
+    must_be_mine(os.path.dirname(path))
     temporary = temporary_name(path)
     try:
         _make(temporary, data)
