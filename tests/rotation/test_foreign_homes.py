@@ -9,7 +9,7 @@ import pytest
 
 from tests.files.test_private import needs_root
 
-from .conftest import Laptop
+from .conftest import Laptop, sampled
 from .test_hard_places import NOBODY, refused
 
 pytestmark = needs_root
@@ -45,7 +45,7 @@ def of_root(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("command", WRITING.values(), ids=WRITING.keys())
-@pytest.mark.parametrize("state", ["without a state", "with a state"])
+@pytest.mark.parametrize("state", sampled(["without a state", "with a state"], "without a state"))
 def test_what_writes_is_refused(laptop: Laptop, command: str, state: str) -> None:
     """Before anything is changed, whether they have used the program or not."""
     (laptop.home / ".bashrc").write_text("mine\n")
