@@ -144,7 +144,7 @@ def table(text: str, heading: str) -> list[list[str]]:
 def test_exit_codes() -> None:
     """The table has the codes of errors.py, and those that are no errors."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Problem)]
-    codes = {0, 3} | {kind.code for kind in kinds}
+    codes = {0, 3, errors.Interrupted.code} | {kind.code for kind in kinds}
     assert [int(row[0]) for row in table(README, "## Exit codes")] == sorted(codes)
     epilogue = " ".join(help_of().partition("Exit codes:")[2].split())
     assert [int(number) for number in re.findall(r"(?:^|· )(\d+)", epilogue)] == sorted(codes)
