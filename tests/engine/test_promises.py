@@ -148,7 +148,7 @@ def rotate(computer: Computer, script: list[Try], keep_old: timedelta, old_activ
 KEEP = st.sampled_from([timedelta(0), timedelta(hours=1)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(computers(), st.lists(tries(meddling=False), min_size=1, max_size=4), KEEP, st.booleans())
 def test_whatever_fails_a_run_without_disturbance_ends_with_one_key(
     computer: Computer, script: list[Try], keep_old: timedelta, old_active: bool
@@ -163,7 +163,7 @@ def test_whatever_fails_a_run_without_disturbance_ends_with_one_key(
     computer.settled()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(computers(), st.lists(tries(meddling=True), min_size=1, max_size=4), KEEP, st.booleans())
 def test_whoever_meddles_nothing_of_theirs_is_deleted_and_nobody_is_locked_out(
     computer: Computer, script: list[Try], keep_old: timedelta, old_active: bool
