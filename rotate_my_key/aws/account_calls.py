@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ..errors import Denied, KeyRefused
 from ..model import Credentials
@@ -21,13 +21,22 @@ from .pace import Pace
 from .patience import BUDGETS, Patience, Wanted
 from .service_errors import Where, passes
 from .session import Aws
-from .sources import Source
 
 T = TypeVar("T")
 
 THROTTLED = 60.0  # seconds; hundreds of users are read in a row, and IAM gives an account few calls a second
 _ZERO = timedelta(0)
 _SIGNERS = 3  # how often one call is signed: as it is, with MFA or anew, and once more
+
+
+class Source(Protocol):
+    """Who signs in one account. Safe to share between threads."""
+
+    def credentials(self) -> Credentials:
+        """Those in force now, renewed if need be. Raises Problem."""
+
+    def another(self, problem: Denied | KeyRefused, signed: Credentials) -> None:
+        """AWS said no to a call that these signed. Gives back if `credentials` are others now; else raises."""
 
 
 @dataclass

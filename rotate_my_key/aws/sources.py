@@ -9,30 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from threading import RLock
-from typing import TYPE_CHECKING, Protocol
 
 from ..errors import Denied, KeyRefused
 from ..model import Credentials, Identity
 from . import answers
+from .account_calls import AccountCalls
 from .auth import AuthProfile
 from .calls import Calls, Signers
 from .mfa import MfaSessions, Serials
 
-if TYPE_CHECKING:
-    from .account_calls import AccountCalls
-
 _SOON = timedelta(minutes=5)  # a session that ends so soon is renewed before it is used
 _SESSION = "rotate-my-key"  # names our sessions in CloudTrail
-
-
-class Source(Protocol):
-    """Who signs in one account. Safe to share between threads."""
-
-    def credentials(self) -> Credentials:
-        """Those in force now, renewed if need be. Raises Problem."""
-
-    def another(self, problem: Denied | KeyRefused, signed: Credentials) -> None:
-        """AWS said no to a call that these signed. Gives back if `credentials` are others now; else raises."""
 
 
 class Caller:

@@ -23,11 +23,12 @@ def remember(wiring: Wiring, app: App, results: Sequence[Result]) -> None:
     if not known:
         reminding.refresh(app)
         return
-    rows = wiring.cache.load().rows
+    cache = reminding.cache(app)
+    rows = cache.load().rows
     for outcome in known:
         rows = _with(rows, outcome)
     try:
-        wiring.cache.save(rows)
+        cache.save(rows)
     except Problem as problem:
         app.detail(f"the status could not be kept: {problem.message}")
 

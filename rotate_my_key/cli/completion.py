@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from ..errors import Problem
 from .app import App
-from .main import GLOBAL, GROUPS
+from .table import GLOBAL, GROUPS
 
 VARIABLE = "_ROTATE_MY_KEY_COMPLETE"  # click's own name for this program's
 _PROFILES = {"profile", "profiles", "auth_profile"}

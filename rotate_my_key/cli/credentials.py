@@ -12,7 +12,8 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ..errors import NeedsPerson, Problem, WrongUsage
-from ..stores.entries import pair_in, system_entries
+from ..stores.backends import system_entries
+from ..stores.entries import pair_in
 
 _USAGE = "rotate-my-key credentials --profile NAME"
 

@@ -1,7 +1,7 @@
 """The program: its commands and options, and the one place where a problem becomes two lines and an exit code.
 
-Commands are loaded when called, so that `--help` and `--version` cost little more than click itself. The table of
-commands is the door's, `main.py`.
+Commands are loaded when called, so that `--help` and `--version` cost little more than click itself. Their table is
+`table.py`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 from .. import __version__
 from ..errors import Interrupted, Problem
 from .app import App
-from .main import GLOBAL, GROUPS
+from .table import GLOBAL, GROUPS
 
 _COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
 _COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it

@@ -157,9 +157,10 @@ def snooze(app: App, /, duration: str, as_json: bool) -> None:
 @click.pass_obj
 def say(app: App, /) -> int:
     """What login shells run; `main.py` takes a shorter way there."""
-    from ..reminder.login import main
+    from ..reminder.login import ASK, main
+    from .main import run
 
-    return main(reminding.folder(app).path)
+    return main(reminding.folder(app).path, lambda: run(ASK, app.env))
 
 
 def _detect(app: App) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Problem
@@ -14,12 +14,15 @@ from ..rows import Row
 if TYPE_CHECKING:
     from ..reminder.folder import Folder
     from ..reminder.state import Item
+    from ..stores.cache import FileCache
     from .app import App
 
 
-def keeper(app: App) -> Callable[[Sequence[Row]], None]:
-    """What to call with the rows that were saved. Made before the files are read: what changes later is newer."""
-    made_from = _newest(app)
+def cache(app: App) -> FileCache:
+    """What AWS last said of the keys here. Made before the files are read: what changes later is newer."""
+    from ..stores.cache import FileCache
+
+    paths, made_from = app.paths, _newest(app)
 
     def keep(rows: Sequence[Row]) -> None:
         try:
@@ -27,7 +30,7 @@ def keeper(app: App) -> Callable[[Sequence[Row]], None]:
         except Problem as problem:
             app.detail(f"the reminder could not be kept up to date: {problem.message}")
 
-    return keep
+    return FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config), keep)
 
 
 def folder(app: App) -> Folder:
@@ -67,10 +70,7 @@ def _failure(app: App) -> list[Item]:
 
 def again(app: App) -> None:
     """Write it again from what is cached. Raises Problem."""
-    from ..stores.cache import FileCache
-
-    paths = app.paths
-    kept = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load()
+    kept = cache(app).load()
     update(app, kept.rows, _newest(app) if kept.current else 0)
 
 

@@ -14,6 +14,7 @@ from .. import settings, words
 from ..errors import Problem, mask
 from ..schedule import job as jobs
 from ..schedule.last import Try
+from . import reminding
 from .app import App
 from .jobs import Finder
 from .wiring import Wiring
@@ -42,7 +43,7 @@ def keys(app: App) -> list[Key]:
     for variable in _unseen(app):
         app.say(f"note: {variable} is set here, and the scheduled run does not see it")
     wiring = Wiring(app)
-    rows = {row.get("key_id"): row for row in wiring.cache.load().rows}
+    rows = {row.get("key_id"): row for row in reminding.cache(app).load().rows}
     found = Finder(wiring, _settings(app), mixed=False).every_key()
     for left in found.problems:
         if left.problem:

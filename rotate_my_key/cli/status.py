@@ -13,7 +13,6 @@ import click
 
 from ..errors import Problem, mask
 from ..rows import Row, check, judge
-from ..stores.cache import FileCache
 from .app import App
 from .signing import signing_options
 
@@ -73,8 +72,7 @@ def _rows(app: App, cached: bool) -> list[Row]:
     """The facts: from the cache if that will do, else from the files and from AWS."""
     from . import reminding
 
-    path, files = os.path.join(app.paths.state_dir, "status.json"), (app.paths.credentials, app.paths.config)
-    cache = FileCache(path, files, None if cached else reminding.keeper(app))
+    cache = reminding.cache(app)
     kept = cache.load()
     if cached and kept.current and not _under_way(app):
         return kept.rows

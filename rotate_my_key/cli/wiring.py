@@ -22,8 +22,7 @@ from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
 from ..rotation.ports import Places
 from ..stores.active import Active, find_active
-from ..stores.cache import FileCache
-from ..stores.entries import system_entries
+from ..stores.backends import system_entries
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
 from ..stores.keyring_index import Index
@@ -31,7 +30,6 @@ from ..stores.keyring_store import KeyringStore
 from ..stores.notes import FileNotes
 from ..stores.reading import ProfileFiles as FilePaths
 from ..stores.staging import FileStaging
-from . import reminding
 from .copies import OtherCopies
 from .signing import Person, mfa_serials
 from .stop import Stop
@@ -119,14 +117,6 @@ class Wiring:
         staging = self.here.staging
         stored = (pair.key_id for name in staging.names() for pair in staging.get(name).values()) if ids else ()
         return set(ids) & set(stored)
-
-    @property
-    def cache(self) -> FileCache:
-        """What AWS last said of the keys here."""
-        paths = self._app.paths
-        return FileCache(
-            os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config), reminding.keeper(self._app)
-        )
 
     @contextmanager
     def lock(self) -> Iterator[None]:

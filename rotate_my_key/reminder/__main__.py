@@ -8,6 +8,12 @@ import sys
 
 if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from rotate_my_key.reminder.login import main
+    from rotate_my_key.reminder.login import ASK, main
 
-    main(sys.argv[1])
+    def status() -> None:
+        """Loaded in the child that asks."""
+        from rotate_my_key.cli.main import run
+
+        run(ASK, os.environ)
+
+    main(sys.argv[1], status)

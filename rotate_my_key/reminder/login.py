@@ -14,21 +14,26 @@ from . import state as states
 from .state import DAY, KEY, MOST, Item, State
 from .words import line
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ASK = ("-q", "status")  # what asks AWS anew
 STATE, DUE, SAID, ASKED, CLAIM = "state", "due", "said", "asked", "saying"
 _TRUSTED = 3 * DAY  # AWS was asked so lately that the key is not gone
 _CHANCE = 10  # seconds that asking AWS may take before the line is shown without an answer
 _STALE = 60  # seconds after which whoever claimed the line was killed
 
 
-def main(folder: str) -> int:
-    """Say what is to be said, from the state in that folder; always 0."""
+def main(folder: str, status: Callable[[], object]) -> int:
+    """Say what is to be said, from the state in that folder; always 0. `status` asks AWS, in a child."""
     try:
-        return _run(folder, int(time.time()))
+        return _run(folder, int(time.time()), status)
     except (OSError, ValueError, OverflowError):
         return 0
 
 
-def _run(folder: str, now: int) -> int:
+def _run(folder: str, now: int, status: Callable[[], object]) -> int:
     state = load(folder)
     if state is None or not _claim(folder, now):
         return 0
@@ -39,7 +44,7 @@ def _run(folder: str, now: int) -> int:
     if text:
         os.write(1, (text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
     if ask:
-        _ask()
+        _ask(status)
     return 0
 
 
@@ -154,13 +159,13 @@ def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None
         raise
 
 
-def _ask() -> None:
+def _ask(status: Callable[[], object]) -> None:
     """Have `status` ask AWS, in a child that belongs to nobody: no output, no terminal, no zombie."""
     if sys.platform == "win32" or not hasattr(os, "fork"):
         import subprocess
 
         detached = getattr(subprocess, "DETACHED_PROCESS", 0)
-        command = [sys.executable, "-I", "-m", "rotate_my_key", "-q", "status"]
+        command = [sys.executable, "-I", "-m", "rotate_my_key", *ASK]
         null = subprocess.DEVNULL
         subprocess.Popen(command, stdin=null, stdout=null, stderr=null, creationflags=detached)
         return
@@ -172,12 +177,10 @@ def _ask() -> None:
         for fd in (0, 1, 2):
             os.dup2(null_fd, fd)
         if sys.platform == "darwin":  # its libraries refuse to work in a child that was only forked
-            os.execv(sys.executable, [sys.executable, "-I", "-m", "rotate_my_key", "-q", "status"])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-I", "-m", "rotate_my_key", *ASK])  # noqa: S606
         import site
 
         site.main()  # started without it (-S)
-        from ..cli.main import run
-
-        run(["-q", "status"], os.environ)
+        status()
     finally:
         os._exit(0)

@@ -1,4 +1,4 @@
-"""Entries of the system's keyring: text under a name. The platform decides which keyring, never the environment.
+"""Entries of the system's keyring: text under a name.
 
 Light: `credentials` runs at every start of an SDK. What an entry holds is a pair as JSON, with a version; on Windows an
 entry has room for 1280 characters (CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of UTF-16), of which a pair takes 100.
@@ -7,8 +7,6 @@ entry has room for 1280 characters (CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from ..errors import Problem
@@ -93,18 +91,3 @@ def pair_in(entries: Entries, profile: str) -> tuple[str, str] | None:
     """The pair of a profile, as `credentials` gives it: a second look only where an entry is just being replaced."""
     text = entries.get(of_profile(profile)) or entries.get(spare_of(profile))
     return decode(text) if text is not None else None
-
-
-def system_entries(env: Mapping[str, str], platform: str = sys.platform) -> Entries:
-    """This system's keyring: a named one, found without a search. Nothing is opened yet."""
-    if platform == "win32":
-        from .credential_locker import CredentialLocker
-
-        return CredentialLocker()
-    if platform == "darwin":
-        from .keychain import Keychain
-
-        return Keychain()
-    from .secret_service import SecretService
-
-    return SecretService(env)

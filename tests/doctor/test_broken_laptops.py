@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.cli.main import GROUPS
+from rotate_my_key.cli.table import GROUPS
 from rotate_my_key.doctor import Finding, Report
 
 from .conftest import Laptop

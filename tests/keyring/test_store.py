@@ -8,8 +8,9 @@ import pytest
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Place, PlaceKind
 from rotate_my_key.stores import entries
+from rotate_my_key.stores.backends import system_entries
 from rotate_my_key.stores.credential_locker import CredentialLocker
-from rotate_my_key.stores.entries import Entries, Name, system_entries
+from rotate_my_key.stores.entries import Entries, Name
 from rotate_my_key.stores.keychain import Keychain
 from rotate_my_key.stores.keyring_index import Entry, Index, Move
 from rotate_my_key.stores.keyring_store import KeyringStaging, KeyringStore

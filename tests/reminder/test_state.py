@@ -175,7 +175,7 @@ def test_the_due_path_imports_next_to_nothing(home: Home) -> None:
     }
     code = (
         f"import sys; sys.path.append({str(ROOT)!r}); from rotate_my_key.reminder.login import main; "
-        f"main({str(home.state)!r}); print(sorted(set(sys.modules) & {heavy!r}))"
+        f"main({str(home.state)!r}, print); print(sorted(set(sys.modules) & {heavy!r}))"
     )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
