@@ -33,7 +33,7 @@ BELOW = {
     "files": PURE,
     "settings": PURE | {"files", "paths"},
     "stores": PURE | {"files"},
-    "aws": PURE,
+    "aws": PURE | {"files"},  # what a person names as a file may be none
     "rotation": PURE,
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
     "fleet": PURE | ADAPTERS | {"policies"},  # its CloudFormation templates have them in their roles

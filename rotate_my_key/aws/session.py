@@ -5,7 +5,9 @@ What the settings of a profile mean (region, endpoints, `services`, FIPS, CA bun
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from threading import RLock
@@ -15,6 +17,8 @@ from botocore.config import Config
 from botocore.handlers import add_expect_header
 from botocore.session import Session
 
+from ..errors import Problem
+from ..files.regular import oddity, read_start, refuse_odd
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
@@ -23,6 +27,7 @@ from .link import FALLBACK_REGION, Link, Shared, refuse_plain
 from .models import HOT, WIDE, Models
 from .wire import prepare
 
+_EMPTY_BUNDLE = re.compile(r"\s*ca_bundle\s*[=:]\s*$", re.IGNORECASE)
 # Settings of a profile that say who signs or how results look, not how AWS is reached.
 _NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+|role_\w+|source_profile|sso_\w+")
 
@@ -110,6 +115,7 @@ class Aws:
         prepare(session)
         for name, path in self._files.items():
             if path:
+                refuse_odd(path)  # botocore would wait for a pipe
                 session.set_config_variable(name, path)
         if wide not in self._models:
             self._models[wide] = Models(session.get_config_variable("data_path"), WIDE if wide else HOT)
@@ -126,7 +132,9 @@ class Aws:
             session = Session(profile=profile)
             for name, path in self._files.items():
                 if path:
+                    refuse_odd(path)
                     session.set_config_variable(name, path)
+            self._tls_of(session)  # refuses what botocore would wait for, or name by its class only
             if not session.get_config_variable("region"):
                 session.set_config_variable("region", FALLBACK_REGION)
             more = {"mode": "standard", "total_max_attempts": 3}
@@ -136,9 +144,31 @@ class Aws:
             return session
 
     def _tls_of(self, session: Session) -> Tls:
-        """botocore/endpoint.py: the profile's or AWS_CA_BUNDLE, then REQUESTS_CA_BUNDLE, then its own CAs."""
-        bundle = session.get_config_variable("ca_bundle") or self._environ.get("REQUESTS_CA_BUNDLE") or True
+        """botocore/endpoint.py: AWS_CA_BUNDLE, the profile's, then REQUESTS_CA_BUNDLE, then its own CAs. An empty value
+        is an error; urllib3 expands `~` and no variables. Raises Problem, naming where it is set."""
+        bundle = session.get_config_variable("ca_bundle")
+        if bundle is None:
+            bundle = self._environ.get("REQUESTS_CA_BUNDLE", True)
+        if bundle is not True:
+            name, unset = self._bundle_named(session)
+            if not isinstance(bundle, str) or not bundle.strip():
+                raise Problem(f"{name} is empty, and no connection can be made so", unset)
+            bundle = os.path.expanduser(bundle)
+            if odd := oddity(bundle):
+                raise Problem(f"{name} is {bundle}, which {odd}", unset)
         return self._tls.setdefault(bundle, Tls(bundle))
+
+    def _bundle_named(self, session: Session) -> tuple[str, str]:
+        """What sets the CA bundle, and how to be rid of it."""
+        if "AWS_CA_BUNDLE" in self._environ:
+            return "AWS_CA_BUNDLE", "unset AWS_CA_BUNDLE"
+        profile = session.get_config_variable("profile") or "default"
+        if "ca_bundle" not in session.get_scoped_config():
+            return "REQUESTS_CA_BUNDLE", "unset REQUESTS_CA_BUNDLE"
+        path = os.path.expanduser(session.get_config_variable("config_file"))
+        lines = read_start(path).decode(errors="replace").split("\n")
+        where = next((f" ({path}, line {n})" for n, line in enumerate(lines, 1) if _EMPTY_BUNDLE.match(line)), "")
+        return f"ca_bundle of profile {profile}{where}", f"rotate-my-key doctor -p {shlex.quote(profile)}"
 
     def close(self) -> None:
         """Drop all connections that are not in use."""

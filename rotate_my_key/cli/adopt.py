@@ -11,6 +11,7 @@ import sys
 import click
 
 from ..errors import NeedsPerson, Problem, WrongUsage, mask
+from ..files.regular import read_regular
 from ..model import Credentials
 from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.importing import sign_in
@@ -26,6 +27,7 @@ from .wiring import Wiring
 
 _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
 _SECRET = re.compile(r"[\x21-\x7e]{16,128}")
+_MOST = 1 << 16  # bytes
 _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.csv, in any case
 
 
@@ -162,12 +164,9 @@ def _from_csv(path: str, text: str) -> Credentials:
 
 def _text(path: str) -> str:
     try:
-        if path == "-":
-            return sys.stdin.buffer.read(1 << 16).decode("utf-8-sig")
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return file.read(1 << 16)
-    except OSError as error:
-        raise Problem(f"{path} cannot be read: {error.strerror}", f"ls -l {path}") from None
+        stdin = path == "-"
+        data = sys.stdin.buffer.read(_MOST) if stdin else read_regular(path, "rotate-my-key adopt -", _MOST)
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Problem(f"{path} is not a text file", "rotate-my-key adopt") from None
 

@@ -111,14 +111,14 @@ class _Setting(click.types.StringParamType):
 
 def _profiles(app: App) -> Iterator[str]:
     """As botocore names them. A file that cannot be read offers nothing."""
+    from ..files.regular import read_regular
     from ..stores.ini import Ini
     from ..stores.profile_file import config_profile
 
     for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
         try:
-            with open(path, "rb") as file:
-                sections = Ini(file.read(), path).sections
-        except (OSError, Problem):
+            sections = Ini(read_regular(path), path).sections if path else {}
+        except Problem:
             continue
         names = map(config_profile, sections) if is_config else sections
         yield from filter(None, names)

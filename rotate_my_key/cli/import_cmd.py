@@ -16,6 +16,7 @@ import click
 
 from ..errors import KeyRefused, NeedsPerson, Problem, mask
 from ..files import age
+from ..files.regular import read_regular
 from ..files.replace import real_path
 from ..model import Credentials, Past, Place
 from ..rotation.adopt import Adoption, Way
@@ -152,8 +153,8 @@ def _tell(app: App, plan: Adoption, places: Sequence[Place], *, as_json: bool) -
 
 
 def _open(app: App, file: str | None, identity: str | None) -> Exported:
-    key = _read(identity) if identity else b""
-    sealed = _pasted(app) if file is None and app.terminal else _read(file or "-")
+    key = _read(identity, "") if identity else b""
+    sealed = _pasted(app) if file is None and app.terminal else _read(file or "-", "rotate-my-key import -")
     try:
         if not age.with_passphrase(sealed):
             if not key:
@@ -173,14 +174,10 @@ def _passphrase(app: App) -> str:
     return text
 
 
-def _read(path: str) -> bytes:
-    try:
-        if path == "-":
-            return sys.stdin.buffer.read(_MOST)
-        with open(path, "rb") as file:
-            return file.read(_MOST)
-    except OSError as error:
-        raise Problem(f"{path} cannot be read: {error.strerror}", f"ls -l {path}") from None
+def _read(path: str, hint: str) -> bytes:
+    if path == "-":
+        return sys.stdin.buffer.read(_MOST)
+    return read_regular(path, hint, _MOST)
 
 
 def _pasted(app: App) -> bytes:

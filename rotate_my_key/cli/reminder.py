@@ -12,6 +12,7 @@ import click
 
 from .. import words
 from ..errors import NeedsPerson, NotAllowed, Problem, WrongUsage
+from ..files.regular import read_start
 from ..policy import format_duration, parse_duration
 from ..reminder import blocks, rcfile, shells
 from ..reminder.blocks import Tool
@@ -212,11 +213,8 @@ def _unread(app: App, shell: str, path: str) -> str:
         return ""
     for name in (".bash_profile", ".bash_login", ".profile"):
         file = os.path.join(os.path.dirname(path), name)
-        try:
-            with open(file, "rb") as opened:
-                return "" if b"bashrc" in opened.read(1 << 20) else f"login shells read {app.show_path(file)} instead"
-        except OSError:
-            continue
+        if os.path.exists(file):
+            return "" if b"bashrc" in read_start(file) else f"login shells read {app.show_path(file)} instead"
     return (
         "" if sys.platform == "darwin" else "login shells (ssh) read ~/.profile, and there is none that reads ~/.bashrc"
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .. import words
 from ..doctor import Finding, Level, Where
 from ..errors import Problem
+from ..files.regular import read_start
 from . import reminding
 from .app import App
 
@@ -27,12 +28,7 @@ def _reminder(app: App) -> Iterator[Finding]:
     installed = mine.installed()
     for shell, path in installed.places:
         again = f"rotate-my-key reminder install --shell {shell}"
-        try:
-            with open(path, "rb") as file:
-                there = has_block(file.read())
-        except OSError:
-            there = False
-        if not there or not os.path.isfile(mine.script(shell)):
+        if not has_block(read_start(path)) or not os.path.isfile(mine.script(shell)):
             message = f"the reminder was installed in {app.show_path(path)} ({shell}) and is not there any more"
             yield Finding(Level.WARNING, "reminder", message, again, Where(path))
     tool = installed.tool

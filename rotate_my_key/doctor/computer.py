@@ -15,6 +15,7 @@ from functools import cached_property
 from .. import settings
 from ..errors import Problem
 from ..files import platform
+from ..files.regular import read_start
 from ..model import Holding
 from ..paths import Paths
 from ..stores.kinds import Reader
@@ -27,7 +28,6 @@ _STARTUP = (
     *(".bashrc", ".bash_profile", ".bash_login", ".profile", ".zshrc", ".zshenv", ".zprofile", ".zlogin"),
     *(".config/fish/config.fish", ".envrc", ".pam_environment", "/etc/environment"),
 )
-_MOST = 1 << 20  # bytes of a start-up file that are looked at
 
 
 def free_bytes(path: str) -> int | None:
@@ -139,11 +139,7 @@ class Computer:
         setting = re.compile(rf"^(?!\s*#).*(?<![$\w{{]){re.escape(variable)}\s*[= ]")
         for name in _STARTUP:
             path = os.path.join(self.paths.home, name)
-            try:
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    lines = file.read(_MOST).split("\n")
-            except OSError:
-                continue
+            lines = read_start(path).decode(errors="replace").split("\n")
             for number, line in enumerate(lines, 1):
                 if setting.search(line):
                     return Where(path, number, variable)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from ..errors import Problem
+from ..files.regular import oddity, read_start
 from ..stores.active import profile_in_force
 from . import remedies
 from .computer import Computer
@@ -114,34 +115,43 @@ def _is_url(value: str) -> bool:
 
 
 def _bundles(computer: Computer) -> Iterator[Finding]:
-    for variable in _BUNDLES:
-        path = computer.env.get(variable)
-        if path and not _has_certificates(path):
-            message = f"{variable} names {computer.show(path)}, which holds no certificates"
-            remedy = remedies.unset(computer, variable)
-            yield Finding(Level.BROKEN, "ca-bundle", message, remedy, computer.origin(variable))
-        if path:
-            return  # it hides the others
-    yield from _profile_bundle(computer)
-
-
-def _profile_bundle(computer: Computer) -> Iterator[Finding]:
-    if isinstance(computer.profiles, Problem):
-        return
-    for file, section in computer.profiles.sections_of(computer.name):
-        path = os.path.expanduser(file.sections[section].get("ca_bundle", ""))
-        if path and not path.startswith("\n") and not _has_certificates(path):
-            where = Where(file.path, file.line_of(section, "ca_bundle"))
-            message = f"ca_bundle of [{section}] names {computer.show(path)}, which holds no certificates"
+    """The first that is set counts, even if it is set to nothing: AWS_CA_BUNDLE, the profile's, REQUESTS_CA_BUNDLE."""
+    first, last = _BUNDLES
+    if first in computer.env:
+        yield from _variable_bundle(computer, first)
+    elif found := _profile_bundle(computer):
+        value, where = found
+        if wrong := _wrong_bundle(computer, value):
+            message = f"ca_bundle of profile {computer.name} {wrong}"
             yield Finding(Level.BROKEN, "ca-bundle", message, remedies.edit(computer, where), where)
+    elif last in computer.env:
+        yield from _variable_bundle(computer, last)
 
 
-def _has_certificates(path: str) -> bool:
-    """Whether it can be read and looks like PEM; a folder of certificates will do too."""
-    try:
-        if os.path.isdir(path):
-            return bool(os.listdir(path))
-        with open(path, "rb") as file:
-            return b"-----BEGIN" in file.read()
-    except OSError:
-        return False
+def _variable_bundle(computer: Computer, variable: str) -> Iterator[Finding]:
+    if wrong := _wrong_bundle(computer, computer.env[variable]):
+        remedy = remedies.unset(computer, variable)
+        yield Finding(Level.BROKEN, "ca-bundle", f"{variable} {wrong}", remedy, computer.origin(variable))
+
+
+def _wrong_bundle(computer: Computer, value: str) -> str:
+    """Why no connection can be made with it, or "". urllib3 expands `~` and no variables, and takes no folder."""
+    if not value.strip() or value.startswith("\n"):
+        return "is empty, and no connection can be made so"
+    path = os.path.expanduser(value)
+    if odd := oddity(path):
+        return f"names {computer.show(path)}, which {odd}"
+    if not os.path.exists(path):
+        more = " ($ means nothing there)" if "$" in value else ""
+        return f"names {computer.show(path)}, which does not exist{more}"
+    return "" if b"-----BEGIN" in read_start(path, -1) else f"names {computer.show(path)}, which holds no certificates"
+
+
+def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
+    """What the profile sets, and where."""
+    if not isinstance(computer.profiles, Problem):
+        for file, section in computer.profiles.sections_of(computer.name):
+            if "ca_bundle" in file.sections[section]:
+                where = Where(file.path, file.line_of(section, "ca_bundle"))
+                return file.sections[section]["ca_bundle"], where
+    return None

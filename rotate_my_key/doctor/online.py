@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -111,9 +112,12 @@ def _endpoints(computer: Computer, account: Account) -> Iterator[Finding]:
 
 def _settings(computer: Computer, problem: Problem) -> Finding:
     """Settings that botocore cannot use, and endpoints that are not encrypted."""
+    if named := re.match(r"unset (\w+)", problem.hint):
+        remedy, where = remedies.unset(computer, named[1]), computer.origin(named[1])
+        return Finding(Level.BROKEN, "aws-settings", problem.message, remedy, where)
     variable = _endpoint_variable(computer)
     where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
-    if where == NOWHERE:
+    if where == NOWHERE or "endpoint" not in f"{problem.message} {problem.hint}":
         return remedies.finding(computer, Level.BROKEN, "aws-settings", problem, "aws configure list")
     return Finding(Level.BROKEN, "endpoint", problem.message, _unset(computer, where), where)
 

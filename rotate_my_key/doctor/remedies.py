@@ -13,7 +13,7 @@ from ..errors import Problem
 from .computer import Computer
 from .finding import NOWHERE, Finding, Level, Where
 
-_COMMAND = re.compile(r"(?:^|: )((?:rotate-my-key|aws|unset) [^;,]+)$|^((?:rotate-my-key|aws|unset)\b[^;,]*)")
+_COMMAND = re.compile(r"(?:^|: )((?:rotate-my-key|aws|unset|ls) [^;,]+)$|^((?:rotate-my-key|aws|unset|ls)\b[^;,]*)")
 
 
 def unset(computer: Computer, *names: str) -> str:

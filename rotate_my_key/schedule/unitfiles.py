@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from ..errors import Problem
 from ..files.private import make_folder, write_private
+from ..files.regular import read_regular
 from ..files.trouble import explain
 from .job import MARK
 
@@ -15,13 +16,7 @@ _MOST = 1 << 16
 
 def read(path: str) -> bytes | None:
     """The content; None if there is no such file. Raises Problem if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(_MOST)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise explain(error, "read", path) from None
+    return read_regular(path, most=_MOST) if os.path.lexists(path) else None
 
 
 def is_ours(data: bytes | None) -> bool:

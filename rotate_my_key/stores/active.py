@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import NoDefault, Problem
+from ..files.regular import is_null
 from ..model import Credentials, Place
 from .kinds import (
     ROTATABLE,
@@ -132,9 +133,11 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
         where = f"the key in line {line} of {shown} stands in [{unread[0]}], which botocore does not read"
         return Problem(f"{what}: {where}", f"write [{plain_header(unread[0])}] there instead")
     if not profiles.merged:
-        states = [(_show_file(profiles, file, environ), file.absent or "holds no profile") for file in _both(profiles)]
+        states = [(_show_file(profiles, file, environ), file.absent or _nothing(file)) for file in _both(profiles)]
         state = " and ".join(f"{shown} {absent}" for shown, absent in states)
         command = "rotate-my-key adopt" if name == "default" else f"rotate-my-key adopt -p {quote(name)}"
+        if is_null(profiles.credentials.path):
+            command = "unset AWS_SHARED_CREDENTIALS_FILE"
         return Problem(f"{what}: {state}", command)
     import difflib
 
@@ -143,6 +146,10 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     near = difflib.get_close_matches(name, names, n=1) or usable or names
     more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
     return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near[0]))
+
+
+def _nothing(file: ReadFile) -> str:
+    return "is not a regular file, and holds nothing" if is_null(file.path) else "holds no profile"
 
 
 def _both(profiles: Profiles) -> tuple[ReadFile, ReadFile]:

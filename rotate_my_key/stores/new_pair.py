@@ -12,6 +12,7 @@ import re
 from ..errors import Problem, TryLater
 from ..files import replace as files
 from ..files.private import make_private_dir, write_private
+from ..files.regular import is_null, refuse_odd
 from ..files.replace import Outcome
 from ..model import Credentials, PlaceKind
 from .profile_file import KEY_ID, SECRET, ProfileFile
@@ -27,9 +28,11 @@ def add_pair(path: str, profile: str, pair: Credentials) -> None:
     Raises Problem if the file cannot be read or written, or holds a key for that profile already.
     """
     for _ in range(_ATTEMPTS):
+        refuse_odd(path)
+        if is_null(path):
+            raise Problem(f"{path} is not a file that keeps anything", "unset AWS_SHARED_CREDENTIALS_FILE")
         found = files.snapshot(path)
         if found is None:
-            _refuse_odd(path)
             _make_folder(path)
             return write_private(path, with_pair(b"", path, profile, pair))
         match files.replace(found, with_pair(found.data, path, profile, pair)):
@@ -74,11 +77,6 @@ def _verify(before: ProfileFile, after: ProfileFile, profile: str, pair: Credent
 def _values(file: ProfileFile, section: str) -> dict[str, str | None]:
     options = file.ini.sections.get(section, {})
     return {option: file.ini.get(section, option) for option in options}
-
-
-def _refuse_odd(path: str) -> None:
-    if os.path.lexists(path):
-        raise Problem(f"{path} is not a regular file", f"ls -l {path}")
 
 
 def _make_folder(path: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from ..errors import Problem, TryLater
+from ..files.replace import snapshot
 from ..model import Credentials, Holding, InPlace, Place, PlaceKind
 from .keyring_store import KeyringStaging, KeyringStore
 from .process_line import OPTION, entry_of
@@ -152,7 +153,7 @@ def _apart(places: Collection[Place]) -> tuple[list[Place], list[Place]]:
 def _names_a_process(path: str) -> bool:
     """Whether a file may have such a line at all: reading it thoroughly costs more than this look."""
     try:
-        with open(path, "rb") as file:
-            return OPTION.encode() in file.read().lower()
-    except OSError:
+        found = snapshot(path) if path else None
+    except Problem:
         return False
+    return found is not None and OPTION.encode() in found.data.lower()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Problem, TryLater
 from ..files import replace as files
+from ..files.regular import refuse_odd
 from ..files.replace import Outcome, Snapshot
 from ..model import Credentials, Holding, InPlace, Place, PlaceKind
 from . import judge
@@ -155,7 +156,8 @@ class ProfileFiles:
         return found is not None and is_mix(found.data[write.offset : write.offset + write.length], old, new)
 
     def _read(self, path: str, kind: PlaceKind) -> ProfileFile | None:
-        found = files.snapshot(path)
+        refuse_odd(path)
+        found = files.snapshot(path) if path else None
         return self._parse(found.data, path, kind) if found else None
 
     def _parse(self, data: bytes, path: str, kind: PlaceKind) -> ProfileFile:
@@ -231,9 +233,10 @@ class ProfileFiles:
 
 
 def _present(path: str) -> Snapshot:
+    refuse_odd(path)
     found = files.snapshot(path)
     if found is None:
-        raise Problem(f"{path} is not a regular file, or there is none", f"ls -lL {path}")
+        raise Problem(f"{path} is gone", f"ls -ld {path}")
     return found
 
 

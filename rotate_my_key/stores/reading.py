@@ -1,7 +1,8 @@
 """The two profile files, each read once and merged as botocore merges them.
 
 What botocore tolerates is tolerated here. What it cannot parse is a Problem, and so is a file that is there and cannot
-be opened: botocore takes that for an empty one, but it may hold the key. Nothing is expanded, no environment is read.
+be opened, or is none (a pipe, a folder, a link that leads nowhere): botocore takes that for an empty one, but it may
+hold the key. Nothing is expanded, no environment is read.
 
 `configloader.build_profile_map` decides which section of the config file is which profile. Importing it costs some
 14 ms of CPU, so that is done when a config file is read, not before.
@@ -10,11 +11,11 @@ be opened: botocore takes that for an empty one, but it may hold the key. Nothin
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Problem
+from ..files.regular import refuse_odd
 from .ini import Ini
 from .profile_file import KEY_ID, SECRET, TOKENS
 
@@ -36,13 +37,19 @@ class ProfileFiles:
         home = self.home.rstrip(os.sep)
         return f"~{path[len(home) :]}" if home and path.startswith(home + os.sep) else path
 
+    def variable(self, path: str) -> str:
+        """The variable that names this file, or "" for the usual place."""
+        name = "AWS_SHARED_CREDENTIALS_FILE" if path == self.credentials else "AWS_CONFIG_FILE"
+        usual = os.path.join(self.home, ".aws", "credentials" if path == self.credentials else "config")
+        return "" if not self.home or os.path.normpath(path) == os.path.normpath(usual) else name
+
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
     """One file as botocore reads it: `[DEFAULT]` lends its options to every section."""
 
     path: str
-    absent: str = ""  # why nothing was read: "does not exist", "is a directory"
+    absent: str = ""  # why nothing was read: "does not exist"
     sections: Mapping[str, Section] = field(default_factory=dict, repr=False)
     lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
 
@@ -106,14 +113,15 @@ def _spell(sections: Iterable[str]) -> dict[str, str]:
 
 
 def _read(files: ProfileFiles, path: str) -> ReadFile:
+    if not path:
+        return ReadFile(path, "does not exist")
+    variable = files.variable(path)
+    refuse_odd(path, variable and f"unset {variable}", files.show(path))
     try:
-        mode = os.stat(path).st_mode
-        if not stat.S_ISREG(mode):  # botocore passes over it; opening a pipe would block
-            return ReadFile(path, "is a directory" if stat.S_ISDIR(mode) else "is not a regular file")
         with open(path, "rb") as file:
             data = file.read()
     except (FileNotFoundError, NotADirectoryError):
-        return ReadFile(path, "is a link that leads nowhere" if os.path.islink(path) else "does not exist")
+        return ReadFile(path, "does not exist")
     except OSError as error:
         import shlex
 

@@ -1,6 +1,7 @@
 """TLS: whom we trust, and how often the CA bundle is read."""
 
 import http.server
+import os
 import ssl
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore.config import Config
+from botocore.exceptions import InvalidConfigError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +22,12 @@ from cryptography.x509.oid import NameOID
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
+
+
+def configure(text: str) -> None:
+    """Another config file."""
+    Path(os.environ["AWS_CONFIG_FILE"]).write_text(text)
+
 
 PAIR = Credentials("AKIAEXAMPLEEXAMPLE00", "the-secret")
 
@@ -108,6 +116,67 @@ def test_the_bundle_is_not_a_certificate(make_aws: Any, secure: Secure, monkeypa
     monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
     with pytest.raises(Problem, match=r"the CA bundle .*bundle\.txt cannot be read"):
         IamAccount(make_aws(secure.url)).identify(PAIR)
+
+
+@pytest.mark.parametrize("where", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "ca_bundle"])
+def test_the_home_in_the_bundles_path(make_aws: Any, secure: Secure, pem: Path, monkeypatch: Any, where: str) -> None:
+    """`~` is expanded, as urllib3 does it for botocore; a variable is not."""
+    monkeypatch.setenv("HOME", str(pem.parent))
+
+    def bundle(path: str) -> None:
+        if where == "ca_bundle":
+            configure(f"[default]\nca_bundle = {path}\n")
+        else:
+            monkeypatch.setenv(where, path)
+
+    def by_botocore() -> str:
+        client = botocore.session.Session().create_client(
+            "sts", "eu-west-1", endpoint_url=secure.url, aws_access_key_id="x", aws_secret_access_key="x"
+        )
+        return str(client.get_caller_identity()["Arn"])
+
+    bundle(f"~/{pem.name}")
+    assert by_botocore().endswith("user/alice")
+    assert IamAccount(make_aws(secure.url)).identify(PAIR).user == "alice"
+    bundle(f"$HOME/{pem.name}")
+    with pytest.raises(Exception, match=r"certificate|No such file"):
+        by_botocore()
+    with pytest.raises(Problem, match=r"the CA bundle .HOME/.* cannot be read: No such file"):
+        IamAccount(make_aws(secure.url)).identify(PAIR)
+
+
+@pytest.mark.parametrize(
+    ("where", "named", "hint"),
+    [
+        ("AWS_CA_BUNDLE", "^AWS_CA_BUNDLE is empty", "unset AWS_CA_BUNDLE"),
+        ("REQUESTS_CA_BUNDLE", "^REQUESTS_CA_BUNDLE is empty", "unset REQUESTS_CA_BUNDLE"),
+        (
+            "ca_bundle",
+            r"^ca_bundle of profile default \(.*config, line 2\) is",
+            "rotate-my-key doctor -p default",
+        ),
+    ],
+)
+def test_an_empty_bundle(make_aws: Any, secure: Secure, monkeypatch: Any, where: str, named: str, hint: str) -> None:
+    """botocore refuses it too; what is said names where it is set."""
+    if where == "ca_bundle":
+        configure("[default]\nca_bundle =\n")
+    else:
+        monkeypatch.setenv(where, "")
+    with pytest.raises(InvalidConfigError):
+        botocore.session.Session().create_client("sts", "eu-west-1", endpoint_url=secure.url)
+    with pytest.raises(Problem, match=named) as caught:
+        IamAccount(make_aws(secure.url)).identify(PAIR)
+    assert caught.value.hint == hint
+
+
+def test_a_bundle_that_is_no_file(make_aws: Any, secure: Secure, monkeypatch: Any, tmp_path: Path) -> None:
+    """A pipe is not waited for, and a folder is none."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, what in ((tmp_path / "pipe", "a pipe"), (tmp_path, "a folder")):
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(path))
+        with pytest.raises(Problem, match=f"^AWS_CA_BUNDLE is {path}, which is not a regular file but {what}"):
+            IamAccount(make_aws(secure.url)).identify(PAIR)
 
 
 def test_a_certificate_of_another_host(make_aws: Any, identity_reply: Any, monkeypatch: Any, tmp_path: Path) -> None:

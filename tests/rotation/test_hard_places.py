@@ -470,3 +470,39 @@ def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> N
         assert "another secret" not in err
     assert re.search(said, laptop.run("doctor").text)
     assert re.search(r"tools|my company", laptop.run("status").text)
+
+
+# What is no file
+
+NO_FILE = {
+    "a pipe": "mkfifo",
+    "a folder": "mkdir",
+    "a device": "ln -s /dev/zero",
+    "nowhere": "ln -s /nowhere/at/all",
+}
+NAMED_BY = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("what", sampled(NO_FILE, "a pipe", "nowhere"))
+def test_a_variable_names_what_is_no_file(laptop: Laptop, what: str) -> None:
+    """Refused at once, and the hint is a command that helps: nothing waits for a pipe or reads a device."""
+    path = laptop.home / "odd"
+    subprocess.run([*NO_FILE[what].split(), path], check=True)
+    for variable in NAMED_BY:
+        said = "the link leads nowhere" if what == "nowhere" else f"is not a regular file but {what}"
+        err = refused(laptop, said=said, env={variable: str(path)})
+        assert f"hint: unset {variable}" in err, err
+        assert laptop.run("doctor", env={variable: str(path)}).code == 1
+    assert laptop.run("adopt", str(path), "--yes").code == 1
+    assert laptop.run("import", str(path)).code == 1
+    path.unlink() if not path.is_dir() else path.rmdir()
+    laptop.settled()
+
+
+def test_a_file_made_by_the_shell(laptop: Laptop) -> None:
+    """`<(...)` is a pipe, and no place to write the new key to."""
+    words = [*laptop.program, "rotate", "--yes"]
+    before = f"AWS_SHARED_CREDENTIALS_FILE=<(cat {laptop.file}) exec {' '.join(words)}"
+    done = subprocess.run(["bash", "-c", before], env=laptop.environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "is not a regular file but a pipe" in done.stderr, done.stderr
+    assert "hint: unset AWS_SHARED_CREDENTIALS_FILE" in done.stderr

@@ -1,10 +1,12 @@
 """Which key is active: how the answer is told, odd files, and the listing of all profiles."""
 
 import os
+import socket
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,6 +209,14 @@ def make_pipe(path: str) -> None:
     os.mkfifo(path)
 
 
+def make_socket(path: str) -> None:
+    """A program's own door."""
+    with socket.socket(socket.AF_UNIX) as door:
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        door.bind(f"/proc/self/fd/{folder}/{os.path.basename(path)}")  # a path as long as a test's is too long
+        os.close(folder)
+
+
 def make_dangling(path: str) -> None:
     """To nowhere."""
     os.symlink("nowhere", path)
@@ -216,16 +226,40 @@ def make_dangling(path: str) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (make_directory, "is a directory"),
-        (make_pipe, "is not a regular file"),
-        (make_dangling, "is a link that leads nowhere"),
+        (make_directory, "is not a regular file but a folder"),
+        (make_pipe, "is not a regular file but a pipe"),
+        (make_socket, "is not a regular file but a socket"),
+        (make_dangling, "is not a regular file: the link leads nowhere"),
+        (lambda path: os.symlink("/dev/zero", path), "is not a regular file but a device"),
     ],
 )
-def test_what_is_no_file_is_passed_over_and_named(files: ProfileFiles, make: Callable[[str], None], said: str) -> None:
-    """As in botocore; but the refusal, or the warning, tells it."""
+def test_what_is_no_file_is_refused_at_once(files: ProfileFiles, make: Callable[[str], None], said: str) -> None:
+    """botocore waits for it, or takes it for an empty file; it may hold the key, even where the other file has one."""
     make(files.credentials)
-    assert f"~/credentials {said}" in refusal(files).message
-    assert find_active({}, None, write(files, config="[default]\n" + ONE)).warnings == (f"~/credentials {said}",)
+    assert refusal(files).message == f"~/credentials {said}"
+    assert refusal(write(files, config="[default]\n" + ONE)).hint == "unset AWS_SHARED_CREDENTIALS_FILE"
+    usual = ProfileFiles(f"{files.home}/.aws/credentials", "", files.home)
+    os.mkdir(f"{files.home}/.aws")
+    os.rename(files.credentials, usual.credentials)
+    assert refusal(usual).hint == f"ls -ld {usual.credentials}"
+
+
+def test_a_folder_on_a_drive_that_is_away_is_named(files: ProfileFiles) -> None:
+    """`~/.aws` itself may be the link."""
+    os.symlink("nowhere", f"{files.home}/.aws")
+    problem = refusal(ProfileFiles(f"{files.home}/.aws/credentials", "", files.home))
+    assert problem.message == "~/.aws/credentials is not a regular file: the link leads nowhere"
+    assert problem.hint == f"ls -ld {files.home}/.aws"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no such device here")
+def test_the_null_device_is_an_empty_file(files: ProfileFiles) -> None:
+    """As to every SDK: people name it to say "none"; where there is a key to be found, it is told for what it is."""
+    null = replace(files, credentials="/dev/null")
+    problem = refusal(null)
+    assert "/dev/null is not a regular file, and holds nothing" in problem.message
+    assert problem.hint == "unset AWS_SHARED_CREDENTIALS_FILE"
+    assert find_active({}, None, write(null, config="[default]\n" + ONE)).pair
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read: Linux")

@@ -115,13 +115,19 @@ def test_whatever_else_a_token_holds_makes_the_pair_a_temporary_one(home: Home, 
         home.files.rehearse([home.place("default")], OLD)
 
 
-def test_missing_empty_and_irregular_files_hold_nothing(home: Home) -> None:
-    """SDKs pass over a file that is missing, empty or not regular (/dev/null), and so does a search."""
+def test_missing_and_empty_files_hold_nothing(home: Home) -> None:
+    """So does the null device."""
     assert home.found() == {}
     home.credentials.write_bytes(b"")
-    os.mkfifo(home.config)
     assert home.found() == {}
     assert ProfileFiles("/dev/null", str(home.config)).search([OLD.key_id]) == ()
+
+
+def test_what_is_no_file_may_hold_the_key(home: Home) -> None:
+    """A pipe is not waited for, nor passed over."""
+    os.mkfifo(home.config)
+    with pytest.raises(Problem, match="config is not a regular file but a pipe"):
+        home.found()
 
 
 def commented(comment: str) -> str:
