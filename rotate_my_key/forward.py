@@ -53,6 +53,10 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
             left = {PlaceState.UNWANTED, PlaceState.TORN}
             places = {p: PlaceState.WANTED if s in left else s for p, s in world.places.items()}
             return replace(world, places=places, checked=world.checked | wanted)
+        case Step.RESTORE:
+            empty = {PlaceState.EMPTY, PlaceState.AWAY}
+            places = {p: PlaceState.WANTED if s in empty else s for p, s in world.places.items()}
+            return replace(world, places=places, checked=world.checked | wanted)
         case Step.SWITCH_ON:
             return _with_status(world, note.wanted, "Active")
         case Step.DEACTIVATE:

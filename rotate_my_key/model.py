@@ -147,10 +147,14 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a place holds, as an SDK reads it: a pair, or None if there is nothing there that can be read."""
+    """What a place holds, as an SDK reads it: a pair, or None if there is nothing there that can be read.
+
+    `away`: its very file is not there or cannot be opened, so that nobody knows what it holds when it comes back.
+    """
 
     place: Place
     pair: Credentials | None
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

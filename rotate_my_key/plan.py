@@ -37,6 +37,7 @@ class Step(Enum):
     SWITCH_ON = "switch on"
     PROVE = "prove"
     SWITCH = "switch"
+    RESTORE = "restore"
     CHECK = "check"
     DEACTIVATE = "deactivate"
     DELETE = "delete"
@@ -52,11 +53,19 @@ ENDS = frozenset({Step.WAIT, Step.BLOCKED, Step.DONE})
 
 
 class PlaceState(Enum):
-    """What a place holds, in the words of one rotation."""
+    """What a place holds, in the words of one rotation.
+
+    EMPTY: no key, or one that this tool has deleted since. AWAY: its file is not there, or cannot be read now; it may
+    come back with whatever it held. OWN: the unwanted key, by right: the place had it before two keys became one, and
+    that is being taken back. OTHER: what a person put there.
+    """
 
     WANTED = "wanted"
     UNWANTED = "unwanted"
     TORN = "torn"
+    EMPTY = "empty"
+    AWAY = "away"
+    OWN = "own"
     OTHER = "other"
 
 
@@ -119,10 +128,10 @@ class World:
 
     `asked` is set while a rotation that is due may begin, `forced` if it may begin whatever the age. `keys` are what
     IAM lists (carried forward after certain answers), fetched at `listed_at`; `first_look` is when this run first
-    looked. `secrets` are the ids whose pair is stored here. The rest is what this run itself has seen: `begun` here,
-    NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted (`gone`), ids that somebody
-    uses or a place here holds (`used`) and ids of which that was asked in vain (`unused`), ids that signed in
-    (`proven`), also as read from their places (`checked`), steps that AWS denied.
+    looked. `secrets` are the ids whose pair is stored here or stands in a place. The rest is what this run itself has
+    seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted
+    (`gone`), ids that somebody uses or a place here holds (`used`), ids that were checked and found unused (`unused`),
+    ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied.
     """
 
     key_id: str
@@ -173,8 +182,9 @@ def _without_wanted(world: World, note: Note) -> Step:
         return Step.DISCARD if found in world.unused else Step.LOOK
     if note.sent is not None and world.listed_at < note.sent + SETTLE:
         return Step.LOOK
-    sent = note.sent is not None or note.lost or note.again
-    if not world.places_in(PlaceState.UNWANTED) or not (sent or world.begun):
+    if not world.places_in(PlaceState.UNWANTED):
+        return _nowhere(world, note)
+    if not (note.sent is not None or note.lost or note.again or world.begun):
         return Step.DROP
     if not world.full:
         return Step.CREATE
@@ -191,51 +201,87 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     """A wanted key is known: bring it into its places, then retire the other."""
     key = world.keys.get(wanted)
     if key is None:
-        return _wanted_missing(world, note, wanted)
+        return _wanted_missing(world, note)
     if not key.active:
-        return Step.SWITCH_ON if note.undo else _back_or_blocked(world, note)
+        return Step.SWITCH_ON if note.undo and not _only_others(world) else _back_or_blocked(world, note)
     if world.places_in(PlaceState.UNWANTED, PlaceState.TORN):
         return _into_places(world, note, wanted)
+    if not world.places_in(PlaceState.WANTED):
+        return _nowhere(world, note)
     return _retire(world, note, wanted, now)
 
 
-def _wanted_missing(world: World, note: Note, wanted: str) -> Step:
+def _wanted_missing(world: World, note: Note) -> Step:
     if world.listed_at < world.first_look + SETTLE:
         return Step.LOOK
     placed = world.places_in(PlaceState.WANTED, PlaceState.TORN)
-    return _back_or_blocked(world, note) if note.back or placed else Step.DROP
+    both_gone = note.unwanted not in world.keys
+    if both_gone or (not note.back and not placed and may_forget(world)):
+        return Step.DROP
+    return _back_or_blocked(world, note)
 
 
 def _into_places(world: World, note: Note, wanted: str) -> Step:
-    if wanted not in world.secrets:
-        return Step.BLOCKED if note.back or wanted in note.known else Step.DISCARD
-    return Step.SWITCH if wanted in world.proven else Step.PROVE
+    if wanted in world.secrets:
+        return Step.SWITCH if wanted in world.proven else Step.PROVE
+    return Step.BLOCKED if note.back or wanted in note.known else Step.DISCARD
+
+
+def _nowhere(world: World, note: Note) -> Step:
+    """No place holds either key: no key is retired and no stored pair is removed, unless both are gone from AWS.
+
+    Something emptied or replaced the files, or their disk is away. `undo` puts the stored pair back.
+    """
+    if may_forget(world):
+        return Step.DROP
+    if not note.undo or note.wanted not in world.secrets or _only_others(world):
+        return Step.BLOCKED
+    return Step.RESTORE if note.wanted in world.proven else Step.PROVE
 
 
 def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
-    """No place holds the unwanted pair any more."""
+    """The places hold the wanted key, and none the unwanted one."""
     unwanted = world.keys.get(note.unwanted)
     kept_by_right = note.back and note.unwanted in note.known
     if unwanted is None and _may_be_young(world, note):
         return Step.LOOK
     if unwanted is None or kept_by_right:
-        if note.lost and not world.fresh_list:
-            return Step.LOOK
-        if found := stranger(world):
-            return Step.DISCARD if found in world.unused else Step.LOOK
-        return Step.FINISH
-    placed = bool(world.places_in(PlaceState.WANTED))
+        return _finish(world, note, wanted)
     switch_off = unwanted.active and Step.DEACTIVATE not in world.denied
     due = note.switch_off_at if switch_off else note.delete_at
     if note.began < due and now < due:  # "at once" is not left to a clock that AWS's next answer may set back
         return Step.WAIT
-    if not placed and not note.back:  # nothing here holds the new key any more: its pair must not be dropped
-        return _back_or_blocked(world, note)
-    if Step.DELETE in world.denied:
+    if Step.DELETE in world.denied or world.places_in(PlaceState.AWAY):
         return Step.BLOCKED
-    if placed and wanted not in world.checked:
+    if wanted not in world.checked:
         return Step.CHECK
     return Step.DEACTIVATE if switch_off else Step.DELETE
+
+
+def _finish(world: World, note: Note, wanted: str) -> Step:
+    """The unwanted key is gone, or stays by right: was one of a lost answer made besides, and do the places work?"""
+    if note.lost and not world.fresh_list:
+        return Step.LOOK
+    if found := stranger(world):
+        return Step.DISCARD if found in world.unused else Step.LOOK
+    if wanted not in world.checked:
+        return Step.CHECK
+    return Step.FINISH if may_forget(world) else Step.BLOCKED
+
+
+def may_forget(world: World) -> bool:
+    """Whether the stored pairs may be removed: of each the key is gone from AWS, or a place that was just read holds
+    the very same pair."""
+    assert world.note is not None
+    wanted, unwanted = world.note.wanted, world.note.unwanted
+    placed = {wanted} if world.places_in(PlaceState.WANTED) else set()
+    placed |= {unwanted} if world.places_in(PlaceState.UNWANTED, PlaceState.OWN) else set()
+    return all(key_id not in world.keys for key_id in world.secrets & {wanted, unwanted} - placed)
+
+
+def _only_others(world: World) -> bool:
+    """Whether persons have put other keys into all places."""
+    return set(world.places.values()) <= {PlaceState.OTHER}
 
 
 def _may_be_young(world: World, note: Note) -> bool:
@@ -245,12 +291,15 @@ def _may_be_young(world: World, note: Note) -> bool:
 
 
 def _back_or_blocked(world: World, note: Note) -> Step:
-    """Turn round, once a run, if the other key still works and its pair is still here."""
+    """Turn round, once a run, if the other key still works, and its pair is here and has a place to go to."""
     other = world.keys.get(note.unwanted)
     if other is None or not other.active or Step.TAKE_BACK in world.denied:
         return Step.BLOCKED
-    held = world.places_in(PlaceState.WANTED, PlaceState.TORN)
-    return Step.BLOCKED if held and note.unwanted not in world.secrets else Step.TAKE_BACK
+    ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
+    if not ours:
+        return _nowhere(world, note)
+    to_be_written = world.places_in(PlaceState.WANTED, PlaceState.TORN)
+    return Step.BLOCKED if to_be_written and note.unwanted not in world.secrets else Step.TAKE_BACK
 
 
 def stranger(world: World) -> str | None:

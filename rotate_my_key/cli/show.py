@@ -34,6 +34,14 @@ def names(places: Iterable[Place]) -> str:
     return join(dict.fromkeys(place.profile for place in places))
 
 
+def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str]]:
+    """Each file with the profiles in it."""
+    files: dict[str, list[Place]] = {}
+    for place in places:
+        files.setdefault(where(place, show_path), []).append(place)
+    return [(path, names(group)) for path, group in files.items()]
+
+
 def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> list[str]:
     """Who, which key, how old: the lines before the question."""
     who, key, now = prospect.look.identity, prospect.key, prospect.look.now
@@ -66,10 +74,9 @@ def did_line(did: Did, show_path: ShowPath) -> str:
         case Step.PROVE:
             return f"proved key {mask(did.key_id)} with AWS ({did.seconds:.0f} s)"
         case Step.SWITCH:
-            files: dict[str, list[Place]] = {}
-            for place in did.places:
-                files.setdefault(where(place, show_path), []).append(place)
-            return "; ".join(f"{path}: {names(places)} changed" for path, places in files.items())
+            return "; ".join(f"{path}: {who} changed" for path, who in by_file(did.places, show_path))
+        case Step.RESTORE:
+            return "; ".join(f"{path}: {who} restored" for path, who in by_file(did.places, show_path))
         case Step.DEACTIVATE:
             return f"old key {mask(did.key_id)} switched off"
         case Step.DELETE:
@@ -90,6 +97,7 @@ _DOING = {
     Step.CREATE: "asking AWS for a new key",
     Step.PROVE: "waiting until AWS knows the new key everywhere",
     Step.SWITCH: "writing the profile",
+    Step.RESTORE: "writing the profile",
     Step.CHECK: "signing in with what the profile holds",
     Step.DEACTIVATE: "switching the old key off",
     Step.DELETE: "deleting the old key",

@@ -9,6 +9,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "Repair": {
         "undo": ("undo", "Put the old key back, until it is deleted."),
+        "restore": ("restore", "Put a key back where a file was emptied or replaced."),
         "doctor": ("doctor", "Find what stands in the way of a rotation, with its remedy."),
         "delete-key": ("delete_key", "Retire one of your keys that nothing here holds."),
     },

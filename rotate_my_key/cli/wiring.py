@@ -262,6 +262,11 @@ class OneAtATime:
         with self._lock:
             self._places.write(places, old, new, note)
 
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """See the port."""
+        with self._lock:
+            self._places.restore(places, pair)
+
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
         """See the port."""
         with self._lock:

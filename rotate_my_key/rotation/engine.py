@@ -6,17 +6,18 @@ stands in `steps.py`; which one is next, in `plan.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered, mask
-from ..model import Credentials
+from ..model import Credentials, Place
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy
 from .facts import Here, see, settled_since
 from .outcome import Ending, Outcome, ending_of, outcome_of
 from .ports import Account, Progress
-from .steps import Steps, Tools
+from .steps import EMPTIED, Steps, Tools, forget_if_held
 
 # A rotation takes 9 steps; lost replies and lists that lag add some looks, each a second or more apart.
 _MOST_STEPS = 120
@@ -136,8 +137,9 @@ class Rotation:
 
     def _given_up(self, world: World, reason: Problem) -> World:
         self._reason = reason
-        self._here.staging.drop(self._name)
-        self._here.notes.remove(self._name)
+        note = self._here.notes.load(self._name)
+        if note and not forget_if_held(note, self._here):
+            raise reason
         return replace(world, note=None)
 
     def _turn(self, world: World, steps: Steps, reason: Problem) -> World:
@@ -159,7 +161,7 @@ class Rotation:
             key = world.keys.get(world.key_id)
             return Outcome(Ending.FRESH, world.key_id, created=key.created if key else None)
         if step is Step.BLOCKED and not self._reason:
-            self._reason = _blocked(note, world)
+            self._reason = _blocked(note, world, self._here)
         if self._reason:
             raise self._told(note, world)
         done = tuple(self._done)
@@ -183,28 +185,37 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
     return problem
 
 
-def _blocked(note: Note, world: World) -> Problem:
-    wanted = world.keys.get(note.wanted or "")
-    if wanted and wanted.active and not world.places_in(PlaceState.WANTED):
+def _blocked(note: Note, world: World, here: Here) -> Problem:
+    ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
+    if away := ours and world.places_in(PlaceState.AWAY):
         return Problem(
-            f"no profile here holds the new key {mask(wanted.key_id)} any more, "
-            f"and {mask(note.unwanted)} is switched off",
-            "rotate-my-key undo",
+            f"{_names(away)} cannot be read now and may still hold key {mask(note.unwanted)}, which therefore stays",
+            f"rotate-my-key, once it is back; if it is gone for good: rotate-my-key delete-key {note.unwanted}",
         )
+    if not ours:
+        return _emptied(note, world, here)
     return Problem(
         f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
         "rotate-my-key status",
     )
 
 
+def _emptied(note: Note, world: World, here: Here) -> Problem:
+    """No profile holds either key: where their secrets are, and how to get one back."""
+    stored = [key_id for key_id in (note.unwanted, note.wanted) if key_id in world.secrets & world.keys.keys()]
+    emptied = world.places_in(*EMPTIED)
+    return Problem(
+        f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
+        f"key {' or '.join(map(mask, stored))}; nothing was deleted, and a copy is in {here.staging.where(note.name)}",
+        shlex.join(["rotate-my-key", "restore", "-p", emptied[0].profile]) if emptied else "rotate-my-key status",
+    )
+
+
 def _why_back(world: World) -> Problem:
-    """Somebody else has changed the key that was wanted, or every place that was to hold it."""
+    """Somebody else has changed the key that was wanted."""
     note = world.note
     assert note is not None and note.wanted is not None
-    key = world.keys.get(note.wanted)
-    if key is not None and key.active:
-        return _no_place(world, "the new key was taken back")
-    how = "switched off" if key else "deleted"
+    how = "switched off" if note.wanted in world.keys else "deleted"
     return Problem(
         f"somebody else {how} key {mask(note.wanted)} during the rotation, so {mask(note.unwanted)} stays in use",
         "rotate-my-key status",
@@ -212,5 +223,8 @@ def _why_back(world: World) -> Problem:
 
 
 def _no_place(world: World, so: str) -> Problem:
-    names = " and ".join(f"{place.profile} in {place.path}" for place in world.places) or "every profile"
-    return Problem(f"{names} changed during the rotation, so {so}", "rotate-my-key status")
+    return Problem(f"{_names(world.places)} changed during the rotation, so {so}", "rotate-my-key status")
+
+
+def _names(places: Iterable[Place]) -> str:
+    return " and ".join(f"{place.profile} in {place.path}" for place in places) or "every profile"

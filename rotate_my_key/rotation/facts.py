@@ -48,7 +48,7 @@ def see(world: World, name: str, here: Here) -> tuple[World, dict[str, Credentia
     pairs = {pair.key_id: pair for pair in stored.values()}
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
     holdings = here.places.search(ids, note.places)
-    states = place_states(note, holdings, pairs, here.places)
+    states = place_states(note, holdings, pairs, here)
     for holding in holdings:
         if holding.pair and states[holding.place] is not PlaceState.OTHER:
             pairs.setdefault(holding.pair.key_id, holding.pair)
@@ -65,30 +65,41 @@ def _with_staged(note: Note, staged: Credentials | None, notes: Notes) -> Note:
 
 
 def place_states(
-    note: Note, holdings: Sequence[Holding], pairs: dict[str, Credentials], places: Places
+    note: Note, holdings: Sequence[Holding], pairs: dict[str, Credentials], here: Here
 ) -> dict[Place, PlaceState]:
     """What each place holds, in the words of this rotation."""
     wanted = pairs.get(note.wanted, note.wanted) if note.wanted else None
     unwanted = pairs.get(note.unwanted, note.unwanted)
     torn: set[Place] = set()
     if isinstance(wanted, Credentials) and isinstance(unwanted, Credentials):
-        torn = {w.place for w in note.in_place if places.is_torn(w, unwanted, wanted)}
-    return {h.place: classify(h.pair, wanted, unwanted, h.place in torn) for h in holdings}
+        torn = {w.place for w in note.in_place if here.places.is_torn(w, unwanted, wanted)}
+    states = {h.place: PlaceState.TORN if h.place in torn else classify(h, wanted, unwanted) for h in holdings}
+    other = {h.place: h.pair for h in holdings if h.pair and states[h.place] is PlaceState.OTHER}
+    if other:
+        states |= {place: PlaceState.EMPTY for place, pair in other.items() if is_nothing(pair, here.history)}
+    if note.back and note.unwanted in note.known:
+        own = {place for place, state in states.items() if state is PlaceState.UNWANTED} - set(note.places)
+        states |= dict.fromkeys(own, PlaceState.OWN)
+    return states
 
 
-def classify(
-    held: Credentials | None, wanted: Credentials | str | None, unwanted: Credentials | str, torn: bool
-) -> PlaceState:
+def is_nothing(pair: Credentials, history: History) -> bool:
+    """Whether it is no loss to write over this pair: it has no secret, or came back with an old file after this tool
+    had deleted the key."""
+    return not pair.secret or any(pair.key_id in past.deleted for past in history.entries())
+
+
+def classify(held: Holding, wanted: Credentials | str | None, unwanted: Credentials | str) -> PlaceState:
     """What a place holds. A pair that is known by its id only (its secret is not here) is compared by id."""
-    if torn:
-        return PlaceState.TORN
-    if _same(held, unwanted):
+    if held.pair is None:
+        return PlaceState.AWAY if held.away else PlaceState.EMPTY
+    if _same(held.pair, unwanted):
         return PlaceState.UNWANTED
-    return PlaceState.WANTED if _same(held, wanted) else PlaceState.OTHER
+    return PlaceState.WANTED if _same(held.pair, wanted) else PlaceState.OTHER
 
 
-def _same(held: Credentials | None, known: Credentials | str | None) -> bool:
-    if held is None or known is None:
+def _same(held: Credentials, known: Credentials | str | None) -> bool:
+    if known is None:
         return False
     return held.key_id == known if isinstance(known, str) else held == known
 

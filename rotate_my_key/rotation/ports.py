@@ -100,6 +100,13 @@ class Places(Protocol):
         alone. Raises Problem if a place cannot be written; the others may have been.
         """
 
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """Put the pair into places that hold none, or one without a secret, or one that this tool has deleted: the file
+        and the section are made again where they are gone. A place that holds anything else is left alone.
+
+        Raises Problem if a place cannot be written; the others may have been.
+        """
+
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
         """Write `new` over what a killed in-place write left; what is not a mix of `old` and `new` is left alone."""
 
@@ -133,6 +140,9 @@ class Staging(Protocol):
 
     def drop(self, name: str) -> None:
         """Remove both records of the rotation."""
+
+    def where(self, name: str) -> str:
+        """Where these records are, for a person: a folder, or the keyring."""
 
 
 class Notes(Protocol):

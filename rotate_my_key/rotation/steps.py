@@ -13,11 +13,12 @@ from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater,
 from ..forward import after
 from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
-from .facts import Here, settled_since
+from .facts import Here, is_nothing, settled_since
 from .outcome import past_of
 from .ports import Account, Did, Progress
 
 _LEFT = (PlaceState.UNWANTED, PlaceState.TORN)
+EMPTIED = (PlaceState.EMPTY, PlaceState.AWAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Steps:
             Step.SWITCH_ON: self._switch_on,
             Step.PROVE: self._prove,
             Step.SWITCH: self._switch,
+            Step.RESTORE: self._restore,
             Step.CHECK: self._check,
             Step.DEACTIVATE: self._deactivate,
             Step.DELETE: self._delete,
@@ -81,13 +83,8 @@ class Steps:
         return after(Step.BEGIN, world, self._account.now())
 
     def _drop(self, world: World) -> World:
-        self._forget(_note(world).name)
+        forget(_note(world).name, self._here)
         return after(Step.DROP, world, self._account.now())
-
-    def _forget(self, name: str) -> None:
-        """The note first: a staged pair without a note is found, and can still sign in to see that all is done."""
-        self._here.notes.remove(name)
-        self._here.staging.drop(name)
 
     def _finish(self, world: World) -> World:
         note = _note(world)
@@ -95,12 +92,7 @@ class Steps:
             self._remember(past_of(note, self._account.now()))
         except Problem as problem:
             self._progress.warn(f"the history could not be written: {problem.message}")
-        if not note.back and note.wanted and not world.places_in(PlaceState.WANTED):
-            self._progress.warn(
-                f"no profile here holds the new key {mask(note.wanted)} any more; if nothing needs it: "
-                f"rotate-my-key delete-key {note.wanted}"
-            )
-        self._forget(note.name)
+        forget(note.name, self._here)
         return after(Step.FINISH, world, self._account.now())
 
     def _remember(self, past: Past) -> None:
@@ -156,7 +148,7 @@ class Steps:
             except Problem as second:  # the note stays, and a later run discards the key
                 text = f"{problem.message}; key {mask(key.key_id)} was made for nothing: {second.message}"
                 raise Problem(text, problem.hint) from None
-            self._forget(note.name)
+            forget_if_held(replace(note, sent=None), self._here)
             raise Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint) from None
 
     def _discard(self, world: World) -> World:
@@ -180,15 +172,10 @@ class Steps:
     def _prove(self, world: World) -> World:
         started = self._account.now()
         wanted = self._pair(_wanted(world))
-        self._prove_pair(world, wanted, 3)
+        prove_as(_note(world).identity, wanted, self._account, 3)
         self._account.sign_with([wanted, *self._others(world)])
         self._tell(Step.PROVE, wanted.key_id, seconds=(self._account.now() - started).total_seconds())
         return after(Step.PROVE, world, self._account.now())
-
-    def _prove_pair(self, world: World, pair: Credentials, times: int) -> None:
-        who = self._account.prove(pair, times)
-        if who != _note(world).identity:
-            raise _other_identity(pair.key_id, who, _note(world).identity)
 
     def _switch(self, world: World) -> World:
         """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
@@ -198,7 +185,7 @@ class Steps:
         self._here.places.mend(torn, old, new)
         left = world.places_in(*_LEFT)
         self._here.places.write(
-            [p for p in left if world.places[p] is PlaceState.UNWANTED], old, new, self._noter(note)
+            [p for p in left if world.places[p] is PlaceState.UNWANTED], old, new, noter(note, self._here)
         )
         if not self._sign_in_as_read(world, left, 1):
             return world
@@ -206,14 +193,15 @@ class Steps:
         self._update_copies(note)
         return after(Step.SWITCH, world, self._account.now())
 
-    def _noter(self, note: Note) -> Callable[[Collection[InPlace]], None]:
-        noted = set(note.in_place)
-
-        def add(writes: Collection[InPlace]) -> None:
-            noted.update(writes)
-            self._save(replace(note, in_place=tuple(noted)))
-
-        return add
+    def _restore(self, world: World) -> World:
+        """Put the stored pair back where a file was emptied, and sign in with what can be read there."""
+        pair = self._pair(_wanted(world))
+        places = world.places_in(*EMPTIED)
+        put_back(places, pair, _note(world), self._here)
+        if not self._sign_in_as_read(world, places, 1):
+            return world
+        self._tell(Step.RESTORE, pair.key_id, tuple(places))
+        return after(Step.RESTORE, world, self._account.now())
 
     def _check(self, world: World) -> World:
         """Sign in with what the places hold: a resumed run has not seen it work yet."""
@@ -229,7 +217,7 @@ class Steps:
         wanted = _wanted(world)
         read = {h.pair for h in self._here.places.search([wanted], places) if h.pair and h.pair.key_id == wanted}
         for pair in read:
-            self._prove_pair(world, pair, times)
+            prove_as(_note(world).identity, pair, self._account, times)
         return bool(read)
 
     def _update_copies(self, note: Note) -> None:
@@ -306,7 +294,7 @@ class Steps:
         if other is None or note.wanted is None:
             raise Denied(f"the pair of key {mask(note.unwanted)} is not here any more", "rotate-my-key status")
         try:
-            self._prove_pair(world, other, 1)
+            prove_as(note.identity, other, self._account, 1)
         except (KeyRefused, TryLater) as problem:
             raise Denied(f"key {mask(other.key_id)} cannot be put back: {problem.message}", problem.hint) from None
         world = after(Step.TAKE_BACK, world, self._account.now())
@@ -334,6 +322,43 @@ class Steps:
         self._progress.did(Did(step, key_id, places, seconds))
 
 
+def noter(note: Note, here: Here) -> Callable[[Collection[InPlace]], None]:
+    """Adds writes that cannot be atomic to the note, durably, before they happen."""
+    noted = set(note.in_place)
+
+    def add(writes: Collection[InPlace]) -> None:
+        noted.update(writes)
+        here.notes.save(replace(note, in_place=tuple(noted)))
+
+    return add
+
+
+def put_back(places: Collection[Place], pair: Credentials, note: Note, here: Here) -> None:
+    """Put the pair into those of the places that hold none, or one that is nothing any more."""
+    for holding in here.places.search([], places):
+        held = holding.pair
+        if held is None or not held.secret:
+            here.places.restore([holding.place], pair)
+        elif is_nothing(held, here.history):
+            here.places.write([holding.place], held, pair, noter(note, here))
+
+
+def forget(name: str, here: Here) -> None:
+    """The note first: a staged pair without a note is found, and can still sign in to see that all is done."""
+    here.notes.remove(name)
+    here.staging.drop(name)
+
+
+def forget_if_held(note: Note, here: Here) -> bool:
+    """Drop a rotation for which no new key was made, if a place still holds the old pair; else keep its copy of it."""
+    kept = here.staging.get(note.name).get("kept")
+    if kept and all(holding.pair != kept for holding in here.places.search([kept.key_id])):
+        here.notes.save(note)
+        return False
+    forget(note.name, here)
+    return True
+
+
 def _note(world: World) -> Note:
     assert world.note is not None
     return world.note
@@ -345,7 +370,11 @@ def _wanted(world: World) -> str:
     return wanted
 
 
-def _other_identity(key_id: str, who: Identity, expected: Identity) -> OtherIdentity:
-    return OtherIdentity(
-        f"key {mask(key_id)} signs in as {who.arn} in {who.account}, not as {expected.arn}", "rotate-my-key status"
-    )
+def prove_as(expected: Identity, pair: Credentials, account: Account, times: int) -> None:
+    """Sign in so many times in a row. Raises OtherIdentity if it is not as the user that is expected."""
+    who = account.prove(pair, times)
+    if who != expected:
+        raise OtherIdentity(
+            f"key {mask(pair.key_id)} signs in as {who.arn} in {who.account}, not as {expected.arn}",
+            "rotate-my-key status",
+        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..errors import Problem, TryLater, Unreadable, mask
-from ..model import Credentials
+from ..model import Credentials, Look
 from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
@@ -111,6 +111,18 @@ def resume(
 
     Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS shows is another user, account or endpoint.
     """
+    look, pairs = look_at(note, account, here)
+    account.sign_with(pairs)
+    world, known = see(first_world(look, note.name, here, note), note.name, here)
+    rotation = Rotation(note.name, account, here, progress, policy, clockwork)
+    return rotation.run(world, {**{p.key_id: p for p in pairs}, **known})
+
+
+def look_at(note: Note, account: Account, here: Here) -> tuple[Look, list[Credentials]]:
+    """What AWS shows of the user of a note, and the pairs that may sign.
+
+    Raises Problem kinds; Problem if it is another user, account or endpoint, or no pair is here any more.
+    """
     pairs = candidates(note, here)
     if not pairs:
         raise Problem(
@@ -124,7 +136,4 @@ def resume(
             f"and this is {look.identity.arn} at {account.endpoint}; nothing was changed",
             "rotate-my-key status",
         )
-    account.sign_with(pairs)
-    world, known = see(first_world(look, note.name, here, note), note.name, here)
-    rotation = Rotation(note.name, account, here, progress, policy, clockwork)
-    return rotation.run(world, {**{p.key_id: p for p in pairs}, **known})
+    return look, pairs

@@ -1,4 +1,4 @@
-"""Putting a pair where there is none yet: a new profile, or one without a key, in the credentials file.
+"""Putting a pair where there is none yet: a new profile, or one without a key, in either profile file.
 
 The rules are the editor's: bytes in, bytes out; every other byte stays; what botocore reads afterwards is the pair in
 that profile and all else as before.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
 from ..errors import Problem, TryLater
 from ..files import replace as files
@@ -15,15 +16,15 @@ from ..files.private import make_private_dir, write_private
 from ..files.regular import is_null, refuse_odd
 from ..files.replace import Outcome
 from ..model import Credentials, PlaceKind
-from .profile_file import KEY_ID, SECRET, ProfileFile
+from .profile_file import KEY_ID, SECRET, ProfileFile, config_profile
 from .refusals import with_token
 
 _NAME = re.compile(r"[^\[\]\x00-\x1f\x7f]*[^\[\]\x00-\x20\x7f]")
 _ATTEMPTS = 5
 
 
-def add_pair(path: str, profile: str, pair: Credentials) -> None:
-    """Write the pair into the credentials file at `path`; makes the file (0600) and its folder (0700) if need be.
+def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = PlaceKind.CREDENTIALS) -> None:
+    """Write the pair into the file at `path`; makes the file (0600) and its folder (0700) if need be.
 
     Raises Problem if the file cannot be read or written, or holds a key for that profile already.
     """
@@ -34,8 +35,8 @@ def add_pair(path: str, profile: str, pair: Credentials) -> None:
         found = files.snapshot(path)
         if found is None:
             _make_folder(path)
-            return write_private(path, with_pair(b"", path, profile, pair))
-        match files.replace(found, with_pair(found.data, path, profile, pair)):
+            return write_private(path, with_pair(b"", path, profile, pair, kind))
+        match files.replace(found, with_pair(found.data, path, profile, pair, kind)):
             case Outcome.DONE:
                 return None
             case Outcome.IMPOSSIBLE:
@@ -43,35 +44,60 @@ def add_pair(path: str, profile: str, pair: Credentials) -> None:
     raise TryLater(f"another program keeps writing {path}", "try again in a moment")
 
 
-def with_pair(data: bytes, path: str, profile: str, pair: Credentials) -> bytes:
-    """The file's bytes with the pair in it: behind the profile's header, or in a new section at the end."""
+def with_pair(
+    data: bytes, path: str, profile: str, pair: Credentials, kind: PlaceKind = PlaceKind.CREDENTIALS
+) -> bytes:
+    """The file's bytes with the pair in it: in the profile's emptied lines, else behind its header, else in a new
+    section at the end."""
     if not _NAME.fullmatch(profile):
         raise Problem(f"{profile!r} is no name for a profile", "use letters, digits, - and _")
-    before = ProfileFile(data, path, PlaceKind.CREDENTIALS)
+    before = ProfileFile(data, path, kind)
     end = b"\r\n" if b"\r\n" in data else b"\n"
-    lines = end.join([f"{KEY_ID} = {pair.key_id}".encode(), f"{SECRET} = {pair.secret}".encode(), b""])
-    if profile not in before.ini.sections:
+    section = before.effective.get(profile)
+    own = before.ini.sections[section] if section else {}
+    values = {KEY_ID: pair.key_id, SECRET: pair.secret}
+    lines = end.join([*(f"{name} = {value}".encode() for name, value in values.items() if name not in own), b""])
+    if section is None:
+        section = profile if kind is PlaceKind.CREDENTIALS or profile == "default" else f"profile {profile}"
         gap = b"" if not data else end if data.endswith(b"\n") else end + end
-        after = data + gap + f"[{profile}]".encode() + end + lines
+        after = data + gap + f"[{section}]".encode() + end + lines
     else:
-        if KEY_ID in before.ini.sections[profile] or SECRET in before.ini.sections[profile]:
-            raise Problem(f"profile {profile} in {path} holds a key already", f"rotate-my-key rotate -p {profile}")
-        if before.token_in(profile):
+        if before.token_in(section):
             raise with_token(profile, path)
-        header = before.ini.header(profile)
+        after = _filled(before, section, values, pair)
+        header = before.ini.header(section)
         offset = before.ini.offset(header + 1) if header + 1 < len(before.ini.lines) else len(data)
-        gap = b"" if data[:offset].endswith(b"\n") else end
-        after = data[:offset] + gap + lines + data[offset:]
-    _verify(before, ProfileFile(after, path, PlaceKind.CREDENTIALS), profile, pair)
+        gap = b"" if data[:offset].endswith(b"\n") or not lines else end
+        after = after[:offset] + gap + lines + after[offset:]
+    _verify(before, ProfileFile(after, path, kind), section, pair)
     return after
 
 
-def _verify(before: ProfileFile, after: ProfileFile, profile: str, pair: Credentials) -> None:
-    same = {name: _values(before, name) for name in before.ini.sections if name != profile}
-    now = {name: _values(after, name) for name in after.ini.sections if name != profile}
-    mine = {**_values(before, profile), KEY_ID: pair.key_id, SECRET: pair.secret}
-    if same != now or after.pair(profile) != pair or _values(after, profile) != mine:
-        raise Problem(f"profile {profile} cannot be added to {before.path} without changing others", "aws configure")
+def _filled(file: ProfileFile, section: str, values: dict[str, str], pair: Credentials) -> bytes:
+    """The bytes with the values on the lines of this section that name them: a key without its secret is none."""
+    ini, own, data = file.ini, file.ini.sections[section], file.data
+    for name in sorted(own.keys() & values.keys(), key=lambda name: -own[name]):  # from the end: offsets stay true
+        number = own[name]
+        if ini.continues(number) or (name == SECRET and ini.value(number) not in ("", pair.secret)):
+            raise Problem(
+                f"[{section}] in {file.path} holds a key already",
+                shlex.join(["rotate-my-key", "rotate", "-p", config_profile(section) or section]),
+            )
+        line = ini.lines[number].rstrip("\r")
+        start, stop = ini.value_columns(number) if ini.value(number) else (len(line), len(line))
+        gap = " " if line.endswith((" =", " :")) else ""  # as it was spaced before
+        where = ini.offset(number, start), ini.offset(number, stop)
+        data = data[: where[0]] + (gap + values[name]).encode() + data[where[1] :]
+    return data
+
+
+def _verify(before: ProfileFile, after: ProfileFile, section: str, pair: Credentials) -> None:
+    same = {name: _values(before, name) for name in before.ini.sections if name != section}
+    now = {name: _values(after, name) for name in after.ini.sections if name != section}
+    mine = {**_values(before, section), KEY_ID: pair.key_id, SECRET: pair.secret}
+    read = after.pair_in(section) if section in after.effective.values() else None
+    if same != now or read != pair or _values(after, section) != mine:
+        raise Problem(f"[{section}] cannot be added to {before.path} without changing others", "aws configure")
 
 
 def _values(file: ProfileFile, section: str) -> dict[str, str | None]:

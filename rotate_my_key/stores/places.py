@@ -66,6 +66,12 @@ class KeyringPlaces:
                 if self._store.pair(place.profile) != new:
                     raise TryLater(f"the keyring entry of {place.profile} changed just now", "rotate-my-key")
 
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """Make the entries again that are not there."""
+        for place in places:
+            if self._store.pair(place.profile) is None:
+                self._store.put(place.profile, place.path, pair)
+
 
 class AllPlaces:
     """The `Places` port over files and keyring."""
@@ -103,6 +109,12 @@ class AllPlaces:
         self._keyring.write(keyring, old, new)
         self._files.write(files, old, new, note)
 
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """See the port."""
+        files, keyring = _apart(places)
+        self._keyring.restore(keyring, pair)
+        self._files.restore(files, pair)
+
 
 class AllStaging:
     """The `Staging` port over files and keyring: where a rotation's pairs rest is settled when room is reserved."""
@@ -139,6 +151,10 @@ class AllStaging:
         if self._keyring.holds(name):
             self._keyring.drop(name)
         self._files.drop(name)
+
+    def where(self, name: str) -> str:
+        """See the port."""
+        return self._of(name).where(name)
 
     def _of(self, name: str) -> FileStaging | KeyringStaging:
         return self._keyring if self._keyring.holds(name) else self._files

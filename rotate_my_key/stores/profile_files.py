@@ -16,6 +16,7 @@ from ..files.replace import Outcome, Snapshot
 from ..model import Credentials, Holding, InPlace, Place, PlaceKind
 from . import judge
 from .edit import Change, Edit, edit
+from .new_pair import add_pair
 from .profile_file import ProfileFile
 from .torn import is_mix, mended
 
@@ -62,6 +63,7 @@ class ProfileFiles:
         """
         known = [place for place in known if place.kind is not PlaceKind.KEYRING]
         found: dict[Place, Credentials | None] = {}
+        away: set[Place] = set()
         for path, kind in dict.fromkeys([*self._files, *((place.path, place.kind) for place in known)]):
             mine = [place for place in known if (place.path, place.kind) == (path, kind)]
             try:
@@ -72,9 +74,10 @@ class ProfileFiles:
                 file = None
             if file:
                 found |= {Place(path, name, kind): pair for name, pair in self._held(file, key_ids)}
+            away |= set(mine) if file is None else set()
             for place in mine:
                 found.setdefault(place, file.pair(place.profile) if file else None)
-        return tuple(Holding(place, pair) for place, pair in found.items())
+        return tuple(Holding(place, pair, place in away) for place, pair in found.items())
 
     def _held(self, file: ProfileFile, key_ids: Collection[str]) -> Iterator[tuple[str, Credentials]]:
         """What the file's profiles hold; some SDKs take an id from here and its secret from the other file."""
@@ -138,6 +141,12 @@ class ProfileFiles:
                     break
             else:
                 raise TryLater(f"another program keeps writing {path}", "close it, then run rotate-my-key again")
+
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """As the port says. Only for who holds the lock."""
+        for place in places:
+            add_pair(place.path, place.profile, pair, place.kind)
+            judge.check(place.path, 0, place.kind, [place.profile], pair)
 
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
         """As the port says."""

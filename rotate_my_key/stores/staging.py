@@ -77,6 +77,10 @@ class FileStaging:
         for role in ROLES:
             remove_private(self._path(name, role))
 
+    def where(self, name: str) -> str:
+        """See the port."""
+        return self._folder
+
     def _path(self, name: str, role: str) -> str:
         file = f"{name}.{role}"
         if not _FILE.fullmatch(file):

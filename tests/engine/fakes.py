@@ -263,6 +263,7 @@ class Home:
     places: dict[Place, Credentials | Mix | None] = field(default_factory=dict)
     in_place: set[str] = field(default_factory=set)
     read_only: set[str] = field(default_factory=set)
+    away: set[str] = field(default_factory=set)  # files that are not there now, with what they hold
     records: dict[tuple[str, str], tuple[Credentials, bytes] | None] = field(default_factory=dict)
     notes: dict[str, Note | bytes] = field(default_factory=dict)
     encoded: dict[bytes, Note] = field(default_factory=dict)
@@ -279,9 +280,15 @@ class FakePlaces:
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
         """See the port."""
         self._points.reach("search")
-        held = {place: pair.read if isinstance(pair, Mix) else pair for place, pair in self._home.places.items()}
+        home = self._home
+        held = {
+            place: pair.read if isinstance(pair, Mix) else pair
+            for place, pair in home.places.items()
+            if place.path not in home.away
+        }
         found = {place: pair for place, pair in held.items() if pair and pair.key_id in key_ids}
-        return tuple(Holding(p, pair) for p, pair in {**{p: held.get(p) for p in known}, **found}.items())
+        both = {**{p: held.get(p) for p in known}, **found}
+        return tuple(Holding(p, pair, p.path in home.away) for p, pair in both.items())
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """See the port."""
@@ -293,7 +300,7 @@ class FakePlaces:
 
     def _refuse(self, places: Iterable[Place]) -> None:
         for place in places:
-            if place.path in self._home.read_only:
+            if place.path in self._home.read_only | self._home.away:
                 raise Problem(f"{place.path} cannot be written", f"chmod u+w {place.path}")
 
     def write(
@@ -318,6 +325,19 @@ class FakePlaces:
                 self._home.places[place] = new
             self._points.reach("written")
 
+    def restore(self, places: Collection[Place], pair: Credentials) -> None:
+        """See the port. A file that is away is made anew."""
+        for place in places:
+            if self._points.reach("restore") == "full":
+                raise Problem(f"{place.path}: no space left on the disk", "df -h")
+            if place.path in self._home.away:
+                self._home.away.discard(place.path)
+                self._home.places |= {p: None for p in self._home.places if p.path == place.path}
+            held = self._home.places.get(place)
+            if held is None or (isinstance(held, Credentials) and not held.secret):
+                self._home.places[place] = pair
+            self._points.reach("restored")
+
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
         """See the port."""
         for write in torn:
@@ -328,7 +348,7 @@ class FakePlaces:
 
     def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
         """See the port."""
-        held = self._home.places.get(write.place)
+        held = None if write.place.path in self._home.away else self._home.places.get(write.place)
         return isinstance(held, Mix) and {held.old, held.new} == {old, new}
 
 
@@ -379,6 +399,10 @@ class FakeStaging:
             self._points.reach("drop")
             self._records.pop((name, role), None)
         self._points.reach("dropped")
+
+    def where(self, name: str) -> str:
+        """See the port."""
+        return "the state folder"
 
 
 class FakeNotes:

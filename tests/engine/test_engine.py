@@ -39,29 +39,27 @@ def computer() -> Computer:
 
 
 @pytest.mark.parametrize(
-    ("held", "wanted", "unwanted", "torn", "state"),
+    ("held", "wanted", "unwanted", "state"),
     [
-        pytest.param(OLD, NEW, OLD, False, PlaceState.UNWANTED, id="the old pair"),
-        pytest.param(NEW, NEW, OLD, False, PlaceState.WANTED, id="the new pair"),
-        pytest.param(NEW, None, OLD, False, PlaceState.OTHER, id="no key is wanted yet"),
-        pytest.param(None, NEW, OLD, False, PlaceState.OTHER, id="nothing that can be read"),
-        pytest.param(FOREIGN, NEW, OLD, False, PlaceState.OTHER, id="another pair"),
-        pytest.param(Credentials(OLD.key_id, "x"), NEW, OLD, False, PlaceState.OTHER, id="the old id, another secret"),
-        pytest.param(Credentials(NEW.key_id, "x"), NEW, OLD, False, PlaceState.OTHER, id="the new id, another secret"),
-        pytest.param(OLD, NEW, OLD.key_id, False, PlaceState.UNWANTED, id="the old secret is not stored: by id"),
-        pytest.param(NEW, NEW.key_id, OLD, False, PlaceState.WANTED, id="the new secret is not stored: by id"),
-        pytest.param(OLD, NEW, OLD, True, PlaceState.TORN, id="a killed write was noted"),
+        pytest.param(OLD, NEW, OLD, PlaceState.UNWANTED, id="the old pair"),
+        pytest.param(NEW, NEW, OLD, PlaceState.WANTED, id="the new pair"),
+        pytest.param(NEW, None, OLD, PlaceState.OTHER, id="no key is wanted yet"),
+        pytest.param(None, NEW, OLD, PlaceState.EMPTY, id="nothing"),
+        pytest.param(FOREIGN, NEW, OLD, PlaceState.OTHER, id="another pair"),
+        pytest.param(Credentials(OLD.key_id, "x"), NEW, OLD, PlaceState.OTHER, id="the old id, another secret"),
+        pytest.param(Credentials(NEW.key_id, "x"), NEW, OLD, PlaceState.OTHER, id="the new id, another secret"),
+        pytest.param(OLD, NEW, OLD.key_id, PlaceState.UNWANTED, id="the old secret is not stored: by id"),
+        pytest.param(NEW, NEW.key_id, OLD, PlaceState.WANTED, id="the new secret is not stored: by id"),
     ],
 )
 def test_what_a_place_holds(
     held: Credentials | None,
     wanted: Credentials | str | None,
     unwanted: Credentials | str,
-    torn: bool,
     state: PlaceState,
 ) -> None:
-    """Old, new, torn or other."""
-    assert classify(held, wanted, unwanted, torn) is state
+    """Old, new, nothing or other."""
+    assert classify(Holding(DEFAULT, held), wanted, unwanted) is state
 
 
 def test_an_ordinary_rotation(computer: Computer) -> None:
@@ -83,31 +81,67 @@ def test_a_place_that_a_person_changes_leaves_the_rotation_unwritten(computer: C
     assert list(computer.aws.there()) == [result.outcome.new]
 
 
-def test_if_no_place_is_left_the_new_key_is_taken_back(computer: Computer) -> None:
-    """Exit 1, naming both; the old key stays as it was."""
+def test_if_no_place_is_left_nothing_is_deleted(computer: Computer) -> None:
+    """Exit 1, naming both, and again until a place is back; both keys stay active and stored. Then it is finished."""
 
     def change() -> None:
         computer.puts(DEFAULT, FOREIGN)
         computer.puts(WORK, None)
 
     problem = only(computer.run(meet={point("prove"): change})).problem
-    assert isinstance(problem, Problem) and problem.code == 1
-    assert "default" in problem.message and "work" in problem.message and "taken back" in problem.message
-    assert computer.aws.there() == {computer.old.key_id: "Active"}
-    assert computer.home.notes == {} and computer.home.records == {}
+    for _ in range(2):
+        assert isinstance(problem, Problem) and problem.code == 1
+        assert "default" in problem.message and "work" in problem.message
+        assert problem.hint == "rotate-my-key restore -p work"
+        assert list(computer.aws.there().values()) == ["Active", "Active"]
+        assert {pair.key_id for pair, _ in filter(None, computer.home.records.values())} == set(computer.aws.there())
+        results = computer.run()
+        assert results
+        problem = results[0].problem
+    computer.puts(WORK, computer.old)
+    computer.puts(DEFAULT, computer.old)
+    computer.run()
+    computer.settled()
 
 
 def test_places_that_change_before_the_new_key_is_made(computer: Computer) -> None:
-    """Then none is made, and the run ends: it does not begin again and again."""
+    """Then none is made, and the copy of the old key that was stored at the beginning stays."""
 
     def change() -> None:
         computer.puts(DEFAULT, FOREIGN)
         computer.puts(WORK, FOREIGN)
 
     problem = only(computer.run(meet={point("new note"): change})).problem
-    assert problem and problem.code == 1 and "nothing was changed" in problem.message
-    assert computer.progress.doings == [Step.BEGIN, Step.DROP]
+    assert problem and problem.code == 1 and "nothing was deleted" in problem.message
+    assert computer.progress.doings == [Step.BEGIN]
     assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert [pair for pair, _ in filter(None, computer.home.records.values())] == [computer.old]
+
+
+def test_a_file_that_is_away_keeps_the_old_key(computer: Computer) -> None:
+    """Its disk is not mounted: nobody knows what it holds when it comes back. Then the next run switches it too."""
+
+    def unmount() -> None:
+        computer.home.away = {WORK.path}
+
+    problem = only(computer.run(meet={point("update") - 1: unmount})).problem
+    assert problem and problem.code == 1 and WORK.path in problem.message
+    assert computer.aws.there()[computer.old.key_id] == "Active"
+    computer.home.away = set()
+    computer.run()
+    computer.settled()
+
+
+def test_a_merge_that_is_taken_back_leaves_the_other_place_alone(computer: Computer) -> None:
+    """The younger key, which was in a profile before, stays there."""
+    younger = computer.aws.add("alice", timedelta(days=10))
+    computer.puts(WORK, younger)
+    other = Computer()
+    other.puts(WORK, other.aws.add("alice", timedelta(days=10)))
+    assert only(computer.run(faults={point("write", other): "full"})).problem
+    assert computer.home.places == {DEFAULT: computer.old, WORK: younger}
+    assert set(computer.aws.there().values()) == {"Active"}
+    assert computer.home.records == {} and computer.home.notes == {}
 
 
 def test_a_place_that_holds_the_old_pair_again_is_switched_again(computer: Computer) -> None:

@@ -15,6 +15,7 @@ from tests.plan.worlds import (
     ALICE,
     BACK,
     ELSE,
+    EMPTY,
     HOME,
     MADE,
     MERGE,
@@ -92,9 +93,9 @@ ROTATION = ["begin", "create", "prove", "switch", "deactivate", "delete", "finis
             world(SENT, OLD_KEY, STRAY), ["look", "discard", *ROTATION[1:6], "finish", "done"], id="a lost answer"
         ),
         pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=ELSE),
-            ["take back", "deactivate", "delete", "finish", "done"],
-            id="no place is left",
+            world(replace(BACK, undo=True), replace(OLD_KEY, status="Inactive"), NEW_KEY, home=EMPTY, work=ELSE),
+            ["switch on", "prove", "restore", "deactivate", "delete", "finish", "done"],
+            id="undone where a file was emptied",
         ),
         pytest.param(
             world(BACK, OLD_KEY, NEW_KEY, home=UNWANTED, work=WANTED),

@@ -8,8 +8,10 @@ import pytest
 from rotate_my_key.plan import Note, Step, World, next_step, stranger, to_discard
 from rotate_my_key.policy import Policy
 from tests.plan.worlds import (
+    AWAY,
     BACK,
     ELSE,
+    EMPTY,
     HOME,
     MADE,
     MERGE,
@@ -20,6 +22,7 @@ from tests.plan.worlds import (
     OLD,
     OLD_KEY,
     OTHER,
+    OWN,
     TORN,
     UNWANTED,
     WANTED,
@@ -67,12 +70,16 @@ def test_beginning(facts: World, step: Step) -> None:
     [
         pytest.param(world(NOTE, begun=True), Step.CREATE, id="begun in this run: a new key is made"),
         pytest.param(world(NOTE), Step.DROP, id="nothing was ever sent: the note is dropped"),
-        pytest.param(world(NOTE, begun=True, home=ELSE), Step.DROP, id="no place holds the old pair any more: dropped"),
+        pytest.param(
+            world(NOTE, begun=True, home=ELSE), Step.BLOCKED, id="no place holds the old pair any more: it is kept"
+        ),
+        pytest.param(world(NOTE, NEW_KEY, home=ELSE), Step.DROP, id="but not if its key is gone"),
         pytest.param(world(NOTE, begun=True, work=ELSE), Step.CREATE, id="one place is enough"),
         pytest.param(world(JUST_SENT), Step.LOOK, id="an answer is missing: look for 15 seconds"),
         pytest.param(world(JUST_SENT, home=ELSE), Step.LOOK, id="also if no place is left"),
         pytest.param(world(SENT), Step.CREATE, id="nothing showed in 15 seconds: send once more"),
-        pytest.param(world(SENT, home=ELSE), Step.DROP, id="nothing showed and no place is left: dropped"),
+        pytest.param(world(SENT, home=EMPTY), Step.BLOCKED, id="nothing showed and no place is left: the pair is kept"),
+        pytest.param(world(SENT, home=ELSE, secrets=()), Step.DROP, id="nothing is left that could be kept: dropped"),
         pytest.param(world(LOST), Step.CREATE, id="a later run goes on where an answer was lost"),
         pytest.param(world(SENT, OLD_KEY, STRAY), Step.LOOK, id="a key shows: first see whether anybody uses it"),
         pytest.param(world(SENT, OLD_KEY, STRAY, unused=[OTHER]), Step.DISCARD, id="nobody does: it is ours, and goes"),
@@ -203,8 +210,8 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
         ),
         pytest.param(
             world(MADE, OLD_KEY, NEW_OFF, home=ELSE, secrets=()),
-            Step.TAKE_BACK,
-            id="it is not needed if no place is ours",
+            Step.DROP,
+            id="no place is ours and no pair is stored: that is the end of it",
         ),
         pytest.param(world(MADE, OFF, NEW_OFF), Step.BLOCKED, id="both keys are off: nothing can be done"),
         pytest.param(world(MADE, NEW_OFF), Step.BLOCKED, id="the old key is gone, the new one off"),
@@ -268,19 +275,6 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
             Step.SWITCH,
             id="while it is kept, a place that holds it again is switched",
         ),
-        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=ELSE), Step.TAKE_BACK, id="no place is left: take back"),
-        pytest.param(
-            world(MADE, OLD_KEY, NEW_KEY, home=ELSE, denied=[Step.TAKE_BACK]),
-            Step.BLOCKED,
-            id="no place, and no way back",
-        ),
-        pytest.param(
-            world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.WAIT, id="no place is left while it is kept"
-        ),
-        pytest.param(world(MADE, OFF, NEW_KEY, home=ELSE), Step.BLOCKED, id="the old key was switched off before that"),
-        pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, home=ELSE), Step.DEACTIVATE, id="taken back, no place: the new key goes"
-        ),
         pytest.param(
             world(BACK, OLD_KEY, NEW_KEY, home=WANTED), Step.CHECK, id="taken back: check what the places hold"
         ),
@@ -288,20 +282,22 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
             world(BACK, OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]), Step.DEACTIVATE, id="then the new key goes off"
         ),
         pytest.param(world(BACK, OLD_KEY, NEW_OFF, home=WANTED, checked=[OLD]), Step.DELETE, id="and is deleted"),
-        pytest.param(world(BACK, OLD_KEY, home=WANTED), Step.FINISH, id="and the list lacks it: finished"),
+        pytest.param(
+            world(BACK, OLD_KEY, home=WANTED, checked=[OLD]), Step.FINISH, id="and the list lacks it: finished"
+        ),
         pytest.param(
             world(BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10)),
             Step.LOOK,
             id="a list that is not settled may lack the new key because it is young",
         ),
         pytest.param(
-            world(BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10), gone=[NEW]),
+            world(BACK, OLD_KEY, home=WANTED, listed_at=NOW - seconds(10), gone=[NEW], checked=[OLD]),
             Step.FINISH,
             id="unless this run has deleted it",
         ),
-        pytest.param(world(MADE, NEW_KEY, home=WANTED), Step.FINISH, id="the old key is gone: finished"),
+        pytest.param(world(MADE, NEW_KEY, home=WANTED, checked=[NEW]), Step.FINISH, id="the old key is gone: finished"),
         pytest.param(
-            world(MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10)),
+            world(MADE, NEW_KEY, home=WANTED, listed_at=NOW - seconds(10), checked=[NEW]),
             Step.FINISH,
             id="an old key does not show late",
         ),
@@ -321,14 +317,14 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
             id="nobody: it goes",
         ),
         pytest.param(
-            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, used=[OTHER]),
+            world(replace(MADE, lost=LOST.lost), NEW_KEY, STRAY, home=WANTED, used=[OTHER], checked=[NEW]),
             Step.FINISH,
             id="somebody: it is left alone",
         ),
         pytest.param(world(MERGE, OLD_KEY, NEW_KEY), Step.PROVE, id="two keys become one: the younger is proven"),
         pytest.param(world(MERGE, OFF, NEW_KEY, home=WANTED, checked=[NEW]), Step.DELETE, id="and the older goes"),
         pytest.param(
-            world(MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED),
+            world(MERGE.swapped(), OLD_KEY, NEW_KEY, home=WANTED, work=OWN, checked=[OLD]),
             Step.FINISH,
             id="taken back: the younger, which was there before, stays",
         ),
@@ -336,6 +332,68 @@ def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> N
 )
 def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
     """No place holds the unwanted pair any more."""
+    assert decide(facts) is step
+
+
+@pytest.mark.parametrize(
+    ("facts", "step"),
+    [
+        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=EMPTY), Step.BLOCKED, id="before the switch: both keys stay"),
+        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=ELSE), Step.BLOCKED, id="the same if another key is there"),
+        pytest.param(world(MADE, OLD_KEY, NEW_KEY, home=AWAY), Step.BLOCKED, id="the same if the file is away"),
+        pytest.param(
+            world(MADE, OFF, NEW_KEY, home=EMPTY), Step.BLOCKED, id="the old key was switched off before that"
+        ),
+        pytest.param(world(KEPT_ACTIVE, OLD_KEY, NEW_KEY, home=ELSE), Step.BLOCKED, id="while the old key is kept"),
+        pytest.param(
+            world(MADE, NEW_KEY, home=ELSE), Step.BLOCKED, id="as the old key was deleted: the new pair stays"
+        ),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_OFF, home=EMPTY), Step.BLOCKED, id="and somebody switched the new key off"
+        ),
+        pytest.param(world(MADE, key(OTHER), home=ELSE), Step.DROP, id="both keys are gone: nothing is left to keep"),
+        pytest.param(world(MADE, key(OTHER), home=WANTED), Step.DROP, id="even if places still name one"),
+        pytest.param(
+            world(BACK, OLD_KEY, NEW_KEY, home=EMPTY), Step.BLOCKED, id="taken back: the new key stays as well"
+        ),
+        pytest.param(world(UNDO, OFF, NEW_KEY, home=EMPTY), Step.SWITCH_ON, id="undo switches the old key on"),
+        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY), Step.PROVE, id="proves it"),
+        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, proven=[OLD]), Step.RESTORE, id="and puts it back"),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, home=AWAY, work=ELSE, proven=[OLD]),
+            Step.RESTORE,
+            id="wherever nothing is in its way",
+        ),
+        pytest.param(
+            world(UNDO, OFF, NEW_KEY, home=ELSE), Step.BLOCKED, id="undo does not touch what a person put there"
+        ),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, secrets=(NEW,)),
+            Step.BLOCKED,
+            id="undo has no old pair to put back",
+        ),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=EMPTY, checked=[NEW]),
+            Step.DEACTIVATE,
+            id="an emptied place leaves the rotation, the other one goes on",
+        ),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]),
+            Step.BLOCKED,
+            id="a file that is away may still hold the old key, which stays",
+        ),
+        pytest.param(
+            world(MADE, OFF, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]), Step.BLOCKED, id="switched off or not"
+        ),
+        pytest.param(
+            world(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]),
+            Step.BLOCKED,
+            id="two keys that became one and are parted again: the other one's pair is kept while no place has it",
+        ),
+    ],
+)
+def test_places_that_were_emptied(facts: World, step: Step) -> None:
+    """While no place holds one key, the other is not retired, and no stored pair is removed."""
     assert decide(facts) is step
 
 

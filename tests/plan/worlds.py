@@ -13,6 +13,7 @@ HOME = Place("/home/alice/.aws/credentials", "default")
 WORK = Place("/home/alice/.aws/credentials", "work")
 ALICE = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
 WANTED, UNWANTED, TORN, ELSE = PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN, PlaceState.OTHER
+EMPTY, AWAY, OWN = PlaceState.EMPTY, PlaceState.AWAY, PlaceState.OWN
 
 
 def seconds(count: float) -> timedelta:

@@ -22,7 +22,6 @@ AFTER_THE_SWITCH = {
     "as the old key is deleted": ("DeleteAccessKey", 1),
 }
 ANY_TIME = BEFORE_THE_SWITCH | AFTER_THE_SWITCH
-NOT_TOO_LATE = [*BEFORE_THE_SWITCH, "as it signs in with what it read"]  # to take back
 SOON = {"ROTATE_MY_KEY_PROPAGATION_TIMEOUT": "2s"}
 
 
@@ -42,39 +41,19 @@ def put(laptop: Laptop, pair: Credentials, sections: int = 2) -> None:
         laptop.file.write_bytes(data[:start] + part.replace(held.secret.encode(), pair.secret.encode(), 1))
 
 
-@pytest.mark.parametrize("moment", sampled(NOT_TOO_LATE, "at the first proof", "as it signs in with what it read"))
+@pytest.mark.parametrize("moment", sampled(ANY_TIME, "at the first proof", "as the old key is deleted"))
 def test_another_key_is_put_into_every_profile(laptop: Laptop, moment: str) -> None:
-    """No place is left: the new key is taken back, exit 1 says so; the person's key stays where it was put."""
+    """No place is left: nothing more is done, and exit 1 says so. The person's key stays where it was put, and of every
+    key that is active the secret is here."""
     bob = bobs_key(laptop.aws)
     laptop.at(*ANY_TIME[moment], lambda call: put(laptop, bob))
     done = laptop.run()
     assert done.code == 1, done.text
     assert "default" in done.err and "work" in done.err and str(laptop.file) in done.err, done.err
     assert laptop.pair() == laptop.pair("work") == bob
-    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
-    assert laptop.aws.keys("alice")[0].active
-    assert laptop.leftovers() == []
-
-
-LATE = [
-    "as the old key is switched off",
-    pytest.param(
-        "as the old key is deleted",
-        marks=pytest.mark.xfail(reason="known: in that instant the new key is in no place and its secret is dropped"),
-    ),
-]
-
-
-@pytest.mark.parametrize("moment", LATE)
-def test_another_key_is_put_into_every_profile_too_late(laptop: Laptop, moment: str) -> None:
-    """No active key is left behind whose secret is nowhere, and it is not called done."""
-    bob = bobs_key(laptop.aws)
-    laptop.at(*ANY_TIME[moment], lambda call: put(laptop, bob))
-    done = laptop.run()
-    assert laptop.pair() == laptop.pair("work") == bob
     stored = b"".join(laptop.files().values())
     left = [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice") if key.active]
-    assert all(pair.secret.encode() in stored for pair in left), done.text
+    assert left and all(pair.secret.encode() in stored for pair in left), done.text
 
 
 @pytest.mark.parametrize("moment", sampled(ANY_TIME, "as a new key is asked for", "as the old key is deleted"))
@@ -96,19 +75,6 @@ def test_an_old_file_is_restored(laptop: Laptop, moment: str) -> None:
     laptop.at(*AFTER_THE_SWITCH[moment], lambda call: laptop.file.write_bytes(laptop.original))
     done = laptop.run()
     assert done.code == 0, done.text
-    laptop.settled()
-
-
-@pytest.mark.parametrize("moment", sampled(NOT_TOO_LATE, "at the first proof", "as it signs in with what it read"))
-def test_the_file_is_deleted(laptop: Laptop, moment: str) -> None:
-    """The new key is taken back, exit 1; put back, the file works and is rotated as if nothing had been."""
-    laptop.at(*ANY_TIME[moment], lambda call: laptop.file.unlink())
-    done = laptop.run()
-    assert done.code == 1, done.text
-    assert not laptop.file.exists()
-    laptop.file.write_bytes(laptop.original)
-    laptop.file.chmod(0o600)
-    laptop.works()
     laptop.settled()
 
 

@@ -1,0 +1,58 @@
+"""`restore`: put a stored key back into its profiles, where something emptied or replaced a file."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from ..errors import Problem, mask
+from ..rotation.undo import plan_restoration, restorable, restore
+from ..rotation.unfinished import unfinished
+from . import show
+from .app import App
+from .signing import signing_options
+from .wiring import Wiring
+
+
+@click.command("restore")
+@click.option("-p", "--profile", metavar="NAME", help="The profile whose key is put back.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@signing_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one.
+
+    While a rotation is unfinished or an old key is kept, rotate-my-key holds a copy of both keys. This writes the one
+    that works into the profiles that had it. No key is changed in AWS, and a profile that holds another key is left
+    alone.
+    """
+    wiring = Wiring(app)
+    note = restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
+    account = wiring.account_for(note)
+    with app.waiting("asking AWS"):
+        plan = plan_restoration(note, account, wiring.here)
+    key = mask(plan.pair.key_id)
+    where = " and ".join(f"{who} in {path}" for path, who in show.by_file(plan.places, app.show_path))
+    for place in plan.left:
+        wiring.warn(f"{place.profile} in {app.show_path(place.path)} holds another key and is left alone")
+    if not plan.places and plan.left:
+        raise Problem(f"there is no profile to put key {key} back into", "rotate-my-key status")
+    if plan.places:
+        app.say(f"{note.identity.user} in {note.identity.account}: key {key} goes back into {where}")
+        flag = shlex.join(["rotate-my-key", "restore", *(["-p", profile] if profile else []), "--yes"])
+        if not yes and not app.confirm("Put it back now?", default=True, flag=flag):
+            app.say("Nothing was changed.")
+            return 4
+        with wiring.stop.on_interrupt(), wiring.lock():
+            note = restorable(unfinished(wiring.here, mend=True), profile, wiring.here)
+            plan = plan_restoration(note, account, wiring.here)
+            restore(plan, account, wiring.here)
+    if as_json:
+        app.json({"key_id": plan.pair.key_id, "places": [show.place_json(place) for place in plan.places]})
+    elif plan.places:
+        app.out(f"Done: {where} {'has' if len(plan.places) == 1 else 'have'} key {key} again.")
+    else:
+        app.out("Nothing to do: every profile of this key has it.")
+    return 0

@@ -1,0 +1,205 @@
+"""Something empties or replaces the profile files in the middle.
+
+No key is retired and no stored secret is removed while no profile holds the other key; `undo` and `restore` put one
+back.
+"""
+
+import shlex
+from collections.abc import Callable
+
+import pytest
+
+from rotate_my_key.model import Credentials
+from rotate_my_key.standin import StandIn
+
+from .conftest import AGE, Laptop, sampled
+
+
+def without_values(laptop: Laptop) -> None:
+    """The lines stay, and what stood behind them is gone."""
+    pair = laptop.pair()
+    data = laptop.file.read_bytes()
+    laptop.file.write_bytes(data.replace(pair.key_id.encode(), b"").replace(pair.secret.encode(), b""))
+
+
+def without_sections(laptop: Laptop) -> None:
+    """Only somebody else's profile is left."""
+    data = laptop.file.read_bytes()
+    laptop.file.write_bytes(data[data.index(b"[other]") : data.index(b"[work]")])
+
+
+EMPTIED: dict[str, Callable[[Laptop], object]] = {
+    "the file is cut to nothing": lambda laptop: laptop.file.write_bytes(b""),
+    "the file is deleted": lambda laptop: laptop.file.unlink(),
+    "the sections are removed": without_sections,
+    "the values are removed": without_values,
+}
+SOME = ("the file is cut to nothing", "the values are removed")
+MOMENTS = {
+    "as a new key is asked for": ("CreateAccessKey", 1, "before"),
+    "as the new key was made": ("CreateAccessKey", 1, "after"),
+    "at the first proof": ("GetCallerIdentity", 2, "before"),
+    "at the last proof": ("GetCallerIdentity", 4, "before"),
+    "as it signs in with what it read": ("GetCallerIdentity", 5, "before"),
+    "as the old key was switched off": ("UpdateAccessKey", 1, "after"),
+    "as the old key is deleted": ("DeleteAccessKey", 1, "before"),
+}
+
+
+def alive(laptop: Laptop) -> set[str]:
+    """The ids of the user's keys that are switched on."""
+    return {key.key_id for key in laptop.aws.keys("alice") if key.active}
+
+
+def stored(laptop: Laptop) -> set[str]:
+    """The ids of the user's keys whose secret is in the state folder."""
+    data = b"".join(path.read_bytes() for path in laptop.rotations.glob("*"))
+    keys = [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice")]
+    return {pair.key_id for pair in keys if pair.secret.encode() in data}
+
+
+def another_key(aws: StandIn) -> Credentials:
+    """A key of somebody else."""
+    aws.add_user("bob")
+    return aws.add_key("bob", age=AGE)
+
+
+def put_in(laptop: Laptop, pair: Credentials) -> None:
+    """Another pair stands where the laptop's was."""
+    mine, data = laptop.pair(), laptop.file.read_bytes()
+    data = data.replace(mine.key_id.encode(), pair.key_id.encode())
+    laptop.file.write_bytes(data.replace(mine.secret.encode(), pair.secret.encode()))
+
+
+@pytest.mark.parametrize("flags", [(), pytest.param(("--old-active",), marks=pytest.mark.slow)], ids=["off", "active"])
+@pytest.mark.parametrize("how", sampled(EMPTIED, *SOME))
+def test_undo_makes_the_profiles_again(laptop: Laptop, how: str, flags: tuple[str, ...]) -> None:
+    """The old key stands in both profiles, works, and is the only one."""
+    assert laptop.run("--yes", "--keep-old", "7d", *flags).code == 0
+    EMPTIED[how](laptop)
+    done = laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.works() == laptop.old
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
+    assert laptop.leftovers() == []
+    if how == "the values are removed":
+        assert laptop.file.read_bytes() == laptop.original
+
+
+def test_undo_leaves_another_key_where_it_was_put(laptop: Laptop) -> None:
+    """Exit 1, and both keys of the rotation stay, with their secrets: what a person put there is not overwritten."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    both = {key.key_id for key in laptop.aws.keys("alice")}
+    put_in(laptop, another_key(laptop.aws))
+    now = laptop.file.read_bytes()
+    for _ in range(2):
+        done = laptop.run("undo", "--yes")
+        assert done.code == 1, done.text
+        assert "another key" in done.err or "no longer hold" in done.err, done.err
+        assert stored(laptop) == both
+    assert laptop.file.read_bytes() == now
+
+
+@pytest.mark.parametrize("how", sampled({*EMPTIED, "another key is put in"}, "the file is cut to nothing"))
+@pytest.mark.parametrize("moment", sampled(MOMENTS, "at the first proof", "as the old key is deleted"))
+def test_nothing_is_thrown_away_by_itself(laptop: Laptop, moment: str, how: str) -> None:
+    """Exit 1; every key that is active has its secret here. With the file back, the next runs leave one key."""
+    action, nth, when = MOMENTS[moment]
+    bob = another_key(laptop.aws)
+    before: list[bytes] = []
+
+    def empty(call: object) -> None:
+        before.append(laptop.file.read_bytes())
+        EMPTIED[how](laptop) if how in EMPTIED else put_in(laptop, bob)
+
+    laptop.at(action, nth, empty, when)
+    done = laptop.run()
+    assert done.code == 1, done.text
+    assert alive(laptop) and alive(laptop) <= stored(laptop), done.text
+    again = laptop.run()
+    assert again.code == (0 if how not in EMPTIED and not again.err else again.code)
+    assert alive(laptop) <= stored(laptop), again.text
+    laptop.file.write_bytes(before[0])
+    laptop.file.chmod(0o600)
+    laptop.calm(20)
+    laptop.settled(runs=2, codes=(0, 1))
+
+
+@pytest.mark.parametrize("how", sampled(EMPTIED, *SOME))
+@pytest.mark.parametrize("moment", sampled(MOMENTS, "as the new key was made"))
+def test_restore_puts_a_key_back(laptop: Laptop, moment: str, how: str) -> None:
+    """The hint of the run that stopped is typed as it stands: the profile works again, and the next run finishes."""
+    action, nth, when = MOMENTS[moment]
+    laptop.at(action, nth, lambda call: EMPTIED[how](laptop), when)
+    done = laptop.run()
+    assert done.code == 1, done.text
+    laptop.calm(20)
+    hint = shlex.split(done.err.partition("hint: rotate-my-key ")[2].splitlines()[0])
+    restored = laptop.run(*hint, "--yes")
+    assert restored.code == 0, restored.text
+    laptop.works()
+    for _ in range(2):
+        assert laptop.run().code == 0
+    assert len(laptop.aws.keys("alice")) == 1
+    assert laptop.works().key_id != laptop.old.key_id
+    assert laptop.leftovers() == []
+
+
+def test_an_old_key_that_is_kept_ends_with_the_hint(laptop: Laptop) -> None:
+    """Its time is over and the file is empty: the run says what to type, and that loses nothing."""
+    assert laptop.run("--yes", "--keep-old", "2s").code == 0
+    new = laptop.works()
+    laptop.file.write_bytes(b"")
+    laptop.calm(20)
+    done = laptop.run("rotate", "--all", "--yes")
+    assert done.code == 1
+    assert "hint: rotate-my-key restore -p default" in done.err, done.err
+    assert laptop.run("restore", "-p", "default", "--yes").code == 0
+    assert laptop.works() == new
+    laptop.run()
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [new.key_id]
+    assert laptop.leftovers() == []
+
+
+def test_a_file_on_a_disk_that_comes_and_goes(laptop: Laptop) -> None:
+    """While the disk is away its file may still name the old key, which stays; once it is back the run is finished."""
+    other = laptop.home / "disk" / "config"
+    other.parent.mkdir()
+    other.write_text(
+        f"[profile far]\naws_access_key_id = {laptop.old.key_id}\naws_secret_access_key = {laptop.old.secret}\n"
+    )
+    laptop.env["AWS_CONFIG_FILE"] = str(other)
+    away = other.with_name("unmounted")
+    laptop.at("UpdateAccessKey", 1, lambda call: None)
+    laptop.at("GetCallerIdentity", 4, lambda call: other.rename(away))
+    done = laptop.run()
+    assert done.code == 1, done.text
+    assert "far in " in done.err and laptop.old.key_id in alive(laptop)
+    laptop.works()
+    away.rename(other)
+    assert laptop.run().code == 0
+    assert laptop.works().secret in other.read_text()
+    assert len(laptop.aws.keys("alice")) == 1
+
+
+def test_restore_asks_and_has_nothing_to_do(laptop: Laptop) -> None:
+    """Without a terminal: exit 4, naming the flag; with every profile whole: exit 0; with nothing stored: exit 1."""
+    done = laptop.run("restore", "--yes")
+    assert done.code == 1 and "there is nothing to restore" in done.err
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    done = laptop.run("restore")
+    assert done.code == 0 and "Nothing to do" in done.out
+    laptop.file.write_bytes(b"")
+    done = laptop.run("restore")
+    assert done.code == 4 and "rotate-my-key restore --yes" in done.err
+    assert laptop.file.read_bytes() == b""
+
+
+def test_restore_replaces_an_older_file(laptop: Laptop) -> None:
+    """A backup brought back a key that was deleted two rotations ago."""
+    assert laptop.run().code == 0
+    assert laptop.run("--yes", "--force", "--keep-old", "7d").code == 0
+    new = laptop.works()
+    laptop.file.write_bytes(laptop.original)
+    assert laptop.run("restore", "--yes").code == 0
+    assert laptop.works() == new
