@@ -143,13 +143,15 @@ class Rotation:
         return replace(world, note=None)
 
     def _turn(self, world: World, steps: Steps, reason: Problem) -> World:
-        """Take back what was begun, if the old key still works; else the only way is forward, by a later run."""
+        """Take back what was begun, if the old key still works; else the only way is forward, by a later run. So it is
+        where no key was made: both keys were here before, and no copy of either may go."""
         world, pairs = see(world, self._name, self._here)
         steps.pairs.update(pairs)
-        if world.note is None or world.note.back or Step.TAKE_BACK in world.denied:
+        note = world.note
+        if note is None or note.back or note.wanted in note.known or Step.TAKE_BACK in world.denied:
             raise reason
         self._reason = reason
-        self._progress.doing(Step.TAKE_BACK, world.note)
+        self._progress.doing(Step.TAKE_BACK, note)
         try:
             return steps.take(Step.TAKE_BACK, world)
         except Problem:

@@ -64,7 +64,7 @@ def with_pair(
     else:
         if before.token_in(section):
             raise with_token(profile, path)
-        after = _filled(before, section, values, pair)
+        after = _filled(before, section, values)
         header = before.ini.header(section)
         offset = before.ini.offset(header + 1) if header + 1 < len(before.ini.lines) else len(data)
         gap = b"" if data[:offset].endswith(b"\n") or not lines else end
@@ -73,16 +73,14 @@ def with_pair(
     return after
 
 
-def _filled(file: ProfileFile, section: str, values: dict[str, str], pair: Credentials) -> bytes:
-    """The bytes with the values on the lines of this section that name them: a key without its secret is none."""
+def _filled(file: ProfileFile, section: str, values: dict[str, str]) -> bytes:
+    """The bytes with the values on those lines of this section that name them and are empty."""
     ini, own, data = file.ini, file.ini.sections[section], file.data
     for name in sorted(own.keys() & values.keys(), key=lambda name: -own[name]):  # from the end: offsets stay true
         number = own[name]
-        if ini.continues(number) or (name == SECRET and ini.value(number) not in ("", pair.secret)):
-            raise Problem(
-                f"[{section}] in {file.path} holds a key already",
-                shlex.join(["rotate-my-key", "rotate", "-p", config_profile(section) or section]),
-            )
+        if ini.continues(number) or ini.value(number) not in ("", values[name]):
+            hint = shlex.join(["rotate-my-key", "rotate", "-p", config_profile(section) or section])
+            raise Problem(f"[{section}] in {file.path} holds a key already", hint)
         line = ini.lines[number].rstrip("\r")
         start, stop = ini.value_columns(number) if ini.value(number) else (len(line), len(line))
         gap = " " if line.endswith((" =", " :")) else ""  # as it was spaced before

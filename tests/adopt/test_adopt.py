@@ -229,7 +229,7 @@ def test_odd_names_are_refused(name: str) -> None:
 def test_a_profile_with_half_a_key_is_left_alone() -> None:
     """Somebody began to write it."""
     with pytest.raises(Problem, match="holds a key already"):
-        with_pair(b"[work]\naws_access_key_id = AKIAIOSFODNN7EXAMPLE\n", "f", "work", PAIR)
+        with_pair(b"[work]\naws_access_key_id = AKIAANOTHER0000EXAM\n", "f", "work", PAIR)
 
 
 @pytest.mark.parametrize("token", ["aws_session_token =\n", "aws_security_token=\nregion = eu-west-1\n"])

@@ -11,8 +11,11 @@ from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
+from rotate_my_key.rotation.outcome import Outcome
 from rotate_my_key.rotation.prepare import Prospect
 from rotate_my_key.rotation.run import Job, Result, Run, Wishes
+from rotate_my_key.rotation.undo import turn, undoable
+from rotate_my_key.rotation.unfinished import resume, unfinished
 from tests.engine.fakes import (
     Aws,
     FakeAccount,
@@ -109,6 +112,13 @@ class Computer:
         finally:
             if "full" in self.points.met:
                 self.aws.answered[:] = answered
+
+    def undo(self) -> Outcome:
+        """One process of `undo --yes`."""
+        self.points.start()
+        note = undoable(unfinished(self.here, mend=True), None, self.here)
+        clockwork = Clockwork(self.aws.pause, lambda: None)
+        return resume(turn(note, self.here), self.account, self.here, self.progress, POLICY, clockwork)
 
     def find(self) -> Credentials:
         """The pair that the default profile holds."""

@@ -132,16 +132,29 @@ def test_a_file_that_is_away_keeps_the_old_key(computer: Computer) -> None:
     computer.settled()
 
 
-def test_a_merge_that_is_taken_back_leaves_the_other_place_alone(computer: Computer) -> None:
-    """The younger key, which was in a profile before, stays there."""
+def test_two_keys_that_became_one_are_parted_again(computer: Computer) -> None:
+    """Undone, the younger key stays where it was before; both are active, and no copy is left."""
     younger = computer.aws.add("alice", timedelta(days=10))
     computer.puts(WORK, younger)
-    other = Computer()
-    other.puts(WORK, other.aws.add("alice", timedelta(days=10)))
-    assert only(computer.run(faults={point("write", other): "full"})).problem
+    computer.run(keep_old=timedelta(days=7))
+    assert set(computer.home.places.values()) == {younger}
+    computer.aws.pause(60)
+    computer.undo()
     assert computer.home.places == {DEFAULT: computer.old, WORK: younger}
-    assert set(computer.aws.there().values()) == {"Active"}
+    assert list(computer.aws.there().values()) == ["Active", "Active"]
     assert computer.home.records == {} and computer.home.notes == {}
+
+
+def test_two_keys_become_one_in_a_later_run(computer: Computer) -> None:
+    """A file that cannot be written takes nothing back: no key was made. The next run goes on."""
+    other = Computer()
+    for each in (computer, other):
+        each.puts(WORK, each.aws.add("alice", timedelta(days=10)))
+    assert only(computer.run(faults={point("write", other): "full"})).problem
+    assert list(computer.aws.there().values()) == ["Active", "Active"]
+    computer.run()
+    assert set(computer.home.places.values()) == {computer.home.places[WORK]}
+    assert len(computer.aws.there()) == 1 and computer.home.records == {}
 
 
 def test_a_place_that_holds_the_old_pair_again_is_switched_again(computer: Computer) -> None:
