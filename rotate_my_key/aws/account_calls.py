@@ -19,7 +19,7 @@ from .failures import FAILURES, Kind
 from .link import Link
 from .pace import Pace
 from .patience import BUDGETS, Patience, Wanted
-from .service_errors import Where, passes
+from .service_errors import CallSite, passes
 from .session import Aws
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ class Source(Protocol):
 
 
 @dataclass
-class Way:
+class CallRoute:
     """The way to AWS that all accounts share. `tell` is called with each endpoint that is not AWS's own, once and
     before anything is sent there. `patience`: for how many seconds throttling is waited out."""
 
@@ -61,7 +61,7 @@ class Way:
             if not link.is_own(url, service):
                 self.tell(url)
 
-    def calls(self, link: Link, where: Where, pace: Pace) -> Calls:
+    def calls(self, link: Link, where: CallSite, pace: Pace) -> Calls:
         """Calls over a link, for an account."""
         budgets = BUDGETS | {Kind.BUSY: self.patience}
         return Calls(self.aws, link, Patience(self.aws.sleep, self.aws.monotonic, budgets, pace), where.explain)
@@ -76,9 +76,9 @@ class AccountCalls:
 
     def __init__(
         self,
-        way: Way,
+        way: CallRoute,
         source: Source,
-        where: Where,
+        where: CallSite,
         link: Link | None = None,
         paces: dict[str, Pace] | None = None,
     ) -> None:

@@ -59,7 +59,7 @@ class Leaving(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Where:
+class CallSite:
     """In whose name a call is made: the account's number ("" for the caller's own), and who signs, in words."""
 
     account: str

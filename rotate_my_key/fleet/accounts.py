@@ -6,24 +6,24 @@ from collections.abc import Iterator
 from threading import Lock
 
 from ..aws import fleet_answers
-from ..aws.account_calls import AccountCalls, Way
+from ..aws.account_calls import AccountCalls, CallRoute
 from ..aws.iam_users import IamUsers
-from ..aws.service_errors import Where
+from ..aws.service_errors import CallSite
 from ..aws.sources import Caller, Role
 from ..errors import WrongUsage
 from ..model import Identity
-from .model import Account, FleetUser
+from .model import AwsAccount, FleetUser
 
 
 class AccountDirectory(IamUsers):
     """See the port Directory."""
 
-    def __init__(self, account: Account, calls: AccountCalls) -> None:
+    def __init__(self, account: AwsAccount, calls: AccountCalls) -> None:
         super().__init__(calls)
         self._account = account
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AwsAccount:
         """See the port."""
         return self._account
 
@@ -44,32 +44,32 @@ class AwsOrganization:
     """See the port Organization. `role` is the name of the role in other accounts, "" for none; `calls` are to the
     caller's own account."""
 
-    def __init__(self, way: Way, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
+    def __init__(self, way: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
         self._way = way
         self._caller = caller
         self._calls = calls
         self._role = role.strip("/").removeprefix("role/")
         self._external_id = external_id
         self._directories: dict[str, AccountDirectory] = {}
-        self._left_out: tuple[Account, ...] = ()
+        self._left_out: tuple[AwsAccount, ...] = ()
         self._lock = Lock()
 
     def me(self) -> Identity:
         """See the port."""
         return self._caller.identity()
 
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[AwsAccount, ...]:
         """See the port."""
         entries = list(self._calls.pages("organizations:ListAccounts", fleet_answers.accounts, {}, "NextToken"))
-        self._left_out = tuple(Account(entry.number, entry.name) for entry in entries if not entry.active)
-        return tuple(Account(entry.number, entry.name) for entry in entries if entry.active)
+        self._left_out = tuple(AwsAccount(entry.number, entry.name) for entry in entries if not entry.active)
+        return tuple(AwsAccount(entry.number, entry.name) for entry in entries if entry.active)
 
     @property
-    def left_out(self) -> tuple[Account, ...]:
+    def left_out(self) -> tuple[AwsAccount, ...]:
         """See the port."""
         return self._left_out
 
-    def directory(self, account: Account) -> AccountDirectory:
+    def directory(self, account: AwsAccount) -> AccountDirectory:
         """See the port. Sends nothing but GetCallerIdentity, once. Raises WrongUsage for another account without a
         role."""
         me = self.me()
@@ -79,7 +79,7 @@ class AwsOrganization:
                 self._directories[account.number] = AccountDirectory(account, calls)
             return self._directories[account.number]
 
-    def _there(self, account: Account, me: Identity) -> AccountCalls:
+    def _there(self, account: AwsAccount, me: Identity) -> AccountCalls:
         if not self._role:
             raise WrongUsage(
                 f"{account} is not the caller's own account ({me.account}), and no role is set",
@@ -87,4 +87,4 @@ class AwsOrganization:
             )
         arn = f"arn:{me.partition}:iam::{account.number}:role/{self._role}"
         role = Role(arn, self._external_id, self._calls, self._way.aws.clock.now)
-        return AccountCalls(self._way, role, Where(account.number, f"the role {self._role}"))
+        return AccountCalls(self._way, role, CallSite(account.number, f"the role {self._role}"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..settings.fleet import Accounts
 from ..words import join, number
-from .model import Survey
+from .model import AccountSurvey
 from .notices import Remark
 
 NAMED = 3  # of so many that a line names
@@ -55,7 +55,7 @@ def about(same: Alike, noun: str = "account", most: int = NAMED) -> str:
     return f"{noun} {names[0]}" if len(names) == 1 else f"{number(len(names), noun)} ({some(names, most)})"
 
 
-def failed(surveys: Sequence[Survey], accounts: Accounts) -> list[Alike]:
+def failed(surveys: Sequence[AccountSurvey], accounts: Accounts) -> list[Alike]:
     """Why accounts could not be looked at. A role that is nowhere is rather a wrong setting than many faults."""
     rows = (Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem)
     return [_advised(same, len(surveys), accounts) for same in alike(rows)]

@@ -11,23 +11,23 @@ from datetime import datetime
 
 from ..errors import Problem, WrongUsage, mask
 from ..settings.fleet import FleetSettings
-from .acting import Deed, State
-from .decisions import Act, Kind
-from .letters import Outlets
-from .model import Account, Message, Owner
+from .acting import ActionResult, ActionState
+from .decisions import Act, ActionKind
+from .letters import Channels
+from .model import AwsAccount, Message, Owner
 from .notices import Remark, one_line
 from .ports import Channel
 from .rendering import Renderer
 
-WORDS = {Kind.DEACTIVATE: "switched off", Kind.DELETE: "deleted", Kind.REISSUE: "replaced"}
+WORDS = {ActionKind.DEACTIVATE: "switched off", ActionKind.DELETE: "deleted", ActionKind.REISSUE: "replaced"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ActionLine:
     """One key in a message. `coming` is what will be done to it, on the day `at` at the earliest; `done` what was;
     `place` is where a new key waits. `why` is a clause."""
 
-    account: Account
+    account: AwsAccount
     user: str
     key: str
     why: str
@@ -37,26 +37,26 @@ class Line:
     place: str = ""
 
 
-def coming(act: Act, account: Account) -> Line:
+def coming(act: Act, account: AwsAccount) -> ActionLine:
     """For a notice that comes before an act."""
-    word = WORDS[act.coming or Kind.DEACTIVATE]
-    return Line(account, act.user.name, mask(act.key.key_id or ""), act.why, coming=word, at=act.at)
+    word = WORDS[act.coming or ActionKind.DEACTIVATE]
+    return ActionLine(account, act.user.name, mask(act.key.key_id or ""), act.why, coming=word, at=act.at)
 
 
-def done(deed: Deed) -> Line:
+def done(deed: ActionResult) -> ActionLine:
     """For what was done."""
     act = deed.act
     key = mask(act.key.key_id or "")
-    if act.kind is Kind.REISSUE:
-        return Line(deed.account, act.user.name, key, f"it is {act.why}", place=deed.place)
-    return Line(deed.account, act.user.name, key, act.why, done=WORDS[act.kind], place=deed.place)
+    if act.kind is ActionKind.REISSUE:
+        return ActionLine(deed.account, act.user.name, key, f"it is {act.why}", place=deed.place)
+    return ActionLine(deed.account, act.user.name, key, act.why, done=WORDS[act.kind], place=deed.place)
 
 
 @dataclass(frozen=True, slots=True)
-class Crier:
+class Notifier:
     """Renders and delivers. Raises nothing but Interrupted, and WrongUsage from `check`."""
 
-    outlets: Outlets
+    outlets: Channels
     settings: FleetSettings
     renderer: Renderer
     command: str = ""  # with the options by which it was called, to take back what was done
@@ -67,37 +67,41 @@ class Crier:
 
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
-        line = Line(Account("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
+        line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
         for each in (line, replace(line, coming="", done="deleted"), replace(line, coming="", place="s3://b/n")):
             self._owner([each], "")
             self._admins([each], *[[Remark("a", "b")]] * 4)
 
-    def tell(self, owner: Owner, lines: Sequence[Line]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    def tell(self, owner: Owner, lines: Sequence[ActionLine]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """Tell an owner; gives the names of the channels that took it, and what went wrong with the others."""
         message = self._owner(lines, owner.address)
         return _deliver([(each, _for(each, message)) for each in self.reaches(owner)])
 
     def report(
         self,
-        deeds: Iterable[Deed],
+        deeds: Iterable[ActionResult],
         unsure: Sequence[Remark],
         unheard: Sequence[Remark],
         broken: Sequence[Remark],
     ) -> tuple[Problem, ...]:
         """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
         all_deeds = list(deeds)
-        lines = [done(deed) for deed in all_deeds if deed.state is State.DONE and deed.act.kind is not Kind.NOTIFY]
-        failures = [failure(deed) for deed in all_deeds if deed.problem or deed.state is not State.DONE]
+        lines = [
+            done(deed)
+            for deed in all_deeds
+            if deed.state is ActionState.DONE and deed.act.kind is not ActionKind.NOTIFY
+        ]
+        failures = [failure(deed) for deed in all_deeds if deed.problem or deed.state is not ActionState.DONE]
         if not (lines or failures or unsure or unheard or broken):
             return ()
         message = self._admins(lines, failures, unsure, unheard, broken)
         return _deliver([(each, message) for each in self.outlets.admins])[1]
 
-    def _owner(self, lines: Sequence[Line], to: str) -> Message:
+    def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:
         said = {"contact": one_line(self.settings.contact), "link": one_line(self.settings.remind.link)}
         return self.renderer.message("act", {"lines": lines, **said}, to)
 
-    def _admins(self, lines: Sequence[Line], *remarks: Sequence[Remark]) -> Message:
+    def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark]) -> Message:
         failures, unsure, unheard, broken = remarks
         said = {
             "policy": self.settings.fingerprint,
@@ -114,7 +118,7 @@ def _command(where: str) -> str:
     return f"rotate-my-key fleet enforce{f' --settings {where}' if where.startswith('ssm:') else ''}"
 
 
-def failure(deed: Deed) -> Remark:
+def failure(deed: ActionResult) -> Remark:
     """A row about what did not work."""
     act = deed.act
     what = f"{mask(act.key.key_id or '')} of {act.user.name} in {deed.account}, {act.kind.value}"

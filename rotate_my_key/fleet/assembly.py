@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from ..settings.fleet import FleetSettings
 
 if TYPE_CHECKING:
-    from ..aws.account_calls import AccountCalls, Way
+    from ..aws.account_calls import AccountCalls, CallRoute
     from ..aws.auth import AskCode
     from ..aws.mfa import MfaSessions, Serials
     from ..aws.session import Aws
     from ..aws.sources import Caller
     from ..model import Credentials
-    from .audit import Sink, Trail
+    from .audit import AuditTrail, Sink
     from .ports import Channel, Cloud, Organization
 
 
@@ -102,20 +102,22 @@ class Assembly:
 
         return channels(names, self.settings.channels, self.cloud)
 
-    def audit(self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None) -> Trail:
+    def audit(
+        self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None
+    ) -> AuditTrail:
         """Where a run of this command is written down; see `open_audit`. `token` tells runs of one second apart."""
-        from .audit import Run, open_audit, run_name
+        from .audit import AuditRun, open_audit, run_name
 
-        run = Run(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
+        run = AuditRun(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
 
     @cached_property
-    def _way(self) -> Way:
+    def _way(self) -> CallRoute:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
-        from ..aws.account_calls import Way
+        from ..aws.account_calls import CallRoute
 
         link = self._aws.wide_link(self._signer.profile)
-        way = Way(self._aws, link, self._tell, self._patience)
+        way = CallRoute(self._aws, link, self._tell, self._patience)
         way.announce(link, "sts")
         return way
 
@@ -127,16 +129,16 @@ class Assembly:
 
     @cached_property
     def _caller(self) -> Caller:
-        from ..aws.service_errors import Where
+        from ..aws.service_errors import CallSite
         from ..aws.sources import Caller
 
         way = self._way
-        calls = way.calls(way.link, Where("", self._auth.words), way.pace())
+        calls = way.calls(way.link, CallSite("", self._auth.words), way.pace())
         return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
 
     @cached_property
     def _own(self) -> AccountCalls:
         from ..aws.account_calls import AccountCalls
-        from ..aws.service_errors import Where
+        from ..aws.service_errors import CallSite
 
-        return AccountCalls(self._way, self._caller, Where("", self._auth.words))
+        return AccountCalls(self._way, self._caller, CallSite("", self._auth.words))

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from ..errors import Problem, WrongUsage
 from ..files.private import append_private
-from ..settings.fleet import Audit as Settings
+from ..settings.fleet import AuditSettings as Settings
 from .model import Event
 from .ports import Cloud, Logs, Objects
 
@@ -32,7 +32,7 @@ class NotKept(Problem):
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class AuditRun:
     """One run, as its lines name it. `name` has letters, digits and hyphens and sorts by time; `by` is an ARN."""
 
     name: str
@@ -108,10 +108,10 @@ class TextSink:
 
 
 @dataclass(slots=True)
-class Trail:
+class AuditTrail:
     """The port Audit over some sinks. Safe to share between threads. `metrics` takes the one metric line of a run."""
 
-    run: Run
+    run: AuditRun
     sinks: Mapping[str, Sink]
     namespace: str
     metrics: Sink | None = None
@@ -148,7 +148,7 @@ class Trail:
             )
 
 
-def as_line(event: Event, run: Run) -> str:
+def as_line(event: Event, run: AuditRun) -> str:
     """An event as one line of JSON: ASCII, so that nothing in it can end the line. Empty fields are left out."""
     fields: dict[str, Any] = {
         "version": VERSION,
@@ -168,7 +168,7 @@ def as_line(event: Event, run: Run) -> str:
     return json.dumps({name: value for name, value in fields.items() if value or name == "version"})
 
 
-def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run: Run) -> str:
+def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run: AuditRun) -> str:
     """One line in the embedded metric format (CloudWatch User Guide, "Specification: Embedded metric format"):
     `_aws` with Timestamp in ms and CloudWatchMetrics, and each metric and dimension a member of the root."""
     metrics = [{"Name": name, "Unit": "Count"} for name in numbers]
@@ -178,8 +178,8 @@ def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run:
 
 
 def open_audit(
-    settings: Settings, run: Run, cloud: Cloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
-) -> Trail:
+    settings: Settings, run: AuditRun, cloud: Cloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
+) -> AuditTrail:
     """The audit that the settings name; `otherwise` where they name none, for acts are never without.
 
     `metrics` takes the metric line (in Lambda: standard output); without it a log group does, and one alone, for each
@@ -200,4 +200,4 @@ def open_audit(
     if settings.bucket:
         objects = cloud.objects(settings.region)
         sinks[f"s3://{settings.bucket}"] = ObjectSink(objects, settings.bucket, settings.prefix, run.name)
-    return Trail(run, sinks or {"": otherwise}, settings.namespace, counts)
+    return AuditTrail(run, sinks or {"": otherwise}, settings.namespace, counts)

@@ -30,7 +30,7 @@ _SLOT = re.compile(r"access_key_\d+(?=_active$)")
 _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(?:user/.+|root)", re.DOTALL)
 
 
-class Entry(NamedTuple):
+class ReportEntry(NamedTuple):
     """A row: the user with the keys that it tells of, and whether there are `more` of them."""
 
     user: FleetUser
@@ -73,7 +73,7 @@ class _Head:
         return _Slot(name, *(self._column(f"{name}_{part}") for part in parts))
 
 
-def entries(text: str, account: str) -> Iterator[Entry]:
+def entries(text: str, account: str) -> Iterator[ReportEntry]:
     """Read a report of the account with this number.
 
     Raises Problem naming the line for what cannot be read: no row is passed over in silence.
@@ -92,7 +92,7 @@ class _Bad(ValueError):
     """What is wrong with a row."""
 
 
-def _entry(head: _Head, row: Sequence[str], account: str) -> Entry:
+def _entry(head: _Head, row: Sequence[str], account: str) -> ReportEntry:
     if len(row) != head.length:
         raise _Bad(f"{len(row)} values, and the head has {head.length}")
     arn = row[head.arn]
@@ -109,7 +109,7 @@ def _entry(head: _Head, row: Sequence[str], account: str) -> Entry:
         password=_yes(row[head.password]),
         signed_in=_time(row[head.signed_in], "password_last_used"),
     )
-    return Entry(user, head.more is not None and row[head.more].strip() not in _NOTHING)
+    return ReportEntry(user, head.more is not None and row[head.more].strip() not in _NOTHING)
 
 
 def _key(slot: _Slot, row: Sequence[str], user_created: datetime | None) -> FleetKey | None:

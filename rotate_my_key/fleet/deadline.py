@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ..errors import TryLater
 from ..model import Identity
-from .model import Account
+from .model import AwsAccount
 from .ports import Directory, Organization
 
 
@@ -48,20 +48,20 @@ class InTime:
         """See the port."""
         return self._inner.me()
 
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[AwsAccount, ...]:
         """See the port."""
         return self._inner.accounts()
 
     @property
-    def left_out(self) -> tuple[Account, ...]:
+    def left_out(self) -> tuple[AwsAccount, ...]:
         """See the port."""
         return self._inner.left_out
 
-    def directory(self, account: Account) -> Directory:
+    def directory(self, account: AwsAccount) -> Directory:
         """See the port."""
         return cast(Directory, _Timed(self._inner.directory(account), self))
 
-    def check(self, account: Account) -> None:
+    def check(self, account: AwsAccount) -> None:
         """Raises OutOfTime, and remembers for whom."""
         try:
             self._deadline.check()
@@ -83,7 +83,7 @@ class _Timed:
         self._organization = organization
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AwsAccount:
         """See the port."""
         return self._inner.account
 

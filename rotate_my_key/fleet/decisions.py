@@ -10,7 +10,7 @@ from .memory import KeyMemory, Memory, ref
 from .model import FleetKey, FleetUser
 
 
-class Kind(Enum):
+class ActionKind(Enum):
     """What may be done."""
 
     NOTIFY = "notify"
@@ -19,7 +19,7 @@ class Kind(Enum):
     DELETE = "delete"
 
 
-class Rule(Enum):
+class SkipRule(Enum):
     """What spares a key that its age would call for."""
 
     ROOT = "root"
@@ -40,7 +40,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class UserFacts:
     """A user with all of his keys (ids and exact days), and what is remembered of them.
 
     `exempt` is why he is left alone, or ""; `unsure` says what of his exemption or memory could not be read, or is "".
@@ -60,22 +60,22 @@ class Facts:
 class Act:
     """Something to do; `why` is a clause. A notice tells what is `coming`, and `at`: when at the earliest."""
 
-    kind: Kind
+    kind: ActionKind
     user: FleetUser
     key: FleetKey
     why: str
-    coming: Kind | None = None
+    coming: ActionKind | None = None
     at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Spare:
+class Skipped:
     """Something that is not done, by which rule. `key` is None where it is about all of the user's keys."""
 
-    rule: Rule
+    rule: SkipRule
     user: FleetUser
     key: FleetKey | None
     why: str
 
 
-Decision = Act | Spare
+Decision = Act | Skipped

@@ -16,7 +16,7 @@ from .model import FleetKey, FleetUser
 from .ports import Directory
 
 
-class Asked(Enum):
+class LookReason(Enum):
     """Why a user is looked at: his report says so, or there is none."""
 
     BY_REPORT = "by report"
@@ -57,7 +57,7 @@ class LastUses:
 
 
 def look_at(
-    directory: Directory, uses: LastUses, user: FleetUser, asked: Asked, attention: Callable[[FleetUser], bool]
+    directory: Directory, uses: LastUses, user: FleetUser, asked: LookReason, attention: Callable[[FleetUser], bool]
 ) -> Details:
     """List a user's keys; if he needs attention as he is now, his tags too. Raises Interrupted."""
     now = user
@@ -67,7 +67,7 @@ def look_at(
     except Gone:
         return Details(None)
     except Problem as problem:
-        if asked is Asked.BY_LIST or isinstance(problem, TryLater):
+        if asked is LookReason.BY_LIST or isinstance(problem, TryLater):
             return unlooked(user, asked, problem)
         trouble = problem
     if not attention(now):
@@ -80,9 +80,9 @@ def look_at(
         return Details(now, True, trouble, problem if isinstance(problem, TryLater) else None)
 
 
-def unlooked(user: FleetUser, asked: Asked, problem: Problem) -> Details:
+def unlooked(user: FleetUser, asked: LookReason, problem: Problem) -> Details:
     """What is known of a user whose keys could not be listed."""
-    kept = user if asked is Asked.BY_REPORT else None
+    kept = user if asked is LookReason.BY_REPORT else None
     return Details(kept, trouble=problem, later=problem if isinstance(problem, TryLater) else None)
 
 

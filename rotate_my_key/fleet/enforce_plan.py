@@ -12,30 +12,30 @@ from datetime import datetime
 from ..errors import Problem, WrongUsage
 from ..faults import fault
 from ..settings.fleet import FleetSettings
-from .announcing import Crier
-from .decisions import Act, Decision, Kind, Rule, Spare
+from .announcing import Notifier
+from .decisions import Act, ActionKind, Decision, Skipped, SkipRule
 from .hours import closed
-from .leftovers import Left, left_of
-from .model import Account, Owner
+from .leftovers import UnfinishedAction, left_of
+from .model import AwsAccount, Owner
 from .owners import Addresses, owner_of
 from .pool import Pool
 from .ports import Organization
 from .rules import decide
 from .survey import Progress, accounts_of
-from .user_facts import Found, Place, enter, look, told_apart
+from .user_facts import AccountView, UserLook, enter, look, told_apart
 
 NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
 
 
 @dataclass(frozen=True, slots=True)
-class Looking:
+class EnforceContext:
     """What planning needs. `now` is AWS's clock; `sleep` is in seconds; `crier` knows who can be told."""
 
     organization: Organization
     settings: FleetSettings
     mapping: Addresses
-    crier: Crier
+    crier: Notifier
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
     progress: Progress = lambda what, done, total: None
@@ -43,31 +43,31 @@ class Looking:
     preview: bool = False  # nothing can be done anyway: what would be, if owners could be told
     whole: bool = True  # over all accounts of the settings; else one is missing because it is another run's
 
-    def owner(self, found: Found) -> Owner:
+    def owner(self, found: UserLook) -> Owner:
         """Whom to tell of a user's keys."""
         return owner_of(found.facts.user, self.settings.owners, self.mapping)
 
-    def unheard(self, act: Act, found: Found) -> Spare | None:
+    def unheard(self, act: Act, found: UserLook) -> Skipped | None:
         """What spares a key because nobody could be told of the act. Where no notices are asked for, keys are taken
         away without a word; a new key that its user does not hear of is of no use to anybody."""
-        silent = not self.settings.enforce.notices and act.kind in (Kind.DEACTIVATE, Kind.DELETE)
+        silent = not self.settings.enforce.notices and act.kind in (ActionKind.DEACTIVATE, ActionKind.DELETE)
         owner = self.owner(found)
         if silent or self.preview or self.crier.reaches(owner):
             return None
         why = f"no address is known of {owner.name}" if self.crier.outlets.owners else NO_CHANNEL
-        return Spare(Rule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
+        return Skipped(SkipRule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlannedAction:
     """An act, and the user whose key it is about."""
 
     act: Act
-    found: Found
+    found: UserLook
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class EnforcePlan:
     """What would be done: `notices` first, then `acts`, those of the oldest keys first; `spared` with the accounts.
 
     `broken` are accounts and users that could not be looked at; `looks` what the tags should say of keys that were
@@ -75,12 +75,12 @@ class Plan:
     allowed at this moment, or is "".
     """
 
-    notices: tuple[Step, ...] = ()
-    acts: tuple[Step, ...] = ()
-    spared: tuple[tuple[Account, Spare], ...] = ()
+    notices: tuple[PlannedAction, ...] = ()
+    acts: tuple[PlannedAction, ...] = ()
+    spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
     broken: tuple[tuple[str, Problem], ...] = ()
-    looks: tuple[Found, ...] = ()
-    left: tuple[Left, ...] = ()
+    looks: tuple[UserLook, ...] = ()
+    left: tuple[UnfinishedAction, ...] = ()
     accounts: int = 0
     users: int = 0
     closed: str = ""
@@ -106,7 +106,7 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
         raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
 
 
-def plan_run(looking: Looking) -> Plan:
+def plan_run(looking: EnforceContext) -> EnforcePlan:
     """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
     settings, now = looking.settings, looking.now()
     accounts, missing = _accounts(looking)
@@ -137,7 +137,7 @@ def plan_run(looking: Looking) -> Plan:
     return replace(plan, broken=broken, accounts=len(accounts), closed=shut)
 
 
-def _accounts(looking: Looking) -> tuple[list[Account], list[tuple[str, Problem]]]:
+def _accounts(looking: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str, Problem]]]:
     """Where anything may be done, and what is named and not there; where it may be done nowhere yet, a dry run looks at
     all that there are."""
     allowed, where = looking.settings.enforce.accounts, looking.settings.accounts
@@ -149,16 +149,16 @@ def _accounts(looking: Looking) -> tuple[list[Account], list[tuple[str, Problem]
     return [account for account in there if account.number in allowed or not allowed], missing
 
 
-def _broken(places: Iterable[Place], found: Iterable[Found]) -> tuple[tuple[str, Problem], ...]:
+def _broken(places: Iterable[AccountView], found: Iterable[UserLook]) -> tuple[tuple[str, Problem], ...]:
     accounts = [(str(place.account), place.problem) for place in places if place.problem]
     users = [(f"{each.facts.user.name} in {each.place.account}", each.problem) for each in found if each.problem]
     return (*accounts, *users)
 
 
-def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
-    notices: list[Step] = []
-    users: list[list[Step]] = []
-    spared: list[tuple[Account, Spare]] = []
+def _decided(found: list[UserLook], looking: EnforceContext, now: datetime) -> EnforcePlan:
+    notices: list[PlannedAction] = []
+    users: list[list[PlannedAction]] = []
+    spared: list[tuple[AwsAccount, Skipped]] = []
     faults: list[tuple[str, Problem]] = []
     for each in found:
         try:
@@ -177,27 +177,29 @@ def _decided(found: list[Found], looking: Looking, now: datetime) -> Plan:
     left = tuple(one for each in mine for one in left_of(each))
     late = {id(one.found) for one in left}
     looks = tuple(each for each in mine if each.stale and id(each) not in late)
-    return Plan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
+    return EnforcePlan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
 
 
-def _allowed(looking: Looking) -> tuple[str, ...]:
+def _allowed(looking: EnforceContext) -> tuple[str, ...]:
     return looking.settings.enforce.accounts
 
 
-def _sorted(decisions: list[Decision], found: Found, looking: Looking) -> tuple[list[Step], list[Step], list[Spare]]:
+def _sorted(
+    decisions: list[Decision], found: UserLook, looking: EnforceContext
+) -> tuple[list[PlannedAction], list[PlannedAction], list[Skipped]]:
     """Notices, acts and what is spared; a notice that reaches nobody is none."""
-    tell: list[Step] = []
-    act: list[Step] = []
-    spare: list[Spare] = []
+    tell: list[PlannedAction] = []
+    act: list[PlannedAction] = []
+    spare: list[Skipped] = []
     for each in decisions:
-        if isinstance(each, Spare):
+        if isinstance(each, Skipped):
             spare.append(each)
         elif unheard := looking.unheard(each, found):
             spare.append(unheard)
         else:
-            (tell if each.kind is Kind.NOTIFY else act).append(Step(each, found))
+            (tell if each.kind is ActionKind.NOTIFY else act).append(PlannedAction(each, found))
     return tell, act, spare
 
 
-def _over(act: Act, most: int) -> Spare:
-    return Spare(Rule.LIMIT, act.user, act.key, f"{most} acts a run (most)")
+def _over(act: Act, most: int) -> Skipped:
+    return Skipped(SkipRule.LIMIT, act.user, act.key, f"{most} acts a run (most)")

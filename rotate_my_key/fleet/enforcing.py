@@ -16,16 +16,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ..errors import Interrupted, Problem
-from .acting import WORDS, Actor, Deed, Maker, State, write
-from .afresh import Afresh, faulty
+from .acting import WORDS, ActionResult, ActionState, Actor, Maker, write
+from .afresh import Recheck, faulty
 from .announcing import coming
 from .audit import NotKept
-from .decisions import Rule, Spare
-from .enforce_plan import Looking, Plan, Step
-from .finishing import Finisher, finish_left
+from .decisions import Skipped, SkipRule
+from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction
+from .finishing import Completion, finish_left
 from .hours import closed
-from .leftovers import Left
-from .model import Account, Event, Owner
+from .leftovers import UnfinishedAction
+from .model import AwsAccount, Event, Owner
 from .notices import Remark
 from .pool import Pool
 from .ports import Audit
@@ -33,35 +33,35 @@ from .remembering import after_notice
 from .spared import unheard_of, unsure_of
 from .step_groups import by_owner, by_user
 from .survey import first_code
-from .user_facts import Found
+from .user_facts import UserLook
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
+class ApplyContext:
     """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin;
     `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
 
-    looking: Looking
+    looking: EnforceContext
     audit: Audit
     maker: Maker | None = None
     time_left: Callable[[], float] = lambda: float("inf")
-    told: Callable[[Deed | Spare], None] = lambda deed: None
+    told: Callable[[ActionResult | Skipped], None] = lambda deed: None
     check: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EnforceResult:
     """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
 
-    deeds: tuple[Deed, ...] = ()
-    spared: tuple[tuple[Account, Spare], ...] = ()
+    deeds: tuple[ActionResult, ...] = ()
+    spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
     untold: tuple[Problem, ...] = ()
     stopped: Problem | Interrupted | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     code: int = 0
 
 
-def carry_out(plan: Plan, doing: Doing) -> Outcome:
+def carry_out(plan: EnforcePlan, doing: ApplyContext) -> EnforceResult:
     """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
     before anything is done; Interrupted too then, and while the admins are told. One that comes in between ends the
     acts: what was done so far is told and in the outcome."""
@@ -80,16 +80,16 @@ def carry_out(plan: Plan, doing: Doing) -> Outcome:
 class _Run:
     """One run under way."""
 
-    def __init__(self, plan: Plan, doing: Doing) -> None:
+    def __init__(self, plan: EnforcePlan, doing: ApplyContext) -> None:
         self._plan = plan
         self._doing = doing
         self._looking = doing.looking
         self._settings = doing.looking.settings
         looking = self._looking
         self._actor = Actor(self._settings, looking.now, doing.audit, doing.maker, looking.unheard, looking.sleep)
-        self._finisher = Finisher(looking, doing.audit)
-        self._afresh = Afresh(self._settings, self._looking.now)
-        self._deeds: list[Deed] = []
+        self._finisher = Completion(looking, doing.audit)
+        self._afresh = Recheck(self._settings, self._looking.now)
+        self._deeds: list[ActionResult] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
         self.stopped: Problem | Interrupted | None = None
@@ -100,7 +100,7 @@ class _Run:
             pool.map(self._remember_look, self._plan.looks)
         for each in self._plan.left:
             self._doing.check()
-            self._apart([Step(each.act, each.found)], partial(self._finish, each))
+            self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
         for owner, steps in by_owner(self._plan.notices, self._looking):
             self._doing.check()
             self._apart(steps, partial(self._notify, owner, steps))
@@ -109,11 +109,11 @@ class _Run:
             self._doing.check()
             who = (step.found.place.account.number, step.act.user.arn)
             if who in failed:
-                self._spare(step, Rule.CHANGED, "what had to be done first did not work")
+                self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
             elif not self._apart([step], partial(self._act, step)):
                 failed.add(who)
 
-    def _apart(self, steps: list[Step], do: Callable[[], bool | None]) -> bool | None:
+    def _apart(self, steps: list[PlannedAction], do: Callable[[], bool | None]) -> bool | None:
         """A fault with one user ends nobody else's turn."""
         try:
             return do()
@@ -124,38 +124,46 @@ class _Run:
                 self._add(faulty(step.act, step.found.place, error))
             return False
 
-    def _remember_look(self, found: Found) -> None:
+    def _remember_look(self, found: UserLook) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
         try:
             write(found, found.facts.memory, self._settings.remind.tag, self._looking.sleep)
         except Problem as problem:
             self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
 
-    def _finish(self, left: Left) -> None:
+    def _finish(self, left: UnfinishedAction) -> None:
         deed = finish_left(left, self._finisher, self._actor)
         if deed:
             self._add(deed)
 
     # Notices
 
-    def _notify(self, owner: Owner, steps: list[Step]) -> None:
+    def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
         lines = [coming(step.act, step.found.place.account) for step in steps]
         took, problems = self._looking.crier.tell(owner, lines)
         if not took:
             failure = problems[0] if problems else Problem("no channel reaches him")
             for step in steps:
-                self._add(Deed(step.act, step.found.place.account, State.FAILED, "nobody was told", failure))
+                self._add(
+                    ActionResult(step.act, step.found.place.account, ActionState.FAILED, "nobody was told", failure)
+                )
             return
         self._untold += problems
         for found, mine in by_user(steps):
             problem = self._remember(found, mine)
             for step in mine:
                 self._add(
-                    Deed(step.act, found.place.account, State.DONE if problem is None else State.FAILED, "", problem)
+                    ActionResult(
+                        step.act,
+                        found.place.account,
+                        ActionState.DONE if problem is None else ActionState.FAILED,
+                        "",
+                        problem,
+                    )
                 )
                 self._record(step, owner, took, problem)
 
-    def _remember(self, found: Found, steps: list[Step]) -> Problem | None:
+    def _remember(self, found: UserLook, steps: list[PlannedAction]) -> Problem | None:
         ids = [step.act.key.key_id or "" for step in steps]
         memory = after_notice(found.facts.memory, ids, self._looking.now().date())
         try:
@@ -164,7 +172,7 @@ class _Run:
             return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
         return None
 
-    def _record(self, step: Step, owner: Owner, took: Iterable[str], problem: Problem | None) -> None:
+    def _record(self, step: PlannedAction, owner: Owner, took: Iterable[str], problem: Problem | None) -> None:
         act, account = step.act, step.found.place.account
         details = {"owner": owner.address or owner.name, "channels": ", ".join(took)}
         if act.coming and act.at:
@@ -175,36 +183,36 @@ class _Run:
         event = Event(self._looking.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
         self._doing.audit.record(event)
 
-    def _act(self, step: Step) -> bool:
+    def _act(self, step: PlannedAction) -> bool:
         """Whether what comes after it for the same user may go on."""
         why = closed(self._settings.enforce, self._looking.now())
         if why:
-            self._spare(step, Rule.HOURS, why)
+            self._spare(step, SkipRule.HOURS, why)
             return True
         if self._doing.time_left() <= 0:
-            self._spare(step, Rule.LIMIT, "no time was left; this one with the next run")
+            self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
             return True
         deed = self._afresh.act(self._actor, step.act, step.found.place)
-        if isinstance(deed, Spare):
+        if isinstance(deed, Skipped):
             self._spare(step, deed.rule, deed.why)
             return False
-        if deed.state is State.DONE:
+        if deed.state is ActionState.DONE:
             deed = self._finisher.finish(deed)
         self._add(deed)
         if isinstance(deed.problem, NotKept):
             raise deed.problem
-        return deed.state is State.DONE
+        return deed.state is ActionState.DONE
 
-    def _spare(self, step: Step, rule: Rule, why: str) -> None:
-        spare = Spare(rule, step.act.user, step.act.key, why)
+    def _spare(self, step: PlannedAction, rule: SkipRule, why: str) -> None:
+        spare = Skipped(rule, step.act.user, step.act.key, why)
         self._spared.append((step.found.place.account, spare))
         self._doing.told(spare)
 
-    def _add(self, deed: Deed) -> None:
+    def _add(self, deed: ActionResult) -> None:
         self._deeds.append(deed)
         self._doing.told(deed)
 
-    def end(self) -> Outcome:
+    def end(self) -> EnforceResult:
         """Tell the admins, close the audit, add up."""
         try:
             self._deeds = self._finisher.late(self._deeds, self._doing.time_left, hurry=self.stopped is not None)
@@ -227,16 +235,16 @@ class _Run:
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
         if isinstance(self.stopped, Interrupted):
             code = self.stopped.code
-        return Outcome(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
+        return EnforceResult(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
 
     def _numbers(self) -> dict[str, float]:
-        counts = Counter(WORDS[deed.act.kind] for deed in self._deeds if deed.state is State.DONE)
+        counts = Counter(WORDS[deed.act.kind] for deed in self._deeds if deed.state is ActionState.DONE)
         states = Counter(deed.state for deed in self._deeds)
         acts = {word.capitalize(): float(counts[word]) for word in WORDS.values()}
         return {
             **acts,
-            "Failed": float(states[State.FAILED]),
-            "Unknown": float(states[State.UNKNOWN]),
+            "Failed": float(states[ActionState.FAILED]),
+            "Unknown": float(states[ActionState.UNKNOWN]),
             "Spared": float(len(self._spared)),
             "Unsure": float(len(unsure_of(self._spared))),
             "Accounts": float(self._plan.accounts),

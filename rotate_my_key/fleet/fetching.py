@@ -21,7 +21,7 @@ _ACCOUNTS = 16  # after so many in a row without an answer nothing is asked of t
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class ReportWait:
     """How to wait for reports: at most `longest` seconds for each account. `monotonic` is in seconds."""
 
     sleep: Callable[[float], None]
@@ -61,7 +61,7 @@ class Answering:
         return answer
 
 
-def fetch(directory: Directory, ready: bool, asked_before: bool, waiting: Waiting) -> tuple[str, datetime]:
+def fetch(directory: Directory, ready: bool, asked_before: bool, waiting: ReportWait) -> tuple[str, datetime]:
     """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report.
 
     The first try is made without asking if it is there by now, which is a call less: at once if it was `asked_before`

@@ -9,14 +9,14 @@ from datetime import timedelta
 
 from ..policy import Policy, Verdict, format_duration
 from .cis import CONTROLS, Control
-from .judge import Row, Standing
-from .model import Survey
+from .judge import Row, Status
+from .model import AccountSurvey
 
 _MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class KeyCounts:
     """`failed` accounts could not be looked at. `users` are without root; `standings`, `controls` have every kind."""
 
     accounts: int
@@ -26,16 +26,16 @@ class Counts:
     keys: int
     unused: int
     uncertain: int
-    standings: Mapping[Standing, int]
+    standings: Mapping[Status, int]
     controls: Mapping[Control, int]
 
 
-def count(surveys: Sequence[Survey], rows: Sequence[Row]) -> Counts:
+def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
     """The numbers of a report."""
     people = [user for survey in surveys for user in survey.users if not user.is_root]
     standings = Counter(row.standing for row in rows)
     controls = Counter(control for row in rows for control in row.fails)
-    return Counts(
+    return KeyCounts(
         accounts=len(surveys),
         failed=sum(bool(survey.problem) for survey in surveys),
         users=len(people),
@@ -43,13 +43,13 @@ def count(surveys: Sequence[Survey], rows: Sequence[Row]) -> Counts:
         keys=len(rows),
         unused=sum(row.unused for row in rows),
         uncertain=sum(bool(row.uncertain) for row in rows),
-        standings={each: standings[each] for each in Standing},
+        standings={each: standings[each] for each in Status},
         controls={each: controls[each] for each in CONTROLS},
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class AgeBar:
     """Active keys of users with an age from `start` up to, and without, `end` (None: older ones too).
 
     All of them have the same `verdict` by age; `exempt` of them are left alone, and are not in `keys`.
@@ -71,15 +71,15 @@ class Bar:
         return f"{start.removesuffix('d') if end.endswith('d') else start}-{end}"
 
 
-def histogram(rows: Sequence[Row], policy: Policy) -> list[Bar]:
+def histogram(rows: Sequence[Row], policy: Policy) -> list[AgeBar]:
     """The ages of active keys in bars that end where a key becomes due or overdue."""
     due = max(policy.max_age - policy.remind_before, timedelta(0))
     starts = sorted({*_MARKS, due, policy.max_age})
     ends = [*starts[1:], None]
-    active = [row for row in rows if row.standing not in (Standing.ROOT, Standing.INACTIVE)]
-    counted = Counter((_bar(row.age, starts), row.standing is Standing.EXEMPT) for row in active)
+    active = [row for row in rows if row.standing not in (Status.ROOT, Status.INACTIVE)]
+    counted = Counter((_bar(row.age, starts), row.standing is Status.EXEMPT) for row in active)
     return [
-        Bar(start, end, _verdict(start, due, policy.max_age), counted[(number, False)], counted[(number, True)])
+        AgeBar(start, end, _verdict(start, due, policy.max_age), counted[(number, False)], counted[(number, True)])
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
 

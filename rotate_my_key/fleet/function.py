@@ -23,7 +23,7 @@ from ..errors import Problem, WrongUsage
 
 if TYPE_CHECKING:
     from .assembly import Assembly
-    from .jobs import Job
+    from .jobs import FunctionRun
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter
 _SPARE = 30.0  # seconds for ending what was begun: letters under way, the digest, the audit
@@ -75,11 +75,11 @@ def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str]:
     return str(event["command"]), account
 
 
-def _job(account: str, context: Any) -> Job:
+def _job(account: str, context: Any) -> FunctionRun:
     from ..settings import fleet_ini
     from ..settings.fleet import FleetSettings
     from .deadline import Deadline
-    from .jobs import Job
+    from .jobs import FunctionRun
     from .presets import with_preset
 
     name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
@@ -88,7 +88,7 @@ def _job(account: str, context: Any) -> Job:
     assembly = _assembly()
     settings = fleet_ini.parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
     deadline = Deadline(_remaining(context), _SPARE)
-    return Job.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
+    return FunctionRun.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
 
 
 def _remaining(context: Any) -> Any:

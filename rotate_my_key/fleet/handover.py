@@ -27,7 +27,7 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True)
-class Slip:
+class HandoverRecord:
     """What a hand-over is about.
 
     `at` is when CreateAccessKey was to be sent, by AWS's clock; `run` names the run that did it; `had` are the ids that
@@ -46,7 +46,7 @@ class Slip:
     taken: bool = False
 
 
-def encode(slip: Slip) -> str:
+def encode(slip: HandoverRecord) -> str:
     """A text of at most 256 letters, digits, blanks and `_.:/=+-@`: it fits a tag. Without account and user: they are
     in the name of the place."""
     facts = {"at": f"{slip.at.astimezone(UTC):{_TIME}}", "run": slip.run, "for": slip.replaces}
@@ -55,7 +55,7 @@ def encode(slip: Slip) -> str:
     return " ".join((VERSION, *parts, *(f"had={key_id}" for key_id in slip.had)))
 
 
-def decode(text: str, account: str, user: str) -> Slip | None:
+def decode(text: str, account: str, user: str) -> HandoverRecord | None:
     """The slip of that place, or None if it is none of ours or of another version: it is left alone."""
     version, *parts = text.split() or [""]
     facts = [part.partition("=") for part in parts]
@@ -69,7 +69,7 @@ def decode(text: str, account: str, user: str) -> Slip | None:
         return None
     had = tuple(value for name, _, value in facts if name == "had")
     replaces, key_id, spot = (known.get(name, "") for name in ("for", "key", "in"))
-    return Slip(account, user, at, run, had, replaces, key_id, spot)
+    return HandoverRecord(account, user, at, run, had, replaces, key_id, spot)
 
 
 def place_name(account: str, user: str) -> str:
@@ -97,7 +97,7 @@ def secret_place(prefix: str, name: str) -> tuple[str, str] | None:
     return place_of(name[len(prefix) : -len(_END)]) if ours else None
 
 
-def made_then(slip: Slip, keys: Iterable[AccessKey]) -> AccessKey | None:
+def made_then(slip: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
     """The key of a CreateAccessKey whose answer never arrived: exactly one id that was unknown before, made within the
     request's time. Whoever acts on it must know that nobody uses it."""
     new = [key for key in keys if key.key_id not in slip.had]

@@ -16,24 +16,25 @@ from typing import Any
 
 from ..errors import Problem, WrongUsage
 from ..settings.fleet import FleetSettings
-from .acting import Maker, State
-from .announcing import Crier, failure
+from .acting import ActionState, Maker
+from .announcing import Notifier, failure
 from .assembly import Assembly
-from .audit import Run, TextSink, Trail, open_audit, run_name
+from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
 from .deadline import Deadline, InTime
-from .enforce_plan import Looking, check, plan_run
-from .enforcing import Doing, carry_out
+from .enforce_plan import EnforceContext, check, plan_run
+from .enforcing import ApplyContext, carry_out
+from .fetching import ReportWait
 from .figures import count
 from .judge import judge
-from .letters import Outlets
+from .letters import Channels
 from .making import Keymaker
 from .mapping import addresses
-from .model import Survey
+from .model import AccountSurvey
 from .notify import outlets
-from .reminding import Surroundings, prepare
+from .reminding import RemindContext, prepare
 from .reminding import remind as send
 from .rendering import Renderer
-from .survey import Waiting, accounts_of, survey_accounts
+from .survey import accounts_of, survey_accounts
 from .sweeping import Sweeper, line
 from .sweeping import sweep as sweep_places
 from .waiting import waiting
@@ -44,7 +45,7 @@ _TOLD = 50  # as many troubles are told of; the rest is counted
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class FunctionRun:
     """One run. `account` is the one that it is for, "" for all; `organization` answers until the time is up; `say`
     takes a line for the log."""
 
@@ -65,7 +66,7 @@ class Job:
         deadline: Deadline,
         say: Callable[[str], None],
         account: str = "",
-    ) -> Job:
+    ) -> FunctionRun:
         """With `account` it is about that one alone. Raises WrongUsage for an account that the settings leave out."""
         where = settings.accounts
         if account and (account in where.but or (where.only and account not in where.only)):
@@ -74,19 +75,19 @@ class Job:
             settings = replace(settings, accounts=replace(where, only=(account,)))
         return cls(assembly, settings, InTime(assembly.organization, deadline), now, deadline, say, account)
 
-    def audit(self, command: str) -> Trail:
+    def audit(self, command: str) -> AuditTrail:
         """Where it is written down what this run does: as the settings say, else the log of the function. The metric
         line goes to that log, from which CloudWatch reads it."""
-        run = Run(run_name(self.now, token_hex(3)), command, self.settings.fingerprint, self.organization.me().arn)
+        run = AuditRun(run_name(self.now, token_hex(3)), command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.assembly.cloud, TextSink(self.say), self.say)
 
 
-def accounts(job: Job) -> Result:
+def accounts(job: FunctionRun) -> Result:
     """The numbers of the accounts that the settings mean: what a Distributed Map goes over."""
     return {"accounts": [each.number for each in accounts_of(job.organization, job.settings.accounts)]}
 
 
-def report(job: Job) -> Result:
+def report(job: FunctionRun) -> Result:
     """How many keys there are of which kind."""
     surveys = surveyed(job)
     rows = judge(surveys, job.settings, addresses(job.settings.owners), job.now)
@@ -96,14 +97,14 @@ def report(job: Job) -> Result:
     return {**_surveys(job, surveys), "numbers": numbers}
 
 
-def remind(job: Job) -> Result:
+def remind(job: FunctionRun) -> Result:
     """Owners and admins are told. Raises Problem too if no admin got the digest: that they hear nothing is the sign
     that something is wrong, and they would look in vain for what."""
     surveys = surveyed(job)
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now)
     renderer = Renderer(job.settings.remind.templates, job.now)
     audit = job.audit("remind")
-    around = Surroundings(job.organization, time.sleep, audit, job.deadline.left)
+    around = RemindContext(job.organization, time.sleep, audit, job.deadline.left)
     outcome = send(plan, findings, _outlets(job), job.settings, renderer, around)
     troubles = [f"{letter.about}: {problem}" for letter, problem in outcome.letters if problem]
     troubles += [f"{remark.about}: {remark.text}" for remark in outcome.digest.forgotten]
@@ -120,31 +121,31 @@ def remind(job: Job) -> Result:
     return {**_surveys(job, surveys, troubles), "numbers": numbers}
 
 
-def _outlets(job: Job) -> Outlets:
+def _outlets(job: FunctionRun) -> Channels:
     """The channels. A run for one account of many sends the admins no digest: each would get one an account."""
     if not job.account:
         return outlets(job.settings, job.assembly.cloud)
     if not job.settings.remind.owners:
-        return Outlets()
+        return Channels()
     return replace(outlets(job.settings, job.assembly.cloud), admins=())
 
 
-def enforce(job: Job) -> Result:
+def enforce(job: FunctionRun) -> Result:
     """Keys are switched off, deleted and replaced by the rules; everybody is told. That it is scheduled is the consent
     that `--apply` is on the command line; [enforce] accounts says where. Raises Problem too if the audit fails."""
     settings, now = job.settings, job.assembly.now
     check(settings, apply=True)
     audit = job.audit("enforce")
-    crier = Crier(outlets(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now))
+    crier = Notifier(outlets(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now))
     mapping = addresses(settings.owners)
-    looking = Looking(job.organization, settings, mapping, crier, now, time.sleep, whole=not job.account)
+    looking = EnforceContext(job.organization, settings, mapping, crier, now, time.sleep, whole=not job.account)
     plan = plan_run(looking)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
-    outcome = carry_out(plan, Doing(looking, audit, _maker(job, audit), job.deadline.left))
+    outcome = carry_out(plan, ApplyContext(looking, audit, _maker(job, audit), job.deadline.left))
     if outcome.stopped:
         raise outcome.stopped
-    failures = [failure(deed) for deed in outcome.deeds if deed.problem or deed.state is not State.DONE]
+    failures = [failure(deed) for deed in outcome.deeds if deed.problem or deed.state is not ActionState.DONE]
     troubles = [f"{each.about}: {each.text}" for each in failures]
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
     troubles += [problem.message for problem in outcome.untold]
@@ -153,7 +154,7 @@ def enforce(job: Job) -> Result:
     return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
 
 
-def _maker(job: Job, audit: Trail) -> Maker | None:
+def _maker(job: FunctionRun, audit: AuditTrail) -> Maker | None:
     """Who makes new keys, where the settings allow it."""
     settings = job.settings
     if not settings.reissue.enabled:
@@ -162,7 +163,7 @@ def _maker(job: Job, audit: Trail) -> Maker | None:
     return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], job.assembly.now, time.sleep)
 
 
-def sweep(job: Job) -> Result:
+def sweep(job: FunctionRun) -> Result:
     """What was handed over and not fetched in time is removed, with the key."""
     audit = job.audit("sweep")
     places = waiting(job.assembly.cloud, job.organization.me(), job.settings.reissue, job.settings.where)
@@ -175,9 +176,9 @@ def sweep(job: Job) -> Result:
     return {**told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(fates)}
 
 
-def surveyed(job: Job) -> list[Survey]:
+def surveyed(job: FunctionRun) -> list[AccountSurvey]:
     """All accounts. Raises Problem if none could be looked at, for want of rights or of time."""
-    patience = Waiting(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
+    patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
     surveys = survey_accounts(job.organization, job.settings, job.now, patience)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
@@ -192,14 +193,14 @@ def _kind(code: int) -> type[Problem]:
     return {5: NotAllowed, 75: TryLater}.get(code, Problem)
 
 
-def _surveys(job: Job, surveys: Sequence[Survey], troubles: Sequence[str] = ()) -> Result:
+def _surveys(job: FunctionRun, surveys: Sequence[AccountSurvey], troubles: Sequence[str] = ()) -> Result:
     late = job.organization.late
     broken = [survey for survey in surveys if survey.problem and survey.account.number not in late]
     failed = [{"account": each.account.number, "problem": each.problem} for each in broken]
     return told(job, len(surveys) - len(broken) - len(late), failed, troubles)
 
 
-def told(job: Job, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
+def told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
     """What every result has: how many accounts were looked at, which failed and why, which are left for want of time,
     and what else went wrong."""
     late = sorted(job.organization.late)
@@ -213,6 +214,6 @@ def told(job: Job, looked_at: int, failed: Sequence[Mapping[str, str]], troubles
     }
 
 
-JOBS: Mapping[str, Callable[[Job], Result]] = {
+JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
     each.__name__: each for each in (accounts, report, remind, enforce, sweep)
 }

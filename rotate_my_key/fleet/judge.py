@@ -13,11 +13,11 @@ from enum import Enum
 from ..policy import Verdict
 from ..settings.fleet import FleetSettings
 from .cis import Control, is_unused, violated
-from .model import Account, FleetKey, FleetUser, Owner, Survey
+from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 from .owners import Addresses, exempt, owner_of, unreadable
 
 
-class Standing(Enum):
+class Status(Enum):
     """What a key is, in the order in which it matters."""
 
     ROOT = "root"
@@ -28,8 +28,8 @@ class Standing(Enum):
     INACTIVE = "inactive"
 
 
-_ORDER = {standing: number for number, standing in enumerate(Standing)}
-_BY_AGE = {Verdict.OVERDUE: Standing.OVERDUE, Verdict.DUE: Standing.DUE, Verdict.FRESH: Standing.FRESH}
+_ORDER = {standing: number for number, standing in enumerate(Status)}
+_BY_AGE = {Verdict.OVERDUE: Status.OVERDUE, Verdict.DUE: Status.DUE, Verdict.FRESH: Status.FRESH}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Row:
     """One key. `by_age` is its verdict if age were all that counts; `exempt` says why its user is left alone, and
     `uncertain` what keeps us from knowing that, both "" if nothing. `fails` are the benchmark's recommendations."""
 
-    account: Account
+    account: AwsAccount
     user: FleetUser
     key: FleetKey
-    standing: Standing
+    standing: Status
     by_age: Verdict
     age: timedelta
     owner: Owner
@@ -57,15 +57,17 @@ class Row:
     @property
     def attention(self) -> bool:
         """Whether somebody should do something about it."""
-        return self.standing in (Standing.ROOT, Standing.OVERDUE, Standing.DUE) or self.unused
+        return self.standing in (Status.ROOT, Status.OVERDUE, Status.DUE) or self.unused
 
 
-def judge(surveys: Iterable[Survey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
+def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
     """All keys: root's first, then the overdue, the due, the unused, the rest; the oldest first among equals."""
     return sorted(_rows(surveys, settings, mapping, now), key=_place)
 
 
-def _rows(surveys: Iterable[Survey], settings: FleetSettings, mapping: Addresses, now: datetime) -> Iterator[Row]:
+def _rows(
+    surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
+) -> Iterator[Row]:
     for survey in surveys:
         for user in survey.users:
             if user.keys:
@@ -76,7 +78,7 @@ def _rows(surveys: Iterable[Survey], settings: FleetSettings, mapping: Addresses
 
 
 def _row(
-    account: Account,
+    account: AwsAccount,
     user: FleetUser,
     key: FleetKey,
     settings: FleetSettings,
@@ -87,7 +89,7 @@ def _row(
     by_age = settings.policy.verdict(key, now)
     standing = _standing(user, key, reason, by_age)
     unused = is_unused(key, settings.unused_after, now)
-    needed = standing in (Standing.OVERDUE, Standing.DUE) or unused
+    needed = standing in (Status.OVERDUE, Status.DUE) or unused
     return Row(
         account,
         user,
@@ -98,23 +100,23 @@ def _row(
         owner,
         reason,
         unreadable(user, settings.exempt, None) if needed else "",
-        unused and standing is not Standing.EXEMPT,
+        unused and standing is not Status.EXEMPT,
         tuple(violated(key, now, root=user.is_root)),
     )
 
 
-def _standing(user: FleetUser, key: FleetKey, reason: str, by_age: Verdict) -> Standing:
+def _standing(user: FleetUser, key: FleetKey, reason: str, by_age: Verdict) -> Status:
     if user.is_root:
-        return Standing.ROOT
+        return Status.ROOT
     if not key.active:
-        return Standing.INACTIVE
-    return Standing.EXEMPT if reason else _BY_AGE[by_age]
+        return Status.INACTIVE
+    return Status.EXEMPT if reason else _BY_AGE[by_age]
 
 
 def _place(row: Row) -> tuple[int, bool, timedelta, str, str, str]:
     return (
         _ORDER[row.standing],
-        row.standing is Standing.FRESH and not row.unused,
+        row.standing is Status.FRESH and not row.unused,
         -row.age,
         row.account.number,
         row.user.name,

@@ -11,22 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 
-from .decisions import Act, Kind
+from .decisions import Act, ActionKind
 from .memory import KeyMemory, Memory, ref
 from .model import FleetKey
-from .user_facts import Found
+from .user_facts import UserLook
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class UnfinishedAction:
     """An act, and the user whose key it is about. `recorded`: the audit has its outcome, and only telling is left."""
 
     act: Act
-    found: Found
+    found: UserLook
     recorded: bool
 
 
-def left_of(found: Found) -> Iterator[Left]:
+def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
     """What is left of one user."""
     user, memory = found.facts.user, found.facts.memory
     for key in user.keys:
@@ -34,12 +34,14 @@ def left_of(found: Found) -> Iterator[Left]:
         if not key.active and known.intended and known.off:
             why = f"switched off on {known.off}, by a run that was cut off or could not tell"
             before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
-            yield Left(Act(Kind.DEACTIVATE, user, key, why), found, before.off is not None)
+            yield UnfinishedAction(Act(ActionKind.DEACTIVATE, user, key, why), found, before.off is not None)
     for name, known in deletions(memory).items():
         if known.intended:
             made = datetime.combine(known.made or known.intended, time(), UTC)
             why = f"deleted on {known.intended}, by a run that was cut off or could not tell"
-            yield Left(Act(Kind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None)
+            yield UnfinishedAction(
+                Act(ActionKind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None
+            )
 
 
 def deletions(memory: Memory) -> dict[str, KeyMemory]:
@@ -50,7 +52,7 @@ def deletions(memory: Memory) -> dict[str, KeyMemory]:
 def intended(memory: Memory, act: Act, today: date) -> Memory:
     """The memory before an act."""
     key_id = act.key.key_id or ""
-    if act.kind is Kind.DELETE:
+    if act.kind is ActionKind.DELETE:
         return {**memory, key_id: KeyMemory(made=act.key.created.date(), intended=today)}
     return {**memory, ref(key_id): replace(memory.get(ref(key_id), KeyMemory()), intended=today)}
 
@@ -58,10 +60,10 @@ def intended(memory: Memory, act: Act, today: date) -> Memory:
 def settled(memory: Memory, act: Act, today: date, *, told: bool) -> Memory:
     """The memory after an act that the audit has; what is not told keeps its intent."""
     key_id = act.key.key_id or ""
-    name = key_id if act.kind is Kind.DELETE else ref(key_id)
+    name = key_id if act.kind is ActionKind.DELETE else ref(key_id)
     known = memory.get(name, KeyMemory())
     known = replace(known, off=known.off or today, intended=None if told else known.intended or today)
-    if act.kind is not Kind.DELETE:
+    if act.kind is not ActionKind.DELETE:
         return {**memory, name: known}
     left = {each: kept for each, kept in memory.items() if each not in (ref(key_id), key_id)}
     return left if told else {**left, key_id: replace(known, made=act.key.created.date())}

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings.fleet import FleetSettings
-from .judge import Row, Standing
-from .model import Message, Survey
-from .notice_plan import Plan, Planned
-from .notices import Counts, Digest, Remark, Unaddressed, one_line
+from .judge import Row, Status
+from .model import AccountSurvey, Message
+from .notice_plan import NoticePlan, PlannedNotice
+from .notices import Digest, DigestCounts, Remark, Unaddressed, one_line
 from .ports import Channel
 from .rendering import Renderer
 from .survey import first_code
@@ -22,7 +22,7 @@ LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fl
 
 
 @dataclass(frozen=True, slots=True)
-class Outlets:
+class Channels:
     """The channels: for owners, for admins, and for those who are told when owners do not answer."""
 
     owners: tuple[Channel, ...] = ()
@@ -42,7 +42,7 @@ class Letter:
 
     channel: Channel
     message: Message
-    planned: Planned | None = None
+    planned: PlannedNotice | None = None
     escalation: bool = False
 
     @property
@@ -55,12 +55,14 @@ class Letter:
         return f"{what}{owner.address or owner.name} over {self.channel.name}"
 
 
-def letters(plan: Plan, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
+def letters(plan: NoticePlan, outlets: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
     """Everything that this run sends but the digest. Raises WrongUsage for a template that cannot be rendered."""
     return tuple(letter for planned in plan.now for letter in _letters(planned, outlets, settings, renderer))
 
 
-def _letters(planned: Planned, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Iterator[Letter]:
+def _letters(
+    planned: PlannedNotice, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> Iterator[Letter]:
     owner = planned.notice.owner
     values = {"notice": planned.notice, "keys": planned.notice.keys, **values_of(settings)}
     reachable = [each for each in outlets.owners if owner.address or not each.wants_address]
@@ -74,7 +76,9 @@ def _letters(planned: Planned, outlets: Outlets, settings: FleetSettings, render
         yield from (Letter(each, message, planned, escalation=True) for each in outlets.escalate)
 
 
-def digest_letters(digest: Digest, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
+def digest_letters(
+    digest: Digest, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> tuple[Letter, ...]:
     """The digest for the admins; with `digest` off only if there is something to tell."""
     if not (settings.remind.digest or digest.old or digest.wrong):
         return ()
@@ -97,21 +101,21 @@ def values_of(settings: FleetSettings) -> dict[str, Any]:
 class Findings:
     """What the survey found besides old keys: the digest's share of it. `code` is the exit code of what failed."""
 
-    counts: Counts = field(default_factory=Counts)
+    counts: DigestCounts = field(default_factory=DigestCounts)
     broken: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
     code: int = 0
 
 
-def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
+def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> Findings:
     """Count what was looked at, and say what could not be."""
     users = [user for survey in surveys for user in survey.users]
     exempt = {row.user.arn for row in rows if row.exempt and row.key.active}
     seen = sum(not survey.problem for survey in surveys)
     keys = sum(len(user.keys) for user in users)
-    root = sum(row.standing is Standing.ROOT for row in rows)
+    root = sum(row.standing is Status.ROOT for row in rows)
     return Findings(
-        Counts(seen, sum(not user.is_root for user in users), keys, len(exempt), root),
+        DigestCounts(seen, sum(not user.is_root for user in users), keys, len(exempt), root),
         tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
         tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
         first_code(survey.code for survey in surveys),
@@ -119,16 +123,16 @@ def findings_of(surveys: Sequence[Survey], rows: Sequence[Row]) -> Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentLetters:
     """What became of the letters: what was `told`; rows about what was not delivered, not remembered, not audited."""
 
-    told: tuple[Planned, ...] = ()
+    told: tuple[PlannedNotice, ...] = ()
     undelivered: tuple[Remark, ...] = ()
     forgotten: tuple[Remark, ...] = ()
     notes: tuple[Remark, ...] = ()
 
 
-def digest_of(plan: Plan, findings: Findings, sent: Sent, outlets: Outlets, renderer: Renderer) -> Digest:
+def digest_of(plan: NoticePlan, findings: Findings, sent: SentLetters, outlets: Channels, renderer: Renderer) -> Digest:
     """The digest after the letters were sent, or as if they all had been."""
     return Digest(
         at=renderer.now,
@@ -149,7 +153,7 @@ def digest_of(plan: Plan, findings: Findings, sent: Sent, outlets: Outlets, rend
     )
 
 
-def _unaddressed(plans: Sequence[Planned], outlets: Outlets) -> tuple[Unaddressed, ...]:
+def _unaddressed(plans: Sequence[PlannedNotice], outlets: Channels) -> tuple[Unaddressed, ...]:
     """Users with old keys whose owner no channel reaches."""
     if not outlets.owners or not all(each.wants_address for each in outlets.owners):
         return ()

@@ -57,7 +57,7 @@ Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
 _LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmrib", strict=True))
 
 
-class Unreadable(ValueError):
+class UnreadableTag(ValueError):
     """The tag is there and is not of this version, or was not written by us."""
 
 
@@ -91,7 +91,7 @@ def decode(text: str | None) -> dict[str, KeyMemory]:
     """Read a tag's value; nothing for none. Raises Unreadable."""
     version, *parts = (text or "").split() or [VERSION]
     if version != VERSION:
-        raise Unreadable(version)
+        raise UnreadableTag(version)
     return dict(map(_key, parts))
 
 
@@ -102,13 +102,13 @@ def _key(part: str) -> tuple[str, KeyMemory]:
     for fact in facts:
         match = _FACT.fullmatch(fact)
         if not match or match[1] not in names:
-            raise Unreadable(part)
+            raise UnreadableTag(part)
         try:
             known[names[match[1]]] = _count(match[2]) if match[1] == "n" else _day(match[2])
         except ValueError:
-            raise Unreadable(part) from None
+            raise UnreadableTag(part) from None
     if not _REF.fullmatch(name):
-        raise Unreadable(part)
+        raise UnreadableTag(part)
     return name, KeyMemory(**known)  # type: ignore[arg-type]
 
 

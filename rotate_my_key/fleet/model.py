@@ -14,7 +14,7 @@ from ..model import LastUse
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Account:
+class AwsAccount:
     """An AWS account: its number of twelve digits, and its name in the organization if that is known."""
 
     number: str
@@ -72,7 +72,7 @@ class FleetUser:
         return "/" + "".join(f"{part}/" for part in self.arn.rsplit(":", 1)[-1].split("/")[1:-1])
 
 
-class Source(Enum):
+class SurveySource(Enum):
     """Where an account's facts come from."""
 
     REPORT = "credential report"
@@ -80,7 +80,7 @@ class Source(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class AccountSurvey:
     """What was found in one account; `problem` says in a line why it could not be looked at, else it is "".
 
     `hint` is what to do about that. `at` is when the facts were true: a credential report may be four hours old.
@@ -88,9 +88,9 @@ class Survey:
     some users could not be looked at.
     """
 
-    account: Account
+    account: AwsAccount
     users: tuple[FleetUser, ...] = ()
-    source: Source = Source.REPORT
+    source: SurveySource = SurveySource.REPORT
     at: datetime | None = None
     problem: str = ""
     notes: tuple[str, ...] = ()

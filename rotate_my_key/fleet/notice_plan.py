@@ -19,16 +19,16 @@ from ..errors import mask
 from ..policy import Policy, Verdict
 from ..settings.fleet import Remind
 from .judge import Row
-from .memory import KeyMemory, Memory, Unreadable, decode, ref
-from .model import Account, FleetKey, FleetUser, Owner
+from .memory import KeyMemory, Memory, UnreadableTag, decode, ref
+from .model import AwsAccount, FleetKey, FleetUser, Owner
 from .notices import KeyLine, Notice, one_line
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class DueKey:
     """An active key that is due or overdue, of a user who is not exempt, or may be: then `unsure` says why."""
 
-    account: Account
+    account: AwsAccount
     user: FleetUser
     key: FleetKey
     verdict: Verdict
@@ -36,27 +36,27 @@ class Case:
     unsure: str = ""
 
 
-def cases_of(rows: Iterable[Row]) -> Iterator[Case]:
+def cases_of(rows: Iterable[Row]) -> Iterator[DueKey]:
     """Of all keys those that somebody is to be told of. An exemption that could not be read is none, and is said."""
     for row in rows:
         if row.key.active and row.by_age is not Verdict.FRESH and not row.exempt:
-            yield Case(row.account, row.user, row.key, row.by_age, row.owner, row.uncertain)
+            yield DueKey(row.account, row.user, row.key, row.by_age, row.owner, row.uncertain)
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedNotice:
     """A notice and the cases that it is about."""
 
     notice: Notice
-    cases: tuple[Case, ...]
+    cases: tuple[DueKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NoticePlan:
     """The notices for now, and those of owners who were told a short while ago."""
 
-    now: tuple[Planned, ...] = ()
-    quiet: tuple[Planned, ...] = ()
+    now: tuple[PlannedNotice, ...] = ()
+    quiet: tuple[PlannedNotice, ...] = ()
 
     @property
     def old(self) -> tuple[KeyLine, ...]:
@@ -70,34 +70,34 @@ class Plan:
         return tuple(sorted((line for line in self.old if line.told), key=lambda line: line.told, reverse=True))
 
 
-def plan_notices(cases: Iterable[Case], policy: Policy, remind: Remind, now: datetime) -> Plan:
+def plan_notices(cases: Iterable[DueKey], policy: Policy, remind: Remind, now: datetime) -> NoticePlan:
     """Decide for one run; owners in the order of their names."""
-    by_owner: dict[str, list[Case]] = {}
+    by_owner: dict[str, list[DueKey]] = {}
     for case in cases:
         by_owner.setdefault((case.owner.address or case.owner.name).lower(), []).append(case)
     plans = [_planned(by_owner[who], policy, remind, now) for who in sorted(by_owner)]
     waits = [_is_quiet(each.cases, remind, now) for each in plans]
-    return Plan(
+    return NoticePlan(
         tuple(each for each, quiet in zip(plans, waits, strict=True) if not quiet),
         tuple(each for each, quiet in zip(plans, waits, strict=True) if quiet),
     )
 
 
-def _planned(cases: list[Case], policy: Policy, remind: Remind, now: datetime) -> Planned:
+def _planned(cases: list[DueKey], policy: Policy, remind: Remind, now: datetime) -> PlannedNotice:
     ordered = tuple(sorted(cases, key=lambda case: (case.key.created, case.account, case.user.arn)))
     lines = tuple(_line(case, policy, remind, now) for case in ordered)
     most = max(line.told for line in lines)
     escalated = bool(remind.escalate_after) and most >= remind.escalate_after
     said = ordered[0].owner
     owner = Owner(one_line(said.name), one_line(said.address), said.how)
-    return Planned(Notice(owner, lines, escalated), ordered)
+    return PlannedNotice(Notice(owner, lines, escalated), ordered)
 
 
-def _line(case: Case, policy: Policy, remind: Remind, now: datetime) -> KeyLine:
+def _line(case: DueKey, policy: Policy, remind: Remind, now: datetime) -> KeyLine:
     created = case.key.created
     overdue = policy.overdue_at(created)
     return KeyLine(
-        Account(case.account.number, one_line(case.account.name)),
+        AwsAccount(case.account.number, one_line(case.account.name)),
         "root" if case.user.is_root else one_line(case.user.name),
         one_line(case.owner.address or case.owner.name),
         mask(case.key.key_id) if case.key.key_id else "",
@@ -112,7 +112,7 @@ def _line(case: Case, policy: Policy, remind: Remind, now: datetime) -> KeyLine:
     )
 
 
-def _is_quiet(cases: Iterable[Case], remind: Remind, now: datetime) -> bool:
+def _is_quiet(cases: Iterable[DueKey], remind: Remind, now: datetime) -> bool:
     """Whether the owner was told so short a while ago that he is left in peace.
 
     A memory of a day to come (somebody's clock was wrong) is none: else it could silence us for years.
@@ -127,7 +127,7 @@ def whole_days(duration: timedelta) -> int:
     return -(-duration // timedelta(days=1))
 
 
-def _known(case: Case, remind: Remind) -> KeyMemory:
+def _known(case: DueKey, remind: Remind) -> KeyMemory:
     memory, _ = recall(case.user, remind.tag)
     return memory.get(ref(case.key.key_id), KeyMemory()) if case.key.key_id else KeyMemory()
 
@@ -143,7 +143,7 @@ def recall(user: FleetUser, tag: str) -> tuple[Memory, str]:
         return {}, "the tags cannot be read"
     try:
         return decode(_value(user.tags, tag)), ""
-    except Unreadable:
+    except UnreadableTag:
         return {}, f"the tag {tag} holds something that this version does not write; it is left alone"
 
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from ..model import LastUse
 from ..policy import Verdict
-from .model import Account, Owner
+from .model import AwsAccount, Owner
 
 _NAMED = 50  # users of an account that a row of the digest names
 
@@ -26,7 +26,7 @@ class KeyLine:
     read, so that its user may be exempt after all.
     """
 
-    account: Account
+    account: AwsAccount
     user: str
     owner: str
     key: str
@@ -97,7 +97,7 @@ class Unaddressed:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class DigestCounts:
     """What was looked at; `exempt` users have a key that works, `root` keys are root's, of whatever age."""
 
     accounts: int = 0
@@ -118,7 +118,7 @@ class Digest:
     """
 
     at: datetime
-    counts: Counts = field(default_factory=Counts)
+    counts: DigestCounts = field(default_factory=DigestCounts)
     reminds: bool = True
     old: tuple[KeyLine, ...] = ()
     told: tuple[Notice, ...] = ()

@@ -16,13 +16,13 @@ from ..errors import Gone
 from ..faults import fault
 from .audit import NotKept
 from .model import Event, FleetKey
-from .one_user import Held, remember
+from .one_user import UserKeys, remember
 from .ports import Audit
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
 
 
-class Lines:
+class AuditLines:
     """The audit of one run. Safe to share between threads. Once a line does not come through soon, the later ones are
     kept and sent together at the end: they would only queue up."""
 
@@ -69,17 +69,17 @@ class Lines:
             self._trouble.update({(event.account, event.key_id): why for event in events})
 
 
-class Mark:
+class RevokeMark:
     """The tag of one user in one account, which says that `revoke` switched off these keys.
 
     `recall` gives the user with what his tag tells, and may take its time.
     """
 
-    def __init__(self, recall: Callable[[], Held], tag: str, today: date) -> None:
+    def __init__(self, recall: Callable[[], UserKeys], tag: str, today: date) -> None:
         self._recall = recall
         self._tag = tag
         self._today = today
-        self._held: Held | None = None
+        self._held: UserKeys | None = None
         self._ids: frozenset[str] = frozenset()
         self._job: Running[str] | None = None
 

@@ -14,7 +14,7 @@ from ..policy import format_duration
 from .page import Block, Code, Heading, Paragraph, Part, Points, Words
 
 
-class Facts(NamedTuple):
+class CompanyFacts(NamedTuple):
     """What is particular to a company. `install` is what people type to install; `reminders` are the reminder's own
     lines for a key that is due and for one that is overdue. Empty texts are not known."""
 
@@ -29,7 +29,7 @@ class Facts(NamedTuple):
     reminders: Sequence[str]
 
 
-def onboarding(facts: Facts) -> list[Part]:
+def onboarding(facts: CompanyFacts) -> list[Part]:
     """The whole page."""
     return [
         *_beginning(facts),
@@ -52,7 +52,7 @@ def length(duration: timedelta) -> str:
     return format_duration(duration)
 
 
-def _beginning(facts: Facts) -> Iterator[Part]:
+def _beginning(facts: CompanyFacts) -> Iterator[Part]:
     due = max(facts.max_age - facts.remind_before, timedelta(0))
     yield Heading(1, "Your AWS access key")
     yield Paragraph(
@@ -77,14 +77,14 @@ def _beginning(facts: Facts) -> Iterator[Part]:
     yield Points(points)
 
 
-def _installing(facts: Facts) -> Iterator[Part]:
+def _installing(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "Install it")
     yield Block([facts.install])
     if facts.minimum_version:
         yield Paragraph([f"Version {facts.minimum_version} or newer is needed: ", Code("rotate-my-key --version")])
 
 
-def _first_key(facts: Facts) -> Iterator[Part]:
+def _first_key(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "If you were given a key")
     yield Paragraph(["Take it over with the file that you got, or without a file and be asked for it:"])
     yield Block(["rotate-my-key adopt accessKeys.csv"])
@@ -96,7 +96,7 @@ def _first_key(facts: Facts) -> Iterator[Part]:
     )
 
 
-def _rotating(facts: Facts) -> Iterator[Part]:
+def _rotating(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "Replace your key")
     yield Block(["rotate-my-key"])
     yield Paragraph(
@@ -109,7 +109,7 @@ def _rotating(facts: Facts) -> Iterator[Part]:
     )
 
 
-def _mfa(facts: Facts) -> Iterator[Part]:
+def _mfa(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "If it asks for a code")
     yield Paragraph(
         [
@@ -124,7 +124,7 @@ def _mfa(facts: Facts) -> Iterator[Part]:
         )
 
 
-def _remembering(facts: Facts) -> Iterator[Part]:
+def _remembering(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "Be reminded")
     yield Block(["rotate-my-key reminder install"])
     yield Paragraph(["One line a day in a new terminal, only when a key is due. It looks like this:"])
@@ -135,13 +135,13 @@ def _remembering(facts: Facts) -> Iterator[Part]:
     yield Block(["rotate-my-key schedule install"])
 
 
-def _leaked(facts: Facts) -> Iterator[Part]:
+def _leaked(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "If a key may have leaked")
     yield Block(["rotate-my-key rotate --force --keep-old 0"])
     yield Paragraph([f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."])
 
 
-def _help(facts: Facts) -> Iterator[Part]:
+def _help(facts: CompanyFacts) -> Iterator[Part]:
     yield Heading(2, "If something is wrong")
     yield Paragraph(
         [

@@ -12,7 +12,7 @@ from ..faults import fault
 from ..model import LastUse
 from ..settings.fleet import FleetSettings
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
-from .model import Account, FleetKey, FleetUser
+from .model import AwsAccount, FleetKey, FleetUser
 from .notice_plan import recall
 from .observing import observed
 from .ports import Directory, Organization
@@ -21,13 +21,13 @@ QUICK = 2.0  # seconds for what is good to know before a key is switched off, an
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class UserKeys:
     """A user's keys in one account, the older first. `forgetful` is why nothing can be remembered of him, or "".
 
     `problem`: why his keys there are not known. The path in his ARN is not looked up.
     """
 
-    account: Account
+    account: AwsAccount
     directory: Directory | None
     user: FleetUser
     memory: Memory = field(default_factory=dict)
@@ -45,14 +45,14 @@ class Held:
 
 def hold(
     organization: Organization,
-    account: Account,
+    account: AwsAccount,
     name: str,
     settings: FleetSettings,
     now: datetime,
     *,
     uses: bool = True,
     quick: bool = False,
-) -> Held | None:
+) -> UserKeys | None:
     """The user as he is there now; None if there is no such user. Raises Interrupted.
 
     Only the list of his keys is waited for as long as it takes. A last use that cannot be read is None, whatever the
@@ -81,7 +81,7 @@ def hold(
     return recalled(replace(held, user=replace(held.user, keys=keys)), gathered.tags, settings, now)
 
 
-def hold_keys(organization: Organization, account: Account, name: str) -> Held | None:
+def hold_keys(organization: Organization, account: AwsAccount, name: str) -> UserKeys | None:
     """His keys alone, which is all that switching them off needs: nothing is remembered of him then. Raises
     Interrupted."""
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
@@ -92,14 +92,14 @@ def hold_keys(organization: Organization, account: Account, name: str) -> Held |
     except Gone:
         return None
     except Problem as problem:
-        return Held(account, directory, user, problem=problem)
+        return UserKeys(account, directory, user, problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
-        return Held(account, directory, user, problem=fault(error))
+        return UserKeys(account, directory, user, problem=fault(error))
     found = [FleetKey(key.active, key.created, key.key_id) for key in keys]
-    return Held(account, directory, replace(user, keys=tuple(sorted(found, key=lambda key: key.created))))
+    return UserKeys(account, directory, replace(user, keys=tuple(sorted(found, key=lambda key: key.created))))
 
 
-def recalled(held: Held, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> Held:
+def recalled(held: UserKeys, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserKeys:
     """With what his tags (None: unknown) tell of his keys."""
     user = replace(held.user, tags=tags)
     recorded, why = recall(user, settings.remind.tag)
@@ -112,13 +112,13 @@ class _Gathered:
     uses: dict[str, LastUse | None] = field(default_factory=dict)
 
 
-def _gather(held: Held, into: _Gathered, *, tags: bool, uses: bool) -> None:
+def _gather(held: UserKeys, into: _Gathered, *, tags: bool, uses: bool) -> None:
     into.tags = read_tags(held) if tags else None
     for key in held.user.keys if uses else ():
         into.uses[key.key_id or ""] = _last_use(held, key)
 
 
-def read_tags(held: Held) -> Mapping[str, str] | None:
+def read_tags(held: UserKeys) -> Mapping[str, str] | None:
     """Whoever cannot read them goes on without: None. Raises Gone, Interrupted."""
     assert held.directory
     try:
@@ -129,7 +129,7 @@ def read_tags(held: Held) -> Mapping[str, str] | None:
         return None
 
 
-def _last_use(held: Held, key: FleetKey) -> LastUse | None:
+def _last_use(held: UserKeys, key: FleetKey) -> LastUse | None:
     assert held.directory
     try:
         return held.directory.last_use(key.key_id or "")
@@ -137,14 +137,14 @@ def _last_use(held: Held, key: FleetKey) -> LastUse | None:
         return None
 
 
-def accounts_named(accounts: Sequence[Account], numbers: Sequence[str]) -> list[Account]:
+def accounts_named(accounts: Sequence[AwsAccount], numbers: Sequence[str]) -> list[AwsAccount]:
     """Those of the accounts that were named, or all. A number that is not among them is tried all the same: whoever
     names an account that the settings leave out knows why."""
     known = {account.number: account for account in accounts}
-    return [known.get(number, Account(number)) for number in numbers] if numbers else list(accounts)
+    return [known.get(number, AwsAccount(number)) for number in numbers] if numbers else list(accounts)
 
 
-def switch(held: Held, key: FleetKey, *, on: bool) -> None:
+def switch(held: UserKeys, key: FleetKey, *, on: bool) -> None:
     """Switch a key, and see in the list whether it is so where the answer was bad. Raises Problem if it is not."""
     name, key_id = held.user.name, key.key_id or ""
     assert held.directory
@@ -158,7 +158,7 @@ def switch(held: Held, key: FleetKey, *, on: bool) -> None:
         raise failure
 
 
-def _is(held: Held, key_id: str, *, on: bool) -> bool:
+def _is(held: UserKeys, key_id: str, *, on: bool) -> bool:
     """A key that is gone is off."""
     assert held.directory
     try:
@@ -170,7 +170,7 @@ def _is(held: Held, key_id: str, *, on: bool) -> bool:
     return keys.get(key_id, False) is on
 
 
-def remember(held: Held, known: Mapping[str, KeyMemory], tag: str) -> str:
+def remember(held: UserKeys, known: Mapping[str, KeyMemory], tag: str) -> str:
     """Write what is known of these keys (by id) into the user's tag, over what was; gives why that is not possible."""
     if held.forgetful:
         return held.forgetful

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ..model import AccessKey, Credentials, Identity, LastUse
-from .model import Account, Event, FleetUser, Message
+from .model import AwsAccount, Event, FleetUser, Message
 
 
 class Directory(Protocol):
@@ -21,7 +21,7 @@ class Directory(Protocol):
     """
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AwsAccount:
         """Which account it is."""
 
     def request_report(self) -> bool:
@@ -70,14 +70,14 @@ class Organization(Protocol):
     def me(self) -> Identity:
         """GetCallerIdentity of who runs the fleet command."""
 
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[AwsAccount, ...]:
         """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
 
     @property
-    def left_out(self) -> tuple[Account, ...]:
+    def left_out(self) -> tuple[AwsAccount, ...]:
         """Those that `accounts` came upon and left out: suspended, or about to be closed."""
 
-    def directory(self, account: Account) -> Directory:
+    def directory(self, account: AwsAccount) -> Directory:
         """The directory of an account: by the role there, or without one for the caller's own."""
 
 

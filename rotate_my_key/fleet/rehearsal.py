@@ -10,8 +10,8 @@ from ..model import LastUse
 from ..policy import Verdict
 from ..settings.fleet import FleetSettings
 from .letters import LISTED, values_of
-from .model import Account, Owner
-from .notices import Counts, Digest, KeyLine, Notice, Remark, Unaddressed
+from .model import AwsAccount, Owner
+from .notices import Digest, DigestCounts, KeyLine, Notice, Remark, Unaddressed
 from .rendering import Renderer
 
 
@@ -31,7 +31,7 @@ def _notice(settings: FleetSettings, renderer: Renderer) -> Notice:
     late = renderer.now - timedelta(days=8)
     use = LastUse(renderer.now - timedelta(hours=3), "s3", "eu-west-1")
     owner = Owner("alice", "alice@example.com", "user name")
-    account = Account("123456789012", "production")
+    account = AwsAccount("123456789012", "production")
     line = KeyLine(account, "alice", owner.address, "...MPLE", Verdict.OVERDUE, age, late, late, use, told=3)
     return Notice(owner, (line,), escalated=True)
 
@@ -41,7 +41,7 @@ def _digest(notice: Notice, renderer: Renderer) -> Digest:
     rows = (Remark("production (123456789012)", "an example"),)
     return Digest(
         renderer.now,
-        Counts(1, 1, 1, 1),
+        DigestCounts(1, 1, 1, 1),
         old=notice.keys,
         told=(notice,),
         quiet=(notice,),

@@ -15,28 +15,28 @@ from enum import Enum
 from ..errors import NeedsPerson, TryLater, WrongUsage, mask
 from ..model import AccessKey, LastUse
 from ..settings.fleet import FleetSettings
-from .handover import BUSY, Slip, made_then
-from .model import Account, FleetUser
+from .handover import BUSY, HandoverRecord, made_then
+from .model import AwsAccount, FleetUser
 from .ports import Directory
 from .readers import readers
-from .waiting import Waiting, named
+from .waiting import HandoverStore, named
 
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReissueRequest:
     """Whom to make a key for. `profile` is the one that he should put it in; `replace_inactive`: an inactive key of his
     may be deleted for room; `renew`: a key that waits and was never used is replaced."""
 
-    account: Account
+    account: AwsAccount
     user: str
     profile: str = ""
     replace_inactive: bool = False
     renew: bool = False
 
 
-class Way(Enum):
+class ReissueMode(Enum):
     """What would be done; the value is the word in `--json`."""
 
     MAKE = "made"
@@ -44,22 +44,24 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReissuePlan:
     """What would be done. `discards` is an earlier key of ours that did not reach its user, `gives_up` the inactive key
     that makes room, `replaces` the id that the new key takes the place of. `slip` is what stands there now."""
 
-    wish: Wish
+    wish: ReissueRequest
     user: FleetUser
     readers: tuple[str, ...]
-    way: Way
+    way: ReissueMode
     keys: tuple[AccessKey, ...] = ()
-    slip: Slip | None = None
+    slip: HandoverRecord | None = None
     discards: AccessKey | None = None
     gives_up: AccessKey | None = None
     replaces: str = ""
 
 
-def plan_reissue(wish: Wish, directory: Directory, waiting: Waiting, settings: FleetSettings, now: datetime) -> Plan:
+def plan_reissue(
+    wish: ReissueRequest, directory: Directory, waiting: HandoverStore, settings: FleetSettings, now: datetime
+) -> ReissuePlan:
     """Look, and decide. Raises WrongUsage (off, or not set up), Problem (not our place), NeedsPerson, TryLater, Gone,
     Denied."""
     if not settings.reissue.enabled:
@@ -75,14 +77,14 @@ def plan_reissue(wish: Wish, directory: Directory, waiting: Waiting, settings: F
     uses = {key.key_id: directory.last_use(key.key_id) for key in keys}
     discards = _undelivered(slip, keys, uses, now, renew=wish.renew)
     if slip and discards is None and _waits(slip, keys, uses):
-        return Plan(wish, user, arns, Way.AGAIN, keys, slip, None, None, slip.replaces)
+        return ReissuePlan(wish, user, arns, ReissueMode.AGAIN, keys, slip, None, None, slip.replaces)
     left = tuple(key for key in keys if key != discards)
     gives_up = _room(wish, user, left, uses)
     staying = [key for key in left if key != gives_up]
-    return Plan(wish, user, arns, Way.MAKE, left, slip, discards, gives_up, _replaced(staying))
+    return ReissuePlan(wish, user, arns, ReissueMode.MAKE, left, slip, discards, gives_up, _replaced(staying))
 
 
-def _waits(slip: Slip, keys: Sequence[AccessKey], uses: Uses) -> bool:
+def _waits(slip: HandoverRecord, keys: Sequence[AccessKey], uses: Uses) -> bool:
     """Whether the key of the slip waits there still: it was not taken, and no use of it is known."""
     there = any(key.key_id == slip.key_id and key.active for key in keys)
     return there and not slip.taken and not _was_used(uses.get(slip.key_id))
@@ -94,7 +96,7 @@ def _was_used(use: LastUse | None) -> bool:
 
 
 def _undelivered(
-    slip: Slip | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
+    slip: HandoverRecord | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
 ) -> AccessKey | None:
     """The key that an earlier run made and that did not reach its user."""
     if slip is None:
@@ -114,13 +116,13 @@ def _undelivered(
     return made
 
 
-def _given(slip: Slip, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
+def _given(slip: HandoverRecord, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
     """The key that waits: replaced if that was asked for, or if the sweep has switched it off."""
     found = next((key for key in keys if key.key_id == slip.key_id), None)
     return found if found and not slip.taken and (renew or not found.active) else None
 
 
-def _room(wish: Wish, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
+def _room(wish: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
     """The inactive key that gives way, None if there is room. Raises NeedsPerson: consent helps, or a choice of his."""
     if len(keys) < 2:
         return None

@@ -19,13 +19,13 @@ from ..errors import Gone, NotAllowed, Problem, TryLater, Unanswered, mask
 from ..model import AccessKey, Credentials, Identity
 from ..settings.fleet import FleetSettings
 from ..stores.delivered import Delivered, encode
-from .handover import Slip, made_then
-from .memory import KeyMemory, Unreadable, decode, ref
+from .handover import HandoverRecord, made_then
+from .memory import KeyMemory, UnreadableTag, decode, ref
 from .memory import encode as encode_memory
 from .model import Event
 from .ports import Audit, Directory
-from .reissue_plan import Plan, Way
-from .waiting import Waiting
+from .reissue_plan import ReissueMode, ReissuePlan
+from .waiting import HandoverStore
 
 _SETTLE = timedelta(seconds=15)  # one that was carried out shows in the list within that time
 _SHOWS = timedelta(seconds=5)  # what was written to the place shows within that time
@@ -34,11 +34,11 @@ _AGAIN = "repeat the command in two minutes"
 
 
 @dataclass(frozen=True, slots=True)
-class Reissue:
+class ReissueContext:
     """What a reissue works with. `run` names this run, `now` is AWS's clock, `pause` waits for seconds."""
 
     directory: Directory
-    waiting: Waiting
+    waiting: HandoverStore
     settings: FleetSettings
     audit: Audit
     run: str
@@ -47,7 +47,7 @@ class Reissue:
 
 
 @dataclass(frozen=True, slots=True)
-class Handed:
+class HandoverResult:
     """A key that waits for its user. `place` is what he gives to `adopt`; `deleted` are keys that went on the way;
     `notes` are for a person. No secret."""
 
@@ -55,14 +55,14 @@ class Handed:
     user: str
     key_id: str
     place: str
-    way: Way
+    way: ReissueMode
     until: datetime
     replaces: str = ""
     deleted: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
 
-def hand_over(plan: Plan, tools: Reissue) -> Handed:
+def hand_over(plan: ReissuePlan, tools: ReissueContext) -> HandoverResult:
     """Do what the plan says. Raises Problem kinds; what was begun and could not be taken back is said."""
     return _HandOver(plan, tools).run()
 
@@ -70,16 +70,16 @@ def hand_over(plan: Plan, tools: Reissue) -> Handed:
 class _HandOver:
     """One reissue."""
 
-    def __init__(self, plan: Plan, tools: Reissue) -> None:
+    def __init__(self, plan: ReissuePlan, tools: ReissueContext) -> None:
         self._plan = plan
         self._tools = tools
         self._user = plan.user.name
         self._deleted: list[str] = []
         self._notes: list[str] = []
 
-    def run(self) -> Handed:
+    def run(self) -> HandoverResult:
         plan = self._plan
-        if plan.way is Way.AGAIN:
+        if plan.way is ReissueMode.AGAIN:
             assert plan.slip is not None
             return self._handed(plan.slip)
         self._record("intended")
@@ -93,12 +93,12 @@ class _HandOver:
             self._notes.append(f"the audit could not be written: {problem.message}")
         return self._handed(slip)
 
-    def _handed(self, slip: Slip) -> Handed:
+    def _handed(self, slip: HandoverRecord) -> HandoverResult:
         tools = self._tools
         until = slip.at + tools.settings.reissue.keep
         where = tools.waiting.where(slip)
         rest = (slip.replaces, tuple(self._deleted), tuple(self._notes))
-        return Handed(slip.account, self._user, slip.key_id, where, self._plan.way, until, *rest)
+        return HandoverResult(slip.account, self._user, slip.key_id, where, self._plan.way, until, *rest)
 
     def _record(self, outcome: str, key_id: str = "") -> None:
         plan = self._plan
@@ -132,7 +132,7 @@ class _HandOver:
 
     # The key
 
-    def _made(self) -> Slip:
+    def _made(self) -> HandoverRecord:
         """The slip of a key that was made and stored."""
         for attempt in range(_CREATES):
             slip = self._reserved()
@@ -148,12 +148,12 @@ class _HandOver:
             return self._stored(slip, pair, key)
         raise AssertionError("the last attempt raises")
 
-    def _reserved(self) -> Slip:
+    def _reserved(self) -> HandoverRecord:
         """The place, ours alone: two runs at once must not make two keys."""
         plan, tools = self._plan, self._tools
         gone = set(self._deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
         had = tuple(key.key_id for key in plan.keys if key.key_id not in gone)
-        slip = Slip(plan.wish.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
+        slip = HandoverRecord(plan.wish.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
         slip = tools.waiting.reserve(slip, plan.readers)
         if plan.gives_up and plan.gives_up.key_id not in self._deleted:
             self._delete(plan.gives_up.key_id)
@@ -172,7 +172,7 @@ class _HandOver:
                 raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
             self._tools.pause(1.0)
 
-    def _settle_lost(self, slip: Slip, problem: Unanswered, *, last: bool) -> None:
+    def _settle_lost(self, slip: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
         """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the slip
         stays, and a later run looks again."""
         found = self._lost_key(slip)
@@ -183,7 +183,7 @@ class _HandOver:
             self._tools.waiting.remove(slip.account, self._user)
             raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
 
-    def _lost_key(self, slip: Slip) -> AccessKey | None:
+    def _lost_key(self, slip: HandoverRecord) -> AccessKey | None:
         until = self._tools.now() + _SETTLE
         while True:
             found = made_then(slip, self._tools.directory.keys(self._user))
@@ -194,7 +194,7 @@ class _HandOver:
                 return None
             self._tools.pause(1.0)
 
-    def _stored(self, slip: Slip, pair: Credentials, key: AccessKey) -> Slip:
+    def _stored(self, slip: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
         plan, tools = self._plan, self._tools
         who = Identity(slip.account, plan.user.arn)
         delivery = encode(Delivered(pair, who, key.created, slip.replaces, plan.wish.profile))
@@ -206,7 +206,7 @@ class _HandOver:
             failure = problem
         raise self._taken_back(slip, failure)
 
-    def _taken_back(self, slip: Slip, problem: Problem) -> Problem:
+    def _taken_back(self, slip: HandoverRecord, problem: Problem) -> Problem:
         """A key that cannot be handed over is of no use: it goes, and then its place; what stays is said."""
         key_id = slip.key_id
         try:
@@ -238,7 +238,7 @@ class _HandOver:
             memory[ref(key_id)] = replace(known, made=self._tools.now().date())
             there = {key.key_id for key in self._plan.keys} - set(self._deleted)
             directory.tag(self._user, tag, encode_memory(memory, {*there, key_id}))
-        except Unreadable:
+        except UnreadableTag:
             self._notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
         except Problem as problem:
             self._notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")

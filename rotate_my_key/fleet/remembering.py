@@ -8,17 +8,19 @@ from datetime import date
 
 from ..errors import Denied, Problem, TryLater
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
-from .model import Account, FleetUser
-from .notice_plan import Case, recall
+from .model import AwsAccount, FleetUser
+from .notice_plan import DueKey, recall
 from .notices import Remark
 from .ports import Organization
 
 
-def remember(organization: Organization, cases: Iterable[Case], tag: str, today: date) -> Iterator[tuple[Remark, int]]:
+def remember(
+    organization: Organization, cases: Iterable[DueKey], tag: str, today: date
+) -> Iterator[tuple[Remark, int]]:
     """Write down that the owner of these keys was told of them; gives a row and an exit code for each user of whom
     that is not possible. Who is told without being remembered is told again by the next run.
     """
-    users: dict[tuple[str, str], list[Case]] = {}
+    users: dict[tuple[str, str], list[DueKey]] = {}
     for case in cases:
         users.setdefault((case.account.number, case.user.arn), []).append(case)
     for found in users.values():
@@ -29,7 +31,7 @@ def remember(organization: Organization, cases: Iterable[Case], tag: str, today:
 
 
 def _remember(
-    organization: Organization, account: Account, user: FleetUser, key_ids: list[str | None], tag: str, today: date
+    organization: Organization, account: AwsAccount, user: FleetUser, key_ids: list[str | None], tag: str, today: date
 ) -> tuple[str, int, str]:
     """Why nothing was written, the exit code that it calls for, and a hint: a full tag is no fault of the run."""
     memory, why = recall(user, tag)

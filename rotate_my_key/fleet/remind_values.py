@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .letters import Letter, Outlets
-from .notice_plan import Case, Plan, Planned
+from .letters import Channels, Letter
+from .notice_plan import DueKey, NoticePlan, PlannedNotice
 from .notices import Digest, KeyLine, Remark, Unaddressed
-from .reminding import Outcome
+from .reminding import RemindResult
 
 Values = dict[str, Any]
 
 
-def values(plan: Plan, outcome: Outcome, outlets: Outlets, *, dry_run: bool) -> Values:
+def values(plan: NoticePlan, outcome: RemindResult, outlets: Channels, *, dry_run: bool) -> Values:
     """The whole object but its version."""
     digest = outcome.digest
     told = {id(notice) for notice in digest.told}
@@ -54,7 +54,7 @@ def numbers(digest: Digest) -> dict[str, int]:
     }
 
 
-def _notice(planned: Planned, sent: Sequence[tuple[Letter, str]], *, quiet: bool, told: bool) -> Values:
+def _notice(planned: PlannedNotice, sent: Sequence[tuple[Letter, str]], *, quiet: bool, told: bool) -> Values:
     notice = planned.notice
     return {
         "owner": notice.owner.name,
@@ -68,7 +68,7 @@ def _notice(planned: Planned, sent: Sequence[tuple[Letter, str]], *, quiet: bool
     }
 
 
-def _key(case: Case, line: KeyLine) -> Values:
+def _key(case: DueKey, line: KeyLine) -> Values:
     use = case.key.last_use
     return {
         "account": case.account.number,

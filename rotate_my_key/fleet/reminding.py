@@ -18,9 +18,9 @@ from threading import Lock
 from ..errors import Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings
 from .judge import judge
-from .letters import Findings, Letter, Outlets, Sent, digest_letters, digest_of, findings_of, letters
-from .model import Event, Survey
-from .notice_plan import Case, Plan, Planned, cases_of, plan_notices
+from .letters import Channels, Findings, Letter, SentLetters, digest_letters, digest_of, findings_of, letters
+from .model import AccountSurvey, Event
+from .notice_plan import DueKey, NoticePlan, PlannedNotice, cases_of, plan_notices
 from .notices import Digest, Remark
 from .owners import Addresses
 from .pool import Pool
@@ -37,7 +37,7 @@ _NO_TIME = "no time was left; the next run tells"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class RemindContext:
     """What a run is handed: `sleep` in seconds; `time_left` gives the seconds until no further letter may begin."""
 
     organization: Organization
@@ -49,7 +49,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class RemindResult:
     """How a run ended: the digest as it was sent, each letter with its problem ("" if it arrived), and `code`, the exit
     code; `hints` say what to do about some problems. `digest_sent` is False if some admin channel did not take the
     digest."""
@@ -66,13 +66,13 @@ class Outcome:
 
 
 @dataclass
-class _Post:
+class _Delivery:
     """The letters of one run on their way. Safe to share between threads."""
 
     settings: FleetSettings
-    around: Surroundings
+    around: RemindContext
     renderer: Renderer
-    told: dict[int, Planned] = field(default_factory=dict)
+    told: dict[int, PlannedNotice] = field(default_factory=dict)
     problems: dict[int, Problem] = field(default_factory=dict)  # by the letter's id()
     forgotten: list[Remark] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
@@ -133,7 +133,7 @@ class _Post:
             self.problems.pop(id(letter), None)
         return True
 
-    def _remember(self, planned: Planned, over: str) -> None:
+    def _remember(self, planned: PlannedNotice, over: str) -> None:
         today = self.renderer.now.date()
         rows = list(remember(self.around.organization, planned.cases, self.settings.remind.tag, today))
         with self.lock:
@@ -141,7 +141,7 @@ class _Post:
             self.codes |= {code for _, code in rows if code}
         self._record(planned, over)
 
-    def _record(self, planned: Planned, over: str) -> None:
+    def _record(self, planned: PlannedNotice, over: str) -> None:
         if not self.around.audit:
             return
         try:
@@ -151,7 +151,7 @@ class _Post:
                 self.notes.append(Remark(planned.notice.owner.address or planned.notice.owner.name, problem.message))
                 self.codes.add(problem.code)
 
-    def _event(self, planned: Planned, case: Case, over: str) -> Event:
+    def _event(self, planned: PlannedNotice, case: DueKey, over: str) -> Event:
         owner, now = planned.notice.owner, self.renderer.now
         return Event(
             now,
@@ -166,37 +166,44 @@ class _Post:
 
 
 def prepare(
-    surveys: Sequence[Survey], settings: FleetSettings, mapping: Addresses, now: datetime
-) -> tuple[Plan, Findings]:
+    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
+) -> tuple[NoticePlan, Findings]:
     """Decide who is told of what, out of what was found in the accounts."""
     rows = judge(surveys, settings, mapping, now)
     return plan_notices(cases_of(rows), settings.policy, settings.remind, now), findings_of(surveys, rows)
 
 
-def preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
+def preview(
+    plan: NoticePlan, findings: Findings, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> RemindResult:
     """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
     rehearse(settings, renderer)
     ready = letters(plan, outlets, settings, renderer)
     reached = {id(letter.planned) for letter in ready if not letter.escalation}
     told = tuple(planned for planned in plan.now if id(planned) in reached)
-    digest = digest_of(plan, findings, Sent(told), outlets, renderer)
+    digest = digest_of(plan, findings, SentLetters(told), outlets, renderer)
     last = digest_letters(digest, outlets, settings, renderer)
-    return Outcome(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
+    return RemindResult(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
 
 
 def remind(
-    plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer, around: Surroundings
-) -> Outcome:
+    plan: NoticePlan,
+    findings: Findings,
+    outlets: Channels,
+    settings: FleetSettings,
+    renderer: Renderer,
+    around: RemindContext,
+) -> RemindResult:
     """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
     ready = [letter for letter, _ in preview(plan, findings, outlets, settings, renderer).letters if letter.planned]
-    post = _Post(settings, around, renderer)
+    post = _Delivery(settings, around, renderer)
     post.deliver(ready)
     undelivered = tuple(
         Remark(each.about, post.problems[id(each)].message, post.problems[id(each)].hint)
         for each in ready
         if id(each) in post.problems
     )
-    sent = Sent(
+    sent = SentLetters(
         tuple(each for each in plan.now if id(each) in post.told),
         undelivered,
         tuple(sorted(post.forgotten)),
@@ -204,13 +211,10 @@ def remind(
     )
     digest = digest_of(plan, findings, sent, outlets, renderer)
     last = digest_letters(digest, outlets, settings, renderer)
-    admins = _Post(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
+    admins = _Delivery(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
     admins.deliver(last)
     codes = post.codes | admins.codes | {findings.code}
     problems = {**post.problems, **admins.problems}
     told = [(each, problems[id(each)].message if id(each) in problems else "") for each in (*ready, *last)]
     hints = {each.message: each.hint for each in problems.values() if each.hint}
-    return Outcome(digest, tuple(told), first_code(codes), hints)
-
-
-__all__ = ["Outcome", "Plan", "Surroundings", "plan_notices", "prepare", "preview", "remind"]
+    return RemindResult(digest, tuple(told), first_code(codes), hints)

@@ -22,9 +22,9 @@ from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
 from .memory import KeyMemory
-from .model import Account, Event, FleetKey
-from .noting import SHORTLY, Lines, Mark
-from .one_user import Held, hold, hold_keys, read_tags, recalled, remember, switch
+from .model import AwsAccount, Event, FleetKey
+from .noting import SHORTLY, AuditLines, RevokeMark
+from .one_user import UserKeys, hold, hold_keys, read_tags, recalled, remember, switch
 from .pool import Pool
 from .ports import Audit, Organization
 from .rules import off_since
@@ -39,13 +39,13 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Switched:
+class SwitchResult:
     """A key that was switched, or could not be: `problem`; without a key the account could not be looked at.
 
     `notes` are for a person: what could not be written down.
     """
 
-    account: Account
+    account: AwsAccount
     user: str
     key: FleetKey | None
     notes: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Switched:
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class RevokeContext:
     """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or "";
     `shortly`: for how many seconds a key waits for its tag, and for the audit."""
 
@@ -65,17 +65,19 @@ class Tools:
     signs: str = ""
     shortly: float = SHORTLY
 
-    def hold(self, account: Account, user: str, *, uses: bool = True, quick: bool = False) -> Held | None:
+    def hold(self, account: AwsAccount, user: str, *, uses: bool = True, quick: bool = False) -> UserKeys | None:
         """The user as he is now; see `one_user.hold`."""
         return hold(self.organization, account, user, self.settings, self.now(), uses=uses, quick=quick)
 
-    def event(self, what: str, held: Held, key: FleetKey, why: str, outcome: str) -> Event:
+    def event(self, what: str, held: UserKeys, key: FleetKey, why: str, outcome: str) -> Event:
         """A line of the audit."""
         who = (held.account.number, held.user.name, key.key_id or "")
         return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
 
 
-def find(tools: Tools, accounts: Sequence[Account], user: str, *, uses: bool = True, quick: bool = False) -> list[Held]:
+def find(
+    tools: RevokeContext, accounts: Sequence[AwsAccount], user: str, *, uses: bool = True, quick: bool = False
+) -> list[UserKeys]:
     """The user in all of these accounts, but for those that have no such user. Nothing is changed. For `uses` and
     `quick` see `one_user.hold`."""
     with Pool(tools.workers) as pool:
@@ -94,10 +96,10 @@ def cause_of(known: KeyMemory) -> Cause:
 # Switching off
 
 
-def revoke(tools: Tools, found: Iterable[Held], why: str) -> list[Switched]:
+def revoke(tools: RevokeContext, found: Iterable[UserKeys], why: str) -> list[SwitchResult]:
     """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
     done after it. Raises Interrupted."""
-    places, lines = list(found), Lines(tools.audit, tools.shortly)
+    places, lines = list(found), AuditLines(tools.audit, tools.shortly)
     with Pool(tools.workers) as pool:
         there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
     lines.finish()
@@ -108,18 +110,18 @@ def revoke(tools: Tools, found: Iterable[Held], why: str) -> list[Switched]:
     return [replace(each, notes=(*each.notes, *filter(None, [why]))) for each, why in zip(done, troubles, strict=True)]
 
 
-def own_key(tools: Tools, found: Iterable[Held]) -> tuple[Held, FleetKey] | None:
+def own_key(tools: RevokeContext, found: Iterable[UserKeys]) -> tuple[UserKeys, FleetKey] | None:
     """The key that signs this run, if it is one of these and works."""
     keys = ((held, key) for held in found for key in held.user.keys)
     return next(((held, key) for held, key in keys if key.active and key.key_id == tools.signs != ""), None)
 
 
-def _revoke_own(tools: Tools, lines: Lines, places: Sequence[Held], why: str) -> list[Switched]:
+def _revoke_own(tools: RevokeContext, lines: AuditLines, places: Sequence[UserKeys], why: str) -> list[SwitchResult]:
     """Tag and intent get all the time that they need: afterwards neither could be written."""
     mine = own_key(tools, places)
     again = hold_keys(tools.organization, mine[0].account, mine[0].user.name) if mine else None
     if again and again.problem:
-        return [Switched(again.account, again.user.name, None, (), again.problem)]
+        return [SwitchResult(again.account, again.user.name, None, (), again.problem)]
     here = own_key(tools, [again] if again else [])
     if not here:
         return []
@@ -135,14 +137,16 @@ def _revoke_own(tools: Tools, lines: Lines, places: Sequence[Held], why: str) ->
     return _noted(done, trouble)
 
 
-def _revoke_there(tools: Tools, lines: Lines, account: Account, user: str, why: str) -> list[Switched]:
-    done: list[Switched] = []
-    marks: list[Mark] = []
+def _revoke_there(
+    tools: RevokeContext, lines: AuditLines, account: AwsAccount, user: str, why: str
+) -> list[SwitchResult]:
+    done: list[SwitchResult] = []
+    marks: list[RevokeMark] = []
     try:
         for _ in range(2):
             held = hold_keys(tools.organization, account, user)
             if held and held.problem:
-                done.append(Switched(account, user, None, (), held.problem))
+                done.append(SwitchResult(account, user, None, (), held.problem))
             known = {*(each.key.key_id for each in done if each.key), tools.signs}
             left = [key for key in (held.user.keys if held else ()) if key.active and key.key_id not in known]
             if held is None or not left:
@@ -155,23 +159,27 @@ def _revoke_there(tools: Tools, lines: Lines, account: Account, user: str, why: 
         off = [each.key.key_id or "" for each in done if each.key and not each.problem]
         return _noted(done, marks[0].finish(off) if marks else "")
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
-        return [*done, Switched(account, user, None, (), fault(error))]
+        return [*done, SwitchResult(account, user, None, (), fault(error))]
 
 
-def _mark(tools: Tools, held: Held) -> Mark:
+def _mark(tools: RevokeContext, held: UserKeys) -> RevokeMark:
     now = tools.now()
-    return Mark(lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date())
+    return RevokeMark(
+        lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date()
+    )
 
 
-def _switched_off(tools: Tools, lines: Lines, held: Held, keys: Sequence[FleetKey], why: str) -> list[Switched]:
+def _switched_off(
+    tools: RevokeContext, lines: AuditLines, held: UserKeys, keys: Sequence[FleetKey], why: str
+) -> list[SwitchResult]:
     """All of them first; then how it went is written down."""
-    done = [Switched(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
+    done = [SwitchResult(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
     outcomes = [(each.key, "failed" if each.problem else "done") for each in done if each.key]
     lines.write(*(tools.event("revoked", held, key, why, outcome) for key, outcome in outcomes))
     return done
 
 
-def _off(held: Held, key: FleetKey) -> Problem | None:
+def _off(held: UserKeys, key: FleetKey) -> Problem | None:
     try:
         switch(held, key, on=False)
     except Problem as problem:
@@ -181,13 +189,13 @@ def _off(held: Held, key: FleetKey) -> Problem | None:
     return None
 
 
-def _noted(done: list[Switched], trouble: str) -> list[Switched]:
+def _noted(done: list[SwitchResult], trouble: str) -> list[SwitchResult]:
     """With what a person must know where the tag could not be written."""
     note = f"it cannot be undone from here, for nothing could be noted: {trouble}"
     return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
 
 
-def _record(tools: Tools, event: Event) -> tuple[str, ...]:
+def _record(tools: RevokeContext, event: Event) -> tuple[str, ...]:
     try:
         tools.audit.record(event)
     except NotKept as problem:
@@ -198,20 +206,20 @@ def _record(tools: Tools, event: Event) -> tuple[str, ...]:
 # Taking back
 
 
-def take_back(tools: Tools, found: Iterable[Held], cause: Cause) -> list[Switched]:
+def take_back(tools: RevokeContext, found: Iterable[UserKeys], cause: Cause) -> list[SwitchResult]:
     """Switch on what was switched off for this cause. Raises NotKept before anything that could not be written down."""
-    done: list[Switched] = []
+    done: list[SwitchResult] = []
     for held in found:
         again = tools.hold(held.account, held.user.name)
         if again and again.problem:
-            done.append(Switched(held.account, held.user.name, None, (), again.problem))
+            done.append(SwitchResult(held.account, held.user.name, None, (), again.problem))
         elif again:
             done += _take_back_there(tools, again, cause)
     return done
 
 
-def _take_back_there(tools: Tools, held: Held, cause: Cause) -> list[Switched]:
-    done: list[Switched] = []
+def _take_back_there(tools: RevokeContext, held: UserKeys, cause: Cause) -> list[SwitchResult]:
+    done: list[SwitchResult] = []
     fresh: dict[str, KeyMemory] = {}
     for key in restorable(held, cause):
         why = f"taken back; {cause.value} had switched it off"
@@ -225,11 +233,11 @@ def _take_back_there(tools: Tools, held: Held, cause: Cause) -> list[Switched]:
             fresh[key.key_id or ""] = KeyMemory(made=held.known(key).made, back=tools.now().date())
         notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
         notes += _record(tools, tools.event("restored", held, key, why, "failed" if problem else "done"))
-        done.append(Switched(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
+        done.append(SwitchResult(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
     return done
 
 
-def restorable(held: Held, cause: Cause) -> list[FleetKey]:
+def restorable(held: UserKeys, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
     return [] if held.forgetful else [key for key in off if cause_of(held.known(key)) is cause]

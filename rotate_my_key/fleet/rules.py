@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from ..settings.fleet import FleetSettings
-from .decisions import Act, Decision, Facts, Kind, Rule, Spare
+from .decisions import Act, ActionKind, Decision, Skipped, SkipRule, UserFacts
 from .memory import KeyMemory
 from .model import FleetKey
 
@@ -24,21 +24,23 @@ _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class _Aim:
+class _DueAction:
     """What an age or a time alone calls for, and from when on. `by_use`: because the key is not used."""
 
-    kind: Kind
+    kind: ActionKind
     key: FleetKey
     at: datetime
     why: str
     by_use: bool = False
 
 
-def decide(facts: Facts, settings: FleetSettings, now: datetime) -> list[Decision]:
+def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
     """What to do with one user's keys, in this order, and what is spared; nothing of a key that is due for nothing."""
     user = facts.user
     if user.is_root:
-        return [Spare(Rule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
+        return (
+            [Skipped(SkipRule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
+        )
     aims = [
         aim
         for aim in _aims(facts, settings, now)
@@ -46,24 +48,24 @@ def decide(facts: Facts, settings: FleetSettings, now: datetime) -> list[Decisio
     ]
     for rule, why in _for_all(facts, settings):
         if why:
-            return [Spare(rule, user, aim.key, why) for aim in aims if now >= aim.at]
+            return [Skipped(rule, user, aim.key, why) for aim in aims if now >= aim.at]
     found: list[Decision] = []
     for aim in aims:
         found += _judged(aim, found, facts, settings, now)
     return found
 
 
-def _for_all(facts: Facts, settings: FleetSettings) -> Iterator[tuple[Rule, str]]:
+def _for_all(facts: UserFacts, settings: FleetSettings) -> Iterator[tuple[SkipRule, str]]:
     allowed = facts.user.account in settings.enforce.accounts
-    yield Rule.ACCOUNT, "" if allowed else f"{facts.user.account} is not among the accounts of [enforce]"
-    yield Rule.EXEMPT, facts.exempt
-    yield Rule.UNSURE, facts.unsure
+    yield SkipRule.ACCOUNT, "" if allowed else f"{facts.user.account} is not among the accounts of [enforce]"
+    yield SkipRule.EXEMPT, facts.exempt
+    yield SkipRule.UNSURE, facts.unsure
 
 
 # What ages and times call for
 
 
-def _aims(facts: Facts, settings: FleetSettings, now: datetime) -> list[_Aim]:
+def _aims(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[_DueAction]:
     """Deletions first, for they make room; then the older key before the younger."""
     keys = sorted(facts.user.keys, key=lambda key: key.created)
     active = [key for key in keys if key.active]
@@ -74,7 +76,7 @@ def _aims(facts: Facts, settings: FleetSettings, now: datetime) -> list[_Aim]:
     ]
 
 
-def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: date) -> Iterator[_Aim]:
+def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: date) -> Iterator[_DueAction]:
     after, since = settings.enforce.delete_after, off_since(known)
     if after is not None and since is not None:
         at = _midnight(since) + max(whole_days(after), 1) * _DAY
@@ -82,28 +84,31 @@ def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: d
         what = (
             f"switched off since {_date(since, today)}" if ours else f"first seen switched off on {_date(since, today)}"
         )
-        yield _Aim(Kind.DELETE, key, at, f"{what}, and the limit is {_days(after)}")
+        yield _DueAction(ActionKind.DELETE, key, at, f"{what}, and the limit is {_days(after)}")
 
 
-def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_Aim]:
+def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
     """By age or by not being used, whichever comes first."""
     limit, unused = settings.enforce.deactivate_at, settings.enforce.unused_for
     aims = []
     if limit is not None:
         why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
-        aims.append(_Aim(Kind.DEACTIVATE, key, key.created + limit, why))
+        aims.append(_DueAction(ActionKind.DEACTIVATE, key, key.created + limit, why))
     if unused is not None:
         used = (key.last_use and key.last_use.at) or key.created
         why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
-        aims.append(_Aim(Kind.DEACTIVATE, key, max(used, key.created) + unused, why, by_use=True))
+        aims.append(_DueAction(ActionKind.DEACTIVATE, key, max(used, key.created) + unused, why, by_use=True))
     yield from sorted(aims, key=lambda aim: aim.at)[:1]
 
 
-def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_Aim]:
+def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
     at = settings.enforce.reissue_at
     if at is not None:
-        yield _Aim(
-            Kind.REISSUE, key, key.created + at, f"{_days(now - key.created)} old, and a new key is made at {_days(at)}"
+        yield _DueAction(
+            ActionKind.REISSUE,
+            key,
+            key.created + at,
+            f"{_days(now - key.created)} old, and a new key is made at {_days(at)}",
         )
 
 
@@ -111,55 +116,55 @@ def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[
 
 
 def _judged(
-    aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings, now: datetime
+    aim: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
 ) -> Iterator[Decision]:
     """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
     user, known, today = facts.user, facts.known(aim.key), now.date()
     if why := known.doubt(today):
-        if now >= aim.at or aim.kind is Kind.DELETE:  # when it may go is not known
-            yield Spare(Rule.UNSURE, user, aim.key, why)
+        if now >= aim.at or aim.kind is ActionKind.DELETE:  # when it may go is not known
+            yield Skipped(SkipRule.UNSURE, user, aim.key, why)
         return
-    told = aim.kind is Kind.REISSUE or known.notices >= settings.enforce.notices
+    told = aim.kind is ActionKind.REISSUE or known.notices >= settings.enforce.notices
     if not told and _may_tell(known, settings, today):
-        yield Act(Kind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
+        yield Act(ActionKind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
     elif now < aim.at:
         return
     elif spared := _spared(aim, before, facts, settings, today):
-        yield Spare(spared[0], user, aim.key, spared[1])
+        yield Skipped(spared[0], user, aim.key, spared[1])
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
         why = f"{known.notices} of {settings.enforce.notices} notices given{said}"
-        yield Spare(Rule.NOTICES, user, aim.key, why)
+        yield Skipped(SkipRule.NOTICES, user, aim.key, why)
     elif today < (earliest := _grace_ends(aim, known, settings)):
-        yield Spare(Rule.GRACE, user, aim.key, _not_before(earliest, known, settings, today))
+        yield Skipped(SkipRule.GRACE, user, aim.key, _not_before(earliest, known, settings, today))
     else:
         yield Act(aim.kind, user, aim.key, aim.why)
 
 
 def _spared(
-    aim: _Aim, before: list[Decision], facts: Facts, settings: FleetSettings, today: date
-) -> tuple[Rule, str] | None:
+    aim: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, today: date
+) -> tuple[SkipRule, str] | None:
     """What spares a key whatever its user was told."""
     key, known = aim.key, facts.known(aim.key)
     planned = [each.kind for each in before if isinstance(each, Act)]
-    if aim.kind is Kind.REISSUE:
+    if aim.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
-            return Rule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
-        if len(facts.user.keys) - planned.count(Kind.DELETE) >= 2:
-            return Rule.NO_ROOM, "there are two keys, and AWS allows no third"
+            return SkipRule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
+        if len(facts.user.keys) - planned.count(ActionKind.DELETE) >= 2:
+            return SkipRule.NO_ROOM, "there are two keys, and AWS allows no third"
     elif key.last_use is None:
-        return Rule.LAST_USE, "its last use cannot be read"
-    elif aim.kind is Kind.DEACTIVATE:
+        return SkipRule.LAST_USE, "its last use cannot be read"
+    elif aim.kind is ActionKind.DEACTIVATE:
         if settings.enforce.reissue_at is not None and not _replaced(key, facts):
-            return Rule.NEW_KEY, "no newer key has reached its user yet"
+            return SkipRule.NEW_KEY, "no newer key has reached its user yet"
         if aim.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
-            return Rule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
-        if Kind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
-            return Rule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
+            return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
+        if ActionKind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
+            return SkipRule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
     return None
 
 
-def _replaced(key: FleetKey, facts: Facts) -> bool:
+def _replaced(key: FleetKey, facts: UserFacts) -> bool:
     """Whether a younger active key has reached the user: one that he made himself, or one of IT's that was used."""
     younger = (each for each in facts.user.keys if each.active and each.created > key.created)
     return any(not facts.known(each).made or _used(each) for each in younger)
@@ -173,13 +178,13 @@ def _may_tell(known: KeyMemory, settings: FleetSettings, today: date) -> bool:
     return known.last is None or (today - known.last).days >= whole_days(settings.remind.repeat)
 
 
-def _grace_ends(aim: _Aim, known: KeyMemory, settings: FleetSettings) -> date:
+def _grace_ends(aim: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
     """The first day on which something may be taken away. Notices without a first day are counted from no day.
 
     Without notices a key that was switched on again rests as long as two notices are apart, at least a day: else the
     next run would undo the undoing.
     """
-    if aim.kind is Kind.REISSUE:
+    if aim.kind is ActionKind.REISSUE:
         return date.min
     if not settings.enforce.notices:
         return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
@@ -192,14 +197,14 @@ def _not_before(earliest: date, known: KeyMemory, settings: FleetSettings, today
     return f"first told on {_date(known.first, today)}, so not before {_date(earliest, today)}"
 
 
-def _earliest(aim: _Aim, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
+def _earliest(aim: _DueAction, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
     """When what a notice tells of may happen at the earliest."""
     return max(aim.at, _midnight(known.first or today) + whole_days(settings.enforce.grace) * _DAY)
 
 
-def _lead(aim: _Aim, settings: FleetSettings) -> timedelta:
+def _lead(aim: _DueAction, settings: FleetSettings) -> timedelta:
     """How long before an act its notices begin, so that it can be done in time; not while the key is in use."""
-    if aim.kind is Kind.REISSUE:
+    if aim.kind is ActionKind.REISSUE:
         return timedelta(0)
     spaced = whole_days(settings.remind.repeat) * max(settings.enforce.notices - 1, 0)
     lead = max(whole_days(settings.enforce.grace), spaced) * _DAY

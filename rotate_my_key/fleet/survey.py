@@ -18,13 +18,11 @@ from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
 from ..settings.fleet import Accounts, FleetSettings
 from .cis import is_unused
 from .credential_report import entries
-from .details import Asked, Details, LastUses, look_at, unlooked
-from .fetching import Answering, NeverCame, Waiting, fetch
-from .model import Account, FleetUser, Source, Survey
+from .details import Details, LastUses, LookReason, look_at, unlooked
+from .fetching import Answering, NeverCame, ReportWait, fetch
+from .model import AccountSurvey, AwsAccount, FleetUser, SurveySource
 from .pool import Pool
 from .ports import Directory, Organization
-
-__all__ = ["Progress", "Waiting", "Wanted", "accounts_of", "first_code", "survey_accounts"]
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
@@ -44,9 +42,9 @@ class _Found:
 
     directory: Directory
     uses: LastUses
-    source: Source = Source.REPORT
+    source: SurveySource = SurveySource.REPORT
     at: datetime | None = None
-    users: list[tuple[FleetUser, Asked | None]] = field(default_factory=list)
+    users: list[tuple[FleetUser, LookReason | None]] = field(default_factory=list)
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     ready: bool = False
@@ -58,12 +56,12 @@ def survey_accounts(
     organization: Organization,
     settings: FleetSettings,
     now: datetime,
-    waiting: Waiting,
+    waiting: ReportWait,
     *,
     wanted: Wanted | None = None,
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
-) -> list[Survey]:
+) -> list[AccountSurvey]:
     """Look at all accounts of the settings, `workers` at a time; one Survey each, in the organization's order.
 
     Raises Problem if it cannot be known which accounts there are.
@@ -85,7 +83,7 @@ def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(what, done, total)
 
 
-def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account, ...]:
+def accounts_of(organization: Organization, accounts: Accounts) -> tuple[AwsAccount, ...]:
     """The accounts that the settings mean. Without `role` that is the caller's own.
 
     Raises WrongUsage if `only` names others and there is no role to assume; Problem if none is left, so that looking at
@@ -99,8 +97,8 @@ def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account
                 f"account {others[0]} is not your own ({own}), and no role is set",
                 "set role in [accounts] of the fleet's settings",
             )
-        return (Account(own),)
-    chosen = [Account(number) for number in accounts.only] if accounts.only else list(organization.accounts())
+        return (AwsAccount(own),)
+    chosen = [AwsAccount(number) for number in accounts.only] if accounts.only else list(organization.accounts())
     left = tuple(account for account in chosen if account.number not in accounts.but)
     if not left:
         why = "[accounts] leaves all of them out" if chosen else "the organization lists no active account"
@@ -111,14 +109,14 @@ def accounts_of(organization: Organization, accounts: Accounts) -> tuple[Account
 class _Look:
     """One look at all accounts: its verbs are run in threads, one account or user at a time."""
 
-    def __init__(self, settings: FleetSettings, now: datetime, waiting: Waiting, wanted: Wanted) -> None:
+    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, wanted: Wanted) -> None:
         self._settings = settings
         self._now = now
         self._waiting = waiting
         self._wanted = wanted
         self._aws = Answering(waiting.monotonic)
 
-    def request(self, organization: Organization, account: Account) -> _Found:
+    def request(self, organization: Organization, account: AwsAccount) -> _Found:
         """Ask an account for its report."""
         directory = organization.directory(account)
         found = _Found(directory, LastUses(directory))
@@ -132,15 +130,15 @@ class _Look:
         """Fetch the report, and see who needs attention. `asked_before`: others were asked since."""
         if found.problem:
             return
-        if found.source is Source.REPORT:
+        if found.source is SurveySource.REPORT:
             try:
                 self._read(found, asked_before)
             except Problem as problem:
                 self._without_report(found, problem)
         try:
-            if found.source is Source.LISTS and not found.problem:
+            if found.source is SurveySource.LISTS and not found.problem:
                 found.at = self._now
-                found.users = [(user, Asked.BY_LIST) for user in found.directory.users()]
+                found.users = [(user, LookReason.BY_LIST) for user in found.directory.users()]
             if any(asked for _, asked in found.users):
                 self._groups(found)
         except Problem as problem:
@@ -157,16 +155,16 @@ class _Look:
         if hopeless and not isinstance(problem, NeverCame):
             found.problem = problem
             return
-        found.source = Source.LISTS
+        found.source = SurveySource.LISTS
         found.users.clear()
         found.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
 
-    def _asked(self, user: FleetUser, more: bool) -> Asked | None:
+    def _asked(self, user: FleetUser, more: bool) -> LookReason | None:
         if user.is_root:
             return None  # IAM lists the keys of users only
         keys, wanted = user.keys, self._wanted
         listed = more or (wanted.exact and keys) or (wanted.inactive and not all(key.active for key in keys))
-        return Asked.BY_REPORT if listed or self._attention(user) else None
+        return LookReason.BY_REPORT if listed or self._attention(user) else None
 
     def _attention(self, user: FleetUser) -> bool:
         policy, after = self._settings.policy, self._settings.unused_after
@@ -182,7 +180,7 @@ class _Look:
             except Problem as problem:
                 found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
 
-    def details(self, found: _Found, user: FleetUser, asked: Asked) -> Details:
+    def details(self, found: _Found, user: FleetUser, asked: LookReason) -> Details:
         """Look closer at one user; where AWS is throttling or away after all patience, at no more."""
         if found.later:
             return unlooked(user, asked, found.later)
@@ -206,7 +204,7 @@ def _off(user: FleetUser) -> bool:
     return not all(key.active for key in user.keys)
 
 
-def _survey(account: Account, found: _Found, known: dict[int, Details]) -> Survey:
+def _survey(account: AwsAccount, found: _Found, known: dict[int, Details]) -> AccountSurvey:
     looked_at = [known.get(id(user), Details(user)) for user, _ in found.users]
     users = tuple(each.user for each in looked_at if each.user)
     troubles = [each.trouble for each in looked_at if each.trouble]
@@ -214,15 +212,15 @@ def _survey(account: Account, found: _Found, known: dict[int, Details]) -> Surve
         found.problem = troubles[0]
     if problem := found.problem:
         notes = tuple(found.notes)
-        return Survey(account, (), found.source, None, problem.message, notes, problem.code, problem.hint)
+        return AccountSurvey(account, (), found.source, None, problem.message, notes, problem.code, problem.hint)
     notes = (*found.notes, *_unknown(found.source, looked_at, troubles))
-    return Survey(account, users, found.source, found.at, "", notes, first_code(each.code for each in troubles))
+    return AccountSurvey(account, users, found.source, found.at, "", notes, first_code(each.code for each in troubles))
 
 
-def _unknown(source: Source, looked_at: Sequence[Details], troubles: Sequence[Problem]) -> Iterator[str]:
+def _unknown(source: SurveySource, looked_at: Sequence[Details], troubles: Sequence[Problem]) -> Iterator[str]:
     """What could not be learned of some users."""
     if troubles:
-        what = "the keys" if source is Source.LISTS else "ids and exact ages of the keys"
+        what = "the keys" if source is SurveySource.LISTS else "ids and exact ages of the keys"
         yield f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}"
     untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
     if untold:

@@ -20,17 +20,17 @@ from ..errors import Gone, Problem, mask
 from ..model import AccessKey, LastUse
 from ..settings.fleet import FleetSettings
 from ..words import day
-from .handover import Slip, made_then
-from .memory import KeyMemory, Unreadable, decode, encode, ref
-from .model import Account, Event
+from .handover import HandoverRecord, made_then
+from .memory import KeyMemory, UnreadableTag, decode, encode, ref
+from .model import AwsAccount, Event
 from .ports import Audit, Directory, Organization
-from .waiting import Waiting
+from .waiting import HandoverStore
 
 _YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
 _LISTED = timedelta(minutes=5)  # long after it was made AWS lists a key: that takes seconds
 
 
-class Fate(Enum):
+class Disposition(Enum):
     """What the sweep does with one hand-over; the value is the word in `--json`."""
 
     WAITS = "waits"
@@ -42,13 +42,13 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class CleanupResult:
     """What became of one hand-over, or what would; `problem` if it could not be done."""
 
     account: str
     user: str
     key_id: str
-    fate: Fate
+    fate: Disposition
     why: str
     problem: Problem | None = None
 
@@ -58,14 +58,14 @@ class Sweeper:
     """What a sweep works with. `now` is AWS's clock; without `apply` nothing is changed."""
 
     organization: Organization
-    waiting: Waiting
+    waiting: HandoverStore
     settings: FleetSettings
     audit: Audit
     now: Callable[[], datetime]
     apply: bool = True
 
 
-def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iterator[Swept]:
+def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iterator[CleanupResult]:
     """Look at every place, or at those of `only` (account and user); one that cannot be settled is a row and no more.
 
     Raises Problem only if the places cannot be listed, Interrupted.
@@ -76,53 +76,58 @@ def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iter
             yield swept
 
 
-def _one(tools: Sweeper, account: str, user: str) -> Swept | None:
+def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
     slip = None
     try:
         slip = tools.waiting.find(account, user)
         if slip is None:
             return None
-        directory = tools.organization.directory(Account(account))
+        directory = tools.organization.directory(AwsAccount(account))
         swept = look(slip, directory, tools.now(), tools.settings.reissue.keep)
-        if tools.apply and swept.fate not in (Fate.WAITS, Fate.LEFT):
+        if tools.apply and swept.fate not in (Disposition.WAITS, Disposition.LEFT):
             _do(swept, slip, directory, tools)
         return swept
     except Problem as problem:
-        return Swept(account, user, slip.key_id if slip else "", Fate.FAILED, problem.message, problem)
+        return CleanupResult(account, user, slip.key_id if slip else "", Disposition.FAILED, problem.message, problem)
 
 
-def look(slip: Slip, directory: Directory, now: datetime, keep: timedelta) -> Swept:
+def look(slip: HandoverRecord, directory: Directory, now: datetime, keep: timedelta) -> CleanupResult:
     """What is to be done about one hand-over. Raises Problem."""
     try:
         keys = directory.keys(slip.user)
     except Gone:
-        return Swept(slip.account, slip.user, slip.key_id, Fate.CLEARED, "the user is gone")
+        return CleanupResult(slip.account, slip.user, slip.key_id, Disposition.CLEARED, "the user is gone")
     key = made_then(slip, keys) if not slip.key_id else _named(slip, keys)
     use = directory.last_use(key.key_id) if key else None
     fate, why = judge(slip, key, use, now, keep)
-    return Swept(slip.account, slip.user, key.key_id if key else slip.key_id, fate, why)
+    return CleanupResult(slip.account, slip.user, key.key_id if key else slip.key_id, fate, why)
 
 
-def _named(slip: Slip, keys: Iterable[AccessKey]) -> AccessKey | None:
+def _named(slip: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
     return next((key for key in keys if key.key_id == slip.key_id), None)
 
 
-def judge(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta) -> tuple[Fate, str]:
+def judge(
+    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta
+) -> tuple[Disposition, str]:
     """The rules. Pure; `key` is the one that waits, or that a run made and did not store, if there is one."""
     if not slip.key_id:
         return _unstored(slip, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
         if now < slip.at + _LISTED and not slip.taken:
-            return Fate.WAITS, "made a moment ago, and not listed yet or gone already"
-        return Fate.CLEARED, "the key is gone: fetched and replaced, or deleted"
+            return Disposition.WAITS, "made a moment ago, and not listed yet or gone already"
+        return Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted"
     over = now >= slip.at + keep
     if slip.taken or (use and use.at):
         stored = over or bool(use and use.is_evidence)
-        return (Fate.CLEARED if stored else Fate.WAITS), _fetched(use)
+        return (Disposition.CLEARED if stored else Disposition.WAITS), _fetched(use)
     if use is None:
-        unknown, off = "AWS does not say whether it was used", Fate.SWITCHED_OFF if key.active else Fate.LEFT
-        return (off, f"not fetched in time; {unknown}") if over else (Fate.WAITS, unknown)
-    return (Fate.DELETED, "not fetched in time") if over else (Fate.WAITS, "no use of it is recorded yet")
+        unknown, off = (
+            "AWS does not say whether it was used",
+            Disposition.SWITCHED_OFF if key.active else Disposition.LEFT,
+        )
+        return (off, f"not fetched in time; {unknown}") if over else (Disposition.WAITS, unknown)
+    return (Disposition.DELETED, "not fetched in time") if over else (Disposition.WAITS, "no use of it is recorded yet")
 
 
 def _fetched(use: LastUse | None) -> str:
@@ -130,40 +135,42 @@ def _fetched(use: LastUse | None) -> str:
     return f"it was fetched: used on {day(use.at)} by {use.service}" if use and use.at else "it was fetched"
 
 
-def _unstored(slip: Slip, key: AccessKey | None, use: LastUse | None, now: datetime) -> tuple[Fate, str]:
+def _unstored(
+    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime
+) -> tuple[Disposition, str]:
     if now < slip.at + _YOUNG:
-        return Fate.WAITS, "a run is making a key, or was stopped just now"
+        return Disposition.WAITS, "a run is making a key, or was stopped just now"
     if key is None:
-        return Fate.CLEARED, "a run was stopped before it made a key"
+        return Disposition.CLEARED, "a run was stopped before it made a key"
     if use is None:
-        return Fate.LEFT, "a run was stopped; AWS does not say whether this key of that time is in use"
+        return Disposition.LEFT, "a run was stopped; AWS does not say whether this key of that time is in use"
     if use.at:
-        return Fate.CLEARED, "a run was stopped; the key of that time is somebody else's, for it is in use"
-    return Fate.DELETED, "a run was stopped before it stored the key"
+        return Disposition.CLEARED, "a run was stopped; the key of that time is somebody else's, for it is in use"
+    return Disposition.DELETED, "a run was stopped before it stored the key"
 
 
-def _do(swept: Swept, slip: Slip, directory: Directory, tools: Sweeper) -> None:
+def _do(swept: CleanupResult, slip: HandoverRecord, directory: Directory, tools: Sweeper) -> None:
     """The key first: as long as there is a slip, the next sweep finds what is left."""
     who = (swept.account, swept.user, swept.key_id)
     event = Event(tools.now(), swept.fate.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
-    if swept.fate is not Fate.CLEARED:
+    if swept.fate is not Disposition.CLEARED:
         tools.audit.record(replace(event, outcome="intended"))
         with suppress(Gone):
             directory.set_active(swept.user, swept.key_id, False)
-    if swept.fate is Fate.SWITCHED_OFF:
+    if swept.fate is Disposition.SWITCHED_OFF:
         _remember_off(swept, directory, tools)
     else:
-        if swept.fate is Fate.DELETED:
+        if swept.fate is Disposition.DELETED:
             with suppress(Gone):
                 directory.delete(swept.user, swept.key_id)
         tools.waiting.remove(slip.account, slip.user)
     tools.audit.record(replace(event, at=tools.now()))
 
 
-def _remember_off(swept: Swept, directory: Directory, tools: Sweeper) -> None:
+def _remember_off(swept: CleanupResult, directory: Directory, tools: Sweeper) -> None:
     """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
     tag = tools.settings.remind.tag
-    with suppress(Problem, Unreadable):
+    with suppress(Problem, UnreadableTag):
         tags = directory.tags(swept.user)
         if tags is None:  # writing would forget what stands there
             return
@@ -173,7 +180,7 @@ def _remember_off(swept: Swept, directory: Directory, tools: Sweeper) -> None:
         directory.tag(swept.user, tag, encode(memory))
 
 
-def line(swept: Swept) -> str:
+def line(swept: CleanupResult) -> str:
     """For a person: what became of it."""
     key = f" key {mask(swept.key_id)}" if swept.key_id else ""
     return f"{swept.user} in {swept.account}:{key} {swept.fate.value} ({swept.why})"

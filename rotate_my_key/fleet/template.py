@@ -37,7 +37,7 @@ _PLAIN = re.compile(r"[A-Za-z][\w:./-]*")
 _WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}  # YAML 1.1 reads more than text in these
 
 
-class Kind(Enum):
+class TemplateKind(Enum):
     """Which template: the function alone, with a state machine over all accounts, or the role in a member account."""
 
     FUNCTION = "function"
@@ -45,7 +45,7 @@ class Kind(Enum):
     MEMBER_ROLE = "member-role"
 
 
-def template(kind: Kind) -> str:
+def template(kind: TemplateKind) -> str:
     """A template as YAML, for `aws cloudformation deploy`."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_FOLDER, encoding="ascii"),
@@ -56,10 +56,10 @@ def template(kind: Kind) -> str:
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701  it is YAML, and nothing of it comes from outside
     )
-    name = "member-role.yaml" if kind is Kind.MEMBER_ROLE else "fleet.yaml"
+    name = "member-role.yaml" if kind is TemplateKind.MEMBER_ROLE else "fleet.yaml"
     return environment.get_template(name).render(
         version=__version__,
-        map=kind is Kind.MAP,
+        map=kind is TemplateKind.MAP,
         role=policies.ROLE,
         retry=json.dumps(_RETRY),
         schedules=_SCHEDULES,

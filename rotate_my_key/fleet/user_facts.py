@@ -14,9 +14,9 @@ from ..errors import Gone, Problem, TryLater
 from ..faults import fault
 from ..settings.fleet import FleetSettings
 from .credential_report import entries
-from .decisions import Facts
+from .decisions import UserFacts
 from .memory import Memory
-from .model import Account, FleetKey, FleetUser
+from .model import AwsAccount, FleetKey, FleetUser
 from .notice_plan import recall
 from .observing import observed
 from .owners import exempt, unreadable
@@ -28,12 +28,12 @@ _REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class AccountView:
     """One account on the way: `members` of the exempt groups, `passwords` by user name where they say who is exempt.
 
     `problem` is why nothing may be done there."""
 
-    account: Account
+    account: AwsAccount
     directory: Directory | None = None
     members: Members = field(default_factory=dict)
     passwords: Mapping[str, bool | None] = field(default_factory=dict)
@@ -43,11 +43,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class UserLook:
     """A user with his facts. `recorded` is what his tag says, before this look."""
 
-    place: Place
-    facts: Facts
+    place: AccountView
+    facts: UserFacts
     recorded: Memory = field(default_factory=dict)
     problem: Problem | None = None
 
@@ -58,8 +58,8 @@ class Found:
 
 
 def enter(
-    organization: Organization, account: Account, settings: FleetSettings, sleep: Callable[[float], None]
-) -> Place:
+    organization: Organization, account: AwsAccount, settings: FleetSettings, sleep: Callable[[float], None]
+) -> AccountView:
     """Who is in an account, and what says who is exempt there."""
     try:
         directory = organization.directory(account)
@@ -67,13 +67,13 @@ def enter(
         members = dict(_members(directory, settings))
         passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
     except Problem as problem:
-        return Place(account, problem=problem)
+        return AccountView(account, problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
-        return Place(account, problem=fault(error))
-    return Place(account, directory, members, passwords, users)
+        return AccountView(account, problem=fault(error))
+    return AccountView(account, directory, members, passwords, users)
 
 
-def told_apart(places: list[Place], settings: FleetSettings) -> list[Place]:
+def told_apart(places: list[AccountView], settings: FleetSettings) -> list[AccountView]:
     """The accounts of a run, with the exempt group that none of them has: its name is wrong, so nobody knows who was
     meant, and everybody is spared. A group that is there and empty exempts nobody."""
     there = {group for place in places for group in place.members}
@@ -81,7 +81,7 @@ def told_apart(places: list[Place], settings: FleetSettings) -> list[Place]:
     return [replace(place, nowhere=lost) for place in places] if lost else places
 
 
-def members_again(place: Place, settings: FleetSettings) -> Place:
+def members_again(place: AccountView, settings: FleetSettings) -> AccountView:
     """The same account with the members of its exempt groups as they are now. Raises Problem."""
     assert place.directory
     return replace(place, members=dict(_members(place.directory, settings)))
@@ -109,7 +109,9 @@ def _passwords(directory: Directory, sleep: Callable[[float], None]) -> dict[str
     raise TryLater("who has a password, and so is exempt, is not known: the credential report did not come")
 
 
-def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, *, closely: bool = False) -> Found:
+def look(
+    place: AccountView, user: FleetUser, settings: FleetSettings, now: datetime, *, closely: bool = False
+) -> UserLook:
     """The user as he is now; `closely` asks for everything, whatever the ages of his keys."""
     assert place.directory
     user = replace(user, password=place.passwords.get(user.name))
@@ -120,15 +122,15 @@ def look(place: Place, user: FleetUser, settings: FleetSettings, now: datetime, 
         if closely or gone or any(_matters(key, settings, now) for key in user.keys):
             return _closely(place, user, settings, now)
     except Gone:
-        return Found(place, Facts(replace(user, keys=())))
+        return UserLook(place, UserFacts(replace(user, keys=())))
     except Problem as problem:
-        return Found(place, Facts(replace(user, keys=())), problem=problem)
+        return UserLook(place, UserFacts(replace(user, keys=())), problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
-        return Found(place, Facts(replace(user, keys=())), problem=fault(error))
-    return Found(place, Facts(user))
+        return UserLook(place, UserFacts(replace(user, keys=())), problem=fault(error))
+    return UserLook(place, UserFacts(user))
 
 
-def _closely(place: Place, user: FleetUser, settings: FleetSettings, now: datetime) -> Found:
+def _closely(place: AccountView, user: FleetUser, settings: FleetSettings, now: datetime) -> UserLook:
     directory = place.directory
     assert directory
     user = replace(user, tags=directory.tags(user.name))
@@ -142,7 +144,7 @@ def _closely(place: Place, user: FleetUser, settings: FleetSettings, now: dateti
     if place.nowhere:
         unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
     memory = observed(user, recorded, settings.policy, now)
-    return Found(place, Facts(user, memory, exempt(user, settings.exempt, members), unsure), recorded)
+    return UserLook(place, UserFacts(user, memory, exempt(user, settings.exempt, members), unsure), recorded)
 
 
 def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:

@@ -14,26 +14,26 @@ from typing import Protocol
 
 from ..errors import Gone, Problem, WrongUsage
 from ..model import Identity
-from ..settings.fleet import Reissue
+from ..settings.fleet import ReissueSettings
 from ..stores.delivered import reservation
-from .handover import TAG, Slip, decode, encode, place_name, place_of, secret_name, secret_place
+from .handover import TAG, HandoverRecord, decode, encode, place_name, place_of, secret_name, secret_place
 from .ports import Cloud, Objects, Secrets
 from .readers import reading_policy
 
 
-class Waiting(Protocol):
+class HandoverStore(Protocol):
     """Where keys wait. Every verb may raise Problem; no message holds a secret."""
 
     def check(self, account: str) -> None:
         """Raise Problem if keys of that account cannot be handed over here."""
 
-    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """Make the place, with the slip and who may read, before there is a key; gives the slip as it is now."""
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
+    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """Put the key there, then the slip, which names it; gives the slip as it is now."""
 
-    def find(self, account: str, user: str) -> Slip | None:
+    def find(self, account: str, user: str) -> HandoverRecord | None:
         """The slip of a user, as it is now."""
 
     def everybody(self) -> Iterator[tuple[str, str]]:
@@ -42,10 +42,10 @@ class Waiting(Protocol):
     def remove(self, account: str, user: str) -> None:
         """Remove key and slip. A place that is not there is no error."""
 
-    def where(self, slip: Slip) -> str:
+    def where(self, slip: HandoverRecord) -> str:
         """What to give to `adopt`: no secret."""
 
-    def link(self, slip: Slip) -> str:
+    def link(self, slip: HandoverRecord) -> str:
         """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
 
 
@@ -54,20 +54,20 @@ def named(where: str) -> str:
     return "fleet.ini" if where == "built-in" else where
 
 
-def waiting(cloud: Cloud, me: Identity, settings: Reissue, where: str = "fleet.ini") -> Waiting:
+def waiting(cloud: Cloud, me: Identity, settings: ReissueSettings, where: str = "fleet.ini") -> HandoverStore:
     """The places that the settings choose, which were read from `where`. Raises WrongUsage."""
     if settings.through == "secretsmanager":
-        return InSecrets(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key, named(where))
+        return SecretStore(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key, named(where))
     there = f"under [reissue] in {named(where)}"
     if settings.through != "s3":
         raise WrongUsage(f"reissue.through is {settings.through!r}", f"write secretsmanager or s3 {there}")
     if not settings.bucket:
         raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
-    return InBucket(cloud.objects(settings.region), settings)
+    return BucketStore(cloud.objects(settings.region), settings)
 
 
 @dataclass(frozen=True)
-class InSecrets:
+class SecretStore:
     """Secrets Manager of the account of `me`, who runs the fleet."""
 
     secrets: Secrets
@@ -85,20 +85,20 @@ class InSecrets:
                 f"set kms_key under [reissue] in {self.settings}, and let the account use it",
             )
 
-    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See Waiting."""
         return self._put(slip, readers, reservation())
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
+    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See Waiting."""
         return self._put(slip, readers, delivery)
 
-    def _put(self, slip: Slip, readers: tuple[str, ...], value: str) -> Slip:
+    def _put(self, slip: HandoverRecord, readers: tuple[str, ...], value: str) -> HandoverRecord:
         name = secret_name(self.prefix, slip.account, slip.user)
         arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
         return replace(slip, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
-    def find(self, account: str, user: str) -> Slip | None:
+    def find(self, account: str, user: str) -> HandoverRecord | None:
         """See Waiting. Raises Problem if somebody else's secret has that name."""
         found = self.secrets.about(secret_name(self.prefix, account, user))
         return (
@@ -118,24 +118,24 @@ class InSecrets:
         """See Waiting."""
         self.secrets.delete(secret_name(self.prefix, account, user))
 
-    def where(self, slip: Slip) -> str:
+    def where(self, slip: HandoverRecord) -> str:
         """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
         region, _, end = slip.spot.partition("/")
         name = secret_name(self.prefix, slip.account, slip.user)
         arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 
-    def link(self, slip: Slip) -> str:
+    def link(self, slip: HandoverRecord) -> str:
         """See Waiting."""
         raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(slip)}")
 
 
 @dataclass(frozen=True)
-class InBucket:
+class BucketStore:
     """A bucket."""
 
     objects: Objects
-    settings: Reissue
+    settings: ReissueSettings
 
     def check(self, account: str) -> None:
         """Who may read is the bucket's matter, or the link's."""
@@ -143,22 +143,22 @@ class InBucket:
     def _name(self, account: str, user: str, what: str) -> str:
         return f"{self.settings.prefix}{place_name(account, user)}/{what}"
 
-    def _put(self, slip: Slip, what: str, text: str) -> None:
+    def _put(self, slip: HandoverRecord, what: str, text: str) -> None:
         name = self._name(slip.account, slip.user, what)
         self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
 
-    def reserve(self, slip: Slip, readers: tuple[str, ...]) -> Slip:
+    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See Waiting."""
         self._put(slip, "slip", encode(slip))
         return slip
 
-    def store(self, slip: Slip, readers: tuple[str, ...], delivery: str) -> Slip:
+    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See Waiting."""
         self._put(slip, "key", delivery)
         self._put(slip, "slip", encode(slip))
         return slip
 
-    def find(self, account: str, user: str) -> Slip | None:
+    def find(self, account: str, user: str) -> HandoverRecord | None:
         """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied"
         to who may not list the whole bucket."""
         name = self._name(account, user, "slip")
@@ -184,18 +184,18 @@ class InBucket:
         for what in ("key", "slip"):
             self.objects.delete(self.settings.bucket, self._name(account, user, what))
 
-    def where(self, slip: Slip) -> str:
+    def where(self, slip: HandoverRecord) -> str:
         """`s3://bucket/name`, with the region if the settings name one."""
         region = f"?region={self.settings.region}" if self.settings.region else ""
         return f"s3://{self.settings.bucket}/{self._name(slip.account, slip.user, 'key')}{region}"
 
-    def link(self, slip: Slip) -> str:
+    def link(self, slip: HandoverRecord) -> str:
         """See Waiting."""
         seconds = int(self.settings.link_for.total_seconds())
         return self.objects.link(self.settings.bucket, self._name(slip.account, slip.user, "key"), seconds)
 
 
-def _read(text: str, account: str, user: str, name: str) -> Slip:
+def _read(text: str, account: str, user: str, name: str) -> HandoverRecord:
     slip = decode(text, account, user)
     if slip is None:
         raise Problem(

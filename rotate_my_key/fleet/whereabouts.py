@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import Gone, Problem
 from ..settings.fleet import Accounts
-from .model import Account
+from .model import AwsAccount
 from .pool import Pool
 from .ports import Organization
 from .survey import accounts_of
@@ -37,7 +37,7 @@ def whereabouts(organization: Organization, settings: Accounts, user: str, but: 
     return _counted(accounts, answers)
 
 
-def _is_there(organization: Organization, account: Account, user: str) -> bool | None:
+def _is_there(organization: Organization, account: AwsAccount, user: str) -> bool | None:
     try:
         organization.directory(account).find(user)
     except Gone:
@@ -47,6 +47,6 @@ def _is_there(organization: Organization, account: Account, user: str) -> bool |
     return True
 
 
-def _counted(accounts: Sequence[Account], answers: Sequence[bool | None]) -> Whereabouts:
+def _counted(accounts: Sequence[AwsAccount], answers: Sequence[bool | None]) -> Whereabouts:
     found = tuple(account.number for account, answer in zip(accounts, answers, strict=True) if answer)
     return Whereabouts(found, len(accounts), sum(answer is None for answer in answers))

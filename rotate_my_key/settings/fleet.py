@@ -57,7 +57,7 @@ class Exempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ChannelSettings:
     """One way to tell somebody. `kind` is ses, sns or apprise.
 
     ses: `sender` (an address or an identity's), `region`; sns: `topic` (an ARN); apprise: `urls` names a secret, as
@@ -115,7 +115,7 @@ class Enforce:
 
 
 @dataclass(frozen=True, slots=True)
-class Reissue:
+class ReissueSettings:
     """How a key that IT makes reaches its user; off unless `enabled`.
 
     `through` is secretsmanager or s3; `reader` is the ARN of a role that may read beside the user himself, `{user}` in
@@ -134,7 +134,7 @@ class Reissue:
 
 
 @dataclass(frozen=True, slots=True)
-class Audit:
+class AuditSettings:
     """Where events are written: a `file` of JSON lines, a CloudWatch `log_group`, an S3 `bucket`; any of them, or none.
 
     `namespace` is that of the metrics.
@@ -162,11 +162,11 @@ class FleetSettings:
     accounts: Accounts = field(default_factory=Accounts)
     owners: Owners = field(default_factory=Owners)
     exempt: Exempt = field(default_factory=Exempt)
-    channels: Mapping[str, Channel] = field(default_factory=dict)
+    channels: Mapping[str, ChannelSettings] = field(default_factory=dict)
     remind: Remind = field(default_factory=Remind)
     enforce: Enforce = field(default_factory=Enforce)
-    reissue: Reissue = field(default_factory=Reissue)
-    audit: Audit = field(default_factory=Audit)
+    reissue: ReissueSettings = field(default_factory=ReissueSettings)
+    audit: AuditSettings = field(default_factory=AuditSettings)
     where: str = "built-in"
     text: str = ""
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from .fleet import FleetSettings
-from .fleet_ini import Preset, parse
+from .fleet_ini import ApplyPreset, parse
 from .reading import read, unreadable
 
 NAME = "fleet.ini"
@@ -22,7 +22,7 @@ _NAMED = "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 
 
 def load(
-    paths: Paths, named: str, fetch: Callable[[str], str], base: FleetSettings, preset: Preset | None = None
+    paths: Paths, named: str, fetch: Callable[[str], str], base: FleetSettings, preset: ApplyPreset | None = None
 ) -> FleetSettings:
     """The settings; `named` is a path or `ssm:NAME`, "" for the usual places; `fetch` gives a parameter's text.
 

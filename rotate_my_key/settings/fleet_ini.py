@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from ..errors import WrongUsage
 from ..policy import Policy
-from .fleet import Channel, Exempt, FleetSettings
+from .fleet import ChannelSettings, Exempt, FleetSettings
 from .ini import File
 from .table import READERS, Raw, write
 
-Preset = Callable[[str, FleetSettings], FleetSettings]
+ApplyPreset = Callable[[str, FleetSettings], FleetSettings]
 
 _SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "audit")
 _POLICY = ("max_age", "remind_before")
@@ -37,7 +37,7 @@ _TOPIC_LIKE = "arn:aws:sns:eu-west-1:123456789012:NAME"
 _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
 
 
-def parse(text: str, where: str, base: FleetSettings, preset: Preset | None = None) -> FleetSettings:
+def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None = None) -> FleetSettings:
     """The settings that a text says, over `base`; `where` names it for people (a path, or `ssm:/NAME`).
 
     A preset that [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so
@@ -76,8 +76,8 @@ def parse(text: str, where: str, base: FleetSettings, preset: Preset | None = No
     return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
 
 
-def _channels(file: File, sections: Mapping[str, Any], where: str) -> dict[str, Channel]:
-    blank = {each.name: "" for each in fields(Channel)} | {"to": ()}
+def _channels(file: File, sections: Mapping[str, Any], where: str) -> dict[str, ChannelSettings]:
+    blank = {each.name: "" for each in fields(ChannelSettings)} | {"to": ()}
     del blank["name"]
     channels = {}
     for name, section in sections.items():
@@ -86,7 +86,7 @@ def _channels(file: File, sections: Mapping[str, Any], where: str) -> dict[str, 
                 _CHANNELS, name, f"{name} is no channel; a channel is a section [[{name}]]", _hint(where)
             )
         reader = _Reader(file, name, section, where)
-        channel = Channel(name=name, **{**blank, **reader.values(blank)})
+        channel = ChannelSettings(name=name, **{**blank, **reader.values(blank)})
         if channel.kind not in _NEEDED:
             raise reader.wrong("kind", f"kind is {channel.kind or 'not set'}; allowed: {', '.join(_NEEDED)}")
         needed = _NEEDED[channel.kind]

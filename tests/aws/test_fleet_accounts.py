@@ -14,7 +14,7 @@ from rotate_my_key.aws.session import Aws
 from rotate_my_key.aws.sources import Role
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.pool import Pool
 from rotate_my_key.fleet.ports import Directory
 from rotate_my_key.fleet.survey import accounts_of
@@ -47,7 +47,7 @@ def make(one_aws: Aws, admin: Credentials) -> Make:
 def own(make: Make, standin: StandIn) -> Directory:
     """The caller's own account, where alice is; nothing recorded yet."""
     organization = make().organization
-    directory = organization.directory(Account(organization.me().account))
+    directory = organization.directory(AwsAccount(organization.me().account))
     standin.calls.clear()
     return directory
 
@@ -63,7 +63,7 @@ def own_calls(assembly: Assembly) -> AccountCalls:
     return calls
 
 
-def scope(assembly: Assembly) -> tuple[Account, ...]:
+def scope(assembly: Assembly) -> tuple[AwsAccount, ...]:
     """The accounts that the settings mean."""
     return accounts_of(assembly.organization, assembly.settings.accounts)
 
@@ -100,7 +100,7 @@ def test_a_role_is_assumed_once_for_all_threads(make: Make, standin: StandIn) ->
     member.add_role("fleet")
     for number in range(8):
         member.add_user(f"bob-{number}")
-    directory = make(ROLE).organization.directory(Account(member.account))
+    directory = make(ROLE).organization.directory(AwsAccount(member.account))
     with Pool(8) as pool:
         assert pool.map(directory.keys, [f"bob-{number}" for number in range(8)]) == [()] * 8
     assert actions(standin).count("AssumeRole") == 1
@@ -111,7 +111,7 @@ def test_the_role_is_assumed_by_name_and_external_id(make: Make, standin: StandI
     member = standin.add_account("shop")
     arn = member.add_role("fleet", external_id="x-1")
     settings = FleetSettings(accounts=Accounts(role="fleet", external_id="x-1"))
-    assert list(make(settings).organization.directory(Account(member.account)).users()) == []
+    assert list(make(settings).organization.directory(AwsAccount(member.account)).users()) == []
     (call,) = [call for call in standin.calls if call.action == "AssumeRole"]
     assert (call.params["RoleArn"], call.params["RoleSessionName"]) == (arn, "rotate-my-key")
     assert call.params["ExternalId"] == "x-1"
@@ -126,7 +126,7 @@ def test_the_partition_is_the_callers(make: Make, standin: StandIn, monkeypatch:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
     member = standin.add_account("shop")
     arn = member.add_role("fleet")
-    list(make(ROLE).organization.directory(Account(member.account)).users())
+    list(make(ROLE).organization.directory(AwsAccount(member.account)).users())
     assert [call.params["RoleArn"] for call in standin.calls if call.action == "AssumeRole"] == [arn]
     assert arn.startswith("arn:aws-us-gov:")
 
@@ -148,7 +148,7 @@ def test_a_session_that_aws_ended_is_made_anew(make: Make, standin: StandIn) -> 
     """Somebody may end sessions of a role; that costs one call."""
     member = standin.add_account("shop")
     member.add_role("fleet")
-    directory = make(ROLE).organization.directory(Account(member.account))
+    directory = make(ROLE).organization.directory(AwsAccount(member.account))
     list(directory.users())
     member.end_sessions()
     list(directory.users())
@@ -163,18 +163,18 @@ def test_an_account_that_lets_nobody_in_says_so_and_holds_up_no_other(make: Make
     standin.break_account(bad.account, "denied")
     organization = make(ROLE).organization
     with pytest.raises(Denied) as caught:
-        list(organization.directory(Account(bad.account)).users())
+        list(organization.directory(AwsAccount(bad.account)).users())
     assert caught.value.message == (
         f"the role arn:aws:iam::{bad.account}:role/fleet is not there, or may not be assumed by the caller"
     )
     assert "rotate-my-key fleet template --member-role" in caught.value.hint
-    assert list(organization.directory(Account(good.account)).users()) == []
+    assert list(organization.directory(AwsAccount(good.account)).users()) == []
 
 
 def test_another_account_without_a_role_is_refused(make: Make, standin: StandIn) -> None:
     """Before anything is sent there."""
     with pytest.raises(WrongUsage, match=r"111122223333 is not the caller's own account .* and no role is set"):
-        make().organization.directory(Account("111122223333"))
+        make().organization.directory(AwsAccount("111122223333"))
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_endless_throttling_ends_after_the_budget(make: Make, standin: StandIn, 
     """The budget is handed in: a function of AWS Lambda has less time than a person."""
     standin.fault("ListUsers", "throttle", times=None)
     assembly = make(patience=20.0)
-    directory = assembly.organization.directory(Account(assembly.organization.me().account))
+    directory = assembly.organization.directory(AwsAccount(assembly.organization.me().account))
     with pytest.raises(TryLater, match="AWS is throttling iam:ListUsers"):
         list(directory.users())
     assert 10 < sum(time.slept) < 40
@@ -331,7 +331,7 @@ def test_what_is_denied_in_another_account_names_it(make: Make, standin: StandIn
     with pytest.raises(
         Denied, match=f"the role fleet is not allowed to call iam:ListUsers in account {member.account}"
     ):
-        list(make(ROLE).organization.directory(Account(member.account)).users())
+        list(make(ROLE).organization.directory(AwsAccount(member.account)).users())
 
 
 def test_tags_that_are_denied_are_unknown(own: Directory, standin: StandIn) -> None:

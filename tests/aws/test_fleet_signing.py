@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.aws.mfa import MfaSessions
 from rotate_my_key.errors import Denied, NeedsPerson, Problem
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from rotate_my_key.standin import StandIn
@@ -75,7 +75,7 @@ def me(assembly: Assembly) -> str:
 def users(assembly: Assembly) -> list[str]:
     """The users of the caller's own account."""
     organization = assembly.organization
-    return sorted(user.name for user in organization.directory(Account(organization.me().account)).users())
+    return sorted(user.name for user in organization.directory(AwsAccount(organization.me().account)).users())
 
 
 def signers(standin: StandIn) -> set[str]:
@@ -121,7 +121,7 @@ def test_a_profile_with_a_role_signs(make: Make, standin: StandIn) -> None:
     member.add_role("fleet")
     assembly = make(Signer(profile="boss", auth="boss"), FleetSettings(accounts=Accounts(role="fleet")))
     assert me(assembly).startswith("assumed-role/boss/")
-    assert list(assembly.organization.directory(Account(member.account)).users()) == []
+    assert list(assembly.organization.directory(AwsAccount(member.account)).users()) == []
 
 
 def test_a_process_signs(make: Make, admin: Credentials, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_policy_that_demands_mfa_is_met_with_one_session(make: Make, standin: 
     codes = Device([device.code])
     assembly = make(signer(codes), FleetSettings(accounts=Accounts(role="fleet")))
     assert users(assembly) == ["admin", "alice"]
-    assert list(assembly.organization.directory(Account(member.account)).users()) == []
+    assert list(assembly.organization.directory(AwsAccount(member.account)).users()) == []
     assert codes.asked == 1
     assert [call.params["DurationSeconds"] for call in standin.calls if call.action == "GetSessionToken"] == ["43200"]
 
@@ -203,7 +203,7 @@ def test_a_role_that_demands_mfa_is_assumed_with_the_session(make: Make, standin
     member.add_role("fleet", mfa=True)
     settings = FleetSettings(accounts=Accounts(role="fleet"))
     assembly = make(signer(Device([device.code], given=True)), settings)
-    assert list(assembly.organization.directory(Account(member.account)).users()) == []
+    assert list(assembly.organization.directory(AwsAccount(member.account)).users()) == []
 
 
 def test_a_no_even_with_mfa_is_final(make: Make, standin: StandIn, device: Any) -> None:

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from rotate_my_key import policies
 from rotate_my_key.aws.errors import Sent
-from rotate_my_key.aws.service_errors import Where
+from rotate_my_key.aws.service_errors import CallSite
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 
 ZERO = timedelta(0)
@@ -23,7 +23,7 @@ def explained(code: str, message: str = "", action: str = "iam:ListUsers", statu
         {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "X"
     )
     sent = Sent(action, "AKIAIOSFODNN7EXAMPLE", "https://iam.amazonaws.com", "eu-west-1", ZERO)
-    return Where("123456789012", "the role fleet").explain(error, sent)
+    return CallSite("123456789012", "the role fleet").explain(error, sent)
 
 
 def allowed(name: str) -> set[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
-from rotate_my_key.fleet.model import Account, FleetUser, Message
+from rotate_my_key.fleet.model import AwsAccount, FleetUser, Message
 from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -43,7 +43,7 @@ class FakeDirectory:
     """One account in memory. `broken` maps a verb to what it raises; `calls` counts the verbs."""
 
     def __init__(self, number: str = "123456789012", name: str = "") -> None:
-        self._account = Account(number, name)
+        self._account = AwsAccount(number, name)
         self.everybody: dict[str, User] = {}
         self.root_keys: list[AccessKey] = []
         self.groups: set[str] = set()
@@ -56,7 +56,7 @@ class FakeDirectory:
         self._made = 0
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AwsAccount:
         """See the port."""
         return self._account
 
@@ -238,20 +238,20 @@ class FakeOrganization:
     def __init__(self, *directories: FakeDirectory) -> None:
         self.directories = {each.account.number: each for each in directories or (FakeDirectory(),)}
         self.broken: Problem | None = None
-        self.left_out: tuple[Account, ...] = ()
+        self.left_out: tuple[AwsAccount, ...] = ()
 
     def me(self) -> Identity:
         """See the port."""
         number = next(iter(self.directories))
         return Identity(number, f"arn:aws:sts::{number}:assumed-role/fleet/session")
 
-    def accounts(self) -> tuple[Account, ...]:
+    def accounts(self) -> tuple[AwsAccount, ...]:
         """See the port."""
         if self.broken:
             raise self.broken
         return tuple(each.account for each in self.directories.values())
 
-    def directory(self, account: Account) -> FakeDirectory:
+    def directory(self, account: AwsAccount) -> FakeDirectory:
         """See the port."""
         return self.directories[account.number]
 

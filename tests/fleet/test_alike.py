@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotate_my_key.fleet.alike import about, alike, failed, some
-from rotate_my_key.fleet.model import Account, Survey
+from rotate_my_key.fleet.model import AccountSurvey, AwsAccount
 from rotate_my_key.fleet.notices import Digest, Remark, Unaddressed
 from rotate_my_key.settings.fleet import Accounts
 from tests.fleet.fakes import NOW
@@ -14,10 +14,10 @@ ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
 HINT = "create it there: rotate-my-key fleet template --member-role"
 
 
-def gone(number: str, hint: str = HINT) -> Survey:
+def gone(number: str, hint: str = HINT) -> AccountSurvey:
     """An account that nobody gets into."""
-    return Survey(
-        Account(number), problem=f"the role arn:aws:iam::{number}:role/x/nope is not there", hint=hint, code=5
+    return AccountSurvey(
+        AwsAccount(number), problem=f"the role arn:aws:iam::{number}:role/x/nope is not there", hint=hint, code=5
     )
 
 
@@ -49,7 +49,7 @@ def test_some(names: list[str], said: str) -> None:
 
 def test_a_role_that_is_in_no_member_account_is_a_setting() -> None:
     """The caller's own account, which needs no role, is not counted."""
-    (same,) = failed([Survey(Account(ONE)), gone(TWO), gone(THREE)], Accounts(role="nope"))
+    (same,) = failed([AccountSurvey(AwsAccount(ONE)), gone(TWO), gone(THREE)], Accounts(role="nope"))
     assert about(same) == f"2 accounts ({TWO} and {THREE})"
     assert same.text == "the role x/nope is not there"
     assert same.hint == f"check role in [accounts] (nope); {HINT}"
@@ -57,7 +57,7 @@ def test_a_role_that_is_in_no_member_account_is_a_setting() -> None:
 
 def test_a_role_that_one_account_lacks_can_be_left_out() -> None:
     """Where accounts are named with `only` there is nothing to leave out of."""
-    surveys = [Survey(Account(ONE)), Survey(Account(TWO)), gone(THREE)]
+    surveys = [AccountSurvey(AwsAccount(ONE)), AccountSurvey(AwsAccount(TWO)), gone(THREE)]
     (same,) = failed(surveys, Accounts(role="nope"))
     assert (about(same), same.hint) == (f"account {THREE}", f"{HINT}; or leave it out: but = ... in [accounts]")
     assert same.text == surveys[-1].problem

@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet.common import fleet_options, open_fleet
 from rotate_my_key.errors import Gone, Problem, WrongUsage
-from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import Credentials
 from rotate_my_key.paths import find
 from rotate_my_key.settings.fleet import FleetSettings
@@ -31,7 +31,7 @@ def command(app: App, /) -> tuple[FleetSettings, str]:
     """The settings, and who signs; the users are looked at."""
     settings, assembly = open_fleet(app)
     me = assembly.organization.me()
-    list(assembly.organization.directory(Account(me.account)).users())
+    list(assembly.organization.directory(AwsAccount(me.account)).users())
     return settings, me.arn
 
 

@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.ports import Directory, Organization
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
@@ -102,7 +102,7 @@ class Real:
         self.standin = standin
         self.organization: Organization = Assembly(aws, Signer(), FleetSettings()).organization
         self.number = standin.account
-        self.directory: Directory = self.organization.directory(Account(self.number))
+        self.directory: Directory = self.organization.directory(AwsAccount(self.number))
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
         """See World."""
@@ -387,7 +387,7 @@ def test_the_accounts_of_an_organization(running: StandIn, real: Callable[[], Re
     running.add_account("closed", "333333333333", "SUSPENDED")
     settings = FleetSettings(accounts=Accounts(role="fleet"))
     for organization in (fakes, Assembly(aws, Signer(), settings).organization):
-        found: dict[str, Account] = {account.number: account for account in organization.accounts()}
+        found: dict[str, AwsAccount] = {account.number: account for account in organization.accounts()}
         assert organization.me().account in found
         assert found["222222222222"].name == "shop"
         assert len(found) == 2

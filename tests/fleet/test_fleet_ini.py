@@ -11,7 +11,7 @@ import pytest
 
 from rotate_my_key.errors import WrongUsage
 from rotate_my_key.policy import Policy
-from rotate_my_key.settings.fleet import Channel, FleetSettings
+from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings
 from rotate_my_key.settings.fleet_ini import parse
 
 DAY = timedelta(days=1)
@@ -70,7 +70,7 @@ def test_what_the_file_says_counts() -> None:
     assert (settings.enforce.deactivate_at, settings.enforce.delete_after) == (100 * DAY, None)
     assert (settings.enforce.weekdays, settings.enforce.hours) == (("mon", "tue"), "8-18")
     assert settings.channels["mail"].to == ("a@example.com", "b@example.com")
-    assert settings.channels["chat"] == Channel("chat", "apprise", urls="secretsmanager:rotate-my-key/telegram")
+    assert settings.channels["chat"] == ChannelSettings("chat", "apprise", urls="secretsmanager:rotate-my-key/telegram")
 
 
 def test_what_the_file_does_not_say_is_the_laptops() -> None:
@@ -221,7 +221,7 @@ def test_the_page_has_every_setting() -> None:
     assert shown["top"] == ["max_age", "remind_before", "unused_after", "contact", "exact"]
     for section in SECTIONS:
         assert shown[section] == [each.name for each in fields(getattr(base, section))]
-    assert shown["channels"] == [each.name for each in fields(Channel) if each.name != "name"]
+    assert shown["channels"] == [each.name for each in fields(ChannelSettings) if each.name != "name"]
 
 
 def test_the_pages_example_is_read() -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from rotate_my_key.fleet.cis import BENCHMARK, is_unused
 from rotate_my_key.fleet.figures import count, histogram
-from rotate_my_key.fleet.judge import Row, Standing, judge
-from rotate_my_key.fleet.model import Account, FleetKey, FleetUser, Survey
+from rotate_my_key.fleet.judge import Row, Status, judge
+from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import Exempt, FleetSettings
 
 from .fakes import NOW
 
-ACCOUNT = Account("123456789012", "shop")
+ACCOUNT = AwsAccount("123456789012", "shop")
 DAY = timedelta(days=1)
 USED = LastUse(NOW - DAY, "s3", "eu-west-1")
 NEVER = LastUse(None)
@@ -36,7 +36,7 @@ def key(age: float, use: LastUse | None = USED, *, active: bool = True, key_id: 
 
 def judged(*users: FleetUser, settings: FleetSettings = PLAIN) -> list[Row]:
     """The rows of an account with these users."""
-    return judge([Survey(ACCOUNT, users)], settings, {}, NOW)
+    return judge([AccountSurvey(ACCOUNT, users)], settings, {}, NOW)
 
 
 EXEMPT = {"rotate-my-key": "exempt"}
@@ -74,7 +74,7 @@ def test_the_benchmarks_numbers_are_its_own() -> None:
     """Other limits of ours change verdicts, not what CIS says."""
     settings = FleetSettings(policy=Policy(365 * DAY, DAY), unused_after=200 * DAY)
     (row,) = judged(user(key(100, NEVER)), settings=settings)
-    assert (row.standing, row.unused) == (Standing.FRESH, False)
+    assert (row.standing, row.unused) == (Status.FRESH, False)
     assert [control.number for control in row.fails] == ["1.12", "1.14"]
     assert BENCHMARK.endswith("v3.0.0")
 
@@ -164,8 +164,8 @@ def test_histogram_is_of_active_keys_of_users() -> None:
 def test_counts() -> None:
     """Users without root, accounts that failed, keys of every kind."""
     surveys = [
-        Survey(ACCOUNT, (user(key(98), key(1)), user(name="bob"), user(key(1), name="root"))),
-        Survey(Account("210987654321"), problem="denied", code=5),
+        AccountSurvey(ACCOUNT, (user(key(98), key(1)), user(name="bob"), user(key(1), name="root"))),
+        AccountSurvey(AwsAccount("210987654321"), problem="denied", code=5),
     ]
     counts = count(surveys, judge(surveys, FleetSettings(exempt=Exempt(tags=())), {}, NOW))
     assert (counts.accounts, counts.failed, counts.users, counts.with_keys, counts.keys) == (2, 1, 2, 1, 3)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.fleet.memory import LONGEST, KeyMemory, Unreadable, decode, encode, ref
+from rotate_my_key.fleet.memory import LONGEST, KeyMemory, UnreadableTag, decode, encode, ref
 
 DAY = date(2026, 11, 25)
 KNOWN = {"ABCD2345": KeyMemory(2, DAY, DAY), "EFGH6789": KeyMemory(off=DAY, made=DAY)}
@@ -43,7 +43,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     """Whatever somebody wrote there: Unreadable and nothing else, or a memory that is written as it was meant."""
     try:
         known = decode(text)
-    except Unreadable:
+    except UnreadableTag:
         return
     assert decode(encode(known)) == {name: each for name, each in known.items() if each != KeyMemory()}
 
@@ -99,7 +99,7 @@ STRANGE = [
 @pytest.mark.parametrize("text", STRANGE)
 def test_what_is_not_ours_is_not_read(text: str) -> None:
     """Another version, another hand, a day that there is not: nothing is guessed."""
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableTag):
         decode(text)
 
 

@@ -10,8 +10,9 @@ from itertools import count
 import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
-from rotate_my_key.fleet.model import FleetUser, Source, Survey
-from rotate_my_key.fleet.survey import Waiting, Wanted, survey_accounts
+from rotate_my_key.fleet.fetching import ReportWait
+from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
+from rotate_my_key.fleet.survey import Wanted, survey_accounts
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
@@ -23,24 +24,24 @@ USED = LastUse(NOW - DAY, "s3", "eu-west-1")
 MANY = FleetSettings(accounts=Accounts(role="fleet"))
 
 
-def waiting() -> Waiting:
+def waiting() -> ReportWait:
     """A clock that goes on by a second with each look."""
-    return Waiting(lambda seconds: None, count().__next__)
+    return ReportWait(lambda seconds: None, count().__next__)
 
 
-def look(*directories: FakeDirectory, settings: FleetSettings | None = None, **more: object) -> list[Survey]:
+def look(*directories: FakeDirectory, settings: FleetSettings | None = None, **more: object) -> list[AccountSurvey]:
     """Survey these accounts."""
     settings = settings or (MANY if len(directories) > 1 else FleetSettings())
     return survey_accounts(FakeOrganization(*directories), settings, NOW, waiting(), **more)  # type: ignore[arg-type]
 
 
-def one(directory: FakeDirectory, **more: object) -> Survey:
+def one(directory: FakeDirectory, **more: object) -> AccountSurvey:
     """Survey one account."""
     (survey,) = look(directory, **more)
     return survey
 
 
-def called(survey: Survey, name: str) -> FleetUser:
+def called(survey: AccountSurvey, name: str) -> FleetUser:
     """The user of this name."""
     (found,) = [user for user in survey.users if user.name == name]
     return found
@@ -168,9 +169,9 @@ def test_a_report_is_waited_for() -> None:
     directory.waits = 3
     slept: list[float] = []
     (survey,) = survey_accounts(
-        FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__)
+        FakeOrganization(directory), FleetSettings(), NOW, ReportWait(slept.append, count().__next__)
     )
-    assert (survey.source, survey.problem) == (Source.REPORT, "")
+    assert (survey.source, survey.problem) == (SurveySource.REPORT, "")
     assert directory.calls == Counter(request_report=4, report=2)
     assert slept == [0.25, 0.5, 1.0, 2.0]
 
@@ -180,7 +181,7 @@ def test_half_a_minute_of_waiting_costs_ten_calls() -> None:
     directory = FakeDirectory()
     directory.waits = 6
     slept: list[float] = []
-    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, Waiting(slept.append, count().__next__))
+    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, ReportWait(slept.append, count().__next__))
     assert 30 < sum(slept) < 35
     assert directory.calls.total() + 1 == 10
 
@@ -195,7 +196,7 @@ def test_all_accounts_are_asked_before_any_is_waited_for() -> None:
         FakeOrganization(*directories),
         MANY,
         NOW,
-        Waiting(lambda seconds: order.append("waits"), count().__next__),
+        ReportWait(lambda seconds: order.append("waits"), count().__next__),
         progress=lambda what, done, total: order.append(what),
         workers=1,
     )
@@ -208,7 +209,7 @@ def test_a_report_that_came_meanwhile_is_not_asked_for_again() -> None:
     for each in directories:
         each.waits = 1
     slept: list[float] = []
-    survey_accounts(FakeOrganization(*directories), MANY, NOW, Waiting(slept.append, count().__next__))
+    survey_accounts(FakeOrganization(*directories), MANY, NOW, ReportWait(slept.append, count().__next__))
     assert [each.calls for each in directories] == [Counter(request_report=1, report=1)] * 3
     assert slept == []
 
@@ -219,7 +220,7 @@ def test_a_report_that_never_comes() -> None:
     directory.user("alice", 98)
     directory.waits = 10_000
     survey = one(directory)
-    assert survey.source is Source.LISTS
+    assert survey.source is SurveySource.LISTS
     assert survey.notes == (
         "users were listed instead, and root's keys are not seen: the credential report did not come within 180 s",
     )
@@ -233,7 +234,7 @@ def test_a_denied_report_falls_back_to_lists(aws: FakeDirectory) -> None:
     """Ids, ages, last uses, and the tags of whoever needs attention."""
     aws.broken["request_report"] = Denied("GenerateCredentialReport is denied", action="iam:GenerateCredentialReport")
     survey = one(aws)
-    assert (survey.source, survey.problem, survey.code, survey.at) == (Source.LISTS, "", 0, NOW)
+    assert (survey.source, survey.problem, survey.code, survey.at) == (SurveySource.LISTS, "", 0, NOW)
     assert aws.calls == Counter(request_report=1, users=1, keys=5, last_use=4, tags=3)
     assert called(survey, "due").keys[0].last_use == USED
 
@@ -242,7 +243,7 @@ def test_a_report_that_cannot_be_read_falls_back_to_lists(aws: FakeDirectory) ->
     """What is wrong with it is said; the users are known all the same."""
     aws.report = lambda: ("user,arn\n", NOW)  # type: ignore[method-assign]
     survey = one(aws)
-    assert survey.source is Source.LISTS
+    assert survey.source is SurveySource.LISTS
     assert "has no column user_creation_time" in survey.notes[0]
     assert len(survey.users) == 5
 
@@ -501,7 +502,7 @@ def test_a_report_that_expired_is_asked_for_again() -> None:
         return report()
 
     directory.report = expired  # type: ignore[method-assign,assignment]
-    assert one(directory).source is Source.REPORT
+    assert one(directory).source is SurveySource.REPORT
     assert directory.calls == Counter(request_report=2, report=1)
 
 
@@ -513,7 +514,7 @@ def test_looking_at_nothing_is_not_finding_nothing(but: tuple[str, ...]) -> None
     if not but:
         organization.directories.clear()
     with pytest.raises(Problem, match="there is no account to look at"):
-        survey_accounts(organization, settings, NOW, Waiting(lambda seconds: None, lambda: 0.0))
+        survey_accounts(organization, settings, NOW, ReportWait(lambda seconds: None, lambda: 0.0))
 
 
 # Accounts that do not answer
@@ -543,11 +544,11 @@ class Clock:
         self.now += seconds
 
 
-def hang(verb: str, accounts: int) -> tuple[list[Survey], list[Hanging], float]:
+def hang(verb: str, accounts: int) -> tuple[list[AccountSurvey], list[Hanging], float]:
     """Survey accounts that do not answer, one after the other; gives the seconds that it took."""
     clock = Clock()
     found = [Hanging(f"{number:012d}", clock, verb) for number in range(accounts)]
-    waits = Waiting(clock.sleep, lambda: clock.now)
+    waits = ReportWait(clock.sleep, lambda: clock.now)
     return survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1), found, clock.now
 
 
@@ -578,6 +579,6 @@ def test_one_answer_is_enough_to_go_on() -> None:
     for number in range(60):
         kind = Hanging(f"{number:012d}", clock, "report") if number % 10 else FakeDirectory(f"{number:012d}")
         found.append(kind)
-    waits = Waiting(clock.sleep, lambda: clock.now)
+    waits = ReportWait(clock.sleep, lambda: clock.now)
     survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
     assert all(each.calls["report"] == 1 for each in found)

@@ -13,12 +13,12 @@ import pytest
 import yaml
 
 from rotate_my_key import policies
-from rotate_my_key.fleet.template import Kind, template
+from rotate_my_key.fleet.template import TemplateKind, template
 
 FLEET = ("fleet-remind", "fleet-enforce", "fleet-reissue")
 OWN = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}  # what any function needs to run
-each_kind = pytest.mark.parametrize("kind", Kind)
-with_function = pytest.mark.parametrize("kind", [Kind.FUNCTION, Kind.MAP])
+each_kind = pytest.mark.parametrize("kind", TemplateKind)
+with_function = pytest.mark.parametrize("kind", [TemplateKind.FUNCTION, TemplateKind.MAP])
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,18 +35,18 @@ def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> dict[str,
 _Loader.add_multi_constructor("!", _short_form)
 
 
-def read(kind: Kind) -> dict[str, Any]:
+def read(kind: TemplateKind) -> dict[str, Any]:
     """The template as a value."""
     found: dict[str, Any] = yaml.load(template(kind), _Loader)  # noqa: S506 (it is a SafeLoader)
     return found
 
 
-def resources(kind: Kind, wanted: str) -> dict[str, dict[str, Any]]:
+def resources(kind: TemplateKind, wanted: str) -> dict[str, dict[str, Any]]:
     """The resources of a type, by name."""
     return {name: each for name, each in read(kind)["Resources"].items() if each["Type"] == wanted}
 
 
-def role_policies(kind: Kind, role: str = "Role") -> dict[str, dict[str, Any]]:
+def role_policies(kind: TemplateKind, role: str = "Role") -> dict[str, dict[str, Any]]:
     """The inline policies of a role by name, each with its statements and its condition."""
     return {
         each["Properties"]["PolicyName"]: each
@@ -65,7 +65,7 @@ def statements(policy: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "cn-north-1"])
 def test_the_templates_pass_cfn_lint(tmp_path: Path, region: str) -> None:
     """Without an error, a warning or a remark, in each partition."""
-    for kind in Kind:
+    for kind in TemplateKind:
         (tmp_path / f"{kind.value}.yaml").write_text(template(kind))
     assert lint(tmp_path, region, *tmp_path.iterdir()) == (0, "")
 
@@ -99,13 +99,13 @@ def test_the_state_machine_passes_cfn_lint(tmp_path: Path) -> None:
 
 @with_function
 @pytest.mark.parametrize("name", FLEET)
-def test_the_role_of_the_function_has_the_printed_policies(kind: Kind, name: str) -> None:
+def test_the_role_of_the_function_has_the_printed_policies(kind: TemplateKind, name: str) -> None:
     """Word for word what `policy NAME` prints."""
     assert statements(role_policies(kind)[name]) == policies.statements(name)
 
 
 @with_function
-def test_the_role_of_the_function_has_nothing_else(kind: Kind) -> None:
+def test_the_role_of_the_function_has_nothing_else(kind: TemplateKind) -> None:
     """Besides it may write its own log and its own dead letters."""
     found = role_policies(kind)
     assert set(found) == {*FLEET, "run"}
@@ -120,13 +120,13 @@ def test_the_role_of_the_function_has_nothing_else(kind: Kind) -> None:
 def test_the_role_in_member_accounts_has_the_part_about_users(name: str) -> None:
     """All `iam:` statements of the printed policy, and no other."""
     wanted = [each for each in policies.statements(name) if each["Action"][0].startswith("iam:")]
-    found = statements(role_policies(Kind.MEMBER_ROLE)[name])
+    found = statements(role_policies(TemplateKind.MEMBER_ROLE)[name])
     assert found == wanted
     assert all(action.startswith("iam:") for each in found for action in each["Action"])
 
 
 @each_kind
-def test_acting_is_off_until_it_is_asked_for(kind: Kind) -> None:
+def test_acting_is_off_until_it_is_asked_for(kind: TemplateKind) -> None:
     """Without parameters nobody may switch off, delete or make a key, and no schedule does."""
     parameters, found = read(kind)["Parameters"], role_policies(kind)
     assert (parameters["Enforce"]["Default"], parameters["Reissue"]["Default"]) == ("no", "no")
@@ -137,21 +137,21 @@ def test_acting_is_off_until_it_is_asked_for(kind: Kind) -> None:
 
 
 @each_kind
-def test_inline_policies_fit_into_a_role(kind: Kind) -> None:
+def test_inline_policies_fit_into_a_role(kind: TemplateKind) -> None:
     """All of them together have at most 10,240 characters, blanks not counted (IAM quotas)."""
     documents = [each["Properties"]["PolicyDocument"] for each in role_policies(kind).values()]
     assert sum(len(json.dumps(each, separators=(",", ":"))) for each in documents) < 10_240
 
 
 @each_kind
-def test_a_template_can_be_passed_as_it_is(kind: Kind) -> None:
+def test_a_template_can_be_passed_as_it_is(kind: TemplateKind) -> None:
     """It stays below the 51,200 bytes that CloudFormation takes without a bucket, and is ASCII."""
     assert len(template(kind).encode("ascii")) < 51_200
 
 
 def test_a_member_account_trusts_one_role_with_the_external_id() -> None:
     """Nobody else may take the role there, and its name is the one the policies let the function take."""
-    role = read(Kind.MEMBER_ROLE)["Resources"]["Role"]["Properties"]
+    role = read(TemplateKind.MEMBER_ROLE)["Resources"]["Role"]["Properties"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust == {
         "Effect": "Allow",
@@ -172,7 +172,7 @@ SCHEDULES = [
 
 @with_function
 @pytest.mark.parametrize(("name", "command", "condition"), SCHEDULES)
-def test_schedules(kind: Kind, name: str, command: str, condition: str | None) -> None:
+def test_schedules(kind: TemplateKind, name: str, command: str, condition: str | None) -> None:
     """Each starts its command when two parameters say, and a start that fails ends in the queue."""
     schedule = resources(kind, "AWS::Scheduler::Schedule")[name]
     properties, target = schedule["Properties"], schedule["Properties"]["Target"]
@@ -180,28 +180,28 @@ def test_schedules(kind: Kind, name: str, command: str, condition: str | None) -
     assert properties["ScheduleExpression"] == {"Ref": name.replace("Runs", "Schedule")}
     assert properties["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
     assert json.loads(target["Input"]) == {"command": command}
-    assert target["Arn"] == ({"Ref": "Accounts"} if kind is Kind.MAP else {"GetAtt": "Function.Arn"})
+    assert target["Arn"] == ({"Ref": "Accounts"} if kind is TemplateKind.MAP else {"GetAtt": "Function.Arn"})
     assert target["DeadLetterConfig"] == {"Arn": {"GetAtt": "DeadLetters.Arn"}}
 
 
 def test_people_are_reminded_on_weekdays() -> None:
     """Unless told otherwise."""
-    assert read(Kind.FUNCTION)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 9 ? * MON-FRI *)"
+    assert read(TemplateKind.FUNCTION)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 9 ? * MON-FRI *)"
 
 
 @with_function
-def test_silence_is_an_alarm(kind: Kind) -> None:
+def test_silence_is_an_alarm(kind: TemplateKind) -> None:
     """No run at all gives no data, and that is what the alarm is about; it outlasts a weekend."""
     silent = resources(kind, "AWS::CloudWatch::Alarm")["Silent"]["Properties"]
     assert (silent["TreatMissingData"], silent["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
-    assert silent["MetricName"] == ("ExecutionsStarted" if kind is Kind.MAP else "Invocations")
+    assert silent["MetricName"] == ("ExecutionsStarted" if kind is TemplateKind.MAP else "Invocations")
     assert silent["EvaluationPeriods"] == {"Ref": "SilentDays"}
     assert read(kind)["Parameters"]["SilentDays"]["Default"] == 4
     assert silent["Period"] * read(kind)["Parameters"]["SilentDays"]["MaxValue"] <= 7 * 86400  # CloudWatch's limit
 
 
 @with_function
-def test_every_alarm_reaches_the_topic(kind: Kind) -> None:
+def test_every_alarm_reaches_the_topic(kind: TemplateKind) -> None:
     """If one was named."""
     alarms = resources(kind, "AWS::CloudWatch::Alarm")
     assert set(alarms) == {"Silent", "Failed", "GivenUp", "Incomplete"}
@@ -211,15 +211,15 @@ def test_every_alarm_reaches_the_topic(kind: Kind) -> None:
 
 def test_one_run_at_a_time() -> None:
     """Two runs would each tell the same people; with the map each account is one run."""
-    found = read(Kind.FUNCTION)["Resources"]["Function"]["Properties"]["ReservedConcurrentExecutions"]
+    found = read(TemplateKind.FUNCTION)["Resources"]["Function"]["Properties"]["ReservedConcurrentExecutions"]
     assert found == {"If": ["Reserving", 1, {"Ref": "AWS::NoValue"}]}
-    mapped = read(Kind.MAP)["Resources"]["Function"]["Properties"]["ReservedConcurrentExecutions"]
+    mapped = read(TemplateKind.MAP)["Resources"]["Function"]["Properties"]["ReservedConcurrentExecutions"]
     assert mapped == {"Ref": "MaxConcurrency"}
 
 
 def test_the_function_is_the_handler() -> None:
     """The name in the template is a function of this package, and it reads the variable that the template sets."""
-    properties = read(Kind.FUNCTION)["Resources"]["Function"]["Properties"]
+    properties = read(TemplateKind.FUNCTION)["Resources"]["Function"]["Properties"]
     module, _, name = properties["Handler"].rpartition(".")
     imported = __import__(module, fromlist=[name])
     assert callable(getattr(imported, name))
@@ -228,7 +228,7 @@ def test_the_function_is_the_handler() -> None:
 
 def machine(concurrency: int = 7, tolerated: int = 5) -> dict[str, Any]:
     """The definition as Step Functions gets it."""
-    text = read(Kind.MAP)["Resources"]["Accounts"]["Properties"]["DefinitionString"]["Sub"]
+    text = read(TemplateKind.MAP)["Resources"]["Accounts"]["Properties"]["DefinitionString"]["Sub"]
     values = {
         "AWS::Partition": "aws",
         "Function.Arn": "arn:aws:lambda:eu-west-1:123456789012:function:fleet",
@@ -265,7 +265,7 @@ def test_the_map_tries_again_what_passes_by_itself() -> None:
 
 def test_the_machine_may_start_itself_and_the_function_only() -> None:
     """A Distributed Map starts executions of its own machine (Step Functions, "IAM policies for Distributed Map")."""
-    (policy,) = role_policies(Kind.MAP, "MachineRole").values()
+    (policy,) = role_policies(TemplateKind.MAP, "MachineRole").values()
     actions = {action: each["Resource"] for each in statements(policy) for action in each["Action"]}
     assert set(actions) == {
         *("lambda:InvokeFunction", "states:StartExecution", "states:DescribeExecution", "states:StopExecution")

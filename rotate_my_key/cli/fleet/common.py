@@ -19,8 +19,8 @@ from ..signing import Person, mfa_serials, signing_options
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, Signer
-    from ...fleet.audit import Trail
-    from ...fleet.model import Survey
+    from ...fleet.audit import AuditTrail
+    from ...fleet.model import AccountSurvey
     from ...settings.fleet import FleetSettings
     from ...stores.reading import ProfileFiles
 
@@ -86,7 +86,7 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     return settings, assembly.configured(settings)
 
 
-def open_audit(app: App, assembly: Assembly, command: str) -> Trail:
+def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
     """Where a command that changes keys writes down what it does: as the settings say, else a file in the state dir."""
     from ...files.private import make_private_dir
     from ...fleet.audit import FileSink
@@ -112,7 +112,7 @@ def tell_left_out(app: App, assembly: Assembly) -> None:
         app.say(f"left out, as suspended or about to be closed: {number(len(names), 'account')} ({some(names)})")
 
 
-def tell_failed(app: App, surveys: Sequence[Survey], settings: FleetSettings) -> None:
+def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSettings) -> None:
     """Which accounts could not be looked at, the same fault of many in one line."""
     from ...fleet.alike import about, failed
 

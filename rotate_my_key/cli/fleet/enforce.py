@@ -16,9 +16,9 @@ from .common import fleet_options, open_audit, open_fleet
 if TYPE_CHECKING:
     from ...fleet.acting import Maker
     from ...fleet.assembly import Assembly
-    from ...fleet.audit import Trail
-    from ...fleet.enforce_plan import Looking, Plan
-    from ...fleet.enforcing import Outcome
+    from ...fleet.audit import AuditTrail
+    from ...fleet.enforce_plan import EnforceContext, EnforcePlan
+    from ...fleet.enforcing import EnforceResult
     from ...settings.fleet import FleetSettings
 
 
@@ -102,10 +102,10 @@ def _presets(app: App, as_json: bool) -> int:
     return 0
 
 
-def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[Looking, Plan]:
-    from ...fleet.announcing import Crier
-    from ...fleet.enforce_plan import Looking, check, plan_run
-    from ...fleet.letters import Outlets
+def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[EnforceContext, EnforcePlan]:
+    from ...fleet.announcing import Notifier
+    from ...fleet.enforce_plan import EnforceContext, check, plan_run
+    from ...fleet.letters import Channels
     from ...fleet.mapping import addresses
     from ...fleet.notify import outlets
     from ...fleet.rendering import Renderer
@@ -113,11 +113,13 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     check(settings, apply=apply)
     mapping = addresses(settings.owners)
     some = settings.remind.owners or settings.remind.admins
-    channels = outlets(settings, assembly.cloud) if some else Outlets()
+    channels = outlets(settings, assembly.cloud) if some else Channels()
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
-    crier = Crier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
+    crier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
-        looking = Looking(assembly.organization, settings, mapping, crier, assembly.now, time.sleep, progress=progress)
+        looking = EnforceContext(
+            assembly.organization, settings, mapping, crier, assembly.now, time.sleep, progress=progress
+        )
         return looking, plan_run(looking)
 
 
@@ -134,26 +136,26 @@ def _not_only_telling(app: App, settings: FleetSettings) -> None:
         )
 
 
-def _carry_out(app: App, plan: Plan, looking: Looking, assembly: Assembly) -> Outcome:
-    from ...fleet.acting import Deed
-    from ...fleet.enforcing import Doing, carry_out
+def _carry_out(app: App, plan: EnforcePlan, looking: EnforceContext, assembly: Assembly) -> EnforceResult:
+    from ...fleet.acting import ActionResult
+    from ...fleet.enforcing import ApplyContext, carry_out
     from ..stop import Stop
     from . import enforce_shown as shown
 
     audit = open_audit(app, assembly, "enforce")
     stop = Stop(app.interject)
-    doing = Doing(
+    doing = ApplyContext(
         looking,
         audit,
         _maker(looking.settings, assembly, audit),
-        told=lambda each: app.say(shown.deed(each) if isinstance(each, Deed) else shown.spare(each)),
+        told=lambda each: app.say(shown.deed(each) if isinstance(each, ActionResult) else shown.spare(each)),
         check=stop.check,
     )
     with stop.on_interrupt():
         return carry_out(plan, doing)
 
 
-def _maker(settings: FleetSettings, assembly: Assembly, audit: Trail) -> Maker | None:
+def _maker(settings: FleetSettings, assembly: Assembly, audit: AuditTrail) -> Maker | None:
     """Who makes new keys, where the settings allow it."""
     from ...fleet.making import Keymaker
     from ...fleet.waiting import waiting

@@ -29,7 +29,7 @@ def command(app: App, /, as_html: bool, install: str) -> None:
     Run it where the site's settings are; what comes from your own settings is named on stderr.
     """
     from ...fleet import page
-    from ...fleet.onboarding import Facts, onboarding
+    from ...fleet.onboarding import CompanyFacts, onboarding
 
     if not install.strip() or not install.isprintable():
         raise WrongUsage(
@@ -40,7 +40,7 @@ def command(app: App, /, as_html: bool, install: str) -> None:
         origin = settings.origin[name]
         if origin.source not in ("built-in", "") and not origin.source.startswith(app.paths.site_file):
             app.say(f"note: {name} is {origin.text} by {origin.source}, not by the site's settings")
-    facts = Facts(
+    facts = CompanyFacts(
         settings.max_age,
         settings.remind_before,
         settings.keep_old,

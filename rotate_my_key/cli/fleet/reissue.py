@@ -17,11 +17,11 @@ from .again import again
 from .common import fleet_options, open_fleet
 
 if TYPE_CHECKING:
-    from ...fleet.audit import Trail
-    from ...fleet.reissue_plan import Plan
-    from ...fleet.reissuing import Handed
-    from ...fleet.sweeping import Swept
-    from ...fleet.waiting import Waiting
+    from ...fleet.audit import AuditTrail
+    from ...fleet.reissue_plan import ReissuePlan
+    from ...fleet.reissuing import HandoverResult
+    from ...fleet.sweeping import CleanupResult
+    from ...fleet.waiting import HandoverStore
 
 
 @click.command("reissue")
@@ -58,7 +58,9 @@ class _Command:
         self._options = options
         self._settings, self._assembly = open_fleet(app)
         self._me = self._assembly.organization.me()
-        self._waiting: Waiting = waiting(self._assembly.cloud, self._me, self._settings.reissue, self._settings.where)
+        self._waiting: HandoverStore = waiting(
+            self._assembly.cloud, self._me, self._settings.reissue, self._settings.where
+        )
         self._token = token_hex(4)
 
     # One user
@@ -79,12 +81,12 @@ class _Command:
         told, problems = self._tell(plan, handed)
         return self._end(plan, handed, told, problems)
 
-    def _plan(self, user: str) -> Plan:
-        from ...fleet.model import Account
-        from ...fleet.reissue_plan import Wish, plan_reissue
+    def _plan(self, user: str) -> ReissuePlan:
+        from ...fleet.model import AwsAccount
+        from ...fleet.reissue_plan import ReissueRequest, plan_reissue
 
-        account = Account(self._options["account"] or self._me.account)
-        wish = Wish(
+        account = AwsAccount(self._options["account"] or self._me.account)
+        wish = ReissueRequest(
             account, user, self._options["for_profile"], self._options["replace_inactive"], self._options["renew"]
         )
         if not re.fullmatch(r"\d{12}", account.number):
@@ -115,18 +117,18 @@ class _Command:
         which = there.found[0] if len(there.found) == 1 else "NUMBER"
         return Gone(found, again(self._app, "--account", which, but=("account",)))
 
-    def _hand_over(self, plan: Plan) -> Handed:
-        from ...fleet.reissuing import Reissue, hand_over
+    def _hand_over(self, plan: ReissuePlan) -> HandoverResult:
+        from ...fleet.reissuing import ReissueContext, hand_over
 
         directory = self._assembly.organization.directory(plan.wish.account)
         audit = self._audit()
         rest = (audit, self._token, self._assembly.now, time.sleep)
         with self._app.waiting("making the key and its place"):
-            handed = hand_over(plan, Reissue(directory, self._waiting, self._settings, *rest))
+            handed = hand_over(plan, ReissueContext(directory, self._waiting, self._settings, *rest))
         self._close(audit, {plan.way.value: 1})
         return handed
 
-    def _write_link(self, handed: Handed) -> None:
+    def _write_link(self, handed: HandoverResult) -> None:
         """A link is a secret: it goes into a file of its own, and nowhere else."""
         from ...files.private import write_private
 
@@ -139,7 +141,7 @@ class _Command:
         write_private(path, f"{self._waiting.link(slip)}\n".encode())
         self._app.say(shown.link(path, self._settings))
 
-    def _tell(self, plan: Plan, handed: Handed) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    def _tell(self, plan: ReissuePlan, handed: HandoverResult) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """That he cannot be told is said: the key waits all the same."""
         from ...fleet.making import tell
 
@@ -150,7 +152,9 @@ class _Command:
         except Problem as problem:
             return (), (problem,)
 
-    def _end(self, plan: Plan, handed: Handed | None, told: tuple[str, ...], problems: tuple[Problem, ...]) -> int:
+    def _end(
+        self, plan: ReissuePlan, handed: HandoverResult | None, told: tuple[str, ...], problems: tuple[Problem, ...]
+    ) -> int:
         if self._options["as_json"]:
             self._app.json(shown.handed_json(plan, handed, told, problems))
         else:
@@ -187,7 +191,7 @@ class _Command:
             self._app.out("\n".join(shown.swept(found, dry_run=self._options["dry_run"])))
         return shown.code(found)
 
-    def _may(self, acts: list[Swept]) -> bool:
+    def _may(self, acts: list[CleanupResult]) -> bool:
         for line in shown.swept(acts, dry_run=True):
             self._app.complain(line)
         yes: bool = self._options["yes"]
@@ -195,13 +199,13 @@ class _Command:
 
     # Small things
 
-    def _audit(self) -> Trail:
-        from ...fleet.audit import Run, TextSink, open_audit, run_name
+    def _audit(self) -> AuditTrail:
+        from ...fleet.audit import AuditRun, TextSink, open_audit, run_name
 
-        run = Run(run_name(self._assembly.now(), self._token), "reissue", self._settings.fingerprint, self._me.arn)
+        run = AuditRun(run_name(self._assembly.now(), self._token), "reissue", self._settings.fingerprint, self._me.arn)
         return open_audit(self._settings.audit, run, self._assembly.cloud, TextSink(self._app.detail))
 
-    def _close(self, audit: Trail, numbers: dict[str, float]) -> None:
+    def _close(self, audit: AuditTrail, numbers: dict[str, float]) -> None:
         try:
             audit.close(numbers)
         except Problem as problem:

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...errors import Problem, mask
-from ...fleet.reissue_plan import Plan, Way
-from ...fleet.reissuing import Handed
-from ...fleet.sweeping import Fate, Swept, line
+from ...fleet.reissue_plan import ReissueMode, ReissuePlan
+from ...fleet.reissuing import HandoverResult
+from ...fleet.sweeping import CleanupResult, Disposition, line
 from ...fleet.whereabouts import Whereabouts
 from ...policy import format_duration
 from ...settings.fleet import FleetSettings
@@ -20,11 +20,11 @@ from ..show import problem_json, stamp
 _ORDER = (1, 5, 4, 75)
 
 
-def intent(plan: Plan, settings: FleetSettings, now: datetime) -> list[str]:
+def intent(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:
     """What would be done: the lines before the question."""
     where = "Secrets Manager" if settings.reissue.through == "secretsmanager" else f"s3://{settings.reissue.bucket}"
     lines = [f"{plan.user.name} in {plan.wish.account}"]
-    if plan.way is Way.AGAIN and plan.slip:
+    if plan.way is ReissueMode.AGAIN and plan.slip:
         return [*lines, f"A key, {mask(plan.slip.key_id)}, made on {day(plan.slip.at)}, waits in {where} already."]
     if plan.discards:
         lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
@@ -54,9 +54,9 @@ def _exact(duration: timedelta) -> str:
     return number(int(text[:-1]), {"d": "day", "h": "hour", "m": "minute", "s": "second"}[text[-1]])
 
 
-def question(plan: Plan) -> str:
+def question(plan: ReissuePlan) -> str:
     """Asked once."""
-    return "Tell the owner again?" if plan.way is Way.AGAIN else "Make it now?"
+    return "Tell the owner again?" if plan.way is ReissueMode.AGAIN else "Make it now?"
 
 
 def link(path: str, settings: FleetSettings) -> str:
@@ -69,25 +69,27 @@ def link(path: str, settings: FleetSettings) -> str:
     )
 
 
-def handed(plan: Plan, done: Handed | None, told: Sequence[str]) -> list[str]:
+def handed(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:
     """The result."""
     if done is None:
         return ["Nothing was changed: a dry run."]
     lines = [f"deleted key {mask(key_id)}" for key_id in done.deleted]
-    what = "waits" if done.way is Way.MAKE else "still waits"
+    what = "waits" if done.way is ReissueMode.MAKE else "still waits"
     lines.append(f"Key {mask(done.key_id)} {what} for {done.user} until {day(done.until)}.")
     lines.append(f"Told by {' and '.join(told)}." if told else f"Tell {done.user} to type:")
     return lines if told else [*lines, f"  rotate-my-key adopt {done.place}"]
 
 
-def handed_json(plan: Plan, done: Handed | None, told: Sequence[str], problems: Sequence[Problem]) -> dict[str, Any]:
+def handed_json(
+    plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str], problems: Sequence[Problem]
+) -> dict[str, Any]:
     """`fleet reissue USER --json`."""
     return {
         "dry_run": done is None,
         "account": plan.wish.account.number,
         "arn": plan.user.arn,
         "ending": plan.way.value,
-        "key_id": done.key_id if done else plan.slip.key_id if plan.way is Way.AGAIN and plan.slip else None,
+        "key_id": done.key_id if done else plan.slip.key_id if plan.way is ReissueMode.AGAIN and plan.slip else None,
         "replaces": plan.replaces or None,
         "place": done.place if done else None,
         "until": stamp(done.until) if done else None,
@@ -101,24 +103,24 @@ def handed_json(plan: Plan, done: Handed | None, told: Sequence[str], problems: 
 # The sweep
 
 
-def is_act(swept: Swept) -> bool:
+def is_act(swept: CleanupResult) -> bool:
     """Whether something is to be done about it."""
-    return swept.fate in (Fate.CLEARED, Fate.DELETED, Fate.SWITCHED_OFF)
+    return swept.fate in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
 
 
-def swept(found: Sequence[Swept], *, dry_run: bool) -> list[str]:
+def swept(found: Sequence[CleanupResult], *, dry_run: bool) -> list[str]:
     """The result: a line each."""
     if not found:
         return ["Nothing is waiting."]
     return [f"{'would be ' if dry_run and is_act(each) else ''}{line(each)}" for each in found]
 
 
-def counts(found: Sequence[Swept]) -> dict[str, float]:
+def counts(found: Sequence[CleanupResult]) -> dict[str, float]:
     """For the metric line."""
     return dict(Counter(each.fate.value for each in found))
 
 
-def swept_json(found: Sequence[Swept], *, dry_run: bool) -> dict[str, Any]:
+def swept_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, Any]:
     """`fleet reissue --sweep --json`."""
     rows = [
         {
@@ -134,7 +136,7 @@ def swept_json(found: Sequence[Swept], *, dry_run: bool) -> dict[str, Any]:
     return {"dry_run": dry_run, "handovers": rows}
 
 
-def code(found: Sequence[Swept]) -> int:
+def code(found: Sequence[CleanupResult]) -> int:
     """The first of 1, 5, 4, 75 that occurred."""
     codes = {each.problem.code for each in found if each.problem}
     return next((each for each in _ORDER if each in codes), max(codes, default=0))

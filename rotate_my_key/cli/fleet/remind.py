@@ -18,10 +18,11 @@ from .common import fleet_options, open_fleet, tell_failed, tell_left_out, warn
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
-    from ...fleet.audit import Trail
-    from ...fleet.letters import Findings, Outlets
-    from ...fleet.model import Survey
-    from ...fleet.reminding import Outcome, Plan
+    from ...fleet.audit import AuditTrail
+    from ...fleet.letters import Channels, Findings
+    from ...fleet.model import AccountSurvey
+    from ...fleet.notice_plan import NoticePlan
+    from ...fleet.reminding import RemindResult
     from ...fleet.rendering import Renderer
     from ...settings.fleet import FleetSettings
 
@@ -82,38 +83,41 @@ def _agreed(app: App, what: str) -> bool:
     return False
 
 
-def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Outlets:
+def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Channels:
     """The channels of the settings; a dry run also shows what would be sent if there were any."""
-    from ...fleet.letters import Outlets
+    from ...fleet.letters import Channels
     from ...fleet.notify import Unset, outlets
 
     if dry_run and not (settings.remind.owners or settings.remind.admins):
-        return Outlets((Unset("owners", wants_address=True),), (Unset("admins"),))
+        return Channels((Unset("owners", wants_address=True),), (Unset("admins"),))
     return outlets(settings, assembly.cloud)
 
 
-def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[list[Survey], Plan, Findings]:
+def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[list[AccountSurvey], NoticePlan, Findings]:
+    from ...fleet.fetching import ReportWait
     from ...fleet.mapping import addresses
     from ...fleet.reminding import prepare
-    from ...fleet.survey import Waiting, survey_accounts
+    from ...fleet.survey import survey_accounts
 
     mapping = addresses(settings.owners)
     organization = assembly.organization
     organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
     now = assembly.now()
     with app.progress() as progress:
-        waiting = Waiting(time.sleep, time.monotonic)
+        waiting = ReportWait(time.sleep, time.monotonic)
         surveys = survey_accounts(organization, settings, now, waiting, progress=progress)
     return surveys, *prepare(surveys, settings, mapping, now)
 
 
-def _preview(plan: Plan, findings: Findings, outlets: Outlets, settings: FleetSettings, renderer: Renderer) -> Outcome:
+def _preview(
+    plan: NoticePlan, findings: Findings, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> RemindResult:
     from ...fleet.reminding import preview
 
     return preview(plan, findings, outlets, settings, renderer)
 
 
-def _check(app: App, outlets: Outlets) -> Iterator[int]:
+def _check(app: App, outlets: Channels) -> Iterator[int]:
     """What a person should know of the channels before anything is sent; gives the exit codes of those that cannot
     work: what is wrong with the settings is a problem of the run, as it would be of a real one."""
     said: set[str] = set()
@@ -133,18 +137,18 @@ def _check(app: App, outlets: Outlets) -> Iterator[int]:
 
 def _send(
     app: App,
-    plan: Plan,
+    plan: NoticePlan,
     findings: Findings,
-    outlets: Outlets,
+    outlets: Channels,
     settings: FleetSettings,
     assembly: Assembly,
     renderer: Renderer,
-) -> Outcome:
-    from ...fleet.reminding import Surroundings, remind
+) -> RemindResult:
+    from ...fleet.reminding import RemindContext, remind
 
     audit = _audit(settings, assembly)
     with app.progress() as progress:
-        around = Surroundings(
+        around = RemindContext(
             assembly.organization,
             time.sleep,
             audit,
@@ -154,7 +158,7 @@ def _send(
     return _closed(audit, outcome) if audit else outcome
 
 
-def _closed(audit: Trail, outcome: Outcome) -> Outcome:
+def _closed(audit: AuditTrail, outcome: RemindResult) -> RemindResult:
     """The audit's last line. What was sent was sent, so that a failure here is the last row of the notes."""
     from ...fleet.notices import Remark
     from ...fleet.remind_values import numbers
@@ -168,13 +172,13 @@ def _closed(audit: Trail, outcome: Outcome) -> Outcome:
     return outcome
 
 
-def _audit(settings: FleetSettings, assembly: Assembly) -> Trail | None:
+def _audit(settings: FleetSettings, assembly: Assembly) -> AuditTrail | None:
     """Where the settings say; to tell people something is no act that must be written down."""
-    from ...fleet.audit import Run, TextSink, open_audit, run_name
+    from ...fleet.audit import AuditRun, TextSink, open_audit, run_name
 
     said = settings.audit
     if not (said.file or said.log_group or said.bucket):
         return None
     name = run_name(assembly.now(), secrets.token_hex(3))
-    run = Run(name, "remind", settings.fingerprint, assembly.organization.me().arn)
+    run = AuditRun(name, "remind", settings.fingerprint, assembly.organization.me().arn)
     return open_audit(said, run, assembly.cloud, TextSink(lambda line: None))

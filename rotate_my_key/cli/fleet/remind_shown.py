@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 from ...fleet.alike import alike, some
 from ...fleet.letters import Letter
+from ...fleet.notice_plan import NoticePlan
 from ...fleet.notices import Digest, Remark
-from ...fleet.reminding import Outcome, Plan
+from ...fleet.reminding import RemindResult
 from ...words import join, number
 
 _LISTED = 20  # owners by name; a company has hundreds
 
 
-def question(outcome: Outcome, plan: Plan) -> str:
+def question(outcome: RemindResult, plan: NoticePlan) -> str:
     """What is about to be sent."""
     lines = [_found(outcome.digest)]
     owners = [letter for letter, _ in outcome.letters if letter.planned and not letter.escalation]
@@ -42,7 +43,7 @@ def _over(letters: list[Letter]) -> str:
     return join(dict.fromkeys(letter.channel.name for letter in letters))
 
 
-def preview(outcome: Outcome, plan: Plan) -> str:
+def preview(outcome: RemindResult, plan: NoticePlan) -> str:
     """Every message as it would go out."""
     parts = [_message(letter) for letter, _ in outcome.letters]
     for planned in plan.quiet:
@@ -56,7 +57,7 @@ def _message(letter: Letter) -> str:
     return f"--- over {letter.channel.name}{to}\nSubject: {letter.message.subject}\n\n{letter.message.text}"
 
 
-def done(outcome: Outcome, plan: Plan) -> str:
+def done(outcome: RemindResult, plan: NoticePlan) -> str:
     """What became of it."""
     digest = outcome.digest
     lines = [_found(digest)]
@@ -90,7 +91,7 @@ def unreached(digest: Digest) -> Iterator[tuple[str, str]]:
         )
 
 
-def troubles(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def troubles(outcome: RemindResult) -> Iterator[tuple[str, str]]:
     """What did not work and what to do about it, the same fault of many as one."""
     digest = outcome.digest
     letters = (Remark(each.about, why, outcome.hints.get(why, "")) for each, why in outcome.letters if why)

@@ -14,7 +14,7 @@ from .common import fleet_options, open_fleet, tell_failed, tell_left_out
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
-    from ...fleet.report import Report
+    from ...fleet.report import KeyReport
     from ...settings.fleet import FleetSettings
 
 
@@ -57,10 +57,11 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
     return report.code
 
 
-def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) -> Report:
+def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) -> KeyReport:
+    from ...fleet.fetching import ReportWait
     from ...fleet.mapping import addresses
     from ...fleet.report import make
-    from ...fleet.survey import Waiting, Wanted, survey_accounts
+    from ...fleet.survey import Wanted, survey_accounts
 
     mapping = addresses(settings.owners)
     organization = assembly.organization
@@ -71,14 +72,14 @@ def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) ->
             organization,
             settings,
             now,
-            Waiting(time.sleep, time.monotonic),
+            ReportWait(time.sleep, time.monotonic),
             wanted=Wanted(exact or settings.exact),
             progress=progress,
         )
     return make(surveys, settings, mapping, now)
 
 
-def _tell(app: App, report: Report) -> None:
+def _tell(app: App, report: KeyReport) -> None:
     """What a person should know of the accounts, on stderr: that some failed, even with --quiet."""
     from ...fleet.alike import about, alike
     from ...fleet.notices import Remark

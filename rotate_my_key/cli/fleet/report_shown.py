@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from ...errors import mask
 from ...fleet.alike import about, failed
 from ...fleet.cis import BENCHMARK
-from ...fleet.figures import Bar, Counts
-from ...fleet.judge import Row, Standing
+from ...fleet.figures import AgeBar, KeyCounts
+from ...fleet.judge import Row, Status
 from ...policy import format_duration
 from ...words import span, used
 from ..app import App
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from ...fleet.report import Report
+    from ...fleet.report import KeyReport
 
 _STYLES = {
     "root": "bold magenta",
@@ -38,7 +38,7 @@ _PIPE_WIDTH = 200  # where there is no terminal to fit into
 _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
 
 
-def shown(report: Report, app: App, *, every: bool) -> str:
+def shown(report: KeyReport, app: App, *, every: bool) -> str:
     """The whole report as text, coloured for a terminal."""
     from rich.console import Console
 
@@ -60,7 +60,7 @@ def shown(report: Report, app: App, *, every: bool) -> str:
     return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
 
 
-def _print(console: Console, report: Report, *, every: bool, block: str) -> None:
+def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> None:
     from rich.text import Text
 
     for line in _summary(report):
@@ -85,7 +85,7 @@ def _print(console: Console, report: Report, *, every: bool, block: str) -> None
         console.print(Text(f"{_number(rest, 'key')} more need nothing now; --all shows them too"))
 
 
-def _summary(report: Report) -> Iterator[str]:
+def _summary(report: KeyReport) -> Iterator[str]:
     counts, policy = report.counts, report.settings.policy
     due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
     yield (
@@ -95,7 +95,7 @@ def _summary(report: Report) -> Iterator[str]:
     )
     yield _kinds(counts, format_duration(report.settings.unused_after))
     failing = ", ".join(f"{number:,} fail {control.number}" for control, number in counts.controls.items())
-    exempt = "; it knows no exempt users" if counts.standings[Standing.EXEMPT] else ""
+    exempt = "; it knows no exempt users" if counts.standings[Status.EXEMPT] else ""
     yield f"{BENCHMARK}: {failing}{exempt}"
     if counts.uncertain:
         yield f"of {_number(counts.uncertain, 'key')} it is not known whether the user is exempt"
@@ -104,8 +104,8 @@ def _summary(report: Report) -> Iterator[str]:
         yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
 
 
-def _kinds(counts: Counts, unused_after: str) -> str:
-    words = {Standing.ROOT: "of root", Standing.INACTIVE: "switched off"}
+def _kinds(counts: KeyCounts, unused_after: str) -> str:
+    words = {Status.ROOT: "of root", Status.INACTIVE: "switched off"}
     kinds = [f"{number:,} {words.get(each, each.value)}" for each, number in counts.standings.items()]
     return ", ".join([*kinds, f"{counts.unused:,} not used for {unused_after}"])
 
@@ -114,7 +114,7 @@ def _number(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def _histogram(bars: Sequence[Bar], block: str) -> Table:
+def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -134,7 +134,7 @@ def _histogram(bars: Sequence[Bar], block: str) -> Table:
     return table
 
 
-def _table(report: Report, rows: Sequence[Row], width: int) -> Table:
+def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
     from rich.table import Table
     from rich.text import Text
 
@@ -147,7 +147,7 @@ def _table(report: Report, rows: Sequence[Row], width: int) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
     verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
     for row in rows:
-        what = "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
+        what = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
         cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
         table.add_row(verdicts[what], *cells)
     return table

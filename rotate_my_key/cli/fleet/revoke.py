@@ -15,9 +15,9 @@ from .common import fleet_options, open_audit, open_fleet
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...fleet.model import Account
-    from ...fleet.one_user import Held
-    from ...fleet.revoking import Tools
+    from ...fleet.model import AwsAccount
+    from ...fleet.one_user import UserKeys
+    from ...fleet.revoking import RevokeContext
 
 
 @click.command("revoke")
@@ -100,16 +100,16 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
 
 def _find(
     app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
-) -> tuple[Tools, list[Held]]:
+) -> tuple[RevokeContext, list[UserKeys]]:
     """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
     from ...fleet.one_user import accounts_named
-    from ...fleet.revoking import Tools, find
+    from ...fleet.revoking import RevokeContext, find
 
     if strange := [number for number in numbers if not (number.isdecimal() and len(number) == 12)]:
         raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
     settings, assembly = open_fleet(app)
     audit = open_audit(app, assembly, "revoke")
-    tools = Tools(assembly.organization, settings, audit, assembly.now, signs=assembly.signing_key())
+    tools = RevokeContext(assembly.organization, settings, audit, assembly.now, signs=assembly.signing_key())
     accounts = accounts_named(_all(app, tools) if not numbers else (), numbers)
     with app.waiting(f"looking for {user} in {len(accounts)} account{'s' if len(accounts) != 1 else ''}"):
         found = find(tools, accounts, user, uses=uses, quick=quick)
@@ -123,7 +123,7 @@ def _find(
     return tools, found
 
 
-def _nowhere(app: App, user: str, broken: Sequence[Held]) -> Problem:
+def _nowhere(app: App, user: str, broken: Sequence[UserKeys]) -> Problem:
     """Found in no account, and some could not be looked at: each of them is named."""
     from ...fleet.survey import first_code
     from ...words import number
@@ -146,7 +146,7 @@ def _undo(app: App, *, own: bool) -> str:
     return f"To take it back: {again(app, '--undo', but=but)}"
 
 
-def _all(app: App, tools: Tools) -> Sequence[Account]:
+def _all(app: App, tools: RevokeContext) -> Sequence[AwsAccount]:
     """All accounts that there are, whatever the settings leave out for reports: a thief does not read them."""
     from ...fleet.survey import accounts_of
 
@@ -160,7 +160,7 @@ def _all(app: App, tools: Tools) -> Sequence[Account]:
         return accounts_of(tools.organization, chosen)
 
 
-def _end(app: App, tools: Tools, problems: Sequence[Problem | None]) -> int:
+def _end(app: App, tools: RevokeContext, problems: Sequence[Problem | None]) -> int:
     """Close the audit; gives the exit code."""
     from ...fleet.survey import first_code
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from ...errors import mask
 from ...fleet.model import FleetKey
-from ...fleet.one_user import Held
-from ...fleet.revoking import Cause, Switched, cause_of
+from ...fleet.one_user import UserKeys
+from ...fleet.revoking import Cause, SwitchResult, cause_of
 from ...fleet.revoking import restorable as restorable_keys
 from ...words import number, span, used
 from ..app import App
@@ -22,7 +22,7 @@ _WHO = {
 }
 
 
-def found(held: Iterable[Held], now: datetime) -> str:
+def found(held: Iterable[UserKeys], now: datetime) -> str:
     """Every key of the user, account by account."""
     lines = []
     for each in held:
@@ -41,7 +41,7 @@ def _key(key: FleetKey, now: datetime) -> str:
     return f"{mask(key.key_id or '')}, {state}, {span(now - key.created)} old, {last}"
 
 
-def working(held: Iterable[Held]) -> str:
+def working(held: Iterable[UserKeys]) -> str:
     """`3 keys`, "" for none; an account that cannot be looked at may have some."""
     all_held = list(held)
     keys = sum(key.active for each in all_held for key in each.user.keys)
@@ -49,7 +49,7 @@ def working(held: Iterable[Held]) -> str:
     return number(keys, "key") if keys else ("what there is" if unknown else "")
 
 
-def own(held: Held, key: FleetKey) -> str:
+def own(held: UserKeys, key: FleetKey) -> str:
     """Before the question, where the key that signs this run is among those that would go."""
     return (
         f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
@@ -57,7 +57,7 @@ def own(held: Held, key: FleetKey) -> str:
     )
 
 
-def done(user: str, held: Sequence[Held], switched: Sequence[Switched], undo: str) -> str:
+def done(user: str, held: Sequence[UserKeys], switched: Sequence[SwitchResult], undo: str) -> str:
     """What became of it; `undo` says how to take it back."""
     lines = [_line(each, "switched off") for each in switched]
     off = sum(each.key is not None and each.problem is None for each in switched)
@@ -67,7 +67,7 @@ def done(user: str, held: Sequence[Held], switched: Sequence[Switched], undo: st
     return "\n".join([*lines, f"{total} {undo}" if off else total])
 
 
-def _line(each: Switched, word: str) -> str:
+def _line(each: SwitchResult, word: str) -> str:
     what = f"{mask(each.key.key_id or '')} in {each.account}" if each.key else str(each.account)
     return f"  {what}: {f'NOT {word}: {each.problem.message}' if each.problem else word}"
 
@@ -81,7 +81,7 @@ def sessions(user: str, command: str) -> str:
     )
 
 
-def restorable(held: Iterable[Held], cause: Cause, now: datetime) -> str:
+def restorable(held: Iterable[UserKeys], cause: Cause, now: datetime) -> str:
     """What would be switched on again, and why the others are not."""
     lines = []
     for each in held:
@@ -96,20 +96,20 @@ def restorable(held: Iterable[Held], cause: Cause, now: datetime) -> str:
     return "\n".join(["Found:", *lines])
 
 
-def _left(held: Held, key: FleetKey) -> str:
+def _left(held: UserKeys, key: FleetKey) -> str:
     if key.active:
         return "nothing to undo"
     return f"left: switched off {_WHO[cause_of(held.known(key))]}" if not held.forgetful else f"left: {held.forgetful}"
 
 
-def undone(switched: Sequence[Switched]) -> str:
+def undone(switched: Sequence[SwitchResult]) -> str:
     """What became of it."""
     if not switched:
         return "There is nothing to undo."
     return "\n".join(_line(each, "switched on again").lstrip() for each in switched)
 
 
-def warn(app: App, switched: Iterable[Switched]) -> None:
+def warn(app: App, switched: Iterable[SwitchResult]) -> None:
     """What could not be written down."""
     for note in dict.fromkeys(f"{each.account}: {note}" for each in switched for note in each.notes):
         app.complain(f"{app.style('warning:', fg='yellow')} {note}")
@@ -118,12 +118,12 @@ def warn(app: App, switched: Iterable[Switched]) -> None:
 # JSON
 
 
-def as_json(held: Iterable[Held], switched: Iterable[Switched], command: str) -> dict[str, Any]:
+def as_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult], command: str) -> dict[str, Any]:
     """The object of `fleet revoke --json`."""
     return {**undone_json(held, switched), "end_sessions": command}
 
 
-def undone_json(held: Iterable[Held], switched: Iterable[Switched]) -> dict[str, Any]:
+def undone_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult]) -> dict[str, Any]:
     """The object of the two `--undo`."""
     return {
         "found": [_held_json(each) for each in held],
@@ -139,7 +139,7 @@ def undone_json(held: Iterable[Held], switched: Iterable[Switched]) -> dict[str,
     }
 
 
-def _held_json(held: Held) -> dict[str, Any]:
+def _held_json(held: UserKeys) -> dict[str, Any]:
     return {
         "account": held.account.number,
         "user": held.user.name,

@@ -17,9 +17,9 @@ def command(app: App, /, as_map: bool, member_role: bool) -> None:
 
     The zip for it is made by `fleet package`; docs/it/lambda.md has the whole way, step by step.
     """
-    from ...fleet.template import Kind, template
+    from ...fleet.template import TemplateKind, template
 
     if as_map and member_role:
         raise WrongUsage("--map and --member-role are two templates", "rotate-my-key fleet template --member-role")
-    kind = Kind.MAP if as_map else Kind.MEMBER_ROLE if member_role else Kind.FUNCTION
+    kind = TemplateKind.MAP if as_map else TemplateKind.MEMBER_ROLE if member_role else TemplateKind.FUNCTION
     app.out(template(kind).rstrip("\n"))

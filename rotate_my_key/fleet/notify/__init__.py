@@ -8,9 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from ...errors import WrongUsage
-from ...settings.fleet import Channel as ChannelSettings
-from ...settings.fleet import FleetSettings
-from ..letters import Outlets
+from ...settings.fleet import ChannelSettings, FleetSettings
+from ..letters import Channels
 from ..model import Message
 from ..ports import Channel, Cloud
 from .chat import ChatChannel
@@ -50,12 +49,12 @@ def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]
     return channels_of_admins
 
 
-def outlets(settings: FleetSettings, cloud: Cloud) -> Outlets:
+def outlets(settings: FleetSettings, cloud: Cloud) -> Channels:
     """The channels that [remind] names. Raises WrongUsage, also if it names neither owners' nor admins'."""
     remind, said = settings.remind, settings.channels
     if not (remind.owners or remind.admins):
         raise WrongUsage(f"{settings.where} does not say how to tell anybody", "set owners or admins in [remind]")
-    return Outlets(
+    return Channels(
         channels(remind.owners, said, cloud),
         for_admins(channels(remind.admins, said, cloud), said),
         for_admins(channels(remind.escalate, said, cloud), said),

@@ -19,7 +19,7 @@ from typing import Any
 
 from ...errors import Problem, WrongUsage
 from ...files.library import how_to_get
-from ...settings.fleet import Channel as ChannelSettings
+from ...settings.fleet import ChannelSettings
 from ..model import Message
 from ..notices import one_line
 from ..ports import Vault

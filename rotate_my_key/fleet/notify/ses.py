@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...errors import Problem, TryLater, WrongUsage
-from ...settings.fleet import Channel as ChannelSettings
+from ...settings.fleet import ChannelSettings
 from ..model import Message
 from ..notices import one_line
 from ..ports import Mail

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ...settings.fleet import FleetSettings
-from ..figures import Bar, Counts, count, histogram
+from ..figures import AgeBar, KeyCounts, count, histogram
 from ..judge import Row, judge
-from ..model import Survey
+from ..model import AccountSurvey
 from ..survey import first_code
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class KeyReport:
     """What a report tells; `now` is when it was made."""
 
     now: datetime
     settings: FleetSettings
-    surveys: Sequence[Survey]
+    surveys: Sequence[AccountSurvey]
     rows: Sequence[Row]
-    counts: Counts
-    ages: Sequence[Bar]
+    counts: KeyCounts
+    ages: Sequence[AgeBar]
 
     @property
     def attention(self) -> Sequence[Row]:
@@ -35,7 +35,9 @@ class Report:
         return first_code(survey.code for survey in self.surveys)
 
 
-def make(surveys: Sequence[Survey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime) -> Report:
+def make(
+    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime
+) -> KeyReport:
     """Judge all keys; `mapping` has the addresses of owners (see owners.py)."""
     rows = judge(surveys, settings, mapping, now)
-    return Report(now, settings, surveys, rows, count(surveys, rows), histogram(rows, settings.policy))
+    return KeyReport(now, settings, surveys, rows, count(surveys, rows), histogram(rows, settings.policy))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..figures import Bar
-from ..judge import Standing
+from ..figures import AgeBar
+from ..judge import Status
 
 # In units of the drawing, which grows and shrinks with the page.
 WIDTH = 360
@@ -15,7 +15,7 @@ _LABEL, _NUMBER = 88, 56  # room for the words left and right of the bars
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ChartPiece:
     """A rectangle; `kind` names its colour."""
 
     x: float
@@ -24,13 +24,13 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ChartLine:
     """A bar of one or more pieces, with its label and number; `y` is its upper edge."""
 
     label: str
     number: int
     y: float
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ChartPiece, ...]
 
     @property
     def middle(self) -> float:
@@ -50,30 +50,30 @@ class Chart:
     title: str
     words: str
     height: float
-    lines: tuple[Line, ...]
+    lines: tuple[ChartLine, ...]
     width: int = WIDTH
     label: int = _LABEL - 8
     bar: int = _BAR
 
 
-def ages(bars: Sequence[Bar]) -> Chart:
+def ages(bars: Sequence[AgeBar]) -> Chart:
     """How old users' active keys are; root's are to be deleted, whatever their age."""
     parts = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in bars]
     return _chart("Ages of active keys of users, without those of root", parts)
 
 
-def verdicts(standings: Mapping[Standing, int]) -> Chart:
+def verdicts(standings: Mapping[Status, int]) -> Chart:
     """How many keys have which verdict."""
     return _chart("Verdicts", [(WORDS[each], {each.value: number}) for each, number in standings.items()])
 
 
 WORDS = {
-    Standing.ROOT: "root",
-    Standing.OVERDUE: "overdue",
-    Standing.DUE: "due",
-    Standing.FRESH: "fresh",
-    Standing.EXEMPT: "exempt",
-    Standing.INACTIVE: "switched off",
+    Status.ROOT: "root",
+    Status.OVERDUE: "overdue",
+    Status.DUE: "due",
+    Status.FRESH: "fresh",
+    Status.EXEMPT: "exempt",
+    Status.INACTIVE: "switched off",
 }
 
 
@@ -85,11 +85,11 @@ def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> Chart:
     return Chart(title, words, _ROW * len(parts), lines)
 
 
-def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> Line:
+def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> ChartLine:
     pieces, x = [], float(_LABEL)
     for kind, number in numbers.items():
         if number:
             width = max(number * scale, 1.5)  # one key among thousands is still seen
-            pieces.append(Piece(round(x, 2), round(width, 2), kind))
+            pieces.append(ChartPiece(round(x, 2), round(width, 2), kind))
             x += width
-    return Line(label, sum(numbers.values()), place * _ROW + (_ROW - _BAR) / 2, tuple(pieces))
+    return ChartLine(label, sum(numbers.values()), place * _ROW + (_ROW - _BAR) / 2, tuple(pieces))

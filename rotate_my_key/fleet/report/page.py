@@ -15,16 +15,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from ... import __version__
 from ...words import number, span
 from ..cis import BENCHMARK
-from ..judge import Row, Standing
-from ..model import Survey
+from ..judge import Row, Status
+from ..model import AccountSurvey
 from ..rendering import day, used
-from . import Report
+from . import KeyReport
 from .charts import WORDS, ages, verdicts
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 
-def page(report: Report, *, every: bool = False) -> str:
+def page(report: KeyReport, *, every: bool = False) -> str:
     """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
     engine = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -37,7 +37,7 @@ def page(report: Report, *, every: bool = False) -> str:
     return engine.get_template("page.html.j2").render(_values(report, every))
 
 
-def _values(report: Report, every: bool) -> dict[str, Any]:
+def _values(report: KeyReport, every: bool) -> dict[str, Any]:
     policy = report.settings.policy
     rows = report.rows if every else report.attention
     return {
@@ -60,19 +60,19 @@ def _values(report: Report, every: bool) -> dict[str, Any]:
     }
 
 
-def _tiles(report: Report) -> list[tuple[str, str, int]]:
+def _tiles(report: KeyReport) -> list[tuple[str, str, int]]:
     """What to see first: kind (its colour), words, number."""
     standings = report.counts.standings
     return [
-        ("root", "of root: delete them", standings[Standing.ROOT]),
-        ("overdue", "overdue", standings[Standing.OVERDUE]),
-        ("due", "due", standings[Standing.DUE]),
+        ("root", "of root: delete them", standings[Status.ROOT]),
+        ("overdue", "overdue", standings[Status.OVERDUE]),
+        ("due", "due", standings[Status.DUE]),
         ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
     ]
 
 
 def _row(row: Row, now: datetime) -> dict[str, Any]:
-    kind = "unused" if row.standing is Standing.FRESH and row.unused else row.standing.value
+    kind = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
     use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
     return {
         "kind": kind,
@@ -90,9 +90,9 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-def _accounts(surveys: Sequence[Survey], rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _accounts(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One line an account, those with the most to do first."""
-    todo: dict[str, dict[Standing, int]] = {}
+    todo: dict[str, dict[Status, int]] = {}
     for row in rows:
         kinds = todo.setdefault(row.account.number, {})
         kinds[row.standing] = kinds.get(row.standing, 0) + 1
@@ -103,7 +103,7 @@ def _accounts(surveys: Sequence[Survey], rows: Sequence[Row]) -> list[dict[str, 
             {
                 "account": str(survey.account),
                 "users": sum(not user.is_root for user in survey.users),
-                "kinds": [kinds.get(each, 0) for each in (Standing.ROOT, Standing.OVERDUE, Standing.DUE)],
+                "kinds": [kinds.get(each, 0) for each in (Status.ROOT, Status.OVERDUE, Status.DUE)],
                 "source": survey.source.value,
                 "at": survey.at,
                 "problem": survey.problem,

@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator
 
 from ..judge import Row
-from . import Report
+from . import KeyReport
 from .values import time
 
 _HEAD = (
@@ -22,7 +22,7 @@ _HEAD = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def table(report: Report) -> str:
+def table(report: KeyReport) -> str:
     """Every key, in the order of the report; first a row for each account that could not be looked at."""
     out = io.StringIO()
     rows = csv.writer(out, lineterminator="\n")

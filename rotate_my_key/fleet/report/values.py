@@ -8,13 +8,13 @@ from typing import Any
 
 from ...policy import Policy, format_duration
 from ..cis import BENCHMARK
-from ..figures import Bar, Counts
+from ..figures import AgeBar, KeyCounts
 from ..judge import Row
-from ..model import Survey
-from . import Report
+from ..model import AccountSurvey
+from . import KeyReport
 
 
-def values(report: Report) -> dict[str, Any]:
+def values(report: KeyReport) -> dict[str, Any]:
     """All of it: every account, every key."""
     settings = report.settings
     return {
@@ -58,7 +58,7 @@ def time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _counts(counts: Counts) -> dict[str, Any]:
+def _counts(counts: KeyCounts) -> dict[str, Any]:
     return {
         "accounts": counts.accounts,
         "failed": counts.failed,
@@ -71,7 +71,7 @@ def _counts(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _bar(bar: Bar) -> dict[str, Any]:
+def _bar(bar: AgeBar) -> dict[str, Any]:
     return {
         "from": format_duration(bar.start),
         "to": format_duration(bar.end) if bar.end is not None else None,
@@ -81,7 +81,7 @@ def _bar(bar: Bar) -> dict[str, Any]:
     }
 
 
-def _account(survey: Survey) -> dict[str, Any]:
+def _account(survey: AccountSurvey) -> dict[str, Any]:
     return {
         "account": survey.account.number,
         "name": survey.account.name,

@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotate_my_key.fleet.announcing import Crier
+from rotate_my_key.fleet.announcing import Notifier
 from rotate_my_key.fleet.audit import NotKept
-from rotate_my_key.fleet.enforce_plan import Looking, Plan, plan_run
-from rotate_my_key.fleet.enforcing import Doing, Outcome, carry_out
-from rotate_my_key.fleet.letters import Outlets
+from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_run
+from rotate_my_key.fleet.enforcing import ApplyContext, EnforceResult, carry_out
+from rotate_my_key.fleet.letters import Channels
 from rotate_my_key.fleet.memory import KeyMemory, decode, ref
 from rotate_my_key.fleet.model import Event
 from rotate_my_key.fleet.rendering import Renderer
 from rotate_my_key.model import LastUse
-from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, Reissue
+from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, ReissueSettings
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
 
 DAY = timedelta(days=1)
@@ -28,7 +28,7 @@ RULES = FleetSettings(
     accounts=Accounts(role="fleet"),
     owners=Owners(domain="example.com"),
     enforce=Enforce(deactivate_at=90 * DAY, delete_after=10 * DAY, accounts=(HERE, THERE), weekdays=ALL, hours="0-24"),
-    reissue=Reissue(enabled=True),
+    reissue=ReissueSettings(enabled=True),
 )
 
 
@@ -110,36 +110,38 @@ class Company:
         """A user's keys: Active or Inactive by id."""
         return {key.key_id: key.status for key in (where or self.here).everybody[name].keys.values()}
 
-    def looking(self) -> Looking:
+    def looking(self) -> EnforceContext:
         """What planning needs."""
-        outlets = Outlets((self.mail,) if self.owners is None else self.owners, (self.chat,), ())
-        crier = Crier(outlets, self.settings, RENDERER)
-        return Looking(self.organization, self.settings, {}, crier, lambda: self.now, lambda seconds: None, workers=2)
+        outlets = Channels((self.mail,) if self.owners is None else self.owners, (self.chat,), ())
+        crier = Notifier(outlets, self.settings, RENDERER)
+        return EnforceContext(
+            self.organization, self.settings, {}, crier, lambda: self.now, lambda seconds: None, workers=2
+        )
 
-    def plan(self) -> Plan:
+    def plan(self) -> EnforcePlan:
         """`fleet enforce`: nothing is done."""
         return plan_run(self.looking())
 
-    def run(self) -> Outcome:
+    def run(self) -> EnforceResult:
         """`fleet enforce --apply`."""
         return self.carry_out(self.plan())
 
-    def carry_out(self, plan: Plan) -> Outcome:
+    def carry_out(self, plan: EnforcePlan) -> EnforceResult:
         """What `--apply` does with a plan."""
-        return carry_out(plan, Doing(self.looking(), self.audit, self.maker, lambda: self.time_left))
+        return carry_out(plan, ApplyContext(self.looking(), self.audit, self.maker, lambda: self.time_left))
 
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""
         (where or self.here).everybody[name].used[key_id] = LastUse(at or self.now, "s3", "eu-west-1")
 
 
-def planned(plan: Plan) -> list[str]:
+def planned(plan: EnforcePlan) -> list[str]:
     """`notify alice`, `deactivate alice`, `spare bob: exempt`."""
     steps = [f"{step.act.kind.value} {step.act.user.name}" for step in (*plan.notices, *plan.acts)]
     return steps + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in plan.spared]
 
 
-def did(outcome: Outcome) -> list[str]:
+def did(outcome: EnforceResult) -> list[str]:
     """`deactivate alice done`, `spare bob: exempt`."""
     deeds = [f"{deed.act.kind.value} {deed.act.user.name} {deed.state.value}" for deed in outcome.deeds]
     return deeds + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in outcome.spared]

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from rotate_my_key.fleet.decisions import Act, Facts, Kind
+from rotate_my_key.fleet.decisions import Act, ActionKind, UserFacts
 from rotate_my_key.fleet.memory import KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notice_plan import Case, plan_notices
+from rotate_my_key.fleet.notice_plan import DueKey, plan_notices
 from rotate_my_key.fleet.observing import observed
 from rotate_my_key.fleet.remembering import after_notice
 from rotate_my_key.fleet.rules import decide
@@ -87,10 +87,10 @@ class Life:
             if isinstance(decision, Act):
                 self._do(day, decision)
 
-    def _remind(self, day: int, facts: Facts) -> None:
+    def _remind(self, day: int, facts: UserFacts) -> None:
         now, policy = self.directory.now, self.settings.policy
         cases = [
-            Case(self.directory.account, facts.user, key, verdict, Owner("alice", "alice@example.com"))
+            DueKey(self.directory.account, facts.user, key, verdict, Owner("alice", "alice@example.com"))
             for key in facts.user.keys
             if key.active and not self.exempt and (verdict := policy.verdict(key, now)) is not Verdict.FRESH
         ]
@@ -103,26 +103,26 @@ class Life:
         key_id, today, memory = act.key.key_id or "", self.directory.now.date(), self._memory()
         self.log.append((day, f"{act.kind.value} {self._name(key_id)}"))
         match act.kind:
-            case Kind.NOTIFY:
+            case ActionKind.NOTIFY:
                 self._write(after_notice(memory, [key_id], today))
-            case Kind.DEACTIVATE:
+            case ActionKind.DEACTIVATE:
                 assert self.directory.everybody["alice"].keys[key_id].active
                 memory[ref(key_id)] = replace(memory.get(ref(key_id), KeyMemory()), off=today)
                 self._write(memory)
                 self.directory.set_active("alice", key_id, active=False)
-            case Kind.DELETE:
+            case ActionKind.DELETE:
                 assert not self.directory.everybody["alice"].keys[key_id].active
                 self.directory.delete("alice", key_id)
-            case Kind.REISSUE:
+            case ActionKind.REISSUE:
                 pair, _ = self.directory.create("alice")
                 self._write({**memory, ref(pair.key_id): KeyMemory(made=today)})
 
-    def _facts(self) -> Facts:
+    def _facts(self) -> UserFacts:
         user = self.directory.everybody["alice"]
         keys = tuple(FleetKey(key.active, key.created, key.key_id, user.used[key.key_id]) for key in user.keys.values())
         found = FleetUser(self.directory.account.number, self.directory.arn(user), keys, tags=dict(user.tags))
         memory = observed(found, self._memory(), self.settings.policy, self.directory.now)
-        return Facts(found, memory, self.exempt)
+        return UserFacts(found, memory, self.exempt)
 
     def _memory(self) -> dict[str, KeyMemory]:
         return decode(self.directory.everybody["alice"].tags.get(TAG))

@@ -11,7 +11,7 @@ import pytest
 
 from rotate_my_key.errors import Denied
 from rotate_my_key.fleet.enforce_plan import plan_run
-from rotate_my_key.fleet.enforcing import Doing, Outcome, carry_out
+from rotate_my_key.fleet.enforcing import ApplyContext, EnforceResult, carry_out
 from rotate_my_key.settings.fleet import Exempt
 from tests.fleet.enforce.company import RULES, Company, did
 
@@ -26,11 +26,11 @@ def company() -> Company:
     return found
 
 
-def run(company: Company, meanwhile: Any) -> Outcome:
+def run(company: Company, meanwhile: Any) -> EnforceResult:
     """What happens between the plan and the consent."""
     plan = company.plan()
     meanwhile()
-    return carry_out(plan, Doing(company.looking(), company.audit))
+    return carry_out(plan, ApplyContext(company.looking(), company.audit))
 
 
 def test_who_joins_an_exempt_group_meanwhile_is_spared(company: Company) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, Problem, WrongUsage
-from rotate_my_key.fleet.audit import FileSink, NotKept, Run, TextSink, Trail, as_line, open_audit, run_name
+from rotate_my_key.fleet.audit import AuditRun, AuditTrail, FileSink, NotKept, TextSink, as_line, open_audit, run_name
 from rotate_my_key.fleet.model import Event
-from rotate_my_key.settings.fleet import Audit
+from rotate_my_key.settings.fleet import AuditSettings
 from tests.fleet.fakes import NOW
 
-RUN = Run(run_name(NOW, "a1b2c3"), "enforce", "0123456789ab", "arn:aws:iam::123456789012:user/it")
+RUN = AuditRun(run_name(NOW, "a1b2c3"), "enforce", "0123456789ab", "arn:aws:iam::123456789012:user/it")
 EVENT = Event(NOW, "deactivated", "123456789012", "alice", "AKIAIOSFODNN7EXAMPLE", "97 days old", outcome="intended")
 
 
@@ -48,7 +48,7 @@ class FakeCloud:
                 self.stored[bucket, name] = body
 
 
-def trail(settings: Audit, cloud: FakeCloud, otherwise: list[str], metrics: Any = None) -> Trail:
+def trail(settings: AuditSettings, cloud: FakeCloud, otherwise: list[str], metrics: Any = None) -> AuditTrail:
     """The audit that these settings name."""
     return open_audit(settings, RUN, cloud, TextSink(otherwise.append), metrics)  # type: ignore[arg-type]
 
@@ -85,7 +85,7 @@ def test_a_file_is_private_appended_to_and_ended_lines_only(tmp_path: Path) -> N
     file = tmp_path / "audit.jsonl"
     file.write_text('{"cut": ')
     file.chmod(0o600)
-    log = trail(Audit(file=str(file)), FakeCloud(), [])
+    log = trail(AuditSettings(file=str(file)), FakeCloud(), [])
     log.record(EVENT)
     log.record(EVENT, EVENT)
     lines = file.read_text().splitlines()
@@ -107,7 +107,9 @@ def test_a_new_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
 def test_several_places_at_once(tmp_path: Path) -> None:
     """File, log group and bucket have the same lines; an object is never written over."""
     cloud = FakeCloud()
-    settings = Audit(file=str(tmp_path / "a.jsonl"), log_group="/rotate-my-key/audit", bucket="logs", prefix="keys/")
+    settings = AuditSettings(
+        file=str(tmp_path / "a.jsonl"), log_group="/rotate-my-key/audit", bucket="logs", prefix="keys/"
+    )
     log = trail(settings, cloud, [])
     log.record(EVENT)
     log.record(EVENT)
@@ -125,27 +127,27 @@ def test_one_place_that_fails_is_an_error_after_the_others_have_the_line(tmp_pat
     file = tmp_path / "a.jsonl"
     cloud = FakeCloud(broken=Denied("logs:PutLogEvents is not allowed"))
     with pytest.raises(NotKept, match="log group audit: logs:PutLogEvents is not allowed"):
-        trail(Audit(file=str(file), log_group="audit"), cloud, []).record(EVENT)
+        trail(AuditSettings(file=str(file), log_group="audit"), cloud, []).record(EVENT)
     assert len(file.read_text().splitlines()) == 1
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """No folder is made up for it."""
     with pytest.raises(NotKept, match="audit cannot be written"):
-        trail(Audit(file=str(tmp_path / "no" / "a.jsonl")), FakeCloud(), []).record(EVENT)
+        trail(AuditSettings(file=str(tmp_path / "no" / "a.jsonl")), FakeCloud(), []).record(EVENT)
 
 
 def test_without_settings_it_goes_where_the_caller_says() -> None:
     """Acts are never without an audit."""
     said: list[str] = []
-    trail(Audit(), FakeCloud(), said).record(EVENT)
+    trail(AuditSettings(), FakeCloud(), said).record(EVENT)
     assert json.loads(said[0])["user"] == "alice"
 
 
 def test_a_file_has_an_absolute_path() -> None:
     """Where a run was started from must not matter."""
     with pytest.raises(WrongUsage, match="no absolute path"):
-        trail(Audit(file="audit.jsonl"), FakeCloud(), [])
+        trail(AuditSettings(file="audit.jsonl"), FakeCloud(), [])
 
 
 def check_emf(line: str) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def check_emf(line: str) -> dict[str, Any]:
     return dict(root)
 
 
-def ended(log: Trail, numbers: dict[str, float]) -> None:
+def ended(log: AuditTrail, numbers: dict[str, float]) -> None:
     """The run ends."""
     log.now = lambda: NOW + timedelta(minutes=1)
     log.close(numbers)
@@ -175,7 +177,7 @@ def ended(log: Trail, numbers: dict[str, float]) -> None:
 def test_one_metric_line_a_run_to_standard_output_in_lambda() -> None:
     """There it becomes metrics; a second one in a log group would count twice."""
     cloud, said, metrics = FakeCloud(), list[str](), list[str]()
-    ended(trail(Audit(log_group="audit"), cloud, said, metrics.append), {"Deactivated": 2.0, "Failed": 0.0})
+    ended(trail(AuditSettings(log_group="audit"), cloud, said, metrics.append), {"Deactivated": 2.0, "Failed": 0.0})
     root = check_emf(metrics[0])
     assert (root["Deactivated"], root["Failed"], root["Command"], root["Policy"]) == (2, 0, "enforce", "0123456789ab")
     assert root["_aws"]["Timestamp"] == 1795608060000
@@ -186,7 +188,7 @@ def test_one_metric_line_a_run_to_standard_output_in_lambda() -> None:
 def test_elsewhere_the_log_group_has_the_metric_line() -> None:
     """CloudWatch takes it from there too."""
     cloud = FakeCloud()
-    ended(trail(Audit(log_group="audit", namespace="Keys"), cloud, []), {"Deleted": 1.0})
+    ended(trail(AuditSettings(log_group="audit", namespace="Keys"), cloud, []), {"Deleted": 1.0})
     texts = [text for _, _, _, text in cloud.lines]
     assert json.loads(texts[0])["details"] == {"Deleted": "1"}
     assert check_emf(texts[1])["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Keys"
@@ -195,5 +197,5 @@ def test_elsewhere_the_log_group_has_the_metric_line() -> None:
 def test_no_line_without_events() -> None:
     """Nothing happened, nothing is written."""
     said: list[str] = []
-    trail(Audit(), FakeCloud(), said).record()
+    trail(AuditSettings(), FakeCloud(), said).record()
     assert said == []

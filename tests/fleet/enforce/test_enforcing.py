@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
-from rotate_my_key.fleet.acting import Reissued
+from rotate_my_key.fleet.acting import ReissuedKey
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.enforce_plan import check, plan_run
-from rotate_my_key.fleet.enforcing import Doing, carry_out
+from rotate_my_key.fleet.enforcing import ApplyContext, carry_out
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.model import LastUse
-from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, Reissue
+from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
 from tests.fleet.fakes import NOW, FakeDirectory
 
@@ -140,7 +140,7 @@ def test_what_changed_since_it_was_planned_is_not_done(
     (key_id,) = company.user("alice", 97)
     looking, plan = company.looking(), company.plan()
     change(company, key_id)
-    outcome = carry_out(plan, Doing(looking, company.audit))
+    outcome = carry_out(plan, ApplyContext(looking, company.audit))
     assert did(outcome) == [f"spare alice: {rule}"]
     assert company.audit.lines() == []
 
@@ -505,13 +505,13 @@ def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_pat
 
     broken = replace(looking, crier=replace(looking.crier, renderer=Renderer(str(tmp_path), company.now)))
     with pytest.raises(WrongUsage, match=r"act\.txt\.j2"):
-        carry_out(company.plan(), Doing(broken, company.audit))
+        carry_out(company.plan(), ApplyContext(broken, company.audit))
     assert not CHANGES & set(company.here.calls)
 
 
 def test_it_makes_no_key_where_nobody_can() -> None:
     """A run without a maker names it and goes on."""
-    company = Company(replace(RULES, reissue=Reissue(enabled=True)))
+    company = Company(replace(RULES, reissue=ReissueSettings(enabled=True)))
     company.enforce(reissue_at=60 * DAY)
     company.user("alice", 65)
     company.user("bob", 97, 5)
@@ -575,7 +575,7 @@ def test_what_was_done_before_ctrl_c_is_told() -> None:
         if len(asked) == 2:
             raise Interrupted("stopped")
 
-    doing = Doing(company.looking(), company.audit, check=check)
+    doing = ApplyContext(company.looking(), company.audit, check=check)
     outcome = carry_out(company.plan(), doing)
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 130)
     assert "enforce --undo alice" in company.chat.sent[0].text
@@ -585,16 +585,16 @@ def test_what_was_done_before_ctrl_c_is_told() -> None:
 
 def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:
     """The owner reads where it waits; the audit has the new id; one that fails stops nobody else."""
-    company = Company(replace(RULES, reissue=Reissue(enabled=True)))
+    company = Company(replace(RULES, reissue=ReissueSettings(enabled=True)))
     company.enforce(reissue_at=60 * DAY)
     company.user("alice", 65)
     company.user("bob", 66)
 
-    def make(directory: FakeDirectory, user: Any) -> Reissued:
+    def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
         if user.name == "bob":
             raise NoRoom("the user has two access keys already")
         pair, _ = directory.create(user.name)
-        return Reissued(pair.key_id, "secretsmanager:arn:x", ("made",))
+        return ReissuedKey(pair.key_id, "secretsmanager:arn:x", ("made",))
 
     company.maker = make
     outcome = company.run()

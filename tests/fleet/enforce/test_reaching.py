@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, WrongUsage
-from rotate_my_key.fleet.acting import Reissued
+from rotate_my_key.fleet.acting import ReissuedKey
 from rotate_my_key.settings.fleet import Owners, Remind
 from tests.fleet.enforce.company import DAY, RULES, Company, did, planned
 from tests.fleet.fakes import FakeDirectory
@@ -16,10 +16,10 @@ from tests.fleet.fakes import FakeDirectory
 MAKES = replace(RULES, owners=Owners(tag="email"), remind=Remind(owners=("mail",)))
 
 
-def make(directory: FakeDirectory, user: Any) -> Reissued:
+def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
     """A key that waits."""
     pair, _ = directory.create(user.name)
-    return Reissued(pair.key_id, "secretsmanager:arn:x")
+    return ReissuedKey(pair.key_id, "secretsmanager:arn:x")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from rotate_my_key.errors import Interrupted, KeyRefused, NotAllowed, Problem, TryLater
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.one_user import accounts_named
-from rotate_my_key.fleet.revoking import Cause, Switched, Tools, find, own_key, revoke, take_back
+from rotate_my_key.fleet.revoking import Cause, RevokeContext, SwitchResult, find, own_key, revoke, take_back
 from tests.fleet.enforce.company import HERE, THERE, Company
 
 LONG = 10.0  # seconds; a test that fails waits so long
@@ -60,16 +60,18 @@ class Leak:
         return lambda: setattr(target, verb, real)
 
     @property
-    def tools(self) -> Tools:
+    def tools(self) -> RevokeContext:
         """What the engine is handed; a moment is short here."""
         company = self.company
-        return Tools(company.organization, company.settings, company.audit, lambda: company.now, 2, shortly=0.02)
+        return RevokeContext(
+            company.organization, company.settings, company.audit, lambda: company.now, 2, shortly=0.02
+        )
 
     def found(self, **how: bool) -> list[Any]:
         """What is shown first."""
         return find(self.tools, accounts_named(self.company.organization.accounts(), ()), "alice", **how)
 
-    def revoke(self) -> list[Switched]:
+    def revoke(self) -> list[SwitchResult]:
         """`fleet revoke alice --yes`."""
         return revoke(self.tools, self.found(uses=False, quick=True), "leaked")
 

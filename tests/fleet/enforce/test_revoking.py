@@ -11,7 +11,7 @@ from rotate_my_key.errors import Denied, Interrupted, TryLater, Unanswered
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.one_user import accounts_named
-from rotate_my_key.fleet.revoking import Cause, Switched, Tools, find, restorable, revoke, take_back
+from rotate_my_key.fleet.revoking import Cause, RevokeContext, SwitchResult, find, restorable, revoke, take_back
 from rotate_my_key.fleet.sessions import end_sessions
 from rotate_my_key.model import LastUse
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
@@ -25,21 +25,21 @@ class Desk:
     company: Company = field(default_factory=Company)
 
     @property
-    def tools(self) -> Tools:
+    def tools(self) -> RevokeContext:
         """What the engine is handed."""
         company = self.company
-        return Tools(company.organization, company.settings, company.audit, lambda: company.now, workers=2)
+        return RevokeContext(company.organization, company.settings, company.audit, lambda: company.now, workers=2)
 
     def found(self, *accounts: str) -> Any:
         """What is shown first."""
         there = accounts_named(self.company.organization.accounts(), accounts)
         return find(self.tools, there, "alice")
 
-    def revoke(self) -> list[Switched]:
+    def revoke(self) -> list[SwitchResult]:
         """`fleet revoke alice`."""
         return revoke(self.tools, self.found(), "leaked")
 
-    def undo(self, cause: Cause = Cause.REVOKE) -> list[Switched]:
+    def undo(self, cause: Cause = Cause.REVOKE) -> list[SwitchResult]:
         """`fleet revoke --undo alice`, or enforce's."""
         return take_back(self.tools, self.found(), cause)
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.fleet.decisions import Act, Decision, Facts
+from rotate_my_key.fleet.decisions import Act, Decision, UserFacts
 from rotate_my_key.fleet.memory import KeyMemory, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
 from rotate_my_key.fleet.rules import decide
 from rotate_my_key.model import LastUse
-from rotate_my_key.settings.fleet import Enforce, FleetSettings, Reissue, Remind
+from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind
 
 NOW = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
 TODAY = NOW.date()
@@ -26,7 +26,7 @@ RECENT = object()  # a last use an hour ago
 def policy(**enforce: Any) -> FleetSettings:
     """Switch off at 90 days, delete 10 days later, in this account."""
     rules = {"deactivate_at": 90 * DAY, "delete_after": 10 * DAY, "accounts": (ACCOUNT,), **enforce}
-    return FleetSettings(enforce=Enforce(**rules), remind=Remind(repeat=3 * DAY), reissue=Reissue(enabled=True))
+    return FleetSettings(enforce=Enforce(**rules), remind=Remind(repeat=3 * DAY), reissue=ReissueSettings(enabled=True))
 
 
 def key(name: str, age: float, *, active: bool = True, used: Any = RECENT) -> FleetKey:
@@ -40,11 +40,11 @@ def key(name: str, age: float, *, active: bool = True, used: Any = RECENT) -> Fl
     return FleetKey(active, NOW - age * DAY, f"AKIA{name:0>16}", use)
 
 
-def facts(*keys: FleetKey, exempt: str = "", unsure: str = "", root: bool = False, **memory: KeyMemory) -> Facts:
+def facts(*keys: FleetKey, exempt: str = "", unsure: str = "", root: bool = False, **memory: KeyMemory) -> UserFacts:
     """A user with these keys; memory by the name of the key."""
     arn = f"arn:aws:iam::{ACCOUNT}:{'root' if root else 'user/alice'}"
     known = {ref(f"AKIA{name:0>16}"): each for name, each in memory.items()}
-    return Facts(FleetUser(ACCOUNT, arn, keys), known, exempt, unsure)
+    return UserFacts(FleetUser(ACCOUNT, arn, keys), known, exempt, unsure)
 
 
 def said(decisions: list[Decision]) -> list[str]:
@@ -57,7 +57,7 @@ def said(decisions: list[Decision]) -> list[str]:
 
 
 OFF = replace(TOLD, off=TODAY - 10 * DAY)
-CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
+CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     ("a fresh key is not named", facts(key("B", 30)), {}, []),
     ("at exactly the age it is switched off", facts(key("B", 90), B=TOLD), {}, ["deactivate B"]),
     ("an hour before it is not", facts(key("B", 89.95), B=TOLD), {}, []),
@@ -301,7 +301,7 @@ CASES: list[tuple[str, Facts, dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("sentence", "who", "enforce", "expected"), CASES, ids=[case[0] for case in CASES])
-def test_decisions(sentence: str, who: Facts, enforce: dict[str, Any], expected: list[str]) -> None:
+def test_decisions(sentence: str, who: UserFacts, enforce: dict[str, Any], expected: list[str]) -> None:
     """Each row is a sentence, a user, the settings, and what is done."""
     assert said(decide(who, policy(**enforce), NOW)) == expected
 

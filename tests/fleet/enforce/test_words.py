@@ -10,62 +10,64 @@ import pytest
 
 from rotate_my_key.cli.fleet import enforce_shown
 from rotate_my_key.errors import Denied
-from rotate_my_key.fleet.acting import Deed, Reissued, State
-from rotate_my_key.fleet.decisions import Act, Kind, Rule, Spare
-from rotate_my_key.fleet.enforce_plan import NO_CHANNEL, Plan
-from rotate_my_key.fleet.enforcing import Outcome
+from rotate_my_key.fleet.acting import ActionResult, ActionState, ReissuedKey
+from rotate_my_key.fleet.decisions import Act, ActionKind, Skipped, SkipRule
+from rotate_my_key.fleet.enforce_plan import NO_CHANNEL, EnforcePlan
+from rotate_my_key.fleet.enforcing import EnforceResult
 from rotate_my_key.fleet.memory import KeyMemory
-from rotate_my_key.fleet.model import Account, FleetKey, FleetUser
+from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser
 from tests.fleet.enforce.company import DAY, HERE, RULES, Company
 from tests.fleet.fakes import NOW, FakeDirectory
 
 TODAY = NOW.date()
-PROD, TEST = Account(HERE, "prod"), Account("210987654321", "test")
+PROD, TEST = AwsAccount(HERE, "prod"), AwsAccount("210987654321", "test")
 
 
-def spare(rule: Rule, why: str, user: str, account: Account = PROD) -> tuple[Account, Spare]:
+def spare(rule: SkipRule, why: str, user: str, account: AwsAccount = PROD) -> tuple[AwsAccount, Skipped]:
     """A row of what is spared, about a key of its own for each user."""
     who = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{user}")
     key = FleetKey(True, NOW, f"AKIA{user:A>16}".upper())
-    return account, Spare(rule, who, key, why)
+    return account, Skipped(rule, who, key, why)
 
 
-def shown(*spared: tuple[Account, Spare]) -> list[str]:
+def shown(*spared: tuple[AwsAccount, Skipped]) -> list[str]:
     """The rows under "Spared:"."""
-    return enforce_shown.plan(Plan(spared=spared), NOW).splitlines()[1:-1]
+    return enforce_shown.plan(EnforcePlan(spared=spared), NOW).splitlines()[1:-1]
 
 
 def test_what_could_not_be_read_comes_first() -> None:
     """Somebody must mend that."""
     rows = shown(
-        spare(Rule.EXEMPT, "exempt", "bob"), spare(Rule.GRACE, "told", "carol"), spare(Rule.UNSURE, "no tags", "alice")
+        spare(SkipRule.EXEMPT, "exempt", "bob"),
+        spare(SkipRule.GRACE, "told", "carol"),
+        spare(SkipRule.UNSURE, "no tags", "alice"),
     )
     assert [re.findall(r"of (\w+)", row)[0] for row in rows] == ["alice", "bob", "carol"]
 
 
 def test_several_reasons_for_one_key_are_one_row() -> None:
     """And a reason that is there twice is said once."""
-    row = spare(Rule.GRACE, "told", "bob")
-    rows = shown(row, row, spare(Rule.NEW_KEY, "no newer key", "bob"))
+    row = spare(SkipRule.GRACE, "told", "bob")
+    rows = shown(row, row, spare(SkipRule.NEW_KEY, "no newer key", "bob"))
     assert [row.partition(": ")[2] for row in rows] == ["told; no newer key"]
 
 
 def test_what_is_too_much_for_one_run_is_one_count() -> None:
     """Not a row for each of hundreds."""
-    rows = shown(*(spare(Rule.LIMIT, "10 acts a run (most)", f"user{count}") for count in range(200)))
+    rows = shown(*(spare(SkipRule.LIMIT, "10 acts a run (most)", f"user{count}") for count in range(200)))
     assert rows == ["  200 more acts by later runs: 10 acts a run (most)"]
 
 
 def test_without_a_channel_that_is_one_count() -> None:
     """Nobody at all can be told, so that no name helps."""
     why = f"nobody could be told: {NO_CHANNEL}"
-    assert shown(spare(Rule.UNREACHED, why, "alice"), spare(Rule.UNREACHED, why, "bob")) == [f"  2 acts: {why}"]
+    assert shown(spare(SkipRule.UNREACHED, why, "alice"), spare(SkipRule.UNREACHED, why, "bob")) == [f"  2 acts: {why}"]
 
 
 def test_what_is_not_listed_is_counted_by_account() -> None:
     """So that a long list says where to look."""
-    here = [spare(Rule.EXEMPT, "exempt", f"a{count}") for count in range(32)]
-    there = [spare(Rule.EXEMPT, "exempt", f"b{count}", TEST) for count in range(5)]
+    here = [spare(SkipRule.EXEMPT, "exempt", f"a{count}") for count in range(32)]
+    there = [spare(SkipRule.EXEMPT, "exempt", f"b{count}", TEST) for count in range(5)]
     rows = shown(*here, *there)
     assert len(rows) == 31
     assert rows[-1] == f"  and 7 more: 5 in {TEST}, 2 in {PROD}; --json has all"
@@ -74,10 +76,10 @@ def test_what_is_not_listed_is_counted_by_account() -> None:
 @pytest.mark.parametrize(("count", "said"), [(1, "1 new key made."), (10, "10 new keys made.")])
 def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
     """One, and many."""
-    _, row = spare(Rule.LIMIT, "", "alice")
+    _, row = spare(SkipRule.LIMIT, "", "alice")
     assert row.key
-    deeds = (Deed(Act(Kind.REISSUE, row.user, row.key, "old"), PROD, State.DONE),) * count
-    assert enforce_shown.done(Outcome(deeds)) == said
+    deeds = (ActionResult(Act(ActionKind.REISSUE, row.user, row.key, "old"), PROD, ActionState.DONE),) * count
+    assert enforce_shown.done(EnforceResult(deeds)) == said
 
 
 @pytest.mark.parametrize(
@@ -110,9 +112,9 @@ def test_days_are_written_as_people_write_them(memory: KeyMemory, subject: str, 
 def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     """In the plan, to the owner and to the admins."""
 
-    def make(directory: FakeDirectory, user: Any) -> Reissued:
+    def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
         pair, _ = directory.create(user.name)
-        return Reissued(pair.key_id, "secretsmanager:arn:x")
+        return ReissuedKey(pair.key_id, "secretsmanager:arn:x")
 
     company = Company(replace(RULES), maker=make)
     company.enforce(reissue_at=60 * DAY, deactivate_at=None)

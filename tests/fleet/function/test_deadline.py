@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rotate_my_key.fleet.deadline import Deadline, InTime, OutOfTime
-from rotate_my_key.fleet.model import Account
+from rotate_my_key.fleet.model import AwsAccount
 from tests.fleet.fakes import FakeDirectory, FakeOrganization
 
 
@@ -38,7 +38,7 @@ def test_nothing_begins_when_time_is_up(verb: str) -> None:
     """The account is remembered as one that is left."""
     directory = FakeDirectory("111111111111")
     organization = InTime(FakeOrganization(directory), Deadline(Clock(1), 30))
-    there = organization.directory(Account("111111111111"))
+    there = organization.directory(AwsAccount("111111111111"))
     arguments = ["alice"] if verb in ("find", "keys", "members") else []
     with pytest.raises(OutOfTime):
         getattr(there, verb)(*arguments)
@@ -52,7 +52,7 @@ def test_what_was_begun_is_ended() -> None:
     directory.user("alice", 98)
     (key,) = directory.keys("alice")
     organization = InTime(FakeOrganization(directory), Deadline(Clock(1), 30))
-    there = organization.directory(Account("111111111111"))
+    there = organization.directory(AwsAccount("111111111111"))
     there.set_active("alice", key.key_id, False)
     there.tag("alice", "rotate-my-key-fleet", "1")
     assert not directory.keys("alice")[0].active
@@ -65,12 +65,12 @@ def test_with_time_left_nothing_is_different() -> None:
     directory = FakeDirectory("111111111111", "prod")
     directory.user("alice", 98)
     inner = FakeOrganization(directory)
-    inner.left_out = (Account("222222222222"),)
+    inner.left_out = (AwsAccount("222222222222"),)
     organization = InTime(inner, Deadline(Clock(900), 30))
     assert organization.left_out == inner.left_out
-    assert organization.accounts() == (Account("111111111111", "prod"),)
+    assert organization.accounts() == (AwsAccount("111111111111", "prod"),)
     assert organization.me().account == "111111111111"
-    there = organization.directory(Account("111111111111"))
-    assert there.account == Account("111111111111", "prod")
+    there = organization.directory(AwsAccount("111111111111"))
+    assert there.account == AwsAccount("111111111111", "prod")
     assert len(there.keys("alice")) == 1
     assert organization.late == set()

@@ -12,7 +12,7 @@ import pytest
 from rotate_my_key.errors import Denied, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly
 from rotate_my_key.fleet.deadline import Deadline
-from rotate_my_key.fleet.jobs import JOBS, Job
+from rotate_my_key.fleet.jobs import JOBS, FunctionRun
 from rotate_my_key.fleet.template import _SCHEDULES
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
@@ -35,10 +35,10 @@ def company(*numbers: str) -> FakeOrganization:
     return FakeOrganization(*directories)
 
 
-def job(organization: FakeOrganization, settings: FleetSettings, account: str = "", left: float = 900) -> Job:
+def job(organization: FakeOrganization, settings: FleetSettings, account: str = "", left: float = 900) -> FunctionRun:
     """A run with so many seconds left."""
     parts = cast(Assembly, _Parts(organization))
-    return Job.of(parts, settings, NOW, Deadline(lambda: left, 30), lambda line: None, account)
+    return FunctionRun.of(parts, settings, NOW, Deadline(lambda: left, 30), lambda line: None, account)
 
 
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -110,7 +110,7 @@ def test_what_time_does_not_allow_is_left() -> None:
     slow.user("bob", 98)
     broken.broken["request_report"] = Denied("no", action="sts:AssumeRole")
     parts = cast(Assembly, _Parts(FakeOrganization(fresh, slow, broken)))
-    made = Job.of(parts, SETTINGS, NOW, Deadline(lambda: slow.left, 30), lambda line: None)
+    made = FunctionRun.of(parts, SETTINGS, NOW, Deadline(lambda: slow.left, 30), lambda line: None)
     result = JOBS["report"](made)
     assert (result["looked_at"], result["left"]) == (1, [TWO])
     assert [each["account"] for each in result["failed"]] == [THREE]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.fleet.template import Kind, template
+from rotate_my_key.fleet.template import TemplateKind, template
 from rotate_my_key.standin import StandIn
 from tests.cli.conftest import Desk
 from tests.fleet.function.conftest import Lambda
@@ -16,9 +16,10 @@ from tests.fleet.test_template import machine
 
 
 @pytest.mark.parametrize(
-    ("words", "kind"), [([], Kind.FUNCTION), (["--map"], Kind.MAP), (["--member-role"], Kind.MEMBER_ROLE)]
+    ("words", "kind"),
+    [([], TemplateKind.FUNCTION), (["--map"], TemplateKind.MAP), (["--member-role"], TemplateKind.MEMBER_ROLE)],
 )
-def test_the_command_prints_the_template_and_nothing_else(desk: Desk, words: list[str], kind: Kind) -> None:
+def test_the_command_prints_the_template_and_nothing_else(desk: Desk, words: list[str], kind: TemplateKind) -> None:
     """So that `> fleet.yaml` is all there is to do; nobody is asked, and AWS is not called."""
     done = desk.run("fleet", "template", *words)
     assert (done.code, done.out, done.err) == (0, template(kind), "")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.fleet.reissue_plan import Way
+from rotate_my_key.fleet.reissue_plan import ReissueMode
 
 from .world import DAY, Company, Killed
 
@@ -59,7 +59,7 @@ def test_the_next_run_ends_with_one_key_that_waits(through: str, inactive: bool)
         assert company.status() == {old: "Active", handed.key_id: "Active"}, name
         assert company.delivery().pair.key_id == handed.key_id, name
         assert handed.replaces == old, name
-        assert company.reissue().way is Way.AGAIN, name
+        assert company.reissue().way is ReissueMode.AGAIN, name
 
 
 @pytest.mark.parametrize("through", ["secretsmanager", "s3"])

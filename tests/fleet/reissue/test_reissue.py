@@ -7,9 +7,9 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.memory import decode
-from rotate_my_key.fleet.model import Account
-from rotate_my_key.fleet.reissue_plan import Way, Wish, plan_reissue
-from rotate_my_key.fleet.sweeping import Fate
+from rotate_my_key.fleet.model import AwsAccount
+from rotate_my_key.fleet.reissue_plan import ReissueMode, ReissueRequest, plan_reissue
+from rotate_my_key.fleet.sweeping import Disposition
 from rotate_my_key.model import Credentials, LastUse
 
 from .world import ACCOUNT, Company
@@ -37,7 +37,7 @@ def test_a_key_waits_for_its_user(through: str) -> None:
     assert delivery.pair == Credentials(handed.key_id, f"secret-of-{handed.key_id}")
     assert (delivery.replaces, handed.replaces) == (old, old)
     assert delivery.identity.arn == "arn:aws:iam::123456789012:user/alice"
-    assert handed.way is Way.MAKE
+    assert handed.way is ReissueMode.MAKE
     assert delivery.pair.secret not in repr(handed)
 
 
@@ -78,7 +78,7 @@ def test_told_twice_made_once(through: str) -> None:
     company.later(timedelta(minutes=1))
     again = company.reissue()
     assert (again.key_id, again.place, again.replaces) == (first.key_id, first.place, first.replaces)
-    assert again.way is Way.AGAIN
+    assert again.way is ReissueMode.AGAIN
     assert company.world.calls["create"] == 1
 
 
@@ -161,7 +161,11 @@ def test_another_account_cannot_read_with_awss_own_kms_key(company: Company) -> 
     """It is refused before there is a key that nobody can fetch."""
     with pytest.raises(WrongUsage, match="without a KMS key of yours"):
         plan_reissue(
-            Wish(Account("999999999999"), "alice"), company.world, company.waiting, company.settings, company.now()
+            ReissueRequest(AwsAccount("999999999999"), "alice"),
+            company.world,
+            company.waiting,
+            company.settings,
+            company.now(),
         )
 
 
@@ -231,7 +235,7 @@ def test_a_key_that_cannot_be_stored_and_not_deleted_is_said(company: Company) -
     company.points.start()
     company.later(timedelta(minutes=20))
     (swept,) = company.sweep()
-    assert swept.fate is Fate.DELETED
+    assert swept.fate is Disposition.DELETED
     assert len(company.status()) == 1
     assert company.places == []
 

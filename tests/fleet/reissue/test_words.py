@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.errors import Problem, WrongUsage
 from rotate_my_key.fleet.handover import (
-    Slip,
+    HandoverRecord,
     decode,
     encode,
     made_then,
@@ -25,16 +25,16 @@ from rotate_my_key.stores.delivered import encode as write_delivery
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ALICE = "arn:aws:iam::123456789012:user/team/alice"
-SLIP = Slip("123456789012", "alice", AT, "run1", ("AKIAOLD0000000000001",), "AKIAOLD0000000000001")
+SLIP = HandoverRecord("123456789012", "alice", AT, "run1", ("AKIAOLD0000000000001",), "AKIAOLD0000000000001")
 PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 DELIVERED = Delivered(PAIR, Identity("123456789012", ALICE), AT, "AKIAOLD0000000000001", "work")
 
-FULL = Slip("1" * 12, "a", AT, "0123456789abcdef", ("AKIA" + "A" * 16, "AKIA" + "B" * 16), "AKIA" + "A" * 16)
+FULL = HandoverRecord("1" * 12, "a", AT, "0123456789abcdef", ("AKIA" + "A" * 16, "AKIA" + "B" * 16), "AKIA" + "A" * 16)
 SLIPS = [
     pytest.param(SLIP, id="reserved"),
-    pytest.param(Slip("123456789012", "alice", AT, "r"), id="a user without keys"),
+    pytest.param(HandoverRecord("123456789012", "alice", AT, "r"), id="a user without keys"),
     pytest.param(
-        Slip(
+        HandoverRecord(
             *(FULL.account, FULL.user, AT, FULL.run, FULL.had, FULL.replaces, "AKIA" + "C" * 16),
             spot="ap-southeast-1/AbCdEf",
         ),
@@ -44,7 +44,7 @@ SLIPS = [
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_fits_a_tag_and_is_read_back(slip: Slip) -> None:
+def test_a_slip_fits_a_tag_and_is_read_back(slip: HandoverRecord) -> None:
     """At most 256 characters of those that a tag may have."""
     text = encode(slip)
     assert re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{1,256}", text)
@@ -99,7 +99,7 @@ def test_the_key_of_a_lost_answer(keys: list[AccessKey], found: str | None) -> N
 
 def test_a_slip_that_names_its_key_has_lost_none() -> None:
     """It is stored; another new key is somebody else's."""
-    assert made_then(Slip("1" * 12, "a", AT, "r", key_id="AKIAX"), [key("NEW", 3)]) is None
+    assert made_then(HandoverRecord("1" * 12, "a", AT, "r", key_id="AKIAX"), [key("NEW", 3)]) is None
 
 
 # Who may read

@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater, Unanswered
-from rotate_my_key.fleet.model import Account, Event
-from rotate_my_key.fleet.reissue_plan import Plan, Wish, plan_reissue
-from rotate_my_key.fleet.reissuing import Handed, Reissue, hand_over
-from rotate_my_key.fleet.sweeping import Sweeper, Swept, sweep
-from rotate_my_key.fleet.waiting import InBucket, InSecrets, Waiting
+from rotate_my_key.fleet.model import AwsAccount, Event
+from rotate_my_key.fleet.reissue_plan import ReissuePlan, ReissueRequest, plan_reissue
+from rotate_my_key.fleet.reissuing import HandoverResult, ReissueContext, hand_over
+from rotate_my_key.fleet.sweeping import CleanupResult, Sweeper, sweep
+from rotate_my_key.fleet.waiting import BucketStore, HandoverStore, SecretStore
 from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.settings.fleet import FleetSettings
-from rotate_my_key.settings.fleet import Reissue as Settings
+from rotate_my_key.settings.fleet import ReissueSettings as Settings
 from rotate_my_key.stores.delivered import Delivered, decode
 from tests.fleet.fakes import NEVER, NOW, FakeDirectory, FakeOrganization
 
-ACCOUNT = Account("123456789012")
+ACCOUNT = AwsAccount("123456789012")
 REGION = "eu-west-1"
 DAY = timedelta(days=1)
 
@@ -231,27 +231,29 @@ class Company:
         self.world.now += timedelta(seconds=seconds)
 
     @property
-    def waiting(self) -> Waiting:
+    def waiting(self) -> HandoverStore:
         """The places."""
         if self.through == "s3":
-            return InBucket(self.objects, self.settings.reissue)
-        return InSecrets(self.secrets, self.me, self.settings.reissue.prefix)
+            return BucketStore(self.objects, self.settings.reissue)
+        return SecretStore(self.secrets, self.me, self.settings.reissue.prefix)
 
     # What IT does
 
-    def plan(self, user: str = "alice", **wishes: bool) -> Plan:
+    def plan(self, user: str = "alice", **wishes: bool) -> ReissuePlan:
         """Look and decide."""
-        wish = Wish(ACCOUNT, user, **wishes)  # type: ignore[arg-type]
+        wish = ReissueRequest(ACCOUNT, user, **wishes)  # type: ignore[arg-type]
         return plan_reissue(wish, self.world, self.waiting, self.settings, self.now())
 
-    def reissue(self, user: str = "alice", **wishes: bool) -> Handed:
+    def reissue(self, user: str = "alice", **wishes: bool) -> HandoverResult:
         """A whole run."""
         self.runs += 1
         plan = self.plan(user, **wishes)
-        tools = Reissue(self.world, self.waiting, self.settings, self.audit, f"run{self.runs}", self.now, self.pause)
+        tools = ReissueContext(
+            self.world, self.waiting, self.settings, self.audit, f"run{self.runs}", self.now, self.pause
+        )
         return hand_over(plan, tools)
 
-    def sweep(self, *, apply: bool = True) -> list[Swept]:
+    def sweep(self, *, apply: bool = True) -> list[CleanupResult]:
         """A whole sweep."""
         organization = FakeOrganization(self.world)
         return list(sweep(Sweeper(organization, self.waiting, self.settings, self.audit, self.now, apply=apply)))

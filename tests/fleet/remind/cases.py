@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotate_my_key.fleet.model import Account, FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notice_plan import Case
+from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
+from rotate_my_key.fleet.notice_plan import DueKey
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import REMEMBERED
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 
 POLICY = Policy()
-ACCOUNT = Account("123456789012", "production")
-OTHER = Account("210987654321", "staging")
+ACCOUNT = AwsAccount("123456789012", "production")
+OTHER = AwsAccount("210987654321", "staging")
 USED = LastUse(NOW - timedelta(hours=3), "s3", "eu-west-1")
 
 
@@ -23,21 +23,21 @@ def case(
     name: str = "alice",
     age: float = 98,
     *,
-    account: Account = ACCOUNT,
+    account: AwsAccount = ACCOUNT,
     key_id: str | None = "AKIAIOSFODNN7EXAMPLE",
     address: str | None = None,
     tags: Mapping[str, str] | None = None,
     use: LastUse | None = USED,
     unsure: str = "",
     now: datetime = NOW,
-) -> Case:
+) -> DueKey:
     """One old key: alice's, 98 days old, of whom nothing is remembered."""
     key = FleetKey(True, now - timedelta(days=age), key_id, use)
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}", (key,), tags=dict(tags or {}))
     to = f"{name}@example.com" if address is None else address
     verdict = POLICY.verdict(key, now)
     assert verdict is not Verdict.FRESH
-    return Case(account, user, key, verdict, Owner(name, to, "user name"), unsure)
+    return DueKey(account, user, key, verdict, Owner(name, to, "user name"), unsure)
 
 
 def remembered(value: str) -> dict[str, str]:
@@ -45,12 +45,12 @@ def remembered(value: str) -> dict[str, str]:
     return {REMEMBERED: value}
 
 
-def without_tags(found: Case) -> Case:
+def without_tags(found: DueKey) -> DueKey:
     """The same, but the tags could not be read."""
     return replace(found, user=replace(found.user, tags=None))
 
 
-def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "") -> list[Case]:
+def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "") -> list[DueKey]:
     """What a survey of these accounts finds: every active key that is due, with the tags as they are now."""
     cases = []
     for directory in directories:
@@ -59,7 +59,7 @@ def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "
             fleet_user = FleetUser(directory.account.number, directory.arn(user), keys, tags=dict(user.tags))
             name = owner or user.name
             cases += [
-                Case(directory.account, fleet_user, key, verdict, Owner(name, f"{name}@example.com", "user name"))
+                DueKey(directory.account, fleet_user, key, verdict, Owner(name, f"{name}@example.com", "user name"))
                 for key in keys
                 if key.active and (verdict := POLICY.verdict(key, now)) is not Verdict.FRESH
             ]

@@ -9,7 +9,7 @@ from rotate_my_key.errors import Problem
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels
 from rotate_my_key.fleet.ports import Channel
-from rotate_my_key.settings.fleet import Channel as ChannelSettings
+from rotate_my_key.settings.fleet import ChannelSettings
 
 TOKEN = "123456789:AAF-verysecrettoken_0123456789abcde"
 LETTER = Message("2 keys are old", "Hello,\n  alice & <bob>\n", "<p>Hello</p>", "alice@example.com")

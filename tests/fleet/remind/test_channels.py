@@ -10,8 +10,7 @@ from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem,
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels, outlets, region_of
 from rotate_my_key.fleet.notify.sns import cut, subject
-from rotate_my_key.settings.fleet import Channel as ChannelSettings
-from rotate_my_key.settings.fleet import FleetSettings, Remind
+from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Remind
 from tests.fleet.remind.services import CHAT, LETTER, SAID, TOPIC, Cloud, made
 
 # Names and settings

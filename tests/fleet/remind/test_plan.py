@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.fleet.memory import decode, encode, ref
-from rotate_my_key.fleet.model import Account, FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notice_plan import Case, Plan, plan_notices, recall, whole_days
+from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
+from rotate_my_key.fleet.notice_plan import DueKey, NoticePlan, plan_notices, recall, whole_days
 from rotate_my_key.fleet.remembering import after_notice
 from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import REMEMBERED, Remind
@@ -21,7 +21,7 @@ from tests.fleet.remind.cases import OTHER, POLICY, case, remembered, without_ta
 DAYS = timedelta(days=1)
 
 
-def plan(*cases: Case, now: datetime = NOW, repeat: float = 3, escalate_after: int = 3) -> Plan:
+def plan(*cases: DueKey, now: datetime = NOW, repeat: float = 3, escalate_after: int = 3) -> NoticePlan:
     """The plan of one run."""
     return plan_notices(cases, POLICY, Remind(repeat=repeat * DAYS, escalate_after=escalate_after), now)
 
@@ -34,7 +34,7 @@ def told(days_ago: int, notices: int = 1, key_id: str = "AKIAIOSFODNN7EXAMPLE") 
 
 def test_nobody_is_told_of_nothing() -> None:
     """Without old keys there is no notice."""
-    assert plan() == Plan()
+    assert plan() == NoticePlan()
 
 
 def test_an_owner_gets_one_notice_with_all_of_his_keys() -> None:
@@ -137,7 +137,7 @@ def test_unanswered_are_the_keys_that_were_told_of() -> None:
         (replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root")), "root has no tags"),
     ],
 )
-def test_who_cannot_be_remembered_is_told(found: Case, why: str) -> None:
+def test_who_cannot_be_remembered_is_told(found: DueKey, why: str) -> None:
     """A tag of somebody else's, or none that may be read: he is told as if for the first time."""
     assert plan(found).now[0].notice.number == 1
     assert why in recall(found.user, REMEMBERED)[1]
@@ -182,14 +182,14 @@ class Person:
     tag: str = ""
     notices: list[tuple[datetime, str]] = field(default_factory=list)
 
-    def case(self, now: datetime) -> Case | None:
+    def case(self, now: datetime) -> DueKey | None:
         """What a survey finds."""
         key = FleetKey(True, self.created, self.key_id)
         tags = {REMEMBERED: self.tag} if self.tag else {}
         user = FleetUser("123456789012", "arn:aws:iam::123456789012:user/alice", (key,), tags=tags)
         verdict = POLICY.verdict(key, now)
         owner = Owner("alice", "alice@example.com")
-        return None if verdict is Verdict.FRESH else Case(Account("123456789012"), user, key, verdict, owner)
+        return None if verdict is Verdict.FRESH else DueKey(AwsAccount("123456789012"), user, key, verdict, owner)
 
     def run(self, now: datetime, remind: Remind) -> None:
         """One run of the fleet."""

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
-from rotate_my_key.fleet.letters import Findings, Outlets
+from rotate_my_key.fleet.letters import Channels, Findings
 from rotate_my_key.fleet.memory import decode, ref
 from rotate_my_key.fleet.model import Event, Message
+from rotate_my_key.fleet.notice_plan import plan_notices
 from rotate_my_key.fleet.notices import Remark
-from rotate_my_key.fleet.reminding import Outcome, Surroundings, plan_notices, preview, remind
+from rotate_my_key.fleet.reminding import RemindContext, RemindResult, preview, remind
 from rotate_my_key.fleet.rendering import Renderer
 from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
@@ -83,18 +84,18 @@ class Office:
         """The first account."""
         return self.directories[0]
 
-    def run(self, day: float = 0, workers: int = 1) -> Outcome:
+    def run(self, day: float = 0, workers: int = 1) -> RemindResult:
         """One run of the fleet."""
         now = NOW + day * DAY
         plan = plan_notices(found_in(self.directories, now, self.owner), POLICY, self.settings.remind, now)
-        around = Surroundings(
+        around = RemindContext(
             FakeOrganization(*self.directories),
             self.sleep or self.slept.append,
             self.book,
             self.time_left,
             workers=workers,
         )
-        outlets = Outlets((self.mail, *self.others), (self.ops,), (self.boss,))
+        outlets = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
         return remind(
             plan, self.findings, outlets, self.settings, Renderer(self.settings.remind.templates, now), around
         )
@@ -306,8 +307,8 @@ def test_an_owner_without_an_address_is_a_row(office: Office) -> None:
     now = NOW
     cases = [replace(each, owner=replace(each.owner, address="")) for each in found_in(office.directories, now)]
     plan = plan_notices(cases, POLICY, SETTINGS.remind, now)
-    around = Surroundings(FakeOrganization(*office.directories), office.slept.append)
-    outlets = Outlets((office.mail,), (office.ops,))
+    around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
+    outlets = Channels((office.mail,), (office.ops,))
     done = remind(plan, Findings(), outlets, SETTINGS, Renderer("", now), around)
     assert texts(done.digest.unaddressed) == [
         "alice in production (123456789012): no address is known of alice",
@@ -328,8 +329,8 @@ def test_a_watch_tells_admins_only(office: Office) -> None:
     """Without channels for owners nobody else is told and no tag is written: reading is enough."""
     now = NOW
     plan = plan_notices(found_in(office.directories, now), POLICY, SETTINGS.remind, now)
-    outlets = Outlets(admins=(office.ops,))
-    around = Surroundings(FakeOrganization(*office.directories), office.slept.append)
+    outlets = Channels(admins=(office.ops,))
+    around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
     done = remind(plan, Findings(), outlets, SETTINGS, Renderer("", now), around)
     assert len(office.ops.sent) == 1
     assert office.home.calls["tag"] == 0
@@ -377,7 +378,7 @@ def test_many_owners_at_once() -> None:
 def test_a_preview_is_what_is_sent(office: Office) -> None:
     """A dry run shows the same messages, and sends and writes nothing."""
     plan = plan_notices(found_in(office.directories, NOW), POLICY, SETTINGS.remind, NOW)
-    outlets = Outlets((office.mail,), (office.ops,), (office.boss,))
+    outlets = Channels((office.mail,), (office.ops,), (office.boss,))
     shown = preview(plan, Findings(), outlets, SETTINGS, Renderer("", NOW))
     assert (office.mail.sent, office.ops.sent, office.home.calls["tag"]) == ([], [], 0)
     office.run()

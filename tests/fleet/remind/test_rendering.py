@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import WrongUsage
-from rotate_my_key.fleet.letters import Findings, Outlets, Sent, digest_letters, digest_of, letters
-from rotate_my_key.fleet.model import Account, Message, Owner
-from rotate_my_key.fleet.notice_plan import Case, plan_notices
-from rotate_my_key.fleet.notices import Counts, Remark
+from rotate_my_key.fleet.letters import Channels, Findings, SentLetters, digest_letters, digest_of, letters
+from rotate_my_key.fleet.model import AwsAccount, Message, Owner
+from rotate_my_key.fleet.notice_plan import DueKey, plan_notices
+from rotate_my_key.fleet.notices import DigestCounts, Remark
 from rotate_my_key.fleet.rendering import Renderer
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import FleetSettings, Remind
@@ -26,19 +26,19 @@ SETTINGS = FleetSettings(contact="#aws-help in the chat", remind=Remind(link="ht
 TOLD = remembered("1 7EXAMPLE:n4:f20261101:l20261118")
 
 
-def written(*cases: Case, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
+def written(*cases: DueKey, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
     """The first letter that goes out for these keys, or another."""
-    outlets = Outlets(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
+    outlets = Channels(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
     plan = plan_notices(cases, POLICY, settings.remind, NOW)
     return letters(plan, outlets, settings, Renderer(folder, NOW))[which].message
 
 
-def digest(*cases: Case, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
+def digest(*cases: DueKey, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
     """The digest after all of them were told."""
-    outlets = Outlets((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
+    outlets = Channels((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
     plan, renderer = plan_notices(cases, POLICY, settings.remind, NOW), Renderer("", NOW)
-    findings = Findings(Counts(2, 10, 12, 1), **more)
-    found = digest_of(plan, findings, Sent(plan.now), outlets, renderer)
+    findings = Findings(DigestCounts(2, 10, 12, 1), **more)
+    found = digest_of(plan, findings, SentLetters(plan.now), outlets, renderer)
     return digest_letters(found, outlets, settings, renderer)[0].message
 
 
@@ -83,7 +83,7 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
         ),
     ],
 )
-def test_subjects(cases: list[Case], subject: str) -> None:
+def test_subjects(cases: list[DueKey], subject: str) -> None:
     """A subject says what it is about, in one line."""
     assert written(*cases).subject == subject
 
@@ -101,7 +101,7 @@ def test_the_page_says_the_same_as_the_text() -> None:
 
 def test_a_text_is_readable_in_72_columns() -> None:
     """Whatever the names are; a link, or a name that is longer, is left whole."""
-    account = Account("123456789012", "the account of the department for " + "very long names " * 4)
+    account = AwsAccount("123456789012", "the account of the department for " + "very long names " * 4)
     who: dict[str, Any] = {"name": "u" * 64, "account": account, "address": "u@example.com"}
     for found in (case(**who), case(**who, tags=TOLD, unsure="the members of group " + "g" * 128)):
         for which in (0, -1):
@@ -111,7 +111,7 @@ def test_a_text_is_readable_in_72_columns() -> None:
 
 def test_values_are_no_markup() -> None:
     """Whatever somebody calls an account or a contact, it is text in the page."""
-    evil = Account("123456789012", "<script>alert(1)</script>")
+    evil = AwsAccount("123456789012", "<script>alert(1)</script>")
     settings = replace(SETTINGS, contact="<b>me</b>", remind=replace(SETTINGS.remind, link="javascript:alert(1)"))
     page = written(case(account=evil), settings=settings).html
     assert "<script>" not in page and "<b>me" not in page
@@ -121,10 +121,10 @@ def test_values_are_no_markup() -> None:
 
 def test_values_make_no_lines() -> None:
     """A line feed in a name adds neither a line to the text nor a header to the mail."""
-    evil = Account("123456789012", "x\r\nBcc: everybody@example.com\u2028y")
+    evil = AwsAccount("123456789012", "x\r\nBcc: everybody@example.com\u2028y")
     owner = Owner("alice\r\nBcc: all@example.com", "", "tag owner")
     found = replace(case(account=evil, tags=TOLD), owner=owner)
-    outlets = Outlets(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
+    outlets = Channels(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
     plan = plan_notices([found], POLICY, SETTINGS.remind, NOW)
     sent = [letter.message for letter in letters(plan, outlets, SETTINGS, Renderer("", NOW))]
     assert len(sent) == 2
@@ -207,9 +207,9 @@ def test_a_digest_of_a_watch_without_owners_speaks_of_no_reminders() -> None:
 def test_a_digest_on_demand() -> None:
     """With `digest` off it comes only if a key is old or something is wrong, and does not promise to come always."""
     off = replace(SETTINGS, remind=replace(SETTINGS.remind, digest=False))
-    outlets, renderer = Outlets(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
+    outlets, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
     plan = plan_notices([], POLICY, off.remind, NOW)
-    assert digest_letters(digest_of(plan, Findings(), Sent(), outlets, renderer), outlets, off, renderer) == ()
+    assert digest_letters(digest_of(plan, Findings(), SentLetters(), outlets, renderer), outlets, off, renderer) == ()
     assert "every run" not in digest(case(), settings=off).text
 
 
@@ -257,10 +257,10 @@ def test_what_is_wrong_with_a_template(tmp_path: Path, template: str, line: int,
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     """Its name is said."""
     (tmp_path / "digest.txt.j2").write_bytes(b"Subject: \xff\n")
-    outlets, renderer = Outlets(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
+    outlets, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
     plan = plan_notices([case()], POLICY, SETTINGS.remind, NOW)
     with pytest.raises(WrongUsage, match=r"digest\.txt\.j2: .*utf-8"):
-        digest_letters(digest_of(plan, Findings(), Sent(), outlets, renderer), outlets, SETTINGS, renderer)
+        digest_letters(digest_of(plan, Findings(), SentLetters(), outlets, renderer), outlets, SETTINGS, renderer)
 
 
 def test_an_include_that_is_not_there(tmp_path: Path) -> None:

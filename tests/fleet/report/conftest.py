@@ -8,8 +8,9 @@ from itertools import count
 
 import pytest
 
-from rotate_my_key.fleet.report import Report, make
-from rotate_my_key.fleet.survey import Waiting, survey_accounts
+from rotate_my_key.fleet.fetching import ReportWait
+from rotate_my_key.fleet.report import KeyReport, make
+from rotate_my_key.fleet.survey import survey_accounts
 from rotate_my_key.model import AccessKey, LastUse
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
 from tests.cli.conftest import Desk, empty, running  # noqa: F401 - fixtures
@@ -52,11 +53,11 @@ def accounts() -> list[FakeDirectory]:
 
 
 @pytest.fixture
-def report(accounts: list[FakeDirectory]) -> Callable[..., Report]:
+def report(accounts: list[FakeDirectory]) -> Callable[..., KeyReport]:
     """Make a report of these accounts."""
 
-    def made(settings: FleetSettings = SETTINGS) -> Report:
-        waiting = Waiting(lambda seconds: None, count().__next__)
+    def made(settings: FleetSettings = SETTINGS) -> KeyReport:
+        waiting = ReportWait(lambda seconds: None, count().__next__)
         surveys = survey_accounts(FakeOrganization(*accounts), settings, NOW, waiting)
         return make(surveys, settings, {}, NOW)
 

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rotate_my_key.fleet.report import Report
+from rotate_my_key.fleet.report import KeyReport
 from rotate_my_key.fleet.report.page import page
 from tests.fleet.fakes import FakeDirectory
 
-Make = Callable[..., Report]
+Make = Callable[..., KeyReport]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),

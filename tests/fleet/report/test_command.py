@@ -13,8 +13,9 @@ import pytest
 from rotate_my_key import __version__
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.model import Source, Survey
-from rotate_my_key.fleet.survey import Waiting, survey_accounts
+from rotate_my_key.fleet.fetching import ReportWait
+from rotate_my_key.fleet.model import AccountSurvey, SurveySource
+from rotate_my_key.fleet.survey import survey_accounts
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
 from tests.cli.conftest import Desk
@@ -362,7 +363,7 @@ def test_a_terminal_sees_colours_and_progress(shop: Desk) -> None:
 # What takes time, with a clock that costs none
 
 
-def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) -> list[Survey]:
+def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) -> list[AccountSurvey]:
     """Survey through the real adapters; the main account comes first."""
     ticks = count()
     aws = Aws(
@@ -375,7 +376,7 @@ def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) 
         endpoint_url=it.aws.url,
     )
     assembly = Assembly(aws, Signer(), settings, patience=5)
-    waiting = Waiting((slept if slept is not None else []).append, count().__next__)
+    waiting = ReportWait((slept if slept is not None else []).append, count().__next__)
     surveys = survey_accounts(assembly.organization, settings, now(), waiting, workers=4)
     return sorted(surveys, key=lambda each: each.account.number != it.aws.account)
 
@@ -415,7 +416,7 @@ def test_a_report_that_takes_its_time(shop: Desk) -> None:
     shop.aws.settings.report_polls = 3
     slept: list[float] = []
     surveys = survey(shop, MANY, slept)
-    assert [each.source for each in surveys] == [Source.REPORT] * 2
+    assert [each.source for each in surveys] == [SurveySource.REPORT] * 2
     assert calls(shop)["GenerateCredentialReport"] == 2 * 4
     assert sum(slept) > 3
 

@@ -14,7 +14,7 @@ import pytest
 
 import rotate_my_key.fleet.report
 from rotate_my_key.errors import Denied
-from rotate_my_key.fleet.report import Report
+from rotate_my_key.fleet.report import KeyReport
 from rotate_my_key.fleet.report.page import page
 from rotate_my_key.fleet.report.table import safe, table
 from rotate_my_key.fleet.report.values import values
@@ -23,7 +23,7 @@ from tests.fleet.fakes import NOW, FakeDirectory
 
 from .conftest import SETTINGS
 
-Make = Callable[..., Report]
+Make = Callable[..., KeyReport]
 CSS = (Path(rotate_my_key.fleet.report.__file__).parent / "page.css").read_text()
 
 
