@@ -84,7 +84,7 @@ class Delivery:
             raise self._in_vain(problem) from None
 
     def _by_link(self) -> bytes:
-        from ..aws.presigned import fetch
+        from ..aws.delivery import fetch
 
         return fetch(self._wiring.aws, self._text, LONGEST, self._foreign)
 

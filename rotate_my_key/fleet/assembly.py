@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING
 from ..settings.fleet import FleetSettings
 
 if TYPE_CHECKING:
-    from ..aws.account_calls import AccountCalls, CallRoute
+    from ..aws.account_calls import AccountCalls, Caller, CallRoute
     from ..aws.auth import AskCode
     from ..aws.mfa import MfaSessions, Serials
     from ..aws.session import Aws
-    from ..aws.sources import Caller
     from ..model import Credentials
     from .audit import AuditTrail, Sink
     from .ports import Channel, Cloud, Organization
@@ -92,7 +91,7 @@ class Assembly:
     @cached_property
     def cloud(self) -> Cloud:
         """The services of the caller's own account."""
-        from ..aws.cloud import AwsCloud
+        from ..aws.services import AwsCloud
 
         return AwsCloud(self._own)
 
@@ -129,8 +128,8 @@ class Assembly:
 
     @cached_property
     def _caller(self) -> Caller:
+        from ..aws.account_calls import Caller
         from ..aws.service_errors import CallSite
-        from ..aws.sources import Caller
 
         way = self._way
         calls = way.calls(way.link, CallSite("", self._auth.words), way.pace())

@@ -1,28 +1,31 @@
 """What `enforce` would do in all accounts, and what it spares: looked up, decided, nothing done. Then who is told.
 
 One error never ends it: an account or a user that cannot be read is named, and nothing is done there.
+
+Steps of a plan by whom they are about. Pure.
+
+What a run spares and somebody should know of, or it is spared for ever. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ..aws.parallel import Pool
 from ..errors import Problem, WrongUsage
 from ..faults import fault
 from ..settings.fleet import FleetSettings
-from .announcing import Notifier
-from .decisions import Act, ActionKind, Decision, Skipped, SkipRule
-from .hours import closed
-from .leftovers import UnfinishedAction, left_of
+from ..words import number
+from .actions import Notifier, UnfinishedAction, left_of
+from .judge import Addresses, owner_of
 from .model import AwsAccount, Owner
-from .owners import Addresses, owner_of
-from .pool import Pool
+from .notices import Remark
 from .ports import Organization
-from .rules import decide
+from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide
 from .survey import Progress, accounts_of
-from .user_facts import AccountView, UserLook, enter, look, told_apart
+from .users import AccountView, UserLook, enter, look, told_apart
 
 NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
@@ -203,3 +206,35 @@ def _sorted(
 
 def _over(act: Act, most: int) -> Skipped:
     return Skipped(SkipRule.LIMIT, act.user, act.key, f"{most} acts a run (most)")
+
+
+def by_owner(steps: Iterable[PlannedAction], looking: EnforceContext) -> Iterator[tuple[Owner, list[PlannedAction]]]:
+    """One notice for each owner, whatever accounts his users are in."""
+    found: dict[str, tuple[Owner, list[PlannedAction]]] = {}
+    for step in steps:
+        owner = looking.owner(step.found)
+        found.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(step)
+    yield from found.values()
+
+
+def by_user(steps: Iterable[PlannedAction]) -> Iterator[tuple[UserLook, list[PlannedAction]]]:
+    """Those of each user."""
+    found: dict[int, tuple[UserLook, list[PlannedAction]]] = {}
+    for step in steps:
+        found.setdefault(id(step.found), (step.found, []))[1].append(step)
+    yield from found.values()
+
+
+def unsure_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> list[tuple[AwsAccount, Skipped]]:
+    """What is spared because something could not be read: somebody should see to it, or it is spared for ever."""
+    return [(account, each) for account, each in spared if each.rule in (SkipRule.UNSURE, SkipRule.LAST_USE)]
+
+
+def unheard_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> Iterator[Remark]:
+    """Users who are spared because nobody could be told, each once; where there is no channel at all, one row."""
+    mine = [(account, each) for account, each in spared if each.rule is SkipRule.UNREACHED]
+    if mine and mine[0][1].why.endswith(NO_CHANNEL):
+        yield Remark(number(len({(account, each.user.arn) for account, each in mine}), "user"), NO_CHANNEL)
+        return
+    rows = (Remark(f"{each.user.name} in {account}", each.why.partition(": ")[2]) for account, each in mine)
+    yield from dict.fromkeys(rows)

@@ -1,20 +1,229 @@
-"""Every key with what is to be thought of it: its verdict, its owner, whether it is exempt, and what it fails. Pure.
+"""Whose keys they are, and who is left alone. Pure: tags, groups and the text of the mapping file are handed in.
+
+- The first rule that gives an address decides; if none does, the first that gives a name. Root is nobody's by tag or
+  name.
+- IAM compares user names and the tag keys of users without regard to case (IAM User Guide, "Tags for IAM resources",
+  and CreateUser), so it is done here too.
+- What could not be read is said by `unreadable`: whoever acts on a user must ask, for "" from `exempt` is then no
+  answer.
+
+The mapping file of owners, from the disk: `owners.py` reads its text.
+
+What the CIS benchmark says of access keys. Pure.
+
+The numbers are the benchmark's own, whatever the settings say, and it knows no exempt users. It asks more of
+credentials (passwords, certificates) than is looked at here.
+
+Every key with what is to be thought of it: its verdict, its owner, whether it is exempt, and what it fails. Pure.
 
 Fresh, due and overdue are the laptop's own (`Policy.verdict`); what a key is beyond its age goes before them.
+
+Many keys in a few numbers: how many of which kind, and how old they are. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..policy import Verdict
-from ..settings.fleet import FleetSettings
-from .cis import Control, is_unused, violated
+from ..errors import WrongUsage
+from ..policy import Policy, Verdict, format_duration
+from ..settings.fleet import Exempt, FleetSettings, Owners
+from ..settings.reading import read
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
-from .owners import Addresses, exempt, owner_of, unreadable
+
+Addresses = Mapping[str, str]  # by `user` or `account/user` in lower case: see read_mapping
+Members = Mapping[str, frozenset[str]]  # user names by group; a group that could not be read is missing
+
+ROOT = "<root_account>"  # the credential report's word, and how the mapping file names root
+_ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
+_WHO = re.compile(rf"(?:\d{{12}}/)?(?:[\w+=,.@-]{{1,64}}|{ROOT})")  # IAM API reference, User: UserName
+_FORM = "a line is user,address or account/user,address; put a name with a comma in double quotes"
+
+
+def read_mapping(text: str, where: str) -> dict[str, str]:
+    """The mapping file: CSV with `user,address` or `account/user,address`; `#` begins a comment.
+
+    Blank lines and a head `user,address` are passed over; root is `<root_account>`. Raises WrongUsage naming `where`
+    and the line.
+    """
+    found: dict[str, str] = {}
+    lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
+    kept = ("\n" if line.lstrip().startswith("#") else line for line in lines)
+    rows = csv.reader(kept, strict=True, skipinitialspace=True)
+    try:
+        for cells in rows:
+            row = [cell.strip() for cell in cells]
+            if any(row) and [cell.lower() for cell in row] != ["user", "address"]:
+                _add(found, row, f"{where}, line {rows.line_num}")
+    except csv.Error as error:
+        raise WrongUsage(f"{where}, line {rows.line_num}: {error}", _FORM) from None
+    return found
+
+
+def _add(found: dict[str, str], row: list[str], where: str) -> None:
+    if len(row) != 2:
+        raise WrongUsage(f"{where}: {len(row)} values where there must be two", _FORM)
+    who, address = row
+    if not _WHO.fullmatch(who):
+        raise WrongUsage(f"{where}: {who!r} is no user name", _FORM)
+    if not address or not address.isprintable():
+        raise WrongUsage(f"{where}: {who} has no address that could be used", _FORM)
+    if found.setdefault(who.lower(), address) != address:
+        raise WrongUsage(f"{where}: {who} has another address further up", "keep one of the two lines")
+
+
+def owner_of(user: FleetUser, owners: Owners, mapping: Addresses) -> Owner:
+    """Whom to tell of a user's keys; its address is "" if none is known."""
+    found = [owner for rule in owners.by if rule in _RULES for owner in _RULES[rule](user, owners, mapping)]
+    unknown = Owner("root" if user.is_root else user.name)
+    return next((owner for owner in found if owner.address), next(iter(found), unknown))
+
+
+def _by_mapping(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
+    name = (ROOT if user.is_root else user.name).lower()
+    said = mapping.get(f"{user.account}/{name}") or mapping.get(name)
+    if said:
+        yield Owner(said, said, "mapping")
+
+
+def _by_tag(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
+    said = _tag(user.tags or {}, owners.tag)
+    if said and not user.is_root:
+        yield Owner(said, _address(said, owners.domain), f"tag {owners.tag}")
+
+
+def _by_name(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
+    if not user.is_root:
+        yield Owner(user.name, _address(user.name, owners.domain), "user name")
+
+
+_RULES: Mapping[str, Callable[[FleetUser, Owners, Addresses], Iterator[Owner]]] = {
+    "mapping": _by_mapping,
+    "tag": _by_tag,
+    "name": _by_name,
+}
+
+
+def _address(text: str, domain: str) -> str:
+    """The text if it is a mail address, else one in `domain`; "" if that cannot be one."""
+    made = text if "@" in text or not domain else f"{text}@{domain.removeprefix('@')}"
+    return made if _ADDRESS.fullmatch(made) and made.isprintable() else ""
+
+
+def _tag(tags: Mapping[str, str], key: str) -> str | None:
+    """A tag's value without blanks around it; None if there is no such tag."""
+    return next((value.strip() for name, value in tags.items() if name.lower() == key.lower()), None)
+
+
+def exempt(user: FleetUser, rules: Exempt, members: Members | None) -> str:
+    """Why a user is left alone, such as `tag rotate-my-key=exempt`, or "". Root never is.
+
+    `members` are the users of the groups in `rules`. "" is an answer only if `unreadable` has nothing to say.
+    """
+    return "" if user.is_root else next(_reasons(user, rules, members), "")
+
+
+def _reasons(user: FleetUser, rules: Exempt, members: Members | None) -> Iterator[str]:
+    yield from (f"tag {rule}" for rule in rules.tags if _has(user.tags or {}, rule))
+    yield from (f"path {path}" for path in rules.paths if user.path.startswith(f"/{path.lstrip('/')}"))
+    yield from (f"name {pattern}" for pattern in rules.names if _matches(user.name, pattern))
+    groups = user.groups or frozenset()
+    yield from (
+        f"group {each}" for each in rules.groups if each in groups or user.name in (members or {}).get(each, ())
+    )
+    if rules.never_signed_in and user.password is False and user.signed_in is None:
+        yield "never signed in"
+
+
+def _has(tags: Mapping[str, str], rule: str) -> bool:
+    """Whether a rule `KEY=VALUE` or `KEY` holds; the value as the laptop compares it: without regard to case."""
+    key, sign, value = rule.partition("=")
+    said = _tag(tags, key.strip())
+    return said is not None and (not sign or said.lower() == value.strip().lower())
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """`*` and `?` only: a bracket means nothing special."""
+    parts = ({"*": ".*", "?": "."}.get(sign, re.escape(sign)) for sign in pattern)
+    return bool(re.fullmatch("".join(parts), name, re.IGNORECASE | re.DOTALL))
+
+
+def unreadable(user: FleetUser, rules: Exempt, members: Members | None) -> str:
+    """What keeps us from knowing whether a user is exempt, such as `the tags of alice`; "" if it is known.
+
+    It is known once one rule holds, whatever else could not be read.
+    """
+    if user.is_root or exempt(user, rules, members):
+        return ""
+    if rules.tags and user.tags is None:
+        return f"the tags of {user.name}"
+    missing = [] if user.groups is not None else [each for each in rules.groups if each not in (members or {})]
+    if missing:
+        return f"the members of group {missing[0]}"
+    if rules.never_signed_in and user.password is None and user.signed_in is None:
+        return f"whether {user.name} has a password"
+    return ""
+
+
+def addresses(owners: Owners) -> dict[str, str]:
+    """The addresses by user that the settings' `mapping` file holds; none if there is no such setting.
+
+    A relative path is one from where the program runs. Raises WrongUsage, Problem.
+    """
+    if not owners.mapping:
+        return {}
+    data = read(owners.mapping)
+    if data is None:
+        raise WrongUsage(f"there is no file {owners.mapping}", "mend mapping in [owners] of the fleet's settings")
+    try:
+        return read_mapping(data.decode(), owners.mapping)
+    except UnicodeDecodeError:
+        raise WrongUsage(f"{owners.mapping} is not UTF-8 text", f"save it as UTF-8: {owners.mapping}") from None
+
+
+BENCHMARK = "CIS Amazon Web Services Foundations Benchmark v3.0.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A recommendation of the benchmark."""
+
+    number: str
+    title: str
+
+
+NO_ROOT_KEY = Control("1.4", "no access key of the root user exists")
+UNUSED = Control("1.12", "what was not used for 45 days is disabled")
+ROTATED = Control("1.14", "access keys are replaced every 90 days or less")
+CONTROLS = (NO_ROOT_KEY, UNUSED, ROTATED)
+
+_UNUSED_AFTER = timedelta(days=45)
+_MAX_AGE = timedelta(days=90)
+
+
+def violated(key: FleetKey, now: datetime, *, root: bool) -> Iterator[Control]:
+    """What a key fails; one that is switched off fails nothing, but for root's, which must not exist."""
+    if root:
+        yield NO_ROOT_KEY
+    if is_unused(key, _UNUSED_AFTER, now):
+        yield UNUSED
+    if key.active and now - key.created >= _MAX_AGE:
+        yield ROTATED
+
+
+def is_unused(key: FleetKey, after: timedelta, now: datetime) -> bool:
+    """Whether an active key was not used for so long; without a use on record it counts from when it was made.
+
+    Unknown (denied, throttled) is not unused.
+    """
+    return key.active and key.last_use is not None and now - (key.last_use.at or key.created) >= after
 
 
 class Status(Enum):
@@ -122,3 +331,85 @@ def _place(row: Row) -> tuple[int, bool, timedelta, str, str, str]:
         row.user.name,
         row.key.key_id or "",
     )
+
+
+_MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCounts:
+    """`failed` accounts could not be looked at. `users` are without root; `standings`, `controls` have every kind."""
+
+    accounts: int
+    failed: int
+    users: int
+    with_keys: int
+    keys: int
+    unused: int
+    uncertain: int
+    standings: Mapping[Status, int]
+    controls: Mapping[Control, int]
+
+
+def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
+    """The numbers of a report."""
+    people = [user for survey in surveys for user in survey.users if not user.is_root]
+    standings = Counter(row.standing for row in rows)
+    controls = Counter(control for row in rows for control in row.fails)
+    return KeyCounts(
+        accounts=len(surveys),
+        failed=sum(bool(survey.problem) for survey in surveys),
+        users=len(people),
+        with_keys=sum(bool(user.keys) for user in people),
+        keys=len(rows),
+        unused=sum(row.unused for row in rows),
+        uncertain=sum(bool(row.uncertain) for row in rows),
+        standings={each: standings[each] for each in Status},
+        controls={each: controls[each] for each in CONTROLS},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AgeBar:
+    """Active keys of users with an age from `start` up to, and without, `end` (None: older ones too).
+
+    All of them have the same `verdict` by age; `exempt` of them are left alone, and are not in `keys`.
+    """
+
+    start: timedelta
+    end: timedelta | None
+    verdict: Verdict
+    keys: int = 0
+    exempt: int = 0
+
+    @property
+    def label(self) -> str:
+        """`0-30d`, `730d+`."""
+        start = format_duration(self.start)
+        if self.end is None:
+            return f"{start}+"
+        end = format_duration(self.end)
+        return f"{start.removesuffix('d') if end.endswith('d') else start}-{end}"
+
+
+def histogram(rows: Sequence[Row], policy: Policy) -> list[AgeBar]:
+    """The ages of active keys in bars that end where a key becomes due or overdue."""
+    due = max(policy.max_age - policy.remind_before, timedelta(0))
+    starts = sorted({*_MARKS, due, policy.max_age})
+    ends = [*starts[1:], None]
+    active = [row for row in rows if row.standing not in (Status.ROOT, Status.INACTIVE)]
+    counted = Counter((_bar(row.age, starts), row.standing is Status.EXEMPT) for row in active)
+    return [
+        AgeBar(start, end, _verdict(start, due, policy.max_age), counted[(number, False)], counted[(number, True)])
+        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
+    ]
+
+
+def _bar(age: timedelta, starts: Sequence[timedelta]) -> int:
+    return max(number for number, start in enumerate(starts) if age >= start)
+
+
+def _verdict(start: timedelta, due: timedelta, overdue: timedelta) -> Verdict:
+    if start >= overdue:
+        return Verdict.OVERDUE
+    return Verdict.DUE if start >= due else Verdict.FRESH

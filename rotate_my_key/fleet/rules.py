@@ -1,4 +1,6 @@
-"""What is done to one user's keys, and what is spared and why. Pure: the same facts and day, the same answer.
+"""The words of `rules.py`: what is known of a user, what may be done to his keys, and what spares them. Pure.
+
+What is done to one user's keys, and what is spared and why. Pure: the same facts and day, the same answer.
 
 - Nothing is done but by an age or a time that is set; comparisons are `>=`, so a run that comes late misses nothing.
 - An active key is switched off, never deleted. One that is switched off is deleted once it has been off for as long as
@@ -7,18 +9,106 @@
   use, tags, exemptions) spares, and so does a memory that cannot be true.
 - Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
   keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
+
+What a look at a user's keys changes in what is remembered of them. Pure.
+
+- A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so. Where a run
+  was about to do it, the fleet did it; the intent stays until its owner was told.
+- A key that works although it was switched off, or was used on a later day, was switched on by somebody: everything
+  about it begins anew, its notices too. So does a key that is used after its notices and is not due by its age.
+- A key that is gone is forgotten, but for a deletion of which its owner was not told.
+
+When keys may be touched: weekdays and hours in a time zone. Pure but for the time zone's data.
+
+The day is that of the time zone. An hour span `9-17` is from 9:00 until before 17:00; one like `22-6` goes over
+midnight, and its weekday is that of the moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from enum import Enum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ..settings.fleet import FleetSettings
-from .decisions import Act, ActionKind, Decision, Skipped, SkipRule, UserFacts
-from .memory import KeyMemory
-from .model import FleetKey
+from ..errors import WrongUsage
+from ..policy import Policy, Verdict
+from ..settings.fleet import Enforce, FleetSettings
+from .memory import KeyMemory, Memory, ref
+from .model import FleetKey, FleetUser
+
+
+class ActionKind(Enum):
+    """What may be done."""
+
+    NOTIFY = "notify"
+    REISSUE = "reissue"
+    DEACTIVATE = "deactivate"
+    DELETE = "delete"
+
+
+class SkipRule(Enum):
+    """What spares a key that its age would call for."""
+
+    ROOT = "root"
+    ACCOUNT = "account"
+    EXEMPT = "exempt"
+    UNSURE = "unsure"
+    LAST_USE = "last use unknown"
+    USED = "used"
+    NEW_KEY = "new key not received"
+    NOTICES = "notices"
+    GRACE = "grace"
+    ONE_AT_A_TIME = "one at a time"
+    NO_ROOM = "no room"
+    UNREACHED = "owner not reached"  # by the engine
+    LIMIT = "limit"  # by the engine: `most` acts a run
+    HOURS = "hours"  # by the engine
+    CHANGED = "changed"  # by the engine: the facts are others than when it was planned
+
+
+@dataclass(frozen=True, slots=True)
+class UserFacts:
+    """A user with all of his keys (ids and exact days), and what is remembered of them.
+
+    `exempt` is why he is left alone, or ""; `unsure` says what of his exemption or memory could not be read, or is "".
+    """
+
+    user: FleetUser
+    memory: Memory = field(default_factory=dict)
+    exempt: str = ""
+    unsure: str = ""
+
+    def known(self, key: FleetKey) -> KeyMemory:
+        """What is remembered of a key."""
+        return self.memory.get(ref(key.key_id or ""), KeyMemory())
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something to do; `why` is a clause. A notice tells what is `coming`, and `at`: when at the earliest."""
+
+    kind: ActionKind
+    user: FleetUser
+    key: FleetKey
+    why: str
+    coming: ActionKind | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Something that is not done, by which rule. `key` is None where it is about all of the user's keys."""
+
+    rule: SkipRule
+    user: FleetUser
+    key: FleetKey | None
+    why: str
+
+
+Decision = Act | Skipped
+
 
 _DAY = timedelta(days=1)
 
@@ -238,3 +328,73 @@ def _days(duration: timedelta) -> str:
     return (
         f"{days} day{'' if days == 1 else 's'}" if days or not duration else f"{duration // timedelta(hours=1)} hours"
     )
+
+
+def observed(user: FleetUser, memory: Memory, policy: Policy, now: datetime) -> dict[str, KeyMemory]:
+    """The memory after a look at all keys of a user, whose ids are known."""
+    seen = {ref(key.key_id or ""): _seen(key, memory, policy, now) for key in user.keys}
+    ids = {key.key_id for key in user.keys}
+    gone = {name: known for name, known in memory.items() if name != ref(name) and name not in ids}
+    return {name: known for name, known in {**seen, **gone}.items() if known != KeyMemory()}
+
+
+def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMemory:
+    known = memory.get(ref(key.key_id or ""), KeyMemory())
+    since = off_since(known)
+    used = key.last_use.at.date() if key.last_use and key.last_use.at else None
+    if key.active:
+        answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
+        if since or answered:
+            return KeyMemory(made=known.made, back=now.date() if since else known.back)
+        return replace(known, intended=None)
+    if since is None and known.intended:
+        known, since = replace(known, off=known.intended), known.intended
+    if since is None or (used and used > since):
+        return replace(known, off=None, revoked=None, found_off=now.date(), intended=None)
+    return known
+
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def closed(enforce: Enforce, now: datetime) -> str:
+    """Why nothing may be done at this moment, or "". Raises WrongUsage for what cannot be understood."""
+    local = now.astimezone(zone(enforce.timezone))
+    days = [day.strip().lower()[:3] for day in enforce.weekdays]
+    strange = [day for day in days if day not in _DAYS]
+    if strange:
+        raise WrongUsage(f"{strange[0]!r} is not a weekday", f"there are {', '.join(_DAYS)}")
+    if _DAYS[local.weekday()] not in days:
+        return f"it is {local:%A} in {enforce.timezone}, and acts are allowed on {', '.join(days) or 'no day'}"
+    begin, end = _span(enforce.hours)
+    if begin <= local.hour < end or (begin > end and not end <= local.hour < begin):
+        return ""
+    return f"it is {local:%H:%M} in {enforce.timezone}, and acts are allowed from {begin} to {end} o'clock"
+
+
+def zone(name: str) -> tzinfo:
+    """A time zone by its name in the IANA database; UTC needs none.
+
+    Raises WrongUsage, which says so where there is no database.
+    """
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, OSError, ValueError):
+        pass
+    try:
+        ZoneInfo("Europe/London")
+    except ZoneInfoNotFoundError:
+        raise WrongUsage(
+            f"the time zone {name} cannot be found: this system has no time zones (Windows has none of its own)",
+            "pip install tzdata, in the environment of rotate-my-key",
+        ) from None
+    raise WrongUsage(f"{name!r} is not a time zone", "write it like UTC or Europe/Vienna")
+
+
+def _span(text: str) -> tuple[int, int]:
+    begin, _, end = text.partition("-")
+    if not (begin.strip().isdecimal() and end.strip().isdecimal() and int(begin) <= 24 and int(end) <= 24):
+        raise WrongUsage(f"{text!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
+    return int(begin), int(end)

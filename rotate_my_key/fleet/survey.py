@@ -1,4 +1,11 @@
-"""All users and keys of some accounts, with as few calls as will do.
+"""Fetching a credential report that was asked for: with patience, and with few calls.
+
+A closer look at one user: ids, exact ages, tags.
+
+The credential report tells no ids, so each of its slots is matched with a listed key, to learn its last use without
+another call. Where that is not certain AWS is asked.
+
+All users and keys of some accounts, with as few calls as will do.
 
 - First every account is asked for its credential report, which AWS then makes meanwhile; then they are collected. AWS
   itself gives a report again for four hours.
@@ -10,19 +17,194 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import Enum
+from threading import Lock
+from typing import TypeVar
 
+from ..aws.parallel import Pool
 from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
+from ..model import AccessKey, LastUse
 from ..settings.fleet import Accounts, FleetSettings
-from .cis import is_unused
 from .credential_report import entries
-from .details import Details, LastUses, LookReason, look_at, unlooked
-from .fetching import Answering, NeverCame, ReportWait, fetch
-from .model import AccountSurvey, AwsAccount, FleetUser, SurveySource
-from .pool import Pool
+from .judge import is_unused
+from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, SurveySource
 from .ports import Directory, Organization
+
+T = TypeVar("T")
+
+# Seconds, each pause twice the one before: AWS takes a moment for a small account and up to a minute for a large one,
+# and a report that comes within half a minute costs no more than ten calls.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
+_PATIENT = 10.0  # seconds: what failed after so long was waited for and tried again already, and is not begun anew
+_ACCOUNTS = 16  # after so many in a row without an answer nothing is asked of the others
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWait:
+    """How to wait for reports: at most `longest` seconds for each account. `monotonic` is in seconds."""
+
+    sleep: Callable[[float], None]
+    monotonic: Callable[[], float]
+    longest: float = 180.0
+
+
+class NeverCame(TryLater):
+    """AWS did not make the report in time."""
+
+
+@dataclass
+class Answering:
+    """Whether AWS answers at all. Safe to share between threads.
+
+    Where one account after the other only lets time pass, each of hundreds would do so; the rest is not asked.
+    """
+
+    monotonic: Callable[[], float]
+    lost: int = 0
+    last: TryLater | None = None
+    _lock: Lock = field(default_factory=Lock)
+
+    def ask(self, verb: Callable[[], T]) -> T:
+        """What the verb gives. Raises TryLater without asking where nobody answered, and what the verb raises."""
+        if self.last and self.lost >= _ACCOUNTS:
+            raise TryLater(f"not asked any more: {self.last.message}", self.last.hint)
+        began = self.monotonic()
+        try:
+            answer = verb()
+        except TryLater as problem:
+            if not isinstance(problem, NeverCame) and self.monotonic() - began >= _PATIENT:
+                with self._lock:
+                    self.lost, self.last = self.lost + 1, problem
+            raise
+        self.lost = 0
+        return answer
+
+
+def fetch(directory: Directory, ready: bool, asked_before: bool, waiting: ReportWait) -> tuple[str, datetime]:
+    """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report.
+
+    The first try is made without asking if it is there by now, which is a call less: at once if it was `asked_before`
+    other accounts were. Raises NeverCame, and what the directory raises.
+    """
+    until = waiting.monotonic() + waiting.longest
+    pause, attempt = _FIRST_PAUSE, True
+    if not ready and not asked_before:
+        waiting.sleep(pause)
+    while True:
+        began = waiting.monotonic()
+        problem: Problem = NeverCame(f"the credential report did not come within {waiting.longest:.0f} s")
+        try:
+            if ready or attempt:
+                return directory.report()
+        except (TryLater, Gone) as error:  # not there yet, or it has expired since
+            problem = error if ready else problem
+            if waiting.monotonic() - began >= _PATIENT:
+                raise error from None
+        if waiting.monotonic() >= until:
+            raise problem
+        pause, attempt = min(pause * 2, _LONGEST_PAUSE), False
+        waiting.sleep(pause)
+        ready = directory.request_report()
+
+
+class LookReason(Enum):
+    """Why a user is looked at: his report says so, or there is none."""
+
+    BY_REPORT = "by report"
+    BY_LIST = "by list"
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The user as he is now, None if he is gone. `attention`: his tags were asked for, None are denied.
+
+    `trouble`: his keys could not be listed, so that they are as the report has them; without one he is None.
+    `later`: AWS is throttling or away, after all patience, so that others need not be asked about now.
+    """
+
+    user: FleetUser | None
+    attention: bool = False
+    trouble: Problem | None = None
+    later: TryLater | None = None
+
+
+class LastUses:
+    """GetAccessKeyLastUsed in one account, until three keys in a row got no answer: who is denied or throttled is so
+    for thousands of keys."""
+
+    _ENOUGH = 3
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._unanswered = 0
+
+    def of(self, key_id: str) -> LastUse | None:
+        """None for unknown."""
+        if self._unanswered >= self._ENOUGH:
+            return None
+        use = self._directory.last_use(key_id)
+        self._unanswered = 0 if use else self._unanswered + 1
+        return use
+
+
+def look_at(
+    directory: Directory, uses: LastUses, user: FleetUser, asked: LookReason, attention: Callable[[FleetUser], bool]
+) -> Details:
+    """List a user's keys; if he needs attention as he is now, his tags too. Raises Interrupted."""
+    now = user
+    trouble: Problem | None = None
+    try:
+        now = replace(user, keys=_keys(uses, user.keys, directory.keys(user.name)))
+    except Gone:
+        return Details(None)
+    except Problem as problem:
+        if asked is LookReason.BY_LIST or isinstance(problem, TryLater):
+            return unlooked(user, asked, problem)
+        trouble = problem
+    if not attention(now):
+        return Details(now, trouble=trouble)
+    try:
+        return Details(replace(now, tags=directory.tags(user.name)), True, trouble)
+    except Gone:
+        return Details(None)
+    except Problem as problem:  # throttled: unknown, as if denied
+        return Details(now, True, trouble, problem if isinstance(problem, TryLater) else None)
+
+
+def unlooked(user: FleetUser, asked: LookReason, problem: Problem) -> Details:
+    """What is known of a user whose keys could not be listed."""
+    kept = user if asked is LookReason.BY_REPORT else None
+    return Details(kept, trouble=problem, later=problem if isinstance(problem, TryLater) else None)
+
+
+def _keys(uses: LastUses, slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> tuple[FleetKey, ...]:
+    known = matched(slots, listed)
+    return tuple(
+        FleetKey(key.active, key.created, key.key_id, known.get(key.key_id) or uses.of(key.key_id)) for key in listed
+    )
+
+
+def matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
+    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only.
+
+    A slot's date is when its key was made or last changed. So equal dates match, if there is but one pair of them, and
+    what is then left over, if it is one of each and the key is not younger than the slot.
+    """
+    pairs = []
+    for slot in slots:
+        same = [key for key in listed if key.created == slot.created]
+        twins = [each for each in slots if each.created == slot.created]
+        if len(same) == len(twins) == 1:
+            pairs.append((same[0], slot))
+    keys_left = [key for key in listed if key not in [pair[0] for pair in pairs]]
+    slots_left = [slot for slot in slots if slot not in [pair[1] for pair in pairs]]
+    if len(keys_left) == len(slots_left) == 1 and keys_left[0].created <= slots_left[0].created:
+        pairs.append((keys_left[0], slots_left[0]))
+    return {key.key_id: slot.last_use for key, slot in pairs if slot.last_use}
+
 
 Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 

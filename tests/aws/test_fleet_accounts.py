@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.account_calls import AccountCalls
+from rotate_my_key.aws.account_calls import AccountCalls, Role
+from rotate_my_key.aws.parallel import Pool
 from rotate_my_key.aws.session import Aws
-from rotate_my_key.aws.sources import Role
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.fleet.pool import Pool
 from rotate_my_key.fleet.ports import Directory
 from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse

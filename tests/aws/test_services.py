@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.logs import batches
+from rotate_my_key.aws.services import batches, subject_for
 from rotate_my_key.aws.session import Aws
-from rotate_my_key.aws.topics import subject_for
 from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.ports import Cloud

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import botocore
 
-from rotate_my_key.fleet.package import build
+from rotate_my_key.fleet.deploy import build
 from rotate_my_key.standin import StandIn
 
 from .measure import Command, in_turns, table

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotate_my_key.fleet.alike import about, alike, failed, some
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount
-from rotate_my_key.fleet.notices import Digest, Remark, Unaddressed
+from rotate_my_key.fleet.notices import Digest, Remark, Unaddressed, about, alike, failed, some
 from rotate_my_key.settings.fleet import Accounts
 from tests.fleet.fakes import NOW
 

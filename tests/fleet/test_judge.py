@@ -6,9 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.fleet.cis import BENCHMARK, is_unused
-from rotate_my_key.fleet.figures import count, histogram
-from rotate_my_key.fleet.judge import Row, Status, judge
+from rotate_my_key.fleet.judge import BENCHMARK, Row, Status, count, histogram, is_unused, judge
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy, Verdict

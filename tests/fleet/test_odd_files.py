@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import Problem, WrongUsage
-from rotate_my_key.fleet.mapping import addresses
-from rotate_my_key.fleet.rendering import check_folder
+from rotate_my_key.fleet.judge import addresses
+from rotate_my_key.fleet.messages import check_folder
 from rotate_my_key.settings.fleet import Owners
 from rotate_my_key.settings.reading import LARGEST, read
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from rotate_my_key import policies
-from rotate_my_key.fleet.template import TemplateKind, template
+from rotate_my_key.fleet.deploy import TemplateKind, template
 
 FLEET = ("fleet-remind", "fleet-enforce", "fleet-reissue")
 OWN = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}  # what any function needs to run

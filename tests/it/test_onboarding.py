@@ -10,8 +10,8 @@ import pytest
 
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.program import program
-from rotate_my_key.fleet import page
-from rotate_my_key.fleet.page import Block, Code, Heading, Paragraph, Points
+from rotate_my_key.fleet import onboarding as page
+from rotate_my_key.fleet.onboarding import Block, Code, Heading, Paragraph, Points
 from tests.cli.conftest import Desk
 
 NASTY = "<script>alert(1)</script> *b* [x](http://e) `c` & #1 \\ | _u_ ${HOME} $(id)"

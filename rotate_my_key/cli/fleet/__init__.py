@@ -6,16 +6,16 @@ from importlib import import_module
 
 import click
 
-# Command, module, its line in --help: read without loading the module.
+# Command, where it is, its line in --help: read without loading the module.
 _COMMANDS = {
-    "report": ("report", "Show every key of all users: age, last use, verdict, owner."),
-    "remind": ("remind", "Tell the owners of old keys, and the admins."),
-    "enforce": ("enforce", "Switch off and delete what is too old, by the rules you set."),
-    "revoke": ("revoke", "Switch off every key of one user, in every account."),
-    "reissue": ("reissue", "Make a key for a user who cannot, and hand it over safely."),
-    "template": ("template", "Print the CloudFormation template that runs it by itself."),
-    "package": ("package", "Build the zip for the Lambda function."),
-    "onboarding": ("onboarding", "Print the page that IT gives to people."),
+    "report": ("report.command", "Show every key of all users: age, last use, verdict, owner."),
+    "remind": ("remind.command", "Tell the owners of old keys, and the admins."),
+    "enforce": ("enforce.command", "Switch off and delete what is too old, by the rules you set."),
+    "revoke": ("revoke.command", "Switch off every key of one user, in every account."),
+    "reissue": ("reissue.command", "Make a key for a user who cannot, and hand it over safely."),
+    "template": ("deploy.template_command", "Print the CloudFormation template that runs it by itself."),
+    "package": ("deploy.package_command", "Build the zip for the Lambda function."),
+    "onboarding": ("deploy.onboarding_command", "Print the page that IT gives to people."),
 }
 
 
@@ -33,7 +33,8 @@ class _Fleet(click.Group):
         if cmd_name not in self.commands:
             from ..program import add_globals
 
-            loaded: click.Command = import_module(f".{_COMMANDS[cmd_name][0]}", __package__).command
+            module, _, name = _COMMANDS[cmd_name][0].partition(".")
+            loaded: click.Command = getattr(import_module(f".{module}", __package__), name)
             add_globals(loaded)
             self.add_command(loaded, cmd_name)
         return self.commands[cmd_name]

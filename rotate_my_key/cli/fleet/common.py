@@ -1,19 +1,31 @@
-"""What every fleet command has: the options that say who signs and by which settings, and the run's Assembly."""
+"""The command that a person typed, as a hint to type it again: with all of its options, quoted for a shell.
+
+No secret is in it: an MFA code is left out, and it works once anyway.
+
+One run of `enforce --apply` or `remind` at a time for this user of the computer: two would tell all twice.
+
+What every fleet command has: the options that say who signs and by which settings, and the run's Assembly.
+"""
 
 from __future__ import annotations
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from ... import __version__
-from ...errors import WrongUsage
+from ...errors import Interrupted, TryLater, WrongUsage
+from ...files.lock import Lock
+from ...files.private import make_private_dir
 from ..app import App
 from ..signing import Person, mfa_serials, signing_options
 
@@ -23,6 +35,86 @@ if TYPE_CHECKING:
     from ...fleet.model import AccountSurvey
     from ...settings.fleet import FleetSettings
     from ...stores.reading import ProfileFiles
+
+
+_ONCE = frozenset({"mfa_code"})
+_WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
+
+
+def again(app: App, *flags: str, but: tuple[str, ...] = ()) -> str:
+    """`rotate-my-key fleet revoke bob --account 123456789012 --yes`: as typed, with these flags, `but` without the
+    options of these names."""
+    context = click.get_current_context()
+    options: list[str] = []
+    arguments: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not ParameterSource.COMMANDLINE or name in (*_ONCE, *but):
+            continue
+        value = _value(app, context, name)
+        if isinstance(parameter, click.Argument):
+            arguments += [str(value)]
+        elif isinstance(parameter, click.Option):
+            options += _option(parameter, value)
+    options += [flag for flag in flags if flag not in options]
+    dash = ["--"] if any(word.startswith("-") for word in arguments) else []
+    words = [*arguments, *options] if not dash else [*options, *dash, *arguments]
+    return " ".join((context.command_path, *map(shlex.quote, words)))
+
+
+def fleet(app: App, command: str) -> str:
+    """Another fleet command by the same settings and as the same caller: `rotate-my-key fleet enforce -p it`."""
+    context = click.get_current_context()
+    mine = [each for each in context.command.params if isinstance(each, click.Option) and each.name in _WHO]
+    words = [word for each in mine for word in _option(each, _value(app, context, each.name or ""))]
+    return " ".join(("rotate-my-key fleet", command, *map(shlex.quote, words)))
+
+
+@contextmanager
+def stoppable(app: App, what: str = "whatever was begun the next run finds") -> Iterator[None]:
+    """Ctrl-C within the block ends the command, and the hint is the command itself: the next run sees by list and tag
+    what was begun. `what` says what became of it."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        app.complain("")
+        raise Interrupted(f"stopped; {what}", again(app)) from None
+
+
+def _value(app: App, context: click.Context, name: str) -> Any:
+    """What was typed; what `fleet_options` keeps is not among the parameters."""
+    if name in context.params:
+        return context.params[name]
+    return context.meta.get(f"fleet {name}") or app.flags.get(name)
+
+
+def _option(option: click.Option, value: Any) -> Iterator[str]:
+    """`--account 123456789012`; nothing for what has no value."""
+    word = max(option.opts, key=len)
+    if value is True:
+        yield word
+    elif isinstance(value, tuple):
+        for each in value:
+            yield from (word, str(each))
+    elif value:
+        text = str(value)
+        yield from (f"{word}={text}",) if text.startswith("-") else (word, text)
+
+
+FILE = "fleet.lock"  # in the state dir
+_WAIT = 180.0  # seconds, as `rotate` waits
+
+
+def alone(app: App, wait: float = _WAIT) -> None:
+    """Hold the lock until the command ends; waits for it. Raises TryLater if another run has it for longer."""
+    make_private_dir(app.paths.state_dir)
+    path = os.path.join(app.paths.state_dir, FILE)
+    lock = Lock(path, wait, lambda: app.say("another fleet run is at work; waiting for it"))
+    try:
+        click.get_current_context().with_resource(lock)
+    except TryLater as problem:
+        raise TryLater(problem.message, again(app)) from None
+
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -58,9 +150,8 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     """
     from ...aws.session import Aws
     from ...fleet.assembly import Assembly
-    from ...fleet.presets import with_preset
-    from ...settings.fleet import FleetSettings
-    from ...settings.fleet_file import load
+    from ...settings.fleet import FleetSettings, with_preset
+    from ...settings.fleet_ini import load
 
     meta = click.get_current_context().meta
     paths = app.paths
@@ -104,7 +195,7 @@ def warn(app: App, line: str, hint: str = "") -> None:
 
 def tell_left_out(app: App, assembly: Assembly) -> None:
     """Accounts of the organization that nobody can look at, since AWS lets no role into them."""
-    from ...fleet.alike import some
+    from ...fleet.notices import some
     from ...words import number
 
     names = [str(account) for account in assembly.organization.left_out]
@@ -114,7 +205,7 @@ def tell_left_out(app: App, assembly: Assembly) -> None:
 
 def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSettings) -> None:
     """Which accounts could not be looked at, the same fault of many in one line."""
-    from ...fleet.alike import about, failed
+    from ...fleet.notices import about, failed
 
     for same in failed(surveys, settings.accounts):
         warn(app, f"{about(same)}: {same.text}", same.hint)
@@ -144,7 +235,7 @@ def _check_profile(files: ProfileFiles, name: str) -> None:
     """Raises WrongUsage for a profile that neither file has, naming those that there are."""
     from difflib import get_close_matches
 
-    from ...fleet.alike import some
+    from ...fleet.notices import some
     from ...stores.reading import read_profiles
 
     known = list(read_profiles(files).merged)

@@ -1,27 +1,161 @@
-"""`fleet reissue`: a key for a user who cannot make one himself, and what becomes of those that nobody fetched."""
+"""Turns what `fleet reissue` would do and did into sentences and JSON. Pure; nothing here has a secret.
+
+`fleet reissue`: a key for a user who cannot make one himself, and what becomes of those that nobody fetched.
+"""
 
 from __future__ import annotations
 
 import re
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Gone, NeedsPerson, Problem, WrongUsage
+from ...errors import Gone, NeedsPerson, Problem, WrongUsage, mask
+from ...fleet.cleanup import CleanupResult, Disposition, Whereabouts, cleanup_line
+from ...fleet.reissue import HandoverResult, ReissueMode, ReissuePlan
+from ...policy import format_duration
+from ...settings.fleet import FleetSettings
+from ...words import day, join, number
 from ..app import App
-from . import reissue_shown as shown
-from .again import again
-from .common import fleet_options, open_fleet
+from ..show import problem_json, stamp
+from .common import again, fleet_options, open_fleet
 
 if TYPE_CHECKING:
     from ...fleet.audit import AuditTrail
-    from ...fleet.reissue_plan import ReissuePlan
-    from ...fleet.reissuing import HandoverResult
-    from ...fleet.sweeping import CleanupResult
-    from ...fleet.waiting import HandoverStore
+    from ...fleet.cleanup import CleanupResult
+    from ...fleet.handover import HandoverStore
+    from ...fleet.reissue import HandoverResult, ReissuePlan
+
+
+_ORDER = (1, 5, 4, 75)
+
+
+def intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:
+    """What would be done: the lines before the question."""
+    where = "Secrets Manager" if settings.reissue.through == "secretsmanager" else f"s3://{settings.reissue.bucket}"
+    lines = [f"{plan.user.name} in {plan.wish.account}"]
+    if plan.way is ReissueMode.AGAIN and plan.slip:
+        return [*lines, f"A key, {mask(plan.slip.key_id)}, made on {day(plan.slip.at)}, waits in {where} already."]
+    if plan.discards:
+        lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
+    if plan.gives_up:
+        lines.append(f"Key {mask(plan.gives_up.key_id)}, which is switched off, is deleted to make room.")
+    keep = settings.reissue.keep
+    lines.append(f"A new key is made, and waits in {where} for {_exact(keep)}, until {day(now + keep, now)}.")
+    if settings.reissue.through == "secretsmanager":
+        lines.append(f"It can be read by {' and '.join(plan.readers)}, and by nobody else.")
+    if plan.replaces:
+        lines.append(f"It is to replace {mask(plan.replaces)}, which is not touched before {plan.user.name} has it.")
+    return lines
+
+
+def elsewhere_text(user: str, number_: str, there: Whereabouts) -> str:
+    """That he is not in that account, and where he is; "" if nowhere else was looked."""
+    said = f"there is no user {user} in {number_}"
+    if there.found:
+        return f"{said}, but there is one in {join(there.found)}"
+    unknown = f" ({there.unknown} of them could not be asked)" if there.unknown else ""
+    return f"{said}, nor in any of {number(there.looked, 'other account')}{unknown}" if there.looked else ""
+
+
+def _exact(duration: timedelta) -> str:
+    """`7 days`, `36 hours`: in the largest unit that leaves no rest."""
+    text = format_duration(duration)
+    return number(int(text[:-1]), {"d": "day", "h": "hour", "m": "minute", "s": "second"}[text[-1]])
+
+
+def question_text(plan: ReissuePlan) -> str:
+    """Asked once."""
+    return "Tell the owner again?" if plan.way is ReissueMode.AGAIN else "Make it now?"
+
+
+def link_text(path: str, settings: FleetSettings) -> str:
+    """Where the link is, and for how long it may be good."""
+    span = _exact(settings.reissue.link_for)
+    return (
+        f"{path} holds a link that whoever has it can fetch the key with, for {span} at most, "
+        "less if the credentials that signed it end sooner: "
+        "send it by a way that only the user can read, and delete the file"
+    )
+
+
+def handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:
+    """The result."""
+    if done is None:
+        return ["Nothing was changed: a dry run."]
+    lines = [f"deleted key {mask(key_id)}" for key_id in done.deleted]
+    what = "waits" if done.way is ReissueMode.MAKE else "still waits"
+    lines.append(f"Key {mask(done.key_id)} {what} for {done.user} until {day(done.until)}.")
+    lines.append(f"Told by {' and '.join(told)}." if told else f"Tell {done.user} to type:")
+    return lines if told else [*lines, f"  rotate-my-key adopt {done.place}"]
+
+
+def handover_json(
+    plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str], problems: Sequence[Problem]
+) -> dict[str, Any]:
+    """`fleet reissue USER --json`."""
+    return {
+        "dry_run": done is None,
+        "account": plan.wish.account.number,
+        "arn": plan.user.arn,
+        "ending": plan.way.value,
+        "key_id": done.key_id if done else plan.slip.key_id if plan.way is ReissueMode.AGAIN and plan.slip else None,
+        "replaces": plan.replaces or None,
+        "place": done.place if done else None,
+        "until": stamp(done.until) if done else None,
+        "deleted": list(done.deleted) if done else [key.key_id for key in (plan.discards, plan.gives_up) if key],
+        "told": list(told),
+        "notes": list(done.notes) if done else [],
+        "problems": [problem_json(problem) for problem in problems],
+    }
+
+
+# The sweep
+
+
+def is_act(swept: CleanupResult) -> bool:
+    """Whether something is to be done about it."""
+    return swept.fate in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
+
+
+def cleanup_lines(found: Sequence[CleanupResult], *, dry_run: bool) -> list[str]:
+    """The result: a line each."""
+    if not found:
+        return ["Nothing is waiting."]
+    return [f"{'would be ' if dry_run and is_act(each) else ''}{cleanup_line(each)}" for each in found]
+
+
+def cleanup_counts(found: Sequence[CleanupResult]) -> dict[str, float]:
+    """For the metric line."""
+    return dict(Counter(each.fate.value for each in found))
+
+
+def cleanup_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, Any]:
+    """`fleet reissue --sweep --json`."""
+    rows = [
+        {
+            "account": each.account,
+            "user": each.user,
+            "key_id": each.key_id or None,
+            "fate": each.fate.value,
+            "why": each.why,
+            "problem": problem_json(each.problem) if each.problem else None,
+        }
+        for each in found
+    ]
+    return {"dry_run": dry_run, "handovers": rows}
+
+
+def cleanup_code(found: Sequence[CleanupResult]) -> int:
+    """The first of 1, 5, 4, 75 that occurred."""
+    codes = {each.problem.code for each in found if each.problem}
+    return next((each for each in _ORDER if each in codes), max(codes, default=0))
 
 
 @click.command("reissue")
@@ -52,7 +186,7 @@ class _Command:
     """One call of the command."""
 
     def __init__(self, app: App, options: dict[str, Any]) -> None:
-        from ...fleet.waiting import waiting
+        from ...fleet.handover import waiting
 
         self._app = app
         self._options = options
@@ -67,12 +201,12 @@ class _Command:
 
     def reissue(self, user: str) -> int:
         plan = self._plan(user)
-        for line in shown.intent(plan, self._settings, self._assembly.now()):
+        for line in intent_lines(plan, self._settings, self._assembly.now()):
             self._app.complain(line)
         if self._options["dry_run"]:
             return self._end(plan, None, (), ())
         if not self._options["yes"] and not self._app.confirm(
-            shown.question(plan), default=False, flag=again(self._app, "--yes")
+            question_text(plan), default=False, flag=again(self._app, "--yes")
         ):
             self._app.say("Nothing was changed.")
             return 4
@@ -83,7 +217,7 @@ class _Command:
 
     def _plan(self, user: str) -> ReissuePlan:
         from ...fleet.model import AwsAccount
-        from ...fleet.reissue_plan import ReissueRequest, plan_reissue
+        from ...fleet.reissue import ReissueRequest, plan_reissue
 
         account = AwsAccount(self._options["account"] or self._me.account)
         wish = ReissueRequest(
@@ -107,10 +241,10 @@ class _Command:
                 raise
 
     def _elsewhere(self, user: str, number: str, problem: Problem) -> Problem:
-        from ...fleet.whereabouts import whereabouts
+        from ...fleet.cleanup import whereabouts
 
         there = whereabouts(self._assembly.organization, self._settings.accounts, user, number)
-        found = shown.elsewhere(user, number, there)
+        found = elsewhere_text(user, number, there)
         if not found:
             hint = again(self._app, "--account", "NUMBER", but=("account",))
             return Gone(f"there is no user {user} in {number}", hint) if not self._options["account"] else problem
@@ -118,7 +252,7 @@ class _Command:
         return Gone(found, again(self._app, "--account", which, but=("account",)))
 
     def _hand_over(self, plan: ReissuePlan) -> HandoverResult:
-        from ...fleet.reissuing import ReissueContext, hand_over
+        from ...fleet.reissue import ReissueContext, hand_over
 
         directory = self._assembly.organization.directory(plan.wish.account)
         audit = self._audit()
@@ -139,11 +273,11 @@ class _Command:
         if slip is None:
             raise Problem("what was handed over was fetched in the meantime", "rotate-my-key fleet report")
         write_private(path, f"{self._waiting.link(slip)}\n".encode())
-        self._app.say(shown.link(path, self._settings))
+        self._app.say(link_text(path, self._settings))
 
     def _tell(self, plan: ReissuePlan, handed: HandoverResult) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """That he cannot be told is said: the key waits all the same."""
-        from ...fleet.making import tell
+        from ...fleet.reissue import tell
 
         settings = self._settings
         try:
@@ -156,9 +290,9 @@ class _Command:
         self, plan: ReissuePlan, handed: HandoverResult | None, told: tuple[str, ...], problems: tuple[Problem, ...]
     ) -> int:
         if self._options["as_json"]:
-            self._app.json(shown.handed_json(plan, handed, told, problems))
+            self._app.json(handover_json(plan, handed, told, problems))
         else:
-            self._app.out("\n".join(shown.handed(plan, handed, told)))
+            self._app.out("\n".join(handover_lines(plan, handed, told)))
         for note in handed.notes if handed else ():
             self._warn(note)
         for problem in problems:
@@ -168,7 +302,7 @@ class _Command:
     # All of them
 
     def sweep(self) -> int:
-        from ...fleet.sweeping import Sweeper, sweep
+        from ...fleet.cleanup import Sweeper, sweep
 
         audit = self._audit()
         tools = Sweeper(
@@ -176,23 +310,23 @@ class _Command:
         )
         with self._app.waiting("looking at what was handed over"):
             found = list(sweep(tools))
-        acts = [each for each in found if shown.is_act(each)]
+        acts = [each for each in found if is_act(each)]
         if acts and not self._options["dry_run"] and self._may(acts):
             with self._app.waiting("deleting what was not fetched"):
                 places = [(each.account, each.user) for each in found]
                 found = list(sweep(replace(tools, apply=True), places))
-            self._close(audit, shown.counts(found))
+            self._close(audit, cleanup_counts(found))
         elif acts and not self._options["dry_run"]:
             self._app.say("Nothing was changed.")
             return 4
         if self._options["as_json"]:
-            self._app.json(shown.swept_json(found, dry_run=self._options["dry_run"]))
+            self._app.json(cleanup_json(found, dry_run=self._options["dry_run"]))
         else:
-            self._app.out("\n".join(shown.swept(found, dry_run=self._options["dry_run"])))
-        return shown.code(found)
+            self._app.out("\n".join(cleanup_lines(found, dry_run=self._options["dry_run"])))
+        return cleanup_code(found)
 
     def _may(self, acts: list[CleanupResult]) -> bool:
-        for line in shown.swept(acts, dry_run=True):
+        for line in cleanup_lines(acts, dry_run=True):
             self._app.complain(line)
         yes: bool = self._options["yes"]
         return yes or self._app.confirm("Do it?", default=False, flag=again(self._app, "--yes"))

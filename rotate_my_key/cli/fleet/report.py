@@ -1,21 +1,213 @@
-"""`fleet report`: every key of all users."""
+"""The report for a terminal: numbers, a histogram of ages, and a table. Turns values into words; decides nothing.
+
+`fleet report`: every key of all users.
+"""
 
 from __future__ import annotations
 
+import io
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ...errors import mask
+from ...fleet.judge import BENCHMARK, AgeBar, KeyCounts, Row, Status
+from ...fleet.notices import about, failed
+from ...policy import format_duration
+from ...words import span, used
+from ..app import App
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ...fleet.report import KeyReport
 import time
 from typing import TYPE_CHECKING
 
 import click
 
 from ...errors import WrongUsage
-from ..app import App
-from .again import stoppable
-from .common import fleet_options, open_fleet, tell_failed, tell_left_out
+from .common import fleet_options, open_fleet, stoppable, tell_failed, tell_left_out
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
     from ...fleet.report import KeyReport
     from ...settings.fleet import FleetSettings
+
+
+_STYLES = {
+    "root": "bold magenta",
+    "overdue": "red",
+    "due": "yellow",
+    "unused": "cyan",
+    "fresh": "green",
+    "exempt": "dim",
+    "inactive": "dim",
+}
+_WIDEST = 40  # of the bars, in columns
+_PIPE_WIDTH = 200  # where there is no terminal to fit into
+_FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
+
+
+def report_text(report: KeyReport, app: App, *, every: bool) -> str:
+    """The whole report as text, coloured for a terminal."""
+    from rich.console import Console
+
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(
+        file=io.StringIO(),
+        force_terminal=terminal,
+        no_color=app.no_color,
+        width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=not terminal,
+        legacy_windows=False,
+    )
+    utf8 = (getattr(sys.stdout, "encoding", "") or "").lower().replace("-", "").startswith("utf")
+    with console.capture() as capture:
+        _print(console, report, every=every, block="█" if utf8 else "#")
+    return "\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n"))
+
+
+def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> None:
+    from rich.text import Text
+
+    for line in _summary(report):
+        console.print(Text(line))
+    if any(bar.keys or bar.exempt for bar in report.ages):
+        console.print()
+        console.print(_histogram(report.ages, block))
+    rows = report.rows if every else report.attention
+    broken = [
+        f"unknown  {about(same, most=len(same.abouts))}: {same.text}"
+        for same in failed(report.surveys, report.settings.accounts)
+    ]
+    if broken:
+        console.print()
+        console.print(Text(_printable("\n".join(broken), "\n"), style="red"))
+    if rows:
+        console.print()
+        console.print(_table(report, rows, console.width))
+    rest = len(report.rows) - len(rows)
+    if rest:
+        console.print()
+        console.print(Text(f"{_number(rest, 'key')} more need nothing now; --all shows them too"))
+
+
+def _summary(report: KeyReport) -> Iterator[str]:
+    counts, policy = report.counts, report.settings.policy
+    due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
+    yield (
+        f"{_number(counts.accounts, 'account')}{f' ({counts.failed:,} failed)' if counts.failed else ''}, "
+        f"{_number(counts.users, 'user')}, {_number(counts.keys, 'key')}; "
+        f"due at {due}, overdue at {format_duration(policy.max_age)}"
+    )
+    yield _kinds(counts, format_duration(report.settings.unused_after))
+    failing = ", ".join(f"{number:,} fail {control.number}" for control, number in counts.controls.items())
+    exempt = "; it knows no exempt users" if counts.standings[Status.EXEMPT] else ""
+    yield f"{BENCHMARK}: {failing}{exempt}"
+    if counts.uncertain:
+        yield f"of {_number(counts.uncertain, 'key')} it is not known whether the user is exempt"
+    ages = [report.now - survey.at for survey in report.surveys if survey.at]
+    if ages and max(ages).total_seconds() >= 60:
+        yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
+
+
+def _kinds(counts: KeyCounts, unused_after: str) -> str:
+    words = {Status.ROOT: "of root", Status.INACTIVE: "switched off"}
+    kinds = [f"{number:,} {words.get(each, each.value)}" for each, number in counts.standings.items()]
+    return ", ".join([*kinds, f"{counts.unused:,} not used for {unused_after}"])
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    most = max(bar.keys + bar.exempt for bar in bars)
+    table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
+    table.add_column("AGE", justify="right")
+    table.add_column("KEYS", justify="right")
+    table.add_column("active, of users: root's are not among them")
+    for bar in bars:
+        total = bar.keys + bar.exempt
+        width = -(-total * _WIDEST // most)
+        exempt = bar.exempt * width // total if total else 0
+        drawn = Text(block * (width - exempt), style=_STYLES[bar.verdict.value])
+        drawn.append(block * exempt, style=_STYLES["exempt"])
+        drawn.append(f" {bar.exempt:,} exempt" if bar.exempt else "", style=_STYLES["exempt"])
+        table.add_row(bar.label, f"{total:,}", drawn)
+    return table
+
+
+def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("VERDICT", no_wrap=True)
+    columns = {name: cell for name, (least, cell) in _COLUMNS.items() if width >= least}
+    if report.counts.accounts == 1:
+        del columns["ACCOUNT"]
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
+    verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
+    for row in rows:
+        what = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
+        cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
+        table.add_row(verdicts[what], *cells)
+    return table
+
+
+def _account(row: Row, now: datetime, wide: bool) -> str:
+    return str(row.account) if wide else row.account.name or row.account.number
+
+
+def _key(row: Row, now: datetime, wide: bool) -> str:
+    return mask(row.key.key_id) if row.key.key_id else "-"
+
+
+def _age(row: Row, now: datetime, wide: bool) -> str:
+    """An age from the credential report is a least one: the key may have been changed since it was made."""
+    return span(row.age, at_least=not row.exact)
+
+
+def _last_use(row: Row, now: datetime, wide: bool) -> str:
+    use = row.key.last_use
+    if use is None:
+        return "unknown"
+    where = (use.service, use.region) if wide else ("", "")
+    return used(use.at, *where, now).removeprefix("last used ")
+
+
+def _remark(row: Row, now: datetime, wide: bool) -> str:
+    return row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else "")
+
+
+# By name: from which width of the terminal on, and what stands there.
+_COLUMNS: Mapping[str, tuple[int, Callable[[Row, datetime, bool], str]]] = {
+    "ACCOUNT": (0, _account),
+    "USER": (0, lambda row, now, wide: row.user.name),
+    "KEY": (0, _key),
+    "AGE": (0, _age),
+    "LAST USE": (0, _last_use),
+    "OWNER": (_FITS_OWNER, lambda row, now, wide: row.owner.address or row.owner.name),
+    "CIS": (_FITS_OWNER, lambda row, now, wide: " ".join(control.number for control in row.fails)),
+    "": (0, _remark),
+}
+
+
+def _printable(text: str, but: str = "") -> str:
+    """Names and tags are other people's words: none of them may steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign in but else "?" for sign in text)
 
 
 @click.command("report")
@@ -37,31 +229,28 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
         settings, assembly = open_fleet(app)
         report = _make(app, settings, assembly, exact)
     if as_json:
-        from ...fleet.report.values import values
+        from ...fleet.report import values
 
         app.json(values(report))
     elif as_csv:
-        from ...fleet.report.table import table
+        from ...fleet.report import table
 
         app.out(table(report).rstrip("\n"))
     elif as_html:
-        from ...fleet.report.page import page
+        from ...fleet.report import page
 
         app.out(page(report, every=every).rstrip("\n"))
     else:
-        from . import report_shown
-
-        app.out(report_shown.shown(report, app, every=every))
+        app.out(report_text(report, app, every=every))
     tell_left_out(app, assembly)
     _tell(app, report)
     return report.code
 
 
 def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) -> KeyReport:
-    from ...fleet.fetching import ReportWait
-    from ...fleet.mapping import addresses
+    from ...fleet.judge import addresses
     from ...fleet.report import make
-    from ...fleet.survey import Wanted, survey_accounts
+    from ...fleet.survey import ReportWait, Wanted, survey_accounts
 
     mapping = addresses(settings.owners)
     organization = assembly.organization
@@ -81,8 +270,7 @@ def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) ->
 
 def _tell(app: App, report: KeyReport) -> None:
     """What a person should know of the accounts, on stderr: that some failed, even with --quiet."""
-    from ...fleet.alike import about, alike
-    from ...fleet.notices import Remark
+    from ...fleet.notices import Remark, about, alike
 
     tell_failed(app, report.surveys, report.settings)
     for same in alike(Remark(str(each.account), note) for each in report.surveys for note in each.notes):

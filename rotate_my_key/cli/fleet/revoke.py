@@ -1,23 +1,174 @@
-"""`fleet revoke`: every key of one user is switched off now, in every account."""
+"""What `fleet revoke` and the two `--undo` show: values become sentences, or JSON.
+
+`fleet revoke`: every key of one user is switched off now, in every account.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
+from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ...fleet.model import FleetKey
+from ...fleet.revoke import Cause, SwitchResult, cause_of
+from ...fleet.revoke import restorable as restorable_keys
+from ...fleet.users import UserKeys
+from ...words import number, span, used
 from ..app import App
-from .again import again, stoppable
-from .common import fleet_options, open_audit, open_fleet
+from ..show import problem_json, stamp
+from .common import again, fleet_options, open_audit, open_fleet, stoppable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ...fleet.model import AwsAccount
-    from ...fleet.one_user import UserKeys
-    from ...fleet.revoking import RevokeContext
+    from ...fleet.revoke import RevokeContext
+    from ...fleet.users import UserKeys
+
+
+_WHO = {
+    Cause.ENFORCE: "by enforce",
+    Cause.REVOKE: "by revoke",
+    Cause.OTHERS: "by somebody else, or it is not known by whom",
+}
+
+
+def found_text(held: Iterable[UserKeys], now: datetime) -> str:
+    """Every key of the user, account by account."""
+    lines = []
+    for each in held:
+        if each.problem:
+            lines.append(f"  {each.account}: cannot be looked at: {each.problem.message}")
+        elif not each.user.keys:
+            lines.append(f"  {each.account}: no key")
+        lines += [f"  {each.account}: {_key(key, now)}" for key in each.user.keys]
+    return "\n".join(["Found:", *lines])
+
+
+def _key(key: FleetKey, now: datetime) -> str:
+    state = "works" if key.active else "switched off"
+    use = key.last_use
+    last = used(use.at, use.service, use.region, now) if use else "last use not known"
+    return f"{mask(key.key_id or '')}, {state}, {span(now - key.created)} old, {last}"
+
+
+def working_text(held: Iterable[UserKeys]) -> str:
+    """`3 keys`, "" for none; an account that cannot be looked at may have some."""
+    all_held = list(held)
+    keys = sum(key.active for each in all_held for key in each.user.keys)
+    unknown = sum(each.problem is not None for each in all_held)
+    return number(keys, "key") if keys else ("what there is" if unknown else "")
+
+
+def own_key_text(held: UserKeys, key: FleetKey) -> str:
+    """Before the question, where the key that signs this run is among those that would go."""
+    return (
+        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
+        "somebody else must sign to take that back"
+    )
+
+
+def revoked_text(user: str, held: Sequence[UserKeys], switched: Sequence[SwitchResult], undo: str) -> str:
+    """What became of it; `undo` says how to take it back."""
+    lines = [_line(each, "switched off") for each in switched]
+    off = sum(each.key is not None and each.problem is None for each in switched)
+    if not switched:
+        return f"No key of {user} works in {number(len(held), 'account')}."
+    total = f"{number(off, 'key')} of {user} switched off."
+    return "\n".join([*lines, f"{total} {undo}" if off else total])
+
+
+def _line(each: SwitchResult, word: str) -> str:
+    what = f"{mask(each.key.key_id or '')} in {each.account}" if each.key else str(each.account)
+    return f"  {what}: {f'NOT {word}: {each.problem.message}' if each.problem else word}"
+
+
+def sessions_text(user: str, command: str) -> str:
+    """What is not ended by it."""
+    return (
+        f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in his "
+        f"account:\n    {command}\nSessions of roles that he took on: revoke them at each role (IAM, Roles, Revoke "
+        "sessions)."
+    )
+
+
+def restorable_text(held: Iterable[UserKeys], cause: Cause, now: datetime) -> str:
+    """What would be switched on again, and why the others are not."""
+    lines = []
+    for each in held:
+        if each.problem:
+            lines.append(f"  {each.account}: cannot be looked at: {each.problem.message}")
+            continue
+        mine = restorable_keys(each, cause)
+        lines += [f"  {each.account}: {_key(key, now)}: to be switched on again" for key in mine]
+        lines += [
+            f"  {each.account}: {_key(key, now)}: {_left(each, key)}" for key in each.user.keys if key not in mine
+        ]
+    return "\n".join(["Found:", *lines])
+
+
+def _left(held: UserKeys, key: FleetKey) -> str:
+    if key.active:
+        return "nothing to undo"
+    return f"left: switched off {_WHO[cause_of(held.known(key))]}" if not held.forgetful else f"left: {held.forgetful}"
+
+
+def undone_text(switched: Sequence[SwitchResult]) -> str:
+    """What became of it."""
+    if not switched:
+        return "There is nothing to undo."
+    return "\n".join(_line(each, "switched on again").lstrip() for each in switched)
+
+
+def warn_notes(app: App, switched: Iterable[SwitchResult]) -> None:
+    """What could not be written down."""
+    for note in dict.fromkeys(f"{each.account}: {note}" for each in switched for note in each.notes):
+        app.complain(f"{app.style('warning:', fg='yellow')} {note}")
+
+
+# JSON
+
+
+def revoked_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult], command: str) -> dict[str, Any]:
+    """The object of `fleet revoke --json`."""
+    return {**undone_json(held, switched), "end_sessions": command}
+
+
+def undone_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult]) -> dict[str, Any]:
+    """The object of the two `--undo`."""
+    return {
+        "found": [_held_json(each) for each in held],
+        "switched": [
+            {
+                "account": each.account.number,
+                "key_id": each.key.key_id if each.key else None,
+                "notes": list(each.notes),
+                "problem": problem_json(each.problem) if each.problem else None,
+            }
+            for each in switched
+        ],
+    }
+
+
+def _held_json(held: UserKeys) -> dict[str, Any]:
+    return {
+        "account": held.account.number,
+        "user": held.user.name,
+        "problem": problem_json(held.problem) if held.problem else None,
+        "keys": [
+            {
+                "key_id": key.key_id,
+                "active": key.active,
+                "created": stamp(key.created),
+                "switched_off_by": None if key.active else cause_of(held.known(key)).value,
+            }
+            for key in held.user.keys
+        ],
+    }
 
 
 @click.command("revoke")
@@ -37,22 +188,20 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     """
     if undo:
         return take_back(app, user, account, yes=yes, as_json=as_json, revoked=True)
-    from ...fleet.revoking import own_key, revoke
-    from ...fleet.sessions import end_sessions
-    from . import revoke_shown as shown
+    from ...fleet.revoke import end_sessions, own_key, revoke
 
     with stoppable(app, "nothing was changed"):
         tools, found = _find(app, user, account, uses=not yes, quick=True)
     if not as_json or not yes:
-        app.say(shown.found(found, tools.now()))
+        app.say(found_text(found, tools.now()))
     own = own_key(tools, found)
     if own:
-        _warn(app, shown.own(*own))
+        _warn(app, own_key_text(*own))
     if (
-        shown.working(found)
+        working_text(found)
         and not yes
         and not app.confirm(
-            f"Switch off {shown.working(found)} now?",
+            f"Switch off {working_text(found)} now?",
             default=False,
             flag=again(app, "--yes"),
         )
@@ -64,25 +213,24 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
     code = _end(app, tools, [each.problem for each in done])
     command = end_sessions(user, tools.now())
     if as_json:
-        app.json(shown.as_json(found, done, command))
+        app.json(revoked_json(found, done, command))
     else:
-        app.out(shown.done(user, found, done, _undo(app, own=own is not None)))
-        app.say(shown.sessions(user, command))
-    shown.warn(app, done)
+        app.out(revoked_text(user, found, done, _undo(app, own=own is not None)))
+        app.say(sessions_text(user, command))
+    warn_notes(app, done)
     return code
 
 
 def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json: bool, revoked: bool) -> int:
     """`--undo` of revoke and of enforce: each takes back what it did, and no more."""
-    from ...fleet import revoking
-    from . import revoke_shown as shown
+    from ...fleet import revoke as revoking
 
     cause = revoking.Cause.REVOKE if revoked else revoking.Cause.ENFORCE
     with stoppable(app, "nothing was changed"):
         tools, found = _find(app, user, account)
     keys = [(held, key) for held in found for key in revoking.restorable(held, cause)]
     if not as_json or not yes:
-        app.say(shown.restorable(found, cause, tools.now()))
+        app.say(restorable_text(found, cause, tools.now()))
     if keys and not yes and not app.confirm("Switch on again?", default=False, flag=again(app, "--yes")):
         app.say("Nothing was changed.")
         return 4
@@ -91,10 +239,10 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
     problems = [held.problem for held in found] if not keys else [each.problem for each in done]
     code = _end(app, tools, problems)
     if as_json:
-        app.json(shown.undone_json(found, done))
+        app.json(undone_json(found, done))
     else:
-        app.out(shown.undone(done))
-    shown.warn(app, done)
+        app.out(undone_text(done))
+    warn_notes(app, done)
     return code
 
 
@@ -102,8 +250,8 @@ def _find(
     app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
 ) -> tuple[RevokeContext, list[UserKeys]]:
     """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
-    from ...fleet.one_user import accounts_named
-    from ...fleet.revoking import RevokeContext, find
+    from ...fleet.revoke import RevokeContext, find
+    from ...fleet.users import accounts_named
 
     if strange := [number for number in numbers if not (number.isdecimal() and len(number) == 12)]:
         raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")

@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from rotate_my_key.fleet.announcing import Notifier
+from rotate_my_key.fleet.actions import Notifier
 from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_run
-from rotate_my_key.fleet.enforcing import ApplyContext, EnforceResult, carry_out
-from rotate_my_key.fleet.letters import Channels
 from rotate_my_key.fleet.memory import KeyMemory, decode, ref
+from rotate_my_key.fleet.messages import Channels, Renderer
 from rotate_my_key.fleet.model import Event
-from rotate_my_key.fleet.rendering import Renderer
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, ReissueSettings
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization

@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from rotate_my_key.fleet.decisions import Act, ActionKind, UserFacts
 from rotate_my_key.fleet.memory import KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notice_plan import DueKey, plan_notices
-from rotate_my_key.fleet.observing import observed
-from rotate_my_key.fleet.remembering import after_notice
-from rotate_my_key.fleet.rules import decide
+from rotate_my_key.fleet.notices import DueKey, plan_notices
+from rotate_my_key.fleet.remind import after_notice
+from rotate_my_key.fleet.rules import Act, ActionKind, UserFacts, decide, observed
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Verdict
 from rotate_my_key.settings.fleet import FleetSettings

@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.fleet.again import again, fleet
-from rotate_my_key.cli.fleet.common import fleet_options
+from rotate_my_key.cli.fleet.common import again, fleet, fleet_options
 
 
 @click.command("revoke")

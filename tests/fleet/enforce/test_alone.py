@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.fleet.alone import alone
+from rotate_my_key.cli.fleet.common import alone
 from rotate_my_key.errors import TryLater
 from rotate_my_key.files.lock import Lock
 from tests.fleet.enforce.conftest import Firm

@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from rotate_my_key.fleet.decisions import SkipRule
+from rotate_my_key.fleet.rules import SkipRule
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import TAG, Firm
@@ -151,7 +151,7 @@ def test_the_presets_are_shown() -> None:
 
     from rotate_my_key.cli.app import App
     from rotate_my_key.cli.fleet.enforce import command
-    from rotate_my_key.fleet.presets import PRESETS
+    from rotate_my_key.settings.fleet import PRESETS
 
     shown = CliRunner().invoke(command, ["--presets"], obj=App({})).output
     assert all(f"{name}\n" in shown for name in PRESETS)
@@ -301,7 +301,7 @@ def test_revoke_gives_what_docs_json_says(left: Firm) -> None:
 
 def test_the_page_has_every_preset_with_its_days() -> None:
     """docs/it/enforce.md: the table of presets is what they are."""
-    from rotate_my_key.fleet.presets import PRESETS
+    from rotate_my_key.settings.fleet import PRESETS
 
     rows = {row[0].strip("`"): row for row in table(PAGE, "## Presets")}
     assert list(rows) == list(PRESETS)

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
-from rotate_my_key.fleet.acting import ReissuedKey
+from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.enforce import ApplyContext, carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
-from rotate_my_key.fleet.enforcing import ApplyContext, carry_out
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
@@ -501,7 +501,7 @@ def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_pat
     company = Company(replace(RULES, remind=replace(RULES.remind, templates=str(tmp_path))))
     company.user("alice", 97)
     looking = company.looking()
-    from rotate_my_key.fleet.rendering import Renderer
+    from rotate_my_key.fleet.messages import Renderer
 
     broken = replace(looking, crier=replace(looking.crier, renderer=Renderer(str(tmp_path), company.now)))
     with pytest.raises(WrongUsage, match=r"act\.txt\.j2"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import WrongUsage
-from rotate_my_key.fleet.hours import closed, zone
+from rotate_my_key.fleet.rules import closed, zone
 from rotate_my_key.settings.fleet import Enforce
 
 # sentence, settings, moment in UTC, open?

@@ -10,7 +10,7 @@ import pytest
 
 from rotate_my_key.fleet.memory import LONGEST, KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey
-from rotate_my_key.fleet.observing import observed
+from rotate_my_key.fleet.rules import observed
 from rotate_my_key.policy import Policy
 from tests.fleet.enforce.test_rules import DAY, NOW, TODAY, TOLD, facts, key
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Denied, WrongUsage
-from rotate_my_key.fleet.acting import ReissuedKey
+from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.settings.fleet import Owners, Remind
 from tests.fleet.enforce.company import DAY, RULES, Company, did, planned
 from tests.fleet.fakes import FakeDirectory

@@ -11,8 +11,8 @@ import pytest
 
 from rotate_my_key.errors import Interrupted, KeyRefused, NotAllowed, Problem, TryLater
 from rotate_my_key.fleet.audit import NotKept
-from rotate_my_key.fleet.one_user import accounts_named
-from rotate_my_key.fleet.revoking import Cause, RevokeContext, SwitchResult, find, own_key, revoke, take_back
+from rotate_my_key.fleet.revoke import Cause, RevokeContext, SwitchResult, find, own_key, revoke, take_back
+from rotate_my_key.fleet.users import accounts_named
 from tests.fleet.enforce.company import HERE, THERE, Company
 
 LONG = 10.0  # seconds; a test that fails waits so long
@@ -145,7 +145,7 @@ def test_no_last_use_is_asked_for_before_keys_go_off(leak: Leak) -> None:
 
 def test_what_does_not_come_soon_is_not_known(leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the question: what there is in a moment is shown."""
-    monkeypatch.setattr("rotate_my_key.fleet.one_user.QUICK", 0.02)
+    monkeypatch.setattr("rotate_my_key.fleet.users.QUICK", 0.02)
     leak.only_after(leak.company.here, "last_use")
     (here, there) = leak.found(quick=True)
     assert [key.last_use for key in here.user.keys] == [None, None]

@@ -10,9 +10,17 @@ import pytest
 from rotate_my_key.errors import Denied, Interrupted, TryLater, Unanswered
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.memory import KeyMemory
-from rotate_my_key.fleet.one_user import accounts_named
-from rotate_my_key.fleet.revoking import Cause, RevokeContext, SwitchResult, find, restorable, revoke, take_back
-from rotate_my_key.fleet.sessions import end_sessions
+from rotate_my_key.fleet.revoke import (
+    Cause,
+    RevokeContext,
+    SwitchResult,
+    end_sessions,
+    find,
+    restorable,
+    revoke,
+    take_back,
+)
+from rotate_my_key.fleet.users import accounts_named
 from rotate_my_key.model import LastUse
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
 from tests.fleet.enforce.test_enforcing import after

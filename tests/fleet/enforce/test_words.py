@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.cli.fleet import enforce_shown
+from rotate_my_key.cli.fleet import enforce as enforce_shown
 from rotate_my_key.errors import Denied
-from rotate_my_key.fleet.acting import ActionResult, ActionState, ReissuedKey
-from rotate_my_key.fleet.decisions import Act, ActionKind, Skipped, SkipRule
+from rotate_my_key.fleet.actions import ActionResult, ActionState, ReissuedKey
+from rotate_my_key.fleet.enforce import EnforceResult
 from rotate_my_key.fleet.enforce_plan import NO_CHANNEL, EnforcePlan
-from rotate_my_key.fleet.enforcing import EnforceResult
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser
+from rotate_my_key.fleet.rules import Act, ActionKind, Skipped, SkipRule
 from tests.fleet.enforce.company import DAY, HERE, RULES, Company
 from tests.fleet.fakes import NOW, FakeDirectory
 
@@ -32,7 +32,7 @@ def spare(rule: SkipRule, why: str, user: str, account: AwsAccount = PROD) -> tu
 
 def shown(*spared: tuple[AwsAccount, Skipped]) -> list[str]:
     """The rows under "Spared:"."""
-    return enforce_shown.plan(EnforcePlan(spared=spared), NOW).splitlines()[1:-1]
+    return enforce_shown.plan_text(EnforcePlan(spared=spared), NOW).splitlines()[1:-1]
 
 
 def test_what_could_not_be_read_comes_first() -> None:
@@ -79,7 +79,7 @@ def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
     _, row = spare(SkipRule.LIMIT, "", "alice")
     assert row.key
     deeds = (ActionResult(Act(ActionKind.REISSUE, row.user, row.key, "old"), PROD, ActionState.DONE),) * count
-    assert enforce_shown.done(EnforceResult(deeds)) == said
+    assert enforce_shown.enforced_text(EnforceResult(deeds)) == said
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     company = Company(replace(RULES), maker=make)
     company.enforce(reissue_at=60 * DAY, deactivate_at=None)
     company.user("alice", 387)
-    assert "387 days old, and a new key is made at 60 days" in enforce_shown.plan(company.plan(), NOW)
+    assert "387 days old, and a new key is made at 60 days" in enforce_shown.plan_text(company.plan(), NOW)
     company.run()
     (mine,), (theirs,) = company.mail.sent, company.chat.sent
     assert mine.subject == "A new AWS access key waits for you"

@@ -15,7 +15,7 @@ from typing import Any
 import botocore
 import pytest
 
-from rotate_my_key.fleet.package import build
+from rotate_my_key.fleet.deploy import build
 from rotate_my_key.model import Credentials
 from rotate_my_key.standin import StandIn
 from tests.cli.conftest import desk, empty, make_key, old, running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotate_my_key.fleet.deadline import Deadline, InTime, OutOfTime
+from rotate_my_key.fleet.function import Deadline, InTime, OutOfTime
 from rotate_my_key.fleet.model import AwsAccount
 from tests.fleet.fakes import FakeDirectory, FakeOrganization
 

@@ -11,9 +11,8 @@ import pytest
 
 from rotate_my_key.errors import Denied, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly
-from rotate_my_key.fleet.deadline import Deadline
-from rotate_my_key.fleet.jobs import JOBS, FunctionRun
-from rotate_my_key.fleet.template import _SCHEDULES
+from rotate_my_key.fleet.deploy import _SCHEDULES
+from rotate_my_key.fleet.function import JOBS, Deadline, FunctionRun
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 

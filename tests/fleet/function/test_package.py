@@ -17,8 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 
 from rotate_my_key.errors import Problem
-from rotate_my_key.fleet import package
-from rotate_my_key.fleet.package import Package, build
+from rotate_my_key.fleet import deploy as package
+from rotate_my_key.fleet.deploy import Package, build
 from tests.cli.conftest import Desk
 from tests.fleet.function.conftest import SITE, Lambda
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.fleet.template import TemplateKind, template
+from rotate_my_key.fleet.deploy import TemplateKind, template
 from rotate_my_key.standin import StandIn
 from tests.cli.conftest import Desk
 from tests.fleet.function.conftest import Lambda

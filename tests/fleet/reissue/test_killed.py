@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.fleet.reissue_plan import ReissueMode
+from rotate_my_key.fleet.reissue import ReissueMode
 
 from .world import DAY, Company, Killed
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
+from rotate_my_key.fleet.cleanup import Disposition
 from rotate_my_key.fleet.memory import decode
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.fleet.reissue_plan import ReissueMode, ReissueRequest, plan_reissue
-from rotate_my_key.fleet.sweeping import Disposition
+from rotate_my_key.fleet.reissue import ReissueMode, ReissueRequest, plan_reissue
 from rotate_my_key.model import Credentials, LastUse
 
 from .world import ACCOUNT, Company

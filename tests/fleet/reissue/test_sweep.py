@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.errors import Denied, Problem
+from rotate_my_key.fleet.cleanup import Disposition
 from rotate_my_key.fleet.memory import decode
-from rotate_my_key.fleet.sweeping import Disposition
 
 from .world import DAY, Company
 

@@ -14,10 +14,11 @@ from rotate_my_key.fleet.handover import (
     made_then,
     place_name,
     place_of,
+    readers,
+    reading_policy,
     secret_name,
     secret_place,
 )
-from rotate_my_key.fleet.readers import readers, reading_policy
 from rotate_my_key.model import AccessKey, Credentials, Identity
 from rotate_my_key.stores.delivered import Delivered, reservation
 from rotate_my_key.stores.delivered import decode as read_delivery

@@ -12,11 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater, Unanswered
+from rotate_my_key.fleet.cleanup import CleanupResult, Sweeper, sweep
+from rotate_my_key.fleet.handover import BucketStore, HandoverStore, SecretStore
 from rotate_my_key.fleet.model import AwsAccount, Event
-from rotate_my_key.fleet.reissue_plan import ReissuePlan, ReissueRequest, plan_reissue
-from rotate_my_key.fleet.reissuing import HandoverResult, ReissueContext, hand_over
-from rotate_my_key.fleet.sweeping import CleanupResult, Sweeper, sweep
-from rotate_my_key.fleet.waiting import BucketStore, HandoverStore, SecretStore
+from rotate_my_key.fleet.reissue import (
+    HandoverResult,
+    ReissueContext,
+    ReissuePlan,
+    ReissueRequest,
+    hand_over,
+    plan_reissue,
+)
 from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet import ReissueSettings as Settings

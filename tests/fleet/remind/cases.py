@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notice_plan import DueKey
+from rotate_my_key.fleet.notices import DueKey
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import REMEMBERED

@@ -8,8 +8,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import Message
-from rotate_my_key.fleet.notify import channels, outlets, region_of
-from rotate_my_key.fleet.notify.sns import cut, subject
+from rotate_my_key.fleet.notify import channels, cut, outlets, region_of, subject
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Remind
 from tests.fleet.remind.services import CHAT, LETTER, SAID, TOPIC, Cloud, made
 

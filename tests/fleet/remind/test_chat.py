@@ -21,7 +21,7 @@ import pytest
 from rotate_my_key.errors import Denied, Gone, Problem, WrongUsage
 from rotate_my_key.files.library import how_to_get
 from rotate_my_key.fleet.model import Message
-from rotate_my_key.fleet.notify.chat import LONGEST, ChatChannel
+from rotate_my_key.fleet.notify import LONGEST_CHAT, ChatChannel
 from tests.fleet.remind.services import CHAT, LETTER, TOKEN, Cloud, made
 from tests.fleet.remind.telegram import Telegram, telegram
 
@@ -113,7 +113,7 @@ def test_a_secret_that_may_not_be_read() -> None:
 def test_a_long_text_is_split_and_not_refused(web: Web) -> None:
     """A service's own limit is apprise's to know; the whole is bounded by us."""
     made("chat", Cloud(web.url())).deliver(Message("s", "a line of the digest\n" * 5000))
-    assert sum(len(body["message"]) for _, _, body in web.posts) <= LONGEST
+    assert sum(len(body["message"]) for _, _, body in web.posts) <= LONGEST_CHAT
     assert "cut here" in web.posts[-1][2]["message"]
 
 

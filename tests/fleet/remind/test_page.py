@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from rotate_my_key.fleet.messages import OURS
 from rotate_my_key.fleet.notices import Remark
-from rotate_my_key.fleet.rendering import OURS
 from tests.fleet.remind.cases import case
 from tests.fleet.remind.conftest import Company
 from tests.fleet.remind.test_command import SETTINGS

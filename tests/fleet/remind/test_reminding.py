@@ -12,13 +12,11 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
-from rotate_my_key.fleet.letters import Channels, Findings
 from rotate_my_key.fleet.memory import decode, ref
+from rotate_my_key.fleet.messages import Channels, Findings, Renderer
 from rotate_my_key.fleet.model import Event, Message
-from rotate_my_key.fleet.notice_plan import plan_notices
-from rotate_my_key.fleet.notices import Remark
-from rotate_my_key.fleet.reminding import RemindContext, RemindResult, preview, remind
-from rotate_my_key.fleet.rendering import Renderer
+from rotate_my_key.fleet.notices import Remark, plan_notices
+from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
 from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.remind.cases import POLICY, found_in

@@ -8,9 +8,8 @@ from itertools import count
 
 import pytest
 
-from rotate_my_key.fleet.fetching import ReportWait
 from rotate_my_key.fleet.report import KeyReport, make
-from rotate_my_key.fleet.survey import survey_accounts
+from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.model import AccessKey, LastUse
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
 from tests.cli.conftest import Desk, empty, running  # noqa: F401 - fixtures

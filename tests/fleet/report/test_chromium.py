@@ -15,8 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from rotate_my_key.fleet.report import KeyReport
-from rotate_my_key.fleet.report.page import page
+from rotate_my_key.fleet.report import KeyReport, page
 from tests.fleet.fakes import FakeDirectory
 
 Make = Callable[..., KeyReport]

@@ -13,9 +13,8 @@ import pytest
 from rotate_my_key import __version__
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.fetching import ReportWait
 from rotate_my_key.fleet.model import AccountSurvey, SurveySource
-from rotate_my_key.fleet.survey import survey_accounts
+from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
 from tests.cli.conftest import Desk

@@ -14,17 +14,14 @@ import pytest
 
 import rotate_my_key.fleet.report
 from rotate_my_key.errors import Denied
-from rotate_my_key.fleet.report import KeyReport
-from rotate_my_key.fleet.report.page import page
-from rotate_my_key.fleet.report.table import safe, table
-from rotate_my_key.fleet.report.values import values
+from rotate_my_key.fleet.report import KeyReport, page, safe, table, values
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory
 
 from .conftest import SETTINGS
 
 Make = Callable[..., KeyReport]
-CSS = (Path(rotate_my_key.fleet.report.__file__).parent / "page.css").read_text()
+CSS = (Path(rotate_my_key.fleet.report.__file__).parent / "templates" / "report" / "page.css").read_text()
 
 
 def test_values_of_a_key(report: Make) -> None:

@@ -1,0 +1,378 @@
+"""Secrets that settings name and never hold: the port `fleet.ports.Vault` on Secrets Manager and SSM.
+
+Calls: secretsmanager:GetSecretValue, ssm:GetParameter, and kms:Decrypt for a key of one's own.
+
+Handing something over through Secrets Manager: the port `fleet.ports.Secrets`.
+
+Calls: secretsmanager: CreateSecret, PutResourcePolicy, PutSecretValue, TagResource, GetSecretValue, DescribeSecret,
+DeleteSecret, ListSecrets; with a KMS key of one's own kms:GenerateDataKey and kms:Decrypt.
+
+Handing something over through S3: the port `fleet.ports.Objects`.
+
+Calls: s3: PutObject, GetObject, DeleteObject, ListBucket; with a KMS key of one's own kms:GenerateDataKey and
+kms:Decrypt. botocore follows a bucket to its region by itself.
+
+Fetching by a presigned URL of S3, which is a secret: it stands in no message, and goes nowhere but to its own host.
+
+No credentials are used. That host must be S3's, or the endpoint that is set: a link to somewhere else is not followed,
+nor is a redirection.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from botocore.awsrequest import AWSRequest, AWSResponse
+
+from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
+from . import answers, bodies, endpoints
+from .account_calls import AccountCalls
+from .calls import always
+from .errors import Sent, translate
+from .failures import FAILURES, NotAws
+from .link import FALLBACK_REGION, Link
+from .patience import Patience
+from .service_errors import Exists, Leaving
+from .session import Aws
+
+_SECRET, _PARAMETER = "secretsmanager:", "ssm:"
+_FORM = "name it as secretsmanager:NAME or ssm:NAME"
+
+
+class NamedSecrets:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def secret(self, name: str) -> str:
+        """See the port. A parameter that is no SecureString is refused: everybody who may list could read it."""
+        if name.startswith(_SECRET) and name != _SECRET:
+            return secret_value(self._calls, name.removeprefix(_SECRET))
+        if not name.startswith(_PARAMETER) or name == _PARAMETER:
+            raise WrongUsage("a channel's secret is not named as one", _FORM)  # perhaps it is the secret itself
+        kind, value = self._parameter(name.removeprefix(_PARAMETER))
+        if kind != "SecureString":
+            raise WrongUsage(
+                f"the parameter {name} is a {kind}, not a SecureString",
+                f"aws ssm put-parameter --type SecureString --name {name.removeprefix(_PARAMETER)} --value ...",
+            )
+        return value
+
+    def text(self, name: str) -> str:
+        """See the port."""
+        return self._parameter(name.removeprefix(_PARAMETER))[1]
+
+    def _parameter(self, name: str) -> tuple[str, str]:
+        try:
+            return self._calls.at(_region_of(name)).call(
+                "ssm:GetParameter", _type_and_value, {"Name": name, "WithDecryption": True}
+            )
+        except Gone:
+            raise Gone(f"there is no SSM parameter {name}", "aws ssm describe-parameters") from None
+
+
+def secret_value(calls: AccountCalls, name: str) -> str:
+    """GetSecretValue, by name or ARN. Raises Gone, Denied."""
+    try:
+        return calls.at(_region_of(name)).call("secretsmanager:GetSecretValue", _value, {"SecretId": name})
+    except (Gone, Leaving):
+        raise Gone(f"there is no secret {name}, or it has no value", "aws secretsmanager list-secrets") from None
+
+
+def _region_of(name: str) -> str:
+    """An ARN says where it is."""
+    return name.split(":")[3] if name.startswith("arn:") and name.count(":") >= 5 else ""
+
+
+def _value(answer: Mapping[str, Any]) -> str:
+    """Put there as text or as bytes."""
+    return str(answer["SecretString"]) if "SecretString" in answer else bytes(answer["SecretBinary"]).decode()
+
+
+def _type_and_value(answer: Mapping[str, Any]) -> tuple[str, str]:
+    return str(answer["Parameter"]["Type"]), str(answer["Parameter"]["Value"])
+
+
+_DELETING = 60.0  # seconds; a deletion without a recovery window is done in the background
+
+Described = tuple[datetime, Mapping[str, str]]
+
+
+class SecretsManager:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
+        """See the port. A new secret that could not be finished is removed again; one that is there and has another KMS
+        key is made anew."""
+        made = self._created(name, tags, kms_key)
+        named = {"SecretId": made or name}
+        try:
+            # BlockPublicPolicy: Secrets Manager itself refuses a policy that lets everybody read.
+            self._calls.call(
+                "secretsmanager:PutResourcePolicy",
+                answers.nothing,
+                {**named, "ResourcePolicy": policy, "BlockPublicPolicy": True},
+            )
+            stored = {**named, **_token(), "SecretString": value}
+            arn = self._calls.call("secretsmanager:PutSecretValue", _arn, stored)
+            if not made:
+                self._calls.call("secretsmanager:TagResource", answers.nothing, {**named, "Tags": _pairs(tags)})
+        except Problem:
+            if made:
+                self._take_back(made)
+            raise
+        return arn
+
+    def _created(self, name: str, tags: Mapping[str, str], kms_key: str) -> str:
+        """CreateSecret without a value; "" if one of this name is there, be it by an earlier attempt whose answer was
+        lost."""
+        params: dict[str, Any] = {"Name": name, **_token(), "Tags": _pairs(tags)}
+        if kms_key:
+            params["KmsKeyId"] = kms_key
+        patience = self._calls.patience
+        until = patience.monotonic() + _DELETING
+        while True:
+            try:
+                return self._calls.call("secretsmanager:CreateSecret", _arn, params)
+            except Exists:
+                if not kms_key or self._has_key(name, kms_key):
+                    return ""
+                self.delete(name)
+            except Leaving:
+                pass
+            pause = 4 * patience.poll()
+            if patience.monotonic() + pause > until:
+                raise NotAllowed(
+                    f"the secret {name} is about to be deleted, and until then its name is taken",
+                    f"aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}",
+                )
+            patience.sleep(pause)
+
+    def _has_key(self, name: str, kms_key: str) -> bool:
+        """Whether a secret has this KMS key; each may be named by an id, an alias or its ARN."""
+        try:
+            found = self._calls.call("secretsmanager:DescribeSecret", _kms_key, {"SecretId": name})
+        except Gone:
+            return False
+        return found.rpartition("/")[2] == kms_key.rpartition("/")[2]
+
+    def _take_back(self, name: str) -> None:
+        with suppress(Problem):  # what went wrong first is told; a secret without a value harms nobody
+            self.delete(name)
+
+    def get(self, name: str) -> str:
+        """See the port."""
+        return secret_value(self._calls, name)
+
+    def about(self, name: str) -> Described | None:
+        """See the port."""
+        try:
+            return self._calls.call("secretsmanager:DescribeSecret", _described, {"SecretId": name})
+        except Gone:
+            return None
+
+    def delete(self, name: str) -> None:
+        """See the port."""
+        params = {"SecretId": name, "ForceDeleteWithoutRecovery": True}
+        with suppress(Gone, Leaving):
+            self._calls.call("secretsmanager:DeleteSecret", answers.nothing, params)
+
+    def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
+        """See the port."""
+        params = {"Filters": [{"Key": "name", "Values": [prefix]}], "MaxResults": 100}
+        for name, changed, tags in self._calls.pages(
+            "secretsmanager:ListSecrets", _listed_secrets, params, "NextToken"
+        ):
+            if name.startswith(prefix):
+                yield name, changed, tags
+
+
+def _token() -> dict[str, str]:
+    """With the same token a repeated PutSecretValue makes no second version."""
+    return {"ClientRequestToken": str(uuid.uuid4())}
+
+
+def _pairs(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in tags.items()]
+
+
+def _arn(answer: Mapping[str, Any]) -> str:
+    return str(answer["ARN"])
+
+
+def _kms_key(answer: Mapping[str, Any]) -> str:
+    return str(answer.get("KmsKeyId", ""))
+
+
+def _entry(entry: Mapping[str, Any]) -> Described:
+    """A secret that was never changed has only a day of birth."""
+    changed: datetime = entry.get("LastChangedDate") or entry["CreatedDate"]
+    return changed.astimezone(UTC), {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
+
+
+def _described(answer: Mapping[str, Any]) -> Described | None:
+    return None if answer.get("DeletedDate") else _entry(answer)
+
+
+def _listed_secrets(answer: Mapping[str, Any]) -> tuple[list[tuple[str, datetime, Mapping[str, str]]], str | None]:
+    entries = [(str(entry["Name"]), *_entry(entry)) for entry in answer["SecretList"]]
+    return entries, answer.get("NextToken") or None
+
+
+_WEEK = 7 * 24 * 3600  # seconds; no signature of version 4 is good for longer
+
+
+class S3:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def put(self, bucket: str, name: str, body: bytes, kms_key: str = "") -> None:
+        """See the port. Without a key of one's own S3 encrypts with its own (AES256)."""
+        params: dict[str, Any] = {"Bucket": bucket, "Key": name, "Body": body}
+        if kms_key:
+            params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
+        else:
+            params["ServerSideEncryption"] = "AES256"
+        try:
+            self._calls.call("s3:PutObject", answers.nothing, params)
+        except Gone:
+            raise _no_bucket(bucket) from None
+
+    def get(self, bucket: str, name: str) -> bytes:
+        """See the port."""
+        try:
+            return self._calls.call("s3:GetObject", _object_body, {"Bucket": bucket, "Key": name})
+        except Gone:
+            raise Gone(f"there is no s3://{bucket}/{name}", f"aws s3 ls s3://{bucket}/") from None
+
+    def delete(self, bucket: str, name: str) -> None:
+        """See the port. S3 says yes for one that is not there. Raises Gone if there is no such bucket."""
+        try:
+            self._calls.call("s3:DeleteObject", answers.nothing, {"Bucket": bucket, "Key": name})
+        except Gone:
+            raise _no_bucket(bucket) from None
+
+    def names(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """See the port. Raises Gone if there is no such bucket."""
+        params = {"Bucket": bucket, "Prefix": prefix}
+        try:
+            yield from self._calls.pages("s3:ListObjectsV2", _listed_objects, params, "ContinuationToken")
+        except Gone:
+            raise _no_bucket(bucket) from None
+
+    def link(self, bucket: str, name: str, seconds: int) -> str:
+        """See the port. At most a week; one that a role or a session signs ends with its credentials, if sooner."""
+        return self._calls.presign("get_object", min(seconds, _WEEK), Bucket=bucket, Key=name)
+
+
+def _no_bucket(bucket: str) -> Gone:
+    return Gone(f"there is no bucket {bucket}", "aws s3 ls")
+
+
+def _object_body(answer: Mapping[str, Any]) -> bytes:
+    body: bytes = answer["Body"].read()
+    return body
+
+
+def _listed_objects(answer: Mapping[str, Any]) -> tuple[list[tuple[str, datetime]], str | None]:
+    entries = [(str(entry["Key"]), entry["LastModified"].astimezone(UTC)) for entry in answer.get("Contents", ())]
+    return entries, answer.get("NextContinuationToken") or None
+
+
+_ASK = "ask IT for a new one"
+_S3 = re.compile(
+    r"(?:[\w.-]+\.)?s3(?:[.-][\w-]+)*\.(?:amazonaws\.com(?:\.cn)?|api\.aws|api\.amazonwebservices\.com\.cn)"
+)
+_CODE = re.compile(rb"<Code>(\w{1,64})</Code>")
+
+# S3's codes (S3 API reference, "Error responses") for a URL that is signed.
+_WHY = {
+    "ExpiredToken": "the link has expired: the sign-in that made it has ended",
+    "InvalidToken": "the link has expired: the sign-in that made it has ended",
+    "InvalidAccessKeyId": "the link has expired: the key that signed it is gone",
+    "SignatureDoesNotMatch": "the link is not whole: it was cut off or changed on its way",
+    "AuthorizationQueryParametersError": "the link is not whole: it was cut off or changed on its way",
+}
+
+
+def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
+    """What the link leads to, at most so many bytes. `tell` is called with a host that is not AWS's own, before
+    anything is sent there.
+
+    Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
+    """
+    link = aws.wide_link(None)
+    _check(url, link, tell)
+    request = AWSRequest(method="GET", url=url, headers={"Accept-Encoding": "identity"}).prepare()
+    lanes = link.lanes_to(url)
+
+    def send() -> AWSResponse:
+        with lanes.borrow() as lane:
+            answer = lane.send(request)
+            page = bodies.is_page(answer.content)
+        if answer.status_code >= 500 or page:
+            raise NotAws(answer.status_code, page=page)
+        return answer
+
+    try:
+        answer = Patience(aws.sleep, aws.monotonic).run(send, again=always)
+    except FAILURES as error:
+        failure = error
+    else:
+        return _presigned_body(answer, most)
+    finally:
+        lanes.close()
+    raise _told(failure, url, link)
+
+
+def _check(url: str, link: Link, tell: Callable[[str], None]) -> None:
+    parts = urlsplit(url)
+    endpoints.refuse_plain(url)
+    if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
+        raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
+    if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":
+        return
+    ours = urlsplit(link.at(link.region or FALLBACK_REGION).url("s3"))
+    if (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc):
+        raise Problem(f"the link leads to {parts.hostname}, which is not S3; nothing was sent there", _ASK)
+    tell(f"{parts.scheme}://{parts.netloc}")
+
+
+def _presigned_body(answer: AWSResponse, most: int) -> bytes:
+    body: bytes = answer.content
+    if answer.status_code == 200:
+        if len(body) > most:
+            raise Problem("what the link leads to is too large for a key", _ASK)
+        return body
+    found = _CODE.search(body)
+    code = found[1].decode() if found else ""
+    if answer.status_code == 404:
+        raise Gone("what the link leads to is not there any more: it was fetched, or not fetched in time", _ASK)
+    if b"expired" in body.lower() and code == "AccessDenied":
+        raise NotAllowed("the link has expired", _ASK)
+    if code in _WHY:
+        raise NotAllowed(_WHY[code], _ASK)
+    if answer.status_code in (401, 403):
+        raise NotAllowed("S3 does not allow it: whoever made the link may not read there", _ASK)
+    raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
+
+
+def _told(error: Exception, url: str, link: Link) -> Problem:
+    """Without the URL: only its host is named."""
+    parts = urlsplit(url)
+    sent = Sent("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", link.region, timedelta(0))
+    problem = translate(error, sent)
+    kind = TryLater if isinstance(problem, TryLater) else Problem
+    return kind(problem.message, problem.hint)

@@ -1,0 +1,218 @@
+"""Mail through SES, API version 2: the port `fleet.ports.Mail`.
+
+Calls: ses:SendEmail, ses:GetAccount. A mail whose answer was lost is sent again: twice is better than never.
+
+Notices through SNS: the port `fleet.ports.Topics`.
+
+Calls: sns:Publish. A topic is in the region that its ARN names, whatever region is in force.
+
+Lines to CloudWatch Logs: the port `fleet.ports.Logs`.
+
+Calls: logs:PutLogEvents, logs:CreateLogStream. The limits are those of the API reference, PutLogEvents: at most 10,000
+events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time order.
+
+The services of the caller's own account besides IAM: the port `fleet.ports.Cloud`.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Denied, Gone, Problem, WrongUsage
+from . import answers
+from .account_calls import AccountCalls
+from .service_errors import Exists
+
+if TYPE_CHECKING:
+    from .delivery import S3, NamedSecrets, SecretsManager
+
+
+class Ses:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def send(self, sender: str, to: str, subject: str, text: str, html: str = "") -> None:
+        """See the port. `sender` may have a name: `IT <it@example.com>`."""
+        body = {"Text": _utf8(text)} | ({"Html": _utf8(html)} if html else {})
+        params = {
+            "FromEmailAddress": sender,
+            "Destination": {"ToAddresses": [to]},
+            "Content": {"Simple": {"Subject": _utf8(" ".join(subject.split())), "Body": body}},
+        }
+        try:
+            self._calls.call("sesv2:SendEmail", answers.nothing, params)
+        except Gone:
+            raise Gone(f"SES has no identity for {sender}", "aws sesv2 list-email-identities") from None
+
+    def sandbox(self) -> bool | None:
+        """See the port."""
+        try:
+            return self._calls.call("sesv2:GetAccount", _sandbox, {})
+        except Denied:
+            return None
+
+
+def _utf8(text: str) -> dict[str, str]:
+    return {"Data": text, "Charset": "UTF-8"}
+
+
+def _sandbox(answer: Mapping[str, Any]) -> bool:
+    return not answer["ProductionAccessEnabled"]
+
+
+_ARN = re.compile(r"arn:[\w-]+:sns:(?P<region>[\w-]+):\d{12}:[\w-]+(?P<fifo>\.fifo)?", re.ASCII)
+_SUBJECT = 100  # characters (SNS API reference, Publish)
+_MESSAGE = 262_144  # bytes
+_CUT = "\n[cut: longer than SNS allows]"
+
+
+class Sns:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def publish(self, topic: str, subject: str, text: str) -> None:
+        """See the port. Raises WrongUsage for what is no topic's ARN, Gone, Denied."""
+        arn = _ARN.fullmatch(topic)
+        if arn is None:
+            raise WrongUsage(
+                f"{topic} is not the ARN of a topic", "write it like arn:aws:sns:eu-west-1:123456789012:NAME"
+            )
+        params: dict[str, Any] = {"TopicArn": topic, "Message": _fitting(text) or "-"}
+        if fitting := subject_for(subject):
+            params["Subject"] = fitting
+        if arn["fifo"]:
+            params |= {"MessageGroupId": "rotate-my-key", "MessageDeduplicationId": str(uuid.uuid4())}
+        try:
+            self._calls.at(arn["region"]).call("sns:Publish", answers.nothing, params)
+        except Gone:
+            raise Gone(f"there is no topic {topic}", "aws sns list-topics") from None
+
+
+def subject_for(subject: str) -> str:
+    """As SNS takes it: ASCII, one line, at most 100 characters, not beginning with a blank; "" if nothing is left."""
+    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in " ".join(subject.split()))
+    return plain if len(plain) <= _SUBJECT else plain[: _SUBJECT - 3].rstrip() + "..."
+
+
+def _fitting(text: str) -> str:
+    data = text.encode()
+    if len(data) <= _MESSAGE:
+        return text
+    return data[: _MESSAGE - len(_CUT)].decode(errors="ignore") + _CUT
+
+
+_MOST, _BYTES, _EACH = 10_000, 1_048_576, 26
+_SPAN = timedelta(hours=24) - timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Line = tuple[datetime, str]
+
+
+class CloudWatchLogs:
+    """See the port. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def put(self, group: str, stream: str, lines: Sequence[Line]) -> None:
+        """See the port. A line of more than a megabyte is refused before anything is sent; Problem also tells that AWS
+        did not take a line (older than 14 days or the group's retention)."""
+        for batch in list(batches(lines)):
+            params = {
+                "logGroupName": group,
+                "logStreamName": stream,
+                "logEvents": [{"timestamp": _milliseconds(at), "message": text} for at, text in batch],
+            }
+            try:
+                refused = self._calls.call("logs:PutLogEvents", _refused, params)
+            except Gone:
+                self._create(group, stream)
+                refused = self._calls.call("logs:PutLogEvents", _refused, params)
+            if refused:
+                raise Problem(
+                    f"CloudWatch did not take lines for {group}: their time is too far away", "check the clock"
+                )
+
+    def _create(self, group: str, stream: str) -> None:
+        params = {"logGroupName": group, "logStreamName": stream}
+        try:
+            self._calls.call("logs:CreateLogStream", answers.nothing, params)
+        except Exists:  # another run was here
+            pass
+        except Gone:
+            raise Gone(
+                f"there is no log group {group}", f"aws logs create-log-group --log-group-name {group}"
+            ) from None
+
+
+def batches(lines: Sequence[Line]) -> Iterator[list[Line]]:
+    """The lines in time order, in portions that AWS takes. Raises Problem for one that is too long."""
+    batch: list[Line] = []
+    size = 0
+    for at, text in sorted(lines, key=lambda line: line[0]):
+        length = len(text.encode()) + _EACH
+        if length > _BYTES:
+            raise Problem("a line is too long for CloudWatch Logs (1 MB)")
+        if batch and (len(batch) == _MOST or size + length > _BYTES or at - batch[0][0] > _SPAN):
+            yield batch
+            batch, size = [], 0
+        batch.append((at, text or " "))  # an empty line is refused
+        size += length
+    if batch:
+        yield batch
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _refused(answer: Mapping[str, Any]) -> bool:
+    return bool(answer.get("rejectedLogEventsInfo"))
+
+
+class AwsCloud:
+    """See the port. `calls` are to the caller's own account. Safe to share between threads."""
+
+    def __init__(self, calls: AccountCalls) -> None:
+        self._calls = calls
+
+    def mail(self, region: str = "") -> Ses:
+        """See the port."""
+
+        return Ses(self._calls.at(region))
+
+    def topics(self, region: str = "") -> Sns:
+        """See the port."""
+
+        return Sns(self._calls.at(region))
+
+    def vault(self, region: str = "") -> NamedSecrets:
+        """See the port."""
+        from .delivery import NamedSecrets
+
+        return NamedSecrets(self._calls.at(region))
+
+    def secrets(self, region: str = "") -> SecretsManager:
+        """See the port."""
+        from .delivery import SecretsManager
+
+        return SecretsManager(self._calls.at(region))
+
+    def objects(self, region: str = "") -> S3:
+        """See the port."""
+        from .delivery import S3
+
+        return S3(self._calls.at(region))
+
+    def logs(self, region: str = "") -> CloudWatchLogs:
+        """See the port."""
+
+        return CloudWatchLogs(self._calls.at(region))

@@ -1,0 +1,410 @@
+"""Acts that an earlier run carried out and did not bring to their end: it was cut off, or the owner could not be told.
+The list and the tag show them. Pure.
+
+- Until the owner was told, the tag keeps the intent of an act. With `off` beside it, the audit has its outcome too.
+- A deletion stands in the tag under the whole id of its key, for the key is in no list any more.
+
+What may be sent twice is tried again: a page of some network instead of AWS's answer is no reason to forget.
+
+One act on one key: looked at afresh, written down, done, looked at again if that is not certain, written down.
+
+1. The facts are fetched again; what the rules no longer call for is not done. 2. The intent goes into the audit, or
+nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes it back must know who
+did it, and a run that comes later that it was done. 4. The act. 5. If its answer was lost or bad, the list says whether
+it was carried out. 6. The audit tells how it ended. What comes then is in `finishing`.
+
+Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
+
+What people are told of acts on their keys: owners of what will be done and what was, admins of the whole run.
+
+A line has no field for a secret, and its key is a masked id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time
+from enum import Enum
+
+from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ..model import AccessKey
+from ..settings.fleet import FleetSettings
+from .audit import NotKept
+from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .messages import Channels, Renderer
+from .model import AwsAccount, Event, FleetKey, FleetUser, Message, Owner
+from .notices import Remark, one_line
+from .ports import Audit, Channel, Directory
+from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide
+from .users import AccountView, UserLook, look
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedAction:
+    """An act, and the user whose key it is about. `recorded`: the audit has its outcome, and only telling is left."""
+
+    act: Act
+    found: UserLook
+    recorded: bool
+
+
+def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
+    """What is left of one user."""
+    user, memory = found.facts.user, found.facts.memory
+    for key in user.keys:
+        known = found.facts.known(key)
+        if not key.active and known.intended and known.off:
+            why = f"switched off on {known.off}, by a run that was cut off or could not tell"
+            before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
+            yield UnfinishedAction(Act(ActionKind.DEACTIVATE, user, key, why), found, before.off is not None)
+    for name, known in deletions(memory).items():
+        if known.intended:
+            made = datetime.combine(known.made or known.intended, time(), UTC)
+            why = f"deleted on {known.intended}, by a run that was cut off or could not tell"
+            yield UnfinishedAction(
+                Act(ActionKind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None
+            )
+
+
+def deletions(memory: Memory) -> dict[str, KeyMemory]:
+    """What is remembered of deletions, by the whole id."""
+    return {name: known for name, known in memory.items() if name != ref(name)}
+
+
+def intended(memory: Memory, act: Act, today: date) -> Memory:
+    """The memory before an act."""
+    key_id = act.key.key_id or ""
+    if act.kind is ActionKind.DELETE:
+        return {**memory, key_id: KeyMemory(made=act.key.created.date(), intended=today)}
+    return {**memory, ref(key_id): replace(memory.get(ref(key_id), KeyMemory()), intended=today)}
+
+
+def settled(memory: Memory, act: Act, today: date, *, told: bool) -> Memory:
+    """The memory after an act that the audit has; what is not told keeps its intent."""
+    key_id = act.key.key_id or ""
+    name = key_id if act.kind is ActionKind.DELETE else ref(key_id)
+    known = memory.get(name, KeyMemory())
+    known = replace(known, off=known.off or today, intended=None if told else known.intended or today)
+    if act.kind is not ActionKind.DELETE:
+        return {**memory, name: known}
+    left = {each: kept for each, kept in memory.items() if each not in (ref(key_id), key_id)}
+    return left if told else {**left, key_id: replace(known, made=act.key.created.date())}
+
+
+_PAUSES = (1.0, 3.0)  # seconds before the second try and the third
+
+
+def stubbornly(verb: Callable[[], None], sleep: Callable[[float], None]) -> None:
+    """Do it, and twice more where it fails in a way that may pass. Raises what the last try raised; what AWS does not
+    allow, and what is not there, at once. `verb` must be the same once and twice."""
+    for pause in _PAUSES:
+        try:
+            verb()
+        except (NotAllowed, Gone, WrongUsage):
+            raise
+        except Problem:
+            sleep(pause)
+        else:
+            return
+    verb()
+
+
+class ActionState(Enum):
+    """How an act ended; `unknown`: neither its answer nor a look afterwards told."""
+
+    DONE = "done"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class ActionResult:
+    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `place`
+    is where a new key waits for its user; `found` is the user as he was right before."""
+
+    act: Act
+    account: AwsAccount
+    state: ActionState
+    note: str = ""
+    problem: Problem | None = None
+    place: str = ""
+    found: UserLook | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReissuedKey:
+    """What a maker of keys gives back: the new id, and where it waits. No secret."""
+
+    key_id: str
+    place: str
+    notes: tuple[str, ...] = ()
+
+
+Maker = Callable[[Directory, FleetUser], ReissuedKey]
+WORDS: Mapping[ActionKind, str] = {
+    ActionKind.NOTIFY: "notified",
+    ActionKind.REISSUE: "reissued",
+    ActionKind.DEACTIVATE: "deactivated",
+    ActionKind.DELETE: "deleted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """What acting needs: AWS's clock, the audit, who makes new keys (None: nobody), and who could not be told of an
+    act."""
+
+    settings: FleetSettings
+    now: Callable[[], datetime]
+    audit: Audit
+    maker: Maker | None = None
+    unheard: Callable[[Act, UserLook], Skipped | None] = lambda act, found: None
+    sleep: Callable[[float], None] = lambda seconds: None
+
+    def act(self, planned: Act, place: AccountView) -> ActionResult | Skipped:
+        """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
+        found = look(place, planned.user, self.settings, self.now(), closely=True)
+        if found.problem:
+            return ActionResult(planned, place.account, ActionState.FAILED, "its keys cannot be read", found.problem)
+        fresh = same(planned, decide(found.facts, self.settings, self.now()))
+        if isinstance(fresh, Act):
+            fresh = self.unheard(fresh, found) or fresh
+        if isinstance(fresh, Skipped):
+            return fresh
+        self.record(fresh, place.account, "intended")
+        deed = replace(self._do(fresh, found), found=found)
+        try:
+            self.record(fresh, place.account, deed.state.value, deed.note or (deed.problem or Problem("")).message)
+        except NotKept as problem:
+            return replace(deed, problem=problem)
+        return deed
+
+    def record(self, act: Act, account: AwsAccount, outcome: str, note: str = "") -> None:
+        """A line of the audit. Raises NotKept."""
+        who = (account.number, act.user.name, act.key.key_id or "")
+        details = {"note": note} if note else {}
+        event = Event(self.now(), WORDS[act.kind], *who, act.why, self.settings.fingerprint, outcome, details)
+        self.audit.record(event)
+
+    def _do(self, act: Act, found: UserLook) -> ActionResult:
+        account = found.place.account
+        try:
+            if act.kind is ActionKind.REISSUE:
+                return self._reissue(act, found)
+            self._note(act, found)
+        except Problem as problem:
+            return ActionResult(act, account, ActionState.FAILED, "", problem)
+        try:
+            self._send(act, found)
+        except Problem as problem:
+            return self._looked_again(act, found, problem)
+        return ActionResult(act, account, ActionState.DONE)
+
+    def _reissue(self, act: Act, found: UserLook) -> ActionResult:
+        assert found.place.directory
+        if self.maker is None:
+            raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
+        made = self.maker(found.place.directory, act.user)
+        note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
+        return ActionResult(act, found.place.account, ActionState.DONE, note, place=made.place)
+
+    def _note(self, act: Act, found: UserLook) -> None:
+        """The tag before the act. Raises Problem if it cannot be written."""
+        memory = intended(found.facts.memory, act, self.now().date())
+        write(found, memory, self.settings.remind.tag, self.sleep)
+
+    def _send(self, act: Act, found: UserLook) -> None:
+        directory, key_id = found.place.directory, act.key.key_id or ""
+        assert directory
+        if act.kind is ActionKind.DEACTIVATE:
+            directory.set_active(act.user.name, key_id, False)
+        elif act.kind is ActionKind.DELETE:
+            directory.delete(act.user.name, key_id)
+
+    def _looked_again(self, act: Act, found: UserLook, problem: Problem) -> ActionResult:
+        """No answer, or a bad one, is no proof: the list says what is true."""
+        directory, account = found.place.directory, found.place.account
+        assert directory
+        try:
+            keys = directory.keys(act.user.name)
+        except Gone:
+            keys = ()
+        except Problem:
+            return ActionResult(act, account, ActionState.UNKNOWN, "whether it was carried out is not known", problem)
+        if _carried_out(act, keys):
+            return ActionResult(
+                act, account, ActionState.DONE, f"the list shows it, whatever the answer was ({problem.message})"
+            )
+        if isinstance(problem, TryLater):  # it may show yet: then the tag is right
+            return ActionResult(act, account, ActionState.UNKNOWN, "not carried out so far", problem)
+        with suppress(Problem):
+            write(found, found.facts.memory, self.settings.remind.tag, self.sleep, noted=True)
+        return ActionResult(act, account, ActionState.FAILED, "", problem)
+
+
+def same(planned: Act, decisions: list[Decision]) -> Act | Skipped:
+    """What the fresh decisions say of a planned act: it, or what spares the key now."""
+    key_id = planned.key.key_id
+    about = [each for each in decisions if each.key is not None and each.key.key_id == key_id]
+    for each in about:
+        if isinstance(each, Act) and each.kind is planned.kind:
+            return each
+    spared = next((each for each in about if isinstance(each, Skipped)), None)
+    return spared or Skipped(
+        SkipRule.CHANGED, planned.user, planned.key, "it is not as it was at the beginning of this run"
+    )
+
+
+def _carried_out(act: Act, keys: tuple[AccessKey, ...]) -> bool:
+    key = next((key for key in keys if key.key_id == act.key.key_id), None)
+    return key is None if act.kind is ActionKind.DELETE else key is None or not key.active
+
+
+def write(
+    found: UserLook,
+    memory: Memory,
+    tag: str,
+    sleep: Callable[[float], None] = lambda seconds: None,
+    *,
+    noted: bool = False,
+) -> None:
+    """Put the memory into the user's tag; without anything to remember the tag goes, if there was one, or one was
+    `noted` since. Raises Problem."""
+    user, directory = found.facts.user, found.place.directory
+    assert directory
+    value = encode(memory)
+    if len(value) > LONGEST:
+        raise Problem(f"the tag {tag} has no room for more")
+    if value:
+        stubbornly(lambda: directory.tag(user.name, tag, value), sleep)
+    elif found.recorded or noted:
+        stubbornly(lambda: directory.untag(user.name, tag), sleep)
+
+
+DONE_WORDS = {ActionKind.DEACTIVATE: "switched off", ActionKind.DELETE: "deleted", ActionKind.REISSUE: "replaced"}
+
+
+@dataclass(frozen=True, slots=True)
+class ActionLine:
+    """One key in a message. `coming` is what will be done to it, on the day `at` at the earliest; `done` what was;
+    `place` is where a new key waits. `why` is a clause."""
+
+    account: AwsAccount
+    user: str
+    key: str
+    why: str
+    coming: str = ""
+    at: datetime | None = None
+    done: str = ""
+    place: str = ""
+
+
+def coming(act: Act, account: AwsAccount) -> ActionLine:
+    """For a notice that comes before an act."""
+    word = DONE_WORDS[act.coming or ActionKind.DEACTIVATE]
+    return ActionLine(account, act.user.name, mask(act.key.key_id or ""), act.why, coming=word, at=act.at)
+
+
+def done(deed: ActionResult) -> ActionLine:
+    """For what was done."""
+    act = deed.act
+    key = mask(act.key.key_id or "")
+    if act.kind is ActionKind.REISSUE:
+        return ActionLine(deed.account, act.user.name, key, f"it is {act.why}", place=deed.place)
+    return ActionLine(deed.account, act.user.name, key, act.why, done=DONE_WORDS[act.kind], place=deed.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Notifier:
+    """Renders and delivers. Raises nothing but Interrupted, and WrongUsage from `check`."""
+
+    outlets: Channels
+    settings: FleetSettings
+    renderer: Renderer
+    command: str = ""  # with the options by which it was called, to take back what was done
+
+    def reaches(self, owner: Owner) -> tuple[Channel, ...]:
+        """The channels by which an owner can be told."""
+        return tuple(each for each in self.outlets.owners if owner.address or not each.wants_address)
+
+    def check(self, now: datetime) -> None:
+        """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
+        line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
+        for each in (line, replace(line, coming="", done="deleted"), replace(line, coming="", place="s3://b/n")):
+            self._owner([each], "")
+            self._admins([each], *[[Remark("a", "b")]] * 4)
+
+    def tell(self, owner: Owner, lines: Sequence[ActionLine]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+        """Tell an owner; gives the names of the channels that took it, and what went wrong with the others."""
+        message = self._owner(lines, owner.address)
+        return _deliver([(each, _for(each, message)) for each in self.reaches(owner)])
+
+    def report(
+        self,
+        deeds: Iterable[ActionResult],
+        unsure: Sequence[Remark],
+        unheard: Sequence[Remark],
+        broken: Sequence[Remark],
+    ) -> tuple[Problem, ...]:
+        """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
+        all_deeds = list(deeds)
+        lines = [
+            done(deed)
+            for deed in all_deeds
+            if deed.state is ActionState.DONE and deed.act.kind is not ActionKind.NOTIFY
+        ]
+        failures = [failure(deed) for deed in all_deeds if deed.problem or deed.state is not ActionState.DONE]
+        if not (lines or failures or unsure or unheard or broken):
+            return ()
+        message = self._admins(lines, failures, unsure, unheard, broken)
+        return _deliver([(each, message) for each in self.outlets.admins])[1]
+
+    def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:
+        said = {"contact": one_line(self.settings.contact), "link": one_line(self.settings.remind.link)}
+        return self.renderer.message("act", {"lines": lines, **said}, to)
+
+    def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark]) -> Message:
+        failures, unsure, unheard, broken = remarks
+        said = {
+            "policy": self.settings.fingerprint,
+            "preset": self.settings.enforce.preset,
+            "unsure": unsure,
+            "unheard": unheard,
+            "command": self.command or _command(self.settings.where),
+        }
+        return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
+
+
+def _command(where: str) -> str:
+    """For a run that nobody typed: by settings that others can read too, if they are in a parameter."""
+    return f"rotate-my-key fleet enforce{f' --settings {where}' if where.startswith('ssm:') else ''}"
+
+
+def failure(deed: ActionResult) -> Remark:
+    """A row about what did not work."""
+    act = deed.act
+    what = f"{mask(act.key.key_id or '')} of {act.user.name} in {deed.account}, {act.kind.value}"
+    parts = [deed.note, deed.problem.message if deed.problem else ""]
+    return Remark(what, f"{deed.state.value}: {'; '.join(part for part in parts if part)}")
+
+
+def _for(channel: Channel, message: Message) -> Message:
+    return message if channel.wants_address else replace(message, to="")
+
+
+def _deliver(messages: Sequence[tuple[Channel, Message]]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """One channel's failure keeps no other from it."""
+    took: list[str] = []
+    problems: list[Problem] = []
+    for channel, message in messages:
+        try:
+            channel.deliver(message)
+        except WrongUsage as wrong:  # of the settings, not of the command line: exit 1, as in `remind`
+            problems.append(Problem(wrong.message, wrong.hint))
+        except Problem as problem:
+            problems.append(problem)
+        else:
+            took.append(channel.name)
+    return tuple(took), tuple(problems)

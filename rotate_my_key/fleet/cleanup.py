@@ -1,0 +1,229 @@
+"""What was handed over and not fetched does not stay: for the operator, the function in Lambda and `enforce` alike.
+
+- A key that is gone was fetched and replaced, as `adopt` does: its place goes.
+- A key that was used was fetched: it is left alone. Its place goes after `reissue.keep`; at once if anything but `iam`
+  and `sts` used it, for then it is stored somewhere, and not only looked at.
+- A key that was not used by then is switched off and deleted, then its place goes.
+- Where AWS does not say whether it was used, it is only switched off, and the slip stays until that is known.
+- A key that a run made and did not store is found by the slip, and deleted if it is certain that nobody uses it.
+
+In which accounts a user is, when he is not where he was looked for. Nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ..aws.parallel import Pool
+from ..errors import Gone, Problem, mask
+from ..model import AccessKey, LastUse
+from ..settings.fleet import Accounts, FleetSettings
+from ..words import day
+from .handover import HandoverRecord, HandoverStore, made_then
+from .memory import KeyMemory, UnreadableTag, decode, encode, ref
+from .model import AwsAccount, Event
+from .ports import Audit, Directory, Organization
+from .survey import accounts_of
+
+_YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
+_LISTED = timedelta(minutes=5)  # long after it was made AWS lists a key: that takes seconds
+
+
+class Disposition(Enum):
+    """What the sweep does with one hand-over; the value is the word in `--json`."""
+
+    WAITS = "waits"
+    CLEARED = "cleared"
+    DELETED = "deleted"
+    SWITCHED_OFF = "switched off"
+    LEFT = "left alone"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupResult:
+    """What became of one hand-over, or what would; `problem` if it could not be done."""
+
+    account: str
+    user: str
+    key_id: str
+    fate: Disposition
+    why: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """What a sweep works with. `now` is AWS's clock; without `apply` nothing is changed."""
+
+    organization: Organization
+    waiting: HandoverStore
+    settings: FleetSettings
+    audit: Audit
+    now: Callable[[], datetime]
+    apply: bool = True
+
+
+def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iterator[CleanupResult]:
+    """Look at every place, or at those of `only` (account and user); one that cannot be settled is a row and no more.
+
+    Raises Problem only if the places cannot be listed, Interrupted.
+    """
+    for account, user in tools.waiting.everybody() if only is None else only:
+        swept = _one(tools, account, user)
+        if swept:
+            yield swept
+
+
+def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
+    slip = None
+    try:
+        slip = tools.waiting.find(account, user)
+        if slip is None:
+            return None
+        directory = tools.organization.directory(AwsAccount(account))
+        swept = look(slip, directory, tools.now(), tools.settings.reissue.keep)
+        if tools.apply and swept.fate not in (Disposition.WAITS, Disposition.LEFT):
+            _do(swept, slip, directory, tools)
+        return swept
+    except Problem as problem:
+        return CleanupResult(account, user, slip.key_id if slip else "", Disposition.FAILED, problem.message, problem)
+
+
+def look(slip: HandoverRecord, directory: Directory, now: datetime, keep: timedelta) -> CleanupResult:
+    """What is to be done about one hand-over. Raises Problem."""
+    try:
+        keys = directory.keys(slip.user)
+    except Gone:
+        return CleanupResult(slip.account, slip.user, slip.key_id, Disposition.CLEARED, "the user is gone")
+    key = made_then(slip, keys) if not slip.key_id else _named(slip, keys)
+    use = directory.last_use(key.key_id) if key else None
+    fate, why = judge(slip, key, use, now, keep)
+    return CleanupResult(slip.account, slip.user, key.key_id if key else slip.key_id, fate, why)
+
+
+def _named(slip: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
+    return next((key for key in keys if key.key_id == slip.key_id), None)
+
+
+def judge(
+    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta
+) -> tuple[Disposition, str]:
+    """The rules. Pure; `key` is the one that waits, or that a run made and did not store, if there is one."""
+    if not slip.key_id:
+        return _unstored(slip, key, use, now)
+    if key is None:  # one that was made just now may not be listed yet
+        if now < slip.at + _LISTED and not slip.taken:
+            return Disposition.WAITS, "made a moment ago, and not listed yet or gone already"
+        return Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted"
+    over = now >= slip.at + keep
+    if slip.taken or (use and use.at):
+        stored = over or bool(use and use.is_evidence)
+        return (Disposition.CLEARED if stored else Disposition.WAITS), _fetched(use)
+    if use is None:
+        unknown, off = (
+            "AWS does not say whether it was used",
+            Disposition.SWITCHED_OFF if key.active else Disposition.LEFT,
+        )
+        return (off, f"not fetched in time; {unknown}") if over else (Disposition.WAITS, unknown)
+    return (Disposition.DELETED, "not fetched in time") if over else (Disposition.WAITS, "no use of it is recorded yet")
+
+
+def _fetched(use: LastUse | None) -> str:
+    """That it was, and what is known of when."""
+    return f"it was fetched: used on {day(use.at)} by {use.service}" if use and use.at else "it was fetched"
+
+
+def _unstored(
+    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime
+) -> tuple[Disposition, str]:
+    if now < slip.at + _YOUNG:
+        return Disposition.WAITS, "a run is making a key, or was stopped just now"
+    if key is None:
+        return Disposition.CLEARED, "a run was stopped before it made a key"
+    if use is None:
+        return Disposition.LEFT, "a run was stopped; AWS does not say whether this key of that time is in use"
+    if use.at:
+        return Disposition.CLEARED, "a run was stopped; the key of that time is somebody else's, for it is in use"
+    return Disposition.DELETED, "a run was stopped before it stored the key"
+
+
+def _do(swept: CleanupResult, slip: HandoverRecord, directory: Directory, tools: Sweeper) -> None:
+    """The key first: as long as there is a slip, the next sweep finds what is left."""
+    who = (swept.account, swept.user, swept.key_id)
+    event = Event(tools.now(), swept.fate.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
+    if swept.fate is not Disposition.CLEARED:
+        tools.audit.record(replace(event, outcome="intended"))
+        with suppress(Gone):
+            directory.set_active(swept.user, swept.key_id, False)
+    if swept.fate is Disposition.SWITCHED_OFF:
+        _remember_off(swept, directory, tools)
+    else:
+        if swept.fate is Disposition.DELETED:
+            with suppress(Gone):
+                directory.delete(swept.user, swept.key_id)
+        tools.waiting.remove(slip.account, slip.user)
+    tools.audit.record(replace(event, at=tools.now()))
+
+
+def _remember_off(swept: CleanupResult, directory: Directory, tools: Sweeper) -> None:
+    """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
+    tag = tools.settings.remind.tag
+    with suppress(Problem, UnreadableTag):
+        tags = directory.tags(swept.user)
+        if tags is None:  # writing would forget what stands there
+            return
+        memory = decode(tags.get(tag))
+        known = memory.get(ref(swept.key_id), KeyMemory())
+        memory[ref(swept.key_id)] = replace(known, off=tools.now().date())
+        directory.tag(swept.user, tag, encode(memory))
+
+
+def cleanup_line(swept: CleanupResult) -> str:
+    """For a person: what became of it."""
+    key = f" key {mask(swept.key_id)}" if swept.key_id else ""
+    return f"{swept.user} in {swept.account}:{key} {swept.fate.value} ({swept.why})"
+
+
+_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """The accounts that have a user of that name, how many were looked at, and in how many that was not possible."""
+
+    found: tuple[str, ...] = ()
+    looked: int = 0
+    unknown: int = 0
+
+
+def whereabouts(organization: Organization, settings: Accounts, user: str, but: str) -> Whereabouts:
+    """Look in every account that the settings mean, `but` for one. Raises Interrupted; all else is counted."""
+    if not settings.role:
+        return Whereabouts()
+    try:
+        accounts = accounts_of(organization, replace(settings, but=(*settings.but, but)))
+    except Problem:
+        return Whereabouts()
+    with Pool(_WORKERS) as pool:
+        answers = pool.map(lambda account: _is_there(organization, account, user), accounts)
+    return _counted(accounts, answers)
+
+
+def _is_there(organization: Organization, account: AwsAccount, user: str) -> bool | None:
+    try:
+        organization.directory(account).find(user)
+    except Gone:
+        return False
+    except Problem:
+        return None
+    return True
+
+
+def _counted(accounts: Sequence[AwsAccount], answers: Sequence[bool | None]) -> Whereabouts:
+    found = tuple(account.number for account, answer in zip(accounts, answers, strict=True) if answer)
+    return Whereabouts(found, len(accounts), sum(answer is None for answer in answers))

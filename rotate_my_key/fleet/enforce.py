@@ -1,0 +1,427 @@
+"""Who is exempt, as it is right before an act: between the plan and the act a person was asked, which may take hours.
+
+The members of exempt groups are read again once an account, and when they are older than a minute; the user himself for
+each act, for his path may say that he is exempt. Somebody else who has got his name is another user.
+
+After an act: its owner is told, then the tag is closed. Whom nobody reached is told again at the end of the run, and
+else by the next one: until then the tag keeps the intent.
+
+Killed between the two, the next run tells once more: at least once, never not at all.
+
+`fleet enforce --apply`: what was planned is done, key by key, and everybody is told.
+
+- Templates are rendered and the audit is written to before anything is done; an audit that cannot be written ends the
+  run before the next act. Nothing else does: what fails is named, and the rest goes on.
+- Notices first, one for each owner with all of his keys, remembered once they are out. Then the acts, each by facts
+  that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
+- An owner is told of each act at once, the admins of all at the end. What an earlier run did and was cut off over is
+  an act of this run: written down and told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from ..aws.parallel import Pool
+from ..errors import Gone, Interrupted, Problem, TryLater
+from ..faults import fault
+from ..settings.fleet import FleetSettings
+from .actions import (
+    WORDS,
+    ActionResult,
+    ActionState,
+    Actor,
+    Maker,
+    UnfinishedAction,
+    coming,
+    done,
+    left_of,
+    settled,
+    write,
+)
+from .audit import NotKept
+from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, unheard_of, unsure_of
+from .model import AwsAccount, Event, Owner
+from .notices import Remark
+from .ports import Audit
+from .remind import after_notice
+from .rules import Act, ActionKind, Skipped, SkipRule, closed
+from .survey import first_code
+from .users import AccountView, UserLook, look, members_again
+
+STALE = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class Recheck:
+    """For one run; `now` is AWS's clock."""
+
+    settings: FleetSettings
+    now: Callable[[], datetime]
+    _places: dict[str, tuple[datetime, AccountView]] = field(default_factory=dict)
+
+    def act(self, actor: Actor, act: Act, place: AccountView) -> ActionResult | Skipped:
+        """What `Actor.act` makes of it, if its user is not exempt by now. Raises what that raises."""
+        try:
+            fresh = self.before(act, place)
+        except Problem as problem:
+            return ActionResult(
+                act, place.account, ActionState.FAILED, "whether its user is exempt cannot be read", problem
+            )
+        return fresh if isinstance(fresh, Skipped) else actor.act(*fresh)
+
+    def before(self, act: Act, place: AccountView) -> tuple[Act, AccountView] | Skipped:
+        """The act and the account as they are now. Raises Problem: who does not know who is exempt does nothing."""
+        assert place.directory
+        try:
+            found = place.directory.find(act.user.name)
+        except Gone:
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "there is no such user any more")
+        if act.user.created and found.created and found.created != act.user.created:
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has got his name")
+        user = replace(act.user, arn=found.arn, created=found.created, signed_in=found.signed_in)
+        return replace(act, user=user), self._place(place)
+
+    def _place(self, place: AccountView) -> AccountView:
+        number, now = place.account.number, self.now()
+        if number not in self._places or now - self._places[number][0] > STALE:
+            self._places[number] = (now, members_again(place, self.settings))
+        return self._places[number][1]
+
+
+def faulty(act: Act, place: AccountView, error: Exception) -> ActionResult:
+    """An act that ended in a fault of ours: nobody knows how far it came."""
+    return ActionResult(act, place.account, ActionState.UNKNOWN, "what came of it is not known", fault(error))
+
+
+_PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
+
+
+class Completion:
+    """One run's. `waiting` are the deeds whose owner has not heard, with what went wrong, by key id."""
+
+    def __init__(self, looking: EnforceContext, audit: Audit) -> None:
+        self._looking = looking
+        self._audit = audit
+        self._partly: list[Problem] = []
+        self.waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = {}
+
+    @property
+    def untold(self) -> list[Problem]:
+        """What went wrong with telling owners, and did not pass with a later try."""
+        return [*self._partly, *(problem for _, problems in self.waiting.values() for problem in problems)]
+
+    def finish(self, deed: ActionResult) -> ActionResult:
+        """Tell its owner and close its tag; gives the deed with what went wrong. Raises Interrupted."""
+        told = self._tell(deed)
+        trouble = self._settle(deed, told=told)
+        return replace(deed, problem=deed.problem or (trouble if told else self._unheard(deed)))
+
+    def late(self, deeds: Iterable[ActionResult], time_left: Callable[[], float], *, hurry: bool) -> list[ActionResult]:
+        """Tell those who have not heard, some seconds later too where it may pass and there is no `hurry`. Gives the
+        deeds as they are then. Who has still not heard goes into the audit. Raises NotKept, Interrupted."""
+        heard = self._again(time_left, hurry=hurry)
+        for deed, why in self.waiting.values():
+            self.record(deed, why[0])
+        return [
+            replace(deed, state=ActionState.DONE, problem=heard[key_id])
+            if (key_id := deed.act.key.key_id or "") in heard
+            else deed
+            for deed in deeds
+        ]
+
+    def _again(self, time_left: Callable[[], float], *, hurry: bool) -> dict[str, Problem | None]:
+        heard: dict[str, Problem | None] = {}
+        for pause in _PAUSES:
+            mine = [deed for deed, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
+            if not mine or (pause and (hurry or time_left() <= pause)):
+                break
+            if pause:
+                self._looking.sleep(pause)
+            for deed in mine:
+                if self._tell(deed):
+                    heard[deed.act.key.key_id or ""] = self._settle(deed, told=True)
+        return heard
+
+    def record(self, deed: ActionResult, problem: Problem | None = None) -> None:
+        """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
+        act, now, policy = deed.act, self._looking.now(), self._looking.settings.fingerprint
+        details = {"owner": self._owner(deed), "told": "no" if problem else "yes"}
+        if problem:
+            details["note"] = problem.message
+        who = (deed.account.number, act.user.name, act.key.key_id or "")
+        outcome = "failed" if problem else "done"
+        self._audit.record(Event(now, "notified", *who, act.why, policy, outcome, details))
+
+    def _owner(self, deed: ActionResult) -> str:
+        assert deed.found
+        owner = self._looking.owner(deed.found)
+        return owner.address or owner.name
+
+    def _unheard(self, deed: ActionResult) -> Problem:
+        why = self.waiting[deed.act.key.key_id or ""][1][0]
+        return type(why)(f"its owner {self._owner(deed)} was not told: {why.message}", why.hint)
+
+    def _tell(self, deed: ActionResult) -> bool:
+        """Whether he has heard, or there is no way to tell him: then notices are not asked for."""
+        assert deed.found
+        took, problems = self._looking.crier.tell(self._looking.owner(deed.found), [done(deed)])
+        key_id = deed.act.key.key_id or ""
+        if problems and not took:
+            self.waiting[key_id] = (deed, problems)
+            return False
+        self.waiting.pop(key_id, None)
+        self._partly += problems
+        return True
+
+    def _settle(self, deed: ActionResult, *, told: bool) -> Problem | None:
+        """The tag. What is not in the audit yet the next run is to find."""
+        if deed.found is None or deed.act.kind is ActionKind.REISSUE or isinstance(deed.problem, NotKept):
+            return None
+        today, tag = self._looking.now().date(), self._looking.settings.remind.tag
+        try:
+            memory = settled(deed.found.facts.memory, deed.act, today, told=told)
+            write(deed.found, memory, tag, self._looking.sleep, noted=True)
+        except Problem as problem:
+            return problem
+        return None
+
+
+def finish_left(planned: UnfinishedAction, finisher: Completion, actor: Actor) -> ActionResult | None:
+    """What an earlier run did, if the tag still says so: another one may have told it meanwhile, and then it is None.
+    Raises NotKept, Interrupted."""
+    place, user, key_id = planned.found.place, planned.act.user, planned.act.key.key_id
+    found = look(place, user, actor.settings, actor.now(), closely=True)
+    left = next((each for each in left_of(found) if each.act.key.key_id == key_id), None)
+    if left is None:
+        return None
+    deed = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
+    if not left.recorded:
+        actor.record(left.act, place.account, ActionState.DONE.value, deed.note)
+        return finisher.finish(deed)
+    told = finisher.finish(deed)
+    if told.problem is None:
+        finisher.record(deed)
+    state = ActionState.DONE if told.problem is None else ActionState.FAILED
+    return replace(told, act=replace(left.act, kind=ActionKind.NOTIFY), state=state, note="told by a later run")
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyContext:
+    """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin;
+    `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
+
+    looking: EnforceContext
+    audit: Audit
+    maker: Maker | None = None
+    time_left: Callable[[], float] = lambda: float("inf")
+    told: Callable[[ActionResult | Skipped], None] = lambda deed: None
+    check: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class EnforceResult:
+    """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
+
+    deeds: tuple[ActionResult, ...] = ()
+    spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
+    untold: tuple[Problem, ...] = ()
+    stopped: Problem | Interrupted | None = None
+    numbers: dict[str, float] = field(default_factory=dict)
+    code: int = 0
+
+
+def carry_out(plan: EnforcePlan, doing: ApplyContext) -> EnforceResult:
+    """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
+    before anything is done; Interrupted too then, and while the admins are told. One that comes in between ends the
+    acts: what was done so far is told and in the outcome."""
+    looking = doing.looking
+    looking.crier.check(looking.now())
+    where = {"settings": looking.settings.where, "preset": looking.settings.enforce.preset}
+    doing.audit.record(Event(looking.now(), "begun", policy=looking.settings.fingerprint, details=where))
+    run = _Run(plan, doing)
+    try:
+        run.everything()
+    except (NotKept, Interrupted) as problem:
+        run.stopped = problem
+    return run.end()
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(self, plan: EnforcePlan, doing: ApplyContext) -> None:
+        self._plan = plan
+        self._doing = doing
+        self._looking = doing.looking
+        self._settings = doing.looking.settings
+        looking = self._looking
+        self._actor = Actor(self._settings, looking.now, doing.audit, doing.maker, looking.unheard, looking.sleep)
+        self._finisher = Completion(looking, doing.audit)
+        self._afresh = Recheck(self._settings, self._looking.now)
+        self._deeds: list[ActionResult] = []
+        self._spared = list(plan.spared)
+        self._untold: list[Problem] = []
+        self.stopped: Problem | Interrupted | None = None
+
+    def everything(self) -> None:
+        """All of it. Raises NotKept, Interrupted."""
+        with Pool(self._looking.workers) as pool:
+            pool.map(self._remember_look, self._plan.looks)
+        for each in self._plan.left:
+            self._doing.check()
+            self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
+        for owner, steps in by_owner(self._plan.notices, self._looking):
+            self._doing.check()
+            self._apart(steps, partial(self._notify, owner, steps))
+        failed: set[tuple[str, str]] = set()
+        for step in self._plan.acts:
+            self._doing.check()
+            who = (step.found.place.account.number, step.act.user.arn)
+            if who in failed:
+                self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
+            elif not self._apart([step], partial(self._act, step)):
+                failed.add(who)
+
+    def _apart(self, steps: list[PlannedAction], do: Callable[[], bool | None]) -> bool | None:
+        """A fault with one user ends nobody else's turn."""
+        try:
+            return do()
+        except Problem:
+            raise
+        except Exception as error:  # noqa: BLE001
+            for step in steps:
+                self._add(faulty(step.act, step.found.place, error))
+            return False
+
+    def _remember_look(self, found: UserLook) -> None:
+        """That a key was found switched off counts from the day on which it can be written down."""
+        try:
+            write(found, found.facts.memory, self._settings.remind.tag, self._looking.sleep)
+        except Problem as problem:
+            self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
+
+    def _finish(self, left: UnfinishedAction) -> None:
+        deed = finish_left(left, self._finisher, self._actor)
+        if deed:
+            self._add(deed)
+
+    # Notices
+
+    def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
+        lines = [coming(step.act, step.found.place.account) for step in steps]
+        took, problems = self._looking.crier.tell(owner, lines)
+        if not took:
+            failure = problems[0] if problems else Problem("no channel reaches him")
+            for step in steps:
+                self._add(
+                    ActionResult(step.act, step.found.place.account, ActionState.FAILED, "nobody was told", failure)
+                )
+            return
+        self._untold += problems
+        for found, mine in by_user(steps):
+            problem = self._remember(found, mine)
+            for step in mine:
+                self._add(
+                    ActionResult(
+                        step.act,
+                        found.place.account,
+                        ActionState.DONE if problem is None else ActionState.FAILED,
+                        "",
+                        problem,
+                    )
+                )
+                self._record(step, owner, took, problem)
+
+    def _remember(self, found: UserLook, steps: list[PlannedAction]) -> Problem | None:
+        ids = [step.act.key.key_id or "" for step in steps]
+        memory = after_notice(found.facts.memory, ids, self._looking.now().date())
+        try:
+            write(found, memory, self._settings.remind.tag, self._looking.sleep)
+        except Problem as problem:
+            return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
+        return None
+
+    def _record(self, step: PlannedAction, owner: Owner, took: Iterable[str], problem: Problem | None) -> None:
+        act, account = step.act, step.found.place.account
+        details = {"owner": owner.address or owner.name, "channels": ", ".join(took)}
+        if act.coming and act.at:
+            details |= {"coming": act.coming.value, "not_before": f"{act.at:%Y-%m-%d}"}
+        if problem:
+            details["note"] = problem.message
+        who = (account.number, act.user.name, act.key.key_id or "")
+        event = Event(self._looking.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
+        self._doing.audit.record(event)
+
+    def _act(self, step: PlannedAction) -> bool:
+        """Whether what comes after it for the same user may go on."""
+        why = closed(self._settings.enforce, self._looking.now())
+        if why:
+            self._spare(step, SkipRule.HOURS, why)
+            return True
+        if self._doing.time_left() <= 0:
+            self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
+            return True
+        deed = self._afresh.act(self._actor, step.act, step.found.place)
+        if isinstance(deed, Skipped):
+            self._spare(step, deed.rule, deed.why)
+            return False
+        if deed.state is ActionState.DONE:
+            deed = self._finisher.finish(deed)
+        self._add(deed)
+        if isinstance(deed.problem, NotKept):
+            raise deed.problem
+        return deed.state is ActionState.DONE
+
+    def _spare(self, step: PlannedAction, rule: SkipRule, why: str) -> None:
+        spare = Skipped(rule, step.act.user, step.act.key, why)
+        self._spared.append((step.found.place.account, spare))
+        self._doing.told(spare)
+
+    def _add(self, deed: ActionResult) -> None:
+        self._deeds.append(deed)
+        self._doing.told(deed)
+
+    def end(self) -> EnforceResult:
+        """Tell the admins, close the audit, add up."""
+        try:
+            self._deeds = self._finisher.late(self._deeds, self._doing.time_left, hurry=self.stopped is not None)
+        except (NotKept, Interrupted) as problem:
+            self.stopped = self.stopped or problem
+        self._untold += self._finisher.untold
+        broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
+        if self.stopped:
+            broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
+        unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
+        unheard = list(unheard_of(self._spared))
+        self._untold += self._looking.crier.report(self._deeds, unsure, unheard, broken)
+        numbers = self._numbers()
+        try:
+            self._doing.audit.close(numbers)
+        except NotKept as problem:
+            self.stopped = self.stopped or problem
+        problems = [deed.problem for deed in self._deeds if deed.problem]
+        problems += [problem for _, problem in self._plan.broken] + self._untold
+        code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
+        if isinstance(self.stopped, Interrupted):
+            code = self.stopped.code
+        return EnforceResult(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
+
+    def _numbers(self) -> dict[str, float]:
+        counts = Counter(WORDS[deed.act.kind] for deed in self._deeds if deed.state is ActionState.DONE)
+        states = Counter(deed.state for deed in self._deeds)
+        acts = {word.capitalize(): float(counts[word]) for word in WORDS.values()}
+        return {
+            **acts,
+            "Failed": float(states[ActionState.FAILED]),
+            "Unknown": float(states[ActionState.UNKNOWN]),
+            "Spared": float(len(self._spared)),
+            "Unsure": float(len(unsure_of(self._spared))),
+            "Accounts": float(self._plan.accounts),
+            "Broken": float(len(self._plan.broken)),
+            "Users": float(self._plan.users),
+        }

@@ -1,0 +1,369 @@
+"""Values become messages through jinja2: our templates, or IT's own of the same name in a folder.
+
+`NAME.txt.j2` is the subject and the text: its first line is `Subject: ...`. `NAME.html.j2` is the page beside it; a
+message without one has text only. A template sees the values it is given and nothing else (a sandbox), HTML is escaped
+by the engine, and a name that is not there is an error, not a blank. One of ours stays within reach of IT's own as
+`built-in/NAME.txt.j2`, to extend or include; files that begin with `_` are for including.
+
+What goes to whom over which channel, as values: a dry run shows exactly what a real one sends.
+
+Pure but for the templates, which are read from files.
+
+Templates of IT's own are rendered once with an example before anything else: one that is wrong is found on a day on
+which nobody is to be told, and not on the first on which somebody is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    FileSystemLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
+from jinja2.sandbox import SandboxedEnvironment
+
+from .. import words
+from ..errors import WrongUsage
+from ..model import LastUse
+from ..policy import Verdict
+from ..settings.fleet import FleetSettings
+from ..settings.reading import oversized
+from ..words import number, span
+from .judge import Row, Status
+from .model import AccountSurvey, AwsAccount, Message, Owner
+from .notices import Digest, DigestCounts, KeyLine, Notice, NoticePlan, PlannedNotice, Remark, Unaddressed, one_line
+from .ports import Channel
+from .survey import first_code
+
+OURS = os.path.join(os.path.dirname(__file__), "templates")
+WIDTH = 72
+LONGEST_SUBJECT = 200
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+_BLANK, _TWO = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+"), "\n\n"  # what empty parts leave behind
+_HINT = "the values that a template may use stand in docs/it/remind.md"
+
+
+class Renderer:
+    """Makes messages. `folder` holds templates of IT's own, "" for none; `now` is the time that ages are told by.
+
+    Raises WrongUsage for a folder that is not there, and for a file in it that overrides nothing.
+    """
+
+    def __init__(self, folder: str, now: datetime) -> None:
+        check_folder(folder)
+        ours = FileSystemLoader(OURS)
+        own: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
+        loader = ChoiceLoader([*own, PrefixLoader({"built-in": ours}), ours])
+        self.now = now
+        self._folder = folder
+        self._templates = SandboxedEnvironment(
+            loader=loader,
+            autoescape=lambda name: bool(name) and name.endswith(".html.j2"),
+            undefined=StrictUndefined,
+            keep_trailing_newline=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters.update(_filters(now))
+
+    def message(self, name: str, values: Mapping[str, Any], to: str = "") -> Message:
+        """The message that the templates of this name make. Raises WrongUsage naming template and line."""
+        head, _, text = self._render(f"{name}.txt.j2", values).partition("\n")
+        word, _, subject = head.partition(":")
+        subject = one_line(subject)
+        if word.strip().lower() != "subject" or not subject:
+            raise WrongUsage(f"{self._shown(f'{name}.txt.j2')}, line 1: the first line is not `Subject: ...`", _HINT)
+        html = self._render(f"{name}.html.j2", values) if self._exists(f"{name}.html.j2") else ""
+        return Message(subject[:LONGEST_SUBJECT], f"{_BLANK.sub(_TWO, text).strip()}\n", html, to)
+
+    def _exists(self, file: str) -> bool:
+        return any(os.path.exists(os.path.join(folder, file)) for folder in (self._folder, OURS) if folder)
+
+    def _render(self, file: str, values: Mapping[str, Any]) -> str:
+        """A template is somebody's program: whatever it raises is a line for him."""
+        try:
+            return self._templates.get_template(file).render(values)
+        except Exception as error:  # noqa: BLE001
+            what = self._where(error, file)
+        raise WrongUsage(what, _HINT)
+
+    def _where(self, error: Exception, file: str) -> str:
+        """File, line and what is wrong. jinja2 puts the template's own lines into the traceback."""
+        if isinstance(error, TemplateSyntaxError):
+            return f"{self._shown(error.name or file)}, line {error.lineno}: {one_line(error.message or 'no template')}"
+        if isinstance(error, TemplateNotFound):
+            return f"{self._shown(file)}: there is no template {one_line(str(error.message))}"
+        line, trace = 0, error.__traceback__
+        while trace:
+            if trace.tb_frame.f_code.co_filename.endswith(".j2"):
+                file, line = os.path.basename(trace.tb_frame.f_code.co_filename), trace.tb_lineno
+            trace = trace.tb_next
+        what = one_line(str(error)) or type(error).__name__
+        return f"{self._shown(file)}, line {line}: {what}" if line else f"{self._shown(file)}: {what}"
+
+    def _shown(self, file: str) -> str:
+        """IT's file with its folder, one of ours by its name."""
+        own = os.path.join(self._folder, file)
+        return own if self._folder and os.path.exists(own) else f"template {file}"
+
+
+def check_folder(folder: str) -> None:
+    """Raises WrongUsage for a folder that cannot be used; "" is none."""
+    if not folder:
+        return
+    try:
+        found = sorted(os.listdir(folder))
+        strange = [
+            (file, why) for file in found if file.endswith(".j2") and (why := oversized(os.path.join(folder, file)))
+        ]
+    except OSError as error:
+        reason = (error.strerror or "it cannot be read").lower()
+        raise WrongUsage(
+            f"the folder of templates {folder} cannot be used: {reason}", "set templates in [remind]"
+        ) from None
+    for file, why in strange:
+        raise WrongUsage(f"{os.path.join(folder, file)} is {why}", "write the template into a file of its own")
+    names = sorted(file for file in os.listdir(OURS) if file.endswith(".j2"))
+    odd = [file for file in found if file.endswith(".j2") and not file.startswith("_") and file not in names]
+    if odd:
+        raise WrongUsage(f"{os.path.join(folder, odd[0])} overrides no template", f"there are {', '.join(names)}")
+
+
+# What templates say values with
+
+
+def _filters(now: datetime) -> dict[str, Callable[..., str]]:
+    return {
+        "day": day,
+        "span": span,
+        "used": partial(used, now=now),
+        "wrapped": wrapped,
+        "number": number,
+        "one_line": one_line,
+    }
+
+
+def day(moment: datetime) -> str:
+    """`4 February 2026`, in UTC and in English whatever the locale."""
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def used(use: LastUse | None, now: datetime) -> str:
+    """`last used 3 hours ago (s3, eu-west-1)`. AWS's record lags: absent means never, or not known."""
+    return words.used(use.at, use.service, use.region, now) if use else "last use not known"
+
+
+def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:
+    """Lines of at most 72 columns, each beginning with `indent`; a word that is longer (a link) is left whole."""
+    return textwrap.fill(
+        one_line(text),
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fleet report` has them all
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """The channels: for owners, for admins, and for those who are told when owners do not answer."""
+
+    owners: tuple[Channel, ...] = ()
+    admins: tuple[Channel, ...] = ()
+    escalate: tuple[Channel, ...] = ()
+
+    @property
+    def all(self) -> tuple[Channel, ...]:
+        """Each of them once, by name."""
+        return tuple({each.name: each for each in (*self.owners, *self.admins, *self.escalate)}.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message for one channel. `planned` is what it is about, None for the digest; `escalation`: it goes to others
+    than the owner."""
+
+    channel: Channel
+    message: Message
+    planned: PlannedNotice | None = None
+    escalation: bool = False
+
+    @property
+    def about(self) -> str:
+        """For rows that tell of it."""
+        if self.planned is None:
+            return f"the digest over {self.channel.name}"
+        owner = self.planned.notice.owner
+        what = "the escalation about " if self.escalation else ""
+        return f"{what}{owner.address or owner.name} over {self.channel.name}"
+
+
+def letters(plan: NoticePlan, outlets: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
+    """Everything that this run sends but the digest. Raises WrongUsage for a template that cannot be rendered."""
+    return tuple(letter for planned in plan.now for letter in _letters(planned, outlets, settings, renderer))
+
+
+def _letters(
+    planned: PlannedNotice, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> Iterator[Letter]:
+    owner = planned.notice.owner
+    values = {"notice": planned.notice, "keys": planned.notice.keys, **values_of(settings)}
+    reachable = [each for each in outlets.owners if owner.address or not each.wants_address]
+    if reachable:
+        message = renderer.message("owner", values, owner.address)
+        yield from (
+            Letter(each, message if each.wants_address else replace(message, to=""), planned) for each in reachable
+        )
+    if planned.notice.escalated and outlets.escalate:
+        message = renderer.message("escalation", values)
+        yield from (Letter(each, message, planned, escalation=True) for each in outlets.escalate)
+
+
+def digest_letters(
+    digest: Digest, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> tuple[Letter, ...]:
+    """The digest for the admins; with `digest` off only if there is something to tell."""
+    if not (settings.remind.digest or digest.old or digest.wrong):
+        return ()
+    values = {"digest": digest, "most": LISTED, "always": settings.remind.digest, **values_of(settings)}
+    message = renderer.message("digest", values) if outlets.admins else None
+    return tuple(Letter(each, message) for each in outlets.admins if message)
+
+
+def values_of(settings: FleetSettings) -> dict[str, Any]:
+    """What a company says in its notices."""
+    return {
+        "contact": one_line(settings.contact),
+        "link": one_line(settings.remind.link),
+        "max_age": settings.policy.max_age,
+        "remind_before": settings.policy.remind_before,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What the survey found besides old keys: the digest's share of it. `code` is the exit code of what failed."""
+
+    counts: DigestCounts = field(default_factory=DigestCounts)
+    broken: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
+    code: int = 0
+
+
+def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> Findings:
+    """Count what was looked at, and say what could not be."""
+    users = [user for survey in surveys for user in survey.users]
+    exempt = {row.user.arn for row in rows if row.exempt and row.key.active}
+    seen = sum(not survey.problem for survey in surveys)
+    keys = sum(len(user.keys) for user in users)
+    root = sum(row.standing is Status.ROOT for row in rows)
+    return Findings(
+        DigestCounts(seen, sum(not user.is_root for user in users), keys, len(exempt), root),
+        tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
+        tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
+        first_code(survey.code for survey in surveys),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SentLetters:
+    """What became of the letters: what was `told`; rows about what was not delivered, not remembered, not audited."""
+
+    told: tuple[PlannedNotice, ...] = ()
+    undelivered: tuple[Remark, ...] = ()
+    forgotten: tuple[Remark, ...] = ()
+    notes: tuple[Remark, ...] = ()
+
+
+def digest_of(plan: NoticePlan, findings: Findings, sent: SentLetters, outlets: Channels, renderer: Renderer) -> Digest:
+    """The digest after the letters were sent, or as if they all had been."""
+    return Digest(
+        at=renderer.now,
+        counts=findings.counts,
+        reminds=bool(outlets.owners),
+        old=plan.old,
+        told=tuple(each.notice for each in sent.told),
+        quiet=tuple(each.notice for each in plan.quiet) if outlets.owners else (),
+        unanswered=plan.unanswered if outlets.owners else (),
+        undelivered=sent.undelivered,
+        unaddressed=_unaddressed([*plan.now, *plan.quiet], outlets),
+        forgotten=sent.forgotten,
+        unsure=tuple(
+            sorted({Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure})
+        ),
+        broken=findings.broken,
+        notes=(*findings.notes, *sent.notes),
+    )
+
+
+def _unaddressed(plans: Sequence[PlannedNotice], outlets: Channels) -> tuple[Unaddressed, ...]:
+    """Users with old keys whose owner no channel reaches."""
+    if not outlets.owners or not all(each.wants_address for each in outlets.owners):
+        return ()
+    rows = {
+        Unaddressed(str(line.account), line.user, each.notice.owner.name, line.root)
+        for each in plans
+        if not each.notice.owner.address
+        for line in each.notice.keys
+    }
+    return tuple(sorted(rows))
+
+
+def rehearse(settings: FleetSettings, renderer: Renderer) -> None:
+    """Raises WrongUsage naming the template and the line; sends nothing."""
+    if not settings.remind.templates:
+        return
+    notice = _notice(settings, renderer)
+    said = values_of(settings)
+    renderer.message("owner", {"notice": notice, "keys": notice.keys, **said}, notice.owner.address)
+    renderer.message("escalation", {"notice": notice, "keys": notice.keys, **said})
+    renderer.message("digest", {"digest": _digest(notice, renderer), "most": LISTED, "always": True, **said})
+
+
+def _notice(settings: FleetSettings, renderer: Renderer) -> Notice:
+    age = settings.policy.max_age + timedelta(days=8)
+    late = renderer.now - timedelta(days=8)
+    use = LastUse(renderer.now - timedelta(hours=3), "s3", "eu-west-1")
+    owner = Owner("alice", "alice@example.com", "user name")
+    account = AwsAccount("123456789012", "production")
+    line = KeyLine(account, "alice", owner.address, "...MPLE", Verdict.OVERDUE, age, late, late, use, told=3)
+    return Notice(owner, (line,), escalated=True)
+
+
+def _digest(notice: Notice, renderer: Renderer) -> Digest:
+    """With a row of everything."""
+    rows = (Remark("production (123456789012)", "an example"),)
+    return Digest(
+        renderer.now,
+        DigestCounts(1, 1, 1, 1),
+        old=notice.keys,
+        told=(notice,),
+        quiet=(notice,),
+        unanswered=notice.keys,
+        undelivered=rows,
+        unaddressed=(Unaddressed("production (123456789012)", "bob", "bob"),),
+        forgotten=rows,
+        unsure=rows,
+        broken=rows,
+        notes=rows,
+    )

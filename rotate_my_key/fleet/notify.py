@@ -1,0 +1,350 @@
+"""Ways to tell somebody, made from the settings by name. What a channel needs of AWS is handed in as ports.
+
+Nothing here shows a URL or a token: a channel is called by its name in the settings.
+
+A topic of Amazon SNS: whoever subscribed to it is told.
+
+Mail through Amazon SES.
+
+Telegram, Slack, Teams, webhooks and whatever else `apprise` can: its URLs are tokens.
+
+They are fetched from the vault by name when there is something to deliver, and stay in this function. apprise logs them
+at some levels, and so do the libraries below it (urllib3 names the path of a request); so nothing is logged while it
+works, whatever it raises is dropped, and what we say of a failure is the channel's name and the service's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+from ..errors import Problem, TryLater, WrongUsage
+from ..files.library import how_to_get
+from ..settings.fleet import ChannelSettings, FleetSettings
+from .messages import Channels
+from .model import Message
+from .notices import one_line
+from .ports import Channel, Cloud, Mail, Topics, Vault
+
+_HINT = "see docs/it/remind.md"
+
+
+def channels(names: Iterable[str], settings: Mapping[str, ChannelSettings], cloud: Cloud) -> tuple[Channel, ...]:
+    """The channels of these names, each once; nothing is sent and no secret fetched.
+
+    Raises WrongUsage for a name that the settings do not have, and for a channel that lacks what its kind needs.
+    """
+    return tuple(_channel(name, settings, cloud) for name in dict.fromkeys(names))
+
+
+def _channel(name: str, settings: Mapping[str, ChannelSettings], cloud: Cloud) -> Channel:
+    if name not in settings:
+        known = f"there are {', '.join(sorted(settings))}" if settings else f"add [[{name}]] to [channels]"
+        raise WrongUsage(f"there is no channel {name} in the settings", known)
+    said = settings[name]
+    if said.kind not in _KINDS:
+        raise WrongUsage(f"channel {name} is of kind {said.kind!r}", f"the kinds are {', '.join(_KINDS)}")
+    needed, make = _KINDS[said.kind]
+    if not getattr(said, needed):
+        raise WrongUsage(f"channel {name} of kind {said.kind} needs {needed}", _HINT)
+    return make(said, cloud)
+
+
+def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]) -> tuple[Channel, ...]:
+    """The same channels, once it is sure that each has somebody to tell: mail needs `to`. Raises WrongUsage."""
+    channels_of_admins = tuple(found)
+    for each in channels_of_admins:
+        if each.wants_address and not settings[each.name].to:
+            raise WrongUsage(f"channel {each.name} has no address to write to", f"set to in [[{each.name}]]")
+    return channels_of_admins
+
+
+def outlets(settings: FleetSettings, cloud: Cloud) -> Channels:
+    """The channels that [remind] names. Raises WrongUsage, also if it names neither owners' nor admins'."""
+    remind, said = settings.remind, settings.channels
+    if not (remind.owners or remind.admins):
+        raise WrongUsage(f"{settings.where} does not say how to tell anybody", "set owners or admins in [remind]")
+    return Channels(
+        channels(remind.owners, said, cloud),
+        for_admins(channels(remind.admins, said, cloud), said),
+        for_admins(channels(remind.escalate, said, cloud), said),
+    )
+
+
+class Unset:
+    """Stands for a channel that is not set yet, so that a dry run can show what it would carry."""
+
+    def __init__(self, whom: str, *, wants_address: bool = False) -> None:
+        self.name = f"no channel yet ({whom} in [remind])"
+        self.wants_address = wants_address
+
+    def deliver(self, message: Message) -> None:
+        """Raises WrongUsage."""
+        raise WrongUsage(f"there is {self.name}", _HINT)
+
+    def check(self) -> tuple[str, ...]:
+        """See the port."""
+        return (f"there is {self.name}",)
+
+
+def _mail(said: ChannelSettings, cloud: Cloud) -> Channel:
+    return MailChannel(said, cloud.mail(said.region))
+
+
+def _topic(said: ChannelSettings, cloud: Cloud) -> Channel:
+    return TopicChannel(said, cloud.topics(said.region or region_of(said.topic)))
+
+
+def _chat(said: ChannelSettings, cloud: Cloud) -> Channel:
+    return ChatChannel(said, cloud.vault(said.region))
+
+
+def region_of(arn: str) -> str:
+    """The region in an ARN, "" if it is none: a topic is published to where it is."""
+    parts = arn.split(":")
+    return parts[3] if len(parts) > 5 and parts[0] == "arn" else ""
+
+
+# By kind: the setting that it cannot do without, and how it is made.
+_KINDS: Mapping[str, tuple[str, Callable[[ChannelSettings, Cloud], Channel]]] = {
+    "ses": ("sender", _mail),
+    "sns": ("topic", _topic),
+    "apprise": ("urls", _chat),
+}
+
+
+LONGEST = 256 * 1024  # bytes of a message (SNS API reference, Publish)
+LONGEST_SUBJECT = 100  # characters of ASCII
+_CUT = "\n... cut here: rotate-my-key fleet report\n"
+
+
+class TopicChannel:
+    """Publishes the text."""
+
+    def __init__(self, settings: ChannelSettings, topics: Topics) -> None:
+        self._settings = settings
+        self._topics = topics
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._settings.name
+
+    @property
+    def wants_address(self) -> bool:
+        """See the port."""
+        return False
+
+    def deliver(self, message: Message) -> None:
+        """See the port."""
+        self._topics.publish(self._settings.topic, subject(message.subject), cut(message.text, LONGEST))
+
+    def check(self) -> tuple[str, ...]:
+        """See the port."""
+        return ()
+
+
+def subject(text: str) -> str:
+    """What SNS takes for a subject: ASCII, one line, at most 100 characters, beginning with a letter or digit.
+
+    SNS API reference, Publish: it must begin with a letter, number or punctuation mark.
+    """
+    plain = one_line(text).encode("ascii", "replace").decode()
+    return plain if len(plain) <= LONGEST_SUBJECT else f"{plain[: LONGEST_SUBJECT - 3].rstrip()}..."
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many bytes of UTF-8, ending at a line's end, and saying so."""
+    if len(text.encode()) <= most:
+        return text
+    kept = text.encode()[: most - len(_CUT.encode())].decode(errors="ignore")
+    return kept.rpartition("\n")[0] + _CUT
+
+
+_SANDBOX = (
+    "SES is in its sandbox here: it delivers to verified addresses only and refuses all others; "
+    "ask AWS for production access in the console of SES"
+)
+
+
+class MailChannel:
+    """Writes to the address of a message, or where it has none to the channel's own `to`."""
+
+    def __init__(self, settings: ChannelSettings, mail: Mail) -> None:
+        self._settings = settings
+        self._mail = mail
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._settings.name
+
+    @property
+    def wants_address(self) -> bool:
+        """See the port."""
+        return True
+
+    def deliver(self, message: Message) -> None:
+        """One mail to each address, so that nobody sees the others'.
+
+        Raises TryLater only if it arrived nowhere: who has it need not get it twice.
+        """
+        addresses = (message.to,) if message.to else self._settings.to
+        if not addresses:
+            raise WrongUsage(f"channel {self.name} has no address to write to", f"set to in [[{self.name}]]")
+        problems = [problem for to in addresses if (problem := self._send(to, message))]
+        if len(addresses) == 1 and problems:
+            raise problems[0]
+        if problems:
+            kind = TryLater if len(problems) == len(addresses) and _all_pass(problems) else Problem
+            first = problems[0]
+            raise kind(f"{len(problems)} of {len(addresses)} addresses: {first.message}", first.hint)
+
+    def _send(self, to: str, message: Message) -> Problem | None:
+        try:
+            subject = one_line(message.subject)
+            self._mail.send(self._settings.sender, one_line(to), subject, message.text, message.html)
+        except Problem as problem:
+            return problem
+        return None
+
+    def check(self) -> tuple[str, ...]:
+        """Whether it is still in its sandbox. Raises what asking raises."""
+        sandbox = self._mail.sandbox()
+        if sandbox is None:
+            return (f"channel {self.name}: whether SES is in its sandbox may not be asked (ses:GetAccount)",)
+        return (f"channel {self.name}: {_SANDBOX}",) if sandbox else ()
+
+
+def _all_pass(problems: list[Problem]) -> bool:
+    return all(isinstance(problem, TryLater) for problem in problems)
+
+
+LONGEST_CHAT = 16 * 1024  # bytes; apprise splits it into what the service takes (Telegram: 4096 characters a message)
+_ALONE = RLock()  # silence is for the whole process
+
+
+class ChatChannel:
+    """Delivers to every URL of one secret."""
+
+    def __init__(self, settings: ChannelSettings, vault: Vault) -> None:
+        self._settings = settings
+        self._vault = vault
+
+    @property
+    def name(self) -> str:
+        """See the port."""
+        return self._settings.name
+
+    @property
+    def wants_address(self) -> bool:
+        """See the port."""
+        return False
+
+    def deliver(self, message: Message) -> None:
+        """See the port. Each URL is tried once: who was told already must not be told again."""
+        total, strange, failed = self._try(_apprise(self.name), message)
+        if not total:
+            raise self._wrong("holds no URL")
+        if strange:
+            raise self._wrong(f"holds {strange} of {total} URLs that apprise does not understand; nothing was sent")
+        if failed:
+            which = f"{len(failed)} of {total} services" if total > 1 else "the service"
+            raise Problem(
+                f"channel {self.name}: {which} did not take the message ({', '.join(sorted(set(failed)))})",
+                f"try what is in {self._settings.urls} with apprise's own command",
+            )
+
+    def _try(self, apprise: Any, message: Message) -> tuple[int, int, list[str]]:
+        """How many URLs there are, how many make no sense (then nothing is sent), and which services failed.
+
+        Nothing is raised from here but what the vault raises: a traceback would hold the URLs.
+        """
+        urls = _urls(self._vault.secret(self._settings.urls))
+        with _silence():
+            services = [_service(apprise, url) for url in urls]
+            strange = services.count(None)
+            failed = [] if strange else [_title(each) for each in services if not _notify(apprise, each, message)]
+        return len(urls), strange, failed
+
+    def _wrong(self, what: str) -> Problem:
+        return WrongUsage(
+            f"channel {self.name}: the secret {self._settings.urls} {what}",
+            "put one apprise URL a line into it; see https://github.com/caronc/apprise",
+        )
+
+    def check(self) -> tuple[str, ...]:
+        """Whether apprise is there. Raises Problem if not; the secret is not fetched."""
+        _apprise(self.name)
+        return ()
+
+
+def _apprise(name: str) -> Any:
+    """The library, loaded when first needed: it takes a quarter of a second."""
+    try:
+        with _silence():
+            import apprise
+    except ImportError:
+        raise Problem(f"channel {name} needs apprise, which is not installed", how_to_get("apprise")) from None
+    return apprise
+
+
+def _urls(secret: str) -> list[str]:
+    """The URLs of a secret: one a line, or the values of a JSON object or list (as the console makes them)."""
+    text = secret.strip()
+    if text[:1] in ("{", "["):
+        try:
+            found = json.loads(text)
+        except ValueError:
+            return []
+        values = list(found.values()) if isinstance(found, dict) else found
+        return [each.strip() for each in values if isinstance(each, str) and each.strip()]
+    return [each for each in re.split(r"\s+", text) if each]
+
+
+def _service(apprise: Any, url: str) -> Any:
+    """apprise's object for a URL, None if it makes nothing of it. A message too long is split, not refused."""
+    try:
+        asset = apprise.AppriseAsset(app_id="rotate-my-key", app_desc="rotate-my-key", async_mode=False)
+        found = apprise.Apprise.instantiate(url, asset)
+        if found is not None and not re.search(r"[?&]overflow=", url, re.IGNORECASE):
+            found.overflow_mode = apprise.OverflowMode.SPLIT
+    except Exception:  # noqa: BLE001 - what it says may quote the URL
+        return None
+    return found
+
+
+def _notify(apprise: Any, service: Any, message: Message) -> bool:
+    """Whether the service took it. By way of an Apprise, which escapes a text for services that want HTML."""
+    try:
+        sender = apprise.Apprise(asset=service.asset)
+        sender.add(service)
+        title, body = one_line(message.subject), cut(message.text, LONGEST_CHAT)
+        return bool(sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
+    except Exception:  # noqa: BLE001 - what it says may quote the URL
+        return False
+
+
+def _title(service: Any) -> str:
+    """`Telegram`: the class's word, never the URL's."""
+    return one_line(str(type(service).service_name or type(service).__name__))
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No log record and no warning of anybody, while URLs are about."""
+    with _ALONE, warnings.catch_warnings():
+        before = logging.root.manager.disable
+        logging.disable(sys.maxsize)
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logging.disable(before)

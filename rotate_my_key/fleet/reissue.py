@@ -1,0 +1,419 @@
+"""What a reissue would do for one user: the decisions. Nothing is changed here.
+
+- A key that waits for its user is not made twice: he is told again.
+- A key that an earlier run made and did not hand over is removed first, if it is certain that nobody uses it.
+- A third key is impossible: an inactive one gives way on consent, an active one never.
+
+Make a key for a user who cannot, and hand it over: what is done, in an order that survives being killed.
+
+1. The intent goes into the audit. 2. A key that an earlier run left undelivered is deleted. 3. The place is made, with
+its policy and the slip, before there is a key. 4. An inactive key gives way, if that was agreed to. 5. One
+CreateAccessKey. 6. The key is put in its place, then the slip names it. 7. Only then is anybody told.
+
+What fails after 5 is taken back: the new key is deleted, and that is confirmed before it is said. What is killed leaves
+the slip, by which the next run or the sweep finds the key. The user's old key is never touched.
+
+Telling the user that a key waits for him, and making keys for `enforce`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import Enum
+
+from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
+from ..model import AccessKey, Credentials, Identity, LastUse
+from ..settings.fleet import FleetSettings
+from ..stores.delivered import Delivered, encode
+from .actions import ActionLine, Notifier, ReissuedKey
+from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers
+from .judge import addresses, owner_of
+from .memory import KeyMemory, UnreadableTag, decode, ref
+from .memory import encode as encode_memory
+from .messages import Channels, Renderer
+from .model import AwsAccount, Event, FleetUser
+from .notify import channels
+from .ports import Audit, Cloud, Directory
+
+Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
+
+
+@dataclass(frozen=True, slots=True)
+class ReissueRequest:
+    """Whom to make a key for. `profile` is the one that he should put it in; `replace_inactive`: an inactive key of his
+    may be deleted for room; `renew`: a key that waits and was never used is replaced."""
+
+    account: AwsAccount
+    user: str
+    profile: str = ""
+    replace_inactive: bool = False
+    renew: bool = False
+
+
+class ReissueMode(Enum):
+    """What would be done; the value is the word in `--json`."""
+
+    MAKE = "made"
+    AGAIN = "waits already"
+
+
+@dataclass(frozen=True, slots=True)
+class ReissuePlan:
+    """What would be done. `discards` is an earlier key of ours that did not reach its user, `gives_up` the inactive key
+    that makes room, `replaces` the id that the new key takes the place of. `slip` is what stands there now."""
+
+    wish: ReissueRequest
+    user: FleetUser
+    readers: tuple[str, ...]
+    way: ReissueMode
+    keys: tuple[AccessKey, ...] = ()
+    slip: HandoverRecord | None = None
+    discards: AccessKey | None = None
+    gives_up: AccessKey | None = None
+    replaces: str = ""
+
+
+def plan_reissue(
+    wish: ReissueRequest, directory: Directory, waiting: HandoverStore, settings: FleetSettings, now: datetime
+) -> ReissuePlan:
+    """Look, and decide. Raises WrongUsage (off, or not set up), Problem (not our place), NeedsPerson, TryLater, Gone,
+    Denied."""
+    if not settings.reissue.enabled:
+        raise WrongUsage(
+            f"reissue is switched off ({settings.where})",
+            f"set enabled = yes under [reissue] in {named(settings.where)}, and see docs/it",
+        )
+    waiting.check(wish.account.number)
+    user = directory.find(wish.user)
+    arns = readers(user.arn, settings.reissue.reader, user.name)
+    slip = waiting.find(wish.account.number, user.name)
+    keys = directory.keys(user.name)
+    uses = {key.key_id: directory.last_use(key.key_id) for key in keys}
+    discards = _undelivered(slip, keys, uses, now, renew=wish.renew)
+    if slip and discards is None and _waits(slip, keys, uses):
+        return ReissuePlan(wish, user, arns, ReissueMode.AGAIN, keys, slip, None, None, slip.replaces)
+    left = tuple(key for key in keys if key != discards)
+    gives_up = _room(wish, user, left, uses)
+    staying = [key for key in left if key != gives_up]
+    return ReissuePlan(wish, user, arns, ReissueMode.MAKE, left, slip, discards, gives_up, _replaced(staying))
+
+
+def _waits(slip: HandoverRecord, keys: Sequence[AccessKey], uses: Uses) -> bool:
+    """Whether the key of the slip waits there still: it was not taken, and no use of it is known."""
+    there = any(key.key_id == slip.key_id and key.active for key in keys)
+    return there and not slip.taken and not _was_used(uses.get(slip.key_id))
+
+
+def _was_used(use: LastUse | None) -> bool:
+    """Any use counts: signing in with it is a use of `sts`."""
+    return bool(use and use.at)
+
+
+def _undelivered(
+    slip: HandoverRecord | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
+) -> AccessKey | None:
+    """The key that an earlier run made and that did not reach its user."""
+    if slip is None:
+        return None
+    young = now < slip.at + BUSY  # a key that was made just now may not be listed yet
+    if young and not any(key.key_id == slip.key_id for key in keys):
+        raise TryLater(f"another run is making a key for {slip.user} right now", "repeat the command in two minutes")
+    made = made_then(slip, keys) if not slip.key_id else _given(slip, keys, renew=renew)
+    if made is None or _was_used(uses[made.key_id]):
+        return None
+    if uses[made.key_id] is None:
+        raise TryLater(
+            f"key {mask(made.key_id)} of {slip.user} was made for an earlier hand-over, and AWS does not say "
+            "whether it is in use",
+            "repeat the command later, or let this role call iam:GetAccessKeyLastUsed",
+        )
+    return made
+
+
+def _given(slip: HandoverRecord, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
+    """The key that waits: replaced if that was asked for, or if the sweep has switched it off."""
+    found = next((key for key in keys if key.key_id == slip.key_id), None)
+    return found if found and not slip.taken and (renew or not found.active) else None
+
+
+def _room(wish: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
+    """The inactive key that gives way, None if there is room. Raises NeedsPerson: consent helps, or a choice of his."""
+    if len(keys) < 2:
+        return None
+    inactive = sorted((key for key in keys if not key.active), key=lambda key: key.created)
+    told = " and ".join(f"{mask(key.key_id)} ({_state(key, uses.get(key.key_id))})" for key in keys)
+    said = f"{user.name} in {wish.account} has two keys, {told}, and AWS allows no third"
+    if not inactive:
+        raise NeedsPerson(said, f"ask {user.name} to retire one: rotate-my-key delete-key KEY_ID")
+    if not wish.replace_inactive:
+        raise NeedsPerson(said, f"rotate-my-key fleet reissue {user.name} --replace-inactive")
+    return inactive[0]
+
+
+def _state(key: AccessKey, use: LastUse | None) -> str:
+    status = "active" if key.active else "switched off"
+    if use is None:
+        return f"{status}, its last use is not known"
+    if use.at is None:
+        return f"{status}, no use of it is recorded"
+    return f"{status}, last used on {use.at:%Y-%m-%d} by {use.service} in {use.region}"
+
+
+def _replaced(keys: Sequence[AccessKey]) -> str:
+    """The key that is in use: an active one before an inactive one, the older first."""
+    by_age = sorted(keys, key=lambda key: (not key.active, key.created))
+    return by_age[0].key_id if by_age else ""
+
+
+_SETTLE = timedelta(seconds=15)  # one that was carried out shows in the list within that time
+_SHOWS = timedelta(seconds=5)  # what was written to the place shows within that time
+_CREATES = 2  # a lost answer allows one more
+_AGAIN = "repeat the command in two minutes"
+
+
+@dataclass(frozen=True, slots=True)
+class ReissueContext:
+    """What a reissue works with. `run` names this run, `now` is AWS's clock, `pause` waits for seconds."""
+
+    directory: Directory
+    waiting: HandoverStore
+    settings: FleetSettings
+    audit: Audit
+    run: str
+    now: Callable[[], datetime]
+    pause: Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HandoverResult:
+    """A key that waits for its user. `place` is what he gives to `adopt`; `deleted` are keys that went on the way;
+    `notes` are for a person. No secret."""
+
+    account: str
+    user: str
+    key_id: str
+    place: str
+    way: ReissueMode
+    until: datetime
+    replaces: str = ""
+    deleted: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+def hand_over(plan: ReissuePlan, tools: ReissueContext) -> HandoverResult:
+    """Do what the plan says. Raises Problem kinds; what was begun and could not be taken back is said."""
+    return _HandOver(plan, tools).run()
+
+
+class _HandOver:
+    """One reissue."""
+
+    def __init__(self, plan: ReissuePlan, tools: ReissueContext) -> None:
+        self._plan = plan
+        self._tools = tools
+        self._user = plan.user.name
+        self._deleted: list[str] = []
+        self._notes: list[str] = []
+
+    def run(self) -> HandoverResult:
+        plan = self._plan
+        if plan.way is ReissueMode.AGAIN:
+            assert plan.slip is not None
+            return self._handed(plan.slip)
+        self._record("intended")
+        if plan.discards:
+            self._discard(plan.discards.key_id)
+        slip = self._made()
+        self._remember(slip.key_id)
+        try:
+            self._record("done", slip.key_id)
+        except Problem as problem:
+            self._notes.append(f"the audit could not be written: {problem.message}")
+        return self._handed(slip)
+
+    def _handed(self, slip: HandoverRecord) -> HandoverResult:
+        tools = self._tools
+        until = slip.at + tools.settings.reissue.keep
+        where = tools.waiting.where(slip)
+        rest = (slip.replaces, tuple(self._deleted), tuple(self._notes))
+        return HandoverResult(slip.account, self._user, slip.key_id, where, self._plan.way, until, *rest)
+
+    def _record(self, outcome: str, key_id: str = "") -> None:
+        plan = self._plan
+        why = "asked for" if not plan.replaces else f"asked for, to replace {plan.replaces}"
+        who = (plan.wish.account.number, self._user, key_id)
+        tools = self._tools
+        tools.audit.record(Event(tools.now(), "reissued", *who, why, tools.settings.fingerprint, outcome))
+
+    # Room
+
+    def _discard(self, key_id: str) -> None:
+        """Off first: what was never used is missed by nobody, and a use that shows up late is met by a key that is
+        still there."""
+        with suppress(Gone):
+            self._tools.directory.set_active(self._user, key_id, False)
+        self._delete(key_id)
+
+    def _delete(self, key_id: str) -> None:
+        """A key that was made just now may be unknown for a while. Raises Problem unless it is certainly gone."""
+        until = self._tools.now() + _SETTLE
+        while True:
+            try:
+                self._tools.directory.delete(self._user, key_id)
+            except Gone:
+                if key_id in {key.key_id for key in self._plan.keys} or self._tools.now() >= until:
+                    break
+                self._tools.pause(1.0)
+            else:
+                break
+        self._deleted.append(key_id)
+
+    # The key
+
+    def _made(self) -> HandoverRecord:
+        """The slip of a key that was made and stored."""
+        for attempt in range(_CREATES):
+            slip = self._reserved()
+            try:
+                pair, key = self._tools.directory.create(self._user)
+            except Unanswered as problem:
+                self._settle_lost(slip, problem, last=attempt == _CREATES - 1)
+                continue
+            except Problem:
+                with suppress(Problem):
+                    self._tools.waiting.remove(slip.account, self._user)
+                raise
+            return self._stored(slip, pair, key)
+        raise AssertionError("the last attempt raises")
+
+    def _reserved(self) -> HandoverRecord:
+        """The place, ours alone: two runs at once must not make two keys."""
+        plan, tools = self._plan, self._tools
+        gone = set(self._deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
+        had = tuple(key.key_id for key in plan.keys if key.key_id not in gone)
+        slip = HandoverRecord(plan.wish.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
+        slip = tools.waiting.reserve(slip, plan.readers)
+        if plan.gives_up and plan.gives_up.key_id not in self._deleted:
+            self._delete(plan.gives_up.key_id)
+            slip = tools.waiting.reserve(replace(slip, at=tools.now()), plan.readers)
+        self._check_ours()
+        return slip
+
+    def _check_ours(self) -> None:
+        """What was written just now may show a moment later."""
+        until = self._tools.now() + _SHOWS
+        while True:
+            found = self._tools.waiting.find(self._plan.wish.account.number, self._user)
+            if found and found.run == self._tools.run:
+                return
+            if self._tools.now() >= until:
+                raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
+            self._tools.pause(1.0)
+
+    def _settle_lost(self, slip: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
+        """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the slip
+        stays, and a later run looks again."""
+        found = self._lost_key(slip)
+        if found is None:
+            raise TryLater(f"{problem.message}; if a key was made, the next run removes it", _AGAIN)
+        self._discard(found.key_id)
+        if last:
+            self._tools.waiting.remove(slip.account, self._user)
+            raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
+
+    def _lost_key(self, slip: HandoverRecord) -> AccessKey | None:
+        until = self._tools.now() + _SETTLE
+        while True:
+            found = made_then(slip, self._tools.directory.keys(self._user))
+            if found:
+                use = self._tools.directory.last_use(found.key_id)
+                return found if use and use.at is None else None
+            if self._tools.now() >= until:
+                return None
+            self._tools.pause(1.0)
+
+    def _stored(self, slip: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
+        plan, tools = self._plan, self._tools
+        who = Identity(slip.account, plan.user.arn)
+        delivery = encode(Delivered(pair, who, key.created, slip.replaces, plan.wish.profile))
+        slip = replace(slip, key_id=key.key_id)
+        try:
+            self._check_ours()
+            return tools.waiting.store(slip, plan.readers, delivery)
+        except Problem as problem:
+            failure = problem
+        raise self._taken_back(slip, failure)
+
+    def _taken_back(self, slip: HandoverRecord, problem: Problem) -> Problem:
+        """A key that cannot be handed over is of no use: it goes, and then its place; what stays is said."""
+        key_id = slip.key_id
+        try:
+            self._delete(key_id)
+        except Problem as second:
+            text = f"{problem.message}; key {mask(key_id)} was made for nothing and is still there: {second.message}"
+            return Problem(text, "rotate-my-key fleet reissue --sweep")
+        text = f"{problem.message}; the new key was deleted again, and nothing else changed"
+        try:
+            found = self._tools.waiting.find(slip.account, self._user)
+            if found and found.run == slip.run:
+                self._tools.waiting.remove(slip.account, self._user)
+        except Problem:
+            text += " (its empty place is left to the sweep)"
+        kind = TryLater if isinstance(problem, TryLater) else NotAllowed if isinstance(problem, NotAllowed) else Problem
+        return kind(text, problem.hint)
+
+    # Remembering
+
+    def _remember(self, key_id: str) -> None:
+        """In the user's tag; that it cannot be written there stops nothing, for the slip knows it too."""
+        tag, directory = self._tools.settings.remind.tag, self._tools.directory
+        try:
+            tags = directory.tags(self._user)
+            if tags is None:  # writing would forget what stands there
+                raise Problem("his tags may not be read (iam:ListUserTags)")
+            memory = decode(tags.get(tag))
+            known = memory.get(ref(key_id), KeyMemory())
+            memory[ref(key_id)] = replace(known, made=self._tools.now().date())
+            there = {key.key_id for key in self._plan.keys} - set(self._deleted)
+            directory.tag(self._user, tag, encode_memory(memory, {*there, key_id}))
+        except UnreadableTag:
+            self._notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
+        except Problem as problem:
+            self._notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Keymaker:
+    """What a maker of keys works with; see Reissue. Called with a directory and a user, as `enforce` does."""
+
+    waiting: HandoverStore
+    settings: FleetSettings
+    audit: Audit
+    run: str
+    now: Callable[[], datetime]
+    pause: Callable[[float], None]
+
+    def __call__(self, directory: Directory, user: FleetUser) -> ReissuedKey:
+        """Make a key for this user, or give the one that waits for him. Never in place of another key of his: no
+        consent was given. Raises Problem."""
+        wish = ReissueRequest(directory.account, user.name)
+        plan = plan_reissue(wish, directory, self.waiting, self.settings, self.now())
+        rest = (self.audit, self.run, self.now, self.pause)
+        handed = hand_over(plan, ReissueContext(directory, self.waiting, self.settings, *rest))
+        return ReissuedKey(handed.key_id, handed.place, handed.notes)
+
+
+def tell(
+    handed: HandoverResult, user: FleetUser, account: AwsAccount, settings: FleetSettings, cloud: Cloud, now: datetime
+) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    """Tell the owner where it waits, by the channels of [remind] owners: the place is no secret. Gives the channels
+    that took it, and what went wrong. Raises WrongUsage for channels or templates that are wrong."""
+    outlets = Channels(channels(settings.remind.owners, settings.channels, cloud))
+    owner = owner_of(user, settings.owners, addresses(settings.owners))
+    why = f"IT has made a new key, {mask(handed.key_id)}"
+    line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place)
+    crier = Notifier(outlets, settings, Renderer(settings.remind.templates, now))
+    return crier.tell(owner, [line])

@@ -1,0 +1,277 @@
+"""What was told is written down, in one tag of each user. Only after a notice was delivered.
+
+`fleet remind`: the letters go out, what was told is remembered, the admins get their digest.
+
+- Everything is rendered before anything is sent: a template that is wrong stops a run that has done nothing yet.
+- An owner who cannot be told is a row and stops nobody else. What passes by itself (throttled, offline) is tried again
+  after the others had their turn; a channel that fails one after the other is given a rest until then.
+- What was told is written down right after it was delivered, owner by owner, so that a run that is killed has told
+  nobody twice.
+- When time is up the rest are rows and the digest still goes out: the next run tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from threading import Lock
+
+from ..aws.parallel import Pool
+from ..errors import Denied, Problem, TryLater, WrongUsage
+from ..settings.fleet import FleetSettings
+from .judge import Addresses, judge
+from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .messages import (
+    Channels,
+    Findings,
+    Letter,
+    Renderer,
+    SentLetters,
+    digest_letters,
+    digest_of,
+    findings_of,
+    letters,
+    rehearse,
+)
+from .model import AccountSurvey, AwsAccount, Event, FleetUser
+from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices, recall
+from .ports import Audit, Organization
+from .survey import first_code
+
+
+def remember(
+    organization: Organization, cases: Iterable[DueKey], tag: str, today: date
+) -> Iterator[tuple[Remark, int]]:
+    """Write down that the owner of these keys was told of them; gives a row and an exit code for each user of whom
+    that is not possible. Who is told without being remembered is told again by the next run.
+    """
+    users: dict[tuple[str, str], list[DueKey]] = {}
+    for case in cases:
+        users.setdefault((case.account.number, case.user.arn), []).append(case)
+    for found in users.values():
+        account, user = found[0].account, found[0].user
+        why, code, hint = _remember(organization, account, user, [case.key.key_id for case in found], tag, today)
+        if why:
+            yield Remark(f"{user.name} in {account}", why, hint), code
+
+
+def _remember(
+    organization: Organization, account: AwsAccount, user: FleetUser, key_ids: list[str | None], tag: str, today: date
+) -> tuple[str, int, str]:
+    """Why nothing was written, the exit code that it calls for, and a hint: a full tag is no fault of the run."""
+    memory, why = recall(user, tag)
+    if why:
+        return why, 0, ""
+    told = [key_id for key_id in key_ids if key_id]
+    if len(told) < len(key_ids):
+        return "the id of a key is not known", 0, ""
+    known = [key.key_id for key in user.keys]
+    keep = [key_id for key_id in known if key_id] if all(known) else None
+    value = encode(after_notice(memory, told, today), keep)
+    if len(value) > LONGEST:
+        return f"the tag {tag} has no room for more", 0, ""
+    try:
+        organization.directory(account).tag(user.name, tag, value)
+    except Problem as problem:
+        return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0, problem.hint
+    return "", 0, ""
+
+
+def after_notice(memory: Memory, key_ids: Iterable[str], today: date) -> dict[str, KeyMemory]:
+    """The memory after one more notice about these keys; what else is known of them stays."""
+    found = dict(memory)
+    for key_id in key_ids:
+        known = found.get(ref(key_id), KeyMemory())
+        found[ref(key_id)] = replace(known, notices=known.notices + 1, first=known.first or today, last=today)
+    return found
+
+
+_PAUSES = (0.0, 5.0, 20.0)  # seconds before each round of those that may pass by themselves
+_IN_A_ROW = 5  # after so many the channel rests until the next round
+_WORKERS = 4
+_NO_TIME = "no time was left; the next run tells"
+
+
+@dataclass(frozen=True, slots=True)
+class RemindContext:
+    """What a run is handed: `sleep` in seconds; `time_left` gives the seconds until no further letter may begin."""
+
+    organization: Organization
+    sleep: Callable[[float], None]
+    audit: Audit | None = None
+    time_left: Callable[[], float] = lambda: float("inf")
+    progress: Callable[[int, int], None] = lambda done, total: None
+    workers: int = _WORKERS
+
+
+@dataclass(frozen=True, slots=True)
+class RemindResult:
+    """How a run ended: the digest as it was sent, each letter with its problem ("" if it arrived), and `code`, the exit
+    code; `hints` say what to do about some problems. `digest_sent` is False if some admin channel did not take the
+    digest."""
+
+    digest: Digest
+    letters: tuple[tuple[Letter, str], ...]
+    code: int = 0
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest_sent(self) -> bool:
+        """Whether every admin channel took it."""
+        return not any(problem for letter, problem in self.letters if letter.planned is None)
+
+
+@dataclass
+class _Delivery:
+    """The letters of one run on their way. Safe to share between threads."""
+
+    settings: FleetSettings
+    around: RemindContext
+    renderer: Renderer
+    told: dict[int, PlannedNotice] = field(default_factory=dict)
+    problems: dict[int, Problem] = field(default_factory=dict)  # by the letter's id()
+    forgotten: list[Remark] = field(default_factory=list)
+    notes: list[Remark] = field(default_factory=list)
+    codes: set[int] = field(default_factory=set)
+    failing: dict[str, int] = field(default_factory=dict)  # by channel: failures in a row
+    lock: Lock = field(default_factory=Lock)
+
+    def deliver(self, all_letters: Sequence[Letter]) -> None:
+        """All of them, those of one owner one after the other."""
+        pending = list(all_letters)
+        for pause in _PAUSES:
+            if not pending or self.around.time_left() <= pause:
+                break
+            self.around.sleep(pause) if pause else None
+            self.failing.clear()
+            self._round(pending)
+            pending = [each for each in pending if isinstance(self.problems.get(id(each)), TryLater)]
+        for each in pending:
+            self.problems.setdefault(id(each), TryLater(_NO_TIME))
+        # A setting that shows itself as wrong only now (the secret of a chat) is no wrong command line.
+        self.codes |= {Problem.code if isinstance(each, WrongUsage) else each.code for each in self.problems.values()}
+
+    def _round(self, pending: Sequence[Letter]) -> None:
+        by_owner: dict[int, list[Letter]] = {}
+        for letter in pending:
+            by_owner.setdefault(id(letter.planned), []).append(letter)
+        with Pool(self.around.workers) as pool:
+            pool.map(self._owner, list(by_owner.values()), self.around.progress)
+
+    def _owner(self, found: Sequence[Letter]) -> None:
+        arrived = [letter for letter in found if self._send(letter)]
+        told = [letter for letter in arrived if letter.planned and not letter.escalation]
+        if not told:
+            return
+        planned = told[0].planned
+        assert planned
+        with self.lock:
+            first = id(planned) not in self.told
+            self.told[id(planned)] = planned
+        if first:
+            self._remember(planned, ", ".join(letter.channel.name for letter in told))
+
+    def _send(self, letter: Letter) -> bool:
+        name = letter.channel.name
+        try:
+            if self.around.time_left() <= 0:
+                raise TryLater(_NO_TIME)
+            if self.failing.get(name, 0) >= _IN_A_ROW:
+                raise TryLater(f"channel {name} kept failing")
+            letter.channel.deliver(letter.message)
+        except Problem as problem:
+            with self.lock:
+                self.failing[name] = self.failing.get(name, 0) + isinstance(problem, TryLater)
+                self.problems[id(letter)] = problem
+            return False
+        with self.lock:
+            self.failing[name] = 0
+            self.problems.pop(id(letter), None)
+        return True
+
+    def _remember(self, planned: PlannedNotice, over: str) -> None:
+        today = self.renderer.now.date()
+        rows = list(remember(self.around.organization, planned.cases, self.settings.remind.tag, today))
+        with self.lock:
+            self.forgotten += [row for row, _ in rows]
+            self.codes |= {code for _, code in rows if code}
+        self._record(planned, over)
+
+    def _record(self, planned: PlannedNotice, over: str) -> None:
+        if not self.around.audit:
+            return
+        try:
+            self.around.audit.record(*(self._event(planned, case, over) for case in planned.cases))
+        except Problem as problem:
+            with self.lock:
+                self.notes.append(Remark(planned.notice.owner.address or planned.notice.owner.name, problem.message))
+                self.codes.add(problem.code)
+
+    def _event(self, planned: PlannedNotice, case: DueKey, over: str) -> Event:
+        owner, now = planned.notice.owner, self.renderer.now
+        return Event(
+            now,
+            "notified",
+            case.account.number,
+            case.user.name,
+            case.key.key_id or "",
+            f"{case.verdict.value}, {(now - case.key.created).days} days old",
+            self.settings.fingerprint,
+            details={"owner": owner.address or owner.name, "channels": over, "notice": str(planned.notice.number)},
+        )
+
+
+def prepare(
+    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
+) -> tuple[NoticePlan, Findings]:
+    """Decide who is told of what, out of what was found in the accounts."""
+    rows = judge(surveys, settings, mapping, now)
+    return plan_notices(cases_of(rows), settings.policy, settings.remind, now), findings_of(surveys, rows)
+
+
+def preview(
+    plan: NoticePlan, findings: Findings, outlets: Channels, settings: FleetSettings, renderer: Renderer
+) -> RemindResult:
+    """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
+    rehearse(settings, renderer)
+    ready = letters(plan, outlets, settings, renderer)
+    reached = {id(letter.planned) for letter in ready if not letter.escalation}
+    told = tuple(planned for planned in plan.now if id(planned) in reached)
+    digest = digest_of(plan, findings, SentLetters(told), outlets, renderer)
+    last = digest_letters(digest, outlets, settings, renderer)
+    return RemindResult(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
+
+
+def remind(
+    plan: NoticePlan,
+    findings: Findings,
+    outlets: Channels,
+    settings: FleetSettings,
+    renderer: Renderer,
+    around: RemindContext,
+) -> RemindResult:
+    """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
+    ready = [letter for letter, _ in preview(plan, findings, outlets, settings, renderer).letters if letter.planned]
+    post = _Delivery(settings, around, renderer)
+    post.deliver(ready)
+    undelivered = tuple(
+        Remark(each.about, post.problems[id(each)].message, post.problems[id(each)].hint)
+        for each in ready
+        if id(each) in post.problems
+    )
+    sent = SentLetters(
+        tuple(each for each in plan.now if id(each) in post.told),
+        undelivered,
+        tuple(sorted(post.forgotten)),
+        tuple(sorted(post.notes)),
+    )
+    digest = digest_of(plan, findings, sent, outlets, renderer)
+    last = digest_letters(digest, outlets, settings, renderer)
+    admins = _Delivery(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
+    admins.deliver(last)
+    codes = post.codes | admins.codes | {findings.code}
+    problems = {**post.problems, **admins.problems}
+    told = [(each, problems[id(each)].message if id(each) in problems else "") for each in (*ready, *last)]
+    hints = {each.message: each.hint for each in problems.values() if each.hint}
+    return RemindResult(digest, tuple(told), first_code(codes), hints)

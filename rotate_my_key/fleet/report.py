@@ -1,0 +1,399 @@
+"""The report in its forms for programs and for people: JSON, CSV, and a page. Pure.
+
+The report as plain values for JSON; docs/json.md has the fields. Times are ISO 8601 in UTC with seconds.
+
+The report as CSV (RFC 4180, UTF-8) for spreadsheets: a row a key.
+
+A cell that a spreadsheet would take for a formula gets an apostrophe in front, which spreadsheets do not show: user
+names and tags are other people's words (OWASP, "CSV Injection").
+
+The charts of the page as numbers: where each rectangle and word stands. Pure; `page.html.j2` draws them.
+
+The report as one HTML page that needs nothing else: no script, no font, no request to anybody.
+
+What stands on it is escaped by the template engine: names, tags and errors are other people's words.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from .. import __version__
+from ..policy import Policy, format_duration
+from ..settings.fleet import FleetSettings
+from ..words import number, span
+from .judge import BENCHMARK, AgeBar, KeyCounts, Row, Status, count, histogram, judge
+from .messages import day, used
+from .model import AccountSurvey
+from .survey import first_code
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReport:
+    """What a report tells; `now` is when it was made."""
+
+    now: datetime
+    settings: FleetSettings
+    surveys: Sequence[AccountSurvey]
+    rows: Sequence[Row]
+    counts: KeyCounts
+    ages: Sequence[AgeBar]
+
+    @property
+    def attention(self) -> Sequence[Row]:
+        """The keys that somebody should do something about."""
+        return [row for row in self.rows if row.attention]
+
+    @property
+    def code(self) -> int:
+        """The exit code: 0 if every account was looked at, else the first of 1, 5, 4, 75 that occurred."""
+        return first_code(survey.code for survey in self.surveys)
+
+
+def make(
+    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime
+) -> KeyReport:
+    """Judge all keys; `mapping` has the addresses of owners (see owners.py)."""
+    rows = judge(surveys, settings, mapping, now)
+    return KeyReport(now, settings, surveys, rows, count(surveys, rows), histogram(rows, settings.policy))
+
+
+def values(report: KeyReport) -> dict[str, Any]:
+    """All of it: every account, every key."""
+    settings = report.settings
+    return {
+        "at": time(report.now),
+        "limits": {
+            "where": settings.where,
+            "fingerprint": settings.fingerprint,
+            "max_age": format_duration(settings.policy.max_age),
+            "remind_before": format_duration(settings.policy.remind_before),
+            "unused_after": format_duration(settings.unused_after),
+        },
+        "counts": _counts(report.counts),
+        "benchmark": BENCHMARK,
+        "controls": [
+            {"number": control.number, "title": control.title, "keys": number}
+            for control, number in report.counts.controls.items()
+        ],
+        "ages": [_bar(bar) for bar in report.ages],
+        "accounts": [_account(survey) for survey in report.surveys],
+        "keys": _Keys(report.rows, settings.policy),
+    }
+
+
+class _Keys(list[dict[str, Any]]):
+    """The keys, each made when the JSON encoder comes to it: thousands of them at once would take 15 MB."""
+
+    def __init__(self, rows: Sequence[Row], policy: Policy) -> None:
+        super().__init__()
+        self._rows = rows
+        self._policy = policy
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (_key(row, self._policy) for row in self._rows)
+
+
+def time(moment: datetime) -> str:
+    """`2026-02-04T09:00:00+00:00`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def _counts(counts: KeyCounts) -> dict[str, Any]:
+    return {
+        "accounts": counts.accounts,
+        "failed": counts.failed,
+        "users": counts.users,
+        "with_keys": counts.with_keys,
+        "keys": counts.keys,
+        **{standing.value: number for standing, number in counts.standings.items()},
+        "unused": counts.unused,
+        "uncertain": counts.uncertain,
+    }
+
+
+def _bar(bar: AgeBar) -> dict[str, Any]:
+    return {
+        "from": format_duration(bar.start),
+        "to": format_duration(bar.end) if bar.end is not None else None,
+        "verdict": bar.verdict.value,
+        "keys": bar.keys,
+        "exempt": bar.exempt,
+    }
+
+
+def _account(survey: AccountSurvey) -> dict[str, Any]:
+    return {
+        "account": survey.account.number,
+        "name": survey.account.name,
+        "users": sum(not user.is_root for user in survey.users),
+        "source": survey.source.value,
+        "at": time(survey.at) if survey.at else None,
+        "problem": {"message": survey.problem, "hint": survey.hint, "code": survey.code} if survey.problem else None,
+        "notes": list(survey.notes),
+    }
+
+
+def _key(row: Row, policy: Policy) -> dict[str, Any]:
+    key, use = row.key, row.key.last_use
+    return {
+        "account": row.account.number,
+        "account_name": row.account.name,
+        "user": row.user.name,
+        "arn": row.user.arn,
+        "key_id": key.key_id,
+        "active": key.active,
+        "verdict": row.standing.value,
+        "created": time(key.created),
+        "exact": row.exact,
+        "age_days": row.age.days,
+        "due": time(policy.due_at(key.created)),
+        "overdue": time(policy.overdue_at(key.created)),
+        "last_use": None
+        if use is None
+        else {"at": time(use.at) if use.at else None, "service": use.service, "region": use.region},
+        "unused": row.unused,
+        "exempt": row.exempt,
+        "uncertain": row.uncertain,
+        "owner": {"name": row.owner.name, "address": row.owner.address, "how": row.owner.how},
+        "cis": [control.number for control in row.fails],
+    }
+
+
+_HEAD = (
+    *("verdict", "account", "account_name", "user", "arn", "key_id", "active", "created", "exact", "age_days"),
+    *("last_used", "last_used_service", "last_used_region", "unused", "exempt", "uncertain"),
+    *("owner", "owner_address", "cis", "problem"),
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def table(report: KeyReport) -> str:
+    """Every key, in the order of the report; first a row for each account that could not be looked at."""
+    out = io.StringIO()
+    rows = csv.writer(out, lineterminator="\n")
+    rows.writerow(_HEAD)
+    for survey in report.surveys:
+        if survey.problem:
+            row = ["problem", survey.account.number, safe(survey.account.name)]
+            rows.writerow([*row, *[""] * (len(_HEAD) - len(row) - 1), safe(survey.problem)])
+    rows.writerows(map(safe, _cells(row)) for row in report.rows)
+    return out.getvalue()
+
+
+def safe(text: str) -> str:
+    """The text, so that no spreadsheet runs it."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _cells(row: Row) -> Iterator[str]:
+    key, use = row.key, row.key.last_use
+    yield from (row.standing.value, row.account.number, row.account.name, row.user.name, row.user.arn)
+    yield from (key.key_id or "", _yes(key.active), time(key.created), _yes(row.exact), str(row.age.days))
+    if use is None:
+        yield from ("unknown", "", "")
+    else:
+        yield from (time(use.at) if use.at else "", use.service, use.region)
+    yield from (_yes(row.unused), row.exempt, row.uncertain, row.owner.name, row.owner.address)
+    yield from (" ".join(control.number for control in row.fails), "")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+# In units of the drawing, which grows and shrinks with the page.
+WIDTH = 360
+_ROW, _BAR = 24, 16
+_LABEL, _NUMBER = 88, 56  # room for the words left and right of the bars
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPiece:
+    """A rectangle; `kind` names its colour."""
+
+    x: float
+    width: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLine:
+    """A bar of one or more pieces, with its label and number; `y` is its upper edge."""
+
+    label: str
+    number: int
+    y: float
+    pieces: tuple[ChartPiece, ...]
+
+    @property
+    def middle(self) -> float:
+        """Where words stand."""
+        return self.y + _BAR / 2
+
+    @property
+    def end(self) -> float:
+        """Where the number begins."""
+        return self.pieces[-1].x + self.pieces[-1].width + 6 if self.pieces else _LABEL + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines from top to bottom. `words` tells the same to who does not see them."""
+
+    title: str
+    words: str
+    height: float
+    lines: tuple[ChartLine, ...]
+    width: int = WIDTH
+    label: int = _LABEL - 8
+    bar: int = _BAR
+
+
+def ages(bars: Sequence[AgeBar]) -> Chart:
+    """How old users' active keys are; root's are to be deleted, whatever their age."""
+    parts = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in bars]
+    return _chart("Ages of active keys of users, without those of root", parts)
+
+
+def verdicts(standings: Mapping[Status, int]) -> Chart:
+    """How many keys have which verdict."""
+    return _chart("Verdicts", [(STATUS_WORDS[each], {each.value: number}) for each, number in standings.items()])
+
+
+STATUS_WORDS = {
+    Status.ROOT: "root",
+    Status.OVERDUE: "overdue",
+    Status.DUE: "due",
+    Status.FRESH: "fresh",
+    Status.EXEMPT: "exempt",
+    Status.INACTIVE: "switched off",
+}
+
+
+def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> Chart:
+    most = max((sum(numbers.values()) for _, numbers in parts), default=0) or 1
+    room = WIDTH - _LABEL - _NUMBER
+    lines = tuple(_line(label, numbers, place, room / most) for place, (label, numbers) in enumerate(parts))
+    words = "; ".join(f"{label}: {sum(numbers.values()):,}" for label, numbers in parts)
+    return Chart(title, words, _ROW * len(parts), lines)
+
+
+def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> ChartLine:
+    pieces, x = [], float(_LABEL)
+    for kind, count_ in numbers.items():
+        if count_:
+            width = max(count_ * scale, 1.5)  # one key among thousands is still seen
+            pieces.append(ChartPiece(round(x, 2), round(width, 2), kind))
+            x += width
+    return ChartLine(label, sum(numbers.values()), place * _ROW + (_ROW - _BAR) / 2, tuple(pieces))
+
+
+_FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "report")
+
+
+def page(report: KeyReport, *, every: bool = False) -> str:
+    """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
+    engine = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    engine.filters.update(day=day, moment=_moment, number=lambda value: f"{value:,}", count=number)
+    return engine.get_template("page.html.j2").render(_values(report, every))
+
+
+def _values(report: KeyReport, every: bool) -> dict[str, Any]:
+    policy = report.settings.policy
+    rows = report.rows if every else report.attention
+    return {
+        "now": report.now,
+        "version": __version__,
+        "limits": {
+            "due": span(max(policy.max_age - policy.remind_before, timedelta(0))),
+            "overdue": span(policy.max_age),
+        },
+        "counts": report.counts,
+        "tiles": _tiles(report),
+        "charts": (ages(report.ages), verdicts(report.counts.standings)),
+        "benchmark": BENCHMARK,
+        "failed": [survey for survey in report.surveys if survey.problem],
+        "notes": [(survey.account, note) for survey in report.surveys for note in survey.notes],
+        "accounts": _accounts(report.surveys, report.rows),
+        "several": len(report.surveys) > 1,
+        "rows": [_row(row, report.now) for row in rows],
+        "rest": len(report.rows) - len(rows),
+    }
+
+
+def _tiles(report: KeyReport) -> list[tuple[str, str, int]]:
+    """What to see first: kind (its colour), words, number."""
+    standings = report.counts.standings
+    return [
+        ("root", "of root: delete them", standings[Status.ROOT]),
+        ("overdue", "overdue", standings[Status.OVERDUE]),
+        ("due", "due", standings[Status.DUE]),
+        ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
+    ]
+
+
+def _row(row: Row, now: datetime) -> dict[str, Any]:
+    kind = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
+    use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
+    return {
+        "kind": kind,
+        "verdict": STATUS_WORDS[row.standing] if kind != "unused" else "unused",
+        "account": row.account,
+        "user": row.user.name,
+        "key": row.key.key_id or "",
+        "age": span(row.age, at_least=not row.exact),
+        "created": day(row.key.created),
+        "use": use,
+        "owner": row.owner.name,
+        "address": row.owner.address if row.owner.address != row.owner.name else "",
+        "remark": row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else ""),
+        "cis": ", ".join(control.number for control in row.fails),
+    }
+
+
+def _accounts(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line an account, those with the most to do first."""
+    todo: dict[str, dict[Status, int]] = {}
+    for row in rows:
+        kinds = todo.setdefault(row.account.number, {})
+        kinds[row.standing] = kinds.get(row.standing, 0) + 1
+    found = []
+    for survey in surveys:
+        kinds = todo.get(survey.account.number, {})
+        found.append(
+            {
+                "account": str(survey.account),
+                "users": sum(not user.is_root for user in survey.users),
+                "kinds": [kinds.get(each, 0) for each in (Status.ROOT, Status.OVERDUE, Status.DUE)],
+                "source": survey.source.value,
+                "at": survey.at,
+                "problem": survey.problem,
+            }
+        )
+    return sorted(
+        found, key=lambda each: (not each["problem"], *(-number for number in each["kinds"]), each["account"])
+    )
+
+
+def _moment(moment: datetime) -> str:
+    """`25 November 2026, 12:00 UTC`."""
+    utc = moment.astimezone(UTC)
+    return f"{day(utc)}, {utc:%H:%M} UTC"

@@ -1,0 +1,372 @@
+"""What `revoke` writes down beside the switching: begun before a key is switched off, waited for shortly, ended after.
+
+A key that leaked must not wait for tag or audit; and who switched it off must be known to take it back. So both are
+sent first and have their full patience in threads of their own, and what could not be written is told at the end.
+
+`fleet revoke`: every key of one user is switched off now, in every account; and taking back what the fleet did.
+
+- Keys are switched off first. Tag and audit are begun before and get a moment; what takes longer is ended after, and
+  what stands in the way of writing it down is said, and stops nothing: a key that leaked must not wait. Only the key
+  that signs the run waits for both.
+- Each account is looked at again when it is its turn, and once more at the end, so that a key that was made meanwhile
+  goes too. A key that was off before is left as it is.
+- Taken back is only what the fleet itself switched off, by the tag: `revoke --undo` what `revoke` did, `enforce --undo`
+  what `enforce` did. Everything remembered of such a key begins anew, its notices too.
+- Sessions that were made from the keys live on; `sessions.py` says how to end them.
+
+Sessions that were made from keys live on when the keys are switched off: how to end them.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from enum import Enum
+from threading import Lock
+
+from ..aws.parallel import Pool, Running
+from ..errors import Gone, Problem
+from ..faults import fault
+from ..settings.fleet import FleetSettings
+from .audit import NotKept
+from .memory import KeyMemory
+from .model import AwsAccount, Event, FleetKey
+from .ports import Audit, Organization
+from .rules import off_since
+from .users import UserKeys, hold, hold_keys, read_tags, recalled, remember, switch
+
+SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
+
+
+class AuditLines:
+    """The audit of one run. Safe to share between threads. Once a line does not come through soon, the later ones are
+    kept and sent together at the end: they would only queue up."""
+
+    def __init__(self, audit: Audit, shortly: float = SHORTLY) -> None:
+        self._audit = audit
+        self._shortly = shortly
+        self._lock = Lock()
+        self._late: list[tuple[Running[None], tuple[Event, ...]]] = []
+        self._kept: list[Event] = []
+        self._trouble: dict[tuple[str, str], str] = {}
+
+    def write(self, *events: Event) -> None:
+        """Send these lines, and wait shortly. Raises Interrupted."""
+        with self._lock:
+            if self._late:
+                self._kept += events
+                return
+        job = Running(lambda: self._audit.record(*events))
+        if job.wait(self._shortly):
+            self._end(job, events)
+            return
+        with self._lock:
+            self._late.append((job, events))
+
+    def finish(self) -> None:
+        """Wait until all is written, or cannot be. Raises Interrupted."""
+        with self._lock:
+            late, self._late = self._late, []
+            kept, self._kept = tuple(sorted(self._kept, key=lambda event: event.at)), []
+        for job, events in late:
+            self._end(job, events)
+        if kept:
+            self._end(Running(lambda: self._audit.record(*kept)), kept)
+
+    def trouble(self, account: str, key_id: str) -> str:
+        """What could not be written about a key, or ""."""
+        return self._trouble.get((account, key_id), "")
+
+    def _end(self, job: Running[None], events: Sequence[Event]) -> None:
+        try:
+            job.result()
+        except Exception as error:  # noqa: BLE001 - no key stays on because of the audit
+            why = error.message if isinstance(error, NotKept) else fault(error).message
+            self._trouble.update({(event.account, event.key_id): why for event in events})
+
+
+class RevokeMark:
+    """The tag of one user in one account, which says that `revoke` switched off these keys.
+
+    `recall` gives the user with what his tag tells, and may take its time.
+    """
+
+    def __init__(self, recall: Callable[[], UserKeys], tag: str, today: date) -> None:
+        self._recall = recall
+        self._tag = tag
+        self._today = today
+        self._held: UserKeys | None = None
+        self._ids: frozenset[str] = frozenset()
+        self._job: Running[str] | None = None
+
+    def begin(self, keys: Collection[FleetKey]) -> None:
+        """Write it for these keys, if it is not begun. Later ones come in at the end."""
+        if self._job is None:
+            self._ids = ids = frozenset(key.key_id or "" for key in keys)
+            self._job = Running(lambda: self._write(ids))
+
+    def wait(self, seconds: float) -> None:
+        """Give it so long."""
+        if self._job:
+            self._job.wait(seconds)
+
+    def finish(self, off: Collection[str]) -> str:
+        """See to it that it says so of the keys that are off, and of no other; gives why it cannot, or "". What did not
+        go through is tried once more. Raises Interrupted."""
+        if self._job is None:
+            return ""
+        trouble = self._job.result()
+        if not trouble and self._ids == frozenset(off):
+            return ""
+        again = self._write(frozenset(off))
+        return again if off else ""
+
+    def _write(self, ids: frozenset[str]) -> str:
+        try:
+            self._held = held = self._held or self._recall()
+            noted = {key_id: replace(held.of(key_id), revoked=self._today) for key_id in ids}
+            before = {key_id: held.of(key_id) for key_id in self._ids - ids}
+            return remember(held, {**before, **noted}, self._tag)
+        except Gone as problem:
+            return problem.message
+        except Exception as error:  # noqa: BLE001 - no key stays on because of its tag
+            return fault(error).message
+
+
+class Cause(Enum):
+    """Who switched a key off, by what the tag tells."""
+
+    ENFORCE = "enforce"
+    REVOKE = "revoke"
+    OTHERS = "others"
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchResult:
+    """A key that was switched, or could not be: `problem`; without a key the account could not be looked at.
+
+    `notes` are for a person: what could not be written down.
+    """
+
+    account: AwsAccount
+    user: str
+    key: FleetKey | None
+    notes: tuple[str, ...] = ()
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeContext:
+    """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or "";
+    `shortly`: for how many seconds a key waits for its tag, and for the audit."""
+
+    organization: Organization
+    settings: FleetSettings
+    audit: Audit
+    now: Callable[[], datetime]
+    workers: int = 8
+    signs: str = ""
+    shortly: float = SHORTLY
+
+    def hold(self, account: AwsAccount, user: str, *, uses: bool = True, quick: bool = False) -> UserKeys | None:
+        """The user as he is now; see `one_user.hold`."""
+        return hold(self.organization, account, user, self.settings, self.now(), uses=uses, quick=quick)
+
+    def event(self, what: str, held: UserKeys, key: FleetKey, why: str, outcome: str) -> Event:
+        """A line of the audit."""
+        who = (held.account.number, held.user.name, key.key_id or "")
+        return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
+
+
+def find(
+    tools: RevokeContext, accounts: Sequence[AwsAccount], user: str, *, uses: bool = True, quick: bool = False
+) -> list[UserKeys]:
+    """The user in all of these accounts, but for those that have no such user. Nothing is changed. For `uses` and
+    `quick` see `one_user.hold`."""
+    with Pool(tools.workers) as pool:
+        found = pool.map(lambda account: tools.hold(account, user, uses=uses, quick=quick), accounts)
+    return [held for held in found if held]
+
+
+def cause_of(known: KeyMemory) -> Cause:
+    """Who switched off a key that is off."""
+    since = off_since(known)
+    if since and known.revoked == since:
+        return Cause.REVOKE
+    return Cause.ENFORCE if since and known.off == since else Cause.OTHERS
+
+
+# Switching off
+
+
+def revoke(tools: RevokeContext, found: Iterable[UserKeys], why: str) -> list[SwitchResult]:
+    """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
+    done after it. Raises Interrupted."""
+    places, lines = list(found), AuditLines(tools.audit, tools.shortly)
+    with Pool(tools.workers) as pool:
+        there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
+    lines.finish()
+    done = [switched for each in there for switched in each]
+    done += _revoke_own(tools, lines, places, why)
+    lines.finish()
+    troubles = [lines.trouble(each.account.number, each.key.key_id or "") if each.key else "" for each in done]
+    return [replace(each, notes=(*each.notes, *filter(None, [why]))) for each, why in zip(done, troubles, strict=True)]
+
+
+def own_key(tools: RevokeContext, found: Iterable[UserKeys]) -> tuple[UserKeys, FleetKey] | None:
+    """The key that signs this run, if it is one of these and works."""
+    keys = ((held, key) for held in found for key in held.user.keys)
+    return next(((held, key) for held, key in keys if key.active and key.key_id == tools.signs != ""), None)
+
+
+def _revoke_own(tools: RevokeContext, lines: AuditLines, places: Sequence[UserKeys], why: str) -> list[SwitchResult]:
+    """Tag and intent get all the time that they need: afterwards neither could be written."""
+    mine = own_key(tools, places)
+    again = hold_keys(tools.organization, mine[0].account, mine[0].user.name) if mine else None
+    if again and again.problem:
+        return [SwitchResult(again.account, again.user.name, None, (), again.problem)]
+    here = own_key(tools, [again] if again else [])
+    if not here:
+        return []
+    held, key = here
+    mark = _mark(tools, held)
+    mark.begin([key])
+    trouble = mark.finish([key.key_id or ""])
+    lines.write(tools.event("revoked", held, key, why, "intended"))
+    lines.finish()
+    done = _switched_off(tools, lines, held, [key], why)
+    if done[0].problem:
+        mark.finish([])
+    return _noted(done, trouble)
+
+
+def _revoke_there(
+    tools: RevokeContext, lines: AuditLines, account: AwsAccount, user: str, why: str
+) -> list[SwitchResult]:
+    done: list[SwitchResult] = []
+    marks: list[RevokeMark] = []
+    try:
+        for _ in range(2):
+            held = hold_keys(tools.organization, account, user)
+            if held and held.problem:
+                done.append(SwitchResult(account, user, None, (), held.problem))
+            known = {*(each.key.key_id for each in done if each.key), tools.signs}
+            left = [key for key in (held.user.keys if held else ()) if key.active and key.key_id not in known]
+            if held is None or not left:
+                break
+            marks = marks or [_mark(tools, held)]
+            marks[0].begin(left)
+            lines.write(*(tools.event("revoked", held, key, why, "intended") for key in left))
+            marks[0].wait(tools.shortly)
+            done += _switched_off(tools, lines, held, left, why)
+        off = [each.key.key_id or "" for each in done if each.key and not each.problem]
+        return _noted(done, marks[0].finish(off) if marks else "")
+    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
+        return [*done, SwitchResult(account, user, None, (), fault(error))]
+
+
+def _mark(tools: RevokeContext, held: UserKeys) -> RevokeMark:
+    now = tools.now()
+    return RevokeMark(
+        lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date()
+    )
+
+
+def _switched_off(
+    tools: RevokeContext, lines: AuditLines, held: UserKeys, keys: Sequence[FleetKey], why: str
+) -> list[SwitchResult]:
+    """All of them first; then how it went is written down."""
+    done = [SwitchResult(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
+    outcomes = [(each.key, "failed" if each.problem else "done") for each in done if each.key]
+    lines.write(*(tools.event("revoked", held, key, why, outcome) for key, outcome in outcomes))
+    return done
+
+
+def _off(held: UserKeys, key: FleetKey) -> Problem | None:
+    try:
+        switch(held, key, on=False)
+    except Problem as problem:
+        return problem
+    except Exception as error:  # noqa: BLE001 - the other key goes off all the same
+        return fault(error)
+    return None
+
+
+def _noted(done: list[SwitchResult], trouble: str) -> list[SwitchResult]:
+    """With what a person must know where the tag could not be written."""
+    note = f"it cannot be undone from here, for nothing could be noted: {trouble}"
+    return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
+
+
+def _record(tools: RevokeContext, event: Event) -> tuple[str, ...]:
+    try:
+        tools.audit.record(event)
+    except NotKept as problem:
+        return (problem.message,)
+    return ()
+
+
+# Taking back
+
+
+def take_back(tools: RevokeContext, found: Iterable[UserKeys], cause: Cause) -> list[SwitchResult]:
+    """Switch on what was switched off for this cause. Raises NotKept before anything that could not be written down."""
+    done: list[SwitchResult] = []
+    for held in found:
+        again = tools.hold(held.account, held.user.name)
+        if again and again.problem:
+            done.append(SwitchResult(held.account, held.user.name, None, (), again.problem))
+        elif again:
+            done += _take_back_there(tools, again, cause)
+    return done
+
+
+def _take_back_there(tools: RevokeContext, held: UserKeys, cause: Cause) -> list[SwitchResult]:
+    done: list[SwitchResult] = []
+    fresh: dict[str, KeyMemory] = {}
+    for key in restorable(held, cause):
+        why = f"taken back; {cause.value} had switched it off"
+        tools.audit.record(tools.event("restored", held, key, why, "intended"))
+        problem: Problem | None = None
+        try:
+            switch(held, key, on=True)
+        except Problem as failure:
+            problem = failure
+        else:
+            fresh[key.key_id or ""] = KeyMemory(made=held.known(key).made, back=tools.now().date())
+        notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
+        notes += _record(tools, tools.event("restored", held, key, why, "failed" if problem else "done"))
+        done.append(SwitchResult(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
+    return done
+
+
+def restorable(held: UserKeys, cause: Cause) -> list[FleetKey]:
+    """The keys that are off for this cause. Where the tag cannot be read there are none."""
+    off = [key for key in held.user.keys if not key.active]
+    return [] if held.forgetful else [key for key in off if cause_of(held.known(key)) is cause]
+
+
+def end_sessions(user: str, now: datetime) -> str:
+    """The command that ends what sessions of this user may do, to be typed in his account.
+
+    A session from GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for
+    sessions only, so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security
+    credentials"). Sessions of a role need the same policy on the role.
+    """
+    document = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Action": "*",
+                "Resource": "*",
+                "Condition": {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}},
+            }
+        ],
+    }
+    policy = shlex.quote(json.dumps(document, separators=(",", ":")))
+    name = shlex.quote(user)
+    return f"aws iam put-user-policy --user-name {name} --policy-name RevokeOlderSessions --policy-document {policy}"
