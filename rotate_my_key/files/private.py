@@ -49,12 +49,7 @@ def make_private_dir(path: str) -> None:
     """
     must_be_mine(path)
     try:
-        try:
-            os.makedirs(path, 0o700)
-        except FileExistsError:
-            pass
-        else:
-            platform.fsync_directory(os.path.dirname(path) or ".")
+        _make_dirs(path, 0o700)
         status = os.stat(path)
         _refuse_foreign(status, path)
         if os.name == "posix" and stat.S_IMODE(status.st_mode) & 0o077:
@@ -63,6 +58,17 @@ def make_private_dir(path: str) -> None:
         raise explain(error, "make the folder", path) from None
     if not stat.S_ISDIR(status.st_mode):
         raise Problem(f"{path} is not a folder", f"move it away: mv {path} {path}.old")
+
+
+def _make_dirs(path: str, mode: int) -> None:
+    """Make the folder and those above it, each one durable before the next: a file in a folder that a power cut takes
+    away is gone with it."""
+    above = os.path.dirname(path)
+    if above and not os.path.lexists(above):
+        _make_dirs(above, 0o777)
+    with suppress(FileExistsError):
+        os.mkdir(path, mode)
+        platform.fsync_directory(above or ".")
 
 
 def write_private(path: str, data: bytes) -> None:
