@@ -245,6 +245,7 @@ add_locked() { # VENV LOCK...: the same, or the end
 
 install() {
     folders
+    read_version
     check_link
     check_owner
     find_python
@@ -252,20 +253,46 @@ install() {
     make_folder "$data"
     make_folder "$bin"
     data=$(physical "$data")
-    before=$(readlink "$link" 2>/dev/null) || before=
-    new_venv
     remember_made "$data"
+    before=$(readlink "$link" 2>/dev/null) || before=
+    keep_with
     say "installing $name $version into $data"
+    build "${before%/bin/*}"
+    switch
+    sweep "$data/venv-"
+    report
+}
+
+build() { # [BUT]: sets venv to an environment made of this checkout: one that the demo left, but not BUT, or a new one
+    wanted=$(fingerprint)
+    for venv in "$data/venv-"*; do
+        if [ "$venv" != "${1:-}" ] && [ "$(cat "$venv/built-from" 2>/dev/null)" = "$wanted" ] &&
+            "$venv/bin/$name" --version >/dev/null 2>&1; then
+            return
+        fi
+    done
+    new_venv
     make_venv "$venv"
     check_reach
-    keep_with
     add_packages
     add_program
     write_launcher
     check_start
-    switch
-    sweep "$data/venv-"
-    report
+    printf '%s\n' "$wanted" >"$venv/built-from"
+}
+
+fingerprint() { # [LOCK]: changes with the Python and the lock file, or with all that an installation is made of
+    if [ -n "${1:-}" ]; then
+        printf '%s\n' "${python:-uv}" | cat - "$src/locks/$1.txt"
+    else
+        printf '%s\n' "${python:-uv}" "$with"
+        find "$src/$package" "$src/locks" "$src/pyproject.toml" -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort
+    fi | cksum | tr ' ' .
+}
+
+read_version() { # sets version
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$src/$package/__init__.py" 2>/dev/null) || version=
+    [ -n "$version" ] || fail "this is no checkout of $name: $src"
 }
 
 keep_with() { # an upgrade keeps what --with brought
@@ -299,8 +326,6 @@ check_reach() { # uv may have brought a Python of its own into root's home
 }
 
 new_venv() { # sets venv to a folder that is nobody else's; its name says what is in it and who builds it
-    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$src/$package/__init__.py" 2>/dev/null) || version=
-    [ -n "$version" ] || fail "this is no checkout of $name: $src"
     count=1
     until mkdir "$data/venv-$version-$$-$count" 2>/dev/null; do
         [ -e "$data/venv-$version-$$-$count" ] || fail "cannot write into $data" "ls -ld '$data'"
@@ -366,9 +391,9 @@ cleanup() { # on every way out; after kill -9 the next run's sweep does it
     [ -n "$unfinished" ] || return 0
     rm -rf "$unfinished"
     rm -f "$bin/.$name.$$"
-    case $mode in install) top=$data ;; demo) top=$cache ;; *) return 0 ;; esac
-    for other in "$top"/venv-* "$top"/demo-*; do [ ! -d "$other" ] || return 0; done
-    remove_folder "$top"
+    case $mode in install | demo) ;; *) return 0 ;; esac
+    for other in "$data"/venv-*; do [ ! -d "$other" ] || return 0; done
+    remove_folder "$data"
 }
 
 alive() { kill -0 "$1" 2>/dev/null && [ "$1" != $$ ]; }
@@ -432,10 +457,6 @@ purge() {
 
 # --- demo and tests --------------------------------------------------------------------------------------------------
 
-fingerprint() { # LOCK: changes with the lock file and with the Python
-    { printf '%s\n' "${python:-uv}" && cat "$src/locks/$1.txt"; } | cksum | tr ' ' .
-}
-
 see_checkout() { # VENV: lets it import and start the program from here, in isolated mode too
     for site in "$1"/lib/python3*/site-packages; do printf '%s\n' "$src" >"$site/checkout.pth"; done
     {
@@ -446,36 +467,20 @@ see_checkout() { # VENV: lets it import and start the program from here, in isol
     chmod 755 "$1/bin/$name"
 }
 
-demo() {
+demo() { # in the environment that a later ./install.sh takes over
     folders
+    read_version
+    check_owner
     find_python
-    ready=$cache/demo-$(fingerprint demo)
-    [ -x "$ready/bin/python" ] || prepare_demo
-    exec "$ready/bin/python" -I -B -c "import sys
-sys.path.insert(0, sys.argv.pop(1))
-from $package.cli.main import main
-sys.argv[0] = '$name'
-sys.exit(main())" "$src" demo "$@"
-}
-
-prepare_demo() {
-    say 'preparing the demo (only once)' >&2
-    (
-        umask 022
-        made=
-        make_folder "$cache"
-        remember_made "$cache"
-    )
-    rm -rf "$ready"
-    venv=$cache/demo-$$-1
-    unfinished=$venv
-    make_venv "$venv"
-    add_locked "$venv" demo
-    # os.rename does not move one folder into the other, as mv does, if another demo was quicker.
-    "$venv/bin/python" -I -c 'import os, sys; os.rename(*sys.argv[1:])' "$venv" "$ready" 2>/dev/null ||
-        [ -d "$ready" ] || fail "cannot write into $cache"
-    cleanup
-    sweep "$cache/demo-" "$ready"
+    umask 022
+    before='' && keep_with
+    [ -d "$data" ] || say "preparing the demo (only once)" >&2
+    make_folder "$data"
+    data=$(physical "$data")
+    remember_made "$data"
+    build
+    unfinished=
+    exec "$venv/bin/$name" demo "$@"
 }
 
 tests() {

@@ -1,4 +1,4 @@
-"""`demo`: a whole rotation against AWS's stand-in, in this process and in a throwaway home; no account, no network.
+"""`demo`: a whole rotation against a small AWS in this process and in a throwaway home; no account, no network.
 
 It is the program itself that runs, with another home and another AWS.
 """
@@ -11,20 +11,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import Problem
 from .app import App
 
 if TYPE_CHECKING:
-    from ..model import Credentials
-    from ..standin import StandIn
+    from ..demo import DemoAws
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM", "NO_COLOR", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT")
-_PROPAGATION = 3.0  # seconds until the stand-in knows a new key; AWS takes 8 to 10
+_PROPAGATION = 3.0  # seconds until a new key is known; AWS takes 8 to 10
+_LATENCY = 0.05  # seconds that an answer takes
 _FILE = """\
 # My keys. Alice, since 2019; please keep this file tidy!
 
@@ -53,49 +51,41 @@ source_profile = work
 def command(app: App, /, fast: bool) -> int:
     """Watch a whole rotation, from beginning to end, without an account.
 
-    A stand-in for AWS runs in this process. Home, credentials file and key are made up and thrown away; nothing else is
+    A small AWS runs in this process. Home, credentials file and key are made up and thrown away; nothing else is
     touched and nothing goes over the network.
     """
-    try:
-        from ..standin import StandIn
-    except ImportError:
-        raise Problem("the demo needs AWS's stand-in", "./install.sh --demo") from None
-    with StandIn() as aws, _elsewhere(aws.url) as home:
-        if not fast:
-            aws.settings.propagation = _PROPAGATION
-            aws.settings.latency = 0.05
+    from ..demo import DemoAws
+
+    propagation, latency = (0.0, 0.0) if fast else (_PROPAGATION, _LATENCY)
+    with DemoAws(propagation=propagation, latency=latency) as aws, _elsewhere(aws.url) as home:
         return _play(app, aws, os.path.join(home, ".aws", "credentials"), fast)
 
 
-def _play(app: App, aws: StandIn, path: str, fast: bool) -> int:
+def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
     from .main import run
 
-    pair = _set_up(aws, path)
-    before = _read(path)
+    before = _FILE.format(id=aws.pair.key_id, secret=aws.pair.secret)
+    _write(path, before)
     _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
-    app.out(before.replace(pair.secret, "*" * 40))
+    app.out(before.replace(aws.pair.secret, "*" * 40))
     _say(app, "$ rotate-my-key --yes")
     options = ["--no-color"] if app.no_color else []
     environment = {**os.environ, **({"ROTATE_MY_KEY_PROOF_INTERVAL": "0"} if fast else {})}
     code = run(["rotate", "--yes", *options], environment)
     after = _read(path)
-    secrets = {pair.secret, *(aws.pair(key.key_id).secret for key in aws.keys("alice"))}
     _say(app, "\nWhat changed in the file, and nothing else did:")
-    for line in _diff(before, after, secrets):
+    for line in _diff(before, after, aws.secrets):
         app.out(app.style(line, fg={"+": "green", "-": "red"}.get(line[:1], "bright_black")))
-    keys = ", ".join(f"{key.key_id} {key.status}" for key in aws.keys("alice"))
+    keys = ", ".join(f"{key.key_id} {key.status}" for key in aws.keys())  # noqa: SIM118  no mapping
     _say(app, f"\nWhat alice has at AWS now: {keys}")
     return code
 
 
-def _set_up(aws: StandIn, path: str) -> Credentials:
-    aws.add_user("alice")
-    pair = aws.add_key("alice", age=timedelta(days=98))
+def _write(path: str, text: str) -> None:
     os.makedirs(os.path.dirname(path), 0o700)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-        file.write(_FILE.format(id=pair.key_id, secret=pair.secret))
-    return pair
+        file.write(text)
 
 
 @contextmanager

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
+from rotate_my_key.demo import DemoAws
+from rotate_my_key.model import Credentials
 from tests.cli.conftest import Desk
 
 NONSENSE = {
@@ -66,3 +72,47 @@ def test_the_environment_is_put_back(desk: Desk) -> None:
     before = dict(os.environ)
     assert desk.run("demo", "--fast").code == 0
     assert dict(os.environ) == before
+
+
+@pytest.fixture
+def aws() -> Iterator[DemoAws]:
+    """The demo's AWS, which knows a new key at once."""
+    with DemoAws(propagation=0, latency=0) as running:
+        yield running
+
+
+def client(aws: DemoAws, pair: Credentials, service: str = "iam") -> Any:
+    """boto3's client, signing with this pair."""
+    return boto3.Session(pair.key_id, pair.secret, region_name="us-east-1").client(service, endpoint_url=aws.url)
+
+
+def refusal(call: Callable[..., object], **values: object) -> str:
+    """The code with which AWS says no."""
+    with pytest.raises(ClientError) as caught:
+        call(**values)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def test_its_aws_is_as_strict_as_aws_where_it_matters(aws: DemoAws) -> None:
+    """A wrong secret, an unknown key, a third key and a key that is not there are refused, in AWS's words."""
+    iam = client(aws, aws.pair)
+    wrong = Credentials(aws.pair.key_id, aws.pair.secret[::-1])
+    assert refusal(client(aws, wrong, "sts").get_caller_identity) == "SignatureDoesNotMatch"
+    assert refusal(client(aws, Credentials("AKIAUNKNOWN000000000", "x")).list_access_keys) == "InvalidClientTokenId"
+    assert refusal(iam.list_access_keys, UserName="bob") == "NoSuchEntity"
+    assert refusal(iam.delete_access_key, AccessKeyId="AKIAUNKNOWN000000000") == "NoSuchEntity"
+    assert refusal(iam.list_users) == "InvalidAction"
+    made = iam.create_access_key()["AccessKey"]
+    assert refusal(iam.create_access_key) == "LimitExceeded"
+    new = client(aws, Credentials(made["AccessKeyId"], made["SecretAccessKey"]))
+    iam.update_access_key(AccessKeyId=made["AccessKeyId"], Status="Inactive")
+    assert refusal(new.list_access_keys) == "InvalidClientTokenId"
+    assert [key["Status"] for key in iam.list_access_keys()["AccessKeyMetadata"]] == ["Active", "Inactive"]
+
+
+def test_its_aws_knows_a_new_key_only_after_a_while() -> None:
+    """As AWS does: until then the key is refused."""
+    with DemoAws(propagation=3600, latency=0) as aws:
+        made = client(aws, aws.pair).create_access_key()["AccessKey"]
+        new = client(aws, Credentials(made["AccessKeyId"], made["SecretAccessKey"]), "sts")
+        assert refusal(new.get_caller_identity) == "InvalidClientTokenId"

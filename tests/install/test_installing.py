@@ -378,7 +378,7 @@ class TestUv:
 
 
 def test_the_demo(ready: Machine, tree: Tree) -> None:
-    """--demo prepares once, runs what is in the checkout now, writes nothing into it, and --uninstall removes it."""
+    """--demo prepares once, runs what is in the checkout now, and writes nothing into it; --uninstall removes it."""
     checkout = tree(ready.checkout)
     done = ready.install("--demo", "-v", "two words")
     assert done.stderr == "preparing the demo (only once)\n"
@@ -389,8 +389,19 @@ def test_the_demo(ready: Machine, tree: Tree) -> None:
     assert json.loads(done.stdout)["words"] == ["demo", "--no-color"]
     assert tree(ready.checkout) == checkout
     assert not ready.command.exists()
-    assert not (ready.home / ".local").exists()
     assert ready.install("--uninstall").stdout == "rotate-my-key is removed\n"
+    assert tree(ready.home) == set()
+
+
+def test_an_installation_takes_over_what_the_demo_made(ready: Machine, tree: Tree) -> None:
+    """It builds nothing a second time; installing once more does, for that is how something broken is mended."""
+    assert ready.install("--demo").returncode == 0
+    (made,) = (ready.home / ".local/share/rotate-my-key").glob("venv-*")
+    assert ready.install().returncode == 0
+    assert ready.command.resolve().parent.parent == made
+    assert ready.install().returncode == 0
+    assert ready.command.resolve().parent.parent != made
+    assert ready.install("--uninstall").returncode == 0
     assert tree(ready.home) == set()
 
 
