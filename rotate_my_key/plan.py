@@ -280,8 +280,8 @@ def may_forget(world: World) -> bool:
 
 
 def _only_others(world: World) -> bool:
-    """Whether persons have put other keys into all places."""
-    return set(world.places.values()) <= {PlaceState.OTHER}
+    """Whether no place may take the wanted key: each holds one that a person put there, or has by right."""
+    return set(world.places.values()) <= {PlaceState.OTHER, PlaceState.OWN}
 
 
 def _may_be_young(world: World, note: Note) -> bool:

@@ -112,6 +112,11 @@ ROTATION = ["begin", "create", "prove", "switch", "deactivate", "delete", "finis
             ["check", "delete", "finish", "done"],
             id="killed before the end",
         ),
+        pytest.param(
+            world(replace(BACK, undo=True), OLD_KEY, home=PlaceState.OWN, secrets=(OLD,)),
+            ["blocked"],
+            id="no place may take the old key",
+        ),
         pytest.param(world(MADE, OLD_KEY), ["drop", "done"], id="dropped, and not begun again"),
         pytest.param(world(MADE, OLD_KEY, NEW_KEY, secrets=()), ["discard", "drop", "done"], id="the secret is lost"),
     ],
