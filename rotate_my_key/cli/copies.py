@@ -28,6 +28,8 @@ class OtherCopies:
     def __init__(self, app: App) -> None:
         self._app = app
         self._seen: dict[str, list[Finding]] = {}
+        self._done: dict[str, list[Finding]] = {}
+        self._said: set[str] = set()
         self._lock = threading.Lock()
         self.agreed = False
 
@@ -42,15 +44,29 @@ class OtherCopies:
         return find(self._app)
 
     def tell(self, pairs: Sequence[Credentials]) -> None:
-        """Say, once a run, how many other files hold these pairs."""
+        """Say, once a run, how many other files hold these pairs; if they shall change, also which of them cannot."""
+        from ..copies.judge import Why
+
         with self._lock:  # keys of several users are rotated side by side
             new = [pair for pair in pairs if pair.key_id not in self._seen]
-            found = self._glance(new)
-        paths = list(dict.fromkeys(f.path for f in found))
+            found = self._glance(new, self.files.remembered() if new and self.wanted else ())
+        paths = list(dict.fromkeys(f.path for f in found if f.why is not Why.UNREADABLE))
         if paths:
             one, them = len(paths) == 1, "it" if len(new) == 1 else "them"
             files = "1 other file here holds" if one else f"{len(paths)} other files here hold"
             self._app.say(f"{files} {them} too: {self._names(paths)}")
+        if self.wanted:
+            self._say_what_stays(found, will_stay)
+
+    def _say_what_stays(self, found: Iterable[Finding], line: Callable[[Finding, str], str]) -> None:
+        """Which files do not take the new key, each once a run; those that should have it with --quiet too."""
+        from ..copies.judge import Why
+
+        for finding in found:
+            text = line(finding, self._app.show_path(finding.path))
+            if finding.why not in (Why.COPY, Why.UPDATED) and text not in self._said:
+                self._said.add(text)
+                (self._app.complain if finding.why.owed else self._app.say)(f"  {text}")
 
     def foresee(self, pair: Credentials) -> list[Finding]:
         """What a rotation of this pair meets: the well-known files and those that earlier scans found."""
@@ -58,7 +74,19 @@ class OtherCopies:
 
     def found(self, key_id: str) -> list[Finding]:
         """What was seen in this run of the files that hold this key, or held it: changed, or why not."""
-        return self._seen.get(key_id, [])
+        from ..copies.judge import Why
+
+        done = {f.path: f for f in self._done.get(key_id, [])}
+        found = [*(done.pop(f.path, f) for f in self._seen.get(key_id, [])), *done.values()]
+        return [f for f in found if f.why is not Why.UNREADABLE or self._waits(key_id)]
+
+    def _waits(self, key_id: str) -> bool:
+        return self.wanted or key_id in self._done
+
+    def json(self, key_id: str) -> list[dict[str, Any]]:
+        """The same as `--json` gives it; never a value. `owed`: the old key works until this file has the new one."""
+        waits, found = self._waits(key_id), self.found(key_id)
+        return [{**each, "owed": waits and f.why.owed} for each, f in zip(to_json(found), found, strict=True)]
 
     def ask(self) -> None:
         """Ask, of what `tell` found and of what earlier scans did, whether it shall change with the keys."""
@@ -69,6 +97,7 @@ class OtherCopies:
         earlier = len(set(self.files.remembered()) - {f.path for f in found})
         if self.wanted or not (good or earlier):
             return
+        self._say_what_stays(found, will_stay)
         what = [_files(good) if good else "", f"{_files(earlier)} that earlier scans found" if earlier else ""]
         flag = "rotate-my-key rotate --update-copies"
         self.agreed = self._app.confirm(f"Change {join(list(filter(None, what)))} too?", default=True, flag=flag)
@@ -83,19 +112,15 @@ class OtherCopies:
             self._seen[pair.key_id] = [f for f in found if f.key_id == pair.key_id]
         return found
 
-    def update(self, old: Credentials, new: Credentials) -> None:
+    def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
         """See the port."""
-        try:
-            found = self.files.update(old, new)
-        except Problem as problem:
-            self._app.say(f"{self._app.style('note:', fg='yellow')} {problem.message}")
-            return
+        found = self.files.update(old, new)
         with self._lock:
-            done = {f.path: f for f in found}
-            seen = [done.pop(f.path, f) for f in self._seen.get(old.key_id, [])]
-            self._seen[old.key_id] = [*seen, *done.values()]
-        for line in updated(found, self._app.show_path):
+            self._done[old.key_id] = self._done[new.key_id] = found
+        for line in changed(found, self._app.show_path):
             self._app.say(f"  {line}")
+        self._say_what_stays(found, stays)
+        return tuple(f.path for f in found if f.why.owed)
 
     def _names(self, paths: Sequence[str]) -> str:
         return few([self._app.show_path(path) for path in paths])
@@ -142,14 +167,27 @@ def kept(here: Here) -> list[Kept]:
     return found
 
 
-def updated(found: Iterable[Finding], show_path: Callable[[str], str]) -> list[str]:
-    """What became of the files: one line for those that were changed, one for each other."""
+def changed(found: Iterable[Finding], show_path: Callable[[str], str]) -> list[str]:
+    """One line for the files that were changed, one for each of them that others can read."""
     from ..copies.judge import Why
 
-    found = list(found)
-    changed = [show_path(f.path) for f in found if f.why is Why.UPDATED]
-    lines = [f"{few(changed)}: changed"] if changed else []
-    return lines + [f"{show_path(f.path)} is left as it is: {means(f)}" for f in found if f.why is not Why.UPDATED]
+    done = {show_path(f.path): f.detail for f in found if f.why is Why.UPDATED}
+    lines = [f"{few(list(done))}: changed"] if done else []
+    return lines + [f"{path}: {detail}; chmod 600 keeps them out" for path, detail in done.items() if detail]
+
+
+def will_stay(finding: Finding, path: str) -> str:
+    """What is said of a file, before anything is done, that cannot take the new key now."""
+    if finding.why.owed:
+        why = means(finding)
+        return f"{path} cannot be changed now, so the old key will go on working until it has the new one: {why}"
+    return stays(finding, path)
+
+
+def stays(finding: Finding, path: str) -> str:
+    """What is said of a file that did not take the new key."""
+    how = "is not changed yet" if finding.why.owed else "is left as it is"
+    return f"{path} {how}: {means(finding)}"
 
 
 def foreseen(found: Iterable[Finding], show_path: Callable[[str], str], *, wanted: bool) -> list[str]:
@@ -160,7 +198,12 @@ def foreseen(found: Iterable[Finding], show_path: Callable[[str], str], *, wante
     good = [show_path(f.path) for f in found if f.why is Why.COPY]
     unless = "" if wanted else f" with --update-copies, and {'keeps' if len(good) == 1 else 'keep'} the old key without"
     lines = [f"{few(good)} would be changed{unless}"] if good else []
-    lines += [f"{show_path(f.path)} would be left as it is: {means(f)}" for f in found if f.why is not Why.COPY]
+    for finding in found:
+        path = show_path(finding.path)
+        if wanted and finding.why.owed:
+            lines.append(will_stay(finding, path))
+        elif finding.why is not Why.COPY:
+            lines.append(f"{path} would be left as it is: {means(finding)}")
     return ["Other files here hold it too:", *(f"  {line}" for line in lines)] if lines else []
 
 
@@ -171,6 +214,8 @@ def to_json(found: Iterable[Finding]) -> list[dict[str, Any]]:
 
 def means(finding: Finding) -> str:
     """What it means that a file holds a key: why it can, or cannot, be changed."""
+    if finding.why.value == "unreadable" and finding.detail:
+        return finding.detail
     text = _MEANS[finding.why.value]
     return f"{text} ({finding.detail})" if finding.detail else text
 
@@ -186,13 +231,12 @@ _MEANS = {
     "tracked by git": "tracked by git: a key there goes to whoever gets the repository; read it from a profile instead",
     "id without its secret": "names the id only; whatever holds its secret is elsewhere",
     "secret without its id": "holds the secret only; change it together with the file that names the id",
-    "unknown spelling": "spelled in a way that is not known, so it cannot be changed safely; edit it by hand",
+    "unknown spelling": "spelled in a way that is not known; put the new key in by hand",
     "binary": "not a text file; let the program that wrote it change it",
     "large": "too large to be changed safely; edit it by hand",
     "another user's": "belongs to another user, who can change it",
     "read-only": "cannot be written; chmod u+w lets it be changed",
-    "readable by others": "others on this computer can read it; chmod 600 keeps them out, and lets it be changed",
-    "cannot be replaced": "cannot be replaced at once; edit it by hand",
+    "cannot be replaced": "cannot be replaced at once; put the new key in by hand",
     "unreadable": "cannot be read or written",
     "changed meanwhile": "another program writes it; close that, then run the command again",
 }

@@ -12,7 +12,7 @@ from ..rotation.run import Result
 from ..words import join
 from . import show
 from .app import App
-from .copies import OtherCopies, foreseen, to_json
+from .copies import OtherCopies, foreseen
 
 
 class Teller:
@@ -74,7 +74,7 @@ class Teller:
         """What came of the keys, and of other files that hold them."""
         copies = self._copies
         keys = [
-            {**show.result_json(result, self._settings.policy), "copies": to_json(copies.found(result.key_id))}
+            {**show.result_json(result, self._settings.policy), "copies": copies.json(result.key_id)}
             for result in results
         ]
         return {"keys": keys, "update_copies": copies.wanted}

@@ -51,7 +51,8 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
         app.out(f"Done; key {mask(outcome.old)} is in use again.")
     told = after.run()
     if as_json:
-        keys = [show.result_json(result, app.settings.policy)]
+        copies = wiring.copies.json(note.name)
+        keys = [{**show.result_json(result, app.settings.policy), "copies": copies}]
         app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
     return max((each.problem.code for each in told if each.problem), default=0)
 

@@ -1,7 +1,8 @@
 """Of a file that holds a pair: whether the new one may stand there, or why not.
 
-A decision as a value; nothing is written. What git tracks, what others read and what is only a record of the past (a
-history, a log, a state, a notebook's output) takes no living secret.
+A decision as a value; nothing is written. What git tracks and what is only a record of the past (a history, a log, a
+state, a notebook's output) takes no living secret, by its nature; the old key does not wait for such a file. What could
+take it and does not, because it cannot be read, written or understood, is *owed*.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from typing import NamedTuple
 from ..errors import Problem
 from ..files import platform
 from ..files.replace import Snapshot, foresee
+from ..files.trouble import explain
 from .forms import Forms, Found, utf16
 from .names import NoSecret, takes_no_secret
 from .tracked import is_tracked
 
 _MOST = 64 << 20  # bytes of a file that is changed
+OPEN = "others on this computer can read it"
 
 
 class Why(Enum):
@@ -41,10 +44,14 @@ class Why(Enum):
     LARGE = "large"
     FOREIGN = "another user's"
     READ_ONLY = "read-only"
-    READABLE = "readable by others"
     IN_PLACE = "cannot be replaced"
     UNREADABLE = "unreadable"
     CHANGED = "changed meanwhile"
+
+    @property
+    def owed(self) -> bool:
+        """Whether the old key goes on working as long as a file that is to be changed is this."""
+        return self in (Why.SPELLING, Why.READ_ONLY, Why.IN_PLACE, Why.UNREADABLE, Why.CHANGED)
 
 
 class Finding(NamedTuple):
@@ -61,6 +68,19 @@ _BY_NAME = {NoSecret.HISTORY: Why.HISTORY, NoSecret.LOG: Why.LOG, NoSecret.STATE
 
 def judge(found: Snapshot, forms: Forms) -> Finding | None:
     """What a file is to this pair; None if it holds nothing of it."""
+    try:
+        return _judge(found, forms)
+    except OSError as error:  # of a folder above it, or of git's index
+        problem = explain(error, "read", error.filename or found.path)
+        return unreadable(found.path, forms.pair.key_id, problem)
+
+
+def unreadable(path: str, key_id: str, problem: Problem) -> Finding:
+    """A file that holds a pair, or may, and cannot be read or written; with what to do about it."""
+    return Finding(path, key_id, Why.UNREADABLE, "; ".join(filter(None, (problem.message, problem.hint))))
+
+
+def _judge(found: Snapshot, forms: Forms) -> Finding | None:
     wide = utf16(found.data)
     content = forms.find(found.data if wide is None else wide)
     if not (content.ids or content.secrets or forms.here(found.data)):
@@ -74,8 +94,10 @@ def judge(found: Snapshot, forms: Forms) -> Finding | None:
     try:
         reason = foresee(found)
     except Problem as problem:
-        return Finding(found.path, key_id, Why.READ_ONLY, problem.message)
-    return Finding(found.path, key_id, Why.IN_PLACE if reason else Why.COPY, reason or "")
+        return unreadable(found.path, key_id, problem)
+    if reason:
+        return Finding(found.path, key_id, Why.IN_PLACE, reason)
+    return Finding(found.path, key_id, Why.COPY, OPEN if readable_by_others(found.path, found.status) else "")
 
 
 def _by_content(found: Snapshot, content: Found, forms: Forms, *, utf_16: bool) -> Why | None:
@@ -107,9 +129,7 @@ def _in_output(data: bytes, forms: Forms) -> bool:
 def _by_status(found: Snapshot) -> Why | None:
     if found.status.st_uid != platform.my_uid():
         return Why.FOREIGN
-    if not found.status.st_mode & stat.S_IWUSR:
-        return Why.READ_ONLY
-    return Why.READABLE if readable_by_others(found.path, found.status) else None
+    return None if found.status.st_mode & stat.S_IWUSR else Why.READ_ONLY
 
 
 def readable_by_others(path: str, status: os.stat_result) -> bool:

@@ -1,7 +1,7 @@
 """What scans have found: paths with the key ids that they held. Never a value.
 
-A private JSON file in the state dir. One that is missing, torn or of another version is an empty one: nothing is
-decided by it, since every path is read again before anything happens to it.
+A private JSON file in the state dir. One that is missing, torn or of another version is an empty one: every path is
+read again before anything happens to it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 
-from ..errors import Problem
 from ..files.private import make_private_dir, read_private, write_private
 
 VERSION = 1
@@ -21,17 +20,17 @@ class Memory:
     """The file, by its path."""
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
 
     def load(self) -> dict[str, set[str]]:
-        """The key ids that each path was seen to hold."""
+        """The key ids that each path was seen to hold. Raises Problem if it is there and cannot be read."""
+        data = read_private(self.path)
         try:
-            data = read_private(self._path)
             value = json.loads(data) if data else {}
             if value.get("version") != VERSION:
                 return {}
             return {str(path): {str(each) for each in ids} for path, ids in value["paths"].items()}
-        except (Problem, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return {}
 
     def learn(self, found: Iterable[tuple[str, str]], looked_for: Collection[str]) -> None:
@@ -54,5 +53,5 @@ class Memory:
         if before == after:
             return
         kept = {path: sorted(after[path]) for path in list(after)[-_MOST:]}
-        make_private_dir(os.path.dirname(self._path))
-        write_private(self._path, json.dumps({"version": VERSION, "paths": kept}, indent=1).encode())
+        make_private_dir(os.path.dirname(self.path))
+        write_private(self.path, json.dumps({"version": VERSION, "paths": kept}, indent=1).encode())

@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from enum import Enum
 from functools import cache
 
@@ -86,20 +85,25 @@ def takes_no_secret(path: str) -> NoSecret | None:
     return NoSecret.LOG if is_log else None
 
 
-def well_known(home: str) -> Iterator[str]:
-    """The files that `rotate` reads before its question, there or not."""
+def well_known(home: str, unreadable: list[str]) -> Iterator[str]:
+    """The files that `rotate` reads before its question, there or not; folders that cannot be listed go to
+    `unreadable`."""
     for name in _WELL_KNOWN:
         yield os.path.join(home, *name.split("/"))
-    yield from filter(_is_environment, _files_of(home))
+    yield from filter(_is_environment, _files_of(home, unreadable))
     for folder in _FOLDERS:
-        yield from _files_of(os.path.join(home, *folder.split("/")))
+        yield from _files_of(os.path.join(home, *folder.split("/")), unreadable)
 
 
-def _files_of(folder: str) -> Iterator[str]:
-    with suppress(OSError):
+def _files_of(folder: str, unreadable: list[str]) -> Iterator[str]:
+    try:
         for entry in os.scandir(folder):
             if not entry.is_dir(follow_symlinks=False):
                 yield entry.path
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:
+        unreadable.append(folder)
 
 
 def _is_environment(path: str) -> bool:

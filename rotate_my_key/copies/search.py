@@ -6,12 +6,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 
 from ..errors import Problem
+from ..files import platform
 from ..files.replace import snapshot
 from ..model import Credentials
 from .forms import Forms
-from .judge import Finding, Why, judge
+from .judge import Finding, Why, judge, unreadable
 from .memory import Memory
 from .names import well_known
 from .swap import swap
@@ -38,7 +40,7 @@ class Copies:
         scanner = self._scanner(wanted, tick)
         hits: dict[str, None] = dict.fromkeys(scanner.files(self._memory.load()))
         if not paths:
-            hits |= dict.fromkeys(scanner.files(well_known(self._home)))
+            hits |= dict.fromkeys(scanner.files(well_known(self._home, scanner.tally.unreadable)))
             hits |= dict.fromkeys(scanner.tree(os.path.realpath(self._home), telling=True))
         for path in paths:
             real = os.path.realpath(path)
@@ -51,16 +53,20 @@ class Copies:
 
     def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Finding]:
         """Read the well-known files and `also` only, and no longer than that: one may lie on a disk that does not
-        answer."""
+        answer. Also gives those that cannot be read, so that nobody knows."""
         found: list[Finding] = []
-        paths = dict.fromkeys([*well_known(self._home), *also])
+        scanner = self._scanner(wanted)
+        unread = scanner.tally.unreadable
 
         def look() -> None:
             until = time.monotonic() + seconds
-            for path in self._scanner(wanted).files(paths):
+            paths = dict.fromkeys([*well_known(self._home, unread), *also])
+            for path in scanner.files(paths):
                 found.extend(f for f in self._judged(path, wanted) if f.why is not Why.PROFILE)
                 if time.monotonic() > until:
                     return
+            for path in filter(_may_be_mine, unread):
+                found.extend(self._judged(path, wanted))
 
         looker = threading.Thread(target=look, daemon=True)
         looker.start()
@@ -68,21 +74,41 @@ class Copies:
         return list(dict.fromkeys(found))
 
     def remembered(self) -> list[str]:
-        """The files that earlier scans found."""
-        return list(self._memory.load())
+        """The files that earlier scans found, as far as that can be read."""
+        try:
+            return list(self._memory.load())
+        except Problem:
+            return []
+
+    def unread(self, tally: Tally) -> list[str]:
+        """What a scan could not read and this user can mend: nobody knows what it holds."""
+        return [path for path in tally.unreadable if _may_be_mine(path)]
 
     def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Finding]:
         """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`.
 
-        Gives what became of each that held `old`. Only for who holds the lock.
+        Gives what became of each that held `old`, and of each that cannot be read: it may hold it. Only for who holds
+        the lock.
         """
-        candidates = dict.fromkeys([*well_known(self._home), *self._memory.load(), *paths])
-        hits = dict.fromkeys(self._scanner([Forms(old)]).files(candidates))
-        found = [f for path in hits if path not in self._profiles and (f := swap(path, old, new))]
+        scanner = self._scanner([Forms(old)])
+        paths = list(paths)
+        found: list[Finding] = []
+        try:
+            paths += self._memory.load()
+        except Problem as problem:
+            found.append(unreadable(self._memory.path, old.key_id, problem))
+        candidates = dict.fromkeys([*well_known(self._home, scanner.tally.unreadable), *paths])
+        hits = dict.fromkeys([*scanner.files(candidates), *self.unread(scanner.tally), *filter(os.path.isdir, paths)])
+        found += [f for path in hits if path not in self._profiles and (f := self._swapped(path, old, new))]
         done = [f.path for f in found if f.why is Why.UPDATED]
-        if done:
+        with suppress(Problem):  # they are read again by their paths, whatever is remembered of their ids
             self._memory.replaced(done, old.key_id, new.key_id)
         return found
+
+    def _swapped(self, path: str, old: Credentials, new: Credentials) -> Finding | None:
+        if os.path.isdir(path):
+            return unreadable(path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {path}"))
+        return swap(path, old, new)
 
     def _scanner(self, wanted: Sequence[Forms], tick: Tick = lambda files, folder: None) -> Scanner:
         return Scanner([word for forms in wanted for word in forms.needles], apart=[self._state], tick=tick)
@@ -91,9 +117,24 @@ class Copies:
         try:
             found = snapshot(path)
         except Problem as problem:
-            return [Finding(path, forms.pair.key_id, Why.UNREADABLE, problem.message) for forms in wanted[:1]]
+            return [unreadable(path, forms.pair.key_id, problem) for forms in wanted]
         if found is None:
             return []
         if path in self._profiles:
             return [Finding(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
         return [finding for forms in wanted if (finding := judge(found, forms))]
+
+
+def _may_be_mine(path: str) -> bool:
+    """Whether a file or folder that cannot be read is this user's, as far as can be told: what another user keeps for
+    themselves (root's, after a sudo) is no copy that this user has."""
+    while True:
+        try:
+            return os.lstat(path).st_uid == platform.my_uid()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except PermissionError:  # then the nearest folder that shows itself tells
+            if path == (path := os.path.dirname(path)):
+                return True
+        except OSError:
+            return True

@@ -11,7 +11,7 @@ from ..files import replace as files
 from ..files.replace import Outcome
 from ..model import Credentials
 from .forms import Forms
-from .judge import Finding, Why, judge
+from .judge import Finding, Why, judge, unreadable
 
 _ATTEMPTS = 5
 
@@ -27,7 +27,7 @@ def swap(path: str, old: Credentials, new: Credentials) -> Finding | None:
                 return finding
         return Finding(path, old.key_id, Why.CHANGED)
     except Problem as problem:
-        return Finding(path, old.key_id, Why.UNREADABLE, problem.message)
+        return unreadable(path, old.key_id, problem)
 
 
 def _try(path: str, forms: Forms, new: Credentials) -> tuple[Finding | None, Outcome]:
@@ -37,10 +37,10 @@ def _try(path: str, forms: Forms, new: Credentials) -> tuple[Finding | None, Out
         return finding, Outcome.IMPOSSIBLE
     changed = forms.swap(found.data, new)
     if not changed.whole:
-        return finding._replace(why=Why.SPELLING), Outcome.IMPOSSIBLE
+        return finding._replace(why=Why.SPELLING, detail=""), Outcome.IMPOSSIBLE
     outcome = files.replace(found, changed.data)
     if outcome is Outcome.IMPOSSIBLE:
-        return finding._replace(why=Why.IN_PLACE), outcome
+        return finding._replace(why=Why.IN_PLACE, detail="it is in use or mounted by itself"), outcome
     if outcome is Outcome.DONE:
         after = files.snapshot(path)
         fine = after is not None and not forms.here(after.data)

@@ -1,7 +1,7 @@
 """Whether git tracks a file: what is tracked goes to others with the next push. Read from the index itself: to ask git
 would be to run whatever a repository's settings tell it to.
 
-The format: https://git-scm.com/docs/index-format (versions 2 to 4). What cannot be read counts as tracked.
+The format: https://git-scm.com/docs/index-format (versions 2 to 4). What makes no sense counts as tracked.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ _MOST = 256 << 20  # bytes
 
 
 def is_tracked(path: str) -> bool:
-    """Whether a file, by its real path, is in the index of the repository that it lies in."""
+    """Whether a file, by its real path, is in the index of the repository that it lies in. Raises OSError if that
+    cannot be read."""
     folder = os.path.dirname(path)
     while True:
         git = os.path.join(folder, ".git")
-        if os.path.lexists(git):
+        if _is_there(git):
             break
         if folder == (folder := os.path.dirname(folder)):
             return False
@@ -26,12 +27,20 @@ def is_tracked(path: str) -> bool:
     return names is None or os.fsencode(os.path.relpath(path, os.path.dirname(git)).replace(os.sep, "/")) in names
 
 
+def _is_there(path: str) -> bool:
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _git_dir(git: str) -> str:
     """`.git`, or where it points: in worktrees and submodules it is a file that says `gitdir: PATH`."""
     try:
         with open(git, encoding="utf-8", errors="surrogateescape") as file:
             text = file.read(4096).strip()
-    except OSError:
+    except (IsADirectoryError, PermissionError):  # which of them a folder gives depends on the system
         return git
     return os.path.join(os.path.dirname(git), text.removeprefix("gitdir:").strip())
 
@@ -44,8 +53,8 @@ def _index(git_dir: str) -> frozenset[bytes] | None:
             data = file.read(_MOST)
         return _names(data, 32 if _long_hashes(git_dir) else 20)
     except FileNotFoundError:
-        return frozenset() if os.path.exists(os.path.join(git_dir, "HEAD")) else None
-    except (OSError, ValueError, struct.error, IndexError):
+        return frozenset() if _is_there(os.path.join(git_dir, "HEAD")) else None
+    except (ValueError, struct.error, IndexError):
         return None
 
 

@@ -6,6 +6,7 @@ costs three system calls: it is read into one buffer that serves all, and only w
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -23,6 +24,7 @@ _HEAD = 8192  # bytes in which a binary file shows a zero, as git has it
 _OPEN = platform.READ | platform.NO_FOLLOW
 _TICK = 0.5  # seconds
 _BOMS = (0xFF, 0xFE)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class Tally:
@@ -64,13 +66,15 @@ class Scanner:
 
     def files(self, paths: Iterable[str]) -> Iterator[str]:
         """Those of these files that hold a word, by their real paths, each read once; what is not there, or is no file,
-        is no matter."""
+        is no matter. What cannot be read is counted."""
         for path in paths:
             try:
                 os.lstat(path)  # most are not there
                 real = os.path.realpath(path)
                 status = os.lstat(real)
-            except OSError:
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    self.tally.unreadable.append(path)
                 continue
             if real in self._named or not stat.S_ISREG(status.st_mode) or self._is_apart(real):
                 continue
@@ -124,6 +128,8 @@ class Scanner:
         """Whether the file holds a word; one that cannot be read is counted."""
         try:
             fd = os.open(path, _OPEN)
+        except FileNotFoundError:  # somebody has removed it just now
+            return False
         except OSError:
             self.tally.unreadable.append(path)
             return False

@@ -88,7 +88,10 @@ def rehearse(found: Snapshot) -> str | None:
 
 def foresee(found: Snapshot) -> str | None:
     """What `rehearse` would say, as far as looking alone can tell: nothing is written, for `doctor`."""
-    reason = _obstacle(found)
+    try:
+        reason = _obstacle(found)
+    except OSError as error:
+        raise explain(error, "read", os.path.dirname(found.path)) from None
     if not reason and not os.access(os.path.dirname(found.path), os.W_OK | os.X_OK):
         reason = "its folder cannot be written to"
     _open_for_writing(found.path, must=reason is not None)

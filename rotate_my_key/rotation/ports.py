@@ -193,10 +193,11 @@ class Copies(Protocol):
     def wanted(self) -> bool:
         """Whether the person, or the setting, agreed that a rotation that begins now changes them."""
 
-    def update(self, old: Credentials, new: Credentials) -> None:
+    def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
         """Put `new` in place of `old` wherever that may be, each file at once or not at all, and tell what came of it.
 
-        What cannot be changed is told and is no obstacle: no Problem is raised. To do it again does no harm.
+        Gives the paths that are owed: they should have `new`, and could not be changed, or not be read. What takes no
+        secret by its nature (a history, what git tracks) is told and not owed. To do it again does no harm.
         """
 
 
@@ -205,8 +206,9 @@ class NoCopies:
 
     wanted = False
 
-    def update(self, old: Credentials, new: Credentials) -> None:
+    def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
         """Nothing to do."""
+        return ()
 
 
 NO_COPIES = NoCopies()

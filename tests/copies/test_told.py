@@ -28,7 +28,7 @@ def told(laptop: Laptop, done: Finished) -> dict[str, str]:
     """What `--json` says of each file, by its path in the home."""
     assert done.code == 0, done.text
     copies: list[dict[str, Any]] = json.loads(done.out)["keys"][0]["copies"]
-    assert all(each["means"] and set(each) == {"path", "finding", "means"} for each in copies)
+    assert all(each["means"] and set(each) == {"path", "finding", "means", "owed"} for each in copies)
     return {os.path.relpath(each["path"], laptop.home): each["finding"] for each in copies}
 
 
