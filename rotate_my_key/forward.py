@@ -33,7 +33,7 @@ def after(step: Step, world: World, now: datetime, made: AccessKey | None = None
         case Step.TAKE_BACK:
             assert note is not None
             places = {place: _SWAPPED.get(state, state) for place, state in world.places.items()}
-            return replace(world, note=note.swapped(), places=places)
+            return replace(world, note=note.swapped(), places=places, owed=None)
         case Step.LOOK:
             found = stranger(world)
             unused = world.unused | {found} if found else world.unused
@@ -57,6 +57,8 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
             empty = {PlaceState.EMPTY, PlaceState.AWAY}
             places = {p: PlaceState.WANTED if s in empty else s for p, s in world.places.items()}
             return replace(world, places=places, checked=world.checked | wanted)
+        case Step.FOLLOW:
+            return replace(world, note=replace(note, followed=True), owed=())
         case Step.SWITCH_ON:
             return _with_status(world, note.wanted, "Active")
         case Step.DEACTIVATE:

@@ -37,6 +37,7 @@ class Step(Enum):
     SWITCH_ON = "switch on"
     PROVE = "prove"
     SWITCH = "switch"
+    FOLLOW = "follow"
     RESTORE = "restore"
     CHECK = "check"
     DEACTIVATE = "deactivate"
@@ -76,8 +77,9 @@ class Note:
     `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is
     the inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose
     answer is not known, `lost` when earlier ones did; `again` is set once the key of such an answer was removed and
-    another is to be made; `copies` if other files that hold the pair change with it; `extended` once an old
-    key that was kept working was kept on because something used it. All times are AWS's; `switch_off_at` or
+    another is to be made; `copies` if other files that hold the pair change with it; `followed` once all that was asked
+    to follow has the wanted key; `leaked` if the unwanted key waits for nobody; `extended` once an old key that was
+    kept working was kept on because something used it. All times are AWS's; `switch_off_at` or
     `delete_at` equal to `began` mean at once.
     """
 
@@ -99,6 +101,8 @@ class Note:
     undo: bool = False
     told: bool = False
     copies: bool = False
+    followed: bool = False
+    leaked: bool = False
     extended: bool = False
     host: str = ""
     boot: str = ""
@@ -119,6 +123,7 @@ class Note:
             delete_at=self.began,
             undo=undo,
             told=False,
+            followed=False,
         )
 
 
@@ -131,7 +136,8 @@ class World:
     looked. `secrets` are the ids whose pair is stored here or stands in a place. The rest is what this run itself has
     seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted
     (`gone`), ids that somebody uses or a place here holds (`used`), ids that were checked and found unused (`unused`),
-    ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied.
+    ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied, and what
+    was asked to follow and could not (`owed`; None until that was tried).
     """
 
     key_id: str
@@ -153,6 +159,7 @@ class World:
     proven: frozenset[str] = frozenset()
     checked: frozenset[str] = frozenset()
     denied: frozenset[Step] = frozenset()
+    owed: tuple[str, ...] | None = None
 
     def places_in(self, *states: PlaceState) -> list[Place]:
         """The places in one of these states, in order."""
@@ -245,17 +252,37 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     kept_by_right = note.back and note.unwanted in note.known
     if unwanted is None and _may_be_young(world, note):
         return Step.LOOK
-    if unwanted is None or kept_by_right:
+    if kept_by_right:
         return _finish(world, note, wanted)
-    switch_off = unwanted.active and Step.DEACTIVATE not in world.denied
+    switch_off = unwanted is not None and unwanted.active and Step.DEACTIVATE not in world.denied
     due = note.switch_off_at if switch_off else note.delete_at
-    if note.began < due and now < due:  # "at once" is not left to a clock that AWS's next answer may set back
+    # "At once" is not left to a clock that AWS's next answer may set back.
+    early = unwanted is not None and note.began < due and now < due
+    if _must_follow(world, note) and not (early and note.followed):
+        return Step.FOLLOW if wanted in world.checked else Step.CHECK
+    if unwanted is None:
+        return _finish(world, note, wanted)
+    if waits_for_owed(world, note):
+        return Step.BLOCKED
+    if early:
         return Step.WAIT
     if Step.DELETE in world.denied or world.places_in(PlaceState.AWAY):
         return Step.BLOCKED
     if wanted not in world.checked:
         return Step.CHECK
     return Step.DEACTIVATE if switch_off else Step.DELETE
+
+
+def _must_follow(world: World, note: Note) -> bool:
+    """Whether this run has still to bring the wanted key to all that was asked to follow: once a run."""
+    return note.copies and world.owed is None and {note.wanted, note.unwanted} <= world.secrets
+
+
+def waits_for_owed(world: World, note: Note) -> bool:
+    """Whether the unwanted key must go on working, because something that was asked to follow could not. A key that has
+    leaked waits for nobody; one that somebody else switched off is of no use any more to what waits for it."""
+    unwanted = world.keys.get(note.unwanted)
+    return bool(world.owed) and unwanted is not None and unwanted.active and not note.leaked
 
 
 def _finish(world: World, note: Note, wanted: str) -> Step:

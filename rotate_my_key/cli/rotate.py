@@ -33,6 +33,9 @@ def command(app: App, /, as_json: bool, **options: Any) -> int:
 
     Makes a new key, proves it with AWS, writes it into every profile here that holds the old one, switches the old one
     off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
+
+    With --update-copies the old key works until all those files have the new one. For a key that has leaked type
+    --force --keep-old 0: it goes at once, and waits for no file.
     """
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -85,6 +86,7 @@ class Rotate:
         self._narrators: list[Narrator] = []
         self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
+        self._leak = force and keep_old is not None and not self._settings.keep_old
         self._wishes = Wishes(
             self._settings.policy,
             force,
@@ -140,6 +142,8 @@ class Rotate:
         unmoved = moves.finish(self._app, wiring)
         chosen, problems = self._jobs()
         done = _ids(before)
+        if self._leak:
+            self._wishes = replace(self._wishes, leaked=frozenset(map(_id_of, chosen)) - {""})
         chosen = [job for job in chosen if not done or _id_of(job) not in done]
         problems = [*unmoved, *problems]
         results = [*problems, *self._told_by(lambda run: self._settled_first(run, chosen))]

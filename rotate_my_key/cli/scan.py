@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,7 +15,7 @@ from ..errors import Problem, WrongUsage, mask
 from ..words import join
 from . import show
 from .app import App
-from .copies import few, kept, means, to_json
+from .copies import Kept, few, kept, means, stays, to_json
 from .jobs import Finder
 from .wiring import Wiring
 
@@ -55,13 +56,18 @@ def command(
         raise Problem(f"there is no {missing[0]}", "rotate-my-key scan")
     scan = Scan(app, [os.path.abspath(path) for path in paths])
     scan.look(profiles or (None,), all_keys=all_keys)
-    if update:
-        scan.update(yes=yes)
+    left = scan.update(yes=yes) if update else []
     if as_json:
         app.json(scan.json())
     else:
         scan.show()
-    return 0
+    for finding in left:
+        app.complain(f"{app.style('error:', fg='red', bold=True)} {stays(finding, app.show_path(finding.path))}")
+    if left:
+        words = [*(word for name in profiles for word in ("-p", name)), *(["--all"] if all_keys else []), *paths]
+        again = shlex.join(["rotate-my-key", "scan", "--update", *words])
+        app.complain(f"{app.style('hint:', bold=True)} {again}")
+    return 1 if left else 0
 
 
 class Scan:
@@ -114,31 +120,43 @@ class Scan:
 
     # Changing
 
-    def update(self, *, yes: bool) -> None:
-        """Put the new pair where an old one is that is still kept."""
-        from ..copies.judge import Why
-
-        can = [f for f in self._found if f.why is Why.COPY and f.key_id in self._successor]
-        if not can:
+    def update(self, *, yes: bool) -> list[Finding]:
+        """Put the new pair where an old one is that is still kept; gives the files that should take it and did not."""
+        paths = self._to_change()
+        if not paths:
             hint = "the next rotation can: rotate-my-key rotate --update-copies"
             self._app.say(f"No file found holds an old key that is kept here, so there is nothing to change; {hint}")
-            return
-        files = "1 file" if len(can) == 1 else f"{len(can)} files"
-        question = f"Put the new key into {files} ({few([self._app.show_path(f.path) for f in can])})?"
+            return []
+        files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+        question = f"Put the new key into {files} ({few([self._app.show_path(path) for path in paths])})?"
         if not yes and not self._app.confirm(question, default=True, flag="rotate-my-key scan --update --yes"):
-            return
+            return []
         wiring = self._wiring
         with wiring.stop.on_interrupt(), wiring.lock():
-            for each in kept(wiring.here):
-                if each.old.key_id not in self._successor:
-                    continue
-                # An undo must find them too.
-                wiring.here.notes.save(replace(each.note, copies=True))
-                paths = [f.path for f in self._found if f.key_id == each.old.key_id]
-                done = {f.path: f for f in self._files.update(each.old, each.new, paths)}
-                self._found = [done.pop(f.path, f) if f.key_id == each.old.key_id else f for f in self._found] + list(
-                    done.values()
-                )
+            mine = [each for each in kept(wiring.here) if each.old.key_id in self._successor]
+            done = [finding for each in mine for finding in self._put(each, paths)]
+        left = {(f.path, f.key_id): f for f in done}
+        self._found = [*(left.pop((f.path, f.key_id), f) for f in self._found), *left.values()]
+        return [f for f in done if f.why.owed]
+
+    def _to_change(self) -> list[str]:
+        """The files that hold an old pair and should take the new one, and those that nobody could read."""
+        from ..copies.judge import Why
+
+        assert self._tally is not None
+        if not self._successor:
+            return []
+        old = [f.path for f in self._found if f.key_id in self._successor and (f.why is Why.COPY or f.why.owed)]
+        return list(dict.fromkeys([*old, *self._files.unread(self._tally)]))
+
+    def _put(self, kept_one: Kept, paths: Sequence[str]) -> list[Finding]:
+        """The note first: an undo must find them too, and later runs try those again that did not take it."""
+        note = replace(kept_one.note, copies=True, followed=False)
+        self._wiring.here.notes.save(note)
+        found = self._files.update(kept_one.old, kept_one.new, paths)
+        if not any(finding.why.owed for finding in found):
+            self._wiring.here.notes.save(replace(note, followed=True))
+        return found
 
     # Telling
 

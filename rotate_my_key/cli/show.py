@@ -98,6 +98,7 @@ _DOING = {
     Step.PROVE: "waiting until AWS knows the new key everywhere",
     Step.SWITCH: "writing the profile",
     Step.RESTORE: "writing the profile",
+    Step.FOLLOW: "changing other files that hold the key",
     Step.CHECK: "signing in with what the profile holds",
     Step.DEACTIVATE: "switching the old key off",
     Step.DELETE: "deleting the old key",
@@ -116,6 +117,7 @@ def doing(step: Step) -> str:
 _FORESEEN = {
     Step.CREATE: "make a new key",
     Step.PROVE: "prove it with AWS: three sign-ins in a row",
+    Step.FOLLOW: "change the other files that hold it, before the old key goes",
     Step.DEACTIVATE: "switch the old key off",
     Step.DELETE: "delete the old key",
     Step.MAKE_ROOM: "delete the inactive key",

@@ -7,12 +7,12 @@ stands in `steps.py`; which one is next, in `plan.py`.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, StillOwed, TryLater, Unanswered, mask
 from ..model import Credentials, Place
-from ..plan import ENDS, Note, PlaceState, Step, World, next_step
+from ..plan import ENDS, Note, PlaceState, Step, World, next_step, waits_for_owed
 from ..policy import Policy
 from .facts import Here, see, settled_since
 from .outcome import Ending, Outcome, ending_of, outcome_of
@@ -162,6 +162,8 @@ class Rotation:
         if note is None:
             key = world.keys.get(world.key_id)
             return Outcome(Ending.FRESH, world.key_id, created=key.created if key else None)
+        if world.owed and Step.FINISH in self._done:
+            self._reason = self._reason or _over(note, world.owed)
         if step is Step.BLOCKED and not self._reason:
             self._reason = _blocked(note, world, self._here)
         if self._reason:
@@ -187,6 +189,29 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
     return problem
 
 
+def _over(note: Note, owed: Sequence[str]) -> Problem:
+    new, old = mask(note.wanted or ""), mask(note.unwanted)
+    return StillOwed(
+        f"{_files(owed)} not have key {new}, and {old} is deleted; put it in by hand", "rotate-my-key status", over=True
+    )
+
+
+def _owed(note: Note, world: World) -> Problem:
+    """The old key goes on working until all that was asked to follow has."""
+    assert world.owed
+    profile = world.places_in(PlaceState.WANTED)[0].profile
+    without = shlex.join(["rotate-my-key", "delete-key", note.unwanted, "-p", profile])
+    return StillOwed(
+        f"{_files(world.owed)} not have key {mask(note.wanted or '')} yet, so {mask(note.unwanted)} goes on working",
+        f"rotate-my-key, once that is mended; if nobody needs them: {without}",
+    )
+
+
+def _files(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"{', '.join(paths[:3])}{more} {'does' if len(paths) == 1 else 'do'}"
+
+
 def _blocked(note: Note, world: World, here: Here) -> Problem:
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
     if away := ours and world.places_in(PlaceState.AWAY):
@@ -196,6 +221,8 @@ def _blocked(note: Note, world: World, here: Here) -> Problem:
         )
     if not ours:
         return _emptied(note, world, here)
+    if waits_for_owed(world, note) and world.places_in(PlaceState.WANTED):
+        return _owed(note, world)
     return Problem(
         f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
         "rotate-my-key status",

@@ -26,7 +26,7 @@ NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked for one key. `young`: it was handed over just now. `host` and `boot` name this computer and its
-    current start."""
+    current start; a `leaked` key waits for nobody."""
 
     pair: Credentials
     forced: bool = False
@@ -35,6 +35,7 @@ class Request:
     old_active: bool = False
     host: str = ""
     boot: str = ""
+    leaked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
         return prospect
     second = _second(look, key, account, here)
     draft = _merged(prospect, second, account.endpoint) or _draft(prospect, account.endpoint)
-    draft = replace(draft, copies=here.copies.wanted)
+    draft = replace(draft, copies=here.copies.wanted, leaked=request.leaked)
     pair = request.pair if draft.name == key.key_id or second is None else second.pair
     assert pair is not None
     return replace(

@@ -29,10 +29,10 @@ def gives_up(prospect: Prospect, asked: Asked) -> bool:
         return False
     key_id = second.key.key_id
     if second.kept:
-        if not asked.attended and prospect.look.now < second.kept.delete_at:
+        until = second.kept.delete_at
+        if not asked.attended and prospect.look.now < until and not prospect.request.leaked:
             raise NeedsPerson(
-                f"key {mask(key_id)} is switched off and kept until {_day(second.kept.delete_at)}, "
-                "and AWS allows no third key",
+                f"key {mask(key_id)} is switched off and kept until {_day(until)}, and AWS allows no third key",
                 delete_command(prospect),
             )
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from ..errors import Denied, NeedsPerson, Problem
+from ..errors import Denied, NeedsPerson, Problem, StillOwed
 from ..model import Credentials, Identity
 from ..plan import Note
 from ..policy import Policy
@@ -67,7 +67,7 @@ class Consent(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the person asked for, for all keys of the run."""
+    """What the person asked for, for all keys of the run; the keys of `leaked`, by id, wait for nobody."""
 
     policy: Policy
     forced: bool = False
@@ -76,10 +76,12 @@ class Wishes:
     young: bool = False  # the keys were handed over just now
     host: str = ""
     boot: str = ""
+    leaked: frozenset[str] = frozenset()
 
     def request(self, pair: Credentials) -> Request:
         """What is asked for one key."""
-        return Request(pair, self.forced, self.young, self.keep_old, self.old_active, self.host, self.boot)
+        leaked = pair.key_id in self.leaked
+        return Request(pair, self.forced, self.young, self.keep_old, self.old_active, self.host, self.boot, leaked)
 
 
 @dataclass
@@ -142,9 +144,17 @@ class Run:
                     raise found.problem or Problem("a rotation is unfinished", "rotate-my-key status")
                 results.append(self._resume(found.note))
             except Problem as problem:
-                self._blocked.append((found, problem))
+                if self._is_let_go(found.note, problem):
+                    continue
+                if not (isinstance(problem, StillOwed) and problem.over):
+                    self._blocked.append((found, problem))
                 results.append(Result((), found.name, problem=problem))
         return [r for r in results if not (isinstance(r.problem, Denied) and r.problem.quiet)]
+
+    def _is_let_go(self, note: Note | None, problem: Problem) -> bool:
+        """Whether a rotation only waits for files, and its key has leaked: the next rotation of that key ends it."""
+        waits = isinstance(problem, StillOwed) and not problem.over
+        return waits and note is not None and note.wanted in self.wishes.leaked
 
     def _resume(self, note: Note) -> Result:
         account = self.account_for(note)
@@ -235,14 +245,17 @@ class Run:
             self.consent.introduce(prospect)
         account = job.account()
         account.sign_with(list(prospect.pairs().values()))
+        owed = None
         if prospect.second and prospect.second.kept:
-            self._let_go(prospect.second.kept)
+            owed = self._let_go(prospect.second.kept, leaked=prospect.request.leaked)
             prospect = prepare(prospect.request, account, self.here, self.wishes.policy, self.clockwork.pause)
         room = prospect.second is not None and prospect.second.key.key_id in self._room
         world = prospect.world(self.here, make_room=room)
         name = world.draft.name if world.draft else prospect.key.key_id
         rotation = Rotation(name, account, self.here, job.progress, self.wishes.policy, self.clockwork)
         outcome = rotation.run(world, prospect.pairs())
+        if owed:
+            raise owed
         return self._after_merge(job, outcome) if outcome.ending is Ending.MERGED else outcome
 
     def _after_merge(self, job: Job, merged: Outcome) -> Outcome:
@@ -255,12 +268,19 @@ class Run:
             raise result.problem
         return result.outcome if result.outcome and result.outcome.ending is not Ending.FRESH else merged
 
-    def _let_go(self, kept: Note) -> None:
-        """The key that this tool switched off for a while goes now: its slot is needed."""
+    def _let_go(self, kept: Note, *, leaked: bool) -> StillOwed | None:
+        """The key that this tool kept for a while goes now: its slot is needed. Gives what it left without a key, if it
+        has leaked and so could not wait."""
         account = self.account_for(kept)
-        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began)
+        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked)
         self.here.notes.save(hurried)
-        resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
+        try:
+            resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
+        except StillOwed as problem:
+            if not problem.over:
+                raise
+            return problem
+        return None
 
     def _check_second(self, prospect: Prospect) -> None:
         """Once a run and key: what a person agreed to give up stays agreed."""

@@ -41,7 +41,6 @@ class Steps:
         self._pause = tools.pause
         self.pairs = pairs
         self._shown: set[str] = set()
-        self._copied: set[str] = set()
 
     def take(self, step: Step, world: World) -> World:
         """Do one step; gives the facts after it."""
@@ -58,6 +57,7 @@ class Steps:
             Step.PROVE: self._prove,
             Step.SWITCH: self._switch,
             Step.RESTORE: self._restore,
+            Step.FOLLOW: self._follow,
             Step.CHECK: self._check,
             Step.DEACTIVATE: self._deactivate,
             Step.DELETE: self._delete,
@@ -190,7 +190,6 @@ class Steps:
         if not self._sign_in_as_read(world, left, 1):
             return world
         self._tell(Step.SWITCH, new.key_id, tuple(left))
-        self._update_copies(note)
         return after(Step.SWITCH, world, self._account.now())
 
     def _restore(self, world: World) -> World:
@@ -220,12 +219,13 @@ class Steps:
             prove_as(_note(world).identity, pair, self._account, times)
         return bool(read)
 
-    def _update_copies(self, note: Note) -> None:
-        """Other files, once a run: after the places have the wanted pair, and before the other key stops working."""
-        old, new = self.pairs.get(note.unwanted), self.pairs.get(note.wanted or "")
-        if note.copies and old and new and note.unwanted not in self._copied:
-            self._here.copies.update(old, new)
-            self._copied.add(note.unwanted)
+    def _follow(self, world: World) -> World:
+        """Bring the wanted pair to the other files that were asked to have it; what could not be is owed."""
+        note = _note(world)
+        owed = self._here.copies.update(self._pair(note.unwanted), self._pair(_wanted(world)))
+        if note.followed == bool(owed):
+            note = self._save(replace(note, followed=not owed))
+        return replace(after(Step.FOLLOW, world, self._account.now()), note=note, owed=owed)
 
     # Retiring the other key
 
@@ -236,7 +236,6 @@ class Steps:
 
     def _deactivate(self, world: World) -> World:
         unwanted = _note(world).unwanted
-        self._update_copies(_note(world))
         if use := self._used_elsewhere(_note(world)):
             return self._kept_on(world, use)
         try:
@@ -267,7 +266,6 @@ class Steps:
 
     def _delete(self, world: World) -> World:
         unwanted = _note(world).unwanted
-        self._update_copies(_note(world))
         self._delete_key(unwanted)
         self._tell(Step.DELETE, unwanted)
         return after(Step.DELETE, world, self._account.now())

@@ -21,7 +21,7 @@ from ..plan import NOTE_VERSION, Note
 _NAME = re.compile(r"[A-Z0-9]{4,128}")
 _SUFFIX = ".note"
 _TEXTS = ("name", "endpoint", "wanted", "unwanted", "may_delete", "host", "boot")
-_MARKS = ("again", "undo", "told", "copies", "extended")
+_MARKS = ("again", "undo", "told", "copies", "followed", "leaked", "extended")
 _TIMES = ("began", "switch_off_at", "delete_at", "sent")
 
 
@@ -139,6 +139,8 @@ def _note(value: dict[str, Any]) -> Note:
         undo=bool(value["undo"]),
         told=bool(value["told"]),
         copies=bool(value.get("copies")),
+        followed=bool(value.get("followed")),
+        leaked=bool(value.get("leaked")),
         extended=bool(value.get("extended")),
         host=_text(value["host"]),
         boot=_text(value["boot"]),

@@ -18,9 +18,9 @@ from .home import NAMED, UPDATED, plant
 COPY = "AWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY=SECRET\n"
 
 
-def findings(laptop: Laptop, done: Finished, key_id: str) -> dict[str, str]:
+def findings(laptop: Laptop, done: Finished, key_id: str, code: int = 0) -> dict[str, str]:
     """What `scan --json` says of each file, by its path in the home."""
-    assert done.code == 0, done.text
+    assert done.code == code, done.text
     keys: list[dict[str, Any]] = json.loads(done.out)["keys"]
     found = next(key["files"] for key in keys if key["key_id"] == key_id)
     return {os.path.relpath(each["path"], laptop.home): each["finding"] for each in found}
@@ -30,6 +30,17 @@ def expected(word: str) -> dict[str, str]:
     """What is to be said of the planted files, and of the second name of one."""
     named = {name: why for name, (_, why) in NAMED.items()}
     return {**dict.fromkeys(UPDATED, word), **named}
+
+
+def mend(laptop: Laptop, new: Credentials) -> None:
+    """A person sees to the files that are owed: gives rights, removes a second name, edits by hand."""
+    (laptop.home / "app/locked.env").chmod(0o600)
+    (laptop.home / "app/linked-too.txt").unlink()
+    for name in ("app/config.toml", "app/windows.ps1"):
+        (laptop.home / name).write_bytes(NAMED[name][0](new))
+
+
+OWED = ("unknown spelling", "read-only", "cannot be replaced")
 
 
 def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None:
@@ -68,16 +79,21 @@ def test_scanned_then_rotated(laptop: Laptop) -> None:
     when: list[bytes] = []
     laptop.at("UpdateAccessKey", 1, lambda call: when.append((laptop.home / ".env").read_bytes()))
     done = laptop.run("rotate", "--yes", "--update-copies")
-    assert done.code == 0, done.text
     new = laptop.works()
-    assert when == [UPDATED[".env"](new)]
     check_files(laptop, new, laptop.old)
-    for name in NAMED:
-        assert f"~/{name} is left as it is: " in done.err
+    assert done.code == 1 and not when, done.text
+    for name, (_, why) in NAMED.items():
+        assert f"~/{name} {'is not changed yet' if why in OWED else 'is left as it is'}: " in done.err
+    assert {key.key_id: key.status for key in laptop.aws.keys("alice")}[laptop.old.key_id] == "Active"
+    mend(laptop, new)
+    last = laptop.run("rotate", "--yes")
+    assert last.code == 0 and when == [UPDATED[".env"](new)], last.text
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.works().key_id]
     again = laptop.run("scan", "--json")
     found = findings(laptop, again, new.key_id)
-    assert {n: w for n, w in found.items() if w != "profile"} == dict.fromkeys(UPDATED, "copy")
-    shows_nothing(laptop, scanned, plain, done, again)
+    changed = {n: w for n, w in found.items() if w != "profile" and NAMED.get(n, ("", ""))[1] != "unknown spelling"}
+    assert changed == dict.fromkeys((*UPDATED, "app/locked.env", "app/linked.env"), "copy")
+    shows_nothing(laptop, scanned, plain, done, last, again)
 
 
 def test_updated_while_the_old_pair_is_kept_and_undone(laptop: Laptop) -> None:
@@ -90,7 +106,7 @@ def test_updated_while_the_old_pair_is_kept_and_undone(laptop: Laptop) -> None:
     unasked = laptop.run("scan", "--update")
     assert unasked.code == 4 and "scan --update --yes" in unasked.err
     updated = laptop.run("scan", "--update", "--yes", "--json")
-    assert findings(laptop, updated, laptop.old.key_id) == expected("updated")
+    assert findings(laptop, updated, laptop.old.key_id, 1) == expected("updated")
     check_files(laptop, new, laptop.old)
     undone = laptop.run("undo", "--yes")
     assert undone.code == 0, undone.text
@@ -121,8 +137,8 @@ def test_nothing_is_said_where_nothing_is_found(laptop: Laptop) -> None:
     laptop.tidy()
 
 
-def test_a_file_that_others_can_read_is_named(laptop: Laptop) -> None:
-    """Until they cannot: a living secret is not put there."""
+def test_a_file_that_others_can_read_is_changed_and_named(laptop: Laptop) -> None:
+    """With the mode that it has: the new secret is shown to no more people there than the old one was."""
     folder = Path(tempfile.mkdtemp())
     try:
         folder.chmod(0o755)
@@ -130,13 +146,11 @@ def test_a_file_that_others_can_read_is_named(laptop: Laptop) -> None:
         path.write_text(COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret))
         path.chmod(0o644)
         found = json.loads(laptop.run("scan", str(folder), "--json").out)["keys"][0]["files"]
-        assert {each["path"]: each["finding"] for each in found}[str(path)] == "readable by others"
-        before = path.read_bytes()
-        laptop.run("rotate", "--yes", "--update-copies", "--keep-old", "7d")
-        assert path.read_bytes() == before
-        path.chmod(0o600)
-        laptop.run("scan", "--update", "--yes")
-        assert laptop.works().secret in path.read_text()
+        assert {each["path"]: each["finding"] for each in found}[str(path)] == "copy"
+        done = laptop.run("rotate", "--yes", "--update-copies")
+        assert done.code == 0 and laptop.works().secret in path.read_text()
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        assert f"{path}: others on this computer can read it; chmod 600 keeps them out" in done.err
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
 

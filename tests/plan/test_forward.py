@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rotate_my_key.forward import after
 from rotate_my_key.model import AccessKey
-from rotate_my_key.plan import ENDS, Note, PlaceState, Step, World, next_step, stranger, to_discard
+from rotate_my_key.plan import ENDS, Note, PlaceState, Step, World, next_step, stranger, to_discard, waits_for_owed
 from rotate_my_key.policy import Policy
 from tests.plan.worlds import (
     ALICE,
@@ -68,6 +68,11 @@ ROTATION = ["begin", "create", "prove", "switch", "deactivate", "delete", "finis
     ("facts", "steps"),
     [
         pytest.param(world(None, asked=True, draft=NOTE), ROTATION, id="an ordinary rotation"),
+        pytest.param(
+            world(None, asked=True, draft=replace(NOTE, copies=True)),
+            [*ROTATION[:4], "follow", *ROTATION[4:]],
+            id="with copies",
+        ),
         pytest.param(
             world(None, OLD_KEY, NEW_KEY, asked=True, draft=MERGE),
             ["begin", "prove", "switch", "deactivate", "delete", "finish", "done"],
@@ -187,6 +192,9 @@ def notes(draw: st.DrawFn) -> Note:
         sent=draw(st.none() | times),
         lost=tuple(draw(st.lists(times, max_size=2))),
         undo=draw(st.booleans()),
+        copies=draw(st.booleans()),
+        followed=draw(st.booleans()),
+        leaked=draw(st.booleans()),
     )
 
 
@@ -211,6 +219,7 @@ def worlds(draw: st.DrawFn) -> World:
         proven=draw(ids),
         checked=draw(ids),
         denied=draw(st.frozensets(st.sampled_from([Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK]))),
+        owed=draw(st.sampled_from([None, (), ("a",)])),
     )
 
 
@@ -227,6 +236,8 @@ def test_whatever_the_facts_are_the_steps_end_and_break_no_promise(facts: World)
             case Step.DEACTIVATE | Step.DELETE:
                 assert note and not held
                 assert not (note.back and note.unwanted in note.known)
+                assert not waits_for_owed(before, note)
+                assert before.owed is not None or not note.copies or not {note.wanted, note.unwanted} <= before.secrets
                 assert not before.places_in(PlaceState.WANTED) or note.wanted in before.checked
             case Step.SWITCH:
                 assert note and note.wanted in before.proven and before.keys[note.wanted].active

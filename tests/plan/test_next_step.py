@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from rotate_my_key.plan import Note, Step, World, next_step, stranger, to_discard
+from rotate_my_key.model import AccessKey
+from rotate_my_key.plan import Note, PlaceState, Step, World, next_step, stranger, to_discard
 from rotate_my_key.policy import Policy
 from tests.plan.worlds import (
     AWAY,
@@ -41,6 +43,8 @@ KEPT = replace(MADE, delete_at=NOW + timedelta(days=7))
 KEPT_ACTIVE = replace(KEPT, switch_off_at=KEPT.delete_at)
 ROOM = replace(NOTE, known=(OLD, OTHER), may_delete=OTHER)
 UNDO = replace(BACK, undo=True)
+COPIES = replace(MADE, copies=True)
+COPIES_KEPT = replace(COPIES, switch_off_at=NOW + timedelta(days=7), delete_at=NOW + timedelta(days=7))
 STRAY = key(OTHER, seconds(29))  # made while the answer was due
 
 
@@ -435,3 +439,47 @@ def test_turning_round_swaps_the_keys_and_waits_no_longer() -> None:
     assert back.switch_off_at == back.delete_at == KEPT.began
     forth = back.swapped()
     assert (forth.wanted, forth.unwanted, forth.back, forth.undo) == (NEW, OLD, False, False)
+
+
+@pytest.mark.parametrize(
+    ("note", "facts", "step"),
+    [
+        pytest.param(COPIES, {}, Step.FOLLOW, id="the places have the new key: copies follow"),
+        pytest.param(COPIES, {"checked": ()}, Step.CHECK, id="if it has signed in as read from them in this run"),
+        pytest.param(COPIES, {"owed": ()}, Step.DEACTIVATE, id="they have: the old key goes"),
+        pytest.param(COPIES, {"owed": ("a",)}, Step.BLOCKED, id="one could not: the old key stays"),
+        pytest.param(replace(COPIES, leaked=True), {"owed": ("a",)}, Step.DEACTIVATE, id="a leak waits for nobody"),
+        pytest.param(replace(COPIES, leaked=True), {}, Step.FOLLOW, id="but it is tried"),
+        pytest.param(replace(COPIES, followed=True), {}, Step.FOLLOW, id="an earlier run did it: look again"),
+        pytest.param(COPIES, {"secrets": (NEW,)}, Step.DEACTIVATE, id="the old secret is not here: none can be found"),
+        pytest.param(COPIES_KEPT, {}, Step.FOLLOW, id="the old key is kept working: they follow at once"),
+        pytest.param(COPIES_KEPT, {"owed": ("a",)}, Step.BLOCKED, id="one could not: that is no quiet wait"),
+        pytest.param(COPIES_KEPT, {"owed": ()}, Step.WAIT, id="they have: wait"),
+        pytest.param(replace(COPIES_KEPT, followed=True), {}, Step.WAIT, id="so they had in an earlier run: wait"),
+        pytest.param(
+            replace(MERGE, copies=True).swapped(),
+            {"checked": (OLD,), "work": PlaceState.OWN},
+            Step.FINISH,
+            id="both keys stay: no copy is touched",
+        ),
+    ],
+)
+def test_what_was_asked_to_follow(note: Note, facts: dict[str, Any], step: Step) -> None:
+    """Copies take the wanted key once a run, before the other one goes; what could not take it keeps that working."""
+    assert decide(world(note, OLD_KEY, NEW_KEY, home=WANTED, **{"checked": (NEW,), **facts})) is step
+
+
+@pytest.mark.parametrize(
+    ("keys", "owed", "step"),
+    [
+        pytest.param(
+            (OFF, NEW_KEY), None, Step.FOLLOW, id="somebody switched the old key off: they follow all the same"
+        ),
+        pytest.param((OFF, NEW_KEY), ("a",), Step.DELETE, id="and it goes: it is of no use to those that could not"),
+        pytest.param((NEW_KEY,), None, Step.FOLLOW, id="somebody deleted it: the same"),
+        pytest.param((NEW_KEY,), ("a",), Step.FINISH, id="and that is the end"),
+    ],
+)
+def test_nothing_waits_for_a_key_that_is_off(keys: tuple[AccessKey, ...], owed: Any, step: Step) -> None:
+    """What could not take the new key is named at the end."""
+    assert decide(world(COPIES, *keys, home=WANTED, checked=(NEW,), owed=owed)) is step
