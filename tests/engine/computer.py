@@ -139,6 +139,7 @@ class Computer:
             if isinstance(held, Credentials) and held.key_id in self.aws.keys and held.key_id not in self.meddled:
                 assert there.get(held.key_id) == "Active", f"{place} names {held.key_id}: {there}"
                 assert self.aws.keys[held.key_id].pair == held, f"{place} holds a wrong secret"
+                assert "n" not in self.aws.keys[held.key_id].flaps, f"{place} names {held.key_id}, refused now and then"
             if isinstance(held, Mix):
                 assert place.path in self.home.in_place
         for key_id in self.aws.deleted_by_us:

@@ -62,13 +62,15 @@ class Points:
 
 @dataclass
 class Key:
-    """One access key and what became of it: `states` are (seconds, status), None once it is deleted."""
+    """One access key and what became of it: `states` are (seconds, status), None once it is deleted. `flaps` are the
+    answers (y, n) to the next sign-ins; then it is settled."""
 
     pair: Credentials
     created: datetime
     maker: str
     states: list[tuple[float, str | None]]
     use: LastUse | None = None
+    flaps: str = ""
 
     def status(self, at: float) -> str | None:
         """The status at that time; None before it was made and after it was deleted."""
@@ -77,10 +79,10 @@ class Key:
 
 class Aws:
     """What is true of alice's keys. `list_lag` and `sign_in_lag` are seconds: what lists show, and whom STS knows, is
-    as old as that."""
+    as old as that. A new key flaps so: `Key.flaps`."""
 
-    def __init__(self, list_lag: float = 0.0, sign_in_lag: float = 0.0) -> None:
-        self.list_lag, self.sign_in_lag = list_lag, sign_in_lag
+    def __init__(self, list_lag: float = 0.0, sign_in_lag: float = 0.0, flaps: str = "") -> None:
+        self.list_lag, self.sign_in_lag, self.flaps = list_lag, sign_in_lag, flaps
         self.seconds = 10_000.0
         self.keys: dict[str, Key] = {}
         self.deleted_by_us: list[str] = []
@@ -100,7 +102,8 @@ class Aws:
         number = len(self.keys)
         pair = Credentials(f"AKIA{number:012d}KEY{chr(65 + number % 26)}", f"secret{number:034d}")
         since = self.seconds - age.total_seconds()
-        self.keys[pair.key_id] = Key(pair, (self.now() - age).replace(microsecond=0), maker, [(since, status)])
+        made, flaps = (self.now() - age).replace(microsecond=0), "" if age else self.flaps
+        self.keys[pair.key_id] = Key(pair, made, maker, [(since, status)], flaps=flaps)
         return pair
 
     def change(self, key_id: str, status: str | None) -> None:
@@ -119,7 +122,10 @@ class Aws:
     def accepts(self, pair: Credentials) -> bool:
         """Whether a sign-in with this pair succeeds at the moment."""
         key = self.keys.get(pair.key_id)
-        return key is not None and key.pair == pair and key.status(self.seconds - self.sign_in_lag) == "Active"
+        if key is None or key.pair != pair or key.status(self.seconds - self.sign_in_lag) != "Active":
+            return False
+        answer, key.flaps = key.flaps[:1], key.flaps[1:]
+        return answer != "n"
 
 
 class FakeAccount:

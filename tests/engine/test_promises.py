@@ -40,6 +40,50 @@ def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float
     assert 40 < point < POINTS
 
 
+@pytest.mark.parametrize("answers", ["n", "yn", "yyn", "nyn", "nyyn", "yynyyn"])
+def test_a_key_that_flaps_is_put_nowhere_before_it_is_settled(answers: str) -> None:
+    """One yes is no proof, nor are two: a program that reads the file then would be refused."""
+    computer = Computer(Aws(flaps=answers))
+    computer.run()
+    computer.settled()
+
+
+@pytest.mark.parametrize("answers", ["yn", "yyn", "yyyn"])
+def test_a_key_that_flaps_is_waited_for_before_the_old_one_goes(answers: str) -> None:
+    """An earlier run was killed when the new key was in its places: the next one proves it as if it were new."""
+    computer = Computer()
+    at = point(computer, "written", -1)
+    computer.run(kill_at=at)
+    (new,) = set(computer.aws.there()) - {computer.old.key_id}
+    seen: list[str] = []
+    computer.aws.keys[new].flaps = answers
+    computer.points.watch = lambda: seen.append(computer.aws.keys[new].flaps) if is_on(computer) else None
+    computer.run()
+    computer.settled()
+    assert "n" in seen[0] and seen[-1] == "", "the old key was switched off while the new one was refused now and then"
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["in the same run", "by the next run"])
+def test_what_is_read_back_must_sign_in_before_the_old_key_goes(killed: bool) -> None:
+    """Somebody switches the new key off when it has been put in its places, and the list still shows it active: the
+    old one goes on working."""
+    computer = Computer(Aws(list_lag=3600))
+    computer.aws.pause(4000)
+    at = point(Computer(), "written", -1)
+
+    def meddle_now() -> None:
+        (new,) = set(computer.aws.there()) - {computer.old.key_id}
+        computer.changes(new, "Inactive")
+
+    if killed:
+        computer.run(kill_at=at)
+        meddle_now()
+        computer.run()
+    else:
+        computer.run(meet={at: meddle_now})
+    assert computer.aws.there()[computer.old.key_id] == "Active"
+
+
 @pytest.mark.parametrize("word", WORDS)
 def test_any_single_failure_is_survived(word: str) -> None:
     """In the same run or, where the run ends with a problem, in the next one."""
@@ -51,6 +95,18 @@ def test_any_single_failure_is_survived(word: str) -> None:
             computer.aws.pause(30)
             computer.run()
         computer.settled()
+
+
+def point(computer: Computer, name: str, nth: int) -> int:
+    """The number of a point of that name in an undisturbed run of such a computer."""
+    twin = Computer(Aws(computer.aws.list_lag, computer.aws.sign_in_lag))
+    twin.run()
+    return [number for number, each in enumerate(twin.points.names) if each == name][nth]
+
+
+def is_on(computer: Computer) -> bool:
+    """Whether the old key still works."""
+    return computer.aws.there().get(computer.old.key_id) == "Active"
 
 
 @dataclass(frozen=True)
