@@ -34,11 +34,18 @@ def partition_of(region: str) -> str:
 def nearest(region: str) -> str | None:
     """The region that was probably meant; None if it is one, or looks like one that this botocore is too old for.
 
-    A new region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not.
+    A new region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not. Of several the first
+    is meant, and of `eu-west-1a` the region.
     """
     import difflib
 
-    places = {re.sub(r"-\d+$", "", name) for name in known()}
+    real: set[str] = {name for name in known() if re.search(r"\d$", name)}
+    places = {re.sub(r"-\d+$", "", name) for name in real}
     if region in known() or re.sub(r"-\d+$", "", region) in places:
         return None
-    return next(iter(difflib.get_close_matches(region, sorted(known()), n=1)), "us-east-1")
+    text = region.lower().replace("_", "-")
+    named = re.findall(r"[a-z]+(?:-[a-z]+)+-\d+", text)
+    if found := next((name for name in named if name in real), ""):
+        return str(found)
+    likely = sorted(name for name in real if "iso" in text or "iso" not in name)
+    return next(iter(difflib.get_close_matches(text, likely, n=1)), "us-east-1")

@@ -41,6 +41,7 @@ def examine(
     findings = [*environment.check(computer), *findings]
     if active:
         findings += profiles.check(computer, active)
+    findings += profiles.dead(computer, _deleted(computer))
     findings += [
         *files.check(computer),
         *state.check(computer, now, active.pair.key_id if active else ""),
@@ -69,14 +70,20 @@ def _online(computer: Computer, active: Active, account_of: Callable[[Active], A
     return ask(computer, active, account, policy, _ours(computer))
 
 
+def _deleted(computer: Computer) -> set[str]:
+    """The keys that this tool has deleted."""
+    try:
+        entries = FileHistory(os.path.join(computer.paths.state_dir, "history.jsonl")).entries()
+    except Problem:
+        return set()  # said by state.py
+    return {key_id for past in entries for key_id in past.deleted}
+
+
 def _ours(computer: Computer) -> set[str]:
     """The keys that this tool is rotating, keeps, or has deleted."""
-    ours: set[str] = set()
-    state_dir = computer.paths.state_dir
+    ours = _deleted(computer)
     try:
-        for past in FileHistory(os.path.join(state_dir, "history.jsonl")).entries():
-            ours.update(past.deleted)
-        notes = FileNotes(os.path.join(state_dir, "rotations"))
+        notes = FileNotes(os.path.join(computer.paths.state_dir, "rotations"))
         for note in map(notes.load, notes.names()):
             ours.update(key_id for key_id in ((note.wanted, note.unwanted) if note else ()) if key_id)
     except Problem:

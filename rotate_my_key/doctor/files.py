@@ -57,12 +57,23 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
     if not stat.S_ISREG(status.st_mode):
         return
     if status.st_uid != platform.my_uid():
-        message = f"{computer.show(path)} belongs to another user (uid {status.st_uid})"
-        yield Finding(Level.BROKEN, "foreign-file", message, remedies.own(computer, path), Where(path))
+        yield _foreign(computer, path, status.st_uid)
     elif status.st_mode & _OTHERS_READ and _holds_secrets(path):
         what = "changed" if status.st_mode & _OTHERS_WRITE else "read"
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
-        yield Finding(Level.BROKEN, "file-mode", message, remedies.chmod(computer, "600", path), Where(path))
+        remedy = remedies.mount(computer, path) or remedies.chmod(computer, "600", path)
+        yield Finding(Level.BROKEN, "file-mode", message, remedy, Where(path))
+
+
+def _foreign(computer: Computer, path: str, owner: int) -> Finding:
+    """What sudo left is taken back. Any other owner keeps theirs: the file may be mounted from another computer, or
+    from the host of a container, and root can change it as it is."""
+    message = f"{computer.show(path)} belongs to another user (uid {owner})"
+    look = remedies.mount(computer, path) or f"ls -ln {computer.word(path)}"
+    if platform.my_uid() == 0:
+        return Finding(Level.WARNING, "foreign-file", f"{message}; a rotation leaves it theirs", look, Where(path))
+    remedy = look if owner or "findmnt" in look else remedies.own(computer, path)
+    return Finding(Level.BROKEN, "foreign-file", message, remedy, Where(path))
 
 
 def _holds_secrets(path: str) -> bool:

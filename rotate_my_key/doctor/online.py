@@ -15,6 +15,7 @@ from ..model import Credentials, Identity, LastUse, Look
 from ..policy import Policy
 from ..stores.active import Active
 from ..stores.kinds import quote
+from ..stores.odd import odd_length
 from . import remedies, user
 from .computer import Computer
 from .finding import NOWHERE, Finding, Level, Where
@@ -63,7 +64,8 @@ def check(computer: Computer, active: Active, account: Account, policy: Policy, 
     try:
         result.findings += _endpoints(computer, account)
     except Problem as problem:
-        result.findings.append(_settings(computer, problem))
+        if not result.findings:  # a region that there is not has been said
+            result.findings.append(_settings(computer, problem))
         return result
     try:
         look = account.look([active.pair])
@@ -203,10 +205,12 @@ def _denied(computer: Computer, problem: Denied) -> Finding:
 
 def _refused(active: Active, problem: KeyRefused) -> Finding:
     where = Where(active.place.path)
+    odd = odd_length(active.pair.key_id, active.pair.secret)
+    odd = f"; {odd}" if odd else ""
     if problem.wrong_secret:
         remedy = f"aws configure --profile {quote(active.holder)}"
-        return Finding(Level.BROKEN, "wrong-secret", problem.message, remedy, where)
-    message = problem.message
+        return Finding(Level.BROKEN, "wrong-secret", f"{problem.message}{odd}", remedy, where)
+    message = f"{problem.message}{odd}"
     if not active.region:
         message += "; no region is set, which a key of AWS's China or GovCloud needs"
     return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", where)

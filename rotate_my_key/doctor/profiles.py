@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from ..errors import NeedsPerson, Problem, TryLater, mask
@@ -18,6 +18,8 @@ from .computer import Computer
 from .environment import FILES, KEYS, PROFILES
 from .finding import Finding, Level, Where
 
+# What aws-vault and awsume follow to another profile's key, and SDKs do not.
+_OTHERS_WORDS = ("include_profile", "parent_profile")
 # Ways in that need no key in a file: nothing is wrong with them, there is just nothing to rotate.
 _KEYLESS = (Kind.SSO, Kind.LOGIN, Kind.PROCESS, Kind.WEB_IDENTITY, Kind.ROLE)
 
@@ -61,9 +63,15 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
         return _misspelt(computer, name) or remedies.finding(computer, Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
     code, level = "unusable-key", Level.BROKEN
+    where = computer.locate(problem.message)
+    if "which SDKs do not know" in problem.message:
+        return remedies.finding(computer, level, "misspelt-setting", problem, where=where)
     if fact.kind is Kind.NONE and not fact.note:
-        adopt = f"rotate-my-key adopt -p {quote(name)}"
-        return _misspelt(computer, name) or Finding(level, "no-key", problem.message, adopt)
+        merged = computer.profiles.merged
+        other = next(filter(None, (merged[name].get(each) for each in _OTHERS_WORDS)), "")
+        remedy = f"rotate-my-key adopt -p {quote(name)}"
+        remedy = f"rotate-my-key rotate -p {quote(other)}" if other in merged else remedy
+        return _misspelt(computer, name) or Finding(level, "no-key", problem.message, remedy)
     if fact.kind in _KEYLESS and (fact.kind is not Kind.ROLE or not fact.source):
         code, level = "nothing-to-rotate", Level.ADVICE
     elif fact.kind is Kind.SESSION:
@@ -126,6 +134,21 @@ def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
     return Finding(Level.WARNING, "other-secret", message, remedies.edit(computer, where), where)
 
 
+def dead(computer: Computer, gone: Collection[str]) -> Iterator[Finding]:
+    """Keys that this tool has deleted and that something here still holds: an old file came back, or a shell is old."""
+    variable = KEYS[0]
+    if computer.env.get(variable) in gone:
+        message = f"{variable} is a key that was replaced here and is deleted"
+        names = [name for name in (variable, "AWS_SECRET_ACCESS_KEY") if name in computer.env]
+        yield Finding(Level.BROKEN, "dead-key", message, remedies.unset(computer, *names), computer.origin(variable))
+    for holding in computer.holding(gone) if gone else ():
+        if holding.pair:
+            where = computer.locate(holding.place.path)
+            what = f"{holding.place.profile} in {computer.show(holding.place.path)}"
+            message = f"{what} holds key {mask(holding.pair.key_id)}, which was replaced here and is deleted"
+            yield Finding(Level.WARNING, "dead-key", message, remedies.edit(computer, where), where)
+
+
 def _writable(computer: Computer, path: str) -> Iterator[Finding]:
     where = Where(path)
     try:
@@ -135,6 +158,7 @@ def _writable(computer: Computer, path: str) -> Iterator[Finding]:
         remedy = f"chmod u+w {computer.word(os.path.dirname(path))} {computer.word(path)}"
         if problem.hint.startswith("lsattr"):
             remedy = f"sudo chattr -i {computer.word(path)}"
+        remedy = remedies.mount(computer, path) or remedy
         yield Finding(Level.BROKEN, "unwritable", problem.message, remedy, where)
         return
     if found and reason:

@@ -35,6 +35,15 @@ def own(computer: Computer, path: str, *, all_below: bool = False) -> str:
     return f'sudo chown {"-R " if all_below else ""}"$(id -un)" {computer.word(path)}'
 
 
+def mount(computer: Computer, path: str) -> str:
+    """What shows where a file on a read-only file system comes from, such as a store of Nix; "" for any other."""
+    try:
+        read_only = computer.posix and os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return ""
+    return f"findmnt -T {computer.word(os.path.realpath(path))}" if read_only else ""
+
+
 def set_clock(computer: Computer) -> str:
     """Let the system set its clock by the network."""
     by_platform = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}

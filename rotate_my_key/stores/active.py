@@ -26,12 +26,14 @@ from .kinds import (
     judge,
     keyring_entry,
     keyring_place,
+    other_ways,
     place_of,
     quote,
     rotate_command,
     sections,
     show_name,
 )
+from .odd import misspelt
 from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, read_profiles
 from .refusals import plain_header
 from .sources import follow_sources
@@ -39,7 +41,8 @@ from .sources import follow_sources
 __all__ = ["Active", "Kind", "ProfileFact", "ProfileFiles", "find_active", "sections"]
 
 _PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
-_KEY_VARIABLES = {"AWS_ACCESS_KEY_ID": "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
+_KEY = "AWS_ACCESS_KEY_ID"
+_KEY_VARIABLES = {_KEY: "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
 _LISTED = 8  # profile names in one message
 
 
@@ -74,18 +77,24 @@ def find_active(
     `keyring` reads the pair of a profile that holds it there; without it such a profile is any program's.
     Raises NeedsPerson for such a profile without `mixed`, Problem for all else that is not one static key.
     """
-    name, chosen = profile_in_force(environ, profile)
+    try:
+        name, chosen = profile_in_force(environ, profile)
+    except Problem as hidden:
+        if environ.get(_KEY) and not read_profiles(files).merged:
+            raise Problem(f"{hidden.message}, and there is none here", "rotate-my-key adopt") from None
+        raise
     profiles = read_profiles(files)
     if name not in profiles.merged:
         problem = _no_such_profile(profiles, environ, name, chosen)
         raise NoDefault(problem.message, problem.hint) if chosen.startswith("no profile") else problem
+    _check_names(profiles, name)
     holder, trail, warnings = follow_sources(profiles, name, mixed, keyring is not None)
     entry = keyring_entry(profiles.merged[holder])
     if keyring and entry and KEY_ID not in profiles.merged[holder]:
         place, pair, where = _pair_in_keyring(profiles, holder, entry, keyring)
     else:
         place, pair, where = _pair_in_force(profiles, holder)
-    warnings = [*warnings, *_doubts(profiles, holder, pair), *_outside(profiles, environ)]
+    warnings = [*warnings, *_doubts(profiles, holder, pair), *_outside(profiles, environ, pair)]
     regions = (profiles.merged[each].get("region") for each in (name, holder))
     region = environ.get("AWS_DEFAULT_REGION") or next(filter(None, regions), None)
     return Active(name, holder, pair, place, (chosen, *trail, where), tuple(warnings), region)
@@ -166,6 +175,17 @@ def _show_file(profiles: Profiles, file: ReadFile, environ: Mapping[str, str]) -
 # From the profile that holds the key to the key.
 
 
+def _check_names(profiles: Profiles, name: str) -> None:
+    """Where a pair is missing: settings whose names no SDK knows. Raises Problem."""
+    merged = profiles.merged[name]
+    if (KEY_ID in merged and SECRET in merged) or other_ways(merged):
+        return
+    for file, section in profiles.sections_of(name):
+        for option, right in misspelt(file.lines[section]):
+            where = f"line {file.line_of(section, option)} of {profiles.files.show(file.path)} sets {option}"
+            raise Problem(f"{where}, which SDKs do not know", f"write {right} = there")
+
+
 def _pair_in_keyring(profiles: Profiles, holder: str, entry: str, keyring: Reader) -> tuple[Place, Credentials, str]:
     pair = keyring(entry)
     if pair is None:
@@ -224,13 +244,15 @@ def _doubts(profiles: Profiles, holder: str, pair: Credentials) -> list[str]:
     return said
 
 
-def _outside(profiles: Profiles, environ: Mapping[str, str]) -> list[str]:
+def _outside(profiles: Profiles, environ: Mapping[str, str], pair: Credentials) -> list[str]:
     """Files that are not there though named or are no files, and keys in the environment that `-p` passed over."""
     said = [
         f"{variable} is set: programs here use {what}"
         for variable, what in _KEY_VARIABLES.items()
-        if environ.get(variable)
+        if environ.get(variable) and (variable != _KEY or environ[variable] != pair.key_id)
     ]
+    if environ.get(_KEY) == pair.key_id:
+        said.append(f"{_KEY} is this very key: once it is replaced, programs started here fail until: unset {_KEY}")
     for file in _both(profiles):
         shown = _show_file(profiles, file, environ)
         if file.absent and (file.absent != "does not exist" or shown.endswith(")")):

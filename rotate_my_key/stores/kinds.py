@@ -13,6 +13,7 @@ from enum import Enum
 
 from ..errors import Problem
 from ..model import Credentials, Place, PlaceKind
+from .odd import odd_character
 from .process_line import entry_of
 from .reading import KEY_ID, SECRET, TOKENS, ProfileFiles, Profiles, ReadFile, Section, read_profiles
 
@@ -184,6 +185,9 @@ def judge(file: ReadFile, section: str) -> Judged:
             "holds temporary credentials (a session), which end by themselves",
         )
     for name, value in ((KEY_ID, key_id), (SECRET, secret)):
+        if odd := odd_character(value):
+            hint = f"paste only the value again behind {name} = in [{{section}}] of {{file}}"
+            return Judged(Kind.NONE, None, f"has {odd}, within the value of {name}", hint)
         if _STRAY.search(value):
             hint = f"leave only the value behind {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has quotes, blanks or a comment within the value of {name}", hint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import NeedsPerson, Problem
-from .kinds import Kind, elsewhere, is_own_source, keyring_entry, other_ways, rivals, rotate_command, show_name
+from .kinds import Kind, elsewhere, is_own_source, keyring_entry, other_ways, quote, rivals, rotate_command, show_name
 from .reading import KEY_ID, SECRET, Profiles
 
 
@@ -74,5 +74,18 @@ def _no_key(profiles: Profiles, visited: Sequence[str], ways: Sequence[Kind]) ->
         Kind.PROCESS: "gets its key from a program (credential_process), not from a file",
         Kind.NONE: "holds no key",
     }[ways[0] if ways else Kind.NONE]
+    if ways[:1] == (Kind.PROCESS,):
+        return Problem(f"profile {show_name(visited[-1])} {what}", _in_a_program(profiles, visited[-1]))
     through = f" (source_profile of {show_name(visited[-2])})" if visited[1:] else ""
     return Problem(f"profile {show_name(visited[-1])}{through} {what}", elsewhere(profiles))
+
+
+def _in_a_program(profiles: Profiles, name: str) -> str:
+    """aws-vault rotates what it keeps; for others the key has to come into a profile first."""
+    import os
+
+    program = os.path.basename((profiles.merged[name]["credential_process"].split() or [""])[0].strip("\"'"))
+    if program.removesuffix(".exe") == "aws-vault":
+        return f"aws-vault rotate {quote(name)}"
+    usable = elsewhere(profiles)
+    return usable if "-p" in usable else f"rotate-my-key adopt -p {quote(name + '-key')}"

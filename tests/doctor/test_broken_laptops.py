@@ -7,13 +7,15 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from rotate_my_key.cli.table import GROUPS
 from rotate_my_key.doctor import Finding, Report
+from rotate_my_key.model import Past
+from rotate_my_key.stores.history import FileHistory
 
 from .conftest import Laptop
 
@@ -83,6 +85,21 @@ def state(name: str, text: str) -> Callable[[Laptop], object]:
         (laptop.state / "rotations").mkdir(parents=True)
         laptop.state.chmod(0o700)
         laptop.write(laptop.state / "rotations" / name.replace("ID", laptop.old.key_id), text)
+
+    return make
+
+
+GONE = "AKIAREPLACED00000000"
+
+
+def replaced() -> Callable[[Laptop], object]:
+    """An earlier run here has replaced a key and deleted it."""
+    arn = "arn:aws:iam::123456789012:user/alice"
+
+    def make(laptop: Laptop) -> None:
+        laptop.state.mkdir(parents=True, mode=0o700)
+        past = Past(datetime.now(UTC), "rotated", "123456789012", arn, GONE, laptop.old.key_id, (GONE,), ())
+        FileHistory(str(laptop.state / "history.jsonl")).add(past)
 
     return make
 
@@ -268,6 +285,44 @@ FILES = [
     Row("UTF-16", raw(lambda data: data.decode().encode("utf-16")), {"unreadable-file"}, EDIT),
     Row("Latin-1", raw(lambda data: b"# J\xfcrgen\n" + data), {"unreadable-file"}, EDIT, line=1),
     Row("a quoted secret", credentials(GOOD.replace("{secret}", '"{secret}"')), {"unusable-key"}, EDIT, line=2),
+    *(
+        Row(f"the secret holds {what}", credentials(GOOD.replace("{secret}", f"{odd}{{secret}}")), {"unusable-key"},
+            EDIT, line=2)
+        for what, odd in (("a blank of no width", "\u200b"), ("a soft hyphen", "\u00ad"), ("a curly quote", "\u201c"),
+                          ("the mark of a paste", "\x1b[200~"))
+    ),
+    Row("the next header is glued to the secret", credentials(GOOD.replace("{secret}", "{secret}[work]")),
+        {"unusable-key"}, EDIT, line=2),
+    *(
+        Row(f"the pair under {name}", credentials(f"[default]\n{name} = {{id}}\n{other} = {{secret}}\n"),
+            {"misspelt-setting"}, EDIT, line=2)
+        for name, other in (
+            ("export AWS_ACCESS_KEY_ID", "export AWS_SECRET_ACCESS_KEY"),
+            ("set AWS_ACCESS_KEY_ID", "set AWS_SECRET_ACCESS_KEY"),
+            ("AWSAccessKeyId", "AWSSecretKey"),
+            ("aws_access_key", "aws_secret_key"),
+            ("accessKeyId", "secretAccessKey"),
+            ("aws-access-key-id", "aws-secret-access-key"),
+        )
+    ),
+    Row("the secret alone is misspelt", credentials(GOOD.replace("aws_secret_access_key", "aws_secret_key")),
+        {"misspelt-setting"}, EDIT, line=3),
+    Row("include_profile, which SDKs do not follow",
+        both(named("a"), config("[profile a]\ninclude_profile = default\n")), {"no-key"},
+        says("^rotate-my-key rotate -p default$")),
+    Row("aws-vault holds the key", both(named("a"), credentials(""),
+        config("[profile a]\ncredential_process = /usr/bin/aws-vault exec --json a\n")), {"nothing-to-rotate"},
+        says("^aws-vault rotate a$")),
+    Row("another program holds the key", both(named("a"), credentials(""),
+        config("[profile a]\ncredential_process = op run x\n")), {"nothing-to-rotate"},
+        says("^rotate-my-key adopt -p a-key$")),
+    Row("an old file came back", both(replaced(), credentials(GOOD + GOOD.replace("default", "work").replace(
+        "{id}", GONE))), {"dead-key"}, EDIT),
+    Row("this shell still has the key that was replaced", both(replaced(), env(AWS_ACCESS_KEY_ID=GONE,
+        AWS_SECRET_ACCESS_KEY="x"), named("default")), {"key-in-environment", "dead-key"}, says("^unset AWS_ACC")),
+    Row("the key is in the environment only", both(env(AWS_ACCESS_KEY_ID="AKIA", AWS_SECRET_ACCESS_KEY="x"),
+        lambda laptop: shutil.rmtree(laptop.home / ".aws")), {"key-in-environment", "no-profile"},
+        says("^unset|adopt$")),
     Row("a comment behind the id", credentials(GOOD.replace("{id}", "{id} # mine")), {"unusable-key"}, EDIT, line=2),
     Row("a value on the next line", credentials(GOOD.replace("= {id}", "=\n  {id}")), {"unreadable-file"}, EDIT,
         line=3),
@@ -326,7 +381,7 @@ MODES = [
         lambda laptop: (laptop.credentials.chmod(0o400), (laptop.home / ".aws").chmod(0o500)), {"unwritable"},
         needs="user"),
     Row("the credentials belong to another user", chown(lambda laptop: laptop.credentials), {"foreign-file"},
-        says("^sudo chown"), needs="root"),
+        says("^ls -ln"), needs="root"),
     Row("HOME belongs to another user", chown(lambda laptop: laptop.home), {"foreign-home"}, says("^sudo -H"),
         needs="root"),
     Row("the disk is full", lambda laptop: setattr(laptop, "room", 100), {"disk-full"}, says("^df -h")),
@@ -391,6 +446,14 @@ AT_AWS = [
         {"foreign-endpoint"}, says("^unset AWS_ENDPOINT_URL$")),
     Row("a region that there is not", config("[default]\nregion = eu-wset-1\n"), {"region"},
         says("region eu-west-1 --profile default$")),
+    *(
+        Row(f"the region is {region}", config(f"[default]\nregion = {region}\n"), {"region"},
+            says(f"region {meant} --profile default$"))
+        for region, meant in (("us-east-1,eu-west-1", "us-east-1"), ("Global", "us-east-1"), ("EU_WEST_1", "eu-west-1"),
+                              ("eu-west-1a", "eu-west-1"))
+    ),
+    Row("the secret was cut off", credentials(GOOD.replace("{secret}", "x" * 39)), {"wrong-secret"},
+        says("^aws configure --profile default$")),
     Row("a region that there is not, in the environment", env(AWS_DEFAULT_REGION="eu-sowth-1"), {"region"}),
     Row("a region of another partition than the key's", config("[default]\nregion = cn-north-1\n"), {"partition"},
         says("^aws configure set region us-east-1 --profile default$")),

@@ -14,7 +14,9 @@ import pytest
 
 from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.program import upgrade
+from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
+from rotate_my_key.stores.active import find_active
 from rotate_my_key.stores.handed import HandedKeys
 
 from .conftest import ROOT, Laptop
@@ -431,3 +433,30 @@ def test_with_a_code_it_sees_what_mfa_hides(laptop: Laptop) -> None:
     laptop.aws.add_key("alice")
     value = json.loads(run(laptop, "--json", "--mfa-code", device.code).stdout)
     assert {f["code"] for f in value["findings"]} == {"foreign-endpoint", "second-key", "mfa"}
+
+
+@pytest.mark.parametrize(("secret", "length"), [("x" * 39, 39), ("x" * 80, 80)], ids=["cut off", "pasted twice"])
+def test_a_secret_of_another_length_is_told(laptop: Laptop, secret: str, length: int) -> None:
+    """AWS only says that it is wrong; nothing of it is shown."""
+    laptop.write(laptop.credentials, f"[default]\naws_access_key_id = {{id}}\naws_secret_access_key = {secret}\n")
+    (finding,) = laptop.examine().findings
+    assert finding.message.endswith(f"aws_secret_access_key has {length} characters here, and AWS's have 40")
+
+
+def test_an_exported_key_that_is_the_profiles_own(laptop: Laptop) -> None:
+    """It dies with the rotation: said before."""
+    laptop.env.update(AWS_ACCESS_KEY_ID=laptop.old.key_id, AWS_SECRET_ACCESS_KEY=laptop.old.secret)
+    active = find_active(laptop.env, "default", laptop.computer().files)
+    assert active.warnings == (
+        "AWS_ACCESS_KEY_ID is this very key: once it is replaced, programs started here fail until: unset "
+        "AWS_ACCESS_KEY_ID",
+    )
+
+
+def test_a_key_in_the_environment_and_no_profile(laptop: Laptop) -> None:
+    """There is no profile to name: `adopt` makes one."""
+    laptop.credentials.unlink()
+    laptop.config.unlink()
+    with pytest.raises(Problem, match="there is none here") as caught:
+        find_active({"AWS_ACCESS_KEY_ID": "AKIA"}, None, laptop.computer().files)
+    assert caught.value.hint == "rotate-my-key adopt"

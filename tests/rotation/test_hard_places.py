@@ -506,3 +506,15 @@ def test_a_file_made_by_the_shell(laptop: Laptop) -> None:
     done = subprocess.run(["bash", "-c", before], env=laptop.environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 1 and "is not a regular file but a pipe" in done.stderr, done.stderr
     assert "hint: unset AWS_SHARED_CREDENTIALS_FILE" in done.stderr
+
+
+@needs_mount
+def test_the_doctor_of_a_read_only_file_system(laptop: Laptop) -> None:
+    """As a store of Nix is: no remedy is a chmod, which cannot work there."""
+    read_only = 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"'
+    laptop.file.chmod(0o444)
+    before = ["unshare", *_NEW_SPACE, "sh", "-c", read_only, str(laptop.file.parent)]
+    done = laptop.run("doctor", before=before)
+    assert done.code == 1 and "findmnt -T" in done.out, done.text
+    assert "chmod" not in done.out and "chown" not in done.out, done.text
+    refused(laptop, said="read-only", before=before)

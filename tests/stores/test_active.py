@@ -177,7 +177,7 @@ def test_without_any_profile_the_hint_makes_one(files: ProfileFiles) -> None:
 
 def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfileFiles) -> None:
     """Unset it, or name the profile that AWS_PROFILE would have named."""
-    problem = refusal(files, AWS_ACCESS_KEY_ID="AKIA", AWS_PROFILE="work")
+    problem = refusal(write(files, "[work]\n" + ONE), AWS_ACCESS_KEY_ID="AKIA", AWS_PROFILE="work")
     assert problem.hint == "unset AWS_ACCESS_KEY_ID, or name the profile: rotate-my-key rotate -p work"
 
 
