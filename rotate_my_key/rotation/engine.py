@@ -190,9 +190,12 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
 
 
 def _over(note: Note, owed: Sequence[str]) -> Problem:
-    new, old = mask(note.wanted or ""), mask(note.unwanted)
+    was, it = ("was", "it") if len(owed) == 1 else ("were", "they")
     return StillOwed(
-        f"{_files(owed)} not have key {new}, and {old} is deleted; put it in by hand", "rotate-my-key status", over=True
+        f"{_files(owed)} {was} not changed, and key {mask(note.unwanted)}, which {it} may hold, is deleted; "
+        "put the new one in by hand",
+        "rotate-my-key status",
+        over=True,
     )
 
 
@@ -201,15 +204,15 @@ def _owed(note: Note, world: World) -> Problem:
     assert world.owed
     profile = world.places_in(PlaceState.WANTED)[0].profile
     without = shlex.join(["rotate-my-key", "delete-key", note.unwanted, "-p", profile])
+    new, old, does = mask(note.wanted or ""), mask(note.unwanted), "does" if len(world.owed) == 1 else "do"
     return StillOwed(
-        f"{_files(world.owed)} not have key {mask(note.wanted or '')} yet, so {mask(note.unwanted)} goes on working",
+        f"{_files(world.owed)} {does} not have key {new} yet, so {old} goes on working",
         f"rotate-my-key, once that is mended; if nobody needs them: {without}",
     )
 
 
 def _files(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
-    return f"{', '.join(paths[:3])}{more} {'does' if len(paths) == 1 else 'do'}"
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
 def _blocked(note: Note, world: World, here: Here) -> Problem:

@@ -139,7 +139,7 @@ def test_a_person_gives_the_file_up(laptop: Laptop) -> None:
     assert laptop.run(*words, "--yes").code == 0
     assert status(laptop)[laptop.old.key_id] == "Inactive"
     done = laptop.run("rotate", "--yes")
-    assert done.code == 1 and f"{laptop.home / BAD} does not have key" in done.err
+    assert done.code == 1 and f"{laptop.home / BAD} was not changed, and key " in done.err
     ended(laptop)
     assert laptop.run("rotate", "--yes").code == 0
 
