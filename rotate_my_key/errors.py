@@ -22,6 +22,7 @@ class Problem(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.quiet = False  # said in an earlier run already
 
 
 class NoDefault(Problem):
@@ -112,7 +113,6 @@ class Denied(NotAllowed):
         self.explicit = explicit
         self.quarantined = quarantined
         self.mfa = mfa
-        self.quiet = False  # said in an earlier run already
 
 
 class CodeRefused(NeedsPerson):

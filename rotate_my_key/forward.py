@@ -27,7 +27,7 @@ def after(step: Step, world: World, now: datetime, made: AccessKey | None = None
             return replace(world, note=None, asked=False, begun=False)
         case Step.CREATE:
             assert note is not None and made is not None
-            known = replace(note, wanted=made.key_id, sent=None)
+            known = replace(note, wanted=made.key_id, sent=None, made=made.created)
             keys = {**world.keys, made.key_id: made}
             return replace(world, note=known, keys=keys, secrets=world.secrets | {made.key_id}, fresh_list=False)
         case Step.TAKE_BACK:

@@ -76,10 +76,11 @@ class Note:
 
     `name` is the id of the key that was to be replaced; `known` are the ids listed at the start; `may_delete` is
     the inactive id that the person agreed to give up for room; `sent` is when a CreateAccessKey went out whose
-    answer is not known, `lost` when earlier ones did; `again` is set once the key of such an answer was removed and
-    another is to be made; `copies` if other files that hold the pair change with it; `followed` once all that was asked
-    to follow has the wanted key; `leaked` if the unwanted key waits for nobody; `extended` once an old key that was
-    kept working was kept on because something used it. All times are AWS's; `switch_off_at` or
+    answer is not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of
+    such an answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies`
+    if other files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key;
+    `leaked` if the unwanted key waits for nobody; `extended` once an old key that was kept working was kept on because
+    something used it. All times are AWS's; `switch_off_at` or
     `delete_at` equal to `began` mean at once.
     """
 
@@ -96,6 +97,7 @@ class Note:
     may_delete: str | None = None
     sent: datetime | None = None
     lost: tuple[datetime, ...] = ()
+    made: datetime | None = None
     again: bool = False
     in_place: tuple[InPlace, ...] = ()
     undo: bool = False
@@ -210,7 +212,7 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     if key is None:
         return _wanted_missing(world, note)
     if not key.active:
-        return Step.SWITCH_ON if note.undo and not _only_others(world) else _back_or_blocked(world, note)
+        return Step.SWITCH_ON if note.undo and not only_others(world) else _back_or_blocked(world, note)
     if world.places_in(PlaceState.UNWANTED, PlaceState.TORN):
         return _into_places(world, note, wanted)
     if not world.places_in(PlaceState.WANTED):
@@ -241,7 +243,7 @@ def _nowhere(world: World, note: Note) -> Step:
     """
     if may_forget(world):
         return Step.DROP
-    if not note.undo or note.wanted not in world.secrets or _only_others(world):
+    if not note.undo or note.wanted not in world.secrets or only_others(world):
         return Step.BLOCKED
     return Step.RESTORE if note.wanted in world.proven else Step.PROVE
 
@@ -306,7 +308,7 @@ def may_forget(world: World) -> bool:
     return all(key_id not in world.keys for key_id in world.secrets & {wanted, unwanted} - placed)
 
 
-def _only_others(world: World) -> bool:
+def only_others(world: World) -> bool:
     """Whether no place may take the wanted key: each holds one that a person put there, or has by right."""
     return set(world.places.values()) <= {PlaceState.OTHER, PlaceState.OWN}
 
@@ -320,6 +322,8 @@ def _may_be_young(world: World, note: Note) -> bool:
 def _back_or_blocked(world: World, note: Note) -> Step:
     """Turn round, once a run, if the other key still works, and its pair is here and has a place to go to."""
     other = world.keys.get(note.unwanted)
+    if only_others(world) and may_forget(world):
+        return Step.DROP
     if other is None or not other.active or Step.TAKE_BACK in world.denied:
         return Step.BLOCKED
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)

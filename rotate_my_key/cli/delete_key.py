@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import mask
+from ..errors import Problem, mask
+from ..model import Look
+from ..rotation.facts import is_stranded
 from ..rotation.retire import Retirement, plan_retirement, retire
-from ..rotation.unfinished import resume, unfinished
+from ..rotation.unfinished import look_at, resume, unfinished
 from ..words import span
 from . import show
 from .app import App
 from .narrator import Narrator
 from .signing import signing_options
 from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from ..aws.account import IamAccount
 
 
 @click.command("delete-key")
@@ -31,10 +37,9 @@ def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: b
     it can be found and switched back; a second call deletes it.
     """
     wiring = Wiring(app)
-    pair = wiring.active(profile).pair
-    account = wiring.account(profile)
     with app.waiting("asking AWS"):
-        plan = plan_retirement(key_id, account.look([pair]), account, wiring.here)
+        look, account = _look(wiring, key_id, profile)
+        plan = plan_retirement(key_id, look, account, wiring.here)
     _introduce(app, plan)
     if not yes and not app.confirm(_question(plan), default=False, flag=f"rotate-my-key delete-key {key_id} --yes"):
         _tell(app, plan, "declined", as_json)
@@ -45,6 +50,17 @@ def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: b
             _finish(app, wiring, plan.key.key_id)
     _tell(app, plan, "deleted" if plan.deletes else "switched off", as_json)
     return 0
+
+
+def _look(wiring: Wiring, key_id: str, profile: str | None) -> tuple[Look, IamAccount]:
+    """By the profile's key; of a rotation that is not over, by whichever key of its user works here."""
+    if profile is None:
+        for note in (found.note for found in unfinished(wiring.here, mend=False)):
+            if note and is_stranded(note, wiring.here) and key_id in (note.wanted, note.unwanted):
+                account = wiring.account_for(note)
+                return look_at(note, account, wiring.here)[0], account
+    account = wiring.account(profile)
+    return account.look([wiring.active(profile).pair]), account
 
 
 def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
@@ -61,18 +77,14 @@ def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
 
 
 def _finish(app: App, wiring: Wiring, key_id: str) -> None:
-    """A rotation that only waited for this key to go is over now."""
+    """A rotation that only waited for this key to go is over now, or the next run says what is left of it."""
     for found in unfinished(wiring.here, mend=False):
-        if found.note and found.note.unwanted == key_id:
-            narrator = Narrator(app, spin=False)
-            resume(
-                found.note,
-                wiring.account_for(found.note),
-                wiring.here,
-                narrator,
-                app.settings.policy,
-                wiring.clockwork,
-            )
+        if found.note and key_id in (found.note.unwanted, found.note.wanted):
+            narrator, account = Narrator(app, spin=False), wiring.account_for(found.note)
+            try:
+                resume(found.note, account, wiring.here, narrator, app.settings.policy, wiring.clockwork, wiring.host)
+            except Problem as problem:  # the key is deleted all the same
+                wiring.warn(problem.message)
             narrator.end()
 
 

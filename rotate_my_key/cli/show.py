@@ -209,7 +209,12 @@ def settled_line(result: Result) -> str:
         case Ending.TAKEN_BACK | Ending.UNDONE:
             return f"finished taking back the rotation of key {mask(outcome.old)}"
         case _:
-            return f"an earlier rotation of key {mask(outcome.old)} had changed nothing, and is given up"
+            if outcome.ended:
+                return (
+                    f"an old note was removed, of an earlier rotation of key {mask(outcome.old)} "
+                    f"that ended on {day(outcome.ended)}"
+                )
+            return f"an earlier rotation of key {mask(outcome.old)} is given up: nothing is left of it to finish"
 
 
 def result_json(result: Result, policy: Policy) -> dict[str, Any]:

@@ -6,10 +6,10 @@ import click
 
 from ..errors import Problem, mask
 from ..plan import Note
-from ..rotation.outcome import Outcome
+from ..rotation.outcome import Ending, Outcome
 from ..rotation.run import Result
 from ..rotation.undo import describe, turn, undoable
-from ..rotation.unfinished import check_host, resume, unfinished
+from ..rotation.unfinished import resume, unfinished
 from . import caching, moves, show
 from .after import After
 from .app import App
@@ -62,7 +62,8 @@ def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
     now = next((each for each in unfinished(wiring.here, mend=True) if each.name == note.name), None)
     if now is None or now.note is None:
         raise Problem("another run has finished that rotation just now", "rotate-my-key history")
-    account = wiring.account_for(now.note)
-    check_host(now.note, wiring.host, account.now())
-    turned = turn(now.note, wiring.here)
-    return resume(turned, account, wiring.here, narrator, app.settings.policy, wiring.clockwork)
+    account, policy = wiring.account_for(now.note), app.settings.policy
+    outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.clockwork, wiring.host, turn=turn)
+    if outcome.ending is Ending.DROPPED:
+        raise Problem("both keys of that rotation are deleted: there is nothing to go back to", "rotate-my-key history")
+    return outcome

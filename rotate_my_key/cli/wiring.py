@@ -244,6 +244,7 @@ class OneAtATime:
         self._places = places
         self._lock = threading.Lock()
         self.search = places.search
+        self.pairs = places.pairs
         self.is_torn = places.is_torn
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:

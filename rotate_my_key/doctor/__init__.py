@@ -85,7 +85,8 @@ def _ours(computer: Computer) -> set[str]:
     try:
         notes = FileNotes(os.path.join(computer.paths.state_dir, "rotations"))
         for note in map(notes.load, notes.names()):
-            ours.update(key_id for key_id in ((note.wanted, note.unwanted) if note else ()) if key_id)
+            if note and not note.told:  # one that no run can finish is for a person to settle
+                ours.update(key_id for key_id in (note.wanted, note.unwanted) if key_id)
     except Problem:
         pass  # said by state.py
     return ours

@@ -83,8 +83,11 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
-                message = f"a rotation of key {mask(name)} is unfinished; the next run finishes it"
-                yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", where)
+                told = note is not None and note.told
+                how = "cannot be finished by itself; what is stored of it stays" if told else "the next run finishes it"
+                message = f"a rotation of key {mask(name)} is unfinished; {how}"
+                remedy = "rotate-my-key status" if told else "rotate-my-key"
+                yield Finding(Level.WARNING, "unfinished", message, remedy, where)
 
 
 def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, StillOwed, TryLater, Unanswered, mask
 from ..model import Credentials, Place
-from ..plan import ENDS, Note, PlaceState, Step, World, next_step, waits_for_owed
+from ..plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..policy import Policy
-from .facts import Here, see, settled_since
+from .facts import Here, say_once, see, settled_since
 from .outcome import Ending, Outcome, ending_of, outcome_of
 from .ports import Account, Progress
 from .steps import EMPTIED, Steps, Tools, forget_if_held
@@ -174,12 +174,11 @@ class Rotation:
         return outcome_of(ending_of(note) if Step.FINISH in done else Ending.DROPPED, note, world, done)
 
     def _told(self, note: Note, world: World) -> Problem:
-        """A key that AWS does not let us delete is said once; later runs try once, quietly."""
+        """What no run can mend is said once; later runs try once, quietly: a key that AWS does not let us delete, or
+        whose copy is here alone, as persons have put other keys into all its profiles."""
         assert self._reason is not None
-        if isinstance(self._reason, Denied) and world.note is not None:
-            self._reason.quiet = note.told
-            if not note.told:
-                self._here.notes.save(replace(note, told=True))
+        if world.note is not None and (isinstance(self._reason, Denied) or only_others(world)):
+            return say_once(self._reason, note, self._here)
         return self._reason
 
 
@@ -236,10 +235,11 @@ def _emptied(note: Note, world: World, here: Here) -> Problem:
     """No profile holds either key: where their secrets are, and how to get one back."""
     stored = [key_id for key_id in (note.unwanted, note.wanted) if key_id in world.secrets & world.keys.keys()]
     emptied = world.places_in(*EMPTIED)
+    command = ["restore", "-p", emptied[0].profile] if emptied else ["delete-key", *stored[:1]]
     return Problem(
         f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
         f"key {' or '.join(map(mask, stored))}; nothing was deleted, and a copy is in {here.staging.where(note.name)}",
-        shlex.join(["rotate-my-key", "restore", "-p", emptied[0].profile]) if emptied else "rotate-my-key status",
+        shlex.join(["rotate-my-key", *command]),
     )
 
 

@@ -6,13 +6,19 @@ start and after unknown outcomes, and carried forward in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeVar
 
+from ..errors import Problem
 from ..model import AccessKey, Credentials, Holding, Look, Place
 from ..plan import Note, PlaceState, World
 from .ports import NO_COPIES, Copies, History, Notes, Places, Staging
+
+_YOUNG = timedelta(minutes=2)
+P = TypeVar("P", bound=Problem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,32 @@ class Here:
     notes: Notes
     history: History
     copies: Copies = NO_COPIES
+
+
+def is_young(made: datetime, now: datetime) -> bool:
+    """Whether AWS may not know everywhere yet what was made then; a time to come is a clock's that was wrong."""
+    return abs(now - made) < _YOUNG
+
+
+def readable_notes(here: Here) -> Iterator[Note]:
+    """The notes that can be read; of the others `unfinished` tells."""
+    for name in here.notes.names():
+        with suppress(Problem):
+            if note := here.notes.load(name):
+                yield note
+
+
+def is_new(key_id: str, now: datetime, history: History) -> bool:
+    """Whether this tool has made the key just now."""
+    return any(past.new == key_id and is_young(past.at, now) for past in history.entries())
+
+
+def say_once(problem: P, note: Note, here: Here) -> P:
+    """What no run can mend by itself is told in this run, and passed over quietly in later ones. Under the lock."""
+    problem.quiet = note.told
+    if not note.told:
+        here.notes.save(replace(note, told=True))
+    return problem
 
 
 def listed(keys: Iterable[AccessKey], history: History) -> dict[str, AccessKey]:
@@ -59,7 +91,7 @@ def _with_staged(note: Note, staged: Credentials | None, notes: Notes) -> Note:
     """A run that was killed between staging the answer and noting it leaves the id in the staged pair."""
     if note.wanted or staged is None or staged.key_id in note.known:
         return note
-    note = replace(note, wanted=staged.key_id, sent=None)
+    note = replace(note, wanted=staged.key_id, sent=None, made=note.sent)
     notes.save(note)
     return note
 
@@ -81,6 +113,14 @@ def place_states(
         own = {place for place, state in states.items() if state is PlaceState.UNWANTED} - set(note.places)
         states |= dict.fromkeys(own, PlaceState.OWN)
     return states
+
+
+def is_stranded(note: Note, here: Here) -> bool:
+    """Whether persons have put other keys into all the places of a rotation."""
+    ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
+    holdings = here.places.search(ids, note.places)
+    states = place_states(note, holdings, {p.key_id: p for p in here.staging.get(note.name).values()}, here)
+    return set(states.values()) <= {PlaceState.OTHER}
 
 
 def is_nothing(pair: Credentials, history: History) -> bool:

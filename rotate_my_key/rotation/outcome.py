@@ -28,7 +28,8 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run. `new` and `created` are of the key that the places hold now; `until` is for a kept one."""
+    """What came of a run. `new` and `created` are of the key that the places hold now; `until` is for a kept one.
+    `ended`: when a rotation was finished whose note came back, with a backup, and was now removed."""
 
     ending: Ending
     old: str
@@ -37,6 +38,7 @@ class Outcome:
     arn: str = ""
     places: tuple[Place, ...] = ()
     until: datetime | None = None
+    ended: datetime | None = None
     created: datetime | None = None
     steps: tuple[Step, ...] = ()
 

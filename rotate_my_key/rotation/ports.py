@@ -80,6 +80,9 @@ class Places(Protocol):
         `known`.
         """
 
+    def pairs(self) -> tuple[Holding, ...]:
+        """Every place that holds a pair of a user's key now. What cannot be read is left out; raises nothing."""
+
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """Do everything a write would, beside every file to be changed, without secrets.
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from ..errors import Denied, KeyRefused, NotAllowed, Problem, TryLater, mask
 from ..forward import after
-from ..model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
+from ..model import AccessKey, Credentials, Holding, LastUse, Look, Past, Place, is_exempt
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
-from .facts import Here, first_world, listed
+from ..words import day
+from .facts import Here, first_world, is_new, listed, readable_notes
 from .ports import Account
 
-_YOUNG = timedelta(minutes=2)
 _MORE = 2  # sign-ins of a key that AWS has refused: a look costs four calls, and a dead key may cost six
 NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 
@@ -149,15 +149,18 @@ def first_look(
 ) -> Look:
     """Look at a key. A dead one is cheap, in `--all` as well as alone: four calls at once and two more, a second apart,
     as AWS may say no once to a key that it knows. Only one that was made here within two minutes, by AWS's clock, or
-    handed over just now (`young`) is waited for. Raises KeyRefused; a wrong secret at once.
+    handed over just now (`young`) is waited for. Raises KeyRefused; a wrong secret at once, and a key that this tool
+    has deleted, which a backup or a sync brought back, without a call.
     """
+    if past := next((past for past in here.history.entries() if pair.key_id in past.deleted), None):
+        raise _came_back(pair.key_id, past)
     try:
         return account.look([pair])
     except KeyRefused as problem:
         refusal = problem
     if refusal.wrong_secret:
         raise refusal
-    if young or any(p.new == pair.key_id and is_young(p.at, account.now()) for p in here.history.entries()):
+    if young or is_new(pair.key_id, account.now(), here.history):
         return account.look([pair], patient=True)
     for _ in range(_MORE):
         pause(1.0)
@@ -170,9 +173,12 @@ def first_look(
     raise refusal
 
 
-def is_young(began: datetime, now: datetime) -> bool:
-    """Whether AWS may not know everywhere yet what was made then; a time to come is a clock's that was wrong."""
-    return abs(now - began) < _YOUNG
+def _came_back(key_id: str, past: Past) -> KeyRefused:
+    what = f"was replaced here on {day(past.at)}" if past.old == key_id else f"was deleted here on {day(past.at)}"
+    return KeyRefused(
+        f"key {mask(key_id)} {what}: an older file seems to have come back",
+        "bring back the newer file; or ask IT for a new key, and put it in place with: rotate-my-key adopt",
+    )
 
 
 def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> AccessKey:
@@ -209,11 +215,8 @@ def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second 
         return None
     other = others[0]
     held = [h for h in here.places.search([other.key_id]) if h.pair]
-    kept = None
-    for name in here.notes.names():
-        note = here.notes.load(name)
-        if note and note.unwanted == other.key_id and note.wanted == key.key_id:
-            kept = note
+    ids = other.key_id, key.key_id
+    kept = next((note for note in readable_notes(here) if (note.unwanted, note.wanted) == ids), None)
     try:
         use = account.last_use(other.key_id)
     except (Denied, TryLater):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import Gone, Problem, mask
 from ..model import AccessKey, Identity, LastUse, Look, Past
-from .facts import Here, listed
+from .facts import Here, is_stranded, listed, readable_notes
 from .ports import Account
 
 
@@ -78,8 +78,7 @@ def _check_places(key_id: str, here: Here) -> None:
 
 
 def _check_notes(key_id: str, here: Here) -> None:
-    """A key that a rotation is about to put into its places must not go; a kept old one may."""
-    for name in here.notes.names():
-        note = here.notes.load(name)
-        if note and key_id == note.wanted:
-            raise Problem(f"key {mask(key_id)} belongs to an unfinished rotation", "rotate-my-key")
+    """A key that a rotation may still put into its places must not go. A kept old one may; and so may any of a rotation
+    whose places all hold other keys by now."""
+    if any(key_id == note.wanted and not is_stranded(note, here) for note in readable_notes(here)):
+        raise Problem(f"key {mask(key_id)} belongs to an unfinished rotation", "rotate-my-key")

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol, TypeVar
 
-from ..errors import Denied, NeedsPerson, Problem, StillOwed
+from ..errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..model import Credentials, Identity
 from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
-from .facts import Here
+from .facts import Here, is_new
 from .outcome import Ending, Outcome
 from .ports import Account, Progress
 from .prepare import Prospect, Request, prepare
 from .room import gives_up
-from .unfinished import Unfinished, check_host, resume, unfinished
+from .unfinished import Callers, Unfinished, resume, unfinished
 
 _WORKERS = 8
 T = TypeVar("T")
@@ -97,6 +97,7 @@ class Run:
     clockwork: Clockwork
     _blocked: list[tuple[Unfinished, Problem]] = field(default_factory=list)
     _room: set[str] = field(default_factory=set)
+    _callers: Callers = field(default_factory=Callers)
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
@@ -149,7 +150,7 @@ class Run:
                 if not (isinstance(problem, StillOwed) and problem.over):
                     self._blocked.append((found, problem))
                 results.append(Result((), found.name, problem=problem))
-        return [r for r in results if not (isinstance(r.problem, Denied) and r.problem.quiet)]
+        return [r for r in results if not (r.problem and r.problem.quiet)]
 
     def _is_let_go(self, note: Note | None, problem: Problem) -> bool:
         """Whether a rotation only waits for files, and its key has leaked: the next rotation of that key ends it."""
@@ -157,13 +158,14 @@ class Run:
         return waits and note is not None and note.wanted in self.wishes.leaked
 
     def _resume(self, note: Note) -> Result:
-        account = self.account_for(note)
-        check_host(note, self.wishes.host, account.now())
-        outcome = resume(note, account, self.here, self.progress_for(note), self.wishes.policy, self.clockwork)
+        account, progress = self.account_for(note), self.progress_for(note)
+        policy, host = self.wishes.policy, self.wishes.host
+        outcome = resume(note, account, self.here, progress, policy, self.clockwork, host, self._callers)
         return Result(_profiles(note), note.name, outcome)
 
     def _check_blocked(self, key_id: str, identity: Identity | None) -> None:
-        """A rotation that could not be settled blocks its own user, and nobody else.
+        """A rotation that could not be settled blocks its own keys; and its own user's other key, while it may be
+        settled any moment (offline, at work elsewhere) or holds the slot that is needed, which AWS does not give up.
 
         An old key that AWS does not let us delete is no news, and blocks only what needs its slot.
         """
@@ -171,9 +173,8 @@ class Run:
             note = found.note
             if identity is None and isinstance(problem, Denied) and problem.quiet:
                 continue
-            if key_id in (found.name, *((note.wanted, note.unwanted) if note else ())) or (
-                note and identity == note.identity
-            ):
+            about = key_id in (found.name, *((note.wanted, note.unwanted) if note else ()))
+            if about or (note and identity == note.identity and isinstance(problem, TryLater | Denied)):
                 raise problem
 
     # Looking and rotating
@@ -184,14 +185,20 @@ class Run:
     def _look(self, job: Job, pair: Credentials) -> Result:
         try:
             self._check_blocked(pair.key_id, None)
-            prospect = prepare(
-                self.wishes.request(pair), job.account(), self.here, self.wishes.policy, self.clockwork.pause
-            )
+            prospect = self._prospect(job, pair)
             if prospect.due:
                 self._check_blocked(pair.key_id, prospect.look.identity)
             return Result(job.profiles, pair.key_id, prospect=prospect)
         except Problem as problem:
             return Result(job.profiles, pair.key_id, problem=problem)
+
+    def _prospect(self, job: Job, pair: Credentials) -> Prospect:
+        """What AWS has refused in this run is not asked about again, unless it may be too new."""
+        account, request = job.account(), self.wishes.request(pair)
+        refusal = self._callers.refused(pair, account)
+        if refusal and not is_new(pair.key_id, account.now(), self.here.history):
+            raise refusal
+        return prepare(request, account, self.here, self.wishes.policy, self.clockwork.pause)
 
     def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
         here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]

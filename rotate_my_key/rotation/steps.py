@@ -140,7 +140,7 @@ class Steps:
     def _stage(self, note: Note, pair: Credentials, key: AccessKey) -> None:
         """A secret that cannot be stored is of no use: the key goes at once, as if it had never been."""
         try:
-            record = self._here.notes.encode(replace(note, wanted=pair.key_id, sent=None))
+            record = self._here.notes.encode(replace(note, wanted=pair.key_id, sent=None, made=key.created))
             self._here.staging.put(note.name, "staged", pair, record)
         except Problem as problem:
             try:

@@ -96,7 +96,7 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
         kept = found.note is not None and is_kept(found.note)
         for row in mine:
             if not kept or (found.note and row["key_id"] == found.note.unwanted):
-                row["unfinished"] = "rotate-my-key finishes it"
+                row["unfinished"] = _how(found)
         if found.note and kept and not any(row["key_id"] == found.note.unwanted for row in mine):
             marked.append(_kept_row(found.note))
         elif not mine:
@@ -133,7 +133,6 @@ def _works_on(note: Note) -> bool:
 
 
 def _lost_row(found: Unfinished) -> Row:
-    why = found.problem.message if found.problem else "rotate-my-key finishes it"
     who = found.note.identity if found.note else None
     return {
         "profiles": [],
@@ -141,8 +140,16 @@ def _lost_row(found: Unfinished) -> Row:
         "key_id": found.name,
         "account": who.account if who else None,
         "user": who.user if who else None,
-        "unfinished": why,
+        "unfinished": _how(found),
     }
+
+
+def _how(found: Unfinished) -> str:
+    """How it comes to an end."""
+    if found.problem:
+        return found.problem.message
+    told = found.note is not None and found.note.told
+    return "no run can finish it; see rotate-my-key doctor" if told else "rotate-my-key finishes it"
 
 
 def _last_use(use: LastUse | None) -> dict[str, Any] | None:

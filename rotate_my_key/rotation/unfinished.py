@@ -5,20 +5,22 @@ Consent is in the note, so finishing asks nothing. A note that cannot be settled
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..errors import Problem, TryLater, Unreadable, mask
-from ..model import Credentials, Look
-from ..plan import Note
+from ..errors import KeyRefused, OtherIdentity, Problem, TryLater, Unreadable, mask
+from ..model import Credentials, Identity, Look
+from ..plan import SETTLE, Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
-from .facts import Here, first_world, see
-from .outcome import Outcome
+from .facts import Here, first_world, is_young, say_once, see
+from .outcome import Ending, Outcome
 from .ports import Account, Progress
+from .steps import forget
 
 _OTHER_HOST = timedelta(minutes=10)
-_YOUNG = timedelta(minutes=2)
+_MOST_OTHERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +67,32 @@ def _read(name: str, here: Here, mend: bool) -> Unfinished:
 
 
 def _rebuilt(name: str, here: Here) -> Note | None:
-    """The note from the staged record, which carries all of it but the places; those are found by the ids.
+    """The note from a stored record, which carries all of it but the places that were found since.
 
-    A record without a staged pair is what a run left that was killed before it changed anything.
+    Without a staged pair it is what a run left that was killed before it changed anything, or after the last: it goes,
+    if a profile holds the very pair or its key was deleted here. A record that cannot be read leaves its pair where it
+    is.
     """
-    staged = here.staging.get(name).get("staged")
-    record = here.staging.get_record(name)
-    if staged is None or record is None:
+    stored = here.staging.get(name)
+    staged, record = stored.get("staged"), here.staging.get_record(name)
+    if not stored or (staged is None and (_is_held(stored["kept"], here) or stored["kept"].key_id in _deleted(here))):
         here.staging.drop(name)
         return None
     try:
-        note = here.notes.decode(record)
+        note = here.notes.decode(record or b"")
     except Unreadable:
         return None
-    note = replace(note, wanted=note.wanted or staged.key_id, sent=None)
+    note = replace(note, wanted=note.wanted or (staged.key_id if staged else None), sent=None)
     here.notes.create(note)
     return note
 
 
-def check_host(note: Note, host: str, now: datetime) -> None:
-    """With a home that several computers share, another computer's run of this minute is not ours to finish.
-
-    Raises TryLater.
-    """
-    if note.host and host and note.host != host and now - note.began < _OTHER_HOST:
-        raise TryLater(f"a rotation of key {mask(note.name)} began on {note.host} a few minutes ago", "rotate-my-key")
+def _is_held(pair: Credentials, here: Here) -> bool:
+    return any(holding.pair == pair for holding in here.places.search([pair.key_id]))
 
 
 def candidates(note: Note, here: Here) -> list[Credentials]:
-    """The pairs that may sign for this rotation, the wanted one first."""
+    """The rotation's own pairs, stored or in a place, the wanted one first."""
     stored = {p.key_id: p for p in here.staging.get(note.name).values()}
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
     for holding in here.places.search(ids, note.places):
@@ -104,36 +103,165 @@ def candidates(note: Note, here: Here) -> list[Credentials]:
     return [stored[key_id] for key_id in ids if key_id in stored]
 
 
+class Callers:
+    """Whose the pairs on this computer are: each is asked once a run, at each endpoint."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, Credentials], Identity | KeyRefused] = {}
+
+    def whose(self, pair: Credentials, account: Account) -> Identity | None:
+        """Who signs in with it; None if AWS refuses it."""
+        key = (account.endpoint, pair)
+        if key not in self._said:
+            try:
+                self._said[key] = account.identify(pair)
+            except KeyRefused as problem:
+                self._said[key] = problem
+        said = self._said[key]
+        return said if isinstance(said, Identity) else None
+
+    def refused(self, pair: Credentials, account: Account) -> KeyRefused | None:
+        """What AWS said of a pair that it has refused in this run."""
+        said = self._said.get((account.endpoint, pair))
+        return said if isinstance(said, KeyRefused) else None
+
+    def add(self, pair: Credentials, account: Account, refusal: KeyRefused) -> None:
+        """AWS refused it elsewhere in this run."""
+        self._said[account.endpoint, pair] = refusal
+
+
+def look_at(
+    note: Note, account: Account, here: Here, host: str = "", callers: Callers | None = None
+) -> tuple[Look, list[Credentials]]:
+    """What AWS shows of the user of a note, and the pairs that may sign, one that works in front.
+
+    Raises OtherIdentity if it is another user, account or endpoint; KeyRefused if no pair here is that user's;
+    TryLater while the computer that began it may be at work, by AWS's clock: a home may be shared.
+    """
+    at = account.endpoint
+    if note.endpoint and note.endpoint != at:
+        raise _not_ours(note, at)
+    own = candidates(note, here)
+    try:
+        look = _first_look(note, own, account, here, callers or Callers())
+    except KeyRefused:
+        _check_host(note, host, account.now())
+        raise
+    _check_host(note, host, account.now())
+    if look.identity != note.identity:
+        raise _not_ours(note, f"{look.identity.arn} at {at}")
+    return look, own if look.auth_profile else [look.signer, *(pair for pair in own if pair != look.signer)]
+
+
+def _first_look(note: Note, own: list[Credentials], account: Account, here: Here, callers: Callers) -> Look:
+    """By the first pair that works: the rotation's own, then any other of its user's that a place here holds.
+
+    A key that is dead costs no waiting: only the keys of a rotation that is minutes young are waited for.
+    """
+    refusal = KeyRefused(
+        f"neither key of the earlier rotation of key {mask(note.name)} is here any more, "
+        f"nor any other key of {note.identity.user} in {note.identity.account}",
+        "rotate-my-key adopt",
+    )
+    young = False
+    for number, pair in enumerate(own):
+        if number and callers.whose(pair, account) is None:
+            continue
+        if said := callers.refused(pair, account):
+            refusal = said
+            continue
+        try:
+            return account.look([pair])
+        except KeyRefused as problem:
+            refusal = refusal if number else problem
+            young = is_young(_last_change(note), account.now())
+            callers = Callers() if young else callers  # what is refused now may not be in a minute
+            callers.add(pair, account, problem)
+    for pair in _others(note, own, here):
+        if callers.whose(pair, account) == note.identity:
+            return account.look([pair])
+    if young:
+        return account.look(own, patient=True)
+    raise refusal
+
+
+def _others(note: Note, own: list[Credentials], here: Here) -> list[Credentials]:
+    """Other pairs in profiles here, those that are likely to be the user's first; a few, as each costs a call."""
+    owners = {past.new: Identity(past.account, past.arn) for past in here.history.entries()}
+    profiles = {place.profile for place in note.places}
+    held = {h.pair: h.place.profile in profiles for h in here.places.pairs() if h.pair and h.pair not in own}
+    likely = [pair for pair in held if owners.get(pair.key_id, note.identity) == note.identity]
+    return sorted(likely, key=lambda pair: (pair.key_id not in owners, not held[pair]))[:_MOST_OTHERS]
+
+
+def _not_ours(note: Note, seen: str) -> OtherIdentity:
+    return OtherIdentity(
+        f"the rotation of key {mask(note.name)} belongs to {note.identity.arn} at {note.endpoint or 'AWS'}, "
+        f"and this is {seen}; nothing was changed",
+        "rotate-my-key status",
+    )
+
+
+def _last_change(note: Note) -> datetime:
+    return max(filter(None, (note.began, note.sent, *note.lost, note.made)))
+
+
+def _is_old(note: Note, now: datetime) -> bool:
+    """Whether its new key, if one was made, was made minutes ago."""
+    return (note.made is not None or note.wanted in note.known) and not is_young(_last_change(note), now)
+
+
+def _check_host(note: Note, host: str, now: datetime) -> None:
+    if note.host and host and note.host != host and abs(now - note.began) < _OTHER_HOST:
+        raise TryLater(f"a rotation of key {mask(note.name)} began on {note.host} a few minutes ago", "rotate-my-key")
+
+
 def resume(
-    note: Note, account: Account, here: Here, progress: Progress, policy: Policy, clockwork: Clockwork
+    note: Note,
+    account: Account,
+    here: Here,
+    progress: Progress,
+    policy: Policy,
+    clockwork: Clockwork,
+    host: str = "",
+    callers: Callers | None = None,
+    turn: Callable[[Note, Here], Note] | None = None,
 ) -> Outcome:
-    """Finish, or take back, what a note says was begun.
+    """Finish, or take back, what a note says was begun; end a note whose keys are gone. `turn` is called once it is
+    certain that it may be settled here and now.
 
     Raises Problem kinds; Problem (exit 1, nothing changed) if what AWS shows is another user, account or endpoint.
     """
-    look, pairs = look_at(note, account, here)
+    if _is_over(note, here):
+        forget(note.name, here)
+        return _ended(Outcome(Ending.DROPPED, note.name, None, note.identity.account, note.identity.arn), here)
+    try:
+        look, pairs = look_at(note, account, here, host, callers)
+    except (KeyRefused, OtherIdentity) as problem:
+        raise say_once(problem, note, here) from None
     account.sign_with(pairs)
-    world, known = see(first_world(look, note.name, here, note), note.name, here)
+    note = turn(note, here) if turn else note
+    world = first_world(look, note.name, here, note)
+    if note.wanted and note.wanted not in world.keys and _is_old(note, look.now):
+        world = replace(world, first_look=look.now - SETTLE)  # no list lags for minutes: it is gone
+    world, known = see(world, note.name, here)
     rotation = Rotation(note.name, account, here, progress, policy, clockwork)
-    return rotation.run(world, {**{p.key_id: p for p in pairs}, **known})
+    return _ended(rotation.run(world, {**{p.key_id: p for p in pairs}, **known}), here)
 
 
-def look_at(note: Note, account: Account, here: Here) -> tuple[Look, list[Credentials]]:
-    """What AWS shows of the user of a note, and the pairs that may sign.
+def _is_over(note: Note, here: Here) -> bool:
+    """Whether both keys, and all that is stored, were deleted here since: a backup brought the note back."""
+    stored = {pair.key_id for pair in here.staging.get(note.name).values()}
+    return note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here)
 
-    Raises Problem kinds; Problem if it is another user, account or endpoint, or no pair is here any more.
-    """
-    pairs = candidates(note, here)
-    if not pairs:
-        raise Problem(
-            f"neither the old nor the new secret of the rotation of {mask(note.name)} is here any more",
-            f"rotate-my-key status, then rotate-my-key delete-key {note.wanted or note.unwanted}",
-        )
-    look = account.look(pairs, patient=account.now() - note.began < _YOUNG)
-    if look.identity != note.identity or (note.endpoint and note.endpoint != account.endpoint):
-        raise Problem(
-            f"the rotation of key {mask(note.name)} belongs to {note.identity.arn} at {note.endpoint or 'AWS'}, "
-            f"and this is {look.identity.arn} at {account.endpoint}; nothing was changed",
-            "rotate-my-key status",
-        )
-    return look, pairs
+
+def _deleted(here: Here) -> set[str]:
+    return {key_id for past in here.history.entries() for key_id in past.deleted}
+
+
+def _ended(outcome: Outcome, here: Here) -> Outcome:
+    """With the day on which a rotation whose note had come back was finished, if our history has it."""
+    if outcome.ending is not Ending.DROPPED:
+        return outcome
+    ends = [past.at for past in here.history.entries() if outcome.old in past.deleted or outcome.old == past.old]
+    return replace(outcome, ended=ends[-1]) if ends else outcome

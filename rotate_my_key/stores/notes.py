@@ -22,7 +22,7 @@ _NAME = re.compile(r"[A-Z0-9]{4,128}")
 _SUFFIX = ".note"
 _TEXTS = ("name", "endpoint", "wanted", "unwanted", "may_delete", "host", "boot")
 _MARKS = ("again", "undo", "told", "copies", "followed", "leaked", "extended")
-_TIMES = ("began", "switch_off_at", "delete_at", "sent")
+_TIMES = ("began", "switch_off_at", "delete_at", "sent", "made")
 
 
 class FileNotes:
@@ -133,6 +133,7 @@ def _note(value: dict[str, Any]) -> Note:
         wanted=_text(value["wanted"]) if value["wanted"] else None,
         may_delete=_text(value["may_delete"]) if value["may_delete"] else None,
         sent=None if value["sent"] is None else _time(value["sent"]),
+        made=_time(value["made"]) if value.get("made") else None,
         lost=tuple(_time(sent) for sent in _list(value["lost"])),
         in_place=tuple(InPlace(_place(w), int(w["offset"]), int(w["length"])) for w in _list(value["in_place"])),
         again=bool(value["again"]),

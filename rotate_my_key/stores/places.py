@@ -5,6 +5,7 @@ leads to. And all staging as one: pairs of a rotation that touches the keyring r
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from ..errors import Problem, TryLater
 from ..files.replace import snapshot
@@ -50,6 +51,14 @@ class KeyringPlaces:
                 found.append(Holding(place, pair))
         return tuple(found)
 
+    def pairs(self) -> tuple[Holding, ...]:
+        """As the port says."""
+        found: list[Holding] = []
+        for place in self.places():
+            with suppress(Problem):
+                found.append(Holding(place, self._store.pair(place.profile)))
+        return tuple(held for held in found if held.pair)
+
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """Store an entry without a secret and remove it."""
         for place in places:
@@ -85,6 +94,10 @@ class AllPlaces:
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
         """See the port."""
         return (*self._files.search(key_ids, known), *self._keyring.search(key_ids, known))
+
+    def pairs(self) -> tuple[Holding, ...]:
+        """See the port."""
+        return (*self._files.pairs(), *self._keyring.pairs())
 
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """See the port."""

@@ -7,7 +7,8 @@ kinds are passed over.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 
 from ..errors import Problem, TryLater
 from ..files import replace as files
@@ -24,14 +25,6 @@ _ATTEMPTS = 5  # a file that other programs write five times within milliseconds
 _AWS_LENGTHS = (20, 40)  # of an id and a secret, as CreateAccessKey gives them
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """Every static pair in both files, and what is wrong with a file that cannot be read."""
-
-    holdings: tuple[Holding, ...]
-    problems: tuple[Problem, ...]
-
-
 class ProfileFiles:
     """Both files by their absolute paths, already expanded; neither needs to exist."""
 
@@ -39,21 +32,14 @@ class ProfileFiles:
         self._files = ((credentials, PlaceKind.CREDENTIALS), (config, PlaceKind.CONFIG))
         self._parsed: dict[tuple[str, PlaceKind], ProfileFile] = {}
 
-    def survey(self) -> Survey:
-        """Every profile of both files that has a static pair there, rotatable or not, for `status` and `doctor`."""
-        holdings, problems = [], []
+    def pairs(self) -> tuple[Holding, ...]:
+        """As the port says."""
+        found: list[Holding] = []
         for path, kind in self._files:
-            try:
+            with suppress(Problem):
                 file = self._read(path, kind)
-            except Problem as problem:
-                problems.append(problem)
-                continue
-            holdings += [Holding(Place(path, p, kind), pair) for p, pair in (file.pairs() if file else ())]
-        return Survey(tuple(holdings), tuple(problems))
-
-    def profiles(self) -> tuple[Holding, ...]:
-        """The holdings of `survey`."""
-        return self.survey().holdings
+                found += [Holding(Place(path, p, kind), pair) for p, pair in (file.pairs() if file else ())]
+        return tuple(h for h in found if h.pair and not h.pair.token and h.pair.key_id.startswith("AKIA"))
 
     def search(self, key_ids: Collection[str], known: Collection[Place] = ()) -> tuple[Holding, ...]:
         """Every place that holds one of these ids, and each of `known`, as the port says.

@@ -296,6 +296,15 @@ class FakePlaces:
         both = {**{p: held.get(p) for p in known}, **found}
         return tuple(Holding(p, pair, p.path in home.away) for p, pair in both.items())
 
+    def pairs(self) -> tuple[Holding, ...]:
+        """See the port."""
+        home = self._home
+        return tuple(
+            Holding(place, pair)
+            for place, pair in home.places.items()
+            if isinstance(pair, Credentials) and place.path not in home.away
+        )
+
     def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
         """See the port."""
         self._points.reach("rehearse")

@@ -126,14 +126,16 @@ FOREIGN: dict[str, dict[str, str]] = {
 
 @pytest.mark.parametrize("what", FOREIGN)
 def test_a_note_of_somebody_elses_rotation(laptop: Laptop, what: str) -> None:
-    """A list of another account, user or endpoint than the note's is no look: exit 1, and nothing changes."""
+    """A list of another account, user or endpoint than the note's is no look: exit 1, and nothing changes; but that it
+    was told."""
     stop_at_proof(laptop)
     true = json.loads(note_of(laptop).read_text())
-    change_note(laptop, **FOREIGN[what])
+    change_note(laptop, told=False, **FOREIGN[what])
     before = laptop.files()
     calls = len(laptop.aws.calls)
     done = laptop.run()
     assert done.code == 1 and "nothing was changed" in done.err and done.err.count("error:") == 1, done.text
+    change_note(laptop, told=False)
     after = laptop.files()
     assert all(after[name] == data for name, data in before.items() if "/rotations/" in name or ".aws/" in name)
     assert not {c.action for c in laptop.aws.calls[calls:]} & {"CreateAccessKey", "DeleteAccessKey", "UpdateAccessKey"}

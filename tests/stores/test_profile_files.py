@@ -98,7 +98,7 @@ def test_an_empty_token_is_none(home: Home, kind: PlaceKind, text: str) -> None:
     file.write_text(f"[default]\n{text}")
     assert signed_with(home, "default") == (OLD.key_id, OLD.secret, None)
     assert home.found() == {"default": OLD}
-    assert [h.pair for h in home.files.profiles()] == [OLD]
+    assert [h.pair for h in home.files.pairs()] == [OLD]
     (fact,) = sections(FilePaths(str(home.credentials), str(home.config)))
     assert (fact.kind, fact.pair) == (Kind.STATIC, OLD)
     home.files.rehearse([home.place("default", kind)], OLD)
@@ -284,19 +284,16 @@ def test_a_file_that_cannot_be_parsed_is_a_problem_unless_known(home: Home) -> N
         home.found()
 
 
-def test_status_sees_every_pair_and_what_is_wrong(home: Home) -> None:
-    """A broken file does not hide the other one's profiles."""
-    home.credentials.write_text(f"[a]\n{PAIR}[b]\nregion = x\n[ c ]\n{OTHER}[d]\naws_access_key_id = AKIA\n")
+def test_every_pair_of_a_user_is_found(home: Home) -> None:
+    """A broken file does not hide the other one's profiles; a session and another service's key are none."""
+    other = "aws_access_key_id = minioadmin\naws_secret_access_key = minioadmin\n"
+    session = f"{PAIR}aws_session_token = t\n"
+    home.credentials.write_text(f"[a]\n{PAIR}[b]\nregion = x\n[ c ]\n{OTHER}[d]\n{other}[e]\n{session}")
     home.config.write_text("[x]\n[x]\n")
-    survey = home.files.survey()
-    assert survey.holdings == (
+    assert home.files.pairs() == (
         Holding(home.place("a"), OLD),
         Holding(home.place(" c "), Credentials("AKIAOTHER", "other")),
     )
-    assert home.files.profiles() == survey.holdings
-    assert [p.message.partition(", ")[2] for p in survey.problems] == [
-        "line 2 begins [x] again, which line 1 does already"
-    ]
 
 
 def test_a_pair_with_a_session_token_is_shown_with_it(home: Home) -> None:
