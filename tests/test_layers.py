@@ -18,7 +18,7 @@ OURS = "rotate_my_key."
 
 # What each room may import of the others. `rotation` gets its adapters handed in, as Protocols.
 PURE = {"errors", "faults", "policy", "model", "plan", "forward", "rows", "words"}
-ADAPTERS = {"aws", "stores", "files", "settings", "paths"}
+ADAPTERS = {"aws", "stores", "files", "settings", "paths", "parallel"}
 SERVICES = {"rotation", "doctor", "copies", "reminder", "schedule", "fleet"}
 BELOW = {
     "errors": set(),
@@ -29,12 +29,13 @@ BELOW = {
     "plan": {"errors", "policy", "model"},
     "forward": {"errors", "policy", "model", "plan"},
     "words": set(),
+    "parallel": set(),
     "paths": {"errors"},
     "files": PURE,
     "settings": PURE | {"files", "paths"},
     "stores": PURE | {"files"},
-    "aws": PURE | {"files"},  # what a person names as a file may be none
-    "rotation": PURE,
+    "aws": PURE | {"files", "parallel"},  # files: what a person names as a file may be none
+    "rotation": PURE | {"parallel"},
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
     "fleet": PURE | ADAPTERS | {"policies"},  # its CloudFormation templates have them in their roles
     "standin": PURE,

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from ..errors import Denied, Gone, KeyRefused, Problem, TryLater, Unanswered
 from ..model import AccessKey, Credentials, Identity, LastUse, Look
+from ..parallel import Running
 from . import answers
 from .attempts import Attempts
 from .calls import Calls, Signers
 from .errors import quarantined
-from .parallel import Running
 from .permissions import Rights, rights
 from .proof import Proof
 from .session import Aws

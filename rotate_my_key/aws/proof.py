@@ -12,13 +12,13 @@ from functools import partial
 
 from ..errors import KeyRefused, OtherIdentity, Problem, TryLater, mask
 from ..model import Credentials, Identity
+from ..parallel import Running
 from . import answers
 from .calls import Calls
 from .errors import translate
 from .failures import FAILURES, Kind, NotAws, kind
 from .lanes import Lane
 from .link import Link
-from .parallel import Running
 
 _ACTION = "sts:GetCallerIdentity"
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..aws.parallel import Pool
 from ..errors import Gone, Problem, mask
 from ..model import AccessKey, LastUse
+from ..parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from ..words import day
 from .handover import HandoverRecord, HandoverStore, made_then

@@ -26,9 +26,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from ..aws.parallel import Pool
 from ..errors import Gone, Interrupted, Problem, TryLater
 from ..faults import fault
+from ..parallel import Pool
 from ..settings.fleet import FleetSettings
 from .actions import (
     WORDS,

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from ..aws.parallel import Pool
 from ..errors import Problem, WrongUsage
 from ..faults import fault
+from ..parallel import Pool
 from ..settings.fleet import FleetSettings
 from ..words import number
 from .actions import Notifier, UnfinishedAction, left_of

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from threading import Lock
 
-from ..aws.parallel import Pool
 from ..errors import Denied, Problem, TryLater, WrongUsage
+from ..parallel import Pool
 from ..settings.fleet import FleetSettings
 from .judge import Addresses, judge
 from .memory import LONGEST, KeyMemory, Memory, encode, ref

@@ -27,9 +27,9 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from threading import Lock
 
-from ..aws.parallel import Pool, Running
 from ..errors import Gone, Problem
 from ..faults import fault
+from ..parallel import Pool, Running
 from ..settings.fleet import FleetSettings
 from .audit import NotKept
 from .memory import KeyMemory

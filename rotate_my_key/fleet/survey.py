@@ -24,9 +24,9 @@ from enum import Enum
 from threading import Lock
 from typing import TypeVar
 
-from ..aws.parallel import Pool
 from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
 from ..model import AccessKey, LastUse
+from ..parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from .credential_report import entries
 from .judge import is_unused

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ..aws.parallel import Running
 from ..errors import Gone, Problem, TryLater
 from ..faults import fault
 from ..model import LastUse
+from ..parallel import Running
 from ..settings.fleet import FleetSettings
 from .credential_report import entries
 from .judge import exempt, unreadable
