@@ -4,7 +4,6 @@ happened: its values may be what must not be shown. Pure."""
 from __future__ import annotations
 
 import errno
-import re
 
 from .errors import Problem, TryLater
 
@@ -38,6 +37,8 @@ def shortage(error: BaseException | None) -> TryLater | None:
 
 def frames(error: BaseException) -> list[str]:
     """`file.py:12 in name`, from the outermost call to the one that raised."""
+    import re  # late: all of this module is loaded at every start, for when no file may be opened any more
+
     found = []
     trace = error.__traceback__
     while trace:

@@ -1,19 +1,20 @@
-"""A call on its way in a thread of its own: enough for the few calls that go out together.
+"""Calls on their way in threads of their own: enough for the few that go out together.
 
-Threads are daemons, so that a call that hangs never keeps the process from ending after Ctrl-C.
-
-A few threads for many calls. Ends at once when the program is to end: what has not begun is dropped.
+Threads are daemons, so that a call that hangs never keeps the process from ending after Ctrl-C. Where no thread can be
+started, the calls are made one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -28,7 +29,10 @@ class Running(Generic[T]):
         self._call = call
         self._done = Event()
         self._error: BaseException | None = None
-        Thread(target=self._run, daemon=True).start()
+        try:
+            Thread(target=self._run, daemon=True).start()
+        except RuntimeError:  # "can't start new thread"
+            self._run()
 
     def _run(self) -> None:
         try:
@@ -56,6 +60,34 @@ class Running(Generic[T]):
         return self._value
 
 
+def side_by_side(calls: Sequence[Callable[[], T]], most: int = 8) -> list[T]:
+    """Make the calls, so many at a time, and give their results in order. Raises the first error, when all have ended;
+    none is begun any more after Ctrl-C."""
+    todo = iter(enumerate(calls))
+    lock = Lock()
+    found: dict[int, T] = {}
+    errors: dict[int, BaseException] = {}
+
+    def work() -> None:
+        while True:
+            with lock:
+                number, call = next(todo, (-1, None))
+            if call is None or any(not isinstance(error, Exception) for error in list(errors.values())):
+                return
+            try:
+                found[number] = call()
+            except BaseException as error:  # noqa: BLE001 - raised below
+                errors[number] = error
+
+    running = [Running(work) for _ in calls[1:most]]
+    work()
+    for each in [] if any(isinstance(error, KeyboardInterrupt) for error in errors.values()) else running:
+        each.result()
+    if errors:
+        raise errors[min(errors)]
+    return [found[number] for number in range(len(calls))]
+
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -66,6 +98,8 @@ class Pool:
     """At most `workers` calls at a time. As a context: an exception leaves calls that are out to end by themselves."""
 
     def __init__(self, workers: int) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._threads = ThreadPoolExecutor(workers)
 
     def map(

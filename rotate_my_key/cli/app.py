@@ -192,8 +192,11 @@ class App:
     @contextmanager
     def _spinning(self, spinner: Status | Progress) -> Iterator[None]:
         self._stop_spinner()
-        spinner.start()
-        self._spinner = spinner
+        try:
+            spinner.start()
+            self._spinner = spinner
+        except RuntimeError:  # no thread to be had: then nothing spins
+            spinner.stop()
         try:
             yield
         finally:
@@ -209,23 +212,21 @@ class App:
 @contextmanager
 def _at_once() -> Iterator[None]:
     """While a question is open Ctrl-C is Python's own: `cli/stop.py` would wait for a step to end."""
-    import signal
     import threading
+
+    from .stop import handled
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
+    with handled():
         yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _typed(check: Callable[[], None]) -> str:
     """A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by `check`, and
     past sys.stdin, whose lock a thread that still waits would hold when the program ends."""
-    import threading
+    from ..parallel import Running
 
     typed: list[bytes] = []
 
@@ -233,11 +234,10 @@ def _typed(check: Callable[[], None]) -> str:
         with suppress(OSError):
             typed.append(os.read(0, 4096))
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    while reader.is_alive():
+    reader = Running(read)
+    while not reader.wait(_SLICE):
         check()
-        reader.join(_SLICE)
+    check()
     return b"".join(typed).decode(errors="replace")
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from ..errors import NeedsPerson, Problem, WrongUsage
+from ..faults import fault
 from ..stores.backends import system_entries
 from ..stores.entries import pair_in
 
@@ -22,15 +23,13 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
     """Print the pair; gives the exit code: 75 if the keyring is locked or absent, 1 if it has no such pair."""
     try:
         answer = _answer(args, env)
-    except Problem as problem:
-        hint = f" ({problem.hint})" if problem.hint else ""
-        print(f"rotate-my-key: {problem.message}{hint}", file=sys.stderr)
-        return problem.code
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001  never a traceback: its lines may quote what must not be shown
-        print(f"rotate-my-key: a fault in reading the keyring: {type(error).__name__}", file=sys.stderr)
-        return 1
+        problem = error if isinstance(error, Problem) else fault(error)
+        hint = f" ({problem.hint})" if problem.hint else ""
+        print(f"rotate-my-key: {problem.message}{hint}", file=sys.stderr)
+        return problem.code
     try:
         print(answer, flush=True)
     except OSError:  # nobody reads any more

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from ..errors import Problem, mask
 from ..model import Credentials
+from ..parallel import side_by_side
 from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
 from ..rows import STATIC, Row
@@ -14,8 +16,6 @@ from ..stores.cache import Cached, FileCache
 from ..stores.kinds import ROTATABLE, Kind, ProfileFact, sections
 from .app import App
 from .wiring import Wiring
-
-_WORKERS = 8
 
 
 def cached(app: App, kept: Cached) -> list[Row]:
@@ -79,16 +79,10 @@ def _use(fact: ProfileFact, wiring: Wiring) -> Use:
 
 
 def _ask_all(wiring: Wiring, pairs: Sequence[tuple[str, Credentials]]) -> list[Row]:
-    def ask(each: tuple[str, Credentials]) -> Row:
-        profile, pair = each
+    def ask(profile: str, pair: Credentials) -> Row:
         try:
             return look_at(pair, wiring.account(profile), wiring.here)
         except Problem as problem:
             return {"seen_at": datetime.now(UTC).isoformat(timespec="seconds"), "unknown": problem.message}
 
-    if len(pairs) < 2:
-        return [ask(each) for each in pairs]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(ask, pairs))
+    return side_by_side([partial(ask, *each) for each in pairs])

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
+from ..faults import fault
 from .table import GLOBAL
 
 TYPE_CHECKING = False
@@ -21,10 +22,16 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the program and leave with its exit code, at once: taking the interpreter down would cost a fifth of a
     rotation's CPU, and there is nothing left to do."""
     gc.set_threshold(100_000, 50, 50)  # a short life: collecting while importing takes 12 ms
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and hasattr(stream, "reconfigure"):  # what a code page cannot show is spelled out
-            stream.reconfigure(errors="backslashreplace")
-    code = run(sys.argv[1:] if args is None else args, os.environ)
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None and hasattr(stream, "reconfigure"):  # what a code page cannot show is spelled out
+                stream.reconfigure(errors="backslashreplace")
+        code = run(sys.argv[1:] if args is None else args, os.environ)
+    except KeyboardInterrupt:
+        code = _last_words("stopped; whatever was begun is finished by the next run", "rotate-my-key status", 130)
+    except Exception as error:  # noqa: BLE001  while the program was loaded, or in its own last words
+        problem = fault(error)
+        code = _last_words(problem.message, problem.hint, problem.code)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -32,6 +39,14 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
         except (OSError, ValueError):
             code = code or 1
     os._exit(code)
+
+
+def _last_words(message: str, hint: str, code: int) -> int:
+    try:  # noqa: SIM105  contextlib is not loaded yet
+        os.write(2, f"error: {message}\nhint: {hint}\n".encode(errors="backslashreplace"))
+    except OSError:
+        pass
+    return code
 
 
 def run(args: Sequence[str], env: Mapping[str, str]) -> int:

@@ -1,4 +1,5 @@
-"""Ctrl-C while a rotation is at work: the first ends after the call that is out, the second at once."""
+"""Ctrl-C while a rotation is at work: the first ends after the call that is out, the second at once. So do the signals
+of a computer that goes down (SIGTERM) and of a terminal that is closed (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,22 @@ from types import FrameType
 from ..errors import Interrupted
 
 _SLICE = 0.1  # seconds
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def handled(ask: Callable[[int, FrameType | None], None] | None = None) -> Iterator[None]:
+    """Within the block these signals call `ask`, or do what they do by themselves; nohup's SIGHUP stays ignored."""
+    before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
+    try:
+        for number, action in before.items():
+            own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            if action is not signal.SIG_IGN or number == signal.SIGINT:
+                signal.signal(number, ask or own)
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
 
 
 class Stop:
@@ -27,17 +44,15 @@ class Stop:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.signal(signal.SIGINT, self._ask)
-        try:
+        with handled(self._ask):
             yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._asked.is_set():
             raise KeyboardInterrupt
         self._asked.set()
-        self._say("stopping after this step; press Ctrl-C again to stop at once")
+        again = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
+        self._say(f"stopping after this step{again}")
 
     def check(self) -> None:
         """Raises Interrupted once the person asked to stop."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from ..errors import Problem
 from ..files import platform
 from ..files.replace import snapshot
 from ..model import Credentials
+from ..parallel import Running
 from .forms import Forms
 from .judge import Finding, Why, judge, unreadable
 from .memory import Memory
@@ -68,9 +68,7 @@ class Copies:
             for path in filter(_may_be_mine, unread):
                 found.extend(self._judged(path, wanted))
 
-        looker = threading.Thread(target=look, daemon=True)
-        looker.start()
-        looker.join(seconds)
+        Running(look).wait(seconds)
         return list(dict.fromkeys(found))
 
     def remembered(self) -> list[str]:

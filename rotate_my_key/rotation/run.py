@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ..errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..model import Credentials, Identity
+from ..parallel import side_by_side
 from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
@@ -23,9 +24,6 @@ from .ports import Account, Progress
 from .prepare import Prospect, Request, prepare
 from .room import gives_up
 from .unfinished import Callers, Unfinished, resume, unfinished
-
-_WORKERS = 8
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +178,7 @@ class Run:
     # Looking and rotating
 
     def _look_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
-        return _side_by_side([lambda job=job, pair=pair: self._look(job, pair) for job, pair in pairs])  # type: ignore[misc]
+        return side_by_side([lambda job=job, pair=pair: self._look(job, pair) for job, pair in pairs])  # type: ignore[misc]
 
     def _look(self, job: Job, pair: Credentials) -> Result:
         try:
@@ -215,7 +213,7 @@ class Run:
                 users.setdefault(result.prospect.look.identity, []).append((job, result))
             else:
                 done.append(_undone(result))
-        for results in _side_by_side([lambda keys=keys: self._one_user(keys) for keys in users.values()]):  # type: ignore[misc]
+        for results in side_by_side([lambda keys=keys: self._one_user(keys) for keys in users.values()]):  # type: ignore[misc]
             done += results
         return done
 
@@ -331,13 +329,3 @@ def _is_due(result: Result) -> bool:
 
 def _profiles(note: Note) -> tuple[str, ...]:
     return tuple(dict.fromkeys(place.profile for place in note.places))
-
-
-def _side_by_side(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Run the calls, eight at a time, and give their results in order."""
-    if len(calls) < 2:
-        return [call() for call in calls]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        return list(pool.map(lambda call: call(), calls))
