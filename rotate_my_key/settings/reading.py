@@ -6,6 +6,7 @@ import os
 import stat
 
 from ..errors import Problem
+from ..faults import shortage
 
 LARGEST = 10**6  # bytes
 _HINT = "rotate-my-key config path"
@@ -22,7 +23,7 @@ def read(path: str, *, site: bool = False, hint: str = _HINT) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        raise unreadable(path, error, site=site, hint=hint) from None
+        raise shortage(error) or unreadable(path, error, site=site, hint=hint) from None
 
 
 def oversized(path: str) -> str:

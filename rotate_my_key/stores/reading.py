@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..errors import Problem
+from ..faults import shortage
 from ..files.regular import refuse_odd
 from .ini import Ini
 from .profile_file import KEY_ID, SECRET, TOKENS
@@ -125,6 +126,8 @@ def _read(files: ProfileFiles, path: str) -> ReadFile:
     except OSError as error:
         import shlex
 
+        if scarce := shortage(error):
+            raise scarce from None
         why = (error.strerror or "input/output error").lower()
         raise Problem(f"{files.show(path)} cannot be read: {why}", f"ls -l {shlex.quote(path)}") from None
     ini = Ini(data, files.show(path))

@@ -1,0 +1,90 @@
+"""Whatever the computer runs out of, and whenever it stops a run: words, an exit code of ours, and the next run heals.
+
+`python -m tests.limits` prints the table of docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.standin import StandIn
+from tests.rotation.syscalls import STRACE
+
+from .__main__ import ended
+from .faults import FAULTS, inject, points
+from .flows import FLOWS, LINES, RC, new_run
+
+pytestmark = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: a computer's limits are NOT tested")
+
+# In the default run; all others are slow.
+USUAL = {
+    "no thread": "rotate all",
+    "no process": "schedule install",
+    "a program is none": "rotate, with a command",
+    "few open files": "rotate",
+    "files may have no bytes": "undo",
+    "the quota is used up": "reminder install",
+    "SIGTERM": "rotate",
+}
+ROWS = [
+    pytest.param(flow, fault, marks=[] if USUAL.get(fault) == flow else pytest.mark.slow)
+    for fault, flow in product(FAULTS, FLOWS)
+]
+POINTS = 3
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[StandIn]:
+    """A stand-in."""
+    with StandIn() as standin:
+        yield standin
+
+
+@pytest.mark.parametrize(("flow", "fault"), ROWS)
+def test_it_ends_in_words_and_the_next_run_heals(aws: StandIn, tmp_path: Path, flow: str, fault: str) -> None:
+    """Exit 0, 1, 4, 5, 75 or 130, never a traceback; no key, crontab, start-up file or setting is lost."""
+    most = 1 if USUAL.get(fault) == flow else POINTS
+    fell = [said for _, said in ended(tmp_path, aws, flow, FAULTS[fault], most) if said]
+    assert not fell, "\n".join(fell)
+
+
+SCARCE = {
+    "no process": ("schedule install", "no further process or thread can be started"),
+    "neither process nor thread": ("schedule uninstall", "no further process or thread can be started"),
+}
+
+
+@pytest.mark.parametrize("fault", SCARCE)
+def test_what_a_computer_has_no_more_of_is_tried_later(aws: StandIn, tmp_path: Path, fault: str) -> None:
+    """75, and it says what it is that is missing."""
+    flow, said = SCARCE[fault]
+    run = new_run(tmp_path, aws, flow)
+    done = inject(run, FAULTS[fault], points(run, FAULTS[fault])[0])
+    assert (done.code, said in done.err) == (75, True), done.text
+    run.heal()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flow", ["schedule install", "schedule uninstall", "reminder install", "reminder uninstall"])
+def test_killed_at_every_call_crontab_and_start_up_file_are_whole(aws: StandIn, tmp_path: Path, flow: str) -> None:
+    """kill -9 before each call of a run and its children: what is the person's is there, and the next run ends it."""
+    killed = FAULTS["SIGTERM"]._replace(
+        error="KILL", calls=FAULTS["SIGTERM"].calls + ",vfork,execve,wait4,poll,pipe2,close"
+    )
+    found = [point for point in points(new_run(tmp_path / "watched", aws, flow), killed) if _begun(point.line)]
+    for number, point in enumerate(found):
+        run = new_run(tmp_path / str(number), aws, flow)
+        inject(run, killed, point)
+        held = (run.box.crontab or b"").startswith(LINES), (run.laptop.home / ".bashrc").read_bytes().startswith(RC)
+        assert held == (True, True), point
+        run.heal()
+
+
+def _begun(line: str) -> bool:
+    """Not while Python loads modules."""
+    return not re.search(r"\.pyc|site-packages|/lib/python", line)
