@@ -47,7 +47,7 @@ def live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
 
 
 def _by_id(kept: Cached) -> dict[str, Row]:
-    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown")
+    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown", "others")
     return {row["key_id"]: {name: row.get(name) for name in facts} for row in kept.rows if row.get("key_id")}
 
 

@@ -62,6 +62,7 @@ def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | N
         app.json({"cached": cached, "keys": [_public(row) for row in chosen]})
     else:
         _print(app, chosen, now)
+        _tell_second(app, rows, profiles, now)
     if not least:
         return 0
     counted = chosen if profiles else [row for row in chosen if not set(row["profiles"]) & set(settings.exclude)]
@@ -117,6 +118,27 @@ def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
     for row, line in zip(rows, lines[1:], strict=True):
         colour = _COLOURS.get(row["verdict"])
         app.out(app.style(line, fg=colour) if colour else line)
+
+
+def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: datetime) -> None:
+    """A user has two keys at most: one that nothing here holds takes the room that a rotation needs."""
+    if not any(row.get("others") for row in rows):
+        return
+    from .. import words
+    from ..rotation.survey import unheld
+    from ..stores.kinds import quote
+
+    for row, other in unheld(rows):
+        names = [name for name in row["profiles"] if not profiles or name in profiles]
+        if not names:
+            continue
+        state = "active" if other["status"] == "Active" else "switched off"
+        age = words.span(now - datetime.fromisoformat(other["created"]))
+        profile = "" if "default" in names else f" -p {quote(names[0])}"
+        app.say(
+            f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds: "
+            f"rotate-my-key delete-key {other['key_id']}{profile}"
+        )
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:

@@ -70,17 +70,18 @@ def second(
     for key in look.keys:
         if key.key_id == active.pair.key_id or key.key_id in ours:
             continue
-        delete = f"rotate-my-key delete-key {key.key_id}"
-        who = look.identity.user
+        profile = "" if active.profile == "default" else f" -p {quote(active.profile)}"
+        delete = f"rotate-my-key delete-key {key.key_id}{profile}"
+        who, age = look.identity.user, f"{(look.now - key.created).days} days old"
         if computer.holding([key.key_id]):
             message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
             yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
         elif key.active:
             used = _used(last_use(key.key_id), look.now)
-            message = f"{who} has a second active key {mask(key.key_id)} ({used}), and AWS allows no third"
+            message = f"{who} has a second active key {mask(key.key_id)} ({age}, {used}), and AWS allows no third"
             yield Finding(Level.BROKEN, "second-key", message, delete)
         else:
-            message = f"{who} has a second key {mask(key.key_id)}, switched off; a rotation needs its place"
+            message = f"{who} has a second key {mask(key.key_id)} ({age}), switched off; a rotation needs its place"
             yield Finding(Level.WARNING, "inactive-second-key", message, delete)
 
 

@@ -53,6 +53,11 @@ def look_at(pair: Credentials, account: Account, here: Here) -> Row:
         "last_use": _last_use(look.last_use),
         "exempt": is_exempt(look.tags),
         "refused": refused,
+        "others": [
+            {"key_id": other.key_id, "status": other.status, "created": _text(other.created)}
+            for other in listed(look.keys, here.history).values()
+            if other.key_id != pair.key_id
+        ],
     }
 
 
@@ -85,6 +90,17 @@ def _key_row(key_id: str, held: Sequence[Use], facts: Row) -> Row:
         ],
         **facts,
     }
+
+
+def unheld(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Each further key of a user of these rows that nothing here holds or waits for, with the row of the user's key."""
+    known = {row.get("key_id") for row in rows}
+    found: dict[str, tuple[Row, Row]] = {}
+    for row in rows:
+        for other in row.get("others") or () if not row.get("unfinished") else ():
+            if other["key_id"] not in known:
+                found.setdefault(other["key_id"], (row, other))
+    return list(found.values())
 
 
 def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:

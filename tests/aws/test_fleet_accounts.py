@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from rotate_my_key.aws.parallel import Pool
 
 from rotate_my_key.aws.account_calls import AccountCalls, Role
-from rotate_my_key.aws.parallel import Pool
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, Signer

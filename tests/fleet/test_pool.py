@@ -8,8 +8,8 @@ import threading
 from threading import Barrier, Event
 
 import pytest
-
 from rotate_my_key.aws.parallel import Pool
+
 from rotate_my_key.errors import Gone
 
 

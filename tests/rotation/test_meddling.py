@@ -1,5 +1,7 @@
 """Others are at work too: people edit the file, tools restore it, somebody else changes the keys, all in the middle."""
 
+import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -170,3 +172,37 @@ def test_the_file_is_edited_elsewhere_just_before_the_switch(laptop: Laptop, edi
     assert laptop.run().code == 0
     laptop.original = EDITS[edit](laptop.original)
     laptop.settled()
+
+
+@pytest.mark.parametrize("profile", ["default", "work"])
+def test_a_lost_state_does_not_hide_a_switched_off_key(laptop: Laptop, profile: str) -> None:
+    """The state is gone between switching the old key off and deleting it: status and doctor name it, with the command
+    that deletes it; that command works as it is printed."""
+    laptop.at("DeleteAccessKey", 1, lambda call: laptop.signal())
+    laptop.aws.fault("DeleteAccessKey", "drop", "before")
+    assert laptop.run().code == -9
+    shutil.rmtree(laptop.state)
+    laptop.calm(20)
+    command = f"rotate-my-key delete-key {laptop.old.key_id}" + (" -p work" if profile == "work" else "")
+    for words in (["status", "-p", profile], ["status", "--cached", "-p", profile], ["doctor"]):
+        told = laptop.run(*words, env={"AWS_PROFILE": profile}).text
+        assert f"second key ...{laptop.old.key_id[-4:]}" in told, told
+        assert re.search("switched off, 98 days old|98 days old\\), switched off", told), told
+        assert command in told, told
+    assert laptop.run(*command.split()[1:], "--yes").code == 0
+    assert laptop.old.key_id not in [key.key_id for key in laptop.aws.keys("alice")]
+    assert "second key" not in laptop.run("status").text
+
+
+def test_status_names_no_key_that_is_waited_for(laptop: Laptop) -> None:
+    """An old key that is kept has a row of its own, and one that a rotation is about to delete is not offered."""
+    assert laptop.run("rotate", "--yes", "--keep-old", "7d").code == 0
+    assert "second key" not in laptop.run("status").text
+
+
+def test_status_names_a_second_active_key(laptop: Laptop) -> None:
+    """Made elsewhere: it is in the way of the next rotation."""
+    second = laptop.aws.add_key("alice")
+    told = laptop.run("status").text
+    assert f"second key ...{second.key_id[-4:]}, active, a moment old" in told, told
+    assert f"rotate-my-key delete-key {second.key_id}" in told
