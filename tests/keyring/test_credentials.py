@@ -125,7 +125,8 @@ def test_it_stays_light(stored: KeyringLaptop) -> None:
     loaded = set(done.stderr.split())
     assert not loaded & {"click", "botocore", "boto3", "keyring", "importlib.metadata", "rotate_my_key.model", "rich"}
     assert {name for name in loaded if name.startswith("rotate_my_key.")} <= {
-        f"rotate_my_key.{name}" for name in ("cli", "cli.main", "cli.table", "cli.credentials", "errors", "stores")
+        f"rotate_my_key.{name}"
+        for name in ("cli", "cli.main", "cli.table", "cli.credentials", "errors", "faults", "stores")
     } | {f"rotate_my_key.stores.{name}" for name in ("backends", "entries", "secret_service")}
 
 
