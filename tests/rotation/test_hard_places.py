@@ -12,12 +12,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyrage
 import pytest
-
-from rotate_my_key.model import PlaceKind
-from rotate_my_key.stores.profile_file import ProfileFile
-from rotate_my_key.stores.relocate import put_back, take_out
 
 from .conftest import AGE, Laptop, sampled
 
@@ -51,11 +46,11 @@ def refused(laptop: Laptop, *args: str, code: int = 1, said: str = "", **how: ob
 
 def can_mount() -> bool:
     """Whether a small file system can be mounted where nobody else sees it."""
-    command = ["unshare", *_NEW_SPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]
+    command = ["unshare", *NEW_SPACE, "mount", "-t", "tmpfs", "-o", "size=64k", "none", "/mnt"]
     return bool(shutil.which("unshare")) and subprocess.run(command, capture_output=True).returncode == 0
 
 
-_NEW_SPACE = ("-m",) if AS_ROOT else ("-rm",)
+NEW_SPACE = ("-m",) if AS_ROOT else ("-rm",)
 needs_mount = pytest.mark.skipif(not can_mount(), reason="NO MOUNTING HERE: full disks are NOT tested")
 
 # A small file system over a folder, with so many pages left; what it holds afterwards is copied out.
@@ -74,7 +69,7 @@ exit $code
 def on_a_full_disk(laptop: Laptop, folder: Path, pages: int, *args: str) -> tuple[int, str]:
     """Run with so many pages of 4 KiB left on the disk under that folder."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    before = ["unshare", *_NEW_SPACE, "sh", "-c", FULL, "sh", str(folder), str(pages)]
+    before = ["unshare", *NEW_SPACE, "sh", "-c", FULL, "sh", str(folder), str(pages)]
     done = laptop.run(*args, before=before)
     copy = folder.with_name(folder.name + ".copy")
     shutil.rmtree(folder)
@@ -410,111 +405,3 @@ def test_other_readers_read_the_new_key(laptop: Laptop, name: str) -> None:
     done = subprocess.run(programs[name], env=laptop.environment(), capture_output=True, text=True, timeout=60)
     assert "user/alice" in done.stdout, done.stderr
     laptop.settled()
-
-
-# Empty session tokens
-
-
-@pytest.mark.parametrize("command", sampled({"rotate": "", "keyring": "", "export": ""}, "rotate"))
-def test_an_empty_session_token(laptop: Laptop, command: str) -> None:
-    """botocore signs with the plain key, so all is as without it, and the empty lines stay."""
-    lines = b"aws_session_token =\nx_principal_arn =\nx_security_token_expires = \n"
-    text = laptop.original.replace(b"[work]\n", b"[work]\naws_security_token =\n")
-    laptop.original = text.replace(b"region=eu-west-1\n", b"region=eu-west-1\n" + lines)
-    laptop.file.write_bytes(laptop.original)
-    if command == "keyring":
-        file = ProfileFile(laptop.original, "FILE", PlaceKind.CREDENTIALS)
-        data, taken = take_out(file, "work", laptop.old)
-        file = ProfileFile(data, "FILE", PlaceKind.CREDENTIALS)
-        assert put_back(file, "work", taken.lines, laptop.old) == laptop.original
-    if command == "export":
-        done = laptop.run(
-            "export", "-r", str(pyrage.x25519.Identity.generate().to_public()), "-o", str(laptop.home / "key.age")
-        )
-        assert done.code == 0, done.text
-        (laptop.home / "key.age").unlink()
-    laptop.settled()
-
-
-# What only other SDKs read
-
-WITH_COMMENTS = "\n[tools]\naws_access_key_id = {id}  # work\naws_secret_access_key = {secret}  # work\n"
-ELSEWHERE = {
-    "comments behind both values": ("credentials", WITH_COMMENTS, r"credentials, line 23 has a comment behind aws_acc"),
-    "a header that botocore skips": (
-        "config",
-        "[profile my company]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n",
-        r"config, line 1 begins \[profile my company\], which botocore does not read",
-    ),
-    "half a pair in each file": (
-        "config",
-        "[profile tools]\naws_secret_access_key = {secret}\n",
-        r"credentials, line 22 begins \[tools\], which has no aws_secret_access_key",
-    ),
-}
-
-
-@pytest.mark.parametrize("how", sampled(ELSEWHERE, "comments behind both values", "a header that botocore skips"))
-def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> None:
-    """Refused before anything changes, naming file and line, whatever the command; doctor and status tell of it."""
-    name, text, said = ELSEWHERE[how]
-    if how.startswith("half"):
-        laptop.original += f"\n[tools]\naws_access_key_id = {laptop.old.key_id}\n".encode()
-        laptop.file.write_bytes(laptop.original)
-    file = laptop.file.parent / name
-    before = file.read_bytes() if file.exists() else b""
-    laptop.original += (text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode()) * (name == "credentials")
-    file.write_bytes(before + text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode())
-    for args in (["--yes"], ["rotate", "--dry-run"], ["rotate", "-p", "work", "--yes"]):
-        err = refused(laptop, *args, said=said)
-        assert "another secret" not in err
-    assert re.search(said, laptop.run("doctor").text)
-    assert re.search(r"tools|my company", laptop.run("status").text)
-
-
-# What is no file
-
-NO_FILE = {
-    "a pipe": "mkfifo",
-    "a folder": "mkdir",
-    "a device": "ln -s /dev/zero",
-    "nowhere": "ln -s /nowhere/at/all",
-}
-NAMED_BY = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
-
-
-@pytest.mark.parametrize("what", sampled(NO_FILE, "a pipe", "nowhere"))
-def test_a_variable_names_what_is_no_file(laptop: Laptop, what: str) -> None:
-    """Refused at once, and the hint is a command that helps: nothing waits for a pipe or reads a device."""
-    path = laptop.home / "odd"
-    subprocess.run([*NO_FILE[what].split(), path], check=True)
-    for variable in NAMED_BY:
-        said = "the link leads nowhere" if what == "nowhere" else f"is not a regular file but {what}"
-        err = refused(laptop, said=said, env={variable: str(path)})
-        assert f"hint: unset {variable}" in err, err
-        assert laptop.run("doctor", env={variable: str(path)}).code == 1
-    assert laptop.run("adopt", str(path), "--yes").code == 1
-    assert laptop.run("import", str(path)).code == 1
-    path.unlink() if not path.is_dir() else path.rmdir()
-    laptop.settled()
-
-
-def test_a_file_made_by_the_shell(laptop: Laptop) -> None:
-    """`<(...)` is a pipe, and no place to write the new key to."""
-    words = [*laptop.program, "rotate", "--yes"]
-    before = f"AWS_SHARED_CREDENTIALS_FILE=<(cat {laptop.file}) exec {' '.join(words)}"
-    done = subprocess.run(["bash", "-c", before], env=laptop.environment(), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "is not a regular file but a pipe" in done.stderr, done.stderr
-    assert "hint: unset AWS_SHARED_CREDENTIALS_FILE" in done.stderr
-
-
-@needs_mount
-def test_the_doctor_of_a_read_only_file_system(laptop: Laptop) -> None:
-    """As a store of Nix is: no remedy is a chmod, which cannot work there."""
-    read_only = 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"'
-    laptop.file.chmod(0o444)
-    before = ["unshare", *_NEW_SPACE, "sh", "-c", read_only, str(laptop.file.parent)]
-    done = laptop.run("doctor", before=before)
-    assert done.code == 1 and "findmnt -T" in done.out, done.text
-    assert "chmod" not in done.out and "chown" not in done.out, done.text
-    refused(laptop, said="read-only", before=before)

@@ -1,0 +1,206 @@
+"""Places that are read in odd ways, or by others only, and files that are none: refused early, or changed, never passed
+over."""
+
+import re
+import subprocess
+from collections.abc import Callable
+
+import pyrage
+import pytest
+
+from rotate_my_key.model import PlaceKind
+from rotate_my_key.stores.profile_file import ProfileFile
+from rotate_my_key.stores.relocate import put_back, take_out
+
+from .conftest import Laptop, sampled
+from .test_hard_places import NEW_SPACE, needs_mount, refused
+
+# Empty session tokens
+
+
+@pytest.mark.parametrize("command", sampled({"rotate": "", "keyring": "", "export": ""}, "rotate"))
+def test_an_empty_session_token(laptop: Laptop, command: str) -> None:
+    """botocore signs with the plain key, so all is as without it, and the empty lines stay."""
+    lines = b"aws_session_token =\nx_principal_arn =\nx_security_token_expires = \n"
+    text = laptop.original.replace(b"[work]\n", b"[work]\naws_security_token =\n")
+    laptop.original = text.replace(b"region=eu-west-1\n", b"region=eu-west-1\n" + lines)
+    laptop.file.write_bytes(laptop.original)
+    if command == "keyring":
+        file = ProfileFile(laptop.original, "FILE", PlaceKind.CREDENTIALS)
+        data, taken = take_out(file, "work", laptop.old)
+        file = ProfileFile(data, "FILE", PlaceKind.CREDENTIALS)
+        assert put_back(file, "work", taken.lines, laptop.old) == laptop.original
+    if command == "export":
+        done = laptop.run(
+            "export", "-r", str(pyrage.x25519.Identity.generate().to_public()), "-o", str(laptop.home / "key.age")
+        )
+        assert done.code == 0, done.text
+        (laptop.home / "key.age").unlink()
+    laptop.settled()
+
+
+# What only other SDKs read
+
+WITH_COMMENTS = "\n[tools]\naws_access_key_id = {id}  # work\naws_secret_access_key = {secret}  # work\n"
+ELSEWHERE = {
+    "comments behind both values": ("credentials", WITH_COMMENTS, r"credentials, line 23 has a comment behind aws_acc"),
+    "a header that botocore skips": (
+        "config",
+        "[profile my company]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n",
+        r"config, line 1 begins \[profile my company\], which botocore does not read",
+    ),
+    "half a pair in each file": (
+        "config",
+        "[profile tools]\naws_secret_access_key = {secret}\n",
+        r"credentials, line 22 begins \[tools\], which has no aws_secret_access_key",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", sampled(ELSEWHERE, "comments behind both values", "a header that botocore skips"))
+def test_a_second_place_that_only_other_sdks_read(laptop: Laptop, how: str) -> None:
+    """Refused before anything changes, naming file and line, whatever the command; doctor and status tell of it."""
+    name, text, said = ELSEWHERE[how]
+    if how.startswith("half"):
+        laptop.original += f"\n[tools]\naws_access_key_id = {laptop.old.key_id}\n".encode()
+        laptop.file.write_bytes(laptop.original)
+    file = laptop.file.parent / name
+    before = file.read_bytes() if file.exists() else b""
+    laptop.original += (text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode()) * (name == "credentials")
+    file.write_bytes(before + text.format(id=laptop.old.key_id, secret=laptop.old.secret).encode())
+    for args in (["--yes"], ["rotate", "--dry-run"], ["rotate", "-p", "work", "--yes"]):
+        err = refused(laptop, *args, said=said)
+        assert "another secret" not in err
+    assert re.search(said, laptop.run("doctor").text)
+    assert re.search(r"tools|my company", laptop.run("status").text)
+
+
+# What is no file
+
+NO_FILE = {
+    "a pipe": "mkfifo",
+    "a folder": "mkdir",
+    "a device": "ln -s /dev/zero",
+    "nowhere": "ln -s /nowhere/at/all",
+}
+NAMED_BY = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+@pytest.mark.parametrize("what", sampled(NO_FILE, "a pipe", "nowhere"))
+def test_a_variable_names_what_is_no_file(laptop: Laptop, what: str) -> None:
+    """Refused at once, and the hint is a command that helps: nothing waits for a pipe or reads a device."""
+    path = laptop.home / "odd"
+    subprocess.run([*NO_FILE[what].split(), path], check=True)
+    for variable in NAMED_BY:
+        said = "the link leads nowhere" if what == "nowhere" else f"is not a regular file but {what}"
+        err = refused(laptop, said=said, env={variable: str(path)})
+        assert f"hint: unset {variable}" in err, err
+        assert laptop.run("doctor", env={variable: str(path)}).code == 1
+    assert laptop.run("adopt", str(path), "--yes").code == 1
+    assert laptop.run("import", str(path)).code == 1
+    path.unlink() if not path.is_dir() else path.rmdir()
+    laptop.settled()
+
+
+def test_a_file_made_by_the_shell(laptop: Laptop) -> None:
+    """`<(...)` is a pipe, and no place to write the new key to."""
+    words = [*laptop.program, "rotate", "--yes"]
+    before = f"AWS_SHARED_CREDENTIALS_FILE=<(cat {laptop.file}) exec {' '.join(words)}"
+    done = subprocess.run(["bash", "-c", before], env=laptop.environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "is not a regular file but a pipe" in done.stderr, done.stderr
+    assert "hint: unset AWS_SHARED_CREDENTIALS_FILE" in done.stderr
+
+
+@needs_mount
+def test_the_doctor_of_a_read_only_file_system(laptop: Laptop) -> None:
+    """As a store of Nix is: no remedy is a chmod, which cannot work there."""
+    read_only = 'mount --bind "$0" "$0"; mount -o remount,bind,ro "$0"; exec "$@"'
+    laptop.file.chmod(0o444)
+    before = ["unshare", *NEW_SPACE, "sh", "-c", read_only, str(laptop.file.parent)]
+    done = laptop.run("doctor", before=before)
+    assert done.code == 1 and "findmnt -T" in done.out, done.text
+    assert "chmod" not in done.out and "chown" not in done.out, done.text
+    refused(laptop, said="read-only", before=before)
+
+
+# A place that was there at the beginning
+
+
+def pair_text(laptop: Laptop, comment: str = "") -> str:
+    """The lines of the laptop's first pair."""
+    old = laptop.old
+    return f"aws_access_key_id = {old.key_id}{comment}\naws_secret_access_key = {old.secret}{comment}\n"
+
+
+def vanish(laptop: Laptop) -> None:
+    """The disk with the config file goes away."""
+    config = laptop.home / ".aws" / "config"
+    config.rename(laptop.home / "away")
+
+
+def dangle(laptop: Laptop) -> None:
+    """It was a link, and the disk is away."""
+    vanish(laptop)
+    (laptop.home / ".aws" / "config").symlink_to("/away/config")
+
+
+def become_a_pipe(laptop: Laptop) -> None:
+    """Something else stands there."""
+    vanish(laptop)
+    subprocess.run(["mkfifo", laptop.home / ".aws" / "config"], check=True)
+
+
+def comment(laptop: Laptop) -> None:
+    """A person puts comments behind the values: botocore does not read the old key there any more, and others do."""
+    (laptop.home / ".aws" / "config").write_text(f"[profile third]\n{pair_text(laptop, '  # third')}")
+
+
+def come_under_a_header_that_botocore_skips(laptop: Laptop) -> None:
+    """A person gives the profile a name of two words."""
+    (laptop.home / ".aws" / "config").write_text(f"[profile my third]\n{pair_text(laptop)}")
+
+
+def cannot_be_parsed(laptop: Laptop) -> None:
+    """A second section of the same name, in the middle of an edit."""
+    (laptop.home / ".aws" / "config").write_text(f"[profile third]\n{pair_text(laptop)}[profile third]\n")
+
+
+LOST: dict[str, Callable[[Laptop], object]] = {
+    "it vanishes": vanish,
+    "its link leads nowhere": dangle,
+    "it becomes a pipe": become_a_pipe,
+    "comments come behind the values": comment,
+    "its header becomes one that botocore skips": come_under_a_header_that_botocore_skips,
+    "it cannot be parsed any more": cannot_be_parsed,
+}
+MOMENTS = {
+    "before the new key is made": ("CreateAccessKey", 1, "before"),
+    "at the last proof": ("GetCallerIdentity", 4, "before"),
+    "as the places are signed in with": ("GetCallerIdentity", 5, "before"),
+}
+
+
+@pytest.mark.parametrize("how", sampled(LOST, "it vanishes", "comments come behind the values"))
+@pytest.mark.parametrize("moment", sampled(MOMENTS, "at the last proof"))
+def test_a_place_found_at_the_beginning_is_never_passed_over(laptop: Laptop, moment: str, how: str) -> None:
+    """While it may hold the old key for anybody, that key works, and no run ends with 0; mended, the next one ends
+    well, and every place holds one working key."""
+    config = laptop.home / ".aws" / "config"
+    text = f"[profile third]\n{pair_text(laptop)}"
+    config.write_text(text)
+    action, nth, when = MOMENTS[moment]
+    laptop.at(action, nth, lambda call: LOST[how](laptop), when)
+    for _ in range(2):
+        done = laptop.run()
+        assert done.code in (1, 75), done.text
+        assert "a fault in" not in done.text
+        old = next(key for key in laptop.aws.keys("alice") if key.key_id == laptop.old.key_id)
+        assert old.active, done.text
+    config.unlink(missing_ok=True)
+    config.write_text(text)
+    (laptop.home / "away").unlink(missing_ok=True)
+    codes = [laptop.run().code for _ in range(2)]
+    assert codes[-1] == 0, codes
+    (key,) = laptop.aws.keys("alice")
+    third = ProfileFile(config.read_bytes(), "", PlaceKind.CONFIG).pair("third")
+    assert key.key_id != laptop.old.key_id and third == laptop.aws.pair(key.key_id) == laptop.works()
