@@ -63,7 +63,7 @@ def with_pair(
         after = data + gap + f"[{section}]".encode() + end + lines
     else:
         if before.token_in(section):
-            raise with_token(profile, path)
+            raise with_token(before, profile, profile)
         after = _filled(before, section, values)
         header = before.ini.header(section)
         offset = before.ini.offset(header + 1) if header + 1 < len(before.ini.lines) else len(data)

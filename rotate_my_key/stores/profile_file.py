@@ -20,7 +20,7 @@ SECRET = "aws_secret_access_key"  # noqa: S105  the name of a setting
 TOKENS = ("aws_security_token", "aws_session_token")  # in botocore's order; either makes it a temporary pair
 
 _SHLEX_BLANKS = re.compile(r"[ \t\r\n]+")
-_CLEAN = re.compile(r"""["']?([^\s"'#;]*)""")
+_CLEAN = re.compile(r"""["']?[^\S\n]*([^\s"'#;]*)""")
 _LOOSE = re.compile(  # a name, even if indented, and its value, even if that stands on the next line
     rf"^[^\S\n]*({KEY_ID}|{SECRET})[^\S\n]*[=:][^\S\n]*(?:\n[^\S\n]+)?{_CLEAN.pattern}", re.IGNORECASE | re.MULTILINE
 )
@@ -89,7 +89,7 @@ class ProfileFile:
             if pair is None and DEFAULT in loose and KEY_ID not in self.ini.sections[section]:
                 pair = replace(loose[DEFAULT], secret=clean_value(self.ini.get(section, SECRET) or ""))
             if pair and section in spelled:
-                yield spelled[section], replace(pair, token=self.token_in(section))
+                yield spelled[section], replace(pair, token=clean_value(self.token_in(section) or "") or None)
             elif pair and not self._follows(section):
                 yield f"[{section}]", pair
 

@@ -11,7 +11,7 @@ import re
 from ..errors import Problem, mask
 from ..model import Credentials, PlaceKind
 from .ini import DEFAULT, Ini
-from .profile_file import KEY_ID, SECRET, ProfileFile, clean_value, config_profile
+from .profile_file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile
 
 _VALUE = re.compile(r"[A-Za-z0-9/+=_.~:@%^*!-]+")  # what stands unquoted in a profile file, for every reader
 
@@ -33,16 +33,16 @@ def section_of(file: ProfileFile, profile: str, old: Credentials) -> str:
     for name, expected in ((KEY_ID, old.key_id), (SECRET, old.secret)):
         _check_option(file, profile, section, name, expected)
     if file.token_in(section):
-        raise with_token(profile, file.path)
+        raise with_token(file, profile, section)
     return section
 
 
-def with_token(profile: str, path: str) -> Problem:
+def with_token(file: ProfileFile, profile: str, section: str) -> Problem:
     """A token that is not empty makes whatever key stands beside it a temporary one."""
-    return Problem(
-        f"profile {profile} in {path} has a session token, so its pair is a temporary one",
-        "remove the line with the token if the key is a long-term one",
-    )
+    lines = {**file.ini.defaults, **file.ini.sections[section]}
+    name = next(name for name in TOKENS if file.ini.get(section, name))
+    what = f"gives profile {profile} a session token, so its pair is a temporary one"
+    return file.ini.problem(lines[name], what, f"remove {name} if the key is a long-term one")
 
 
 def check_line_ends(file: ProfileFile) -> None:
@@ -75,7 +75,7 @@ def _not_read(file: ProfileFile, profile: str) -> Problem:
 
 def plain_header(section: str) -> str:
     """The header that every SDK reads for this profile in the config file, without blanks or quotes in the name."""
-    name = re.sub(r"[^\w.@+/:%-]+", "-", section.strip().removeprefix("profile").strip()).strip("-")
+    name = re.sub(r"[^\w.@+/:%-]+", "-", section.split("]")[0].strip().removeprefix("profile").strip()).strip("-")
     return "default" if name.lower() == "default" else f"profile {name}"
 
 

@@ -243,5 +243,5 @@ def test_an_empty_session_token_is_no_obstacle(token: str) -> None:
 
 def test_a_session_token_that_is_left_is_named() -> None:
     """It would make a temporary pair of the key that is put beside it."""
-    with pytest.raises(Problem, match="default in FILE has a session token"):
+    with pytest.raises(Problem, match="FILE, line 2 gives profile default a session token"):
         with_pair(b"[default]\naws_session_token = t\n", "FILE", "default", PAIR)

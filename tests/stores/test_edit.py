@@ -152,7 +152,7 @@ REFUSALS = {
     "old Mac line ends": ("[a]\r" + PAIR.replace("\n", "\r"), "CR without LF"),
     "one CR in a comment": ("[a]\n# x\ry\n" + PAIR, "line 3 is neither"),
     "blanks inside brackets": (f"[ a ]\n{PAIR}", "line 1 has blanks inside its brackets"),
-    "a session token": (f"[a]\n{PAIR}aws_session_token = x\n", "has a session token"),
+    "a session token": (f"[a]\n{PAIR}aws_session_token = x\n", "gives profile a a session token"),
     "keys from DEFAULT": (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", "line 2 gives aws_access_key_id to all profiles"),
     "the id from DEFAULT": (
         f"[DEFAULT]\naws_access_key_id = {OLD.key_id}\n[a]\naws_secret_access_key = {OLD.secret}\n",

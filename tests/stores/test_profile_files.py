@@ -111,7 +111,7 @@ def test_an_empty_token_is_none(home: Home, kind: PlaceKind, text: str) -> None:
 def test_whatever_else_a_token_holds_makes_the_pair_a_temporary_one(home: Home, text: str) -> None:
     """botocore, or another SDK, would send it."""
     home.credentials.write_text(f"[default]\n{text}")
-    with pytest.raises(Problem, match="has a session token"):
+    with pytest.raises(Problem, match="gives profile default a session token"):
         home.files.rehearse([home.place("default")], OLD)
 
 
@@ -163,6 +163,21 @@ FOR_OTHERS = {
         "",
         "line 5 has quotes",
     ),
+    "blanks within the quotes": (
+        GOOD + f'[work]\naws_access_key_id=" {OLD.key_id} "\naws_secret_access_key=" {OLD.secret} "\n',
+        "",
+        "line 5 ",
+    ),
+    "quotes for an empty token": (
+        GOOD + f'[work]\n{PAIR}aws_session_token = ""\n',
+        "",
+        "line 7 gives profile work",
+    ),
+    "a comment for an empty token": (
+        GOOD + f"[work]\n{PAIR}aws_session_token = # none\n",
+        "",
+        "line 7 gives profile work",
+    ),
     "an indented secret": (GOOD + "[work]\n" + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
     "both indented below a setting": (
         GOOD + "[work]\nregion = eu-west-1\n  " + ID_LINE + "  " + SECRET_LINE,
@@ -194,6 +209,7 @@ FOR_OTHERS = {
         f"[profile my company]\n{PAIR}",
         r"line 1 begins \[profile my company\], which botoc",
     ),
+    "a bracket behind the header": (GOOD, f"[profile work] # [x]\n{PAIR}", "line 1 begins"),
     "a name with a quote": (GOOD, f"[profile Single'Quote]\n{PAIR}", r"line 1 begins \[profile Single'Quote\], which"),
     "a name of two words, and comments": (GOOD, "[profile my company]\n" + commented(" # x"), "line 1 begins"),
     "no word profile": (GOOD, f"[work]\n{PAIR}", r"line 1 begins \[work\], which botocore does not read"),
@@ -236,7 +252,7 @@ def test_a_place_that_only_other_sdks_read_refuses_the_rotation(
         home.config.write_bytes(config.encode())
     found = [h.place for h in home.files.search([OLD.key_id]) if h.pair == OLD]
     assert len(found) > 1, found
-    alike = "line ends" in said or "lent" in said or "brackets" in said or "to all" in said
+    alike = "line ends" in said or "token" in credentials or "lent" in said or "brackets" in said or "to all" in said
     assert read_by_botocore(home).count((OLD.key_id, OLD.secret)) == 1 or alike
     for places in (found, found[1:]):
         with pytest.raises(Problem, match=said) as problem:
