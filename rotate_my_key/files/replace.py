@@ -74,7 +74,6 @@ def rehearse(found: Snapshot) -> str | None:
 
     None if the file can be replaced by rename; else why it can only be written in place. Raises Problem if neither.
     """
-    sweep(found.path)
     try:
         discard(_write_beside(found, bytes(len(found.data))))
     except _OnlyInPlaceError as reason:

@@ -187,7 +187,7 @@ def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iter
     if unused is not None:
         used = (key.last_use and key.last_use.at) or key.created
         why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
-        aims.append(_DueAction(ActionKind.DEACTIVATE, key, max(used, key.created) + unused, why, by_use=True))
+        aims.append(_DueAction(ActionKind.DEACTIVATE, key, used + unused, why, by_use=True))
     yield from sorted(aims, key=lambda aim: aim.at)[:1]
 
 

@@ -63,10 +63,7 @@ def _change(file: ProfileFile, section: str, profile: str, old: Credentials, new
     spans = []
     for number, before, after in values:
         start = ini.offset(number, ini.value_columns(number)[0])
-        end = start + len(before.encode())
-        if file.data[start:end] != before.encode():
-            raise _unsafe(file)
-        spans.append((start, end, after.encode()))
+        spans.append((start, start + len(before.encode()), after.encode()))
     (start, middle, first), (again, end, second) = spans
     return Change(profile, start, file.data[start:end], first + file.data[middle:again] + second)
 
@@ -80,7 +77,7 @@ def _splice(data: bytes, changes: Sequence[Change]) -> bytes:
 
 
 def _check_after(file: ProfileFile, section: str, data: bytes, changes: Sequence[Change], new: Credentials) -> None:
-    """Read the changed section again: same names on the same lines, and all values as before but two.
+    """Read the changed section again: all names and values as before but two values.
 
     Its own lines are enough. What botocore makes of the lines before it depends on bytes that did not change, and
     of those behind it on names and indentation here, which are the same if these are.
@@ -92,15 +89,10 @@ def _check_after(file: ProfileFile, section: str, data: bytes, changes: Sequence
     grown_before = sum(len(c.new) - len(c.old) for c in changes if c.offset < start)
     grown = sum(len(c.new) - len(c.old) for c in changes if c.offset < end)
     after = Ini(data[start + grown_before : end + grown], file.path)
-    lines = {name: number - first for name, number in own.items()}
     values = {name: ini.value(number) for name, number in own.items()} | {KEY_ID: new.key_id, SECRET: new.secret}
-    read = after.sections.get(section, {})
-    if list(after.sections) != [section] or read != lines or {n: after.value(k) for n, k in read.items()} != values:
-        raise _unsafe(file)
-
-
-def _unsafe(file: ProfileFile) -> Problem:
-    return Problem(f"{file.path} cannot be edited safely", "write the pair on two plain lines: NAME = VALUE")
+    read = {name: after.value(number) for name, number in after.sections.get(section, {}).items()}
+    if list(after.sections) != [section] or read != values:
+        raise Problem(f"{file.path} cannot be edited safely", "write the pair on two plain lines: NAME = VALUE")
 
 
 def _warnings(file: ProfileFile, sections: Collection[str], old: Credentials) -> Iterator[str]:

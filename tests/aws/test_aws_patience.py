@@ -5,8 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.aws.failures import Kind
+from rotate_my_key.aws.patience import Patience
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater
 from rotate_my_key.model import Credentials
 from rotate_my_key.standin import StandIn
@@ -68,6 +71,27 @@ def test_what_does_not_pass_is_given_up(
         looked.keys()
     assert at_least <= sum(time.slept) <= at_most
     assert time.slept[0] < time.slept[-1]
+
+
+def test_each_kind_of_failure_has_a_time_of_its_own() -> None:
+    """A connection that breaks once after half a minute of throttling is no reason to give up."""
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        clock[0] += seconds
+
+    def send() -> float:
+        if clock[0] < 30:
+            raise ClientError({"Error": {"Code": "Throttling"}}, "ListAccessKeys")
+        if len(broken) < 1:
+            broken.append(clock[0])
+            raise ConnectionClosedError(endpoint_url="https://iam.amazonaws.com")
+        return clock[0]
+
+    broken: list[float] = []
+    patience = Patience(sleep, lambda: clock[0], {Kind.BUSY: 60, Kind.FLAKY: 12})
+    assert patience.run(send, again=lambda error: True) >= 30
+    assert broken
 
 
 def test_offline_is_said_soon(make_aws: Callable[..., Any], pair: Credentials, time: Any) -> None:

@@ -152,6 +152,13 @@ def test_what_a_killed_run_left_is_swept(target: Path) -> None:
     assert sorted(os.listdir(target.parent)) == sorted([*stay, "credentials"])
 
 
+def test_what_a_killed_run_left_goes_with_the_next_write(target: Path) -> None:
+    """Of a file that no rotation knows, too: the lock sweeps beside the profile files alone."""
+    (target.parent / ".rotate-my-key.credentials.0123456789abcdef.tmp").write_bytes(b"secret")
+    assert replace(target) is Outcome.DONE
+    assert os.listdir(target.parent) == ["credentials"]
+
+
 def test_what_this_process_is_writing_is_not_swept(target: Path) -> None:
     """Several rotations in one run: one sweeps while another one writes."""
     beside = temporary_name(str(target))

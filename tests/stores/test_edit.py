@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, PlaceKind
 from rotate_my_key.stores.edit import edit
+from rotate_my_key.stores.ini import Ini
 from rotate_my_key.stores.profile_file import ProfileFile
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
@@ -57,6 +58,23 @@ KEPT = {
     "comments of both kinds": "; one\n[a] # two\n;three\n# four\n" + PAIR + "  # five\n",
     "the key id in a comment too": f"[a]\n# was aws_access_key_id = {OLD.key_id}\n{PAIR}",
 }
+
+
+class Askew(Ini):
+    """A reader that errs: it takes each value to begin one byte early."""
+
+    def offset(self, number: int, column: int = 0) -> int:
+        """See Ini."""
+        return super().offset(number, column) - bool(column)
+
+
+def test_what_would_be_read_otherwise_is_not_written() -> None:
+    """The edit is read again: were the reader wrong about a single byte, nothing would be changed."""
+    file = ProfileFile(f"[a]\n{PAIR}".encode(), "FILE", CREDENTIALS)
+    assert edit(file, ["a"], OLD, NEW).changes
+    file.ini = Askew(file.data, "FILE")
+    with pytest.raises(Problem, match="FILE cannot be edited safely"):
+        edit(file, ["a"], OLD, NEW)
 
 
 @pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
