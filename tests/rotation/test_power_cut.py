@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: what a p
 
 LATER = 20  # seconds that pass at AWS before the next run, so that it need not wait for a key that may still show
 CHANGING = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey")
-SPARSE = 5  # disks of each flow in the default run
+SPARSE = 4  # disks of each flow in the default run
 # Written without haste: what is lost of these is made again.
 LIGHT = ("lock", "status.json", "reminder/", ".tmp")
 
