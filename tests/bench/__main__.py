@@ -1,4 +1,5 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet, fleet-package."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet, fleet-package; and
+`python -m tests.bench.house`: the figures of the code itself."""
 
 from __future__ import annotations
 
