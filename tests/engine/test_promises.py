@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotate_my_key.model import Credentials
+from rotate_my_key.plan import Note
 from rotate_my_key.rotation.outcome import Ending
 from tests.engine.computer import DEFAULT, WORK, Computer
 from tests.engine.fakes import Aws
@@ -82,6 +83,19 @@ def test_what_is_read_back_must_sign_in_before_the_old_key_goes(killed: bool) ->
     else:
         computer.run(meet={at: meddle_now})
     assert computer.aws.there()[computer.old.key_id] == "Active"
+
+
+def test_no_note_outlives_the_pair_that_it_names() -> None:
+    """Killed while it tidies up, and then the files are emptied: nobody is left who could sign in to see that all is
+    done, so that the note would block for ever."""
+    for at in range(POINTS):
+        computer = Computer()
+        survived = computer.run(kill_at=at) is not None
+        stored = {record[0].key_id for record in computer.home.records.values() if record}
+        assert all(isinstance(note, Note) and note.wanted in (None, *stored) for note in computer.home.notes.values())
+        if survived:
+            break
+    assert 40 < at < POINTS
 
 
 @pytest.mark.parametrize("word", WORDS)
