@@ -60,7 +60,7 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
         case Step.FOLLOW:
             return replace(world, note=replace(note, followed=True), owed=())
         case Step.SWITCH_ON:
-            return _with_status(world, note.wanted, "Active")
+            return _with_status(replace(world, on=world.on | wanted), note.wanted, "Active")
         case Step.DEACTIVATE:
             return _with_status(world, note.unwanted, "Inactive")
         case _:

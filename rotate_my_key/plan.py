@@ -137,9 +137,9 @@ class World:
     IAM lists (carried forward after certain answers), fetched at `listed_at`; `first_look` is when this run first
     looked. `secrets` are the ids whose pair is stored here or stands in a place. The rest is what this run itself has
     seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted
-    (`gone`), ids that somebody uses or a place here holds (`used`), ids that were checked and found unused (`unused`),
-    ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied, and what
-    was asked to follow and could not (`owed`; None until that was tried).
+    (`gone`) and switched `on`, ids that somebody uses or a place here holds (`used`), ids that were checked and found
+    unused (`unused`), ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied,
+    and what was asked to follow and could not (`owed`; None until that was tried).
     """
 
     key_id: str
@@ -156,6 +156,7 @@ class World:
     full: bool = False
     fresh_list: bool = True
     gone: frozenset[str] = frozenset()
+    on: frozenset[str] = frozenset()
     used: frozenset[str] = frozenset()
     unused: frozenset[str] = frozenset()
     proven: frozenset[str] = frozenset()
@@ -211,13 +212,24 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     key = world.keys.get(wanted)
     if key is None:
         return _wanted_missing(world, note)
+    if note.undo and not only_others(world) and _may_be_off(world, key):
+        return Step.SWITCH_ON
     if not key.active:
-        return Step.SWITCH_ON if note.undo and not only_others(world) else _back_or_blocked(world, note)
+        return _back_or_blocked(world, note)
     if world.places_in(PlaceState.UNWANTED, PlaceState.TORN):
         return _into_places(world, note, wanted)
     if not world.places_in(PlaceState.WANTED):
         return _nowhere(world, note)
     return _retire(world, note, wanted, now)
+
+
+def _may_be_off(world: World, key: AccessKey) -> bool:
+    """Whether a key is switched off, or may be: a list may be older than the run that did it, and it signs in for some
+    seconds more."""
+    if not key.active:
+        return True
+    settled = key.key_id in world.on or Step.SWITCH_ON in world.denied
+    return not settled and key.key_id in world.secrets
 
 
 def _wanted_missing(world: World, note: Note) -> Step:

@@ -120,7 +120,11 @@ class Rotation:
         return world
 
     def _denied(self, step: Step, world: World, problem: Denied) -> World:
-        """Denied on Update alone: DELETE may still do. On Create nothing was made: the note goes."""
+        """Denied on Update alone: DELETE may still do, and a key that is listed as active is so. On Create nothing was
+        made: the note goes."""
+        wanted = world.keys.get(world.note.wanted or "") if world.note else None
+        if step is Step.SWITCH_ON and wanted and wanted.active:
+            return replace(world, denied=world.denied | {step})
         if step in (Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK):
             self._reason = _with_reason(problem, self._reason)
             return replace(world, denied=world.denied | {step})

@@ -6,6 +6,7 @@ It never takes the place of another user's key, nor of a younger key of the same
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from ..errors import KeyRefused, OtherIdentity, Problem, mask
 from ..model import Credentials, Identity, Place
@@ -17,11 +18,12 @@ from .unfinished import Unfinished
 
 def sign_in(pair: Credentials, account: Account, pause: Callable[[float], None]) -> Identity:
     """Who the pair is. A no is asked again for 15 s: the key may be new. Raises KeyRefused."""
-    until = account.now() + SETTLE
+    until: datetime | None = None
     while True:
         try:
             return account.identify(pair)
         except KeyRefused as problem:
+            until = until or account.now() + SETTLE  # by AWS's clock: it has answered
             if problem.wrong_secret or account.now() >= until:
                 raise
             pause(1.0)

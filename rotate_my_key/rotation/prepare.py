@@ -95,7 +95,7 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     refuses the key or denies IAM), TryLater.
     """
     look = first_look(request.pair, account, here, pause, young=request.young)
-    key = _own_key(look, request.pair, account, here, pause)
+    look, key = _own_key(look, request.pair, account, here, pause)
     verdict = policy.verdict(key, look.now)
     prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
@@ -110,6 +110,8 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     draft = replace(draft, copies=here.copies.wanted, leaked=request.leaked)
     pair = request.pair if draft.name == key.key_id or second is None else second.pair
     assert pair is not None
+    if not draft.places:
+        raise Problem(f"no profile here holds key {mask(draft.name)} any more", "rotate-my-key status")
     return replace(
         prospect,
         second=second,
@@ -181,8 +183,10 @@ def _came_back(key_id: str, past: Past) -> KeyRefused:
     )
 
 
-def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> AccessKey:
-    """The entry of this key in its user's list."""
+def _own_key(
+    look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]
+) -> tuple[Look, AccessKey]:
+    """The entry of this key in its user's list, and the look with the list that has it."""
     who = look.identity
     if who.is_root:
         raise Problem(
@@ -198,7 +202,8 @@ def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause:
         if key is not None:
             break
         pause(1.0)  # the list lags behind a key that was made just now
-        key = listed(account.keys(), here.history).get(pair.key_id)
+        look = replace(look, keys=account.keys(), now=account.now())
+        key = listed(look.keys, here.history).get(pair.key_id)
     if key is None:
         raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", "rotate-my-key status")
     if not key.active and not look.auth_profile:
@@ -206,7 +211,7 @@ def _own_key(look: Look, pair: Credentials, account: Account, here: Here, pause:
             f"key {mask(pair.key_id)} of {who.user} is switched off",
             "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to switch it on",
         )
-    return key
+    return look, key
 
 
 def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second | None:

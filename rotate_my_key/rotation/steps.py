@@ -181,6 +181,7 @@ class Steps:
         """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
         note = _note(world)
         old, new = self._pair(note.unwanted), self._pair(_wanted(world))
+        self._keep(note, old)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
         self._here.places.mend(torn, old, new)
         left = world.places_in(*_LEFT)
@@ -191,6 +192,12 @@ class Steps:
             return world
         self._tell(Step.SWITCH, new.key_id, tuple(left))
         return after(Step.SWITCH, world, self._account.now())
+
+    def _keep(self, note: Note, pair: Credentials) -> None:
+        """What is written over is stored, even if a person has lost what BEGIN had stored."""
+        staging, role = self._here.staging, "kept" if pair.key_id == note.name else "staged"
+        if pair not in staging.get(note.name).values():
+            staging.put(note.name, role, pair, self._here.notes.encode(note))
 
     def _restore(self, world: World) -> World:
         """Put the stored pair back where a file was emptied, and sign in with what can be read there."""

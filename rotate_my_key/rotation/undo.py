@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import Problem, mask
-from ..model import Credentials, Place
+from ..errors import KeyRefused, Problem, mask
+from ..model import AccessKey, Credentials, Place
 from ..plan import Note, PlaceState
 from .facts import Here, listed, place_states
 from .ports import Account
@@ -71,10 +71,10 @@ def plan_restoration(note: Note, account: Account, here: Here) -> Restoration:
     Raises Problem kinds, also if no stored key is active any more.
     """
     look, _ = look_at(note, account, here)
-    active = {key.key_id for key in listed(look.keys, here.history).values() if key.active}
+    keys = listed(look.keys, here.history)
     stored = {pair.key_id: pair for pair in here.staging.get(note.name).values()}
     order = [stored[key_id] for key_id in (note.wanted, note.unwanted) if key_id in stored]
-    pair = next((pair for pair in order if pair.key_id in active), None)
+    pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), account)), None)
     if pair is None:
         raise Problem(f"no kept key of {look.identity.user} is active any more", "rotate-my-key status")
     other = next((each for each in order if each is not pair), None)
@@ -103,6 +103,16 @@ def restore(plan: Restoration, account: Account, here: Here) -> None:
         if holding.pair != plan.pair:
             raise Problem(f"another program wrote {holding.place.path} just now", "rotate-my-key restore")
         prove_as(plan.note.identity, holding.pair, account, 1)
+
+
+def _works(pair: Credentials, key: AccessKey | None, account: Account) -> bool:
+    """Whether the key is active. The list may lack one that was made just now: then it is asked to sign in."""
+    if key is not None:
+        return key.active
+    try:
+        return bool(account.identify(pair))
+    except KeyRefused:
+        return False
 
 
 def _choose(notes: Sequence[Note], profile: str | None, verb: str, what: str) -> Note:

@@ -1,22 +1,24 @@
-"""A computer on which `rotate` runs: its disk in memory, a process for each run, and the promises, looked after at
-every point."""
+"""A computer on which the commands run: its disk in memory, a process for each run, and the promises, looked after at
+every point by `oracle.py`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 
 from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, LastUse, Place
+from rotate_my_key.model import Credentials, Identity, LastUse, Place
 from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
+from rotate_my_key.rotation.adopt import Way, plan_adoption
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
-from rotate_my_key.rotation.outcome import Outcome
-from rotate_my_key.rotation.prepare import Prospect
+from rotate_my_key.rotation.prepare import Prospect, first_look
+from rotate_my_key.rotation.retire import plan_retirement, retire
 from rotate_my_key.rotation.run import Job, Result, Run, Wishes
-from rotate_my_key.rotation.undo import turn, undoable
+from rotate_my_key.rotation.undo import plan_restoration, restorable, restore, turn, undoable
 from rotate_my_key.rotation.unfinished import resume, unfinished
 from tests.engine.fakes import (
+    ALICE,
     Aws,
     FakeAccount,
     FakeHistory,
@@ -29,6 +31,7 @@ from tests.engine.fakes import (
     Mix,
     Points,
 )
+from tests.engine.oracle import Oracle
 
 DEFAULT = Place("/home/alice/.aws/credentials", "default")
 WORK = Place("/home/alice/.aws/config", "work")
@@ -63,7 +66,8 @@ class Computer:
         self.aws = aws or Aws()
         self.old = self.aws.add("alice", timedelta(days=98))
         self.home = Home(dict.fromkeys(places, self.old))
-        self.points = Points(self.watch)
+        self.oracle = Oracle(self.aws, self.home)
+        self.points = Points(self.oracle.look)
         self.progress = FakeProgress()
         self.account = FakeAccount(self.aws, self.points)
         self.here = Here(
@@ -72,11 +76,13 @@ class Computer:
             FakeNotes(self.home, self.points),
             FakeHistory(self.home, self.points),
         )
-        self.meddled: set[str] = set()  # ids whose state somebody else has changed
         self.room = False
-        self._taken_for_ours: set[str] = set()
+        self.host = ""
+        self.clock_off = 0.0
+        self.place = places[0]
+        self.oracle.begin()
 
-    # Running
+    # The commands, a process each
 
     def run(
         self,
@@ -88,11 +94,80 @@ class Computer:
         keep_old: timedelta = timedelta(0),
         old_active: bool = False,
     ) -> list[Result] | None:
-        """One process of `rotate --yes`; None if it was killed."""
+        """`rotate --yes`; None if it was killed."""
+        wishes = Wishes(POLICY, force, keep_old, old_active, self.host)
+        return self._process(lambda: self._rotate(wishes), kill_at, faults, meet)
+
+    def undo(
+        self,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[Result] | None:
+        """`undo --yes`."""
+        return self._process(self._undo, kill_at, faults, meet)
+
+    def restore(
+        self,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[Result] | None:
+        """`restore -p PROFILE --yes`."""
+        return self._process(self._restore, kill_at, faults, meet)
+
+    def delete_key(
+        self,
+        key_id: str,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[Result] | None:
+        """`delete-key KEY_ID`, signed by the profile."""
+        self.oracle.consents = {(key_id, "Active"), (key_id, "Inactive")}
+        try:
+            return self._process(lambda: self._delete_key(key_id), kill_at, faults, meet)
+        finally:
+            self.oracle.consents = set()
+
+    def adopt(
+        self,
+        pair: Credentials,
+        kill_at: int | None = None,
+        faults: Mapping[int, str] | None = None,
+        meet: Mapping[int, Callable[[], None]] | None = None,
+    ) -> list[Result] | None:
+        """`adopt --yes`: the pair goes into the profile, and is rotated at once."""
+        return self._process(lambda: self._adopt(pair), kill_at, faults, meet)
+
+    def _process(
+        self,
+        command: Callable[[], list[Result]],
+        kill_at: int | None,
+        faults: Mapping[int, str] | None,
+        meet: Mapping[int, Callable[[], None]] | None,
+    ) -> list[Result] | None:
         self.points.start(kill_at, faults, meet)
-        wishes = Wishes(POLICY, forced=force, keep_old=keep_old, old_active=old_active)
         self.progress = FakeProgress()
-        self.account = FakeAccount(self.aws, self.points, self.account.identity)
+        self.account = FakeAccount(self.aws, self.points, self.account.identity, self.clock_off)
+        self.oracle.begin()
+        answered = tuple(self.aws.answered)
+        try:
+            return command()
+        except Problem as problem:
+            return [Result((), "", problem=problem)]
+        except Killed:
+            self.aws.answered[:] = answered  # nobody has noted the answers since
+            return None
+        finally:
+            if "full" in self.points.met:
+                self.aws.answered[:] = answered
+            self.oracle.look()
+
+    def _rotate(self, wishes: Wishes) -> list[Result]:
+        noted = {note.may_delete for note in self.home.notes.values() if isinstance(note, Note)}
+        given_up = [key_id for key_id in self.aws.keys if self.room or key_id in noted]
+        self.oracle.consents = {(key_id, "Inactive") for key_id in given_up}
         run = Run(
             self.here,
             wishes,
@@ -102,60 +177,55 @@ class Computer:
             lambda note: self.progress,
             Clockwork(self.aws.pause, lambda: None),
         )
-        job = Job(("default",), self.find, lambda: self.account, self.progress)
-        answered = tuple(self.aws.answered)
-        try:
-            return run.rotate([job])
-        except Killed:
-            self.aws.answered[:] = answered  # nobody has noted the answers since
-            return None
-        finally:
-            if "full" in self.points.met:
-                self.aws.answered[:] = answered
+        return run.rotate([Job((self.place.profile,), self.find, lambda: self.account, self.progress)])
 
-    def undo(self) -> Outcome:
-        """One process of `undo --yes`."""
-        self.points.start()
-        note = undoable(unfinished(self.here, mend=True), None, self.here)
+    def _undo(self) -> list[Result]:
+        found = undoable(unfinished(self.here, mend=False), None, self.here)
+        note = next((each.note for each in unfinished(self.here, mend=True) if each.name == found.name), None)
+        if note is None:
+            raise Problem("another run has finished that rotation just now", "rotate-my-key history")
         clockwork = Clockwork(self.aws.pause, lambda: None)
-        return resume(turn(note, self.here), self.account, self.here, self.progress, POLICY, clockwork)
+        outcome = resume(note, self.account, self.here, self.progress, POLICY, clockwork, self.host, turn=turn)
+        return [Result((), note.name, outcome)]
+
+    def _restore(self) -> list[Result]:
+        restorable(unfinished(self.here, mend=False), self.place.profile, self.here)
+        note = restorable(unfinished(self.here, mend=True), self.place.profile, self.here)
+        plan = plan_restoration(note, self.account, self.here)
+        if not plan.places and plan.left:
+            raise Problem("there is no profile to put the key back into", "rotate-my-key status")
+        if plan.places:
+            restore(plan, self.account, self.here)
+        return []
+
+    def _delete_key(self, key_id: str) -> list[Result]:
+        look = self.account.look([self.find()])
+        retire(plan_retirement(key_id, look, self.account, self.here), self.account, self.here)
+        return [Result((), key_id)]
+
+    def _adopt(self, pair: Credentials) -> list[Result]:
+        if self.place.path in self.home.away:
+            raise Problem("the folder of the file is not there", "rotate-my-key doctor")
+        look = first_look(pair, self.account, self.here, self.aws.pause)
+        held = {place: pair for place, pair in self.home.places.items() if isinstance(pair, Credentials)}
+        mine = [(place, held[place]) for place in [self.place] if place in held]
+        plan = plan_adoption(pair, self.place.profile, mine, [], self.account, look.identity)
+        if plan.way is Way.ADD:
+            self.home.places[self.place] = pair
+            self.oracle.rebase()
+        elif plan.dead:
+            self.here.places.rehearse(plan.places, plan.dead)
+            self.here.places.write(plan.places, plan.dead, pair, lambda writes: None)
+        return self._rotate(Wishes(POLICY, forced=True, host=self.host))
 
     def find(self) -> Credentials:
-        """The pair that the default profile holds."""
-        held = self.home.places.get(DEFAULT)
+        """The pair that the profile holds."""
+        held = self.home.places.get(self.place)
         if isinstance(held, Mix):
             return held.read
         if held is None:
             raise Problem("the profile holds no pair", "rotate-my-key status")
         return held
-
-    # What is promised
-
-    def watch(self) -> None:
-        """Never locked out: what a place names works, unless somebody else has had a hand in it. Never more than ours:
-        no key that somebody else made is deleted."""
-        there = self.aws.there()
-        for place, held in self.home.places.items():
-            if isinstance(held, Credentials) and held.key_id in self.aws.keys and held.key_id not in self.meddled:
-                assert there.get(held.key_id) == "Active", f"{place} names {held.key_id}: {there}"
-                assert self.aws.keys[held.key_id].pair == held, f"{place} holds a wrong secret"
-                assert "n" not in self.aws.keys[held.key_id].flaps, f"{place} names {held.key_id}, refused now and then"
-            if isinstance(held, Mix):
-                assert place.path in self.home.in_place
-        for key_id in self.aws.deleted_by_us:
-            assert self._was_ours(key_id), f"{key_id} was not ours to delete"
-
-    def _was_ours(self, key_id: str) -> bool:
-        """Nobody can tell an unused key of somebody else's from ours, if it was made while our lost answer was due."""
-        key = self.aws.keys[key_id]
-        if key.maker != "somebody else" or key_id in self._taken_for_ours:
-            return True
-        notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
-        sent = {note.sent for note in notes} | {sent for note in notes for sent in note.lost}
-        lost = sent - {None, *self.aws.answered}
-        if key.use is None and any(-3 <= (key.created - s).total_seconds() <= 21 for s in lost if s):
-            self._taken_for_ours.add(key_id)
-        return key_id in self._taken_for_ours
 
     def settled(self) -> None:
         """One key, active, in every place, and nothing left behind."""
@@ -168,24 +238,43 @@ class Computer:
 
     # What somebody else does
 
-    def makes_a_key(self, *, used: bool = False) -> Credentials | None:
-        """Somebody else makes a key of alice's, if there is room; its secret does not come here."""
-        if len(self.aws.there()) >= 2:
+    def makes_a_key(self, *, used: bool = False, owner: Identity = ALICE) -> Credentials | None:
+        """Somebody else makes a key, if there is room; its secret does not come here."""
+        if len(self.aws.there(owner)) >= 2:
             return None
-        pair = self.aws.add("somebody else")
+        pair = self.aws.add("somebody else", owner=owner)
         self.aws.keys[pair.key_id].use = LastUse(self.aws.now(), "s3", "eu-west-1") if used else None
+        self.oracle.rebase()
         return pair
 
     def changes(self, key_id: str, status: str | None) -> None:
         """Somebody else switches a key off or on, or deletes it."""
-        if key_id in self.aws.there():
-            # While AWS still accepts and lists it, no run can know: the other key may be retired meanwhile.
-            late = self.aws.list_lag or self.aws.sign_in_lag
-            self.meddled |= set(self.aws.keys) if late else {key_id}
+        if key_id in self.aws.keys and self.aws.keys[key_id].status(self.aws.seconds):
             self.aws.change(key_id, status)
+            self.oracle.person_changed(key_id)
+            self.oracle.rebase()
 
     def puts(self, place: Place, pair: Credentials | None) -> None:
         """An editor or a dotfile sync changes what a place holds; a key that is put there is this computer's."""
+        if place.path in self.home.away:
+            return
         self.home.places[place] = pair
         if pair and pair.key_id in self.aws.keys:
             self.aws.keys[pair.key_id].maker = "alice"
+        self.oracle.rebase()
+
+    def unmounts(self, path: str) -> None:
+        """The disk that a file is on goes away."""
+        home = self.home
+        if path not in home.away and not any(place.path == path for place in home.unmounted):
+            home.away.add(path)
+            home.unmounted |= {place: home.places.pop(place) for place in list(home.places) if place.path == path}
+            self.oracle.rebase()
+
+    def mounts(self, path: str) -> None:
+        """It comes back, with what it held; it hides what was written in its place."""
+        home = self.home
+        for place in [place for place in home.unmounted if place.path == path]:
+            home.places[place] = home.unmounted.pop(place)
+        home.away.discard(path)
+        self.oracle.rebase()

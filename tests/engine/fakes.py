@@ -16,6 +16,7 @@ from rotate_my_key.rotation.ports import Did
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ALICE = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
+BOB = Identity("123456789012", "arn:aws:iam::123456789012:user/bob")
 PROPAGATION = 120.0  # seconds for which a pair that AWS does not know yet is waited for
 
 
@@ -62,8 +63,9 @@ class Points:
 
 @dataclass
 class Key:
-    """One access key and what became of it: `states` are (seconds, status), None once it is deleted. `flaps` are the
-    answers (y, n) to the next sign-ins; then it is settled."""
+    """One access key and what became of it: `states` are (seconds, status), None once it is deleted. `maker` is "us",
+    "alice" for what she has put into a place here, or "somebody else"; `owner` is the user whose key it is. `flaps` are
+    the answers (y, n) to the next sign-ins; then it is settled."""
 
     pair: Credentials
     created: datetime
@@ -71,6 +73,7 @@ class Key:
     states: list[tuple[float, str | None]]
     use: LastUse | None = None
     flaps: str = ""
+    owner: Identity = ALICE
 
     def status(self, at: float) -> str | None:
         """The status at that time; None before it was made and after it was deleted."""
@@ -78,8 +81,8 @@ class Key:
 
 
 class Aws:
-    """What is true of alice's keys. `list_lag` and `sign_in_lag` are seconds: what lists show, and whom STS knows, is
-    as old as that. A new key flaps so: `Key.flaps`."""
+    """What is true of alice's keys, and of bob's. `list_lag` and `sign_in_lag` are seconds: what lists show, and whom
+    STS knows, is as old as that. A new key flaps so: `Key.flaps`."""
 
     def __init__(self, list_lag: float = 0.0, sign_in_lag: float = 0.0, flaps: str = "") -> None:
         self.list_lag, self.sign_in_lag, self.flaps = list_lag, sign_in_lag, flaps
@@ -88,6 +91,7 @@ class Aws:
         self.deleted_by_us: list[str] = []
         self.denies: set[str] = set()  # actions that no policy allows
         self.answered: list[datetime] = []  # when a CreateAccessKey of ours went out that was answered, yes or no
+        self.proved: dict[str, float] = {}  # when a process last signed in with each key, and AWS said yes
 
     def now(self) -> datetime:
         """AWS's clock."""
@@ -97,27 +101,30 @@ class Aws:
         """Time passes."""
         self.seconds += seconds
 
-    def add(self, maker: str, age: timedelta = timedelta(0), status: str = "Active") -> Credentials:
+    def add(
+        self, maker: str, age: timedelta = timedelta(0), status: str = "Active", owner: Identity = ALICE
+    ) -> Credentials:
         """A key that is there; one without age is known everywhere only after the lags."""
         number = len(self.keys)
         pair = Credentials(f"AKIA{number:012d}KEY{chr(65 + number % 26)}", f"secret{number:034d}")
         since = self.seconds - age.total_seconds()
         made, flaps = (self.now() - age).replace(microsecond=0), "" if age else self.flaps
-        self.keys[pair.key_id] = Key(pair, made, maker, [(since, status)], flaps=flaps)
+        self.keys[pair.key_id] = Key(pair, made, maker, [(since, status)], flaps=flaps, owner=owner)
         return pair
 
     def change(self, key_id: str, status: str | None) -> None:
         """Switch on or off, or delete (None)."""
         self.keys[key_id].states.append((self.seconds, status))
 
-    def there(self) -> dict[str, str]:
-        """The keys that are there in truth, and their status."""
-        return {key_id: status for key_id, key in self.keys.items() if (status := key.status(self.seconds))}
+    def there(self, owner: Identity = ALICE) -> dict[str, str]:
+        """The user's keys that are there in truth, and their status."""
+        mine = {key_id: key for key_id, key in self.keys.items() if key.owner == owner}
+        return {key_id: status for key_id, key in mine.items() if (status := key.status(self.seconds))}
 
-    def listed(self) -> tuple[AccessKey, ...]:
+    def listed(self, owner: Identity = ALICE) -> tuple[AccessKey, ...]:
         """What ListAccessKeys shows at the moment."""
-        at = self.seconds - self.list_lag
-        return tuple(AccessKey(i, status, key.created) for i, key in self.keys.items() if (status := key.status(at)))
+        at, mine = self.seconds - self.list_lag, [key for key in self.keys.values() if key.owner == owner]
+        return tuple(AccessKey(k.pair.key_id, status, k.created) for k in mine if (status := k.status(at)))
 
     def accepts(self, pair: Credentials) -> bool:
         """Whether a sign-in with this pair succeeds at the moment."""
@@ -134,24 +141,32 @@ class FakeAccount:
 
     endpoint = "aws"
 
-    def __init__(self, aws: Aws, points: Points, identity: Identity = ALICE) -> None:
+    def __init__(self, aws: Aws, points: Points, identity: Identity = ALICE, clock_off: float = 0.0) -> None:
         self._aws = aws
         self._points = points
         self._signers: tuple[Credentials, ...] = ()
+        self._user = ALICE
+        self._clock_off = clock_off  # seconds by which our own clock is wrong: it counts until AWS has answered
         self.identity = identity
         self.signs_in_as = identity
 
     def now(self) -> datetime:
         """See the port."""
-        return self._aws.now()
+        return self._aws.now() + timedelta(seconds=self._clock_off)
 
     def look(self, pairs: Sequence[Credentials], *, patient: bool = False) -> Look:
         """See the port."""
         self._fail(self._points.reach("look"), "iam:ListAccessKeys")
+        self._clock_off = 0.0
         signer = self._accepted(pairs, PROPAGATION if patient else 0.0)
         self._signers = (signer,)
-        use = self._aws.keys[signer.key_id].use
-        return Look(signer, self.identity, self._aws.listed(), {}, use or LastUse(None), self.now())
+        key = self._aws.keys[signer.key_id]
+        self._user = key.owner
+        who = self._known_as(key, self.identity)
+        return Look(signer, who, self._aws.listed(self._user), {}, key.use or LastUse(None), self.now())
+
+    def _known_as(self, key: Key, alice: Identity) -> Identity:
+        return alice if key.owner == ALICE else key.owner
 
     def _accepted(self, pairs: Sequence[Credentials], patience: float) -> Credentials:
         until = self._aws.seconds + patience
@@ -162,12 +177,6 @@ class FakeAccount:
             if self._aws.seconds >= until:
                 raise KeyRefused("AWS does not accept the key", "rotate-my-key status")
             self._aws.pause(1.0)
-
-    def identify(self, pair: Credentials) -> Identity:
-        """See the port."""
-        self._fail(self._points.reach("identify"), "sts:GetCallerIdentity")
-        self._accepted([pair], 0.0)
-        return self.signs_in_as
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port."""
@@ -183,13 +192,21 @@ class FakeAccount:
                 raise TryLater("AWS does not know the key yet", "rotate-my-key")
             row = row + 1 if self._aws.accepts(pair) else 0
             self._aws.pause(1.0)
-        return self.signs_in_as
+        self._clock_off = 0.0
+        self._aws.proved[pair.key_id] = self._aws.seconds
+        return self._known_as(self._aws.keys[pair.key_id], self.signs_in_as)
+
+    def identify(self, pair: Credentials) -> Identity:
+        """See the port."""
+        self._fail(self._points.reach("identify"), "sts:GetCallerIdentity")
+        self._clock_off = 0.0
+        return self._known_as(self._aws.keys[self._accepted([pair], 0.0).key_id], self.signs_in_as)
 
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""
         self._fail(self._points.reach("list"), "iam:ListAccessKeys")
         self._accepted(self._signers, PROPAGATION)
-        return self._aws.listed()
+        return self._aws.listed(self._user)
 
     def last_use(self, key_id: str) -> LastUse | None:
         """See the port."""
@@ -214,9 +231,9 @@ class FakeAccount:
             raise Unanswered("no answer came", "rotate-my-key")
         self._fail(word, "iam:CreateAccessKey")
         self._accepted(self._signers, PROPAGATION)
-        if len(self._aws.there()) >= 2:
+        if len(self._aws.there(self._user)) >= 2:
             raise NoRoom("the user has two keys", "rotate-my-key status")
-        pair = self._aws.add("us")
+        pair = self._aws.add("us", owner=self._user)
         if self._points.reach("created") or word == "lost":
             self._aws.pause(15.0)
             raise Unanswered("no answer came", "rotate-my-key")
@@ -236,7 +253,8 @@ class FakeAccount:
         self._fail(word, action)
         self._accepted(self._signers, PROPAGATION)
         key = self._aws.keys.get(key_id)
-        if key is None or key_id not in self._aws.there() or key.status(self._aws.seconds - self._aws.list_lag) is None:
+        known = key is not None and key.status(self._aws.seconds - self._aws.list_lag)
+        if not known or key_id not in self._aws.there(self._user):
             raise Gone("there is no such key", "rotate-my-key status")
         self._aws.change(key_id, status)
         if self._points.reach(f"{name}d") or word == "lost":
@@ -264,9 +282,14 @@ class Mix:
 
 @dataclass
 class Home:
-    """One computer's disk: it outlives the processes. `in_place` are files that cannot be replaced by rename."""
+    """One computer's disk: it outlives the processes. `in_place` are files that cannot be replaced by rename, `away`
+    those that are not there now; `unmounted` is what a disk holds that went away, and comes back with it. `seen` is
+    what a process has last read of each place, `stored` the pairs that it has found stored."""
 
     places: dict[Place, Credentials | Mix | None] = field(default_factory=dict)
+    unmounted: dict[Place, Credentials | Mix | None] = field(default_factory=dict)
+    seen: dict[Place, Credentials] = field(default_factory=dict)
+    stored: set[Credentials] = field(default_factory=set)
     in_place: set[str] = field(default_factory=set)
     read_only: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)  # files that are not there now, with what they hold
@@ -293,8 +316,10 @@ class FakePlaces:
             if place.path not in home.away
         }
         found = {place: pair for place, pair in held.items() if pair and pair.key_id in key_ids}
-        both = {**{p: held.get(p) for p in known}, **found}
-        return tuple(Holding(p, pair, p.path in home.away) for p, pair in both.items())
+        read = {**{place: held.get(place) for place in known}, **found}
+        unread = {p: pair for p, pair in home.seen.items() if p not in read and pair.key_id not in key_ids}
+        home.seen = unread | {place: pair for place, pair in read.items() if pair}
+        return tuple(Holding(place, pair, place.path in home.away) for place, pair in read.items())
 
     def pairs(self) -> tuple[Holding, ...]:
         """See the port."""
@@ -327,17 +352,19 @@ class FakePlaces:
     ) -> None:
         """See the port: one file after the other, each at once; one that is written in place is torn for a while."""
         for path in dict.fromkeys(place.path for place in places):
-            mine = [p for p in places if p.path == path and self._home.places.get(p) == old]
             if self._points.reach("write") == "full":
                 raise Problem(f"{path}: no space left on the disk", "df -h")
+            mine = [p for p in places if p.path == path and self._home.places.get(p) == old]
             self._refuse(mine)
             if path in self._home.in_place and mine:
                 note([InPlace(place, 0, 1) for place in mine])
+                mine = [place for place in mine if self._home.places.get(place) == old]
                 for place in mine:
                     self._home.places[place] = Mix(old, new)
                     self._points.reach("torn")
+                mine = [place for place in mine if isinstance(self._home.places.get(place), Mix)]
             for place in mine:
-                self._home.places[place] = new
+                self._home.places[place] = self._home.seen[place] = new
             self._points.reach("written")
 
     def restore(self, places: Collection[Place], pair: Credentials) -> None:
@@ -350,7 +377,7 @@ class FakePlaces:
                 self._home.places |= {p: None for p in self._home.places if p.path == place.path}
             held = self._home.places.get(place)
             if held is None or (isinstance(held, Credentials) and not held.secret):
-                self._home.places[place] = pair
+                self._home.places[place] = self._home.seen[place] = pair
             self._points.reach("restored")
 
     def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
@@ -358,7 +385,7 @@ class FakePlaces:
         for write in torn:
             self._points.reach("mend")
             if self.is_torn(write, old, new):
-                self._home.places[write.place] = new
+                self._home.places[write.place] = self._home.seen[write.place] = new
                 self._points.reach("mended")
 
     def is_torn(self, write: InPlace, old: Credentials, new: Credentials) -> bool:
@@ -371,6 +398,7 @@ class FakeStaging:
     """The `Staging` port. Word: "full" (the disk)."""
 
     def __init__(self, home: Home, points: Points) -> None:
+        self._home = home
         self._records = home.records
         self._points = points
 
@@ -387,6 +415,7 @@ class FakeStaging:
             self._records[name, role] = None
             self._points.reach("staging")
         self._records[name, role] = (pair, record)
+        self._home.stored.add(pair)
         self._points.reach("staged")
 
     def _met(self, word: str) -> None:
@@ -395,7 +424,9 @@ class FakeStaging:
 
     def get(self, name: str) -> dict[str, Credentials]:
         """See the port."""
-        return {role: record[0] for (n, role), record in self._records.items() if n == name and record}
+        pairs = {role: record[0] for (n, role), record in self._records.items() if n == name and record}
+        self._home.stored |= set(pairs.values())
+        return pairs
 
     def get_record(self, name: str) -> bytes | None:
         """See the port."""

@@ -5,14 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
+from rotate_my_key.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
 from rotate_my_key.model import Credentials, Holding, Identity, Place
 from rotate_my_key.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
+from rotate_my_key.rotation.importing import sign_in
 from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.prepare import Request, prepare
 from rotate_my_key.rotation.run import Result
-from tests.engine.computer import DEFAULT, WORK, Computer
-from tests.engine.fakes import Aws
+from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
+from tests.engine.fakes import Aws, FakeAccount
 
 OLD, NEW = Credentials("AKIAOLD", "old secret"), Credentials("AKIANEW", "new secret")
 FOREIGN = Credentials("AKIAFOREIGN00000000X", "of another account")
@@ -430,3 +432,76 @@ def test_the_note_keeps_what_the_person_agreed_to(computer: Computer) -> None:
     assert replace(note, wanted=None).unwanted == computer.old.key_id
     computer.run()
     assert computer.aws.there()[computer.old.key_id] == "Inactive"
+
+
+def test_a_key_that_the_list_does_not_show_yet_is_rotated_if_that_is_forced() -> None:
+    """Just after a rotation; it is not passed over as fresh."""
+    computer = Computer(Aws(list_lag=8))
+    first = only(computer.run())
+    second = only(computer.run(force=True))
+    assert first.outcome and second.outcome and second.outcome.ending is Ending.ROTATED
+    assert second.outcome.old == first.outcome.new
+    computer.settled()
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=1), timedelta(days=400)])
+def test_a_refused_key_is_not_waited_for_as_long_as_a_wrong_clock_says(computer: Computer, ahead: timedelta) -> None:
+    """Our clock is ahead until AWS has answered: an hour, or a year."""
+    account = FakeAccount(computer.aws, computer.points, clock_off=ahead.total_seconds())
+    before = computer.aws.seconds
+    with pytest.raises(KeyRefused):
+        sign_in(FOREIGN, account, computer.aws.pause)
+    assert computer.aws.seconds - before < 60
+
+
+@pytest.mark.parametrize("denied", [False, True])
+def test_a_key_that_was_switched_off_a_moment_ago_is_switched_on_before_it_is_put_back(denied: bool) -> None:
+    """Undone at once: the list still shows it as active, and it still signs in. If that is denied, it was left on."""
+    computer = Computer(Aws(list_lag=8, sign_in_lag=3))
+    computer.aws.denies = {"iam:UpdateAccessKey"} if denied else set()
+    computer.run(keep_old=timedelta(days=7), old_active=denied)
+    computer.undo()
+    assert computer.aws.there() == {computer.old.key_id: "Active"}
+    assert set(computer.home.places.values()) == {computer.old}
+
+
+def test_a_key_that_the_list_does_not_show_yet_is_the_one_to_restore() -> None:
+    """Killed right after the old key was switched off: the list still shows it as active, and not the new one."""
+    computer = Computer(Aws(list_lag=8, sign_in_lag=3))
+    assert computer.run(kill_at=point("updated", Computer(Aws(list_lag=8, sign_in_lag=3)))) is None
+    computer.puts(DEFAULT, None)
+    computer.restore()
+    (new,) = {pair for pair in computer.home.places.values() if pair}
+    assert computer.home.places[DEFAULT] == new != computer.old
+    computer.aws.pause(60)
+    computer.run()
+    computer.settled()
+
+
+def test_what_is_written_over_is_stored_even_if_its_copy_was_lost(computer: Computer) -> None:
+    """Somebody removes the old pair's copy while the new key is proved: it is stored again."""
+
+    def lose() -> None:
+        del computer.home.records[computer.old.key_id, "kept"]
+        computer.oracle.rebase()
+
+    assert computer.run(kill_at=point("written") + 2, meet={point("prove"): lose}) is None
+    assert computer.old in {record[0] for record in computer.home.records.values() if record}
+
+
+def test_a_key_that_left_its_profile_while_aws_was_asked_begins_no_rotation(computer: Computer) -> None:
+    """There is no place for a new one."""
+    for place in (DEFAULT, WORK):
+        computer.puts(place, None)
+    with pytest.raises(Problem, match="no profile here holds"):
+        prepare(Request(computer.old), computer.account, computer.here, POLICY, computer.aws.pause)
+
+
+def test_the_only_copy_of_a_key_outlives_a_run_that_was_killed_before_its_note(computer: Computer) -> None:
+    """The file is emptied before the next run: the copy stays, and can be restored."""
+    assert computer.run(kill_at=point("new note")) is None
+    for place in (DEFAULT, WORK):
+        computer.puts(place, None)
+    computer.run(force=True)
+    computer.restore()
+    assert set(computer.home.places.values()) == {computer.old}

@@ -227,7 +227,15 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             world(BACK, OFF, NEW_KEY), Step.TAKE_BACK, id="taking back, but the old key is off: forward again"
         ),
         pytest.param(world(UNDO, OFF, NEW_KEY), Step.SWITCH_ON, id="undo switches the old key on"),
-        pytest.param(world(UNDO, OLD_KEY, NEW_KEY), Step.PROVE, id="then it is proven as any other"),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY), Step.SWITCH_ON, id="the list may be older than that it was switched off"
+        ),
+        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, on=[OLD]), Step.PROVE, id="then it is proven as any other"),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON]),
+            Step.PROVE,
+            id="so it is if AWS denies to switch it on",
+        ),
     ],
 )
 def test_bringing_the_wanted_pair_into_its_places(facts: World, step: Step) -> None:
@@ -361,10 +369,12 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
             world(BACK, OLD_KEY, NEW_KEY, home=EMPTY), Step.BLOCKED, id="taken back: the new key stays as well"
         ),
         pytest.param(world(UNDO, OFF, NEW_KEY, home=EMPTY), Step.SWITCH_ON, id="undo switches the old key on"),
-        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY), Step.PROVE, id="proves it"),
-        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, proven=[OLD]), Step.RESTORE, id="and puts it back"),
+        pytest.param(world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD]), Step.PROVE, id="proves it"),
         pytest.param(
-            world(UNDO, OLD_KEY, NEW_KEY, home=AWAY, work=ELSE, proven=[OLD]),
+            world(UNDO, OLD_KEY, NEW_KEY, home=EMPTY, on=[OLD], proven=[OLD]), Step.RESTORE, id="and puts it back"
+        ),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, home=AWAY, work=ELSE, on=[OLD], proven=[OLD]),
             Step.RESTORE,
             id="wherever nothing is in its way",
         ),
@@ -390,7 +400,7 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
             world(MADE, OFF, NEW_KEY, home=WANTED, work=AWAY, checked=[NEW]), Step.BLOCKED, id="switched off or not"
         ),
         pytest.param(
-            world(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, checked=[OLD]),
+            world(replace(MERGE, undo=True).swapped(undo=True), OLD_KEY, NEW_KEY, home=WANTED, on=[OLD], checked=[OLD]),
             Step.BLOCKED,
             id="two keys that became one and are parted again: the other one's pair is kept while no place has it",
         ),
