@@ -26,7 +26,7 @@ _WORDS = {
 def shortage(error: BaseException | None) -> TryLater | None:
     """The problem, if the computer has no more of what every program needs; None for any other error."""
     found = None
-    if isinstance(error, MemoryError):
+    if isinstance(error, (MemoryError, SystemError)):
         found = _NO_MEMORY
     elif isinstance(error, OSError):
         found = _SCARCE.get(error.errno or 0)
@@ -62,4 +62,6 @@ def fault(error: BaseException, version: str = "") -> Problem:
     if isinstance(error, OSError) and error.strerror:
         name = f" ({error.filename})" if isinstance(error.filename, str) else ""
         return Problem(f"the system says: {error.strerror.lower()}{name}", "rotate-my-key doctor")
+    if isinstance(error, ImportError) and error.name:
+        return Problem(f"a part of rotate-my-key cannot be loaded: {error.name}", "./install.sh")
     return Problem(f"a fault in rotate-my-key{version and f' {version}'}: {words(error)}", "report it, with -vv")

@@ -1,11 +1,13 @@
 """What can go wrong, and the exit code that each kind stands for."""
 
+import errno
 from contextlib import suppress
 
 import pytest
 
 from rotate_my_key import errors
 from rotate_my_key.errors import CodeRefused, Denied, KeyRefused, Problem
+from rotate_my_key.faults import fault, shortage
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
@@ -71,3 +73,34 @@ def test_a_denial_knows_which_action_and_why() -> None:
     assert (plain.action, plain.explicit, plain.quarantined, plain.quiet) == ("", False, False, False)
     denied = Denied("no", action="iam:DeleteAccessKey", explicit=True, quarantined=True)
     assert (denied.action, denied.explicit, denied.quarantined) == ("iam:DeleteAccessKey", True, True)
+
+
+SCARCE = {
+    "no process": (OSError(errno.EAGAIN, "x"), "no further process or thread"),
+    "no thread": (RuntimeError("can't start new thread"), "no further process or thread"),
+    "open files": (OSError(errno.EMFILE, "x"), "may not open any more files"),
+    "open files of all": (OSError(errno.ENFILE, "x"), "too many files are open on this computer"),
+    "memory": (MemoryError(), "not enough memory"),
+    "memory for a library": (ImportError("a.so: failed to map segment from shared object"), "not enough memory"),
+    "memory in a library": (SystemError("returned NULL without setting an exception"), "not enough memory"),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), SCARCE.values(), ids=SCARCE.keys())
+def test_what_a_computer_runs_out_of_is_no_fault_of_ours(error: Exception, said: str) -> None:
+    """75, in words, wherever it is met."""
+    problem = fault(error)
+    assert (problem.code, said in problem.message) == (75, True)
+
+
+OTHERS = {
+    "the system says: stale file handle (/x)": OSError(errno.ESTALE, "Stale file handle", "/x"),
+    "a part of rotate-my-key cannot be loaded: zlib": ImportError("zlib.so: Input/output error", name="zlib"),
+    "a fault in rotate-my-key: RuntimeError at an unknown place": RuntimeError("x"),
+}
+
+
+@pytest.mark.parametrize(("said", "error"), OTHERS.items())
+def test_other_errors_are_not_tried_again(said: str, error: Exception) -> None:
+    """What the system says is passed on; a fault of ours is told by where it happened."""
+    assert (shortage(error), fault(error).code, fault(error).message) == (None, 1, said)

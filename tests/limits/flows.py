@@ -40,7 +40,7 @@ class Run:
         again = laptop.run(*self.words)
         assert again.code == 0 or (again.code in CODES and SENTENCES.search(again.err)), f"again: {again.text}"
         plain = laptop.run()
-        assert plain.code == 0, f"next run: {plain.text}"
+        assert plain.code == 0, f"next run: {plain.text}\nbefore it: {again.code} {again.text}"
         self.kept()
         assert b"[default]\naws_access" in laptop.file.read_bytes(), "the key was not adopted"
         assert not [name for name in laptop.files() if name.endswith(".tmp")], laptop.files().keys()
