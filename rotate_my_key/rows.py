@@ -2,8 +2,8 @@
 
 Pure, and on the fast path: rows are plain dicts, for `status --cached` reads them from a file and prints them again.
 A row has: profiles, kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished,
-switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due
-and overdue.
+told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days,
+due and overdue.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def _item(row: Row, policy: Policy, exclude: Collection[str]) -> Item | None:
     key_id = str(row.get("key_id") or "")
     if row.get("kind") != STATIC:
         return None
-    if row.get("unfinished"):
+    if row.get("unfinished") and not row.get("told"):
         return Item(UNFINISHED, key_id, names, 0)
     if kept_until := _seconds(row.get("switched_off_until")):
         return Item(KEPT, key_id, names, 0, kept_until)

@@ -112,7 +112,7 @@ def with_notes(rows: Sequence[Row], notes: Sequence[Unfinished]) -> list[Row]:
         kept = found.note is not None and is_kept(found.note)
         for row in mine:
             if not kept or (found.note and row["key_id"] == found.note.unwanted):
-                row["unfinished"] = _how(found)
+                row |= _unfinished(found)
         if found.note and kept and not any(row["key_id"] == found.note.unwanted for row in mine):
             marked.append(_kept_row(found.note))
         elif not mine:
@@ -156,16 +156,17 @@ def _lost_row(found: Unfinished) -> Row:
         "key_id": found.name,
         "account": who.account if who else None,
         "user": who.user if who else None,
-        "unfinished": _how(found),
+        **_unfinished(found),
     }
 
 
-def _how(found: Unfinished) -> str:
-    """How it comes to an end."""
+def _unfinished(found: Unfinished) -> Row:
+    """How it comes to an end; `told` if no run can bring it there, which was said."""
     if found.problem:
-        return found.problem.message
-    told = found.note is not None and found.note.told
-    return "no run can finish it; see rotate-my-key doctor" if told else "rotate-my-key finishes it"
+        return {"unfinished": found.problem.message}
+    if found.note and found.note.told:
+        return {"unfinished": "no run can finish it; see rotate-my-key doctor", "told": True}
+    return {"unfinished": "rotate-my-key finishes it"}
 
 
 def _last_use(use: LastUse | None) -> dict[str, Any] | None:

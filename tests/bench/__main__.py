@@ -1,5 +1,5 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, credentials, scan, fleet, fleet-package; and
-`python -m tests.bench.house`: the figures of the code itself."""
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, dead, credentials, scan, fleet, fleet-package;
+and `python -m tests.bench.house`: the figures of the code itself."""
 
 from __future__ import annotations
 
@@ -137,6 +137,28 @@ def every() -> None:
     shutil.rmtree(home, ignore_errors=True)
 
 
+def dead() -> None:
+    """A run that rotates one key, with a profile beside it whose key is dead, and without: 6 refused calls, 3 s."""
+    with laptop() as (aws, fresh):
+
+        def beside(text: str) -> Mapping[str, str]:
+            env = fresh()
+            with open(f"{env['HOME']}/.aws/credentials", "a", encoding="ascii") as file:
+                file.write(text)
+            return env
+
+        gone = "[dead]\naws_access_key_id = AKIADEADDEADDEADDEAD\naws_secret_access_key = dead\n"
+        run = f"{TOOL} rotate --all --yes; [ $? = $0 ]"
+        commands = [
+            Command("with a dead profile", ["sh", "-c", run, "5"], lambda: beside(gone)),
+            Command("without it", ["sh", "-c", run, "0"], lambda: beside("")),
+        ]
+        turns = min(TURNS, 5)
+        table("rotate --all", in_turns(commands, turns))
+        refused = sum(call.outcome == "InvalidClientTokenId" for call in aws.calls) / (turns + 1)
+        print(f"  refused calls a run: {refused:.0f}, limit 6")
+
+
 def credentials() -> None:
     """What SDKs start for a profile in the keyring."""
     from .credentials import credentials as measure
@@ -170,6 +192,7 @@ BENCHES = {
     "rotation": rotation,
     "status": status,
     "all": every,
+    "dead": dead,
     "credentials": credentials,
     "scan": scan,
     "fleet": fleet,

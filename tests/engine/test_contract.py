@@ -128,6 +128,15 @@ def test_a_look_without_an_accepted_pair_is_refused(cloud: Cloud) -> None:
 
 
 @both
+def test_whose_a_pair_is(cloud: Cloud) -> None:
+    """As a look says; a pair that AWS does not know is refused."""
+    pair = cloud.add()
+    assert cloud.account.identify(pair) == cloud.account.look([pair]).identity
+    with pytest.raises(KeyRefused):
+        cloud.account.identify(FOREIGN)
+
+
+@both
 def test_a_new_key_is_made_proven_and_listed(cloud: Cloud) -> None:
     """What CreateAccessKey gives signs in as the same user."""
     pair = cloud.add()
@@ -256,6 +265,15 @@ def disk(kind: str, tmp_path: Path) -> Disk:
 
     put(default, OLD)
     return Disk(ProfileFiles(str(path), str(tmp_path / "config")), default, work, put)
+
+
+@both
+def test_every_pair_is_found(disk: Disk) -> None:
+    """Whatever it is; a place that is empty is none."""
+    disk.put(disk.work, FOREIGN)
+    assert {h.place.profile: h.pair for h in disk.places.pairs()} == {"default": OLD, "work": FOREIGN}
+    disk.put(disk.work, None)
+    assert [h.pair for h in disk.places.pairs()] == [OLD]
 
 
 @both

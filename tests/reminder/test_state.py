@@ -112,6 +112,13 @@ def test_who_is_not_reminded(row: dict[str, object]) -> None:
     assert derive([row], POLICY, ["bot"]).items == []
 
 
+def test_an_unfinished_rotation_is_mentioned_while_a_run_can_finish_it() -> None:
+    """What only a person can settle is for status and doctor; the age of a key that is in use is told all the same."""
+    assert [item.kind for item in derive([_row(10, unfinished="x")], POLICY).items] == [UNFINISHED]
+    rows = [_row(10, unfinished="x", told=True), _row(10, unfinished="x", told=True, created=None)]
+    assert [item.kind for item in derive(rows, POLICY).items] == [KEY]
+
+
 def test_when_a_key_is_due() -> None:
     """The policy's own answer, in epoch seconds; the earliest is the first line."""
     rows = [_row(10), _row(20, key_id="AKIA2")]

@@ -416,6 +416,9 @@ def test_our_clock_is_slow(laptop: Laptop) -> None:
     change_note(laptop, host="another-computer", began=laptop.aws._front.world.now().isoformat())
     done = laptop.run()
     assert done.code == 75 and "another-computer" in done.err, done.text
+    left = next(laptop.rotations.glob("*.note")).read_bytes()
+    assert laptop.run("undo", "--yes").code == 75
+    assert next(laptop.rotations.glob("*.note")).read_bytes() == left
     began = (laptop.aws._front.world.now() - timedelta(minutes=11)).isoformat()
     change_note(laptop, began=began, switch_off_at=began, delete_at=began)
     laptop.settled()
