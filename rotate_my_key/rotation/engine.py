@@ -229,6 +229,13 @@ def _blocked(note: Note, world: World, here: Here) -> Problem:
         return _emptied(note, world, here)
     if waits_for_owed(world, note) and world.places_in(PlaceState.WANTED):
         return _owed(note, world)
+    wanted = world.keys.get(note.wanted or "")
+    if wanted and wanted.active and world.places_in(PlaceState.WANTED) and note.unwanted in world.keys:
+        return Problem(
+            f"no profile holds key {mask(note.unwanted)} any more, and it was not deleted; a copy of it is in "
+            f"{here.staging.where(note.name)}",
+            f"rotate-my-key delete-key {note.unwanted}",
+        )
     return Problem(
         f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
         "rotate-my-key status",

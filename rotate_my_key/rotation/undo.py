@@ -74,7 +74,7 @@ def plan_restoration(note: Note, account: Account, here: Here) -> Restoration:
     keys = listed(look.keys, here.history)
     stored = {pair.key_id: pair for pair in here.staging.get(note.name).values()}
     order = [stored[key_id] for key_id in (note.wanted, note.unwanted) if key_id in stored]
-    pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), account)), None)
+    pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), note, account)), None)
     if pair is None:
         raise Problem(f"no kept key of {look.identity.user} is active any more", "rotate-my-key status")
     other = next((each for each in order if each is not pair), None)
@@ -105,10 +105,10 @@ def restore(plan: Restoration, account: Account, here: Here) -> None:
         prove_as(plan.note.identity, holding.pair, account, 1)
 
 
-def _works(pair: Credentials, key: AccessKey | None, account: Account) -> bool:
-    """Whether the key is active. The list may lack one that was made just now: then it is asked to sign in."""
-    if key is not None:
-        return key.active
+def _works(pair: Credentials, key: AccessKey | None, note: Note, account: Account) -> bool:
+    """Whether the key is active. One that this rotation has just made may be missing in the list: it is tried."""
+    if key is not None or pair.key_id in note.known:
+        return key is not None and key.active
     try:
         return bool(account.identify(pair))
     except KeyRefused:

@@ -111,10 +111,17 @@ class Oracle:
             raise Broken("in a place", f"a place here holds {name}")
         if self._given_up(key.pair.key_id, before):
             return
+        if any(held == key.pair and place in self._noted() for place, held in self.home.unmounted.items()):
+            raise Broken("away", f"a place of the rotation whose disk is away holds {name}")
         if not self._is_ours(key):
             raise Broken("not ours", name)
         if was.has(key.pair) and not any(self._is_sure(pair, now) for pair in seen - {key.pair}):
             raise Broken("no other", f"{name}, and no place was seen that holds the other")
+
+    def _noted(self) -> set[Place]:
+        """The places of all notes whose file is away now."""
+        notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
+        return {place for note in notes for place in note.places if place.path in self.home.away}
 
     def _given_up(self, key_id: str, before: str) -> bool:
         if (key_id, "Inactive") in self.consents and self._changed.get(key_id, -1.0) >= self._began - self.aws.list_lag:

@@ -505,3 +505,20 @@ def test_the_only_copy_of_a_key_outlives_a_run_that_was_killed_before_its_note(c
     computer.run(force=True)
     computer.restore()
     assert set(computer.home.places.values()) == {computer.old}
+
+
+def test_the_other_of_two_keys_that_are_parted_again_has_a_way_out(computer: Computer) -> None:
+    """Both files were emptied, and undo fills one: the other key is in no profile, and the hint retires it."""
+    computer.puts(WORK, computer.aws.add("alice", timedelta(days=10)))
+    computer.run(keep_old=timedelta(days=7))
+    for place in (DEFAULT, WORK):
+        computer.puts(place, None)
+    computer.aws.pause(60)
+    problem = only(computer.undo()).problem
+    assert problem and "any more" in problem.message and problem.hint.startswith("rotate-my-key delete-key ")
+    for _ in range(2):
+        computer.delete_key(problem.hint.split()[-1])
+    computer.aws.pause(60)
+    computer.run()
+    assert computer.home.notes == {} and computer.home.records == {}
+    assert list(computer.aws.there().values()) == ["Active"]
