@@ -1,21 +1,13 @@
-"""Secrets that settings name and never hold: the port `fleet.ports.Vault` on Secrets Manager and SSM.
+"""Where secrets are kept and handed over: Secrets Manager, SSM's SecureString parameters, S3, and S3's presigned links.
 
-Calls: secretsmanager:GetSecretValue, ssm:GetParameter, and kms:Decrypt for a key of one's own.
+- Secrets Manager: secretsmanager: CreateSecret, PutResourcePolicy, PutSecretValue, TagResource, GetSecretValue,
+  DescribeSecret, DeleteSecret, ListSecrets. SSM: ssm:GetParameter. S3: s3: PutObject, GetObject, DeleteObject,
+  ListBucket; botocore follows a bucket to its region by itself. With a KMS key of one's own kms:GenerateDataKey and
+  kms:Decrypt too.
+- A presigned link is a secret: it stands in no message. It is fetched without credentials, from S3's hosts or the
+  endpoint that is set; a link to somewhere else is not followed, nor is a redirection.
 
-Handing something over through Secrets Manager: the port `fleet.ports.Secrets`.
-
-Calls: secretsmanager: CreateSecret, PutResourcePolicy, PutSecretValue, TagResource, GetSecretValue, DescribeSecret,
-DeleteSecret, ListSecrets; with a KMS key of one's own kms:GenerateDataKey and kms:Decrypt.
-
-Handing something over through S3: the port `fleet.ports.Objects`.
-
-Calls: s3: PutObject, GetObject, DeleteObject, ListBucket; with a KMS key of one's own kms:GenerateDataKey and
-kms:Decrypt. botocore follows a bucket to its region by itself.
-
-Fetching by a presigned URL of S3, which is a secret: it stands in no message, and goes nowhere but to its own host.
-
-No credentials are used. That host must be S3's, or the endpoint that is set: a link to somewhere else is not followed,
-nor is a redirection.
+Every verb raises kinds of `Problem` and nothing else; no message holds a secret.
 """
 
 from __future__ import annotations
@@ -42,21 +34,20 @@ from .service_errors import Exists, Leaving
 from .session import Aws
 
 _SECRET, _PARAMETER = "secretsmanager:", "ssm:"
-_FORM = "name it as secretsmanager:NAME or ssm:NAME"
 
 
 class NamedSecrets:
-    """See the port. Safe to share between threads."""
+    """Secrets that settings name and never hold: `secretsmanager:NAME` or `ssm:NAME` (a SecureString). Safe to share
+    between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def secret(self, name: str) -> str:
-        """See the port. A parameter that is no SecureString is refused: everybody who may list could read it."""
-        if name.startswith(_SECRET) and name != _SECRET:
+        """The value. Raises Denied, Gone, TryLater, and WrongUsage for a parameter that is no SecureString, which
+        everybody who may list could read. No message has the value."""
+        if name.startswith(_SECRET):
             return secret_value(self._calls, name.removeprefix(_SECRET))
-        if not name.startswith(_PARAMETER) or name == _PARAMETER:
-            raise WrongUsage("a channel's secret is not named as one", _FORM)  # perhaps it is the secret itself
         kind, value = self._parameter(name.removeprefix(_PARAMETER))
         if kind != "SecureString":
             raise WrongUsage(
@@ -66,7 +57,7 @@ class NamedSecrets:
         return value
 
     def text(self, name: str) -> str:
-        """See the port."""
+        """An SSM parameter that is no secret, such as settings (`ssm:NAME` or `NAME`)."""
         return self._parameter(name.removeprefix(_PARAMETER))[1]
 
     def _parameter(self, name: str) -> tuple[str, str]:
@@ -106,14 +97,17 @@ Described = tuple[datetime, Mapping[str, str]]
 
 
 class SecretsManager:
-    """See the port. Safe to share between threads."""
+    """A way to hand something over. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """See the port. A new secret that could not be finished is removed again; one that is there and has another KMS
-        key is made anew."""
+        """Make or replace a secret with its resource policy (JSON), the policy before the value; gives its ARN.
+
+        A secret that exists gets its tags last: they tell that the value is stored. One with another KMS key is made
+        anew. A new secret that could not be finished is removed again.
+        """
         made = self._created(name, tags, kms_key)
         named = {"SecretId": made or name}
         try:
@@ -129,7 +123,8 @@ class SecretsManager:
                 self._calls.call("secretsmanager:TagResource", answers.nothing, {**named, "Tags": _pairs(tags)})
         except Problem:
             if made:
-                self._take_back(made)
+                with suppress(Problem):  # the first problem is told; a secret without a value harms nobody
+                    self.delete(made)
             raise
         return arn
 
@@ -166,29 +161,25 @@ class SecretsManager:
             return False
         return found.rpartition("/")[2] == kms_key.rpartition("/")[2]
 
-    def _take_back(self, name: str) -> None:
-        with suppress(Problem):  # what went wrong first is told; a secret without a value harms nobody
-            self.delete(name)
-
     def get(self, name: str) -> str:
-        """See the port."""
+        """The value, by name or ARN. Raises Denied, Gone."""
         return secret_value(self._calls, name)
 
     def about(self, name: str) -> Described | None:
-        """See the port."""
+        """DescribeSecret: time of the last change and tags; None if it is not there, or is being deleted."""
         try:
             return self._calls.call("secretsmanager:DescribeSecret", _described, {"SecretId": name})
         except Gone:
             return None
 
     def delete(self, name: str) -> None:
-        """See the port."""
+        """At once, without a recovery window. One that is not there is no error."""
         params = {"SecretId": name, "ForceDeleteWithoutRecovery": True}
         with suppress(Gone, Leaving):
             self._calls.call("secretsmanager:DeleteSecret", answers.nothing, params)
 
     def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
-        """See the port."""
+        """Name, time of the last change and tags of those that begin so, all pages. It lags by minutes."""
         params = {"Filters": [{"Key": "name", "Values": [prefix]}], "MaxResults": 100}
         for name, changed, tags in self._calls.pages(
             "secretsmanager:ListSecrets", _listed_secrets, params, "NextToken"
@@ -233,13 +224,13 @@ _WEEK = 7 * 24 * 3600  # seconds; no signature of version 4 is good for longer
 
 
 class S3:
-    """See the port. Safe to share between threads."""
+    """A way to hand something over. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def put(self, bucket: str, name: str, body: bytes, kms_key: str = "") -> None:
-        """See the port. Without a key of one's own S3 encrypts with its own (AES256)."""
+        """PutObject, encrypted at rest. Without a key of one's own S3 encrypts with its own (AES256)."""
         params: dict[str, Any] = {"Bucket": bucket, "Key": name, "Body": body}
         if kms_key:
             params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
@@ -251,21 +242,21 @@ class S3:
             raise _no_bucket(bucket) from None
 
     def get(self, bucket: str, name: str) -> bytes:
-        """See the port."""
+        """GetObject. Raises Gone, Denied."""
         try:
             return self._calls.call("s3:GetObject", _object_body, {"Bucket": bucket, "Key": name})
         except Gone:
             raise Gone(f"there is no s3://{bucket}/{name}", f"aws s3 ls s3://{bucket}/") from None
 
     def delete(self, bucket: str, name: str) -> None:
-        """See the port. S3 says yes for one that is not there. Raises Gone if there is no such bucket."""
+        """DeleteObject. One that is not there is no error: S3 says yes. Raises Gone if there is no such bucket."""
         try:
             self._calls.call("s3:DeleteObject", answers.nothing, {"Bucket": bucket, "Key": name})
         except Gone:
             raise _no_bucket(bucket) from None
 
     def names(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """See the port. Raises Gone if there is no such bucket."""
+        """ListObjectsV2, all pages: name and time of the last change. Raises Gone if there is no such bucket."""
         params = {"Bucket": bucket, "Prefix": prefix}
         try:
             yield from self._calls.pages("s3:ListObjectsV2", _listed_objects, params, "ContinuationToken")
@@ -273,7 +264,10 @@ class S3:
             raise _no_bucket(bucket) from None
 
     def link(self, bucket: str, name: str, seconds: int) -> str:
-        """See the port. At most a week; one that a role or a session signs ends with its credentials, if sooner."""
+        """A presigned URL for GetObject. It is a secret: whoever has it may read. No call is made.
+
+        At most a week; one that a role or a session signs ends with its credentials, if sooner.
+        """
         return self._calls.presign("get_object", min(seconds, _WEEK), Bucket=bucket, Key=name)
 
 

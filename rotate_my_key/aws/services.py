@@ -1,44 +1,39 @@
-"""Mail through SES, API version 2: the port `fleet.ports.Mail`.
+"""The services of the caller's own account besides IAM: mail, topics, logs, and those of `delivery.py`.
 
-Calls: ses:SendEmail, ses:GetAccount. A mail whose answer was lost is sent again: twice is better than never.
+- SES, API version 2: ses:SendEmail, ses:GetAccount. A mail whose answer was lost is sent again: twice is better than
+  never.
+- SNS: sns:Publish. A topic is in the region that its ARN names, whatever region is in force.
+- CloudWatch Logs: logs:PutLogEvents, logs:CreateLogStream. The limits are those of the API reference, PutLogEvents: at
+  most 10,000 events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time order.
 
-Notices through SNS: the port `fleet.ports.Topics`.
-
-Calls: sns:Publish. A topic is in the region that its ARN names, whatever region is in force.
-
-Lines to CloudWatch Logs: the port `fleet.ports.Logs`.
-
-Calls: logs:PutLogEvents, logs:CreateLogStream. The limits are those of the API reference, PutLogEvents: at most 10,000
-events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time order.
-
-The services of the caller's own account besides IAM: the port `fleet.ports.Cloud`.
+Every verb raises kinds of `Problem` and nothing else; no message holds a secret.
 """
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import Denied, Gone, Problem, WrongUsage
+from ..errors import Denied, Gone, Problem
 from . import answers
 from .account_calls import AccountCalls
+from .delivery import S3, NamedSecrets, SecretsManager
 from .service_errors import Exists
-
-if TYPE_CHECKING:
-    from .delivery import S3, NamedSecrets, SecretsManager
 
 
 class Ses:
-    """See the port. Safe to share between threads."""
+    """Mail. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def send(self, sender: str, to: str, subject: str, text: str, html: str = "") -> None:
-        """See the port. `sender` may have a name: `IT <it@example.com>`."""
+        """SendEmail to one address. Raises Denied, Gone (no such identity), NotAllowed (not verified: sandbox).
+
+        `sender` may have a name: `IT <it@example.com>`.
+        """
         body = {"Text": _utf8(text)} | ({"Html": _utf8(html)} if html else {})
         params = {
             "FromEmailAddress": sender,
@@ -51,7 +46,7 @@ class Ses:
             raise Gone(f"SES has no identity for {sender}", "aws sesv2 list-email-identities") from None
 
     def sandbox(self) -> bool | None:
-        """See the port."""
+        """GetAccount: whether SES sends to verified addresses only; None if that may not be known."""
         try:
             return self._calls.call("sesv2:GetAccount", _sandbox, {})
         except Denied:
@@ -66,47 +61,36 @@ def _sandbox(answer: Mapping[str, Any]) -> bool:
     return not answer["ProductionAccessEnabled"]
 
 
-_ARN = re.compile(r"arn:[\w-]+:sns:(?P<region>[\w-]+):\d{12}:[\w-]+(?P<fifo>\.fifo)?", re.ASCII)
 _SUBJECT = 100  # characters (SNS API reference, Publish)
-_MESSAGE = 262_144  # bytes
-_CUT = "\n[cut: longer than SNS allows]"
 
 
 class Sns:
-    """See the port. Safe to share between threads."""
+    """Topics. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def publish(self, topic: str, subject: str, text: str) -> None:
-        """See the port. Raises WrongUsage for what is no topic's ARN, Gone, Denied."""
-        arn = _ARN.fullmatch(topic)
-        if arn is None:
-            raise WrongUsage(
-                f"{topic} is not the ARN of a topic", "write it like arn:aws:sns:eu-west-1:123456789012:NAME"
-            )
-        params: dict[str, Any] = {"TopicArn": topic, "Message": _fitting(text) or "-"}
+        """Publish to a topic (its ARN) a text of at most 256 KB. Raises Gone, Denied.
+
+        SNS wants a subject of at most 100 ASCII characters; it is cut to that.
+        """
+        params: dict[str, Any] = {"TopicArn": topic, "Message": text or "-"}
         if fitting := subject_for(subject):
             params["Subject"] = fitting
-        if arn["fifo"]:
+        if topic.endswith(".fifo"):
             params |= {"MessageGroupId": "rotate-my-key", "MessageDeduplicationId": str(uuid.uuid4())}
         try:
-            self._calls.at(arn["region"]).call("sns:Publish", answers.nothing, params)
+            self._calls.at(topic.split(":")[3]).call("sns:Publish", answers.nothing, params)
         except Gone:
             raise Gone(f"there is no topic {topic}", "aws sns list-topics") from None
 
 
 def subject_for(subject: str) -> str:
     """As SNS takes it: ASCII, one line, at most 100 characters, not beginning with a blank; "" if nothing is left."""
-    plain = "".join(letter if " " <= letter <= "~" else "?" for letter in " ".join(subject.split()))
+    printable = "".join(letter if letter.isprintable() else " " for letter in subject)
+    plain = " ".join(printable.split()).encode("ascii", "replace").decode()
     return plain if len(plain) <= _SUBJECT else plain[: _SUBJECT - 3].rstrip() + "..."
-
-
-def _fitting(text: str) -> str:
-    data = text.encode()
-    if len(data) <= _MESSAGE:
-        return text
-    return data[: _MESSAGE - len(_CUT)].decode(errors="ignore") + _CUT
 
 
 _MOST, _BYTES, _EACH = 10_000, 1_048_576, 26
@@ -117,14 +101,17 @@ Line = tuple[datetime, str]
 
 
 class CloudWatchLogs:
-    """See the port. Safe to share between threads."""
+    """Log groups. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def put(self, group: str, stream: str, lines: Sequence[Line]) -> None:
-        """See the port. A line of more than a megabyte is refused before anything is sent; Problem also tells that AWS
-        did not take a line (older than 14 days or the group's retention)."""
+        """PutLogEvents in time order, in batches that AWS takes; the stream is made if absent. Raises Gone (group).
+
+        A line of more than a megabyte is refused before anything is sent; Problem also tells that AWS
+        did not take a line (older than 14 days or the group's retention).
+        """
         for batch in list(batches(lines)):
             params = {
                 "logGroupName": group,
@@ -179,40 +166,31 @@ def _refused(answer: Mapping[str, Any]) -> bool:
 
 
 class AwsCloud:
-    """See the port. `calls` are to the caller's own account. Safe to share between threads."""
+    """Each service in a `region`, "" for that of the profile or environment. Safe to share between threads."""
 
     def __init__(self, calls: AccountCalls) -> None:
         self._calls = calls
 
     def mail(self, region: str = "") -> Ses:
-        """See the port."""
-
+        """SES."""
         return Ses(self._calls.at(region))
 
     def topics(self, region: str = "") -> Sns:
-        """See the port."""
-
+        """SNS."""
         return Sns(self._calls.at(region))
 
     def vault(self, region: str = "") -> NamedSecrets:
-        """See the port."""
-        from .delivery import NamedSecrets
-
+        """Secrets Manager and SSM, for what settings name."""
         return NamedSecrets(self._calls.at(region))
 
     def secrets(self, region: str = "") -> SecretsManager:
-        """See the port."""
-        from .delivery import SecretsManager
-
+        """Secrets Manager, for keys that are handed over."""
         return SecretsManager(self._calls.at(region))
 
     def objects(self, region: str = "") -> S3:
-        """See the port."""
-        from .delivery import S3
-
+        """S3."""
         return S3(self._calls.at(region))
 
     def logs(self, region: str = "") -> CloudWatchLogs:
-        """See the port."""
-
+        """CloudWatch Logs."""
         return CloudWatchLogs(self._calls.at(region))

@@ -17,7 +17,7 @@ from .signing import Person, mfa_serials
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from ..fleet.ports import Cloud
+    from ..aws.services import AwsCloud
 
 _FORMS = ("secretsmanager:", "s3://")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -130,7 +130,7 @@ class Delivery:
         secret, region = _secret(self._text)
         return self._cloud().secrets(region).delete(secret)
 
-    def _cloud(self) -> Cloud:
+    def _cloud(self) -> AwsCloud:
         """Made anew each time: by now the profile may hold another key."""
         from ..aws.mfa import MfaSessions
         from ..fleet.assembly import Assembly, Signer

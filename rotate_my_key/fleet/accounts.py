@@ -1,18 +1,17 @@
-"""AWS's answers about whole accounts as plain values. Pure; an answer that lacks something raises KeyError.
+"""The accounts of an organization, and the users and keys of each: Organizations and IAM in the fleet's words.
 
-The users and keys of one account: the verbs of `fleet.ports.Directory` on IAM. Their rules stand in the port.
-
-IAM is one place in a partition, whatever the region. Each verb says what it is about when it is refused.
-
-The ports `Organization` and `Directory` on AWS: the adapters of `aws/` in the fleet's words.
+IAM is one place in a partition, whatever the region. Each verb says what it is about when it is refused, and raises
+kinds of `Problem` and nothing else: Denied if a call is not allowed, Gone for what is not there, TryLater when patience
+has ended. The first verb of a member account assumes the role there, and raises what that raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from ..aws import answers
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, Role
@@ -24,77 +23,6 @@ from ..errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongU
 from ..model import AccessKey, Credentials, Identity, LastUse
 from .model import AwsAccount, FleetUser
 
-
-class UserEntry(NamedTuple):
-    """A user of ListUsers or GetUser. `signed_in`: None for "never, or not known"; `tags`: those of GetUser."""
-
-    arn: str
-    created: datetime
-    signed_in: datetime | None
-    tags: dict[str, str]
-
-
-class AccountEntry(NamedTuple):
-    """An account of Organizations' ListAccounts."""
-
-    number: str
-    name: str
-    active: bool
-
-
-def report_ready(answer: Answer) -> bool:
-    """GenerateCredentialReport: whether it is ready. The states are STARTED, INPROGRESS and COMPLETE."""
-    return str(answer["State"]) == "COMPLETE"
-
-
-def report_of(answer: Answer) -> tuple[str, datetime]:
-    """GetCredentialReport: the CSV, and when it was made."""
-    return bytes(answer["Content"]).decode("utf-8", "replace"), _utc(answer["GeneratedTime"])
-
-
-def users_of(answer: Answer) -> tuple[list[UserEntry], str | None]:
-    """ListUsers: one page."""
-    return [_user(entry) for entry in answer["Users"]], _marker(answer)
-
-
-def user_of(answer: Answer) -> UserEntry:
-    """GetUser."""
-    return _user(answer["User"])
-
-
-def _user(entry: Answer) -> UserEntry:
-    used = entry.get("PasswordLastUsed")
-    tags = {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())}
-    return UserEntry(str(entry["Arn"]), _utc(entry["CreateDate"]), _utc(used) if used else None, tags)
-
-
-def tags_of(answer: Answer) -> tuple[list[tuple[str, str]], str | None]:
-    """ListUserTags: one page."""
-    return [(tag["Key"], tag["Value"]) for tag in answer["Tags"]], _marker(answer)
-
-
-def members_of(answer: Answer) -> tuple[list[str], str | None]:
-    """GetGroup: one page of the names of its users."""
-    return [entry["UserName"] for entry in answer["Users"]], _marker(answer)
-
-
-def accounts_of(answer: Answer) -> tuple[list[AccountEntry], str | None]:
-    """Organizations' ListAccounts: one page. `State` has taken the place of `Status` (retired in September 2026)."""
-    found = [
-        AccountEntry(entry["Id"], entry.get("Name", ""), (entry.get("State") or entry.get("Status")) == "ACTIVE")
-        for entry in answer["Accounts"]
-    ]
-    return found, answer.get("NextToken") or None
-
-
-def _marker(answer: Answer) -> str | None:
-    return answer["Marker"] if answer.get("IsTruncated") else None
-
-
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
-
-
 T = TypeVar("T")
 
 _PAGE = 1000  # the most that ListUsers and GetGroup give at once; IAM may give fewer
@@ -102,53 +30,66 @@ _CREATE_TIMEOUT = 15.0  # seconds
 _JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good as a fresh one
 
 
-class IamUsers:
-    """See the port. `calls` are to the account. Safe to share between threads."""
+class AccountDirectory:
+    """The users and keys of one account, to which `calls` go. Safe to share between threads.
 
-    def __init__(self, calls: AccountCalls) -> None:
+    `begin` is called before a verb that begins something, and raises where nothing may begin any more. A verb that ends
+    what was begun (an act, and what is remembered of it) is never stopped.
+    """
+
+    def __init__(self, account: AwsAccount, calls: AccountCalls, begin: Callable[[], None] = lambda: None) -> None:
+        self.account = account
         self._calls = calls
+        self._begin = begin
 
     # Looking
 
     def request_report(self) -> bool:
-        """See the port."""
-        return self._calls.call("iam:GenerateCredentialReport", report_ready, {})
+        """GenerateCredentialReport: whether a report is ready now. AWS makes a new one at most every four hours."""
+        self._begin()
+        return self._calls.call("iam:GenerateCredentialReport", _is_complete, {})
 
     def report(self) -> tuple[str, datetime]:
-        """See the port."""
-        return self._calls.call("iam:GetCredentialReport", report_of, {})
+        """GetCredentialReport: the CSV, and when it was generated. Raises TryLater while it is not ready."""
+        self._begin()
+        return self._calls.call("iam:GetCredentialReport", _report, {})
 
-    def listed(self) -> Iterator[UserEntry]:
-        """ListUsers, all pages, as they come."""
-        return self._calls.pages("iam:ListUsers", users_of, {"MaxItems": _PAGE}, "Marker")
+    def users(self) -> Iterator[FleetUser]:
+        """ListUsers, page by page; without keys, tags and groups."""
+        self._begin()
+        return self._calls.pages("iam:ListUsers", partial(_users, self.account), {"MaxItems": _PAGE}, "Marker")
 
-    def found(self, user: str) -> UserEntry:
-        """GetUser. Raises Gone, Denied."""
-        return self._of(user, lambda: self._calls.call("iam:GetUser", user_of, {"UserName": user}))
+    def find(self, user: str) -> FleetUser:
+        """GetUser, with what tags it tells; without keys and groups. Raises Gone if there is no such user, Denied."""
+        self._begin()
+        read = partial(_user_with_tags, self.account)
+        return self._of(user, lambda: self._calls.call("iam:GetUser", read, {"UserName": user}))
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
-        """See the port."""
+        """ListAccessKeys of a user name, all pages."""
+        self._begin()
         return tuple(self._pages(user, "iam:ListAccessKeys", answers.page))
 
     def last_use(self, key_id: str) -> LastUse | None:
-        """See the port."""
+        """GetAccessKeyLastUsed; None if it is denied or throttled: unknown."""
         try:
             return self._calls.call("iam:GetAccessKeyLastUsed", answers.last_use, {"AccessKeyId": key_id})
         except (Denied, Gone, TryLater):
             return None
 
     def tags(self, user: str) -> Mapping[str, str] | None:
-        """See the port."""
+        """ListUserTags, all pages; None if it is denied."""
         try:
-            return dict(self._pages(user, "iam:ListUserTags", tags_of))
+            return dict(self._pages(user, "iam:ListUserTags", _tags))
         except Denied:
             return None
 
     def members(self, group: str) -> frozenset[str]:
-        """See the port."""
+        """GetGroup, all pages: the names of its users. Raises Gone if there is no such group, Denied."""
+        self._begin()
         params = {"GroupName": group, "MaxItems": _PAGE}
         try:
-            return frozenset(self._calls.pages("iam:GetGroup", members_of, params, "Marker"))
+            return frozenset(self._calls.pages("iam:GetGroup", _members, params, "Marker"))
         except Gone:
             raise Gone(f"there is no group {group}", "aws iam list-groups") from None
 
@@ -158,20 +99,20 @@ class IamUsers:
     # Changing
 
     def tag(self, user: str, key: str, value: str) -> None:
-        """See the port."""
+        """TagUser with this one tag. Raises Denied, NotAllowed (the user has 50 tags already), Gone."""
         self._change("iam:TagUser", user, {"Tags": [{"Key": key, "Value": value}]})
 
     def untag(self, user: str, key: str) -> None:
-        """See the port."""
+        """UntagUser with this one tag. Raises Denied, Gone."""
         self._change("iam:UntagUser", user, {"TagKeys": [key]})
 
     def set_active(self, user: str, key_id: str, active: bool) -> None:
-        """See the port."""
+        """UpdateAccessKey. Repeating it is harmless. Raises Denied, Gone."""
         params = {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
         self._change("iam:UpdateAccessKey", user, params, what="access key")
 
     def delete(self, user: str, key_id: str) -> None:
-        """See the port."""
+        """DeleteAccessKey. A lost reply followed by NoSuchEntity means that it was carried out. Raises Denied, Gone."""
         attempts = Attempts()
         try:
             self._change("iam:DeleteAccessKey", user, {"AccessKeyId": key_id}, what="access key", again=attempts.always)
@@ -192,7 +133,10 @@ class IamUsers:
         self._of(user, lambda: self._calls.call(action, answers.nothing, named, again=again), what)
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
+        """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
+
+        Raises NoRoom, Denied, Gone; Unanswered if one may have been made or not.
+        """
         attempts = Attempts()
         try:
             return self._of(
@@ -223,34 +167,64 @@ class IamUsers:
             raise Gone(f"there is {there}", "see who there is with: rotate-my-key fleet report") from None
 
 
-class AccountDirectory(IamUsers):
-    """See the port Directory."""
+def _utc(at: datetime) -> datetime:
+    return at.astimezone(UTC)
 
-    def __init__(self, account: AwsAccount, calls: AccountCalls) -> None:
-        super().__init__(calls)
-        self._account = account
 
-    @property
-    def account(self) -> AwsAccount:
-        """See the port."""
-        return self._account
+def _is_complete(answer: Answer) -> bool:
+    """The states are STARTED, INPROGRESS and COMPLETE."""
+    return str(answer["State"]) == "COMPLETE"
 
-    def users(self) -> Iterator[FleetUser]:
-        """See the port."""
-        for entry in self.listed():
-            yield FleetUser(self._account.number, entry.arn, created=entry.created, signed_in=entry.signed_in)
 
-    def find(self, user: str) -> FleetUser:
-        """See the port."""
-        entry = self.found(user)
-        return FleetUser(
-            self._account.number, entry.arn, created=entry.created, signed_in=entry.signed_in, tags=entry.tags
-        )
+def _report(answer: Answer) -> tuple[str, datetime]:
+    return bytes(answer["Content"]).decode("utf-8", "replace"), _utc(answer["GeneratedTime"])
+
+
+def _users(account: AwsAccount, answer: Answer) -> tuple[list[FleetUser], str | None]:
+    return [_user(account, entry) for entry in answer["Users"]], _marker(answer)
+
+
+def _user_with_tags(account: AwsAccount, answer: Answer) -> FleetUser:
+    entry = answer["User"]
+    return _user(account, entry, {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
+
+
+def _user(account: AwsAccount, entry: Answer, tags: Mapping[str, str] | None = None) -> FleetUser:
+    """Without `PasswordLastUsed` they never signed in, or it is not known."""
+    used = entry.get("PasswordLastUsed")
+    signed_in = _utc(used) if used else None
+    return FleetUser(
+        account.number, str(entry["Arn"]), created=_utc(entry["CreateDate"]), signed_in=signed_in, tags=tags
+    )
+
+
+def _tags(answer: Answer) -> tuple[list[tuple[str, str]], str | None]:
+    return [(tag["Key"], tag["Value"]) for tag in answer["Tags"]], _marker(answer)
+
+
+def _members(answer: Answer) -> tuple[list[str], str | None]:
+    return [entry["UserName"] for entry in answer["Users"]], _marker(answer)
+
+
+def _marker(answer: Answer) -> str | None:
+    return answer["Marker"] if answer.get("IsTruncated") else None
+
+
+def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool]], str | None]:
+    """With whether it is active. `State` has taken the place of `Status` (retired in September 2026)."""
+    found = [
+        (AwsAccount(entry["Id"], entry.get("Name", "")), (entry.get("State") or entry.get("Status")) == "ACTIVE")
+        for entry in answer["Accounts"]
+    ]
+    return found, answer.get("NextToken") or None
 
 
 class AwsOrganization:
-    """See the port Organization. `role` is the name of the role in other accounts, "" for none; `calls` are to the
-    caller's own account."""
+    """All accounts that the caller may look at. Safe to share between threads.
+
+    `role` is the name of the role in other accounts, "" for none; `calls` are to the caller's own account. `left_out`
+    are the accounts that `accounts` came upon and left out: suspended, or about to be closed.
+    """
 
     def __init__(self, way: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
         self._way = way
@@ -259,32 +233,30 @@ class AwsOrganization:
         self._role = role.strip("/").removeprefix("role/")
         self._external_id = external_id
         self._directories: dict[str, AccountDirectory] = {}
-        self._left_out: tuple[AwsAccount, ...] = ()
         self._lock = Lock()
+        self.left_out: tuple[AwsAccount, ...] = ()
+        self.begin: Callable[[AwsAccount], None] = lambda account: None  # see AccountDirectory
 
     def me(self) -> Identity:
-        """See the port."""
+        """GetCallerIdentity of who runs the fleet command."""
         return self._caller.identity()
 
     def accounts(self) -> tuple[AwsAccount, ...]:
-        """See the port."""
-        entries = list(self._calls.pages("organizations:ListAccounts", accounts_of, {}, "NextToken"))
-        self._left_out = tuple(AwsAccount(entry.number, entry.name) for entry in entries if not entry.active)
-        return tuple(AwsAccount(entry.number, entry.name) for entry in entries if entry.active)
-
-    @property
-    def left_out(self) -> tuple[AwsAccount, ...]:
-        """See the port."""
-        return self._left_out
+        """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
+        entries = list(self._calls.pages("organizations:ListAccounts", _accounts, {}, "NextToken"))
+        self.left_out = tuple(account for account, active in entries if not active)
+        return tuple(account for account, active in entries if active)
 
     def directory(self, account: AwsAccount) -> AccountDirectory:
-        """See the port. Sends nothing but GetCallerIdentity, once. Raises WrongUsage for another account without a
-        role."""
+        """The directory of an account: by the role there, or without one for the caller's own.
+
+        Sends nothing but GetCallerIdentity, once. Raises WrongUsage for another account without a role.
+        """
         me = self.me()
         with self._lock:
             if account.number not in self._directories:
                 calls = self._calls if account.number == me.account else self._there(account, me)
-                self._directories[account.number] = AccountDirectory(account, calls)
+                self._directories[account.number] = AccountDirectory(account, calls, lambda: self.begin(account))
             return self._directories[account.number]
 
     def _there(self, account: AwsAccount, me: Identity) -> AccountCalls:

@@ -31,12 +31,12 @@ from enum import Enum
 from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
 from ..model import AccessKey
 from ..settings.fleet import FleetSettings
-from .audit import NotKept
+from .accounts import AccountDirectory
+from .audit import AuditTrail, NotKept
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
-from .messages import Channels, Renderer
+from .messages import Channel, Channels, Renderer
 from .model import AwsAccount, Event, FleetKey, FleetUser, Message, Owner
 from .notices import Remark, one_line
-from .ports import Audit, Channel, Directory
 from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide
 from .users import AccountView, UserLook, look
 
@@ -142,7 +142,7 @@ class ReissuedKey:
     notes: tuple[str, ...] = ()
 
 
-Maker = Callable[[Directory, FleetUser], ReissuedKey]
+Maker = Callable[[AccountDirectory, FleetUser], ReissuedKey]
 WORDS: Mapping[ActionKind, str] = {
     ActionKind.NOTIFY: "notified",
     ActionKind.REISSUE: "reissued",
@@ -158,7 +158,7 @@ class Actor:
 
     settings: FleetSettings
     now: Callable[[], datetime]
-    audit: Audit
+    audit: AuditTrail
     maker: Maker | None = None
     unheard: Callable[[Act, UserLook], Skipped | None] = lambda act, found: None
     sleep: Callable[[float], None] = lambda seconds: None

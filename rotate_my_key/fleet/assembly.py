@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from ..aws.account_calls import AccountCalls, Caller, CallRoute
     from ..aws.auth import AskCode
     from ..aws.mfa import MfaSessions, Serials
+    from ..aws.services import AwsCloud
     from ..aws.session import Aws
     from ..model import Credentials
+    from .accounts import AwsOrganization
     from .audit import AuditTrail, Sink
-    from .ports import Channel, Cloud, Organization
+    from .messages import Channel
 
 
 def _nobody(whose: str, serial: str) -> str:
@@ -81,7 +83,7 @@ class Assembly:
         return "" if credentials.token else credentials.key_id
 
     @cached_property
-    def organization(self) -> Organization:
+    def organization(self) -> AwsOrganization:
         """All accounts that the caller may look at."""
         from .accounts import AwsOrganization
 
@@ -89,7 +91,7 @@ class Assembly:
         return AwsOrganization(self._way, self._caller, self._own, where.role, where.external_id)
 
     @cached_property
-    def cloud(self) -> Cloud:
+    def cloud(self) -> AwsCloud:
         """The services of the caller's own account."""
         from ..aws.services import AwsCloud
 

@@ -17,11 +17,12 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import Any, Protocol
 
+from ..aws.delivery import S3
+from ..aws.services import AwsCloud, CloudWatchLogs
 from ..errors import Problem, WrongUsage
 from ..files.private import append_private
 from ..settings.fleet import AuditSettings as Settings
 from .model import Event
-from .ports import Cloud, Logs, Objects
 
 VERSION = 1
 Lines = Sequence[tuple[datetime, str]]
@@ -69,7 +70,7 @@ class FileSink:
 class LogSink:
     """A log group: one stream a run."""
 
-    logs: Logs
+    logs: CloudWatchLogs
     group: str
     stream: str
 
@@ -82,7 +83,7 @@ class LogSink:
 class ObjectSink:
     """S3 has no appending: one object a write, `PREFIX2026/11/25/RUN-000001.jsonl`."""
 
-    objects: Objects
+    objects: S3
     bucket: str
     prefix: str
     run: str
@@ -119,12 +120,18 @@ class AuditTrail:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def record(self, *events: Event) -> None:
-        """See the port; several at once cost no more than one. Raises NotKept naming where."""
+        """Write a line for each. Raises Problem if they cannot be kept.
+
+        Several at once cost no more than one. Raises NotKept naming where.
+        """
         if events:
             self._write([(event.at, as_line(event, self.run)) for event in events])
 
     def close(self, numbers: Mapping[str, float]) -> None:
-        """See the port. The run's last line goes to every sink, the metric line to one. Raises NotKept."""
+        """End the run: one metric line with these numbers (CloudWatch's embedded metric format).
+
+        The run's last line goes to every sink, the metric line to one. Raises NotKept.
+        """
         at = self.now()
         said = {name: f"{number:g}" for name, number in numbers.items()}
         self.record(Event(at, "ended", policy=self.run.policy, details=said))
@@ -178,7 +185,7 @@ def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run:
 
 
 def open_audit(
-    settings: Settings, run: AuditRun, cloud: Cloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
+    settings: Settings, run: AuditRun, cloud: AwsCloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
 ) -> AuditTrail:
     """The audit that the settings name; `otherwise` where they name none, for acts are never without.
 

@@ -23,10 +23,11 @@ from ..model import AccessKey, LastUse
 from ..parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from ..words import day
+from .accounts import AccountDirectory, AwsOrganization
+from .audit import AuditTrail
 from .handover import HandoverRecord, HandoverStore, made_then
 from .memory import KeyMemory, UnreadableTag, decode, encode, ref
 from .model import AwsAccount, Event
-from .ports import Audit, Directory, Organization
 from .survey import accounts_of
 
 _YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
@@ -60,10 +61,10 @@ class CleanupResult:
 class Sweeper:
     """What a sweep works with. `now` is AWS's clock; without `apply` nothing is changed."""
 
-    organization: Organization
+    organization: AwsOrganization
     waiting: HandoverStore
     settings: FleetSettings
-    audit: Audit
+    audit: AuditTrail
     now: Callable[[], datetime]
     apply: bool = True
 
@@ -94,7 +95,7 @@ def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
         return CleanupResult(account, user, slip.key_id if slip else "", Disposition.FAILED, problem.message, problem)
 
 
-def look(slip: HandoverRecord, directory: Directory, now: datetime, keep: timedelta) -> CleanupResult:
+def look(slip: HandoverRecord, directory: AccountDirectory, now: datetime, keep: timedelta) -> CleanupResult:
     """What is to be done about one hand-over. Raises Problem."""
     try:
         keys = directory.keys(slip.user)
@@ -152,7 +153,7 @@ def _unstored(
     return Disposition.DELETED, "a run was stopped before it stored the key"
 
 
-def _do(swept: CleanupResult, slip: HandoverRecord, directory: Directory, tools: Sweeper) -> None:
+def _do(swept: CleanupResult, slip: HandoverRecord, directory: AccountDirectory, tools: Sweeper) -> None:
     """The key first: as long as there is a slip, the next sweep finds what is left."""
     who = (swept.account, swept.user, swept.key_id)
     event = Event(tools.now(), swept.fate.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
@@ -170,7 +171,7 @@ def _do(swept: CleanupResult, slip: HandoverRecord, directory: Directory, tools:
     tools.audit.record(replace(event, at=tools.now()))
 
 
-def _remember_off(swept: CleanupResult, directory: Directory, tools: Sweeper) -> None:
+def _remember_off(swept: CleanupResult, directory: AccountDirectory, tools: Sweeper) -> None:
     """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
     tag = tools.settings.remind.tag
     with suppress(Problem, UnreadableTag):
@@ -201,7 +202,7 @@ class Whereabouts:
     unknown: int = 0
 
 
-def whereabouts(organization: Organization, settings: Accounts, user: str, but: str) -> Whereabouts:
+def whereabouts(organization: AwsOrganization, settings: Accounts, user: str, but: str) -> Whereabouts:
     """Look in every account that the settings mean, `but` for one. Raises Interrupted; all else is counted."""
     if not settings.role:
         return Whereabouts()
@@ -214,7 +215,7 @@ def whereabouts(organization: Organization, settings: Accounts, user: str, but: 
     return _counted(accounts, answers)
 
 
-def _is_there(organization: Organization, account: AwsAccount, user: str) -> bool | None:
+def _is_there(organization: AwsOrganization, account: AwsAccount, user: str) -> bool | None:
     try:
         organization.directory(account).find(user)
     except Gone:

@@ -43,11 +43,10 @@ from .actions import (
     settled,
     write,
 )
-from .audit import NotKept
+from .audit import AuditTrail, NotKept
 from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, unheard_of, unsure_of
 from .model import AwsAccount, Event, Owner
 from .notices import Remark
-from .ports import Audit
 from .remind import after_notice
 from .rules import Act, ActionKind, Skipped, SkipRule, closed
 from .survey import first_code
@@ -104,7 +103,7 @@ _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 class Completion:
     """One run's. `waiting` are the deeds whose owner has not heard, with what went wrong, by key id."""
 
-    def __init__(self, looking: EnforceContext, audit: Audit) -> None:
+    def __init__(self, looking: EnforceContext, audit: AuditTrail) -> None:
         self._looking = looking
         self._audit = audit
         self._partly: list[Problem] = []
@@ -216,7 +215,7 @@ class ApplyContext:
     `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
 
     looking: EnforceContext
-    audit: Audit
+    audit: AuditTrail
     maker: Maker | None = None
     time_left: Callable[[], float] = lambda: float("inf")
     told: Callable[[ActionResult | Skipped], None] = lambda deed: None

@@ -18,11 +18,11 @@ from ..faults import fault
 from ..parallel import Pool
 from ..settings.fleet import FleetSettings
 from ..words import number
+from .accounts import AwsOrganization
 from .actions import Notifier, UnfinishedAction, left_of
 from .judge import Addresses, owner_of
 from .model import AwsAccount, Owner
 from .notices import Remark
-from .ports import Organization
 from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide
 from .survey import Progress, accounts_of
 from .users import AccountView, UserLook, enter, look, told_apart
@@ -35,7 +35,7 @@ NO_CHANNEL = "[remind] names no channel for owners"
 class EnforceContext:
     """What planning needs. `now` is AWS's clock; `sleep` is in seconds; `crier` knows who can be told."""
 
-    organization: Organization
+    organization: AwsOrganization
     settings: FleetSettings
     mapping: Addresses
     crier: Notifier

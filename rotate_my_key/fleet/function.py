@@ -1,19 +1,12 @@
-"""A run that must end in time: what has not begun when the time is up is left, and can be told apart from what failed.
-
-Pure but for the clock that is handed in. The engines know nothing of it: they see accounts that say "later".
-
-The fleet's commands as the function in Lambda runs them: each takes a `Job` and gives what is to be told of it.
-
-The engines are those of the command line. A result is made of plain values for JSON. Each raises Problem where the run
-as a whole came to nothing; what is wrong with a part is in `failed`, `left` or `troubles`, and then it is `incomplete`.
-
-AWS Lambda: the fleet's commands as one handler. A program of its own, as `cli/` is: it reads environment and clock.
+"""AWS Lambda: the fleet's commands as one handler. A program of its own, as `cli/` is: it reads environment and clock.
 
 Event: {"command": "remind" | "report" | "enforce" | "sweep" | "accounts"}, and "account": a number, for one of them
-alone (a Distributed Map gives it). What it returns and what it logs has no secret. It raises what is wrong with the run
-as a whole, so that Lambda tries again, keeps the event, and the alarm goes off; what is wrong with one account or one
-notice of many is in the result, with `incomplete`, and an alarm of its own. It ends before Lambda ends it: what was
-not begun is `left`.
+alone (a Distributed Map gives it). The engines are those of the command line; what the handler returns and logs is made
+of plain values for JSON and has no secret. It raises what is wrong with the run as a whole, so that Lambda tries again,
+keeps the event, and the alarm goes off; what is wrong with one account or one notice of many is in the result
+(`failed`, `left`, `troubles`), with `incomplete`, and has an alarm of its own.
+
+It ends before Lambda ends it: what has not begun when the time is up is `left`, apart from what failed.
 """
 
 from __future__ import annotations
@@ -28,14 +21,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from .. import __version__
-from ..errors import Problem, TryLater, WrongUsage
-from ..model import Identity
-from ..settings.fleet import FleetSettings
+from ..aws.session import Aws
+from ..errors import NotAllowed, Problem, TryLater, WrongUsage
+from ..settings.fleet import FleetSettings, with_preset
+from ..settings.fleet_ini import parse
+from .accounts import AwsOrganization
 from .actions import ActionState, Maker, Notifier, failure
-from .assembly import Assembly
+from .assembly import Assembly, Signer
 from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
 from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
@@ -46,14 +41,10 @@ from .judge import addresses, count, judge
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount
 from .notify import outlets
-from .ports import Directory, Organization
 from .reissue import Keymaker
 from .remind import RemindContext, prepare
 from .remind import remind as send
 from .survey import ReportWait, accounts_of, survey_accounts
-
-if TYPE_CHECKING:
-    from .assembly import Assembly
 
 
 class OutOfTime(TryLater):
@@ -77,68 +68,19 @@ class Deadline:
         if self.left() <= 0:
             raise OutOfTime("no time was left for it in this run")
 
+    def watch(self, organization: AwsOrganization) -> set[str]:
+        """Let nothing begin in its accounts when the time is up; gives the numbers of those where that happened."""
+        late: set[str] = set()
 
-class InTime:
-    """An Organization whose accounts answer until the time is up; `late` are those that did not any more."""
+        def begin(account: AwsAccount) -> None:
+            try:
+                self.check()
+            except OutOfTime:
+                late.add(account.number)
+                raise
 
-    def __init__(self, inner: Organization, deadline: Deadline) -> None:
-        self._inner = inner
-        self._deadline = deadline
-        self.late: set[str] = set()
-
-    def me(self) -> Identity:
-        """See the port."""
-        return self._inner.me()
-
-    def accounts(self) -> tuple[AwsAccount, ...]:
-        """See the port."""
-        return self._inner.accounts()
-
-    @property
-    def left_out(self) -> tuple[AwsAccount, ...]:
-        """See the port."""
-        return self._inner.left_out
-
-    def directory(self, account: AwsAccount) -> Directory:
-        """See the port."""
-        return cast(Directory, _Timed(self._inner.directory(account), self))
-
-    def check(self, account: AwsAccount) -> None:
-        """Raises OutOfTime, and remembers for whom."""
-        try:
-            self._deadline.check()
-        except OutOfTime:
-            self.late.add(account.number)
-            raise
-
-
-# The verbs by which something begins. One that ends what was begun (an act, and what is remembered of it) must not be
-# cut off: that is what the spare time is for.
-_BEGIN = {"request_report", "report", "users", "find", "keys", "members"}
-
-
-class _Timed:
-    """A Directory that looks at the clock before it begins something."""
-
-    def __init__(self, inner: Directory, organization: InTime) -> None:
-        self._inner = inner
-        self._organization = organization
-
-    @property
-    def account(self) -> AwsAccount:
-        """See the port."""
-        return self._inner.account
-
-    def __getattr__(self, verb: str) -> Any:
-        inner = getattr(self._inner, verb)
-        if verb not in _BEGIN:
-            return inner
-
-        def timed(*args: Any, **named: Any) -> Any:
-            self._organization.check(self._inner.account)
-            return inner(*args, **named)
-
-        return timed
+        organization.begin = begin
+        return late
 
 
 Result = dict[str, Any]
@@ -148,12 +90,12 @@ _TOLD = 50  # as many troubles are told of; the rest is counted
 
 @dataclass(frozen=True, slots=True)
 class FunctionRun:
-    """One run. `account` is the one that it is for, "" for all; `organization` answers until the time is up; `say`
-    takes a line for the log."""
+    """One run. `account` is the one that it is for, "" for all; `late` are accounts that were left for want of time;
+    `say` takes a line for the log."""
 
     assembly: Assembly
     settings: FleetSettings
-    organization: InTime
+    late: set[str]
     now: datetime
     deadline: Deadline
     say: Callable[[str], None]
@@ -175,7 +117,12 @@ class FunctionRun:
             raise WrongUsage(f"account {account} is left out by the settings", "change [accounts] there")
         if account:
             settings = replace(settings, accounts=replace(where, only=(account,)))
-        return cls(assembly, settings, InTime(assembly.organization, deadline), now, deadline, say, account)
+        return cls(assembly, settings, deadline.watch(assembly.organization), now, deadline, say, account)
+
+    @property
+    def organization(self) -> AwsOrganization:
+        """Whose accounts answer until the time is up."""
+        return self.assembly.organization
 
     def audit(self, command: str) -> AuditTrail:
         """Where it is written down what this run does: as the settings say, else the log of the function. The metric
@@ -252,7 +199,7 @@ def enforce(job: FunctionRun) -> Result:
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
     troubles += [problem.message for problem in outcome.untold]
     spared = Counter(spare.rule.value for _, spare in outcome.spared)
-    result = told(job, plan.accounts - len(job.organization.late), [], troubles)
+    result = told(job, plan.accounts - len(job.late), [], troubles)
     return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
 
 
@@ -290,13 +237,11 @@ def surveyed(job: FunctionRun) -> list[AccountSurvey]:
 
 
 def _kind(code: int) -> type[Problem]:
-    from ..errors import NotAllowed, TryLater
-
     return {5: NotAllowed, 75: TryLater}.get(code, Problem)
 
 
 def _surveys(job: FunctionRun, surveys: Sequence[AccountSurvey], troubles: Sequence[str] = ()) -> Result:
-    late = job.organization.late
+    late = job.late
     broken = [survey for survey in surveys if survey.problem and survey.account.number not in late]
     failed = [{"account": each.account.number, "problem": each.problem} for each in broken]
     return told(job, len(surveys) - len(broken) - len(late), failed, troubles)
@@ -305,7 +250,7 @@ def _surveys(job: FunctionRun, surveys: Sequence[AccountSurvey], troubles: Seque
 def told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
     """What every result has: how many accounts were looked at, which failed and why, which are left for want of time,
     and what else went wrong."""
-    late = sorted(job.organization.late)
+    late = sorted(job.late)
     return {
         "looked_at": looked_at,
         "failed": list(failed),
@@ -347,7 +292,6 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def _run(event: Any, context: Any) -> dict[str, Any]:
-
     began = time.monotonic()
     command, account = _read(event, tuple(JOBS))
     job = _job(account, context)
@@ -371,14 +315,11 @@ def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _job(account: str, context: Any) -> FunctionRun:
-    from ..settings import fleet_ini
-    from ..settings.fleet import FleetSettings, with_preset
-
     name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
     if not name:
         raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
     assembly = _assembly()
-    settings = fleet_ini.parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
+    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
     deadline = Deadline(_remaining(context), _SPARE)
     return FunctionRun.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
 
@@ -392,16 +333,8 @@ def _remaining(context: Any) -> Any:
 def _assembly() -> Assembly:
     """The adapters, made once a process."""
     if "assembly" not in _warm:
-        from ..aws.session import Aws
-        from ..settings.fleet import FleetSettings
-        from .assembly import Assembly, Signer
-
         aws = Aws(
-            os.environ,
-            version=__version__,
-            clock=lambda: datetime.now(UTC),
-            sleep=time.sleep,
-            monotonic=time.monotonic,
+            os.environ, version=__version__, clock=lambda: datetime.now(UTC), sleep=time.sleep, monotonic=time.monotonic
         )
         _warm["assembly"] = Assembly(aws, Signer(), FleetSettings(), tell=_foreign)
     return _warm["assembly"]

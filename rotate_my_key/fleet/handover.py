@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
+from ..aws.delivery import S3, SecretsManager
+from ..aws.services import AwsCloud
 from ..errors import Gone, Problem, WrongUsage
 from ..model import AccessKey, Identity
 from ..settings.fleet import ReissueSettings
 from ..stores.delivered import reservation
-from .ports import Cloud, Objects, Secrets
 
 VERSION = "1"
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the slip
@@ -234,14 +235,12 @@ def named(where: str) -> str:
     return "fleet.ini" if where == "built-in" else where
 
 
-def waiting(cloud: Cloud, me: Identity, settings: ReissueSettings, where: str = "fleet.ini") -> HandoverStore:
+def waiting(cloud: AwsCloud, me: Identity, settings: ReissueSettings, where: str = "fleet.ini") -> HandoverStore:
     """The places that the settings choose, which were read from `where`. Raises WrongUsage."""
     if settings.through == "secretsmanager":
         return SecretStore(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key, named(where))
-    there = f"under [reissue] in {named(where)}"
-    if settings.through != "s3":
-        raise WrongUsage(f"reissue.through is {settings.through!r}", f"write secretsmanager or s3 {there}")
     if not settings.bucket:
+        there = f"under [reissue] in {named(where)}"
         raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
     return BucketStore(cloud.objects(settings.region), settings)
 
@@ -250,7 +249,7 @@ def waiting(cloud: Cloud, me: Identity, settings: ReissueSettings, where: str = 
 class SecretStore:
     """Secrets Manager of the account of `me`, who runs the fleet."""
 
-    secrets: Secrets
+    secrets: SecretsManager
     me: Identity
     prefix: str
     kms_key: str = ""
@@ -314,7 +313,7 @@ class SecretStore:
 class BucketStore:
     """A bucket."""
 
-    objects: Objects
+    objects: S3
     settings: ReissueSettings
 
     def check(self, account: str) -> None:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import (
     BaseLoader,
@@ -45,7 +45,6 @@ from ..words import number, span
 from .judge import Row, Status
 from .model import AccountSurvey, AwsAccount, Message, Owner
 from .notices import Digest, DigestCounts, KeyLine, Notice, NoticePlan, PlannedNotice, Remark, Unaddressed, one_line
-from .ports import Channel
 from .survey import first_code
 
 OURS = os.path.join(os.path.dirname(__file__), "templates")
@@ -182,6 +181,20 @@ def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:
 
 
 LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fleet report` has them all
+
+
+class Channel(Protocol):
+    """A way to tell somebody something. `name` is its name in the settings; `wants_address`: whether a message needs a
+    `to` (mail), or the channel has a fixed audience (a topic, a chat)."""
+
+    name: str
+    wants_address: bool
+
+    def deliver(self, message: Message) -> None:
+        """Send it. Raises Problem; neither URL nor token is in the message."""
+
+    def check(self) -> tuple[str, ...]:
+        """What a person should know before sending, such as that SES is still in its sandbox; sends nothing."""
 
 
 @dataclass(frozen=True, slots=True)

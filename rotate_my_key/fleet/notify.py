@@ -1,16 +1,10 @@
-"""Ways to tell somebody, made from the settings by name. What a channel needs of AWS is handed in as ports.
+"""Ways to tell somebody, made from the settings by name: mail through Amazon SES, topics of Amazon SNS, and whatever
+else `apprise` can (Telegram, Slack, Teams, webhooks).
 
-Nothing here shows a URL or a token: a channel is called by its name in the settings.
-
-A topic of Amazon SNS: whoever subscribed to it is told.
-
-Mail through Amazon SES.
-
-Telegram, Slack, Teams, webhooks and whatever else `apprise` can: its URLs are tokens.
-
-They are fetched from the vault by name when there is something to deliver, and stay in this function. apprise logs them
-at some levels, and so do the libraries below it (urllib3 names the path of a request); so nothing is logged while it
-works, whatever it raises is dropped, and what we say of a failure is the channel's name and the service's.
+Nothing here shows a URL or a token: a channel is called by its name in the settings. apprise's URLs are tokens. They
+are fetched from the vault by name when there is something to deliver, and stay in the function that fetched them.
+apprise logs them at some levels, and so do the libraries below it (urllib3 names the path of a request); so nothing is
+logged while it works, whatever it raises is dropped, and a failure is told by the names of channel and service.
 """
 
 from __future__ import annotations
@@ -20,41 +14,36 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any
 
+from ..aws.delivery import NamedSecrets
+from ..aws.services import AwsCloud, Ses, Sns
 from ..errors import Problem, TryLater, WrongUsage
 from ..files.library import how_to_get
 from ..settings.fleet import ChannelSettings, FleetSettings
-from .messages import Channels
+from .messages import Channel, Channels
 from .model import Message
 from .notices import one_line
-from .ports import Channel, Cloud, Mail, Topics, Vault
 
 _HINT = "see docs/it/remind.md"
 
 
-def channels(names: Iterable[str], settings: Mapping[str, ChannelSettings], cloud: Cloud) -> tuple[Channel, ...]:
-    """The channels of these names, each once; nothing is sent and no secret fetched.
-
-    Raises WrongUsage for a name that the settings do not have, and for a channel that lacks what its kind needs.
-    """
-    return tuple(_channel(name, settings, cloud) for name in dict.fromkeys(names))
+def channels(names: Iterable[str], settings: Mapping[str, ChannelSettings], cloud: AwsCloud) -> tuple[Channel, ...]:
+    """The channels of these names, each once; nothing is sent and no secret fetched."""
+    return tuple(_channel(settings[name], cloud) for name in dict.fromkeys(names))
 
 
-def _channel(name: str, settings: Mapping[str, ChannelSettings], cloud: Cloud) -> Channel:
-    if name not in settings:
-        known = f"there are {', '.join(sorted(settings))}" if settings else f"add [[{name}]] to [channels]"
-        raise WrongUsage(f"there is no channel {name} in the settings", known)
-    said = settings[name]
-    if said.kind not in _KINDS:
-        raise WrongUsage(f"channel {name} is of kind {said.kind!r}", f"the kinds are {', '.join(_KINDS)}")
-    needed, make = _KINDS[said.kind]
-    if not getattr(said, needed):
-        raise WrongUsage(f"channel {name} of kind {said.kind} needs {needed}", _HINT)
-    return make(said, cloud)
+def _channel(said: ChannelSettings, cloud: AwsCloud) -> Channel:
+    if said.kind == "ses":
+        return MailChannel(said, cloud.mail(said.region))
+    return (
+        TopicChannel(said, cloud.topics(said.region))
+        if said.kind == "sns"
+        else ChatChannel(said, cloud.vault(said.region))
+    )
 
 
 def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]) -> tuple[Channel, ...]:
@@ -66,7 +55,7 @@ def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]
     return channels_of_admins
 
 
-def outlets(settings: FleetSettings, cloud: Cloud) -> Channels:
+def outlets(settings: FleetSettings, cloud: AwsCloud) -> Channels:
     """The channels that [remind] names. Raises WrongUsage, also if it names neither owners' nor admins'."""
     remind, said = settings.remind, settings.channels
     if not (remind.owners or remind.admins):
@@ -90,74 +79,31 @@ class Unset:
         raise WrongUsage(f"there is {self.name}", _HINT)
 
     def check(self) -> tuple[str, ...]:
-        """See the port."""
+        """See Channel."""
         return (f"there is {self.name}",)
 
 
-def _mail(said: ChannelSettings, cloud: Cloud) -> Channel:
-    return MailChannel(said, cloud.mail(said.region))
-
-
-def _topic(said: ChannelSettings, cloud: Cloud) -> Channel:
-    return TopicChannel(said, cloud.topics(said.region or region_of(said.topic)))
-
-
-def _chat(said: ChannelSettings, cloud: Cloud) -> Channel:
-    return ChatChannel(said, cloud.vault(said.region))
-
-
-def region_of(arn: str) -> str:
-    """The region in an ARN, "" if it is none: a topic is published to where it is."""
-    parts = arn.split(":")
-    return parts[3] if len(parts) > 5 and parts[0] == "arn" else ""
-
-
-# By kind: the setting that it cannot do without, and how it is made.
-_KINDS: Mapping[str, tuple[str, Callable[[ChannelSettings, Cloud], Channel]]] = {
-    "ses": ("sender", _mail),
-    "sns": ("topic", _topic),
-    "apprise": ("urls", _chat),
-}
-
-
 LONGEST = 256 * 1024  # bytes of a message (SNS API reference, Publish)
-LONGEST_SUBJECT = 100  # characters of ASCII
 _CUT = "\n... cut here: rotate-my-key fleet report\n"
 
 
 class TopicChannel:
-    """Publishes the text."""
+    """Publishes the text to a topic: whoever subscribed to it is told."""
 
-    def __init__(self, settings: ChannelSettings, topics: Topics) -> None:
-        self._settings = settings
+    wants_address = False
+
+    def __init__(self, settings: ChannelSettings, topics: Sns) -> None:
+        self.name = settings.name
+        self._topic = settings.topic
         self._topics = topics
 
-    @property
-    def name(self) -> str:
-        """See the port."""
-        return self._settings.name
-
-    @property
-    def wants_address(self) -> bool:
-        """See the port."""
-        return False
-
     def deliver(self, message: Message) -> None:
-        """See the port."""
-        self._topics.publish(self._settings.topic, subject(message.subject), cut(message.text, LONGEST))
+        """See Channel."""
+        self._topics.publish(self._topic, message.subject, cut(message.text, LONGEST))
 
     def check(self) -> tuple[str, ...]:
-        """See the port."""
+        """See Channel."""
         return ()
-
-
-def subject(text: str) -> str:
-    """What SNS takes for a subject: ASCII, one line, at most 100 characters, beginning with a letter or digit.
-
-    SNS API reference, Publish: it must begin with a letter, number or punctuation mark.
-    """
-    plain = one_line(text).encode("ascii", "replace").decode()
-    return plain if len(plain) <= LONGEST_SUBJECT else f"{plain[: LONGEST_SUBJECT - 3].rstrip()}..."
 
 
 def cut(text: str, most: int) -> str:
@@ -177,19 +123,12 @@ _SANDBOX = (
 class MailChannel:
     """Writes to the address of a message, or where it has none to the channel's own `to`."""
 
-    def __init__(self, settings: ChannelSettings, mail: Mail) -> None:
+    wants_address = True
+
+    def __init__(self, settings: ChannelSettings, mail: Ses) -> None:
+        self.name = settings.name
         self._settings = settings
         self._mail = mail
-
-    @property
-    def name(self) -> str:
-        """See the port."""
-        return self._settings.name
-
-    @property
-    def wants_address(self) -> bool:
-        """See the port."""
-        return True
 
     def deliver(self, message: Message) -> None:
         """One mail to each address, so that nobody sees the others'.
@@ -234,22 +173,15 @@ _ALONE = RLock()  # silence is for the whole process
 class ChatChannel:
     """Delivers to every URL of one secret."""
 
-    def __init__(self, settings: ChannelSettings, vault: Vault) -> None:
-        self._settings = settings
+    wants_address = False
+
+    def __init__(self, settings: ChannelSettings, vault: NamedSecrets) -> None:
+        self.name = settings.name
+        self._secret = settings.urls
         self._vault = vault
 
-    @property
-    def name(self) -> str:
-        """See the port."""
-        return self._settings.name
-
-    @property
-    def wants_address(self) -> bool:
-        """See the port."""
-        return False
-
     def deliver(self, message: Message) -> None:
-        """See the port. Each URL is tried once: who was told already must not be told again."""
+        """See Channel. Each URL is tried once: who was told already must not be told again."""
         total, strange, failed = self._try(_apprise(self.name), message)
         if not total:
             raise self._wrong("holds no URL")
@@ -259,7 +191,7 @@ class ChatChannel:
             which = f"{len(failed)} of {total} services" if total > 1 else "the service"
             raise Problem(
                 f"channel {self.name}: {which} did not take the message ({', '.join(sorted(set(failed)))})",
-                f"try what is in {self._settings.urls} with apprise's own command",
+                f"try what is in {self._secret} with apprise's own command",
             )
 
     def _try(self, apprise: Any, message: Message) -> tuple[int, int, list[str]]:
@@ -267,7 +199,7 @@ class ChatChannel:
 
         Nothing is raised from here but what the vault raises: a traceback would hold the URLs.
         """
-        urls = _urls(self._vault.secret(self._settings.urls))
+        urls = _urls(self._vault.secret(self._secret))
         with _silence():
             services = [_service(apprise, url) for url in urls]
             strange = services.count(None)
@@ -276,7 +208,7 @@ class ChatChannel:
 
     def _wrong(self, what: str) -> Problem:
         return WrongUsage(
-            f"channel {self.name}: the secret {self._settings.urls} {what}",
+            f"channel {self.name}: the secret {self._secret} {what}",
             "put one apprise URL a line into it; see https://github.com/caronc/apprise",
         )
 

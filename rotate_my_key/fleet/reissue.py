@@ -24,11 +24,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
+from ..aws.services import AwsCloud
 from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
 from ..model import AccessKey, Credentials, Identity, LastUse
 from ..settings.fleet import FleetSettings
 from ..stores.delivered import Delivered, encode
+from .accounts import AccountDirectory
 from .actions import ActionLine, Notifier, ReissuedKey
+from .audit import AuditTrail
 from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers
 from .judge import addresses, owner_of
 from .memory import KeyMemory, UnreadableTag, decode, ref
@@ -36,7 +39,6 @@ from .memory import encode as encode_memory
 from .messages import Channels, Renderer
 from .model import AwsAccount, Event, FleetUser
 from .notify import channels
-from .ports import Audit, Cloud, Directory
 
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
@@ -77,7 +79,7 @@ class ReissuePlan:
 
 
 def plan_reissue(
-    wish: ReissueRequest, directory: Directory, waiting: HandoverStore, settings: FleetSettings, now: datetime
+    wish: ReissueRequest, directory: AccountDirectory, waiting: HandoverStore, settings: FleetSettings, now: datetime
 ) -> ReissuePlan:
     """Look, and decide. Raises WrongUsage (off, or not set up), Problem (not our place), NeedsPerson, TryLater, Gone,
     Denied."""
@@ -178,10 +180,10 @@ _AGAIN = "repeat the command in two minutes"
 class ReissueContext:
     """What a reissue works with. `run` names this run, `now` is AWS's clock, `pause` waits for seconds."""
 
-    directory: Directory
+    directory: AccountDirectory
     waiting: HandoverStore
     settings: FleetSettings
-    audit: Audit
+    audit: AuditTrail
     run: str
     now: Callable[[], datetime]
     pause: Callable[[float], None]
@@ -391,12 +393,12 @@ class Keymaker:
 
     waiting: HandoverStore
     settings: FleetSettings
-    audit: Audit
+    audit: AuditTrail
     run: str
     now: Callable[[], datetime]
     pause: Callable[[float], None]
 
-    def __call__(self, directory: Directory, user: FleetUser) -> ReissuedKey:
+    def __call__(self, directory: AccountDirectory, user: FleetUser) -> ReissuedKey:
         """Make a key for this user, or give the one that waits for him. Never in place of another key of his: no
         consent was given. Raises Problem."""
         wish = ReissueRequest(directory.account, user.name)
@@ -407,7 +409,12 @@ class Keymaker:
 
 
 def tell(
-    handed: HandoverResult, user: FleetUser, account: AwsAccount, settings: FleetSettings, cloud: Cloud, now: datetime
+    handed: HandoverResult,
+    user: FleetUser,
+    account: AwsAccount,
+    settings: FleetSettings,
+    cloud: AwsCloud,
+    now: datetime,
 ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """Tell the owner where it waits, by the channels of [remind] owners: the place is no secret. Gives the channels
     that took it, and what went wrong. Raises WrongUsage for channels or templates that are wrong."""

@@ -20,6 +20,8 @@ from threading import Lock
 from ..errors import Denied, Problem, TryLater, WrongUsage
 from ..parallel import Pool
 from ..settings.fleet import FleetSettings
+from .accounts import AwsOrganization
+from .audit import AuditTrail
 from .judge import Addresses, judge
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
 from .messages import (
@@ -36,12 +38,11 @@ from .messages import (
 )
 from .model import AccountSurvey, AwsAccount, Event, FleetUser
 from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices, recall
-from .ports import Audit, Organization
 from .survey import first_code
 
 
 def remember(
-    organization: Organization, cases: Iterable[DueKey], tag: str, today: date
+    organization: AwsOrganization, cases: Iterable[DueKey], tag: str, today: date
 ) -> Iterator[tuple[Remark, int]]:
     """Write down that the owner of these keys was told of them; gives a row and an exit code for each user of whom
     that is not possible. Who is told without being remembered is told again by the next run.
@@ -57,7 +58,12 @@ def remember(
 
 
 def _remember(
-    organization: Organization, account: AwsAccount, user: FleetUser, key_ids: list[str | None], tag: str, today: date
+    organization: AwsOrganization,
+    account: AwsAccount,
+    user: FleetUser,
+    key_ids: list[str | None],
+    tag: str,
+    today: date,
 ) -> tuple[str, int, str]:
     """Why nothing was written, the exit code that it calls for, and a hint: a full tag is no fault of the run."""
     memory, why = recall(user, tag)
@@ -97,9 +103,9 @@ _NO_TIME = "no time was left; the next run tells"
 class RemindContext:
     """What a run is handed: `sleep` in seconds; `time_left` gives the seconds until no further letter may begin."""
 
-    organization: Organization
+    organization: AwsOrganization
     sleep: Callable[[float], None]
-    audit: Audit | None = None
+    audit: AuditTrail | None = None
     time_left: Callable[[], float] = lambda: float("inf")
     progress: Callable[[int, int], None] = lambda done, total: None
     workers: int = _WORKERS

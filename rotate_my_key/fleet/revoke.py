@@ -31,10 +31,10 @@ from ..errors import Gone, Problem
 from ..faults import fault
 from ..parallel import Pool, Running
 from ..settings.fleet import FleetSettings
-from .audit import NotKept
+from .accounts import AwsOrganization
+from .audit import AuditTrail, NotKept
 from .memory import KeyMemory
 from .model import AwsAccount, Event, FleetKey
-from .ports import Audit, Organization
 from .rules import off_since
 from .users import UserKeys, hold, hold_keys, read_tags, recalled, remember, switch
 
@@ -45,7 +45,7 @@ class AuditLines:
     """The audit of one run. Safe to share between threads. Once a line does not come through soon, the later ones are
     kept and sent together at the end: they would only queue up."""
 
-    def __init__(self, audit: Audit, shortly: float = SHORTLY) -> None:
+    def __init__(self, audit: AuditTrail, shortly: float = SHORTLY) -> None:
         self._audit = audit
         self._shortly = shortly
         self._lock = Lock()
@@ -163,9 +163,9 @@ class RevokeContext:
     """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or "";
     `shortly`: for how many seconds a key waits for its tag, and for the audit."""
 
-    organization: Organization
+    organization: AwsOrganization
     settings: FleetSettings
-    audit: Audit
+    audit: AuditTrail
     now: Callable[[], datetime]
     workers: int = 8
     signs: str = ""

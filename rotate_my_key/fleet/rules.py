@@ -1,40 +1,31 @@
-"""The words of `rules.py`: what is known of a user, what may be done to his keys, and what spares them. Pure.
-
-What is done to one user's keys, and what is spared and why. Pure: the same facts and day, the same answer.
+"""What is done to one user's keys, and what is skipped and why. Pure: the same facts and day, the same answer.
 
 - Nothing is done but by an age or a time that is set; comparisons are `>=`, so a run that comes late misses nothing.
 - An active key is switched off, never deleted. One that is switched off is deleted once it has been off for as long as
   is set, counted in days (UTC) from the day that is written down, at the earliest on the day after.
 - Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
-  use, tags, exemptions) spares, and so does a memory that cannot be true.
+  use, tags, exemptions) means that nothing is done, and so does a memory that cannot be true.
 - Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
   keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
 
-What a look at a user's keys changes in what is remembered of them. Pure.
+Every look at a user's keys also updates what is remembered of them (`observed`):
 
 - A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so. Where a run
-  was about to do it, the fleet did it; the intent stays until its owner was told.
+  was about to do it, the fleet did it; the intent stays until the owner was told.
 - A key that works although it was switched off, or was used on a later day, was switched on by somebody: everything
   about it begins anew, its notices too. So does a key that is used after its notices and is not due by its age.
-- A key that is gone is forgotten, but for a deletion of which its owner was not told.
-
-When keys may be touched: weekdays and hours in a time zone. Pure but for the time zone's data.
-
-The day is that of the time zone. An hour span `9-17` is from 9:00 until before 17:00; one like `22-6` goes over
-midnight, and its weekday is that of the moment.
+- A key that is gone is forgotten, but for a deletion of which the owner was not told.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ..errors import WrongUsage
 from ..policy import Policy, Verdict
-from ..settings.fleet import Enforce, FleetSettings
+from ..settings.fleet import DAYS, Enforce, FleetSettings, zone
 from .memory import KeyMemory, Memory, ref
 from .model import FleetKey, FleetUser
 
@@ -354,47 +345,13 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMe
     return known
 
 
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
 def closed(enforce: Enforce, now: datetime) -> str:
-    """Why nothing may be done at this moment, or "". Raises WrongUsage for what cannot be understood."""
+    """Why nothing may be done at this moment, or "". The day is that of the settings' time zone."""
     local = now.astimezone(zone(enforce.timezone))
-    days = [day.strip().lower()[:3] for day in enforce.weekdays]
-    strange = [day for day in days if day not in _DAYS]
-    if strange:
-        raise WrongUsage(f"{strange[0]!r} is not a weekday", f"there are {', '.join(_DAYS)}")
-    if _DAYS[local.weekday()] not in days:
-        return f"it is {local:%A} in {enforce.timezone}, and acts are allowed on {', '.join(days) or 'no day'}"
-    begin, end = _span(enforce.hours)
+    if DAYS[local.weekday()] not in enforce.weekdays:
+        days = ", ".join(enforce.weekdays) or "no day"
+        return f"it is {local:%A} in {enforce.timezone}, and acts are allowed on {days}"
+    begin, end = map(int, enforce.hours.split("-"))
     if begin <= local.hour < end or (begin > end and not end <= local.hour < begin):
         return ""
     return f"it is {local:%H:%M} in {enforce.timezone}, and acts are allowed from {begin} to {end} o'clock"
-
-
-def zone(name: str) -> tzinfo:
-    """A time zone by its name in the IANA database; UTC needs none.
-
-    Raises WrongUsage, which says so where there is no database.
-    """
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, OSError, ValueError):
-        pass
-    try:
-        ZoneInfo("Europe/London")
-    except ZoneInfoNotFoundError:
-        raise WrongUsage(
-            f"the time zone {name} cannot be found: this system has no time zones (Windows has none of its own)",
-            "pip install tzdata, in the environment of rotate-my-key",
-        ) from None
-    raise WrongUsage(f"{name!r} is not a time zone", "write it like UTC or Europe/Vienna")
-
-
-def _span(text: str) -> tuple[int, int]:
-    begin, _, end = text.partition("-")
-    if not (begin.strip().isdecimal() and end.strip().isdecimal() and int(begin) <= 24 and int(end) <= 24):
-        raise WrongUsage(f"{text!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
-    return int(begin), int(end)

@@ -28,10 +28,10 @@ from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
 from ..model import AccessKey, LastUse
 from ..parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
+from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries
 from .judge import is_unused
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, SurveySource
-from .ports import Directory, Organization
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Answering:
         return answer
 
 
-def fetch(directory: Directory, ready: bool, asked_before: bool, waiting: ReportWait) -> tuple[str, datetime]:
+def fetch(directory: AccountDirectory, ready: bool, asked_before: bool, waiting: ReportWait) -> tuple[str, datetime]:
     """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report.
 
     The first try is made without asking if it is there by now, which is a call less: at once if it was `asked_before`
@@ -137,7 +137,7 @@ class LastUses:
 
     _ENOUGH = 3
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: AccountDirectory) -> None:
         self._directory = directory
         self._unanswered = 0
 
@@ -151,7 +151,11 @@ class LastUses:
 
 
 def look_at(
-    directory: Directory, uses: LastUses, user: FleetUser, asked: LookReason, attention: Callable[[FleetUser], bool]
+    directory: AccountDirectory,
+    uses: LastUses,
+    user: FleetUser,
+    asked: LookReason,
+    attention: Callable[[FleetUser], bool],
 ) -> Details:
     """List a user's keys; if he needs attention as he is now, his tags too. Raises Interrupted."""
     now = user
@@ -222,7 +226,7 @@ class Wanted:
 class _Found:
     """What is known of one account on the way. `later`: AWS is throttling there, or away."""
 
-    directory: Directory
+    directory: AccountDirectory
     uses: LastUses
     source: SurveySource = SurveySource.REPORT
     at: datetime | None = None
@@ -235,7 +239,7 @@ class _Found:
 
 
 def survey_accounts(
-    organization: Organization,
+    organization: AwsOrganization,
     settings: FleetSettings,
     now: datetime,
     waiting: ReportWait,
@@ -265,7 +269,7 @@ def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(what, done, total)
 
 
-def accounts_of(organization: Organization, accounts: Accounts) -> tuple[AwsAccount, ...]:
+def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsAccount, ...]:
     """The accounts that the settings mean. Without `role` that is the caller's own.
 
     Raises WrongUsage if `only` names others and there is no role to assume; Problem if none is left, so that looking at
@@ -298,7 +302,7 @@ class _Look:
         self._wanted = wanted
         self._aws = Answering(waiting.monotonic)
 
-    def request(self, organization: Organization, account: AwsAccount) -> _Found:
+    def request(self, organization: AwsOrganization, account: AwsAccount) -> _Found:
         """Ask an account for its report."""
         directory = organization.directory(account)
         found = _Found(directory, LastUses(directory))

@@ -17,12 +17,12 @@ from ..faults import fault
 from ..model import LastUse
 from ..parallel import Running
 from ..settings.fleet import FleetSettings
+from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries
 from .judge import exempt, unreadable
 from .memory import LONGEST, KeyMemory, Memory, encode, ref
 from .model import AwsAccount, FleetKey, FleetUser
 from .notices import recall
-from .ports import Directory, Organization
 from .rules import UserFacts, observed, whole_days
 
 QUICK = 2.0  # seconds for what is good to know before a key is switched off, and not needed
@@ -36,7 +36,7 @@ class UserKeys:
     """
 
     account: AwsAccount
-    directory: Directory | None
+    directory: AccountDirectory | None
     user: FleetUser
     memory: Memory = field(default_factory=dict)
     forgetful: str = ""
@@ -52,7 +52,7 @@ class UserKeys:
 
 
 def hold(
-    organization: Organization,
+    organization: AwsOrganization,
     account: AwsAccount,
     name: str,
     settings: FleetSettings,
@@ -89,11 +89,11 @@ def hold(
     return recalled(replace(held, user=replace(held.user, keys=keys)), gathered.tags, settings, now)
 
 
-def hold_keys(organization: Organization, account: AwsAccount, name: str) -> UserKeys | None:
+def hold_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserKeys | None:
     """His keys alone, which is all that switching them off needs: nothing is remembered of him then. Raises
     Interrupted."""
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
-    directory: Directory | None = None
+    directory: AccountDirectory | None = None
     try:
         directory = organization.directory(account)
         keys = directory.keys(name)
@@ -207,7 +207,7 @@ class AccountView:
     `problem` is why nothing may be done there."""
 
     account: AwsAccount
-    directory: Directory | None = None
+    directory: AccountDirectory | None = None
     members: Members = field(default_factory=dict)
     passwords: Mapping[str, bool | None] = field(default_factory=dict)
     users: tuple[FleetUser, ...] = ()
@@ -231,7 +231,7 @@ class UserLook:
 
 
 def enter(
-    organization: Organization, account: AwsAccount, settings: FleetSettings, sleep: Callable[[float], None]
+    organization: AwsOrganization, account: AwsAccount, settings: FleetSettings, sleep: Callable[[float], None]
 ) -> AccountView:
     """Who is in an account, and what says who is exempt there."""
     try:
@@ -260,7 +260,7 @@ def members_again(place: AccountView, settings: FleetSettings) -> AccountView:
     return replace(place, members=dict(_members(place.directory, settings)))
 
 
-def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[str, frozenset[str]]]:
+def _members(directory: AccountDirectory, settings: FleetSettings) -> Iterator[tuple[str, frozenset[str]]]:
     """Raises Problem: who does not know who is exempt does nothing."""
     for group in settings.exempt.groups:
         try:
@@ -272,7 +272,7 @@ def _members(directory: Directory, settings: FleetSettings) -> Iterator[tuple[st
             raise type(problem)(text, problem.hint) from None
 
 
-def _passwords(directory: Directory, sleep: Callable[[float], None]) -> dict[str, bool | None]:
+def _passwords(directory: AccountDirectory, sleep: Callable[[float], None]) -> dict[str, bool | None]:
     """Who has a password, by the credential report: no list tells. Raises Problem."""
     for _ in range(_REPORT_TRIES):
         if directory.request_report():

@@ -1,13 +1,12 @@
-"""The fleet's settings as values: what `fleet.ini` or an SSM parameter says, with a default for everything.
+"""The fleet's settings as values: what `fleet.ini` or an SSM parameter says, with a default for everything. Pure.
 
-Pure. Durations are timedeltas; empty texts and tuples mean "not set". `max_age` and `remind_before` are the laptop's
-own settings unless the fleet's file says otherwise: both sides judge by the same `Policy`.
+Durations are timedeltas; empty texts and tuples mean "not set". `max_age` and `remind_before` are the laptop's own
+settings unless the fleet's file says otherwise: both sides judge by the same `Policy`.
 
-Ready rules: what five well-known systems do, as settings of this one. Pure.
-
-A preset lies below what `fleet.ini` says besides, so any part of it can be changed there. None of them names accounts
-or channels: nothing is done to a key until [enforce] accounts is set. What is better than in the system whose rules
-they are is in `here`; `tests/fleet/enforce/test_presets.py` shows both, day by day.
+Presets are ready rules: what five well-known systems do, as settings of this one. A preset lies below what `fleet.ini`
+says besides, so any part of it can be changed there. None of them names accounts or channels: nothing is done to a key
+until [enforce] accounts is set. What is better than in the system whose rules they are is in `here`;
+`tests/fleet/enforce/test_presets.py` shows both, day by day.
 """
 
 from __future__ import annotations
@@ -15,13 +14,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ..errors import WrongUsage
 from ..model import EXEMPT_KEY, EXEMPT_VALUE
 from ..policy import Policy, format_duration
 
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
 
 
@@ -104,8 +105,8 @@ class Enforce:
 
     `deactivate_at` is an age; `delete_after` counts from when a key was switched off. `reissue_at` is the age at which
     IT makes a new key. An act needs `notices` recorded notices, the first at least `grace` before it. `accounts` is the
-    list of accounts in which anything may be done: empty means nowhere. `weekdays` (mon ... sun), `hours` ("9-17") and
-    `timezone` say when. `most` acts a run.
+    list of accounts in which anything may be done: empty means nowhere. `weekdays` (of DAYS), `hours` (`9-17` from 9:00
+    until before 17:00, `22-6` over midnight) and `timezone` say when. `most` acts a run.
     """
 
     preset: str = ""
@@ -120,6 +121,18 @@ class Enforce:
     hours: str = "9-17"
     timezone: str = "UTC"
     most: int = 10
+
+
+def zone(name: str) -> tzinfo:
+    """A time zone by its name in the IANA database; UTC needs no database. Raises WrongUsage."""
+    if name == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+        missing = isinstance(error, ZoneInfoNotFoundError) and not available_timezones()
+    known = " (this system has no time zones: pip install tzdata)" if missing else ""
+    raise WrongUsage(f"{name!r} is not a time zone{known}", "write it like UTC or Europe/Vienna")
 
 
 @dataclass(frozen=True, slots=True)

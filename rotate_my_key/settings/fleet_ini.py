@@ -1,13 +1,10 @@
 """Reading `fleet.ini`, or the same text from an SSM parameter: the fleet's settings through ConfigObj.
 
 The dataclasses of `fleet.py` are the table: their fields are the names, their types say how a value is read. Every
-wrong value names the place, the line and what is allowed. Nothing here fetches anything.
+wrong value names the place, the line and what is allowed: whoever uses the settings need not check them again.
 
-Which fleet settings count: those that were named, else `fleet.ini` beside the user's or the site's own file.
-
-Fetching a parameter is handed in. Files are looked for in this order: what `--settings` names, `fleet.ini` beside the
-user's config.ini, `fleet.ini` beside the site's file if nobody else could have written it. Without any: what `base`
-says.
+The files, in this order: what `--settings` names, `fleet.ini` beside the user's config.ini, `fleet.ini` beside the
+site's file if nobody else could have written it. Without any: what `base` says. Fetching a parameter is handed in.
 """
 
 from __future__ import annotations
@@ -18,12 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
 
 from ..errors import Problem, WrongUsage
 from ..paths import Paths
 from ..policy import Policy
-from .fleet import ChannelSettings, Exempt, FleetSettings
+from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, zone
 from .ini import File
 from .reading import read, unreadable
 from .table import READERS, Raw, write
@@ -34,9 +30,8 @@ _SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "au
 _POLICY = ("max_age", "remind_before")
 _TOP = ("unused_after", "contact", "exact")
 _CHANNELS = "channels"
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _ACCOUNT = re.compile(r"\d{12}")
-_HOURS = re.compile(r"([01]?\d|2[0-4])-([01]?\d|2[0-4])")
+_HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])")
 _SECRET = re.compile(r"(secretsmanager|ssm):[\w/+=.@:-]+", re.ASCII)
 _MAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+|[^<>]*<[^\s@<>,;]+@[^\s@<>,;]+>")
 _MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
@@ -172,12 +167,12 @@ def _checked(name: str, value: Any) -> Any:
             _all(value, DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}")
         case "tags":  # laptop and fleet leave the same users alone, whatever else is named
             value = tuple(dict.fromkeys((*Exempt().tags, *value)))
-        case "hours":
+        case "hours":  # 22-6 goes over midnight
             found = _HOURS.fullmatch(value)
-            if not found or int(found[1]) >= int(found[2]):
+            if not found or int(found[1]) == int(found[2]):
                 raise WrongUsage(f"{value!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
         case "timezone":
-            _zone(value)
+            zone(value)
         case "through":
             _all((value,), {"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3")
         case "sender":
@@ -199,16 +194,6 @@ def _all(values: tuple[str, ...], fits: Callable[[str], object], what: str, allo
     for value in values:
         if not fits(value):
             raise WrongUsage(f"{value!r} is not {what}", allowed)
-
-
-def _zone(name: str) -> None:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError):  # ZoneInfoNotFoundError is a KeyError
-        raise WrongUsage(f"{name!r} is not a time zone", "write it like UTC or Europe/Vienna") from None
-    except KeyError:
-        known = "" if available_timezones() else " (this system has no time zones: pip install tzdata)"
-        raise WrongUsage(f"{name!r} is not a time zone{known}", "write it like UTC or Europe/Vienna") from None
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:

@@ -13,9 +13,9 @@ from rotate_my_key.aws.parallel import Pool
 from rotate_my_key.aws.account_calls import AccountCalls, Role
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.fleet.accounts import AccountDirectory
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.fleet.ports import Directory
 from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
@@ -43,7 +43,7 @@ def make(one_aws: Aws, admin: Credentials) -> Make:
 
 
 @pytest.fixture
-def own(make: Make, standin: StandIn) -> Directory:
+def own(make: Make, standin: StandIn) -> AccountDirectory:
     """The caller's own account, where alice is; nothing recorded yet."""
     organization = make().organization
     directory = organization.directory(AwsAccount(organization.me().account))
@@ -208,7 +208,7 @@ def test_without_an_organization(make: Make) -> None:
 # Patience
 
 
-def test_throttling_is_waited_out(own: Directory, standin: StandIn, time: Any) -> None:
+def test_throttling_is_waited_out(own: AccountDirectory, standin: StandIn, time: Any) -> None:
     """For a minute; and the calls that follow keep their distance."""
     standin.fault("ListUsers", "throttle", times=6)
     assert {user.name for user in own.users()} == {"alice", "admin"}
@@ -229,13 +229,13 @@ def test_endless_throttling_ends_after_the_budget(make: Make, standin: StandIn, 
 
 
 @pytest.mark.parametrize("kind", ["500", "503", "reset", "drop", "cut", "html", "xhtml"])
-def test_what_passes_by_itself_is_tried_again(own: Directory, standin: StandIn, kind: Any) -> None:
+def test_what_passes_by_itself_is_tried_again(own: AccountDirectory, standin: StandIn, kind: Any) -> None:
     """Whatever came in the place of AWS's answer; a page only with a server's error."""
     standin.fault("ListAccessKeys", kind, times=2, status=502)
     assert own.keys("alice") == ()
 
 
-def test_a_captive_portal_is_one_line(own: Directory, standin: StandIn) -> None:
+def test_a_captive_portal_is_one_line(own: AccountDirectory, standin: StandIn) -> None:
     """Not a traceback, and not an empty list."""
     standin.fault("ListAccessKeys", "html", times=None)
     with pytest.raises(TryLater, match="answered with a web page"):
@@ -245,7 +245,7 @@ def test_a_captive_portal_is_one_line(own: Directory, standin: StandIn) -> None:
 # Verbs
 
 
-def test_lists_are_read_to_their_end(own: Directory, standin: StandIn) -> None:
+def test_lists_are_read_to_their_end(own: AccountDirectory, standin: StandIn) -> None:
     """AWS gives pages; a page may have few entries."""
     standin.settings.page_size = 2
     for number in range(5):
@@ -256,14 +256,14 @@ def test_lists_are_read_to_their_end(own: Directory, standin: StandIn) -> None:
     assert Counter(actions(standin)) == {"ListUsers": 4, "ListUserTags": 3, "GetGroup": 3}
 
 
-def test_users_come_page_by_page(own: Directory, standin: StandIn) -> None:
+def test_users_come_page_by_page(own: AccountDirectory, standin: StandIn) -> None:
     """Whoever needs the first needs not wait for the last."""
     standin.settings.page_size = 1
     next(iter(own.users()))
     assert actions(standin) == ["ListUsers"]
 
 
-def test_the_report_is_asked_for_and_fetched(own: Directory, standin: StandIn) -> None:
+def test_the_report_is_asked_for_and_fetched(own: AccountDirectory, standin: StandIn) -> None:
     """Until it is ready, fetching it says to come later."""
     standin.settings.report_polls = 1
     with pytest.raises(TryLater, match="the credential report is not ready"):
@@ -289,7 +289,7 @@ def test_the_report_is_asked_for_and_fetched(own: Directory, standin: StandIn) -
         ("delete", ("alice", "AKIAIOSFODNN7EXAMPLE"), "there is no such access key of alice"),
     ],
 )
-def test_what_is_not_there_is_named(own: Directory, verb: str, arguments: tuple[Any, ...], said: str) -> None:
+def test_what_is_not_there_is_named(own: AccountDirectory, verb: str, arguments: tuple[Any, ...], said: str) -> None:
     """A user who left between two calls is no fault of the run's."""
     with pytest.raises(Gone, match=f"^{said}$"):
         getattr(own, verb)(*arguments)
@@ -311,7 +311,7 @@ def test_what_is_not_there_is_named(own: Directory, verb: str, arguments: tuple[
     ],
 )
 def test_what_is_denied_names_the_action_and_the_policy(
-    own: Directory, standin: StandIn, verb: str, arguments: tuple[Any, ...], action: str, policy: str
+    own: AccountDirectory, standin: StandIn, verb: str, arguments: tuple[Any, ...], action: str, policy: str
 ) -> None:
     """One line that IT can act on."""
     standin.deny(action)
@@ -333,14 +333,16 @@ def test_what_is_denied_in_another_account_names_it(make: Make, standin: StandIn
         list(make(ROLE).organization.directory(AwsAccount(member.account)).users())
 
 
-def test_tags_that_are_denied_are_unknown(own: Directory, standin: StandIn) -> None:
+def test_tags_that_are_denied_are_unknown(own: AccountDirectory, standin: StandIn) -> None:
     """None is not "no tags"."""
     standin.deny("ListUserTags")
     assert own.tags("alice") is None
 
 
 @pytest.mark.parametrize("how", ["denied", "throttled", "gone"])
-def test_a_last_use_that_is_not_told_is_unknown(own: Directory, standin: StandIn, pair: Credentials, how: str) -> None:
+def test_a_last_use_that_is_not_told_is_unknown(
+    own: AccountDirectory, standin: StandIn, pair: Credentials, how: str
+) -> None:
     """None is not "never": keys have been deleted over this."""
     if how == "denied":
         standin.deny("GetAccessKeyLastUsed")
@@ -351,12 +353,12 @@ def test_a_last_use_that_is_not_told_is_unknown(own: Directory, standin: StandIn
     assert own.last_use(pair.key_id) is None
 
 
-def test_never_used_is_told(own: Directory, pair: Credentials) -> None:
+def test_never_used_is_told(own: AccountDirectory, pair: Credentials) -> None:
     """AWS says N/A, and no date."""
     assert own.last_use(pair.key_id) == LastUse(None)
 
 
-def test_a_user_with_fifty_tags_is_told(own: Directory, standin: StandIn) -> None:
+def test_a_user_with_fifty_tags_is_told(own: AccountDirectory, standin: StandIn) -> None:
     """IAM's LimitExceeded means another thing for each action."""
     standin.set_tags("alice", {f"t{number}": "x" for number in range(49)})
     with pytest.raises(NotAllowed, match="the user has 50 tags already") as caught:
@@ -367,14 +369,14 @@ def test_a_user_with_fifty_tags_is_told(own: Directory, standin: StandIn) -> Non
 # Changing
 
 
-def test_a_third_key_is_not_made(own: Directory, standin: StandIn, pair: Credentials) -> None:
+def test_a_third_key_is_not_made(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
     """Two is AWS's limit."""
     standin.add_key("alice")
     with pytest.raises(NoRoom, match="alice has two access keys already"):
         own.create("alice")
 
 
-def test_a_key_is_made_once_whatever_throttles(own: Directory, standin: StandIn) -> None:
+def test_a_key_is_made_once_whatever_throttles(own: AccountDirectory, standin: StandIn) -> None:
     """A throttled call was certainly not carried out."""
     standin.fault("CreateAccessKey", "throttle", times=3)
     pair, key = own.create("alice")
@@ -382,7 +384,7 @@ def test_a_key_is_made_once_whatever_throttles(own: Directory, standin: StandIn)
 
 
 @pytest.mark.parametrize("kind", ["drop", "reset", "cut", "500", "html"])
-def test_a_key_whose_answer_was_lost_is_not_made_again(own: Directory, standin: StandIn, kind: Any) -> None:
+def test_a_key_whose_answer_was_lost_is_not_made_again(own: AccountDirectory, standin: StandIn, kind: Any) -> None:
     """It may be there or not: Unanswered, and the call went out once."""
     standin.fault("CreateAccessKey", kind, "after")
     with pytest.raises(Unanswered, match="a new key of alice may have been made or not"):
@@ -391,7 +393,7 @@ def test_a_key_whose_answer_was_lost_is_not_made_again(own: Directory, standin: 
     assert len(standin.keys("alice")) == 1
 
 
-def test_a_deletion_whose_answer_was_lost_is_done(own: Directory, standin: StandIn, pair: Credentials) -> None:
+def test_a_deletion_whose_answer_was_lost_is_done(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
     """NoSuchEntity after a lost answer means that the first one was carried out."""
     standin.fault("DeleteAccessKey", "drop", "after")
     own.delete("alice", pair.key_id)
@@ -399,7 +401,7 @@ def test_a_deletion_whose_answer_was_lost_is_done(own: Directory, standin: Stand
     assert actions(standin) == ["DeleteAccessKey"] * 2
 
 
-def test_switching_off_is_repeated(own: Directory, standin: StandIn, pair: Credentials) -> None:
+def test_switching_off_is_repeated(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
     """It does no harm twice."""
     standin.fault("UpdateAccessKey", "drop", "after")
     own.set_active("alice", pair.key_id, False)
@@ -424,7 +426,7 @@ def test_nothing_to_sign_with(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
         make().organization.me()
 
 
-def test_a_key_that_stops_working_in_the_middle(own: Directory, standin: StandIn, admin: Credentials) -> None:
+def test_a_key_that_stops_working_in_the_middle(own: AccountDirectory, standin: StandIn, admin: Credentials) -> None:
     """Read again once; the same key is then refused."""
     standin.set_status(admin.key_id, "Inactive")
     with pytest.raises((KeyRefused, NotAllowed), match="does not accept the credentials"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,6 +22,7 @@ HEAD = (
     "access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,"
     "cert_2_last_rotated"
 )
+BEGINNING = {"request_report", "report", "users", "find", "keys", "members"}  # verbs that begin something
 
 
 @dataclass
@@ -53,11 +54,12 @@ class FakeDirectory:
         self.changed: dict[str, datetime] = {}  # when a key was last changed, by id: the report's date
         self.unreported: set[str] = set()  # ids of keys made after the report
         self.now = NOW
+        self.begin: Callable[[AwsAccount], None] = lambda account: None
         self._made = 0
 
     @property
     def account(self) -> AwsAccount:
-        """See the port."""
+        """See the real one."""
         return self._account
 
     def user(self, name: str, *ages: float, path: str = "/", **tags: str) -> User:
@@ -77,6 +79,8 @@ class FakeDirectory:
         return key_id
 
     def _called(self, verb: str) -> None:
+        if verb in BEGINNING:
+            self.begin(self._account)
         self.calls[verb] += 1
         if verb in self.broken:
             raise self.broken[verb]
@@ -91,13 +95,13 @@ class FakeDirectory:
         return f"arn:aws:iam::{self._account.number}:user{user.path}{user.name}"
 
     def request_report(self) -> bool:
-        """See the port."""
+        """See the real one."""
         self._called("request_report")
         self.waits -= 1
         return self.waits < 0
 
     def report(self) -> tuple[str, datetime]:
-        """See the port."""
+        """See the real one."""
         self._called("report")
         if self.waits > 0:
             raise TryLater("the credential report is not ready")
@@ -149,13 +153,13 @@ class FakeDirectory:
         return [*row, "false", "N/A", "false", "N/A"]
 
     def users(self) -> Iterator[FleetUser]:
-        """See the port."""
+        """See the real one."""
         self._called("users")
         for user in self.everybody.values():
             yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
 
     def find(self, user: str) -> FleetUser:
-        """See the port."""
+        """See the real one."""
         self._called("find")
         found = self._user(user)
         return FleetUser(
@@ -167,19 +171,19 @@ class FakeDirectory:
         )
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
-        """See the port."""
+        """See the real one."""
         self._called("keys")
         return tuple(self._user(user).keys.values())
 
     def last_use(self, key_id: str) -> LastUse | None:
-        """See the port."""
+        """See the real one."""
         self.calls["last_use"] += 1
         if "last_use" in self.broken:
             return None
         return next((user.used[key_id] for user in self.everybody.values() if key_id in user.used), None)
 
     def tags(self, user: str) -> Mapping[str, str] | None:
-        """See the port."""
+        """See the real one."""
         self.calls["tags"] += 1
         problem = self.broken.get("tags")
         if isinstance(problem, Denied):
@@ -189,7 +193,7 @@ class FakeDirectory:
         return dict(self._user(user).tags)
 
     def members(self, group: str) -> frozenset[str]:
-        """See the port."""
+        """See the real one."""
         self._called("members")
         named = frozenset(user.name for user in self.everybody.values() if group in user.groups)
         if not named and group not in self.groups:
@@ -197,7 +201,7 @@ class FakeDirectory:
         return named
 
     def tag(self, user: str, key: str, value: str) -> None:
-        """See the port."""
+        """See the real one."""
         self._called("tag")
         tags = self._user(user).tags
         if key not in tags and len(tags) >= 50:
@@ -205,12 +209,12 @@ class FakeDirectory:
         tags[key] = value
 
     def untag(self, user: str, key: str) -> None:
-        """See the port."""
+        """See the real one."""
         self._called("untag")
         self._user(user).tags.pop(key, None)
 
     def set_active(self, user: str, key_id: str, active: bool) -> None:
-        """See the port."""
+        """See the real one."""
         self._called("set_active")
         keys = self._user(user).keys
         if key_id not in keys:
@@ -218,13 +222,13 @@ class FakeDirectory:
         keys[key_id] = AccessKey(key_id, "Active" if active else "Inactive", keys[key_id].created)
 
     def delete(self, user: str, key_id: str) -> None:
-        """See the port."""
+        """See the real one."""
         self._called("delete")
         if self._user(user).keys.pop(key_id, None) is None:
             raise Gone(f"there is no key {key_id}")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """See the port."""
+        """See the real one."""
         self._called("create")
         if len(self._user(user).keys) >= 2:
             raise NoRoom("the user has two access keys already")
@@ -239,21 +243,24 @@ class FakeOrganization:
         self.directories = {each.account.number: each for each in directories or (FakeDirectory(),)}
         self.broken: Problem | None = None
         self.left_out: tuple[AwsAccount, ...] = ()
+        self.begin: Callable[[AwsAccount], None] = lambda account: None
 
     def me(self) -> Identity:
-        """See the port."""
+        """See the real one."""
         number = next(iter(self.directories))
         return Identity(number, f"arn:aws:sts::{number}:assumed-role/fleet/session")
 
     def accounts(self) -> tuple[AwsAccount, ...]:
-        """See the port."""
+        """See the real one."""
         if self.broken:
             raise self.broken
         return tuple(each.account for each in self.directories.values())
 
     def directory(self, account: AwsAccount) -> FakeDirectory:
-        """See the port."""
-        return self.directories[account.number]
+        """See the real one."""
+        found = self.directories[account.number]
+        found.begin = lambda there: self.begin(there)
+        return found
 
 
 class FakeChannel:
@@ -267,20 +274,20 @@ class FakeChannel:
 
     @property
     def name(self) -> str:
-        """See the port."""
+        """See the real one."""
         return self._name
 
     @property
     def wants_address(self) -> bool:
-        """See the port."""
+        """See the real one."""
         return self._wants_address
 
     def deliver(self, message: Message) -> None:
-        """See the port."""
+        """See the real one."""
         if self.broken:
             raise self.broken
         self.sent.append(message)
 
     def check(self) -> tuple[str, ...]:
-        """See the port."""
+        """See the real one."""
         return ()

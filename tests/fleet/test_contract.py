@@ -13,9 +13,9 @@ import pytest
 
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
+from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.fleet.ports import Directory, Organization
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from rotate_my_key.standin import StandIn
@@ -45,8 +45,8 @@ ACTIONS = {
 class World(Protocol):
     """One of the two, and the verbs to set it up."""
 
-    directory: Directory
-    organization: Organization
+    directory: AccountDirectory
+    organization: AwsOrganization
     number: str
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
@@ -70,8 +70,8 @@ class Fake:
 
     def __init__(self) -> None:
         self.fake = FakeDirectory()
-        self.directory: Directory = self.fake
-        self.organization: Organization = FakeOrganization(self.fake)
+        self.directory: AccountDirectory = self.fake
+        self.organization: AwsOrganization = FakeOrganization(self.fake)
         self.number = self.fake.account.number
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
@@ -100,9 +100,9 @@ class Real:
 
     def __init__(self, standin: StandIn, aws: Aws) -> None:
         self.standin = standin
-        self.organization: Organization = Assembly(aws, Signer(), FleetSettings()).organization
+        self.organization: AwsOrganization = Assembly(aws, Signer(), FleetSettings()).organization
         self.number = standin.account
-        self.directory: Directory = self.organization.directory(AwsAccount(self.number))
+        self.directory: AccountDirectory = self.organization.directory(AwsAccount(self.number))
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
         """See World."""
@@ -391,6 +391,37 @@ def test_the_accounts_of_an_organization(running: StandIn, real: Callable[[], Re
         assert organization.me().account in found
         assert found["222222222222"].name == "shop"
         assert len(found) == 2
-        directory: Directory = organization.directory(found["222222222222"])
+        directory: AccountDirectory = organization.directory(found["222222222222"])
         assert directory.account == found["222222222222"]
         assert list(directory.users()) == []
+
+
+@pytest.mark.parametrize("verb", ["request_report", "report", "users", "find", "keys", "members"])
+def test_nothing_begins_that_may_not(world: World, verb: str) -> None:
+    """As when a function's time is up: whoever looks is stopped before anything is sent."""
+
+    def begin(account: AwsAccount) -> None:
+        raise TryLater(f"no time for {account.number}")
+
+    world.user("alice")
+    world.organization.begin = begin
+    directory = world.organization.directory(AwsAccount(world.number))
+    with pytest.raises(TryLater, match=world.number):
+        found = getattr(directory, verb)(*(["alice"] if verb in ("find", "keys", "members") else []))
+        next(found)  # ListUsers gives its pages as they are asked for
+
+
+def test_what_was_begun_is_ended(world: World) -> None:
+    """A key that was switched off is written down, however late it is."""
+    world.user("alice")
+    key_id = world.key("alice", 98)
+    directory = world.organization.directory(AwsAccount(world.number))
+    directory.keys("alice")
+
+    def begin(account: AwsAccount) -> None:
+        raise TryLater("no time")
+
+    world.organization.begin = begin
+    directory.set_active("alice", key_id, False)
+    directory.tag("alice", "rotate-my-key-fleet", "1")
+    assert directory.tags("alice") == {"rotate-my-key-fleet": "1"}

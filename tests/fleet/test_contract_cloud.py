@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotate_my_key.aws.delivery import S3, SecretsManager
+from rotate_my_key.aws.services import AwsCloud
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Gone
 from rotate_my_key.fleet.assembly import Assembly, Signer
-from rotate_my_key.fleet.ports import Cloud, Objects, Secrets
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.standin import StandIn
 
@@ -46,7 +47,7 @@ def aws(running: StandIn) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def cloud(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Cloud:
+def cloud(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> AwsCloud:
     """The real services, with a bucket."""
     running.reset()
     running.settings.secret_deletion = 0
@@ -70,18 +71,18 @@ def now() -> datetime:
 
 
 @pytest.fixture(params=["fake", "AWS"])
-def secrets(request: pytest.FixtureRequest, cloud: Cloud) -> Secrets:
+def secrets(request: pytest.FixtureRequest, cloud: AwsCloud) -> SecretsManager:
     """Each of the two."""
     return FakeSecrets(Points(), now) if request.param == "fake" else cloud.secrets()
 
 
 @pytest.fixture(params=["fake", "AWS"])
-def objects(request: pytest.FixtureRequest, cloud: Cloud) -> Objects:
+def objects(request: pytest.FixtureRequest, cloud: AwsCloud) -> S3:
     """Each of the two."""
     return FakeObjects(Points(), now) if request.param == "fake" else cloud.objects()
 
 
-def test_a_secret_is_put_read_and_described(secrets: Secrets) -> None:
+def test_a_secret_is_put_read_and_described(secrets: SecretsManager) -> None:
     """Its ARN ends with six letters that AWS makes up."""
     arn = secrets.put("k/bob", "value", POLICY, {"for": "bob"})
     assert arn.split(":")[2:3] + arn.split(":")[5:6] == ["secretsmanager", "secret"]
@@ -92,7 +93,7 @@ def test_a_secret_is_put_read_and_described(secrets: Secrets) -> None:
     assert tags == {"for": "bob"}
 
 
-def test_a_secret_is_replaced(secrets: Secrets) -> None:
+def test_a_secret_is_replaced(secrets: SecretsManager) -> None:
     """Value and tags; it stays the same secret."""
     first = secrets.put("k/bob", "old", POLICY, {"for": "bob"})
     assert secrets.put("k/bob", "new", POLICY, {"for": "bob again"}) == first
@@ -102,7 +103,7 @@ def test_a_secret_is_replaced(secrets: Secrets) -> None:
     assert found[1] == {"for": "bob again"}
 
 
-def test_a_secret_is_deleted_at_once(secrets: Secrets) -> None:
+def test_a_secret_is_deleted_at_once(secrets: SecretsManager) -> None:
     """Again, or one that never was: no error. Its name is free."""
     secrets.put("k/bob", "value", POLICY, {})
     for name in ("k/bob", "k/bob", "k/never"):
@@ -114,7 +115,7 @@ def test_a_secret_is_deleted_at_once(secrets: Secrets) -> None:
     assert secrets.get("k/bob") == "new"
 
 
-def test_secrets_are_listed(secrets: Secrets) -> None:
+def test_secrets_are_listed(secrets: SecretsManager) -> None:
     """Those whose names begin so."""
     for name in ("k/bob", "k/eve", "other"):
         secrets.put(name, "value", POLICY, {"for": name})
@@ -124,7 +125,7 @@ def test_secrets_are_listed(secrets: Secrets) -> None:
     }
 
 
-def test_a_secret_without_a_value(cloud: Cloud, running: StandIn) -> None:
+def test_a_secret_without_a_value(cloud: AwsCloud, running: StandIn) -> None:
     """A run that was killed leaves one: it is there, and there is nothing to read."""
     fake = FakeSecrets(Points(), now)
     fake.put("k/bob", "", POLICY, {"for": "bob"})
@@ -137,7 +138,7 @@ def test_a_secret_without_a_value(cloud: Cloud, running: StandIn) -> None:
             secrets.get("k/bob")
 
 
-def test_an_object_is_put_read_listed_and_deleted(objects: Objects) -> None:
+def test_an_object_is_put_read_listed_and_deleted(objects: S3) -> None:
     """One that is not there is no error for delete."""
     objects.put("keys", "k/bob.json", b"{}")
     objects.put("keys", "k/bob.json", b"{1}")
@@ -152,7 +153,7 @@ def test_an_object_is_put_read_listed_and_deleted(objects: Objects) -> None:
         objects.get("keys", "k/bob.json")
 
 
-def test_a_link_names_bucket_object_and_time(objects: Objects) -> None:
+def test_a_link_names_bucket_object_and_time(objects: S3) -> None:
     """Nothing is sent for it."""
     link = objects.link("keys", "k/bob.json", 600)
     assert "keys" in link

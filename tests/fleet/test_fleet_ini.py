@@ -137,7 +137,9 @@ WRONG = [
     ("[channels]\n[[a]]\nkind = ses", "line 3: a channel of kind ses needs sender"),
     ("[channels]\nfoo = 1", "line 2: foo is no channel"),
     ("[enforce]\nhours = 9", "line 2: hours: '9' is not a span of hours; write it like 9-17"),
-    ("[enforce]\nhours = 17-9", "line 2: hours: '17-9' is not a span of hours"),
+    ("[enforce]\nhours = 9-9", "line 2: hours: '9-9' is not a span of hours"),
+    ("[enforce]\nhours = 24-6", "line 2: hours: '24-6' is not a span of hours"),
+    ("[enforce]\nhours = nine to five", "line 2: hours: 'nine to five' is not a span of hours"),
     ("[enforce]\nhours = 9-25", "line 2: hours: '9-25' is not a span of hours"),
     ("[enforce]\nweekdays = mon, noday", "line 2: weekdays: 'nod' is not a weekday; allowed: mon"),
     ("[enforce]\ntimezone = Mars/Base", "line 2: timezone: 'Mars/Base' is not a time zone"),
@@ -188,6 +190,12 @@ def test_what_a_channel_takes(value: str) -> None:
 def test_what_a_topic_is(arn: str) -> None:
     """Of any partition; a FIFO topic's name ends so."""
     assert read(f"[channels]\n[[a]]\nkind = sns\ntopic = {arn}\n").channels["a"].topic == arn
+
+
+@pytest.mark.parametrize("hours", ["0-24", "22-6", "09-17"])
+def test_hours_may_go_over_midnight(hours: str) -> None:
+    """`22-6` is from ten in the evening until six in the morning."""
+    assert read(f"[enforce]\nhours = {hours}\n").enforce.hours == hours
 
 
 def test_a_webhook_in_place_of_a_topic_is_not_repeated() -> None:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rotate_my_key.errors import Problem
+from rotate_my_key.fleet.messages import Channel
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels
-from rotate_my_key.fleet.ports import Channel
 from rotate_my_key.settings.fleet import ChannelSettings
 
 TOKEN = "123456789:AAF-verysecrettoken_0123456789abcde"

@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import Message
-from rotate_my_key.fleet.notify import channels, cut, outlets, region_of, subject
+from rotate_my_key.fleet.notify import channels, cut, outlets
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Remind
 from tests.fleet.remind.services import CHAT, LETTER, SAID, TOPIC, Cloud, made
 
@@ -16,29 +16,11 @@ from tests.fleet.remind.services import CHAT, LETTER, SAID, TOPIC, Cloud, made
 
 
 def test_channels_are_made_by_name() -> None:
-    """Each once, in the order asked for; nothing is sent and no secret fetched; the region is the topic's own."""
+    """Each once, in the order asked for; nothing is sent and no secret fetched."""
     cloud = Cloud(broken={CHAT.urls: Gone("there is no secret")})
     found = channels(["topic", "mail", "chat", "topic"], SAID, cloud)  # type: ignore[arg-type]
     assert [(each.name, each.wants_address) for each in found] == [("topic", False), ("mail", True), ("chat", False)]
-    assert (cloud.sent, cloud.regions) == ([], ["eu-west-1", "", ""])
-
-
-@pytest.mark.parametrize(
-    ("said", "name", "message", "hint"),
-    [
-        (SAID, "mial", "there is no channel mial in the settings", "there are chat, mail, topic"),
-        ({}, "mail", "there is no channel mail in the settings", "add [[mail]] to [channels]"),
-        ({"x": ChannelSettings("x", "smtp")}, "x", "channel x is of kind 'smtp'", "the kinds are ses, sns, apprise"),
-        ({"x": ChannelSettings("x", "ses")}, "x", "channel x of kind ses needs sender", "see docs/it/remind.md"),
-        ({"x": ChannelSettings("x", "sns")}, "x", "channel x of kind sns needs topic", "see docs/it/remind.md"),
-        ({"x": ChannelSettings("x", "apprise")}, "x", "channel x of kind apprise needs urls", "see docs/it/remind.md"),
-    ],
-)
-def test_what_is_wrong_with_a_channel(said: dict[str, ChannelSettings], name: str, message: str, hint: str) -> None:
-    """One line, and what there is."""
-    with pytest.raises(WrongUsage) as caught:
-        channels([name], said, Cloud())  # type: ignore[arg-type]
-    assert (caught.value.message, caught.value.hint) == (message, hint)
+    assert (cloud.sent, cloud.regions) == ([], ["", "", ""])
 
 
 def test_admins_by_mail_need_an_address() -> None:
@@ -53,11 +35,6 @@ def test_somebody_must_be_told() -> None:
     """Settings without any channel are no settings for this."""
     with pytest.raises(WrongUsage, match="built-in does not say how to tell anybody"):
         outlets(FleetSettings(), Cloud())  # type: ignore[arg-type]
-
-
-def test_a_region_in_an_arn() -> None:
-    """A topic is published to where it is."""
-    assert [region_of(arn) for arn in (TOPIC.topic, "rotate-my-key", "arn:aws:sns")] == ["eu-west-1", "", ""]
 
 
 # Mail
@@ -129,20 +106,6 @@ def test_a_sandbox_is_said(sandbox: bool | None, said: str) -> None:
 
 
 # Topics
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("2 keys are old", "2 keys are old"),
-        ("Schlüssel\nalt", "Schl?ssel alt"),
-        ("x" * 100, "x" * 100),
-        ("x" * 101, "x" * 97 + "..."),
-    ],
-)
-def test_a_subject_for_sns(text: str, shown: str) -> None:
-    """At most 100 characters of ASCII in one line."""
-    assert subject(text) == shown
 
 
 def test_a_topic_gets_the_text() -> None:
