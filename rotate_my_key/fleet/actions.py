@@ -33,7 +33,7 @@ from ..model import AccessKey
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept
-from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .memory import KeyMemory, Memory, ref, tag_value
 from .messages import Channel, Channels, Renderer
 from .model import AwsAccount, Event, FleetKey, FleetUser, Message, Owner
 from .notices import Remark, one_line
@@ -272,12 +272,8 @@ def write(
 ) -> None:
     """Put the memory into the user's tag; without anything to remember the tag goes, if there was one, or one was
     `noted` since. Raises Problem."""
-    user, directory = found.facts.user, found.place.directory
-    assert directory
-    value = encode(memory)
-    if len(value) > LONGEST:
-        raise Problem(f"the tag {tag} has no room for more")
-    if value:
+    user, directory = found.user, found.directory
+    if value := tag_value(memory, tag):
         stubbornly(lambda: directory.tag(user.name, tag, value), sleep)
     elif found.recorded or noted:
         stubbornly(lambda: directory.untag(user.name, tag), sleep)

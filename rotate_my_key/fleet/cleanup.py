@@ -26,9 +26,10 @@ from ..words import day
 from .accounts import AccountDirectory, AwsOrganization
 from .audit import AuditTrail
 from .handover import HandoverRecord, HandoverStore, made_then
-from .memory import KeyMemory, UnreadableTag, decode, encode, ref
+from .memory import UnreadableTag
 from .model import AwsAccount, Event
 from .survey import accounts_of
+from .users import remember_key
 
 _YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
 _LISTED = timedelta(minutes=5)  # long after it was made AWS lists a key: that takes seconds
@@ -55,6 +56,11 @@ class CleanupResult:
     fate: Disposition
     why: str
     problem: Problem | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether something is to be done about it."""
+        return self.fate in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
             return None
         directory = tools.organization.directory(AwsAccount(account))
         swept = look(slip, directory, tools.now(), tools.settings.reissue.keep)
-        if tools.apply and swept.fate not in (Disposition.WAITS, Disposition.LEFT):
+        if tools.apply and swept.acts:
             _do(swept, slip, directory, tools)
         return swept
     except Problem as problem:
@@ -175,13 +181,7 @@ def _remember_off(swept: CleanupResult, directory: AccountDirectory, tools: Swee
     """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
     tag = tools.settings.remind.tag
     with suppress(Problem, UnreadableTag):
-        tags = directory.tags(swept.user)
-        if tags is None:  # writing would forget what stands there
-            return
-        memory = decode(tags.get(tag))
-        known = memory.get(ref(swept.key_id), KeyMemory())
-        memory[ref(swept.key_id)] = replace(known, off=tools.now().date())
-        directory.tag(swept.user, tag, encode(memory))
+        remember_key(directory, swept.user, tag, swept.key_id, off=tools.now().date())
 
 
 def cleanup_line(swept: CleanupResult) -> str:

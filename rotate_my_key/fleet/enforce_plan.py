@@ -25,7 +25,7 @@ from .model import AwsAccount, Owner
 from .notices import Remark
 from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide
 from .survey import Progress, accounts_of
-from .users import AccountView, UserLook, enter, look, told_apart
+from .users import AccountView, UserLook, enter, look, without_group
 
 NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
@@ -126,7 +126,7 @@ def plan_run(looking: EnforceContext) -> EnforcePlan:
             accounts,
             lambda done, total: looking.progress("accounts", done, total),
         )
-        places = told_apart(places, settings) if looking.whole else places
+        places = without_group(places, settings) if looking.whole else places
         jobs = [(place, user) for place in places for user in place.users]
         found = pool.map(
             lambda job: look(job[0], job[1], settings, now),

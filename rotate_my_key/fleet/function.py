@@ -29,7 +29,7 @@ from ..errors import NotAllowed, Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings, with_preset
 from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization
-from .actions import ActionState, Maker, Notifier, failure
+from .actions import ActionState, Notifier, failure
 from .assembly import Assembly, Signer
 from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
 from .cleanup import Sweeper, cleanup_line
@@ -41,7 +41,7 @@ from .judge import addresses, count, judge
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount
 from .notify import outlets
-from .reissue import Keymaker
+from .reissue import keymaker
 from .remind import RemindContext, prepare
 from .remind import remind as send
 from .survey import ReportWait, accounts_of, survey_accounts
@@ -191,7 +191,9 @@ def enforce(job: FunctionRun) -> Result:
     plan = plan_run(looking)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
-    outcome = carry_out(plan, ApplyContext(looking, audit, _maker(job, audit), job.deadline.left))
+    outcome = carry_out(
+        plan, ApplyContext(looking, audit, keymaker(job.assembly, settings, audit, time.sleep), job.deadline.left)
+    )
     if outcome.stopped:
         raise outcome.stopped
     failures = [failure(deed) for deed in outcome.deeds if deed.problem or deed.state is not ActionState.DONE]
@@ -201,15 +203,6 @@ def enforce(job: FunctionRun) -> Result:
     spared = Counter(spare.rule.value for _, spare in outcome.spared)
     result = told(job, plan.accounts - len(job.late), [], troubles)
     return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
-
-
-def _maker(job: FunctionRun, audit: AuditTrail) -> Maker | None:
-    """Who makes new keys, where the settings allow it."""
-    settings = job.settings
-    if not settings.reissue.enabled:
-        return None
-    places = waiting(job.assembly.cloud, job.organization.me(), settings.reissue, settings.where)
-    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], job.assembly.now, time.sleep)
 
 
 def sweep(job: FunctionRun) -> Result:

@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
-from datetime import date
+from datetime import date, timedelta
+
+from ..errors import Problem
+from .model import FleetUser
 
 VERSION = "1"
 LONGEST = 256
@@ -68,7 +71,7 @@ def ref(key_id: str) -> str:
 
 def encode(memory: Memory, keep: Collection[str] | None = None) -> str:
     """The tag's value, "" if there is nothing to remember; of the keys `keep` (ids) and of deletions
-    alone, if given."""
+    alone, if that is known."""
     kept = None if keep is None else {ref(key_id) for key_id in keep}
     parts = [
         ":".join((name, *_facts(known)))
@@ -76,6 +79,14 @@ def encode(memory: Memory, keep: Collection[str] | None = None) -> str:
         if (kept is None or name in kept or name != ref(name)) and known != KeyMemory()
     ]
     return " ".join((VERSION, *parts)) if parts else ""
+
+
+def tag_value(memory: Memory, tag: str, keep: Collection[str] | None = None) -> str:
+    """`encode`, for the tag of this name. Raises Problem if there is no room."""
+    value = encode(memory, keep)
+    if len(value) > LONGEST:
+        raise Problem(f"the tag {tag} has no room for more")
+    return value
 
 
 def _facts(known: KeyMemory) -> list[str]:
@@ -88,7 +99,7 @@ def _facts(known: KeyMemory) -> list[str]:
 
 
 def decode(text: str | None) -> dict[str, KeyMemory]:
-    """Read a tag's value; nothing for none. Raises Unreadable."""
+    """Read a tag's value; nothing for none. Raises UnreadableTag."""
     version, *parts = (text or "").split() or [VERSION]
     if version != VERSION:
         raise UnreadableTag(version)
@@ -123,3 +134,25 @@ def _day(text: str) -> date:
     if len(text) != 8 or int(text[:4]) not in _YEARS:
         raise ValueError(text)
     return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+
+
+def recall(user: FleetUser, tag: str) -> tuple[Memory, str]:
+    """What is remembered of a user's keys, and why nothing can be remembered of them, "" if it can."""
+    if user.is_root:
+        return {}, "root has no tags"
+    if user.tags is None:
+        return {}, "the tags cannot be read"
+    try:
+        return decode(value_of(user.tags, tag)), ""
+    except UnreadableTag:
+        return {}, f"the tag {tag} holds something that this version does not write; it is left alone"
+
+
+def value_of(tags: Mapping[str, str], tag: str) -> str | None:
+    """The tag's value. Tag keys of users are compared without regard to case, as IAM does."""
+    return next((value for name, value in tags.items() if name.lower() == tag.lower()), None)
+
+
+def whole_days(duration: timedelta) -> int:
+    """A duration in days, rounded up: what is remembered is days."""
+    return -(-duration // timedelta(days=1))

@@ -19,7 +19,7 @@ Rows that say the same of many: each thing is said once, with those it is about.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -29,7 +29,7 @@ from ..policy import Policy, Verdict
 from ..settings.fleet import Accounts, Remind
 from ..words import join, number
 from .judge import Row
-from .memory import KeyMemory, Memory, UnreadableTag, decode, ref
+from .memory import KeyMemory, recall, ref, whole_days
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 
 _NAMED = 50  # users of an account that a row of the digest names
@@ -284,33 +284,9 @@ def _is_quiet(cases: Iterable[DueKey], remind: Remind, now: datetime) -> bool:
     return bool(told) and (today - max(told)).days < whole_days(remind.repeat)
 
 
-def whole_days(duration: timedelta) -> int:
-    """A duration in days, rounded up."""
-    return -(-duration // timedelta(days=1))
-
-
 def _known(case: DueKey, remind: Remind) -> KeyMemory:
     memory, _ = recall(case.user, remind.tag)
     return memory.get(ref(case.key.key_id), KeyMemory()) if case.key.key_id else KeyMemory()
-
-
-def recall(user: FleetUser, tag: str) -> tuple[Memory, str]:
-    """What is remembered of a user's keys, and why nothing can be remembered of him, "" if it can.
-
-    Tag keys of users are compared without regard to case, as IAM does.
-    """
-    if user.is_root:
-        return {}, "root has no tags"
-    if user.tags is None:
-        return {}, "the tags cannot be read"
-    try:
-        return decode(_value(user.tags, tag)), ""
-    except UnreadableTag:
-        return {}, f"the tag {tag} holds something that this version does not write; it is left alone"
-
-
-def _value(tags: Mapping[str, str], tag: str) -> str | None:
-    return next((value for name, value in tags.items() if name.lower() == tag.lower()), None)
 
 
 NAMED = 3  # of so many that a line names

@@ -31,14 +31,15 @@ from ..settings.fleet import FleetSettings
 from ..stores.delivered import Delivered, encode
 from .accounts import AccountDirectory
 from .actions import ActionLine, Notifier, ReissuedKey
+from .assembly import Assembly
 from .audit import AuditTrail
-from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers
+from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers, waiting
 from .judge import addresses, owner_of
-from .memory import KeyMemory, UnreadableTag, decode, ref
-from .memory import encode as encode_memory
+from .memory import UnreadableTag
 from .messages import Channels, Renderer
 from .model import AwsAccount, Event, FleetUser
 from .notify import channels
+from .users import remember_key
 
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
@@ -76,6 +77,11 @@ class ReissuePlan:
     discards: AccessKey | None = None
     gives_up: AccessKey | None = None
     replaces: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a key already, and only telling is left."""
+        return self.way is ReissueMode.AGAIN
 
 
 def plan_reissue(
@@ -222,7 +228,7 @@ class _HandOver:
 
     def run(self) -> HandoverResult:
         plan = self._plan
-        if plan.way is ReissueMode.AGAIN:
+        if plan.waits:
             assert plan.slip is not None
             return self._handed(plan.slip)
         self._record("intended")
@@ -373,14 +379,8 @@ class _HandOver:
         """In the user's tag; that it cannot be written there stops nothing, for the slip knows it too."""
         tag, directory = self._tools.settings.remind.tag, self._tools.directory
         try:
-            tags = directory.tags(self._user)
-            if tags is None:  # writing would forget what stands there
-                raise Problem("his tags may not be read (iam:ListUserTags)")
-            memory = decode(tags.get(tag))
-            known = memory.get(ref(key_id), KeyMemory())
-            memory[ref(key_id)] = replace(known, made=self._tools.now().date())
-            there = {key.key_id for key in self._plan.keys} - set(self._deleted)
-            directory.tag(self._user, tag, encode_memory(memory, {*there, key_id}))
+            there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self._deleted)
+            remember_key(directory, self._user, tag, key_id, there, made=self._tools.now().date())
         except UnreadableTag:
             self._notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
         except Problem as problem:
@@ -406,6 +406,16 @@ class Keymaker:
         rest = (self.audit, self.run, self.now, self.pause)
         handed = hand_over(plan, ReissueContext(directory, self.waiting, self.settings, *rest))
         return ReissuedKey(handed.key_id, handed.place, handed.notes)
+
+
+def keymaker(
+    assembly: Assembly, settings: FleetSettings, audit: AuditTrail, sleep: Callable[[float], None]
+) -> Keymaker | None:
+    """Who makes new keys for `enforce`, where the settings want it. Raises WrongUsage."""
+    if not settings.reissue.enabled or settings.enforce.reissue_at is None:
+        return None
+    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
+    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], assembly.now, sleep)
 
 
 def tell(

@@ -23,7 +23,7 @@ from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .audit import AuditTrail
 from .judge import Addresses, judge
-from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .memory import KeyMemory, Memory, recall, ref, tag_value
 from .messages import (
     Channels,
     Findings,
@@ -37,7 +37,7 @@ from .messages import (
     rehearse,
 )
 from .model import AccountSurvey, AwsAccount, Event, FleetUser
-from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices, recall
+from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices
 from .survey import first_code
 
 
@@ -74,10 +74,8 @@ def _remember(
         return "the id of a key is not known", 0, ""
     known = [key.key_id for key in user.keys]
     keep = [key_id for key_id in known if key_id] if all(known) else None
-    value = encode(after_notice(memory, told, today), keep)
-    if len(value) > LONGEST:
-        return f"the tag {tag} has no room for more", 0, ""
     try:
+        value = tag_value(after_notice(memory, told, today), tag, keep)
         organization.directory(account).tag(user.name, tag, value)
     except Problem as problem:
         return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0, problem.hint

@@ -1,20 +1,13 @@
-"""What `revoke` writes down beside the switching: begun before a key is switched off, waited for shortly, ended after.
+"""`fleet revoke`: every key of one user is switched off now, in every account; and taking back what the fleet did.
 
-A key that leaked must not wait for tag or audit; and who switched it off must be known to take it back. So both are
-sent first and have their full patience in threads of their own, and what could not be written is told at the end.
-
-`fleet revoke`: every key of one user is switched off now, in every account; and taking back what the fleet did.
-
-- Keys are switched off first. Tag and audit are begun before and get a moment; what takes longer is ended after, and
-  what stands in the way of writing it down is said, and stops nothing: a key that leaked must not wait. Only the key
-  that signs the run waits for both.
+- A key that leaked must not wait, and who switched it off must be known to take it back. So tag and audit are begun
+  before, in threads of their own, and get a moment; what takes longer is ended after, and what could not be written is
+  told. Only the key that signs the run waits for both.
 - Each account is looked at again when it is its turn, and once more at the end, so that a key that was made meanwhile
   goes too. A key that was off before is left as it is.
 - Taken back is only what the fleet itself switched off, by the tag: `revoke --undo` what `revoke` did, `enforce --undo`
   what `enforce` did. Everything remembered of such a key begins anew, its notices too.
-- Sessions that were made from the keys live on; `sessions.py` says how to end them.
-
-Sessions that were made from keys live on when the keys are switched off: how to end them.
+- Sessions that were made from the keys live on: `end_sessions` gives the command that ends them.
 """
 
 from __future__ import annotations
@@ -36,9 +29,10 @@ from .audit import AuditTrail, NotKept
 from .memory import KeyMemory
 from .model import AwsAccount, Event, FleetKey
 from .rules import off_since
-from .users import UserKeys, hold, hold_keys, read_tags, recalled, remember, switch
+from .users import UserLook, look_up, look_up_keys, read_tags, recalled, remember, switch
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
+QUICK = 2.0  # seconds that the question waits for last uses and tags
 
 
 class AuditLines:
@@ -94,11 +88,11 @@ class RevokeMark:
     `recall` gives the user with what his tag tells, and may take its time.
     """
 
-    def __init__(self, recall: Callable[[], UserKeys], tag: str, today: date) -> None:
+    def __init__(self, recall: Callable[[], UserLook], tag: str, today: date) -> None:
         self._recall = recall
         self._tag = tag
         self._today = today
-        self._held: UserKeys | None = None
+        self._held: UserLook | None = None
         self._ids: frozenset[str] = frozenset()
         self._job: Running[str] | None = None
 
@@ -127,8 +121,8 @@ class RevokeMark:
     def _write(self, ids: frozenset[str]) -> str:
         try:
             self._held = held = self._held or self._recall()
-            noted = {key_id: replace(held.of(key_id), revoked=self._today) for key_id in ids}
-            before = {key_id: held.of(key_id) for key_id in self._ids - ids}
+            noted = {key_id: replace(held.known(key_id), revoked=self._today) for key_id in ids}
+            before = {key_id: held.known(key_id) for key_id in self._ids - ids}
             return remember(held, {**before, **noted}, self._tag)
         except Gone as problem:
             return problem.message
@@ -161,7 +155,8 @@ class SwitchResult:
 @dataclass(frozen=True, slots=True)
 class RevokeContext:
     """What all of it needs; `now` is AWS's clock, `signs` the id of the key that signs this run, or "";
-    `shortly`: for how many seconds a key waits for its tag, and for the audit."""
+    `shortly`: for how many seconds a key waits for its tag, and for the audit; `quick`: for how many the question waits
+    for what is good to know, and not needed."""
 
     organization: AwsOrganization
     settings: FleetSettings
@@ -170,12 +165,14 @@ class RevokeContext:
     workers: int = 8
     signs: str = ""
     shortly: float = SHORTLY
+    quick: float = QUICK
 
-    def hold(self, account: AwsAccount, user: str, *, uses: bool = True, quick: bool = False) -> UserKeys | None:
-        """The user as he is now; see `one_user.hold`."""
-        return hold(self.organization, account, user, self.settings, self.now(), uses=uses, quick=quick)
+    def look_up(self, account: AwsAccount, user: str, *, uses: bool = True, quick: bool = False) -> UserLook | None:
+        """The user as they are now; see `users.look_up`."""
+        within = self.quick if quick else None
+        return look_up(self.organization, account, user, self.settings, self.now(), uses=uses, within=within)
 
-    def event(self, what: str, held: UserKeys, key: FleetKey, why: str, outcome: str) -> Event:
+    def event(self, what: str, held: UserLook, key: FleetKey, why: str, outcome: str) -> Event:
         """A line of the audit."""
         who = (held.account.number, held.user.name, key.key_id or "")
         return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
@@ -183,11 +180,11 @@ class RevokeContext:
 
 def find(
     tools: RevokeContext, accounts: Sequence[AwsAccount], user: str, *, uses: bool = True, quick: bool = False
-) -> list[UserKeys]:
-    """The user in all of these accounts, but for those that have no such user. Nothing is changed. For `uses` and
-    `quick` see `one_user.hold`."""
+) -> list[UserLook]:
+    """The user in all of these accounts, but for those that have no such user. Nothing is changed. Without `uses` no
+    last use is asked for; `quick` waits for little but the list of keys."""
     with Pool(tools.workers) as pool:
-        found = pool.map(lambda account: tools.hold(account, user, uses=uses, quick=quick), accounts)
+        found = pool.map(lambda account: tools.look_up(account, user, uses=uses, quick=quick), accounts)
     return [held for held in found if held]
 
 
@@ -202,7 +199,7 @@ def cause_of(known: KeyMemory) -> Cause:
 # Switching off
 
 
-def revoke(tools: RevokeContext, found: Iterable[UserKeys], why: str) -> list[SwitchResult]:
+def revoke(tools: RevokeContext, found: Iterable[UserLook], why: str) -> list[SwitchResult]:
     """Switch off every key that works, in all accounts at once; the one that signs this run last, for nothing can be
     done after it. Raises Interrupted."""
     places, lines = list(found), AuditLines(tools.audit, tools.shortly)
@@ -216,16 +213,16 @@ def revoke(tools: RevokeContext, found: Iterable[UserKeys], why: str) -> list[Sw
     return [replace(each, notes=(*each.notes, *filter(None, [why]))) for each, why in zip(done, troubles, strict=True)]
 
 
-def own_key(tools: RevokeContext, found: Iterable[UserKeys]) -> tuple[UserKeys, FleetKey] | None:
+def own_key(tools: RevokeContext, found: Iterable[UserLook]) -> tuple[UserLook, FleetKey] | None:
     """The key that signs this run, if it is one of these and works."""
     keys = ((held, key) for held in found for key in held.user.keys)
     return next(((held, key) for held, key in keys if key.active and key.key_id == tools.signs != ""), None)
 
 
-def _revoke_own(tools: RevokeContext, lines: AuditLines, places: Sequence[UserKeys], why: str) -> list[SwitchResult]:
+def _revoke_own(tools: RevokeContext, lines: AuditLines, places: Sequence[UserLook], why: str) -> list[SwitchResult]:
     """Tag and intent get all the time that they need: afterwards neither could be written."""
     mine = own_key(tools, places)
-    again = hold_keys(tools.organization, mine[0].account, mine[0].user.name) if mine else None
+    again = look_up_keys(tools.organization, mine[0].account, mine[0].user.name) if mine else None
     if again and again.problem:
         return [SwitchResult(again.account, again.user.name, None, (), again.problem)]
     here = own_key(tools, [again] if again else [])
@@ -250,7 +247,7 @@ def _revoke_there(
     marks: list[RevokeMark] = []
     try:
         for _ in range(2):
-            held = hold_keys(tools.organization, account, user)
+            held = look_up_keys(tools.organization, account, user)
             if held and held.problem:
                 done.append(SwitchResult(account, user, None, (), held.problem))
             known = {*(each.key.key_id for each in done if each.key), tools.signs}
@@ -268,7 +265,7 @@ def _revoke_there(
         return [*done, SwitchResult(account, user, None, (), fault(error))]
 
 
-def _mark(tools: RevokeContext, held: UserKeys) -> RevokeMark:
+def _mark(tools: RevokeContext, held: UserLook) -> RevokeMark:
     now = tools.now()
     return RevokeMark(
         lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date()
@@ -276,7 +273,7 @@ def _mark(tools: RevokeContext, held: UserKeys) -> RevokeMark:
 
 
 def _switched_off(
-    tools: RevokeContext, lines: AuditLines, held: UserKeys, keys: Sequence[FleetKey], why: str
+    tools: RevokeContext, lines: AuditLines, held: UserLook, keys: Sequence[FleetKey], why: str
 ) -> list[SwitchResult]:
     """All of them first; then how it went is written down."""
     done = [SwitchResult(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
@@ -285,7 +282,7 @@ def _switched_off(
     return done
 
 
-def _off(held: UserKeys, key: FleetKey) -> Problem | None:
+def _off(held: UserLook, key: FleetKey) -> Problem | None:
     try:
         switch(held, key, on=False)
     except Problem as problem:
@@ -312,11 +309,11 @@ def _record(tools: RevokeContext, event: Event) -> tuple[str, ...]:
 # Taking back
 
 
-def take_back(tools: RevokeContext, found: Iterable[UserKeys], cause: Cause) -> list[SwitchResult]:
+def take_back(tools: RevokeContext, found: Iterable[UserLook], cause: Cause) -> list[SwitchResult]:
     """Switch on what was switched off for this cause. Raises NotKept before anything that could not be written down."""
     done: list[SwitchResult] = []
     for held in found:
-        again = tools.hold(held.account, held.user.name)
+        again = tools.look_up(held.account, held.user.name)
         if again and again.problem:
             done.append(SwitchResult(held.account, held.user.name, None, (), again.problem))
         elif again:
@@ -324,7 +321,7 @@ def take_back(tools: RevokeContext, found: Iterable[UserKeys], cause: Cause) -> 
     return done
 
 
-def _take_back_there(tools: RevokeContext, held: UserKeys, cause: Cause) -> list[SwitchResult]:
+def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list[SwitchResult]:
     done: list[SwitchResult] = []
     fresh: dict[str, KeyMemory] = {}
     for key in restorable(held, cause):
@@ -336,17 +333,17 @@ def _take_back_there(tools: RevokeContext, held: UserKeys, cause: Cause) -> list
         except Problem as failure:
             problem = failure
         else:
-            fresh[key.key_id or ""] = KeyMemory(made=held.known(key).made, back=tools.now().date())
+            fresh[key.key_id or ""] = KeyMemory(made=held.known(key.key_id).made, back=tools.now().date())
         notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
         notes += _record(tools, tools.event("restored", held, key, why, "failed" if problem else "done"))
         done.append(SwitchResult(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
     return done
 
 
-def restorable(held: UserKeys, cause: Cause) -> list[FleetKey]:
+def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
-    return [] if held.forgetful else [key for key in off if cause_of(held.known(key)) is cause]
+    return [] if held.facts.unsure else [key for key in off if cause_of(held.known(key.key_id)) is cause]
 
 
 def end_sessions(user: str, now: datetime) -> str:

@@ -26,7 +26,7 @@ from enum import Enum
 
 from ..policy import Policy, Verdict
 from ..settings.fleet import DAYS, Enforce, FleetSettings, zone
-from .memory import KeyMemory, Memory, ref
+from .memory import KeyMemory, Memory, ref, whole_days
 from .model import FleetKey, FleetUser
 
 
@@ -298,11 +298,6 @@ def _lead(aim: _DueAction, settings: FleetSettings) -> timedelta:
 def off_since(known: KeyMemory) -> date | None:
     """The day from which on a key is known to be switched off: the latest that is written down."""
     return max((day for day in (known.off, known.revoked, known.found_off) if day), default=None)
-
-
-def whole_days(duration: timedelta) -> int:
-    """A duration in days, rounded up."""
-    return -(-duration // _DAY)
 
 
 def _midnight(day: date) -> datetime:

@@ -214,7 +214,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SurveyOptions:
     """Whose keys are listed: of those who need attention, or with `exact` of everybody who has one; with `inactive` of
     those too who have a key that is switched off."""
 
@@ -244,7 +244,7 @@ def survey_accounts(
     now: datetime,
     waiting: ReportWait,
     *,
-    wanted: Wanted | None = None,
+    wanted: SurveyOptions | None = None,
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
 ) -> list[AccountSurvey]:
@@ -252,7 +252,7 @@ def survey_accounts(
 
     Raises Problem if it cannot be known which accounts there are.
     """
-    look = _Look(settings, now, waiting, wanted or Wanted(settings.exact))
+    look = _Look(settings, now, waiting, wanted or SurveyOptions(settings.exact))
     accounts = accounts_of(organization, settings.accounts)
     with Pool(workers) as pool:
         found = pool.map(
@@ -295,7 +295,7 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
 class _Look:
     """One look at all accounts: its verbs are run in threads, one account or user at a time."""
 
-    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, wanted: Wanted) -> None:
+    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, wanted: SurveyOptions) -> None:
         self._settings = settings
         self._now = now
         self._waiting = waiting

@@ -1,9 +1,11 @@
-"""One user's keys in every account, and switching one of them on or off so that it is certain how that ended.
+"""A look at a user in one account: keys, last uses, tags, and what the fleet remembers of them; and a key switched so
+that it is certain how that ended.
 
-What `enforce` knows of an account and its users: lists, as they are now, never a report that may be hours old.
+`enforce` looks at everybody (`enter`, `look`): lists, as they are now, never a report that may be hours old. Only a
+user with a key that could be due for something, or with none any more, costs more than one call. What says who is
+exempt and cannot be read: of a group, and nothing is done in the account; of a user, and nothing is done to them.
 
-Only a user with a key that could be due for something, or with none any more, costs more than one call. What says who
-is exempt and cannot be read: of a group, and nothing is done in the account; of a user, and he is spared.
+`revoke` looks one user up in every account (`look_up`), and waits for nothing but the list of their keys.
 """
 
 from __future__ import annotations
@@ -19,184 +21,11 @@ from ..parallel import Running
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries
-from .judge import exempt, unreadable
-from .memory import LONGEST, KeyMemory, Memory, encode, ref
+from .judge import Members, exempt, unreadable
+from .memory import KeyMemory, Memory, decode, encode, recall, ref, tag_value, value_of, whole_days
 from .model import AwsAccount, FleetKey, FleetUser
-from .notices import recall
-from .rules import UserFacts, observed, whole_days
+from .rules import UserFacts, observed
 
-QUICK = 2.0  # seconds for what is good to know before a key is switched off, and not needed
-
-
-@dataclass(frozen=True, slots=True)
-class UserKeys:
-    """A user's keys in one account, the older first. `forgetful` is why nothing can be remembered of him, or "".
-
-    `problem`: why his keys there are not known. The path in his ARN is not looked up.
-    """
-
-    account: AwsAccount
-    directory: AccountDirectory | None
-    user: FleetUser
-    memory: Memory = field(default_factory=dict)
-    forgetful: str = ""
-    problem: Problem | None = None
-
-    def known(self, key: FleetKey) -> KeyMemory:
-        """What is remembered of a key."""
-        return self.of(key.key_id or "")
-
-    def of(self, key_id: str) -> KeyMemory:
-        """The same by its id."""
-        return self.memory.get(ref(key_id), KeyMemory())
-
-
-def hold(
-    organization: AwsOrganization,
-    account: AwsAccount,
-    name: str,
-    settings: FleetSettings,
-    now: datetime,
-    *,
-    uses: bool = True,
-    quick: bool = False,
-) -> UserKeys | None:
-    """The user as he is there now; None if there is no such user. Raises Interrupted.
-
-    Only the list of his keys is waited for as long as it takes. A last use that cannot be read is None, whatever the
-    reason; without `uses` none is asked for. `quick`: tags and last uses that do not come soon are not known, and tags
-    are asked for only where a key is off: they say by whom.
-    """
-    held = hold_keys(organization, account, name)
-    if held is None or held.problem:
-        return held
-    gathered = _Gathered()
-    tags = not quick or not all(key.active for key in held.user.keys)
-
-    def job() -> None:
-        _gather(held, gathered, tags=tags, uses=uses)
-
-    try:
-        if quick:
-            running = Running(job)
-            if running.wait(QUICK):
-                running.result()
-        else:
-            job()
-    except Gone:
-        return None
-    keys = tuple(replace(key, last_use=gathered.uses.get(key.key_id or "")) for key in held.user.keys)
-    return recalled(replace(held, user=replace(held.user, keys=keys)), gathered.tags, settings, now)
-
-
-def hold_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserKeys | None:
-    """His keys alone, which is all that switching them off needs: nothing is remembered of him then. Raises
-    Interrupted."""
-    user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
-    directory: AccountDirectory | None = None
-    try:
-        directory = organization.directory(account)
-        keys = directory.keys(name)
-    except Gone:
-        return None
-    except Problem as problem:
-        return UserKeys(account, directory, user, problem=problem)
-    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
-        return UserKeys(account, directory, user, problem=fault(error))
-    found = [FleetKey(key.active, key.created, key.key_id) for key in keys]
-    return UserKeys(account, directory, replace(user, keys=tuple(sorted(found, key=lambda key: key.created))))
-
-
-def recalled(held: UserKeys, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserKeys:
-    """With what his tags (None: unknown) tell of his keys."""
-    user = replace(held.user, tags=tags)
-    recorded, why = recall(user, settings.remind.tag)
-    return replace(held, user=user, memory=observed(user, recorded, settings.policy, now), forgetful=why)
-
-
-@dataclass(slots=True)
-class _Gathered:
-    tags: Mapping[str, str] | None = None
-    uses: dict[str, LastUse | None] = field(default_factory=dict)
-
-
-def _gather(held: UserKeys, into: _Gathered, *, tags: bool, uses: bool) -> None:
-    into.tags = read_tags(held) if tags else None
-    for key in held.user.keys if uses else ():
-        into.uses[key.key_id or ""] = _last_use(held, key)
-
-
-def read_tags(held: UserKeys) -> Mapping[str, str] | None:
-    """Whoever cannot read them goes on without: None. Raises Gone, Interrupted."""
-    assert held.directory
-    try:
-        return held.directory.tags(held.user.name)
-    except Gone:
-        raise
-    except Exception:  # noqa: BLE001 - nothing about one user's tags may end it for all
-        return None
-
-
-def _last_use(held: UserKeys, key: FleetKey) -> LastUse | None:
-    assert held.directory
-    try:
-        return held.directory.last_use(key.key_id or "")
-    except Exception:  # noqa: BLE001 - it is for the eye alone
-        return None
-
-
-def accounts_named(accounts: Sequence[AwsAccount], numbers: Sequence[str]) -> list[AwsAccount]:
-    """Those of the accounts that were named, or all. A number that is not among them is tried all the same: whoever
-    names an account that the settings leave out knows why."""
-    known = {account.number: account for account in accounts}
-    return [known.get(number, AwsAccount(number)) for number in numbers] if numbers else list(accounts)
-
-
-def switch(held: UserKeys, key: FleetKey, *, on: bool) -> None:
-    """Switch a key, and see in the list whether it is so where the answer was bad. Raises Problem if it is not."""
-    name, key_id = held.user.name, key.key_id or ""
-    assert held.directory
-    try:
-        held.directory.set_active(name, key_id, on)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the list tells
-        failure = error if isinstance(error, Problem) else fault(error)
-    else:
-        return
-    if not _is(held, key_id, on=on):
-        raise failure
-
-
-def _is(held: UserKeys, key_id: str, *, on: bool) -> bool:
-    """A key that is gone is off."""
-    assert held.directory
-    try:
-        keys = {key.key_id: key.active for key in held.directory.keys(held.user.name)}
-    except Gone:
-        return not on
-    except Problem:
-        return False
-    return keys.get(key_id, False) is on
-
-
-def remember(held: UserKeys, known: Mapping[str, KeyMemory], tag: str) -> str:
-    """Write what is known of these keys (by id) into the user's tag, over what was; gives why that is not possible."""
-    if held.forgetful:
-        return held.forgetful
-    value = encode({**held.memory, **{ref(key_id): each for key_id, each in known.items()}})
-    if len(value) > LONGEST:
-        return f"the tag {tag} has no room for more"
-    assert held.directory
-    try:
-        if value:
-            held.directory.tag(held.user.name, tag, value)
-        else:
-            held.directory.untag(held.user.name, tag)
-    except Problem as problem:
-        return problem.message
-    return ""
-
-
-Members = Mapping[str, frozenset[str]]
 _REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds
 
 
@@ -217,7 +46,10 @@ class AccountView:
 
 @dataclass(frozen=True, slots=True)
 class UserLook:
-    """A user with his facts. `recorded` is what his tag says, before this look."""
+    """A user with their facts; keys are in the order of their age. `recorded` is what their tag says, before this look.
+
+    `problem` is why their keys are not known.
+    """
 
     place: AccountView
     facts: UserFacts
@@ -225,9 +57,52 @@ class UserLook:
     problem: Problem | None = None
 
     @property
+    def account(self) -> AwsAccount:
+        """Where they are."""
+        return self.place.account
+
+    @property
+    def directory(self) -> AccountDirectory:
+        """The verbs of that account."""
+        assert self.place.directory
+        return self.place.directory
+
+    @property
+    def user(self) -> FleetUser:
+        """Who it is."""
+        return self.facts.user
+
+    @property
     def stale(self) -> bool:
         """Whether this look changes what is remembered."""
         return not self.facts.unsure and not self.facts.exempt and self.facts.memory != self.recorded
+
+    def known(self, key_id: str | None) -> KeyMemory:
+        """What is remembered of a key."""
+        return self.facts.memory.get(ref(key_id or ""), KeyMemory())
+
+    def with_user(self, **changes: object) -> UserLook:
+        """The same with another list of keys, or tags."""
+        return replace(self, facts=replace(self.facts, user=replace(self.user, **changes)))  # type: ignore[arg-type]
+
+
+def _looked(place: AccountView, user: FleetUser, verb: Callable[[UserLook], UserLook]) -> UserLook | None:
+    """What the verb makes of a user with the keys that are listed now; None if there is no such user. What goes wrong
+    with one user ends nobody else's run."""
+    look = UserLook(place, UserFacts(replace(user, keys=())))
+    try:
+        listed = look.directory.keys(user.name)
+        keys = (FleetKey(key.active, key.created, key.key_id) for key in listed)
+        return verb(look.with_user(keys=tuple(sorted(keys, key=lambda key: key.created))))
+    except Gone:
+        return None
+    except Problem as problem:
+        return replace(look, problem=problem)
+    except Exception as error:  # noqa: BLE001
+        return replace(look, problem=fault(error))
+
+
+# All users of an account
 
 
 def enter(
@@ -246,7 +121,7 @@ def enter(
     return AccountView(account, directory, members, passwords, users)
 
 
-def told_apart(places: list[AccountView], settings: FleetSettings) -> list[AccountView]:
+def without_group(places: list[AccountView], settings: FleetSettings) -> list[AccountView]:
     """The accounts of a run, with the exempt group that none of them has: its name is wrong, so nobody knows who was
     meant, and everybody is spared. A group that is there and empty exempts nobody."""
     there = {group for place in places for group in place.members}
@@ -285,39 +160,39 @@ def _passwords(directory: AccountDirectory, sleep: Callable[[float], None]) -> d
 def look(
     place: AccountView, user: FleetUser, settings: FleetSettings, now: datetime, *, closely: bool = False
 ) -> UserLook:
-    """The user as he is now; `closely` asks for everything, whatever the ages of his keys."""
-    assert place.directory
+    """The user as they are now; `closely` asks for everything, whatever the ages of their keys."""
+
+    def verb(found: UserLook) -> UserLook:
+        gone = not found.user.keys and settings.enforce.delete_after is not None
+        if closely or gone or any(_matters(key, settings, now) for key in found.user.keys):
+            return _closely(found, settings, now)
+        return found
+
     user = replace(user, password=place.passwords.get(user.name))
-    try:
-        listed = place.directory.keys(user.name)
-        user = replace(user, keys=tuple(FleetKey(key.active, key.created, key.key_id) for key in listed))
-        gone = not user.keys and settings.enforce.delete_after is not None
-        if closely or gone or any(_matters(key, settings, now) for key in user.keys):
-            return _closely(place, user, settings, now)
-    except Gone:
-        return UserLook(place, UserFacts(replace(user, keys=())))
-    except Problem as problem:
-        return UserLook(place, UserFacts(replace(user, keys=())), problem=problem)
-    except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
-        return UserLook(place, UserFacts(replace(user, keys=())), problem=fault(error))
-    return UserLook(place, UserFacts(user))
+    return _looked(place, user, verb) or UserLook(place, UserFacts(replace(user, keys=())))
 
 
-def _closely(place: AccountView, user: FleetUser, settings: FleetSettings, now: datetime) -> UserLook:
-    directory = place.directory
-    assert directory
-    user = replace(user, tags=directory.tags(user.name))
-    uses = [directory.last_use(key.key_id or "") for key in user.keys]
-    keys = tuple(replace(key, last_use=use) for key, use in zip(user.keys, uses, strict=True))
-    user = replace(user, keys=keys)
-    recorded, why = recall(user, settings.remind.tag)
+def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLook:
+    directory, place = found.directory, found.place
+    tags = directory.tags(found.user.name)
+    keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in found.user.keys)
+    found = recalled(found.with_user(keys=keys), tags, settings, now)
     members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
-    unknown = unreadable(user, settings.exempt, members)
-    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else why
+    unknown = unreadable(found.user, settings.exempt, members)
+    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else found.facts.unsure
     if place.nowhere:
         unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
+    return replace(
+        found, facts=replace(found.facts, exempt=exempt(found.user, settings.exempt, members), unsure=unsure)
+    )
+
+
+def recalled(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
+    """With what their tags (None: unknown) tell of their keys; `unsure` then says why nothing can be remembered."""
+    user = replace(found.user, tags=tags)
+    recorded, why = recall(user, settings.remind.tag)
     memory = observed(user, recorded, settings.policy, now)
-    return UserLook(place, UserFacts(user, memory, exempt(user, settings.exempt, members), unsure), recorded)
+    return replace(found, facts=UserFacts(user, memory, unsure=why), recorded=recorded)
 
 
 def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
@@ -329,3 +204,136 @@ def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
     spaced = whole_days(settings.remind.repeat) * enforce.notices
     lead = max(enforce.grace, timedelta(days=spaced)) + timedelta(days=1)
     return bool(ages) and now - key.created >= min(ages) - lead
+
+
+# One user, in any account
+
+
+def look_up(
+    organization: AwsOrganization,
+    account: AwsAccount,
+    name: str,
+    settings: FleetSettings,
+    now: datetime,
+    *,
+    uses: bool = True,
+    within: float | None = None,
+) -> UserLook | None:
+    """The user as they are in an account now; None if there is no such user.
+
+    Only the list of their keys is waited for as long as it takes. A last use that cannot be read is None, whatever the
+    reason; without `uses` none is asked for. `within`: tags and last uses that do not come in so many seconds are not
+    known, and tags are asked for only where a key is off: they say by whom.
+    """
+    found = look_up_keys(organization, account, name)
+    if found is None or found.problem:
+        return found
+    look, last_uses, all_tags = found, dict[str | None, LastUse | None](), list[Mapping[str, str] | None]()
+
+    def gather() -> None:
+        if within is None or not all(key.active for key in look.user.keys):
+            all_tags.append(read_tags(look))
+        for key in look.user.keys if uses else ():
+            last_uses[key.key_id] = _last_use(look, key)
+
+    try:
+        if within is None:
+            gather()
+        elif (running := Running(gather)).wait(within):
+            running.result()
+    except Gone:
+        return None
+    keys = tuple(replace(key, last_use=last_uses.get(key.key_id)) for key in look.user.keys)
+    return recalled(look.with_user(keys=keys), all_tags[0] if all_tags else None, settings, now)
+
+
+def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserLook | None:
+    """Their keys alone, which is all that switching them off needs: nothing is remembered of them then. The path in the
+    ARN is not looked up."""
+    user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
+    try:
+        place = AccountView(account, organization.directory(account))
+    except Problem as problem:
+        return UserLook(AccountView(account), UserFacts(user), problem=problem)
+    except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
+        return UserLook(AccountView(account), UserFacts(user), problem=fault(error))
+    return _looked(place, user, lambda found: found)
+
+
+def read_tags(found: UserLook) -> Mapping[str, str] | None:
+    """Whoever cannot read them goes on without: None. Raises Gone."""
+    try:
+        return found.directory.tags(found.user.name)
+    except Gone:
+        raise
+    except Exception:  # noqa: BLE001 - nothing about one user's tags may end it for all
+        return None
+
+
+def _last_use(found: UserLook, key: FleetKey) -> LastUse | None:
+    try:
+        return found.directory.last_use(key.key_id or "")
+    except Exception:  # noqa: BLE001 - it is for the eye alone
+        return None
+
+
+def accounts_named(accounts: Sequence[AwsAccount], numbers: Sequence[str]) -> list[AwsAccount]:
+    """Those of the accounts that were named, or all. A number that is not among them is tried all the same: whoever
+    names an account that the settings leave out knows why."""
+    known = {account.number: account for account in accounts}
+    return [known.get(number, AwsAccount(number)) for number in numbers] if numbers else list(accounts)
+
+
+# Changing
+
+
+def switch(found: UserLook, key: FleetKey, *, on: bool) -> None:
+    """Switch a key, and see in the list whether it is so where the answer was bad. Raises Problem if it is not."""
+    name, key_id = found.user.name, key.key_id or ""
+    try:
+        found.directory.set_active(name, key_id, on)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the list tells
+        failure = error if isinstance(error, Problem) else fault(error)
+    else:
+        return
+    if not _is(found, key_id, on=on):
+        raise failure
+
+
+def _is(found: UserLook, key_id: str, *, on: bool) -> bool:
+    """A key that is gone is off."""
+    try:
+        keys = {key.key_id: key.active for key in found.directory.keys(found.user.name)}
+    except Gone:
+        return not on
+    except Problem:
+        return False
+    return keys.get(key_id, False) is on
+
+
+def remember(found: UserLook, known: Mapping[str, KeyMemory], tag: str) -> str:
+    """Write what is known of these keys (by id) into the user's tag, over what was; gives why that is not possible."""
+    if found.facts.unsure:
+        return found.facts.unsure
+    memory = {**found.facts.memory, **{ref(key_id): each for key_id, each in known.items()}}
+    try:
+        if value := tag_value(memory, tag):
+            found.directory.tag(found.user.name, tag, value)
+        else:
+            found.directory.untag(found.user.name, tag)
+    except Problem as problem:
+        return problem.message
+    return ""
+
+
+def remember_key(
+    directory: AccountDirectory, user: str, tag: str, key_id: str, there: set[str] | None = None, **facts: object
+) -> None:
+    """Write facts about one key into the tag, over what it says at this moment; of other keys only those that are
+    `there` stay, if that is known. Raises Problem, UnreadableTag."""
+    tags = directory.tags(user)
+    if tags is None:  # writing would forget what stands there
+        raise Problem("his tags may not be read (iam:ListUserTags)")
+    memory = decode(value_of(tags, tag))
+    memory[ref(key_id)] = replace(memory.get(ref(key_id), KeyMemory()), **facts)  # type: ignore[arg-type]
+    directory.tag(user, tag, encode(memory, there))

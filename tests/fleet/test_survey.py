@@ -11,7 +11,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
-from rotate_my_key.fleet.survey import ReportWait, Wanted, survey_accounts
+from rotate_my_key.fleet.survey import ReportWait, SurveyOptions, survey_accounts
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
@@ -105,7 +105,7 @@ def test_inactive_keys_are_listed_for_who_wants_them(aws: FakeDirectory) -> None
     aws.user("off")
     aws.key("off", 200, "Inactive")
     assert called(one(aws), "off").keys[0].key_id is None
-    user = called(one(aws, wanted=Wanted(inactive=True)), "off")
+    user = called(one(aws, wanted=SurveyOptions(inactive=True)), "off")
     assert user.keys[0].key_id
     assert user.tags == {}
 

@@ -1,10 +1,9 @@
-"""The command that a person typed, as a hint to type it again: with all of its options, quoted for a shell.
+"""What the fleet's commands share: who signs and by which settings, the run's adapters, and words for all of them.
 
-No secret is in it: an MFA code is left out, and it works once anyway.
-
-One run of `enforce --apply` or `remind` at a time for this user of the computer: two would tell all twice.
-
-What every fleet command has: the options that say who signs and by which settings, and the run's Assembly.
+- A hint is the command that was typed, with all of its options, quoted for a shell. No secret is in it: an MFA code is
+  left out, and it works once anyway.
+- One run of `enforce --apply` or `remind` at a time for this user of the computer: two would tell everybody twice.
+- What loads slowly is imported where it is used, so that --help is quick.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ import click
 from click.core import ParameterSource
 
 from ... import __version__
-from ...errors import Interrupted, TryLater, WrongUsage
+from ...errors import Interrupted, Problem, TryLater, WrongUsage
 from ...files.lock import Lock
 from ...files.private import make_private_dir
 from ..app import App
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, Signer
     from ...fleet.audit import AuditTrail
     from ...fleet.model import AccountSurvey
+    from ...fleet.survey import SurveyOptions
     from ...settings.fleet import FleetSettings
     from ...stores.reading import ProfileFiles
 
@@ -184,6 +184,55 @@ def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
 
     make_private_dir(app.paths.state_dir)
     return assembly.audit(command, token_hex(3), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
+
+
+def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> bool:
+    """Ask; the flag that answers is --yes."""
+    if app.confirm(question, default=False, flag=again(app, "--yes")):
+        return True
+    app.say(otherwise)
+    return False
+
+
+def surveyed(
+    app: App, settings: FleetSettings, assembly: Assembly, options: SurveyOptions | None = None
+) -> tuple[list[AccountSurvey], Mapping[str, str], datetime]:
+    """What was found in all accounts, with the addresses of owners and AWS's time."""
+    from ...fleet.judge import addresses
+    from ...fleet.survey import ReportWait, survey_accounts
+
+    mapping = addresses(settings.owners)
+    organization = assembly.organization
+    organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
+    now = assembly.now()
+    with app.progress() as progress:
+        waiting = ReportWait(time.sleep, time.monotonic)
+        surveys = survey_accounts(organization, settings, now, waiting, wanted=options, progress=progress)
+    return surveys, mapping, now
+
+
+def close(app: App, audit: AuditTrail, numbers: Mapping[str, float]) -> int:
+    """End the audit; that it cannot be written is said. Gives the exit code of that."""
+    try:
+        audit.close(numbers)
+    except Problem as problem:
+        warn(app, problem.message)
+        return problem.code
+    return 0
+
+
+def problem_json(problem: Problem | Interrupted | None) -> dict[str, Any] | None:
+    """As in every --json."""
+    from .. import show
+
+    return show.problem_json(problem) if problem else None
+
+
+def stamp(at: datetime | None) -> str | None:
+    """As in every --json."""
+    from .. import show
+
+    return show.stamp(at)
 
 
 def warn(app: App, line: str, hint: str = "") -> None:

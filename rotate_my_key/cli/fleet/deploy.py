@@ -1,9 +1,4 @@
-"""`fleet template`: the CloudFormation templates that run the fleet's commands by themselves.
-
-`fleet package`: the zip for the Lambda function.
-
-`fleet onboarding`: the page that IT gives to people.
-"""
+"""`fleet template`, `fleet package` and `fleet onboarding`: CloudFormation, the zip for Lambda, a page for people."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""What `fleet enforce --presets` shows: each set of rules, in words and as settings.
-
-What `fleet enforce` and `fleet revoke` show: values become sentences, or JSON.
-
-`fleet enforce`: what is too old is switched off and deleted, by the rules that are set.
-"""
+"""`fleet enforce`: what is too old is switched off and deleted, by the rules that are set; and what it shows."""
 
 from __future__ import annotations
 
@@ -16,31 +11,37 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import WrongUsage, mask
-from ...fleet.actions import ActionResult, ActionState
-from ...fleet.enforce import EnforceResult
-from ...fleet.enforce_plan import NO_CHANNEL, NOWHERE, EnforcePlan, unsure_of
-from ...fleet.messages import wrapped
-from ...fleet.model import AwsAccount, FleetKey
-from ...fleet.rules import Act, ActionKind, Skipped, SkipRule
-from ...fleet.survey import first_code
 from ...policy import format_duration
-from ...settings.fleet import FleetSettings, Preset
 from ...words import day, number
 from ..app import App
-from ..show import problem_json, stamp
-from .common import again, alone, fleet, fleet_options, open_audit, open_fleet, stoppable
+from .common import (
+    again,
+    agreed,
+    alone,
+    fleet,
+    fleet_options,
+    open_audit,
+    open_fleet,
+    problem_json,
+    stamp,
+    stoppable,
+    warn,
+)
 
 if TYPE_CHECKING:
-    from ...fleet.actions import Maker
+    from ...fleet.actions import ActionResult
     from ...fleet.assembly import Assembly
-    from ...fleet.audit import AuditTrail
     from ...fleet.enforce import EnforceResult
     from ...fleet.enforce_plan import EnforceContext, EnforcePlan
-    from ...settings.fleet import FleetSettings
+    from ...fleet.model import AwsAccount, FleetKey
+    from ...fleet.rules import Act, Skipped
+    from ...settings.fleet import FleetSettings, Preset
 
 
 def presets_text(presets: Iterable[Preset]) -> str:
     """For a person."""
+    from ...fleet.messages import wrapped
+
     return "\n\n".join(
         "\n".join(
             [
@@ -96,27 +97,30 @@ def presets_json(presets: Iterable[Preset]) -> list[dict[str, Any]]:
 
 _LISTED = 30  # lines of a list; --json has all
 _ACCOUNTS = 10  # in which the rest is counted
-_FIRST = {rule: rank for rank, rule in enumerate((SkipRule.UNSURE, SkipRule.LAST_USE, SkipRule.UNREACHED))}
+_FIRST = ("unsure", "last use unknown", "owner not reached")  # rules that ask for somebody to mend something
+# By the kind of action.
 _WOULD = {
-    ActionKind.NOTIFY: "Owners to be told:",
-    ActionKind.REISSUE: "To get a new key from IT:",
-    ActionKind.DEACTIVATE: "To be switched off:",
-    ActionKind.DELETE: "To be deleted:",
+    "notify": "Owners to be told:",
+    "reissue": "To get a new key from IT:",
+    "deactivate": "To be switched off:",
+    "delete": "To be deleted:",
 }
-_DID = {
-    ActionKind.NOTIFY: "owner told",
-    ActionKind.REISSUE: "new key made",
-    ActionKind.DEACTIVATE: "switched off",
-    ActionKind.DELETE: "deleted",
+_DID = {"notify": "owner told", "reissue": "new key made", "deactivate": "switched off", "delete": "deleted"}
+_DID_MANY = {
+    **{kind: (word, word) for kind, word in _DID.items()},
+    "notify": ("key whose owner was told", "keys whose owners were told"),
+    "reissue": ("new key made", "new keys made"),
 }
 
 
 def plan_text(plan: EnforcePlan, now: datetime) -> str:
     """What would be done, act by act, and what is spared."""
+    from ...fleet.enforce_plan import NOWHERE
+
     steps = [*plan.notices, *plan.acts]
     lines = [f"{plan.closed[0].upper()}{plan.closed[1:]}. By the rules:"] if plan.closed.startswith(NOWHERE) else []
     for kind, title in _WOULD.items():
-        mine = [_would(step.act, step.found.place.account, now) for step in steps if step.act.kind is kind]
+        mine = [_would(step.act, step.found.place.account, now) for step in steps if step.act.kind.value == kind]
         lines += [title, *_cut(mine)] if mine else []
     lines += _spared(plan.spared)
     lines += [f"{about}: {problem.message}" for about, problem in plan.broken]
@@ -136,7 +140,7 @@ def _waiting(count: int) -> str:
 def _would(act: Act, account: AwsAccount, now: datetime) -> str:
     coming = ""
     if act.coming and act.at:
-        word = "deleted" if act.coming is ActionKind.DELETE else "switched off"
+        word = _DID[act.coming.value]
         coming = f"; to be {word} on {day(act.at, now)} or later"
     return f"  {_key(act.key, act.user.name, account)}: {act.why}{coming}"
 
@@ -148,8 +152,11 @@ def _key(key: FleetKey | None, user: str, account: AwsAccount) -> str:
 def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
     """One row a key, with all of its reasons: first what could not be read, for that is for somebody to mend. What is
     only too many for one run is counted."""
+    from ...fleet.enforce_plan import NO_CHANNEL
+    from ...fleet.rules import SkipRule
+
     rows: dict[str, tuple[AwsAccount, list[str]]] = {}
-    for account, each in sorted(spared, key=lambda row: _FIRST.get(row[1].rule, len(_FIRST))):
+    for account, each in sorted(spared, key=lambda row: _rank(row[1])):
         if each.rule is not SkipRule.LIMIT and not each.why.endswith(NO_CHANNEL):
             row = rows.setdefault(_key(each.key, each.user.name, account), (account, []))
             row[1].extend([each.why] if each.why not in row[1] else [])
@@ -166,6 +173,10 @@ def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
     return ["Spared:", *lines] if lines else []
 
 
+def _rank(spare: Skipped) -> int:
+    return _FIRST.index(spare.rule.value) if spare.rule.value in _FIRST else len(_FIRST)
+
+
 def _cut(lines: list[str]) -> list[str]:
     more = len(lines) - _LISTED
     return lines if more <= 0 else [*lines[:_LISTED], f"  and {more:,} more; --json has all"]
@@ -175,10 +186,10 @@ def result_text(deed: ActionResult) -> str:
     """One line while it happens."""
     what = _key(deed.act.key, deed.act.user.name, deed.account)
     said = "; ".join(part for part in (deed.note, deed.problem.message if deed.problem else "") if part)
-    if deed.state is ActionState.DONE:
-        return f"  {what}: {_DID[deed.act.kind]}" + (f" ({said})" if said else "")
-    word = "not known whether" if deed.state is ActionState.UNKNOWN else "not"
-    return f"  {what}: {word} {_DID[deed.act.kind]}: {said}"
+    if deed.state.value == "done":
+        return f"  {what}: {_DID[deed.act.kind.value]}" + (f" ({said})" if said else "")
+    word = "not known whether" if deed.state.value == "unknown" else "not"
+    return f"  {what}: {word} {_DID[deed.act.kind.value]}: {said}"
 
 
 def skipped_text(spare: Skipped) -> str:
@@ -188,29 +199,22 @@ def skipped_text(spare: Skipped) -> str:
 
 def enforced_text(outcome: EnforceResult) -> str:
     """The sum."""
-    counts = {
-        kind: sum(each.act.kind is kind and each.state is ActionState.DONE for each in outcome.deeds)
-        for kind in ActionKind
-    }
-    nouns = {
-        ActionKind.NOTIFY: ("key whose owner was told", "keys whose owners were told"),
-        ActionKind.REISSUE: ("new key made", "new keys made"),
-    }
-    words = [number(count, *nouns.get(kind, (_DID[kind], _DID[kind]))) for kind, count in counts.items() if count]
-    failed = sum(each.state is not ActionState.DONE for each in outcome.deeds)
+    ended = Counter(each.act.kind.value for each in outcome.deeds if each.state.value == "done")
+    words = [number(ended[kind], *nouns) for kind, nouns in _DID_MANY.items() if ended[kind]]
+    failed = len(outcome.deeds) - ended.total()
     words += [f"{failed} failed"] if failed else []
-    hours = sum(each.rule is SkipRule.HOURS for _, each in outcome.spared)
+    hours = sum(each.rule.value == "hours" for _, each in outcome.spared)
     if hours:
-        acted = any(count for kind, count in counts.items() if kind is not ActionKind.NOTIFY)
-        return (
-            "; ".join([*([", ".join(words)] if words else []), *([] if acted else ["0 acts now"]), _waiting(hours)])
-            + "."
-        )
+        acted = ended.total() > ended["notify"]
+        parts = [", ".join(words), "" if acted else "0 acts now", _waiting(hours)]
+        return f"{'; '.join(filter(None, parts))}."
     return f"{', '.join(words).capitalize() or 'Nothing was to be done'}."
 
 
 def trouble_lines(plan: EnforcePlan, outcome: EnforceResult) -> Iterator[str]:
     """What a person must look at."""
+    from ...fleet.enforce_plan import unsure_of
+
     yield from (f"{about}: {problem.message}" for about, problem in plan.broken)
     yield from (problem.message for problem in outcome.untold)
     unsure = len(unsure_of(outcome.spared))
@@ -226,8 +230,9 @@ def trouble_lines(plan: EnforcePlan, outcome: EnforceResult) -> Iterator[str]:
 
 def enforce_json(plan: EnforcePlan, settings: FleetSettings, outcome: EnforceResult | None) -> dict[str, Any]:
     """The object of `fleet enforce --json`."""
-    planned = [_act_json(step.act, step.found.place.account) for step in (*plan.notices, *plan.acts)]
-    acts = [{**each, "state": "planned", "note": "", "place": "", "problem": None} for each in planned]
+    end = {"state": "planned", "note": "", "place": "", "problem": None}
+    steps = [*plan.notices, *plan.acts]
+    acts = [{**_act_json(step.act, step.found.place.account), **end} for step in steps]
     return {
         "applied": outcome is not None,
         "policy": settings.fingerprint,
@@ -239,7 +244,7 @@ def enforce_json(plan: EnforcePlan, settings: FleetSettings, outcome: EnforceRes
         "spared": [_spare_json(*each) for each in (plan.spared if outcome is None else outcome.spared)],
         "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in plan.broken],
         "untold": [problem_json(problem) for problem in (outcome.untold if outcome else ())],
-        "stopped": problem_json(outcome.stopped) if outcome and outcome.stopped else None,
+        "stopped": problem_json(outcome.stopped if outcome else None),
     }
 
 
@@ -263,8 +268,7 @@ def _key_json(account: AwsAccount, user: str, key: FleetKey | None) -> dict[str,
 
 
 def _deed_json(deed: ActionResult) -> dict[str, Any]:
-    problem = problem_json(deed.problem) if deed.problem else None
-    end = {"state": deed.state.value, "note": deed.note, "place": deed.place, "problem": problem}
+    end = {"state": deed.state.value, "note": deed.note, "place": deed.place, "problem": problem_json(deed.problem)}
     return {**_act_json(deed.act, deed.account), **end}
 
 
@@ -274,6 +278,8 @@ def _spare_json(account: AwsAccount, spare: Skipped) -> dict[str, Any]:
 
 def exit_code(plan: EnforcePlan, outcome: EnforceResult | None) -> int:
     """The exit code."""
+    from ...fleet.survey import first_code
+
     return outcome.code if outcome else first_code(problem.code for _, problem in plan.broken)
 
 
@@ -319,7 +325,6 @@ def command(
 
 
 def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -> int:
-
     settings, assembly = open_fleet(app, preset)
     if apply:
         alone(app)
@@ -330,14 +335,13 @@ def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) ->
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))
     if apply:
         now = plan.notices or (plan.acts and not plan.closed)
-        if now and not yes and not app.confirm("Do it?", default=False, flag=again(app, "--yes")):
-            app.say("Nothing was changed.")
+        if now and not yes and not agreed(app, "Do it?"):
             return 4
         outcome = _carry_out(app, plan, looking, assembly)
         if not as_json:
             app.out(enforced_text(outcome))
         for line in trouble_lines(plan, outcome):
-            app.complain(f"{app.style('warning:', fg='yellow')} {line}")
+            warn(app, line)
         if outcome.stopped:
             app.complain(f"{app.style('hint:', bold=True)} {again(app)}")
     if as_json:
@@ -391,6 +395,7 @@ def _not_only_telling(app: App, settings: FleetSettings) -> None:
 def _carry_out(app: App, plan: EnforcePlan, looking: EnforceContext, assembly: Assembly) -> EnforceResult:
     from ...fleet.actions import ActionResult
     from ...fleet.enforce import ApplyContext, carry_out
+    from ...fleet.reissue import keymaker
     from ..stop import Stop
 
     audit = open_audit(app, assembly, "enforce")
@@ -398,20 +403,9 @@ def _carry_out(app: App, plan: EnforcePlan, looking: EnforceContext, assembly: A
     doing = ApplyContext(
         looking,
         audit,
-        _maker(looking.settings, assembly, audit),
+        keymaker(assembly, looking.settings, audit, time.sleep),
         told=lambda each: app.say(result_text(each) if isinstance(each, ActionResult) else skipped_text(each)),
         check=stop.check,
     )
     with stop.on_interrupt():
         return carry_out(plan, doing)
-
-
-def _maker(settings: FleetSettings, assembly: Assembly, audit: AuditTrail) -> Maker | None:
-    """Who makes new keys, where the settings allow it."""
-    from ...fleet.handover import waiting
-    from ...fleet.reissue import Keymaker
-
-    if not settings.reissue.enabled or settings.enforce.reissue_at is None:
-        return None
-    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
-    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], assembly.now, time.sleep)

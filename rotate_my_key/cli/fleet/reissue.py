@@ -1,6 +1,6 @@
-"""Turns what `fleet reissue` would do and did into sentences and JSON. Pure; nothing here has a secret.
+"""`fleet reissue`: a key for a user who cannot make one, and what becomes of those that nobody fetched.
 
-`fleet reissue`: a key for a user who cannot make one himself, and what becomes of those that nobody fetched.
+Nothing that is shown has a secret.
 """
 
 from __future__ import annotations
@@ -17,30 +17,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import Gone, NeedsPerson, Problem, WrongUsage, mask
-from ...fleet.cleanup import CleanupResult, Disposition, Whereabouts, cleanup_line
-from ...fleet.reissue import HandoverResult, ReissueMode, ReissuePlan
 from ...policy import format_duration
-from ...settings.fleet import FleetSettings
 from ...words import day, join, number
 from ..app import App
-from ..show import problem_json, stamp
-from .common import again, fleet_options, open_fleet
+from .common import again, agreed, close, fleet_options, open_fleet, problem_json, stamp, warn
 
 if TYPE_CHECKING:
     from ...fleet.audit import AuditTrail
-    from ...fleet.cleanup import CleanupResult
+    from ...fleet.cleanup import CleanupResult, Whereabouts
     from ...fleet.handover import HandoverStore
     from ...fleet.reissue import HandoverResult, ReissuePlan
-
-
-_ORDER = (1, 5, 4, 75)
+    from ...settings.fleet import FleetSettings
 
 
 def intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:
     """What would be done: the lines before the question."""
     where = "Secrets Manager" if settings.reissue.through == "secretsmanager" else f"s3://{settings.reissue.bucket}"
     lines = [f"{plan.user.name} in {plan.wish.account}"]
-    if plan.way is ReissueMode.AGAIN and plan.slip:
+    if plan.waits and plan.slip:
         return [*lines, f"A key, {mask(plan.slip.key_id)}, made on {day(plan.slip.at)}, waits in {where} already."]
     if plan.discards:
         lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
@@ -72,7 +66,7 @@ def _exact(duration: timedelta) -> str:
 
 def question_text(plan: ReissuePlan) -> str:
     """Asked once."""
-    return "Tell the owner again?" if plan.way is ReissueMode.AGAIN else "Make it now?"
+    return "Tell the owner again?" if plan.waits else "Make it now?"
 
 
 def link_text(path: str, settings: FleetSettings) -> str:
@@ -90,7 +84,7 @@ def handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequenc
     if done is None:
         return ["Nothing was changed: a dry run."]
     lines = [f"deleted key {mask(key_id)}" for key_id in done.deleted]
-    what = "waits" if done.way is ReissueMode.MAKE else "still waits"
+    what = "still waits" if plan.waits else "waits"
     lines.append(f"Key {mask(done.key_id)} {what} for {done.user} until {day(done.until)}.")
     lines.append(f"Told by {' and '.join(told)}." if told else f"Tell {done.user} to type:")
     return lines if told else [*lines, f"  rotate-my-key adopt {done.place}"]
@@ -105,7 +99,7 @@ def handover_json(
         "account": plan.wish.account.number,
         "arn": plan.user.arn,
         "ending": plan.way.value,
-        "key_id": done.key_id if done else plan.slip.key_id if plan.way is ReissueMode.AGAIN and plan.slip else None,
+        "key_id": done.key_id if done else plan.slip.key_id if plan.waits and plan.slip else None,
         "replaces": plan.replaces or None,
         "place": done.place if done else None,
         "until": stamp(done.until) if done else None,
@@ -119,21 +113,13 @@ def handover_json(
 # The sweep
 
 
-def is_act(swept: CleanupResult) -> bool:
-    """Whether something is to be done about it."""
-    return swept.fate in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
-
-
 def cleanup_lines(found: Sequence[CleanupResult], *, dry_run: bool) -> list[str]:
     """The result: a line each."""
+    from ...fleet.cleanup import cleanup_line
+
     if not found:
         return ["Nothing is waiting."]
-    return [f"{'would be ' if dry_run and is_act(each) else ''}{cleanup_line(each)}" for each in found]
-
-
-def cleanup_counts(found: Sequence[CleanupResult]) -> dict[str, float]:
-    """For the metric line."""
-    return dict(Counter(each.fate.value for each in found))
+    return [f"{'would be ' if dry_run and each.acts else ''}{cleanup_line(each)}" for each in found]
 
 
 def cleanup_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, Any]:
@@ -145,17 +131,11 @@ def cleanup_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, 
             "key_id": each.key_id or None,
             "fate": each.fate.value,
             "why": each.why,
-            "problem": problem_json(each.problem) if each.problem else None,
+            "problem": problem_json(each.problem),
         }
         for each in found
     ]
     return {"dry_run": dry_run, "handovers": rows}
-
-
-def cleanup_code(found: Sequence[CleanupResult]) -> int:
-    """The first of 1, 5, 4, 75 that occurred."""
-    codes = {each.problem.code for each in found if each.problem}
-    return next((each for each in _ORDER if each in codes), max(codes, default=0))
 
 
 @click.command("reissue")
@@ -205,10 +185,7 @@ class _Command:
             self._app.complain(line)
         if self._options["dry_run"]:
             return self._end(plan, None, (), ())
-        if not self._options["yes"] and not self._app.confirm(
-            question_text(plan), default=False, flag=again(self._app, "--yes")
-        ):
-            self._app.say("Nothing was changed.")
+        if not self._options["yes"] and not agreed(self._app, question_text(plan)):
             return 4
         handed = self._hand_over(plan)
         self._write_link(handed)
@@ -259,7 +236,7 @@ class _Command:
         rest = (audit, self._token, self._assembly.now, time.sleep)
         with self._app.waiting("making the key and its place"):
             handed = hand_over(plan, ReissueContext(directory, self._waiting, self._settings, *rest))
-        self._close(audit, {plan.way.value: 1})
+        close(self._app, audit, {plan.way.value: 1})
         return handed
 
     def _write_link(self, handed: HandoverResult) -> None:
@@ -294,15 +271,16 @@ class _Command:
         else:
             self._app.out("\n".join(handover_lines(plan, handed, told)))
         for note in handed.notes if handed else ():
-            self._warn(note)
+            warn(self._app, note)
         for problem in problems:
-            self._warn(f"the owner was not told: {problem.message}")
+            warn(self._app, f"the owner was not told: {problem.message}")
         return 1 if problems else 0
 
     # All of them
 
     def sweep(self) -> int:
         from ...fleet.cleanup import Sweeper, sweep
+        from ...fleet.survey import first_code
 
         audit = self._audit()
         tools = Sweeper(
@@ -310,40 +288,23 @@ class _Command:
         )
         with self._app.waiting("looking at what was handed over"):
             found = list(sweep(tools))
-        acts = [each for each in found if is_act(each)]
-        if acts and not self._options["dry_run"] and self._may(acts):
+        acts = [each for each in found if each.acts]
+        if acts and not self._options["dry_run"]:
+            for line in cleanup_lines(acts, dry_run=True):
+                self._app.complain(line)
+            if not self._options["yes"] and not agreed(self._app, "Do it?"):
+                return 4
             with self._app.waiting("deleting what was not fetched"):
                 places = [(each.account, each.user) for each in found]
                 found = list(sweep(replace(tools, apply=True), places))
-            self._close(audit, cleanup_counts(found))
-        elif acts and not self._options["dry_run"]:
-            self._app.say("Nothing was changed.")
-            return 4
+            close(self._app, audit, Counter(each.fate.value for each in found))
         if self._options["as_json"]:
             self._app.json(cleanup_json(found, dry_run=self._options["dry_run"]))
         else:
             self._app.out("\n".join(cleanup_lines(found, dry_run=self._options["dry_run"])))
-        return cleanup_code(found)
-
-    def _may(self, acts: list[CleanupResult]) -> bool:
-        for line in cleanup_lines(acts, dry_run=True):
-            self._app.complain(line)
-        yes: bool = self._options["yes"]
-        return yes or self._app.confirm("Do it?", default=False, flag=again(self._app, "--yes"))
-
-    # Small things
+        return first_code(each.problem.code for each in found if each.problem)
 
     def _audit(self) -> AuditTrail:
-        from ...fleet.audit import AuditRun, TextSink, open_audit, run_name
+        from ...fleet.audit import TextSink
 
-        run = AuditRun(run_name(self._assembly.now(), self._token), "reissue", self._settings.fingerprint, self._me.arn)
-        return open_audit(self._settings.audit, run, self._assembly.cloud, TextSink(self._app.detail))
-
-    def _close(self, audit: AuditTrail, numbers: dict[str, float]) -> None:
-        try:
-            audit.close(numbers)
-        except Problem as problem:
-            self._warn(problem.message)
-
-    def _warn(self, text: str) -> None:
-        self._app.complain(f"{self._app.style('warning:', fg='yellow')} {text}")
+        return self._assembly.audit("reissue", self._token, TextSink(self._app.detail))

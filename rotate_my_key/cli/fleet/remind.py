@@ -1,10 +1,6 @@
-"""What `fleet remind --json` says, and the Lambda's result: plain values. docs/json.md describes them.
+"""`fleet remind`: the owners of old keys are told, and the admins; and what it shows.
 
-Ids are whole here, for an id is not a secret.
-
-What `fleet remind` shows in a terminal: values become sentences.
-
-`fleet remind`: the owners of old keys are told, and the admins.
+`--json` has ids whole, for an id is not a secret; docs/json.md describes it.
 """
 
 from __future__ import annotations
@@ -18,19 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import Problem, WrongUsage
-from ...fleet.messages import Channels, Letter
-from ...fleet.notices import Digest, DueKey, KeyLine, NoticePlan, PlannedNotice, Remark, Unaddressed, alike, some
-from ...fleet.remind import RemindResult
 from ...words import join, number
 from ..app import App
-from .common import again, alone, fleet_options, open_fleet, stoppable, tell_failed, tell_left_out, warn
+from .common import agreed, alone, fleet_options, open_fleet, stoppable, surveyed, tell_failed, tell_left_out, warn
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly
     from ...fleet.audit import AuditTrail
-    from ...fleet.messages import Channels, Findings, Renderer
-    from ...fleet.model import AccountSurvey
-    from ...fleet.notices import NoticePlan
+    from ...fleet.messages import Channels, Findings, Letter, Renderer
+    from ...fleet.notices import Digest, DueKey, KeyLine, NoticePlan, PlannedNotice, Remark, Unaddressed
     from ...fleet.remind import RemindResult
     from ...settings.fleet import FleetSettings
 
@@ -193,6 +185,8 @@ def reminded_text(outcome: RemindResult, plan: NoticePlan) -> str:
 
 def unreached_lines(digest: Digest) -> Iterator[tuple[str, str]]:
     """Whose owners no channel can reach, and what to do about it. Root is nobody's by tag or name."""
+    from ...fleet.notices import some
+
     users = [row.user for row in digest.unaddressed if not row.root]
     if users:
         have = "user has" if len(users) == 1 else "users have"
@@ -209,6 +203,8 @@ def unreached_lines(digest: Digest) -> Iterator[tuple[str, str]]:
 
 def trouble_lines(outcome: RemindResult) -> Iterator[tuple[str, str]]:
     """What did not work and what to do about it, the same fault of many as one."""
+    from ...fleet.notices import Remark, alike, some
+
     digest = outcome.digest
     letters = (Remark(each.about, why, outcome.hints.get(why, "")) for each, why in outcome.letters if why)
     for same in alike(letters):
@@ -237,6 +233,7 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     tag of the user. The settings say over which channels.
     """
     from ...fleet.messages import Renderer, rehearse
+    from ...fleet.remind import prepare, preview
     from ...fleet.survey import first_code
 
     settings, assembly = open_fleet(app)
@@ -245,9 +242,10 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
-        surveys, plan, findings = _look(app, settings, assembly)
+        surveys, mapping, now = surveyed(app, settings, assembly)
+    plan, findings = prepare(surveys, settings, mapping, now)
     renderer = Renderer(settings.remind.templates, assembly.now())
-    outcome = _preview(plan, findings, outlets, settings, renderer)
+    outcome = preview(plan, findings, outlets, settings, renderer)
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for line, hint in unreached_lines(outcome.digest):
@@ -255,8 +253,10 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     if dry_run:
         outcome = replace(outcome, code=first_code((outcome.code, *_check(app, outlets))))
     elif outcome.letters:
-        if not yes and not _agreed(app, question_text(outcome, plan)):
-            return 0
+        if not yes:
+            app.complain(question_text(outcome, plan))
+            if not agreed(app, "Send now?", "Nothing was sent."):
+                return 0
         with stoppable(app, "who was told is remembered, and the next run tells the others"):
             outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
     if as_json:
@@ -268,14 +268,6 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     return outcome.code
 
 
-def _agreed(app: App, what: str) -> bool:
-    app.complain(what)
-    if app.confirm("Send now?", default=False, flag=again(app, "--yes")):
-        return True
-    app.say("Nothing was sent.")
-    return False
-
-
 def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Channels:
     """The channels of the settings; a dry run also shows what would be sent if there were any."""
     from ...fleet.messages import Channels
@@ -284,29 +276,6 @@ def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Chan
     if dry_run and not (settings.remind.owners or settings.remind.admins):
         return Channels((Unset("owners", wants_address=True),), (Unset("admins"),))
     return outlets(settings, assembly.cloud)
-
-
-def _look(app: App, settings: FleetSettings, assembly: Assembly) -> tuple[list[AccountSurvey], NoticePlan, Findings]:
-    from ...fleet.judge import addresses
-    from ...fleet.remind import prepare
-    from ...fleet.survey import ReportWait, survey_accounts
-
-    mapping = addresses(settings.owners)
-    organization = assembly.organization
-    organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
-    now = assembly.now()
-    with app.progress() as progress:
-        waiting = ReportWait(time.sleep, time.monotonic)
-        surveys = survey_accounts(organization, settings, now, waiting, progress=progress)
-    return surveys, *prepare(surveys, settings, mapping, now)
-
-
-def _preview(
-    plan: NoticePlan, findings: Findings, outlets: Channels, settings: FleetSettings, renderer: Renderer
-) -> RemindResult:
-    from ...fleet.remind import preview
-
-    return preview(plan, findings, outlets, settings, renderer)
 
 
 def _check(app: App, outlets: Channels) -> Iterator[int]:
@@ -365,11 +334,9 @@ def _closed(audit: AuditTrail, outcome: RemindResult) -> RemindResult:
 
 def _audit(settings: FleetSettings, assembly: Assembly) -> AuditTrail | None:
     """Where the settings say; to tell people something is no act that must be written down."""
-    from ...fleet.audit import AuditRun, TextSink, open_audit, run_name
+    from ...fleet.audit import TextSink
 
     said = settings.audit
     if not (said.file or said.log_group or said.bucket):
         return None
-    name = run_name(assembly.now(), secrets.token_hex(3))
-    run = AuditRun(name, "remind", settings.fingerprint, assembly.organization.me().arn)
-    return open_audit(said, run, assembly.cloud, TextSink(lambda line: None))
+    return assembly.audit("remind", secrets.token_hex(3), TextSink(lambda line: None))

@@ -1,7 +1,4 @@
-"""The report for a terminal: numbers, a histogram of ages, and a table. Turns values into words; decides nothing.
-
-`fleet report`: every key of all users.
-"""
+"""`fleet report`: every key of all users; for a terminal numbers, a histogram of ages, and a table."""
 
 from __future__ import annotations
 
@@ -12,30 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...errors import mask
-from ...fleet.judge import BENCHMARK, AgeBar, KeyCounts, Row, Status
-from ...fleet.notices import about, failed
+import click
+
+from ...errors import WrongUsage, mask
 from ...policy import format_duration
-from ...words import span, used
+from ...words import number, span, used
 from ..app import App
+from .common import fleet_options, open_fleet, stoppable, surveyed, tell_failed, tell_left_out
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ...fleet.judge import AgeBar, KeyCounts, Row
     from ...fleet.report import KeyReport
-import time
-from typing import TYPE_CHECKING
-
-import click
-
-from ...errors import WrongUsage
-from .common import fleet_options, open_fleet, stoppable, tell_failed, tell_left_out
-
-if TYPE_CHECKING:
-    from ...fleet.assembly import Assembly
-    from ...fleet.report import KeyReport
-    from ...settings.fleet import FleetSettings
 
 
 _STYLES = {
@@ -77,6 +64,8 @@ def report_text(report: KeyReport, app: App, *, every: bool) -> str:
 def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> None:
     from rich.text import Text
 
+    from ...fleet.notices import about, failed
+
     for line in _summary(report):
         console.print(Text(line))
     if any(bar.keys or bar.exempt for bar in report.ages):
@@ -96,36 +85,34 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
     rest = len(report.rows) - len(rows)
     if rest:
         console.print()
-        console.print(Text(f"{_number(rest, 'key')} more need nothing now; --all shows them too"))
+        console.print(Text(f"{number(rest, 'key')} more need nothing now; --all shows them too"))
 
 
 def _summary(report: KeyReport) -> Iterator[str]:
+    from ...fleet.judge import BENCHMARK, Status
+
     counts, policy = report.counts, report.settings.policy
     due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
     yield (
-        f"{_number(counts.accounts, 'account')}{f' ({counts.failed:,} failed)' if counts.failed else ''}, "
-        f"{_number(counts.users, 'user')}, {_number(counts.keys, 'key')}; "
+        f"{number(counts.accounts, 'account')}{f' ({counts.failed:,} failed)' if counts.failed else ''}, "
+        f"{number(counts.users, 'user')}, {number(counts.keys, 'key')}; "
         f"due at {due}, overdue at {format_duration(policy.max_age)}"
     )
     yield _kinds(counts, format_duration(report.settings.unused_after))
-    failing = ", ".join(f"{number:,} fail {control.number}" for control, number in counts.controls.items())
+    failing = ", ".join(f"{keys:,} fail {control.number}" for control, keys in counts.controls.items())
     exempt = "; it knows no exempt users" if counts.standings[Status.EXEMPT] else ""
     yield f"{BENCHMARK}: {failing}{exempt}"
     if counts.uncertain:
-        yield f"of {_number(counts.uncertain, 'key')} it is not known whether the user is exempt"
+        yield f"of {number(counts.uncertain, 'key')} it is not known whether the user is exempt"
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
     if ages and max(ages).total_seconds() >= 60:
         yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
 
 
 def _kinds(counts: KeyCounts, unused_after: str) -> str:
-    words = {Status.ROOT: "of root", Status.INACTIVE: "switched off"}
-    kinds = [f"{number:,} {words.get(each, each.value)}" for each, number in counts.standings.items()]
+    words = {"root": "of root", "inactive": "switched off"}
+    kinds = [f"{keys:,} {words.get(each.value, each.value)}" for each, keys in counts.standings.items()]
     return ", ".join([*kinds, f"{counts.unused:,} not used for {unused_after}"])
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
@@ -161,7 +148,7 @@ def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
     verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
     for row in rows:
-        what = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
+        what = "unused" if row.standing.value == "fresh" and row.unused else row.standing.value
         cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
         table.add_row(verdicts[what], *cells)
     return table
@@ -225,47 +212,24 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
     """
     if as_json + as_csv + as_html > 1:
         raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
+    from ...fleet.report import make, page, table, values
+    from ...fleet.survey import SurveyOptions
+
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
-        report = _make(app, settings, assembly, exact)
+        surveys, mapping, now = surveyed(app, settings, assembly, SurveyOptions(exact or settings.exact))
+    report = make(surveys, settings, mapping, now)
     if as_json:
-        from ...fleet.report import values
-
         app.json(values(report))
     elif as_csv:
-        from ...fleet.report import table
-
         app.out(table(report).rstrip("\n"))
     elif as_html:
-        from ...fleet.report import page
-
         app.out(page(report, every=every).rstrip("\n"))
     else:
         app.out(report_text(report, app, every=every))
     tell_left_out(app, assembly)
     _tell(app, report)
     return report.code
-
-
-def _make(app: App, settings: FleetSettings, assembly: Assembly, exact: bool) -> KeyReport:
-    from ...fleet.judge import addresses
-    from ...fleet.report import make
-    from ...fleet.survey import ReportWait, Wanted, survey_accounts
-
-    mapping = addresses(settings.owners)
-    organization = assembly.organization
-    organization.me()  # signs in first: a question and a progress bar do not go together; and it tells AWS's time
-    now = assembly.now()
-    with app.progress() as progress:
-        surveys = survey_accounts(
-            organization,
-            settings,
-            now,
-            ReportWait(time.sleep, time.monotonic),
-            wanted=Wanted(exact or settings.exact),
-            progress=progress,
-        )
-    return make(surveys, settings, mapping, now)
 
 
 def _tell(app: App, report: KeyReport) -> None:

@@ -1,7 +1,4 @@
-"""What `fleet revoke` and the two `--undo` show: values become sentences, or JSON.
-
-`fleet revoke`: every key of one user is switched off now, in every account.
-"""
+"""`fleet revoke`: every key of one user is switched off now, in every account; the two `--undo`; and what they show."""
 
 from __future__ import annotations
 
@@ -13,31 +10,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ...fleet.model import FleetKey
-from ...fleet.revoke import Cause, SwitchResult, cause_of
-from ...fleet.revoke import restorable as restorable_keys
-from ...fleet.users import UserKeys
 from ...words import number, span, used
 from ..app import App
-from ..show import problem_json, stamp
-from .common import again, fleet_options, open_audit, open_fleet, stoppable
+from .common import again, agreed, close, fleet_options, open_audit, open_fleet, problem_json, stamp, stoppable, warn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from ...fleet.model import AwsAccount, FleetKey
+    from ...fleet.revoke import Cause, RevokeContext, SwitchResult
+    from ...fleet.users import UserLook
 
-    from ...fleet.model import AwsAccount
-    from ...fleet.revoke import RevokeContext
-    from ...fleet.users import UserKeys
-
-
+# By the cause.
 _WHO = {
-    Cause.ENFORCE: "by enforce",
-    Cause.REVOKE: "by revoke",
-    Cause.OTHERS: "by somebody else, or it is not known by whom",
+    "enforce": "by enforce",
+    "revoke": "by revoke",
+    "others": "by somebody else, or it is not known by whom",
 }
 
 
-def found_text(held: Iterable[UserKeys], now: datetime) -> str:
+def found_text(held: Iterable[UserLook], now: datetime) -> str:
     """Every key of the user, account by account."""
     lines = []
     for each in held:
@@ -56,7 +46,7 @@ def _key(key: FleetKey, now: datetime) -> str:
     return f"{mask(key.key_id or '')}, {state}, {span(now - key.created)} old, {last}"
 
 
-def working_text(held: Iterable[UserKeys]) -> str:
+def working_text(held: Iterable[UserLook]) -> str:
     """`3 keys`, "" for none; an account that cannot be looked at may have some."""
     all_held = list(held)
     keys = sum(key.active for each in all_held for key in each.user.keys)
@@ -64,7 +54,7 @@ def working_text(held: Iterable[UserKeys]) -> str:
     return number(keys, "key") if keys else ("what there is" if unknown else "")
 
 
-def own_key_text(held: UserKeys, key: FleetKey) -> str:
+def own_key_text(held: UserLook, key: FleetKey) -> str:
     """Before the question, where the key that signs this run is among those that would go."""
     return (
         f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
@@ -72,7 +62,7 @@ def own_key_text(held: UserKeys, key: FleetKey) -> str:
     )
 
 
-def revoked_text(user: str, held: Sequence[UserKeys], switched: Sequence[SwitchResult], undo: str) -> str:
+def revoked_text(user: str, held: Sequence[UserLook], switched: Sequence[SwitchResult], undo: str) -> str:
     """What became of it; `undo` says how to take it back."""
     lines = [_line(each, "switched off") for each in switched]
     off = sum(each.key is not None and each.problem is None for each in switched)
@@ -96,14 +86,16 @@ def sessions_text(user: str, command: str) -> str:
     )
 
 
-def restorable_text(held: Iterable[UserKeys], cause: Cause, now: datetime) -> str:
+def restorable_text(held: Iterable[UserLook], cause: Cause, now: datetime) -> str:
     """What would be switched on again, and why the others are not."""
+    from ...fleet.revoke import restorable
+
     lines = []
     for each in held:
         if each.problem:
             lines.append(f"  {each.account}: cannot be looked at: {each.problem.message}")
             continue
-        mine = restorable_keys(each, cause)
+        mine = restorable(each, cause)
         lines += [f"  {each.account}: {_key(key, now)}: to be switched on again" for key in mine]
         lines += [
             f"  {each.account}: {_key(key, now)}: {_left(each, key)}" for key in each.user.keys if key not in mine
@@ -111,10 +103,12 @@ def restorable_text(held: Iterable[UserKeys], cause: Cause, now: datetime) -> st
     return "\n".join(["Found:", *lines])
 
 
-def _left(held: UserKeys, key: FleetKey) -> str:
+def _left(held: UserLook, key: FleetKey) -> str:
+    from ...fleet.revoke import cause_of
+
     if key.active:
         return "nothing to undo"
-    return f"left: switched off {_WHO[cause_of(held.known(key))]}" if not held.forgetful else f"left: {held.forgetful}"
+    return f"left: {held.facts.unsure or f'switched off {_WHO[cause_of(held.known(key.key_id)).value]}'}"
 
 
 def undone_text(switched: Sequence[SwitchResult]) -> str:
@@ -127,18 +121,18 @@ def undone_text(switched: Sequence[SwitchResult]) -> str:
 def warn_notes(app: App, switched: Iterable[SwitchResult]) -> None:
     """What could not be written down."""
     for note in dict.fromkeys(f"{each.account}: {note}" for each in switched for note in each.notes):
-        app.complain(f"{app.style('warning:', fg='yellow')} {note}")
+        warn(app, note)
 
 
 # JSON
 
 
-def revoked_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult], command: str) -> dict[str, Any]:
+def revoked_json(held: Iterable[UserLook], switched: Iterable[SwitchResult], command: str) -> dict[str, Any]:
     """The object of `fleet revoke --json`."""
     return {**undone_json(held, switched), "end_sessions": command}
 
 
-def undone_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult]) -> dict[str, Any]:
+def undone_json(held: Iterable[UserLook], switched: Iterable[SwitchResult]) -> dict[str, Any]:
     """The object of the two `--undo`."""
     return {
         "found": [_held_json(each) for each in held],
@@ -147,24 +141,26 @@ def undone_json(held: Iterable[UserKeys], switched: Iterable[SwitchResult]) -> d
                 "account": each.account.number,
                 "key_id": each.key.key_id if each.key else None,
                 "notes": list(each.notes),
-                "problem": problem_json(each.problem) if each.problem else None,
+                "problem": problem_json(each.problem),
             }
             for each in switched
         ],
     }
 
 
-def _held_json(held: UserKeys) -> dict[str, Any]:
+def _held_json(held: UserLook) -> dict[str, Any]:
+    from ...fleet.revoke import cause_of
+
     return {
         "account": held.account.number,
         "user": held.user.name,
-        "problem": problem_json(held.problem) if held.problem else None,
+        "problem": problem_json(held.problem),
         "keys": [
             {
                 "key_id": key.key_id,
                 "active": key.active,
                 "created": stamp(key.created),
-                "switched_off_by": None if key.active else cause_of(held.known(key)).value,
+                "switched_off_by": None if key.active else cause_of(held.known(key.key_id)).value,
             }
             for key in held.user.keys
         ],
@@ -196,17 +192,9 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
         app.say(found_text(found, tools.now()))
     own = own_key(tools, found)
     if own:
-        _warn(app, own_key_text(*own))
-    if (
-        working_text(found)
-        and not yes
-        and not app.confirm(
-            f"Switch off {working_text(found)} now?",
-            default=False,
-            flag=again(app, "--yes"),
-        )
-    ):
-        app.say("Nothing was changed.")
+        warn(app, own_key_text(*own))
+    works = working_text(found)
+    if works and not yes and not agreed(app, f"Switch off {works} now?"):
         return 4
     with stoppable(app, "some of the keys may still work"), app.waiting("switching off"):
         done = revoke(tools, found, why)
@@ -223,19 +211,18 @@ def command(app: App, /, user: str, account: tuple[str, ...], why: str, undo: bo
 
 def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json: bool, revoked: bool) -> int:
     """`--undo` of revoke and of enforce: each takes back what it did, and no more."""
-    from ...fleet import revoke as revoking
+    from ...fleet import revoke as engine
 
-    cause = revoking.Cause.REVOKE if revoked else revoking.Cause.ENFORCE
+    cause = engine.Cause.REVOKE if revoked else engine.Cause.ENFORCE
     with stoppable(app, "nothing was changed"):
         tools, found = _find(app, user, account)
-    keys = [(held, key) for held in found for key in revoking.restorable(held, cause)]
+    keys = [(held, key) for held in found for key in engine.restorable(held, cause)]
     if not as_json or not yes:
         app.say(restorable_text(found, cause, tools.now()))
-    if keys and not yes and not app.confirm("Switch on again?", default=False, flag=again(app, "--yes")):
-        app.say("Nothing was changed.")
+    if keys and not yes and not agreed(app, "Switch on again?"):
         return 4
     with stoppable(app, "some of the keys may be on already"), app.waiting("switching on"):
-        done = revoking.take_back(tools, found, cause) if keys else []
+        done = engine.take_back(tools, found, cause) if keys else []
     problems = [held.problem for held in found] if not keys else [each.problem for each in done]
     code = _end(app, tools, problems)
     if as_json:
@@ -248,7 +235,7 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
 
 def _find(
     app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
-) -> tuple[RevokeContext, list[UserKeys]]:
+) -> tuple[RevokeContext, list[UserLook]]:
     """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
     from ...fleet.revoke import RevokeContext, find
     from ...fleet.users import accounts_named
@@ -262,7 +249,7 @@ def _find(
     with app.waiting(f"looking for {user} in {len(accounts)} account{'s' if len(accounts) != 1 else ''}"):
         found = find(tools, accounts, user, uses=uses, quick=quick)
     if not numbers and not settings.accounts.role:
-        _warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
+        warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
     if found and all(held.problem for held in found):
         raise _nowhere(app, user, found)
     if not found:
@@ -271,14 +258,13 @@ def _find(
     return tools, found
 
 
-def _nowhere(app: App, user: str, broken: Sequence[UserKeys]) -> Problem:
+def _nowhere(app: App, user: str, broken: Sequence[UserLook]) -> Problem:
     """Found in no account, and some could not be looked at: each of them is named."""
     from ...fleet.survey import first_code
-    from ...words import number
 
     problems = [held.problem for held in broken if held.problem]
     for held in broken:
-        _warn(app, f"{held.account}: {held.problem.message if held.problem else ''}")
+        warn(app, f"{held.account}: {held.problem.message if held.problem else ''}")
     code = first_code(problem.code for problem in problems)
     kind = {NotAllowed.code: NotAllowed, TryLater.code: TryLater, NeedsPerson.code: NeedsPerson}.get(code, Problem)
     hint = next((problem.hint for problem in problems if problem.hint), "") or again(app)
@@ -304,7 +290,7 @@ def _all(app: App, tools: RevokeContext) -> Sequence[AwsAccount]:
     except Denied as denied:
         if not chosen.only:
             raise
-        _warn(app, f"only the accounts of the settings are looked at: {denied.message}")
+        warn(app, f"only the accounts of the settings are looked at: {denied.message}")
         return accounts_of(tools.organization, chosen)
 
 
@@ -312,14 +298,6 @@ def _end(app: App, tools: RevokeContext, problems: Sequence[Problem | None]) -> 
     """Close the audit; gives the exit code."""
     from ...fleet.survey import first_code
 
-    failures = [problem for problem in problems if problem]
-    try:
-        tools.audit.close({"Switched": float(len(problems) - len(failures)), "Failed": float(len(failures))})
-    except Problem as problem:
-        failures.append(problem)
-        _warn(app, problem.message)
-    return first_code(problem.code for problem in failures)
-
-
-def _warn(app: App, text: str) -> None:
-    app.complain(f"{app.style('warning:', fg='yellow')} {text}")
+    failures = [problem.code for problem in problems if problem]
+    numbers = {"Switched": float(len(problems) - len(failures)), "Failed": float(len(failures))}
+    return first_code([*failures, close(app, tools.audit, numbers)])

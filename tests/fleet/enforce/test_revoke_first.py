@@ -24,6 +24,7 @@ class Leak:
 
     company: Company = field(default_factory=Company)
     off: Event = field(default_factory=Event)
+    quick: float = 2.0
 
     def __post_init__(self) -> None:
         self.company.user("alice", 30, 3)
@@ -64,7 +65,13 @@ class Leak:
         """What the engine is handed; a moment is short here."""
         company = self.company
         return RevokeContext(
-            company.organization, company.settings, company.audit, lambda: company.now, 2, shortly=0.02
+            company.organization,
+            company.settings,
+            company.audit,
+            lambda: company.now,
+            2,
+            shortly=0.02,
+            quick=self.quick,
         )
 
     def found(self, **how: bool) -> list[Any]:
@@ -143,9 +150,9 @@ def test_no_last_use_is_asked_for_before_keys_go_off(leak: Leak) -> None:
     assert not leak.company.here.calls["last_use"]
 
 
-def test_what_does_not_come_soon_is_not_known(leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_does_not_come_soon_is_not_known(leak: Leak) -> None:
     """Before the question: what there is in a moment is shown."""
-    monkeypatch.setattr("rotate_my_key.fleet.users.QUICK", 0.02)
+    leak.quick = 0.02
     leak.only_after(leak.company.here, "last_use")
     (here, there) = leak.found(quick=True)
     assert [key.last_use for key in here.user.keys] == [None, None]
