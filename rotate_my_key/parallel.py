@@ -1,7 +1,7 @@
-"""Calls on their way in threads of their own: enough for the few that go out together.
+"""Calls in threads: a few that go out together (`Running`, `side_by_side`), and many over a few threads (`Pool`).
 
-Threads are daemons, so that a call that hangs never keeps the process from ending after Ctrl-C. Where no thread can be
-started, the calls are made one after the other.
+A `Running` that hangs never keeps the process from ending after Ctrl-C: its thread is a daemon. Where no thread can be
+started, the calls are made one after the other. A pool ends with the calls that are out: what has not begun is dropped.
 """
 
 from __future__ import annotations
@@ -91,14 +91,12 @@ def side_by_side(calls: Sequence[Callable[[], T]], most: int = 8) -> list[T]:
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_POLL = 0.5  # seconds
-
 
 class Pool:
     """At most `workers` calls at a time. As a context: an exception leaves calls that are out to end by themselves."""
 
     def __init__(self, workers: int) -> None:
-        from concurrent.futures import ThreadPoolExecutor
+        from concurrent.futures import ThreadPoolExecutor  # the laptop does without
 
         self._threads = ThreadPoolExecutor(workers)
 
@@ -140,4 +138,4 @@ def _next(ended: SimpleQueue[Future[Result]]) -> Future[Result]:
     """Waiting in steps, because on Windows a wait without an end cannot be interrupted by Ctrl-C."""
     while True:
         with suppress(Empty):
-            return ended.get(timeout=_POLL)
+            return ended.get(timeout=_STEP)

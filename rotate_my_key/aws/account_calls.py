@@ -1,11 +1,9 @@
-"""Who signs the fleet's calls: the caller, perhaps with an MFA session, and the roles he assumes in other accounts.
+"""Calls in one account: signed by whoever signs there, paced for all threads, patient, and explained to IT.
 
-Credentials are made when first needed and renewed before they end; they live in memory only. An account that cannot be
-entered says so with its own first call, and holds up no other.
-
-Calls in one account: signed by whoever signs there, paced for all threads, patient, and explained to IT.
-
-One link, so one client a service and region and one set of connections, serves all accounts.
+The signer is the caller, perhaps with an MFA session, or a role that they assume in another account. Credentials are
+made when first needed and renewed before they end; they live in memory only. An account that cannot be entered says so
+with its own first call, and holds up no other. One link, so one client a service and region and one set of connections,
+serves all accounts.
 """
 
 from __future__ import annotations

@@ -1,23 +1,16 @@
-"""Acts that an earlier run carried out and did not bring to their end: it was cut off, or the owner could not be told.
-The list and the tag show them. Pure.
-
-- Until the owner was told, the tag keeps the intent of an act. With `off` beside it, the audit has its outcome too.
-- A deletion stands in the tag under the whole id of its key, for the key is in no list any more.
-
-What may be sent twice is tried again: a page of some network instead of AWS's answer is no reason to forget.
-
-One act on one key: looked at afresh, written down, done, looked at again if that is not certain, written down.
+"""One action on one key: looked at again, written down, done, checked, written down; and telling people of it.
 
 1. The facts are fetched again; what the rules no longer call for is not done. 2. The intent goes into the audit, or
 nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes it back must know who
-did it, and a run that comes later that it was done. 4. The act. 5. If its answer was lost or bad, the list says whether
-it was carried out. 6. The audit tells how it ended. What comes then is in `finishing`.
+did it, and a later run that it was done. 4. The action. 5. If its answer was lost or bad, the list of keys says whether
+it was carried out. 6. The audit tells how it ended. What comes then is in `enforce.py`.
 
-Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
+Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there (`left_of`):
 
-What people are told of acts on their keys: owners of what will be done and what was, admins of the whole run.
+- Until the owner was told, the tag keeps the intent of an action. With `off` beside it, the audit has its outcome too.
+- A deletion stands in the tag under the whole id of its key, for the key is in no list any more.
 
-A line has no field for a secret, and its key is a masked id.
+A line of a message has no field for a secret, and its key is a masked id.
 """
 
 from __future__ import annotations
@@ -160,7 +153,7 @@ class Actor:
     now: Callable[[], datetime]
     audit: AuditTrail
     maker: Maker | None = None
-    unheard: Callable[[Act, UserLook], Skipped | None] = lambda act, found: None
+    unreached: Callable[[Act, UserLook], Skipped | None] = lambda act, found: None
     sleep: Callable[[float], None] = lambda seconds: None
 
     def act(self, planned: Act, place: AccountView) -> ActionResult | Skipped:
@@ -170,16 +163,18 @@ class Actor:
             return ActionResult(planned, place.account, ActionState.FAILED, "its keys cannot be read", found.problem)
         fresh = same(planned, decide(found.facts, self.settings, self.now()))
         if isinstance(fresh, Act):
-            fresh = self.unheard(fresh, found) or fresh
+            fresh = self.unreached(fresh, found) or fresh
         if isinstance(fresh, Skipped):
             return fresh
         self.record(fresh, place.account, "intended")
-        deed = replace(self._do(fresh, found), found=found)
+        result = replace(self._do(fresh, found), found=found)
         try:
-            self.record(fresh, place.account, deed.state.value, deed.note or (deed.problem or Problem("")).message)
+            self.record(
+                fresh, place.account, result.state.value, result.note or (result.problem or Problem("")).message
+            )
         except NotKept as problem:
-            return replace(deed, problem=problem)
-        return deed
+            return replace(result, problem=problem)
+        return result
 
     def record(self, act: Act, account: AwsAccount, outcome: str, note: str = "") -> None:
         """A line of the audit. Raises NotKept."""
@@ -303,27 +298,27 @@ def coming(act: Act, account: AwsAccount) -> ActionLine:
     return ActionLine(account, act.user.name, mask(act.key.key_id or ""), act.why, coming=word, at=act.at)
 
 
-def done(deed: ActionResult) -> ActionLine:
+def done(result: ActionResult) -> ActionLine:
     """For what was done."""
-    act = deed.act
+    act = result.act
     key = mask(act.key.key_id or "")
     if act.kind is ActionKind.REISSUE:
-        return ActionLine(deed.account, act.user.name, key, f"it is {act.why}", place=deed.place)
-    return ActionLine(deed.account, act.user.name, key, act.why, done=DONE_WORDS[act.kind], place=deed.place)
+        return ActionLine(result.account, act.user.name, key, f"it is {act.why}", place=result.place)
+    return ActionLine(result.account, act.user.name, key, act.why, done=DONE_WORDS[act.kind], place=result.place)
 
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
     """Renders and delivers. Raises nothing but Interrupted, and WrongUsage from `check`."""
 
-    outlets: Channels
+    channels: Channels
     settings: FleetSettings
     renderer: Renderer
     command: str = ""  # with the options by which it was called, to take back what was done
 
     def reaches(self, owner: Owner) -> tuple[Channel, ...]:
         """The channels by which an owner can be told."""
-        return tuple(each for each in self.outlets.owners if owner.address or not each.wants_address)
+        return tuple(each for each in self.channels.owners if owner.address or not each.wants_address)
 
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
@@ -339,35 +334,35 @@ class Notifier:
 
     def report(
         self,
-        deeds: Iterable[ActionResult],
+        results: Iterable[ActionResult],
         unsure: Sequence[Remark],
-        unheard: Sequence[Remark],
+        unreached: Sequence[Remark],
         broken: Sequence[Remark],
     ) -> tuple[Problem, ...]:
         """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
-        all_deeds = list(deeds)
+        all_results = list(results)
         lines = [
-            done(deed)
-            for deed in all_deeds
-            if deed.state is ActionState.DONE and deed.act.kind is not ActionKind.NOTIFY
+            done(result)
+            for result in all_results
+            if result.state is ActionState.DONE and result.act.kind is not ActionKind.NOTIFY
         ]
-        failures = [failure(deed) for deed in all_deeds if deed.problem or deed.state is not ActionState.DONE]
-        if not (lines or failures or unsure or unheard or broken):
+        failures = [failure(result) for result in all_results if result.problem or result.state is not ActionState.DONE]
+        if not (lines or failures or unsure or unreached or broken):
             return ()
-        message = self._admins(lines, failures, unsure, unheard, broken)
-        return _deliver([(each, message) for each in self.outlets.admins])[1]
+        message = self._admins(lines, failures, unsure, unreached, broken)
+        return _deliver([(each, message) for each in self.channels.admins])[1]
 
     def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:
         said = {"contact": one_line(self.settings.contact), "link": one_line(self.settings.remind.link)}
         return self.renderer.message("act", {"lines": lines, **said}, to)
 
     def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark]) -> Message:
-        failures, unsure, unheard, broken = remarks
+        failures, unsure, unreached, broken = remarks
         said = {
             "policy": self.settings.fingerprint,
             "preset": self.settings.enforce.preset,
             "unsure": unsure,
-            "unheard": unheard,
+            "unheard": unreached,
             "command": self.command or _command(self.settings.where),
         }
         return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
@@ -378,12 +373,12 @@ def _command(where: str) -> str:
     return f"rotate-my-key fleet enforce{f' --settings {where}' if where.startswith('ssm:') else ''}"
 
 
-def failure(deed: ActionResult) -> Remark:
+def failure(result: ActionResult) -> Remark:
     """A row about what did not work."""
-    act = deed.act
-    what = f"{mask(act.key.key_id or '')} of {act.user.name} in {deed.account}, {act.kind.value}"
-    parts = [deed.note, deed.problem.message if deed.problem else ""]
-    return Remark(what, f"{deed.state.value}: {'; '.join(part for part in parts if part)}")
+    act = result.act
+    what = f"{mask(act.key.key_id or '')} of {act.user.name} in {result.account}, {act.kind.value}"
+    parts = [result.note, result.problem.message if result.problem else ""]
+    return Remark(what, f"{result.state.value}: {'; '.join(part for part in parts if part)}")
 
 
 def _for(channel: Channel, message: Message) -> Message:

@@ -4,10 +4,8 @@
 - A key that was used was fetched: it is left alone. Its place goes after `reissue.keep`; at once if anything but `iam`
   and `sts` used it, for then it is stored somewhere, and not only looked at.
 - A key that was not used by then is switched off and deleted, then its place goes.
-- Where AWS does not say whether it was used, it is only switched off, and the slip stays until that is known.
-- A key that a run made and did not store is found by the slip, and deleted if it is certain that nobody uses it.
-
-In which accounts a user is, when he is not where he was looked for. Nothing is changed.
+- Where AWS does not say whether it was used, it is only switched off, and the record stays until that is known.
+- A key that a run made and did not store is found by the record, and deleted if it is certain that nobody uses it.
 """
 
 from __future__ import annotations
@@ -53,14 +51,14 @@ class CleanupResult:
     account: str
     user: str
     key_id: str
-    fate: Disposition
+    disposition: Disposition
     why: str
     problem: Problem | None = None
 
     @property
     def acts(self) -> bool:
         """Whether something is to be done about it."""
-        return self.fate in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
+        return self.disposition in (Disposition.CLEARED, Disposition.DELETED, Disposition.SWITCHED_OFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,48 +85,50 @@ def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iter
 
 
 def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
-    slip = None
+    record = None
     try:
-        slip = tools.waiting.find(account, user)
-        if slip is None:
+        record = tools.waiting.find(account, user)
+        if record is None:
             return None
         directory = tools.organization.directory(AwsAccount(account))
-        swept = look(slip, directory, tools.now(), tools.settings.reissue.keep)
+        swept = look(record, directory, tools.now(), tools.settings.reissue.keep)
         if tools.apply and swept.acts:
-            _do(swept, slip, directory, tools)
+            _do(swept, record, directory, tools)
         return swept
     except Problem as problem:
-        return CleanupResult(account, user, slip.key_id if slip else "", Disposition.FAILED, problem.message, problem)
+        return CleanupResult(
+            account, user, record.key_id if record else "", Disposition.FAILED, problem.message, problem
+        )
 
 
-def look(slip: HandoverRecord, directory: AccountDirectory, now: datetime, keep: timedelta) -> CleanupResult:
+def look(record: HandoverRecord, directory: AccountDirectory, now: datetime, keep: timedelta) -> CleanupResult:
     """What is to be done about one hand-over. Raises Problem."""
     try:
-        keys = directory.keys(slip.user)
+        keys = directory.keys(record.user)
     except Gone:
-        return CleanupResult(slip.account, slip.user, slip.key_id, Disposition.CLEARED, "the user is gone")
-    key = made_then(slip, keys) if not slip.key_id else _named(slip, keys)
+        return CleanupResult(record.account, record.user, record.key_id, Disposition.CLEARED, "the user is gone")
+    key = made_then(record, keys) if not record.key_id else _named(record, keys)
     use = directory.last_use(key.key_id) if key else None
-    fate, why = judge(slip, key, use, now, keep)
-    return CleanupResult(slip.account, slip.user, key.key_id if key else slip.key_id, fate, why)
+    disposition, why = judge(record, key, use, now, keep)
+    return CleanupResult(record.account, record.user, key.key_id if key else record.key_id, disposition, why)
 
 
-def _named(slip: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
-    return next((key for key in keys if key.key_id == slip.key_id), None)
+def _named(record: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
+    return next((key for key in keys if key.key_id == record.key_id), None)
 
 
 def judge(
-    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta
+    record: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta
 ) -> tuple[Disposition, str]:
     """The rules. Pure; `key` is the one that waits, or that a run made and did not store, if there is one."""
-    if not slip.key_id:
-        return _unstored(slip, key, use, now)
+    if not record.key_id:
+        return _unstored(record, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
-        if now < slip.at + _LISTED and not slip.taken:
+        if now < record.at + _LISTED and not record.taken:
             return Disposition.WAITS, "made a moment ago, and not listed yet or gone already"
         return Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted"
-    over = now >= slip.at + keep
-    if slip.taken or (use and use.at):
+    over = now >= record.at + keep
+    if record.taken or (use and use.at):
         stored = over or bool(use and use.is_evidence)
         return (Disposition.CLEARED if stored else Disposition.WAITS), _fetched(use)
     if use is None:
@@ -146,9 +146,9 @@ def _fetched(use: LastUse | None) -> str:
 
 
 def _unstored(
-    slip: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime
+    record: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime
 ) -> tuple[Disposition, str]:
-    if now < slip.at + _YOUNG:
+    if now < record.at + _YOUNG:
         return Disposition.WAITS, "a run is making a key, or was stopped just now"
     if key is None:
         return Disposition.CLEARED, "a run was stopped before it made a key"
@@ -159,21 +159,21 @@ def _unstored(
     return Disposition.DELETED, "a run was stopped before it stored the key"
 
 
-def _do(swept: CleanupResult, slip: HandoverRecord, directory: AccountDirectory, tools: Sweeper) -> None:
-    """The key first: as long as there is a slip, the next sweep finds what is left."""
+def _do(swept: CleanupResult, record: HandoverRecord, directory: AccountDirectory, tools: Sweeper) -> None:
+    """The key first: as long as there is a record, the next sweep finds what is left."""
     who = (swept.account, swept.user, swept.key_id)
-    event = Event(tools.now(), swept.fate.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
-    if swept.fate is not Disposition.CLEARED:
+    event = Event(tools.now(), swept.disposition.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
+    if swept.disposition is not Disposition.CLEARED:
         tools.audit.record(replace(event, outcome="intended"))
         with suppress(Gone):
             directory.set_active(swept.user, swept.key_id, False)
-    if swept.fate is Disposition.SWITCHED_OFF:
+    if swept.disposition is Disposition.SWITCHED_OFF:
         _remember_off(swept, directory, tools)
     else:
-        if swept.fate is Disposition.DELETED:
+        if swept.disposition is Disposition.DELETED:
             with suppress(Gone):
                 directory.delete(swept.user, swept.key_id)
-        tools.waiting.remove(slip.account, slip.user)
+        tools.waiting.remove(record.account, record.user)
     tools.audit.record(replace(event, at=tools.now()))
 
 
@@ -187,7 +187,7 @@ def _remember_off(swept: CleanupResult, directory: AccountDirectory, tools: Swee
 def cleanup_line(swept: CleanupResult) -> str:
     """For a person: what became of it."""
     key = f" key {mask(swept.key_id)}" if swept.key_id else ""
-    return f"{swept.user} in {swept.account}:{key} {swept.fate.value} ({swept.why})"
+    return f"{swept.user} in {swept.account}:{key} {swept.disposition.value} ({swept.why})"
 
 
 _WORKERS = 8

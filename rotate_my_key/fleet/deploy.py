@@ -1,13 +1,11 @@
-"""The CloudFormation templates: text files beside this module, with the least policies filled in.
+"""What IT deploys: the CloudFormation templates, and the zip for AWS Lambda, made from what is installed here.
 
-What a role may do is not written a second time: it is read from `policies/`, where a test needs every action of it.
-The files are Jinja2 with `<< >>` and `##`, since YAML, CloudFormation and Step Functions use the usual signs.
-
-The zip for AWS Lambda, made from what is installed here.
-
-- What the handler imports and no more: the rooms of this package that `fleet` stands on, and the libraries under them.
-  botocore is part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide); its urllib3 may be older
-  than the one that we know (2), so that one comes along.
+- The templates are text files beside this module, in Jinja2 with `<< >>` and `##`, since YAML, CloudFormation and Step
+  Functions use the usual signs. What a role may do is not written a second time: it is read from `policies/`, where a
+  test needs every action of it.
+- The zip has what the handler imports and no more: the rooms of this package that `fleet` stands on, and the libraries
+  under them. botocore is part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide); its urllib3
+  may be older than the one that we know (2), so that one comes along.
 - No compiled part: markupsafe, PyYAML and charset-normalizer all do without theirs, so that one zip serves both
   architectures and every Python, whatever computer made it.
 - The same input gives the same bytes: sorted names, one time stamp, one mode. Only another zlib packs otherwise.

@@ -1,21 +1,14 @@
-"""Who is exempt, as it is right before an act: between the plan and the act a person was asked, which may take hours.
-
-The members of exempt groups are read again once an account, and when they are older than a minute; the user himself for
-each act, for his path may say that he is exempt. Somebody else who has got his name is another user.
-
-After an act: its owner is told, then the tag is closed. Whom nobody reached is told again at the end of the run, and
-else by the next one: until then the tag keeps the intent.
-
-Killed between the two, the next run tells once more: at least once, never not at all.
-
-`fleet enforce --apply`: what was planned is done, key by key, and everybody is told.
+"""`fleet enforce --apply`: what was planned is done, key by key, and everybody is told.
 
 - Templates are rendered and the audit is written to before anything is done; an audit that cannot be written ends the
-  run before the next act. Nothing else does: what fails is named, and the rest goes on.
-- Notices first, one for each owner with all of his keys, remembered once they are out. Then the acts, each by facts
-  that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
-- An owner is told of each act at once, the admins of all at the end. What an earlier run did and was cut off over is
-  an act of this run: written down and told.
+  run before the next action. Nothing else does: what fails is named, and the rest goes on.
+- Notices first, one for each owner with all of their keys, remembered once they are out. Then the actions, each by
+  facts that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
+- Who is exempt is read again right before an action, for between plan and action a person was asked, which may take
+  hours: groups once an account and minute, the user each time. A user recreated under the same name is a different one.
+- The owner is told of each action at once, the admins of all at the end. Owners who could not be reached are tried
+  again at the end of the run, then by the next run: until then the tag keeps the intent. Killed in between, the next
+  run tells once more. What an earlier run did and could not finish is an action of this run.
 """
 
 from __future__ import annotations
@@ -44,7 +37,7 @@ from .actions import (
     write,
 )
 from .audit import AuditTrail, NotKept
-from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, unheard_of, unsure_of
+from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, unreached_of, unsure_of
 from .model import AwsAccount, Event, Owner
 from .notices import Remark
 from .remind import after_notice
@@ -101,10 +94,10 @@ _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 
 
 class Completion:
-    """One run's. `waiting` are the deeds whose owner has not heard, with what went wrong, by key id."""
+    """One run's. `waiting` are the results whose owner has not heard, with what went wrong, by key id."""
 
-    def __init__(self, looking: EnforceContext, audit: AuditTrail) -> None:
-        self._looking = looking
+    def __init__(self, context: EnforceContext, audit: AuditTrail) -> None:
+        self._context = context
         self._audit = audit
         self._partly: list[Problem] = []
         self.waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = {}
@@ -114,83 +107,85 @@ class Completion:
         """What went wrong with telling owners, and did not pass with a later try."""
         return [*self._partly, *(problem for _, problems in self.waiting.values() for problem in problems)]
 
-    def finish(self, deed: ActionResult) -> ActionResult:
-        """Tell its owner and close its tag; gives the deed with what went wrong. Raises Interrupted."""
-        told = self._tell(deed)
-        trouble = self._settle(deed, told=told)
-        return replace(deed, problem=deed.problem or (trouble if told else self._unheard(deed)))
+    def finish(self, result: ActionResult) -> ActionResult:
+        """Tell its owner and close its tag; gives the result with what went wrong. Raises Interrupted."""
+        told = self._tell(result)
+        trouble = self._settle(result, told=told)
+        return replace(result, problem=result.problem or (trouble if told else self._unreached(result)))
 
-    def late(self, deeds: Iterable[ActionResult], time_left: Callable[[], float], *, hurry: bool) -> list[ActionResult]:
+    def late(
+        self, results: Iterable[ActionResult], time_left: Callable[[], float], *, hurry: bool
+    ) -> list[ActionResult]:
         """Tell those who have not heard, some seconds later too where it may pass and there is no `hurry`. Gives the
-        deeds as they are then. Who has still not heard goes into the audit. Raises NotKept, Interrupted."""
+        results as they are then. Who has still not heard goes into the audit. Raises NotKept, Interrupted."""
         heard = self._again(time_left, hurry=hurry)
-        for deed, why in self.waiting.values():
-            self.record(deed, why[0])
+        for result, why in self.waiting.values():
+            self.record(result, why[0])
         return [
-            replace(deed, state=ActionState.DONE, problem=heard[key_id])
-            if (key_id := deed.act.key.key_id or "") in heard
-            else deed
-            for deed in deeds
+            replace(result, state=ActionState.DONE, problem=heard[key_id])
+            if (key_id := result.act.key.key_id or "") in heard
+            else result
+            for result in results
         ]
 
     def _again(self, time_left: Callable[[], float], *, hurry: bool) -> dict[str, Problem | None]:
         heard: dict[str, Problem | None] = {}
         for pause in _PAUSES:
-            mine = [deed for deed, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
+            mine = [result for result, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
             if not mine or (pause and (hurry or time_left() <= pause)):
                 break
             if pause:
-                self._looking.sleep(pause)
-            for deed in mine:
-                if self._tell(deed):
-                    heard[deed.act.key.key_id or ""] = self._settle(deed, told=True)
+                self._context.sleep(pause)
+            for result in mine:
+                if self._tell(result):
+                    heard[result.act.key.key_id or ""] = self._settle(result, told=True)
         return heard
 
-    def record(self, deed: ActionResult, problem: Problem | None = None) -> None:
+    def record(self, result: ActionResult, problem: Problem | None = None) -> None:
         """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
-        act, now, policy = deed.act, self._looking.now(), self._looking.settings.fingerprint
-        details = {"owner": self._owner(deed), "told": "no" if problem else "yes"}
+        act, now, policy = result.act, self._context.now(), self._context.settings.fingerprint
+        details = {"owner": self._owner(result), "told": "no" if problem else "yes"}
         if problem:
             details["note"] = problem.message
-        who = (deed.account.number, act.user.name, act.key.key_id or "")
+        who = (result.account.number, act.user.name, act.key.key_id or "")
         outcome = "failed" if problem else "done"
         self._audit.record(Event(now, "notified", *who, act.why, policy, outcome, details))
 
-    def _owner(self, deed: ActionResult) -> str:
-        assert deed.found
-        owner = self._looking.owner(deed.found)
+    def _owner(self, result: ActionResult) -> str:
+        assert result.found
+        owner = self._context.owner(result.found)
         return owner.address or owner.name
 
-    def _unheard(self, deed: ActionResult) -> Problem:
-        why = self.waiting[deed.act.key.key_id or ""][1][0]
-        return type(why)(f"its owner {self._owner(deed)} was not told: {why.message}", why.hint)
+    def _unreached(self, result: ActionResult) -> Problem:
+        why = self.waiting[result.act.key.key_id or ""][1][0]
+        return type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
 
-    def _tell(self, deed: ActionResult) -> bool:
+    def _tell(self, result: ActionResult) -> bool:
         """Whether he has heard, or there is no way to tell him: then notices are not asked for."""
-        assert deed.found
-        took, problems = self._looking.crier.tell(self._looking.owner(deed.found), [done(deed)])
-        key_id = deed.act.key.key_id or ""
+        assert result.found
+        took, problems = self._context.notifier.tell(self._context.owner(result.found), [done(result)])
+        key_id = result.act.key.key_id or ""
         if problems and not took:
-            self.waiting[key_id] = (deed, problems)
+            self.waiting[key_id] = (result, problems)
             return False
         self.waiting.pop(key_id, None)
         self._partly += problems
         return True
 
-    def _settle(self, deed: ActionResult, *, told: bool) -> Problem | None:
+    def _settle(self, result: ActionResult, *, told: bool) -> Problem | None:
         """The tag. What is not in the audit yet the next run is to find."""
-        if deed.found is None or deed.act.kind is ActionKind.REISSUE or isinstance(deed.problem, NotKept):
+        if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
             return None
-        today, tag = self._looking.now().date(), self._looking.settings.remind.tag
+        today, tag = self._context.now().date(), self._context.settings.remind.tag
         try:
-            memory = settled(deed.found.facts.memory, deed.act, today, told=told)
-            write(deed.found, memory, tag, self._looking.sleep, noted=True)
+            memory = settled(result.found.facts.memory, result.act, today, told=told)
+            write(result.found, memory, tag, self._context.sleep, noted=True)
         except Problem as problem:
             return problem
         return None
 
 
-def finish_left(planned: UnfinishedAction, finisher: Completion, actor: Actor) -> ActionResult | None:
+def finish_left(planned: UnfinishedAction, completion: Completion, actor: Actor) -> ActionResult | None:
     """What an earlier run did, if the tag still says so: another one may have told it meanwhile, and then it is None.
     Raises NotKept, Interrupted."""
     place, user, key_id = planned.found.place, planned.act.user, planned.act.key.key_id
@@ -198,27 +193,27 @@ def finish_left(planned: UnfinishedAction, finisher: Completion, actor: Actor) -
     left = next((each for each in left_of(found) if each.act.key.key_id == key_id), None)
     if left is None:
         return None
-    deed = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
+    result = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
     if not left.recorded:
-        actor.record(left.act, place.account, ActionState.DONE.value, deed.note)
-        return finisher.finish(deed)
-    told = finisher.finish(deed)
+        actor.record(left.act, place.account, ActionState.DONE.value, result.note)
+        return completion.finish(result)
+    told = completion.finish(result)
     if told.problem is None:
-        finisher.record(deed)
+        completion.record(result)
     state = ActionState.DONE if told.problem is None else ActionState.FAILED
     return replace(told, act=replace(left.act, kind=ActionKind.NOTIFY), state=state, note="told by a later run")
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyContext:
-    """What a run needs besides `looking`. `time_left` gives the seconds until no further act may begin;
+    """What a run needs besides `context`. `time_left` gives the seconds until no further act may begin;
     `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
 
-    looking: EnforceContext
+    context: EnforceContext
     audit: AuditTrail
     maker: Maker | None = None
     time_left: Callable[[], float] = lambda: float("inf")
-    told: Callable[[ActionResult | Skipped], None] = lambda deed: None
+    told: Callable[[ActionResult | Skipped], None] = lambda result: None
     check: Callable[[], None] = lambda: None
 
 
@@ -226,7 +221,7 @@ class ApplyContext:
 class EnforceResult:
     """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
 
-    deeds: tuple[ActionResult, ...] = ()
+    results: tuple[ActionResult, ...] = ()
     spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
     untold: tuple[Problem, ...] = ()
     stopped: Problem | Interrupted | None = None
@@ -238,10 +233,10 @@ def carry_out(plan: EnforcePlan, doing: ApplyContext) -> EnforceResult:
     """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
     before anything is done; Interrupted too then, and while the admins are told. One that comes in between ends the
     acts: what was done so far is told and in the outcome."""
-    looking = doing.looking
-    looking.crier.check(looking.now())
-    where = {"settings": looking.settings.where, "preset": looking.settings.enforce.preset}
-    doing.audit.record(Event(looking.now(), "begun", policy=looking.settings.fingerprint, details=where))
+    context = doing.context
+    context.notifier.check(context.now())
+    where = {"settings": context.settings.where, "preset": context.settings.enforce.preset}
+    doing.audit.record(Event(context.now(), "begun", policy=context.settings.fingerprint, details=where))
     run = _Run(plan, doing)
     try:
         run.everything()
@@ -256,25 +251,25 @@ class _Run:
     def __init__(self, plan: EnforcePlan, doing: ApplyContext) -> None:
         self._plan = plan
         self._doing = doing
-        self._looking = doing.looking
-        self._settings = doing.looking.settings
-        looking = self._looking
-        self._actor = Actor(self._settings, looking.now, doing.audit, doing.maker, looking.unheard, looking.sleep)
-        self._finisher = Completion(looking, doing.audit)
-        self._afresh = Recheck(self._settings, self._looking.now)
-        self._deeds: list[ActionResult] = []
+        self._context = doing.context
+        self._settings = doing.context.settings
+        context = self._context
+        self._actor = Actor(self._settings, context.now, doing.audit, doing.maker, context.unreached, context.sleep)
+        self._completion = Completion(context, doing.audit)
+        self._recheck = Recheck(self._settings, self._context.now)
+        self._results: list[ActionResult] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
         self.stopped: Problem | Interrupted | None = None
 
     def everything(self) -> None:
         """All of it. Raises NotKept, Interrupted."""
-        with Pool(self._looking.workers) as pool:
+        with Pool(self._context.workers) as pool:
             pool.map(self._remember_look, self._plan.looks)
         for each in self._plan.left:
             self._doing.check()
             self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
-        for owner, steps in by_owner(self._plan.notices, self._looking):
+        for owner, steps in by_owner(self._plan.notices, self._context):
             self._doing.check()
             self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
@@ -300,20 +295,20 @@ class _Run:
     def _remember_look(self, found: UserLook) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
         try:
-            write(found, found.facts.memory, self._settings.remind.tag, self._looking.sleep)
+            write(found, found.facts.memory, self._settings.remind.tag, self._context.sleep)
         except Problem as problem:
             self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
 
     def _finish(self, left: UnfinishedAction) -> None:
-        deed = finish_left(left, self._finisher, self._actor)
-        if deed:
-            self._add(deed)
+        result = finish_left(left, self._completion, self._actor)
+        if result:
+            self._add(result)
 
     # Notices
 
     def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
         lines = [coming(step.act, step.found.place.account) for step in steps]
-        took, problems = self._looking.crier.tell(owner, lines)
+        took, problems = self._context.notifier.tell(owner, lines)
         if not took:
             failure = problems[0] if problems else Problem("no channel reaches him")
             for step in steps:
@@ -338,9 +333,9 @@ class _Run:
 
     def _remember(self, found: UserLook, steps: list[PlannedAction]) -> Problem | None:
         ids = [step.act.key.key_id or "" for step in steps]
-        memory = after_notice(found.facts.memory, ids, self._looking.now().date())
+        memory = after_notice(found.facts.memory, ids, self._context.now().date())
         try:
-            write(found, memory, self._settings.remind.tag, self._looking.sleep)
+            write(found, memory, self._settings.remind.tag, self._context.sleep)
         except Problem as problem:
             return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
         return None
@@ -353,66 +348,68 @@ class _Run:
         if problem:
             details["note"] = problem.message
         who = (account.number, act.user.name, act.key.key_id or "")
-        event = Event(self._looking.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
+        event = Event(self._context.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
         self._doing.audit.record(event)
 
     def _act(self, step: PlannedAction) -> bool:
         """Whether what comes after it for the same user may go on."""
-        why = closed(self._settings.enforce, self._looking.now())
+        why = closed(self._settings.enforce, self._context.now())
         if why:
             self._spare(step, SkipRule.HOURS, why)
             return True
         if self._doing.time_left() <= 0:
             self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
             return True
-        deed = self._afresh.act(self._actor, step.act, step.found.place)
-        if isinstance(deed, Skipped):
-            self._spare(step, deed.rule, deed.why)
+        result = self._recheck.act(self._actor, step.act, step.found.place)
+        if isinstance(result, Skipped):
+            self._spare(step, result.rule, result.why)
             return False
-        if deed.state is ActionState.DONE:
-            deed = self._finisher.finish(deed)
-        self._add(deed)
-        if isinstance(deed.problem, NotKept):
-            raise deed.problem
-        return deed.state is ActionState.DONE
+        if result.state is ActionState.DONE:
+            result = self._completion.finish(result)
+        self._add(result)
+        if isinstance(result.problem, NotKept):
+            raise result.problem
+        return result.state is ActionState.DONE
 
     def _spare(self, step: PlannedAction, rule: SkipRule, why: str) -> None:
         spare = Skipped(rule, step.act.user, step.act.key, why)
         self._spared.append((step.found.place.account, spare))
         self._doing.told(spare)
 
-    def _add(self, deed: ActionResult) -> None:
-        self._deeds.append(deed)
-        self._doing.told(deed)
+    def _add(self, result: ActionResult) -> None:
+        self._results.append(result)
+        self._doing.told(result)
 
     def end(self) -> EnforceResult:
         """Tell the admins, close the audit, add up."""
         try:
-            self._deeds = self._finisher.late(self._deeds, self._doing.time_left, hurry=self.stopped is not None)
+            self._results = self._completion.late(self._results, self._doing.time_left, hurry=self.stopped is not None)
         except (NotKept, Interrupted) as problem:
             self.stopped = self.stopped or problem
-        self._untold += self._finisher.untold
+        self._untold += self._completion.untold
         broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
         unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
-        unheard = list(unheard_of(self._spared))
-        self._untold += self._looking.crier.report(self._deeds, unsure, unheard, broken)
+        unreached = list(unreached_of(self._spared))
+        self._untold += self._context.notifier.report(self._results, unsure, unreached, broken)
         numbers = self._numbers()
         try:
             self._doing.audit.close(numbers)
         except NotKept as problem:
             self.stopped = self.stopped or problem
-        problems = [deed.problem for deed in self._deeds if deed.problem]
+        problems = [result.problem for result in self._results if result.problem]
         problems += [problem for _, problem in self._plan.broken] + self._untold
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
         if isinstance(self.stopped, Interrupted):
             code = self.stopped.code
-        return EnforceResult(tuple(self._deeds), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code)
+        return EnforceResult(
+            tuple(self._results), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code
+        )
 
     def _numbers(self) -> dict[str, float]:
-        counts = Counter(WORDS[deed.act.kind] for deed in self._deeds if deed.state is ActionState.DONE)
-        states = Counter(deed.state for deed in self._deeds)
+        counts = Counter(WORDS[result.act.kind] for result in self._results if result.state is ActionState.DONE)
+        states = Counter(result.state for result in self._results)
         acts = {word.capitalize(): float(counts[word]) for word in WORDS.values()}
         return {
             **acts,

@@ -33,12 +33,12 @@ NO_CHANNEL = "[remind] names no channel for owners"
 
 @dataclass(frozen=True, slots=True)
 class EnforceContext:
-    """What planning needs. `now` is AWS's clock; `sleep` is in seconds; `crier` knows who can be told."""
+    """What planning needs. `now` is AWS's clock; `sleep` is in seconds; `notifier` knows who can be told."""
 
     organization: AwsOrganization
     settings: FleetSettings
     mapping: Addresses
-    crier: Notifier
+    notifier: Notifier
     now: Callable[[], datetime]
     sleep: Callable[[float], None]
     progress: Progress = lambda what, done, total: None
@@ -50,14 +50,14 @@ class EnforceContext:
         """Whom to tell of a user's keys."""
         return owner_of(found.facts.user, self.settings.owners, self.mapping)
 
-    def unheard(self, act: Act, found: UserLook) -> Skipped | None:
+    def unreached(self, act: Act, found: UserLook) -> Skipped | None:
         """What spares a key because nobody could be told of the act. Where no notices are asked for, keys are taken
         away without a word; a new key that its user does not hear of is of no use to anybody."""
         silent = not self.settings.enforce.notices and act.kind in (ActionKind.DEACTIVATE, ActionKind.DELETE)
         owner = self.owner(found)
-        if silent or self.preview or self.crier.reaches(owner):
+        if silent or self.preview or self.notifier.reaches(owner):
             return None
-        why = f"no address is known of {owner.name}" if self.crier.outlets.owners else NO_CHANNEL
+        why = f"no address is known of {owner.name}" if self.notifier.channels.owners else NO_CHANNEL
         return Skipped(SkipRule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
 
 
@@ -109,46 +109,46 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
         raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
 
 
-def plan_run(looking: EnforceContext) -> EnforcePlan:
+def plan_run(context: EnforceContext) -> EnforcePlan:
     """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
-    settings, now = looking.settings, looking.now()
-    accounts, missing = _accounts(looking)
+    settings, now = context.settings, context.now()
+    accounts, missing = _accounts(context)
     shut = closed(settings.enforce, now)
     if not settings.enforce.accounts:  # what the rules would do; `check` lets nobody do it
         everywhere = tuple(account.number for account in accounts)
-        looking = replace(looking, settings=replace(settings, enforce=replace(settings.enforce, accounts=everywhere)))
-        settings, shut = looking.settings, NOWHERE
-        if not looking.crier.outlets.owners:
-            looking, shut = replace(looking, preview=True), f"{NOWHERE}; besides, {NO_CHANNEL}"
-    with Pool(looking.workers) as pool:
+        context = replace(context, settings=replace(settings, enforce=replace(settings.enforce, accounts=everywhere)))
+        settings, shut = context.settings, NOWHERE
+        if not context.notifier.channels.owners:
+            context, shut = replace(context, preview=True), f"{NOWHERE}; besides, {NO_CHANNEL}"
+    with Pool(context.workers) as pool:
         places = pool.map(
-            lambda account: enter(looking.organization, account, settings, looking.sleep),
+            lambda account: enter(context.organization, account, settings, context.sleep),
             accounts,
-            lambda done, total: looking.progress("accounts", done, total),
+            lambda done, total: context.progress("accounts", done, total),
         )
-        places = without_group(places, settings) if looking.whole else places
+        places = without_group(places, settings) if context.whole else places
         jobs = [(place, user) for place in places for user in place.users]
         found = pool.map(
             lambda job: look(job[0], job[1], settings, now),
             jobs,
-            lambda done, total: looking.progress("users", done, total),
+            lambda done, total: context.progress("users", done, total),
         )
-    plan = _decided(found, looking, now)
+    plan = _decided(found, context, now)
     if shut.startswith(NOWHERE):
         plan = replace(plan, looks=(), left=())
     broken = (*missing, *_broken(places, found), *plan.broken)
     return replace(plan, broken=broken, accounts=len(accounts), closed=shut)
 
 
-def _accounts(looking: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str, Problem]]]:
+def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str, Problem]]]:
     """Where anything may be done, and what is named and not there; where it may be done nowhere yet, a dry run looks at
     all that there are."""
-    allowed, where = looking.settings.enforce.accounts, looking.settings.accounts
-    there = accounts_of(looking.organization, where)
+    allowed, where = context.settings.enforce.accounts, context.settings.accounts
+    there = accounts_of(context.organization, where)
     numbers = {account.number for account in there}
     hint = "aws organizations list-accounts" if where.role else "set role = NAME in [accounts] of the fleet's settings"
     strange = Problem("named in [enforce] accounts, but not among the accounts that are looked at", hint)
-    missing = [(number, strange) for number in allowed if number not in numbers] if looking.whole else []
+    missing = [(number, strange) for number in allowed if number not in numbers] if context.whole else []
     return [account for account in there if account.number in allowed or not allowed], missing
 
 
@@ -158,14 +158,14 @@ def _broken(places: Iterable[AccountView], found: Iterable[UserLook]) -> tuple[t
     return (*accounts, *users)
 
 
-def _decided(found: list[UserLook], looking: EnforceContext, now: datetime) -> EnforcePlan:
+def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> EnforcePlan:
     notices: list[PlannedAction] = []
     users: list[list[PlannedAction]] = []
     spared: list[tuple[AwsAccount, Skipped]] = []
     faults: list[tuple[str, Problem]] = []
     for each in found:
         try:
-            tell, act, spare = _sorted(decide(each.facts, looking.settings, now), each, looking)
+            tell, act, spare = _sorted(decide(each.facts, context.settings, now), each, context)
         except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
             faults.append((f"{each.facts.user.name} in {each.place.account}", fault(error)))
             continue
@@ -174,21 +174,21 @@ def _decided(found: list[UserLook], looking: EnforceContext, now: datetime) -> E
         users += [act] if act else []
     users.sort(key=lambda steps: min(step.act.key.created for step in steps))
     acts = [step for steps in users for step in steps]
-    most = looking.settings.enforce.most
+    most = context.settings.enforce.most
     spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
-    mine = [each for each in found if each.place.account.number in _allowed(looking)]
+    mine = [each for each in found if each.place.account.number in _allowed(context)]
     left = tuple(one for each in mine for one in left_of(each))
     late = {id(one.found) for one in left}
     looks = tuple(each for each in mine if each.stale and id(each) not in late)
     return EnforcePlan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
 
 
-def _allowed(looking: EnforceContext) -> tuple[str, ...]:
-    return looking.settings.enforce.accounts
+def _allowed(context: EnforceContext) -> tuple[str, ...]:
+    return context.settings.enforce.accounts
 
 
 def _sorted(
-    decisions: list[Decision], found: UserLook, looking: EnforceContext
+    decisions: list[Decision], found: UserLook, context: EnforceContext
 ) -> tuple[list[PlannedAction], list[PlannedAction], list[Skipped]]:
     """Notices, acts and what is spared; a notice that reaches nobody is none."""
     tell: list[PlannedAction] = []
@@ -197,8 +197,8 @@ def _sorted(
     for each in decisions:
         if isinstance(each, Skipped):
             spare.append(each)
-        elif unheard := looking.unheard(each, found):
-            spare.append(unheard)
+        elif unreached := context.unreached(each, found):
+            spare.append(unreached)
         else:
             (tell if each.kind is ActionKind.NOTIFY else act).append(PlannedAction(each, found))
     return tell, act, spare
@@ -208,11 +208,11 @@ def _over(act: Act, most: int) -> Skipped:
     return Skipped(SkipRule.LIMIT, act.user, act.key, f"{most} acts a run (most)")
 
 
-def by_owner(steps: Iterable[PlannedAction], looking: EnforceContext) -> Iterator[tuple[Owner, list[PlannedAction]]]:
+def by_owner(steps: Iterable[PlannedAction], context: EnforceContext) -> Iterator[tuple[Owner, list[PlannedAction]]]:
     """One notice for each owner, whatever accounts his users are in."""
     found: dict[str, tuple[Owner, list[PlannedAction]]] = {}
     for step in steps:
-        owner = looking.owner(step.found)
+        owner = context.owner(step.found)
         found.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(step)
     yield from found.values()
 
@@ -230,7 +230,7 @@ def unsure_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> list[tuple[AwsAcc
     return [(account, each) for account, each in spared if each.rule in (SkipRule.UNSURE, SkipRule.LAST_USE)]
 
 
-def unheard_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> Iterator[Remark]:
+def unreached_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> Iterator[Remark]:
     """Users who are spared because nobody could be told, each once; where there is no channel at all, one row."""
     mine = [(account, each) for account, each in spared if each.rule is SkipRule.UNREACHED]
     if mine and mine[0][1].why.endswith(NO_CHANNEL):

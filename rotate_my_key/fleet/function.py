@@ -40,7 +40,7 @@ from .handover import waiting
 from .judge import addresses, count, judge
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount
-from .notify import outlets
+from .notify import channels_of
 from .reissue import keymaker
 from .remind import RemindContext, prepare
 from .remind import remind as send
@@ -154,7 +154,7 @@ def remind(job: FunctionRun) -> Result:
     renderer = Renderer(job.settings.remind.templates, job.now)
     audit = job.audit("remind")
     around = RemindContext(job.organization, time.sleep, audit, job.deadline.left)
-    outcome = send(plan, findings, _outlets(job), job.settings, renderer, around)
+    outcome = send(plan, findings, _channels(job), job.settings, renderer, around)
     troubles = [f"{letter.about}: {problem}" for letter, problem in outcome.letters if problem]
     troubles += [f"{remark.about}: {remark.text}" for remark in outcome.digest.forgotten]
     digests = [problem for letter, problem in outcome.letters if letter.planned is None]
@@ -170,13 +170,13 @@ def remind(job: FunctionRun) -> Result:
     return {**_surveys(job, surveys, troubles), "numbers": numbers}
 
 
-def _outlets(job: FunctionRun) -> Channels:
+def _channels(job: FunctionRun) -> Channels:
     """The channels. A run for one account of many sends the admins no digest: each would get one an account."""
     if not job.account:
-        return outlets(job.settings, job.assembly.cloud)
+        return channels_of(job.settings, job.assembly.cloud)
     if not job.settings.remind.owners:
         return Channels()
-    return replace(outlets(job.settings, job.assembly.cloud), admins=())
+    return replace(channels_of(job.settings, job.assembly.cloud), admins=())
 
 
 def enforce(job: FunctionRun) -> Result:
@@ -185,18 +185,20 @@ def enforce(job: FunctionRun) -> Result:
     settings, now = job.settings, job.assembly.now
     check(settings, apply=True)
     audit = job.audit("enforce")
-    crier = Notifier(outlets(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now))
+    notifier = Notifier(
+        channels_of(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now)
+    )
     mapping = addresses(settings.owners)
-    looking = EnforceContext(job.organization, settings, mapping, crier, now, time.sleep, whole=not job.account)
-    plan = plan_run(looking)
+    context = EnforceContext(job.organization, settings, mapping, notifier, now, time.sleep, whole=not job.account)
+    plan = plan_run(context)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
     outcome = carry_out(
-        plan, ApplyContext(looking, audit, keymaker(job.assembly, settings, audit, time.sleep), job.deadline.left)
+        plan, ApplyContext(context, audit, keymaker(job.assembly, settings, audit, time.sleep), job.deadline.left)
     )
     if outcome.stopped:
         raise outcome.stopped
-    failures = [failure(deed) for deed in outcome.deeds if deed.problem or deed.state is not ActionState.DONE]
+    failures = [failure(result) for result in outcome.results if result.problem or result.state is not ActionState.DONE]
     troubles = [f"{each.about}: {each.text}" for each in failures]
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
     troubles += [problem.message for problem in outcome.untold]
@@ -212,10 +214,10 @@ def sweep(job: FunctionRun) -> Result:
     sweeper = Sweeper(job.organization, places, job.settings, audit, job.assembly.now)
     only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
     swept = list(sweep_places(sweeper, only))
-    fates = Counter(each.fate.value for each in swept)
-    audit.close(fates)
+    dispositions = Counter(each.disposition.value for each in swept)
+    audit.close(dispositions)
     troubles = [cleanup_line(each) for each in swept if each.problem]
-    return {**told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(fates)}
+    return {**told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(dispositions)}
 
 
 def surveyed(job: FunctionRun) -> list[AccountSurvey]:

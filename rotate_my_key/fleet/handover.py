@@ -1,16 +1,10 @@
-"""A hand-over: the place where a new key waits for its user, and the slip that tells what it is about.
+"""A handover: the place where a new key waits for its user, and the record that tells what it is about.
 
-Pure. The slip holds what cannot be looked up, and no secret; it is written before the key is made, so that a run that
-is killed leaves a trace of what it made. A place is named after account and user: each user has one.
-
-Who may read a secret that is handed over: its user, or the role he signs in with, and nobody else. Pure.
-
-Where keys wait for their users: Secrets Manager or S3, behind the same few verbs.
-
-- A secret holds the key, its tag the slip, and its policy says who may read: IT cannot.
-- In S3 slip and key are two objects; who may read the bucket may read the key.
-
-What is stored last says that all of it is stored, what is removed last says that all of it is gone.
+- The record holds what cannot be looked up, and no secret. It is written before the key is made, so that a run that is
+  killed leaves a trace of what it made. A place is named after account and user: each user has one.
+- In Secrets Manager a secret holds the key, its tag the record, and its policy says who may read: the user, or the role
+  they sign in with, and nobody else. In S3 record and key are two objects; who may read the bucket may read the key.
+- What is stored last says that all of it is stored, what is removed last says that all of it is gone.
 """
 
 from __future__ import annotations
@@ -30,7 +24,7 @@ from ..settings.fleet import ReissueSettings
 from ..stores.delivered import reservation
 
 VERSION = "1"
-TAG = "rotate-my-key-handover"  # the tag of a secret that holds the slip
+TAG = "rotate-my-key-handover"  # the tag of a secret that holds the record
 BUSY = timedelta(minutes=2)  # within this time after the sending another run may still be at work
 # CreateAccessKey is sent once: 20 s of throttling, then 15 s for an answer. CreateDate has whole seconds.
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=45)
@@ -48,7 +42,7 @@ class HandoverRecord:
 
     `at` is when CreateAccessKey was to be sent, by AWS's clock; `run` names the run that did it; `had` are the ids that
     the user had then; `replaces` is one of them or "". `key_id` is the key that waits there, "" until it is stored.
-    `spot` is for a secret: its region and the end of its ARN. `taken`: the slip is there and what waited is not.
+    `spot` is for a secret: its region and the end of its ARN. `taken`: the record is there and what waited is not.
     """
 
     account: str
@@ -62,17 +56,17 @@ class HandoverRecord:
     taken: bool = False
 
 
-def encode(slip: HandoverRecord) -> str:
+def encode(record: HandoverRecord) -> str:
     """A text of at most 256 letters, digits, blanks and `_.:/=+-@`: it fits a tag. Without account and user: they are
     in the name of the place."""
-    facts = {"at": f"{slip.at.astimezone(UTC):{_TIME}}", "run": slip.run, "for": slip.replaces}
-    facts |= {"key": slip.key_id, "in": slip.spot}
+    facts = {"at": f"{record.at.astimezone(UTC):{_TIME}}", "run": record.run, "for": record.replaces}
+    facts |= {"key": record.key_id, "in": record.spot}
     parts = [f"{name}={value}" for name, value in facts.items() if value]
-    return " ".join((VERSION, *parts, *(f"had={key_id}" for key_id in slip.had)))
+    return " ".join((VERSION, *parts, *(f"had={key_id}" for key_id in record.had)))
 
 
 def decode(text: str, account: str, user: str) -> HandoverRecord | None:
-    """The slip of that place, or None if it is none of ours or of another version: it is left alone."""
+    """The record of that place, or None if it is none of ours or of another version: it is left alone."""
     version, *parts = text.split() or [""]
     facts = [part.partition("=") for part in parts]
     known = {name: value for name, _, value in facts}
@@ -113,12 +107,12 @@ def secret_place(prefix: str, name: str) -> tuple[str, str] | None:
     return place_of(name[len(prefix) : -len(_END)]) if ours else None
 
 
-def made_then(slip: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
+def made_then(record: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
     """The key of a CreateAccessKey whose answer never arrived: exactly one id that was unknown before, made within the
     request's time. Whoever acts on it must know that nobody uses it."""
-    new = [key for key in keys if key.key_id not in slip.had]
-    found = [key for key in new if slip.at - _BEFORE <= key.created <= slip.at + _AFTER]
-    return found[0] if len(found) == 1 and not slip.key_id else None
+    new = [key for key in keys if key.key_id not in record.had]
+    found = [key for key in new if record.at - _BEFORE <= key.created <= record.at + _AFTER]
+    return found[0] if len(found) == 1 and not record.key_id else None
 
 
 _MAY = ["secretsmanager:GetSecretValue", "secretsmanager:DeleteSecret"]
@@ -208,25 +202,25 @@ class HandoverStore(Protocol):
     def check(self, account: str) -> None:
         """Raise Problem if keys of that account cannot be handed over here."""
 
-    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """Make the place, with the slip and who may read, before there is a key; gives the slip as it is now."""
+    def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
+        """Make the place, with the record and who may read, before there is a key; gives the record as it is now."""
 
-    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """Put the key there, then the slip, which names it; gives the slip as it is now."""
+    def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
+        """Put the key there, then the record, which names it; gives the record as it is now."""
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """The slip of a user, as it is now."""
+        """The record of a user, as it is now."""
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """Account and user of each place. It may lag by minutes."""
 
     def remove(self, account: str, user: str) -> None:
-        """Remove key and slip. A place that is not there is no error."""
+        """Remove key and record. A place that is not there is no error."""
 
-    def where(self, slip: HandoverRecord) -> str:
+    def where(self, record: HandoverRecord) -> str:
         """What to give to `adopt`: no secret."""
 
-    def link(self, slip: HandoverRecord) -> str:
+    def link(self, record: HandoverRecord) -> str:
         """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
 
 
@@ -264,18 +258,18 @@ class SecretStore:
                 f"set kms_key under [reissue] in {self.settings}, and let the account use it",
             )
 
-    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
+    def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See Waiting."""
-        return self._put(slip, readers, reservation())
+        return self._put(record, readers, reservation())
 
-    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
+    def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See Waiting."""
-        return self._put(slip, readers, delivery)
+        return self._put(record, readers, delivery)
 
-    def _put(self, slip: HandoverRecord, readers: tuple[str, ...], value: str) -> HandoverRecord:
-        name = secret_name(self.prefix, slip.account, slip.user)
-        arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(slip)}, self.kms_key)
-        return replace(slip, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
+    def _put(self, record: HandoverRecord, readers: tuple[str, ...], value: str) -> HandoverRecord:
+        name = secret_name(self.prefix, record.account, record.user)
+        arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(record)}, self.kms_key)
+        return replace(record, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
         """See Waiting. Raises Problem if somebody else's secret has that name."""
@@ -297,16 +291,16 @@ class SecretStore:
         """See Waiting."""
         self.secrets.delete(secret_name(self.prefix, account, user))
 
-    def where(self, slip: HandoverRecord) -> str:
+    def where(self, record: HandoverRecord) -> str:
         """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
-        region, _, end = slip.spot.partition("/")
-        name = secret_name(self.prefix, slip.account, slip.user)
+        region, _, end = record.spot.partition("/")
+        name = secret_name(self.prefix, record.account, record.user)
         arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 
-    def link(self, slip: HandoverRecord) -> str:
+    def link(self, record: HandoverRecord) -> str:
         """See Waiting."""
-        raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(slip)}")
+        raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(record)}")
 
 
 @dataclass(frozen=True)
@@ -322,20 +316,20 @@ class BucketStore:
     def _name(self, account: str, user: str, what: str) -> str:
         return f"{self.settings.prefix}{place_name(account, user)}/{what}"
 
-    def _put(self, slip: HandoverRecord, what: str, text: str) -> None:
-        name = self._name(slip.account, slip.user, what)
+    def _put(self, record: HandoverRecord, what: str, text: str) -> None:
+        name = self._name(record.account, record.user, what)
         self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
 
-    def reserve(self, slip: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
+    def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See Waiting."""
-        self._put(slip, "slip", encode(slip))
-        return slip
+        self._put(record, "slip", encode(record))
+        return record
 
-    def store(self, slip: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
+    def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See Waiting."""
-        self._put(slip, "key", delivery)
-        self._put(slip, "slip", encode(slip))
-        return slip
+        self._put(record, "key", delivery)
+        self._put(record, "slip", encode(record))
+        return record
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
         """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied"
@@ -348,8 +342,10 @@ class BucketStore:
             text = self.objects.get(self.settings.bucket, name)
         except Gone:
             return None
-        slip = _read(text.decode(errors="replace"), account, user, name)
-        return replace(slip, taken=True) if slip.key_id and self._name(account, user, "key") not in there else slip
+        record = _read(text.decode(errors="replace"), account, user, name)
+        return (
+            replace(record, taken=True) if record.key_id and self._name(account, user, "key") not in there else record
+        )
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See Waiting."""
@@ -363,22 +359,22 @@ class BucketStore:
         for what in ("key", "slip"):
             self.objects.delete(self.settings.bucket, self._name(account, user, what))
 
-    def where(self, slip: HandoverRecord) -> str:
+    def where(self, record: HandoverRecord) -> str:
         """`s3://bucket/name`, with the region if the settings name one."""
         region = f"?region={self.settings.region}" if self.settings.region else ""
-        return f"s3://{self.settings.bucket}/{self._name(slip.account, slip.user, 'key')}{region}"
+        return f"s3://{self.settings.bucket}/{self._name(record.account, record.user, 'key')}{region}"
 
-    def link(self, slip: HandoverRecord) -> str:
+    def link(self, record: HandoverRecord) -> str:
         """See Waiting."""
         seconds = int(self.settings.link_for.total_seconds())
-        return self.objects.link(self.settings.bucket, self._name(slip.account, slip.user, "key"), seconds)
+        return self.objects.link(self.settings.bucket, self._name(record.account, record.user, "key"), seconds)
 
 
 def _read(text: str, account: str, user: str, name: str) -> HandoverRecord:
-    slip = decode(text, account, user)
-    if slip is None:
+    record = decode(text, account, user)
+    if record is None:
         raise Problem(
             f"{name} is there, and was not written by this version of rotate-my-key fleet reissue; it is left alone",
             "look at it, and remove it if nobody needs it",
         )
-    return slip
+    return record

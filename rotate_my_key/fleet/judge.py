@@ -1,24 +1,15 @@
-"""Whose keys they are, and who is left alone. Pure: tags, groups and the text of the mapping file are handed in.
+"""Every key with what is to be thought of it: its status, its owner, whether its user is exempt, and what it fails.
 
-- The first rule that gives an address decides; if none does, the first that gives a name. Root is nobody's by tag or
-  name.
-- IAM compares user names and the tag keys of users without regard to case (IAM User Guide, "Tags for IAM resources",
-  and CreateUser), so it is done here too.
+Pure but for the mapping file: tags, groups and settings are handed in.
+
+- Fresh, due and overdue are the laptop's own (`Policy.verdict`); what a key is beyond its age goes before them.
+- Owners: the first rule that gives an address decides; if none does, the first that gives a name. Root is nobody's by
+  tag or name. IAM compares user names and the tag keys of users without regard to case (IAM User Guide, "Tags for IAM
+  resources", and CreateUser), so it is done here too.
 - What could not be read is said by `unreadable`: whoever acts on a user must ask, for "" from `exempt` is then no
   answer.
-
-The mapping file of owners, from the disk: `owners.py` reads its text.
-
-What the CIS benchmark says of access keys. Pure.
-
-The numbers are the benchmark's own, whatever the settings say, and it knows no exempt users. It asks more of
-credentials (passwords, certificates) than is looked at here.
-
-Every key with what is to be thought of it: its verdict, its owner, whether it is exempt, and what it fails. Pure.
-
-Fresh, due and overdue are the laptop's own (`Policy.verdict`); what a key is beyond its age goes before them.
-
-Many keys in a few numbers: how many of which kind, and how old they are. Pure.
+- The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users. It asks more
+  of credentials (passwords, certificates) than is looked at here.
 """
 
 from __future__ import annotations

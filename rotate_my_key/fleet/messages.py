@@ -1,16 +1,12 @@
-"""Values become messages through jinja2: our templates, or IT's own of the same name in a folder.
+"""Values become messages through jinja2, and go to people over channels: a dry run shows exactly what a real one sends.
 
-`NAME.txt.j2` is the subject and the text: its first line is `Subject: ...`. `NAME.html.j2` is the page beside it; a
-message without one has text only. A template sees the values it is given and nothing else (a sandbox), HTML is escaped
-by the engine, and a name that is not there is an error, not a blank. One of ours stays within reach of IT's own as
-`built-in/NAME.txt.j2`, to extend or include; files that begin with `_` are for including.
-
-What goes to whom over which channel, as values: a dry run shows exactly what a real one sends.
-
-Pure but for the templates, which are read from files.
-
-Templates of IT's own are rendered once with an example before anything else: one that is wrong is found on a day on
-which nobody is to be told, and not on the first on which somebody is.
+- The templates are ours, or IT's own of the same name in a folder. `NAME.txt.j2` is the subject and the text: its first
+  line is `Subject: ...`. `NAME.html.j2` is the page beside it; a message without one has text only. One of ours stays
+  within reach of IT's own as `built-in/NAME.txt.j2`, to extend or include; files that begin with `_` are for including.
+- A template sees the values it is given and nothing else (a sandbox), HTML is escaped by the engine, and a name that is
+  not there is an error, not a blank.
+- Templates of IT's own are rendered once with an example before anything else (`rehearse`): one that is wrong is found
+  on a day on which nobody is to be told.
 """
 
 from __future__ import annotations
@@ -231,36 +227,36 @@ class Letter:
         return f"{what}{owner.address or owner.name} over {self.channel.name}"
 
 
-def letters(plan: NoticePlan, outlets: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
+def letters(plan: NoticePlan, channels: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
     """Everything that this run sends but the digest. Raises WrongUsage for a template that cannot be rendered."""
-    return tuple(letter for planned in plan.now for letter in _letters(planned, outlets, settings, renderer))
+    return tuple(letter for planned in plan.now for letter in _letters(planned, channels, settings, renderer))
 
 
 def _letters(
-    planned: PlannedNotice, outlets: Channels, settings: FleetSettings, renderer: Renderer
+    planned: PlannedNotice, channels: Channels, settings: FleetSettings, renderer: Renderer
 ) -> Iterator[Letter]:
     owner = planned.notice.owner
     values = {"notice": planned.notice, "keys": planned.notice.keys, **values_of(settings)}
-    reachable = [each for each in outlets.owners if owner.address or not each.wants_address]
+    reachable = [each for each in channels.owners if owner.address or not each.wants_address]
     if reachable:
         message = renderer.message("owner", values, owner.address)
         yield from (
             Letter(each, message if each.wants_address else replace(message, to=""), planned) for each in reachable
         )
-    if planned.notice.escalated and outlets.escalate:
+    if planned.notice.escalated and channels.escalate:
         message = renderer.message("escalation", values)
-        yield from (Letter(each, message, planned, escalation=True) for each in outlets.escalate)
+        yield from (Letter(each, message, planned, escalation=True) for each in channels.escalate)
 
 
 def digest_letters(
-    digest: Digest, outlets: Channels, settings: FleetSettings, renderer: Renderer
+    digest: Digest, channels: Channels, settings: FleetSettings, renderer: Renderer
 ) -> tuple[Letter, ...]:
     """The digest for the admins; with `digest` off only if there is something to tell."""
     if not (settings.remind.digest or digest.old or digest.wrong):
         return ()
     values = {"digest": digest, "most": LISTED, "always": settings.remind.digest, **values_of(settings)}
-    message = renderer.message("digest", values) if outlets.admins else None
-    return tuple(Letter(each, message) for each in outlets.admins if message)
+    message = renderer.message("digest", values) if channels.admins else None
+    return tuple(Letter(each, message) for each in channels.admins if message)
 
 
 def values_of(settings: FleetSettings) -> dict[str, Any]:
@@ -308,18 +304,20 @@ class SentLetters:
     notes: tuple[Remark, ...] = ()
 
 
-def digest_of(plan: NoticePlan, findings: Findings, sent: SentLetters, outlets: Channels, renderer: Renderer) -> Digest:
+def digest_of(
+    plan: NoticePlan, findings: Findings, sent: SentLetters, channels: Channels, renderer: Renderer
+) -> Digest:
     """The digest after the letters were sent, or as if they all had been."""
     return Digest(
         at=renderer.now,
         counts=findings.counts,
-        reminds=bool(outlets.owners),
+        reminds=bool(channels.owners),
         old=plan.old,
         told=tuple(each.notice for each in sent.told),
-        quiet=tuple(each.notice for each in plan.quiet) if outlets.owners else (),
-        unanswered=plan.unanswered if outlets.owners else (),
+        quiet=tuple(each.notice for each in plan.quiet) if channels.owners else (),
+        unanswered=plan.unanswered if channels.owners else (),
         undelivered=sent.undelivered,
-        unaddressed=_unaddressed([*plan.now, *plan.quiet], outlets),
+        unaddressed=_unaddressed([*plan.now, *plan.quiet], channels),
         forgotten=sent.forgotten,
         unsure=tuple(
             sorted({Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure})
@@ -329,9 +327,9 @@ def digest_of(plan: NoticePlan, findings: Findings, sent: SentLetters, outlets: 
     )
 
 
-def _unaddressed(plans: Sequence[PlannedNotice], outlets: Channels) -> tuple[Unaddressed, ...]:
+def _unaddressed(plans: Sequence[PlannedNotice], channels: Channels) -> tuple[Unaddressed, ...]:
     """Users with old keys whose owner no channel reaches."""
-    if not outlets.owners or not all(each.wants_address for each in outlets.owners):
+    if not channels.owners or not all(each.wants_address for each in channels.owners):
         return ()
     rows = {
         Unaddressed(str(line.account), line.user, each.notice.owner.name, line.root)

@@ -1,19 +1,15 @@
-"""What people are told of their keys, as values. Pure.
+"""What people are told of their keys, as values, and who is told in this run. Pure: the same keys, tags and day give
+the same plan.
 
-No type has a field that could hold a secret, and an id is masked before it gets here. Times are aware datetimes in UTC.
-What a value looks like is the templates' business: see `rendering.py`.
-
-Who is told of what in this run. Pure: the same keys, tags and day give the same plan.
-
-- An owner gets one notice with all of his keys that are active and due or overdue, over all accounts.
-- He gets the first at the first run that finds one, and then at most one in `repeat`, counted in whole days (UTC): a
-  run that is some hours early or late changes nothing, and a weekly run tells each time. A key that becomes due in
-  between comes with the next notice.
-- What went out before stands in the users' tags; of a user whose tag cannot be read nothing is known, and he is told
-  again rather than not at all. A key that is gone was answered: nothing about it counts any more.
+- An owner gets one notice with all of their keys that are active and due or overdue, over all accounts: the first at
+  the first run that finds one, and then at most one in `repeat`, counted in whole days (UTC). So a run that is some
+  hours early or late changes nothing, and a weekly run tells each time. A key that becomes due in between comes with
+  the next notice.
+- What went out before stands in the users' tags; of a user whose tag cannot be read nothing is known, and the owner is
+  told again rather than not at all. A key that is gone was answered: nothing about it counts any more.
 - What people named (accounts, owners) is made one line here, so that no template can make a header or a line of it.
-
-Rows that say the same of many: each thing is said once, with those it is about. Pure.
+- No type has a field that could hold a secret, and an id is masked before it gets here. Rows that say the same of many
+  are one (`alike`).
 """
 
 from __future__ import annotations

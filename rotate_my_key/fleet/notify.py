@@ -55,7 +55,7 @@ def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]
     return channels_of_admins
 
 
-def outlets(settings: FleetSettings, cloud: AwsCloud) -> Channels:
+def channels_of(settings: FleetSettings, cloud: AwsCloud) -> Channels:
     """The channels that [remind] names. Raises WrongUsage, also if it names neither owners' nor admins'."""
     remind, said = settings.remind, settings.channels
     if not (remind.owners or remind.admins):

@@ -1,10 +1,7 @@
-"""A page of text, as values, and its two forms: Markdown and HTML. Pure.
+"""The page that IT gives to people: what happens to their access keys, and the few things to type. Pure.
 
-Text is always text: whatever a value holds, it cannot become markup in either form.
-
-The page that IT gives to people: what happens to their access keys, and the few things to type. Pure.
-
-It is made from the settings in force, so that it cannot promise another limit than the program keeps.
+It is made from the settings in force, so that it cannot promise another limit than the program keeps; as Markdown or
+HTML. Text is always text: whatever a value holds, it cannot become markup in either form.
 """
 
 from __future__ import annotations

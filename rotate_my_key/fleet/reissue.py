@@ -1,19 +1,15 @@
-"""What a reissue would do for one user: the decisions. Nothing is changed here.
+"""`fleet reissue`: make a key for a user who cannot, and hand it over, in an order that survives being killed.
 
-- A key that waits for its user is not made twice: he is told again.
-- A key that an earlier run made and did not hand over is removed first, if it is certain that nobody uses it.
-- A third key is impossible: an inactive one gives way on consent, an active one never.
-
-Make a key for a user who cannot, and hand it over: what is done, in an order that survives being killed.
+The decisions come first (`plan_reissue`): a key that waits for its user is not made twice; a key that an earlier run
+made and did not hand over is removed if it is certain that nobody uses it; an inactive key gives way on consent, an
+active one never.
 
 1. The intent goes into the audit. 2. A key that an earlier run left undelivered is deleted. 3. The place is made, with
-its policy and the slip, before there is a key. 4. An inactive key gives way, if that was agreed to. 5. One
-CreateAccessKey. 6. The key is put in its place, then the slip names it. 7. Only then is anybody told.
+its policy and the record, before there is a key. 4. An inactive key gives way, if that was agreed to. 5. One
+CreateAccessKey. 6. The key is put in its place, then the record names it. 7. Only then is anybody told.
 
 What fails after 5 is taken back: the new key is deleted, and that is confirmed before it is said. What is killed leaves
-the slip, by which the next run or the sweep finds the key. The user's old key is never touched.
-
-Telling the user that a key waits for him, and making keys for `enforce`.
+the record, by which the next run or the sweep finds the key. The user's old key is never touched.
 """
 
 from __future__ import annotations
@@ -66,14 +62,14 @@ class ReissueMode(Enum):
 @dataclass(frozen=True, slots=True)
 class ReissuePlan:
     """What would be done. `discards` is an earlier key of ours that did not reach its user, `gives_up` the inactive key
-    that makes room, `replaces` the id that the new key takes the place of. `slip` is what stands there now."""
+    that makes room, `replaces` the id that the new key takes the place of. `record` is what stands there now."""
 
-    wish: ReissueRequest
+    request: ReissueRequest
     user: FleetUser
     readers: tuple[str, ...]
     way: ReissueMode
     keys: tuple[AccessKey, ...] = ()
-    slip: HandoverRecord | None = None
+    record: HandoverRecord | None = None
     discards: AccessKey | None = None
     gives_up: AccessKey | None = None
     replaces: str = ""
@@ -85,7 +81,7 @@ class ReissuePlan:
 
 
 def plan_reissue(
-    wish: ReissueRequest, directory: AccountDirectory, waiting: HandoverStore, settings: FleetSettings, now: datetime
+    request: ReissueRequest, directory: AccountDirectory, waiting: HandoverStore, settings: FleetSettings, now: datetime
 ) -> ReissuePlan:
     """Look, and decide. Raises WrongUsage (off, or not set up), Problem (not our place), NeedsPerson, TryLater, Gone,
     Denied."""
@@ -94,25 +90,25 @@ def plan_reissue(
             f"reissue is switched off ({settings.where})",
             f"set enabled = yes under [reissue] in {named(settings.where)}, and see docs/it",
         )
-    waiting.check(wish.account.number)
-    user = directory.find(wish.user)
+    waiting.check(request.account.number)
+    user = directory.find(request.user)
     arns = readers(user.arn, settings.reissue.reader, user.name)
-    slip = waiting.find(wish.account.number, user.name)
+    record = waiting.find(request.account.number, user.name)
     keys = directory.keys(user.name)
     uses = {key.key_id: directory.last_use(key.key_id) for key in keys}
-    discards = _undelivered(slip, keys, uses, now, renew=wish.renew)
-    if slip and discards is None and _waits(slip, keys, uses):
-        return ReissuePlan(wish, user, arns, ReissueMode.AGAIN, keys, slip, None, None, slip.replaces)
+    discards = _undelivered(record, keys, uses, now, renew=request.renew)
+    if record and discards is None and _waits(record, keys, uses):
+        return ReissuePlan(request, user, arns, ReissueMode.AGAIN, keys, record, None, None, record.replaces)
     left = tuple(key for key in keys if key != discards)
-    gives_up = _room(wish, user, left, uses)
+    gives_up = _room(request, user, left, uses)
     staying = [key for key in left if key != gives_up]
-    return ReissuePlan(wish, user, arns, ReissueMode.MAKE, left, slip, discards, gives_up, _replaced(staying))
+    return ReissuePlan(request, user, arns, ReissueMode.MAKE, left, record, discards, gives_up, _replaced(staying))
 
 
-def _waits(slip: HandoverRecord, keys: Sequence[AccessKey], uses: Uses) -> bool:
-    """Whether the key of the slip waits there still: it was not taken, and no use of it is known."""
-    there = any(key.key_id == slip.key_id and key.active for key in keys)
-    return there and not slip.taken and not _was_used(uses.get(slip.key_id))
+def _waits(record: HandoverRecord, keys: Sequence[AccessKey], uses: Uses) -> bool:
+    """Whether the key of the record waits there still: it was not taken, and no use of it is known."""
+    there = any(key.key_id == record.key_id and key.active for key in keys)
+    return there and not record.taken and not _was_used(uses.get(record.key_id))
 
 
 def _was_used(use: LastUse | None) -> bool:
@@ -121,42 +117,42 @@ def _was_used(use: LastUse | None) -> bool:
 
 
 def _undelivered(
-    slip: HandoverRecord | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
+    record: HandoverRecord | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
 ) -> AccessKey | None:
     """The key that an earlier run made and that did not reach its user."""
-    if slip is None:
+    if record is None:
         return None
-    young = now < slip.at + BUSY  # a key that was made just now may not be listed yet
-    if young and not any(key.key_id == slip.key_id for key in keys):
-        raise TryLater(f"another run is making a key for {slip.user} right now", "repeat the command in two minutes")
-    made = made_then(slip, keys) if not slip.key_id else _given(slip, keys, renew=renew)
+    young = now < record.at + BUSY  # a key that was made just now may not be listed yet
+    if young and not any(key.key_id == record.key_id for key in keys):
+        raise TryLater(f"another run is making a key for {record.user} right now", "repeat the command in two minutes")
+    made = made_then(record, keys) if not record.key_id else _given(record, keys, renew=renew)
     if made is None or _was_used(uses[made.key_id]):
         return None
     if uses[made.key_id] is None:
         raise TryLater(
-            f"key {mask(made.key_id)} of {slip.user} was made for an earlier hand-over, and AWS does not say "
+            f"key {mask(made.key_id)} of {record.user} was made for an earlier hand-over, and AWS does not say "
             "whether it is in use",
             "repeat the command later, or let this role call iam:GetAccessKeyLastUsed",
         )
     return made
 
 
-def _given(slip: HandoverRecord, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
+def _given(record: HandoverRecord, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
     """The key that waits: replaced if that was asked for, or if the sweep has switched it off."""
-    found = next((key for key in keys if key.key_id == slip.key_id), None)
-    return found if found and not slip.taken and (renew or not found.active) else None
+    found = next((key for key in keys if key.key_id == record.key_id), None)
+    return found if found and not record.taken and (renew or not found.active) else None
 
 
-def _room(wish: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
+def _room(request: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
     """The inactive key that gives way, None if there is room. Raises NeedsPerson: consent helps, or a choice of his."""
     if len(keys) < 2:
         return None
     inactive = sorted((key for key in keys if not key.active), key=lambda key: key.created)
     told = " and ".join(f"{mask(key.key_id)} ({_state(key, uses.get(key.key_id))})" for key in keys)
-    said = f"{user.name} in {wish.account} has two keys, {told}, and AWS allows no third"
+    said = f"{user.name} in {request.account} has two keys, {told}, and AWS allows no third"
     if not inactive:
         raise NeedsPerson(said, f"ask {user.name} to retire one: rotate-my-key delete-key KEY_ID")
-    if not wish.replace_inactive:
+    if not request.replace_inactive:
         raise NeedsPerson(said, f"rotate-my-key fleet reissue {user.name} --replace-inactive")
     return inactive[0]
 
@@ -229,30 +225,30 @@ class _HandOver:
     def run(self) -> HandoverResult:
         plan = self._plan
         if plan.waits:
-            assert plan.slip is not None
-            return self._handed(plan.slip)
+            assert plan.record is not None
+            return self._handed(plan.record)
         self._record("intended")
         if plan.discards:
             self._discard(plan.discards.key_id)
-        slip = self._made()
-        self._remember(slip.key_id)
+        record = self._made()
+        self._remember(record.key_id)
         try:
-            self._record("done", slip.key_id)
+            self._record("done", record.key_id)
         except Problem as problem:
             self._notes.append(f"the audit could not be written: {problem.message}")
-        return self._handed(slip)
+        return self._handed(record)
 
-    def _handed(self, slip: HandoverRecord) -> HandoverResult:
+    def _handed(self, record: HandoverRecord) -> HandoverResult:
         tools = self._tools
-        until = slip.at + tools.settings.reissue.keep
-        where = tools.waiting.where(slip)
-        rest = (slip.replaces, tuple(self._deleted), tuple(self._notes))
-        return HandoverResult(slip.account, self._user, slip.key_id, where, self._plan.way, until, *rest)
+        until = record.at + tools.settings.reissue.keep
+        where = tools.waiting.where(record)
+        rest = (record.replaces, tuple(self._deleted), tuple(self._notes))
+        return HandoverResult(record.account, self._user, record.key_id, where, self._plan.way, until, *rest)
 
     def _record(self, outcome: str, key_id: str = "") -> None:
         plan = self._plan
         why = "asked for" if not plan.replaces else f"asked for, to replace {plan.replaces}"
-        who = (plan.wish.account.number, self._user, key_id)
+        who = (plan.request.account.number, self._user, key_id)
         tools = self._tools
         tools.audit.record(Event(tools.now(), "reissued", *who, why, tools.settings.fingerprint, outcome))
 
@@ -282,19 +278,19 @@ class _HandOver:
     # The key
 
     def _made(self) -> HandoverRecord:
-        """The slip of a key that was made and stored."""
+        """The record of a key that was made and stored."""
         for attempt in range(_CREATES):
-            slip = self._reserved()
+            record = self._reserved()
             try:
                 pair, key = self._tools.directory.create(self._user)
             except Unanswered as problem:
-                self._settle_lost(slip, problem, last=attempt == _CREATES - 1)
+                self._settle_lost(record, problem, last=attempt == _CREATES - 1)
                 continue
             except Problem:
                 with suppress(Problem):
-                    self._tools.waiting.remove(slip.account, self._user)
+                    self._tools.waiting.remove(record.account, self._user)
                 raise
-            return self._stored(slip, pair, key)
+            return self._stored(record, pair, key)
         raise AssertionError("the last attempt raises")
 
     def _reserved(self) -> HandoverRecord:
@@ -302,40 +298,40 @@ class _HandOver:
         plan, tools = self._plan, self._tools
         gone = set(self._deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
         had = tuple(key.key_id for key in plan.keys if key.key_id not in gone)
-        slip = HandoverRecord(plan.wish.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
-        slip = tools.waiting.reserve(slip, plan.readers)
+        record = HandoverRecord(plan.request.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
+        record = tools.waiting.reserve(record, plan.readers)
         if plan.gives_up and plan.gives_up.key_id not in self._deleted:
             self._delete(plan.gives_up.key_id)
-            slip = tools.waiting.reserve(replace(slip, at=tools.now()), plan.readers)
+            record = tools.waiting.reserve(replace(record, at=tools.now()), plan.readers)
         self._check_ours()
-        return slip
+        return record
 
     def _check_ours(self) -> None:
         """What was written just now may show a moment later."""
         until = self._tools.now() + _SHOWS
         while True:
-            found = self._tools.waiting.find(self._plan.wish.account.number, self._user)
+            found = self._tools.waiting.find(self._plan.request.account.number, self._user)
             if found and found.run == self._tools.run:
                 return
             if self._tools.now() >= until:
                 raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
             self._tools.pause(1.0)
 
-    def _settle_lost(self, slip: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
-        """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the slip
-        stays, and a later run looks again."""
-        found = self._lost_key(slip)
+    def _settle_lost(self, record: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
+        """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the
+        record stays, and a later run looks again."""
+        found = self._lost_key(record)
         if found is None:
             raise TryLater(f"{problem.message}; if a key was made, the next run removes it", _AGAIN)
         self._discard(found.key_id)
         if last:
-            self._tools.waiting.remove(slip.account, self._user)
+            self._tools.waiting.remove(record.account, self._user)
             raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
 
-    def _lost_key(self, slip: HandoverRecord) -> AccessKey | None:
+    def _lost_key(self, record: HandoverRecord) -> AccessKey | None:
         until = self._tools.now() + _SETTLE
         while True:
-            found = made_then(slip, self._tools.directory.keys(self._user))
+            found = made_then(record, self._tools.directory.keys(self._user))
             if found:
                 use = self._tools.directory.last_use(found.key_id)
                 return found if use and use.at is None else None
@@ -343,21 +339,21 @@ class _HandOver:
                 return None
             self._tools.pause(1.0)
 
-    def _stored(self, slip: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
+    def _stored(self, record: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
         plan, tools = self._plan, self._tools
-        who = Identity(slip.account, plan.user.arn)
-        delivery = encode(Delivered(pair, who, key.created, slip.replaces, plan.wish.profile))
-        slip = replace(slip, key_id=key.key_id)
+        who = Identity(record.account, plan.user.arn)
+        delivery = encode(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
+        record = replace(record, key_id=key.key_id)
         try:
             self._check_ours()
-            return tools.waiting.store(slip, plan.readers, delivery)
+            return tools.waiting.store(record, plan.readers, delivery)
         except Problem as problem:
             failure = problem
-        raise self._taken_back(slip, failure)
+        raise self._taken_back(record, failure)
 
-    def _taken_back(self, slip: HandoverRecord, problem: Problem) -> Problem:
+    def _taken_back(self, record: HandoverRecord, problem: Problem) -> Problem:
         """A key that cannot be handed over is of no use: it goes, and then its place; what stays is said."""
-        key_id = slip.key_id
+        key_id = record.key_id
         try:
             self._delete(key_id)
         except Problem as second:
@@ -365,9 +361,9 @@ class _HandOver:
             return Problem(text, "rotate-my-key fleet reissue --sweep")
         text = f"{problem.message}; the new key was deleted again, and nothing else changed"
         try:
-            found = self._tools.waiting.find(slip.account, self._user)
-            if found and found.run == slip.run:
-                self._tools.waiting.remove(slip.account, self._user)
+            found = self._tools.waiting.find(record.account, self._user)
+            if found and found.run == record.run:
+                self._tools.waiting.remove(record.account, self._user)
         except Problem:
             text += " (its empty place is left to the sweep)"
         kind = TryLater if isinstance(problem, TryLater) else NotAllowed if isinstance(problem, NotAllowed) else Problem
@@ -376,7 +372,7 @@ class _HandOver:
     # Remembering
 
     def _remember(self, key_id: str) -> None:
-        """In the user's tag; that it cannot be written there stops nothing, for the slip knows it too."""
+        """In the user's tag; that it cannot be written there stops nothing, for the record knows it too."""
         tag, directory = self._tools.settings.remind.tag, self._tools.directory
         try:
             there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self._deleted)
@@ -401,8 +397,8 @@ class Keymaker:
     def __call__(self, directory: AccountDirectory, user: FleetUser) -> ReissuedKey:
         """Make a key for this user, or give the one that waits for him. Never in place of another key of his: no
         consent was given. Raises Problem."""
-        wish = ReissueRequest(directory.account, user.name)
-        plan = plan_reissue(wish, directory, self.waiting, self.settings, self.now())
+        request = ReissueRequest(directory.account, user.name)
+        plan = plan_reissue(request, directory, self.waiting, self.settings, self.now())
         rest = (self.audit, self.run, self.now, self.pause)
         handed = hand_over(plan, ReissueContext(directory, self.waiting, self.settings, *rest))
         return ReissuedKey(handed.key_id, handed.place, handed.notes)
@@ -428,9 +424,9 @@ def tell(
 ) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     """Tell the owner where it waits, by the channels of [remind] owners: the place is no secret. Gives the channels
     that took it, and what went wrong. Raises WrongUsage for channels or templates that are wrong."""
-    outlets = Channels(channels(settings.remind.owners, settings.channels, cloud))
+    ways = Channels(channels(settings.remind.owners, settings.channels, cloud))
     owner = owner_of(user, settings.owners, addresses(settings.owners))
     why = f"IT has made a new key, {mask(handed.key_id)}"
     line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place)
-    crier = Notifier(outlets, settings, Renderer(settings.remind.templates, now))
-    return crier.tell(owner, [line])
+    notifier = Notifier(ways, settings, Renderer(settings.remind.templates, now))
+    return notifier.tell(owner, [line])

@@ -1,12 +1,10 @@
-"""What was told is written down, in one tag of each user. Only after a notice was delivered.
-
-`fleet remind`: the letters go out, what was told is remembered, the admins get their digest.
+"""`fleet remind`: the letters go out, what was told is remembered, the admins get their digest.
 
 - Everything is rendered before anything is sent: a template that is wrong stops a run that has done nothing yet.
 - An owner who cannot be told is a row and stops nobody else. What passes by itself (throttled, offline) is tried again
   after the others had their turn; a channel that fails one after the other is given a rest until then.
-- What was told is written down right after it was delivered, owner by owner, so that a run that is killed has told
-  nobody twice.
+- What was told is written into the users' tags right after it was delivered, owner by owner, so that a run that is
+  killed has told nobody twice.
 - When time is up the rest are rows and the digest still goes out: the next run tells them.
 """
 
@@ -235,28 +233,28 @@ def prepare(
 
 
 def preview(
-    plan: NoticePlan, findings: Findings, outlets: Channels, settings: FleetSettings, renderer: Renderer
+    plan: NoticePlan, findings: Findings, channels: Channels, settings: FleetSettings, renderer: Renderer
 ) -> RemindResult:
     """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
     rehearse(settings, renderer)
-    ready = letters(plan, outlets, settings, renderer)
+    ready = letters(plan, channels, settings, renderer)
     reached = {id(letter.planned) for letter in ready if not letter.escalation}
     told = tuple(planned for planned in plan.now if id(planned) in reached)
-    digest = digest_of(plan, findings, SentLetters(told), outlets, renderer)
-    last = digest_letters(digest, outlets, settings, renderer)
+    digest = digest_of(plan, findings, SentLetters(told), channels, renderer)
+    last = digest_letters(digest, channels, settings, renderer)
     return RemindResult(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
 
 
 def remind(
     plan: NoticePlan,
     findings: Findings,
-    outlets: Channels,
+    channels: Channels,
     settings: FleetSettings,
     renderer: Renderer,
     around: RemindContext,
 ) -> RemindResult:
     """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
-    ready = [letter for letter, _ in preview(plan, findings, outlets, settings, renderer).letters if letter.planned]
+    ready = [letter for letter, _ in preview(plan, findings, channels, settings, renderer).letters if letter.planned]
     post = _Delivery(settings, around, renderer)
     post.deliver(ready)
     undelivered = tuple(
@@ -270,8 +268,8 @@ def remind(
         tuple(sorted(post.forgotten)),
         tuple(sorted(post.notes)),
     )
-    digest = digest_of(plan, findings, sent, outlets, renderer)
-    last = digest_letters(digest, outlets, settings, renderer)
+    digest = digest_of(plan, findings, sent, channels, renderer)
+    last = digest_letters(digest, channels, settings, renderer)
     admins = _Delivery(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
     admins.deliver(last)
     codes = post.codes | admins.codes | {findings.code}

@@ -1,17 +1,12 @@
-"""The report in its forms for programs and for people: JSON, CSV, and a page. Pure.
+"""The report in its forms for programs and for people: JSON, CSV, and a page.
 
-The report as plain values for JSON; docs/json.md has the fields. Times are ISO 8601 in UTC with seconds.
+- JSON: docs/json.md has the fields. Times are ISO 8601 in UTC with seconds.
+- CSV (RFC 4180, UTF-8): a row a key. A cell that a spreadsheet would take for a formula gets an apostrophe in front,
+  which spreadsheets do not show (OWASP, "CSV Injection").
+- The page needs nothing else: no script, no font, no request to anybody. Its charts are numbers here: where each
+  rectangle and word stands; `templates/report/page.html.j2` draws them.
 
-The report as CSV (RFC 4180, UTF-8) for spreadsheets: a row a key.
-
-A cell that a spreadsheet would take for a formula gets an apostrophe in front, which spreadsheets do not show: user
-names and tags are other people's words (OWASP, "CSV Injection").
-
-The charts of the page as numbers: where each rectangle and word stands. Pure; `page.html.j2` draws them.
-
-The report as one HTML page that needs nothing else: no script, no font, no request to anybody.
-
-What stands on it is escaped by the template engine: names, tags and errors are other people's words.
+User names, tags and errors are other people's words: the template engine escapes them.
 """
 
 from __future__ import annotations

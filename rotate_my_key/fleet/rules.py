@@ -122,17 +122,17 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
         return (
             [Skipped(SkipRule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
         )
-    aims = [
-        aim
-        for aim in _aims(facts, settings, now)
-        if now >= aim.at - _lead(aim, settings) or facts.known(aim.key).doubt(now.date())
+    due_actions = [
+        due
+        for due in _due_actions(facts, settings, now)
+        if now >= due.at - _lead(due, settings) or facts.known(due.key).doubt(now.date())
     ]
     for rule, why in _for_all(facts, settings):
         if why:
-            return [Skipped(rule, user, aim.key, why) for aim in aims if now >= aim.at]
+            return [Skipped(rule, user, due.key, why) for due in due_actions if now >= due.at]
     found: list[Decision] = []
-    for aim in aims:
-        found += _judged(aim, found, facts, settings, now)
+    for due in due_actions:
+        found += _judged(due, found, facts, settings, now)
     return found
 
 
@@ -146,14 +146,14 @@ def _for_all(facts: UserFacts, settings: FleetSettings) -> Iterator[tuple[SkipRu
 # What ages and times call for
 
 
-def _aims(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[_DueAction]:
+def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[_DueAction]:
     """Deletions first, for they make room; then the older key before the younger."""
     keys = sorted(facts.user.keys, key=lambda key: key.created)
     active = [key for key in keys if key.active]
     return [
-        *(aim for key in keys if not key.active for aim in _deletion(key, facts.known(key), settings, now.date())),
-        *(aim for key in active for aim in _deactivation(key, settings, now)),
-        *(aim for key in active[-1:] for aim in _reissue(key, settings, now)),
+        *(due for key in keys if not key.active for due in _deletion(key, facts.known(key), settings, now.date())),
+        *(due for key in active for due in _deactivation(key, settings, now)),
+        *(due for key in active[-1:] for due in _reissue(key, settings, now)),
     ]
 
 
@@ -171,15 +171,15 @@ def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: d
 def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
     """By age or by not being used, whichever comes first."""
     limit, unused = settings.enforce.deactivate_at, settings.enforce.unused_for
-    aims = []
+    due_actions = []
     if limit is not None:
         why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
-        aims.append(_DueAction(ActionKind.DEACTIVATE, key, key.created + limit, why))
+        due_actions.append(_DueAction(ActionKind.DEACTIVATE, key, key.created + limit, why))
     if unused is not None:
         used = (key.last_use and key.last_use.at) or key.created
         why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
-        aims.append(_DueAction(ActionKind.DEACTIVATE, key, used + unused, why, by_use=True))
-    yield from sorted(aims, key=lambda aim: aim.at)[:1]
+        due_actions.append(_DueAction(ActionKind.DEACTIVATE, key, used + unused, why, by_use=True))
+    yield from sorted(due_actions, key=lambda due: due.at)[:1]
 
 
 def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
@@ -197,48 +197,48 @@ def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[
 
 
 def _judged(
-    aim: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
+    due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
 ) -> Iterator[Decision]:
     """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
-    user, known, today = facts.user, facts.known(aim.key), now.date()
+    user, known, today = facts.user, facts.known(due.key), now.date()
     if why := known.doubt(today):
-        if now >= aim.at or aim.kind is ActionKind.DELETE:  # when it may go is not known
-            yield Skipped(SkipRule.UNSURE, user, aim.key, why)
+        if now >= due.at or due.kind is ActionKind.DELETE:  # when it may go is not known
+            yield Skipped(SkipRule.UNSURE, user, due.key, why)
         return
-    told = aim.kind is ActionKind.REISSUE or known.notices >= settings.enforce.notices
+    told = due.kind is ActionKind.REISSUE or known.notices >= settings.enforce.notices
     if not told and _may_tell(known, settings, today):
-        yield Act(ActionKind.NOTIFY, user, aim.key, aim.why, aim.kind, _earliest(aim, known, settings, today))
-    elif now < aim.at:
+        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, _earliest(due, known, settings, today))
+    elif now < due.at:
         return
-    elif spared := _spared(aim, before, facts, settings, today):
-        yield Skipped(spared[0], user, aim.key, spared[1])
+    elif spared := _spared(due, before, facts, settings, today):
+        yield Skipped(spared[0], user, due.key, spared[1])
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
         why = f"{known.notices} of {settings.enforce.notices} notices given{said}"
-        yield Skipped(SkipRule.NOTICES, user, aim.key, why)
-    elif today < (earliest := _grace_ends(aim, known, settings)):
-        yield Skipped(SkipRule.GRACE, user, aim.key, _not_before(earliest, known, settings, today))
+        yield Skipped(SkipRule.NOTICES, user, due.key, why)
+    elif today < (earliest := _grace_ends(due, known, settings)):
+        yield Skipped(SkipRule.GRACE, user, due.key, _not_before(earliest, known, settings, today))
     else:
-        yield Act(aim.kind, user, aim.key, aim.why)
+        yield Act(due.kind, user, due.key, due.why)
 
 
 def _spared(
-    aim: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, today: date
+    due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, today: date
 ) -> tuple[SkipRule, str] | None:
     """What spares a key whatever its user was told."""
-    key, known = aim.key, facts.known(aim.key)
+    key, known = due.key, facts.known(due.key)
     planned = [each.kind for each in before if isinstance(each, Act)]
-    if aim.kind is ActionKind.REISSUE:
+    if due.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
             return SkipRule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
         if len(facts.user.keys) - planned.count(ActionKind.DELETE) >= 2:
             return SkipRule.NO_ROOM, "there are two keys, and AWS allows no third"
     elif key.last_use is None:
         return SkipRule.LAST_USE, "its last use cannot be read"
-    elif aim.kind is ActionKind.DEACTIVATE:
+    elif due.kind is ActionKind.DEACTIVATE:
         if settings.enforce.reissue_at is not None and not _replaced(key, facts):
             return SkipRule.NEW_KEY, "no newer key has reached its user yet"
-        if aim.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
+        if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
         if ActionKind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
             return SkipRule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
@@ -259,13 +259,13 @@ def _may_tell(known: KeyMemory, settings: FleetSettings, today: date) -> bool:
     return known.last is None or (today - known.last).days >= whole_days(settings.remind.repeat)
 
 
-def _grace_ends(aim: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
+def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
     """The first day on which something may be taken away. Notices without a first day are counted from no day.
 
     Without notices a key that was switched on again rests as long as two notices are apart, at least a day: else the
     next run would undo the undoing.
     """
-    if aim.kind is ActionKind.REISSUE:
+    if due.kind is ActionKind.REISSUE:
         return date.min
     if not settings.enforce.notices:
         return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
@@ -278,18 +278,18 @@ def _not_before(earliest: date, known: KeyMemory, settings: FleetSettings, today
     return f"first told on {_date(known.first, today)}, so not before {_date(earliest, today)}"
 
 
-def _earliest(aim: _DueAction, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
+def _earliest(due: _DueAction, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
     """When what a notice tells of may happen at the earliest."""
-    return max(aim.at, _midnight(known.first or today) + whole_days(settings.enforce.grace) * _DAY)
+    return max(due.at, _midnight(known.first or today) + whole_days(settings.enforce.grace) * _DAY)
 
 
-def _lead(aim: _DueAction, settings: FleetSettings) -> timedelta:
+def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:
     """How long before an act its notices begin, so that it can be done in time; not while the key is in use."""
-    if aim.kind is ActionKind.REISSUE:
+    if due.kind is ActionKind.REISSUE:
         return timedelta(0)
     spaced = whole_days(settings.remind.repeat) * max(settings.enforce.notices - 1, 0)
     lead = max(whole_days(settings.enforce.grace), spaced) * _DAY
-    return min(lead, settings.enforce.unused_for / 2) if aim.by_use and settings.enforce.unused_for else lead
+    return min(lead, settings.enforce.unused_for / 2) if due.by_use and settings.enforce.unused_for else lead
 
 
 # Days

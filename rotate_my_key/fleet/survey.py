@@ -1,18 +1,13 @@
-"""Fetching a credential report that was asked for: with patience, and with few calls.
-
-A closer look at one user: ids, exact ages, tags.
-
-The credential report tells no ids, so each of its slots is matched with a listed key, to learn its last use without
-another call. Where that is not certain AWS is asked.
-
-All users and keys of some accounts, with as few calls as will do.
+"""All users and keys of some accounts, with as few calls as will do.
 
 - First every account is asked for its credential report, which AWS then makes meanwhile; then they are collected. AWS
   itself gives a report again for four hours.
 - ListAccessKeys and ListUserTags are called only for users who need attention by their report: two calls each. The
-  groups that are exempt are read once an account, if anybody there needs attention.
+  report tells no ids, so each of its slots is matched with a listed key, to learn its last use without another call;
+  where that is not certain AWS is asked. The groups that are exempt are read once an account, if anybody there needs
+  attention.
 - An account whose report is denied, cannot be read or never comes is listed user by user.
-- What goes wrong in an account is a Survey with a problem, or a note; the others go on.
+- What goes wrong in an account is a survey with a problem, or a note; the others go on.
 """
 
 from __future__ import annotations

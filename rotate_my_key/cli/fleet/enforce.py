@@ -182,14 +182,14 @@ def _cut(lines: list[str]) -> list[str]:
     return lines if more <= 0 else [*lines[:_LISTED], f"  and {more:,} more; --json has all"]
 
 
-def result_text(deed: ActionResult) -> str:
+def result_text(result: ActionResult) -> str:
     """One line while it happens."""
-    what = _key(deed.act.key, deed.act.user.name, deed.account)
-    said = "; ".join(part for part in (deed.note, deed.problem.message if deed.problem else "") if part)
-    if deed.state.value == "done":
-        return f"  {what}: {_DID[deed.act.kind.value]}" + (f" ({said})" if said else "")
-    word = "not known whether" if deed.state.value == "unknown" else "not"
-    return f"  {what}: {word} {_DID[deed.act.kind.value]}: {said}"
+    what = _key(result.act.key, result.act.user.name, result.account)
+    said = "; ".join(part for part in (result.note, result.problem.message if result.problem else "") if part)
+    if result.state.value == "done":
+        return f"  {what}: {_DID[result.act.kind.value]}" + (f" ({said})" if said else "")
+    word = "not known whether" if result.state.value == "unknown" else "not"
+    return f"  {what}: {word} {_DID[result.act.kind.value]}: {said}"
 
 
 def skipped_text(spare: Skipped) -> str:
@@ -199,9 +199,9 @@ def skipped_text(spare: Skipped) -> str:
 
 def enforced_text(outcome: EnforceResult) -> str:
     """The sum."""
-    ended = Counter(each.act.kind.value for each in outcome.deeds if each.state.value == "done")
+    ended = Counter(each.act.kind.value for each in outcome.results if each.state.value == "done")
     words = [number(ended[kind], *nouns) for kind, nouns in _DID_MANY.items() if ended[kind]]
-    failed = len(outcome.deeds) - ended.total()
+    failed = len(outcome.results) - ended.total()
     words += [f"{failed} failed"] if failed else []
     hours = sum(each.rule.value == "hours" for _, each in outcome.spared)
     if hours:
@@ -240,8 +240,8 @@ def enforce_json(plan: EnforcePlan, settings: FleetSettings, outcome: EnforceRes
         "closed": plan.closed,
         "accounts": plan.accounts,
         "users": plan.users,
-        "acts": acts if outcome is None else [_deed_json(each) for each in outcome.deeds],
-        "spared": [_spare_json(*each) for each in (plan.spared if outcome is None else outcome.spared)],
+        "acts": acts if outcome is None else [_result_json(each) for each in outcome.results],
+        "spared": [_skipped_json(*each) for each in (plan.spared if outcome is None else outcome.spared)],
         "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in plan.broken],
         "untold": [problem_json(problem) for problem in (outcome.untold if outcome else ())],
         "stopped": problem_json(outcome.stopped if outcome else None),
@@ -267,12 +267,17 @@ def _key_json(account: AwsAccount, user: str, key: FleetKey | None) -> dict[str,
     }
 
 
-def _deed_json(deed: ActionResult) -> dict[str, Any]:
-    end = {"state": deed.state.value, "note": deed.note, "place": deed.place, "problem": problem_json(deed.problem)}
-    return {**_act_json(deed.act, deed.account), **end}
+def _result_json(result: ActionResult) -> dict[str, Any]:
+    end = {
+        "state": result.state.value,
+        "note": result.note,
+        "place": result.place,
+        "problem": problem_json(result.problem),
+    }
+    return {**_act_json(result.act, result.account), **end}
 
 
-def _spare_json(account: AwsAccount, spare: Skipped) -> dict[str, Any]:
+def _skipped_json(account: AwsAccount, spare: Skipped) -> dict[str, Any]:
     return {"rule": spare.rule.value, **_key_json(account, spare.user.name, spare.key), "why": spare.why}
 
 
@@ -329,7 +334,7 @@ def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) ->
     if apply:
         alone(app)
     _not_only_telling(app, settings)
-    looking, plan = _plan(app, settings, assembly, apply)
+    context, plan = _plan(app, settings, assembly, apply)
     outcome = None
     if not as_json or (apply and not yes):
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))
@@ -337,7 +342,7 @@ def _enforce(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) ->
         now = plan.notices or (plan.acts and not plan.closed)
         if now and not yes and not agreed(app, "Do it?"):
             return 4
-        outcome = _carry_out(app, plan, looking, assembly)
+        outcome = _carry_out(app, plan, context, assembly)
         if not as_json:
             app.out(enforced_text(outcome))
         for line in trouble_lines(plan, outcome):
@@ -364,19 +369,19 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     from ...fleet.enforce_plan import EnforceContext, check, plan_run
     from ...fleet.judge import addresses
     from ...fleet.messages import Channels, Renderer
-    from ...fleet.notify import outlets
+    from ...fleet.notify import channels_of
 
     check(settings, apply=apply)
     mapping = addresses(settings.owners)
     some = settings.remind.owners or settings.remind.admins
-    channels = outlets(settings, assembly.cloud) if some else Channels()
+    channels = channels_of(settings, assembly.cloud) if some else Channels()
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
-    crier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
+    notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
-        looking = EnforceContext(
-            assembly.organization, settings, mapping, crier, assembly.now, time.sleep, progress=progress
+        context = EnforceContext(
+            assembly.organization, settings, mapping, notifier, assembly.now, time.sleep, progress=progress
         )
-        return looking, plan_run(looking)
+        return context, plan_run(context)
 
 
 def _not_only_telling(app: App, settings: FleetSettings) -> None:
@@ -392,7 +397,7 @@ def _not_only_telling(app: App, settings: FleetSettings) -> None:
         )
 
 
-def _carry_out(app: App, plan: EnforcePlan, looking: EnforceContext, assembly: Assembly) -> EnforceResult:
+def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: Assembly) -> EnforceResult:
     from ...fleet.actions import ActionResult
     from ...fleet.enforce import ApplyContext, carry_out
     from ...fleet.reissue import keymaker
@@ -401,9 +406,9 @@ def _carry_out(app: App, plan: EnforcePlan, looking: EnforceContext, assembly: A
     audit = open_audit(app, assembly, "enforce")
     stop = Stop(app.interject)
     doing = ApplyContext(
-        looking,
+        context,
         audit,
-        keymaker(assembly, looking.settings, audit, time.sleep),
+        keymaker(assembly, context.settings, audit, time.sleep),
         told=lambda each: app.say(result_text(each) if isinstance(each, ActionResult) else skipped_text(each)),
         check=stop.check,
     )

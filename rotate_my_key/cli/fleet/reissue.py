@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 def intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:
     """What would be done: the lines before the question."""
     where = "Secrets Manager" if settings.reissue.through == "secretsmanager" else f"s3://{settings.reissue.bucket}"
-    lines = [f"{plan.user.name} in {plan.wish.account}"]
-    if plan.waits and plan.slip:
-        return [*lines, f"A key, {mask(plan.slip.key_id)}, made on {day(plan.slip.at)}, waits in {where} already."]
+    lines = [f"{plan.user.name} in {plan.request.account}"]
+    if plan.waits and plan.record:
+        return [*lines, f"A key, {mask(plan.record.key_id)}, made on {day(plan.record.at)}, waits in {where} already."]
     if plan.discards:
         lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
     if plan.gives_up:
@@ -96,10 +96,10 @@ def handover_json(
     """`fleet reissue USER --json`."""
     return {
         "dry_run": done is None,
-        "account": plan.wish.account.number,
+        "account": plan.request.account.number,
         "arn": plan.user.arn,
         "ending": plan.way.value,
-        "key_id": done.key_id if done else plan.slip.key_id if plan.waits and plan.slip else None,
+        "key_id": done.key_id if done else plan.record.key_id if plan.waits and plan.record else None,
         "replaces": plan.replaces or None,
         "place": done.place if done else None,
         "until": stamp(done.until) if done else None,
@@ -129,7 +129,7 @@ def cleanup_json(found: Sequence[CleanupResult], *, dry_run: bool) -> dict[str, 
             "account": each.account,
             "user": each.user,
             "key_id": each.key_id or None,
-            "fate": each.fate.value,
+            "fate": each.disposition.value,
             "why": each.why,
             "problem": problem_json(each.problem),
         }
@@ -197,7 +197,7 @@ class _Command:
         from ...fleet.reissue import ReissueRequest, plan_reissue
 
         account = AwsAccount(self._options["account"] or self._me.account)
-        wish = ReissueRequest(
+        request = ReissueRequest(
             account, user, self._options["for_profile"], self._options["replace_inactive"], self._options["renew"]
         )
         if not re.fullmatch(r"\d{12}", account.number):
@@ -209,7 +209,7 @@ class _Command:
         directory = self._assembly.organization.directory(account)
         with self._app.waiting("asking AWS"):
             try:
-                return plan_reissue(wish, directory, self._waiting, self._settings, self._assembly.now())
+                return plan_reissue(request, directory, self._waiting, self._settings, self._assembly.now())
             except Gone as problem:
                 raise self._elsewhere(user, account.number, problem) from None
             except NeedsPerson as problem:
@@ -231,7 +231,7 @@ class _Command:
     def _hand_over(self, plan: ReissuePlan) -> HandoverResult:
         from ...fleet.reissue import ReissueContext, hand_over
 
-        directory = self._assembly.organization.directory(plan.wish.account)
+        directory = self._assembly.organization.directory(plan.request.account)
         audit = self._audit()
         rest = (audit, self._token, self._assembly.now, time.sleep)
         with self._app.waiting("making the key and its place"):
@@ -246,10 +246,10 @@ class _Command:
         path = self._options["link_file"]
         if not path:
             return
-        slip = self._waiting.find(handed.account, handed.user)
-        if slip is None:
+        record = self._waiting.find(handed.account, handed.user)
+        if record is None:
             raise Problem("what was handed over was fetched in the meantime", "rotate-my-key fleet report")
-        write_private(path, f"{self._waiting.link(slip)}\n".encode())
+        write_private(path, f"{self._waiting.link(record)}\n".encode())
         self._app.say(link_text(path, self._settings))
 
     def _tell(self, plan: ReissuePlan, handed: HandoverResult) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
@@ -259,7 +259,9 @@ class _Command:
         settings = self._settings
         try:
             with self._app.waiting("telling the owner"):
-                return tell(handed, plan.user, plan.wish.account, settings, self._assembly.cloud, self._assembly.now())
+                return tell(
+                    handed, plan.user, plan.request.account, settings, self._assembly.cloud, self._assembly.now()
+                )
         except Problem as problem:
             return (), (problem,)
 
@@ -297,7 +299,7 @@ class _Command:
             with self._app.waiting("deleting what was not fetched"):
                 places = [(each.account, each.user) for each in found]
                 found = list(sweep(replace(tools, apply=True), places))
-            close(self._app, audit, Counter(each.fate.value for each in found))
+            close(self._app, audit, Counter(each.disposition.value for each in found))
         if self._options["as_json"]:
             self._app.json(cleanup_json(found, dry_run=self._options["dry_run"]))
         else:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 
 
-def remind_json(plan: NoticePlan, outcome: RemindResult, outlets: Channels, *, dry_run: bool) -> Values:
+def remind_json(plan: NoticePlan, outcome: RemindResult, channels: Channels, *, dry_run: bool) -> Values:
     """The whole object but its version."""
     digest = outcome.digest
     told = {id(notice) for notice in digest.told}
@@ -38,7 +38,7 @@ def remind_json(plan: NoticePlan, outcome: RemindResult, outlets: Channels, *, d
         "dry_run": dry_run,
         "at": digest.at.isoformat(timespec="seconds"),
         **remind_numbers(digest),
-        "channels": [each.name for each in outlets.all],
+        "channels": [each.name for each in channels.all],
         "notices": [
             *(_notice(each, outcome.letters, quiet=False, told=id(each.notice) in told) for each in plan.now),
             *(_notice(each, (), quiet=True, told=False) for each in plan.quiet),
@@ -238,29 +238,29 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
 
     settings, assembly = open_fleet(app)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
-    outlets = _outlets(settings, assembly, dry_run)
+    channels = _channels(settings, assembly, dry_run)
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
         surveys, mapping, now = surveyed(app, settings, assembly)
     plan, findings = prepare(surveys, settings, mapping, now)
     renderer = Renderer(settings.remind.templates, assembly.now())
-    outcome = preview(plan, findings, outlets, settings, renderer)
+    outcome = preview(plan, findings, channels, settings, renderer)
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for line, hint in unreached_lines(outcome.digest):
         warn(app, line, hint)
     if dry_run:
-        outcome = replace(outcome, code=first_code((outcome.code, *_check(app, outlets))))
+        outcome = replace(outcome, code=first_code((outcome.code, *_check(app, channels))))
     elif outcome.letters:
         if not yes:
             app.complain(question_text(outcome, plan))
             if not agreed(app, "Send now?", "Nothing was sent."):
                 return 0
         with stoppable(app, "who was told is remembered, and the next run tells the others"):
-            outcome = _send(app, plan, findings, outlets, settings, assembly, renderer)
+            outcome = _send(app, plan, findings, channels, settings, assembly, renderer)
     if as_json:
-        app.json(remind_json(plan, outcome, outlets, dry_run=dry_run))
+        app.json(remind_json(plan, outcome, channels, dry_run=dry_run))
     else:
         app.out(preview_text(outcome, plan) if dry_run else reminded_text(outcome, plan))
     for line, hint in trouble_lines(outcome):
@@ -268,21 +268,21 @@ def command(app: App, /, dry_run: bool, yes: bool, as_json: bool) -> int:
     return outcome.code
 
 
-def _outlets(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Channels:
+def _channels(settings: FleetSettings, assembly: Assembly, dry_run: bool) -> Channels:
     """The channels of the settings; a dry run also shows what would be sent if there were any."""
     from ...fleet.messages import Channels
-    from ...fleet.notify import Unset, outlets
+    from ...fleet.notify import Unset, channels_of
 
     if dry_run and not (settings.remind.owners or settings.remind.admins):
         return Channels((Unset("owners", wants_address=True),), (Unset("admins"),))
-    return outlets(settings, assembly.cloud)
+    return channels_of(settings, assembly.cloud)
 
 
-def _check(app: App, outlets: Channels) -> Iterator[int]:
+def _check(app: App, channels: Channels) -> Iterator[int]:
     """What a person should know of the channels before anything is sent; gives the exit codes of those that cannot
     work: what is wrong with the settings is a problem of the run, as it would be of a real one."""
     said: set[str] = set()
-    for channel in outlets.all:
+    for channel in channels.all:
         try:
             lines = channel.check()
         except Problem as problem:
@@ -300,7 +300,7 @@ def _send(
     app: App,
     plan: NoticePlan,
     findings: Findings,
-    outlets: Channels,
+    channels: Channels,
     settings: FleetSettings,
     assembly: Assembly,
     renderer: Renderer,
@@ -315,7 +315,7 @@ def _send(
             audit,
             progress=lambda done, total: progress("telling owners", done, total),
         )
-        outcome = remind(plan, findings, outlets, settings, renderer, around)
+        outcome = remind(plan, findings, channels, settings, renderer, around)
     return _closed(audit, outcome) if audit else outcome
 
 

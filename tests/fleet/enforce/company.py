@@ -109,17 +109,17 @@ class Company:
         """A user's keys: Active or Inactive by id."""
         return {key.key_id: key.status for key in (where or self.here).everybody[name].keys.values()}
 
-    def looking(self) -> EnforceContext:
+    def context(self) -> EnforceContext:
         """What planning needs."""
-        outlets = Channels((self.mail,) if self.owners is None else self.owners, (self.chat,), ())
-        crier = Notifier(outlets, self.settings, RENDERER)
+        channels = Channels((self.mail,) if self.owners is None else self.owners, (self.chat,), ())
+        notifier = Notifier(channels, self.settings, RENDERER)
         return EnforceContext(
-            self.organization, self.settings, {}, crier, lambda: self.now, lambda seconds: None, workers=2
+            self.organization, self.settings, {}, notifier, lambda: self.now, lambda seconds: None, workers=2
         )
 
     def plan(self) -> EnforcePlan:
         """`fleet enforce`: nothing is done."""
-        return plan_run(self.looking())
+        return plan_run(self.context())
 
     def run(self) -> EnforceResult:
         """`fleet enforce --apply`."""
@@ -127,7 +127,7 @@ class Company:
 
     def carry_out(self, plan: EnforcePlan) -> EnforceResult:
         """What `--apply` does with a plan."""
-        return carry_out(plan, ApplyContext(self.looking(), self.audit, self.maker, lambda: self.time_left))
+        return carry_out(plan, ApplyContext(self.context(), self.audit, self.maker, lambda: self.time_left))
 
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""
@@ -142,5 +142,5 @@ def planned(plan: EnforcePlan) -> list[str]:
 
 def did(outcome: EnforceResult) -> list[str]:
     """`deactivate alice done`, `spare bob: exempt`."""
-    deeds = [f"{deed.act.kind.value} {deed.act.user.name} {deed.state.value}" for deed in outcome.deeds]
-    return deeds + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in outcome.spared]
+    results = [f"{result.act.kind.value} {result.act.user.name} {result.state.value}" for result in outcome.results]
+    return results + [f"spare {spare.user.name}: {spare.rule.value}" for _, spare in outcome.spared]

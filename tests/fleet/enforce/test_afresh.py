@@ -30,7 +30,7 @@ def run(company: Company, meanwhile: Any) -> EnforceResult:
     """What happens between the plan and the consent."""
     plan = company.plan()
     meanwhile()
-    return carry_out(plan, ApplyContext(company.looking(), company.audit))
+    return carry_out(plan, ApplyContext(company.context(), company.audit))
 
 
 def test_who_joins_an_exempt_group_meanwhile_is_spared(company: Company) -> None:
@@ -147,8 +147,8 @@ def test_a_group_that_no_account_has_spares_everybody(company: Company) -> None:
     outcome = company.run()
     assert did(outcome) == ["spare alice: unsure", "spare bob: unsure"]
     assert "has the group vip of [exempt]" in " ".join(company.chat.sent[-1].text.split())
-    looking = replace(company.looking(), whole=False)  # one account of many: another may have it
-    assert [step.act.user.name for step in plan_run(looking).acts] == ["alice", "bob"]
+    context = replace(company.context(), whole=False)  # one account of many: another may have it
+    assert [step.act.user.name for step in plan_run(context).acts] == ["alice", "bob"]
 
 
 def test_a_group_that_one_account_has_is_enough(company: Company) -> None:

@@ -138,9 +138,9 @@ def test_what_changed_since_it_was_planned_is_not_done(
     """The facts are fetched again before each act, and the rules are asked again."""
     company = Company()
     (key_id,) = company.user("alice", 97)
-    looking, plan = company.looking(), company.plan()
+    context, plan = company.context(), company.plan()
     change(company, key_id)
-    outcome = carry_out(plan, ApplyContext(looking, company.audit))
+    outcome = carry_out(plan, ApplyContext(context, company.audit))
     assert did(outcome) == [f"spare alice: {rule}"]
     assert company.audit.lines() == []
 
@@ -224,7 +224,7 @@ def test_exemptions_that_cannot_be_read_stop_their_account() -> None:
         company.user("alice", 97, where=directory)
     company.here.broken["members"] = Denied("iam:GetGroup is not allowed")
     outcome = company.run()
-    assert [deed.account.number for deed in outcome.deeds] == [company.there.account.number]
+    assert [result.account.number for result in outcome.results] == [company.there.account.number]
     assert list(company.status("alice").values()) == ["Active"]
     assert outcome.code == 5
 
@@ -483,8 +483,8 @@ def test_an_account_that_is_named_and_not_there_is_said() -> None:
     outcome = company.run()
     assert outcome.code == 1
     assert [about for about, _ in company.plan().broken] == ["999999999999"]
-    looking = replace(company.looking(), whole=False)
-    assert plan_run(looking).broken == ()
+    context = replace(company.context(), whole=False)
+    assert plan_run(context).broken == ()
 
 
 def test_accounts_that_are_not_named_are_not_even_entered() -> None:
@@ -500,10 +500,10 @@ def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_pat
     (tmp_path / "act.txt.j2").write_text("Subject: x\n{{ nothing.there }}\n")
     company = Company(replace(RULES, remind=replace(RULES.remind, templates=str(tmp_path))))
     company.user("alice", 97)
-    looking = company.looking()
+    context = company.context()
     from rotate_my_key.fleet.messages import Renderer
 
-    broken = replace(looking, crier=replace(looking.crier, renderer=Renderer(str(tmp_path), company.now)))
+    broken = replace(context, notifier=replace(context.notifier, renderer=Renderer(str(tmp_path), company.now)))
     with pytest.raises(WrongUsage, match=r"act\.txt\.j2"):
         carry_out(company.plan(), ApplyContext(broken, company.audit))
     assert not CHANGES & set(company.here.calls)
@@ -575,7 +575,7 @@ def test_what_was_done_before_ctrl_c_is_told() -> None:
         if len(asked) == 2:
             raise Interrupted("stopped")
 
-    doing = ApplyContext(company.looking(), company.audit, check=check)
+    doing = ApplyContext(company.context(), company.audit, check=check)
     outcome = carry_out(company.plan(), doing)
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 130)
     assert "enforce --undo alice" in company.chat.sent[0].text

@@ -78,8 +78,8 @@ def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
     """One, and many."""
     _, row = spare(SkipRule.LIMIT, "", "alice")
     assert row.key
-    deeds = (ActionResult(Act(ActionKind.REISSUE, row.user, row.key, "old"), PROD, ActionState.DONE),) * count
-    assert enforce_shown.enforced_text(EnforceResult(deeds)) == said
+    results = (ActionResult(Act(ActionKind.REISSUE, row.user, row.key, "old"), PROD, ActionState.DONE),) * count
+    assert enforce_shown.enforced_text(EnforceResult(results)) == said
 
 
 @pytest.mark.parametrize(

@@ -427,8 +427,8 @@ def test_one_broken_account_stops_no_other(office: Office) -> None:
     office.aws.break_account(member.account, "denied")
     done = office.sweep("--json")
     assert "handovers" in done.json, done.text
-    fates = {row["user"]: row["fate"] for row in done.json["handovers"]}
-    assert fates == {"alice": "deleted", "carol": "failed"}
+    dispositions = {row["user"]: row["fate"] for row in done.json["handovers"]}
+    assert dispositions == {"alice": "deleted", "carol": "failed"}
     assert done.code == 5
     office.aws.all_well()
     assert office.sweep().code == 0

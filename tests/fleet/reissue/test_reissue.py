@@ -235,7 +235,7 @@ def test_a_key_that_cannot_be_stored_and_not_deleted_is_said(company: Company) -
     company.points.start()
     company.later(timedelta(minutes=20))
     (swept,) = company.sweep()
-    assert swept.fate is Disposition.DELETED
+    assert swept.disposition is Disposition.DELETED
     assert len(company.status()) == 1
     assert company.places == []
 

@@ -33,7 +33,7 @@ def test_what_waits_is_left_for_a_week(company: Company) -> None:
     before = company.status()
     company.later(7 * DAY - timedelta(seconds=1))
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Disposition.WAITS, "no use of it is recorded yet")
+    assert (swept.disposition, swept.why) == (Disposition.WAITS, "no use of it is recorded yet")
     assert company.status() == before
     assert new(company)
 
@@ -43,7 +43,7 @@ def test_what_was_not_fetched_goes(company: Company) -> None:
     key_id = new(company)
     company.later(7 * DAY)
     (swept,) = company.sweep()
-    assert (swept.fate, swept.key_id) == (Disposition.DELETED, key_id)
+    assert (swept.disposition, swept.key_id) == (Disposition.DELETED, key_id)
     assert list(company.status().values()) == ["Active"]
     assert company.places == []
     changes = [name for name in company.points.names if name in ("update", "delete", "delete secret", "delete object")]
@@ -55,7 +55,7 @@ def test_a_dry_run_changes_nothing(company: Company) -> None:
     before, places = company.status(), company.places
     company.later(LONG)
     (swept,) = company.sweep(apply=False)
-    assert swept.fate is Disposition.DELETED
+    assert swept.disposition is Disposition.DELETED
     assert (company.status(), company.places) == (before, places)
     assert [event.what for event in company.audit.events] == ["reissued", "reissued"]
 
@@ -65,7 +65,7 @@ def test_what_was_fetched_and_replaced_is_cleared(company: Company) -> None:
     company.world.delete("alice", new(company))
     company.later(DAY)
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted")
+    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted")
     assert company.places == []
 
 
@@ -76,9 +76,12 @@ def test_a_key_that_is_gone_is_not_said_to_wait(company: Company, minutes: int) 
     company.later(timedelta(minutes=minutes))
     (swept,) = company.sweep()
     if minutes < 5:
-        assert (swept.fate, swept.why) == (Disposition.WAITS, "made a moment ago, and not listed yet or gone already")
+        assert (swept.disposition, swept.why) == (
+            Disposition.WAITS,
+            "made a moment ago, and not listed yet or gone already",
+        )
     else:
-        assert swept.fate is Disposition.CLEARED
+        assert swept.disposition is Disposition.CLEARED
         assert company.places == []
 
 
@@ -88,7 +91,7 @@ def test_a_key_that_is_at_work_needs_no_place(company: Company) -> None:
     company.used(key_id, "s3")
     company.later(timedelta(hours=1))
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Disposition.CLEARED, "it was fetched: used on 25 November 2026 by s3")
+    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "it was fetched: used on 25 November 2026 by s3")
     assert company.status()[key_id] == "Active"
     assert company.places == []
 
@@ -99,9 +102,9 @@ def test_a_key_that_only_signed_in_stays(company: Company, service: str) -> None
     key_id = new(company)
     company.used(key_id, service)
     company.later(DAY)
-    assert [swept.fate for swept in company.sweep()] == [Disposition.WAITS]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.WAITS]
     company.later(LONG)
-    assert [swept.fate for swept in company.sweep()] == [Disposition.CLEARED]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.CLEARED]
     assert company.status()[key_id] == "Active"
     assert company.places == []
 
@@ -111,13 +114,13 @@ def test_a_use_that_is_not_known_switches_off_and_no_more(company: Company) -> N
     key_id = new(company)
     company.world.broken["last_use"] = Denied("no")
     company.later(LONG)
-    assert [swept.fate for swept in company.sweep()] == [Disposition.SWITCHED_OFF]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.SWITCHED_OFF]
     assert company.status()[key_id] == "Inactive"
     memory = decode(company.world.everybody["alice"].tags["rotate-my-key-fleet"])
     assert memory[key_id[-8:]].off == company.now().date()
-    assert [swept.fate for swept in company.sweep()] == [Disposition.LEFT]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.LEFT]
     del company.world.broken["last_use"]
-    assert [swept.fate for swept in company.sweep()] == [Disposition.DELETED]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.DELETED]
     assert company.places == []
 
 
@@ -125,7 +128,10 @@ def test_a_list_that_lags_loses_no_key(company: Company) -> None:
     """A key that was stored just now and is not listed yet was not "fetched and replaced"."""
     company.world.lag = 600
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Disposition.WAITS, "made a moment ago, and not listed yet or gone already")
+    assert (swept.disposition, swept.why) == (
+        Disposition.WAITS,
+        "made a moment ago, and not listed yet or gone already",
+    )
     assert new(company)
 
 
@@ -133,7 +139,7 @@ def test_a_user_who_is_gone_leaves_nothing(company: Company) -> None:
     """His keys are gone with him."""
     del company.world.everybody["alice"]
     (swept,) = company.sweep()
-    assert (swept.fate, swept.why) == (Disposition.CLEARED, "the user is gone")
+    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "the user is gone")
     assert company.places == []
 
 
@@ -144,7 +150,7 @@ def test_one_that_fails_is_a_row(company: Company) -> None:
     company.later(LONG)
     company.points.start(faults={2: "denied"})  # switching off
     rows = company.sweep()
-    assert {row.user: row.fate for row in rows} == {"alice": Disposition.FAILED, "bob": Disposition.DELETED}
+    assert {row.user: row.disposition for row in rows} == {"alice": Disposition.FAILED, "bob": Disposition.DELETED}
     assert rows[0].problem is not None
 
 
@@ -153,7 +159,7 @@ def test_every_act_is_recorded_before_and_after(company: Company) -> None:
     company.later(LONG)
     company.audit.broken = Problem("the disk is full")
     before = company.status()
-    assert [swept.fate for swept in company.sweep()] == [Disposition.FAILED]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.FAILED]
     assert company.status() == before
     company.audit.broken = None
     company.sweep()
@@ -170,6 +176,6 @@ def test_what_a_user_took_from_the_bucket_is_his() -> None:
     handed = company.reissue()
     del company.objects.held["rotate-my-key/123456789012/alice/key"]
     company.later(LONG)
-    assert [swept.fate for swept in company.sweep()] == [Disposition.CLEARED]
+    assert [swept.disposition for swept in company.sweep()] == [Disposition.CLEARED]
     assert company.status() == {handed.key_id: "Active"}
     assert company.places == []

@@ -45,11 +45,11 @@ SLIPS = [
 
 
 @pytest.mark.parametrize("slip", SLIPS)
-def test_a_slip_fits_a_tag_and_is_read_back(slip: HandoverRecord) -> None:
+def test_a_slip_fits_a_tag_and_is_read_back(record: HandoverRecord) -> None:
     """At most 256 characters of those that a tag may have."""
-    text = encode(slip)
+    text = encode(record)
     assert re.fullmatch(r"[A-Za-z0-9 _.:/=+@-]{1,256}", text)
-    assert decode(text, slip.account, slip.user) == slip
+    assert decode(text, record.account, record.user) == record
 
 
 @pytest.mark.parametrize("text", ["", "hello", "2 at=2026-11-25T12:00:00Z run=x", "1 at=yesterday run=x", "1 run=x"])

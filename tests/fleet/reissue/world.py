@@ -247,8 +247,8 @@ class Company:
 
     def plan(self, user: str = "alice", **wishes: bool) -> ReissuePlan:
         """Look and decide."""
-        wish = ReissueRequest(ACCOUNT, user, **wishes)  # type: ignore[arg-type]
-        return plan_reissue(wish, self.world, self.waiting, self.settings, self.now())
+        request = ReissueRequest(ACCOUNT, user, **wishes)  # type: ignore[arg-type]
+        return plan_reissue(request, self.world, self.waiting, self.settings, self.now())
 
     def reissue(self, user: str = "alice", **wishes: bool) -> HandoverResult:
         """A whole run."""

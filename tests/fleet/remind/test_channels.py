@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import Message
-from rotate_my_key.fleet.notify import channels, cut, outlets
+from rotate_my_key.fleet.notify import channels, channels_of, cut
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Remind
 from tests.fleet.remind.services import CHAT, LETTER, SAID, TOPIC, Cloud, made
 
@@ -28,13 +28,13 @@ def test_admins_by_mail_need_an_address() -> None:
     alone = ChannelSettings("mail", "ses", sender="it@example.com")
     settings = FleetSettings(channels={"mail": alone}, remind=Remind(owners=("mail",), admins=("mail",)))
     with pytest.raises(WrongUsage, match="channel mail has no address to write to"):
-        outlets(settings, Cloud())  # type: ignore[arg-type]
+        channels_of(settings, Cloud())  # type: ignore[arg-type]
 
 
 def test_somebody_must_be_told() -> None:
     """Settings without any channel are no settings for this."""
     with pytest.raises(WrongUsage, match="built-in does not say how to tell anybody"):
-        outlets(FleetSettings(), Cloud())  # type: ignore[arg-type]
+        channels_of(FleetSettings(), Cloud())  # type: ignore[arg-type]
 
 
 # Mail

@@ -93,9 +93,9 @@ class Office:
             self.time_left,
             workers=workers,
         )
-        outlets = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
+        channels = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
         return remind(
-            plan, self.findings, outlets, self.settings, Renderer(self.settings.remind.templates, now), around
+            plan, self.findings, channels, self.settings, Renderer(self.settings.remind.templates, now), around
         )
 
     def tag(self, name: str, directory: FakeDirectory | None = None) -> str | None:
@@ -306,8 +306,8 @@ def test_an_owner_without_an_address_is_a_row(office: Office) -> None:
     cases = [replace(each, owner=replace(each.owner, address="")) for each in found_in(office.directories, now)]
     plan = plan_notices(cases, POLICY, SETTINGS.remind, now)
     around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
-    outlets = Channels((office.mail,), (office.ops,))
-    done = remind(plan, Findings(), outlets, SETTINGS, Renderer("", now), around)
+    channels = Channels((office.mail,), (office.ops,))
+    done = remind(plan, Findings(), channels, SETTINGS, Renderer("", now), around)
     assert texts(done.digest.unaddressed) == [
         "alice in production (123456789012): no address is known of alice",
         "bob in production (123456789012): no address is known of bob",
@@ -327,9 +327,9 @@ def test_a_watch_tells_admins_only(office: Office) -> None:
     """Without channels for owners nobody else is told and no tag is written: reading is enough."""
     now = NOW
     plan = plan_notices(found_in(office.directories, now), POLICY, SETTINGS.remind, now)
-    outlets = Channels(admins=(office.ops,))
+    channels = Channels(admins=(office.ops,))
     around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
-    done = remind(plan, Findings(), outlets, SETTINGS, Renderer("", now), around)
+    done = remind(plan, Findings(), channels, SETTINGS, Renderer("", now), around)
     assert len(office.ops.sent) == 1
     assert office.home.calls["tag"] == 0
     assert (done.digest.told, done.code) == ((), 0)
@@ -376,8 +376,8 @@ def test_many_owners_at_once() -> None:
 def test_a_preview_is_what_is_sent(office: Office) -> None:
     """A dry run shows the same messages, and sends and writes nothing."""
     plan = plan_notices(found_in(office.directories, NOW), POLICY, SETTINGS.remind, NOW)
-    outlets = Channels((office.mail,), (office.ops,), (office.boss,))
-    shown = preview(plan, Findings(), outlets, SETTINGS, Renderer("", NOW))
+    channels = Channels((office.mail,), (office.ops,), (office.boss,))
+    shown = preview(plan, Findings(), channels, SETTINGS, Renderer("", NOW))
     assert (office.mail.sent, office.ops.sent, office.home.calls["tag"]) == ([], [], 0)
     office.run()
     assert [letter.message for letter, _ in shown.letters] == [*office.mail.sent, *office.ops.sent]

@@ -26,18 +26,18 @@ TOLD = remembered("1 7EXAMPLE:n4:f20261101:l20261118")
 
 def written(*cases: DueKey, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
     """The first letter that goes out for these keys, or another."""
-    outlets = Channels(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
+    channels = Channels(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
     plan = plan_notices(cases, POLICY, settings.remind, NOW)
-    return letters(plan, outlets, settings, Renderer(folder, NOW))[which].message
+    return letters(plan, channels, settings, Renderer(folder, NOW))[which].message
 
 
 def digest(*cases: DueKey, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
     """The digest after all of them were told."""
-    outlets = Channels((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
+    channels = Channels((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
     plan, renderer = plan_notices(cases, POLICY, settings.remind, NOW), Renderer("", NOW)
     findings = Findings(DigestCounts(2, 10, 12, 1), **more)
-    found = digest_of(plan, findings, SentLetters(plan.now), outlets, renderer)
-    return digest_letters(found, outlets, settings, renderer)[0].message
+    found = digest_of(plan, findings, SentLetters(plan.now), channels, renderer)
+    return digest_letters(found, channels, settings, renderer)[0].message
 
 
 TEXT = """\
@@ -122,9 +122,9 @@ def test_values_make_no_lines() -> None:
     evil = AwsAccount("123456789012", "x\r\nBcc: everybody@example.com\u2028y")
     owner = Owner("alice\r\nBcc: all@example.com", "", "tag owner")
     found = replace(case(account=evil, tags=TOLD), owner=owner)
-    outlets = Channels(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
+    channels = Channels(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
     plan = plan_notices([found], POLICY, SETTINGS.remind, NOW)
-    sent = [letter.message for letter in letters(plan, outlets, SETTINGS, Renderer("", NOW))]
+    sent = [letter.message for letter in letters(plan, channels, SETTINGS, Renderer("", NOW))]
     assert len(sent) == 2
     for message in sent:
         assert message.subject.isprintable()
@@ -205,9 +205,9 @@ def test_a_digest_of_a_watch_without_owners_speaks_of_no_reminders() -> None:
 def test_a_digest_on_demand() -> None:
     """With `digest` off it comes only if a key is old or something is wrong, and does not promise to come always."""
     off = replace(SETTINGS, remind=replace(SETTINGS.remind, digest=False))
-    outlets, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
+    channels, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
     plan = plan_notices([], POLICY, off.remind, NOW)
-    assert digest_letters(digest_of(plan, Findings(), SentLetters(), outlets, renderer), outlets, off, renderer) == ()
+    assert digest_letters(digest_of(plan, Findings(), SentLetters(), channels, renderer), channels, off, renderer) == ()
     assert "every run" not in digest(case(), settings=off).text
 
 
@@ -255,10 +255,10 @@ def test_what_is_wrong_with_a_template(tmp_path: Path, template: str, line: int,
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     """Its name is said."""
     (tmp_path / "digest.txt.j2").write_bytes(b"Subject: \xff\n")
-    outlets, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
+    channels, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
     plan = plan_notices([case()], POLICY, SETTINGS.remind, NOW)
     with pytest.raises(WrongUsage, match=r"digest\.txt\.j2: .*utf-8"):
-        digest_letters(digest_of(plan, Findings(), SentLetters(), outlets, renderer), outlets, SETTINGS, renderer)
+        digest_letters(digest_of(plan, Findings(), SentLetters(), channels, renderer), channels, SETTINGS, renderer)
 
 
 def test_an_include_that_is_not_there(tmp_path: Path) -> None:
