@@ -5,7 +5,8 @@ Reads no environment and no clock. Nothing is sent before the first verb of an a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from ..model import Credentials
     from .accounts import AwsOrganization
     from .audit import AuditTrail, Sink
-    from .messages import Channel
 
 
 def _nobody(whose: str, serial: str) -> str:
@@ -68,9 +68,9 @@ class Assembly:
 
     def configured(self, settings: FleetSettings) -> Assembly:
         """The same with other settings: for settings that are fetched from AWS themselves. Who signs stays."""
-        other = Assembly(self._aws, self._signer, settings, tell=self._tell, patience=self._patience)
-        for name in ("_way", "_caller", "_own", "cloud"):
-            other.__dict__[name] = getattr(self, name)
+        other = copy(self)  # with what was made so far
+        other.settings = settings
+        other.__dict__.pop("organization", None)
         return other
 
     def now(self) -> datetime:
@@ -96,12 +96,6 @@ class Assembly:
         from ..aws.services import AwsCloud
 
         return AwsCloud(self._own)
-
-    def channels(self, names: Iterable[str]) -> tuple[Channel, ...]:
-        """The channels of these names in the settings. Raises WrongUsage for one that is not there, or lacks a part."""
-        from .notify import channels
-
-        return channels(names, self.settings.channels, self.cloud)
 
     def audit(
         self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None

@@ -178,8 +178,8 @@ def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> E
     spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
     mine = [each for each in found if each.place.account.number in _allowed(context)]
     left = tuple(one for each in mine for one in left_of(each))
-    late = {id(one.found) for one in left}
-    looks = tuple(each for each in mine if each.stale and id(each) not in late)
+    unfinished = {(one.found.account, one.found.user.arn) for one in left}
+    looks = tuple(each for each in mine if each.stale and (each.account, each.user.arn) not in unfinished)
     return EnforcePlan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
 
 
@@ -219,10 +219,10 @@ def by_owner(steps: Iterable[PlannedAction], context: EnforceContext) -> Iterato
 
 def by_user(steps: Iterable[PlannedAction]) -> Iterator[tuple[UserLook, list[PlannedAction]]]:
     """Those of each user."""
-    found: dict[int, tuple[UserLook, list[PlannedAction]]] = {}
+    found: dict[tuple[str, str], list[PlannedAction]] = {}
     for step in steps:
-        found.setdefault(id(step.found), (step.found, []))[1].append(step)
-    yield from found.values()
+        found.setdefault((step.found.account.number, step.found.user.arn), []).append(step)
+    yield from ((mine[0].found, mine) for mine in found.values())
 
 
 def unsure_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> list[tuple[AwsAccount, Skipped]]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from itertools import groupby
 from threading import Lock
 
 from ..errors import Denied, Problem, TryLater, WrongUsage
@@ -34,7 +35,7 @@ from .messages import (
     letters,
     rehearse,
 )
-from .model import AccountSurvey, AwsAccount, Event, FleetUser
+from .model import AccountSurvey, AwsAccount, Event, FleetUser, Owner
 from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices
 from .survey import first_code
 
@@ -110,86 +111,83 @@ class RemindContext:
 @dataclass(frozen=True, slots=True)
 class RemindResult:
     """How a run ended: the digest as it was sent, each letter with its problem ("" if it arrived), and `code`, the exit
-    code; `hints` say what to do about some problems. `digest_sent` is False if some admin channel did not take the
-    digest."""
+    code; `hints` say what to do about some problems."""
 
     digest: Digest
     letters: tuple[tuple[Letter, str], ...]
     code: int = 0
     hints: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def digest_sent(self) -> bool:
-        """Whether every admin channel took it."""
-        return not any(problem for letter, problem in self.letters if letter.planned is None)
+
+@dataclass(slots=True)
+class _Posting:
+    """A letter, and what went wrong with it so far."""
+
+    letter: Letter
+    problem: Problem | None = None
 
 
 @dataclass
 class _Delivery:
-    """The letters of one run on their way. Safe to share between threads."""
+    """The letters of one run on their way; `told` are owners who got theirs. Safe to share between threads."""
 
     settings: FleetSettings
     around: RemindContext
     renderer: Renderer
-    told: dict[int, PlannedNotice] = field(default_factory=dict)
-    problems: dict[int, Problem] = field(default_factory=dict)  # by the letter's id()
+    told: set[Owner] = field(default_factory=set)
     forgotten: list[Remark] = field(default_factory=list)
     notes: list[Remark] = field(default_factory=list)
     codes: set[int] = field(default_factory=set)
     failing: dict[str, int] = field(default_factory=dict)  # by channel: failures in a row
     lock: Lock = field(default_factory=Lock)
 
-    def deliver(self, all_letters: Sequence[Letter]) -> None:
+    def deliver(self, letters: Sequence[Letter]) -> list[_Posting]:
         """All of them, those of one owner one after the other."""
-        pending = list(all_letters)
+        postings = pending = [_Posting(letter) for letter in letters]
         for pause in _PAUSES:
             if not pending or self.around.time_left() <= pause:
                 break
             self.around.sleep(pause) if pause else None
             self.failing.clear()
-            self._round(pending)
-            pending = [each for each in pending if isinstance(self.problems.get(id(each)), TryLater)]
+            by_owner = [list(mine) for _, mine in groupby(pending, lambda each: each.letter.planned)]
+            with Pool(self.around.workers) as pool:
+                pool.map(self._owner, by_owner, self.around.progress)
+            pending = [each for each in pending if isinstance(each.problem, TryLater)]
         for each in pending:
-            self.problems.setdefault(id(each), TryLater(_NO_TIME))
+            each.problem = each.problem or TryLater(_NO_TIME)
+        problems = [each.problem for each in postings if each.problem]
         # A setting that shows itself as wrong only now (the secret of a chat) is no wrong command line.
-        self.codes |= {Problem.code if isinstance(each, WrongUsage) else each.code for each in self.problems.values()}
+        self.codes |= {Problem.code if isinstance(each, WrongUsage) else each.code for each in problems}
+        return postings
 
-    def _round(self, pending: Sequence[Letter]) -> None:
-        by_owner: dict[int, list[Letter]] = {}
-        for letter in pending:
-            by_owner.setdefault(id(letter.planned), []).append(letter)
-        with Pool(self.around.workers) as pool:
-            pool.map(self._owner, list(by_owner.values()), self.around.progress)
-
-    def _owner(self, found: Sequence[Letter]) -> None:
-        arrived = [letter for letter in found if self._send(letter)]
-        told = [letter for letter in arrived if letter.planned and not letter.escalation]
-        if not told:
+    def _owner(self, postings: Sequence[_Posting]) -> None:
+        arrived = [each.letter for each in postings if self._send(each)]
+        mine = [letter for letter in arrived if letter.planned and not letter.escalation]
+        planned = mine[0].planned if mine else None
+        if not planned:
             return
-        planned = told[0].planned
-        assert planned
         with self.lock:
-            first = id(planned) not in self.told
-            self.told[id(planned)] = planned
+            first = planned.notice.owner not in self.told
+            self.told.add(planned.notice.owner)
         if first:
-            self._remember(planned, ", ".join(letter.channel.name for letter in told))
+            self._remember(planned, ", ".join(letter.channel.name for letter in mine))
 
-    def _send(self, letter: Letter) -> bool:
-        name = letter.channel.name
+    def _send(self, posting: _Posting) -> bool:
+        name = posting.letter.channel.name
         try:
             if self.around.time_left() <= 0:
                 raise TryLater(_NO_TIME)
             if self.failing.get(name, 0) >= _IN_A_ROW:
                 raise TryLater(f"channel {name} kept failing")
-            letter.channel.deliver(letter.message)
+            posting.letter.channel.deliver(posting.letter.message)
         except Problem as problem:
             with self.lock:
                 self.failing[name] = self.failing.get(name, 0) + isinstance(problem, TryLater)
-                self.problems[id(letter)] = problem
+            posting.problem = problem
             return False
         with self.lock:
             self.failing[name] = 0
-            self.problems.pop(id(letter), None)
+        posting.problem = None
         return True
 
     def _remember(self, planned: PlannedNotice, over: str) -> None:
@@ -238,8 +236,8 @@ def preview(
     """A run in which all goes well, of which nothing is sent or remembered. Raises WrongUsage for a template."""
     rehearse(settings, renderer)
     ready = letters(plan, channels, settings, renderer)
-    reached = {id(letter.planned) for letter in ready if not letter.escalation}
-    told = tuple(planned for planned in plan.now if id(planned) in reached)
+    reached = {letter.planned.notice.owner for letter in ready if letter.planned and not letter.escalation}
+    told = tuple(planned for planned in plan.now if planned.notice.owner in reached)
     digest = digest_of(plan, findings, SentLetters(told), channels, renderer)
     last = digest_letters(digest, channels, settings, renderer)
     return RemindResult(digest, tuple((letter, "") for letter in (*ready, *last)), findings.code)
@@ -255,25 +253,22 @@ def remind(
 ) -> RemindResult:
     """Send everything. Raises WrongUsage for a template that cannot be rendered, before anything was sent."""
     ready = [letter for letter, _ in preview(plan, findings, channels, settings, renderer).letters if letter.planned]
-    post = _Delivery(settings, around, renderer)
-    post.deliver(ready)
-    undelivered = tuple(
-        Remark(each.about, post.problems[id(each)].message, post.problems[id(each)].hint)
-        for each in ready
-        if id(each) in post.problems
-    )
+    owners = _Delivery(settings, around, renderer)
+    posted = owners.deliver(ready)
+    failed = [(each.letter.about, each.problem) for each in posted if each.problem]
     sent = SentLetters(
-        tuple(each for each in plan.now if id(each) in post.told),
-        undelivered,
-        tuple(sorted(post.forgotten)),
-        tuple(sorted(post.notes)),
+        tuple(each for each in plan.now if each.notice.owner in owners.told),
+        tuple(Remark(about, problem.message, problem.hint) for about, problem in failed),
+        tuple(sorted(owners.forgotten)),
+        tuple(sorted(owners.notes)),
     )
     digest = digest_of(plan, findings, sent, channels, renderer)
-    last = digest_letters(digest, channels, settings, renderer)
     admins = _Delivery(settings, replace(around, time_left=lambda: max(around.time_left(), 1.0)), renderer)
-    admins.deliver(last)
-    codes = post.codes | admins.codes | {findings.code}
-    problems = {**post.problems, **admins.problems}
-    told = [(each, problems[id(each)].message if id(each) in problems else "") for each in (*ready, *last)]
-    hints = {each.message: each.hint for each in problems.values() if each.hint}
-    return RemindResult(digest, tuple(told), first_code(codes), hints)
+    posted += admins.deliver(digest_letters(digest, channels, settings, renderer))
+    problems = [each.problem for each in posted if each.problem]
+    return RemindResult(
+        digest,
+        tuple((each.letter, each.problem.message if each.problem else "") for each in posted),
+        first_code(owners.codes | admins.codes | {findings.code}),
+        {each.message: each.hint for each in problems if each.hint},
+    )

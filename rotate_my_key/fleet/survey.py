@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
 from threading import Lock
 from typing import TypeVar
 
@@ -34,6 +33,7 @@ T = TypeVar("T")
 # and a report that comes within half a minute costs no more than ten calls.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
 _PATIENT = 10.0  # seconds: what failed after so long was waited for and tried again already, and is not begun anew
+_UNANSWERED = 3  # keys in a row
 _ACCOUNTS = 16  # after so many in a row without an answer nothing is asked of the others
 
 
@@ -105,132 +105,59 @@ def fetch(directory: AccountDirectory, ready: bool, asked_before: bool, waiting:
         ready = directory.request_report()
 
 
-class LookReason(Enum):
-    """Why a user is looked at: his report says so, or there is none."""
-
-    BY_REPORT = "by report"
-    BY_LIST = "by list"
+Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
 
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """The user as he is now, None if he is gone. `attention`: his tags were asked for, None are denied.
+    """A user as they are now, None if they are gone. `attention`: their tags were asked for, None are denied.
 
-    `trouble`: his keys could not be listed, so that they are as the report has them; without one he is None.
-    `later`: AWS is throttling or away, after all patience, so that others need not be asked about now.
+    `trouble`: their keys could not be listed, so that they are as the report has them; without a report the user is
+    None.
     """
 
     user: FleetUser | None
     attention: bool = False
     trouble: Problem | None = None
-    later: TryLater | None = None
-
-
-class LastUses:
-    """GetAccessKeyLastUsed in one account, until three keys in a row got no answer: who is denied or throttled is so
-    for thousands of keys."""
-
-    _ENOUGH = 3
-
-    def __init__(self, directory: AccountDirectory) -> None:
-        self._directory = directory
-        self._unanswered = 0
-
-    def of(self, key_id: str) -> LastUse | None:
-        """None for unknown."""
-        if self._unanswered >= self._ENOUGH:
-            return None
-        use = self._directory.last_use(key_id)
-        self._unanswered = 0 if use else self._unanswered + 1
-        return use
-
-
-def look_at(
-    directory: AccountDirectory,
-    uses: LastUses,
-    user: FleetUser,
-    asked: LookReason,
-    attention: Callable[[FleetUser], bool],
-) -> Details:
-    """List a user's keys; if he needs attention as he is now, his tags too. Raises Interrupted."""
-    now = user
-    trouble: Problem | None = None
-    try:
-        now = replace(user, keys=_keys(uses, user.keys, directory.keys(user.name)))
-    except Gone:
-        return Details(None)
-    except Problem as problem:
-        if asked is LookReason.BY_LIST or isinstance(problem, TryLater):
-            return unlooked(user, asked, problem)
-        trouble = problem
-    if not attention(now):
-        return Details(now, trouble=trouble)
-    try:
-        return Details(replace(now, tags=directory.tags(user.name)), True, trouble)
-    except Gone:
-        return Details(None)
-    except Problem as problem:  # throttled: unknown, as if denied
-        return Details(now, True, trouble, problem if isinstance(problem, TryLater) else None)
-
-
-def unlooked(user: FleetUser, asked: LookReason, problem: Problem) -> Details:
-    """What is known of a user whose keys could not be listed."""
-    kept = user if asked is LookReason.BY_REPORT else None
-    return Details(kept, trouble=problem, later=problem if isinstance(problem, TryLater) else None)
-
-
-def _keys(uses: LastUses, slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> tuple[FleetKey, ...]:
-    known = matched(slots, listed)
-    return tuple(
-        FleetKey(key.active, key.created, key.key_id, known.get(key.key_id) or uses.of(key.key_id)) for key in listed
-    )
-
-
-def matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
-    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only.
-
-    A slot's date is when its key was made or last changed. So equal dates match, if there is but one pair of them, and
-    what is then left over, if it is one of each and the key is not younger than the slot.
-    """
-    pairs = []
-    for slot in slots:
-        same = [key for key in listed if key.created == slot.created]
-        twins = [each for each in slots if each.created == slot.created]
-        if len(same) == len(twins) == 1:
-            pairs.append((same[0], slot))
-    keys_left = [key for key in listed if key not in [pair[0] for pair in pairs]]
-    slots_left = [slot for slot in slots if slot not in [pair[1] for pair in pairs]]
-    if len(keys_left) == len(slots_left) == 1 and keys_left[0].created <= slots_left[0].created:
-        pairs.append((keys_left[0], slots_left[0]))
-    return {key.key_id: slot.last_use for key, slot in pairs if slot.last_use}
-
-
-Progress = Callable[[str, int, int], None]  # what is done, how much of it, of how much
-
-
-@dataclass(frozen=True, slots=True)
-class SurveyOptions:
-    """Whose keys are listed: of those who need attention, or with `exact` of everybody who has one; with `inactive` of
-    those too who have a key that is switched off."""
-
-    exact: bool = False
-    inactive: bool = False
 
 
 @dataclass(slots=True)
 class _Found:
-    """What is known of one account on the way. `later`: AWS is throttling there, or away."""
+    """What is known of one account on the way. `users` are with whether they are to be looked at, `details` by ARN.
+
+    `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now. After
+    three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
+    thousands of keys.
+    """
 
     directory: AccountDirectory
-    uses: LastUses
     source: SurveySource = SurveySource.REPORT
     at: datetime | None = None
-    users: list[tuple[FleetUser, LookReason | None]] = field(default_factory=list)
+    users: list[tuple[FleetUser, bool]] = field(default_factory=list)
+    details: dict[str, Details] = field(default_factory=dict)
     members: dict[str, frozenset[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     ready: bool = False
     problem: Problem | None = None
     later: TryLater | None = None
+    unanswered: int = 0
+
+    def last_use(self, key_id: str) -> LastUse | None:
+        """GetAccessKeyLastUsed; None for unknown."""
+        if self.unanswered >= _UNANSWERED:
+            return None
+        use = self.directory.last_use(key_id)
+        self.unanswered = 0 if use else self.unanswered + 1
+        return use
+
+    def passing(self, problem: Problem) -> None:
+        """Remember a problem that will pass."""
+        if isinstance(problem, TryLater):
+            self.later = problem
+
+    def unlooked(self, user: FleetUser, problem: Problem) -> Details:
+        """What is known of a user whose keys could not be listed."""
+        return Details(user if self.source is SurveySource.REPORT else None, trouble=problem)
 
 
 def survey_accounts(
@@ -239,25 +166,25 @@ def survey_accounts(
     now: datetime,
     waiting: ReportWait,
     *,
-    wanted: SurveyOptions | None = None,
+    exact: bool = False,
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
 ) -> list[AccountSurvey]:
-    """Look at all accounts of the settings, `workers` at a time; one Survey each, in the organization's order.
+    """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order.
 
-    Raises Problem if it cannot be known which accounts there are.
+    The keys of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it
+    cannot be known which accounts there are.
     """
-    look = _Look(settings, now, waiting, wanted or SurveyOptions(settings.exact))
+    look = _Look(settings, now, waiting, exact or settings.exact)
     accounts = accounts_of(organization, settings.accounts)
     with Pool(workers) as pool:
         found = pool.map(
             lambda account: look.request(organization, account), accounts, _tick(progress, "asking for reports")
         )
         pool.map(lambda one: look.collect(one, len(found) > 1), found, _tick(progress, "collecting reports"))
-        jobs = [(one, user, asked) for one in found if not one.problem for user, asked in one.users if asked]
-        details = pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looking at users"))
-    known = {id(user): each for (_, user, _), each in zip(jobs, details, strict=True)}
-    return [_survey(account, one, known) for account, one in zip(accounts, found, strict=True)]
+        jobs = [(one, user) for one in found if not one.problem for user, closely in one.users if closely]
+        pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looking at users"))
+    return [_survey(account, one) for account, one in zip(accounts, found, strict=True)]
 
 
 def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
@@ -290,17 +217,17 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
 class _Look:
     """One look at all accounts: its verbs are run in threads, one account or user at a time."""
 
-    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, wanted: SurveyOptions) -> None:
+    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, exact: bool) -> None:
         self._settings = settings
         self._now = now
         self._waiting = waiting
-        self._wanted = wanted
+        self._exact = exact
         self._aws = Answering(waiting.monotonic)
 
     def request(self, organization: AwsOrganization, account: AwsAccount) -> _Found:
         """Ask an account for its report."""
         directory = organization.directory(account)
-        found = _Found(directory, LastUses(directory))
+        found = _Found(directory)
         try:
             found.ready = self._aws.ask(directory.request_report)
         except Problem as problem:
@@ -319,8 +246,8 @@ class _Look:
         try:
             if found.source is SurveySource.LISTS and not found.problem:
                 found.at = self._now
-                found.users = [(user, LookReason.BY_LIST) for user in found.directory.users()]
-            if any(asked for _, asked in found.users):
+                found.users = [(user, True) for user in found.directory.users()]
+            if any(closely for _, closely in found.users):
                 self._groups(found)
         except Problem as problem:
             found.problem = problem
@@ -328,7 +255,7 @@ class _Look:
     def _read(self, found: _Found, asked_before: bool) -> None:
         text, found.at = self._aws.ask(lambda: fetch(found.directory, found.ready, asked_before, self._waiting))
         for user, more in entries(text, found.directory.account.number):
-            found.users.append((user, self._asked(user, more)))
+            found.users.append((user, self._needed(user, more)))
 
     def _without_report(self, found: _Found, problem: Problem) -> None:
         """Lists instead, unless they would end the same way: without the role, without a network, throttled."""
@@ -340,12 +267,9 @@ class _Look:
         found.users.clear()
         found.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
 
-    def _asked(self, user: FleetUser, more: bool) -> LookReason | None:
-        if user.is_root:
-            return None  # IAM lists the keys of users only
-        keys, wanted = user.keys, self._wanted
-        listed = more or (wanted.exact and keys) or (wanted.inactive and not all(key.active for key in keys))
-        return LookReason.BY_REPORT if listed or self._attention(user) else None
+    def _needed(self, user: FleetUser, more: bool) -> bool:
+        """Whether a user of the report is to be looked at; IAM lists the keys of users only, not root's."""
+        return not user.is_root and bool(more or (self._exact and user.keys) or self._attention(user))
 
     def _attention(self, user: FleetUser) -> bool:
         policy, after = self._settings.policy, self._settings.unused_after
@@ -361,18 +285,40 @@ class _Look:
             except Problem as problem:
                 found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
 
-    def details(self, found: _Found, user: FleetUser, asked: LookReason) -> Details:
+    def details(self, found: _Found, user: FleetUser) -> None:
         """Look closer at one user; where AWS is throttling or away after all patience, at no more."""
+        found.details[user.arn] = self._details(found, user)
+
+    def _details(self, found: _Found, user: FleetUser) -> Details:
+        """Their keys; if they need attention as they are now, their tags and groups too."""
         if found.later:
-            return unlooked(user, asked, found.later)
-        keep = self._wanted.inactive
-        details = look_at(
-            found.directory, found.uses, user, asked, lambda each: self._attention(each) or (keep and _off(each))
-        )
-        found.later = details.later
-        if details.user and details.attention:
-            return replace(details, user=replace(details.user, groups=self._groups_of(found, user.name)))
-        return details
+            return found.unlooked(user, found.later)
+        trouble: Problem | None = None
+        try:
+            user = self._with_keys(found, user)
+        except Gone:
+            return Details(None)
+        except Problem as problem:
+            found.passing(problem)
+            if isinstance(problem, TryLater) or found.source is SurveySource.LISTS:
+                return found.unlooked(user, problem)
+            trouble = problem
+        if not self._attention(user):
+            return Details(user, trouble=trouble)
+        try:
+            user = replace(user, tags=found.directory.tags(user.name))
+        except Gone:
+            return Details(None)
+        except Problem as problem:  # throttled: unknown, as if denied
+            found.passing(problem)
+        return Details(replace(user, groups=self._groups_of(found, user.name)), True, trouble)
+
+    def _with_keys(self, found: _Found, user: FleetUser) -> FleetUser:
+        listed = found.directory.keys(user.name)
+        known = _matched(user.keys, listed)
+        uses = (known.get(key.key_id) or found.last_use(key.key_id) for key in listed)
+        keys = (FleetKey(key.active, key.created, key.key_id, use) for key, use in zip(listed, uses, strict=True))
+        return replace(user, keys=tuple(keys))
 
     def _groups_of(self, found: _Found, name: str) -> frozenset[str] | None:
         """The exempt groups that a user is in; None if that is not known."""
@@ -381,12 +327,27 @@ class _Look:
         return groups if groups or complete else None
 
 
-def _off(user: FleetUser) -> bool:
-    return not all(key.active for key in user.keys)
+def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
+    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only.
+
+    A slot's date is when its key was made or last changed. So equal dates match, if there is but one pair of them, and
+    what is then left over, if it is one of each and the key is not younger than the slot.
+    """
+    pairs = []
+    for slot in slots:
+        same = [key for key in listed if key.created == slot.created]
+        twins = [each for each in slots if each.created == slot.created]
+        if len(same) == len(twins) == 1:
+            pairs.append((same[0], slot))
+    keys_left = [key for key in listed if key not in [pair[0] for pair in pairs]]
+    slots_left = [slot for slot in slots if slot not in [pair[1] for pair in pairs]]
+    if len(keys_left) == len(slots_left) == 1 and keys_left[0].created <= slots_left[0].created:
+        pairs.append((keys_left[0], slots_left[0]))
+    return {key.key_id: slot.last_use for key, slot in pairs if slot.last_use}
 
 
-def _survey(account: AwsAccount, found: _Found, known: dict[int, Details]) -> AccountSurvey:
-    looked_at = [known.get(id(user), Details(user)) for user, _ in found.users]
+def _survey(account: AwsAccount, found: _Found) -> AccountSurvey:
+    looked_at = [found.details.get(user.arn, Details(user)) for user, _ in found.users]
     users = tuple(each.user for each in looked_at if each.user)
     troubles = [each.trouble for each in looked_at if each.trouble]
     if troubles and not users:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rotate_my_key.aws.parallel import Pool
 
 from rotate_my_key.aws.account_calls import AccountCalls, Role
 from rotate_my_key.aws.session import Aws
@@ -18,6 +17,7 @@ from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse
+from rotate_my_key.parallel import Pool
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from rotate_my_key.standin import StandIn
 

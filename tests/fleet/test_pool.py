@@ -8,9 +8,9 @@ import threading
 from threading import Barrier, Event
 
 import pytest
-from rotate_my_key.aws.parallel import Pool
 
 from rotate_my_key.errors import Gone
+from rotate_my_key.parallel import Pool
 
 
 def test_results_are_in_the_order_of_the_items() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
-from rotate_my_key.fleet.survey import ReportWait, SurveyOptions, survey_accounts
+from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.model import LastUse
 from rotate_my_key.policy import Policy
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
@@ -100,14 +100,11 @@ def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
     assert aws.calls == Counter(request_report=1, report=1, keys=5, tags=4)
 
 
-def test_inactive_keys_are_listed_for_who_wants_them(aws: FakeDirectory) -> None:
-    """Whoever deletes what was switched off needs its id and what is remembered in the tags."""
+def test_keys_that_are_switched_off_need_no_attention(aws: FakeDirectory) -> None:
+    """However old they are: they are as the report has them."""
     aws.user("off")
     aws.key("off", 200, "Inactive")
     assert called(one(aws), "off").keys[0].key_id is None
-    user = called(one(aws, wanted=SurveyOptions(inactive=True)), "off")
-    assert user.keys[0].key_id
-    assert user.tags == {}
 
 
 def test_who_has_more_keys_than_slots_is_listed() -> None:

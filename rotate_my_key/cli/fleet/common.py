@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, Signer
     from ...fleet.audit import AuditTrail
     from ...fleet.model import AccountSurvey
-    from ...fleet.survey import SurveyOptions
     from ...settings.fleet import FleetSettings
     from ...stores.reading import ProfileFiles
 
@@ -195,7 +194,7 @@ def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> 
 
 
 def surveyed(
-    app: App, settings: FleetSettings, assembly: Assembly, options: SurveyOptions | None = None
+    app: App, settings: FleetSettings, assembly: Assembly, *, exact: bool = False
 ) -> tuple[list[AccountSurvey], Mapping[str, str], datetime]:
     """What was found in all accounts, with the addresses of owners and AWS's time."""
     from ...fleet.judge import addresses
@@ -207,7 +206,7 @@ def surveyed(
     now = assembly.now()
     with app.progress() as progress:
         waiting = ReportWait(time.sleep, time.monotonic)
-        surveys = survey_accounts(organization, settings, now, waiting, wanted=options, progress=progress)
+        surveys = survey_accounts(organization, settings, now, waiting, exact=exact, progress=progress)
     return surveys, mapping, now
 
 

@@ -33,14 +33,14 @@ Values = dict[str, Any]
 def remind_json(plan: NoticePlan, outcome: RemindResult, channels: Channels, *, dry_run: bool) -> Values:
     """The whole object but its version."""
     digest = outcome.digest
-    told = {id(notice) for notice in digest.told}
+    told = {notice.owner for notice in digest.told}
     return {
         "dry_run": dry_run,
         "at": digest.at.isoformat(timespec="seconds"),
         **remind_numbers(digest),
         "channels": [each.name for each in channels.all],
         "notices": [
-            *(_notice(each, outcome.letters, quiet=False, told=id(each.notice) in told) for each in plan.now),
+            *(_notice(each, outcome.letters, quiet=False, told=each.notice.owner in told) for each in plan.now),
             *(_notice(each, (), quiet=True, told=False) for each in plan.quiet),
         ],
         "digest": {"letters": _letters(letter for letter in outcome.letters if letter[0].planned is None)},
@@ -129,7 +129,7 @@ def question_text(outcome: RemindResult, plan: NoticePlan) -> str:
     others = [letter for letter, _ in outcome.letters if letter.escalation]
     digests = [letter for letter, _ in outcome.letters if letter.planned is None]
     if owners:
-        told = len({id(letter.planned) for letter in owners})
+        told = len({letter.planned.notice.owner for letter in owners if letter.planned})
         lines.append(f"{number(told, 'owner')} will be told over {_over(owners)}")
     if plan.quiet:
         lines.append(f"{number(len(plan.quiet), 'owner')} told a short while ago and left in peace")

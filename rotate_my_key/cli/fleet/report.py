@@ -213,11 +213,10 @@ def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, 
     if as_json + as_csv + as_html > 1:
         raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
     from ...fleet.report import make, page, table, values
-    from ...fleet.survey import SurveyOptions
 
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
-        surveys, mapping, now = surveyed(app, settings, assembly, SurveyOptions(exact or settings.exact))
+        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
     report = make(surveys, settings, mapping, now)
     if as_json:
         app.json(values(report))

@@ -44,7 +44,7 @@ SLIPS = [
 ]
 
 
-@pytest.mark.parametrize("slip", SLIPS)
+@pytest.mark.parametrize("record", SLIPS)
 def test_a_slip_fits_a_tag_and_is_read_back(record: HandoverRecord) -> None:
     """At most 256 characters of those that a tag may have."""
     text = encode(record)
