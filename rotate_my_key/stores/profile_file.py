@@ -38,6 +38,7 @@ class ProfileFile:
         self.kind = kind
         self.ini = Ini(data, path)
         self._effective: dict[str, str] | None = None
+        self._spelled: dict[str, list[str]] | None = None  # all sections that some SDK takes for a profile
 
     @property
     def effective(self) -> dict[str, str]:
@@ -127,12 +128,15 @@ class ProfileFile:
 
     def namesakes(self, profile: str, pair: Credentials) -> Iterator[str]:
         """Sections that some SDK takes for this profile, spelled one way or another, and that hold this pair."""
-        for section in {self.ini.section_at(number) for number in self.ini.lines_with([pair.key_id])}:
-            own = self.ini.sections.get(section or "", {})
-            if section and KEY_ID in own and SECRET in own and self.pair_in(section) == pair:
-                spelled = config_profile(section)
-                if (section.strip() if spelled is None else spelled) == profile:
-                    yield section
+        if self._spelled is None:
+            self._spelled = {}
+            for section in self.ini.sections:
+                name = config_profile(section)
+                self._spelled.setdefault(section.strip() if name is None else name, []).append(section)
+        for section in self._spelled.get(profile, ()):
+            own = self.ini.sections[section]
+            if KEY_ID in own and SECRET in own and self.pair_in(section) == pair:
+                yield section
 
 
 def config_profile(section: str) -> str | None:
