@@ -190,7 +190,7 @@ class IamAccount:
                 return self._calls.call(
                     "iam:CreateAccessKey",
                     signers,
-                    answers.created,
+                    partial(answers.created, user=self._user.name),
                     self._user.named,
                     refused=self._user.patience(signers),
                     again=attempts.if_certain,

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from threading import Lock, RLock
 from typing import Any, Protocol, TypeVar
 
-from ..errors import Denied, KeyRefused
+from ..errors import Denied, KeyRefused, TryLater
 from ..model import Credentials, Identity
 from . import answers
 from .auth import AuthProfile
-from .calls import Calls, Read, Signers, always
+from .calls import Calls, Signers, always
 from .errors import Sent
 from .failures import FAILURES, Kind
-from .link import Link
+from .link import Link, Read
 from .mfa import MfaSessions, Serials
 from .pace import Pace
 from .patience import BUDGETS, Patience, Wanted
@@ -219,6 +219,10 @@ class AccountCalls:
         """The region in force, "" if none is set."""
         return self._link.region or ""
 
+    def now(self) -> datetime:
+        """AWS's clock."""
+        return self._way.aws.clock.now()
+
     @property
     def patience(self) -> Patience:
         """How waiting is done here, for what only a service's own words tell."""
@@ -259,13 +263,18 @@ class AccountCalls:
         self, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str
     ) -> Iterator[T]:
         """All entries of a list, page by page. `read` gives those of a page and the marker of the next, None at the
-        end; `marker` is the parameter that takes it. A page may be empty and not the last."""
+        end; `marker` is the parameter that takes it. A page may be empty and not the last. Raises TryLater for one that
+        leads in a circle."""
         following: Mapping[str, Any] = {}
+        seen: set[str] = set()
         while True:
             entries, token = self.call(action, read, {**params, **following})
             yield from entries
             if not token:
                 return
+            if token in seen:
+                raise TryLater(f"the answers to {action} go round in a circle", "repeat the command later")
+            seen.add(token)
             following = {marker: token}
 
     def presign(self, method: str, seconds: int, **params: Any) -> str:

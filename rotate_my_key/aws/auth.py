@@ -21,7 +21,7 @@ from ..model import Credentials, Identity
 from . import answers
 from .calls import Calls, Signers
 from .errors import Sent, configuration, translate
-from .failures import DENIED, EXPIRED, FAILURES, REFUSED, code_of
+from .failures import DENIED, EXPIRED, FAILURES, REFUSED, NotAws, code_of
 from .session import Aws
 
 # What botocore would try if nothing else answers; a profile that was named must answer for itself.
@@ -153,7 +153,7 @@ class AuthProfile:
                 return Problem(f"there is no profile {absent} to sign with", "aws configure list-profiles")
             case boto.ClientError():
                 return self._answered(error)
-        if isinstance(error, boto.HTTPClientError):
+        if isinstance(error, boto.HTTPClientError | NotAws):
             return translate(error, self._sent(error))
         problem = configuration(error)
         return Problem(f"{name}: {problem.message}", problem.hint)

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
-
-from botocore import xform_name
 
 from ..errors import Problem
 from ..model import Credentials
 from .errors import Sent, translate
-from .failures import FAILURES, NotAws, is_refusal
-from .link import Link
+from .failures import FAILURES, is_refusal
+from .link import Link, Read
 from .patience import Patience, Wanted
 from .session import Aws
 
 T = TypeVar("T")
-Read = Callable[[Mapping[str, Any]], T]
 Explain = Callable[[Exception, Sent], Problem]
 
 
@@ -51,6 +49,10 @@ class Calls:
         """Which AWS these calls go to; see Link."""
         return self._link.endpoint
 
+    def now(self) -> datetime:
+        """AWS's clock."""
+        return self._aws.clock.now()
+
     def call(
         self,
         action: str,
@@ -68,18 +70,14 @@ class Calls:
         `refused`, `again`: see Patience.run. `idle`: take a connection that was answered within so many seconds, or
         open one. Raises Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets.
         """
-        service, name = action.split(":")
+        service = action.split(":")[0]
         last = signers.pairs[0]
 
         def send(pair: Credentials) -> T:
             nonlocal last
             last = pair
             with self._link.lanes(service).borrow(idle) as lane:
-                answer = self._link.call(service, xform_name(name), pair, lane, read_timeout, **params)
-            try:
-                return read(answer)
-            except (KeyError, TypeError):
-                raise NotAws(200) from None
+                return self._link.call(action, pair, lane, read, params, read_timeout)
 
         try:
             return self.patience.run(lambda: _first_accepted(signers, send), refused=refused, again=again)

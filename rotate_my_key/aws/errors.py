@@ -6,6 +6,7 @@ No message holds a secret or the body of an answer: botocore's own messages may,
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -55,7 +56,7 @@ def translate(error: Exception, sent: Sent) -> Problem:
     if isinstance(error, boto.ClientError):
         return _answered(code_of(error), message_of(error), status_of(error), sent)
     if isinstance(error, NotAws | ResponseParserError):
-        return _not_aws(error)
+        return _not_aws(error, sent)
     return _network(error, sent) or configuration(error)
 
 
@@ -155,13 +156,15 @@ def quarantined(action: str) -> Denied:
     )
 
 
-def _not_aws(error: Exception) -> Problem:
+def _not_aws(error: Exception, sent: Sent) -> Problem:
     if isinstance(error, NotAws) and error.page:
         return TryLater(
             "something between this computer and AWS answered with a web page (a proxy or a captive portal)",
             "sign in to the network in a browser, or set HTTPS_PROXY, then repeat the command",
         )
-    return TryLater("the answer from AWS was cut off or is not AWS's", "repeat the command")
+    if isinstance(error, NotAws) and error.long:
+        return TryLater(f"the answer to {sent.action} is too long to be AWS's", "repeat the command later")
+    return TryLater(f"the answer to {sent.action} was cut off or is not AWS's", "repeat the command")
 
 
 def _network(error: Exception, sent: Sent) -> Problem | None:
@@ -198,6 +201,9 @@ def _proxy(error: boto.ProxyConnectionError) -> Problem:
     return TryLater("the proxy cannot be reached or does not let through to AWS", "check HTTPS_PROXY and NO_PROXY")
 
 
+_LOOK = "look at the profile with: rotate-my-key doctor"
+# Not what may be secret.
+_A_VARIABLE = re.compile(r"AWS_(?!ACCESS|SECRET|SESSION|SECURITY|PROFILE)|REQUESTS_CA_BUNDLE")
 _CONFIGURATION: dict[type[Exception], str] = {
     boto.InvalidRegionError: "the region in the profile is not a region's name",
     boto.ConfigParseError: "the AWS config or credentials file cannot be read as an INI file",
@@ -207,14 +213,26 @@ _CONFIGURATION: dict[type[Exception], str] = {
 }
 
 
-def configuration(error: Exception) -> Problem:
-    """What botocore says of settings that it cannot use, before anything was sent."""
+def configuration(
+    error: Exception, environ: Mapping[str, str] | None = None, profile: Mapping[str, Any] | None = None, name: str = ""
+) -> Problem:
+    """What botocore says of settings that it cannot use, before anything was sent. It names the variable, or the
+    setting of the profile `name`, if it is one of these."""
     detail: dict[str, Any] = getattr(error, "kwargs", {})
     for cause, message in _CONFIGURATION.items():
         if isinstance(error, cause):
             names = [str(detail[name]) for name in ("profile", "region_name", "path") if name in detail]
-            return Problem(": ".join([message, *names]), "look at the profile with: rotate-my-key doctor")
-    return Problem(
-        f"the AWS settings of this profile cannot be used ({type(error).__name__})",
-        "look at the profile with: rotate-my-key doctor",
-    )
+            return Problem(": ".join([message, *names]), _LOOK)
+    if variable := _named(error, {name: value for name, value in (environ or {}).items() if _A_VARIABLE.match(name)}):
+        return Problem(f"the value of {variable} cannot be used", f"unset {variable}, or set what AWS documents for it")
+    if setting := _named(error, profile or {}):
+        return Problem(f"the value of {setting} in profile {name} cannot be used", _LOOK)
+    return Problem(f"the AWS settings of this profile cannot be used ({type(error).__name__})", _LOOK)
+
+
+def _named(error: Exception, settings: Mapping[str, Any]) -> str:
+    """The setting that botocore complains of: by its name, else by its value."""
+    said = f"{error} {' '.join(getattr(error, 'kwargs', ()))}"
+    plain = re.sub(r"\W", "_", said.lower())
+    names = [name for name in settings if name.lower().removeprefix("aws_") in plain]
+    return next(iter(names or [name for name, value in settings.items() if value and str(value) in said]), "")

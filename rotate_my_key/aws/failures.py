@@ -47,14 +47,15 @@ _FLAKY = frozenset({"RequestTimeout", "RequestTimeoutException", "InternalFailur
 
 
 class NotAws(boto.BotoCoreError):
-    """An answer that is not AWS's: a web page, or an answer that was cut off."""
+    """An answer that is not AWS's: a web page, one that was cut off, is too `long`, or makes no sense."""
 
     fmt = "an answer with HTTP status {status} that is not AWS's"
 
-    def __init__(self, status: int, *, page: bool = False) -> None:
+    def __init__(self, status: int, *, page: bool = False, long: bool = False) -> None:
         super().__init__(status=status)
         self.status = status
         self.page = page
+        self.long = long
 
 
 class Kind(Enum):
@@ -93,7 +94,7 @@ def kind(error: Exception) -> Kind:
         case boto.ClientError():
             return kind_of_answer(code_of(error), status_of(error))
         case NotAws():
-            return Kind.FLAKY if error.status >= 500 or not error.page else Kind.FINAL
+            return Kind.FLAKY if error.status >= 500 or not (error.page or error.long) else Kind.FINAL
         case boto.SSLError():
             return Kind.FINAL if is_handshake(error) else Kind.FLAKY
         case boto.EndpointConnectionError() | boto.ConnectTimeoutError() | boto.ProxyConnectionError():

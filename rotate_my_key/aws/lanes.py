@@ -3,25 +3,50 @@
 botocore keeps a pool and a TLS context in every client and loads the CA bundle (14 ms) again for each connection. Here
 all lanes share one context, loaded once; and a caller can demand a lane that is just open (a request sent on a
 connection that the server has meanwhile closed has an unknown outcome), or several lanes at once.
+
+Every answer has an end and a size, whatever the service: `bounded` sees to it below HTTP, so that status line, headers,
+chunks and trailers count as well as the body. Nothing is unpacked (urllib3 is told not to, and asks for nothing
+packed), so what comes in is all there is. Redirects are not followed.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 
 from ..errors import Problem
+from . import bounded, endpoints
+from .bounded import Bounds, Limits
+from .failures import NotAws
 
-CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host
-READ_TIMEOUT = 10.0
+CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host, and for TLS
+READ_TIMEOUT = 10.0  # seconds between two bytes
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
+
+
+def check_key_log() -> None:
+    """OpenSSL writes the keys of each connection to SSLKEYLOGFILE (but not where Python is isolated).
+
+    Raises Problem if it cannot; a pipe that nobody reads is not waited for.
+    """
+    path = os.environ.get("SSLKEYLOGFILE")
+    if not path or sys.flags.ignore_environment:
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o600))
+    except (OSError, ValueError) as error:
+        why = (getattr(error, "strerror", None) or "not a path").lower()
+        raise Problem(f"the file that SSLKEYLOGFILE names cannot be opened: {why}", "unset SSLKEYLOGFILE") from None
 
 
 class Tls:
@@ -51,8 +76,8 @@ class Tls:
 class _Wire(URLLib3Session):
     """botocore's HTTP session with a TLS context from outside, loaded already.
 
-    The two overridden methods are botocore's own inner ones. Should they vanish, everything still works and each
-    connection loads the CA bundle again; tests/aws/test_lanes.py would notice.
+    The two overridden methods and the pools are botocore's own inner ones. Should they vanish, everything still works,
+    but each connection loads the CA bundle again and answers have no end; tests/aws would notice.
     """
 
     def __init__(self, context: ssl.SSLContext | None, bundle: str | bool, proxies: Mapping[str, str]) -> None:
@@ -64,6 +89,7 @@ class _Wire(URLLib3Session):
             max_pool_connections=1,
             socket_options=_SOCKET_OPTIONS,  # type: ignore[arg-type]
         )
+        self._pool_classes_by_scheme = self._manager.pool_classes_by_scheme = bounded.POOLS  # type: ignore[attr-defined]
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         return self._loaded or create_urllib3_context()
@@ -77,16 +103,27 @@ class _Wire(URLLib3Session):
 class Lane:
     """One connection; it is opened by the first request and again whenever it was lost."""
 
-    def __init__(self, wire: _Wire, monotonic: Callable[[], float]) -> None:
+    def __init__(self, wire: _Wire, monotonic: Callable[[], float], limits: Limits) -> None:
         self._wire = wire
         self._monotonic = monotonic
+        self._limits = limits
         self._answered = float("-inf")
 
-    def send(self, request: AWSPreparedRequest) -> AWSResponse:
-        """Send once; redirects are not followed. Raises botocore's HTTPClientError and its kinds."""
-        response = self._wire.send(request)
-        self._answered = self._monotonic()
-        return response
+    def send(self, request: AWSPreparedRequest, size: int = 0) -> AWSResponse:
+        """Send once; the answer may have `size` bytes if that is more than usual. Raises botocore's HTTPClientError and
+        its kinds, NotAws for an answer that is too long, Problem for a URL that may not be used."""
+        endpoints.check(request.url)
+        bounds = Bounds(self._monotonic, self._limits.seconds, max(size, self._limits.size))
+        try:
+            with bounded.by(bounds):
+                response = self._wire.send(request)
+        except HTTPClientError:
+            if not bounds.exceeded:
+                raise
+        else:
+            self._answered = self._monotonic()
+            return response
+        raise NotAws(0, long=True)
 
     def idle(self) -> float:
         """Seconds since the last answer; infinite if there was none."""
@@ -100,11 +137,12 @@ class Lane:
 class Lanes:
     """The open lanes to one endpoint, the one used last on top."""
 
-    def __init__(self, url: str, tls: Tls, proxies: Mapping[str, str], monotonic: Callable[[], float]) -> None:
+    def __init__(self, url: str, tls: Tls, monotonic: Callable[[], float], limits: Limits) -> None:
         self._url = url
         self._tls = tls
-        self._proxies = proxies
+        self._proxies = endpoints.proxies(url)
         self._monotonic = monotonic
+        self._limits = limits
         self._free: list[Lane] = []
         self._lock = Lock()
 
@@ -122,7 +160,7 @@ class Lanes:
         with self._lock:
             if self._free and self._free[-1].idle() <= idle:
                 return self._free.pop()
-        return Lane(self._open(), self._monotonic)
+        return Lane(self._open(), self._monotonic, self._limits)
 
     def _open(self) -> _Wire:
         # Through a proxy botocore's own way is kept: a TLS connection to the proxy itself wants other certificates.

@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import RLock
-from typing import Any
+from typing import Any, TypeVar
 
-from botocore.awsrequest import AWSPreparedRequest
+from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.session import Session
@@ -22,9 +23,10 @@ from botocore.session import Session
 from ..errors import Problem, WrongUsage
 from ..model import Credentials, Identity
 from . import endpoints
+from .bounded import Limits
 from .clock import AwsClock
 from .errors import configuration
-from .failures import FAILURES
+from .failures import FAILURES, NotAws
 from .lanes import Lane, Lanes, Tls
 from .wire import Call, calling
 
@@ -35,6 +37,13 @@ FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoin
 _A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 # IAM, STS and Organizations are global: their answers are the same wherever they are asked.
 _GLOBAL = {"iam", "sts", "organizations"}
+# Answers that may be longer than others, in bytes: a report has a line for each of thousands of users, a page of a list
+# a thousand of them, and what is sealed in a bucket is of any size that a person chose.
+_LONG = {"GetCredentialReport": 16 << 20, "ListUsers": 4 << 20, "GetGroup": 4 << 20, "ListObjectsV2": 4 << 20}
+_LONG |= {"GetObject": 16 << 20}
+
+T = TypeVar("T")
+Read = Callable[[Mapping[str, Any]], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class Shared:
     monotonic: Callable[[], float]
     config: Config
     endpoint_url: str
+    limits: Limits
 
 
 class Link:
@@ -98,11 +108,11 @@ class Link:
             failure = error
         else:
             url = client.meta.endpoint_url
-            endpoints.refuse_plain(url)
-            self._lanes[service] = Lanes(url, self._tls, endpoints.proxies(url), self._shared.monotonic)
+            endpoints.check(url)
+            self._lanes[service] = self.lanes_to(url)
             self._clients[service] = client
             return client
-        raise configuration(failure)
+        raise configuration(failure, os.environ, self._session.get_scoped_config(), self._session.profile or "default")
 
     def _make(self, service: str, config: Config) -> BaseClient:
         return self._session.create_client(
@@ -121,28 +131,43 @@ class Link:
 
     def lanes_to(self, url: str) -> Lanes:
         """Connections to another host, with the TLS context and the proxies that are in force here."""
-        return Lanes(url, self._tls, endpoints.proxies(url), self._shared.monotonic)
+        return Lanes(url, self._tls, self._shared.monotonic, self._shared.limits)
 
     def call(
         self,
-        service: str,
-        method: str,
+        action: str,
         pair: Credentials,
         lane: Lane,
+        read: Read[T],
+        params: Mapping[str, Any],
         read_timeout: float | None = None,
-        **params: Any,
-    ) -> dict[str, Any]:
-        """Send one request, once; `method` is the client's. Raises one of FAILURES; the timeout is in seconds."""
+    ) -> T:
+        """Send "iam:GetUser" or the like, once, and give what `read` makes of the answer. Raises one of FAILURES; the
+        timeout is in seconds.
+
+        The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
+        """
+        service, name = action.split(":")
         client = self.client(service)
         protocol = str(client.meta.service_model.protocol)
-        with calling(Call(pair, lane, read_timeout, self._shared.clock, protocol)):
-            answer: dict[str, Any] = getattr(client, method)(**params)
-        return answer
+        call = Call(pair, lane, read_timeout, self._shared.clock, name, protocol, _LONG.get(name, 0))
+        try:
+            with calling(call):
+                return read(getattr(client, xform_name(name))(**params))
+        except (*FAILURES, Problem):
+            raise
+        except Exception:
+            if not call.status:  # nothing has come yet, so this is a fault of ours
+                raise
+        raise NotAws(call.status)
 
     def presign(self, pair: Credentials, method: str, seconds: int, **params: Any) -> str:
         """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
         client = self.client("s3")
-        with self.lanes("s3").borrow() as lane, calling(Call(pair, lane, None, self._shared.clock, "rest-xml")):
+        with (
+            self.lanes("s3").borrow() as lane,
+            calling(Call(pair, lane, None, self._shared.clock, "GetObject", "rest-xml")),
+        ):
             return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 
     @property
@@ -203,8 +228,3 @@ def _for_s3(config: Config, own: bool) -> Config:
             response_checksum_validation="when_required",
         )
     )
-
-
-def refuse_plain(request: AWSPreparedRequest, **_: Any) -> None:
-    """before-send: for botocore's own sign-ins. Raises Problem for plain http to another computer."""
-    endpoints.refuse_plain(request.url)

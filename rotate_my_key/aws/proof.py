@@ -16,7 +16,7 @@ from ..parallel import Running
 from . import answers
 from .calls import Calls
 from .errors import translate
-from .failures import FAILURES, Kind, NotAws, kind
+from .failures import FAILURES, Kind, kind
 from .lanes import Lane
 from .link import Link
 
@@ -94,11 +94,7 @@ class Proof:
         return answers[0]
 
     def _sign_in(self, pair: Credentials, lane: Lane) -> Identity:
-        answer = self._link.call("sts", "get_caller_identity", pair, lane)
-        try:
-            return answers.identity(answer)
-        except KeyError:
-            raise NotAws(200) from None
+        return self._link.call(_ACTION, pair, lane, answers.identity, {})
 
     def _ended(self, failure: Exception, pair: Credentials) -> Problem:
         problem = translate(failure, self._calls.sent(_ACTION, pair))

@@ -12,18 +12,21 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from threading import RLock
 from typing import Any
+from urllib.parse import urlsplit
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.handlers import add_expect_header
 from botocore.session import Session
 
 from ..errors import Problem
 from ..files.regular import oddity, read_start, refuse_odd
+from .bounded import Limits
 from .clock import AwsClock
 from .errors import configuration
 from .failures import FAILURES
-from .lanes import CONNECT_TIMEOUT, READ_TIMEOUT, Tls
-from .link import FALLBACK_REGION, Link, Shared, refuse_plain
+from .lanes import Lanes, Tls, check_key_log
+from .link import FALLBACK_REGION, Link, Shared
 from .models import HOT, WIDE, Models
 from .wire import prepare
 
@@ -38,6 +41,7 @@ class Aws:
     `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
     computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
+    `limits` are for each answer.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Aws:
         config_file: str = "",
         credentials_file: str = "",
         endpoint_url: str = "",
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
     ) -> None:
         self.clock = AwsClock(clock)
         self.sleep = sleep
@@ -62,7 +67,7 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": 1},
             defaults_mode="legacy",  # type: ignore[arg-type] # "auto" would ask the metadata service for the region
         )
-        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url)
+        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits)
         self._first: Session | None = None  # reads the files for all
         self._models: dict[bool, Models] = {}
         self._links: dict[str, Link] = {}
@@ -79,7 +84,7 @@ class Aws:
                 return self._link(profile)
             except FAILURES as error:
                 failure = error
-        raise configuration(failure)
+        raise configuration(failure, self._environ)
 
     def wide_link(self, profile: str | None) -> Link:
         """A link to all services that the fleet needs. Raises Problem."""
@@ -93,7 +98,7 @@ class Aws:
                 return self._links[key]
             except FAILURES as error:
                 failure = error
-        raise configuration(failure)
+        raise configuration(failure, self._environ)
 
     def _link(self, profile: str | None) -> Link:
         session = None
@@ -109,6 +114,7 @@ class Aws:
         return self._links[key]
 
     def _session(self, profile: str | None, *, wide: bool = False) -> Session:
+        check_key_log()
         session = Session(profile=profile, include_builtin_handlers=wide)  # none of them is about IAM or STS
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
             session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
@@ -126,8 +132,10 @@ class Aws:
         """A session whose own providers make the credentials of a profile (None: as link), with all services that
         takes.
 
-        Raises Problem if such a sign-in would send something unencrypted; botocore's errors for what it cannot read.
+        Its requests leave through lanes too. Raises Problem if such a sign-in would send something unencrypted;
+        botocore's errors for what it cannot read.
         """
+        check_key_log()
         with self._shared.lock:
             session = Session(profile=profile)
             for name, path in self._files.items():
@@ -138,10 +146,23 @@ class Aws:
             if not session.get_config_variable("region"):
                 session.set_config_variable("region", FALLBACK_REGION)
             more = {"mode": "standard", "total_max_attempts": 3}
-            patient = Config(connect_timeout=CONNECT_TIMEOUT, read_timeout=READ_TIMEOUT, retries=more)  # type: ignore[arg-type]
-            session.set_default_client_config(self._shared.config.merge(patient))
-            session.register("before-send", refuse_plain)  # type: ignore[arg-type]
+            session.set_default_client_config(self._shared.config.merge(Config(retries=more)))  # type: ignore[arg-type]
+            session.register("before-send", self._sender(self._tls_of(session)))  # type: ignore[arg-type]
             return session
+
+    def _sender(self, tls: Tls) -> Callable[..., AWSResponse]:
+        """before-send, for a session with clients of its own."""
+        lanes: dict[str, Lanes] = {}
+
+        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            parts = urlsplit(request.url)
+            host = f"{parts.scheme}://{parts.netloc}"
+            if host not in lanes:
+                lanes[host] = Lanes(host, tls, self.monotonic, self._shared.limits)
+            with lanes[host].borrow() as lane:
+                return lane.send(request)
+
+        return send
 
     def _tls_of(self, session: Session) -> Tls:
         """botocore/endpoint.py: AWS_CA_BUNDLE, the profile's, then REQUESTS_CA_BUNDLE, then its own CAs. An empty value

@@ -12,7 +12,8 @@ from ..errors import Denied, Gone, KeyRefused, NeedsPerson, Problem, mask
 from ..model import Credentials, Identity
 from . import answers
 from .auth import AuthProfile
-from .calls import Calls, Read, Signers
+from .calls import Calls, Signers
+from .link import Read
 from .mfa import MfaSessions, Serials, even_with_mfa
 
 _WHO = "sts:GetCallerIdentity"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
-from ..errors import Denied, KeyRefused, Problem
+from ..errors import Denied, KeyRefused, Problem, TryLater
 from ..model import AccessKey, Credentials, Identity, LastUse
 from . import answers
 from .calls import Calls, Signers
@@ -13,6 +14,7 @@ from .signing import Signing
 
 T = TypeVar("T")
 
+_PAGES = 100  # of a list of keys; AWS gives them all on one
 _SIGNERS = 3  # how many may try one call: the keys, a session, one more session
 
 
@@ -71,12 +73,14 @@ class User:
         """ListAccessKeys, all pages."""
         keys: list[AccessKey] = []
         params = self.named
-        while True:
-            page, marker = self.calls.call("iam:ListAccessKeys", signers, answers.page, params, refused=refused)
+        read = partial(answers.page, user=self.name, now=self.calls.now())
+        for _ in range(_PAGES):
+            page, marker = self.calls.call("iam:ListAccessKeys", signers, read, params, refused=refused)
             keys += page
             if not marker:
                 return tuple(keys)
             params["Marker"] = marker
+        raise TryLater("AWS's list of this user's access keys has no end", "repeat the command later")
 
     def tags(self, signers: Signers, refused: float = 0.0) -> dict[str, str] | None:
         """GetUser; None if it is denied."""

@@ -23,15 +23,19 @@ from .failures import NotAws
 from .lanes import Lane
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """What a request on its way in this thread needs from us. `protocol` is botocore's word for the service's."""
+    """What a request on its way in this thread needs from us. `action` is AWS's name of it, `protocol` botocore's word
+    for the service's; `status` is that of the answer, once there is one."""
 
     pair: Credentials
     lane: Lane
     read_timeout: float | None
     clock: AwsClock
+    action: str
     protocol: str
+    size: int = 0
+    status: int = 0
 
 
 _CALL: ContextVar[Call] = ContextVar("call")
@@ -60,13 +64,14 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     """before-send: what a handler gives is taken for the answer. Raises NotAws and botocore's HTTP errors."""
     call = _CALL.get()
     request.stream_output = False  # an object of S3 too is read at once: it is small, and then errors are told here
-    response = call.lane.send(request)
-    body = response.content
-    if not bodies.is_aws(call.protocol, body):
-        raise NotAws(response.status_code, page=bodies.is_page(body))
+    asked = call.clock.local()
+    response = call.lane.send(request, call.size)
+    body, call.status = response.content, response.status_code
+    if not bodies.is_aws(call.protocol, call.action, call.status, body):
+        raise NotAws(call.status, page=bodies.is_page(body))
     if call.protocol == "rest-xml":  # botocore reads an object from the connection again
         response.raw = io.BytesIO(body)
-    call.clock.heard(response.headers.get("Date", ""))
+    call.clock.heard(response.headers.get("Date", ""), asked, accepted=call.status < 300)
     return response
 
 
