@@ -34,6 +34,7 @@ class _Asked:
 
     signers: Signers
     keys: Running[tuple[AccessKey, ...]]
+    user: User
     tags: Running[dict[str, str] | None]
     used: Running[LastUse | None]
 
@@ -145,7 +146,10 @@ class IamAccount:
     def _listed(self, asked: _Asked) -> tuple[AccessKey, ...]:
         """STS has accepted the pair, so a refusal by IAM means that IAM does not know it yet."""
         try:
-            return asked.keys.result()
+            keys = asked.keys.result()
+            if not asked.user.listed <= {self._user.name}:
+                raise TryLater("AWS's answers are about two users", "repeat the command")
+            return keys
         except Denied as problem:
             self._user.another(problem, asked.signers)
         except KeyRefused:
@@ -255,6 +259,7 @@ def _ask(user: User, signers: Signers, pair: Credentials, listed: tuple[AccessKe
     return _Asked(
         signers,
         Running(partial(user.keys, signers) if listed is None else lambda: listed),
+        user,
         Running(partial(user.tags, signers)),
         Running(partial(user.last_use, signers, pair.key_id)),
     )

@@ -39,12 +39,17 @@ def page(answer: Answer, user: str | None, now: datetime) -> tuple[list[AccessKe
     """
     entries = answer["AccessKeyMetadata"]
     keys = [_key(entry) for entry in entries]
-    users = {entry["UserName"] for entry in entries} | ({user} if user else set())
+    users = owners(answer) | ({user} if user else set())
     if len(users) > 1 or len({key.key_id for key in keys}) < len(keys):
         raise ValueError(users)
     if any(key.created > now + _DAY for key in keys):
         raise ValueError(now)
     return keys, answer["Marker"] if answer.get("IsTruncated") else None
+
+
+def owners(answer: Answer) -> set[str]:
+    """ListAccessKeys: the users whose keys are on the page; one at most."""
+    return {entry["UserName"] for entry in answer["AccessKeyMetadata"]}
 
 
 def tags(answer: Answer) -> dict[str, str]:

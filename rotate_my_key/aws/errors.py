@@ -227,6 +227,8 @@ def configuration(
         return Problem(f"the value of {variable} cannot be used", f"unset {variable}, or set what AWS documents for it")
     if setting := _named(error, profile or {}):
         return Problem(f"the value of {setting} in profile {name} cannot be used", _LOOK)
+    if str(error).startswith("Invalid endpoint"):  # botocore's ValueError; one of a [services] section
+        return Problem("an endpoint_url of this profile is not an address that can be used", _LOOK)
     return Problem(f"the AWS settings of this profile cannot be used ({type(error).__name__})", _LOOK)
 
 

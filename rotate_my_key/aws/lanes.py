@@ -34,12 +34,12 @@ READ_TIMEOUT = 10.0  # seconds between two bytes
 _SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
 
 
-def check_key_log() -> None:
+def check_key_log(environ: Mapping[str, str]) -> None:
     """OpenSSL writes the keys of each connection to SSLKEYLOGFILE (but not where Python is isolated).
 
     Raises Problem if it cannot; a pipe that nobody reads is not waited for.
     """
-    path = os.environ.get("SSLKEYLOGFILE")
+    path = environ.get("SSLKEYLOGFILE")
     if not path or sys.flags.ignore_environment:
         return
     try:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import RLock
@@ -59,6 +58,7 @@ class Shared:
     config: Config
     endpoint_url: str
     limits: Limits
+    environ: Mapping[str, str]
 
 
 class Link:
@@ -112,7 +112,9 @@ class Link:
             self._lanes[service] = self.lanes_to(url)
             self._clients[service] = client
             return client
-        raise configuration(failure, os.environ, self._session.get_scoped_config(), self._session.profile or "default")
+        raise configuration(
+            failure, self._shared.environ, self._session.get_scoped_config(), self._session.profile or "default"
+        )
 
     def _make(self, service: str, config: Config) -> BaseClient:
         return self._session.create_client(

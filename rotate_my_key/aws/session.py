@@ -67,7 +67,7 @@ class Aws:
             retries={"mode": "standard", "total_max_attempts": 1},
             defaults_mode="legacy",  # type: ignore[arg-type] # "auto" would ask the metadata service for the region
         )
-        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits)
+        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits, environ)
         self._first: Session | None = None  # reads the files for all
         self._models: dict[bool, Models] = {}
         self._links: dict[str, Link] = {}
@@ -114,7 +114,7 @@ class Aws:
         return self._links[key]
 
     def _session(self, profile: str | None, *, wide: bool = False) -> Session:
-        check_key_log()
+        check_key_log(self._environ)
         session = Session(profile=profile, include_builtin_handlers=wide)  # none of them is about IAM or STS
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
             session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ class Aws:
         Its requests leave through lanes too. Raises Problem if such a sign-in would send something unencrypted;
         botocore's errors for what it cannot read.
         """
-        check_key_log()
+        check_key_log(self._environ)
         with self._shared.lock:
             session = Session(profile=profile)
             for name, path in self._files.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TypeVar
 
 from ..errors import Denied, KeyRefused, Problem, TryLater
@@ -28,6 +27,7 @@ class User:
         self.name = name
         self.who: Identity | None = None
         self.own = Signers(())
+        self.listed: set[str] = set()  # whose keys the list was of, where no name was given
         self.refused = 0.0
 
     def known(self, who: Identity, pairs: Sequence[Credentials], refused: float) -> None:
@@ -73,14 +73,17 @@ class User:
         """ListAccessKeys, all pages."""
         keys: list[AccessKey] = []
         params = self.named
-        read = partial(answers.page, user=self.name, now=self.calls.now())
         for _ in range(_PAGES):
-            page, marker = self.calls.call("iam:ListAccessKeys", signers, read, params, refused=refused)
+            page, marker = self.calls.call("iam:ListAccessKeys", signers, self._page, params, refused=refused)
             keys += page
             if not marker:
                 return tuple(keys)
             params["Marker"] = marker
         raise TryLater("AWS's list of this user's access keys has no end", "repeat the command later")
+
+    def _page(self, answer: answers.Answer) -> tuple[list[AccessKey], str | None]:
+        self.listed |= answers.owners(answer)
+        return answers.page(answer, self.name, self.calls.now())
 
     def tags(self, signers: Signers, refused: float = 0.0) -> dict[str, str] | None:
         """GetUser; None if it is denied."""

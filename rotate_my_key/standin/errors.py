@@ -6,7 +6,7 @@ collected from what the real services answer. protocols.py says how other servic
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
@@ -14,7 +14,10 @@ QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer. `outcome` is what the record of calls says of it; `cut`: the second half of the body is lost."""
+    """One HTTP answer. `outcome` is what the record of calls says of it; `cut`: the second half of the body is lost.
+
+    A header "Date" replaces the server's own, "" leaves it out. `wire`, if any, is sent instead of all else, as it is.
+    """
 
     status: int
     content_type: str
@@ -22,6 +25,7 @@ class Answer:
     outcome: str = "OK"
     cut: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    wire: Iterable[bytes] = ()
 
 
 class Refused(Exception):

@@ -111,6 +111,9 @@ class Front:
                 return errors.page(fault.status, fault.kind)
             case "cut":
                 return replace(answer or self._refusal(errors.broken(503), call), cut=True, outcome="cut")
+            case "odd":
+                assert fault.change is not None
+                return fault.change(answer or Answer(200, "text/xml", b""))
             case "slow":
                 self._wait(fault.seconds)
                 return answer

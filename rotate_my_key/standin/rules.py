@@ -5,13 +5,15 @@ Pure. A rule counts down as it is applied; the caller holds the lock.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from .errors import Answer
 from .protocols import Protocol
 
-Kind = Literal["throttle", "500", "503", "html", "xhtml", "reset", "drop", "cut", "hang", "slow"]
+Kind = Literal["throttle", "500", "503", "html", "xhtml", "reset", "drop", "cut", "hang", "slow", "odd"]
 When = Literal["before", "after"]
 Reason = Literal["implicit", "explicit", "resource", "quarantine"]
 
@@ -86,6 +88,7 @@ class Fault(Rule):
     when: When = "before"
     seconds: float = 0
     status: int = 200
+    change: Callable[[Answer], Answer] | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -115,17 +115,20 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = _serve  # noqa: N815 - names that http.server calls
 
     def _send(self, answer: Answer) -> None:
-        more = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+        for part in answer.wire:
+            self.wfile.write(part)
+        if answer.wire:
+            return self._end(reset=False)
+        headers = {"Date": format_datetime(self.server.now(), usegmt=True), **answer.headers}
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
         head = (
             f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"
-            f"Date: {format_datetime(self.server.now(), usegmt=True)}\r\n"
             f"Content-Type: {answer.content_type}\r\n"
             f"{more}Content-Length: {len(answer.body)}\r\n\r\n"
         )
         body = b"" if self.command == "HEAD" else answer.body
         self.wfile.write(head.encode() + (body[: len(body) // 2] if answer.cut else body))
-        if answer.cut:
-            self._end(reset=False)
+        return self._end(reset=False) if answer.cut else None
 
     def _end(self, *, reset: bool) -> None:
         self.close_connection = True

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Literal
 
+from .errors import Answer
 from .front import Callback, Front
 from .rules import Denial, Fault, Kind, Reason, Rules, When
 
@@ -29,13 +30,15 @@ class Trouble:
         status: int = 200,
         account: str | None = None,
         service: str | None = None,
+        change: Callable[[Answer], Answer] | None = None,
     ) -> None:
         """Spoil the answers of an action ("*": any), `times` times or for good (None), after `skip` good ones.
 
         `when`: "before" it is carried out, so it is not, or "after" it was (refused calls are not counted then).
         Kinds: "throttle" (Throttling, 400), "500", "503", "html" and "xhtml" (a captive portal's page with `status`;
         the second is well-formed XML), "reset" (TCP RST), "drop" (closed without an answer), "cut" (half an answer),
-        "hang" (no answer for `seconds` or until `all_well`, then "drop"), "slow" (answered as usual, `seconds` late).
+        "hang" (no answer for `seconds` or until `all_well`, then "drop"), "slow" (answered as usual, `seconds` late),
+        "odd" (what `change` makes of the answer, or of an empty one).
         `account` limits it to the calls of that account's keys and roles, `service` to that service ("iam", "ses").
         """
         rule = Fault(
@@ -49,6 +52,7 @@ class Trouble:
             status=status,
             account=account,
             service=service,
+            change=change,
         )
         with self._front.lock:
             self._front.rules.faults.append(rule)

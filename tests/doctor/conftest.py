@@ -15,6 +15,7 @@ import pytest
 
 from rotate_my_key import __version__
 from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.aws.bounded import Limits
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.doctor import Computer, Report, examine
 from rotate_my_key.model import Credentials
@@ -110,6 +111,7 @@ class Laptop:
             clock=lambda: datetime.now(UTC),
             sleep=lambda seconds: None,
             monotonic=iter(range(0, 10**6, 60)).__next__,  # patience ends soon
+            limits=Limits(seconds=10**6),
             config_file=paths.config,
             credentials_file=paths.credentials,
             endpoint_url=url,
