@@ -128,6 +128,8 @@ def is_no_host(error: boto.EndpointConnectionError) -> bool:
 def is_certain(error: Exception) -> bool:
     """Whether the request was surely not carried out: it never left, or AWS itself said no."""
     if isinstance(error, boto.ClientError):
+        if not re.fullmatch(r"[A-Za-z][\w.]+", code_of(error)):
+            return False  # a no without a word may be anybody's
         return kind(error) in (Kind.BUSY, Kind.REFUSED) or (400 <= status_of(error) < 500 and status_of(error) != 408)
     if isinstance(error, NotAws | ResponseParserError):
         return False

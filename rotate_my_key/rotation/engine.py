@@ -10,7 +10,18 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import Denied, NeedsPerson, NoRoom, OtherIdentity, Problem, StillOwed, TryLater, Unanswered, mask
+from ..errors import (
+    Denied,
+    KeyRefused,
+    NeedsPerson,
+    NoRoom,
+    OtherIdentity,
+    Problem,
+    StillOwed,
+    TryLater,
+    Unanswered,
+    mask,
+)
 from ..model import Credentials, Place
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..policy import Policy
@@ -84,9 +95,11 @@ class Rotation:
         except NeedsPerson as problem:
             return self._unattended(step, world, problem)
         except Problem as problem:
-            if step is Step.SWITCH or isinstance(problem, OtherIdentity):
-                return self._turn(world, steps, problem)
-            raise
+            if step is Step.PROVE and isinstance(problem, KeyRefused) and problem.wrong_secret:
+                problem = _no_secret(world)
+            elif step is not Step.SWITCH and not isinstance(problem, OtherIdentity):
+                raise
+            return self._turn(world, steps, problem)
         self._done.append(step)
         if step is Step.DELETE and isinstance(self._reason, Denied):
             self._reason = None  # UpdateAccessKey was denied, DeleteAccessKey was not
@@ -251,6 +264,15 @@ def _emptied(note: Note, world: World, here: Here) -> Problem:
         f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
         f"key {' or '.join(map(mask, stored))}; nothing was deleted, and a copy is in {here.staging.where(note.name)}",
         shlex.join(["rotate-my-key", *command]),
+    )
+
+
+def _no_secret(world: World) -> Problem:
+    """CreateAccessKey has given a secret that is not the key's: it is given only once, so that key is of no use."""
+    assert world.note is not None and world.note.wanted is not None
+    return Problem(
+        f"AWS gave a wrong secret for the new key {mask(world.note.wanted)}; {mask(world.note.unwanted)} stays in use",
+        "rotate-my-key",
     )
 
 
