@@ -6,6 +6,7 @@ No message holds a secret or the body of an answer: botocore's own messages may,
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -205,7 +206,7 @@ _LOOK = "look at the profile with: rotate-my-key doctor"
 # Not what may be secret.
 _A_VARIABLE = re.compile(r"AWS_(?!ACCESS|SECRET|SESSION|SECURITY|PROFILE)|REQUESTS_CA_BUNDLE")
 _CONFIGURATION: dict[type[Exception], str] = {
-    boto.InvalidRegionError: "the region in the profile is not a region's name",
+    boto.InvalidRegionError: "the region is not a region's name",
     boto.ConfigParseError: "the AWS config or credentials file cannot be read as an INI file",
     boto.ProfileNotFound: "there is no such profile",
     boto.InvalidProxiesConfigError: "the proxy settings cannot be used",
@@ -219,14 +220,16 @@ def configuration(
     """What botocore says of settings that it cannot use, before anything was sent. It names the variable, or the
     setting of the profile `name`, if it is one of these."""
     detail: dict[str, Any] = getattr(error, "kwargs", {})
+    variable = _named(error, {name: value for name, value in (environ or {}).items() if _A_VARIABLE.match(name)})
     for cause, message in _CONFIGURATION.items():
         if isinstance(error, cause):
             names = [str(detail[name]) for name in ("profile", "region_name", "path") if name in detail]
-            return Problem(": ".join([message, *names]), _LOOK)
-    if variable := _named(error, {name: value for name, value in (environ or {}).items() if _A_VARIABLE.match(name)}):
-        return Problem(f"the value of {variable} cannot be used", f"unset {variable}, or set what AWS documents for it")
+            return Problem(": ".join([message, *names]), f"unset {variable}" if variable else _LOOK)
+    if variable:
+        return Problem(f"the value of {variable} cannot be used", f"unset {variable}")
     if setting := _named(error, profile or {}):
-        return Problem(f"the value of {setting} in profile {name} cannot be used", _LOOK)
+        doctor = f"rotate-my-key doctor -p {shlex.quote(name)}"
+        return Problem(f"the value of {setting} in profile {name} cannot be used", doctor)
     if str(error).startswith("Invalid endpoint"):  # botocore's ValueError; one of a [services] section
         return Problem("an endpoint_url of this profile is not an address that can be used", _LOOK)
     return Problem(f"the AWS settings of this profile cannot be used ({type(error).__name__})", _LOOK)

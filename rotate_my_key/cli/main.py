@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the program and leave with its exit code, at once: taking the interpreter down would cost a fifth of a
     rotation's CPU, and there is nothing left to do."""
+    _leave_out_foreign_modules(os.environ)
     gc.set_threshold(100_000, 50, 50)  # a short life: collecting while importing takes 12 ms
     try:
         for stream in (sys.stdout, sys.stderr):
@@ -47,6 +48,21 @@ def _last_words(message: str, hint: str, code: int) -> int:
     except OSError:
         pass
     return code
+
+
+def _leave_out_foreign_modules(env: Mapping[str, str]) -> None:
+    """What PYTHONPATH adds is meant for other programs: a botocore there is not ours to use. All of it stays where this
+    program itself comes from there, and what belongs to this Python stays anyway.
+
+    install.sh's command needs none of this, as Python is isolated there. To start again so (-I) would take as long as
+    Python does, and modules that Python loads by itself (sitecustomize) would have run all the same.
+    """
+    if sys.flags.ignore_environment or not env.get("PYTHONPATH"):
+        return
+    added = {os.path.abspath(path) for path in env["PYTHONPATH"].split(os.pathsep)}
+    own = (sys.prefix + os.sep, sys.base_prefix + os.sep)
+    if os.path.abspath(os.path.join(__file__, "../../..")) not in added:
+        sys.path[:] = [path for path in sys.path if path.startswith(own) or os.path.abspath(path) not in added]
 
 
 def run(args: Sequence[str], env: Mapping[str, str]) -> int:

@@ -30,6 +30,7 @@ def check(computer: Computer) -> Iterator[Finding]:
     yield from _regions(computer)
     yield from _proxies(computer)
     yield from _bundles(computer)
+    yield from _key_log(computer)
 
 
 def _set(env: Mapping[str, str], *names: str) -> list[str]:
@@ -155,3 +156,11 @@ def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
                 where = Where(file.path, file.line_of(section, "ca_bundle"))
                 return file.sections[section]["ca_bundle"], where
     return None
+
+
+def _key_log(computer: Computer) -> Iterator[Finding]:
+    """OpenSSL's own variable, which Python and many other programs follow."""
+    variable = "SSLKEYLOGFILE"
+    if path := computer.env.get(variable):
+        message = f"{variable} is set: {computer.show(path)} lets whoever reads it decrypt this computer's connections"
+        yield Finding(Level.WARNING, "key-log", message, remedies.unset(computer, variable), computer.origin(variable))

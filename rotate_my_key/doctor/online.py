@@ -117,6 +117,9 @@ def _settings(computer: Computer, problem: Problem) -> Finding:
     if named := re.match(r"unset (\w+)", problem.hint):
         remedy, where = remedies.unset(computer, named[1]), computer.origin(named[1])
         return Finding(Level.BROKEN, "aws-settings", problem.message, remedy, where)
+    if set_wrong := re.match(r"the value of (\w+) in profile", problem.message):
+        where = _setting(computer, set_wrong[1])
+        return Finding(Level.BROKEN, "aws-settings", problem.message, _unset(computer, where), where)
     variable = _endpoint_variable(computer)
     where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
     if where == NOWHERE or "endpoint" not in f"{problem.message} {problem.hint}":

@@ -134,7 +134,10 @@ def test_endpoints(
         ("endpoint_url = http://127.0.0.1.corp.example", "not encrypted"),
         ("endpoint_url = nonsense", "cannot be used"),
         ("region = eu west", "not a region's name: eu west"),
-        ("services = absent", "cannot be used"),
+        ("services = absent", "value of services in profile work cannot be used"),
+        ("account_id_endpoint_mode = x", "value of account_id_endpoint_mode in profile work"),
+        ("sts_regional_endpoints = x", "value of sts_regional_endpoints in profile work"),
+        ("request_checksum_calculation = x", "value of request_checksum_calculation in profile work"),
         ("ca_bundle = /no/such/bundle.pem\nendpoint_url = https://127.0.0.1:9", "CA bundle /no/such/bundle.pem"),
     ],
 )
@@ -143,6 +146,64 @@ def test_settings_that_cannot_be_used(make_aws: Any, config: str, said: str) -> 
     configure(f"[profile work]\n{config}\n")
     with pytest.raises(Problem, match=said):
         IamAccount(make_aws(), "work").identify(Credentials("AKIAEXAMPLE", "x"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_STS_REGIONAL_ENDPOINTS", "x"),
+        ("AWS_ACCOUNT_ID_ENDPOINT_MODE", "x"),
+        ("AWS_REQUEST_MIN_COMPRESSION_SIZE_BYTES", "x"),
+        ("AWS_REQUEST_CHECKSUM_CALCULATION", "x"),
+        ("AWS_RESPONSE_CHECKSUM_VALIDATION", "x"),
+        ("AWS_DEFAULT_REGION", "eu west"),
+        ("AWS_ENDPOINT_URL", "x y"),
+        ("AWS_ENDPOINT_URL_STS", "nonsense"),
+        ("AWS_CA_BUNDLE", ""),
+        ("REQUESTS_CA_BUNDLE", ""),
+        ("SSLKEYLOGFILE", "/no/such/folder/keys"),
+        ("SSLKEYLOGFILE", "/"),
+    ],
+)
+def test_a_variable_that_cannot_be_used(make_aws: Any, monkeypatch: Any, name: str, value: str) -> None:
+    """It is named, with the command that takes it away; other settings are not blamed."""
+    configure("[profile work]\nregion = eu-west-1\n" if name != "AWS_DEFAULT_REGION" else "[profile work]\n")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Problem) as caught:
+        IamAccount(make_aws(), "work").identify(Credentials("AKIAEXAMPLE", "x"))
+    assert caught.value.hint == f"unset {name}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_MAX_ATTEMPTS",
+        "AWS_RETRY_MODE",
+        "AWS_DEFAULTS_MODE",
+        "AWS_USE_FIPS_ENDPOINT",
+        "AWS_USE_DUALSTACK_ENDPOINT",
+        "AWS_METADATA_SERVICE_TIMEOUT",
+        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+        "AWS_SIGV4A_SIGNING_REGION_SET",
+        "AWS_AUTH_SCHEME_PREFERENCE",
+        "AWS_DISABLE_REQUEST_COMPRESSION",
+        "AWS_DATA_PATH",
+    ],
+)
+def test_a_variable_that_is_no_matter_here(make_aws: Any, monkeypatch: Any, name: str) -> None:
+    """Odd or not, nothing that is sent depends on it."""
+    monkeypatch.setenv(name, "odd")
+    assert make_aws().link(None).url("iam") == "https://iam.amazonaws.com"
+
+
+def test_a_key_log_that_nobody_reads(make_aws: Any, monkeypatch: Any, tmp_path: Path) -> None:
+    """A pipe in its place is not waited for."""
+    os.mkfifo(tmp_path / "keys")
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    with pytest.raises(Problem, match="SSLKEYLOGFILE"):
+        make_aws().link(None)
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,7 @@ ENVIRONMENT = [
         "[default]\nregion = eu-west-1\n",
         line=3,
     ),
+    Row("SSLKEYLOGFILE is set", env(SSLKEYLOGFILE="{home}/keys"), {"key-log"}, says("^unset SSLKEYLOGFILE$")),
     Row("HOME is relative", env(HOME="alice"), {"home"}),
     Row("HOME is not there", lambda laptop: shutil.rmtree(laptop.home), {"home", "no-profile"}, says("^export HOME|")),
 ]

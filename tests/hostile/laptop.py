@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from rotate_my_key.aws.account import IamAccount
@@ -47,16 +48,49 @@ class Ended:
     fresh: bool = False
 
 
+class _Time:
+    """How much was slept on the laptop that is in use."""
+
+    slept = 0.0
+    sleeper: Callable[[float], None] = time.sleep
+
+    def sleep(self, seconds: float) -> None:
+        self.sleeper(seconds)
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.slept
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.slept)
+
+
+_TIME = _Time()
+
+
+@cache
+def _way(url: str, limits: Limits) -> Aws:
+    """The way to AWS; to make its clients anew for each laptop would take most of the time."""
+    return Aws(
+        os.environ,
+        version="0",
+        clock=_TIME.now,
+        sleep=_TIME.sleep,
+        monotonic=_TIME.monotonic,
+        endpoint_url=url,
+        limits=limits,
+    )
+
+
 class Laptop:
     """Alice's, with a key of so many days in one profile, and AWS beside it. Her IAM calls need MFA if `mfa`."""
 
     def __init__(self, home: Path, aws: StandIn, *, days: int = 98, mfa: bool = False) -> None:
         aws.all_well()
         aws.reset()
+        _TIME.slept = 0.0
         aws.add_user("alice")
         self.aws = aws
         self.old = aws.add_key("alice", timedelta(days=days))
-        self.slept = 0.0
         self.mfa = aws.add_mfa("alice") if mfa else None
         if mfa:
             aws.demand_mfa("alice")
@@ -78,11 +112,8 @@ class Laptop:
 
     def sleep(self, seconds: float) -> None:
         """So many seconds pass, here and at AWS."""
-        self.slept += seconds
-        self.aws.settings.clock_offset = self.slept
-
-    def _now(self) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=self.slept)
+        _TIME.slept += seconds
+        self.aws.settings.clock_offset = _TIME.slept
 
     def code(self, whose: str, serial: str, complaint: str) -> str:
         """The next code of the device."""
@@ -121,15 +152,9 @@ class Laptop:
 
     def rotate(self, limits: Limits = Limits()) -> Ended:  # noqa: B008 - it is frozen
         """`rotate --yes`. Anything but a Problem is raised: the program would call it a fault of its own."""
-        aws = Aws(
-            os.environ,
-            version="0",
-            clock=self._now,
-            sleep=self.sleep,
-            monotonic=lambda: time.monotonic() + self.slept,
-            endpoint_url=self.aws.url,
-            limits=limits,
-        )
+        aws = _way(self.aws.url, limits)
+        aws.clock.offset = timedelta(0)
+        _TIME.sleeper = self.sleep
         account = IamAccount(aws, proof_interval=timedelta(0), signing=OwnKeys(MfaSessions(self) if self.mfa else None))
 
         def account_for(note: Note) -> IamAccount:

@@ -71,8 +71,8 @@ def test_every_odd_answer(aws: StandIn, call: str) -> None:
     [how if how in ("with %", "with a line end") else pytest.param(how, marks=pytest.mark.slow) for how in SECRETS],
 )
 def test_a_secret_that_signs_in(aws: StandIn, how: str) -> None:
-    """Whatever it looks like: it is in the profile to the byte, or its key is deleted, exit 1, and the old one stays."""
-    laptop, first, second = with_secret(aws, how)
+    """It is in the profile to the byte, or its key is deleted, exit 1, and the old one stays."""
+    first, second = with_secret(aws, how)
     assert (first.codes, first.said[1:]) in (([0], []), ([1], [])), first
     assert first.rotated is (first.codes == [0])
     assert second.codes == [0]

@@ -109,7 +109,7 @@ def all_of(aws: StandIn, call: str) -> Iterator[Tried]:
             yield attempt(aws, call, odd, often)
 
 
-def with_secret(aws: StandIn, how: str) -> tuple[Laptop, Ended, Ended]:
+def with_secret(aws: StandIn, how: str) -> tuple[Ended, Ended]:
     """A new key whose secret looks so, and signs in; and the run after."""
     with tempfile.TemporaryDirectory() as folder:
         laptop = Laptop(Path(folder), aws)
@@ -119,4 +119,4 @@ def with_secret(aws: StandIn, how: str) -> tuple[Laptop, Ended, Ended]:
         laptop.sleep(20)
         second = laptop.rotate()
         first.said += [] if held and laptop.tidy() else [f"not tidy: {laptop.keys()}"]
-        return laptop, first, second
+        return first, second
