@@ -333,7 +333,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
 def _check(url: str, link: Link, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
-    endpoints.refuse_plain(url)
+    endpoints.check(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
         raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
     if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":

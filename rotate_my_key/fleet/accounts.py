@@ -17,7 +17,7 @@ from ..aws import answers
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, Role
 from ..aws.answers import Answer
 from ..aws.attempts import Attempts
-from ..aws.calls import Read
+from ..aws.link import Read
 from ..aws.service_errors import CallSite
 from ..errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongUsage
 from ..model import AccessKey, Credentials, Identity, LastUse
@@ -68,7 +68,8 @@ class AccountDirectory:
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """ListAccessKeys of a user name, all pages."""
         self._begin()
-        return tuple(self._pages(user, "iam:ListAccessKeys", answers.page))
+        read = partial(answers.page, user=user, now=self._calls.now())
+        return tuple(self._pages(user, "iam:ListAccessKeys", read))
 
     def last_use(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed; None if it is denied or throttled: unknown."""
@@ -143,7 +144,7 @@ class AccountDirectory:
                 user,
                 lambda: self._calls.call(
                     "iam:CreateAccessKey",
-                    answers.created,
+                    partial(answers.created, user=user),
                     {"UserName": user},
                     again=attempts.if_certain,
                     idle=_JUST_OPEN,
