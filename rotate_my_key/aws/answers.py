@@ -48,8 +48,8 @@ def page(answer: Answer, user: str | None, now: datetime) -> tuple[list[AccessKe
 
 
 def owners(answer: Answer) -> set[str]:
-    """ListAccessKeys: the users whose keys are on the page; one at most."""
-    return {entry["UserName"] for entry in answer["AccessKeyMetadata"]}
+    """ListAccessKeys: the users whose keys are on the page; one at most. Root's keys are nobody's."""
+    return {entry["UserName"] for entry in answer["AccessKeyMetadata"] if "UserName" in entry}
 
 
 def tags(answer: Answer) -> dict[str, str]:

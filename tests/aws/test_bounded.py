@@ -12,6 +12,7 @@ import pytest
 
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.aws.bounded import Limits
+from rotate_my_key.aws.failures import NotAws
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials
 
@@ -149,6 +150,16 @@ def test_what_is_too_long_is_not_read(make_aws: Any, slow: Slow, start: bytes) -
     problem = ended(make_aws, slow.url, Limits(seconds=30 * FAST, size=20_000))
     assert type(problem) is TryLater
     assert slow.sent < 100_000_000  # what fits into the buffers of two sockets, not what was to be sent
+
+
+def test_sign_ins_that_botocore_makes_itself(make_aws: Any, slow: Slow, monkeypatch: Any) -> None:
+    """A role or SSO behind an auth profile: its requests have the same bounds."""
+    slow.reply = lambda: iter([HEAD + b"\r\n", *[b" " * 4096] * 50_000])
+    monkeypatch.setenv("AWS_ENDPOINT_URL", slow.url)
+    session = make_aws(limits=NARROW, monotonic=time.monotonic).sign_in_session(None)
+    client = session.create_client("sts", aws_access_key_id="x", aws_secret_access_key="y")
+    with pytest.raises(NotAws):
+        client.get_caller_identity()
 
 
 def test_nothing_is_unpacked(make_aws: Any, slow: Slow) -> None:
