@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from rotate_my_key.standin import StandIn
+from tests.disk import Disk, calls, lay, strace
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
 
 STRACE = shutil.which("strace")
@@ -21,7 +22,6 @@ STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 ROTATE = ("rotate", "-p", "work", "--yes")
 
-SPARSE = 3
 LATER = 20  # seconds: the next run need not wait for a key that may still show
 CALLS = [
     ("GetCallerIdentity", 1),
@@ -44,6 +44,7 @@ IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={se
 
 needs_strace = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at system calls are NOT tested")
 New = Callable[[], KeyringLaptop]
+Stop = Callable[..., bool]
 
 
 class Point(NamedTuple):
@@ -86,6 +87,20 @@ def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     return done.code == -9
 
 
+def power_cut_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
+    """The same, and the disk has kept only what was synced by then."""
+    disk, log = Disk(laptop.home), laptop.home.parent / "done"
+    done = laptop.run(*args, before=[*strace(log), "-e", f"inject={point.name}:signal=KILL:when={point.nth}"])
+    assert done.code in (0, -9), done.text
+    for call in calls(log):
+        disk.do(call)
+    lay(laptop.home, disk.left())
+    return done.code == -9
+
+
+stopped = pytest.mark.parametrize("stop", [kill_at, power_cut_at], ids=["killed", "power cut"])
+
+
 @pytest.fixture(params=[IN_CREDENTIALS, IN_CONFIG], ids=["credentials file", "config file"])
 def new(request: pytest.FixtureRequest, tmp_path: Path, running: StandIn, keyring: Keyring) -> Iterator[New]:
     """Make fresh laptops with a pair in that file, and a keyring each."""
@@ -113,11 +128,11 @@ def stored(laptop: KeyringLaptop) -> None:
     assert list(laptop.entries()) == ["rotate-my-key: work"]
 
 
-def check_store(new: New, points: list[Point]) -> None:
+def check_store(new: New, points: list[Point], stop: Stop) -> None:
     """Killed at each point: the profile works; storing again gets there, and restoring undoes it."""
     for point in points:
         laptop = new()
-        if kill_at(laptop, point, *STORE):
+        if stop(laptop, point, *STORE):
             assert laptop.sdk_pair() == laptop.old, point
         done = laptop.run(*STORE)
         assert done.code == 0, f"{point}\n{done.text}"
@@ -126,23 +141,23 @@ def check_store(new: New, points: list[Point]) -> None:
         laptop.as_it_was()
 
 
-def check_restore(new: New, points: list[Point]) -> None:
+def check_restore(new: New, points: list[Point], stop: Stop) -> None:
     """Killed at each point: the profile works; restoring again gets there, byte for byte."""
     for point in points:
         laptop = new()
         assert laptop.run(*STORE).code == 0
-        if kill_at(laptop, point, *RESTORE):
+        if stop(laptop, point, *RESTORE):
             assert laptop.sdk_pair() == laptop.old, point
         done = laptop.run(*RESTORE)
         assert done.code == 0, f"{point}\n{done.text}"
         laptop.as_it_was()
 
 
-def check_finished_by_rotate(new: New, points: list[Point]) -> None:
+def check_finished_by_rotate(new: New, points: list[Point], stop: Stop) -> None:
     """Killed while storing: a plain `rotate` finishes the move first, then rotates the key where it is."""
     for point in points:
         laptop = new()
-        kill_at(laptop, point, *STORE)
+        stop(laptop, point, *STORE)
         done = laptop.run(*ROTATE)
         assert done.code == 0, f"{point}\n{done.text}"
         pair = laptop.sdk_pair()
@@ -151,47 +166,27 @@ def check_finished_by_rotate(new: New, points: list[Point]) -> None:
         assert '"moving": "' not in (laptop.index.read_text() if laptop.index.exists() else ""), point
 
 
-def some(points: list[Point]) -> list[Point]:
-    """A sample, with the first and the last."""
-    step = (len(points) - 1) / (SPARSE - 1)
-    return [points[round(number * step)] for number in range(SPARSE)]
-
-
-@pytest.mark.slow
 @needs_strace
-def test_store_killed_at_some_calls(new: New) -> None:
+@pytest.mark.slow
+@stopped
+def test_store_stopped_at_every_call(new: New, stop: Stop) -> None:
     """Storing, and then undoing it, survives."""
-    check_store(new, some(watch(new(), *STORE)))
-
-
-@pytest.mark.slow
-@needs_strace
-def test_restore_killed_at_some_calls(new: New) -> None:
-    """Restoring survives."""
-    laptop = new()
-    assert laptop.run(*STORE).code == 0
-    check_restore(new, some(watch(laptop, *RESTORE)))
-
-
-@needs_strace
-@pytest.mark.slow
-def test_store_killed_at_every_call(new: New) -> None:
-    """The same at each of them."""
     points = watch(new(), *STORE)
     assert len(points) > 15
-    check_store(new, points)
-    check_finished_by_rotate(new, points[::3])
+    check_store(new, points, stop)
+    check_finished_by_rotate(new, points[::3], stop)
 
 
 @needs_strace
 @pytest.mark.slow
-def test_restore_killed_at_every_call(new: New) -> None:
-    """The same at each of them."""
+@stopped
+def test_restore_stopped_at_every_call(new: New, stop: Stop) -> None:
+    """Restoring survives."""
     laptop = new()
     assert laptop.run(*STORE).code == 0
     points = watch(laptop, *RESTORE)
     assert len(points) > 10
-    check_restore(new, points)
+    check_restore(new, points, stop)
 
 
 @pytest.mark.slow
@@ -237,8 +232,11 @@ def finish(laptop: KeyringLaptop, where: str) -> None:
     assert laptop.entries() == {}
 
 
-def rotations_killed(tmp_path: Path, running: StandIn, choose: Callable[[list[Point]], list[Point]]) -> None:
-    """A rotation killed at system calls, each with a keyring of its own."""
+@needs_strace
+@pytest.mark.slow
+@stopped
+def test_rotation_stopped_at_every_system_call(tmp_path: Path, running: StandIn, keyring: Keyring, stop: Stop) -> None:
+    """Before each call that changes a file or asks the keyring, each time with a keyring of its own."""
 
     def fresh(name: str) -> tuple[KeyringLaptop, Keyring]:
         keyring = Keyring(tmp_path / name / "session")
@@ -248,29 +246,15 @@ def rotations_killed(tmp_path: Path, running: StandIn, choose: Callable[[list[Po
         return laptop, keyring
 
     laptop, keyring = fresh("watched")
-    points = choose(watch(laptop, *ROTATE))
+    points = watch(laptop, *ROTATE)
     keyring.stop()
     for number, point in enumerate(points):
         laptop, keyring = fresh(str(number))
         try:
-            if kill_at(laptop, point, *ROTATE):
+            if stop(laptop, point, *ROTATE):
                 laptop.sdk_pair()
                 laptop.no_secret_on_disk()
                 laptop.calm(LATER)
                 finish(laptop, str(point))
         finally:
             keyring.stop()
-
-
-@pytest.mark.slow
-@needs_strace
-def test_rotation_killed_at_some_system_calls(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
-    """Before some of the calls that change a file or ask the keyring."""
-    rotations_killed(tmp_path, running, some)
-
-
-@needs_strace
-@pytest.mark.slow
-def test_rotation_killed_at_every_system_call(tmp_path: Path, running: StandIn, keyring: Keyring) -> None:
-    """Before each of them."""
-    rotations_killed(tmp_path, running, lambda points: points)
