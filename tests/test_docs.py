@@ -180,3 +180,14 @@ def test_the_picture_is_of_this_program(tmp_path: Path) -> None:
     file = tmp_path / "picture.svg"
     subprocess.run([sys.executable, "-m", "tests.cli.picture", file], cwd=ROOT, check=True, timeout=120)
     assert words(file.read_text()) == words(PICTURE.read_text())
+
+
+@pytest.mark.parametrize("page", ["SECURITY.md", "docs/reliability.md"])
+def test_the_tests_that_are_named_exist(page: str) -> None:
+    """A claim is worth what shows it: each file and each test that a page names is there."""
+    named = re.findall(r"tests/[\w/.]+(?:::\w+)?", (ROOT / page).read_text())
+    assert named
+    for name in named:
+        path, _, function = name.partition("::")
+        assert (ROOT / path).exists(), name
+        assert f"def {function}(" in (ROOT / path).read_text() if function else True, name
