@@ -16,7 +16,7 @@ src=$(cd -P -- "$(dirname -- "$0")" && pwd)
 
 help() {
     cat <<'END'
-Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR] [--with notify]
+Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR] [--with fleet]
        ./install.sh --uninstall [--purge] [--prefix DIR]
        ./install.sh --demo [ARGUMENT...]
        ./install.sh --test [PYTEST-ARGUMENT...]
@@ -31,10 +31,11 @@ upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
                     python3 -m pip download --require-hashes -d DIR \
                       -r locks/build.txt -r locks/runtime.txt
                     and the same with -r locks/export.txt (for export and
-                    import; not for every system) and -r locks/notify.txt
-                    (for --with notify)
-  --with notify     also what sends fleet remind's notices to Telegram, Slack,
-                    Teams and a hundred more; an upgrade keeps it
+                    import; not for every system) and -r locks/fleet.txt
+                    (for --with fleet)
+  --with fleet      also what IT's fleet commands need, notices to Telegram,
+                    Slack, Teams and a hundred more among it; an upgrade
+                    keeps it
   --uninstall       remove what was installed, with your reminder and schedule;
                     settings and state stay
   --purge           with --uninstall: remove settings and state too
@@ -297,6 +298,7 @@ read_version() { # sets version
 
 keep_with() { # an upgrade keeps what --with brought
     [ -n "$with" ] || with=$(cat "${before%/bin/*}/with" 2>/dev/null) || with=
+    [ "$with" != notify ] || with=fleet # its name before
     [ -f "$src/locks/$with.txt" ] || with=
 }
 
@@ -520,8 +522,8 @@ while [ $# -gt 0 ]; do
         shift
         ;;
     --with)
-        [ "${2:-}" = notify ] || misused '--with needs a name: notify'
-        with=notify
+        case ${2:-} in fleet | notify) ;; *) misused '--with needs a name: fleet' ;; esac
+        with=fleet
         shift
         ;;
     -h | --help) help && exit ;;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 
-_INSTALL = {"apprise": "./install.sh --with notify"}
+_INSTALL = dict.fromkeys(("apprise", "jinja2"), "./install.sh --with fleet")
 
 
 def how_to_get(library: str, prefix: str = sys.prefix) -> str:

@@ -26,8 +26,6 @@ from enum import Enum
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 
-import jinja2
-
 from .. import __version__, policies
 from ..aws.models import WIDE
 from ..errors import Problem
@@ -63,6 +61,8 @@ class TemplateKind(Enum):
 
 def template(kind: TemplateKind) -> str:
     """A template as YAML, for `aws cloudformation deploy`."""
+    import jinja2  # the zip is made without
+
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES, encoding="ascii"),
         variable_start_string="<<",

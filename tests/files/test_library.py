@@ -13,7 +13,8 @@ from rotate_my_key.files.library import how_to_get
         ("pyrage", "/home/a/.local/pipx/venvs/rotate-my-key", "pipx inject rotate-my-key pyrage"),
         ("apprise", "/home/a/.local/share/uv/tools/rotate-my-key", "uv tool install --with apprise rotate-my-key"),
         ("pyrage", "/home/a/.local/share/rotate-my-key/venv-0.1.0-7-1", "./install.sh"),
-        ("apprise", "/usr/local/lib/rotate-my-key/venv-0.1.0-7-1", "./install.sh --with notify"),
+        ("apprise", "/usr/local/lib/rotate-my-key/venv-0.1.0-7-1", "./install.sh --with fleet"),
+        ("jinja2", "/home/a/.local/share/rotate-my-key/venv-0.1.0-7-1", "./install.sh --with fleet"),
         ("apprise", "/srv/venv", f"{sys.executable} -m pip install apprise"),
     ],
 )

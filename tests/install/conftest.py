@@ -32,7 +32,7 @@ def machine(tmp_path: Path) -> Machine:
     for lock in ("runtime", "demo", "dev"):
         (found.checkout / f"locks/{lock}.txt").write_text(locked("runtime", "click"))
     (found.checkout / "locks/export.txt").write_text(locked("export"))
-    (found.checkout / "locks/notify.txt").write_text(locked("runtime", "six"))
+    (found.checkout / "locks/fleet.txt").write_text(locked("runtime", "six"))
     found.set_version("1.0.0")
     return found
 

@@ -247,10 +247,10 @@ class TestExtras:
         assert "a package is not the one that the lock file names" in done.stderr
         assert tree(either.home) == set()
 
-    def test_with_notify_is_kept_by_upgrades(self, either: Machine) -> None:
+    def test_with_fleet_is_kept_by_upgrades(self, either: Machine) -> None:
         """It is asked for once, and is gone after --uninstall."""
         assert either.install().returncode == 0
-        done = either.install("--with", "notify")
+        done = either.install("--with", "fleet")
         assert (done.returncode, done.stderr) == (0, "")
         assert packages(either) == ALONE | {"six"}
         either.set_version("1.1.0")
@@ -260,12 +260,12 @@ class TestExtras:
         assert either.install().returncode == 0
         assert packages(either) == ALONE
 
-    def test_with_notify_that_cannot_be_had(self, either: Machine, tree: Tree) -> None:
+    def test_with_fleet_that_cannot_be_had(self, either: Machine, tree: Tree) -> None:
         """It was asked for, so it does not go on without; the version in use stays."""
         assert either.install().returncode == 0
         before = tree(either.home)
-        (either.checkout / "locks/notify.txt").write_text(locked("notify", "apprise"))
-        done = either.install("--with", "notify")
+        (either.checkout / "locks/fleet.txt").write_text(locked("fleet", "apprise"))
+        done = either.install("--with", "fleet")
         assert done.returncode == 1
         assert "the packages could not be fetched" in done.stderr.splitlines()[-2]
         assert tree(either.home) == before
@@ -276,10 +276,10 @@ class TestExtras:
         done = ready.install("--wheelhouse", wheelhouse)
         assert (done.returncode, done.stderr) == (0, "")
         assert packages(ready) == ALONE
-        assert ready.install("--wheelhouse", wheelhouse, "--with", "notify").returncode == 0
+        assert ready.install("--wheelhouse", wheelhouse, "--with", "fleet").returncode == 0
         assert packages(ready) == ALONE | {"six"}
-        (ready.checkout / "locks/notify.txt").write_text(locked("notify", "apprise"))
-        done = ready.install("--wheelhouse", wheelhouse, "--with", "notify")
+        (ready.checkout / "locks/fleet.txt").write_text(locked("fleet", "apprise"))
+        done = ready.install("--wheelhouse", wheelhouse, "--with", "fleet")
         assert done.returncode == 1
         assert f"the packages could not be taken from {wheelhouse}" in done.stderr
 

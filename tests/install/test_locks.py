@@ -13,7 +13,7 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO
 
-LOCKS = ("build", "runtime", "demo", "export", "notify", "dev")
+LOCKS = ("build", "runtime", "demo", "export", "fleet", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(
     r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
@@ -50,7 +50,7 @@ def test_every_entry_is_pinned_and_hashed(lock: str) -> None:
 def test_the_locks_are_of_one_piece() -> None:
     """The tests run with the very versions that are installed."""
     assert versions("runtime").items() <= versions("demo").items() <= versions("dev").items()
-    assert versions("export").items() | versions("notify").items() <= versions("dev").items()
+    assert versions("export").items() | versions("fleet").items() <= versions("dev").items()
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_the_locks_are_of_one_piece() -> None:
         ("runtime", names(PROJECT["dependencies"])),
         ("demo", names(PROJECT["optional-dependencies"]["demo"])),
         ("export", names(PROJECT["optional-dependencies"]["export"])),
-        ("notify", names(PROJECT["optional-dependencies"]["notify"])),
+        ("fleet", names(PROJECT["optional-dependencies"]["fleet"])),
         ("dev", names(PROJECT["optional-dependencies"]["test"])),
     ],
-    ids=["runtime", "demo", "export", "notify", "dev"],
+    ids=["runtime", "demo", "export", "fleet", "dev"],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
@@ -85,7 +85,7 @@ def extra(source: Path) -> str:
     """The extra that a file may import beside the dependencies, "" for none."""
     if "standin" in source.parts or source.stem == "demo":
         return "demo"
-    return "export" if source.stem == "age" else "notify" if source.parent.name == "notify" else ""
+    return "export" if source.stem == "age" else "fleet" if source.parent.name == "fleet" else ""
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
@@ -96,7 +96,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         allowed = runtime | names(PROJECT["optional-dependencies"].get(extra(source), []))
         assert imported(source) <= allowed, source
         used |= imported(source)
-    every = names([each for extra in ("export", "notify") for each in PROJECT["optional-dependencies"][extra]])
+    every = names([each for extra in ("export", "fleet") for each in PROJECT["optional-dependencies"][extra]])
     assert runtime | every <= used
 
 

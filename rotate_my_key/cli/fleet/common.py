@@ -15,14 +15,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import wraps
+from importlib.util import find_spec
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from click.core import ParameterSource
 
 from ... import __version__
 from ...errors import Interrupted, Problem, TryLater, WrongUsage
+from ...files.library import how_to_get
 from ...files.lock import Lock
 from ...files.private import make_private_dir
 from ..app import App
@@ -139,7 +142,24 @@ def fleet_options(command: C) -> C:
         callback=lambda context, option, value: context.meta.__setitem__(_SETTINGS, value),
         help="The fleet's settings: a file, or ssm:/NAME (default: fleet.ini).",
     )
-    return profile(signing_options(settings(command)))
+    return profile(signing_options(settings(_with_libraries(command))))
+
+
+def _with_libraries(command: C) -> C:
+    """Raises Problem, and not a traceback, where the extra `fleet` is not installed."""
+
+    @wraps(command)
+    def checked(*arguments: Any, **options: Any) -> Any:
+        need_libraries()
+        return command(*arguments, **options)
+
+    return cast(C, checked)
+
+
+def need_libraries() -> None:
+    """Raises Problem with the command that brings what the laptop's commands do without."""
+    if find_spec("jinja2") is None:
+        raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
 
 
 def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:

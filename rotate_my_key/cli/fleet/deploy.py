@@ -12,6 +12,7 @@ import click
 from ... import __version__
 from ...errors import WrongUsage
 from ..app import App
+from .common import need_libraries
 
 if TYPE_CHECKING:
     from ...settings import Settings
@@ -26,6 +27,7 @@ def template_command(app: App, /, as_map: bool, member_role: bool) -> None:
 
     The zip for it is made by `fleet package`; docs/it/lambda.md has the whole way, step by step.
     """
+    need_libraries()
     from ...fleet.deploy import TemplateKind, template
 
     if as_map and member_role:
