@@ -492,7 +492,7 @@ class FakeNotes:
     def set_aside(self, name: str) -> str:
         """See the port."""
         self._points.reach("set aside")
-        del self._home.notes[name]
+        self._home.notes.pop(name, None)
         return f"{name}.aside"
 
     def encode(self, note: Note) -> bytes:

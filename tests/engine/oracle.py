@@ -123,6 +123,10 @@ class Oracle:
         notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
         return {place for note in notes for place in note.places if place.path in self.home.away}
 
+    def was_changed(self, key_id: str) -> bool:
+        """Whether a person has changed the key so late that AWS's answers to this process may not have shown it."""
+        return self._changed.get(key_id, -1.0) >= self._began - max(self.aws.list_lag, self.aws.sign_in_lag)
+
     def _given_up(self, key_id: str, before: str) -> bool:
         if (key_id, "Inactive") in self.consents and self._changed.get(key_id, -1.0) >= self._began - self.aws.list_lag:
             return True  # it was switched on since the list was made
