@@ -38,7 +38,6 @@ BELOW = {
     "rotation": PURE | {"parallel"},
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
     "fleet": PURE | ADAPTERS | {"policies"},  # its CloudFormation templates have them in their roles
-    "standin": PURE,
     "demo": {"errors", "policy", "model"},
     "policies": {"errors"},
     "cli": PURE | ADAPTERS | SERVICES | {"policies", "demo"},
@@ -47,12 +46,6 @@ BELOW = {
 # (module, imported room): why it may.
 EXCEPTIONS = {
     ("reminder.__main__", "cli"): "a program of its own, started at login; it ends by being `status`",
-}
-
-# Modules that import each other in a circle: to be opened where they are, and none may come.
-CIRCLES = {
-    frozenset({"standin.asks", "standin.rights"}),
-    frozenset({"standin.organization", "standin.report", "standin.world"}),
 }
 
 # Third parties, each behind one door.
@@ -67,10 +60,6 @@ OWNERS = {
     "secretstorage": {"stores"},
     "jeepney": {"stores"},
     "pyrage": {"files"},
-    "moto": {"standin"},
-    "flask": {"standin"},
-    "flask_cors": {"standin"},
-    "werkzeug": {"standin"},
     "boto3": {"fleet"},
     "apprise": {"fleet"},
     "jinja2": {"fleet"},
@@ -80,7 +69,7 @@ PURE_NEEDS = {"__future__", "errno", "re", "collections", "dataclasses", "dateti
 
 # Who may read the environment, print or prompt outside cli/.
 PROGRAMS = {
-    *("reminder.login", "reminder.__main__", "standin.__main__"),  # programs of their own
+    *("reminder.login", "reminder.__main__"),  # programs of their own
     "fleet.function",  # Lambda starts it: its settings are a variable, its log is stdout
 }
 # Who may branch on the platform besides files/platform.py, and why. A parameter's default may name it: it is handed in.
@@ -166,7 +155,7 @@ def test_arrows_go_down_only() -> None:
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Not even inside one room, inside a function or for a type alone."""
-    assert set(circles()) == CIRCLES
+    assert not list(circles())
 
 
 def circles() -> Iterator[frozenset[str]]:

@@ -172,7 +172,7 @@ def _load() -> None:
     import rotate_my_key
 
     for found in pkgutil.walk_packages(rotate_my_key.__path__, "rotate_my_key."):
-        if found.name.split(".")[1] not in ("standin", "fleet") and found.name.split(".")[-1] not in (
+        if found.name.split(".")[1] not in ("demo", "fleet") and found.name.split(".")[-1] not in (
             "__main__",
             "demo",
         ):

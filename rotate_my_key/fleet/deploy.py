@@ -115,7 +115,7 @@ def _scalar(text: str) -> str:
 _PLAIN = "rotate-my-key fleet package"
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGE = "rotate_my_key"
-_OTHER_ROOMS = {"cli", "standin", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
+_OTHER_ROOMS = {"cli", "demo.py", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
 _ALWAYS = ("configobj", "jinja2", "markupsafe", "urllib3")
 _BOTOCORE = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
 _APPRISE = (

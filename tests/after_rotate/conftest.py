@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import Laptop, new_laptop
+from tests.standin import StandIn
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import Finished, Laptop, new_laptop
+from tests.standin import StandIn
 
 from .conftest import script, settings
 

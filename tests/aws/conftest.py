@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 MakeAws = Callable[..., Aws]
 MakeAccount = Callable[..., IamAccount]

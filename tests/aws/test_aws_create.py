@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import Denied, KeyRefused, NoRoom, Problem, TryLater, Unanswered
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 
 def creations(standin: StandIn) -> int:

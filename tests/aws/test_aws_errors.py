@@ -11,7 +11,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 PAIR = Credentials("AKIAEXAMPLEEXAMPLE00", "the-secret")
 DENIED = "User: arn:aws:iam::123456789012:user/alice is not authorized to perform: iam:GetUser on resource: x"

@@ -11,7 +11,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 SERVICES = "services = mine\n[services mine]\niam =\n  endpoint_url = https://iam.corp.example\n"
 

@@ -8,7 +8,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import Denied, KeyRefused
 from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 SOME_TIME = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 UNKNOWN = Credentials("AKIAUNKNOWNKEY000000", "unknown")

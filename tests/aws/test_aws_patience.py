@@ -12,7 +12,7 @@ from rotate_my_key.aws.failures import Kind
 from rotate_my_key.aws.patience import Patience
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Verb = Callable[[IamAccount, Credentials, Credentials], object]
 

@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.aws.account import IamAccount
 from rotate_my_key.errors import KeyRefused, OtherIdentity, TryLater
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 
 def test_signs_in_so_many_times(looked: IamAccount, standin: StandIn, pair: Credentials) -> None:

@@ -19,7 +19,7 @@ from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse
 from rotate_my_key.parallel import Pool
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Make = Callable[..., Assembly]
 ROLE = FleetSettings(accounts=Accounts(role="fleet"))

@@ -17,7 +17,7 @@ from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Make = Callable[..., Assembly]
 

@@ -15,7 +15,7 @@ from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, Wr
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import FleetSettings
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 NOW = datetime.now(UTC)
 

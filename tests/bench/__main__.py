@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .measure import Command, in_turns, table
 

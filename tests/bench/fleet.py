@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.sample import ROLE, add_admin, set_up
+from tests.standin import StandIn
+from tests.standin.sample import ROLE, add_admin, set_up
 
 from .measure import Command, in_turns
 from .plot import Panel, plot

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import botocore
 
 from rotate_my_key.fleet.deploy import build
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .measure import Command, in_turns, table
 

@@ -22,8 +22,8 @@ import pytest
 
 from rotate_my_key.cli.main import run as run_program
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
 from tests.cli.terminal import ROOT, Screen, Terminal
+from tests.standin import StandIn
 
 OLD = timedelta(days=98)
 

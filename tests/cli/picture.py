@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.text import Text
 
 from rotate_my_key.model import LastUse
-from rotate_my_key.standin import StandIn
 from tests.cli.terminal import ROOT, Terminal
+from tests.standin import StandIn
 
 PICTURE = ROOT / "docs" / "rotation.svg"
 WIDTH = 80

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import AGE, Laptop, new_laptop
+from tests.standin import StandIn
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,6 @@ from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Una
 from rotate_my_key.model import AccessKey, Credentials, InPlace, Past, Place
 from rotate_my_key.plan import Note
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
-from rotate_my_key.standin import StandIn
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes
 from rotate_my_key.stores.profile_files import ProfileFiles
@@ -32,6 +31,7 @@ from tests.engine.fakes import (
     Home,
     Points,
 )
+from tests.standin import StandIn
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
+from tests.standin import StandIn
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,7 @@ from rotate_my_key.model import Credentials
 from rotate_my_key.paths import find
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet_ini import load
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Run = Callable[..., FleetSettings]
 

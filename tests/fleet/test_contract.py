@@ -18,7 +18,7 @@ from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .fakes import HEAD, FakeDirectory, FakeOrganization
 

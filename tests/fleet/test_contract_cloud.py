@@ -16,7 +16,7 @@ from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Gone
 from rotate_my_key.fleet.assembly import Assembly, Signer
 from rotate_my_key.settings.fleet import FleetSettings
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .reissue.world import FakeObjects, FakeSecrets, Points
 

@@ -7,8 +7,8 @@ import resource
 import sys
 from collections import Counter
 
-from rotate_my_key.standin import StandIn
 from tests.hostile.tried import CALLS, all_of
+from tests.standin import StandIn
 
 
 def main(calls: list[str]) -> int:

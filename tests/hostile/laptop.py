@@ -24,8 +24,6 @@ from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
 from rotate_my_key.rotation.outcome import Ending
 from rotate_my_key.rotation.run import Job, Run, Wishes
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.errors import Answer
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes
 from rotate_my_key.stores.profile_files import ProfileFiles
@@ -33,6 +31,8 @@ from rotate_my_key.stores.staging import FileStaging
 from tests.engine.computer import Yes
 from tests.engine.fakes import FakeProgress
 from tests.hostile.odd import Odd
+from tests.standin import StandIn
+from tests.standin.errors import Answer
 
 POLICY = Policy()
 HASTY = Limits(seconds=0.5)  # for answers that do not end: real time passes

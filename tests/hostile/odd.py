@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 
-from rotate_my_key.standin.errors import Answer
+from tests.standin.errors import Answer
 
 Odd = Callable[[Answer], Answer]
 

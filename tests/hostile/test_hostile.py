@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.hostile.laptop import Laptop
 from tests.hostile.odd import HEADER_DATES, ODD, SECRETS
 from tests.hostile.tried import CALLS, all_of, attempt, with_secret
+from tests.standin import StandIn
 
 # The default run tries these only.
 SAMPLE = [

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rotate_my_key.aws.bounded import Limits
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.errors import Answer
 from tests.hostile.laptop import HASTY, Ended, Laptop
 from tests.hostile.odd import ODD, SECRETS, SLOW
+from tests.standin import StandIn
+from tests.standin.errors import Answer
 
 
 @dataclass(frozen=True)

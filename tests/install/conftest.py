@@ -29,7 +29,7 @@ def machine(tmp_path: Path) -> Machine:
     (found.checkout / "README.md").write_text("# A test\n")
     (found.checkout / "rotate_my_key/cli/__init__.py").touch()
     (found.checkout / "locks/build.txt").write_text(locked("build"))
-    for lock in ("runtime", "demo", "dev"):
+    for lock in ("runtime", "dev"):
         (found.checkout / f"locks/{lock}.txt").write_text(locked("runtime", "click"))
     (found.checkout / "locks/export.txt").write_text(locked("export"))
     (found.checkout / "locks/fleet.txt").write_text(locked("runtime", "six"))

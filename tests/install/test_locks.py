@@ -13,7 +13,7 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO
 
-LOCKS = ("build", "runtime", "demo", "export", "fleet", "dev")
+LOCKS = ("build", "runtime", "export", "fleet", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(
     r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
@@ -49,7 +49,7 @@ def test_every_entry_is_pinned_and_hashed(lock: str) -> None:
 
 def test_the_locks_are_of_one_piece() -> None:
     """The tests run with the very versions that are installed."""
-    assert versions("runtime").items() <= versions("demo").items() <= versions("dev").items()
+    assert versions("runtime").items() <= versions("dev").items()
     assert versions("export").items() | versions("fleet").items() <= versions("dev").items()
 
 
@@ -57,12 +57,11 @@ def test_the_locks_are_of_one_piece() -> None:
     ("lock", "wanted"),
     [
         ("runtime", names(PROJECT["dependencies"])),
-        ("demo", names(PROJECT["optional-dependencies"]["demo"])),
         ("export", names(PROJECT["optional-dependencies"]["export"])),
         ("fleet", names(PROJECT["optional-dependencies"]["fleet"])),
         ("dev", names(PROJECT["optional-dependencies"]["test"])),
     ],
-    ids=["runtime", "demo", "export", "fleet", "dev"],
+    ids=["runtime", "export", "fleet", "dev"],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
@@ -83,13 +82,11 @@ def imported(source: Path) -> set[str]:
 
 def extra(source: Path) -> str:
     """The extra that a file may import beside the dependencies, "" for none."""
-    if "standin" in source.parts or source.stem == "demo":
-        return "demo"
     return "export" if source.stem == "age" else "fleet" if source.parent.name == "fleet" else ""
 
 
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
-    """The dependencies are what the program imports; three places may import an extra too, and do."""
+    """The dependencies are what the program imports; two places may import an extra too, and do."""
     runtime = names(PROJECT["dependencies"])
     used = set()
     for source in (REPO / "rotate_my_key").rglob("*.py"):

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
+from tests.standin import StandIn
 
 DAEMON = shutil.which("gnome-keyring-daemon")
 BUS = shutil.which("dbus-daemon")

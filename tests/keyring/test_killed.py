@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.disk import Disk, calls, lay, strace
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+from tests.standin import StandIn
 
 STRACE = shutil.which("strace")
 STORE = ("keyring", "store", "-p", "work", "-y")

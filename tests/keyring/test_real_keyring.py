@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")

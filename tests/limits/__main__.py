@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .faults import FAULTS, Fault, inject, points, spread
 from .flows import FLOWS, new_run

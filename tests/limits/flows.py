@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pyrage
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import AGE, COMMENTED, Laptop, new_laptop
 from tests.rotation.syscalls import second_name
 from tests.schedule.conftest import CRONTAB, Box
+from tests.standin import StandIn
 
 RC = b"export EDITOR=vi\nalias ll='ls -l'\n"
 LINES = b"MAILTO=me\n5 4 * * * backup\n"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import sampled
 from tests.rotation.syscalls import STRACE
+from tests.standin import StandIn
 
 from .__main__ import ended
 from .faults import FAULTS, inject, points, spread

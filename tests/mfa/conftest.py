@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotate_my_key.standin.sessions import Device
 from tests.cli.conftest import Desk, desk, empty, make_key, old, running
+from tests.standin.sessions import Device
 
 __all__ = ["desk", "empty", "make_key", "old", "running"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import Call
-from rotate_my_key.standin.sessions import Device
 from tests.cli.conftest import Desk
+from tests.standin import Call
+from tests.standin.sessions import Device
 
 QUESTION = "Rotate it now? [Y/n]"
 PROMPT = "MFA code for alice's device "

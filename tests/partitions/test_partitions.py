@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.cli.conftest import Desk
+from tests.standin import StandIn
 
 MakeDesk = Callable[..., Desk]
 

@@ -18,9 +18,9 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.fleet import function
-from rotate_my_key.standin import Account
 from tests.cli.conftest import Desk, Done, _alone
 from tests.policies.test_rotating import printed
+from tests.standin import Account
 
 OLD = timedelta(days=98)
 PARAMETER = "/rotate-my-key/fleet"

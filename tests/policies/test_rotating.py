@@ -11,11 +11,11 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import policies as rules
-from rotate_my_key.standin.errors import Refused
-from rotate_my_key.standin.rules import Call
-from rotate_my_key.standin.sessions import Signer
 from tests.cli.conftest import Desk
+from tests.standin import policies as rules
+from tests.standin.errors import Refused
+from tests.standin.rules import Call
+from tests.standin.sessions import Signer
 
 OLD = timedelta(days=98)
 NEEDED = ("iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import policies
-from rotate_my_key.standin.errors import Refused
-from rotate_my_key.standin.rules import Call
-from rotate_my_key.standin.sessions import Signer
+from tests.standin import policies
+from tests.standin.errors import Refused
+from tests.standin.rules import Call
+from tests.standin.sessions import Signer
 
 ARN = "arn:aws:iam::123456789012:user/alice"
 MFA = "aws:MultiFactorAuthPresent"

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import Call, StandIn
 from tests import warm
+from tests.standin import Call, StandIn
 
 Process = warm.Warm | subprocess.Popen[str]
 AGE = timedelta(days=98)

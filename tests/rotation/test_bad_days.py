@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.standin import Call
+from tests.standin import Call
 
 from .conftest import Laptop, sampled
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .conftest import Laptop, new_laptop
 from .syscalls import STRACE, Point, kill_at, second_name, watch

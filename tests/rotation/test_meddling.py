@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import Call, StandIn
-from rotate_my_key.standin.errors import Refused
+from tests.standin import Call, StandIn
+from tests.standin.errors import Refused
 
 from .conftest import AGE, Laptop, sampled
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import pyrage
 import pytest
 
-from rotate_my_key.standin import Call as AwsCall
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.keys import LONG_AGO, Key
 from tests.disk import STRACE, Disk, Tree, calls, lay, strace, variants
+from tests.standin import Call as AwsCall
+from tests.standin import StandIn
+from tests.standin.keys import LONG_AGO, Key
 
 from .conftest import Laptop, sampled
 from .syscalls import second_name

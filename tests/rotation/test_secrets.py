@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import Call
+from tests.standin import Call
 
 from .conftest import Laptop, sampled
 

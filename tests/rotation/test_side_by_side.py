@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 
-from rotate_my_key.standin import Call
+from tests.standin import Call
 
 from .conftest import Laptop, Process, sampled
 from .test_killed_at_calls import CALLS, LATER

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]

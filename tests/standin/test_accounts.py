@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import Account, StandIn
+from tests.standin import Account, StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]

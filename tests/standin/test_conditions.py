@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.standin import conditions
+from tests.standin import conditions
 
 KEY = "ses:FromAddress"
 TAGS = "aws:TagKeys"

@@ -17,7 +17,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from rotate_my_key.standin import Call, StandIn
+from tests.standin import Call, StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]

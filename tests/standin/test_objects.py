@@ -8,7 +8,7 @@ from urllib.error import HTTPError
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from rotate_my_key import policies
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]

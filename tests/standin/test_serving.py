@@ -15,7 +15,7 @@ import pytest
 from botocore.config import Config
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn, sample
+from tests.standin import StandIn, sample
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
@@ -144,7 +144,7 @@ def test_a_stopped_one_listens_no_more() -> None:
 
 def test_as_a_process_of_its_own() -> None:
     """It prints where it is and what keys there are, obeys its flags, and ends with its stdin."""
-    command = [sys.executable, "-m", "rotate_my_key.standin", "--user", "alice", "--user", "bob", "--set", "latency=0"]
+    command = [sys.executable, "-m", "tests.standin", "--user", "alice", "--user", "bob", "--set", "latency=0"]
     command += [
         "--fault",
         '{"action": "GetCallerIdentity", "kind": "html", "status": 200}',
@@ -167,7 +167,7 @@ def test_as_a_process_of_its_own() -> None:
 def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
     """Accounts, users and an admin whose key is in a new credentials file; the same company each time."""
     file = tmp_path / "credentials"
-    command = [sys.executable, "-m", "rotate_my_key.standin", "--fleet", "6:60", "--profile", str(file)]
+    command = [sys.executable, "-m", "tests.standin", "--fleet", "6:60", "--profile", str(file)]
     command += ["--break", "100000000028=throttled"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

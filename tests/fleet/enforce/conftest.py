@@ -15,10 +15,10 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.account import Account
 from tests.cli.conftest import Desk, Done, running
 from tests.fleet.remind.conftest import ROLE
+from tests.standin import StandIn
+from tests.standin.account import Account
 
 __all__ = ["running"]
 

@@ -17,8 +17,8 @@ import pytest
 
 from rotate_my_key.fleet.deploy import build
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
 from tests.cli.conftest import desk, empty, make_key, old, running
+from tests.standin import StandIn
 
 __all__ = ["desk", "empty", "make_key", "old", "running"]
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.model import Credentials
-from rotate_my_key.standin import StandIn
 from tests.fleet.function.conftest import PARAMETER, Lambda, deployed
+from tests.standin import StandIn
 
 pytestmark = pytest.mark.slow
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from rotate_my_key.fleet.deploy import TemplateKind, template
-from rotate_my_key.standin import StandIn
 from tests.cli.conftest import Desk
 from tests.fleet.function.conftest import Lambda
 from tests.fleet.test_template import machine
+from tests.standin import StandIn
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .office import Office, new_office
 

@@ -19,11 +19,11 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.model import Credentials, Identity, PlaceKind
-from rotate_my_key.standin import Call, StandIn
 from rotate_my_key.stores.delivered import Delivered, encode
 from rotate_my_key.stores.profile_file import ProfileFile
 from tests.cli.conftest import Desk, Done, lines
 from tests.cli.terminal import ROOT
+from tests.standin import Call, StandIn
 
 REGION = "eu-west-1"
 OLD = timedelta(days=98)

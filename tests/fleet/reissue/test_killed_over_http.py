@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.standin import StandIn
 from tests.rotation.conftest import COMMENTED, Laptop, new_laptop
 from tests.rotation.syscalls import STRACE, Point, kill_at, watch
+from tests.standin import StandIn
 
 from .office import REGION, Office
 

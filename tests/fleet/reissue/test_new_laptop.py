@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.model import LastUse
-from rotate_my_key.standin import StandIn
+from tests.standin import StandIn
 
 from .office import Office, new_office
 

@@ -14,9 +14,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signing
 
 from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.standin import StandIn
-from rotate_my_key.standin.account import Account
 from tests.cli.conftest import Desk, Done, running
+from tests.standin import StandIn
+from tests.standin.account import Account
 
 __all__ = ["running"]
 

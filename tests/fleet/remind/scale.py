@@ -13,10 +13,10 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-from rotate_my_key.standin import StandIn
 from tests.cli.conftest import lines
 from tests.cli.terminal import ROOT
 from tests.fleet.remind.test_command import SETTINGS
+from tests.standin import StandIn
 
 _RUN = """
 import os, resource, sys

@@ -1,10 +1,10 @@
-"""`python -m rotate_my_key.standin`: the stand-in as a process of its own, until its stdin is closed.
+"""`python -m tests.standin`: the stand-in as a process of its own, until its stdin is closed.
 
 Prints one line of JSON: `url`, `account`, `keys` (a list of `user`, `key_id`, `secret`), with a fleet also `accounts`
 (how many) and `role`. The secrets are good for nothing but this stand-in. For each line on stdin it prints one:
 the `calls`, `mails` and `messages` that came since. To try the fleet commands by hand, see docs/it/try-it.md:
 
-    python -m rotate_my_key.standin --fleet 10:200 --profile fleet-admin
+    python -m tests.standin --fleet 10:200 --profile fleet-admin
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from collections import Counter
 from dataclasses import fields
 from typing import Any, get_args
 
-from ..model import Credentials
-from ..policy import parse_duration
+from rotate_my_key.model import Credentials
+from rotate_my_key.policy import parse_duration
+
 from . import sample
 from .conduct import Settings
 from .standin import StandIn
@@ -48,9 +49,9 @@ def main(arguments: list[str] | None = None) -> None:
             standin.break_account(number, how)
         if options.profile:
             _write(options.profile, told["keys"][-1])
-        print(json.dumps(told), flush=True)  # noqa: T201
+        print(json.dumps(told), flush=True)
         for _ in sys.stdin:
-            print(json.dumps(_news(standin)), flush=True)  # noqa: T201
+            print(json.dumps(_news(standin)), flush=True)
 
 
 def _fleet(standin: StandIn, options: argparse.Namespace) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def _write(path: str, pair: dict[str, str]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m rotate_my_key.standin", description=(__doc__ or "").split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.standin", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--user", action="append", metavar="NAME", help="a user with one key (repeatable; alice)")
     parser.add_argument("--age", type=parse_duration, default="98d", metavar="DURATION", help="of the keys (98d)")
     parser.add_argument("--fleet", type=_numbers, metavar="ACCOUNTS:USERS", help="a made-up company, and an admin")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from moto.iam.models import User as MotoUser
 
-from ..model import AccessKey, Credentials, LastUse
+from rotate_my_key.model import AccessKey, Credentials, LastUse
+
 from . import policies
 from .errors import Refused
 from .people import check_tags
