@@ -1,24 +1,22 @@
 """One action on one key: looked at again, written down, done, checked, written down; and telling people of it.
 
-1. The facts are fetched again; what the rules no longer call for is not done. 2. The intent goes into the audit, or
-nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes it back must know who
-did it, and a later run that it was done. 4. The action. 5. If its answer was lost or bad, the list of keys says whether
-it was carried out. 6. The audit tells how it ended. What comes then is in `enforce.py`.
+1. Facts and exemptions are fetched again, for between plan and action a person was asked, which may take hours; what
+the rules no longer call for is not done, and a user recreated under the same name is a different one. 2. The intent
+goes into the audit, or nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes
+it back must know who did it, and a later run that it was done. 4. The action. 5. If its answer was lost or bad, the
+list of keys says whether it was carried out. 6. The audit tells how it ended. What comes then is in `enforce.py`.
 
-Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there (`left_of`):
-
-- Until the owner was told, the tag keeps the intent of an action. With `off` beside it, the audit has its outcome too.
-- A deletion stands in the tag under the whole id of its key, for the key is in no list any more.
+Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
 
 A line of a message has no field for a secret, and its key is a masked id.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time
+from datetime import datetime, timedelta
 from enum import Enum
 
 from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
@@ -26,66 +24,14 @@ from ..model import AccessKey
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept
-from .memory import KeyMemory, Memory, ref, tag_value
+from .memory import Memory, tag_value
 from .messages import Channel, Channels, Renderer
-from .model import AwsAccount, Event, FleetKey, FleetUser, Message, Owner
+from .model import AwsAccount, Event, FleetUser, Message, Owner
 from .notices import Remark, one_line
-from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide
-from .users import AccountView, UserLook, look
+from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide, intended
+from .users import AccountView, UserLook, look, members_again
 
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedAction:
-    """An act, and the user whose key it is about. `recorded`: the audit has its outcome, and only telling is left."""
-
-    act: Act
-    found: UserLook
-    recorded: bool
-
-
-def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
-    """What is left of one user."""
-    user, memory = found.facts.user, found.facts.memory
-    for key in user.keys:
-        known = found.facts.known(key)
-        if not key.active and known.intended and known.off:
-            why = f"switched off on {known.off}, by a run that was cut off or could not tell"
-            before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
-            yield UnfinishedAction(Act(ActionKind.DEACTIVATE, user, key, why), found, before.off is not None)
-    for name, known in deletions(memory).items():
-        if known.intended:
-            made = datetime.combine(known.made or known.intended, time(), UTC)
-            why = f"deleted on {known.intended}, by a run that was cut off or could not tell"
-            yield UnfinishedAction(
-                Act(ActionKind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None
-            )
-
-
-def deletions(memory: Memory) -> dict[str, KeyMemory]:
-    """What is remembered of deletions, by the whole id."""
-    return {name: known for name, known in memory.items() if name != ref(name)}
-
-
-def intended(memory: Memory, act: Act, today: date) -> Memory:
-    """The memory before an act."""
-    key_id = act.key.key_id or ""
-    if act.kind is ActionKind.DELETE:
-        return {**memory, key_id: KeyMemory(made=act.key.created.date(), intended=today)}
-    return {**memory, ref(key_id): replace(memory.get(ref(key_id), KeyMemory()), intended=today)}
-
-
-def settled(memory: Memory, act: Act, today: date, *, told: bool) -> Memory:
-    """The memory after an act that the audit has; what is not told keeps its intent."""
-    key_id = act.key.key_id or ""
-    name = key_id if act.kind is ActionKind.DELETE else ref(key_id)
-    known = memory.get(name, KeyMemory())
-    known = replace(known, off=known.off or today, intended=None if told else known.intended or today)
-    if act.kind is not ActionKind.DELETE:
-        return {**memory, name: known}
-    left = {each: kept for each, kept in memory.items() if each not in (ref(key_id), key_id)}
-    return left if told else {**left, key_id: replace(known, made=act.key.created.date())}
-
-
+_STALE = timedelta(minutes=1)
 _PAUSES = (1.0, 3.0)  # seconds before the second try and the third
 
 
@@ -144,10 +90,10 @@ WORDS: Mapping[ActionKind, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Actor:
     """What acting needs: AWS's clock, the audit, who makes new keys (None: nobody), and who could not be told of an
-    act."""
+    act. `exempt_again` are the accounts by number, with when the members of their exempt groups were read again."""
 
     settings: FleetSettings
     now: Callable[[], datetime]
@@ -155,26 +101,53 @@ class Actor:
     maker: Maker | None = None
     unreached: Callable[[Act, UserLook], Skipped | None] = lambda act, found: None
     sleep: Callable[[float], None] = lambda seconds: None
+    exempt_again: dict[str, tuple[datetime, AccountView]] = field(default_factory=dict)
 
     def act(self, planned: Act, place: AccountView) -> ActionResult | Skipped:
         """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
-        found = look(place, planned.user, self.settings, self.now(), closely=True)
+        account = place.account
+        try:
+            user = self._again(planned, place)
+            if isinstance(user, Skipped):
+                return user
+            found = look(self._members(place), user, self.settings, self.now(), closely=True)
+        except Problem as problem:  # who does not know who is exempt does nothing
+            return ActionResult(
+                planned, account, ActionState.FAILED, "whether its user is exempt cannot be read", problem
+            )
         if found.problem:
-            return ActionResult(planned, place.account, ActionState.FAILED, "its keys cannot be read", found.problem)
+            return ActionResult(planned, account, ActionState.FAILED, "its keys cannot be read", found.problem)
         fresh = same(planned, decide(found.facts, self.settings, self.now()))
         if isinstance(fresh, Act):
             fresh = self.unreached(fresh, found) or fresh
         if isinstance(fresh, Skipped):
             return fresh
-        self.record(fresh, place.account, "intended")
+        self.record(fresh, account, "intended")
         result = replace(self._do(fresh, found), found=found)
         try:
-            self.record(
-                fresh, place.account, result.state.value, result.note or (result.problem or Problem("")).message
-            )
+            note = result.note or (result.problem.message if result.problem else "")
+            self.record(fresh, account, result.state.value, note)
         except NotKept as problem:
             return replace(result, problem=problem)
         return result
+
+    def _again(self, act: Act, place: AccountView) -> FleetUser | Skipped:
+        """The user as they are now: their path may say that they are exempt. Raises Problem."""
+        assert place.directory
+        try:
+            found = place.directory.find(act.user.name)
+        except Gone:
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "there is no such user any more")
+        if act.user.created and found.created and found.created != act.user.created:
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has got his name")
+        return replace(act.user, arn=found.arn, created=found.created, signed_in=found.signed_in)
+
+    def _members(self, place: AccountView) -> AccountView:
+        """With the members of its exempt groups as they were a minute ago at most. Raises Problem."""
+        number, now = place.account.number, self.now()
+        if number not in self.exempt_again or now - self.exempt_again[number][0] > _STALE:
+            self.exempt_again[number] = (now, members_again(place, self.settings))
+        return self.exempt_again[number][1]
 
     def record(self, act: Act, account: AwsAccount, outcome: str, note: str = "") -> None:
         """A line of the audit. Raises NotKept."""

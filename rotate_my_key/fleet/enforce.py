@@ -4,8 +4,6 @@
   run before the next action. Nothing else does: what fails is named, and the rest goes on.
 - Notices first, one for each owner with all of their keys, remembered once they are out. Then the actions, each by
   facts that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
-- Who is exempt is read again right before an action, for between plan and action a person was asked, which may take
-  hours: groups once an account and minute, the user each time. A user recreated under the same name is a different one.
 - The owner is told of each action at once, the admins of all at the end. Owners who could not be reached are tried
   again at the end of the run, then by the next run: until then the tag keeps the intent. Killed in between, the next
   run tells once more. What an earlier run did and could not finish is an action of this run.
@@ -16,79 +14,39 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
 from functools import partial
 
-from ..errors import Gone, Interrupted, Problem, TryLater
+from ..errors import Interrupted, Problem, TryLater
 from ..faults import fault
 from ..parallel import Pool
-from ..settings.fleet import FleetSettings
 from .actions import (
     WORDS,
     ActionResult,
     ActionState,
     Actor,
     Maker,
-    UnfinishedAction,
     coming,
     done,
-    left_of,
-    settled,
     write,
 )
 from .audit import AuditTrail, NotKept
-from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, unreached_of, unsure_of
+from .enforce_plan import (
+    EnforceContext,
+    EnforcePlan,
+    PlannedAction,
+    UnfinishedAction,
+    by_owner,
+    by_user,
+    left_of,
+    unreached_of,
+    unsure_of,
+)
 from .model import AwsAccount, Event, Owner
 from .notices import Remark
 from .remind import after_notice
-from .rules import Act, ActionKind, Skipped, SkipRule, closed
+from .rules import ActionKind, Skipped, SkipRule, closed, settled
 from .survey import first_code
-from .users import AccountView, UserLook, look, members_again
-
-STALE = timedelta(minutes=1)
-
-
-@dataclass(slots=True)
-class Recheck:
-    """For one run; `now` is AWS's clock."""
-
-    settings: FleetSettings
-    now: Callable[[], datetime]
-    _places: dict[str, tuple[datetime, AccountView]] = field(default_factory=dict)
-
-    def act(self, actor: Actor, act: Act, place: AccountView) -> ActionResult | Skipped:
-        """What `Actor.act` makes of it, if its user is not exempt by now. Raises what that raises."""
-        try:
-            fresh = self.before(act, place)
-        except Problem as problem:
-            return ActionResult(
-                act, place.account, ActionState.FAILED, "whether its user is exempt cannot be read", problem
-            )
-        return fresh if isinstance(fresh, Skipped) else actor.act(*fresh)
-
-    def before(self, act: Act, place: AccountView) -> tuple[Act, AccountView] | Skipped:
-        """The act and the account as they are now. Raises Problem: who does not know who is exempt does nothing."""
-        assert place.directory
-        try:
-            found = place.directory.find(act.user.name)
-        except Gone:
-            return Skipped(SkipRule.CHANGED, act.user, act.key, "there is no such user any more")
-        if act.user.created and found.created and found.created != act.user.created:
-            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has got his name")
-        user = replace(act.user, arn=found.arn, created=found.created, signed_in=found.signed_in)
-        return replace(act, user=user), self._place(place)
-
-    def _place(self, place: AccountView) -> AccountView:
-        number, now = place.account.number, self.now()
-        if number not in self._places or now - self._places[number][0] > STALE:
-            self._places[number] = (now, members_again(place, self.settings))
-        return self._places[number][1]
-
-
-def faulty(act: Act, place: AccountView, error: Exception) -> ActionResult:
-    """An act that ended in a fault of ours: nobody knows how far it came."""
-    return ActionResult(act, place.account, ActionState.UNKNOWN, "what came of it is not known", fault(error))
-
+from .users import UserLook, look
 
 _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 
@@ -256,7 +214,6 @@ class _Run:
         context = self._context
         self._actor = Actor(self._settings, context.now, doing.audit, doing.maker, context.unreached, context.sleep)
         self._completion = Completion(context, doing.audit)
-        self._recheck = Recheck(self._settings, self._context.now)
         self._results: list[ActionResult] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
@@ -289,7 +246,8 @@ class _Run:
             raise
         except Exception as error:  # noqa: BLE001
             for step in steps:
-                self._add(faulty(step.act, step.found.place, error))
+                what = "what came of it is not known"  # a fault of ours: nobody knows how far it came
+                self._add(ActionResult(step.act, step.found.account, ActionState.UNKNOWN, what, fault(error)))
             return False
 
     def _remember_look(self, found: UserLook) -> None:
@@ -360,7 +318,7 @@ class _Run:
         if self._doing.time_left() <= 0:
             self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
             return True
-        result = self._recheck.act(self._actor, step.act, step.found.place)
+        result = self._actor.act(step.act, step.found.place)
         if isinstance(result, Skipped):
             self._spare(step, result.rule, result.why)
             return False

@@ -1,17 +1,16 @@
-"""What `enforce` would do in all accounts, and what it spares: looked up, decided, nothing done. Then who is told.
+"""What `enforce` would do in all accounts, and what it skips: looked up, decided, nothing done. Then who is told.
 
-One error never ends it: an account or a user that cannot be read is named, and nothing is done there.
-
-Steps of a plan by whom they are about. Pure.
-
-What a run spares and somebody should know of, or it is spared for ever. Pure.
+- One error never ends it: an account or a user that cannot be read is named, and nothing is done there.
+- What an earlier run did and could not bring to its end shows in the tags (`left_of`): until the owner was told, the
+  tag keeps the intent of an action; with `off` beside it the audit has its outcome too. A deletion stands in the tag
+  under the whole id of its key, for the key is in no list any more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, time
 
 from ..errors import Problem, WrongUsage
 from ..faults import fault
@@ -19,11 +18,12 @@ from ..parallel import Pool
 from ..settings.fleet import FleetSettings
 from ..words import number
 from .accounts import AwsOrganization
-from .actions import Notifier, UnfinishedAction, left_of
+from .actions import Notifier
 from .judge import Addresses, owner_of
-from .model import AwsAccount, Owner
+from .memory import KeyMemory, ref
+from .model import AwsAccount, FleetKey, Owner
 from .notices import Remark
-from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide
+from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide, deletions
 from .survey import Progress, accounts_of
 from .users import AccountView, UserLook, enter, look, without_group
 
@@ -67,6 +67,33 @@ class PlannedAction:
 
     act: Act
     found: UserLook
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedAction:
+    """An act, and the user whose key it is about. `recorded`: the audit has its outcome, and only telling is left."""
+
+    act: Act
+    found: UserLook
+    recorded: bool
+
+
+def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
+    """What is left of one user."""
+    user, memory = found.facts.user, found.facts.memory
+    for key in user.keys:
+        known = found.facts.known(key)
+        if not key.active and known.intended and known.off:
+            why = f"switched off on {known.off}, by a run that was cut off or could not tell"
+            before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
+            yield UnfinishedAction(Act(ActionKind.DEACTIVATE, user, key, why), found, before.off is not None)
+    for name, known in deletions(memory).items():
+        if known.intended:
+            made = datetime.combine(known.made or known.intended, time(), UTC)
+            why = f"deleted on {known.intended}, by a run that was cut off or could not tell"
+            yield UnfinishedAction(
+                Act(ActionKind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None
+            )
 
 
 @dataclass(frozen=True, slots=True)

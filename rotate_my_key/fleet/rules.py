@@ -340,6 +340,34 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMe
     return known
 
 
+# What is remembered of actions
+
+
+def deletions(memory: Memory) -> dict[str, KeyMemory]:
+    """What is remembered of deletions, by the whole id."""
+    return {name: known for name, known in memory.items() if name != ref(name)}
+
+
+def intended(memory: Memory, act: Act, today: date) -> Memory:
+    """The memory before an act."""
+    key_id = act.key.key_id or ""
+    if act.kind is ActionKind.DELETE:
+        return {**memory, key_id: KeyMemory(made=act.key.created.date(), intended=today)}
+    return {**memory, ref(key_id): replace(memory.get(ref(key_id), KeyMemory()), intended=today)}
+
+
+def settled(memory: Memory, act: Act, today: date, *, told: bool) -> Memory:
+    """The memory after an act that the audit has; what is not told keeps its intent."""
+    key_id = act.key.key_id or ""
+    name = key_id if act.kind is ActionKind.DELETE else ref(key_id)
+    known = memory.get(name, KeyMemory())
+    known = replace(known, off=known.off or today, intended=None if told else known.intended or today)
+    if act.kind is not ActionKind.DELETE:
+        return {**memory, name: known}
+    left = {each: kept for each, kept in memory.items() if each not in (ref(key_id), key_id)}
+    return left if told else {**left, key_id: replace(known, made=act.key.created.date())}
+
+
 def closed(enforce: Enforce, now: datetime) -> str:
     """Why nothing may be done at this moment, or "". The day is that of the settings' time zone."""
     local = now.astimezone(zone(enforce.timezone))
