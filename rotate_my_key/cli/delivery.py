@@ -133,11 +133,11 @@ class Delivery:
     def _cloud(self) -> AwsCloud:
         """Made anew each time: by now the profile may hold another key."""
         from ..aws.mfa import MfaSessions
-        from ..fleet.assembly import Assembly, Signer
+        from ..fleet.assembly import Assembly, FleetSigner
         from ..settings.fleet import FleetSettings
 
         person = Person(self._app, self._wiring.stop.check)
-        signer = Signer(
+        signer = FleetSigner(
             self._auth,
             self._auth,
             lambda whose, serial: person.code(whose, serial, ""),

@@ -32,7 +32,7 @@ def _nobody(whose: str, serial: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Signer:
+class FleetSigner:
     """Who signs. `profile` gives region and endpoints (None: what the environment names), `auth` is the profile that
     signs, "" for the environment's or default credentials. `ask` gives the code for a role that demands MFA;
     `sessions` (None: no MFA) and `serials` are for the key of a user whose policies demand it."""
@@ -54,7 +54,7 @@ class Assembly:
     def __init__(
         self,
         aws: Aws,
-        signer: Signer,
+        signer: FleetSigner,
         settings: FleetSettings,
         *,
         tell: Callable[[str], None] = lambda url: None,

@@ -30,7 +30,7 @@ from ..settings.fleet import FleetSettings, with_preset
 from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization
 from .actions import ActionState, Notifier, failure
-from .assembly import Assembly, Signer
+from .assembly import Assembly, FleetSigner
 from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
 from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
@@ -331,7 +331,7 @@ def _assembly() -> Assembly:
         aws = Aws(
             os.environ, version=__version__, clock=lambda: datetime.now(UTC), sleep=time.sleep, monotonic=time.monotonic
         )
-        _warm["assembly"] = Assembly(aws, Signer(), FleetSettings(), tell=_foreign)
+        _warm["assembly"] = Assembly(aws, FleetSigner(), FleetSettings(), tell=_foreign)
     return _warm["assembly"]
 
 

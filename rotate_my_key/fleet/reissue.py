@@ -19,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import TypeVar
 
 from ..aws.services import AwsCloud
 from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
@@ -26,7 +27,7 @@ from ..model import AccessKey, Credentials, Identity, LastUse
 from ..settings.fleet import FleetSettings
 from ..stores.delivered import Delivered, encode
 from .accounts import AccountDirectory
-from .actions import ActionLine, Notifier, ReissuedKey
+from .actions import ActionLine, Maker, Notifier, ReissuedKey
 from .assembly import Assembly
 from .audit import AuditTrail
 from .handover import BUSY, HandoverRecord, HandoverStore, made_then, named, readers, waiting
@@ -37,6 +38,7 @@ from .model import AwsAccount, Event, FleetUser
 from .notify import channels
 from .users import remember_key
 
+T = TypeVar("T")
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
 
@@ -182,7 +184,6 @@ _AGAIN = "repeat the command in two minutes"
 class ReissueContext:
     """What a reissue works with. `run` names this run, `now` is AWS's clock, `pause` waits for seconds."""
 
-    directory: AccountDirectory
     waiting: HandoverStore
     settings: FleetSettings
     audit: AuditTrail
@@ -207,17 +208,18 @@ class HandoverResult:
     notes: tuple[str, ...] = field(default=())
 
 
-def hand_over(plan: ReissuePlan, tools: ReissueContext) -> HandoverResult:
+def hand_over(plan: ReissuePlan, directory: AccountDirectory, context: ReissueContext) -> HandoverResult:
     """Do what the plan says. Raises Problem kinds; what was begun and could not be taken back is said."""
-    return _HandOver(plan, tools).run()
+    return _HandOver(plan, directory, context).run()
 
 
 class _HandOver:
     """One reissue."""
 
-    def __init__(self, plan: ReissuePlan, tools: ReissueContext) -> None:
+    def __init__(self, plan: ReissuePlan, directory: AccountDirectory, context: ReissueContext) -> None:
         self._plan = plan
-        self._tools = tools
+        self._directory = directory
+        self._context = context
         self._user = plan.user.name
         self._deleted: list[str] = []
         self._notes: list[str] = []
@@ -239,9 +241,9 @@ class _HandOver:
         return self._handed(record)
 
     def _handed(self, record: HandoverRecord) -> HandoverResult:
-        tools = self._tools
-        until = record.at + tools.settings.reissue.keep
-        where = tools.waiting.where(record)
+        context = self._context
+        until = record.at + context.settings.reissue.keep
+        where = context.waiting.where(record)
         rest = (record.replaces, tuple(self._deleted), tuple(self._notes))
         return HandoverResult(record.account, self._user, record.key_id, where, self._plan.way, until, *rest)
 
@@ -249,8 +251,8 @@ class _HandOver:
         plan = self._plan
         why = "asked for" if not plan.replaces else f"asked for, to replace {plan.replaces}"
         who = (plan.request.account.number, self._user, key_id)
-        tools = self._tools
-        tools.audit.record(Event(tools.now(), "reissued", *who, why, tools.settings.fingerprint, outcome))
+        context = self._context
+        context.audit.record(Event(context.now(), "reissued", *who, why, context.settings.fingerprint, outcome))
 
     # Room
 
@@ -258,21 +260,21 @@ class _HandOver:
         """Off first: what was never used is missed by nobody, and a use that shows up late is met by a key that is
         still there."""
         with suppress(Gone):
-            self._tools.directory.set_active(self._user, key_id, False)
+            self._directory.set_active(self._user, key_id, False)
         self._delete(key_id)
 
     def _delete(self, key_id: str) -> None:
         """A key that was made just now may be unknown for a while. Raises Problem unless it is certainly gone."""
-        until = self._tools.now() + _SETTLE
-        while True:
+        listed = {key.key_id for key in self._plan.keys}
+
+        def gone() -> bool | None:
             try:
-                self._tools.directory.delete(self._user, key_id)
+                self._directory.delete(self._user, key_id)
             except Gone:
-                if key_id in {key.key_id for key in self._plan.keys} or self._tools.now() >= until:
-                    break
-                self._tools.pause(1.0)
-            else:
-                break
+                return True if key_id in listed else None
+            return True
+
+        self._wait(_SETTLE, gone)
         self._deleted.append(key_id)
 
     # The key
@@ -282,40 +284,40 @@ class _HandOver:
         for attempt in range(_CREATES):
             record = self._reserved()
             try:
-                pair, key = self._tools.directory.create(self._user)
+                pair, key = self._directory.create(self._user)
             except Unanswered as problem:
                 self._settle_lost(record, problem, last=attempt == _CREATES - 1)
                 continue
             except Problem:
                 with suppress(Problem):
-                    self._tools.waiting.remove(record.account, self._user)
+                    self._context.waiting.remove(record.account, self._user)
                 raise
             return self._stored(record, pair, key)
         raise AssertionError("the last attempt raises")
 
     def _reserved(self) -> HandoverRecord:
         """The place, ours alone: two runs at once must not make two keys."""
-        plan, tools = self._plan, self._tools
+        plan, context = self._plan, self._context
         gone = set(self._deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
         had = tuple(key.key_id for key in plan.keys if key.key_id not in gone)
-        record = HandoverRecord(plan.request.account.number, self._user, tools.now(), tools.run, had, plan.replaces)
-        record = tools.waiting.reserve(record, plan.readers)
+        record = HandoverRecord(plan.request.account.number, self._user, context.now(), context.run, had, plan.replaces)
+        record = context.waiting.reserve(record, plan.readers)
         if plan.gives_up and plan.gives_up.key_id not in self._deleted:
             self._delete(plan.gives_up.key_id)
-            record = tools.waiting.reserve(replace(record, at=tools.now()), plan.readers)
+            record = context.waiting.reserve(replace(record, at=context.now()), plan.readers)
         self._check_ours()
         return record
 
     def _check_ours(self) -> None:
         """What was written just now may show a moment later."""
-        until = self._tools.now() + _SHOWS
-        while True:
-            found = self._tools.waiting.find(self._plan.request.account.number, self._user)
-            if found and found.run == self._tools.run:
-                return
-            if self._tools.now() >= until:
-                raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
-            self._tools.pause(1.0)
+        account = self._plan.request.account.number
+
+        def ours() -> bool | None:
+            found = self._context.waiting.find(account, self._user)
+            return True if found and found.run == self._context.run else None
+
+        if not self._wait(_SHOWS, ours):
+            raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
 
     def _settle_lost(self, record: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
         """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the
@@ -325,28 +327,29 @@ class _HandOver:
             raise TryLater(f"{problem.message}; if a key was made, the next run removes it", _AGAIN)
         self._discard(found.key_id)
         if last:
-            self._tools.waiting.remove(record.account, self._user)
+            self._context.waiting.remove(record.account, self._user)
             raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
 
     def _lost_key(self, record: HandoverRecord) -> AccessKey | None:
-        until = self._tools.now() + _SETTLE
-        while True:
-            found = made_then(record, self._tools.directory.keys(self._user))
-            if found:
-                use = self._tools.directory.last_use(found.key_id)
-                return found if use and use.at is None else None
-            if self._tools.now() >= until:
-                return None
-            self._tools.pause(1.0)
+        found = self._wait(_SETTLE, lambda: made_then(record, self._directory.keys(self._user)))
+        use = self._directory.last_use(found.key_id) if found else None
+        return found if use and use.at is None else None
+
+    def _wait(self, longest: timedelta, look: Callable[[], T | None]) -> T | None:
+        """What a look gives, once a second until it gives something or the time is over."""
+        until = self._context.now() + longest
+        while (found := look()) is None and self._context.now() < until:
+            self._context.pause(1.0)
+        return found
 
     def _stored(self, record: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
-        plan, tools = self._plan, self._tools
+        plan, context = self._plan, self._context
         who = Identity(record.account, plan.user.arn)
         delivery = encode(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
         record = replace(record, key_id=key.key_id)
         try:
             self._check_ours()
-            return tools.waiting.store(record, plan.readers, delivery)
+            return context.waiting.store(record, plan.readers, delivery)
         except Problem as problem:
             failure = problem
         raise self._taken_back(record, failure)
@@ -361,9 +364,9 @@ class _HandOver:
             return Problem(text, "rotate-my-key fleet reissue --sweep")
         text = f"{problem.message}; the new key was deleted again, and nothing else changed"
         try:
-            found = self._tools.waiting.find(record.account, self._user)
+            found = self._context.waiting.find(record.account, self._user)
             if found and found.run == record.run:
-                self._tools.waiting.remove(record.account, self._user)
+                self._context.waiting.remove(record.account, self._user)
         except Problem:
             text += " (its empty place is left to the sweep)"
         kind = TryLater if isinstance(problem, TryLater) else NotAllowed if isinstance(problem, NotAllowed) else Problem
@@ -373,45 +376,34 @@ class _HandOver:
 
     def _remember(self, key_id: str) -> None:
         """In the user's tag; that it cannot be written there stops nothing, for the record knows it too."""
-        tag, directory = self._tools.settings.remind.tag, self._tools.directory
+        tag, directory = self._context.settings.remind.tag, self._directory
         try:
             there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self._deleted)
-            remember_key(directory, self._user, tag, key_id, there, made=self._tools.now().date())
+            remember_key(directory, self._user, tag, key_id, there, made=self._context.now().date())
         except UnreadableTag:
             self._notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
         except Problem as problem:
             self._notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")
 
 
-@dataclass(frozen=True, slots=True)
-class Keymaker:
-    """What a maker of keys works with; see Reissue. Called with a directory and a user, as `enforce` does."""
-
-    waiting: HandoverStore
-    settings: FleetSettings
-    audit: AuditTrail
-    run: str
-    now: Callable[[], datetime]
-    pause: Callable[[float], None]
-
-    def __call__(self, directory: AccountDirectory, user: FleetUser) -> ReissuedKey:
-        """Make a key for this user, or give the one that waits for him. Never in place of another key of his: no
-        consent was given. Raises Problem."""
-        request = ReissueRequest(directory.account, user.name)
-        plan = plan_reissue(request, directory, self.waiting, self.settings, self.now())
-        rest = (self.audit, self.run, self.now, self.pause)
-        handed = hand_over(plan, ReissueContext(directory, self.waiting, self.settings, *rest))
-        return ReissuedKey(handed.key_id, handed.place, handed.notes)
-
-
 def keymaker(
     assembly: Assembly, settings: FleetSettings, audit: AuditTrail, sleep: Callable[[float], None]
-) -> Keymaker | None:
+) -> Maker | None:
     """Who makes new keys for `enforce`, where the settings want it. Raises WrongUsage."""
     if not settings.reissue.enabled or settings.enforce.reissue_at is None:
         return None
     places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
-    return Keymaker(places, settings, audit, audit.run.name.rpartition("-")[2], assembly.now, sleep)
+    run = audit.run.name.rpartition("-")[2]
+    context = ReissueContext(places, settings, audit, run, assembly.now, sleep)
+
+    def make(directory: AccountDirectory, user: FleetUser) -> ReissuedKey:
+        """A key for this user, or the one that waits. Never in place of another one: no consent was given."""
+        request = ReissueRequest(directory.account, user.name)
+        plan = plan_reissue(request, directory, places, settings, context.now())
+        handed = hand_over(plan, directory, context)
+        return ReissuedKey(handed.key_id, handed.place, handed.notes)
+
+    return make
 
 
 def tell(

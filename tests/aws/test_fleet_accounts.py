@@ -13,7 +13,7 @@ from rotate_my_key.aws.account_calls import AccountCalls, Role
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.accounts import AccountDirectory
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.model import Credentials, LastUse
@@ -36,8 +36,8 @@ def time(one_clock: Any) -> Any:
 def make(one_aws: Aws, admin: Credentials) -> Make:
     """Make the adapters of a run: `make(settings)`."""
 
-    def assembled(settings: FleetSettings | None = None, signer: Signer | None = None, **more: Any) -> Assembly:
-        return Assembly(one_aws, signer or Signer(), settings or FleetSettings(), **more)
+    def assembled(settings: FleetSettings | None = None, signer: FleetSigner | None = None, **more: Any) -> Assembly:
+        return Assembly(one_aws, signer or FleetSigner(), settings or FleetSettings(), **more)
 
     return assembled
 
@@ -445,7 +445,7 @@ def test_an_endpoint_that_is_not_aws_is_told_once_and_first(make: Make, standin:
 
 def test_plain_http_to_another_computer_is_refused(make_aws: Any, admin: Credentials) -> None:
     """Before anything is sent: a reply to CreateAccessKey could be read on the way."""
-    assembly = Assembly(make_aws("http://aws.corp.example"), Signer(), FleetSettings())
+    assembly = Assembly(make_aws("http://aws.corp.example"), FleetSigner(), FleetSettings())
     with pytest.raises(Problem, match=r"aws.corp.example is not encrypted"):
         assembly.organization.me()
 

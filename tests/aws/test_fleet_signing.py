@@ -13,7 +13,7 @@ import pytest
 
 from rotate_my_key.aws.mfa import MfaSessions
 from rotate_my_key.errors import Denied, NeedsPerson, Problem
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
@@ -91,13 +91,13 @@ def test_a_profile_that_was_named_signs(make: Make, monkeypatch: pytest.MonkeyPa
     """Whatever the environment has."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "nobody's")
-    assert me(make(Signer(profile=profile, auth="admin"))) == "user/admin"
+    assert me(make(FleetSigner(profile=profile, auth="admin"))) == "user/admin"
 
 
 def test_the_environments_profile_signs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it does for botocore."""
     monkeypatch.setenv("AWS_PROFILE", "admin")
-    assert me(make(Signer())) == "user/admin"
+    assert me(make(FleetSigner())) == "user/admin"
 
 
 def test_the_environments_credentials_sign(make: Make, standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +109,8 @@ def test_the_environments_credentials_sign(make: Make, standin: StandIn, monkeyp
         ("AWS_SESSION_TOKEN", session.token or ""),
     ):
         monkeypatch.setenv(name, value)
-    assert me(make(Signer())).startswith("assumed-role/lambda/")
-    assert users(make(Signer())) == ["admin", "alice"]
+    assert me(make(FleetSigner())).startswith("assumed-role/lambda/")
+    assert users(make(FleetSigner())) == ["admin", "alice"]
 
 
 def test_a_profile_with_a_role_signs(make: Make, standin: StandIn) -> None:
@@ -119,7 +119,7 @@ def test_a_profile_with_a_role_signs(make: Make, standin: StandIn) -> None:
     write("AWS_CONFIG_FILE", f"[profile boss]\nrole_arn = {arn}\nsource_profile = admin\nregion = eu-west-1\n")
     member = standin.add_account("shop")
     member.add_role("fleet")
-    assembly = make(Signer(profile="boss", auth="boss"), FleetSettings(accounts=Accounts(role="fleet")))
+    assembly = make(FleetSigner(profile="boss", auth="boss"), FleetSettings(accounts=Accounts(role="fleet")))
     assert me(assembly).startswith("assumed-role/boss/")
     assert list(assembly.organization.directory(AwsAccount(member.account)).users()) == []
 
@@ -129,7 +129,7 @@ def test_a_process_signs(make: Make, admin: Credentials, tmp_path: Path) -> None
     told = f'{{"Version": 1, "AccessKeyId": "{admin.key_id}", "SecretAccessKey": "{admin.secret}"}}'
     (tmp_path / "told.json").write_text(told)
     write("AWS_CONFIG_FILE", f"[profile kept]\ncredential_process = cat {tmp_path / 'told.json'}\n")
-    assert me(make(Signer(profile="kept", auth="kept"))) == "user/admin"
+    assert me(make(FleetSigner(profile="kept", auth="kept"))) == "user/admin"
 
 
 def test_a_containers_role_signs(make: Make, standin: StandIn, odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,21 +140,21 @@ def test_a_containers_role_signs(make: Make, standin: StandIn, odd: Any, monkeyp
     odd.replies = [f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()]
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{odd.url}/role")
     write("AWS_CONFIG_FILE", "[profile alone]\nregion = eu-west-1\n")
-    assert me(make(Signer())).startswith("assumed-role/build/")
+    assert me(make(FleetSigner())).startswith("assumed-role/build/")
     with pytest.raises(Problem, match="nothing to sign in with"):  # a profile that was named must answer for itself
-        make(Signer(auth="alone")).organization.me()
+        make(FleetSigner(auth="alone")).organization.me()
 
 
 @pytest.mark.parametrize(
     ("signer", "said", "hint"),
     [
-        (Signer(profile="nix", auth="nix"), "there is no profile nix|no such profile: nix", ""),
-        (Signer(auth="nix"), "there is no profile nix to sign with", "aws configure list-profiles"),
-        (Signer(auth="empty"), "profile empty has nothing to sign in with", "aws configure sso --profile empty"),
-        (Signer(), "the environment or default profile has nothing to sign in with", "aws configure sso"),
+        (FleetSigner(profile="nix", auth="nix"), "there is no profile nix|no such profile: nix", ""),
+        (FleetSigner(auth="nix"), "there is no profile nix to sign with", "aws configure list-profiles"),
+        (FleetSigner(auth="empty"), "profile empty has nothing to sign in with", "aws configure sso --profile empty"),
+        (FleetSigner(), "the environment or default profile has nothing to sign in with", "aws configure sso"),
     ],
 )
-def test_nobody_to_sign(make: Make, signer: Signer, said: str, hint: str) -> None:
+def test_nobody_to_sign(make: Make, signer: FleetSigner, said: str, hint: str) -> None:
     """Refused before anything is sent; the metadata service is not asked."""
     write("AWS_CONFIG_FILE", "[profile empty]\nregion = eu-west-1\n")
     with pytest.raises(Problem, match=said) as caught:
@@ -172,9 +172,9 @@ def device(standin: StandIn, admin: Credentials) -> Any:
     return standin.add_mfa("admin")
 
 
-def signer(codes: Device) -> Signer:
+def signer(codes: Device) -> FleetSigner:
     """The profile admin, whose owner has a device."""
-    return Signer(profile="admin", auth="admin", sessions=MfaSessions(codes, 43200))
+    return FleetSigner(profile="admin", auth="admin", sessions=MfaSessions(codes, 43200))
 
 
 def test_a_policy_that_demands_mfa_is_met_with_one_session(make: Make, standin: StandIn, device: Any) -> None:
@@ -218,7 +218,7 @@ def test_a_no_even_with_mfa_is_final(make: Make, standin: StandIn, device: Any) 
 def test_nobody_is_asked_where_nobody_is(make: Make, device: Any) -> None:
     """Lambda has no device; the denial itself is told."""
     with pytest.raises(Denied, match="a policy forbids iam:ListUsers"):
-        users(make(Signer(profile="admin", auth="admin")))
+        users(make(FleetSigner(profile="admin", auth="admin")))
 
 
 def test_a_denial_that_mfa_would_not_help_asks_nobody(make: Make, standin: StandIn) -> None:
@@ -249,5 +249,5 @@ def test_a_code_without_a_device(make: Make, admin: Credentials) -> None:
     """Nothing was denied yet, and the hint names the command that was typed."""
     sessions = MfaSessions(Device([], given=True), 43200, "rotate-my-key fleet report")
     with pytest.raises(NeedsPerson, match=r"^a code was given, and admin has no MFA device$") as caught:
-        users(make(Signer(profile="admin", auth="admin", sessions=sessions)))
+        users(make(FleetSigner(profile="admin", auth="admin", sessions=sessions)))
     assert caught.value.hint.endswith("rotate-my-key fleet report --auth-profile NAME")

@@ -12,7 +12,7 @@ import pytest
 from rotate_my_key.aws.services import AwsCloud, batches, subject_for
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import FleetSettings
 from tests.standin import StandIn
@@ -30,7 +30,7 @@ def time(one_clock: Any) -> Any:
 @pytest.fixture
 def assembly(one_aws: Aws, admin: Credentials) -> Assembly:
     """The adapters of a run."""
-    return Assembly(one_aws, Signer(), FleetSettings())
+    return Assembly(one_aws, FleetSigner(), FleetSettings())
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def test_a_captive_portal_is_one_line(cloud: AwsCloud, standin: StandIn, service
 def test_a_service_needs_a_region(make_aws: Any, admin: Credentials, standin: StandIn, monkeypatch: Any) -> None:
     """Where none is set, none is guessed: secrets would be somewhere. What settings name is given."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assembly = Assembly(make_aws(standin.url), Signer(), FleetSettings())
+    assembly = Assembly(make_aws(standin.url), FleetSigner(), FleetSettings())
     cloud = assembly.cloud
     with pytest.raises(WrongUsage, match="no region is set, and ssm needs one"):
         cloud.vault().text("/x")
@@ -169,7 +169,7 @@ def test_a_quota_is_not_waited_for(
     head = f"HTTP/1.1 429 X\r\nx-amzn-errortype: {code}\r\nContent-Length: {len(body)}\r\n\r\n"
     odd.replies = [(head + body).encode()]
     with pytest.raises(Problem, match=said):
-        Assembly(make_aws(odd.url), Signer(), FleetSettings()).cloud.mail().send("it@x.org", "bob@x.org", "s", "t")
+        Assembly(make_aws(odd.url), FleetSigner(), FleetSettings()).cloud.mail().send("it@x.org", "bob@x.org", "s", "t")
     assert (len(odd.requests), time.slept) == (1, [])
 
 
@@ -305,7 +305,7 @@ def test_a_name_that_is_just_being_given_back_is_waited_for(
         time.sleep(seconds)
         standin.secrets["k/bob"].gone = NOW
 
-    secrets = Assembly(make_aws(standin.url, sleep=sleep), Signer(), FleetSettings()).cloud.secrets()
+    secrets = Assembly(make_aws(standin.url, sleep=sleep), FleetSigner(), FleetSettings()).cloud.secrets()
     secrets.put("k/bob", "old", readable_by(standin), {})
     secrets.delete("k/bob")
     secrets.put("k/bob", "new", readable_by(standin), {})
@@ -422,7 +422,7 @@ def test_a_bucket_in_another_region_is_followed(make_aws: Any, odd: Any, admin: 
         b"Content-Length: 57\r\n\r\n<Error><Code>PermanentRedirect</Code><Message/></Error>  "
     )
     odd.replies = [moved, b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody"]
-    objects = Assembly(make_aws(odd.url), Signer(), FleetSettings()).cloud.objects()
+    objects = Assembly(make_aws(odd.url), FleetSigner(), FleetSettings()).cloud.objects()
     assert objects.get("keys", "k") == b"body"
     assert [b"/eu-central-1/s3/" in request for request in odd.requests] == [False, True]
 
@@ -430,7 +430,7 @@ def test_a_bucket_in_another_region_is_followed(make_aws: Any, odd: Any, admin: 
 def test_what_only_aws_knows_is_not_asked_of_others(make_aws: Any, odd: Any, admin: Credentials) -> None:
     """No checksum that S3 does not demand, and no question before a few bytes are sent."""
     odd.replies = [b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"]
-    Assembly(make_aws(odd.url), Signer(), FleetSettings()).cloud.objects().put("keys", "k", b"body")
+    Assembly(make_aws(odd.url), FleetSigner(), FleetSettings()).cloud.objects().put("keys", "k", b"body")
     (request,) = odd.requests
     assert request.startswith(b"PUT /keys/k HTTP/1.1")
     assert request.endswith(b"\r\n\r\nbody")

@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
 from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
@@ -100,7 +100,7 @@ class Real:
 
     def __init__(self, standin: StandIn, aws: Aws) -> None:
         self.standin = standin
-        self.organization: AwsOrganization = Assembly(aws, Signer(), FleetSettings()).organization
+        self.organization: AwsOrganization = Assembly(aws, FleetSigner(), FleetSettings()).organization
         self.number = standin.account
         self.directory: AccountDirectory = self.organization.directory(AwsAccount(self.number))
 
@@ -386,7 +386,7 @@ def test_the_accounts_of_an_organization(running: StandIn, real: Callable[[], Re
     running.add_account("shop", "222222222222").add_role("fleet")
     running.add_account("closed", "333333333333", "SUSPENDED")
     settings = FleetSettings(accounts=Accounts(role="fleet"))
-    for organization in (fakes, Assembly(aws, Signer(), settings).organization):
+    for organization in (fakes, Assembly(aws, FleetSigner(), settings).organization):
         found: dict[str, AwsAccount] = {account.number: account for account in organization.accounts()}
         assert organization.me().account in found
         assert found["222222222222"].name == "shop"

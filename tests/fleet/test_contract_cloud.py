@@ -14,7 +14,7 @@ from rotate_my_key.aws.delivery import S3, SecretsManager
 from rotate_my_key.aws.services import AwsCloud
 from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Gone
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.settings.fleet import FleetSettings
 from tests.standin import StandIn
 
@@ -62,7 +62,7 @@ def cloud(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    return Assembly(aws, Signer(), FleetSettings()).cloud
+    return Assembly(aws, FleetSigner(), FleetSettings()).cloud
 
 
 def now() -> datetime:

@@ -32,7 +32,7 @@ from ..app import App
 from ..signing import Person, mfa_serials, signing_options
 
 if TYPE_CHECKING:
-    from ...fleet.assembly import Assembly, Signer
+    from ...fleet.assembly import Assembly, FleetSigner
     from ...fleet.audit import AuditTrail
     from ...fleet.model import AccountSurvey
     from ...settings.fleet import FleetSettings
@@ -279,9 +279,9 @@ def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSetti
         warn(app, f"{about(same)}: {same.text}", same.hint)
 
 
-def _signer(app: App, profile: str | None) -> Signer:
+def _signer(app: App, profile: str | None) -> FleetSigner:
     from ...aws.mfa import MfaSessions
-    from ...fleet.assembly import Signer
+    from ...fleet.assembly import FleetSigner
     from ...stores.reading import ProfileFiles
 
     person = Person(app, lambda: None)
@@ -290,7 +290,7 @@ def _signer(app: App, profile: str | None) -> Signer:
     for named in filter(None, (profile, app.flags.get("auth_profile"))):
         _check_profile(files, str(named))
     name = auth or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
-    return Signer(
+    return FleetSigner(
         profile=profile or app.flags.get("auth_profile") or None,  # type: ignore[arg-type]
         auth=auth,
         ask=lambda whose, serial: person.code(whose, serial, ""),

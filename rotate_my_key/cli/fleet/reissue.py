@@ -233,9 +233,10 @@ class _Command:
 
         directory = self._assembly.organization.directory(plan.request.account)
         audit = self._audit()
-        rest = (audit, self._token, self._assembly.now, time.sleep)
+        now = self._assembly.now
+        context = ReissueContext(self._waiting, self._settings, audit, self._token, now, time.sleep)
         with self._app.waiting("making the key and its place"):
-            handed = hand_over(plan, ReissueContext(directory, self._waiting, self._settings, *rest))
+            handed = hand_over(plan, directory, context)
         close(self._app, audit, {plan.way.value: 1})
         return handed
 

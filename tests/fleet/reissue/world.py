@@ -254,10 +254,9 @@ class Company:
         """A whole run."""
         self.runs += 1
         plan = self.plan(user, **wishes)
-        tools = ReissueContext(
-            self.world, self.waiting, self.settings, self.audit, f"run{self.runs}", self.now, self.pause
-        )
-        return hand_over(plan, tools)
+        run = f"run{self.runs}"
+        context = ReissueContext(self.waiting, self.settings, self.audit, run, self.now, self.pause)
+        return hand_over(plan, self.world, context)
 
     def sweep(self, *, apply: bool = True) -> list[CleanupResult]:
         """A whole sweep."""

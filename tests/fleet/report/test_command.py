@@ -12,7 +12,7 @@ import pytest
 
 from rotate_my_key import __version__
 from rotate_my_key.aws.session import Aws
-from rotate_my_key.fleet.assembly import Assembly, Signer
+from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AccountSurvey, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.model import LastUse
@@ -374,7 +374,7 @@ def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) 
         credentials_file=str(it.credentials),
         endpoint_url=it.aws.url,
     )
-    assembly = Assembly(aws, Signer(), settings, patience=5)
+    assembly = Assembly(aws, FleetSigner(), settings, patience=5)
     waiting = ReportWait((slept if slept is not None else []).append, count().__next__)
     surveys = survey_accounts(assembly.organization, settings, now(), waiting, workers=4)
     return sorted(surveys, key=lambda each: each.account.number != it.aws.account)
