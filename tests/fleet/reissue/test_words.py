@@ -18,11 +18,15 @@ from rotate_my_key.fleet.handover import (
     reading_policy,
     secret_name,
     secret_place,
+    waiting,
 )
 from rotate_my_key.model import AccessKey, Credentials, Identity
+from rotate_my_key.settings.fleet import ReissueSettings
 from rotate_my_key.stores.delivered import Delivered, reservation
 from rotate_my_key.stores.delivered import decode as read_delivery
 from rotate_my_key.stores.delivered import encode as write_delivery
+
+from .world import ACCOUNT, Company
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ALICE = "arn:aws:iam::123456789012:user/team/alice"
@@ -151,6 +155,60 @@ def test_other_readers_are_refused(reader: str) -> None:
     """A wildcard, another user, a whole account."""
     with pytest.raises(WrongUsage, match="neither a role's ARN nor a session's"):
         readers(ALICE, reader, "alice")
+
+
+def test_a_session_with_a_wildcard_is_told_by_its_end() -> None:
+    """Where people sign in with names of their own the account is the principal, the conditions say who."""
+    arns = readers(ALICE, "arn:aws:sts::123456789012:assumed-role/Sso_?/{user}", "alice")
+    _, like, _, others = json.loads(reading_policy(arns))["Statement"]
+    assert like["Condition"]["StringLike"] == {"aws:userid": "*:alice"}
+    assert others["Condition"]["StringNotLike"] == {"aws:userid": "*:alice"}
+
+
+# Places
+
+
+def test_a_bucket_must_be_named() -> None:
+    """In the settings that were read."""
+    settings = ReissueSettings(enabled=True, through="s3")
+    with pytest.raises(WrongUsage, match=r"reissue\.bucket is not set") as caught:
+        waiting(None, Identity("123456789012", ALICE), settings, "built-in")  # type: ignore[arg-type]
+    assert caught.value.hint == "set bucket under [reissue] in fleet.ini"
+
+
+def test_a_secret_has_no_link() -> None:
+    """The hint is what fetches it."""
+    company = Company("secretsmanager")
+    company.world.user("alice", 98)
+    company.reissue()
+    record = company.waiting.find(ACCOUNT.number, "alice")
+    assert record
+    with pytest.raises(WrongUsage, match=r"with reissue\.through = s3 only") as caught:
+        company.waiting.link(record)
+    assert caught.value.hint.startswith("rotate-my-key adopt secretsmanager:arn:aws:secretsmanager:eu-west-1:")
+
+
+@pytest.mark.parametrize("through", ["secretsmanager", "s3"])
+def test_what_others_keep_there_is_no_handover(through: str) -> None:
+    """A secret of that name without the record, another secret, another object."""
+    company = Company(through)
+    company.world.user("alice", 98)
+    company.reissue()
+    company.secrets.put("rotate-my-key/123456789012/bob/handover", "x", "", {})
+    company.secrets.put("rotate-my-key/other", "x", "", {"rotate-my-key-handover": "1"})
+    company.objects.put("handover", "rotate-my-key/123456789012/bob/notes", b"x")
+    assert list(company.waiting.everybody()) == [(ACCOUNT.number, "alice")]
+
+
+def test_what_goes_while_it_is_read_is_gone() -> None:
+    """The bucket's list is older than the object."""
+    company = Company("s3")
+    company.world.user("alice", 98)
+    company.reissue()
+    names = [*company.objects.names("handover", "")]
+    company.objects.held.clear()
+    company.objects.names = lambda bucket, prefix: iter(names)  # type: ignore[method-assign]
+    assert company.waiting.find(ACCOUNT.number, "alice") is None
 
 
 # What is delivered
