@@ -17,7 +17,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import wraps
 from importlib.util import find_spec
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
@@ -25,9 +24,6 @@ from click.core import ParameterSource
 
 from ... import __version__
 from ...errors import Interrupted, Problem, TryLater, WrongUsage
-from ...files.library import how_to_get
-from ...files.lock import Lock
-from ...files.private import make_private_dir
 from ..app import App
 from ..signing import Person, mfa_serials, signing_options
 
@@ -109,6 +105,9 @@ _WAIT = 180.0  # seconds, as `rotate` waits
 
 def alone(app: App, wait: float = _WAIT) -> None:
     """Hold the lock until the command ends; waits for it. Raises TryLater if another run has it for longer."""
+    from ...files.lock import Lock
+    from ...files.private import make_private_dir
+
     make_private_dir(app.paths.state_dir)
     path = os.path.join(app.paths.state_dir, FILE)
     lock = Lock(path, wait, lambda: app.say("another fleet run is at work; waiting for it"))
@@ -158,6 +157,8 @@ def _with_libraries(command: C) -> C:
 
 def need_libraries() -> None:
     """Raises Problem with the command that brings what the laptop's commands do without."""
+    from ...files.library import how_to_get
+
     if find_spec("jinja2") is None:
         raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
 
@@ -202,7 +203,7 @@ def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
     from ...fleet.audit import FileSink
 
     make_private_dir(app.paths.state_dir)
-    return assembly.audit(command, token_hex(3), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
+    return assembly.audit(command, os.urandom(3).hex(), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
 
 
 def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> bool:

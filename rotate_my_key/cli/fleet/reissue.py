@@ -5,13 +5,13 @@ Nothing that is shown has a secret.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -175,7 +175,7 @@ class _Command:
         self._waiting: HandoverStore = waiting(
             self._assembly.cloud, self._me, self._settings.reissue, self._settings.where
         )
-        self._token = token_hex(4)
+        self._token = os.urandom(4).hex()
 
     # One user
 

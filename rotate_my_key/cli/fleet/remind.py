@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -339,4 +339,4 @@ def _audit(settings: FleetSettings, assembly: Assembly) -> AuditTrail | None:
     said = settings.audit
     if not (said.file or said.log_group or said.bucket):
         return None
-    return assembly.audit("remind", secrets.token_hex(3), TextSink(lambda line: None))
+    return assembly.audit("remind", os.urandom(3).hex(), TextSink(lambda line: None))
