@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.fleet.memory import LONGEST, KeyMemory, UnreadableTag, decode, encode, ref
+from rotate_my_key.errors import Problem
+from rotate_my_key.fleet.memory import LONGEST, KeyMemory, UnreadableTag, decode, encode, ref, tag_value
 
 DAY = date(2026, 11, 25)
 KNOWN = {"ABCD2345": KeyMemory(2, DAY, DAY), "EFGH6789": KeyMemory(off=DAY, made=DAY)}
@@ -119,3 +120,11 @@ def test_a_day_that_has_not_come_is_in_doubt(name: str) -> None:
 def test_a_count_without_a_first_day_is_in_doubt() -> None:
     """No grace can be counted from it."""
     assert KeyMemory(1, last=DAY).doubt(DAY) == "its memory counts notices, and says no first day"
+
+
+def test_what_does_not_fit_a_tag_is_refused() -> None:
+    """Deletions of which nobody could be told pile up; what is kept is the tag as it was."""
+    deletions = {f"AKIA{number:016d}": KeyMemory(made=DAY, intended=DAY, off=DAY) for number in range(6)}
+    assert len(tag_value(dict(list(deletions.items())[:4]), "keys")) <= 256
+    with pytest.raises(Problem, match="the tag keys has no room for more"):
+        tag_value(deletions, "keys")
