@@ -23,6 +23,7 @@ from .app import App
 from .delivery import is_delivery, is_link, refuse_link
 from .rotating import Rotate, exit_code
 from .signing import signing_options
+from .taken import say_replaced, was_replaced
 from .wiring import Wiring
 
 _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
@@ -62,6 +63,11 @@ def command(app: App, /, source: str | None, profile: str | None, yes: bool, giv
     for result in moves.finish(app, wiring):
         if result.problem:
             raise result.problem
+    rotate = Rotate.of(app, name)
+    settled = rotate.settle()
+    if was_replaced(wiring, pair.key_id):
+        _file_can_go(app, file)
+        return say_replaced(app, rotate, pair.key_id, name, settled, as_json=as_json)
     plan = _plan(app, wiring, pair, name)
     _introduce(app, plan)
     if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
@@ -80,13 +86,17 @@ def rotate_handed(app: App, profile: str, *, as_json: bool = False, file: str | 
     code = exit_code(results)
     if not code:
         rotate.wiring.forget_handed()
-        if file and file != "-":
-            app.say(f"The key in {file} is dead now; the file can go.")
+        _file_can_go(app, file)
     told = rotate.after.run()
     if as_json:
         keys = [show.result_json(result, app.settings.policy) for result in results]
         app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
     return exit_code([*results, *(each.result() for each in told)])
+
+
+def _file_can_go(app: App, file: str | None) -> None:
+    if file and file != "-":
+        app.say(f"The key in {file} is dead now; the file can go.")
 
 
 def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption:

@@ -39,6 +39,7 @@ from .delivery import Delivery, is_link
 from .giving_up import ask, check_named, give_up, introduce
 from .narrator import Narrator
 from .rotating import Rotate, exit_code
+from .taken import say_replaced, was_replaced
 from .wiring import Wiring
 
 
@@ -54,11 +55,11 @@ def adopt_delivery(
     check_named(named, delivered)
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
     name = asked or _holder(Wiring(app), delivered) or delivered.profile or signer or _only_profile(app, Wiring(app))
-    Rotate.of(app, name).settle()
-    if _is_taken(Wiring(app), delivered):
+    rotate = Rotate.of(app, name)
+    settled = rotate.settle()
+    if was_replaced(rotate.wiring, delivered.pair.key_id):
         delivery.remove(name)
-        app.out("Nothing to do: this key was taken here already, and replaced.")
-        return 0
+        return say_replaced(app, rotate, delivered.pair.key_id, name, settled, as_json=as_json)
     adopting = _Adopting(app, delivered, name)
     adopting.introduce()
     command = shlex.join(["rotate-my-key", "adopt", delivery.name, *(["-p", profile] if profile else [])])
@@ -94,11 +95,6 @@ def _holder(wiring: Wiring, delivered: Delivered) -> str:
         return ""
     held = [h.place.profile for h in wiring.here.places.search([delivered.replaces]) if h.pair and h.place.is_read]
     return "default" if "default" in held else next(iter(held), "")
-
-
-def _is_taken(wiring: Wiring, delivered: Delivered) -> bool:
-    """Whether an earlier run here has taken this key and replaced it."""
-    return any(delivered.pair.key_id in past.deleted for past in wiring.history.entries())
 
 
 class _Adopting:

@@ -1,5 +1,6 @@
 """`adopt`: a key that was handed over goes into a profile and is replaced at once, whatever happens in between."""
 
+import json
 import os
 import signal
 import subprocess
@@ -149,6 +150,52 @@ def test_killed_in_the_middle_the_next_plain_run_replaces_it(laptop: Laptop, cal
     assert done.returncode == 0, done.stderr
     assert laptop.settled()
     assert laptop.run("--yes").returncode == 0
+
+
+@pytest.mark.parametrize("call", ["CreateAccessKey", "DeleteAccessKey"])
+def test_killed_in_the_middle_the_same_command_finishes_it(laptop: Laptop, call: str) -> None:
+    """Whether the key was replaced by then or not; and it is never left as it was handed over."""
+    words = ("adopt", laptop.csv(), "--yes")
+    assert laptop.run(*words, kill_at=call).returncode == -signal.SIGKILL
+    done = laptop.run(*words)
+    done = laptop.run(*words) if done.returncode == 75 else done
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+
+
+def test_taken_twice_it_says_that_the_key_was_replaced(laptop: Laptop) -> None:
+    """The second time nothing changes, at AWS or here; --json says so in an object."""
+    words = ("adopt", laptop.csv(), "--yes")
+    assert laptop.run(*words).returncode == 0
+    before, held = laptop.credentials.read_bytes(), laptop.held()
+    again = laptop.run(*words)
+    assert (again.returncode, laptop.credentials.read_bytes()) == (0, before), again.stderr
+    assert "was taken here already, and replaced" in again.stdout
+    assert held is not None and held.key_id[-4:] in again.stdout
+    assert json.loads(laptop.run(*words, "--json").stdout) == {"version": 1, "keys": [], "after_rotate": []}
+    assert laptop.settled()
+
+
+def test_taken_twice_into_a_profile_without_a_key_is_no_success(laptop: Laptop) -> None:
+    """The key is dead, and the profile that was named has none: exit 1, and where the new one is."""
+    words = ("adopt", laptop.csv(), "--yes")
+    assert laptop.run(*words).returncode == 0
+    again = laptop.run(*words, "-p", "work")
+    assert again.returncode == 1
+    assert "was taken here already, and replaced; profile work holds no key" in again.stderr
+    assert "hint: rotate-my-key status" in again.stderr
+
+
+def test_taken_twice_after_the_new_key_died_is_no_success(laptop: Laptop) -> None:
+    """What the profile holds now is refused: exit 5, not "nothing to do"."""
+    words = ("adopt", laptop.csv(), "--yes")
+    assert laptop.run(*words).returncode == 0
+    held = laptop.held()
+    assert held is not None
+    laptop.aws.delete_key(held.key_id)
+    again = laptop.run(*words)
+    assert again.returncode == 5, again.stdout + again.stderr
+    assert "hint: " in again.stderr
 
 
 BAD = [
