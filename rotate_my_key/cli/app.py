@@ -135,9 +135,11 @@ class App:
         Interrupted if the answer is Ctrl-C or Ctrl-D."""
         if not self.terminal:
             raise NeedsPerson("this needs your consent, and there is no terminal to ask on", flag)
+        from .stop import handled  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
+
         self._stop_spinner()
         try:
-            with _at_once():
+            with handled():
                 return click.confirm(question, default=default, prompt_suffix=" ", err=True)
         except click.Abort:
             self.complain("")
@@ -207,20 +209,6 @@ class App:
         spinner, self._spinner = self._spinner, None
         if spinner:
             spinner.stop()
-
-
-@contextmanager
-def _at_once() -> Iterator[None]:
-    """While a question is open Ctrl-C is Python's own: `cli/stop.py` would wait for a step to end."""
-    import threading
-
-    from .stop import handled
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    with handled():
-        yield
 
 
 def _typed(check: Callable[[], None]) -> str:

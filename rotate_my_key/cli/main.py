@@ -78,6 +78,9 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
         from ..reminder.login import main as say
 
         return say(os.path.join(find(env).state_dir, "reminder"), lambda: run(ASK, env))
-    from .program import run as run_program
+    from .stop import handled
 
-    return run_program(args, env)
+    with handled():
+        from .program import run as run_program
+
+        return run_program(args, env)

@@ -1,5 +1,5 @@
-"""Ctrl-C while a rotation is at work: the first ends after the call that is out, the second at once. So do the signals
-of a computer that goes down (SIGTERM) and of a terminal that is closed (SIGHUP)."""
+"""Ctrl-C ends the program; while a rotation is at work the first ends it after the call that is out, the second at
+once. So do the signals of a computer that goes down (SIGTERM) and of a terminal that is closed (SIGHUP)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,16 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if
 
 @contextmanager
 def handled(ask: Callable[[int, FrameType | None], None] | None = None) -> Iterator[None]:
-    """Within the block these signals call `ask`, or do what they do by themselves; nohup's SIGHUP stays ignored."""
+    """Within the block these signals call `ask`, or are what Ctrl-C is to Python; nohup's SIGHUP stays ignored. In any
+    other thread than the main one nothing changes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = {number: signal.getsignal(number) or signal.SIG_DFL for number in _SIGNALS}
     try:
         for number, action in before.items():
-            own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
             if action is not signal.SIG_IGN or number == signal.SIGINT:
-                signal.signal(number, ask or own)
+                signal.signal(number, ask or signal.default_int_handler)
         yield
     finally:
         for number, action in before.items():
@@ -41,9 +44,6 @@ class Stop:
     @contextmanager
     def on_interrupt(self) -> Iterator[None]:
         """Within the block the first Ctrl-C only asks; the second is Python's own."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
         with handled(self._ask):
             yield
 

@@ -120,3 +120,20 @@ def test_interrupted_while_it_waits_for_another_run(laptop: Laptop) -> None:
     assert laptop.end(first).code == 0
     laptop.process = None
     laptop.settled()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=["SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("words", [("status",), ("delete-key", "XXXX", "--yes")], ids=["status", "delete-key"])
+def test_ended_from_outside_where_nothing_is_begun(laptop: Laptop, words: tuple[str, ...], number: int) -> None:
+    """A computer that goes down, or a terminal that is closed, ends any command as Ctrl-C does: 130, in two lines."""
+
+    def end(call: Call) -> None:
+        laptop.signal(number)
+        time.sleep(0.1)
+
+    laptop.at("GetCallerIdentity", 1, end)
+    done = laptop.run(*words)
+    assert done.code == 130, (done.code, done.text)
+    assert "error: stopped" in done.err and "hint: rotate-my-key status" in done.err
+    laptop.calm()
+    laptop.settled()
