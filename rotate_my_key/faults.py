@@ -37,13 +37,11 @@ def shortage(error: BaseException | None) -> TryLater | None:
 
 def frames(error: BaseException) -> list[str]:
     """`file.py:12 in name`, from the outermost call to the one that raised."""
-    import re  # late: all of this module is loaded at every start, for when no file may be opened any more
-
     found = []
     trace = error.__traceback__
     while trace:
         code = trace.tb_frame.f_code
-        name = re.split(r"[\\/]", code.co_filename)[-1]
+        name = code.co_filename.replace("\\", "/").rpartition("/")[2]  # no library's: memory may be short
         found.append(f"{name}:{trace.tb_lineno} in {code.co_name}")
         trace = trace.tb_next
     return found

@@ -116,11 +116,14 @@ def _other_answer(code: str, status: int, sent: Sent) -> Problem:
 
 def _wrong_clock(sent: Sent) -> Problem:
     off = abs(sent.offset)
+    if off < _MINUTE:  # the clock agrees with AWS's by now, or AWS has not said what time it is
+        said = "AWS does not accept the time of a request, and this computer's clock is right by now; did it sleep?"
+        return TryLater(said, "repeat the command")
     days, hours, minutes = round(off / timedelta(days=1)), round(off / timedelta(hours=1)), round(off / _MINUTE)
     amount = f"{days} days" if days > 2 else f"{hours} hours" if hours > 2 else f"{minutes} minutes"
-    how = f"{amount} {'slow' if sent.offset > timedelta(0) else 'fast'}" if minutes else "wrong"
+    how = "slow" if sent.offset > timedelta(0) else "fast"
     return Problem(
-        f"this computer's clock is {how}, so AWS does not accept its requests",
+        f"this computer's clock is {amount} {how}, so AWS does not accept its requests",
         "set the clock (on Linux: sudo timedatectl set-ntp true), then repeat the command",
     )
 

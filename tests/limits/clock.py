@@ -15,6 +15,7 @@ _SOURCE = """
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 int clock_gettime(clockid_t id, struct timespec *now) {
     static int (*real)(clockid_t, struct timespec *);
@@ -22,7 +23,8 @@ int clock_gettime(clockid_t id, struct timespec *now) {
     if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
     int result = real(id, now);
     const char *jump = getenv("CLOCK_JUMP"), *after = getenv("CLOCK_AFTER");
-    if (id == CLOCK_REALTIME && jump && after && asked++ >= atol(after)) now->tv_sec += atol(jump);
+    if (id != CLOCK_REALTIME || !jump || !after) return result;
+    if (*after == '/' ? access(after, F_OK) == 0 : asked++ >= atol(after)) now->tv_sec += atol(jump);
     return result;
 }
 """
@@ -30,7 +32,8 @@ int clock_gettime(clockid_t id, struct timespec *now) {
 
 @cache
 def library() -> str:
-    """Its path. With CLOCK_JUMP (seconds) in the environment the time has jumped once CLOCK_AFTER asked for it."""
+    """Its path. With CLOCK_JUMP (seconds) in the environment the time has jumped once CLOCK_AFTER asked for it, or once
+    there is a file of that name."""
     folder = Path(tempfile.mkdtemp(prefix="clock"))
     (folder / "clock.c").write_text(_SOURCE)
     command = [str(COMPILER), "-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"]
