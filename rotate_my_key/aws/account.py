@@ -41,7 +41,7 @@ class _Asked:
 
 class IamAccount:
     """See the port. `profile` gives region and endpoints; `signing` decides who signs the IAM calls; `user` names the
-    user whose keys it is about, if that is known before the first look."""
+    user whose keys it is about, and `partition` where he is, if that is known before the first look."""
 
     def __init__(
         self,
@@ -52,9 +52,10 @@ class IamAccount:
         proof_interval: timedelta = timedelta(seconds=1),
         signing: Signing | None = None,
         user: str | None = None,
+        partition: str = "",
     ) -> None:
         self._aws = aws
-        self._link = aws.link(profile)
+        self._link = aws.link(profile).within(partition)
         self._calls = Calls(aws, self._link)
         self._timeout = propagation_timeout.total_seconds()
         self._interval = proof_interval.total_seconds()

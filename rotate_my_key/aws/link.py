@@ -85,6 +85,10 @@ class Link:
                 self._others[region] = Link(self._shared, self._session, self._tls, region)
             return self._others[region]
 
+    def within(self, partition: str) -> Link:
+        """The same way, in a region of this partition if none is set; "" is this one."""
+        return self if self.region else self.at(_A_REGION.get(partition, ""))
+
     def client(self, service: str) -> BaseClient:
         """The one client of a service ("iam", "sesv2"), made when first asked for (7 to 60 ms each).
 

@@ -74,8 +74,8 @@ class Aws:
         self._tls: dict[str | bool, Tls] = {}
 
     def link(self, profile: str | None) -> Link:
-        """The link to IAM and STS for a profile; None: the one that the environment names, or the default. Sends
-        nothing yet.
+        """The link to IAM and STS for a profile; None: the one that the environment names, or the default; "": none,
+        whatever the environment names. Sends nothing yet.
 
         Raises Problem for a profile that is not there, or files that botocore cannot read.
         """
@@ -115,7 +115,9 @@ class Aws:
 
     def _session(self, profile: str | None, *, wide: bool = False) -> Session:
         check_key_log(self._environ)
-        session = Session(profile=profile, include_builtin_handlers=wide)  # none of them is about IAM or STS
+        unnamed = {"profile": (None, None, None, None)} if profile == "" else None  # where the environment names it
+        # None of the built-in handlers is about IAM or STS.
+        session = Session(session_vars=unnamed, profile=profile or None, include_builtin_handlers=wide)
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
             session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
         prepare(session)

@@ -44,6 +44,7 @@ def command(app: App, /, profile: str | None, as_json: bool) -> int:
         sys.argv[0],
         keyring=wiring.keyring.pair,
         search=wiring.here.places.search,
+        put_back=wiring.put_back,
     )
     with app.waiting("looking"):
         report = examine(computer, _accounts(wiring), datetime.now(UTC), findings(app))

@@ -21,14 +21,17 @@ from ..plan import Note
 from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
 from ..rotation.ports import Places
-from ..stores.active import Active, find_active
+from ..rotation.undo import is_missing
+from ..stores.active import Active, find_active, profile_in_force
 from ..stores.backends import system_entries
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
 from ..stores.keyring_index import Index
 from ..stores.keyring_store import KeyringStore
+from ..stores.kinds import quote
 from ..stores.notes import FileNotes
 from ..stores.reading import ProfileFiles as FilePaths
+from ..stores.reading import read_profiles
 from ..stores.staging import FileStaging
 from .copies import OtherCopies
 from .signing import Person, mfa_serials
@@ -145,7 +148,20 @@ class Wiring:
 
     def active(self, profile: str | None, *, mixed: bool = False) -> Active:
         """Which key an SDK uses for that profile."""
-        return find_active(self._app.env, profile, self.files, mixed=mixed, keyring=self.keyring.pair)
+        try:
+            return find_active(self._app.env, profile, self.files, mixed=mixed, keyring=self.keyring.pair)
+        except Problem as problem:
+            problem.hint = self.put_back(profile) or problem.hint
+            raise
+
+    def put_back(self, profile: str | None) -> str:
+        """The command that puts a stored key back into that profile, if it holds none; "" if there is none."""
+        with suppress(Problem):
+            name, _ = profile_in_force(self._app.env, profile)
+            read_profiles(self.files)  # a file that cannot be read is mended first
+            if is_missing(name, self.here):
+                return f"rotate-my-key restore -p {quote(name)}"
+        return ""
 
     def warn(self, text: str) -> None:
         """Something that the person should know and that stops nothing."""
@@ -173,8 +189,9 @@ class Wiring:
             credentials_file=paths.credentials,
         )
 
-    def account(self, profile: str | None) -> IamAccount:
-        """The user whose key a profile holds, at the region and endpoint that the profile names."""
+    def account(self, profile: str | None, partition: str = "") -> IamAccount:
+        """The user whose key a profile holds, at the region and endpoint that the profile names; where it names none,
+        in this partition."""
         from ..aws.account import IamAccount
 
         settings = self._app.settings
@@ -184,6 +201,7 @@ class Wiring:
             propagation_timeout=settings.propagation_timeout,
             proof_interval=settings.proof_interval,
             signing=self._signing(profile),
+            partition=partition,
         )
 
     def _signing(self, profile: str | None) -> Signing:
@@ -214,13 +232,11 @@ class Wiring:
         return AuthProfile(self.aws, name, lambda whose, serial: self._person.code(whose, serial, "")) if name else None
 
     def account_for(self, note: Note) -> IamAccount:
-        """The user that a note names, through the first of its profiles that is still there."""
-        for place in note.places:
-            try:
-                return self.account(place.profile)
-            except Problem:
-                continue
-        return self.account(None)
+        """The user that a note names, through the first of its profiles that is still there, or none."""
+        for profile in (place.profile for place in note.places):
+            with suppress(Problem):
+                return self.account(profile, note.identity.partition)
+        return self.account("", note.identity.partition)
 
     @property
     def host(self) -> str:

@@ -46,6 +46,7 @@ class Computer:
 
     `profile` is the one named with -p, `program` the path it was started by. `keyring` reads the pair of a profile that
     has it there, and `search` finds the places that hold one of some ids; by default only files are looked at.
+    `put_back` gives the command that puts a stored key back into a profile that holds none, or "".
     """
 
     env: Mapping[str, str]
@@ -57,6 +58,7 @@ class Computer:
     free: Callable[[str], int | None] = free_bytes
     keyring: Reader | None = None
     search: Callable[[Collection[str]], Collection[Holding]] | None = None
+    put_back: Callable[[str], str] = lambda profile: ""
 
     @cached_property
     def files(self) -> ProfileFiles:

@@ -59,6 +59,8 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
     """Why there is no key to rotate, told apart by what the profile holds."""
     assert not isinstance(computer.profiles, Problem)
     name = computer.name
+    if command := computer.put_back(name):
+        return Finding(Level.BROKEN, "no-key", problem.message, command)
     if name not in computer.profiles.merged:
         return _misspelt(computer, name) or remedies.finding(computer, Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)

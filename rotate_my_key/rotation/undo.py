@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..errors import KeyRefused, Problem, mask
 from ..model import AccessKey, Credentials, Place
 from ..plan import Note, PlaceState
-from .facts import Here, listed, place_states
+from .facts import Here, listed, place_states, readable_notes
 from .ports import Account
 from .steps import EMPTIED, noter, prove_as, put_back
 from .unfinished import Unfinished, look_at
@@ -63,6 +63,15 @@ class Restoration:
 def restorable(found: Sequence[Unfinished], profile: str | None, here: Here) -> Note:
     """The rotation of which a pair is stored: of `profile`, or the only one. Raises Problem as `undoable` does."""
     return _choose([n.note for n in found if n.note and here.staging.get(n.name)], profile, "restore", "is kept")
+
+
+def is_missing(profile: str, here: Here) -> bool:
+    """Whether a pair of this profile is stored, and the profile holds none now."""
+    for note in readable_notes(here):
+        places = [place for place in note.places if place.profile == profile]
+        if places and here.staging.get(note.name) and any(not h.pair for h in here.places.search([], places)):
+            return True
+    return False
 
 
 def plan_restoration(note: Note, account: Account, here: Here) -> Restoration:

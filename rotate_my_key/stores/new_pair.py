@@ -16,10 +16,10 @@ from ..files.private import make_private_dir, write_private
 from ..files.regular import is_null, refuse_odd
 from ..files.replace import Outcome
 from ..model import Credentials, PlaceKind
-from .profile_file import KEY_ID, SECRET, ProfileFile, config_profile
+from .profile_file import KEY_ID, SECRET, ProfileFile, config_profile, config_section
 from .refusals import with_token
 
-_NAME = re.compile(r"[^\[\]\x00-\x1f\x7f]*[^\[\]\x00-\x20\x7f]")
+_NAME = re.compile(r"[^\x00-\x1f\x7f]*[^\x00-\x20\x7f]")  # brackets too: what is read there is verified
 _ATTEMPTS = 5
 
 
@@ -58,7 +58,7 @@ def with_pair(
     values = {KEY_ID: pair.key_id, SECRET: pair.secret}
     lines = end.join([*(f"{name} = {value}".encode() for name, value in values.items() if name not in own), b""])
     if section is None:
-        section = profile if kind is PlaceKind.CREDENTIALS or profile == "default" else f"profile {profile}"
+        section = profile if kind is PlaceKind.CREDENTIALS else config_section(profile)
         gap = b"" if not data else end if data.endswith(b"\n") else end + end
         after = data + gap + f"[{section}]".encode() + end + lines
     else:
@@ -74,11 +74,14 @@ def with_pair(
 
 
 def _filled(file: ProfileFile, section: str, values: dict[str, str]) -> bytes:
-    """The bytes with the values on those lines of this section that name them and are empty."""
+    """The bytes with the values on those lines of this section that name them and are empty. An id whose secret is not
+    there is of no use to anybody, and is written over."""
     ini, own, data = file.ini, file.ini.sections[section], file.data
+    useless = not ini.get(section, SECRET)
     for name in sorted(own.keys() & values.keys(), key=lambda name: -own[name]):  # from the end: offsets stay true
         number = own[name]
-        if ini.continues(number) or ini.value(number) not in ("", values[name]):
+        fine = ini.value(number) in ("", values[name]) or (name == KEY_ID and useless)
+        if ini.continues(number) or not fine:
             hint = shlex.join(["rotate-my-key", "rotate", "-p", config_profile(section) or section])
             raise Problem(f"[{section}] in {file.path} holds a key already", hint)
         line = ini.lines[number].rstrip("\r")

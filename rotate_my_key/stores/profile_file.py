@@ -155,6 +155,12 @@ def config_profile(section: str) -> str | None:
     return parts[1] if len(parts) == 2 else None
 
 
+def config_section(profile: str) -> str:
+    """How the config file names this profile: in quotes only where botocore would not read it without them."""
+    plain = profile if profile == "default" else f"profile {profile}"
+    return plain if config_profile(plain) == profile else f"profile {shlex.quote(profile)}"
+
+
 def clean_value(value: str) -> str:
     """A value without quotes and without a comment behind it, for SDKs that take neither for a part of it."""
     found = _CLEAN.match(value.strip())

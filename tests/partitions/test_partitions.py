@@ -97,6 +97,20 @@ def test_a_whole_rotation(
     assert f"arn:{partition}:iam::{desk.aws.account}:user/alice" in desk.run("history", "--json").out
 
 
+@pytest.mark.parametrize("command", ["restore", "undo"])
+def test_a_region_that_went_with_the_files(all_of_aws: MakeDesk, command: str) -> None:
+    """Where only the profile said which partition it is, an unfinished rotation knows it by its user."""
+    desk = all_of_aws("aws-us-gov", "region = us-gov-west-1")
+    old = desk.held()
+    assert desk.process("rotate", "--yes", "--keep-old", "7d").code == 0
+    new = desk.held()
+    desk.credentials.unlink()
+    desk.config.unlink()
+    done = desk.process(command, "--yes")
+    assert done.code == 0, done.text
+    assert desk.held() == (new if command == "restore" else old)
+
+
 def test_mfa_in_china(all_of_aws: MakeDesk) -> None:
     """Device and session are the partition's own."""
     desk = all_of_aws("aws-cn", "region = cn-north-1")

@@ -203,3 +203,50 @@ def test_restore_replaces_an_older_file(laptop: Laptop) -> None:
     laptop.file.write_bytes(laptop.original)
     assert laptop.run("restore", "--yes").code == 0
     assert laptop.works() == new
+
+
+@pytest.mark.parametrize("command", sampled(("restore", "undo"), "restore", "undo"))
+@pytest.mark.parametrize("name", sampled(("my company", "it's", "Büro Köln", 'a "b"', "a [1]"), "my company"))
+def test_an_odd_name_is_made_again_in_the_config_file(laptop: Laptop, name: str, command: str) -> None:
+    """botocore reads such a header only in quotes; the text after it is as a person would write it."""
+    config = laptop.file.with_name("config")
+    config.write_bytes(
+        f"[profile {shlex.quote(name)}]\naws_access_key_id = {laptop.old.key_id}\n"
+        f"aws_secret_access_key = {laptop.old.secret}\n".encode()
+    )
+    config.chmod(0o600)
+    laptop.file.unlink()
+    original = config.read_bytes()
+    assert laptop.run("-p", name, "--yes", "--keep-old", "7d").code == 0
+    rotated = config.read_bytes()
+    config.unlink()
+    done = laptop.run(command, "-p", name, "--yes") if command == "restore" else laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert config.read_bytes() == (rotated if command == "restore" else original)
+
+
+@pytest.mark.parametrize("env", [{}, {"AWS_PROFILE": "work"}], ids=["", "named by a variable"])
+@pytest.mark.parametrize("how", sampled(EMPTIED, *SOME))
+def test_a_kept_key_is_what_an_empty_profile_wants(laptop: Laptop, how: str, env: dict[str, str]) -> None:
+    """Whatever finds no key in a profile of which one is stored gives the command that puts it back."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    new = laptop.works()
+    EMPTIED[how](laptop)
+    profile = env.get("AWS_PROFILE", "default")
+    for command in (("rotate", "--yes"), ("rotate", "-p", profile, "--yes"), ("scan",), ("doctor",)):
+        done = laptop.run(*command, env=env)
+        assert done.code == 1, done.text
+        assert f"rotate-my-key restore -p {profile}" in done.text, done.text
+        assert "adopt" not in done.text and "aws configure" not in done.text, done.text
+    assert laptop.run("restore", "-p", profile, "--yes", env=env).code == 0
+    assert laptop.works() == new
+
+
+def test_an_id_without_a_secret_is_written_over(laptop: Laptop) -> None:
+    """An older file came back without its secrets: of what is left there nobody has any use."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    new = laptop.file.read_bytes()
+    laptop.file.write_bytes(laptop.original.replace(laptop.old.secret.encode(), b""))
+    done = laptop.run("restore", "-p", "work", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.file.read_bytes() == new
