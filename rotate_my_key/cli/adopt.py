@@ -16,6 +16,7 @@ from ..model import Credentials
 from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.importing import sign_in
 from ..rotation.prepare import first_look
+from ..stores.active import named_profile
 from ..stores.kinds import Kind, sections
 from ..stores.new_pair import add_pair
 from . import moves, show
@@ -58,8 +59,8 @@ def command(app: App, /, source: str | None, profile: str | None, yes: bool, giv
     if give_up is not None:
         raise WrongUsage("--give-up goes with a DELIVERY, which names the old key", "rotate-my-key adopt DELIVERY")
     pair, file = given, source
-    name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
-    wiring = Wiring(app)
+    name = profile or named_profile(app.env)[0]
+    wiring = Wiring.of(app)
     for result in moves.finish(app, wiring):
         if result.problem:
             raise result.problem

@@ -42,6 +42,7 @@ class App:
         self.mfa_code: str | None = None  # of --mfa-code
         self.result_given = False  # the one object of --json
         self._spinner: Status | Progress | None = None
+        self.wiring: Any = None  # see Wiring.of, which knows this class
 
     # Where things are
 

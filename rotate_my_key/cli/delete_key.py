@@ -36,7 +36,7 @@ def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: b
     KEY_ID is the whole id, or its last four characters. An active key is only switched off, so that whatever still uses
     it can be found and switched back; a second call deletes it.
     """
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     with app.waiting("asking AWS"):
         look, account = _look(wiring, key_id, profile)
         plan = plan_retirement(key_id, look, account, wiring.here)

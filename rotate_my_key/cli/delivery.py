@@ -13,7 +13,7 @@ from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsag
 from ..stores.delivered import LONGEST, Delivered, decode
 from ..stores.handed import Mark
 from .app import App
-from .signing import Person, mfa_serials
+from .signing import mfa_serials
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -132,16 +132,15 @@ class Delivery:
 
     def _cloud(self) -> AwsCloud:
         """Made anew each time: by now the profile may hold another key."""
-        from ..aws.mfa import MfaSessions
         from ..fleet.assembly import Assembly, FleetSigner
         from ..settings.fleet import FleetSettings
 
-        person = Person(self._app, self._wiring.stop.check)
+        person = self._wiring.person
         signer = FleetSigner(
             self._auth,
             self._auth,
             lambda whose, serial: person.code(whose, serial, ""),
-            MfaSessions(person) if self._mine else None,
+            self._wiring.sessions if self._mine else None,
             lambda: mfa_serials(self._wiring.files, self._auth, self._app.settings),
         )
         return Assembly(self._wiring.aws, signer, FleetSettings(), tell=self._foreign, patience=_PATIENCE).cloud

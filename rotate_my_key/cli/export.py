@@ -34,7 +34,7 @@ def command(app: App, /, profile: str | None, recipients: tuple[str, ...], outpu
     passphrase should go another way. There: rotate-my-key import.
     """
     _check(app, recipients, output)
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     active = wiring.active(profile, mixed=True)
     _check_settled(wiring, active.pair)
     with app.waiting("asking AWS"):

@@ -28,6 +28,7 @@ from ..rotation.takeover import (
     take_over,
 )
 from ..rotation.unfinished import unfinished
+from ..stores.active import PROFILE_VARIABLES, named_profile
 from ..stores.delivered import Delivered
 from ..stores.handed import Mark
 from ..stores.kinds import ROTATABLE, Kind, sections
@@ -48,13 +49,15 @@ def adopt_delivery(
 ) -> int:
     """Take it. `text` names the delivery, or is its link; `profile` is None for the one that holds the old key; `named`
     is the old key that may go though something else has used it since."""
-    asked = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or ""
-    signer = asked or ("" if is_link(text) else _only_profile(app, Wiring(app)))
-    delivery = Delivery(app, Wiring(app), text, signer)
+    name, _ = named_profile(app.env)
+    asked = profile or (name if any(map(app.env.get, PROFILE_VARIABLES)) else "")
+    signer = asked or ("" if is_link(text) else _only_profile(app, Wiring.of(app)))
+    delivery = Delivery(app, Wiring.of(app), text, signer)
     delivered = delivery.fetch()
     check_named(named, delivered)
     app.without("auth_profile")  # it has signed what it was named for; the key itself signs the calls about it
-    name = asked or _holder(Wiring(app), delivered) or delivered.profile or signer or _only_profile(app, Wiring(app))
+    wiring = Wiring.of(app)
+    name = asked or _holder(wiring, delivered) or delivered.profile or signer or _only_profile(app, wiring)
     rotate = Rotate.of(app, name)
     settled = rotate.settle()
     if was_replaced(rotate.wiring, delivered.pair.key_id):
@@ -104,7 +107,7 @@ class _Adopting:
         self._app = app
         self._delivered = delivered
         self._profile = profile
-        self._wiring = Wiring(app)
+        self._wiring = Wiring.of(app)
         self._rotate = Rotate.of(app, profile, young=True)
         facts = [f for f in sections(self._wiring.files, self._wiring.keyring.pair) if f.profile == profile]
         self._account = self._wiring.account(profile if facts else None)

@@ -15,7 +15,7 @@ from .wiring import Wiring
 @click.pass_obj
 def command(app: App, /, as_json: bool) -> None:
     """Show past rotations on this computer: when, which key gave way to which, for whom."""
-    entries = Wiring(app).history.entries()
+    entries = Wiring.of(app).history.entries()
     if as_json:
         app.json({"history": [_json(past) for past in entries]})
         return

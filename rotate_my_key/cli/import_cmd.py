@@ -22,6 +22,7 @@ from ..model import Credentials, Past, Place
 from ..rotation.adopt import Adoption, Way
 from ..rotation.importing import check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished
+from ..stores.active import named_profile
 from ..stores.exported import Exported, decode
 from ..stores.kinds import ROTATABLE, Kind, sections
 from ..stores.new_pair import add_pair
@@ -49,9 +50,9 @@ def command(app: App, /, file: str | None, profile: str | None, identity: str | 
     rotated.
     """
     exported = _open(app, file, identity)
-    name = profile or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
+    name = profile or named_profile(app.env)[0]
     Rotate.of(app, name).settle()
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     with wiring.stop.on_interrupt(), wiring.lock():
         plan, places = _store(app, wiring, exported, name)
     reminding.refresh(app)

@@ -58,7 +58,7 @@ class _Move:
         self._app = app
         self._move = move
         self._json = as_json
-        self._wiring = Wiring(app)
+        self._wiring = Wiring.of(app)
 
     def run(self, named: str | None, yes: bool) -> int:
         """Finish what was begun, ask, move, tell."""

@@ -20,7 +20,7 @@ from .wiring import Wiring
 
 def cached(app: App, kept: Cached) -> list[Row]:
     """The files as they are now, with what was last seen of their keys."""
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     rows = survey([_use(fact, wiring) for fact in sections(wiring.files)], _by_id(kept))
     return with_notes(rows, unfinished(wiring.here, mend=False))
 

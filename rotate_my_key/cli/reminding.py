@@ -51,7 +51,7 @@ def update(app: App, rows: Sequence[Row], made_from: int) -> None:
     from .wiring import Wiring
 
     now = int(time.time())
-    marked = with_notes(rows, unfinished(Wiring(app).here, mend=False))
+    marked = with_notes(rows, unfinished(Wiring.of(app).here, mend=False))
     found = derive(marked, app.settings.policy, app.settings.exclude)
     mine = folder(app)
     found.items += _failure(app)

@@ -28,7 +28,7 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
     that works into the profiles that had it. No key is changed in AWS, and a profile that holds another key is left
     alone.
     """
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     note = restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
     account = wiring.account_for(note)
     with app.waiting("asking AWS"):

@@ -76,7 +76,7 @@ class Rotate:
         self._app = app
         self._out = app.say if as_json else app.out
         self._settings = app.settings
-        self.wiring = Wiring(app)
+        self.wiring = Wiring.of(app)
         self.after = After(app, self.wiring)
         self._names: Sequence[str | None] = profiles or (None,)
         self._all, self._mixed = all_keys, mixed

@@ -76,7 +76,7 @@ class Scan:
     def __init__(self, app: App, paths: Sequence[str]) -> None:
         self._app = app
         self._paths = paths
-        self._wiring = Wiring(app)
+        self._wiring = Wiring.of(app)
         self._files = self._wiring.copies.files
         self._profiles: dict[str, list[str]] = {}
         self._successor: dict[str, str] = {}

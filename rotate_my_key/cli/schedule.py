@@ -140,7 +140,7 @@ def _schedulers(app: App) -> Sequence[Scheduler]:
     from ..schedule.choose import schedulers
     from .wiring import Wiring
 
-    return schedulers(app.env, app.paths, Wiring(app).host)
+    return schedulers(app.env, app.paths, Wiring.of(app).host)
 
 
 def _job(app: App) -> Job:

@@ -42,7 +42,7 @@ def keys(app: App) -> list[Key]:
     """The keys of this computer, as the scheduled run will find them: without this shell's settings."""
     for variable in _unseen(app):
         app.say(f"note: {variable} is set here, and the scheduled run does not see it")
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     rows = {row.get("key_id"): row for row in reminding.cache(app).load().rows}
     found = Finder(wiring, _settings(app), mixed=False).every_key()
     for left in found.problems:

@@ -30,7 +30,7 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
     Switches the old key on, proves it, restores it in every profile here that holds the new one, byte for byte, and
     deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
     """
-    wiring = Wiring(app)
+    wiring = Wiring.of(app)
     moves.finish(app, wiring)
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
     app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}")

@@ -22,7 +22,7 @@ from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
 from ..rotation.ports import Places
 from ..rotation.undo import is_missing
-from ..stores.active import Active, find_active, profile_in_force
+from ..stores.active import Active, find_active, named_profile, profile_in_force
 from ..stores.backends import system_entries
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
@@ -56,9 +56,17 @@ class Wiring:
         """`asks`: whether a person may be asked for an MFA code."""
         self._app = app
         self._asks = asks
+        self._auths: dict[str, AuthProfile] = {}
         self.stop = Stop(app.interject)
         self.clockwork = Clockwork(self.stop.pause, self.stop.check)
         self.files = FilePaths(app.paths.credentials, app.paths.config, app.paths.home)
+
+    @classmethod
+    def of(cls, app: App) -> Wiring:
+        """The one of this run: with it go the person who is asked, the MFA sessions and the connections."""
+        app.wiring = wiring = app.wiring or cls(app)
+        assert isinstance(wiring, cls)
+        return wiring
 
     # This computer
 
@@ -208,28 +216,30 @@ class Wiring:
         """Who signs the IAM calls for a profile's user."""
         from ..aws.signing import ByProfile, OwnKeys
 
-        env, settings = self._app.env, self._app.settings
-        name = profile or env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE") or "default"
-        own = OwnKeys(self._sessions, lambda: mfa_serials(self.files, name, settings))
-        return ByProfile(self._auth, own) if self._auth else own
+        settings = self._app.settings
+        own = OwnKeys(
+            self.sessions, lambda: mfa_serials(self.files, profile or named_profile(self._app.env)[0], settings)
+        )
+        return ByProfile(self._auth(settings.auth_profile), own) if settings.auth_profile else own
 
     @cached_property
-    def _person(self) -> Person:
+    def person(self) -> Person:
+        """Who is asked for MFA codes; the code of the option is good once."""
         return Person(self._app, self.stop.check, asks=self._asks)
 
     @cached_property
-    def _sessions(self) -> MfaSessions:
+    def sessions(self) -> MfaSessions:
         """The MFA sessions of this run, for whatever keys and notes."""
         from ..aws.mfa import MfaSessions
 
-        return MfaSessions(self._person)
+        return MfaSessions(self.person)
 
-    @cached_property
-    def _auth(self) -> AuthProfile | None:
+    def _auth(self, name: str) -> AuthProfile:
         from ..aws.auth import AuthProfile
 
-        name = self._app.settings.auth_profile
-        return AuthProfile(self.aws, name, lambda whose, serial: self._person.code(whose, serial, "")) if name else None
+        if name not in self._auths:
+            self._auths[name] = AuthProfile(self.aws, name, lambda whose, serial: self.person.code(whose, serial, ""))
+        return self._auths[name]
 
     def account_for(self, note: Note) -> IamAccount:
         """The user that a note names, through the first of its profiles that is still there, or none."""

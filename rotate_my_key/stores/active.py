@@ -40,7 +40,7 @@ from .sources import follow_sources
 
 __all__ = ["Active", "Kind", "ProfileFact", "ProfileFiles", "find_active", "sections"]
 
-_PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _KEY = "AWS_ACCESS_KEY_ID"
 _KEY_VARIABLES = {_KEY: "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
 _LISTED = 8  # profile names in one message
@@ -107,12 +107,19 @@ def profile_in_force(environ: Mapping[str, str], profile: str | None) -> tuple[s
     """The profile's name, and what named it. Raises Problem where variables hide it or disagree."""
     if profile is not None:
         return profile, f"-p {show_name(profile)}"
-    named = {variable: environ[variable] for variable in _PROFILE_VARIABLES if variable in environ}
+    named = {variable: environ[variable] for variable in PROFILE_VARIABLES if variable in environ}
     for variable, what in _KEY_VARIABLES.items():
         if environ.get(variable):
             message = f"{variable} is set in the environment: programs here use {what}, not a profile's"
             command = rotate_command(next(filter(None, named.values()), "default"))
             raise Problem(message, f"unset {variable}, or name the profile: {command}")
+    return named_profile(environ)
+
+
+def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:
+    """The profile that the environment names, else default, and what named it. Raises Problem where variables disagree
+    or are empty: SDKs differ then."""
+    named = {variable: environ[variable] for variable in PROFILE_VARIABLES if variable in environ}
     if len(set(named.values())) > 1:
         both = " and ".join(f"{variable}={show_name(value)}" for variable, value in named.items())
         raise Problem(f"{both} are both set, and SDKs disagree which counts", "unset AWS_DEFAULT_PROFILE")

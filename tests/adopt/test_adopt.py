@@ -292,3 +292,23 @@ def test_a_session_token_that_is_left_is_named() -> None:
     """It would make a temporary pair of the key that is put beside it."""
     with pytest.raises(Problem, match="FILE, line 2 gives profile default a session token"):
         with_pair(b"[default]\naws_session_token = t\n", "FILE", "default", PAIR)
+
+
+@pytest.mark.parametrize(
+    "command", [["adopt", "accessKeys.csv", "--yes"], ["rotate", "--yes"]], ids=lambda words: words[0]
+)
+def test_two_variables_that_name_different_profiles_are_refused(tmp_path: Path, command: list[str]) -> None:
+    """SDKs differ which of them counts; every command says so, with the same words."""
+    env = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "AWS_PROFILE": "a", "AWS_DEFAULT_PROFILE": "b"}
+    (tmp_path / "accessKeys.csv").write_text(f"{HEAD}\r\n{PAIR.key_id},{PAIR.secret}\r\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "rotate_my_key", *command],
+        env={**env, "PYTHONPATH": str(Path(__file__).parents[2])},
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "AWS_PROFILE=a and AWS_DEFAULT_PROFILE=b are both set" in done.stderr

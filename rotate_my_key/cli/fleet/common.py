@@ -283,6 +283,7 @@ def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSetti
 def _signer(app: App, profile: str | None) -> FleetSigner:
     from ...aws.mfa import MfaSessions
     from ...fleet.assembly import FleetSigner
+    from ...stores.active import named_profile
     from ...stores.reading import ProfileFiles
 
     person = Person(app, lambda: None)
@@ -290,7 +291,7 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
     files = ProfileFiles(app.paths.credentials, app.paths.config, app.paths.home)
     for named in filter(None, (profile, app.flags.get("auth_profile"))):
         _check_profile(files, str(named))
-    name = auth or app.env.get("AWS_PROFILE") or app.env.get("AWS_DEFAULT_PROFILE") or "default"
+    name = auth or named_profile(app.env)[0]
     return FleetSigner(
         profile=profile or app.flags.get("auth_profile") or None,  # type: ignore[arg-type]
         auth=auth,

@@ -562,3 +562,17 @@ def test_the_json_is_as_documented(office: Office) -> None:
     office.aws.deny("UpdateAccessKey", times=1)
     failed = office.sweep("--json")
     compare("`fleet reissue --sweep --json`", waits.json, failed.json, office.sweep("--json").json)
+
+
+def test_one_mfa_code_fetches_and_rotates(office: Office) -> None:
+    """Where MFA is demanded for everything: the code is good once, so one session carries the whole run."""
+    device = office.aws.add_mfa("alice")
+    allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
+    office.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
+    place = office.deliver()
+    handed = office.new_id()
+    office.aws.demand_mfa("alice")
+    adopted = office.adopt(place, "--mfa-code", device.code)
+    assert adopted.code == 0, adopted.text
+    office.settled(handed)
+    assert [call.action for call in office.aws.calls].count("GetSessionToken") == 1
