@@ -84,7 +84,7 @@ def say_replaced(
 
     Raises Problem if the profile holds no key, or one that AWS refuses.
     """
-    wiring, said = Wiring(app), "was taken here already, and replaced"
+    wiring, said = Wiring.of(app), "was taken here already, and replaced"
     facts = sections(wiring.files, wiring.keyring.pair)
     pair = next((fact.pair for fact in facts if fact.profile == profile and fact.pair), None)
     if pair is None:

@@ -23,7 +23,7 @@ class Laptop(Computer):
     def __init__(self, aws: Aws | None = None) -> None:
         super().__init__(aws, places=[DEFAULT])
         self.new = self.aws.add("it", timedelta(hours=1))
-        self.home.places[DEFAULT] = self.new
+        self.puts(DEFAULT, self.new)
 
     def give_up(self, kill_at: int | None = None, faults: Mapping[int, str] | None = None) -> Outcome | None:
         """The old key goes; None if it was killed."""
@@ -114,8 +114,7 @@ def test_a_new_key_that_somebody_switched_off_gives_up_nothing() -> None:
     laptop = Laptop()
     look = laptop.account.look([laptop.new])
     plan = plan_elsewhere(laptop.new, laptop.old.key_id, look, laptop.account, laptop.here)
-    laptop.meddled.add(laptop.new.key_id)
-    laptop.aws.change(laptop.new.key_id, "Inactive")
+    laptop.changes(laptop.new.key_id, "Inactive")
     with pytest.raises(Problem):
         take_over(plan, laptop.account, laptop.here, laptop.progress, POLICY, Clockwork(laptop.aws.pause, _never))
     assert laptop.aws.there()[laptop.old.key_id] == "Active"
@@ -124,7 +123,7 @@ def test_a_new_key_that_somebody_switched_off_gives_up_nothing() -> None:
 def test_without_a_place_that_holds_the_new_key_nothing_is_begun() -> None:
     """Somebody took it out again: no note is left."""
     laptop = Laptop()
-    laptop.home.places[DEFAULT] = Credentials("AKIAOTHER", "x" * 40)
+    laptop.puts(DEFAULT, Credentials("AKIAOTHER", "x" * 40))
     with pytest.raises(Problem, match="no profile here holds"):
         laptop.give_up()
     assert laptop.home.notes == {}
@@ -138,10 +137,10 @@ def test_what_is_found_elsewhere() -> None:
     assert found is not None
     assert (found.key.key_id, found.use) == (laptop.old.key_id, LastUse(None))
     assert elsewhere("", laptop.account.look([laptop.new]), laptop.account, laptop.here) is None
-    laptop.home.places[DEFAULT] = laptop.old
+    laptop.puts(DEFAULT, laptop.old)
     assert laptop.found() is None
-    laptop.home.places[DEFAULT] = laptop.new
-    laptop.aws.change(laptop.old.key_id, None)
+    laptop.puts(DEFAULT, laptop.new)
+    laptop.changes(laptop.old.key_id, None)
     assert laptop.found() is None
 
 

@@ -98,8 +98,7 @@ def test_any_single_failure_is_survived(word: str) -> None:
 def test_an_old_key_that_is_switched_off_gives_way() -> None:
     """As after `fleet enforce`: it is what the profile holds, and it goes."""
     laptop = Laptop()
-    laptop.meddled.add(laptop.old.key_id)
-    laptop.aws.change(laptop.old.key_id, "Inactive")
+    laptop.changes(laptop.old.key_id, "Inactive")
     assert laptop.adopt() is not None
     laptop.adopted()
 
@@ -107,8 +106,7 @@ def test_an_old_key_that_is_switched_off_gives_way() -> None:
 def test_an_old_key_that_is_gone_gives_way() -> None:
     """Its id is only in the files."""
     laptop = Laptop()
-    laptop.meddled.add(laptop.old.key_id)
-    laptop.aws.change(laptop.old.key_id, None)
+    laptop.changes(laptop.old.key_id, None)
     assert laptop.adopt() is not None
     laptop.adopted()
 
@@ -178,7 +176,7 @@ def test_a_key_that_it_does_not_replace_is_not_thrown_away() -> None:
 def test_a_dead_key_gives_way_whatever_the_delivery_says() -> None:
     """Nobody misses it."""
     laptop = Laptop()
-    laptop.aws.change(laptop.old.key_id, "Inactive")
+    laptop.changes(laptop.old.key_id, "Inactive")
     assert way(laptop, laptop.old) is Way.REPLACE
 
 
@@ -206,6 +204,6 @@ def test_a_delivery_that_names_another_user_is_refused() -> None:
 def test_a_delivery_whose_key_is_gone_is_refused() -> None:
     """It was swept, or taken elsewhere: a no is asked again for a while, then said."""
     laptop = Laptop()
-    laptop.aws.change(laptop.new.key_id, None)
+    laptop.changes(laptop.new.key_id, None)
     with pytest.raises(KeyRefused, match="it was taken, or not fetched in time"):
         check_delivery(laptop.new, ALICE, Identifying(laptop), laptop.aws.pause)
