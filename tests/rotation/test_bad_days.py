@@ -215,3 +215,15 @@ def test_a_leaked_key(laptop: Laptop) -> None:
     assert done.code == 5 and "leaked" in done.err, done.text
     assert laptop.works() == laptop.old and len(laptop.aws.keys("alice")) == 1
     assert laptop.leftovers() == []
+
+
+def test_a_clock_that_is_set_back_while_a_key_is_proven(laptop: Laptop) -> None:
+    """No time shorter than none is told."""
+
+    def set_back(call: object) -> None:
+        laptop.aws.settings.clock_offset -= 5
+
+    laptop.at("GetCallerIdentity", 3, set_back)
+    done = laptop.run()
+    assert done.code == 0, done.text
+    assert "(0 s)" in done.text, done.text
