@@ -52,7 +52,7 @@ def main() -> int:
             for flow in flows:
                 for code, fell in ended(Path(folder) / str(next(numbers)), aws, flow, fault, asked.points):
                     codes[code] += 1
-                    total.update(injected=1, fell=bool(fell))
+                    total.update(injected=1, fell=int(bool(fell)))
                     if fell:
                         print(f"FELL {name} / {flow}: {fell}", flush=True)
             if flows:

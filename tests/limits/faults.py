@@ -70,6 +70,7 @@ FAULTS = {
 }
 # Python's hashlib tells the log itself of each function that it cannot load.
 _HASHES = re.compile(r"ERROR:root:code for hash .*\nTraceback .*\n(  .*\n)+ValueError: unsupported hash type .*\n")
+_NO_MEMORY = ("ENOMEM", "ulimit -v 90000")
 _CRASHES = (-6, -11)  # of Python itself, whose libraries do not always look whether they got memory
 if COMPILER is None:  # then the clock cannot be moved
     FAULTS = {name: fault for name, fault in FAULTS.items() if "{clock}" not in fault.error}
@@ -117,7 +118,7 @@ def inject(run: Run, fault: Fault, point: Point) -> Finished:
     done = run.laptop.run(*run.words, before=_before(fault, point))
     ours = _HASHES.sub("", done.text)
     assert "Traceback" not in ours and "a fault in" not in ours, done.text
-    if done.code == _SIGNALS.get(fault.error) or (done.code in _CRASHES and fault.error == "ENOMEM"):
+    if done.code == _SIGNALS.get(fault.error) or (done.code in _CRASHES and fault.error in _NO_MEMORY):
         return done
     assert done.code in CODES, f"exit {done.code}\n{done.text}"
     if done.code:
