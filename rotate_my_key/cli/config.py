@@ -108,6 +108,10 @@ def _set(app: App, name: str, text: str) -> None:
     except WrongUsage as wrong:
         hint = f"rotate-my-key config set {row.name} {row.example}"
         raise WrongUsage(f"{row.name}: {wrong.message}; {wrong.hint}", hint) from None
+    if row.kind == "backend":
+        from ..stores.backends import named
+
+        named(str(value))
     site = settings.site(app.paths)
     ceiling = site.enforced.get(row.name)
     if ceiling and row.tighten(value, ceiling.value) != value:

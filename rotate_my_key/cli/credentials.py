@@ -2,19 +2,22 @@
 
 One JSON object on a pipe, as botocore's ProcessProvider wants it; nothing on a terminal, since a secret is never shown.
 What goes wrong is one line on stderr, which SDKs pass on to the person. Runs at every start of an SDK: no click, no
-`model.py`, no profile files, no search for a keyring.
+`model.py`, no profile files, no settings while `keyring.json` says where the pair is, no search for a keyring.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import NoReturn
 
 from ..errors import NeedsPerson, Problem, WrongUsage
 from ..faults import fault
-from ..stores.backends import system_entries
-from ..stores.entries import pair_in
+from ..stores.backends import KeyringEntries
+from ..stores.entries import SYSTEM, noted_backend, pair_in
 
 _USAGE = "rotate-my-key credentials --profile NAME"
 
@@ -42,10 +45,58 @@ def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
     profile = _profile(args)
     if sys.stdout is None or sys.stdout.isatty():
         raise NeedsPerson("a secret is not shown on a terminal", "SDKs run this command by themselves")
-    pair = pair_in(system_entries(env), profile)
+    backend = _backend(env)
+    entries = KeyringEntries(lambda: backend, env, around=unasked)
+    with nullcontext() if backend == SYSTEM else _apart():
+        pair = pair_in(entries, profile)
     if pair is None:
         raise Problem(f"the keyring holds no pair for profile {profile}", "rotate-my-key status")
     return json.dumps({"Version": 1, "AccessKeyId": pair[0], "SecretAccessKey": pair[1]})
+
+
+def _backend(env: Mapping[str, str]) -> str:
+    from ..paths import find
+
+    paths = find(env)
+    noted = noted_backend(os.path.join(paths.state_dir, "keyring.json"))
+    if noted is None:
+        from ..settings import load
+
+        noted = load(paths, env).keyring_backend
+    return noted
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """No keyring asks for a password meanwhile: who asks on a terminal is of no use to SDKs, which run without one."""
+    import getpass
+
+    asks, getpass.getpass = getpass.getpass, _no_terminal
+    try:
+        yield
+    finally:
+        getpass.getpass = asks
+
+
+def _no_terminal(prompt: str = "", stream: object = None) -> NoReturn:
+    raise Problem(
+        "this keyring asks for a password on a terminal, and programs that use the key have none",
+        "rotate-my-key config set keyring_backend system",
+    )
+
+
+@contextmanager
+def _apart() -> Iterator[None]:
+    """What a backend starts or prints has nothing of the pipes, whose end an SDK waits for."""
+    null = os.open(os.devnull, os.O_RDWR)
+    kept = [os.dup(fd) for fd in range(3)]
+    for fd in range(3):
+        os.dup2(null, fd)
+    try:
+        yield
+    finally:
+        for fd, mine in enumerate(kept):
+            os.dup2(mine, fd)
 
 
 def _profile(args: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ from ..rotation.facts import Here
 from ..rotation.ports import Places
 from ..rotation.undo import is_missing
 from ..stores.active import Active, find_active, named_profile, profile_in_force
-from ..stores.backends import system_entries
+from ..stores.backends import KeyringEntries
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
 from ..stores.keyring_index import Index
@@ -34,6 +34,7 @@ from ..stores.reading import ProfileFiles as FilePaths
 from ..stores.reading import read_profiles
 from ..stores.staging import FileStaging
 from .copies import OtherCopies
+from .credentials import unasked
 from .signing import Person, mfa_serials
 from .stop import Stop
 
@@ -91,9 +92,11 @@ class Wiring:
 
     @cached_property
     def keyring(self) -> KeyringStore:
-        """The pairs in the system's keyring, which is opened when first needed."""
-        index = Index(os.path.join(self._app.paths.state_dir, "keyring.json"))
-        return KeyringStore(system_entries(self._app.env), index)
+        """The pairs in the keyring, which is opened when first needed."""
+        app = self._app
+        index = Index(os.path.join(app.paths.state_dir, "keyring.json"), lambda: app.settings.keyring_backend)
+        tell = app.say if app.terminal else None
+        return KeyringStore(KeyringEntries(lambda: index.backend, app.env, tell, unasked), index)
 
     @property
     def _rotations(self) -> str:

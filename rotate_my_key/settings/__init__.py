@@ -75,6 +75,7 @@ class Settings(NamedTuple):
     contact: str
     minimum_version: str
     cache_max_age: timedelta
+    keyring_backend: str
     origin: Mapping[str, Origin]
     notices: tuple[str, ...]
 

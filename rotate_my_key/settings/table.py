@@ -63,6 +63,16 @@ def _version(raw: Raw) -> str:
     return text
 
 
+def _backend(raw: Raw) -> str:
+    text = _text(raw)
+    if text not in ("system", "environment") and not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", text):
+        raise WrongUsage(
+            f"{text!r} is no keyring backend",
+            "write system, environment, or a backend as keyring names it, like keyring.backends.kwallet.DBusKeyring",
+        )
+    return text
+
+
 READERS: Mapping[str, Callable[[Raw], Value]] = {
     "duration": _duration,
     "duration_above_zero": _duration_above_zero,
@@ -70,6 +80,7 @@ READERS: Mapping[str, Callable[[Raw], Value]] = {
     "text": _text,
     "names": _names,
     "version": _version,
+    "backend": _backend,
 }
 
 
@@ -155,6 +166,7 @@ TABLE: Mapping[str, Setting] = {
         ("contact", "text", "", "-", "it@example.com"),
         ("minimum_version", "version", "", "higher", "1.2.0"),
         ("cache_max_age", "duration", "7d", "less", "7d"),
+        ("keyring_backend", "backend", "system", "-", "system"),
     )
 }
 

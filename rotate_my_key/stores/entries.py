@@ -12,12 +12,13 @@ from typing import NamedTuple, Protocol
 from ..errors import Problem
 
 VERSION = 1
+SYSTEM = "system"  # the backend of this system's own keyring
 LONGEST = 1280  # characters
 
 SERVICE = "rotate-my-key"
 _SPARE = "rotate-my-key (being replaced)"
 _ROTATION = "rotate-my-key (rotation)"
-_REHEARSAL = "rotate-my-key (rehearsal)"
+REHEARSAL = "(rehearsal)"  # the profile whose entries hold no secret: they show that the keyring keeps its promises
 
 
 class Name(NamedTuple):
@@ -44,6 +45,9 @@ class Entries(Protocol):
     def delete(self, name: Name) -> None:
         """Remove the entry; one that is not there is removed already."""
 
+    def check(self) -> None:
+        """Raises Problem for what is no safe place for a secret by its kind."""
+
 
 def of_profile(profile: str) -> Name:
     """The entry of a profile's pair."""
@@ -60,9 +64,13 @@ def of_rotation(name: str, role: str) -> Name:
     return Name(_ROTATION, f"{name} {role}")
 
 
-def of_rehearsal(profile: str) -> Name:
-    """An entry without a secret, made and removed to see that the keyring takes one."""
-    return Name(_REHEARSAL, profile)
+def noted_backend(path: str) -> str | None:
+    """The backend that holds the entries, by `keyring.json`; None if there is no such file that makes sense."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return str(json.load(file).get("backend", SYSTEM))
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def encode(key_id: str, secret: str) -> str:

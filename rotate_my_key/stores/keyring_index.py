@@ -2,23 +2,26 @@
 
 No secret is in it. It says which entries may be there (install.sh does not uninstall while the file exists), which ids
 they may hold (for `status` while the keyring is locked), whether an entry is just being replaced, where the lines stood
-that `restore` puts back, and which move was begun. The file is there as long as a profile is in it.
+that `restore` puts back, and which move was begun. The file is there as long as a profile is in it. All entries are in
+one keyring: that of the setting `keyring_backend` when the first was stored; the file names it if it is another than
+the system's own, so that changing the setting loses nobody's key.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from ..errors import Problem
 from ..files.private import make_private_dir, read_private, remove_private, write_private
+from .entries import SYSTEM, noted_backend
 from .relocate import Gap, Line, Lines, Process
 
-VERSION = 1
+VERSION = 2  # 1, without `backend`, while all is in the system's own
 
 
 class Move(Enum):
@@ -48,9 +51,10 @@ class Entry:
 
 @dataclass
 class Index:
-    """The file in the state dir. Changed only by who holds the lock; read afresh each time."""
+    """The file in the state dir. Changed only by who holds the lock; read afresh each time. `chosen` is the setting."""
 
     path: str
+    chosen: Callable[[], str] = lambda: SYSTEM
     _seen: tuple[bytes, dict[str, Entry]] | None = field(default=None, repr=False)
 
     def load(self) -> dict[str, Entry]:
@@ -77,22 +81,34 @@ class Index:
         """Note some of it."""
         return self.put(profile, replace(self.get(profile) or Entry(config), **what))
 
+    @property
+    def backend(self) -> str:
+        """The keyring that holds the entries, or will hold the first."""
+        return noted_backend(self.path) or self.chosen()
+
     def moving(self) -> bool:
         """Whether a move was begun and not finished."""
         return any(entry.moving for entry in self.load().values())
 
     def remove(self, profile: str) -> None:
-        """Forget a profile; the file goes with the last one."""
+        """Forget a profile; the file goes with the last one, or with the last pair that rests in a named keyring."""
         entries = self.load()
-        if profile in entries:
+        if profile in entries or not entries:
             self._save({name: entry for name, entry in entries.items() if name != profile})
 
     def _save(self, entries: Mapping[str, Entry]) -> None:
-        if not entries:
+        backend = self.backend
+        if not entries and (backend == SYSTEM or not self._rotations()):
             return remove_private(self.path)
         make_private_dir(os.path.dirname(self.path))
-        value = {"version": VERSION, "profiles": {name: _plain(entry) for name, entry in entries.items()}}
+        where: dict[str, Any] = {"version": 1} if backend == SYSTEM else {"version": VERSION, "backend": backend}
+        value = where | {"profiles": {name: _plain(entry) for name, entry in entries.items()}}
         return write_private(self.path, json.dumps(value, indent=1).encode())
+
+    def _rotations(self) -> bool:
+        """Whether pairs of a rotation still rest in the keyring."""
+        folder = os.path.join(os.path.dirname(self.path), "rotations")
+        return os.path.isdir(folder) and any(name.endswith(".keyring") for name in os.listdir(folder))
 
     def _decode(self, data: bytes) -> dict[str, Entry]:
         try:

@@ -6,10 +6,15 @@ first: the old pair stands in a second entry meanwhile, where `credentials` look
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
+import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from secrets import token_hex
 
 from ..errors import Problem, TryLater
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
@@ -61,14 +66,50 @@ class KeyringStore:
             self._mend(profile)
             self.entries.delete(names.of_profile(profile))
 
-    def rehearse(self, profile: str) -> None:
+    def rehearse(self) -> None:
         """See that the keyring takes an entry and lets go of it. Raises TryLater if not."""
-        probe, text = names.of_rehearsal(profile), "0" * 100
+        probe, text = names.of_profile(names.REHEARSAL), names.encode("REHEARSAL", "0" * 40)
         self.entries.set(probe, text)
         kept = self.entries.get(probe) == text
         self.entries.delete(probe)
         if not kept:
             raise TryLater("the keyring did not keep what was stored in it", "rotate-my-key status")
+
+    def promises(self, prove: Callable[[str], tuple[str, str]]) -> None:
+        """See that the keyring keeps what it must, by entries without a secret; `prove` gives the pair that another
+        program gets for a profile, as an SDK does. Raises Problem for a promise it breaks, TryLater if it is locked."""
+        self._one_keyring()
+        self.entries.check()
+        main, spare = names.of_profile(names.REHEARSAL), names.spare_of(names.REHEARSAL)
+        texts = {
+            probe: names.encode("REHEARSAL", token_hex(20)) for probe in (main, names.of_profile("(other)"), spare)
+        }
+        try:
+            with written_files() as files:
+                for probe, text in ((main, names.encode("BEFORE", token_hex(20))), *texts.items()):
+                    self.entries.set(probe, text)
+            if path := shows(files, texts.values()):
+                raise _broken(f"encryption: {path} shows what it stores")
+            if any(self.entries.get(probe) != text for probe, text in texts.items()):
+                raise _broken("to give back what was stored, each entry byte for byte")
+            if prove(names.REHEARSAL) != names.decode(texts[main]):
+                raise _broken("to give another program of yours what was stored")
+        finally:
+            for probe in texts:
+                with suppress(Problem):
+                    self.entries.delete(probe)
+        if any(self.entries.get(probe) for probe in texts):
+            raise _broken("to remove an entry")
+
+    def _one_keyring(self) -> None:
+        """All entries are in one keyring: what a rotation stores must be found where the profile's pair is."""
+        stored, chosen = self.index.load(), self.index.chosen()
+        if stored and self.index.backend != chosen:
+            raise Problem(
+                f"the keys of {', '.join(stored)} are in the keyring {self.index.backend}, and keyring_backend says "
+                f"{chosen}: all are kept in one",
+                f"rotate-my-key keyring restore -p {next(iter(stored))}",
+            )
 
     def mend(self) -> None:
         """Finish what killed runs left of replacing. Raises TryLater if the keyring is needed for it and locked."""
@@ -76,6 +117,8 @@ class KeyringStore:
             for profile, entry in self.index.load().items():
                 if entry.spare:
                     self._mend(profile)
+            if not self.index.load():
+                self.index.remove("")
 
     def _mend(self, profile: str) -> None:
         known = self.index.get(profile)
@@ -87,6 +130,42 @@ class KeyringStore:
             self.entries.set(main, text)
         self.entries.delete(spare)
         self.index.change(profile, known.config, spare=False)
+
+
+def _broken(promise: str) -> Problem:
+    return Problem(f"this keyring does not keep a promise that is needed, {promise}", "rotate-my-key config show")
+
+
+@contextmanager
+def written_files() -> Iterator[set[str]]:
+    """The files that this process writes meanwhile."""
+    files: set[str] = set()
+    watching = True
+
+    def hear(event: str, args: tuple[object, ...]) -> None:
+        if watching and event in ("open", "os.rename", "sqlite3.connect"):
+            files.add(str(args[event == "os.rename"]))
+
+    sys.addaudithook(hear)
+    try:
+        yield files
+    finally:
+        watching = False
+
+
+def shows(files: Iterable[str], texts: Iterable[str]) -> str | None:
+    """The file in which one of the texts stands as it is, or merely spelled otherwise."""
+    needles = set()
+    for text in texts:
+        data = text.encode()
+        needles |= {data, base64.b64encode(data), data.hex().encode(), text.encode("utf-16-le")}
+        needles.add(json.dumps(text)[1:-1].encode())
+    for path in filter(os.path.isfile, sorted(files)):
+        with suppress(OSError), open(path, "rb") as file:
+            data = b"".join(file.read(10**7).split())
+            if any(needle in data for needle in needles):
+                return path
+    return None
 
 
 class KeyringStaging:

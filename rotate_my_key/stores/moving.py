@@ -21,7 +21,7 @@ from . import judge
 from .keyring_index import Entry, Move
 from .keyring_store import KeyringStore
 from .move_facts import Facts, entry_in, look
-from .process_line import OPTION
+from .process_line import OPTION, line_for, words_of
 from .profile_file import ProfileFile
 from .reading import ProfileFiles as FilePaths
 from .relocate import Process, add_process, put_back, remove_process, take_out
@@ -112,7 +112,10 @@ class Moving:
         for file in {file.path: file for file in (holder, facts.config)}.values():
             self._rehearse(file)
         self._stored(profile, facts, pair, line)
-        self._store.rehearse(profile)
+        try:
+            self._store.promises(lambda entry: self._prove(line_for(words_of(line)[:-3], entry)))
+        except Problem as problem:
+            raise type(problem)(f"{problem.message}; nothing was changed", problem.hint) from None
         return pair
 
     def _rehearse(self, file: ProfileFile) -> None:

@@ -64,7 +64,7 @@ class KeyringPlaces:
         for place in places:
             if self._store.pair(place.profile) != old:
                 raise TryLater(f"the keyring entry of {place.profile} changed just now", "rotate-my-key")
-            self._store.rehearse(place.profile)
+            self._store.rehearse()
         return []
 
     def write(self, places: Collection[Place], old: Credentials, new: Credentials) -> None:

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotate_my_key.stores.entries import encode, of_profile
-from rotate_my_key.stores.secret_service import SecretService
+from rotate_my_key.stores.backends import KeyringEntries
+from rotate_my_key.stores.entries import SYSTEM, encode, of_profile
 from tests.keyring.conftest import Keyring
 
 from .measure import Command, in_turns, table
@@ -23,7 +23,7 @@ def credentials(tool: str, environment: Mapping[str, str], turns: int) -> None:
         keyring.start()
         try:
             env = {**environment, **keyring.env, "HOME": folder}
-            SecretService(env).set(of_profile("work"), encode("AKIAIOSFODNN7EXAMPLE", "s" * 40))
+            KeyringEntries(lambda: SYSTEM, env).set(of_profile("work"), encode("AKIAIOSFODNN7EXAMPLE", "s" * 40))
             direct = (
                 "from keyring.backends.SecretService import Keyring as K; K().get_password('rotate-my-key', 'work')"
             )

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,16 @@ class Keyring:
         """Log out and in again, with the password."""
         self._end_daemon()
         self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The keyring gives no answer meanwhile, like one that waits for a click."""
+        assert self._daemon is not None
+        self._daemon.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._daemon.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """The end of the session."""
@@ -158,11 +169,15 @@ class KeyringLaptop(Laptop):
         return pair
 
     def entries(self) -> dict[str, str]:
-        """Every entry of ours in the keyring, as `secret-tool` finds it: its name and its text."""
+        """Every entry of ours in the keyring, by the attributes that `secret-tool` finds it by, and its text."""
         code = (
             "import json, secretstorage as s\n"
             "c = s.Collection(s.dbus_init())\n"
-            "print(json.dumps({i.get_label(): i.get_secret().decode() for i in c.get_all_items()}))"
+            "found = [(i.get_attributes(), i.get_secret().decode()) for i in c.get_all_items()]\n"
+            "assert all(a['application'] == 'rotate-my-key' for a, _ in found)\n"
+            "named = {f\"{a['service']}: {a['username']}\": text for a, text in found}\n"
+            "assert len(named) == len(found)\n"
+            "print(json.dumps(named))"
         )
         done = subprocess.run(
             [sys.executable, "-c", code], env=self.environment(), capture_output=True, text=True, timeout=60

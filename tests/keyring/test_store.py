@@ -1,22 +1,21 @@
 """Pairs in a keyring that replaces an entry by removing it first: killed at any instant, the profile keeps a pair."""
 
-from collections.abc import Callable
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Place, PlaceKind
 from rotate_my_key.stores import entries
-from rotate_my_key.stores.backends import system_entries
-from rotate_my_key.stores.credential_locker import CredentialLocker
-from rotate_my_key.stores.entries import Entries, Name
-from rotate_my_key.stores.keychain import Keychain
+from rotate_my_key.stores.backends import KeyringEntries
+from rotate_my_key.stores.entries import SYSTEM, Entries, Name
 from rotate_my_key.stores.keyring_index import Entry, Index, Move
 from rotate_my_key.stores.keyring_store import KeyringStaging, KeyringStore
 from rotate_my_key.stores.places import AllStaging
 from rotate_my_key.stores.relocate import Gap, Line, Lines, Process
-from rotate_my_key.stores.secret_service import SecretService
 from rotate_my_key.stores.staging import FileStaging
 from tests.keyring.conftest import Keyring
 
@@ -61,6 +60,9 @@ class FakeEntries:
         self._step()
         self.texts.pop(name, None)
 
+    def check(self) -> None:
+        """See the port."""
+
 
 @pytest.fixture
 def fake() -> FakeEntries:
@@ -102,7 +104,7 @@ def test_a_locked_keyring_changes_nothing(store: KeyringStore, fake: FakeEntries
     """The pair stays; what may be there is known all the same."""
     store.put("work", "/c", OLD)
     fake.locked = True
-    for attempt in (lambda: store.pair("work"), lambda: store.put("work", "/c", NEW), lambda: store.rehearse("work")):
+    for attempt in (lambda: store.pair("work"), lambda: store.put("work", "/c", NEW), store.rehearse):
         with pytest.raises(TryLater):
             attempt()
     fake.locked = False
@@ -114,7 +116,7 @@ def test_a_locked_keyring_changes_nothing(store: KeyringStore, fake: FakeEntries
 
 def test_a_rehearsal_leaves_nothing(store: KeyringStore, fake: FakeEntries) -> None:
     """The keyring takes an entry without a secret, and lets go of it."""
-    store.rehearse("work")
+    store.rehearse()
     assert fake.texts == {}
 
 
@@ -145,7 +147,7 @@ def test_the_index_is_read_back(tmp_path: Path) -> None:
     index.remove("x")
     index.remove("y")
     assert not (tmp_path / "keyring.json").exists()
-    (tmp_path / "keyring.json").write_text('{"version": 2, "profiles": {}}')
+    (tmp_path / "keyring.json").write_text('{"version": 3, "profiles": {}}')
     with pytest.raises(Problem, match="newer"):
         index.load()
 
@@ -180,63 +182,129 @@ def test_staging_of_a_file_profile_needs_no_keyring(fake: FakeEntries, tmp_path:
     assert staging.names() == ()
 
 
-# The same cases against every keyring: the fake, the real Secret Service, and the others over what `keyring` offers.
+# The same cases against every keyring: the fake, the real Secret Service, and keyring's backends for macOS and Windows
+# over stand-ins of the systems' own functions beneath them.
 
 
-class Locker:
-    """Windows' credentials by their target, as `keyring`'s backend reads and writes one."""
+class Windows:
+    """Windows' credentials by their target, as the library beneath keyring's backend gives them."""
 
     def __init__(self) -> None:
-        self.held: dict[str, tuple[str, str]] = {}
+        self.held: dict[str, dict[str, Any]] = {}
 
-    def _read_credential(self, target: str) -> object:
-        found = self.held.get(target)
-        return type("Credential", (dict,), {"value": found[1]})({"UserName": found[0]}) if found else None
+    def modules(self) -> dict[str, ModuleType]:
+        """What is imported there."""
 
-    def _set_password(self, target: str, user: str, text: str) -> None:
-        self.held[target] = (user, text)
+        class Error(Exception):
+            winerror, funcname = 1168, ""
 
-    def _delete_password(self, target: str) -> None:
-        del self.held[target]
+        def missing(funcname: str) -> Error:
+            error = Error()
+            error.funcname = funcname
+            return error
+
+        def read(Type: int, TargetName: str) -> dict[str, Any]:  # noqa: N803
+            if TargetName not in self.held:
+                raise missing("CredRead")
+            return dict(self.held[TargetName])
+
+        def write(credential: dict[str, Any], flags: int) -> None:
+            blob = credential["CredentialBlob"].encode("utf-16-le")
+            self.held[credential["TargetName"]] = credential | {"CredentialBlob": blob}
+
+        def delete(Type: int, TargetName: str) -> None:  # noqa: N803
+            if self.held.pop(TargetName, None) is None:
+                raise missing("CredDelete")
+
+        constants = {"CRED_TYPE_GENERIC": 1, "CRED_PERSIST_LOCAL_MACHINE": 2, "CRED_PERSIST_ENTERPRISE": 3}
+        functions = {"CredRead": read, "CredWrite": write, "CredDelete": delete}
+        beneath = {
+            "win32ctypes": {},
+            "win32ctypes.pywin32": {},
+            "win32ctypes.pywin32.pywintypes": {"error": Error},
+            "win32ctypes.pywin32.win32cred": constants | functions,
+        }
+        return {name: module(name, **what) for name, what in beneath.items()}
 
 
-class Chain:
-    """macOS's keychain, as `keyring`'s backend has it."""
+class Mac:
+    """Generic passwords of the login keychain, as the module beneath keyring's backend gives them."""
 
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], str] = {}
 
-    def get_password(self, service: str, user: str) -> str | None:
-        """None if there is none."""
-        return self.held.get((service, user))
+    def modules(self) -> dict[str, ModuleType]:
+        """What is imported there."""
 
-    def set_password(self, service: str, user: str, text: str) -> None:
-        """Replace."""
-        self.held[service, user] = text
+        class Error(Exception):
+            pass
 
-    def delete_password(self, service: str, user: str) -> None:
-        """Raises for one that is not there."""
-        from keyring.errors import PasswordDeleteError
+        class NotFound(Error):
+            pass
 
-        if self.held.pop((service, user), None) is None:
-            raise PasswordDeleteError
+        class KeychainDenied(Error):
+            pass
+
+        def find(chain: None, service: str, user: str) -> str:
+            if (service, user) not in self.held:
+                raise NotFound
+            return self.held[service, user]
+
+        def store(chain: None, service: str, user: str, text: str) -> None:
+            self.held[service, user] = text
+
+        def delete(chain: None, service: str, user: str) -> None:
+            find(chain, service, user)
+            del self.held[service, user]
+
+        api = {"Error": Error, "NotFound": NotFound, "KeychainDenied": KeychainDenied, "find_generic_password": find}
+        name = "keyring.backends.macOS.api"
+        return {name: module(name, **api, set_generic_password=store, delete_generic_password=delete)}
 
 
-@pytest.fixture(params=["fake", "Secret Service", "Credential Locker", "keychain"])
-def keyring_entries(request: pytest.FixtureRequest) -> Entries:
+def module(name: str, **what: object) -> ModuleType:
+    """A module of that name."""
+    made = ModuleType(name)
+    vars(made).update(what)
+    return made
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> Windows:
+    """Windows' credentials beneath keyring's backend."""
+    monkeypatch.delitem(sys.modules, "keyring.backends.Windows", raising=False)
+    made = Windows()
+    for name, beneath in made.modules().items():
+        monkeypatch.setitem(sys.modules, name, beneath)
+    return made
+
+
+@pytest.fixture
+def mac(monkeypatch: pytest.MonkeyPatch) -> Mac:
+    """The keychain beneath keyring's backend."""
+    monkeypatch.delitem(sys.modules, "keyring.backends.macOS", raising=False)
+    made = Mac()
+    for name, beneath in made.modules().items():
+        monkeypatch.setitem(sys.modules, name, beneath)
+    return made
+
+
+@pytest.fixture(params=["fake", "linux", "win32", "darwin"])
+def keyring_entries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Entries:
     """Each of them."""
-    makers: dict[str, Callable[[], Entries]] = {
-        "fake": FakeEntries,
-        "Secret Service": lambda: SecretService(request.getfixturevalue("keyring").env),
-        "Credential Locker": lambda: CredentialLocker(Locker()),
-        "keychain": lambda: Keychain(Chain()),
-    }
-    return makers[request.param]()
+    if request.param == "fake":
+        return FakeEntries()
+    used = request.getfixturevalue({"linux": "keyring", "win32": "windows", "darwin": "mac"}[request.param])
+    env: dict[str, str] = getattr(used, "env", {})
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    return KeyringEntries(lambda: SYSTEM, env, platform=request.param)
 
 
 def test_contract(keyring_entries: Entries) -> None:
     """What is stored is read back, replaced, kept apart from what has one of its names, and removed for good."""
     first, second, third = Name("a", "b"), Name("a", "ü c"), Name("d", "b")
+    keyring_entries.check()
     assert keyring_entries.get(first) is None
     for name in (first, second, third):
         keyring_entries.set(name, f"text of {name}")
@@ -249,20 +317,40 @@ def test_contract(keyring_entries: Entries) -> None:
     assert keyring_entries.get(third) == f"text of {third}"
 
 
-def test_a_locked_service(keyring: Keyring) -> None:
+TEXT = '{"version":1,"key_id":"AKIAOLD","secret":"old secret"}'
+
+
+def test_credentials_of_the_first_versions_on_windows(windows: Windows) -> None:
+    """They are found by their target; replacing one leaves no second one with the old secret, nor does removing."""
+    target, blob = "rotate-my-key: work", TEXT.encode("utf-16-le")
+    windows.held[target] = {"TargetName": target, "UserName": "work", "CredentialBlob": blob}
+    made = KeyringEntries(lambda: SYSTEM, {}, platform="win32")
+    assert entries.pair_in(made, "work") == ("AKIAOLD", "old secret")
+    made.set(entries.of_profile("work"), "new")
+    assert [(name, each["Persist"]) for name, each in windows.held.items()] == [(target, 2)]
+    assert made.get(entries.of_profile("work")) == "new"
+    made.delete(entries.of_profile("work"))
+    assert windows.held == {}
+
+
+def test_passwords_of_the_first_versions_on_macos(mac: Mac) -> None:
+    """They are found, replaced and removed under the same two names."""
+    mac.held["rotate-my-key", "work"] = TEXT
+    made = KeyringEntries(lambda: SYSTEM, {"KEYCHAIN_PATH": "/elsewhere"}, platform="darwin")
+    assert entries.pair_in(made, "work") == ("AKIAOLD", "old secret")
+    made.set(entries.of_profile("work"), "new")
+    assert mac.held == {("rotate-my-key", "work"): "new"}
+    made.delete(entries.of_profile("work"))
+    assert mac.held == {}
+
+
+def test_a_locked_service(keyring: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every verb says that it is locked, at once."""
-    made = SecretService(keyring.env)
+    monkeypatch.setenv("DBUS_SESSION_BUS_ADDRESS", keyring.address)
+    made = KeyringEntries(lambda: SYSTEM, keyring.env)
     made.set(Name("a", "b"), "x")
     keyring.lock()
-    for attempt in (lambda: made.get(Name("a", "b")), lambda: made.set(Name("a", "c"), "x")):
+    name = Name("a", "b")
+    for attempt in (lambda: made.get(name), lambda: made.set(Name("a", "c"), "x"), lambda: made.delete(name)):
         with pytest.raises(TryLater, match="locked"):
             attempt()
-
-
-@pytest.mark.parametrize(
-    ("platform", "kind"), [("linux", SecretService), ("darwin", Keychain), ("win32", CredentialLocker)]
-)
-def test_the_platform_decides(platform: str, kind: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No search, and no word of the environment's or of keyringrc.cfg's."""
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    assert type(system_entries({"PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}, platform)) is kind
