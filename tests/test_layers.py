@@ -33,7 +33,7 @@ BELOW = {
     "paths": {"errors"},
     "files": PURE,
     "settings": PURE | {"files", "paths"},
-    "stores": PURE | {"files"},
+    "stores": PURE | {"files", "parallel"},  # parallel: a keyring that gives no answer is given up
     "aws": PURE | {"files", "parallel"},  # files: what a person names as a file may be none
     "rotation": PURE | {"parallel"},
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),

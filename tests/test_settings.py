@@ -78,6 +78,7 @@ def test_built_in_settings(paths: Paths) -> None:
         "contact": "",
         "minimum_version": "",
         "cache_max_age": days(7),
+        "keyring_backend": "system",
     }
     assert {origin.source for origin in loaded.origin.values()} == {"built-in"}
     assert loaded.notices == ()

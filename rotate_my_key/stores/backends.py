@@ -306,7 +306,7 @@ def named(name: str) -> Callable[[], Any] | None:
     raise Problem(f"there is no keyring backend {name} here; write {allowed}", _USE_ANOTHER)
 
 
-def installed() -> list[str]:
+def installed(platform: str = sys.platform) -> list[str]:
     """The backends that are installed beside the program, as keyring finds them, for a person to choose from."""
     from importlib.metadata import entry_points
 
@@ -315,7 +315,7 @@ def installed() -> list[str]:
     others = {"SecretService": "linux", "libsecret": "linux", "KWallet": "linux", "macOS": "darwin", "Windows": "win32"}
     names: set[str] = set()
     for point in entry_points(group="keyring.backends"):
-        if others.get(point.name, sys.platform) != sys.platform or point.name == "chainer":
+        if others.get(point.name, platform) != platform or point.name == "chainer":
             continue
         try:
             kinds = vars(point.load()).values()
