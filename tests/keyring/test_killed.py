@@ -37,6 +37,8 @@ CALLS = [
     ("DeleteAccessKey", 1),
 ]
 _TRACED = "openat,rename,renameat2,unlink,sendto"
+# Where no thread can be started a call to the keyring is made in the main one, whose calls can be counted.
+_ONE_THREAD = ["-e", "inject=clone3:error=EAGAIN"]
 _LINE = re.compile(r"(?P<name>\w+)\((?P<args>.*)")
 
 IN_CREDENTIALS = (ALONE, CONFIG)
@@ -59,8 +61,8 @@ def watch(laptop: KeyringLaptop, *args: str) -> list[Point]:
     """Run the program to its end; gives each call of its main thread that changes what another program can see: makes
     or renames or removes a file of the home, or tells the keyring to change an entry."""
     log = laptop.home.parent / "watched"
-    strace = [str(STRACE), "-y", "-qq", "-s", "400", "-e", f"trace={_TRACED}", "-o", str(log)]
-    done = laptop.run(*args, before=strace)
+    strace = [str(STRACE), "-y", "-qq", "-s", "400", "-e", f"trace={_TRACED},clone3", "-o", str(log)]
+    done = laptop.run(*args, before=[*strace, *_ONE_THREAD])
     assert done.code == 0, done.text
     counts: Counter[str] = Counter()
     points = []
@@ -80,7 +82,7 @@ def _matters(name: str, args: str, home: str) -> bool:
 
 def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     """Run the program and kill it there; False if it came to its end."""
-    strace = [str(STRACE), "-y", "-qq", "-e", f"trace={point.name}", "-o", "/dev/null"]
+    strace = [str(STRACE), "-y", "-qq", "-e", f"trace={point.name},clone3", "-o", "/dev/null", *_ONE_THREAD]
     inject = ["-e", f"inject={point.name}:signal=KILL:when={point.nth}"]
     done = laptop.run(*args, before=[*strace, *inject])
     assert done.code in (0, -9), done.text
@@ -90,7 +92,9 @@ def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
 def power_cut_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     """The same, and the disk has kept only what was synced by then."""
     disk, log = Disk(laptop.home), laptop.home.parent / "done"
-    done = laptop.run(*args, before=[*strace(log), "-e", f"inject={point.name}:signal=KILL:when={point.nth}"])
+    traced = [f"{word},clone3" if word.startswith("trace=") else word for word in strace(log)]
+    inject = ["-e", f"inject={point.name}:signal=KILL:when={point.nth}"]
+    done = laptop.run(*args, before=[*traced, *_ONE_THREAD, *inject])
     assert done.code in (0, -9), done.text
     for call in calls(log):
         disk.do(call)
