@@ -305,7 +305,7 @@ class Steps:
         except (KeyRefused, TryLater) as problem:
             raise Denied(f"key {mask(other.key_id)} cannot be put back: {problem.message}", problem.hint) from None
         world = after(Step.TAKE_BACK, world, self._account.now())
-        self._save(_note(world))
+        save_turned(_note(world), self._here)
         self._account.sign_with([other, *self._others(world)])
         return world
 
@@ -348,6 +348,16 @@ def put_back(places: Collection[Place], pair: Credentials, note: Note, here: Her
             here.places.restore([holding.place], pair)
         elif is_nothing(held, here.history):
             here.places.write([holding.place], held, pair, noter(note, here))
+
+
+def save_turned(note: Note, here: Here) -> Note:
+    """Save a note that was turned round: beside the stored pairs first, so that a note which is rebuilt from there does
+    not go on with the key that was just switched off."""
+    record = here.notes.encode(note)
+    for role, pair in here.staging.get(note.name).items():
+        here.staging.put(note.name, role, pair, record)
+    here.notes.save(note)
+    return note
 
 
 def forget(name: str, here: Here) -> None:

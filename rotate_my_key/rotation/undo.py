@@ -14,7 +14,7 @@ from ..model import AccessKey, Credentials, Place
 from ..plan import Note, PlaceState
 from .facts import Here, listed, place_states, readable_notes
 from .ports import Account
-from .steps import EMPTIED, noter, prove_as, put_back
+from .steps import EMPTIED, noter, prove_as, put_back, save_turned
 from .unfinished import Unfinished, look_at
 
 
@@ -31,9 +31,7 @@ def turn(note: Note, here: Here) -> Note:
     """Note, durably, that the old key is wanted again. A rotation that is being undone already stays as it is."""
     if note.back and note.undo:
         return note
-    turned = note.swapped(undo=True)
-    here.notes.save(turned)
-    return turned
+    return save_turned(note.swapped(undo=True), here)
 
 
 def _can_turn(note: Note, here: Here) -> bool:

@@ -187,14 +187,19 @@ class KeyringStaging:
             reserve_private(self._path(name), SIZE)
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
-        """Store a pair. The first time its note is written too: later ones say nothing that the pair does not, and the
-        secret of a new key shall not depend on the disk."""
+        """Store a pair and the note that goes with it. If the disk is full an earlier note will do: the secret of a new
+        key shall not depend on the disk."""
         entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
         self._entries.set(entry, text)
         if self._entries.get(entry) != text:
             raise TryLater("the keyring did not keep what was stored in it", "rotate-my-key")
-        if not self.get_record(name):
-            write_private(self._path(name), record)
+        earlier = self.get_record(name)
+        try:
+            if record != earlier:
+                write_private(self._path(name), record)
+        except Problem:
+            if not earlier:
+                raise
 
     def get(self, name: str) -> dict[str, Credentials]:
         """The pairs, by role."""
@@ -208,7 +213,7 @@ class KeyringStaging:
         return pairs
 
     def get_record(self, name: str) -> bytes | None:
-        """The note as it was at first."""
+        """The note that was stored last."""
         return (read_private(self._path(name)) or b"").strip() or None
 
     def names(self) -> tuple[str, ...]:

@@ -164,11 +164,35 @@ def test_staging_of_a_keyring_profile_stays_off_the_disk(fake: FakeEntries, tmp_
     staging.put(NAME, "kept", OLD, b"the note")
     staging.put(NAME, "staged", NEW, b"a later note")
     assert staging.get(NAME) == {"kept": OLD, "staged": NEW}
-    assert staging.get_record(NAME) == b"the note"
+    assert staging.get_record(NAME) == b"a later note"
     assert staging.names() == (NAME,)
     assert all(OLD.secret.encode() not in path.read_bytes() for path in tmp_path.iterdir())
     staging.drop(NAME)
     assert (fake.texts, list(tmp_path.iterdir()), staging.names()) == ({}, [], ())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
+def test_a_new_secret_goes_into_the_keyring_though_the_disk_is_full(fake: FakeEntries, tmp_path: Path) -> None:
+    """With the earlier note, which is on the disk already; without any it is refused."""
+    import resource
+
+    staging = KeyringStaging(str(tmp_path), fake)
+    staging.reserve(NAME)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(Problem):
+            staging.put(NAME, "kept", OLD, b"the note")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    staging.put(NAME, "kept", OLD, b"the note")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        staging.put(NAME, "staged", NEW, b"a later note")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert staging.get(NAME) == {"kept": OLD, "staged": NEW}
+    assert staging.get_record(NAME) == b"the note"
 
 
 def test_staging_of_a_file_profile_needs_no_keyring(fake: FakeEntries, tmp_path: Path) -> None:
