@@ -214,6 +214,8 @@ def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
         return _wanted_missing(world, note)
     if note.undo and not only_others(world) and _may_be_off(world, key):
         return Step.SWITCH_ON
+    if Step.SWITCH_ON in world.denied and world.listed_at < world.first_look + SETTLE:
+        return Step.LOOK
     if not key.active:
         return _back_or_blocked(world, note)
     if world.places_in(PlaceState.UNWANTED, PlaceState.TORN):
@@ -243,9 +245,10 @@ def _wanted_missing(world: World, note: Note) -> Step:
 
 
 def _into_places(world: World, note: Note, wanted: str) -> Step:
+    """Its secret may be lost: then a key that was made for this rotation goes, and any other stays where it is."""
     if wanted in world.secrets:
         return Step.SWITCH if wanted in world.proven else Step.PROVE
-    return Step.BLOCKED if note.back or wanted in note.known else Step.DISCARD
+    return Step.DROP if note.back or wanted in note.known else Step.DISCARD
 
 
 def _nowhere(world: World, note: Note) -> Step:
@@ -332,17 +335,16 @@ def _may_be_young(world: World, note: Note) -> bool:
 
 
 def _back_or_blocked(world: World, note: Note) -> Step:
-    """Turn round, once a run, if the other key still works, and its pair is here and has a place to go to."""
+    """Turn round, once a run, if the other key still works, and its pair is here and has a place to go to. Else the
+    rotation is over if no place is left, or no wanted key, and nothing is lost with it."""
     other = world.keys.get(note.unwanted)
-    if only_others(world) and may_forget(world):
-        return Step.DROP
-    if other is None or not other.active or Step.TAKE_BACK in world.denied:
-        return Step.BLOCKED
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
-    if not ours:
-        return _nowhere(world, note)
     to_be_written = world.places_in(PlaceState.WANTED, PlaceState.TORN)
-    return Step.BLOCKED if to_be_written and note.unwanted not in world.secrets else Step.TAKE_BACK
+    can_be_put_back = ours and (note.unwanted in world.secrets or not to_be_written)
+    if can_be_put_back and other is not None and other.active and Step.TAKE_BACK not in world.denied:
+        return Step.TAKE_BACK
+    over = not ours or note.wanted not in world.keys
+    return Step.DROP if over and may_forget(world) else Step.BLOCKED
 
 
 def stranger(world: World) -> str | None:

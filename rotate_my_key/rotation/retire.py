@@ -50,7 +50,7 @@ def plan_retirement(asked: str, look: Look, account: Account, here: Here) -> Ret
         raise Problem(f"{look.identity.arn} is not an IAM user", "rotate-my-key status")
     key = find_key(asked, look, here)
     _check_places(key.key_id, here)
-    _check_notes(key.key_id, here)
+    _check_notes(key, here)
     return Retirement(key, look.identity, account.last_use(key.key_id))
 
 
@@ -77,8 +77,9 @@ def _check_places(key_id: str, here: Here) -> None:
         )
 
 
-def _check_notes(key_id: str, here: Here) -> None:
-    """A key that a rotation may still put into its places must not go. A kept old one may; and so may any of a rotation
-    whose places all hold other keys by now."""
-    if any(key_id == note.wanted and not is_stranded(note, here) for note in readable_notes(here)):
-        raise Problem(f"key {mask(key_id)} belongs to an unfinished rotation", "rotate-my-key")
+def _check_notes(key: AccessKey, here: Here) -> None:
+    """A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on. A
+    kept old one may; and so may any of a rotation whose places all hold other keys by now."""
+    notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]
+    if any(not is_stranded(note, here) for note in notes):
+        raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", "rotate-my-key")

@@ -161,9 +161,10 @@ class Run:
         outcome = resume(note, account, self.here, progress, policy, self.clockwork, host, self._callers)
         return Result(_profiles(note), note.name, outcome)
 
-    def _check_blocked(self, key_id: str, identity: Identity | None) -> None:
-        """A rotation that could not be settled blocks its own keys; and its own user's other key, while it may be
-        settled any moment (offline, at work elsewhere) or holds the slot that is needed, which AWS does not give up.
+    def _check_blocked(self, key_id: str, identity: Identity | None, name: str = "") -> None:
+        """A rotation that could not be settled blocks its own keys, and one that would have its name; and its own
+        user's other key, while it may be settled any moment (offline, at work elsewhere) or holds the slot that is
+        needed, which AWS does not give up.
 
         An old key that AWS does not let us delete is no news, and blocks only what needs its slot.
         """
@@ -171,7 +172,7 @@ class Run:
             note = found.note
             if identity is None and isinstance(problem, Denied) and problem.quiet:
                 continue
-            about = key_id in (found.name, *((note.wanted, note.unwanted) if note else ()))
+            about = name == found.name or key_id in (found.name, *((note.wanted, note.unwanted) if note else ()))
             if about or (note and identity == note.identity and isinstance(problem, TryLater | Denied)):
                 raise problem
 
@@ -184,8 +185,8 @@ class Run:
         try:
             self._check_blocked(pair.key_id, None)
             prospect = self._prospect(job, pair)
-            if prospect.due:
-                self._check_blocked(pair.key_id, prospect.look.identity)
+            if prospect.draft:
+                self._check_blocked(pair.key_id, prospect.look.identity, prospect.draft.name)
             return Result(job.profiles, pair.key_id, prospect=prospect)
         except Problem as problem:
             return Result(job.profiles, pair.key_id, problem=problem)

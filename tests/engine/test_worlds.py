@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.worlds import told, tried
+from tests.engine.worlds import Act, Go, World, broken, told, tried
 
 SHARDS = 8
 
@@ -18,6 +18,59 @@ def all_kept(seeds: range) -> None:
 def test_a_sample_of_worlds(shard: int) -> None:
     """Somebody always holds a working key, no secret is lost, nothing of others is touched, and every run ends."""
     all_kept(range(shard * 750, (shard + 1) * 750))
+
+
+@pytest.mark.parametrize(
+    "world",
+    [
+        pytest.param(
+            World((Go(kill_at=24), Go("undo", meet=((15, Act("spoils the notes")),)), Go()), list_lag=2, sign_in_lag=3),
+            id="the note of an undo is lost while AWS still lists the new key as active",
+        ),
+        pytest.param(
+            World((Go(kill_at=28), Act("switches a key off", 4), Go("restore"), Act("deletes a key", 5)), places=2),
+            id="AWS has the new key switched off, and the old one is gone",
+        ),
+        pytest.param(
+            World(
+                (Go(hours=1, old_active=True, meet=((16, Act("tears a record")),)), Act("empties all")),
+                places=2,
+                second="here",
+            ),
+            id="the secret of the younger of two keys is lost, and the older one is put back",
+        ),
+        pytest.param(
+            World((Go(hours=168), Go("undo", meet=((6, Act("loses the state")),)))),
+            id="undo has lost the secret of the old key",
+        ),
+        pytest.param(
+            World(
+                (Go(faults=((35, "denied"),)), Act("empties", 1), Go("undo", kill_at=25), Act("puts bob's key in")),
+                places=2,
+            ),
+            id="undo of a key that is gone, where no profile holds the new one",
+        ),
+        pytest.param(
+            World((Go(hours=168), Go("undo", faults=((10, "denied"),))), list_lag=2, sign_in_lag=3),
+            id="undo may not switch a key on that was switched off seconds ago",
+        ),
+        pytest.param(
+            World(
+                (
+                    Go(faults=((34, "lost"),)),
+                    Go(meet=((0, Act("deletes a key", 2)),)),
+                    Act("puts the first key in", 1),
+                ),
+                places=3,
+                in_place=True,
+            ),
+            id="the new key is gone, and the old one, switched off, is in its place",
+        ),
+    ],
+)
+def test_worlds_that_were_hard(world: World) -> None:
+    """Each has once broken a promise, and is as small as it gets."""
+    assert not broken(world)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from typing import Any
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, Place, PlaceKind
+from rotate_my_key.plan import Note
 from rotate_my_key.rotation.outcome import Ending
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, WORK, Computer
@@ -230,16 +231,24 @@ class Life:
         self.aws.pause(86_400 * 40)
         self._settle(Go())
         held = self.home.places.get(self.places[0])
-        if not self.computer.oracle.works(held) or held == self.bob:
+        mine = isinstance(held, Credentials) and self.aws.keys[held.key_id].owner != BOB
+        if not mine or not self.computer.oracle.works(held):
             self._new_key()
             self._settle(Go())
-        self._settle(Go(force=True))
+        results = self._settle(Go(force=True))
+        endings = {result.outcome.ending for result in results if result.outcome}
+        if not endings & {Ending.ROTATED, Ending.MERGED}:
+            raise Broken("blocked", f"not rotated: {results}")
+        if left := self._left():
+            raise Broken("left", f"{left} after {results}")
 
     def _settle(self, go: Go) -> list[Result]:
-        """Runs, each followed by the commands that its hints name, until nothing is left to do."""
+        """Runs, each followed by the commands that its hints name, until nothing is left to do; what the last gave."""
         results: list[Result] = []
         for _ in range(5):
             self.aws.pause(700)
+            for name, note in self.home.notes.items():  # what was said once is said again to who asks
+                self.home.notes[name] = replace(note, told=False) if isinstance(note, Note) else note
             results = self.go(go) or []
             problems = [result.problem for result in results if result.problem]
             if not problems:
@@ -248,6 +257,12 @@ class Life:
                 for each in _hinted(problem.hint, self.aws):
                     self.go(each)
         return results
+
+    def _left(self) -> list[object]:
+        """Notes and stored pairs of alice's."""
+        notes = [note for note in self.home.notes.values() if not (isinstance(note, Note) and note.identity == BOB)]
+        bobs = {note.name for note in self.home.notes.values() if isinstance(note, Note) and note.identity == BOB}
+        return [*notes, *(name for name, _ in self.home.records if name not in bobs)]
 
     def _new_key(self) -> None:
         """A person makes a key in the console, where they delete one that works nowhere here, and puts it in."""

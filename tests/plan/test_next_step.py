@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.model import AccessKey
-from rotate_my_key.plan import Note, PlaceState, Step, World, next_step, stranger, to_discard
+from rotate_my_key.plan import SETTLE, Note, PlaceState, Step, World, next_step, stranger, to_discard
 from rotate_my_key.policy import Policy
 from tests.plan.worlds import (
     AWAY,
@@ -193,10 +193,10 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             id="the new secret is not here any more: discard",
         ),
         pytest.param(
-            world(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.BLOCKED, id="not a key that was there before"
+            world(MERGE, OLD_KEY, NEW_KEY, secrets=(OLD,)), Step.DROP, id="but a key that was there before stays"
         ),
         pytest.param(
-            world(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)), Step.BLOCKED, id="nor the one that was to be replaced"
+            world(BACK, OLD_KEY, NEW_KEY, secrets=(NEW,)), Step.DROP, id="and so does the one that was to be replaced"
         ),
         pytest.param(
             world(MADE, OLD_KEY, listed_at=NOW - seconds(10)), Step.LOOK, id="the list lacks the new key: look for 15 s"
@@ -217,6 +217,10 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             Step.DROP,
             id="no place is ours and no pair is stored: that is the end of it",
         ),
+        pytest.param(
+            world(MADE, OFF, home=WANTED, work=UNWANTED), Step.DROP, id="the new one gone, the old one in a place: over"
+        ),
+        pytest.param(world(MADE, OFF, home=WANTED), Step.BLOCKED, id="but not if the old pair is only stored"),
         pytest.param(world(MADE, OFF, NEW_OFF), Step.BLOCKED, id="both keys are off: nothing can be done"),
         pytest.param(world(MADE, NEW_OFF), Step.BLOCKED, id="the old key is gone, the new one off"),
         pytest.param(
@@ -235,6 +239,11 @@ def test_without_a_note_no_key_is_a_stranger() -> None:
             world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON]),
             Step.PROVE,
             id="so it is if AWS denies to switch it on",
+        ),
+        pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], listed_at=NOW - seconds(10)),
+            Step.LOOK,
+            id="once the list is younger than any run that switched it off",
         ),
     ],
 )
@@ -363,6 +372,16 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
         pytest.param(
             world(MADE, OLD_KEY, NEW_OFF, home=EMPTY), Step.BLOCKED, id="and somebody switched the new key off"
         ),
+        pytest.param(
+            world(UNDO, NEW_KEY, home=EMPTY),
+            Step.BLOCKED,
+            id="undo of a key that is gone puts nothing back",
+        ),
+        pytest.param(
+            world(MADE, NEW_OFF, home=EMPTY, secrets=(OLD,)),
+            Step.DROP,
+            id="nothing that is stored works: it goes",
+        ),
         pytest.param(world(MADE, key(OTHER), home=ELSE), Step.DROP, id="both keys are gone: nothing is left to keep"),
         pytest.param(world(MADE, key(OTHER), home=WANTED), Step.DROP, id="even if places still name one"),
         pytest.param(
@@ -408,6 +427,38 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
 )
 def test_places_that_were_emptied(facts: World, step: Step) -> None:
     """While no place holds one key, the other is not retired, and no stored pair is removed."""
+    assert decide(facts) is step
+
+
+@pytest.mark.parametrize(
+    ("facts", "step"),
+    [
+        pytest.param(world(replace(NOTE, sent=NOW - SETTLE)), Step.CREATE, id="15 s after a lost answer: send again"),
+        pytest.param(
+            world(MADE, OLD_KEY, first_look=NOW - SETTLE), Step.DROP, id="15 s without the new key in the list: dropped"
+        ),
+        pytest.param(
+            world(BACK, OLD_KEY, home=WANTED, first_look=NOW - SETTLE, checked=[OLD]),
+            Step.FINISH,
+            id="15 s without the new key in the list, as it is taken back: finished",
+        ),
+        pytest.param(
+            world(replace(KEPT, delete_at=NOW), OFF, NEW_KEY, home=WANTED, checked=[NEW]),
+            Step.DELETE,
+            id="the old key is kept until then, and no longer",
+        ),
+        pytest.param(
+            world(MADE, OLD_KEY, NEW_KEY, home=WANTED, proven=[NEW]),
+            Step.CHECK,
+            id="proven before it was put in its places: what is read there must sign in too",
+        ),
+        pytest.param(
+            world(MADE, NEW_KEY, home=WANTED, proven=[NEW]), Step.CHECK, id="the same, before the stored pairs go"
+        ),
+    ],
+)
+def test_the_very_moment(facts: World, step: Step) -> None:
+    """A time is over at its last instant; a sign-in before the switch does not count for the places."""
     assert decide(facts) is step
 
 
