@@ -210,6 +210,8 @@ def _without_wanted(world: World, note: Note) -> Step:
 def _towards(world: World, note: Note, wanted: str, now: datetime) -> Step:
     """A wanted key is known: bring it into its places, then retire the other."""
     key = world.keys.get(wanted)
+    if note.unwanted not in world.keys and _may_be_young(world, note):
+        return Step.LOOK
     if key is None:
         return _wanted_missing(world, note)
     if note.undo and not only_others(world) and _may_be_off(world, key):
@@ -267,8 +269,6 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     """The places hold the wanted key, and none the unwanted one."""
     unwanted = world.keys.get(note.unwanted)
     kept_by_right = note.back and note.unwanted in note.known
-    if unwanted is None and _may_be_young(world, note):
-        return Step.LOOK
     if kept_by_right:
         return _finish(world, note, wanted)
     switch_off = unwanted is not None and unwanted.active and Step.DEACTIVATE not in world.denied
@@ -336,14 +336,14 @@ def _may_be_young(world: World, note: Note) -> bool:
 
 def _back_or_blocked(world: World, note: Note) -> Step:
     """Turn round, once a run, if the other key still works, and its pair is here and has a place to go to. Else the
-    rotation is over if no place is left, or no wanted key, and nothing is lost with it."""
+    rotation is over if no place is left, or one key is gone, and nothing is lost with it."""
     other = world.keys.get(note.unwanted)
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
     to_be_written = world.places_in(PlaceState.WANTED, PlaceState.TORN)
     can_be_put_back = ours and (note.unwanted in world.secrets or not to_be_written)
     if can_be_put_back and other is not None and other.active and Step.TAKE_BACK not in world.denied:
         return Step.TAKE_BACK
-    over = not ours or note.wanted not in world.keys
+    over = not ours or other is None or note.wanted not in world.keys
     return Step.DROP if over and may_forget(world) else Step.BLOCKED
 
 

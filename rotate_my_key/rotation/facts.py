@@ -116,11 +116,11 @@ def place_states(
 
 
 def is_stranded(note: Note, here: Here) -> bool:
-    """Whether persons have put other keys into all the places of a rotation."""
+    """Whether all the places of a rotation hold keys that persons have put there, or that they have by right."""
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
     holdings = here.places.search(ids, note.places)
     states = place_states(note, holdings, {p.key_id: p for p in here.staging.get(note.name).values()}, here)
-    return set(states.values()) <= {PlaceState.OTHER}
+    return set(states.values()) <= {PlaceState.OTHER, PlaceState.OWN}
 
 
 def is_nothing(pair: Credentials, history: History) -> bool:

@@ -66,6 +66,24 @@ def test_a_sample_of_worlds(shard: int) -> None:
             ),
             id="the new key is gone, and the old one, switched off, is in its place",
         ),
+        pytest.param(
+            World(
+                (Go(hours=168, old_active=True), Act("deletes a key"), Go("adopt")),
+                places=2,
+                second="here",
+            ),
+            id="the younger of two keys is gone, and a new one was adopted in place of the older",
+        ),
+        pytest.param(
+            World(
+                (
+                    Go(meet=((18, Act("switches a key off", 2)),)),
+                    Go(meet=((11, Act("switches a key off", 5)),)),
+                ),
+                places=2,
+            ),
+            id="the new key is gone, and the old one, which was taken back to, is switched off",
+        ),
     ],
 )
 def test_worlds_that_were_hard(world: World) -> None:

@@ -382,6 +382,12 @@ def test_retiring_the_unwanted_key(facts: World, step: Step) -> None:
             Step.DROP,
             id="nothing that is stored works: it goes",
         ),
+        pytest.param(
+            world(BACK, OFF, home=ELSE, secrets=(NEW,), listed_at=NOW - seconds(10)),
+            Step.LOOK,
+            id="the list may lack the new key, whose pair is stored, because it is young",
+        ),
+        pytest.param(world(BACK, OFF, home=WANTED), Step.DROP, id="it is gone, and the old one is in its place: over"),
         pytest.param(world(MADE, key(OTHER), home=ELSE), Step.DROP, id="both keys are gone: nothing is left to keep"),
         pytest.param(world(MADE, key(OTHER), home=WANTED), Step.DROP, id="even if places still name one"),
         pytest.param(
