@@ -287,7 +287,7 @@ fingerprint() { # [LOCK]: changes with the Python and the lock file, or with all
         printf '%s\n' "${python:-uv}" | cat - "$src/locks/$1.txt"
     else
         printf '%s\n' "${python:-uv}" "$with"
-        find "$src/$package" "$src/locks" "$src/pyproject.toml" -type f ! -name '*.pyc' -exec cksum {} + | LC_ALL=C sort
+        find "$src/$package" "$src/locks" "$src/pyproject.toml" -type f ! -name '*.pyc' -exec cksum {} +
     fi | cksum | tr ' ' .
 }
 

@@ -139,7 +139,8 @@ def remove(found: Snapshot) -> Outcome:
 
 
 def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
-    """Write each piece at its offset, one call each, if the file is still as found; never makes it longer.
+    """Write each piece at its offset, one call each, if the file is still as found. Only a piece at its end makes it
+    longer.
 
     Raises Problem if it cannot be written: then earlier pieces may have been.
     """

@@ -104,10 +104,16 @@ def _warnings(file: ProfileFile, sections: Collection[str], old: Credentials) ->
             yield f"{file.path}, line {number + 1} is indented; some SDKs do not see that section"
     for number, name in sorted(changed.items()):
         yield from _line_warnings(file, number, name)
-    for number in ini.lines_with([old.key_id]):
+    yield from mentions(file, old.key_id, changed)
+
+
+def mentions(file: ProfileFile, key_id: str, changed: Collection[int] = ()) -> Iterator[str]:
+    """Other lines that name the key, such as a program's in `credential_process`: they keep it."""
+    ini = file.ini
+    for number in ini.lines_with([key_id]):
         told = number in changed or any(number == line for line, *_ in file.loose_lines(number))  # by who found it
         if not told and not ini.lines[number].lstrip().startswith(("#", ";")):
-            yield f"{file.path}, line {number + 1} names key {mask(old.key_id)} too and is left as it is"
+            yield f"{file.path}, line {number + 1} names key {mask(key_id)} too and is left as it is"
 
 
 def _line_warnings(file: ProfileFile, number: int, name: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..errors import Problem, TryLater
 from ..files import replace as files
 from ..files.private import make_private_dir, write_private
 from ..files.regular import is_null, refuse_odd
-from ..files.replace import Outcome
+from ..files.replace import Outcome, Snapshot
 from ..model import Credentials, PlaceKind
 from .profile_file import KEY_ID, SECRET, ProfileFile, config_profile, config_section
 from .refusals import with_token
@@ -36,12 +36,20 @@ def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = Place
         if found is None:
             _make_folder(path)
             return write_private(path, with_pair(b"", path, profile, pair, kind))
-        match files.replace(found, with_pair(found.data, path, profile, pair, kind)):
-            case Outcome.DONE:
-                return None
-            case Outcome.IMPOSSIBLE:
-                raise Problem(f"{path} cannot be replaced (a mount, a hard link or its folder)", f"ls -la {path}")
+        after = with_pair(found.data, path, profile, pair, kind)
+        outcome = files.replace(found, after)
+        if outcome is Outcome.IMPOSSIBLE:
+            outcome = _append(found, after)
+        if outcome is Outcome.DONE:
+            return None
     raise TryLater(f"another program keeps writing {path}", "try again in a moment")
+
+
+def _append(found: Snapshot, after: bytes) -> Outcome:
+    """Into a file that cannot be replaced: what is new goes behind what is there, of which no byte changes."""
+    if not after.startswith(found.data):
+        raise Problem(f"{found.path} cannot be replaced (a mount, a hard link or its folder)", f"ls -la {found.path}")
+    return files.overwrite(found, [(len(found.data), after[len(found.data) :])])
 
 
 def with_pair(

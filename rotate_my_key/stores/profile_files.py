@@ -16,7 +16,7 @@ from ..files.regular import refuse_odd
 from ..files.replace import Outcome, Snapshot
 from ..model import Credentials, Holding, InPlace, Place, PlaceKind
 from . import judge
-from .edit import Change, Edit, edit
+from .edit import Change, Edit, edit, mentions
 from .new_pair import add_pair
 from .profile_file import ProfileFile
 from .torn import is_mix, mended
@@ -88,7 +88,14 @@ class ProfileFiles:
             if reason:
                 warnings.append(f"{path} can only be written in place, since {reason}: an SDK may meet it half-written")
             warnings += rehearsed
-        return warnings
+        return [*warnings, *self._mentions(places, old)]
+
+    def _mentions(self, places: Collection[Place], old: Credentials) -> Iterator[str]:
+        """What names the key in a file of which no place changes."""
+        edited = set(self._by_file(places))
+        for path, kind in self._files:
+            if files.real_path(path) not in edited and (file := self._read(path, kind)):
+                yield from mentions(file, old.key_id)
 
     def check(self, places: Collection[Place], pair: Credentials) -> list[str]:
         """The first half of `rehearse`: whether the pair there can be changed byte-exactly; gives where SDKs differ.

@@ -94,7 +94,7 @@ CASES = {
         r"~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist",
         "aws configure|adopt",
     ),
-    "a directory for a file": (a_directory, "", 1, "~/.aws/credentials is a directory", "aws configure|adopt"),
+    "a directory for a file": (a_directory, "", 1, "~/.aws/credentials is not a regular file but a folder", "ls -ld"),
     "an empty file": (text(""), "", 1, "holds no profile", "aws configure|adopt"),
     "no profile file": (text("hello\n"), "", 1, "line 1 stands before the first section", "move it"),
     "UTF-16": (lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16")), "", 1, "is UTF-16", "UTF-8"),

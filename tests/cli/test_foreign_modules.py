@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,10 @@ def foreign(tmp_path: Path) -> Path:
 
 def run(foreign: str, *args: str) -> subprocess.CompletedProcess[str]:
     """The program from its checkout, with that PYTHONPATH."""
-    env = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "PYTHONPATH": foreign}
     command = [sys.executable, "-m", "rotate_my_key", *args]
-    return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as home:
+        env = {"PATH": os.environ["PATH"], "HOME": home, "PYTHONPATH": foreign}
+        return subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("args", [("--version",), ("status", "--json"), ("config", "show")], ids=lambda args: args[0])

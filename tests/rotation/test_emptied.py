@@ -13,6 +13,7 @@ from rotate_my_key.model import Credentials
 from tests.standin import StandIn
 
 from .conftest import AGE, Laptop, sampled
+from .syscalls import second_name
 
 
 def without_values(laptop: Laptop) -> None:
@@ -250,3 +251,27 @@ def test_an_id_without_a_secret_is_written_over(laptop: Laptop) -> None:
     done = laptop.run("restore", "-p", "work", "--yes")
     assert done.code == 0, done.text
     assert laptop.file.read_bytes() == new
+
+
+def test_a_file_that_cannot_be_replaced_is_filled_in_place(laptop: Laptop) -> None:
+    """It has a second name, or is mounted alone: restore and undo write behind what is left in it."""
+    assert laptop.run("--yes", "--keep-old", "7d").code == 0
+    new = laptop.works()
+    second_name(laptop.file)
+    laptop.file.write_bytes(b"# mine\n")
+    done = laptop.run("restore", "--yes")
+    assert done.code == 0, done.text
+    assert laptop.works() == new and laptop.file.read_bytes().startswith(b"# mine\n")
+    assert laptop.file.stat().st_nlink == 2
+    laptop.file.write_bytes(b"")
+    assert laptop.run("undo", "--yes").code == 0
+    assert laptop.works() == laptop.old
+
+
+def test_a_line_that_names_the_key_in_the_other_file_is_told(laptop: Laptop) -> None:
+    """A program's line in the config file goes on giving the old key: nobody can change that here, so it is said."""
+    config = laptop.home / ".aws" / "config"
+    config.write_text(f"[profile s]\ncredential_process = give {laptop.old.key_id} {laptop.old.secret}\n")
+    done = laptop.run()
+    assert done.code == 0, done.text
+    assert f"{config}, line 2 names key ...{laptop.old.key_id[-4:]} too and is left as it is" in done.err

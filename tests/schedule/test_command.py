@@ -200,7 +200,8 @@ def test_offline_is_tried_again_and_is_no_failure(desk: Desk) -> None:
     """75 and silence; the last result that counted stays."""
     assert desk.run(*ONCE).code == 0
     before = kept(desk)["settled"]
-    done = desk.run(*ONCE, AWS_ENDPOINT_URL="http://127.0.0.1:1")
+    desk.aws.fault("*", "drop", times=None)
+    done = desk.run(*ONCE)
     assert (done.code, done.text) == (75, "")
     assert kept(desk)["settled"] == before
     shown = desk.run("schedule", "show").out
