@@ -10,6 +10,7 @@ import os
 import re
 
 from ..errors import Problem
+from ..files import platform
 from .computer import Computer
 from .finding import NOWHERE, Finding, Level, Where
 
@@ -38,7 +39,7 @@ def own(computer: Computer, path: str, *, all_below: bool = False) -> str:
 def mount(computer: Computer, path: str) -> str:
     """What shows where a file on a read-only file system comes from, such as a store of Nix; "" for any other."""
     try:
-        read_only = computer.posix and os.statvfs(path).f_flag & os.ST_RDONLY
+        read_only = computer.posix and platform.is_read_only(path)
     except OSError:
         return ""
     return f"findmnt -T {computer.word(os.path.realpath(path))}" if read_only else ""

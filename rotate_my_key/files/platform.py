@@ -203,6 +203,13 @@ def write_at(fd: int, data: bytes, offset: int) -> None:
         data, offset = data[count:], offset + count
 
 
+def is_read_only(path: str) -> bool:
+    """Whether the file system that a file is on is mounted read-only."""
+    if sys.platform == "win32":
+        return False
+    return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
 def read_all(fd: int, most: int = sys.maxsize) -> bytes:
     """The content from its beginning, at most `most` bytes of it."""
     os.lseek(fd, 0, os.SEEK_SET)
