@@ -449,6 +449,11 @@ def test_places_that_were_emptied(facts: World, step: Step) -> None:
             id="15 s without the new key in the list, as it is taken back: finished",
         ),
         pytest.param(
+            world(UNDO, OLD_KEY, NEW_KEY, denied=[Step.SWITCH_ON], first_look=NOW - SETTLE),
+            Step.PROVE,
+            id="15 s with the old key active in the list: so it is",
+        ),
+        pytest.param(
             world(replace(KEPT, delete_at=NOW), OFF, NEW_KEY, home=WANTED, checked=[NEW]),
             Step.DELETE,
             id="the old key is kept until then, and no longer",
