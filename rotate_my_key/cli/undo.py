@@ -65,5 +65,6 @@ def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
     account, policy = wiring.account_for(now.note), app.settings.policy
     outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.clockwork, wiring.host, turn=turn)
     if outcome.ending is Ending.DROPPED:
-        raise Problem("both keys of that rotation are deleted: there is nothing to go back to", "rotate-my-key history")
+        text = "there is nothing to go back to: the old key is deleted, or its secret is lost"
+        raise Problem(text, "rotate-my-key history")
     return outcome
