@@ -7,6 +7,7 @@ again under the lock, so that what was agreed to is what is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -166,13 +167,10 @@ def first_look(
         return account.look([pair], patient=True)
     for _ in range(_MORE):
         pause(1.0)
-        try:
+        with suppress(KeyRefused):
             account.identify(pair)
-        except KeyRefused as problem:
-            refusal = problem
-        else:
             return account.look([pair], patient=True)
-    raise refusal
+    raise refusal  # of the look, which knows who signed
 
 
 def _came_back(key_id: str, past: Past) -> KeyRefused:
