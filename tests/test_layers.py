@@ -18,7 +18,7 @@ OURS = "rotate_my_key."
 
 # What each room may import of the others. `rotation` gets its adapters handed in, as Protocols.
 PURE = {"errors", "faults", "policy", "model", "plan", "forward", "rows", "words"}
-ADAPTERS = {"aws", "stores", "files", "settings", "paths", "parallel"}
+ADAPTERS = {"aws", "stores", "profiles", "keyring", "files", "settings", "paths", "parallel"}
 SERVICES = {"rotation", "doctor", "copies", "reminder", "schedule", "fleet"}
 BELOW = {
     "errors": set(),
@@ -33,7 +33,9 @@ BELOW = {
     "paths": {"errors"},
     "files": PURE,
     "settings": PURE | {"files", "paths"},
-    "stores": PURE | {"files", "parallel"},  # parallel: a keyring that gives no answer is given up
+    "stores": PURE | {"files"},
+    "keyring": PURE | {"files", "parallel", "stores", "profiles"},  # parallel: one that gives no answer is given up
+    "profiles": PURE | {"files", "stores", "keyring"},
     "aws": PURE | {"files", "parallel"},  # files: what a person names as a file may be none
     "rotation": PURE | {"parallel"},
     **dict.fromkeys(SERVICES - {"rotation"}, PURE | ADAPTERS),
@@ -50,15 +52,15 @@ EXCEPTIONS = {
 
 # Third parties, each behind one door.
 OWNERS = {
-    "botocore": {"aws", "stores"},  # stores: its loader is the judge of profile files
+    "botocore": {"aws", "profiles"},  # profiles: its loader is the judge of profile files
     "urllib3": {"aws"},
     "click": {"cli"},
     "rich": {"cli"},
     "configobj": {"settings"},
     "platformdirs": {"paths", "reminder"},  # reminder: where PowerShell keeps its profile
-    "keyring": {"stores"},
-    "secretstorage": {"stores"},
-    "jeepney": {"stores"},
+    "keyring": {"keyring"},
+    "secretstorage": {"keyring"},
+    "jeepney": {"keyring"},
     "pyrage": {"files"},
     "boto3": {"fleet"},
     "apprise": {"fleet"},
@@ -232,7 +234,13 @@ print("MODULES", code, *sorted(sys.modules), file=sys.stderr)
 HEAVY = {
     *("boto3", "botocore", "urllib3", "keyring", "rich", "configobj", "platformdirs", "moto", "flask", "ssl"),
     *("importlib.metadata", "pathlib", "tempfile", "logging", "concurrent.futures", "subprocess", "rotate_my_key.aws"),
-    *("rotate_my_key.plan", "rotate_my_key.stores", "rotate_my_key.rotation", "rotate_my_key.settings"),
+    *(
+        "rotate_my_key.plan",
+        "rotate_my_key.stores",
+        "rotate_my_key.profiles",
+        "rotate_my_key.rotation",
+        "rotate_my_key.settings",
+    ),
 }
 
 

@@ -13,12 +13,12 @@ import click
 from ..errors import NeedsPerson, Problem, WrongUsage, mask
 from ..files.regular import read_regular
 from ..model import Credentials
+from ..profiles.edit import add_pair
+from ..profiles.file import Kind, sections
+from ..profiles.which import named_profile
 from ..rotation.adopt import Adoption, Way, plan_adoption
 from ..rotation.importing import sign_in
 from ..rotation.prepare import first_look
-from ..stores.active import named_profile
-from ..stores.kinds import Kind, sections
-from ..stores.new_pair import add_pair
 from . import moves, show
 from .app import App
 from .delivery import is_delivery, is_link, refuse_link

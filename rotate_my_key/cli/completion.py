@@ -112,8 +112,8 @@ class _Setting(click.types.StringParamType):
 def _profiles(app: App) -> Iterator[str]:
     """As botocore names them. A file that cannot be read offers nothing."""
     from ..files.regular import read_regular
-    from ..stores.ini import Ini
-    from ..stores.profile_file import config_profile
+    from ..profiles.file import config_profile
+    from ..profiles.ini import Ini
 
     for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
         try:

@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from ..errors import NeedsPerson, Problem, WrongUsage
 from ..faults import fault
-from ..stores.backends import KeyringEntries
-from ..stores.entries import SYSTEM, noted_backend, pair_in
+from ..keyring.backends import KeyringEntries
+from ..keyring.entries import SYSTEM, noted_backend, pair_in
 
 _USAGE = "rotate-my-key credentials --profile NAME"
 

@@ -13,7 +13,7 @@ from .. import __version__
 from ..doctor import Computer, Finding, Level, Report, examine
 from ..doctor.online import Account
 from ..errors import Problem, mask
-from ..stores.active import Active
+from ..profiles.which import Active
 from ..words import join
 from .app import App
 from .signing import signing_options

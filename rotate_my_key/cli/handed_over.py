@@ -12,6 +12,9 @@ from dataclasses import replace
 from ..errors import Denied, NeedsPerson, Problem, mask
 from ..files.replace import real_path
 from ..model import Look, Place
+from ..profiles.edit import add_pair
+from ..profiles.file import ROTATABLE, Kind, sections
+from ..profiles.which import PROFILE_VARIABLES, named_profile
 from ..rotation.adopt import Adoption, Way
 from ..rotation.importing import check_unfinished
 from ..rotation.outcome import Ending, Outcome
@@ -28,11 +31,8 @@ from ..rotation.takeover import (
     take_over,
 )
 from ..rotation.unfinished import unfinished
-from ..stores.active import PROFILE_VARIABLES, named_profile
 from ..stores.delivered import Delivered
 from ..stores.handed import Mark
-from ..stores.kinds import ROTATABLE, Kind, sections
-from ..stores.new_pair import add_pair
 from ..words import day, join
 from . import caching, show
 from .app import App

@@ -19,13 +19,13 @@ from ..files import age
 from ..files.regular import read_regular
 from ..files.replace import real_path
 from ..model import Credentials, Past, Place
+from ..profiles.edit import add_pair
+from ..profiles.file import ROTATABLE, Kind, sections
+from ..profiles.which import named_profile
 from ..rotation.adopt import Adoption, Way
 from ..rotation.importing import check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished
-from ..stores.active import named_profile
 from ..stores.exported import Exported, decode
-from ..stores.kinds import ROTATABLE, Kind, sections
-from ..stores.new_pair import add_pair
 from . import reminding, show
 from .app import App
 from .rotating import Rotate

@@ -9,12 +9,11 @@ from functools import partial
 from ..errors import Problem
 from ..model import Credentials
 from ..plan import Step
+from ..profiles.file import ROTATABLE, ProfileFact, sections
 from ..rotation.outcome import Ending, Outcome
 from ..rotation.prepare import Prospect
 from ..rotation.run import Job, Result
 from ..settings import Settings
-from ..stores.active import sections
-from ..stores.kinds import ROTATABLE, ProfileFact
 from .wiring import Wiring
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import click
 
 from ..errors import Problem, mask
+from ..keyring.store import Move
 from ..model import PlaceKind
 from ..rotation.run import Result, Run, Wishes
 from ..rotation.unfinished import unfinished
-from ..stores.keyring_index import Move
 from . import moves, show
 from .app import App
 from .consent import Consent

@@ -9,11 +9,11 @@ from functools import partial
 from ..errors import Problem, mask
 from ..model import Credentials
 from ..parallel import side_by_side
+from ..profiles.file import ROTATABLE, Kind, ProfileFact, sections
 from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
 from ..rows import STATIC, Row
 from ..stores.cache import Cached, FileCache
-from ..stores.kinds import ROTATABLE, Kind, ProfileFact, sections
 from .app import App
 from .wiring import Wiring
 

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import Problem, TryLater
+from ..keyring.entries import PROGRAM, words_of
 from ..rotation.run import Result
-from ..stores.process_line import PROGRAM, words_of
 from .app import App
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from ..stores.moving import Moved, Moving
+    from ..profiles.move import Moved, Moving
 
 _PATIENCE = 60  # seconds for the line to answer, as the more impatient SDKs have it
 _LATER = 75
@@ -26,7 +26,7 @@ _LATER = 75
 
 def moving(app: App, wiring: Wiring) -> Moving:
     """The moves of this computer."""
-    from ..stores.moving import Moving
+    from ..profiles.move import Moving
 
     return Moving(wiring.files, wiring.keyring, lambda line: _prove(line, app.env))
 
@@ -43,7 +43,7 @@ def program_words(called_as: str, python: str, path: str | None) -> list[str]:
 
 def line_for(app: App, entry: str) -> str:
     """The credential_process line for an entry."""
-    from ..stores.process_line import line_for as written
+    from ..keyring.entries import line_for as written
 
     return written(program_words(sys.argv[0], sys.executable, app.env.get("PATH")), entry)
 

@@ -17,8 +17,8 @@ from .app import App
 
 if TYPE_CHECKING:
     from ..aws.mfa import Serial
+    from ..profiles.file import ProfileFiles
     from ..settings import Settings
-    from ..stores.reading import ProfileFiles
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -127,7 +127,7 @@ def mfa_serials(files: ProfileFiles, profile: str, settings: Settings) -> list[S
     """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
     same key or of a role that is assumed with it, the setting."""
     from ..aws.mfa import Serial
-    from ..stores.reading import KEY_ID, read_profiles
+    from ..profiles.file import KEY_ID, read_profiles
 
     merged = read_profiles(files).merged
 

@@ -125,8 +125,8 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
     if not any(row.get("others") for row in rows):
         return
     from .. import words
+    from ..profiles.file import quote
     from ..rotation.survey import unheld
-    from ..stores.kinds import quote
 
     for row, other in unheld(rows):
         names = [name for name in row["profiles"] if not profiles or name in profiles]

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from ..errors import Denied, Problem, mask
 from ..model import Credentials
+from ..profiles.file import sections
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..rotation.takeover import elsewhere
 from ..stores.handed import Mark
-from ..stores.kinds import sections
 from . import show
 from .app import App
 from .delivery import Delivery

@@ -16,22 +16,20 @@ from ..errors import Problem
 from ..files.lock import Lock
 from ..files.private import make_private_dir, sweep_private
 from ..files.replace import real_path, sweep
+from ..keyring.backends import KeyringEntries
+from ..keyring.store import Index, KeyringStore
 from ..model import Credentials, Holding, InPlace, Place
 from ..plan import Note
+from ..profiles.file import ProfileFiles as FilePaths
+from ..profiles.file import quote, read_profiles
+from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
 from ..rotation.ports import Places
 from ..rotation.undo import is_missing
-from ..stores.active import Active, find_active, named_profile, profile_in_force
-from ..stores.backends import KeyringEntries
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
-from ..stores.keyring_index import Index
-from ..stores.keyring_store import KeyringStore
-from ..stores.kinds import quote
 from ..stores.notes import FileNotes
-from ..stores.reading import ProfileFiles as FilePaths
-from ..stores.reading import read_profiles
 from ..stores.staging import FileStaging
 from .copies import OtherCopies
 from .credentials import unasked
@@ -74,9 +72,8 @@ class Wiring:
     @cached_property
     def here(self) -> Here:
         """All that a rotation knows besides AWS."""
-        from ..stores.keyring_store import KeyringStaging
-        from ..stores.places import AllPlaces, AllStaging, KeyringPlaces
-        from ..stores.profile_files import ProfileFiles
+        from ..keyring.store import KeyringStaging
+        from ..profiles.places import AllPlaces, AllStaging, KeyringPlaces, ProfileFiles
 
         paths = self._app.paths
         places = OneAtATime(

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from ..errors import Problem
 from ..policy import Policy
-from ..stores.active import Active
+from ..profiles.which import Active
 from ..stores.history import FileHistory
 from ..stores.notes import FileNotes
 from . import environment, files, profiles, program, state

@@ -18,8 +18,7 @@ from ..files import platform
 from ..files.regular import read_start
 from ..model import Holding
 from ..paths import Paths
-from ..stores.kinds import Reader
-from ..stores.reading import ProfileFiles, Profiles, ReadFile, read_profiles
+from ..profiles.file import ProfileFiles, Profiles, Reader, ReadFile, read_profiles
 from .finding import Where
 
 _LINE = re.compile(r"\bline (\d+)")
@@ -94,7 +93,7 @@ class Computer:
 
     def holding(self, key_ids: Collection[str]) -> Collection[Holding]:
         """The places here that hold one of these ids, as far as they can be read."""
-        from ..stores.profile_files import ProfileFiles as Places
+        from ..profiles.places import ProfileFiles as Places
 
         try:
             return (self.search or Places(*self.files_named).search)(key_ids)

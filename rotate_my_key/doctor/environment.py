@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..errors import Problem
 from ..files.regular import oddity, read_start
-from ..stores.active import profile_in_force
+from ..profiles.which import profile_in_force
 from . import remedies
 from .computer import Computer
 from .finding import Finding, Level, Where

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator
 
 from ..files import platform
-from ..stores.reading import SECRET
+from ..profiles.file import SECRET
 from . import remedies
 from .computer import Computer
 from .finding import Finding, Level, Where

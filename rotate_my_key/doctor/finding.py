@@ -7,7 +7,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..model import Identity
-from ..stores.active import Active
+from ..profiles.which import Active
 
 
 class Level(Enum):

@@ -13,9 +13,8 @@ from ..aws.permissions import Rights
 from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
 from ..model import Credentials, Identity, LastUse, Look
 from ..policy import Policy
-from ..stores.active import Active
-from ..stores.kinds import quote
-from ..stores.odd import odd_length
+from ..profiles.file import odd_length, quote
+from ..profiles.which import Active
 from . import remedies, user
 from .computer import Computer
 from .finding import NOWHERE, Finding, Level, Where

@@ -9,10 +9,9 @@ from dataclasses import replace
 from ..errors import NeedsPerson, Problem, TryLater, mask
 from ..files.replace import Snapshot, foresee, snapshot
 from ..model import Place
-from ..stores.active import Active, Kind, find_active
-from ..stores.kinds import facts, quote
-from ..stores.profile_files import ProfileFiles
-from ..stores.reading import KEY_ID
+from ..profiles.file import KEY_ID, Kind, facts, quote
+from ..profiles.places import ProfileFiles
+from ..profiles.which import Active, find_active
 from . import remedies
 from .computer import Computer
 from .environment import FILES, KEYS, PROFILES

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from ..errors import Problem, Unreadable, mask
 from ..files import platform
+from ..keyring.store import Index
 from ..plan import Note
 from ..stores.handed import HandedKeys
-from ..stores.keyring_index import Index
 from ..stores.notes import FileNotes
 from ..stores.staging import FileStaging
 from . import remedies

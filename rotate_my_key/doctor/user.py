@@ -9,8 +9,8 @@ from ..aws.permissions import Rights
 from ..errors import mask
 from ..model import Identity, LastUse, Look, is_exempt
 from ..policy import Policy, Verdict
-from ..stores.active import Active
-from ..stores.kinds import quote
+from ..profiles.file import quote
+from ..profiles.which import Active
 from .computer import Computer
 from .finding import Finding, Level, Where
 

@@ -14,8 +14,8 @@ import pytest
 from rotate_my_key.cli.adopt import check_id
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, PlaceKind
-from rotate_my_key.stores.new_pair import with_pair
-from rotate_my_key.stores.profile_file import ProfileFile
+from rotate_my_key.profiles.edit import with_pair
+from rotate_my_key.profiles.file import ProfileFile
 from tests.standin import Call, StandIn
 
 PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")

@@ -20,7 +20,7 @@ from rotate_my_key.aws.session import Aws
 from rotate_my_key.doctor import Computer, Report, examine
 from rotate_my_key.model import Credentials
 from rotate_my_key.paths import Paths
-from rotate_my_key.stores.active import Active
+from rotate_my_key.profiles.which import Active
 from tests.standin import StandIn
 
 ROOT = Path(__file__).parents[2]

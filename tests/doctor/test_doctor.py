@@ -16,7 +16,7 @@ from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.program import upgrade
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
-from rotate_my_key.stores.active import find_active
+from rotate_my_key.profiles.which import find_active
 from rotate_my_key.stores.handed import HandedKeys
 
 from .conftest import ROOT, Laptop

@@ -13,10 +13,10 @@ from rotate_my_key.aws.session import Aws as RealAws
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
 from rotate_my_key.model import AccessKey, Credentials, InPlace, Past, Place
 from rotate_my_key.plan import Note
+from rotate_my_key.profiles.places import ProfileFiles
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes
-from rotate_my_key.stores.profile_files import ProfileFiles
 from rotate_my_key.stores.staging import FileStaging
 from tests.engine.fakes import (
     ALICE,

@@ -20,13 +20,13 @@ from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
+from rotate_my_key.profiles.places import ProfileFiles
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
 from rotate_my_key.rotation.outcome import Ending
 from rotate_my_key.rotation.run import Job, Run, Wishes
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes
-from rotate_my_key.stores.profile_files import ProfileFiles
 from rotate_my_key.stores.staging import FileStaging
 from tests.engine.computer import Yes
 from tests.engine.fakes import FakeProgress

@@ -11,11 +11,10 @@ import pytest
 
 from rotate_my_key.cli.credentials import unasked
 from rotate_my_key.errors import Problem, TryLater
+from rotate_my_key.keyring.backends import KeyringEntries, installed
+from rotate_my_key.keyring.entries import SERVICE, SYSTEM, Name, decode, pair_in
+from rotate_my_key.keyring.store import Index, KeyringStore
 from rotate_my_key.model import Credentials
-from rotate_my_key.stores.backends import KeyringEntries, installed
-from rotate_my_key.stores.entries import SERVICE, SYSTEM, Name, decode, pair_in
-from rotate_my_key.stores.keyring_index import Index
-from rotate_my_key.stores.keyring_store import KeyringStore
 from tests.install.machine import REPO
 from tests.keyring import kept
 from tests.keyring.conftest import Keyring, KeyringLaptop, new_keyring_laptop
@@ -298,5 +297,5 @@ def test_without_profiles_in_it_no_keyring_is_loaded(server: KeyringLaptop) -> N
     done = subprocess.run(command, env=server.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stderr.splitlines()[-1].split())
-    assert "rotate_my_key.stores.backends" in loaded
+    assert "rotate_my_key.keyring.backends" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {"keyring", "secretstorage", "jeepney"}

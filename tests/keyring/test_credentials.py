@@ -139,9 +139,9 @@ def test_it_stays_light(stored: KeyringLaptop) -> None:
             "faults",
             "parallel",
             "paths",
-            "stores",
+            "keyring",
         )
-    } | {f"rotate_my_key.stores.{name}" for name in ("backends", "entries")}
+    } | {f"rotate_my_key.keyring.{name}" for name in ("backends", "entries")}
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="NO STRACE HERE: that it starts no program is NOT tested")

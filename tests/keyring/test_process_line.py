@@ -7,7 +7,7 @@ from botocore.compat import _windows_shell_split, compat_shell_split
 
 from rotate_my_key.cli.moves import program_words
 from rotate_my_key.errors import Problem
-from rotate_my_key.stores.process_line import entry_of, line_for, words_of
+from rotate_my_key.keyring.entries import entry_of, line_for, words_of
 
 PROGRAM = "/home/al/.local/bin/rotate-my-key"
 

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from rotate_my_key.errors import Problem, TryLater
+from rotate_my_key.keyring import entries
+from rotate_my_key.keyring.backends import KeyringEntries
+from rotate_my_key.keyring.entries import SYSTEM, Entries, Name
+from rotate_my_key.keyring.store import Entry, Index, KeyringStaging, KeyringStore, Move
 from rotate_my_key.model import Credentials, Place, PlaceKind
-from rotate_my_key.stores import entries
-from rotate_my_key.stores.backends import KeyringEntries
-from rotate_my_key.stores.entries import SYSTEM, Entries, Name
-from rotate_my_key.stores.keyring_index import Entry, Index, Move
-from rotate_my_key.stores.keyring_store import KeyringStaging, KeyringStore
-from rotate_my_key.stores.places import AllStaging
-from rotate_my_key.stores.relocate import Gap, Line, Lines, Process
+from rotate_my_key.profiles.edit import Gap, Line, Lines, Process
+from rotate_my_key.profiles.places import AllStaging
 from rotate_my_key.stores.staging import FileStaging
 from tests.keyring.conftest import Keyring
 

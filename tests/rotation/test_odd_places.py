@@ -9,8 +9,8 @@ import pyrage
 import pytest
 
 from rotate_my_key.model import PlaceKind
-from rotate_my_key.stores.profile_file import ProfileFile
-from rotate_my_key.stores.relocate import put_back, take_out
+from rotate_my_key.profiles.edit import put_back, take_out
+from rotate_my_key.profiles.file import ProfileFile
 
 from .conftest import Laptop, sampled
 from .test_hard_places import NEW_SPACE, needs_mount, refused

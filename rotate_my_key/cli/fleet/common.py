@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, FleetSigner
     from ...fleet.audit import AuditTrail
     from ...fleet.model import AccountSurvey
+    from ...profiles.file import ProfileFiles
     from ...settings.fleet import FleetSettings
-    from ...stores.reading import ProfileFiles
 
 
 _ONCE = frozenset({"mfa_code"})
@@ -283,8 +283,8 @@ def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSetti
 def _signer(app: App, profile: str | None) -> FleetSigner:
     from ...aws.mfa import MfaSessions
     from ...fleet.assembly import FleetSigner
-    from ...stores.active import named_profile
-    from ...stores.reading import ProfileFiles
+    from ...profiles.file import ProfileFiles
+    from ...profiles.which import named_profile
 
     person = Person(app, lambda: None)
     auth = str(app.flags.get("auth_profile") or profile or "")
@@ -306,7 +306,7 @@ def _check_profile(files: ProfileFiles, name: str) -> None:
     from difflib import get_close_matches
 
     from ...fleet.notices import some
-    from ...stores.reading import read_profiles
+    from ...profiles.file import read_profiles
 
     known = list(read_profiles(files).merged)
     if name in known:

@@ -19,8 +19,8 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.model import Credentials, Identity, PlaceKind
+from rotate_my_key.profiles.file import ProfileFile
 from rotate_my_key.stores.delivered import Delivered, encode
-from rotate_my_key.stores.profile_file import ProfileFile
 from tests.cli.conftest import Desk, Done, lines
 from tests.cli.terminal import ROOT
 from tests.standin import Call, StandIn

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import Problem
-from rotate_my_key.stores.active import Active, ProfileFiles, find_active
+from rotate_my_key.profiles.which import Active, ProfileFiles, find_active
 
 KEYS = {
     name: (f"AKIA{name.upper():A<16}", f"{name}/not+a+secret+at+all") for name in ("one", "two", "three", "environ")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jeepney.io.blocking import DBusConnection
     from secretstorage import Collection
 
+
 ENVIRONMENT = "environment"
 
 _UNATTENDED = 30.0  # seconds; the bus may have to start the keyring first

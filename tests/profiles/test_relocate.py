@@ -4,8 +4,8 @@ import pytest
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, PlaceKind
-from rotate_my_key.stores.profile_file import ProfileFile
-from rotate_my_key.stores.relocate import add_process, put_back, remove_process, take_out
+from rotate_my_key.profiles.edit import add_process, put_back, remove_process, take_out
+from rotate_my_key.profiles.file import ProfileFile
 
 PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 ID, SECRET = f"aws_access_key_id = {PAIR.key_id}", f"aws_secret_access_key = {PAIR.secret}"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from rotate_my_key.errors import NeedsPerson, Problem
 from rotate_my_key.model import Place, PlaceKind
-from rotate_my_key.stores.active import Active, Kind, ProfileFiles, find_active, sections
-from rotate_my_key.stores.reading import read_profiles
+from rotate_my_key.profiles.file import read_profiles
+from rotate_my_key.profiles.which import Active, Kind, ProfileFiles, find_active, sections
 
 ONE = "aws_access_key_id = AKIAONEAAAAAAAAAAAAA\naws_secret_access_key = one/not+a+secret\n"
 TWO = ONE.replace("ONE", "TWO").replace("one/", "two/")
@@ -408,6 +408,6 @@ def test_any_two_files_are_merged_as_by_botocore(
 
 def test_importing_this_loads_no_botocore() -> None:
     """Commands that read no profile file do not pay for it; and no command here pays for a botocore session."""
-    code = "import sys, rotate_my_key.stores.active; print([name for name in sys.modules if 'botocore' in name])"
+    code = "import sys, rotate_my_key.profiles.which; print([name for name in sys.modules if 'botocore' in name])"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"

@@ -10,8 +10,8 @@ import re
 
 from ..errors import Problem, mask
 from ..model import Credentials, PlaceKind
+from .file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile
 from .ini import DEFAULT, Ini
-from .profile_file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile
 
 _VALUE = re.compile(r"[A-Za-z0-9/+=_.~:@%^*!-]+")  # what stands unquoted in a profile file, for every reader
 

@@ -1,4 +1,8 @@
-"""Moves a profile's pair between its file and the keyring, so that a kill at any instant leaves a working profile.
+"""What there is of one profile: a pair in a file, a pair in the keyring, a line that leads from the one to the other.
+
+Read afresh each time; nothing is written.
+
+Moves a profile's pair between its file and the keyring, so that a kill at any instant leaves a working profile.
 
 A loop over facts: what the files hold, what the keyring holds, whether the line leads there. The index notes only that
 a move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process, and
@@ -9,22 +13,61 @@ instant the secret is durable in one of the two, and read back, before it leaves
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from ..errors import Problem, TryLater, mask
 from ..files import replace as disk
 from ..files.private import make_private_dir, remove_private, write_private
 from ..files.replace import Outcome
+from ..keyring.entries import OPTION, entry_of, line_for, words_of
+from ..keyring.store import Entry, KeyringStore, Move
 from ..model import Credentials, PlaceKind
-from . import judge
-from .keyring_index import Entry, Move
-from .keyring_store import KeyringStore
-from .move_facts import Facts, entry_in, look
-from .process_line import OPTION, line_for, words_of
-from .profile_file import ProfileFile
-from .reading import ProfileFiles as FilePaths
-from .relocate import Process, add_process, put_back, remove_process, take_out
+from . import places
+from .edit import Process, add_process, put_back, remove_process, take_out
+from .file import ProfileFile
+from .file import ProfileFiles as FilePaths
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Both files; `holder` is the one that holds a pair, `leader` the one whose line leads to the keyring entry."""
+
+    credentials: ProfileFile
+    config: ProfileFile
+    holder: ProfileFile | None
+    held: Credentials | None = field(repr=False)
+    leader: ProfileFile | None
+    entry: Credentials | None = field(repr=False)
+
+
+def look(files: FilePaths, store: KeyringStore, profile: str) -> Facts:
+    """The facts now. Raises TryLater if the keyring is locked, Problem for a file that cannot be read."""
+    credentials = _read(files.credentials, PlaceKind.CREDENTIALS)
+    config = _read(files.config, PlaceKind.CONFIG)
+    both = (credentials, config)
+    holder = next((file for file in both if file.pair(profile)), None)
+    leader = next((file for file in both if _leads(file, profile)), None)
+    held = holder.pair(profile) if holder else None
+    return Facts(credentials, config, holder, held, leader, store.pair(profile))
+
+
+def entry_in(settings: Mapping[str, str]) -> str | None:
+    """The keyring entry that these settings lead to, on this system."""
+    return entry_of(settings)
+
+
+def _read(path: str, kind: PlaceKind) -> ProfileFile:
+    """The file; an empty one if there is none."""
+    found = disk.snapshot(path) if path else None
+    return ProfileFile(found.data if found else b"", path, kind)
+
+
+def _leads(file: ProfileFile, profile: str) -> bool:
+    section = file.effective.get(profile)
+    value = file.ini.get(section, OPTION) if section is not None else None
+    return value is not None and entry_in({OPTION: value}) == profile
+
 
 Proof = Callable[[str], tuple[str, str]]
 
@@ -129,7 +172,7 @@ class Moving:
 
     def _others(self, profile: str) -> list[str]:
         """Other profiles that lead to the entry."""
-        from .reading import read_profiles
+        from .file import read_profiles
 
         merged = read_profiles(self._files).merged
         return [name for name, settings in merged.items() if name != profile and entry_in(settings) == profile]
@@ -202,7 +245,7 @@ class Moving:
             facts = self._facts(profile)
             if facts.held != facts.entry or facts.holder is None or facts.held is None:
                 raise TryLater(f"another program wrote {home.path} just now", "rotate-my-key")
-            judge.check(home.path, len(facts.holder.data), home.kind, [profile], facts.held)
+            places.check(home.path, len(facts.holder.data), home.kind, [profile], facts.held)
         if facts.entry and facts.held != facts.entry:
             raise _two_keys(profile, facts)
         if facts.leader:

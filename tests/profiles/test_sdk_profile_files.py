@@ -11,7 +11,7 @@ from botocore.exceptions import ConfigParseError
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, Place, PlaceKind
-from rotate_my_key.stores.profile_files import ProfileFiles
+from rotate_my_key.profiles.places import ProfileFiles
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "sdk-profile-files.json").read_text())
 OLD = Credentials(DATA["old_access_key_id"], DATA["old_secret_access_key"])

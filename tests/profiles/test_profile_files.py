@@ -12,9 +12,9 @@ from botocore.credentials import ConfigProvider
 
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Holding, InPlace, Place, PlaceKind
-from rotate_my_key.stores.kinds import Kind, sections
-from rotate_my_key.stores.profile_files import ProfileFiles
-from rotate_my_key.stores.reading import ProfileFiles as FilePaths
+from rotate_my_key.profiles.file import Kind, sections
+from rotate_my_key.profiles.file import ProfileFiles as FilePaths
+from rotate_my_key.profiles.places import ProfileFiles
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, PlaceKind
-from rotate_my_key.stores.edit import edit
-from rotate_my_key.stores.ini import Ini
-from rotate_my_key.stores.profile_file import ProfileFile
+from rotate_my_key.profiles.edit import edit
+from rotate_my_key.profiles.file import ProfileFile
+from rotate_my_key.profiles.ini import Ini
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")

@@ -1,0 +1,1 @@
+"""The keyring, by the `keyring` package: pairs of profiles, and those of a rotation that touches them."""
