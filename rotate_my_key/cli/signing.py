@@ -17,7 +17,7 @@ from .app import App
 
 if TYPE_CHECKING:
     from ..aws.mfa import Serial
-    from ..profiles.file import ProfileFiles
+    from ..profiles.file import ProfilePaths
     from ..settings import Settings
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -123,7 +123,7 @@ class Person:
                     return serials[int(answer) - 1]
 
 
-def mfa_serials(files: ProfileFiles, profile: str, settings: Settings) -> list[Serial]:
+def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[Serial]:
     """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
     same key or of a role that is assumed with it, the setting."""
     from ..aws.mfa import Serial

@@ -20,8 +20,7 @@ from ..keyring.backends import KeyringEntries
 from ..keyring.store import Index, KeyringStore
 from ..model import Credentials, Holding, InPlace, Place
 from ..plan import Note
-from ..profiles.file import ProfileFiles as FilePaths
-from ..profiles.file import quote, read_profiles
+from ..profiles.file import ProfilePaths, quote, read_profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
@@ -58,7 +57,7 @@ class Wiring:
         self._auths: dict[str, AuthProfile] = {}
         self.stop = Stop(app.interject)
         self.clockwork = Clockwork(self.stop.pause, self.stop.check)
-        self.files = FilePaths(app.paths.credentials, app.paths.config, app.paths.home)
+        self.files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
 
     @classmethod
     def of(cls, app: App) -> Wiring:

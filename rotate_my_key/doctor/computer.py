@@ -18,7 +18,7 @@ from ..files import platform
 from ..files.regular import read_start
 from ..model import Holding
 from ..paths import Paths
-from ..profiles.file import ProfileFiles, Profiles, Reader, ReadFile, read_profiles
+from ..profiles.file import ProfilePaths, Profiles, Reader, ReadFile, read_profiles
 from .finding import Where
 
 _LINE = re.compile(r"\bline (\d+)")
@@ -60,9 +60,9 @@ class Computer:
     put_back: Callable[[str], str] = lambda profile: ""
 
     @cached_property
-    def files(self) -> ProfileFiles:
+    def files(self) -> ProfilePaths:
         """The two profile files."""
-        return ProfileFiles(self.paths.credentials, self.paths.config, self.paths.home)
+        return ProfilePaths(self.paths.credentials, self.paths.config, self.paths.home)
 
     @cached_property
     def profiles(self) -> Profiles | Problem:

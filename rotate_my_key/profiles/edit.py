@@ -429,15 +429,15 @@ def _filled(file: ProfileFile, section: str, values: dict[str, str]) -> bytes:
 
 
 def _verify(before: ProfileFile, after: ProfileFile, section: str, pair: Credentials) -> None:
-    same = {name: _values_new_pair(before, name) for name in before.ini.sections if name != section}
-    now = {name: _values_new_pair(after, name) for name in after.ini.sections if name != section}
-    mine = {**_values_new_pair(before, section), KEY_ID: pair.key_id, SECRET: pair.secret}
+    same = {name: _values_of(before, name) for name in before.ini.sections if name != section}
+    now = {name: _values_of(after, name) for name in after.ini.sections if name != section}
+    mine = {**_values_of(before, section), KEY_ID: pair.key_id, SECRET: pair.secret}
     read = after.pair_in(section) if section in after.effective.values() else None
-    if same != now or read != pair or _values_new_pair(after, section) != mine:
+    if same != now or read != pair or _values_of(after, section) != mine:
         raise Problem(f"[{section}] cannot be added to {before.path} without changing others", "aws configure")
 
 
-def _values_new_pair(file: ProfileFile, section: str) -> dict[str, str | None]:
+def _values_of(file: ProfileFile, section: str) -> dict[str, str | None]:
     options = file.ini.sections.get(section, {})
     return {option: file.ini.get(section, option) for option in options}
 

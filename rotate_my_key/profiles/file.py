@@ -238,7 +238,7 @@ Section = Mapping[str, str]  # a value that begins with a line end is a block (`
 
 
 @dataclass(frozen=True, slots=True)
-class ProfileFiles:
+class ProfilePaths:
     """Where the two files are: absolute paths, already expanded, or "" for none. `home` only shortens messages."""
 
     credentials: str
@@ -276,7 +276,7 @@ class ReadFile:
 class Profiles:
     """Both files. `spelled` names the config file's section that botocore takes for a profile, as written there."""
 
-    files: ProfileFiles
+    files: ProfilePaths
     credentials: ReadFile
     config: ReadFile
     spelled: Mapping[str, str]
@@ -304,7 +304,7 @@ class Profiles:
         return [name for name in candidates if profile in _spell([name]) and name != self.spelled.get(profile)]
 
 
-def read_profiles(files: ProfileFiles) -> Profiles:
+def read_profiles(files: ProfilePaths) -> Profiles:
     """Read both files; a missing one counts as empty.
 
     The credentials file's values go over the config file's, option by option (botocore: `Session.full_config`).
@@ -325,7 +325,7 @@ def _spell(sections: Iterable[str]) -> dict[str, str]:
     return dict(build_profile_map({name: name for name in sections})["profiles"])
 
 
-def _read(files: ProfileFiles, path: str) -> ReadFile:
+def _read(files: ProfilePaths, path: str) -> ReadFile:
     if not path:
         return ReadFile(path, "does not exist")
     variable = files.variable(path)
@@ -408,7 +408,7 @@ class Judged:
     hint: str = ""
 
 
-def sections(files: ProfileFiles, keyring: Reader | None = None) -> tuple[ProfileFact, ...]:
+def sections(files: ProfilePaths, keyring: Reader | None = None) -> tuple[ProfileFact, ...]:
     """Every profile in either file: the credentials file's first, each file in its own order.
 
     `keyring` reads the pairs that are there. Raises Problem only for a file that cannot be opened or parsed.

@@ -25,8 +25,7 @@ from ..keyring.store import Entry, KeyringStore, Move
 from ..model import Credentials, PlaceKind
 from . import places
 from .edit import Process, add_process, put_back, remove_process, take_out
-from .file import ProfileFile
-from .file import ProfileFiles as FilePaths
+from .file import ProfileFile, ProfilePaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ class Facts:
     entry: Credentials | None = field(repr=False)
 
 
-def look(files: FilePaths, store: KeyringStore, profile: str) -> Facts:
+def look(files: ProfilePaths, store: KeyringStore, profile: str) -> Facts:
     """The facts now. Raises TryLater if the keyring is locked, Problem for a file that cannot be read."""
     credentials = _read(files.credentials, PlaceKind.CREDENTIALS)
     config = _read(files.config, PlaceKind.CONFIG)
@@ -87,7 +86,7 @@ class Moving:
     `prove` runs a credential_process line as an SDK does and gives the id and the secret it prints. Raises Problem.
     """
 
-    def __init__(self, files: FilePaths, store: KeyringStore, prove: Proof) -> None:
+    def __init__(self, files: ProfilePaths, store: KeyringStore, prove: Proof) -> None:
         self._files = files
         self._store = store
         self._index = store.index

@@ -34,8 +34,7 @@ from ..keyring.store import KeyringStaging, KeyringStore
 from ..model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..stores.staging import FileStaging
 from .edit import Change, Edit, add_pair, edit, mentions
-from .file import ProfileFile, read_profiles
-from .file import ProfileFiles as FilePaths
+from .file import ProfileFile, ProfilePaths, read_profiles
 
 
 def is_mix(piece: bytes, old: Credentials, new: Credentials) -> bool:
@@ -326,7 +325,7 @@ def _hint(found: Snapshot) -> str:
 class KeyringPlaces:
     """The keyring's part of the `Places` port. The keyring is opened only if a profile's line leads to it."""
 
-    def __init__(self, files: FilePaths, store: KeyringStore) -> None:
+    def __init__(self, files: ProfilePaths, store: KeyringStore) -> None:
         self._files = files
         self._store = store
 

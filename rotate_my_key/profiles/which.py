@@ -27,7 +27,7 @@ from .file import (
     SECRET,
     TOKENS,
     Kind,
-    ProfileFiles,
+    ProfilePaths,
     Profiles,
     Reader,
     ReadFile,
@@ -153,7 +153,7 @@ class Active:
 def find_active(
     environ: Mapping[str, str],
     profile: str | None,
-    files: ProfileFiles,
+    files: ProfilePaths,
     *,
     mixed: bool = False,
     keyring: Reader | None = None,

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from rotate_my_key.errors import NeedsPerson, Problem
 from rotate_my_key.model import Place, PlaceKind
-from rotate_my_key.profiles.file import read_profiles
-from rotate_my_key.profiles.which import Active, Kind, ProfileFiles, find_active, sections
+from rotate_my_key.profiles.file import Kind, ProfilePaths, read_profiles, sections
+from rotate_my_key.profiles.which import Active, find_active
 
 ONE = "aws_access_key_id = AKIAONEAAAAAAAAAAAAA\naws_secret_access_key = one/not+a+secret\n"
 TWO = ONE.replace("ONE", "TWO").replace("one/", "two/")
@@ -24,12 +24,12 @@ ROLE = "role_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> ProfileFiles:
+def files(tmp_path: Path) -> ProfilePaths:
     """A home of which the two files are not there yet."""
-    return ProfileFiles(str(tmp_path / "credentials"), str(tmp_path / "config"), str(tmp_path))
+    return ProfilePaths(str(tmp_path / "credentials"), str(tmp_path / "config"), str(tmp_path))
 
 
-def write(files: ProfileFiles, credentials: str = "", config: str = "") -> ProfileFiles:
+def write(files: ProfilePaths, credentials: str = "", config: str = "") -> ProfilePaths:
     """Write what is not empty."""
     for path, text in ((files.credentials, credentials), (files.config, config)):
         if text:
@@ -37,7 +37,7 @@ def write(files: ProfileFiles, credentials: str = "", config: str = "") -> Profi
     return files
 
 
-def refusal(files: ProfileFiles, profile: str | None = None, **environ: str) -> Problem:
+def refusal(files: ProfilePaths, profile: str | None = None, **environ: str) -> Problem:
     """What find_active raises."""
     with pytest.raises(Problem) as caught:
         find_active(environ, profile, files)
@@ -47,7 +47,7 @@ def refusal(files: ProfileFiles, profile: str | None = None, **environ: str) -> 
 # What is told.
 
 
-def test_the_answer_says_where_the_key_is_and_why(files: ProfileFiles) -> None:
+def test_the_answer_says_where_the_key_is_and_why(files: ProfilePaths) -> None:
     """Profile, holder, place and line are told, and each turn on the way."""
     write(files, "# mine\n[base]\n" + ONE, "[profile work]\nregion = eu-west-1\n" + ROLE)
     active = find_active({"AWS_PROFILE": "work"}, None, files)
@@ -72,14 +72,14 @@ def test_the_answer_says_where_the_key_is_and_why(files: ProfileFiles) -> None:
     ],
 )
 def test_the_trail_begins_with_what_named_the_profile(
-    files: ProfileFiles, environ: dict[str, str], profile: str | None, first: str
+    files: ProfilePaths, environ: dict[str, str], profile: str | None, first: str
 ) -> None:
     """A flag, a variable or nothing."""
     write(files, "[default]\n" + ONE + "[my own]\n" + TWO)
     assert find_active(environ, profile, files).trail[0] == first
 
 
-def test_a_key_in_the_config_file_has_its_place_there(files: ProfileFiles) -> None:
+def test_a_key_in_the_config_file_has_its_place_there(files: ProfilePaths) -> None:
     """The place names the profile, not the section as it is spelled."""
     write(files, config='[profile "my own"]\n' + ONE)
     active = find_active({}, "my own", files)
@@ -104,7 +104,7 @@ def test_a_key_in_the_config_file_has_its_place_there(files: ProfileFiles) -> No
         "AWS_REGION is not botocore's",
     ],
 )
-def test_the_region_is_botocores(files: ProfileFiles, environ: dict[str, str], config: str, region: str | None) -> None:
+def test_the_region_is_botocores(files: ProfilePaths, environ: dict[str, str], config: str, region: str | None) -> None:
     """It tells the partition, so a role's profile that has none borrows its source's."""
     write(files, "[base]\n" + ONE + "[work]\n" + ROLE, config)
     assert find_active(environ, "work", files).region == region
@@ -128,7 +128,7 @@ def test_the_region_is_botocores(files: ProfileFiles, environ: dict[str, str], c
     ],
 )
 def test_where_another_program_may_use_another_key_there_is_a_warning(
-    files: ProfileFiles, credentials: str, config: str, environ: dict[str, str], warning: str
+    files: ProfilePaths, credentials: str, config: str, environ: dict[str, str], warning: str
 ) -> None:
     """The answer stands, and one sentence names what to look at."""
     active = find_active(environ, "work", write(files, credentials, config))
@@ -136,7 +136,7 @@ def test_where_another_program_may_use_another_key_there_is_a_warning(
     assert len(active.warnings) == 1
 
 
-def test_the_same_key_in_both_files_is_no_reason_to_warn(files: ProfileFiles) -> None:
+def test_the_same_key_in_both_files_is_no_reason_to_warn(files: ProfilePaths) -> None:
     """Both places change in one rotation."""
     assert find_active({}, "work", write(files, "[work]\n" + ONE, "[profile work]\n" + ONE)).warnings == ()
 
@@ -153,7 +153,7 @@ def test_the_same_key_in_both_files_is_no_reason_to_warn(files: ProfileFiles) ->
     ],
     ids=["a slip", "a slip in a name to be quoted", "no slip: one that can be rotated"],
 )
-def test_an_unknown_profile_hints_at_the_nearest(files: ProfileFiles, profile: str, hint: str) -> None:
+def test_an_unknown_profile_hints_at_the_nearest(files: ProfilePaths, profile: str, hint: str) -> None:
     """The next command is one that works."""
     write(files, "[work]\n" + ONE + "[my own]\n" + TWO, "[profile sso]\nsso_session = s\n")
     problem = refusal(files, profile)
@@ -161,13 +161,13 @@ def test_an_unknown_profile_hints_at_the_nearest(files: ProfileFiles, profile: s
     assert "known here: work, 'my own', sso" in problem.message
 
 
-def test_many_profiles_are_not_all_listed(files: ProfileFiles) -> None:
+def test_many_profiles_are_not_all_listed(files: ProfilePaths) -> None:
     """One line stays one line."""
     write(files, "".join(f"[p{number}]\n" + ONE for number in range(100)))
     assert refusal(files).message.endswith("p6, p7 and 92 more")
 
 
-def test_without_any_profile_the_hint_makes_one(files: ProfileFiles) -> None:
+def test_without_any_profile_the_hint_makes_one(files: ProfilePaths) -> None:
     """The two files are named."""
     problem = refusal(files)
     assert "~/credentials does not exist and ~/config does not exist" in problem.message
@@ -175,13 +175,13 @@ def test_without_any_profile_the_hint_makes_one(files: ProfileFiles) -> None:
     assert refusal(files, "my own").hint == "rotate-my-key adopt -p 'my own'"
 
 
-def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfileFiles) -> None:
+def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfilePaths) -> None:
     """Unset it, or name the profile that AWS_PROFILE would have named."""
     problem = refusal(write(files, "[work]\n" + ONE), AWS_ACCESS_KEY_ID="AKIA", AWS_PROFILE="work")
     assert problem.hint == "unset AWS_ACCESS_KEY_ID, or name the profile: rotate-my-key rotate -p work"
 
 
-def test_a_mixed_profile_needs_a_person(files: ProfileFiles) -> None:
+def test_a_mixed_profile_needs_a_person(files: ProfilePaths) -> None:
     """Exit 4, naming the flag."""
     problem = refusal(write(files, "[default]\n" + ONE, "[default]\ncredential_process = x\nsso_session = s\n"))
     assert isinstance(problem, NeedsPerson)
@@ -189,7 +189,7 @@ def test_a_mixed_profile_needs_a_person(files: ProfileFiles) -> None:
     assert problem.hint.endswith("rotate-my-key rotate -p default --mixed")
 
 
-def test_a_profile_without_a_key_hints_at_one_with(files: ProfileFiles) -> None:
+def test_a_profile_without_a_key_hints_at_one_with(files: ProfilePaths) -> None:
     """If there is none, at the list."""
     write(files, config="[default]\nsso_session = s\n")
     assert refusal(files).hint == "rotate-my-key status"
@@ -233,27 +233,27 @@ def make_dangling(path: str) -> None:
         (lambda path: os.symlink("/dev/zero", path), "is not a regular file but a device"),
     ],
 )
-def test_what_is_no_file_is_refused_at_once(files: ProfileFiles, make: Callable[[str], None], said: str) -> None:
+def test_what_is_no_file_is_refused_at_once(files: ProfilePaths, make: Callable[[str], None], said: str) -> None:
     """botocore waits for it, or takes it for an empty file; it may hold the key, even where the other file has one."""
     make(files.credentials)
     assert refusal(files).message == f"~/credentials {said}"
     assert refusal(write(files, config="[default]\n" + ONE)).hint == "unset AWS_SHARED_CREDENTIALS_FILE"
-    usual = ProfileFiles(f"{files.home}/.aws/credentials", "", files.home)
+    usual = ProfilePaths(f"{files.home}/.aws/credentials", "", files.home)
     os.mkdir(f"{files.home}/.aws")
     os.rename(files.credentials, usual.credentials)
     assert refusal(usual).hint == f"ls -ld {usual.credentials}"
 
 
-def test_a_folder_on_a_drive_that_is_away_is_named(files: ProfileFiles) -> None:
+def test_a_folder_on_a_drive_that_is_away_is_named(files: ProfilePaths) -> None:
     """`~/.aws` itself may be the link."""
     os.symlink("nowhere", f"{files.home}/.aws")
-    problem = refusal(ProfileFiles(f"{files.home}/.aws/credentials", "", files.home))
+    problem = refusal(ProfilePaths(f"{files.home}/.aws/credentials", "", files.home))
     assert problem.message == "~/.aws/credentials is not a regular file: the link leads nowhere"
     assert problem.hint == f"ls -ld {files.home}/.aws"
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/null"), reason="no such device here")
-def test_the_null_device_is_an_empty_file(files: ProfileFiles) -> None:
+def test_the_null_device_is_an_empty_file(files: ProfilePaths) -> None:
     """As to every SDK: people name it to say "none"; where there is a key to be found, it is told for what it is."""
     null = replace(files, credentials="/dev/null")
     problem = refusal(null)
@@ -263,7 +263,7 @@ def test_the_null_device_is_an_empty_file(files: ProfileFiles) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/mem"), reason="needs a file that opens and cannot be read: Linux")
-def test_a_file_that_gives_an_error_is_not_an_empty_one(files: ProfileFiles) -> None:
+def test_a_file_that_gives_an_error_is_not_an_empty_one(files: ProfilePaths) -> None:
     """It may hold the key, even where the other file has one too; botocore would go on as if it were empty."""
     os.symlink("/proc/self/mem", files.credentials)
     problem = refusal(write(files, config="[default]\n" + ONE))
@@ -271,7 +271,7 @@ def test_a_file_that_gives_an_error_is_not_an_empty_one(files: ProfileFiles) -> 
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(files: ProfileFiles) -> None:
+def test_a_file_without_permission_is_refused(files: ProfilePaths) -> None:
     """With the command that shows why."""
     os.chmod(write(files, "[default]\n" + ONE).credentials, 0)
     problem = refusal(files)
@@ -290,14 +290,14 @@ def test_a_file_without_permission_is_refused(files: ProfileFiles) -> None:
     ],
     ids=["a line alone", "before the first section", "below its name", "in quotes", "changed over with the id"],
 )
-def test_no_refusal_shows_a_secret(files: ProfileFiles, text: str) -> None:
+def test_no_refusal_shows_a_secret(files: ProfilePaths, text: str) -> None:
     """Neither in the message nor anywhere in the traceback with all its causes."""
     problem = refusal(write(files, text))
     assert "not+a+secret" not in problem.hint + "".join(traceback.format_exception(problem))
     assert "not+a+secret" not in repr(problem.__context__)
 
 
-def test_what_is_read_does_not_show_secrets(files: ProfileFiles) -> None:
+def test_what_is_read_does_not_show_secrets(files: ProfilePaths) -> None:
     """Not even when a debugger prints it."""
     write(files, "[default]\n" + ONE, "[default]\n" + TWO)
     shown = repr((find_active({}, None, files), sections(files), read_profiles(files)))
@@ -307,7 +307,7 @@ def test_what_is_read_does_not_show_secrets(files: ProfileFiles) -> None:
 # The listing.
 
 
-def test_every_profile_is_listed_with_its_kind(files: ProfileFiles) -> None:
+def test_every_profile_is_listed_with_its_kind(files: ProfilePaths) -> None:
     """The credentials file's first; a key in both files is two facts, the winner first; what is no use has a note."""
     write(
         files,
@@ -357,12 +357,12 @@ def test_every_profile_is_listed_with_its_kind(files: ProfileFiles) -> None:
     ]
 
 
-def test_an_empty_computer_has_an_empty_list(files: ProfileFiles) -> None:
+def test_an_empty_computer_has_an_empty_list(files: ProfilePaths) -> None:
     """Missing files are no failure here."""
     assert sections(files) == ()
 
 
-def test_a_file_that_cannot_be_parsed_has_no_list(files: ProfileFiles) -> None:
+def test_a_file_that_cannot_be_parsed_has_no_list(files: ProfilePaths) -> None:
     """It is named, with the line."""
     with pytest.raises(Problem, match=r"^~/config, line 2 "):
         sections(write(files, config="[default]\nwhat\n"))
@@ -384,7 +384,7 @@ def test_any_two_files_are_merged_as_by_botocore(
     from botocore.session import Session
 
     home = tmp_path_factory.mktemp("any")
-    files = write(ProfileFiles(str(home / "c"), str(home / "g")), "\n".join(credentials), "\n".join(config))
+    files = write(ProfilePaths(str(home / "c"), str(home / "g")), "\n".join(credentials), "\n".join(config))
     session = Session()
     session.set_config_variable("credentials_file", files.credentials)
     session.set_config_variable("config_file", files.config)

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.errors import Problem
-from rotate_my_key.profiles.which import Active, ProfileFiles, find_active
+from rotate_my_key.profiles.file import ProfilePaths
+from rotate_my_key.profiles.which import Active, find_active
 
 KEYS = {
     name: (f"AKIA{name.upper():A<16}", f"{name}/not+a+secret+at+all") for name in ("one", "two", "three", "environ")
@@ -267,7 +268,7 @@ def find(home: Home, place: Path, *, mixed: bool = False) -> Active:
     """Ours, with the paths that a caller works out from the environment."""
     credentials, config = str(place / ".aws/credentials"), str(place / ".aws/config")
     credentials = home.env.get("AWS_SHARED_CREDENTIALS_FILE", credentials)
-    files = ProfileFiles(credentials, config, str(place))
+    files = ProfilePaths(credentials, config, str(place))
     return find_active(environment(home, place), home.profile, files, mixed=mixed)
 
 

@@ -12,8 +12,7 @@ from botocore.credentials import ConfigProvider
 
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials, Holding, InPlace, Place, PlaceKind
-from rotate_my_key.profiles.file import Kind, sections
-from rotate_my_key.profiles.file import ProfileFiles as FilePaths
+from rotate_my_key.profiles.file import Kind, ProfilePaths, sections
 from rotate_my_key.profiles.places import ProfileFiles
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
@@ -99,7 +98,7 @@ def test_an_empty_token_is_none(home: Home, kind: PlaceKind, text: str) -> None:
     assert signed_with(home, "default") == (OLD.key_id, OLD.secret, None)
     assert home.found() == {"default": OLD}
     assert [h.pair for h in home.files.pairs()] == [OLD]
-    (fact,) = sections(FilePaths(str(home.credentials), str(home.config)))
+    (fact,) = sections(ProfilePaths(str(home.credentials), str(home.config)))
     assert (fact.kind, fact.pair) == (Kind.STATIC, OLD)
     home.files.rehearse([home.place("default", kind)], OLD)
     home.write(home.place("default", kind))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, FleetSigner
     from ...fleet.audit import AuditTrail
     from ...fleet.model import AccountSurvey
-    from ...profiles.file import ProfileFiles
+    from ...profiles.file import ProfilePaths
     from ...settings.fleet import FleetSettings
 
 
@@ -283,12 +283,12 @@ def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSetti
 def _signer(app: App, profile: str | None) -> FleetSigner:
     from ...aws.mfa import MfaSessions
     from ...fleet.assembly import FleetSigner
-    from ...profiles.file import ProfileFiles
+    from ...profiles.file import ProfilePaths
     from ...profiles.which import named_profile
 
     person = Person(app, lambda: None)
     auth = str(app.flags.get("auth_profile") or profile or "")
-    files = ProfileFiles(app.paths.credentials, app.paths.config, app.paths.home)
+    files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
     for named in filter(None, (profile, app.flags.get("auth_profile"))):
         _check_profile(files, str(named))
     name = auth or named_profile(app.env)[0]
@@ -301,7 +301,7 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
     )
 
 
-def _check_profile(files: ProfileFiles, name: str) -> None:
+def _check_profile(files: ProfilePaths, name: str) -> None:
     """Raises WrongUsage for a profile that neither file has, naming those that there are."""
     from difflib import get_close_matches
 
