@@ -29,6 +29,7 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
         (errors.Unanswered, 75),
         (errors.Unreadable, 1),
         (errors.OtherIdentity, 1),
+        (errors.StillOwed, 1),
     ],
 )
 def test_the_exit_code_says_what_to_do_next(kind: type[Problem], code: int) -> None:
