@@ -11,7 +11,7 @@ import click
 from ..errors import KeyRefused, NeedsPerson, Problem, mask
 from ..files import age
 from ..model import Credentials, Identity
-from ..rotation.importing import sign_in
+from ..rotation.incoming import sign_in
 from ..rotation.unfinished import unfinished
 from ..stores.exported import Exported, encode
 from .app import App

@@ -22,8 +22,7 @@ from ..model import Credentials, Past, Place
 from ..profiles.edit import add_pair
 from ..profiles.file import ROTATABLE, Kind, sections
 from ..profiles.which import named_profile
-from ..rotation.adopt import Adoption, Way
-from ..rotation.importing import check_unfinished, plan_import, prove_import
+from ..rotation.incoming import Adoption, Way, check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished
 from ..stores.exported import Exported, decode
 from . import reminding, show

@@ -10,9 +10,9 @@ from .. import __version__
 from ..errors import Problem, WrongUsage
 from ..rotation.run import Result
 from .app import App
+from .handover import finish_taken
 from .rotating import Rotate, exit_code
 from .signing import signing_options
-from .taken import finish_taken
 
 
 @click.command("rotate")

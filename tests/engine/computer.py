@@ -9,9 +9,9 @@ from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, Identity, LastUse, Place
 from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
-from rotate_my_key.rotation.adopt import Way, plan_adoption
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
+from rotate_my_key.rotation.incoming import Way, plan_adoption
 from rotate_my_key.rotation.prepare import Prospect, first_look
 from rotate_my_key.rotation.retire import plan_retirement, retire
 from rotate_my_key.rotation.run import Job, Result, Run, Wishes

@@ -9,7 +9,7 @@ from rotate_my_key.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherI
 from rotate_my_key.model import Credentials, Holding, Identity, Place
 from rotate_my_key.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
-from rotate_my_key.rotation.importing import sign_in
+from rotate_my_key.rotation.incoming import sign_in
 from rotate_my_key.rotation.outcome import Ending
 from rotate_my_key.rotation.prepare import Request, prepare
 from rotate_my_key.rotation.run import Result

@@ -1,4 +1,10 @@
-"""What `adopt` does with a key that IT has made to replace another one: the loop of a rotation, with both keys known.
+"""What `adopt` decides: whether a key that was handed over may go into a profile. Nothing is changed here.
+
+What `import` decides: whether a key from another computer may go into a profile. Nothing is changed here.
+
+It never takes the place of another user's key, nor of a younger key of the same user.
+
+What `adopt` does with a key that IT has made to replace another one: the loop of a rotation, with both keys known.
 
 The places that hold the old key take the one that was handed over, by a note whose wanted and unwanted are these two.
 So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old key
@@ -11,18 +17,179 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from enum import Enum
 
 from ..errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
 from ..model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..plan import SETTLE, Note
 from ..policy import Policy
-from .adopt import Adoption, Way
 from .engine import Clockwork, Rotation
 from .facts import Here, first_world, listed
-from .importing import sign_in
 from .outcome import Outcome
 from .ports import Account, Progress
 from .prepare import left_alone
+from .unfinished import Unfinished
+
+
+class Way(Enum):
+    """How the pair gets into the profile."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    THERE = "there"
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The key, whose it is, and where it goes; `dead` is the pair that the profile holds and AWS refuses."""
+
+    pair: Credentials
+    identity: Identity
+    profile: str
+    way: Way
+    places: tuple[Place, ...] = ()
+    dead: Credentials | None = None
+
+
+def plan_adoption(
+    pair: Credentials,
+    profile: str,
+    held: Sequence[tuple[Place, Credentials]],
+    others: Sequence[str],
+    account: Account,
+    who: Identity,
+) -> Adoption:
+    """Find the way of a key of `who` into `profile`, which holds `held` and signs in by `others` besides.
+
+    Raises Problem if the key is no IAM user's, or the profile is in use.
+    """
+    if not who.is_user:
+        what = "the account's root user" if who.is_root else who.arn
+        raise Problem(
+            f"key {mask(pair.key_id)} belongs to {what}; only a user's key can be rotated", "aws configure sso"
+        )
+    pairs = {each for _, each in held}
+    if pairs == {pair}:
+        return Adoption(pair, who, profile, Way.THERE, tuple(place for place, _ in held))
+    if others:
+        raise Problem(f"profile {profile} signs in by {' and '.join(others)}", "rotate-my-key adopt -p ANOTHER_NAME")
+    if not pairs:
+        return Adoption(pair, who, profile, Way.ADD)
+    if len(pairs) > 1:
+        raise Problem(f"profile {profile} holds different keys in its two files", "rotate-my-key adopt -p ANOTHER_NAME")
+    dead = pairs.pop()
+    _check_dead(dead, profile, account)
+    return Adoption(pair, who, profile, Way.REPLACE, tuple(place for place, _ in held), dead)
+
+
+def _check_dead(pair: Credentials, profile: str, account: Account) -> None:
+    """A key that works is not thrown away for another."""
+    try:
+        account.look([pair])
+    except KeyRefused:
+        return
+    raise Problem(
+        f"profile {profile} holds a key that works, {mask(pair.key_id)}", f"rotate-my-key rotate --force -p {profile}"
+    )
+
+
+def sign_in(pair: Credentials, account: Account, pause: Callable[[float], None]) -> Identity:
+    """Who the pair is. A no is asked again for 15 s: the key may be new. Raises KeyRefused."""
+    until: datetime | None = None
+    while True:
+        try:
+            return account.identify(pair)
+        except KeyRefused as problem:
+            until = until or account.now() + SETTLE  # by AWS's clock: it has answered
+            if problem.wrong_secret or account.now() >= until:
+                raise
+            pause(1.0)
+
+
+def prove_import(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
+    """Three sign-ins as the user that the export names. Raises KeyRefused, OtherIdentity, TryLater."""
+    if not expected.is_user:
+        raise Problem(f"it holds a key of {expected.arn}, who is no IAM user", "rotate-my-key export")
+    try:
+        who = sign_in(pair, account, pause)
+    except KeyRefused as problem:
+        if problem.wrong_secret:
+            raise
+        raise KeyRefused(
+            f"AWS does not accept key {mask(pair.key_id)}: it was replaced since, or switched off",
+            "on the other computer, once more: rotate-my-key export",
+        ) from None
+    if who == expected:
+        who = account.prove(pair, 3)
+    if who != expected:
+        raise OtherIdentity(
+            f"key {mask(pair.key_id)} signs in as {who.arn}, and the export says {expected.arn}", "rotate-my-key doctor"
+        )
+
+
+def plan_import(
+    pair: Credentials,
+    who: Identity,
+    profile: str,
+    held: Sequence[tuple[Place, Credentials]],
+    others: Sequence[str],
+    account: Account,
+) -> Adoption:
+    """Find the way of a proven key of `who` into `profile`, which holds `held` and signs in by `others` besides.
+
+    Its `dead` is the pair that gives way: AWS refuses it, or it is the older key of the same user. Raises Problem if
+    the profile is in use.
+    """
+    elsewhere = "rotate-my-key import FILE -p ANOTHER_NAME"
+    pairs = {each for _, each in held}
+    if pairs == {pair}:
+        return Adoption(pair, who, profile, Way.THERE, tuple(place for place, _ in held))
+    if others:
+        raise Problem(f"profile {profile} signs in by {' and '.join(others)}", elsewhere)
+    if not pairs:
+        return Adoption(pair, who, profile, Way.ADD)
+    pairs.discard(pair)  # a run that was killed may have changed one of two files
+    if len(pairs) > 1:
+        raise Problem(f"profile {profile} holds different keys in its two files", elsewhere)
+    old = pairs.pop()
+    if _is_refused(old, who, profile, account, elsewhere) or _is_older(old, pair, account):
+        return Adoption(pair, who, profile, Way.REPLACE, tuple(place for place, each in held if each == old), old)
+    raise Problem(
+        f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older",
+        "rotate-my-key status",
+    )
+
+
+def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Credentials | None) -> None:
+    """A key that a rotation on this computer is about stays where it is until that is over. Raises Problem."""
+    for each in found:
+        ids = {each.name, *((each.note.wanted, each.note.unwanted) if each.note else ())}
+        about = next((key.key_id for key in (pair, old) if key and key.key_id in ids), None)
+        if about:
+            raise each.problem or Problem(
+                f"a rotation of key {mask(each.name)} is not over on this computer, and {mask(about)} is part of it",
+                "rotate-my-key status",
+            )
+
+
+def _is_refused(old: Credentials, who: Identity, profile: str, account: Account, elsewhere: str) -> bool:
+    try:
+        owner = account.identify(old)
+    except KeyRefused:
+        return True
+    if owner != who:
+        raise Problem(f"profile {profile} holds a key of {owner.user} in {owner.account}, and it works", elsewhere)
+    return False
+
+
+def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
+    """By AWS's dates; both keys sign in, and belong to one user."""
+    made = {key.key_id: key.created for key in account.look([pair]).keys}
+    if old.key_id not in made or pair.key_id not in made:
+        raise Problem(
+            "AWS does not list both keys, so it is not known which is older", "repeat the command in a minute"
+        )
+    return made[old.key_id] < made[pair.key_id]
 
 
 @dataclass(frozen=True, slots=True)
