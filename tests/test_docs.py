@@ -16,7 +16,7 @@ import pytest
 
 from rotate_my_key import errors
 from rotate_my_key.plan import ENDS, Step
-from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.ports import Ending
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

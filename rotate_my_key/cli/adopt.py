@@ -40,14 +40,14 @@ from ..rotation.incoming import (
     sign_in,
     take_over,
 )
-from ..rotation.outcome import Ending, Outcome
+from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..rotation.unfinished import unfinished
 from ..stores.delivered import Delivered
 from ..stores.handed import Mark
 from ..words import day, join
-from . import caching, moves, show
+from . import moves, session, show
 from .app import App
 from .handover import (
     Delivery,
@@ -61,9 +61,9 @@ from .handover import (
     say_replaced,
     was_replaced,
 )
-from .narrator import Narrator
-from .rotating import Rotate, exit_code
+from .session import Rotate, exit_code
 from .signing import signing_options
+from .talk import Narrator
 from .wiring import Wiring
 
 _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
@@ -439,7 +439,7 @@ class _Adopting:
         """Replace it at once, if it may be and there is room."""
         for result in stored:
             self._tell(result)
-        caching.remember(self._wiring, self._app, stored)
+        session.remember(self._wiring, self._app, stored)
         if self._denied:
             return [Result((self._profile,), self._delivered.pair.key_id, problem=self._stays(self._denied))]
         if any(result.problem for result in stored):

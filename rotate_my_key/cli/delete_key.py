@@ -10,13 +10,13 @@ import click
 from ..errors import Problem, mask
 from ..model import Look
 from ..rotation.facts import is_stranded
-from ..rotation.retire import Retirement, plan_retirement, retire
+from ..rotation.survey import Retirement, plan_retirement, retire
 from ..rotation.unfinished import look_at, resume, unfinished
 from ..words import span
 from . import show
 from .app import App
-from .narrator import Narrator
 from .signing import signing_options
+from .talk import Narrator
 from .wiring import Wiring
 
 if TYPE_CHECKING:

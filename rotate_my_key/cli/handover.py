@@ -32,9 +32,9 @@ from ..stores.delivered import LONGEST, Delivered, decode
 from ..stores.handed import Mark
 from . import show
 from .app import App
-from .narrator import Narrator
-from .rotating import Rotate, exit_code
+from .session import Rotate, exit_code
 from .signing import mfa_serials
+from .talk import Narrator
 from .wiring import Wiring
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from ..rotation.unfinished import unfinished
 from ..stores.exported import Exported, decode
 from . import reminding, show
 from .app import App
-from .rotating import Rotate
+from .session import Rotate
 from .signing import signing_options
 from .wiring import Wiring
 

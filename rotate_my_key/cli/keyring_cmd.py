@@ -13,8 +13,7 @@ from ..rotation.run import Result, Run, Wishes
 from ..rotation.unfinished import unfinished
 from . import moves, show
 from .app import App
-from .consent import Consent
-from .narrator import Narrator
+from .talk import Consent, Narrator
 from .wiring import Wiring
 
 _THE = {"keyring": "the keyring", "file": "its file"}

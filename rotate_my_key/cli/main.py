@@ -78,7 +78,7 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
         from ..reminder.login import main as say
 
         return say(os.path.join(find(env).state_dir, "reminder"), lambda: run(ASK, env))
-    from .stop import handled
+    from .app import handled
 
     with handled():
         from .program import run as run_program

@@ -7,8 +7,7 @@ import shlex
 import click
 
 from ..errors import Problem, mask
-from ..rotation.undo import plan_restoration, restorable, restore
-from ..rotation.unfinished import unfinished
+from ..rotation.unfinished import plan_restoration, restorable, restore, unfinished
 from . import show
 from .app import App
 from .signing import signing_options

@@ -11,7 +11,7 @@ from ..errors import Problem, WrongUsage
 from ..rotation.run import Result
 from .app import App
 from .handover import finish_taken
-from .rotating import Rotate, exit_code
+from .session import Rotate, exit_code
 from .signing import signing_options
 
 

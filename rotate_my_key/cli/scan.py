@@ -16,7 +16,7 @@ from ..words import join
 from . import show
 from .app import App
 from .copies import Kept, few, kept, means, stays, to_json
-from .jobs import Finder
+from .session import Finder
 from .wiring import Wiring
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ..schedule import job as jobs
 from ..schedule.last import Try
 from . import reminding
 from .app import App
-from .jobs import Finder
+from .session import Finder
 from .wiring import Wiring
 
 _INTRODUCTION = (

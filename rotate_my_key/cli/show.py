@@ -10,8 +10,7 @@ from ..errors import Interrupted, Problem, mask
 from ..model import AccessKey, LastUse, Place, PlaceKind
 from ..plan import Step
 from ..policy import Policy
-from ..rotation.outcome import Ending, Outcome
-from ..rotation.ports import Did
+from ..rotation.ports import Did, Ending, Outcome
 from ..rotation.prepare import Prospect
 from ..rotation.run import Result
 from ..words import day, join, span, used

@@ -6,15 +6,14 @@ import click
 
 from ..errors import Problem, mask
 from ..plan import Note
-from ..rotation.outcome import Ending, Outcome
+from ..rotation.ports import Ending, Outcome
 from ..rotation.run import Result
-from ..rotation.undo import describe, turn, undoable
-from ..rotation.unfinished import resume, unfinished
-from . import caching, moves, show
+from ..rotation.unfinished import describe, resume, turn, undoable, unfinished
+from . import moves, session, show
 from .after import After
 from .app import App
-from .narrator import Narrator
 from .signing import signing_options
+from .talk import Narrator
 from .wiring import Wiring
 
 
@@ -46,7 +45,7 @@ def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
         finally:
             narrator.end()
     result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
-    caching.remember(wiring, app, [result])
+    session.remember(wiring, app, [result])
     if not as_json:
         app.out(f"Done; key {mask(outcome.old)} is in use again.")
     told = after.run()

@@ -25,15 +25,15 @@ from ..profiles.which import Active, find_active, named_profile, profile_in_forc
 from ..rotation.engine import Clockwork
 from ..rotation.facts import Here
 from ..rotation.ports import Places
-from ..rotation.undo import is_missing
+from ..rotation.unfinished import is_missing
 from ..stores.handed import HandedKeys
 from ..stores.history import FileHistory
 from ..stores.notes import FileNotes
 from ..stores.staging import FileStaging
+from .app import Stop
 from .copies import OtherCopies
 from .credentials import unasked
 from .signing import Person, mfa_serials
-from .stop import Stop
 
 if TYPE_CHECKING:
     from ..aws.account import IamAccount

@@ -26,8 +26,7 @@ from ..model import Credentials, Place
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..policy import Policy
 from .facts import Here, say_once, see, settled_since
-from .outcome import Ending, Outcome, ending_of, outcome_of
-from .ports import Account, Progress
+from .ports import Account, Ending, Outcome, Progress, ending_of, outcome_of
 from .steps import EMPTIED, Steps, Tools, forget_if_held
 
 # A rotation takes 9 steps; lost replies and lists that lag add some looks, each a second or more apart.

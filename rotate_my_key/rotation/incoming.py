@@ -25,8 +25,7 @@ from ..plan import SETTLE, Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
 from .facts import Here, first_world, listed
-from .outcome import Outcome
-from .ports import Account, Progress
+from .ports import Account, Outcome, Progress
 from .prepare import left_alone
 from .unfinished import Unfinished
 

@@ -19,10 +19,8 @@ from ..plan import Note
 from ..policy import Policy
 from .engine import Clockwork, Rotation
 from .facts import Here, is_new
-from .outcome import Ending, Outcome
-from .ports import Account, Progress
-from .prepare import Prospect, Request, prepare
-from .room import gives_up
+from .ports import Account, Ending, Outcome, Progress
+from .prepare import Prospect, Request, gives_up, prepare
 from .unfinished import Callers, Unfinished, resume, unfinished
 
 

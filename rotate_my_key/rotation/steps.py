@@ -15,8 +15,7 @@ from ..forward import after
 from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
 from .facts import Here, is_nothing, settled_since
-from .outcome import past_of
-from .ports import Account, Did, Progress
+from .ports import Account, Did, Progress, past_of
 
 _LEFT = (PlaceState.UNWANTED, PlaceState.TORN)
 EMPTIED = (PlaceState.EMPTY, PlaceState.AWAY)

@@ -10,7 +10,7 @@ from rotate_my_key.errors import Denied, Problem
 from rotate_my_key.model import Credentials, LastUse
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.incoming import Elsewhere, elsewhere, plan_elsewhere, take_over
-from rotate_my_key.rotation.outcome import Ending, Outcome
+from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, Computer
 from tests.engine.fakes import Aws, FakeAccount, Killed
 

@@ -9,7 +9,7 @@ from rotate_my_key.errors import Denied, KeyRefused, OtherIdentity, Problem
 from rotate_my_key.model import Credentials, Identity
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.incoming import Way, check_delivery, plan_delivery, plan_takeover, take_over
-from rotate_my_key.rotation.outcome import Ending, Outcome
+from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
 from tests.engine.fakes import ALICE, Aws, FakeAccount, Killed
 

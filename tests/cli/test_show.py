@@ -12,8 +12,7 @@ from rotate_my_key.errors import NeedsPerson
 from rotate_my_key.model import AccessKey, LastUse, Place, PlaceKind
 from rotate_my_key.plan import ENDS, Step
 from rotate_my_key.policy import Policy
-from rotate_my_key.rotation.outcome import Ending, Outcome
-from rotate_my_key.rotation.ports import Did
+from rotate_my_key.rotation.ports import Did, Ending, Outcome
 from rotate_my_key.rotation.run import Result
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -13,10 +13,9 @@ from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
 from rotate_my_key.rotation.incoming import Way, plan_adoption
 from rotate_my_key.rotation.prepare import Prospect, first_look
-from rotate_my_key.rotation.retire import plan_retirement, retire
 from rotate_my_key.rotation.run import Job, Result, Run, Wishes
-from rotate_my_key.rotation.undo import plan_restoration, restorable, restore, turn, undoable
-from rotate_my_key.rotation.unfinished import resume, unfinished
+from rotate_my_key.rotation.survey import plan_retirement, retire
+from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, turn, undoable, unfinished
 from tests.engine.fakes import (
     ALICE,
     Aws,

@@ -10,7 +10,7 @@ from rotate_my_key.model import Credentials, Holding, Identity, Place
 from rotate_my_key.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
 from rotate_my_key.rotation.incoming import sign_in
-from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.prepare import Request, prepare
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer

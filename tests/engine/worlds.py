@@ -21,7 +21,7 @@ from typing import Any
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, Place, PlaceKind
 from rotate_my_key.plan import Note
-from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, WORK, Computer
 from tests.engine.fakes import BOB, Aws

@@ -23,7 +23,7 @@ from rotate_my_key.policy import Policy
 from rotate_my_key.profiles.places import ProfileFiles
 from rotate_my_key.rotation.engine import Clockwork
 from rotate_my_key.rotation.facts import Here
-from rotate_my_key.rotation.outcome import Ending
+from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Job, Run, Wishes
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes

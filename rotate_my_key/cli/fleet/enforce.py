@@ -401,7 +401,7 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
     from ...fleet.actions import ActionResult
     from ...fleet.enforce import ApplyContext, carry_out
     from ...fleet.reissue import keymaker
-    from ..stop import Stop
+    from ..app import Stop
 
     audit = open_audit(app, assembly, "enforce")
     stop = Stop(app.interject)

@@ -1,28 +1,161 @@
-"""One call of `rotate`: which keys, what came of each, and how it is told. The loop itself is `rotation/`."""
+"""One call of `rotate`: which keys, what came of each, how it is told, and what is kept of it for `status --cached` and
+the reminder. The loop itself is `rotation/`.
+"""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 from ..errors import NeedsPerson, NoDefault, Problem, mask
-from ..plan import Note
-from ..rotation.outcome import Ending
-from ..rotation.prepare import Prospect, foresee, prepare
-from ..rotation.room import delete_command, in_the_way, second_in_use
+from ..model import Credentials
+from ..plan import Note, Step
+from ..profiles.file import ROTATABLE, ProfileFact, sections
+from ..rotation.ports import Ending, Outcome
+from ..rotation.prepare import Prospect, delete_command, foresee, in_the_way, prepare, second_in_use
 from ..rotation.run import Job, Result, Run, Wishes
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
-from . import caching, jobs, moves, show
+from ..rows import STATIC, Row
+from ..settings import Settings
+from . import moves, reminding, show
 from .after import After
 from .app import App
-from .consent import Consent
-from .narrator import Narrator
-from .telling import Teller
+from .talk import Consent, Narrator, Teller
 from .wiring import Wiring
+
+
+@dataclass
+class Keys:
+    """The keys found: profiles that share one, with how to read the pair again; and what could not be used."""
+
+    jobs: list[tuple[list[str], Callable[[], Credentials]]] = field(default_factory=list)
+    problems: list[Result] = field(default_factory=list)
+
+
+class Finder:
+    """Finds keys by profile."""
+
+    def __init__(self, wiring: Wiring, settings: Settings, mixed: bool) -> None:
+        self._wiring = wiring
+        self._settings = settings
+        self._mixed = mixed
+
+    def named(self, profiles: Sequence[str | None]) -> Keys:
+        """The keys of these profiles; None is the active one. Raises Problem if it is the only one and is no use."""
+        keys = Keys()
+        by_id: dict[str, list[str]] = {}
+        for profile in profiles:
+            try:
+                active = self._wiring.active(profile, mixed=self._mixed)
+            except Problem as problem:
+                if len(profiles) == 1:
+                    raise
+                keys.problems.append(Result((profile or "",), "", problem=problem))
+                continue
+            for warning in active.warnings:
+                self._wiring.warn(warning)
+            for reason in active.trail:
+                self._wiring.detail(reason)
+            if active.pair.key_id in by_id:
+                by_id[active.pair.key_id].append(active.profile)
+                continue
+            by_id[active.pair.key_id] = [active.profile]
+            keys.jobs.append((by_id[active.pair.key_id], partial(self._pair, profile)))
+        return keys
+
+    def every_key(self) -> Keys:
+        """Every static key of the two files, without those that an excluded profile holds."""
+        facts = [fact for fact in sections(self._wiring.files, self._wiring.keyring.pair) if fact.kind in ROTATABLE]
+        excluded = {f.pair.key_id for f in facts if f.pair and f.profile in self._settings.exclude}
+        by_id: dict[str, list[str]] = {}
+        for fact in facts:
+            if fact.pair and fact.pair.key_id not in excluded:
+                by_id.setdefault(fact.pair.key_id, []).append(fact.profile)
+        unread = [fact for fact in facts if fact.pair is None and fact.profile not in self._settings.exclude]
+        keys = Keys([], [self._unread(fact) for fact in unread])
+        for names in by_id.values():
+            try:
+                self._pair(names[0])
+            except Problem as problem:
+                keys.problems.append(Result(tuple(names), "", problem=problem))
+                continue
+            keys.jobs.append((list(dict.fromkeys(names)), partial(self._pair, names[0])))
+        return keys
+
+    def _unread(self, fact: ProfileFact) -> Result:
+        problem = Problem(f"profile {fact.profile}: {fact.note}", "rotate-my-key status")
+        try:
+            self._pair(fact.profile)
+        except Problem as found:
+            problem = found
+        return Result((fact.profile,), "", problem=problem)
+
+    def _pair(self, profile: str | None) -> Credentials:
+        return self._wiring.active(profile, mixed=self._mixed).pair
+
+
+def seen_result(job: Job, seen: Prospect, steps: list[Step]) -> Result:
+    """The result of a dry run."""
+    who = seen.look.identity
+    outcome = Outcome(
+        Ending.DUE if seen.due else Ending.EXEMPT if seen.exempt else Ending.FRESH,
+        seen.key.key_id,
+        None,
+        who.account,
+        who.arn,
+        seen.places,
+        created=seen.key.created,
+        steps=tuple(steps),
+    )
+    return Result(job.profiles, seen.key.key_id, outcome, seen)
+
+
+_REPLACED = {Ending.ROTATED, Ending.MERGED, Ending.WAITING}
+
+
+def remember(wiring: Wiring, app: App, results: Sequence[Result]) -> None:
+    """Note the keys that were looked at or made: the profiles that held the old id hold the new one now."""
+    known = [r.outcome for r in results if r.outcome and r.outcome.created and r.outcome.arn]
+    if not known:
+        reminding.refresh(app)
+        return
+    cache = reminding.cache(app)
+    rows = cache.load().rows
+    for outcome in known:
+        rows = _with(rows, outcome)
+    try:
+        cache.save(rows)
+    except Problem as problem:
+        app.detail(f"the status could not be kept: {problem.message}")
+
+
+def _with(rows: list[Row], outcome: Outcome) -> list[Row]:
+    held = [row for row in rows if row.get("key_id") in (outcome.old, outcome.new)]
+    key_id = outcome.new if outcome.ending in _REPLACED and outcome.new else outcome.old
+    places = [place for row in held for place in row.get("places") or []]
+    row = {
+        "profiles": list(
+            dict.fromkeys([*(n for r in held for n in r["profiles"]), *(p.profile for p in outcome.places)])
+        ),
+        "kind": STATIC,
+        "key_id": key_id,
+        "account": outcome.account,
+        "user": outcome.arn.rsplit("/", 1)[-1],
+        "created": show.stamp(outcome.created),
+        "last_use": held[0].get("last_use") if held and key_id == outcome.old else None,
+        "exempt": outcome.ending is Ending.EXEMPT,
+        "seen_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "places": places or [show.place_json(place) for place in outcome.places],
+    }
+    if not held:
+        return [*rows, row]
+    return [row if each is held[0] else each for each in rows if each is held[0] or each not in held]
+
 
 _ORDER = (1, 5, 4, 75)
 
@@ -153,7 +286,7 @@ class Rotate:
         if self._all:
             told = [*before, *results]
             self._out(show.summary([result for result in told if result.prospect or result.problem]))
-        caching.remember(wiring, self._app, results)
+        remember(wiring, self._app, results)
         return results
 
     def _settled_first(self, run: Run, chosen: Sequence[Job]) -> list[Result]:
@@ -176,7 +309,7 @@ class Rotate:
         for result in results:
             self.tell(result)
         if results:
-            caching.remember(self.wiring, self._app, results)
+            remember(self.wiring, self._app, results)
         return results
 
     def _told_by(self, do: Callable[[Run], list[Result]]) -> list[Result]:
@@ -213,7 +346,7 @@ class Rotate:
             except Problem as problem:
                 results.append(Result(job.profiles, "", problem=problem))
                 continue
-            result = jobs.seen_result(job, seen, foresee(seen.world(self.wiring.here), policy))
+            result = seen_result(job, seen, foresee(seen.world(self.wiring.here), policy))
             if result.outcome and result.outcome.steps:
                 self.wiring.copies.foresee(seen.request.pair)
             self._teller.dry(result, seen)
@@ -223,7 +356,7 @@ class Rotate:
         return results
 
     def _jobs(self) -> tuple[list[Job], list[Result]]:
-        found = jobs.Finder(self.wiring, self._settings, self._mixed)
+        found = Finder(self.wiring, self._settings, self._mixed)
         keys = found.every_key() if self._all else found.named(self._names)
         chosen = []
         for names, find in keys.jobs:

@@ -1,0 +1,218 @@
+"""What `rotate` asks and says: the questions, asked before the lock; a line a step, with a spinner while AWS is waited
+for; and for each key the result, the problem, or the steps of a dry run.
+
+Without a terminal nothing is asked: exit 4, naming the flag.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from ..errors import NeedsPerson, mask
+from ..plan import Note, Step
+from ..policy import Policy
+from ..rotation.ports import Did, Ending
+from ..rotation.prepare import Prospect
+from ..rotation.run import Result
+from ..words import join, span
+from . import show
+from .app import App
+from .copies import OtherCopies, foreseen
+
+_ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
+
+
+class Consent:
+    """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
+    endpoints that are not AWS's."""
+
+    def __init__(
+        self,
+        app: App,
+        policy: Policy,
+        *,
+        yes: bool,
+        flag: str,
+        replace_inactive: bool,
+        foreign: Callable[[Prospect], Sequence[str]],
+        copies: OtherCopies,
+    ) -> None:
+        self._app = app
+        self._policy = policy
+        self._flag = flag
+        self._replace_inactive = replace_inactive
+        self._foreign = foreign
+        self._copies = copies
+        self.asks = not yes
+        self.attended = app.terminal
+
+    def agree(self, prospects: Sequence[Prospect]) -> bool:
+        """Tell what will happen and ask once, whatever the number of keys."""
+        for prospect in prospects:
+            self.introduce(prospect)
+        self._copies.tell([prospect.request.pair for prospect in prospects])
+        it = "it" if len(prospects) == 1 else f"these {len(prospects)} keys"
+        agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
+        if agreed:
+            self._copies.ask()
+        return agreed
+
+    def introduce(self, prospect: Prospect) -> None:
+        """The lines before the question, also where nothing is asked."""
+        say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
+        for line in show.header(prospect, self._policy, self._foreign(prospect)):
+            say(line)
+        for warning in prospect.warnings if self.asks else ():
+            say(f"{self._app.style('note:', fg='yellow')} {warning}")
+        if self.asks:
+            say(_ONLY_HERE)
+        else:
+            self._copies.tell([prospect.request.pair])
+
+    def give_up(self, prospect: Prospect) -> bool:
+        """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""
+        if self._replace_inactive:
+            return True
+        if not self.asks or not self._app.terminal:
+            return False
+        second = prospect.second
+        if second is None:
+            raise NeedsPerson("there is no second key", self._flag)
+        now = prospect.look.now
+        self._app.say(
+            f"{prospect.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
+            f"{span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
+        )
+        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=self._flag)
+
+
+class Narrator:
+    """One key's progress. `prefix` tells keys apart where several are rotated side by side; `changing` is called before
+    places are changed."""
+
+    def __init__(
+        self, app: App, prefix: str = "", *, changing: Callable[[Note], None] | None = None, spin: bool = True
+    ) -> None:
+        self._app = app
+        self._prefix = f"{prefix}: " if prefix else "  "
+        self._spin = spin
+        self._changing = changing
+        self._spinner = ExitStack()
+        self._switched_off = ""
+        self._made = ""
+        self._lock = threading.Lock()
+
+    def doing(self, step: Step, note: Note | None) -> None:
+        """A step begins."""
+        self._spinner.close()
+        self._app.detail(f"{self._prefix}({step.value})", 2)
+        if step is Step.SWITCH and note is not None and self._changing:
+            self._changing(note)
+        text = show.doing(step)
+        if self._spin and text:
+            self._spinner.enter_context(self._app.waiting(text))
+
+    def did(self, did: Did) -> None:
+        """A step went well; `switched off` and `deleted` of the same key make one line."""
+        with self._lock:
+            self._spinner.close()
+            if did.step is Step.DEACTIVATE:
+                self._switched_off = did.key_id
+                return
+            if did.step is Step.DELETE and did.key_id == self._switched_off:
+                self._say(f"{show.did_line(Did(Step.DEACTIVATE, did.key_id), self._app.show_path)}, deleted")
+                self._switched_off = ""
+                return
+            text = show.did_line(did, self._app.show_path)
+            if did.step is Step.PROVE and did.key_id == self._made:
+                text = text.replace(f"key {mask(did.key_id)}", "it")
+            if did.step is Step.CREATE:
+                self._made = did.key_id
+            self._say(text)
+
+    def warn(self, text: str) -> None:
+        """Something that stops nothing."""
+        self._spinner.close()
+        self._app.say(f"{self._prefix}{self._app.style('note:', fg='yellow')} {text}")
+
+    def end(self) -> None:
+        """No more steps: stop the spinner, say what was held back."""
+        self._spinner.close()
+        if self._switched_off:
+            self._say(show.did_line(Did(Step.DEACTIVATE, self._switched_off), self._app.show_path))
+            self._switched_off = ""
+
+    def _say(self, text: str) -> None:
+        self._app.say(f"{self._prefix}{text}")
+
+
+class Teller:
+    """`out` takes results; with `several` keys each line says which it is about; `foreign` names endpoints that are
+    not AWS's own."""
+
+    def __init__(
+        self,
+        app: App,
+        out: Callable[[str], None],
+        copies: OtherCopies,
+        foreign: Callable[[Prospect], Sequence[str]],
+        *,
+        several: bool,
+    ) -> None:
+        self._app = app
+        self._out = out
+        self._settings = app.settings
+        self._copies = copies
+        self._foreign = foreign
+        self._several = several
+
+    def tell(self, result: Result) -> None:
+        """What came of one key."""
+        if result.problem:
+            return self.problem(result)
+        earlier = result.prospect is None and result.outcome and result.outcome.ending is not Ending.REPLACED
+        now = datetime.now(UTC)
+        if earlier:
+            text = show.settled_line(result)
+            return self._app.say(text) if text else None
+        text = show.result_line(result, self._settings.policy, now)
+        if text.startswith("Done"):
+            text = self._app.style("Done", fg="green", bold=True) + text.removeprefix("Done")
+        return self._out(f"{self._prefix(result)}{text}")
+
+    def problem(self, result: Result) -> None:
+        """What is wrong with one key, and what to type; nothing if nothing is."""
+        if not result.problem:
+            return
+        error = self._app.style("error:", fg="red", bold=True)
+        self._app.complain(f"{error} {self._prefix(result)}{result.problem.message}")
+        if result.problem.hint:
+            self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
+
+    def dry(self, result: Result, prospect: Prospect) -> None:
+        """The steps that would be taken."""
+        for line in show.header(prospect, self._settings.policy, self._foreign(prospect)):
+            self._app.say(line)
+        steps = result.outcome.steps if result.outcome else ()
+        lines = show.foreseen(steps, prospect, self._app.show_path)
+        for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
+            self._out(line)
+        copies = self._copies
+        for line in foreseen(copies.found(result.key_id), self._app.show_path, wanted=copies.wanted):
+            self._out(line)
+
+    def json(self, results: Sequence[Result]) -> dict[str, Any]:
+        """What came of the keys, and of other files that hold them."""
+        copies = self._copies
+        keys = [
+            {**show.result_json(result, self._settings.policy), "copies": copies.json(result.key_id)}
+            for result in results
+        ]
+        return {"keys": keys, "update_copies": copies.wanted}
+
+    def _prefix(self, result: Result) -> str:
+        return f"{join(result.profiles)}: " if self._several and result.profiles else ""
