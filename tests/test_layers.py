@@ -111,7 +111,7 @@ def room(module: str) -> str:
 
 @cache
 def imports(module: str) -> frozenset[str]:
-    """What a module imports, absolute: `rotate_my_key.aws.link`, also where only a name is imported from it."""
+    """What a module imports, absolute: `rotate_my_key.aws.client`, also where only a name is imported from it."""
     return frozenset(name for node in ast.walk(tree(module)) for name in _imported(module, node))
 
 

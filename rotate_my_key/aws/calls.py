@@ -1,20 +1,308 @@
-"""One call from the verb to the answer: who signs, what is tried again, which Problem it ends with."""
+"""AWS's answers as values of `rotate_my_key.model`. Pure.
+
+An answer that lacks something, or holds what AWS would not say, raises KeyError, ValueError, or whatever comes of it.
+
+What is known of a call that changes something, after attempts whose answers were lost.
+
+The distance between calls to one account, found out as they go: many threads must not hammer one that throttles.
+
+Calls go out as they come until AWS throttles one. Then they keep a distance that doubles with each throttling and
+shrinks with each answer, for all threads together (delays of each thread's own would let each find out for itself).
+
+The one place that tries a call again; botocore's own retries are switched off.
+
+Why one: botocore would send CreateAccessKey twice, and does not know InvalidClientTokenId of a key that is not known
+everywhere yet. What passes by itself is waited for: no network for a short time (a laptop that wakes up; but "offline"
+must be said soon), lost and broken answers for longer, throttling longest. Delays grow and are scattered.
+
+One call from the verb to the answer: who signs, what is tried again, which Problem it ends with.
+"""
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any, TypeVar
 
 from ..errors import Problem
-from ..model import Credentials
-from .errors import Sent, translate
-from .failures import FAILURES, is_refusal
-from .link import Link, Read
-from .patience import Patience, Wanted
-from .session import Aws
+from ..model import AccessKey, Credentials, Identity, LastUse
+from .client import Aws, Link, Read
+from .errors import FAILURES, Kind, Sent, is_certain, is_refusal, kind, translate
+
+Answer = Mapping[str, Any]
+
+_ARN = re.compile(r"arn:aws[\w-]*:(iam|sts)::(\d{12}):[!-~]+")
+_KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM User Guide, "IAM identifiers": other letters are other things
+_KEY_IDS = re.compile(r"\w{16,128}")  # IAM API reference, `accessKeyIdType`
+_DAY = timedelta(days=1)
+
+
+def read_identity(answer: Answer) -> Identity:
+    """GetCallerIdentity."""
+    return _identity(answer["Account"], answer["Arn"])
+
+
+def _identity(account: str, arn: str) -> Identity:
+    found = _ARN.fullmatch(arn)
+    if found is None or found[2] != account:
+        raise ValueError(arn)
+    return Identity(account, arn)
+
+
+def read_keys(answer: Answer, user: str | None, now: datetime) -> tuple[list[AccessKey], str | None]:
+    """ListAccessKeys of a user (None: not known yet): the keys of one page, and the marker of the next if there is one.
+
+    Keys of two users, a key that is made only after `now` (AWS's time), or one key twice are no such list.
+    """
+    entries = answer["AccessKeyMetadata"]
+    keys = [_key(entry) for entry in entries]
+    users = read_owners(answer) | ({user} if user else set())
+    if len(users) > 1 or len({key.key_id for key in keys}) < len(keys):
+        raise ValueError(users)
+    if any(key.created > now + _DAY for key in keys):
+        raise ValueError(now)
+    return keys, answer["Marker"] if answer.get("IsTruncated") else None
+
+
+def read_owners(answer: Answer) -> set[str]:
+    """ListAccessKeys: the users whose keys are on the page; one at most. Root's keys are nobody's."""
+    return {entry["UserName"] for entry in answer["AccessKeyMetadata"] if "UserName" in entry}
+
+
+def read_tags(answer: Answer) -> dict[str, str]:
+    """GetUser."""
+    return {tag["Key"]: tag["Value"] for tag in answer["User"].get("Tags", ())}
+
+
+def read_last_use(answer: Answer) -> LastUse:
+    """GetAccessKeyLastUsed. Without a date it says N/A for service and region: never, or not known yet."""
+    used = answer["AccessKeyLastUsed"]
+    at = used.get("LastUsedDate")
+    return LastUse(_utc(at), used["ServiceName"], used["Region"]) if at else LastUse(None)
+
+
+def read_created(answer: Answer, user: str | None) -> tuple[Credentials, AccessKey]:
+    """CreateAccessKey: the only time that AWS tells the secret, which may look like anything.
+
+    Without a key of this user with a secret it is no answer."""
+    made = answer["AccessKey"]
+    pair = _pair(made, _KEY_ID)
+    if made["UserName"] != (user or made["UserName"]):
+        raise ValueError(user)
+    return pair, _key(made)
+
+
+def read_session(answer: Answer) -> Credentials:
+    """GetSessionToken."""
+    made = answer["Credentials"]
+    pair = _pair(made, _KEY_IDS)
+    return Credentials(pair.key_id, pair.secret, _text(made["SessionToken"]))
+
+
+def read_role_session(answer: Answer) -> tuple[Credentials, datetime]:
+    """AssumeRole: the credentials, and when they end."""
+    return read_session(answer), _utc(answer["Credentials"]["Expiration"])
+
+
+def read_devices(answer: Answer) -> tuple[str, ...]:
+    """ListMFADevices: the serial numbers. A user may have eight, so there is one page."""
+    return tuple(device["SerialNumber"] for device in answer["MFADevices"])
+
+
+def read_owner(answer: Answer) -> str:
+    """GetAccessKeyLastUsed: the name of the user whose key it is; "" if it is no user's (root's)."""
+    return answer.get("UserName") or ""
+
+
+def read_user_arn(answer: Answer) -> str:
+    """GetUser."""
+    arn = str(answer["User"]["Arn"])
+    return _identity(arn.split(":")[4], arn).arn
+
+
+def read_policies(answer: Answer) -> tuple[str, ...]:
+    """ListAttachedUserPolicies: the policies' names."""
+    return tuple(policy["PolicyName"] for policy in answer["AttachedPolicies"])
+
+
+def read_refused(answer: Answer) -> tuple[str, ...]:
+    """SimulatePrincipalPolicy: the actions that would not be allowed."""
+    results = answer["EvaluationResults"]
+    return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
+
+
+def read_nothing(answer: Answer) -> None:
+    """An answer that only says yes."""
+
+
+def _key(entry: Answer) -> AccessKey:
+    return AccessKey(_matching(_KEY_IDS, entry["AccessKeyId"]), _text(entry["Status"]), _utc(entry["CreateDate"]))
+
+
+def _pair(made: Answer, key_id: re.Pattern[str]) -> Credentials:
+    return Credentials(_matching(key_id, made["AccessKeyId"]), _text(made["SecretAccessKey"]))
+
+
+def _matching(form: re.Pattern[str], value: str) -> str:
+    if not form.fullmatch(value):
+        raise ValueError(value)
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise TypeError
+    return value
+
+
+def _utc(at: datetime) -> datetime:
+    """AWS's services began in 2006; a date outside of what this program can see is none."""
+    at = at.astimezone(UTC)
+    if not 2006 <= at.year < 2200:
+        raise ValueError(at)
+    return at
+
+
+class Attempts:
+    """`lost`: an attempt may have been carried out. `before_repeat` is called before the call goes out again."""
+
+    def __init__(self, before_repeat: Callable[[], None] = lambda: None) -> None:
+        self.lost = False
+        self._before_repeat = before_repeat
+
+    def if_certain(self, error: Exception) -> bool:
+        """For Calls.call's `again`: only where the call was certainly not carried out."""
+        certain = is_certain(error)
+        if certain:
+            self._before_repeat()
+        else:
+            self.lost = True
+        return certain
+
+    def always(self, error: Exception) -> bool:
+        """For Calls.call's `again`, where a second time does no harm."""
+        self.lost = self.lost or kind(error) in (Kind.FLAKY, Kind.BUSY)
+        return True
+
+
+_FIRST, _LONGEST = 0.05, 2.0  # seconds between two calls
+_SHRINK = 0.9  # an answer brings the calls so much closer
+_AT_ONCE = 0.01  # below this they go out as they come
+
+
+class Pace:
+    """`sleep` and `monotonic` (seconds) are handed in. Safe to share between threads: that is what it is for."""
+
+    def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._lock = Lock()
+        self._distance = 0.0
+        self._next = float("-inf")
+        self._since = float("-inf")
+
+    @property
+    def distance(self) -> float:
+        """Seconds between two calls now; 0 for none."""
+        return self._distance
+
+    def wait(self) -> None:
+        """Take a turn, and wait until it comes."""
+        with self._lock:
+            now = self._monotonic()
+            turn = max(now, self._next)
+            self._next = turn + self._distance
+        if turn > now:
+            self._sleep(turn - now)
+
+    def throttled(self) -> None:
+        """AWS said that it is too much: twice the distance. Calls that were out together count as one sign."""
+        with self._lock:
+            now = self._monotonic()
+            if now - self._since >= self._distance:
+                self._since = now
+                self._distance = min(max(2 * self._distance, _FIRST), _LONGEST)
+                self._next = max(self._next, now + self._distance)
+
+    def answered(self) -> None:
+        """AWS answered: a little closer."""
+        with self._lock:
+            distance = self._distance * _SHRINK
+            self._distance = distance if distance >= _AT_ONCE else 0.0
+
 
 T = TypeVar("T")
+
+# No further attempt begins after so many seconds since the first failure of that kind.
+BUDGETS = {Kind.OFFLINE: 2.5, Kind.FLAKY: 12.0, Kind.BUSY: 20.0}
+_FIRST_DELAY = {Kind.OFFLINE: 0.2, Kind.FLAKY: 0.05, Kind.BUSY: 0.4}
+_LONGEST_DELAY = 4.0
+
+Wanted = Callable[[Exception], bool]
+
+
+class Patience:
+    """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads.
+
+    `budgets` are for each kind in seconds; with a `pace` the calls keep their distance once AWS throttles.
+    """
+
+    def __init__(
+        self,
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        budgets: Mapping[Kind, float] = BUDGETS,
+        pace: Pace | None = None,
+    ) -> None:
+        self.sleep = sleep
+        self.monotonic = monotonic
+        self._budgets = budgets
+        self._pace = pace
+
+    def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
+        """Give what `send` gives at last, or raise its last error as it is.
+
+        `refused`: for how many seconds to wait for a key that AWS does not know. `again`: which errors may be tried
+        again at all; it is asked about every error.
+        """
+        began: dict[Kind, float] = {}
+        tries = 0
+        while True:
+            if self._pace:
+                self._pace.wait()
+            started = self.monotonic()
+            try:
+                answer = send()
+            except Exception as error:
+                what = kind(error)
+                if self._pace and what is Kind.BUSY:
+                    self._pace.throttled()
+                if not again(error) or what is Kind.FINAL:
+                    raise
+                budget = refused if what is Kind.REFUSED else self._budgets[what]
+                pause = self.poll() if what is Kind.REFUSED else _delay(what, tries)
+                if self.monotonic() - began.setdefault(what, started) + pause > budget:
+                    raise
+            else:
+                if self._pace:
+                    self._pace.answered()
+                return answer
+            tries += 1
+            self.sleep(pause)
+
+    def poll(self) -> float:
+        """Seconds between two questions whether AWS knows a new key: 0.5 to 1, scattered over many computers."""
+        return random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _delay(what: Kind, tries: int) -> float:
+    longest: float = min(_FIRST_DELAY[what] * 2 ** min(tries, 10), _LONGEST_DELAY)
+    return random.uniform(longest / 2, longest)  # noqa: S311
+
+
 Explain = Callable[[Exception, Sent], Problem]
 
 

@@ -23,15 +23,11 @@ from urllib.parse import parse_qs, urlsplit
 from botocore.awsrequest import AWSRequest, AWSResponse
 
 from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
-from . import answers, bodies, endpoints
-from .account_calls import AccountCalls
-from .calls import always
-from .errors import Sent, translate
-from .failures import FAILURES, NotAws
-from .link import FALLBACK_REGION, Link
-from .patience import Patience
-from .service_errors import Exists, Leaving
-from .session import Aws
+from . import connections, endpoints
+from .account_calls import AccountCalls, Exists, Leaving
+from .calls import Patience, always, read_nothing
+from .client import FALLBACK_REGION, Aws, Link
+from .errors import FAILURES, NotAws, Sent, translate
 
 _SECRET, _PARAMETER = "secretsmanager:", "ssm:"
 
@@ -114,13 +110,13 @@ class SecretsManager:
             # BlockPublicPolicy: Secrets Manager itself refuses a policy that lets everybody read.
             self._calls.call(
                 "secretsmanager:PutResourcePolicy",
-                answers.nothing,
+                read_nothing,
                 {**named, "ResourcePolicy": policy, "BlockPublicPolicy": True},
             )
             stored = {**named, **_token(), "SecretString": value}
             arn = self._calls.call("secretsmanager:PutSecretValue", _arn, stored)
             if not made:
-                self._calls.call("secretsmanager:TagResource", answers.nothing, {**named, "Tags": _pairs(tags)})
+                self._calls.call("secretsmanager:TagResource", read_nothing, {**named, "Tags": _pairs(tags)})
         except Problem:
             if made:
                 with suppress(Problem):  # the first problem is told; a secret without a value harms nobody
@@ -176,7 +172,7 @@ class SecretsManager:
         """At once, without a recovery window. One that is not there is no error."""
         params = {"SecretId": name, "ForceDeleteWithoutRecovery": True}
         with suppress(Gone, Leaving):
-            self._calls.call("secretsmanager:DeleteSecret", answers.nothing, params)
+            self._calls.call("secretsmanager:DeleteSecret", read_nothing, params)
 
     def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
         """Name, time of the last change and tags of those that begin so, all pages. It lags by minutes."""
@@ -237,7 +233,7 @@ class S3:
         else:
             params["ServerSideEncryption"] = "AES256"
         try:
-            self._calls.call("s3:PutObject", answers.nothing, params)
+            self._calls.call("s3:PutObject", read_nothing, params)
         except Gone:
             raise _no_bucket(bucket) from None
 
@@ -251,7 +247,7 @@ class S3:
     def delete(self, bucket: str, name: str) -> None:
         """DeleteObject. One that is not there is no error: S3 says yes. Raises Gone if there is no such bucket."""
         try:
-            self._calls.call("s3:DeleteObject", answers.nothing, {"Bucket": bucket, "Key": name})
+            self._calls.call("s3:DeleteObject", read_nothing, {"Bucket": bucket, "Key": name})
         except Gone:
             raise _no_bucket(bucket) from None
 
@@ -315,7 +311,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
     def send() -> AWSResponse:
         with lanes.borrow() as lane:
             answer = lane.send(request)
-            page = bodies.is_page(answer.content)
+            page = connections.is_page(answer.content)
         if answer.status_code >= 500 or page:
             raise NotAws(answer.status_code, page=page)
         return answer

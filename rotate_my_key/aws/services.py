@@ -17,10 +17,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import Denied, Gone, Problem
-from . import answers
-from .account_calls import AccountCalls
+from .account_calls import AccountCalls, Exists
+from .calls import read_nothing
 from .delivery import S3, NamedSecrets, SecretsManager
-from .service_errors import Exists
 
 
 class Ses:
@@ -41,7 +40,7 @@ class Ses:
             "Content": {"Simple": {"Subject": _utf8(" ".join(subject.split())), "Body": body}},
         }
         try:
-            self._calls.call("sesv2:SendEmail", answers.nothing, params)
+            self._calls.call("sesv2:SendEmail", read_nothing, params)
         except Gone:
             raise Gone(f"SES has no identity for {sender}", "aws sesv2 list-email-identities") from None
 
@@ -81,7 +80,7 @@ class Sns:
         if topic.endswith(".fifo"):
             params |= {"MessageGroupId": "rotate-my-key", "MessageDeduplicationId": str(uuid.uuid4())}
         try:
-            self._calls.at(topic.split(":")[3]).call("sns:Publish", answers.nothing, params)
+            self._calls.at(topic.split(":")[3]).call("sns:Publish", read_nothing, params)
         except Gone:
             raise Gone(f"there is no topic {topic}", "aws sns list-topics") from None
 
@@ -131,7 +130,7 @@ class CloudWatchLogs:
     def _create(self, group: str, stream: str) -> None:
         params = {"logGroupName": group, "logStreamName": stream}
         try:
-            self._calls.call("logs:CreateLogStream", answers.nothing, params)
+            self._calls.call("logs:CreateLogStream", read_nothing, params)
         except Exists:  # another run was here
             pass
         except Gone:

@@ -20,7 +20,7 @@ from .talk import Narrator
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from ..aws.account import IamAccount
+    from ..aws.iam import IamAccount
 
 
 @click.command("delete-key")

@@ -61,7 +61,7 @@ def _accounts(wiring: Wiring) -> Callable[[Active], Account]:
     """The way to AWS for a key; settings that cannot be read are no obstacle here."""
 
     def account(active: Active) -> Account:
-        from ..aws.account import IamAccount
+        from ..aws.iam import IamAccount
 
         try:
             return wiring.account(active.profile)

@@ -16,7 +16,7 @@ from ..errors import NeedsPerson, WrongUsage
 from .app import App
 
 if TYPE_CHECKING:
-    from ..aws.mfa import Serial
+    from ..aws.signin import Serial
     from ..profiles.file import ProfilePaths
     from ..settings import Settings
 
@@ -126,7 +126,7 @@ class Person:
 def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[Serial]:
     """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
     same key or of a role that is assumed with it, the setting."""
-    from ..aws.mfa import Serial
+    from ..aws.signin import Serial
     from ..profiles.file import KEY_ID, read_profiles
 
     merged = read_profiles(files).merged

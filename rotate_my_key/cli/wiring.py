@@ -36,11 +36,9 @@ from .credentials import unasked
 from .signing import Person, mfa_serials
 
 if TYPE_CHECKING:
-    from ..aws.account import IamAccount
-    from ..aws.auth import AuthProfile
-    from ..aws.mfa import MfaSessions
-    from ..aws.session import Aws
-    from ..aws.signing import Signing
+    from ..aws.client import Aws
+    from ..aws.iam import IamAccount
+    from ..aws.signin import AuthProfile, MfaSessions, Signing
     from .app import App
 
 _LOCK_TIMEOUT = 180.0  # seconds
@@ -183,7 +181,7 @@ class Wiring:
     @cached_property
     def aws(self) -> Aws:
         """All of AWS: one session under every client."""
-        from ..aws.session import Aws
+        from ..aws.client import Aws
 
         paths = self._app.paths
         return Aws(
@@ -199,7 +197,7 @@ class Wiring:
     def account(self, profile: str | None, partition: str = "") -> IamAccount:
         """The user whose key a profile holds, at the region and endpoint that the profile names; where it names none,
         in this partition."""
-        from ..aws.account import IamAccount
+        from ..aws.iam import IamAccount
 
         settings = self._app.settings
         return IamAccount(
@@ -213,7 +211,7 @@ class Wiring:
 
     def _signing(self, profile: str | None) -> Signing:
         """Who signs the IAM calls for a profile's user."""
-        from ..aws.signing import ByProfile, OwnKeys
+        from ..aws.signin import ByProfile, OwnKeys
 
         settings = self._app.settings
         own = OwnKeys(
@@ -229,12 +227,12 @@ class Wiring:
     @cached_property
     def sessions(self) -> MfaSessions:
         """The MFA sessions of this run, for whatever keys and notes."""
-        from ..aws.mfa import MfaSessions
+        from ..aws.signin import MfaSessions
 
         return MfaSessions(self.person)
 
     def _auth(self, name: str) -> AuthProfile:
-        from ..aws.auth import AuthProfile
+        from ..aws.signin import AuthProfile
 
         if name not in self._auths:
             self._auths[name] = AuthProfile(self.aws, name, lambda whose, serial: self.person.code(whose, serial, ""))

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-from ..aws import models
-from ..aws.permissions import Rights
+from ..aws import endpoints
+from ..aws.iam import Rights
 from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
 from ..model import Credentials, Identity, LastUse, Look
 from ..policy import Policy
@@ -88,7 +88,7 @@ def check(computer: Computer, active: Active, account: Account, policy: Policy, 
 
 
 def _region(computer: Computer, active: Active) -> Iterator[Finding]:
-    meant = models.nearest_region(active.region) if active.region else None
+    meant = endpoints.nearest_region(active.region) if active.region else None
     if meant:
         variable = "AWS_DEFAULT_REGION" if computer.env.get("AWS_DEFAULT_REGION") else ""
         remedy = f"aws configure set region {meant} --profile {quote(active.profile)}"
@@ -183,9 +183,9 @@ def _partition(active: Active, account: Account, problem: Problem, result: Onlin
     except Problem:
         return None
     theirs = result.identity.partition
-    if not active.region or models.partition_of(active.region) in ("", theirs):
+    if not active.region or endpoints.partition_of(active.region) in ("", theirs):
         return None
-    remedy = f"aws configure set region {models.main_region(theirs)} --profile {quote(active.profile)}"
+    remedy = f"aws configure set region {endpoints.main_region(theirs)} --profile {quote(active.profile)}"
     return Finding(Level.BROKEN, "partition", problem.message, remedy)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 
-from ..aws.permissions import Rights
+from ..aws.iam import Rights
 from ..errors import mask
 from ..model import Identity, LastUse, Look, is_exempt
 from ..policy import Policy, Verdict

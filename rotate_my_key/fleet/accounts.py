@@ -13,12 +13,9 @@ from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
-from ..aws import answers
-from ..aws.account_calls import AccountCalls, Caller, CallRoute, Role
-from ..aws.answers import Answer
-from ..aws.attempts import Attempts
-from ..aws.link import Read
-from ..aws.service_errors import CallSite
+from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
+from ..aws.calls import Answer, Attempts, read_created, read_keys, read_last_use, read_nothing
+from ..aws.client import Read
 from ..errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongUsage
 from ..model import AccessKey, Credentials, Identity, LastUse
 from .model import AwsAccount, FleetUser
@@ -68,13 +65,13 @@ class AccountDirectory:
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """ListAccessKeys of a user name, all pages."""
         self._begin()
-        read = partial(answers.page, user=user, now=self._calls.now())
+        read = partial(read_keys, user=user, now=self._calls.now())
         return tuple(self._pages(user, "iam:ListAccessKeys", read))
 
     def last_use(self, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed; None if it is denied or throttled: unknown."""
         try:
-            return self._calls.call("iam:GetAccessKeyLastUsed", answers.last_use, {"AccessKeyId": key_id})
+            return self._calls.call("iam:GetAccessKeyLastUsed", read_last_use, {"AccessKeyId": key_id})
         except (Denied, Gone, TryLater):
             return None
 
@@ -131,7 +128,7 @@ class AccountDirectory:
         again: Callable[[Exception], bool] = lambda error: True,
     ) -> None:
         named = {"UserName": user, **params}
-        self._of(user, lambda: self._calls.call(action, answers.nothing, named, again=again), what)
+        self._of(user, lambda: self._calls.call(action, read_nothing, named, again=again), what)
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
         """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
@@ -144,7 +141,7 @@ class AccountDirectory:
                 user,
                 lambda: self._calls.call(
                     "iam:CreateAccessKey",
-                    partial(answers.created, user=user),
+                    partial(read_created, user=user),
                     {"UserName": user},
                     again=attempts.if_certain,
                     idle=_JUST_OPEN,

@@ -16,10 +16,9 @@ from ..settings.fleet import FleetSettings
 
 if TYPE_CHECKING:
     from ..aws.account_calls import AccountCalls, Caller, CallRoute
-    from ..aws.auth import AskCode
-    from ..aws.mfa import MfaSessions, Serials
+    from ..aws.client import Aws
     from ..aws.services import AwsCloud
-    from ..aws.session import Aws
+    from ..aws.signin import AskCode, MfaSessions, Serials
     from ..model import Credentials
     from .accounts import AwsOrganization
     from .audit import AuditTrail, Sink
@@ -118,14 +117,13 @@ class Assembly:
 
     @cached_property
     def _auth(self):  # type: ignore[no-untyped-def]
-        from ..aws.auth import AuthProfile
+        from ..aws.signin import AuthProfile
 
         return AuthProfile(self._aws, self._signer.auth, self._signer.ask)
 
     @cached_property
     def _caller(self) -> Caller:
-        from ..aws.account_calls import Caller
-        from ..aws.service_errors import CallSite
+        from ..aws.account_calls import Caller, CallSite
 
         way = self._way
         calls = way.calls(way.link, CallSite("", self._auth.words), way.pace())
@@ -133,7 +131,6 @@ class Assembly:
 
     @cached_property
     def _own(self) -> AccountCalls:
-        from ..aws.account_calls import AccountCalls
-        from ..aws.service_errors import CallSite
+        from ..aws.account_calls import AccountCalls, CallSite
 
         return AccountCalls(self._way, self._caller, CallSite("", self._auth.words))

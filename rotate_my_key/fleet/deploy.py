@@ -27,7 +27,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 
 from .. import __version__, policies
-from ..aws.models import WIDE
+from ..aws.endpoints import WIDE
 from ..errors import Problem
 from ..files.library import how_to_get
 

@@ -24,7 +24,7 @@ from secrets import token_hex
 from typing import Any
 
 from .. import __version__
-from ..aws.session import Aws
+from ..aws.client import Aws
 from ..errors import NotAllowed, Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings, with_preset
 from ..settings.fleet_ini import parse

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.client import Aws
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.model import Credentials
 from tests.standin import StandIn
 

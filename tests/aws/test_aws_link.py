@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 from tests.standin import StandIn

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Denied, KeyRefused
 from rotate_my_key.model import Credentials, LastUse
 from tests.standin import StandIn

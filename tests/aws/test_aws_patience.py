@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.failures import Kind
-from rotate_my_key.aws.patience import Patience
+from rotate_my_key.aws.calls import Patience
+from rotate_my_key.aws.errors import Kind
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater
 from rotate_my_key.model import Credentials
 from tests.standin import StandIn

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from rotate_my_key.aws.account import IamAccount
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 

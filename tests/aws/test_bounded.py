@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.bounded import Limits
-from rotate_my_key.aws.failures import NotAws
+from rotate_my_key.aws.connections import Limits
+from rotate_my_key.aws.errors import NotAws
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Problem, TryLater
 from rotate_my_key.model import Credentials
 
@@ -171,7 +171,7 @@ def test_nothing_is_unpacked(make_aws: Any, slow: Slow) -> None:
 
 def test_a_fleets_answers_may_be_longer(make_aws: Any, standin: Any, admin: Credentials) -> None:
     """A credential report of thousands of users is longer than anything that a laptop is told."""
-    from rotate_my_key.aws.link import Link
+    from rotate_my_key.aws.client import Link
 
     long = "x" * 30_000
     standin.add_user("bob", tags={"note": "y" * 200})

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from rotate_my_key.aws.clock import AwsClock
+from rotate_my_key.aws.client import AwsClock
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 

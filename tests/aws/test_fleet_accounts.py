@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.account_calls import AccountCalls, Role
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.client import Aws
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from rotate_my_key.fleet.accounts import AccountDirectory
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.mfa import MfaSessions
+from rotate_my_key.aws.signin import MfaSessions
 from rotate_my_key.errors import Denied, NeedsPerson, Problem
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount

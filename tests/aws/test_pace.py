@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws.pace import Pace
+from rotate_my_key.aws.calls import Pace
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rotate_my_key import policies
+from rotate_my_key.aws.account_calls import CallSite
 from rotate_my_key.aws.errors import Sent
-from rotate_my_key.aws.service_errors import CallSite
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 
 ZERO = timedelta(0)

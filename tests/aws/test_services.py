@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.services import AwsCloud, batches, subject_for
-from rotate_my_key.aws.session import Aws
 from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.model import Credentials

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key import __version__
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.bounded import Limits
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.client import Aws
+from rotate_my_key.aws.connections import Limits
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.doctor import Computer, Report, examine
 from rotate_my_key.model import Credentials
 from rotate_my_key.paths import Paths

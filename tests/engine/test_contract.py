@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.session import Aws as RealAws
+from rotate_my_key.aws.client import Aws as RealAws
+from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
 from rotate_my_key.model import AccessKey, Credentials, InPlace, Past, Place
 from rotate_my_key.plan import Note

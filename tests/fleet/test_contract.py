@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.client import Aws
 from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
 from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner

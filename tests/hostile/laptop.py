@@ -11,11 +11,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.bounded import Limits
-from rotate_my_key.aws.mfa import MfaSessions
-from rotate_my_key.aws.session import Aws
-from rotate_my_key.aws.signing import OwnKeys
+from rotate_my_key.aws.client import Aws
+from rotate_my_key.aws.connections import Limits
+from rotate_my_key.aws.iam import IamAccount
+from rotate_my_key.aws.signin import MfaSessions, OwnKeys
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 from rotate_my_key.plan import Note

@@ -96,8 +96,8 @@ def test_memory_stays_small(aws: StandIn, tmp_path: Path) -> None:
     script = """
 import os, sys, time
 from datetime import UTC, datetime
-from rotate_my_key.aws.account import IamAccount
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.iam import IamAccount
+from rotate_my_key.aws.client import Aws
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 clocks = {"clock": lambda: datetime.now(UTC), "sleep": lambda seconds: None, "monotonic": lambda: time.monotonic() * 40}

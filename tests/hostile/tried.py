@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rotate_my_key.aws.bounded import Limits
+from rotate_my_key.aws.connections import Limits
 from tests.hostile.laptop import HASTY, Ended, Laptop
 from tests.hostile.odd import ODD, SECRETS, SLOW
 from tests.standin import StandIn

@@ -168,7 +168,7 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
 
     Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem.
     """
-    from ...aws.session import Aws
+    from ...aws.client import Aws
     from ...fleet.assembly import Assembly
     from ...settings.fleet import FleetSettings, with_preset
     from ...settings.fleet_ini import load
@@ -281,7 +281,7 @@ def tell_failed(app: App, surveys: Sequence[AccountSurvey], settings: FleetSetti
 
 
 def _signer(app: App, profile: str | None) -> FleetSigner:
-    from ...aws.mfa import MfaSessions
+    from ...aws.signin import MfaSessions
     from ...fleet.assembly import FleetSigner
     from ...profiles.file import ProfilePaths
     from ...profiles.which import named_profile

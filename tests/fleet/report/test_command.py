@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from rotate_my_key import __version__
-from rotate_my_key.aws.session import Aws
+from rotate_my_key.aws.client import Aws
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AccountSurvey, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts

@@ -1,4 +1,15 @@
-"""Connections to one endpoint: one to a lane, each lane used by one call at a time.
+"""Whether an answer can be AWS's, told by its bytes. Pure.
+
+A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML for success where
+an action has no result, and JSON that it cannot read for an error's message.
+
+The end and the size of one answer, counted on the socket, below all that HTTP may dress it in.
+
+botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. urllib3 makes the pieces
+here: a pool makes connections, a connection makes the object that reads an answer, and that reads from `_Counted`.
+Which bounds hold is a context variable, as a request stays in one thread.
+
+Connections to one endpoint: one to a lane, each lane used by one call at a time.
 
 botocore keeps a pool and a TLS context in every client and loads the CA bundle (14 ms) again for each connection. Here
 all lanes share one context, loaded once; and a caller can demand a lane that is just open (a request sent on a
@@ -11,23 +22,158 @@ packed), so what comes in is all there is. Redirects are not followed.
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.client import HTTPResponse
 from threading import Lock
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.awsrequest import (
+    AWSHTTPConnection,
+    AWSHTTPConnectionPool,
+    AWSHTTPSConnection,
+    AWSHTTPSConnectionPool,
+    AWSPreparedRequest,
+    AWSResponse,
+)
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 
 from ..errors import Problem
-from . import bounded, endpoints
-from .bounded import Bounds, Limits
-from .failures import NotAws
+from . import endpoints
+from .errors import NotAws
+
+_START = rb"\s*(<\?xml[^>]*>\s*)?<"
+_PAGE = re.compile(_START + rb"(!doctype\s+)?html", re.IGNORECASE)
+_ROOT = re.compile(_START + rb"(\w+:)?(\w+)Response[\s>]")
+_JSON = re.compile(rb"\s*(\{|\Z)")  # some actions answer with nothing
+# An S3 object may be anything. A document type is never AWS's; it is where XML declares entities.
+_REST_XML = re.compile(rb"(?!" + _START + rb"(!doctype|html))", re.IGNORECASE)
+
+# By botocore's `protocol` of the service.
+_BODIES = {"json": _JSON, "rest-json": _JSON, "rest-xml": _REST_XML}
+
+
+def is_aws(protocol: str, action: str, status: int, body: bytes) -> bool:
+    """Whether a service of this protocol may answer an action so. Where an action has no result, botocore would take
+    the answer to any other one for a yes."""
+    if protocol != "query":
+        return bool(_BODIES[protocol].match(body))
+    root = _ROOT.match(body)
+    if root is None or body.count(b"<SecretAccessKey>") > 1:  # one key has one secret
+        return False
+    return root[3].decode() == (action if status < 300 else "Error")
+
+
+def is_page(body: bytes) -> bool:
+    """Whether it is a web page."""
+    return bool(_PAGE.match(body))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one answer may take: `seconds` from the beginning of the connection to the last byte, `size` in bytes with
+    its headers."""
+
+    seconds: float = 30.0
+    size: int = 1 << 20
+
+
+class Bounds:
+    """The limits of one answer as they are used up; `exceeded` once it was too long."""
+
+    def __init__(self, monotonic: Callable[[], float], seconds: float, size: int) -> None:
+        self._monotonic = monotonic
+        self._end = monotonic() + seconds
+        self._left = size
+        self.exceeded = False
+
+    def seconds(self) -> float:
+        """How long the next bytes may be waited for. Raises TimeoutError."""
+        left = self._end - self._monotonic()
+        if left <= 0:
+            raise TimeoutError("the answer takes too long")
+        return left
+
+    def count(self, size: int) -> None:
+        """So many bytes have come. Raises OSError."""
+        self._left -= size
+        if self._left < 0:
+            self.exceeded = True
+            raise OSError("the answer is too long")
+
+
+_BOUNDS: ContextVar[Bounds] = ContextVar("bounds")
+
+
+@contextmanager
+def by(bounds: Bounds) -> Iterator[None]:
+    """Within the block these bounds hold for what this thread reads."""
+    token = _BOUNDS.set(bounds)
+    try:
+        yield
+    finally:
+        _BOUNDS.reset(token)
+
+
+class _Counted(io.RawIOBase):
+    """A socket's bytes, counted and timed."""
+
+    def __init__(self, sock: Any, raw: io.RawIOBase) -> None:
+        self._sock = sock
+        self._raw = raw
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Raises TimeoutError, OSError."""
+        bounds = _BOUNDS.get()
+        usual, left = self._sock.gettimeout(), bounds.seconds()
+        self._sock.settimeout(left if usual is None else min(usual, left))
+        count: int | None = self._raw.readinto(buffer)
+        bounds.count(count or 0)
+        return count
+
+    def close(self) -> None:
+        """Close the socket's own file too."""
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: Any, *args: Any, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        self.fp = io.BufferedReader(_Counted(sock, self.fp.detach()))
+
+
+class _Connection(AWSHTTPConnection):
+    response_class = _Response  # type: ignore[assignment]
+
+
+class _TlsConnection(AWSHTTPSConnection):
+    response_class = _Response  # type: ignore[assignment]
+
+
+class _Pool(AWSHTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+POOLS = {"http": _Pool, "https": _TlsPool}
+
 
 CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host, and for TLS
 READ_TIMEOUT = 10.0  # seconds between two bytes
@@ -89,7 +235,7 @@ class _Wire(URLLib3Session):
             max_pool_connections=1,
             socket_options=_SOCKET_OPTIONS,  # type: ignore[arg-type]
         )
-        self._pool_classes_by_scheme = self._manager.pool_classes_by_scheme = bounded.POOLS  # type: ignore[attr-defined]
+        self._pool_classes_by_scheme = self._manager.pool_classes_by_scheme = POOLS  # type: ignore[attr-defined]
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         return self._loaded or create_urllib3_context()
@@ -115,7 +261,7 @@ class Lane:
         endpoints.check(request.url)
         bounds = Bounds(self._monotonic, self._limits.seconds, max(size, self._limits.size))
         try:
-            with bounded.by(bounds):
+            with by(bounds):
                 response = self._wire.send(request)
         except HTTPClientError:
             if not bounds.exceeded:

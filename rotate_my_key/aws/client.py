@@ -1,0 +1,540 @@
+"""AWS's clock, learned from the Date headers of its answers.
+
+A Date header counts whole seconds and was written at some time between the request and the answer (a laptop may have
+slept between them), so it only bounds AWS's time; our own clock is kept where it lies within.
+
+AWS refuses what is signed more than a quarter of an hour from its own time. So a Date further away than that is never
+what ages of keys are reckoned by: beside an answer that took the signature it is wrong, and is not heard; beside a
+refusal our own clock may be, which is said, and nothing is decided.
+
+How one request is signed and sent: by the pair of the call that this thread is in, through its lane.
+
+Clients hold no credentials; botocore's events hand over what is on its way, and a context variable says whose it is.
+
+The way to AWS under one set of settings: one client a service and region, connections, and signing call by call.
+
+- Clients hold no credentials. Each call is signed with the pair it brings (botocore's `request_credentials`), so
+  botocore never looks for any: not in files, not by running processes, not at the metadata service.
+- Requests leave through `lanes` (`wire`, event before-send), which see every answer first: for its Date, and for web
+  pages.
+
+All of AWS in one process: one set of files read, one TLS context, one link for all profiles with equal settings.
+
+What the settings of a profile mean (region, endpoints, `services`, FIPS, CA bundle) is botocore's to say.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from threading import RLock
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from botocore import xform_name
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.credentials import Credentials as BotoCredentials
+from botocore.handlers import add_expect_header
+from botocore.session import Session
+
+from ..errors import Problem, WrongUsage
+from ..files.regular import oddity, read_start, refuse_odd
+from ..model import Credentials, Identity
+from . import connections, endpoints
+from .connections import Lane, Lanes, Limits, Tls, check_key_log
+from .endpoints import HOT, WIDE, Models
+from .errors import FAILURES, NotAws, configuration
+
+_SECOND = timedelta(seconds=1)
+_BORNE = timedelta(minutes=16)  # AWS's quarter of an hour, and what the request took
+
+
+class AwsClock:
+    """Our clock, corrected by the last Date header heard. Safe to share between threads.
+
+    `local` is our clock. `offset` is what has to be added to it, as last heard; positive if ours is slow.
+    """
+
+    def __init__(self, local: Callable[[], datetime]) -> None:
+        self.local = local
+        self.offset = timedelta(0)
+
+    def heard(self, date: str, asked: datetime, *, accepted: bool) -> None:
+        """Take note of a Date header (RFC 9110 format); one that cannot be read is ignored.
+
+        `asked`: when the request was sent, by our clock; `accepted`: AWS took its signature.
+        """
+        try:
+            theirs = parsedate_to_datetime(date)
+            theirs = theirs.replace(tzinfo=theirs.tzinfo or UTC).astimezone(UTC)
+            offset = _offset(theirs, asked, self.local())
+        except (TypeError, ValueError, OverflowError, IndexError):
+            return
+        if not accepted or abs(offset) <= _BORNE:
+            self.offset = offset
+
+    def now(self) -> datetime:
+        """AWS's time, aware, in UTC."""
+        return self.local() + (self.offset if abs(self.offset) <= _BORNE else timedelta(0))
+
+
+def _offset(theirs: datetime, asked: datetime, answered: datetime) -> timedelta:
+    if answered < theirs:
+        return theirs - answered
+    return min(theirs + _SECOND - asked, timedelta(0))
+
+
+@dataclass(slots=True)
+class Call:
+    """What a request on its way in this thread needs from us. `action` is AWS's name of it, `protocol` botocore's word
+    for the service's; `status` is that of the answer, once there is one."""
+
+    pair: Credentials
+    lane: Lane
+    read_timeout: float | None
+    clock: AwsClock
+    action: str
+    protocol: str
+    size: int = 0
+    status: int = 0
+
+
+_CALL: ContextVar[Call] = ContextVar("call")
+
+
+def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
+    """before-call: botocore/signers.py takes the credentials from the request's context if there are any."""
+    call = _CALL.get()
+    context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
+    if call.read_timeout is not None:
+        context["read_timeout"] = call.read_timeout
+
+
+def _presign_with_pair(request: Any, **_: Any) -> None:
+    """before-sign: a presigned URL is signed without a call."""
+    call = _CALL.get(None)
+    if call is not None:
+        request.context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
+
+
+def _credentials(pair: Credentials) -> BotoCredentials:
+    return BotoCredentials(pair.key_id, pair.secret, pair.token)
+
+
+def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    """before-send: what a handler gives is taken for the answer. Raises NotAws and botocore's HTTP errors."""
+    call = _CALL.get()
+    request.stream_output = False  # an object of S3 too is read at once: it is small, and then errors are told here
+    asked = call.clock.local()
+    response = call.lane.send(request, call.size)
+    body, call.status = response.content, response.status_code
+    if not connections.is_aws(call.protocol, call.action, call.status, body):
+        raise NotAws(call.status, page=connections.is_page(body))
+    if call.protocol == "rest-xml":  # botocore reads an object from the connection again
+        response.raw = io.BytesIO(body)
+    call.clock.heard(response.headers.get("Date", ""), asked, accepted=call.status < 300)
+    return response
+
+
+def prepare(session: Session) -> None:
+    """Let the calls of a session's clients be signed and sent here; once for each session."""
+    session.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
+    session.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
+    session.register("before-send", _send)  # type: ignore[arg-type]
+
+
+@contextmanager
+def calling(call: Call) -> Iterator[None]:
+    """Within the block the requests of this thread belong to this call."""
+    token = _CALL.set(call)
+    try:
+        yield
+    finally:
+        _CALL.reset(token)
+
+
+# botocore logs whole answers at DEBUG, new secrets included.
+logging.getLogger("botocore").setLevel(logging.WARNING)
+
+FALLBACK_REGION = "us-east-1"  # where none is set anywhere; IAM has one endpoint in a partition, any STS will do
+_A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+# IAM, STS and Organizations are global: their answers are the same wherever they are asked.
+_GLOBAL = {"iam", "sts", "organizations"}
+# Answers that may be longer than others, in bytes: a report has a line for each of thousands of users, a page of a list
+# a thousand of them, and what is sealed in a bucket is of any size that a person chose.
+_LONG = {"GetCredentialReport": 16 << 20, "ListUsers": 4 << 20, "GetGroup": 4 << 20, "ListObjectsV2": 4 << 20}
+_LONG |= {"GetObject": 16 << 20}
+
+T = TypeVar("T")
+Read = Callable[[Mapping[str, Any]], T]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all links have in common. `lock`: botocore's sessions are not safe to make clients in two threads.
+
+    `endpoint_url` overrides whatever the settings say, "" for no.
+    """
+
+    lock: RLock
+    clock: AwsClock
+    monotonic: Callable[[], float]
+    config: Config
+    endpoint_url: str
+    limits: Limits
+    environ: Mapping[str, str]
+
+
+class Link:
+    """Clients and connections for the settings of `session`, which is prepared. Safe to share between threads.
+
+    `region` goes before the one that environment or profile say.
+    """
+
+    def __init__(self, shared: Shared, session: Session, tls: Tls, region: str = "") -> None:
+        self._shared = shared
+        self._session = session
+        self._tls = tls
+        self._region = region
+        self._clients: dict[str, BaseClient] = {}
+        self._lanes: dict[str, Lanes] = {}
+        self._others: dict[str, Link] = {}
+
+    def at(self, region: str) -> Link:
+        """The same way in another region; "" is this one."""
+        if region in ("", self.region):
+            return self
+        with self._shared.lock:
+            if region not in self._others:
+                self._others[region] = Link(self._shared, self._session, self._tls, region)
+            return self._others[region]
+
+    def within(self, partition: str) -> Link:
+        """The same way, in a region of this partition if none is set; "" is this one."""
+        return self if self.region else self.at(_A_REGION.get(partition, ""))
+
+    def client(self, service: str) -> BaseClient:
+        """The one client of a service ("iam", "sesv2"), made when first asked for (7 to 60 ms each).
+
+        Raises Problem for settings that cannot be used, and for plain http to another computer; WrongUsage for a
+        service that has its data in a region, where none is set.
+        """
+        found = self._clients.get(service)
+        if found is None:
+            with self._shared.lock:
+                found = self._clients.get(service) or self._open(service)
+        return found
+
+    def _open(self, service: str) -> BaseClient:
+        if not self.region and service not in _GLOBAL:
+            raise WrongUsage(f"no region is set, and {service} needs one", "set AWS_DEFAULT_REGION=eu-west-1, or yours")
+        try:
+            client = self._make(service, self._shared.config)
+            if service == "s3":
+                client = self._make(service, _for_s3(self._shared.config, self.is_own(client.meta.endpoint_url, "s3")))
+        except (*FAILURES, ValueError) as error:
+            failure = error
+        else:
+            url = client.meta.endpoint_url
+            endpoints.check(url)
+            self._lanes[service] = self.lanes_to(url)
+            self._clients[service] = client
+            return client
+        raise configuration(
+            failure, self._shared.environ, self._session.get_scoped_config(), self._session.profile or "default"
+        )
+
+    def _make(self, service: str, config: Config) -> BaseClient:
+        return self._session.create_client(
+            service,
+            region_name=self.region or FALLBACK_REGION,
+            endpoint_url=self._shared.endpoint_url or None,
+            aws_access_key_id="none",  # else botocore would look for credentials
+            aws_secret_access_key="none",  # noqa: S106 - signs nothing: see _sign_with_pair
+            config=config,
+        )
+
+    def lanes(self, service: str) -> Lanes:
+        """The connections to a service."""
+        self.client(service)
+        return self._lanes[service]
+
+    def lanes_to(self, url: str) -> Lanes:
+        """Connections to another host, with the TLS context and the proxies that are in force here."""
+        return Lanes(url, self._tls, self._shared.monotonic, self._shared.limits)
+
+    def call(
+        self,
+        action: str,
+        pair: Credentials,
+        lane: Lane,
+        read: Read[T],
+        params: Mapping[str, Any],
+        read_timeout: float | None = None,
+    ) -> T:
+        """Send "iam:GetUser" or the like, once, and give what `read` makes of the answer. Raises one of FAILURES; the
+        timeout is in seconds.
+
+        The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
+        """
+        service, name = action.split(":")
+        client = self.client(service)
+        protocol = str(client.meta.service_model.protocol)
+        call = Call(pair, lane, read_timeout, self._shared.clock, name, protocol, _LONG.get(name, 0))
+        try:
+            with calling(call):
+                return read(getattr(client, xform_name(name))(**params))
+        except (*FAILURES, Problem):
+            raise
+        except Exception:
+            if not call.status:  # nothing has come yet, so this is a fault of ours
+                raise
+        raise NotAws(call.status)
+
+    def presign(self, pair: Credentials, method: str, seconds: int, **params: Any) -> str:
+        """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
+        client = self.client("s3")
+        with (
+            self.lanes("s3").borrow() as lane,
+            calling(Call(pair, lane, None, self._shared.clock, "GetObject", "rest-xml")),
+        ):
+            return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
+
+    @property
+    def region(self) -> str | None:
+        """The region that was given, or that environment or profile say, if they do."""
+        region: str | None = self._region or self._session.get_config_variable("region")
+        return region
+
+    def url(self, service: str) -> str:
+        """Where a service is."""
+        return str(self.client(service).meta.endpoint_url)
+
+    @property
+    def endpoint(self) -> str:
+        """Which AWS this is, for the note: the partition ("aws"), or the endpoints where they are not AWS's own."""
+        return " ".join(self.foreign) or str(self.client("iam").meta.partition)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """The endpoints (URLs) that are not AWS's own; the person should be told before anything is sent there."""
+        urls = {self.url(service): service for service in ("iam", "sts")}
+        return tuple(url for url, service in urls.items() if not self.is_own(url, service))
+
+    def is_own(self, url: str, service: str) -> bool:
+        """Whether this is an endpoint of AWS itself for a service."""
+        partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
+        suffixes = {part["outputs"][name] for part in partitions for name in ("dnsSuffix", "dualStackDnsSuffix")}
+        return endpoints.is_own(url, service, suffixes)
+
+    def check_partition(self, identity: Identity) -> None:
+        """The key's partition must be that of the region in force; where no region is set there is nothing to compare.
+
+        Raises Problem.
+        """
+        theirs, here = identity.partition, str(self.client("iam").meta.partition)
+        if self.region and theirs != here:
+            raise Problem(
+                f"the key belongs to an account of {theirs}, and the region in force, {self.region}, to {here}",
+                f"set a region of {theirs} in the profile (aws configure set region {_A_REGION.get(theirs, 'REGION')})",
+            )
+
+    def close(self) -> None:
+        """Drop all connections that are not in use."""
+        for lanes in self._lanes.values():
+            lanes.close()
+        for link in self._others.values():
+            link.close()
+
+
+def _for_s3(config: Config, own: bool) -> Config:
+    """Elsewhere than at AWS a bucket is seldom a host name. A URL signed for the regional host is good at once, and
+    checksums that S3 does not demand are unknown to others. Signature 2, the default for URLs, knows no KMS."""
+    return config.merge(
+        Config(
+            signature_version="s3v4",
+            s3={"addressing_style": "virtual" if own else "path", "us_east_1_regional_endpoint": "regional"},
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+        )
+    )
+
+
+_EMPTY_BUNDLE = re.compile(r"\s*ca_bundle\s*[=:]\s*$", re.IGNORECASE)
+# Settings of a profile that say who signs or how results look, not how AWS is reached.
+_NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+|role_\w+|source_profile|sso_\w+")
+
+
+class Aws:
+    """Where links come from. Safe to share between threads.
+
+    `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
+    computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
+    AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
+    `limits` are for each answer.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        version: str,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        config_file: str = "",
+        credentials_file: str = "",
+        endpoint_url: str = "",
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
+    ) -> None:
+        self.clock = AwsClock(clock)
+        self.sleep = sleep
+        self.monotonic = monotonic
+        self._environ = environ
+        self._files = {"config_file": config_file, "credentials_file": credentials_file}
+        config = Config(
+            user_agent_extra=f"rotate-my-key/{version}",
+            retries={"mode": "standard", "total_max_attempts": 1},
+            defaults_mode="legacy",  # type: ignore[arg-type] # "auto" would ask the metadata service for the region
+        )
+        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits, environ)
+        self._first: Session | None = None  # reads the files for all
+        self._models: dict[bool, Models] = {}
+        self._links: dict[str, Link] = {}
+        self._tls: dict[str | bool, Tls] = {}
+
+    def link(self, profile: str | None) -> Link:
+        """The link to IAM and STS for a profile; None: the one that the environment names, or the default; "": none,
+        whatever the environment names. Sends nothing yet.
+
+        Raises Problem for a profile that is not there, or files that botocore cannot read.
+        """
+        with self._shared.lock:
+            try:
+                return self._link(profile)
+            except FAILURES as error:
+                failure = error
+        raise configuration(failure, self._environ)
+
+    def wide_link(self, profile: str | None) -> Link:
+        """A link to all services that the fleet needs. Raises Problem."""
+        with self._shared.lock:
+            try:
+                key = f"wide {profile or ''}"
+                if key not in self._links:
+                    session = self._session(profile, wide=True)
+                    session.get_scoped_config()  # raises for a profile that is not there
+                    self._links[key] = Link(self._shared, session, self._tls_of(session))
+                return self._links[key]
+            except FAILURES as error:
+                failure = error
+        raise configuration(failure, self._environ)
+
+    def _link(self, profile: str | None) -> Link:
+        session = None
+        if self._first is None:
+            self._first = session = self._session(profile)
+        settings: Mapping[str, Any] | None = self._first.full_config["profiles"].get(profile)
+        if settings is None:  # the environment's profile, or one that is not there: botocore knows which
+            settings = (session or self._session(profile)).get_scoped_config()
+        key = repr(sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name)))
+        if key not in self._links:
+            session = session or self._session(profile)
+            self._links[key] = Link(self._shared, session, self._tls_of(session))
+        return self._links[key]
+
+    def _session(self, profile: str | None, *, wide: bool = False) -> Session:
+        check_key_log(self._environ)
+        unnamed = {"profile": (None, None, None, None)} if profile == "" else None  # where the environment names it
+        # None of the built-in handlers is about IAM or STS.
+        session = Session(session_vars=unnamed, profile=profile or None, include_builtin_handlers=wide)
+        if wide:  # S3 need not be asked first whether it wants the few bytes that we have
+            session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
+        prepare(session)
+        for name, path in self._files.items():
+            if path:
+                refuse_odd(path)  # botocore would wait for a pipe
+                session.set_config_variable(name, path)
+        if wide not in self._models:
+            self._models[wide] = Models(session.get_config_variable("data_path"), WIDE if wide else HOT)
+        session.register_component("data_loader", self._models[wide])
+        return session
+
+    def sign_in_session(self, profile: str | None) -> Session:
+        """A session whose own providers make the credentials of a profile (None: as link), with all services that
+        takes.
+
+        Its requests leave through lanes too. Raises Problem if such a sign-in would send something unencrypted;
+        botocore's errors for what it cannot read.
+        """
+        check_key_log(self._environ)
+        with self._shared.lock:
+            session = Session(profile=profile)
+            for name, path in self._files.items():
+                if path:
+                    refuse_odd(path)
+                    session.set_config_variable(name, path)
+            self._tls_of(session)  # refuses what botocore would wait for, or name by its class only
+            if not session.get_config_variable("region"):
+                session.set_config_variable("region", FALLBACK_REGION)
+            more = {"mode": "standard", "total_max_attempts": 3}
+            session.set_default_client_config(self._shared.config.merge(Config(retries=more)))  # type: ignore[arg-type]
+            session.register("before-send", self._sender(self._tls_of(session)))  # type: ignore[arg-type]
+            return session
+
+    def _sender(self, tls: Tls) -> Callable[..., AWSResponse]:
+        """before-send, for a session with clients of its own."""
+        lanes: dict[str, Lanes] = {}
+
+        def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+            parts = urlsplit(request.url)
+            host = f"{parts.scheme}://{parts.netloc}"
+            if host not in lanes:
+                lanes[host] = Lanes(host, tls, self.monotonic, self._shared.limits)
+            with lanes[host].borrow() as lane:
+                return lane.send(request)
+
+        return send
+
+    def _tls_of(self, session: Session) -> Tls:
+        """botocore/endpoint.py: AWS_CA_BUNDLE, the profile's, then REQUESTS_CA_BUNDLE, then its own CAs. An empty value
+        is an error; urllib3 expands `~` and no variables. Raises Problem, naming where it is set."""
+        bundle = session.get_config_variable("ca_bundle")
+        if bundle is None:
+            bundle = self._environ.get("REQUESTS_CA_BUNDLE", True)
+        if bundle is not True:
+            name, unset = self._bundle_named(session)
+            if not isinstance(bundle, str) or not bundle.strip():
+                raise Problem(f"{name} is empty, and no connection can be made so", unset)
+            bundle = os.path.expanduser(bundle)
+            if odd := oddity(bundle):
+                raise Problem(f"{name} is {bundle}, which {odd}", unset)
+        return self._tls.setdefault(bundle, Tls(bundle))
+
+    def _bundle_named(self, session: Session) -> tuple[str, str]:
+        """What sets the CA bundle, and how to be rid of it."""
+        if "AWS_CA_BUNDLE" in self._environ:
+            return "AWS_CA_BUNDLE", "unset AWS_CA_BUNDLE"
+        profile = session.get_config_variable("profile") or "default"
+        if "ca_bundle" not in session.get_scoped_config():
+            return "REQUESTS_CA_BUNDLE", "unset REQUESTS_CA_BUNDLE"
+        path = os.path.expanduser(session.get_config_variable("config_file"))
+        lines = read_start(path).decode(errors="replace").split("\n")
+        where = next((f" ({path}, line {n})" for n, line in enumerate(lines, 1) if _EMPTY_BUNDLE.match(line)), "")
+        return f"ca_bundle of profile {profile}{where}", f"rotate-my-key doctor -p {shlex.quote(profile)}"
+
+    def close(self) -> None:
+        """Drop all connections that are not in use."""
+        for link in self._links.values():
+            link.close()

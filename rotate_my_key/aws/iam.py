@@ -1,0 +1,531 @@
+"""The IAM calls about one user: by whom they are signed, and the three that only look.
+
+Proving that AWS knows a new key: sign-ins in a row, each on a connection of its own.
+
+AWS says no on one host seconds after yes on another, so one success is no proof; connections of their own reach several
+hosts. The polls before the first yes take turns on the row's connections, which are open when the row begins.
+
+What can be known of a user's rights by looking alone; nothing is tried out, for trying means changing.
+
+Two read calls tell, where they are allowed: IAM's policy simulator, which knows policies, boundaries and conditions,
+and the list of attached policies, in which AWS puts a user of a leaked key into quarantine. Many may call neither.
+
+One IAM user at AWS: the port `rotation.ports.Account` on botocore. Its rules stand in the port's docstrings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..model import AccessKey, Credentials, Identity, LastUse, Look
+from ..parallel import Running
+from .calls import (
+    Answer,
+    Attempts,
+    Calls,
+    Signers,
+    read_created,
+    read_identity,
+    read_keys,
+    read_last_use,
+    read_nothing,
+    read_owners,
+    read_policies,
+    read_refused,
+    read_tags,
+)
+from .client import Aws, Link
+from .connections import Lane
+from .errors import FAILURES, Kind, kind, quarantined, translate
+from .signin import OwnKeys, Signing
+
+T = TypeVar("T")
+
+_PAGES = 100  # of a list of keys; AWS gives them all on one
+_SIGNERS = 3  # how many may try one call: the keys, a session, one more session
+
+
+class User:
+    """`name` is the user's, None until it is known; `who` is known after the first look. `own` are the user's keys,
+    and `refused` is for how many seconds one that AWS refuses is waited for."""
+
+    def __init__(self, calls: Calls, signing: Signing, name: str | None) -> None:
+        self.calls = calls
+        self.signing = signing
+        self.name = name
+        self.who: Identity | None = None
+        self.own = Signers(())
+        self.listed: set[str] = set()  # whose keys the list was of, where no name was given
+        self.refused = 0.0
+
+    def known(self, who: Identity, pairs: Sequence[Credentials], refused: float) -> None:
+        """From now on it is known who this is, and which of the user's keys work."""
+        self.name, self.who = who.user, who
+        self.sign_with(pairs, refused)
+
+    def sign_with(self, pairs: Sequence[Credentials], refused: float) -> None:
+        """The user's keys are others now."""
+        self.own, self.refused = Signers(pairs), refused
+
+    @property
+    def signers(self) -> Signers:
+        """Who signs now."""
+        return self.signing.signers(self.own, self.who)
+
+    @property
+    def named(self) -> dict[str, str | int]:
+        """The parameter that names the user; without it IAM means whoever has signed."""
+        return {"UserName": self.name} if self.name else {}
+
+    def patience(self, signers: Signers) -> float:
+        """For how many seconds to wait if AWS refuses these."""
+        return self.refused if signers.pairs[0] in self.own.pairs else self.signing.patience(self.refused)
+
+    def signed(self, send: Callable[[Signers], T]) -> T:
+        """Send a call, signed by whoever signs for this user; after a no perhaps by somebody else."""
+        for _ in range(_SIGNERS - 1):
+            signers = self.signers
+            try:
+                return send(signers)
+            except (Denied, KeyRefused) as problem:
+                self.another(problem, signers)
+        return send(self.signers)
+
+    def another(self, problem: Denied | KeyRefused, signed: Signers) -> None:
+        """AWS said no to `signed`: gives back if somebody else signs from now on, else raises."""
+        if self.who is None:
+            raise problem
+        self.signing.another(problem, signed, self.own, self.who, self.calls, self.refused)
+
+    def keys(self, signers: Signers, refused: float = 0.0) -> tuple[AccessKey, ...]:
+        """ListAccessKeys, all pages."""
+        keys: list[AccessKey] = []
+        params = self.named
+        for _ in range(_PAGES):
+            page, marker = self.calls.call("iam:ListAccessKeys", signers, self._page, params, refused=refused)
+            keys += page
+            if not marker:
+                return tuple(keys)
+            params["Marker"] = marker
+        raise TryLater("AWS's list of this user's access keys has no end", "repeat the command later")
+
+    def _page(self, answer: Answer) -> tuple[list[AccessKey], str | None]:
+        self.listed |= read_owners(answer)
+        return read_keys(answer, self.name, self.calls.now())
+
+    def tags(self, signers: Signers, refused: float = 0.0) -> dict[str, str] | None:
+        """GetUser; None if it is denied."""
+        try:
+            return self.calls.call("iam:GetUser", signers, read_tags, self.named, refused=refused)
+        except Denied:
+            return None
+
+    def last_use(self, signers: Signers, key_id: str) -> LastUse | None:
+        """GetAccessKeyLastUsed. Not worth waiting for: one more attempt, then it is unknown."""
+        more = iter((True,))
+        try:
+            return self.calls.call(
+                "iam:GetAccessKeyLastUsed",
+                signers,
+                read_last_use,
+                {"AccessKeyId": key_id},
+                again=lambda error: next(more, False),
+            )
+        except Problem:
+            return None
+
+
+_ACTION = "sts:GetCallerIdentity"
+
+
+class Proof:
+    """`timeout` and `interval` in seconds; times are read from `monotonic`."""
+
+    def __init__(self, calls: Calls, link: Link, timeout: float, interval: float) -> None:
+        self._calls = calls
+        self._link = link
+        self._timeout = timeout
+        self._interval = interval
+        self._sleep = calls.patience.sleep
+        self._monotonic = calls.patience.monotonic
+
+    def of(self, pair: Credentials, times: int) -> Identity:
+        """See the port: `times` sign-ins in a row. Whatever passes by itself is a no, and begins the row again."""
+        deadline = self._monotonic() + self._timeout
+        with ExitStack() as held:
+            lanes = [held.enter_context(self._link.lanes("sts").borrow()) for _ in range(times)]
+            turn = 0
+            while True:
+                try:
+                    return self._row(pair, lanes[turn:] + lanes[:turn])
+                except FAILURES as error:
+                    failure = error
+                pause = self._calls.patience.poll()
+                if kind(failure) is Kind.FINAL or self._monotonic() + pause > deadline:
+                    break
+                self._sleep(pause)
+                turn = (turn + 1) % times
+        raise self._ended(failure, pair)
+
+    def _row(self, pair: Credentials, lanes: list[Lane]) -> Identity:
+        """One row. The next sign-in does not wait for the one before to end, but is not begun after a no."""
+        if not self._interval:
+            return self._same(pair, self._at_once(pair, lanes))
+        began = self._monotonic()
+        first = self._sign_in(pair, lanes[0])
+        running: list[Running[Identity]] = []
+        for number, lane in enumerate(lanes[1:], start=1):
+            wait = began + number * self._interval - self._monotonic()
+            if wait > 0:
+                self._sleep(wait)
+            if any(sign_in.failed for sign_in in running):
+                break
+            running.append(Running(partial(self._sign_in, pair, lane)))
+        return self._same(pair, [first, *(sign_in.result() for sign_in in running)])
+
+    def _at_once(self, pair: Credentials, lanes: list[Lane]) -> list[Identity]:
+        """Without an interval the whole row costs one round trip; all of it ends before a no is told."""
+        running = [Running(partial(self._sign_in, pair, lane)) for lane in lanes[1:]]
+        asked: list[Callable[[], Identity]] = [partial(self._sign_in, pair, lanes[0])]
+        asked += [sign_in.result for sign_in in running]
+        found: list[Identity] = []
+        failure: Exception | None = None
+        for answer in asked:
+            try:
+                found.append(answer())
+            except FAILURES as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return found
+
+    @staticmethod
+    def _same(pair: Credentials, answers: list[Identity]) -> Identity:
+        if any(answer != answers[0] for answer in answers):
+            raise OtherIdentity(
+                f"AWS says that key {mask(pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
+                "check the endpoint and the proxy with: rotate-my-key doctor",
+            )
+        return answers[0]
+
+    def _sign_in(self, pair: Credentials, lane: Lane) -> Identity:
+        return self._link.call(_ACTION, pair, lane, read_identity, {})
+
+    def _ended(self, failure: Exception, pair: Credentials) -> Problem:
+        problem = translate(failure, self._calls.sent(_ACTION, pair))
+        if not isinstance(problem, KeyRefused) or problem.wrong_secret:
+            return problem
+        return TryLater(
+            f"AWS does not accept key {mask(pair.key_id)} yet, after {round(self._timeout)} s",
+            "nothing is lost; repeat the command in a few minutes (propagation_timeout says how long it waits)",
+        )
+
+
+# What a rotation changes at AWS.
+CHANGES = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
+_MFA = "aws:MultiFactorAuthPresent"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """`denied` are actions that no sign-in makes possible, `with_mfa` those that MFA does. `known` is False where AWS
+    does not tell. `quarantined` is None where that is not known."""
+
+    denied: tuple[str, ...] = ()
+    with_mfa: tuple[str, ...] = ()
+    known: bool = False
+    quarantined: bool | None = None
+
+
+def rights(calls: Calls, signers: Signers, user: str, arn: str) -> Rights:
+    """Ask both. Never raises but Interrupted: what AWS does not tell is unknown."""
+    quarantined = _quarantined(calls, signers, user)
+    refused = _simulated(calls, signers, arn, CHANGES, mfa=False)
+    if refused is None:
+        return Rights(quarantined=quarantined)
+    still = _simulated(calls, signers, arn, refused, mfa=True) if refused else ()
+    never = refused if still is None else still
+    with_mfa = tuple(action for action in refused if action not in never)
+    return Rights(never, with_mfa, True, quarantined)
+
+
+def _quarantined(calls: Calls, signers: Signers, user: str) -> bool | None:
+    try:
+        names = calls.call("iam:ListAttachedUserPolicies", signers, read_policies, {"UserName": user})
+    except Problem:
+        return None
+    return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
+
+
+def _simulated(
+    calls: Calls, signers: Signers, arn: str, actions: tuple[str, ...], *, mfa: bool
+) -> tuple[str, ...] | None:
+    """Which of these actions on the user's own keys are not allowed; None if AWS does not tell."""
+    context = {"ContextKeyName": _MFA, "ContextKeyValues": [str(mfa).lower()], "ContextKeyType": "boolean"}
+    params: Mapping[str, Any] = {
+        "PolicySourceArn": arn,
+        "ActionNames": list(actions),
+        "ResourceArns": [arn],
+        "ContextEntries": [context],
+    }
+    try:
+        return calls.call("iam:SimulatePrincipalPolicy", signers, read_refused, params)
+    except Problem:
+        return None
+
+
+_CREATE_TIMEOUT = 15.0  # seconds
+_JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good as a fresh one
+_FLAP = 15.0  # seconds for which IAM may refuse a pair that STS has just accepted
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The calls of one look that are on their way, and who signed them."""
+
+    signers: Signers
+    keys: Running[tuple[AccessKey, ...]]
+    user: User
+    tags: Running[dict[str, str] | None]
+    used: Running[LastUse | None]
+
+
+class IamAccount:
+    """See the port. `profile` gives region and endpoints; `signing` decides who signs the IAM calls; `user` names the
+    user whose keys it is about, and `partition` where he is, if that is known before the first look."""
+
+    def __init__(
+        self,
+        aws: Aws,
+        profile: str | None = None,
+        *,
+        propagation_timeout: timedelta = timedelta(minutes=2),
+        proof_interval: timedelta = timedelta(seconds=1),
+        signing: Signing | None = None,
+        user: str | None = None,
+        partition: str = "",
+    ) -> None:
+        self._aws = aws
+        self._link = aws.link(profile).within(partition)
+        self._calls = Calls(aws, self._link)
+        self._timeout = propagation_timeout.total_seconds()
+        self._interval = proof_interval.total_seconds()
+        self._signing = signing or OwnKeys()
+        self._user = User(self._calls, self._signing, user)
+
+    @property
+    def endpoint(self) -> str:
+        """Which AWS this is: the partition, or the URLs of endpoints that are not AWS's own."""
+        return self._link.endpoint
+
+    @property
+    def foreign_endpoints(self) -> tuple[str, ...]:
+        """The endpoints in use that are not AWS's own, to be named in the question."""
+        return self._link.foreign
+
+    def now(self) -> datetime:
+        """AWS's clock."""
+        return self._aws.clock.now()
+
+    @property
+    def clock_offset(self) -> timedelta:
+        """AWS's clock minus ours, as of the last answer."""
+        return self._aws.clock.offset
+
+    def rights(self, arn: str) -> Rights:
+        """What looking alone tells of the rights of the user looked at, whose ARN this is; for `doctor`."""
+        return rights(self._calls, self._user.signers, self._user.name or "", arn)
+
+    # Looking
+
+    def look(self, pairs: Sequence[Credentials], *, patient: bool = False) -> Look:
+        """See the port. For root, roles and other sessions `keys` is empty, and `identity` says why."""
+        deadline = self._aws.monotonic() + (self._timeout if patient else 0.0)
+        while True:
+            refusals: list[KeyRefused] = []
+            for pair in pairs:
+                try:
+                    return self._look_as(pair)
+                except KeyRefused as error:
+                    refusals.append(error)
+            pause = self._calls.patience.poll()
+            if all(refusal.wrong_secret for refusal in refusals) or self._aws.monotonic() + pause > deadline:
+                raise refusals[0]
+            self._aws.sleep(pause)
+
+    def _look_as(self, pair: Credentials) -> Look:
+        """All calls at once, if it is known who signs. The iam client is made while the first is on its way: beside
+        another client's making it would take longer, not shorter (the GIL)."""
+        own = Signers([pair])
+        self._link.client("sts")
+        whose = Running(partial(self._signing.whose, pair, self._calls))
+        self._link.client("iam")
+        plain = not self._signing.profile and self._signing.signers(own, self._user.who) is own
+        if plain and not pair.token:  # IAM itself says whose key has signed
+            asked = _ask(User(self._calls, self._signing, None), own, pair)
+            identity, refused = whose.result()
+        else:
+            identity, refused = whose.result()
+            named = User(self._calls, self._signing, identity.user)
+            asked = _ask(named, self._signing.signers(own, identity), pair)
+        if not identity.is_user:
+            asked.used.result()
+            return Look(pair, identity, (), None, None, self.now())
+        self._link.check_partition(identity)
+        self._user.known(identity, [pair], 0.0)
+        return self._seen(pair, identity, refused, asked)
+
+    def _seen(self, pair: Credentials, identity: Identity, refused: KeyRefused | None, asked: _Asked) -> Look:
+        """The look, once it is known who this is. A no to the list is answered here: patience, MFA, another try."""
+        user, listed = self._user, self._listed(asked)
+        signers = user.signers
+        if signers.pairs != asked.signers.pairs:  # somebody who may say more signs now
+            asked = _ask(user, signers, pair, listed)
+        tags = _settled(asked.tags, lambda: user.tags(signers, _FLAP))
+        active = any(key.key_id == pair.key_id and key.active for key in listed)
+        profile = self._signing.profile
+        return Look(
+            signer=signers.pairs[0] if profile else pair,
+            identity=identity,
+            keys=listed,
+            tags=tags,
+            last_use=asked.used.result(),
+            now=self.now(),
+            auth_profile=profile,
+            dead=bool(profile) and (not active or bool(refused and refused.wrong_secret)),
+        )
+
+    def _listed(self, asked: _Asked) -> tuple[AccessKey, ...]:
+        """STS has accepted the pair, so a refusal by IAM means that IAM does not know it yet."""
+        try:
+            keys = asked.keys.result()
+            if not asked.user.listed <= {self._user.name}:
+                raise TryLater("AWS's answers are about two users", "repeat the command")
+            return keys
+        except Denied as problem:
+            self._user.another(problem, asked.signers)
+        except KeyRefused:
+            pass
+        return self._user.signed(lambda signers: self._user.keys(signers, _FLAP))
+
+    def identify(self, pair: Credentials) -> Identity:
+        """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
+        return self._calls.call("sts:GetCallerIdentity", Signers([pair]), read_identity, {})
+
+    def keys(self) -> tuple[AccessKey, ...]:
+        """See the port."""
+        user = self._user
+        return user.signed(lambda signers: user.keys(signers, user.patience(signers)))
+
+    def last_use(self, key_id: str) -> LastUse | None:
+        """See the port."""
+        return self._user.last_use(self._user.signers, key_id)
+
+    # Signing in
+
+    def sign_with(self, pairs: Sequence[Credentials]) -> None:
+        """See the port. From now on a refusal is waited out for the propagation time."""
+        self._user.sign_with(pairs, self._timeout)
+
+    def prove(self, pair: Credentials, times: int) -> Identity:
+        """See the port."""
+        return Proof(self._calls, self._link, self._timeout, self._interval).of(pair, times)
+
+    # Changing
+
+    def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
+        """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
+        attempts = Attempts(again)
+        sent: list[Signers] = []
+
+        def send(signers: Signers) -> tuple[Credentials, AccessKey]:
+            if sent:  # a person may have taken minutes over an MFA code
+                again()
+            sent.append(signers)
+            try:
+                return self._calls.call(
+                    "iam:CreateAccessKey",
+                    signers,
+                    partial(read_created, user=self._user.name),
+                    self._user.named,
+                    refused=self._user.patience(signers),
+                    again=attempts.if_certain,
+                    idle=_JUST_OPEN,
+                    read_timeout=_CREATE_TIMEOUT,
+                )
+            except Denied as problem:
+                if problem.explicit and self._is_quarantined(signers):
+                    raise quarantined(problem.action) from None
+                raise
+
+        try:
+            made = self._user.signed(send)
+        except Problem as problem:
+            failure = problem
+        else:
+            self._user.refused = self._timeout
+            return made
+        if attempts.lost:
+            raise Unanswered(f"a new key may have been made or not: {failure.message}", "repeat the command")
+        raise failure
+
+    def _is_quarantined(self, signers: Signers) -> bool:
+        """AWS does not always name the policy that denies; the user's own list of policies may."""
+        try:
+            names = self._calls.call("iam:ListAttachedUserPolicies", signers, read_policies, self._user.named)
+        except (Denied, KeyRefused, TryLater):
+            return False
+        return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
+
+    def set_active(self, key_id: str, active: bool) -> None:
+        """See the port."""
+        params = self._user.named | {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
+        self._user.signed(
+            lambda signers: self._calls.call(
+                "iam:UpdateAccessKey", signers, read_nothing, params, refused=self._user.patience(signers)
+            )
+        )
+
+    def delete(self, key_id: str) -> None:
+        """See the port. A NoSuchEntity after an earlier attempt means that this one was carried out."""
+        attempts = Attempts()
+        params = self._user.named | {"AccessKeyId": key_id}
+        try:
+            self._user.signed(
+                lambda signers: self._calls.call(
+                    "iam:DeleteAccessKey",
+                    signers,
+                    read_nothing,
+                    params,
+                    refused=self._user.patience(signers),
+                    again=attempts.always,
+                )
+            )
+        except Gone:
+            if not attempts.lost:
+                raise
+
+
+def _ask(user: User, signers: Signers, pair: Credentials, listed: tuple[AccessKey, ...] | None = None) -> _Asked:
+    """Send the calls of a look; the list only if it is not there yet."""
+    return _Asked(
+        signers,
+        Running(partial(user.keys, signers) if listed is None else lambda: listed),
+        user,
+        Running(partial(user.tags, signers)),
+        Running(partial(user.last_use, signers, pair.key_id)),
+    )
+
+
+def _settled(first: Running[T], again: Callable[[], T]) -> T:
+    """STS has accepted the pair, so a no from IAM means that IAM does not know it yet."""
+    try:
+        return first.result()
+    except KeyRefused:
+        return again()
