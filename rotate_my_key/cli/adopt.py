@@ -62,7 +62,6 @@ from .handover import (
     was_replaced,
 )
 from .session import Rotate, exit_code
-from .signing import signing_options
 from .talk import Narrator
 from .wiring import Wiring
 
@@ -72,24 +71,8 @@ _MOST = 1 << 16  # bytes
 _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.csv, in any case
 
 
-@click.command("adopt")
-@click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]", type=click.Path())
-@click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--give-up", metavar="KEY_ID", help="The old key of a DELIVERY may go though it was used since.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, source: str | None, profile: str | None, yes: bool, give_up: str | None, as_json: bool) -> int:
-    """Take a first or new key that IT or the console gave.
-
-    Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS, puts
-    it into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is dead
-    afterwards.
-
-    A DELIVERY is what IT made with fleet reissue: secretsmanager:NAME or s3://BUCKET/NAME, fetched with --auth-profile
-    or with the profile's own key; or a link, which is a secret: paste it when asked, or give it to - on standard input.
-    """
+def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up: str | None, as_json: bool) -> int:
+    """Take a first or new key that IT or the console gave."""
     given = _given(app, source)
     if isinstance(given, str):
         return adopt_delivery(app, given, profile, yes=yes, as_json=as_json, named=give_up)

@@ -67,7 +67,7 @@ class _Completing(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands with their lines of --help; options, with those of `rotate`."""
         if not incomplete.startswith("-"):
-            rows = {name: text for group in GROUPS.values() for name, (_, text) in group.items()}
+            rows = {name: text for group in GROUPS.values() for name, text in group.items()}
             return [CompletionItem(name, help=text) for name, text in rows.items() if name.startswith(incomplete)]
         items = super().shell_complete(ctx, incomplete)
         rotate = self.get_command(ctx, "rotate")

@@ -6,8 +6,6 @@ import os
 import shlex
 from typing import TYPE_CHECKING
 
-import click
-
 from .. import settings
 from ..errors import Problem, WrongUsage
 from ..paths import Paths
@@ -17,21 +15,8 @@ from .app import App
 if TYPE_CHECKING:
     from ..settings.hooks import Hook
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead.")
 
-
-@click.group("config", invoke_without_command=True, help="Show or change the settings; shows them without a command.")
-@click.pass_context
-def command(context: click.Context) -> None:
-    """The group; its commands follow."""
-    if context.invoked_subcommand is None:
-        context.invoke(show, as_json=False)
-
-
-@command.command("show", help="Every setting, its value and where that comes from.")
-@as_json
-@click.pass_obj
-def show(app: App, /, as_json: bool) -> None:
+def show(app: App, *, as_json: bool) -> None:
     """Print a table, or `{"version", "settings": {name: {"value", "source", "asked", "ceiling"}}, "notices"}`."""
     loaded = app.settings
     if as_json:
@@ -56,11 +41,7 @@ def _hooks(app: App) -> tuple[Hook, ...]:
         return ()
 
 
-@command.command("get", help="One setting's value.")
-@click.argument("name")
-@as_json
-@click.pass_obj
-def get(app: App, /, name: str, as_json: bool) -> None:
+def get(app: App, *, name: str, as_json: bool) -> None:
     """Print the value that counts, as it is written in the file, or `{"version", "name", "value", ...}`."""
     row = settings.setting(name)
     loaded = app.settings
@@ -70,12 +51,7 @@ def get(app: App, /, name: str, as_json: bool) -> None:
         app.out(loaded.origin[row.name].text)
 
 
-@command.command("set", help="Change a setting in your own file; --unset takes it out again.")
-@click.argument("name")
-@click.argument("value", required=False)
-@click.option("--unset", is_flag=True, help="Take the setting out of your file.")
-@click.pass_obj
-def set_(app: App, /, name: str, value: str | None, unset: bool) -> None:
+def set_(app: App, *, name: str, value: str | None, unset: bool) -> None:
     """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
     if unset == (value is not None):
         raise WrongUsage("give either a value or --unset", f"rotate-my-key config set {name} VALUE")
@@ -85,10 +61,7 @@ def set_(app: App, /, name: str, value: str | None, unset: bool) -> None:
         _set(app, name, value)
 
 
-@command.command("path", help="Where the settings are: your file and your site's.")
-@as_json
-@click.pass_obj
-def path(app: App, /, as_json: bool) -> None:
+def path(app: App, *, as_json: bool) -> None:
     """Print both paths and whether they are read, or `{"version", "user": {"path", "state"}, "site": {...}}`."""
     found = {
         "user": {"path": app.paths.config_file, "state": _user_state(app.paths.config_file)},

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import click
-
 from ..errors import Problem, mask
 from ..model import Look
 from ..rotation.facts import is_stranded
@@ -15,7 +13,6 @@ from ..rotation.unfinished import look_at, resume, unfinished
 from ..words import span
 from . import show
 from .app import App
-from .signing import signing_options
 from .talk import Narrator
 from .wiring import Wiring
 
@@ -23,19 +20,8 @@ if TYPE_CHECKING:
     from ..aws.iam import IamAccount
 
 
-@click.command("delete-key")
-@click.argument("key_id")
-@click.option("-p", "--profile", metavar="NAME", help="The profile of the user whose key it is.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, key_id: str, profile: str | None, yes: bool, as_json: bool) -> int:
-    """Retire one of your keys that no place here holds.
-
-    KEY_ID is the whole id, or its last four characters. An active key is only switched off, so that whatever still uses
-    it can be found and switched back; a second call deletes it.
-    """
+def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Retire one of your keys that no place here holds."""
     wiring = Wiring.of(app)
     with app.waiting("asking AWS"):
         look, account = _look(wiring, key_id, profile)

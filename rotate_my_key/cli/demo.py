@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
-
 from .app import App
 
 if TYPE_CHECKING:
@@ -45,15 +43,8 @@ source_profile = work
 """
 
 
-@click.command("demo")
-@click.option("--fast", is_flag=True, help="Do not imitate the seconds that AWS takes to know a new key.")
-@click.pass_obj
-def command(app: App, /, fast: bool) -> int:
-    """Watch a whole rotation, from beginning to end, without an account.
-
-    A small AWS runs in this process. Home, credentials file and key are made up and thrown away; nothing else is
-    touched and nothing goes over the network.
-    """
+def run(app: App, *, fast: bool) -> int:
+    """Watch a whole rotation, from beginning to end, without an account."""
     from ..demo import DemoAws
 
     propagation, latency = (0.0, 0.0) if fast else (_PROPAGATION, _LATENCY)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import click
-
 from .. import __version__, words
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..doctor.online import Account
@@ -19,24 +17,14 @@ from ..profiles.which import Active
 from ..words import join
 from . import reminding
 from .app import App
-from .signing import signing_options
 from .wiring import Wiring
 
 _HIDING = ("key-in-environment", "token-in-environment")
 _COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}
 
 
-@click.command("doctor")
-@click.option("-p", "--profile", metavar="NAME", help="This profile's key instead of the active one's.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@signing_options
-@click.pass_obj
-def command(app: App, /, profile: str | None, as_json: bool) -> int:
-    """Say which key is used here and why, and what stands in the way of a rotation.
-
-    Each finding is one line, and below it the command that puts it right. Nothing is changed, here or at AWS. Exit code
-    1 if something is broken.
-    """
+def run(app: App, *, profile: str | None, as_json: bool) -> int:
+    """Say which key is used here and why, and what stands in the way of a rotation."""
     wiring = Wiring(app, asks=False)
     computer = Computer(
         app.env,

@@ -20,19 +20,8 @@ from .wiring import Wiring
 _SHORTEST = 10  # characters: who has the file may try passphrases for as long as the key works
 
 
-@click.command("export")
-@click.option("-p", "--profile", metavar="NAME", help="The profile whose key it is (else the active one).")
-@click.option(
-    "-r", "--recipient", "recipients", multiple=True, metavar="age1...", help="Seal it for this age key (repeatable)."
-)
-@click.option("-o", "--output", metavar="FILE", help="Write it into a new file (0600) instead of printing it.")
-@click.pass_obj
-def command(app: App, /, profile: str | None, recipients: tuple[str, ...], output: str | None) -> None:
-    """Print what another computer needs to use the same key, sealed with a passphrase or for an age recipient.
-
-    The passphrase is asked for, hidden. What is printed is an age file, in letters: it can go by mail or chat, the
-    passphrase should go another way. There: rotate-my-key import.
-    """
+def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: str | None) -> None:
+    """Print what another computer needs to use the same key, sealed with a passphrase or for an age recipient."""
     _check(app, recipients, output)
     wiring = Wiring.of(app)
     active = wiring.active(profile, mixed=True)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import click
-
 from ..model import Past
 from . import show
 from .app import App
 from .wiring import Wiring
 
 
-@click.command("history")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, as_json: bool) -> None:
+def run(app: App, *, as_json: bool) -> None:
     """Show past rotations on this computer: when, which key gave way to which, for whom."""
     entries = Wiring.of(app).history.entries()
     if as_json:

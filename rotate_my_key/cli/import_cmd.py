@@ -28,26 +28,13 @@ from ..stores.exported import Exported, decode
 from . import reminding, show
 from .app import App
 from .session import Rotate
-from .signing import signing_options
 from .wiring import Wiring
 
 _MOST = 1 << 16  # bytes; an export has about 700
 
 
-@click.command("import")
-@click.argument("file", required=False, metavar="[FILE]")
-@click.option("-p", "--profile", metavar="NAME", help="The profile to put it in (else AWS_PROFILE, else default).")
-@click.option("-i", "--identity", metavar="FILE", help="The age identity, or SSH key, that it was sealed for.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, file: str | None, profile: str | None, identity: str | None, as_json: bool) -> int:
-    """Take a key that rotate-my-key export sealed on another computer.
-
-    Reads the file (or - for standard input; without one you can paste it) and asks for the passphrase, hidden. Proves
-    the key with AWS and puts it into the profile, which is made if it is absent. The key stays as it is: it is not
-    rotated.
-    """
+def run(app: App, *, file: str | None, profile: str | None, identity: str | None, as_json: bool) -> int:
+    """Take a key that rotate-my-key export sealed on another computer."""
     exported = _open(app, file, identity)
     name = profile or named_profile(app.env)[0]
     Rotate.of(app, name).settle()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import click
-
 from ..errors import Problem, mask
 from ..keyring.store import Move
 from ..model import PlaceKind
@@ -19,33 +15,12 @@ from .wiring import Wiring
 _THE = {"keyring": "the keyring", "file": "its file"}
 
 
-@click.group("keyring", help="Move a profile's pair between its file and the system's keyring.")
-def command() -> None:
-    """The group; its commands follow."""
-
-
-def _options(function: Callable[..., int]) -> Callable[..., int]:
-    function = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
-    function = click.option("-y", "--yes", is_flag=True, help="Do not ask.")(function)
-    return click.option("-p", "--profile", metavar="NAME", help="The profile; else the active one.")(function)
-
-
-@command.command("store")
-@_options
-@click.pass_obj
-def store(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
-    """Move a profile's pair into the keyring.
-
-    The profile gets a credential_process line instead, so SDKs and the aws command go on working with it, wherever the
-    keyring is unlocked. `keyring restore` puts the file back as it was.
-    """
+def store(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Move a profile's pair into the keyring."""
     return _Move(app, Move.STORE, as_json).run(profile, yes)
 
 
-@command.command("restore")
-@_options
-@click.pass_obj
-def restore(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
+def restore(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     """Move a profile's pair from the keyring back into its file."""
     return _Move(app, Move.RESTORE, as_json).run(profile, yes)
 

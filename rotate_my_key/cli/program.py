@@ -19,7 +19,7 @@ from ..errors import Interrupted, Problem
 from .app import App
 from .table import GLOBAL, GROUPS
 
-_COMMANDS = {name: row for group in GROUPS.values() for name, row in group.items()}
+_COMMANDS = [name for group in GROUPS.values() for name in group]
 _COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it
 _STATUS = "rotate-my-key status"
 _OWN = {"--help", "-h", "--version"}
@@ -78,14 +78,15 @@ class _Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of --help."""
-        return list(_COMMANDS)
+        return _COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command and give it the global options."""
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f".{_COMMANDS[cmd_name][0]}", __package__)
-        command: click.Command = module.command
+        from .commands import COMMANDS
+
+        command = COMMANDS.get(cmd_name) or import_module(f".{cmd_name}", __package__).command
         add_globals(command)
         return command
 
@@ -93,7 +94,7 @@ class _Program(click.Group):
         """The commands in groups, without loading them."""
         for title, rows in GROUPS.items():
             with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in rows.items()])
+                formatter.write_dl(list(rows.items()))
 
 
 def add_globals(command: click.Command) -> None:

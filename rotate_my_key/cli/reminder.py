@@ -8,8 +8,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import click
-
 from .. import words
 from ..errors import NeedsPerson, NotAllowed, Problem, WrongUsage
 from ..files.regular import read_start
@@ -25,30 +23,9 @@ if TYPE_CHECKING:
 
 _LONGEST = timedelta(days=30)
 
-shell_option = click.option("--shell", type=click.Choice(blocks.SHELLS), help="The shell; else the one you use.")
-rc_option = click.option("--rc-file", metavar="FILE", help="The start-up file; else the shell's usual one.")
-yes_option = click.option(
-    "-y", "--yes", is_flag=True, expose_value=False, help="Accepted everywhere; this asks nothing."
-)
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
-
-@click.group("reminder")
-def command() -> None:
-    """One line a day in a new terminal when an access key is due."""
-
-
-@command.command("install")
-@shell_option
-@rc_option
-@yes_option
-@as_json
-@click.pass_obj
-def install(app: App, /, shell: str | None, rc_file: str | None, as_json: bool) -> None:
-    """Put the reminder into your shell's start-up file; safe to run again.
-
-    It costs a new terminal no process and a fraction of a millisecond. `uninstall` leaves the file as it was.
-    """
+def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
+    """Put the reminder into your shell's start-up file; safe to run again."""
     chosen = shell or _detect(app)
     path = _rc_file(app, chosen, rc_file)
     mine = reminding.folder(app)
@@ -68,13 +45,7 @@ def install(app: App, /, shell: str | None, rc_file: str | None, as_json: bool) 
     app.say("New terminals say one line a day when a key is due. To take it out: rotate-my-key reminder uninstall")
 
 
-@command.command("uninstall")
-@shell_option
-@rc_option
-@yes_option
-@as_json
-@click.pass_obj
-def uninstall(app: App, /, shell: str | None, rc_file: str | None, as_json: bool) -> None:
+def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
     """Take the reminder out again, byte for byte; from every shell, unless one is named."""
     mine = reminding.folder(app)
     known = mine.installed()
@@ -99,12 +70,7 @@ def uninstall(app: App, /, shell: str | None, rc_file: str | None, as_json: bool
         app.out("The reminder was not installed.")
 
 
-@command.command("show")
-@shell_option
-@click.option("--system", is_flag=True, help="The file for all users of a computer, for IT to ship.")
-@as_json
-@click.pass_obj
-def show(app: App, /, shell: str | None, system: bool, as_json: bool) -> None:
+def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
     """What is installed and when it speaks next; with --shell or --system the text that goes into the shell."""
     mine = reminding.folder(app)
     if shell or system:
@@ -128,12 +94,7 @@ def show(app: App, /, shell: str | None, system: bool, as_json: bool) -> None:
         app.out(line)
 
 
-@command.command("snooze")
-@click.argument("duration", default="1d")
-@yes_option
-@as_json
-@click.pass_obj
-def snooze(app: App, /, duration: str, as_json: bool) -> None:
+def snooze(app: App, *, duration: str, as_json: bool) -> None:
     """Say nothing for a while: `snooze 3d`, at most 30d; 0 ends it. Your site may forbid it."""
     length = parse_duration(duration)
     if length > _LONGEST:
@@ -154,9 +115,7 @@ def snooze(app: App, /, duration: str, as_json: bool) -> None:
         app.out("The reminder speaks again.")
 
 
-@command.command("say", hidden=True)
-@click.pass_obj
-def say(app: App, /) -> int:
+def say(app: App) -> int:
     """What login shells run; `main.py` takes a shorter way there."""
     from ..reminder.login import ASK, main
     from .main import run

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import shlex
 
-import click
-
 from ..errors import Problem, mask
 from ..rotation.unfinished import plan_restoration, restorable, restore, unfinished
 from . import show
 from .app import App
-from .signing import signing_options
 from .wiring import Wiring
 
 
-@click.command("restore")
-@click.option("-p", "--profile", metavar="NAME", help="The profile whose key is put back.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
-    """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one.
-
-    While a rotation is unfinished or an old key is kept, rotate-my-key holds a copy of both keys. This writes the one
-    that works into the profiles that had it. No key is changed in AWS, and a profile that holds another key is left
-    alone.
-    """
+def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one."""
     wiring = Wiring.of(app)
     note = restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
     account = wiring.account_for(note)

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import click
-
 from .. import __version__
 from ..errors import Problem, WrongUsage
 from ..rotation.run import Result
 from .app import App
 from .handover import finish_taken
 from .session import Rotate, exit_code
-from .signing import signing_options
 
 
-@click.command("rotate")
-@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="This profile's key (repeatable).")
-@click.option("--all", "all_keys", is_flag=True, help="Every key on this computer that is due, each once.")
-@click.option("--force", is_flag=True, help="Whatever the key's age.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@click.option("--keep-old", metavar="DURATION", help="Keep the old key, switched off, that long (7d).")
-@click.option("--old-active", is_flag=True, help="With --keep-old: the old key keeps working until then.")
-@click.option("--update-copies", is_flag=True, help="Other files that hold the key take the new one too (see scan).")
-@click.option("--mixed", is_flag=True, help="Also profiles that hold a key beside sso, role or process settings.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
-@click.pass_obj
-def command(app: App, /, as_json: bool, **options: Any) -> int:
-    """Replace the access key of the active profile, if it is due.
-
-    Makes a new key, proves it with AWS, writes it into every profile here that holds the old one, switches the old one
-    off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
-
-    With --update-copies the old key works until all those files have the new one. For a key that has leaked type
-    --force --keep-old 0: it goes at once, and waits for no file.
-    """
+def run(app: App, *, as_json: bool, **options: Any) -> int:
+    """Replace the access key of the active profile, if it is due."""
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]

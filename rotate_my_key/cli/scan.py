@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ..errors import Problem, WrongUsage, mask
 from ..words import join
 from . import show
@@ -26,17 +24,9 @@ if TYPE_CHECKING:
     from ..copies.walk import Tally
 
 
-@click.command("scan")
-@click.argument("paths", nargs=-1, metavar="[PATH...]")
-@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="This profile's key (repeatable).")
-@click.option("--all", "all_keys", is_flag=True, help="Every key on this computer.")
-@click.option("--update", is_flag=True, help="Put the new pair where an old one is, while that is kept.")
-@click.option("-y", "--yes", is_flag=True, help="With --update: do not ask.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(
+def run(
     app: App,
-    /,
+    *,
     paths: tuple[str, ...],
     profiles: tuple[str, ...],
     all_keys: bool,
@@ -44,11 +34,7 @@ def command(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Find other files and processes that hold a key.
-
-    Reads the places of your home where keys hide, or everything below each PATH. What it finds is remembered (paths,
-    never values), and `rotate` offers to change it with the key. Shows no secret.
-    """
+    """Find other files and processes that hold a key."""
     if profiles and all_keys:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key scan --all")
     missing = [path for path in paths if not os.path.lexists(path)]

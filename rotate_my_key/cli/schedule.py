@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from .. import words
 from ..errors import Problem, WrongUsage
 from ..schedule import job as jobs
@@ -22,24 +20,11 @@ if TYPE_CHECKING:
 
 _TRY_LATER = 75
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 _yes = "rotate-my-key schedule install --yes"
 
 
-@click.group("schedule")
-def command() -> None:
-    """A daily rotation that nobody watches: only what is due, and the old key is kept for a week, switched off."""
-
-
-@command.command("install", short_help="Ask for each key, then install the daily run.")
-@click.option("-y", "--yes", is_flag=True, help="Every key that is not excluded; do not ask.")
-@as_json
-@click.pass_obj
-def install(app: App, /, yes: bool, as_json: bool) -> int:
-    """List the keys that would be rotated, ask for each, and install the daily run. Safe to run again.
-
-    A key to which you say no, because others use it too, is excluded (the setting `exclude`).
-    """
+def install(app: App, *, yes: bool, as_json: bool) -> int:
+    """List the keys that would be rotated, ask for each, and install the daily run. Safe to run again."""
     from ..schedule.choose import choose
     from . import scheduling
 
@@ -67,11 +52,7 @@ def install(app: App, /, yes: bool, as_json: bool) -> int:
     return 0
 
 
-@command.command("uninstall", short_help="Take the daily run out again.")
-@click.option("-y", "--yes", is_flag=True, expose_value=False, help="Accepted everywhere; this asks nothing.")
-@as_json
-@click.pass_obj
-def uninstall(app: App, /, as_json: bool) -> None:
+def uninstall(app: App, *, as_json: bool) -> None:
     """Take the daily run out again, with everything that `install` made."""
     gone = [scheduler.title for scheduler in _schedulers(app) if scheduler.uninstall()]
     results.forget(app.paths.state_dir)
@@ -83,10 +64,7 @@ def uninstall(app: App, /, as_json: bool) -> None:
         app.out("No schedule was installed.")
 
 
-@command.command("show", short_help="What is installed, and what came of the last run.")
-@as_json
-@click.pass_obj
-def show(app: App, /, as_json: bool) -> None:
+def show(app: App, *, as_json: bool) -> None:
     """Whether the daily run is installed, what it runs, when it ran last and what came of it, when it runs next."""
     try:
         job: Job | None = _job(app)
@@ -110,13 +88,7 @@ def show(app: App, /, as_json: bool) -> None:
         app.out(f"next run: {_moment(installed.next)}")
 
 
-@command.command(
-    "run", hidden=True, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
-)
-@click.option("--daily", is_flag=True, help="Do nothing if today's run is over.")
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.pass_obj
-def run(app: App, /, daily: bool, arguments: Sequence[str]) -> int:
+def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
     """What the scheduler starts: `rotate` with these options, and a note of what came of it.
 
     What is tried again by itself (75) is not said: cron would make a mail of it.

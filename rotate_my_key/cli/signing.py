@@ -1,58 +1,24 @@
-"""How a person says who signs: `--mfa-code`, `--auth-profile`, and the questions for a code or a device.
+"""The person who is asked for an MFA code or a device, and the devices that are set for a profile.
 
 Loaded by commands that must start fast, so what touches AWS is imported only when it is needed.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-import click
-
-from ..errors import NeedsPerson, WrongUsage
+from ..errors import NeedsPerson
 from .app import App
+from .commands import CODE
 
 if TYPE_CHECKING:
     from ..aws.signin import Serial
     from ..profiles.file import ProfilePaths
     from ..settings import Settings
 
-C = TypeVar("C", bound=Callable[..., Any])
-
-_CODE = re.compile(r"[0-9]{6}")
 _NEXT = "wait for the device's next code (up to 30 s)"
-
-
-def signing_options(command: C) -> C:
-    """The options of every command that calls IAM; they are kept in `App`, and `Wiring` reads them there."""
-    auth = click.option(
-        "--auth-profile",
-        metavar="NAME",
-        expose_value=False,
-        callback=_keep_auth_profile,
-        help="Sign the IAM calls with this profile (SSO, role, aws login).",
-    )
-    code = click.option(
-        "--mfa-code", metavar="CODE", expose_value=False, callback=_keep_code, help="The code of your MFA device."
-    )
-    return code(auth(command))
-
-
-def _keep_auth_profile(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    context.ensure_object(App).flags["auth_profile"] = value
-
-
-def _keep_code(context: click.Context, option: click.Parameter, value: str | None) -> None:
-    app = context.ensure_object(App)
-    app.command = context.command_path
-    if value is None:
-        return
-    app.mfa_code = "".join(value.split())
-    if not _CODE.fullmatch(app.mfa_code):
-        raise WrongUsage("an MFA code has six digits", f"{app.command} --mfa-code 123456")
 
 
 class Person:
@@ -88,7 +54,7 @@ class Person:
             self._app.complain(f"{complaint or 'a code is good for one use'}; {_NEXT}")
         while True:
             code = "".join(self._app.line(f"MFA code for {whose} {serial}: ", self._check).split())
-            if not _CODE.fullmatch(code):
+            if not CODE.fullmatch(code):
                 self._app.complain("an MFA code has six digits")
             elif code in used:
                 self._app.complain(f"that code was used already; {_NEXT}")

@@ -9,12 +9,9 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import click
-
 from ..errors import Problem, mask
 from ..rows import Row, check, judge
 from .app import App
-from .signing import signing_options
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
@@ -38,21 +35,7 @@ _FIELDS = (
 _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
 
 
-@click.command("status")
-@click.option("-p", "--profile", "profiles", multiple=True, metavar="NAME", help="Only this profile (repeatable).")
-@click.option("--cached", is_flag=True, help="What was last seen; no network.")
-@click.option(
-    "--check",
-    "least",
-    type=click.Choice(["due", "overdue"]),
-    is_flag=False,
-    flag_value="due",
-    help="Exit 3 if a key is due (or overdue), 75 if an age is not known; excluded profiles do not count.",
-)
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool) -> int:
+def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool) -> int:
     """Show every key on this computer: who it belongs to, its age, its last use, and the verdict."""
     now = datetime.now(UTC)
     settings = app.settings

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from ..errors import Problem, mask
 from ..plan import Note
 from ..rotation.ports import Ending, Outcome
@@ -12,23 +10,12 @@ from ..rotation.unfinished import describe, resume, turn, undoable, unfinished
 from . import moves, session, show
 from .after import After
 from .app import App
-from .signing import signing_options
 from .talk import Narrator
 from .wiring import Wiring
 
 
-@click.command("undo")
-@click.option("-p", "--profile", metavar="NAME", help="The profile whose rotation is undone.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
-@signing_options
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def command(app: App, /, profile: str | None, yes: bool, as_json: bool) -> int:
-    """Put the old key back: until it is deleted (see rotate --keep-old).
-
-    Switches the old key on, proves it, restores it in every profile here that holds the new one, byte for byte, and
-    deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
-    """
+def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
+    """Put the old key back: until it is deleted (see rotate --keep-old)."""
     wiring = Wiring.of(app)
     moves.finish(app, wiring)
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)

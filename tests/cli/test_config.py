@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from rotate_my_key import settings
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.config import command
+from rotate_my_key.cli.commands import config as command
 from rotate_my_key.errors import Problem, WrongUsage
 from rotate_my_key.paths import Paths
 

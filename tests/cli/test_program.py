@@ -56,7 +56,7 @@ def test_help_names_every_command_in_its_group(env: dict[str, str], capsys: pyte
     at = -1
     for title, rows in GROUPS.items():
         assert f"{title}:" in shown
-        for name, (_, text) in rows.items():
+        for name, text in rows.items():
             assert (at := shown.index(f"  {name} ", at + 1)) and text in shown
     assert "Exit codes: 0 done" in shown and "130 interrupted" in " ".join(shown.split())
 

@@ -25,7 +25,8 @@ from click.core import ParameterSource
 from ... import __version__
 from ...errors import Interrupted, Problem, TryLater, WrongUsage
 from ..app import App
-from ..signing import Person, mfa_serials, signing_options
+from ..commands import signing_options
+from ..signing import Person, mfa_serials
 
 if TYPE_CHECKING:
     from ...fleet.assembly import Assembly, FleetSigner
