@@ -126,8 +126,8 @@ def _plan(app: App, wiring: Wiring, pair: Credentials, profile: str) -> Adoption
     others = [fact.kind.value for fact in facts if fact.kind not in (Kind.STATIC, Kind.NONE)]
     account = wiring.account(profile if facts else None)
     with app.waiting("asking AWS"):
-        sign_in(pair, account, wiring.clockwork.pause)
-        look = first_look(pair, account, wiring.here, wiring.clockwork.pause, young=True)
+        sign_in(pair, account, wiring.waiter.pause)
+        look = first_look(pair, account, wiring.here, wiring.waiter.pause, young=True)
         return plan_adoption(pair, profile, held, others, account, look.identity)
 
 
@@ -285,7 +285,7 @@ class _Adopting:
         facts = [f for f in sections(self._wiring.files, self._wiring.keyring.pair) if f.profile == profile]
         self._account = self._wiring.account(profile if facts else None)
         with self._wiring.stop.on_interrupt(), app.waiting("asking AWS"):
-            check_delivery(delivered.pair, delivered.identity, self._account, self._wiring.clockwork.pause)
+            check_delivery(delivered.pair, delivered.identity, self._account, self._wiring.waiter.pause)
             self._look, self._denied = self._looked()
             self._plan = self._planned()
             self.elsewhere = self._found_elsewhere()
@@ -293,7 +293,7 @@ class _Adopting:
     def _looked(self) -> tuple[Look | None, Denied | None]:
         """Who may not even list his keys can use the one that he was given."""
         try:
-            here, pause = self._wiring.here, self._wiring.clockwork.pause
+            here, pause = self._wiring.here, self._wiring.waiter.pause
             return first_look(self._delivered.pair, self._account, here, pause, young=True), None
         except Denied as problem:
             return None, problem
@@ -407,7 +407,7 @@ class _Adopting:
     def _run(self, plan: Takeover, narrator: Narrator) -> Outcome:
         wiring = self._wiring
         try:
-            return take_over(plan, self._account, wiring.here, narrator, self._app.settings.policy, wiring.clockwork)
+            return take_over(plan, self._account, wiring.here, narrator, self._app.settings.policy, wiring.waiter)
         finally:
             narrator.end()
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import Problem
 from ..model import Credentials
 from ..plan import Note
-from ..rotation.facts import Here
+from ..rotation.facts import LocalState
 from ..words import join
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class Kept(NamedTuple):
     new: Credentials
 
 
-def kept(here: Here) -> list[Kept]:
+def kept(here: LocalState) -> list[Kept]:
     """The rotations under way whose other copies can still be changed."""
     found = []
     for name in here.notes.names():

@@ -63,7 +63,7 @@ def _check_settled(wiring: Wiring, pair: Credentials) -> None:
 
 def _identity(wiring: Wiring, profile: str | None, pair: Credentials) -> Identity:
     try:
-        who = sign_in(pair, wiring.account(profile), wiring.clockwork.pause)
+        who = sign_in(pair, wiring.account(profile), wiring.waiter.pause)
     except KeyRefused as problem:
         raise KeyRefused(problem.message, problem.hint or "rotate-my-key status") from None
     if not who.is_user:

@@ -249,7 +249,7 @@ def give_up(
     narrator = Narrator(app)
     try:
         plan = plan_elsewhere(pair, old, look, account, wiring.here, wiring.host, wiring.boot)
-        outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.clockwork)
+        outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
         return [Result((profile,), old, outcome)]
     except Problem as problem:
         return [Result((profile,), old, problem=_left(pair, old, problem))]
@@ -315,7 +315,7 @@ def _given_up(app: App, wiring: Wiring, pair: Credentials, profile: str, mark: M
     account = wiring.account(profile)
     try:
         with wiring.stop.on_interrupt(), wiring.lock(), app.waiting("asking AWS"):
-            look = first_look(pair, account, wiring.here, wiring.clockwork.pause)
+            look = first_look(pair, account, wiring.here, wiring.waiter.pause)
             if not elsewhere(mark.replaces, look, account, wiring.here):
                 return []
             return give_up(app, wiring, account, look, pair, mark.replaces, profile)

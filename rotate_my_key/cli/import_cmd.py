@@ -56,7 +56,7 @@ def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[
     account = wiring.account(profile if facts else None)
     with app.waiting("asking AWS"):
         try:
-            prove_import(pair, exported.identity, account, wiring.clockwork.pause)
+            prove_import(pair, exported.identity, account, wiring.waiter.pause)
         except KeyRefused as problem:
             raise _of_another_region(problem, exported, app) from None
         plan = plan_import(pair, exported.identity, profile, held, others, account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import Problem, mask
 from ..keyring.store import Move
 from ..model import PlaceKind
-from ..rotation.run import Result, Run, Wishes
+from ..rotation.run import Result, RotateOptions, Run
 from ..rotation.unfinished import unfinished
 from . import moves, show
 from .app import App
@@ -76,12 +76,12 @@ class _Move:
             )
             run = Run(
                 wiring.here,
-                Wishes(policy, host=wiring.host, boot=wiring.boot),
+                RotateOptions(policy, host=wiring.host, boot=wiring.boot),
                 consent,
                 wiring.lock,
                 wiring.account_for,
                 lambda note: Narrator(app, note.places[0].profile if note.places else ""),
-                wiring.clockwork,
+                wiring.waiter,
             )
             with wiring.stop.on_interrupt():
                 for result in run.settle():

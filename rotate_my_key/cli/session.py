@@ -16,8 +16,8 @@ from ..model import Credentials
 from ..plan import Note, Step
 from ..profiles.file import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
-from ..rotation.prepare import Prospect, delete_command, foresee, in_the_way, prepare, second_in_use
-from ..rotation.run import Job, Result, Run, Wishes
+from ..rotation.prepare import RotationPlan, delete_command, foresee, in_the_way, prepare, second_in_use
+from ..rotation.run import Job, Result, RotateOptions, Run
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from ..rows import STATIC, Row
@@ -99,7 +99,7 @@ class Finder:
         return self._wiring.active(profile, mixed=self._mixed).pair
 
 
-def seen_result(job: Job, seen: Prospect, steps: list[Step]) -> Result:
+def seen_result(job: Job, seen: RotationPlan, steps: list[Step]) -> Result:
     """The result of a dry run."""
     who = seen.look.identity
     outcome = Outcome(
@@ -220,7 +220,7 @@ class Rotate:
         self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
         self._leak = force and keep_old is not None and not self._settings.keep_old
-        self._wishes = Wishes(
+        self._options = RotateOptions(
             self._settings.policy,
             force,
             self._settings.keep_old,
@@ -276,7 +276,7 @@ class Rotate:
         chosen, problems = self._jobs()
         done = _ids(before)
         if self._leak:
-            self._wishes = replace(self._wishes, leaked=frozenset(map(_id_of, chosen)) - {""})
+            self._options = replace(self._options, leaked=frozenset(map(_id_of, chosen)) - {""})
         chosen = [job for job in chosen if not done or _id_of(job) not in done]
         problems = [*unmoved, *problems]
         results = [*problems, *self._told_by(lambda run: self._settled_first(run, chosen))]
@@ -285,7 +285,7 @@ class Rotate:
                 self.tell(result)
         if self._all:
             told = [*before, *results]
-            self._out(show.summary([result for result in told if result.prospect or result.problem]))
+            self._out(show.summary([result for result in told if result.plan or result.problem]))
         remember(wiring, self._app, results)
         return results
 
@@ -296,7 +296,7 @@ class Rotate:
             self.tell(result)
         known = {result.key_id for result in self._told}
         again = run.rotate(chosen)
-        return [*self._told, *(each for each in again if each.prospect or each.key_id not in known)]
+        return [*self._told, *(each for each in again if each.plan or each.key_id not in known)]
 
     def names_nothing(self, problem: Problem) -> bool:
         """Whether all that is wrong is that no profile was named and none is called default: what an earlier run began
@@ -316,12 +316,12 @@ class Rotate:
         wiring = self.wiring
         run = Run(
             wiring.here,
-            self._wishes,
+            self._options,
             self._consent,
             wiring.lock,
             wiring.account_for,
             self._narrator_for,
-            wiring.clockwork,
+            wiring.waiter,
         )
         with wiring.stop.on_interrupt(), self._app.waiting("asking AWS"):
             try:
@@ -339,8 +339,8 @@ class Rotate:
                 self._out(f"A rotation of key {mask(found.name)} is unfinished; it would be finished first.")
         for job in chosen:
             try:
-                request = self._wishes.request(job.find())
-                seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.clockwork.pause)
+                request = self._options.request(job.find())
+                seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.waiter.pause)
                 if in_the_way(seen):
                     raise NeedsPerson(second_in_use(seen), delete_command(seen))
             except Problem as problem:
@@ -379,6 +379,6 @@ class Rotate:
     def _narrator_for(self, note: Note) -> Narrator:
         return self._narrator(note.places[0].profile if self._several and note.places else "")
 
-    def _foreign(self, prospect: Prospect) -> Sequence[str]:
-        accounts = [a for a in self._accounts.values() if a.endpoint == (prospect.draft and prospect.draft.endpoint)]
+    def _foreign(self, plan: RotationPlan) -> Sequence[str]:
+        accounts = [a for a in self._accounts.values() if a.endpoint == (plan.draft and plan.draft.endpoint)]
         return accounts[0].foreign_endpoints if accounts else ()

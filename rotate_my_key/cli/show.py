@@ -11,7 +11,7 @@ from ..model import AccessKey, LastUse, Place, PlaceKind
 from ..plan import Step
 from ..policy import Policy
 from ..rotation.ports import Did, Ending, Outcome
-from ..rotation.prepare import Prospect
+from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
 from ..words import day, join, span, used
 
@@ -41,24 +41,24 @@ def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str
     return [(path, names(group)) for path, group in files.items()]
 
 
-def header(prospect: Prospect, policy: Policy, foreign: Sequence[str] = ()) -> list[str]:
+def header(plan: RotationPlan, policy: Policy, foreign: Sequence[str] = ()) -> list[str]:
     """Who, which key, how old: the lines before the question."""
-    who, key, now = prospect.look.identity, prospect.key, prospect.look.now
-    used = f", used by {names(prospect.places)}" if prospect.places else ""
+    who, key, now = plan.look.identity, plan.key, plan.look.now
+    used = f", used by {names(plan.places)}" if plan.places else ""
     lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
     age, limit = span(now - key.created), span(policy.max_age)
     limit = limit.removesuffix(" days") if age.endswith(" days") and key.active else limit
     off = "" if key.active else ", switched off"
-    lines.append(f"{age} old, the limit is {limit}{off}; {last_used(prospect.look.last_use, now)}")
-    if prospect.look.auth_profile:
-        lines.append(f"Profile {prospect.look.auth_profile} signs the calls to IAM.")
+    lines.append(f"{age} old, the limit is {limit}{off}; {last_used(plan.look.last_use, now)}")
+    if plan.look.auth_profile:
+        lines.append(f"Profile {plan.look.auth_profile} signs the calls to IAM.")
     if foreign:
         lines.append(f"Not AWS itself: {join(foreign)}")
-    second = prospect.second
-    if prospect.merge and second and prospect.draft:
+    second = plan.second
+    if plan.merge and second and plan.draft:
         lines.append(
-            f"The profiles here hold two keys of {who.user}: {names(prospect.draft.places)} will use "
-            f"{mask(prospect.draft.wanted or '')} too, and {mask(prospect.draft.unwanted)} goes."
+            f"The profiles here hold two keys of {who.user}: {names(plan.draft.places)} will use "
+            f"{mask(plan.draft.wanted or '')} too, and {mask(plan.draft.unwanted)} goes."
         )
     elif second and second.kept:
         lines.append(f"Key {mask(second.key.key_id)}, kept by an earlier rotation, is deleted to make room.")
@@ -123,14 +123,14 @@ _FORESEEN = {
 }
 
 
-def foreseen(steps: Sequence[Step], prospect: Prospect, show_path: ShowPath) -> list[str]:
+def foreseen(steps: Sequence[Step], plan: RotationPlan, show_path: ShowPath) -> list[str]:
     """The lines of `--dry-run`."""
     lines = []
-    if prospect.due and prospect.second and not prospect.merge and not prospect.second.kept:
-        lines.append(f"delete the inactive key {mask(prospect.second.key.key_id)}, if you agree to that")
+    if plan.due and plan.second and not plan.merge and not plan.second.kept:
+        lines.append(f"delete the inactive key {mask(plan.second.key.key_id)}, if you agree to that")
     for step in steps:
-        if step is Step.SWITCH and prospect.draft:
-            lines += [f"change {place.profile} in {where(place, show_path)}" for place in prospect.draft.places]
+        if step is Step.SWITCH and plan.draft:
+            lines += [f"change {place.profile} in {where(place, show_path)}" for place in plan.draft.places]
         elif step in _FORESEEN:
             lines.append(_FORESEEN[step])
     return lines

@@ -16,7 +16,7 @@ from ..errors import NeedsPerson, mask
 from ..plan import Note, Step
 from ..policy import Policy
 from ..rotation.ports import Did, Ending
-from ..rotation.prepare import Prospect
+from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
 from ..words import join, span
 from . import show
@@ -38,7 +38,7 @@ class Consent:
         yes: bool,
         flag: str,
         replace_inactive: bool,
-        foreign: Callable[[Prospect], Sequence[str]],
+        foreign: Callable[[RotationPlan], Sequence[str]],
         copies: OtherCopies,
     ) -> None:
         self._app = app
@@ -50,41 +50,41 @@ class Consent:
         self.asks = not yes
         self.attended = app.terminal
 
-    def agree(self, prospects: Sequence[Prospect]) -> bool:
+    def agree(self, plans: Sequence[RotationPlan]) -> bool:
         """Tell what will happen and ask once, whatever the number of keys."""
-        for prospect in prospects:
-            self.introduce(prospect)
-        self._copies.tell([prospect.request.pair for prospect in prospects])
-        it = "it" if len(prospects) == 1 else f"these {len(prospects)} keys"
+        for plan in plans:
+            self.introduce(plan)
+        self._copies.tell([plan.request.pair for plan in plans])
+        it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
         agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
         if agreed:
             self._copies.ask()
         return agreed
 
-    def introduce(self, prospect: Prospect) -> None:
+    def introduce(self, plan: RotationPlan) -> None:
         """The lines before the question, also where nothing is asked."""
         say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
-        for line in show.header(prospect, self._policy, self._foreign(prospect)):
+        for line in show.header(plan, self._policy, self._foreign(plan)):
             say(line)
-        for warning in prospect.warnings if self.asks else ():
+        for warning in plan.warnings if self.asks else ():
             say(f"{self._app.style('note:', fg='yellow')} {warning}")
         if self.asks:
             say(_ONLY_HERE)
         else:
-            self._copies.tell([prospect.request.pair])
+            self._copies.tell([plan.request.pair])
 
-    def give_up(self, prospect: Prospect) -> bool:
+    def give_up(self, plan: RotationPlan) -> bool:
         """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""
         if self._replace_inactive:
             return True
         if not self.asks or not self._app.terminal:
             return False
-        second = prospect.second
+        second = plan.second
         if second is None:
             raise NeedsPerson("there is no second key", self._flag)
-        now = prospect.look.now
+        now = plan.look.now
         self._app.say(
-            f"{prospect.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
+            f"{plan.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
             f"{span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
         )
         return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=self._flag)
@@ -159,7 +159,7 @@ class Teller:
         app: App,
         out: Callable[[str], None],
         copies: OtherCopies,
-        foreign: Callable[[Prospect], Sequence[str]],
+        foreign: Callable[[RotationPlan], Sequence[str]],
         *,
         several: bool,
     ) -> None:
@@ -174,7 +174,7 @@ class Teller:
         """What came of one key."""
         if result.problem:
             return self.problem(result)
-        earlier = result.prospect is None and result.outcome and result.outcome.ending is not Ending.REPLACED
+        earlier = result.plan is None and result.outcome and result.outcome.ending is not Ending.REPLACED
         now = datetime.now(UTC)
         if earlier:
             text = show.settled_line(result)
@@ -193,12 +193,12 @@ class Teller:
         if result.problem.hint:
             self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
 
-    def dry(self, result: Result, prospect: Prospect) -> None:
+    def dry(self, result: Result, plan: RotationPlan) -> None:
         """The steps that would be taken."""
-        for line in show.header(prospect, self._settings.policy, self._foreign(prospect)):
+        for line in show.header(plan, self._settings.policy, self._foreign(plan)):
             self._app.say(line)
         steps = result.outcome.steps if result.outcome else ()
-        lines = show.foreseen(steps, prospect, self._app.show_path)
+        lines = show.foreseen(steps, plan, self._app.show_path)
         for line in ["It would:", *(f"  {line}" for line in lines)] if lines else ["Nothing to do."]:
             self._out(line)
         copies = self._copies

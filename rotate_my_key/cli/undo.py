@@ -49,7 +49,7 @@ def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
     if now is None or now.note is None:
         raise Problem("another run has finished that rotation just now", "rotate-my-key history")
     account, policy = wiring.account_for(now.note), app.settings.policy
-    outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.clockwork, wiring.host, turn=turn)
+    outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, wiring.host, turn=turn)
     if outcome.ending is Ending.DROPPED:
         text = "there is nothing to go back to: the old key is deleted, or its secret is lost"
         raise Problem(text, "rotate-my-key history")

@@ -22,8 +22,8 @@ from ..model import Credentials, Holding, InPlace, Place
 from ..plan import Note
 from ..profiles.file import ProfilePaths, quote, read_profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
-from ..rotation.engine import Clockwork
-from ..rotation.facts import Here
+from ..rotation.engine import Waiter
+from ..rotation.facts import LocalState
 from ..rotation.ports import Places
 from ..rotation.unfinished import is_missing
 from ..stores.handed import HandedKeys
@@ -54,7 +54,7 @@ class Wiring:
         self._asks = asks
         self._auths: dict[str, AuthProfile] = {}
         self.stop = Stop(app.interject)
-        self.clockwork = Clockwork(self.stop.pause, self.stop.check)
+        self.waiter = Waiter(self.stop.pause, self.stop.check)
         self.files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
 
     @classmethod
@@ -67,7 +67,7 @@ class Wiring:
     # This computer
 
     @cached_property
-    def here(self) -> Here:
+    def here(self) -> LocalState:
         """All that a rotation knows besides AWS."""
         from ..keyring.store import KeyringStaging
         from ..profiles.places import AllPlaces, AllStaging, KeyringPlaces, ProfileFiles
@@ -77,7 +77,7 @@ class Wiring:
             AllPlaces(ProfileFiles(paths.credentials, paths.config), KeyringPlaces(self.files, self.keyring))
         )
         staging = AllStaging(FileStaging(self._rotations), KeyringStaging(self._rotations, self.keyring.entries))
-        return Here(places, staging, FileNotes(self._rotations), self.history, self.copies)
+        return LocalState(places, staging, FileNotes(self._rotations), self.history, self.copies)
 
     @cached_property
     def copies(self) -> OtherCopies:

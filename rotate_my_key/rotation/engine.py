@@ -25,7 +25,7 @@ from ..errors import (
 from ..model import Credentials, Place
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..policy import Policy
-from .facts import Here, say_once, see, settled_since
+from .facts import LocalState, say_once, see, settled_since
 from .ports import Account, Ending, Outcome, Progress, ending_of, outcome_of
 from .steps import EMPTIED, Steps, Tools, forget_if_held
 
@@ -36,7 +36,7 @@ _MOST_THROTTLES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Clockwork:
+class Waiter:
     """How the loop waits and learns of Ctrl-C: `pause` takes seconds; both raise Interrupted once asked to stop."""
 
     pause: Callable[[float], None]
@@ -47,14 +47,14 @@ class Rotation:
     """One rotation, from the facts of a first look to its end."""
 
     def __init__(
-        self, name: str, account: Account, here: Here, progress: Progress, policy: Policy, clockwork: Clockwork
+        self, name: str, account: Account, here: LocalState, progress: Progress, policy: Policy, waiter: Waiter
     ) -> None:
         self._name = name
         self._account = account
         self._here = here
         self._progress = progress
         self._policy = policy
-        self._clock = clockwork
+        self._clock = waiter
         self._reason: Problem | None = None
         self._done: list[Step] = []
         self._throttled = 0
@@ -230,7 +230,7 @@ def _files(paths: Sequence[str]) -> str:
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
-def _blocked(note: Note, world: World, here: Here) -> Problem:
+def _blocked(note: Note, world: World, here: LocalState) -> Problem:
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
     if away := ours and world.places_in(PlaceState.AWAY):
         return Problem(
@@ -254,7 +254,7 @@ def _blocked(note: Note, world: World, here: Here) -> Problem:
     )
 
 
-def _emptied(note: Note, world: World, here: Here) -> Problem:
+def _emptied(note: Note, world: World, here: LocalState) -> Problem:
     """No profile holds either key: where their secrets are, and how to get one back."""
     stored = [key_id for key_id in (note.unwanted, note.wanted) if key_id in world.secrets & world.keys.keys()]
     emptied = world.places_in(*EMPTIED)

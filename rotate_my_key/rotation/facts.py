@@ -22,7 +22,7 @@ P = TypeVar("P", bound=Problem)
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalState:
     """The ports that lead to this computer: all that a rotation knows besides AWS."""
 
     places: Places
@@ -37,7 +37,7 @@ def is_young(made: datetime, now: datetime) -> bool:
     return abs(now - made) < _YOUNG
 
 
-def readable_notes(here: Here) -> Iterator[Note]:
+def readable_notes(here: LocalState) -> Iterator[Note]:
     """The notes that can be read; of the others `unfinished` tells."""
     for name in here.notes.names():
         with suppress(Problem):
@@ -50,7 +50,7 @@ def is_new(key_id: str, now: datetime, history: History) -> bool:
     return any(past.new == key_id and is_young(past.at, now) for past in history.entries())
 
 
-def say_once(problem: P, note: Note, here: Here) -> P:
+def say_once(problem: P, note: Note, here: LocalState) -> P:
     """What no run can mend by itself is told in this run, and passed over quietly in later ones. Under the lock."""
     problem.quiet = note.told
     if not note.told:
@@ -64,13 +64,13 @@ def listed(keys: Iterable[AccessKey], history: History) -> dict[str, AccessKey]:
     return {key.key_id: key for key in keys if key.key_id not in gone}
 
 
-def first_world(look: Look, key_id: str, here: Here, note: Note | None) -> World:
+def first_world(look: Look, key_id: str, here: LocalState, note: Note | None) -> World:
     """The facts after a look at AWS, with nothing done yet in this run."""
     keys = listed(look.keys, here.history)
     return World(key_id, keys, {}, first_look=look.now, listed_at=look.now, note=note)
 
 
-def see(world: World, name: str, here: Here) -> tuple[World, dict[str, Credentials]]:
+def see(world: World, name: str, here: LocalState) -> tuple[World, dict[str, Credentials]]:
     """Read note, staged pairs and places afresh; gives the facts, and every pair that is known by its id."""
     note = here.notes.load(name)
     if note is None:
@@ -97,7 +97,7 @@ def _with_staged(note: Note, staged: Credentials | None, notes: Notes) -> Note:
 
 
 def place_states(
-    note: Note, holdings: Sequence[Holding], pairs: dict[str, Credentials], here: Here
+    note: Note, holdings: Sequence[Holding], pairs: dict[str, Credentials], here: LocalState
 ) -> dict[Place, PlaceState]:
     """What each place holds, in the words of this rotation."""
     wanted = pairs.get(note.wanted, note.wanted) if note.wanted else None
@@ -115,7 +115,7 @@ def place_states(
     return states
 
 
-def is_stranded(note: Note, here: Here) -> bool:
+def is_stranded(note: Note, here: LocalState) -> bool:
     """Whether all the places of a rotation hold keys that persons have put there, or that they have by right."""
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
     holdings = here.places.search(ids, note.places)

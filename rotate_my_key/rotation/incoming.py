@@ -23,8 +23,8 @@ from ..errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
 from ..model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..plan import SETTLE, Note
 from ..policy import Policy
-from .engine import Clockwork, Rotation
-from .facts import Here, first_world, listed
+from .engine import Rotation, Waiter
+from .facts import LocalState, first_world, listed
 from .ports import Account, Outcome, Progress
 from .prepare import left_alone
 from .unfinished import Unfinished
@@ -281,7 +281,7 @@ def _check_owner(old: Credentials, who: Identity, replaces: str, profile: str, a
 
 
 def plan_takeover(
-    new: Credentials, old: Credentials, look: Look, account: Account, here: Here, host: str = "", boot: str = ""
+    new: Credentials, old: Credentials, look: Look, account: Account, here: LocalState, host: str = "", boot: str = ""
 ) -> Takeover:
     """How `new` takes the place of `old`, wherever that is here. Raises Problem if a place cannot be written."""
     holdings = [h for h in here.places.search([old.key_id]) if h.pair]
@@ -291,7 +291,7 @@ def plan_takeover(
     return Takeover(new, old, look, note, warnings)
 
 
-def elsewhere(replaces: str, look: Look, account: Account, here: Here) -> Elsewhere | None:
+def elsewhere(replaces: str, look: Look, account: Account, here: LocalState) -> Elsewhere | None:
     """The key that is to be replaced, if the user has it and no place here holds it."""
     key = listed(look.keys, here.history).get(replaces)
     if key is None or any(h.pair for h in here.places.search([replaces])):
@@ -303,7 +303,7 @@ def elsewhere(replaces: str, look: Look, account: Account, here: Here) -> Elsewh
 
 
 def plan_elsewhere(
-    new: Credentials, old: str, look: Look, account: Account, here: Here, host: str = "", boot: str = ""
+    new: Credentials, old: str, look: Look, account: Account, here: LocalState, host: str = "", boot: str = ""
 ) -> Takeover:
     """How the key with the id `old`, which no place here holds, gives way to `new`, which is in its places already.
     Raises Problem if it is in none."""
@@ -319,7 +319,7 @@ def _note(
     look: Look,
     places: tuple[Place, ...],
     endpoint: str,
-    here: Here,
+    here: LocalState,
     where: tuple[str, str],
 ) -> Note:
     """At once: the old key's slot is needed for the key that replaces the one which was handed over."""
@@ -341,18 +341,18 @@ def _note(
 
 
 def take_over(
-    plan: Takeover, account: Account, here: Here, progress: Progress, policy: Policy, clockwork: Clockwork
+    plan: Takeover, account: Account, here: LocalState, progress: Progress, policy: Policy, waiter: Waiter
 ) -> Outcome:
     """Do it, under the lock. Raises Problem kinds; what was begun is finished by the next run."""
     pairs = {pair.key_id: pair for pair in (plan.new, plan.old) if pair}
-    look = _listed(plan.look, plan.new, account, here, clockwork.pause)
+    look = _listed(plan.look, plan.new, account, here, waiter.pause)
     account.sign_with(list(pairs.values()))
     world = first_world(look, plan.new.key_id, here, None)
     world = replace(world, draft=plan.note, asked=True, forced=True)
-    return Rotation(plan.note.name, account, here, progress, policy, clockwork).run(world, pairs)
+    return Rotation(plan.note.name, account, here, progress, policy, waiter).run(world, pairs)
 
 
-def _listed(look: Look, new: Credentials, account: Account, here: Here, pause: Callable[[float], None]) -> Look:
+def _listed(look: Look, new: Credentials, account: Account, here: LocalState, pause: Callable[[float], None]) -> Look:
     """The list may lag behind a key that IT has made just now."""
     until = account.now() + SETTLE
     while new.key_id not in listed(look.keys, here.history):

@@ -1,7 +1,7 @@
 """Everything that is asked and refused before a rotation begins; nothing is changed here.
 
-`prepare` gives a `Prospect`: what the key is, what would happen, and what a person must agree to. The same call is made
-again under the lock, so that what was agreed to is what is done.
+`prepare` gives a `RotationPlan`: what the key is, what would happen, and what a person must agree to. The same call is
+made again under the lock, so that what was agreed to is what is done.
 
 AWS allows a user two access keys, so what the second one is decides whether a rotation may begin: a key that this tool
 switched off goes by itself, another inactive one on consent, an active one never.
@@ -22,7 +22,7 @@ from ..model import AccessKey, Credentials, Holding, LastUse, Look, Past, Place,
 from ..plan import ENDS, Note, PlaceState, Step, World, next_step
 from ..policy import Policy, Verdict
 from ..words import day
-from .facts import Here, first_world, is_new, listed, readable_notes
+from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
 _MORE = 2  # sign-ins of a key that AWS has refused: a look costs four calls, and a dead key may cost six
@@ -56,7 +56,7 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class RotationPlan:
     """What would happen to a key. `draft` is the note that BEGIN would write; None if nothing is to be done."""
 
     request: Request
@@ -84,7 +84,7 @@ class Prospect:
         known = [self.request.pair, *([self.second.pair] if self.second and self.second.pair else [])]
         return {pair.key_id: pair for pair in known}
 
-    def world(self, here: Here, *, make_room: bool = False) -> World:
+    def world(self, here: LocalState, *, make_room: bool = False) -> World:
         """The facts to start from; `make_room`: the person agreed to give up the inactive second key."""
         draft = self.draft
         if draft and make_room and self.second and not self.merge:
@@ -94,7 +94,9 @@ class Prospect:
         return replace(world, draft=draft, asked=draft is not None, forced=draft is not None)
 
 
-def prepare(request: Request, account: Account, here: Here, policy: Policy, pause: Callable[[float], None]) -> Prospect:
+def prepare(
+    request: Request, account: Account, here: LocalState, policy: Policy, pause: Callable[[float], None]
+) -> RotationPlan:
     """Look at the key, and refuse what cannot end well.
 
     Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
@@ -103,23 +105,23 @@ def prepare(request: Request, account: Account, here: Here, policy: Policy, paus
     look = first_look(request.pair, account, here, pause, young=request.young)
     look, key = _own_key(look, request.pair, account, here, pause)
     verdict = policy.verdict(key, look.now)
-    prospect = Prospect(request, look, key, verdict, is_exempt(look.tags), ())
+    plan = RotationPlan(request, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == request.pair)
     warnings = left_alone(holdings, request.pair)
-    prospect = replace(prospect, places=places, warnings=warnings)
+    plan = replace(plan, places=places, warnings=warnings)
     fresh = verdict is Verdict.FRESH and not look.dead
-    if not request.forced and (fresh or prospect.exempt):
-        return prospect
+    if not request.forced and (fresh or plan.exempt):
+        return plan
     second = _second(look, key, account, here)
-    draft = _merged(prospect, second, account.endpoint) or _draft(prospect, account.endpoint)
+    draft = _merged(plan, second, account.endpoint) or _draft(plan, account.endpoint)
     draft = replace(draft, copies=here.copies.wanted, leaked=request.leaked)
     pair = request.pair if draft.name == key.key_id or second is None else second.pair
     assert pair is not None
     if not draft.places:
         raise Problem(f"no profile here holds key {mask(draft.name)} any more", "rotate-my-key status")
     return replace(
-        prospect,
+        plan,
         second=second,
         draft=draft,
         warnings=(*warnings, *here.places.rehearse(draft.places, pair)),
@@ -153,7 +155,7 @@ def foresee(world: World, policy: Policy) -> list[Step]:
 
 
 def first_look(
-    pair: Credentials, account: Account, here: Here, pause: Callable[[float], None], *, young: bool = False
+    pair: Credentials, account: Account, here: LocalState, pause: Callable[[float], None], *, young: bool = False
 ) -> Look:
     """Look at a key. A dead one is cheap, in `--all` as well as alone: four calls at once and two more, a second apart,
     as AWS may say no once to a key that it knows. Only one that was made here within two minutes, by AWS's clock, or
@@ -187,7 +189,7 @@ def _came_back(key_id: str, past: Past) -> KeyRefused:
 
 
 def _own_key(
-    look: Look, pair: Credentials, account: Account, here: Here, pause: Callable[[float], None]
+    look: Look, pair: Credentials, account: Account, here: LocalState, pause: Callable[[float], None]
 ) -> tuple[Look, AccessKey]:
     """The entry of this key in its user's list, and the look with the list that has it."""
     who = look.identity
@@ -217,7 +219,7 @@ def _own_key(
     return look, key
 
 
-def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second | None:
+def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> Second | None:
     others = [k for k in listed(look.keys, here.history).values() if k.key_id != key.key_id]
     if not others:
         return None
@@ -232,17 +234,17 @@ def _second(look: Look, key: AccessKey, account: Account, here: Here) -> Second 
     return Second(other, use, kept, held[0].pair if held else None, tuple(h.place for h in held))
 
 
-def _draft(prospect: Prospect, endpoint: str) -> Note:
+def _draft(plan: RotationPlan, endpoint: str) -> Note:
     """The note of an ordinary rotation."""
-    request, now = prospect.request, prospect.look.now
+    request, now = plan.request, plan.look.now
     later = now + request.keep_old
     return Note(
-        name=prospect.key.key_id,
-        identity=prospect.look.identity,
+        name=plan.key.key_id,
+        identity=plan.look.identity,
         endpoint=endpoint,
-        unwanted=prospect.key.key_id,
-        known=tuple(k.key_id for k in prospect.look.keys),
-        places=prospect.places,
+        unwanted=plan.key.key_id,
+        known=tuple(k.key_id for k in plan.look.keys),
+        places=plan.places,
         began=now,
         switch_off_at=later if request.old_active else now,
         delete_at=later,
@@ -251,20 +253,18 @@ def _draft(prospect: Prospect, endpoint: str) -> Note:
     )
 
 
-def _merged(prospect: Prospect, second: Second | None, endpoint: str) -> Note | None:
+def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | None:
     """If places here hold both of a user's keys, the older one's places take the younger pair first; the one that stays
     must be active."""
     if second is None or second.pair is None:
         return None
-    mine, other = prospect.key, second.key
+    mine, other = plan.key, second.key
     if not mine.active and not other.active:
-        raise NotAllowed(f"both keys of {prospect.look.identity.user} are switched off", "ask IT to switch one on")
+        raise NotAllowed(f"both keys of {plan.look.identity.user} are switched off", "ask IT to switch one on")
     younger = other.active and (other.created > mine.created or not mine.active)
     stays, goes = (other, mine) if younger else (mine, other)
-    places = prospect.places if goes is mine else second.places
-    return replace(
-        _draft(prospect, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places
-    )
+    places = plan.places if goes is mine else second.places
+    return replace(_draft(plan, endpoint), name=goes.key_id, unwanted=goes.key_id, wanted=stays.key_id, places=places)
 
 
 class Asked(Protocol):
@@ -272,50 +272,50 @@ class Asked(Protocol):
 
     attended: bool
 
-    def give_up(self, prospect: Prospect) -> bool:
+    def give_up(self, plan: RotationPlan) -> bool:
         """Whether the user's inactive second key may be deleted."""
 
 
-def gives_up(prospect: Prospect, asked: Asked) -> bool:
+def gives_up(plan: RotationPlan, asked: Asked) -> bool:
     """Whether the person gives up an inactive second key; False if none is in the way. Raises NeedsPerson."""
-    second = prospect.second
-    if second is None or prospect.merge:
+    second = plan.second
+    if second is None or plan.merge:
         return False
     key_id = second.key.key_id
     if second.kept:
         until = second.kept.delete_at
-        if not asked.attended and prospect.look.now < until and not prospect.request.leaked:
+        if not asked.attended and plan.look.now < until and not plan.request.leaked:
             raise NeedsPerson(
                 f"key {mask(key_id)} is switched off and kept until {_day(until)}, and AWS allows no third key",
-                delete_command(prospect),
+                delete_command(plan),
             )
         return False
     if second.key.active:
-        raise NeedsPerson(second_in_use(prospect), delete_command(prospect))
-    if asked.give_up(prospect):
+        raise NeedsPerson(second_in_use(plan), delete_command(plan))
+    if asked.give_up(plan):
         return True
     raise NeedsPerson(
-        f"the user's second key {mask(key_id)} is switched off, and AWS allows no third", delete_command(prospect)
+        f"the user's second key {mask(key_id)} is switched off, and AWS allows no third", delete_command(plan)
     )
 
 
-def in_the_way(prospect: Prospect) -> bool:
+def in_the_way(plan: RotationPlan) -> bool:
     """Whether the user's second key is active, so that there is no room for a new one."""
-    second = prospect.second
-    return bool(prospect.due and second and second.key.active and not second.kept and not prospect.merge)
+    second = plan.second
+    return bool(plan.due and second and second.key.active and not second.kept and not plan.merge)
 
 
-def delete_command(prospect: Prospect) -> str:
+def delete_command(plan: RotationPlan) -> str:
     """How to retire the second key: by a profile of the same user."""
-    assert prospect.second is not None
-    names = [place.profile for place in prospect.places]
+    assert plan.second is not None
+    names = [place.profile for place in plan.places]
     profile = [] if not names or "default" in names else ["-p", names[0]]
-    return shlex.join(["rotate-my-key", "delete-key", prospect.second.key.key_id, *profile])
+    return shlex.join(["rotate-my-key", "delete-key", plan.second.key.key_id, *profile])
 
 
-def second_in_use(prospect: Prospect) -> str:
+def second_in_use(plan: RotationPlan) -> str:
     """That the user's second key is active, and what is known of it."""
-    second = prospect.second
+    second = plan.second
     assert second is not None
     use, text = second.last_use, "its last use is not known"
     if use and use.at:
@@ -323,7 +323,7 @@ def second_in_use(prospect: Prospect) -> str:
     elif use:
         text = "no use of it is recorded"
     made = f"made on {_day(second.key.created)}"
-    who = prospect.look.identity.user
+    who = plan.look.identity.user
     return f"{who} has a second active key {mask(second.key.key_id)} ({made}, {text}), and AWS allows no third"
 
 

@@ -17,10 +17,10 @@ from ..model import Credentials, Identity
 from ..parallel import side_by_side
 from ..plan import Note
 from ..policy import Policy
-from .engine import Clockwork, Rotation
-from .facts import Here, is_new
+from .engine import Rotation, Waiter
+from .facts import LocalState, is_new
 from .ports import Account, Ending, Outcome, Progress
-from .prepare import Prospect, Request, gives_up, prepare
+from .prepare import Request, RotationPlan, gives_up, prepare
 from .unfinished import Callers, Unfinished, resume, unfinished
 
 
@@ -36,12 +36,12 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of one key: `outcome`, or `problem`; `prospect` is what was seen of it."""
+    """What came of one key: `outcome`, or `problem`; `plan` is what was seen of it."""
 
     profiles: tuple[str, ...]
     key_id: str
     outcome: Outcome | None = None
-    prospect: Prospect | None = None
+    plan: RotationPlan | None = None
     problem: Problem | None = None
 
 
@@ -51,18 +51,18 @@ class Consent(Protocol):
     attended: bool  # whether there is a person to ask
     asks: bool  # whether `agree` would ask: not with --yes
 
-    def agree(self, prospects: Sequence[Prospect]) -> bool:
+    def agree(self, plans: Sequence[RotationPlan]) -> bool:
         """Whether these keys shall be rotated now."""
 
-    def introduce(self, prospect: Prospect) -> None:
+    def introduce(self, plan: RotationPlan) -> None:
         """Tell what will happen, where nothing is asked."""
 
-    def give_up(self, prospect: Prospect) -> bool:
+    def give_up(self, plan: RotationPlan) -> bool:
         """Whether the user's inactive second key may be deleted."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class RotateOptions:
     """What the person asked for, for all keys of the run; the keys of `leaked`, by id, wait for nobody."""
 
     policy: Policy
@@ -84,13 +84,13 @@ class Wishes:
 class Run:
     """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user at AWS."""
 
-    here: Here
-    wishes: Wishes
+    here: LocalState
+    options: RotateOptions
     consent: Consent
     lock: Callable[[], AbstractContextManager[object]]
     account_for: Callable[[Note], Account]
     progress_for: Callable[[Note], Progress]
-    clockwork: Clockwork
+    waiter: Waiter
     _blocked: list[tuple[Unfinished, Problem]] = field(default_factory=list)
     _room: set[str] = field(default_factory=set)
     _callers: Callers = field(default_factory=Callers)
@@ -113,7 +113,7 @@ class Run:
             settled = self.settle()
             still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
             seen = [self._checked(result) for result in self._look_all(still)]
-            due = [result.prospect for result in seen if _is_due(result) and result.prospect]
+            due = [result.plan for result in seen if _is_due(result) and result.plan]
             if not due or not self.consent.agree(due):
                 return _once([*settled, *broken, *(_undone(result) for result in seen)])
             pairs = [each for each, result in zip(still, seen, strict=True) if _is_due(result)]
@@ -125,8 +125,8 @@ class Run:
     def _checked(self, result: Result) -> Result:
         """The second slot is asked about before the question: what cannot end well is not asked for."""
         try:
-            if result.prospect and result.prospect.due:
-                self._check_second(result.prospect)
+            if result.plan and result.plan.due:
+                self._check_second(result.plan)
             return result
         except NeedsPerson as problem:
             return replace(result, problem=problem)
@@ -151,12 +151,12 @@ class Run:
     def _is_let_go(self, note: Note | None, problem: Problem) -> bool:
         """Whether a rotation only waits for files, and its key has leaked: the next rotation of that key ends it."""
         waits = isinstance(problem, StillOwed) and not problem.over
-        return waits and note is not None and note.wanted in self.wishes.leaked
+        return waits and note is not None and note.wanted in self.options.leaked
 
     def _resume(self, note: Note) -> Result:
         account, progress = self.account_for(note), self.progress_for(note)
-        policy, host = self.wishes.policy, self.wishes.host
-        outcome = resume(note, account, self.here, progress, policy, self.clockwork, host, self._callers)
+        policy, host = self.options.policy, self.options.host
+        outcome = resume(note, account, self.here, progress, policy, self.waiter, host, self._callers)
         return Result(_profiles(note), note.name, outcome)
 
     def _check_blocked(self, key_id: str, identity: Identity | None, name: str = "") -> None:
@@ -182,20 +182,20 @@ class Run:
     def _look(self, job: Job, pair: Credentials) -> Result:
         try:
             self._check_blocked(pair.key_id, None)
-            prospect = self._prospect(job, pair)
-            if prospect.draft:
-                self._check_blocked(pair.key_id, prospect.look.identity, prospect.draft.name)
-            return Result(job.profiles, pair.key_id, prospect=prospect)
+            plan = self._plan(job, pair)
+            if plan.draft:
+                self._check_blocked(pair.key_id, plan.look.identity, plan.draft.name)
+            return Result(job.profiles, pair.key_id, plan=plan)
         except Problem as problem:
             return Result(job.profiles, pair.key_id, problem=problem)
 
-    def _prospect(self, job: Job, pair: Credentials) -> Prospect:
+    def _plan(self, job: Job, pair: Credentials) -> RotationPlan:
         """What AWS has refused in this run is not asked about again, unless it may be too new."""
-        account, request = job.account(), self.wishes.request(pair)
+        account, request = job.account(), self.options.request(pair)
         refusal = self._callers.refused(pair, account)
         if refusal and not is_new(pair.key_id, account.now(), self.here.history):
             raise refusal
-        return prepare(request, account, self.here, self.wishes.policy, self.clockwork.pause)
+        return prepare(request, account, self.here, self.options.policy, self.waiter.pause)
 
     def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
         here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
@@ -208,8 +208,8 @@ class Run:
         users: dict[Identity, list[tuple[Job, Result]]] = {}
         done = replaced
         for (job, _), result in zip(here_still, seen, strict=True):
-            if result.prospect and result.prospect.due:
-                users.setdefault(result.prospect.look.identity, []).append((job, result))
+            if result.plan and result.plan.due:
+                users.setdefault(result.plan.look.identity, []).append((job, result))
             else:
                 done.append(_undone(result))
         for results in side_by_side([lambda keys=keys: self._one_user(keys) for keys in users.values()]):  # type: ignore[misc]
@@ -232,32 +232,32 @@ class Run:
         return results
 
     def _one(self, job: Job, result: Result) -> Result:
-        prospect = result.prospect
-        if prospect is None or not prospect.due:
+        plan = result.plan
+        if plan is None or not plan.due:
             return _undone(result)
         try:
-            for warning in prospect.warnings:
+            for warning in plan.warnings:
                 job.progress.warn(warning)
-            outcome = self._rotation(job, prospect)
+            outcome = self._rotation(job, plan)
             return replace(result, outcome=outcome)
         except Problem as problem:
             return replace(result, problem=problem)
 
-    def _rotation(self, job: Job, prospect: Prospect) -> Outcome:
-        self._check_second(prospect)
+    def _rotation(self, job: Job, plan: RotationPlan) -> Outcome:
+        self._check_second(plan)
         if not self.consent.asks:
-            self.consent.introduce(prospect)
+            self.consent.introduce(plan)
         account = job.account()
-        account.sign_with(list(prospect.pairs().values()))
+        account.sign_with(list(plan.pairs().values()))
         owed = None
-        if prospect.second and prospect.second.kept:
-            owed = self._let_go(prospect.second.kept, leaked=prospect.request.leaked)
-            prospect = prepare(prospect.request, account, self.here, self.wishes.policy, self.clockwork.pause)
-        room = prospect.second is not None and prospect.second.key.key_id in self._room
-        world = prospect.world(self.here, make_room=room)
-        name = world.draft.name if world.draft else prospect.key.key_id
-        rotation = Rotation(name, account, self.here, job.progress, self.wishes.policy, self.clockwork)
-        outcome = rotation.run(world, prospect.pairs())
+        if plan.second and plan.second.kept:
+            owed = self._let_go(plan.second.kept, leaked=plan.request.leaked)
+            plan = prepare(plan.request, account, self.here, self.options.policy, self.waiter.pause)
+        room = plan.second is not None and plan.second.key.key_id in self._room
+        world = plan.world(self.here, make_room=room)
+        name = world.draft.name if world.draft else plan.key.key_id
+        rotation = Rotation(name, account, self.here, job.progress, self.options.policy, self.waiter)
+        outcome = rotation.run(world, plan.pairs())
         if owed:
             raise owed
         return self._after_merge(job, outcome) if outcome.ending is Ending.MERGED else outcome
@@ -279,17 +279,17 @@ class Run:
         hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked)
         self.here.notes.save(hurried)
         try:
-            resume(hurried, account, self.here, self.progress_for(kept), self.wishes.policy, self.clockwork)
+            resume(hurried, account, self.here, self.progress_for(kept), self.options.policy, self.waiter)
         except StillOwed as problem:
             if not problem.over:
                 raise
             return problem
         return None
 
-    def _check_second(self, prospect: Prospect) -> None:
+    def _check_second(self, plan: RotationPlan) -> None:
         """Once a run and key: what a person agreed to give up stays agreed."""
-        second = prospect.second
-        if second and second.key.key_id not in self._room and gives_up(prospect, self.consent):
+        second = plan.second
+        if second and second.key.key_id not in self._room and gives_up(plan, self.consent):
             self._room.add(second.key.key_id)
 
 
@@ -307,12 +307,12 @@ def _new_id(job: Job) -> str | None:
 
 def _undone(result: Result) -> Result:
     """A key that was looked at and needs nothing."""
-    if result.problem or result.outcome or not result.prospect:
+    if result.problem or result.outcome or not result.plan:
         return result
-    key, who = result.prospect.key, result.prospect.look.identity
-    ending = Ending.DECLINED if result.prospect.due else Ending.FRESH
-    ending = Ending.EXEMPT if result.prospect.exempt and ending is Ending.FRESH else ending
-    fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.prospect.places, created=key.created)
+    key, who = result.plan.key, result.plan.look.identity
+    ending = Ending.DECLINED if result.plan.due else Ending.FRESH
+    ending = Ending.EXEMPT if result.plan.exempt and ending is Ending.FRESH else ending
+    fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.plan.places, created=key.created)
     return replace(result, outcome=fresh)
 
 
@@ -323,7 +323,7 @@ def _once(results: list[Result]) -> list[Result]:
 
 
 def _is_due(result: Result) -> bool:
-    return result.problem is None and result.prospect is not None and result.prospect.due
+    return result.problem is None and result.plan is not None and result.plan.due
 
 
 def _profiles(note: Note) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater,
 from ..forward import after
 from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
 from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
-from .facts import Here, is_nothing, settled_since
+from .facts import LocalState, is_nothing, settled_since
 from .ports import Account, Did, Progress, past_of
 
 _LEFT = (PlaceState.UNWANTED, PlaceState.TORN)
@@ -26,7 +26,7 @@ class Tools:
     """What a step works with."""
 
     account: Account
-    here: Here
+    here: LocalState
     progress: Progress
     pause: Callable[[float], None]
 
@@ -328,7 +328,7 @@ class Steps:
         self._progress.did(Did(step, key_id, places, seconds))
 
 
-def noter(note: Note, here: Here) -> Callable[[Collection[InPlace]], None]:
+def noter(note: Note, here: LocalState) -> Callable[[Collection[InPlace]], None]:
     """Adds writes that cannot be atomic to the note, durably, before they happen."""
     noted = set(note.in_place)
 
@@ -339,7 +339,7 @@ def noter(note: Note, here: Here) -> Callable[[Collection[InPlace]], None]:
     return add
 
 
-def put_back(places: Collection[Place], pair: Credentials, note: Note, here: Here) -> None:
+def put_back(places: Collection[Place], pair: Credentials, note: Note, here: LocalState) -> None:
     """Put the pair into those of the places that hold none, or one that is nothing any more."""
     for holding in here.places.search([], places):
         held = holding.pair
@@ -349,7 +349,7 @@ def put_back(places: Collection[Place], pair: Credentials, note: Note, here: Her
             here.places.write([holding.place], held, pair, noter(note, here))
 
 
-def save_turned(note: Note, here: Here) -> Note:
+def save_turned(note: Note, here: LocalState) -> Note:
     """Save a note that was turned round: beside the stored pairs first, so that a note which is rebuilt from there does
     not go on with the key that was just switched off."""
     record = here.notes.encode(note)
@@ -359,13 +359,13 @@ def save_turned(note: Note, here: Here) -> Note:
     return note
 
 
-def forget(name: str, here: Here) -> None:
+def forget(name: str, here: LocalState) -> None:
     """The note first: a staged pair without a note is found, and can still sign in to see that all is done."""
     here.notes.remove(name)
     here.staging.drop(name)
 
 
-def forget_if_held(note: Note, here: Here) -> bool:
+def forget_if_held(note: Note, here: LocalState) -> bool:
     """Drop a rotation for which no new key was made, if a place still holds the old pair; else keep its copy of it."""
     kept = here.staging.get(note.name).get("kept")
     if kept and all(holding.pair != kept for holding in here.places.search([kept.key_id])):

@@ -17,7 +17,7 @@ from ..errors import Gone, NotAllowed, Problem, mask
 from ..model import AccessKey, Credentials, Identity, LastUse, Look, Past, Place, is_exempt
 from ..plan import Note
 from ..rows import STATIC, Row
-from .facts import Here, is_stranded, listed, readable_notes
+from .facts import LocalState, is_stranded, listed, readable_notes
 from .ports import Account
 from .unfinished import Unfinished
 
@@ -33,7 +33,7 @@ class Use:
     note: str = ""
 
 
-def look_at(pair: Credentials, account: Account, here: Here) -> Row:
+def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     """Ask AWS about one pair: the facts for its row. Never raises a Problem: what went wrong is in the row."""
     try:
         look = account.look([pair])
@@ -197,7 +197,7 @@ class Retirement:
         return not self.key.active
 
 
-def find_key(asked: str, look: Look, here: Here) -> AccessKey:
+def find_key(asked: str, look: Look, here: LocalState) -> AccessKey:
     """The user's key that is meant: its id, or the last characters of it (four or more), if they fit just one.
 
     Raises Problem.
@@ -215,7 +215,7 @@ def find_key(asked: str, look: Look, here: Here) -> AccessKey:
     return fitting[0]
 
 
-def plan_retirement(asked: str, look: Look, account: Account, here: Here) -> Retirement:
+def plan_retirement(asked: str, look: Look, account: Account, here: LocalState) -> Retirement:
     """Which key, and what would be done to it. Raises Problem for a key that is in use here."""
     if not look.identity.is_user:
         raise Problem(f"{look.identity.arn} is not an IAM user", "rotate-my-key status")
@@ -225,7 +225,7 @@ def plan_retirement(asked: str, look: Look, account: Account, here: Here) -> Ret
     return Retirement(key, look.identity, account.last_use(key.key_id))
 
 
-def retire(plan: Retirement, account: Account, here: Here) -> None:
+def retire(plan: Retirement, account: Account, here: LocalState) -> None:
     """Do it, and write it into the history. The places are searched again first."""
     key_id = plan.key.key_id
     _check_places(key_id, here)
@@ -236,7 +236,7 @@ def retire(plan: Retirement, account: Account, here: Here) -> None:
     here.history.add(Past(account.now(), action, who.account, who.arn, key_id, None, deleted))
 
 
-def _check_places(key_id: str, here: Here) -> None:
+def _check_places(key_id: str, here: LocalState) -> None:
     held = [holding.place for holding in here.places.search([key_id]) if holding.pair]
     if held:
         names = " and ".join(f"{place.profile} in {place.path}" for place in held)
@@ -248,7 +248,7 @@ def _check_places(key_id: str, here: Here) -> None:
         )
 
 
-def _check_notes(key: AccessKey, here: Here) -> None:
+def _check_notes(key: AccessKey, here: LocalState) -> None:
     """A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on. A
     kept old one may; and so may any of a rotation whose places all hold other keys by now."""
     notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]

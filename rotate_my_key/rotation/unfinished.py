@@ -15,8 +15,8 @@ from ..errors import KeyRefused, OtherIdentity, Problem, TryLater, Unreadable, m
 from ..model import AccessKey, Credentials, Identity, Look, Place
 from ..plan import SETTLE, Note, PlaceState
 from ..policy import Policy
-from .engine import Clockwork, Rotation
-from .facts import Here, first_world, is_young, listed, place_states, readable_notes, say_once, see
+from .engine import Rotation, Waiter
+from .facts import LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, forget, noter, prove_as, put_back, save_turned
 
@@ -33,7 +33,7 @@ class Unfinished:
     problem: Problem | None = None
 
 
-def unfinished(here: Here, *, mend: bool) -> list[Unfinished]:
+def unfinished(here: LocalState, *, mend: bool) -> list[Unfinished]:
     """All rotations under way. With `mend` (only under the lock) unreadable notes are moved aside and rebuilt."""
     names = list(here.notes.names())
     names += [name for name in here.staging.names() if name not in names]
@@ -41,14 +41,14 @@ def unfinished(here: Here, *, mend: bool) -> list[Unfinished]:
     return [f for f in found if f.note or f.problem]
 
 
-def _load(name: str, here: Here, mend: bool) -> Unfinished:
+def _load(name: str, here: LocalState, mend: bool) -> Unfinished:
     try:
         return _read(name, here, mend)
     except TryLater as problem:  # the keyring that holds its staged pair is locked: that stops no other key
         return Unfinished(name, None, problem)
 
 
-def _read(name: str, here: Here, mend: bool) -> Unfinished:
+def _read(name: str, here: LocalState, mend: bool) -> Unfinished:
     try:
         note = here.notes.load(name)
     except Unreadable as problem:
@@ -67,7 +67,7 @@ def _read(name: str, here: Here, mend: bool) -> Unfinished:
     return Unfinished(name, note)
 
 
-def _rebuilt(name: str, here: Here) -> Note | None:
+def _rebuilt(name: str, here: LocalState) -> Note | None:
     """The note from a stored record, which carries all of it but the places that were found since.
 
     Without a staged pair it is what a run left that was killed before it changed anything, or after the last: it goes,
@@ -88,11 +88,11 @@ def _rebuilt(name: str, here: Here) -> Note | None:
     return note
 
 
-def _is_held(pair: Credentials, here: Here) -> bool:
+def _is_held(pair: Credentials, here: LocalState) -> bool:
     return any(holding.pair == pair for holding in here.places.search([pair.key_id]))
 
 
-def candidates(note: Note, here: Here) -> list[Credentials]:
+def candidates(note: Note, here: LocalState) -> list[Credentials]:
     """The rotation's own pairs, stored or in a place, the wanted one first."""
     stored = {p.key_id: p for p in here.staging.get(note.name).values()}
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
@@ -132,7 +132,7 @@ class Callers:
 
 
 def look_at(
-    note: Note, account: Account, here: Here, host: str = "", callers: Callers | None = None
+    note: Note, account: Account, here: LocalState, host: str = "", callers: Callers | None = None
 ) -> tuple[Look, list[Credentials]]:
     """What AWS shows of the user of a note, and the pairs that may sign, one that works in front.
 
@@ -154,7 +154,7 @@ def look_at(
     return look, own if look.auth_profile else [look.signer, *(pair for pair in own if pair != look.signer)]
 
 
-def _first_look(note: Note, own: list[Credentials], account: Account, here: Here, callers: Callers) -> Look:
+def _first_look(note: Note, own: list[Credentials], account: Account, here: LocalState, callers: Callers) -> Look:
     """By the first pair that works: the rotation's own, then any other of its user's that a place here holds.
 
     A key that is dead costs no waiting: only the keys of a rotation that is minutes young are waited for.
@@ -186,7 +186,7 @@ def _first_look(note: Note, own: list[Credentials], account: Account, here: Here
     raise refusal
 
 
-def _others(note: Note, own: list[Credentials], here: Here) -> list[Credentials]:
+def _others(note: Note, own: list[Credentials], here: LocalState) -> list[Credentials]:
     """Other pairs in profiles here, those that are likely to be the user's first; a few, as each costs a call."""
     owners = {past.new: Identity(past.account, past.arn) for past in here.history.entries()}
     profiles = {place.profile for place in note.places}
@@ -220,13 +220,13 @@ def _check_host(note: Note, host: str, now: datetime) -> None:
 def resume(
     note: Note,
     account: Account,
-    here: Here,
+    here: LocalState,
     progress: Progress,
     policy: Policy,
-    clockwork: Clockwork,
+    waiter: Waiter,
     host: str = "",
     callers: Callers | None = None,
-    turn: Callable[[Note, Here], Note] | None = None,
+    turn: Callable[[Note, LocalState], Note] | None = None,
 ) -> Outcome:
     """Finish, or take back, what a note says was begun; end a note whose keys are gone. `turn` is called once it is
     certain that it may be settled here and now.
@@ -246,21 +246,21 @@ def resume(
     if note.wanted and note.wanted not in world.keys and _is_old(note, look.now):
         world = replace(world, first_look=look.now - SETTLE)  # no list lags for minutes: it is gone
     world, known = see(world, note.name, here)
-    rotation = Rotation(note.name, account, here, progress, policy, clockwork)
+    rotation = Rotation(note.name, account, here, progress, policy, waiter)
     return _ended(rotation.run(world, {**{p.key_id: p for p in pairs}, **known}), here)
 
 
-def _is_over(note: Note, here: Here) -> bool:
+def _is_over(note: Note, here: LocalState) -> bool:
     """Whether both keys, and all that is stored, were deleted here since: a backup brought the note back."""
     stored = {pair.key_id for pair in here.staging.get(note.name).values()}
     return note.wanted is not None and {note.wanted, note.unwanted} | stored <= _deleted(here)
 
 
-def _deleted(here: Here) -> set[str]:
+def _deleted(here: LocalState) -> set[str]:
     return {key_id for past in here.history.entries() for key_id in past.deleted}
 
 
-def _ended(outcome: Outcome, here: Here) -> Outcome:
+def _ended(outcome: Outcome, here: LocalState) -> Outcome:
     """With the day on which a rotation whose note had come back was finished, if our history has it."""
     if outcome.ending is not Ending.DROPPED:
         return outcome
@@ -268,7 +268,7 @@ def _ended(outcome: Outcome, here: Here) -> Outcome:
     return replace(outcome, ended=ends[-1]) if ends else outcome
 
 
-def undoable(found: Sequence[Unfinished], profile: str | None, here: Here) -> Note:
+def undoable(found: Sequence[Unfinished], profile: str | None, here: LocalState) -> Note:
     """The rotation whose old key is still there: of `profile`, or the only one.
 
     Raises Problem if there is none, or more than one.
@@ -277,14 +277,14 @@ def undoable(found: Sequence[Unfinished], profile: str | None, here: Here) -> No
     return _choose(notes, profile, "undo", "is kept (rotate --keep-old 7d keeps it for a week)")
 
 
-def turn(note: Note, here: Here) -> Note:
+def turn(note: Note, here: LocalState) -> Note:
     """Note, durably, that the old key is wanted again. A rotation that is being undone already stays as it is."""
     if note.back and note.undo:
         return note
     return save_turned(note.swapped(undo=True), here)
 
 
-def _can_turn(note: Note, here: Here) -> bool:
+def _can_turn(note: Note, here: LocalState) -> bool:
     """Whether both the new key and the pair of the old one are there to be swapped, or it was turned before."""
     if note.back:
         return note.undo
@@ -308,12 +308,12 @@ class Restoration:
     left: tuple[Place, ...]
 
 
-def restorable(found: Sequence[Unfinished], profile: str | None, here: Here) -> Note:
+def restorable(found: Sequence[Unfinished], profile: str | None, here: LocalState) -> Note:
     """The rotation of which a pair is stored: of `profile`, or the only one. Raises Problem as `undoable` does."""
     return _choose([n.note for n in found if n.note and here.staging.get(n.name)], profile, "restore", "is kept")
 
 
-def is_missing(profile: str, here: Here) -> bool:
+def is_missing(profile: str, here: LocalState) -> bool:
     """Whether a pair of this profile is stored, and the profile holds none now."""
     for note in readable_notes(here):
         places = [place for place in note.places if place.profile == profile]
@@ -322,7 +322,7 @@ def is_missing(profile: str, here: Here) -> bool:
     return False
 
 
-def plan_restoration(note: Note, account: Account, here: Here) -> Restoration:
+def plan_restoration(note: Note, account: Account, here: LocalState) -> Restoration:
     """Which stored pair goes where: that of the new key if it is active, else that of the old one.
 
     Raises Problem kinds, also if no stored key is active any more.
@@ -347,7 +347,7 @@ def plan_restoration(note: Note, account: Account, here: Here) -> Restoration:
     )
 
 
-def restore(plan: Restoration, account: Account, here: Here) -> None:
+def restore(plan: Restoration, account: Account, here: LocalState) -> None:
     """Sign in with the stored pair, put it into its places, and sign in with what is read there. Under the lock.
 
     Raises Problem kinds. No key is changed at AWS, and what is stored stays.

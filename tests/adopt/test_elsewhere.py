@@ -8,7 +8,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, Problem
 from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.rotation.engine import Clockwork
+from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import Elsewhere, elsewhere, plan_elsewhere, take_over
 from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, Computer
@@ -32,7 +32,7 @@ class Laptop(Computer):
         try:
             look = self.account.look([self.new])
             plan = plan_elsewhere(self.new, self.old.key_id, look, self.account, self.here)
-            return take_over(plan, self.account, self.here, self.progress, POLICY, Clockwork(self.aws.pause, _never))
+            return take_over(plan, self.account, self.here, self.progress, POLICY, Waiter(self.aws.pause, _never))
         except Killed:
             return None
 
@@ -116,7 +116,7 @@ def test_a_new_key_that_somebody_switched_off_gives_up_nothing() -> None:
     plan = plan_elsewhere(laptop.new, laptop.old.key_id, look, laptop.account, laptop.here)
     laptop.changes(laptop.new.key_id, "Inactive")
     with pytest.raises(Problem):
-        take_over(plan, laptop.account, laptop.here, laptop.progress, POLICY, Clockwork(laptop.aws.pause, _never))
+        take_over(plan, laptop.account, laptop.here, laptop.progress, POLICY, Waiter(laptop.aws.pause, _never))
     assert laptop.aws.there()[laptop.old.key_id] == "Active"
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rotate_my_key.errors import Denied, KeyRefused, OtherIdentity, Problem
 from rotate_my_key.model import Credentials, Identity
-from rotate_my_key.rotation.engine import Clockwork
+from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import Way, check_delivery, plan_delivery, plan_takeover, take_over
 from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
@@ -31,7 +31,7 @@ class Laptop(Computer):
         try:
             look = self.account.look([self.new])
             plan = plan_takeover(self.new, self.old, look, self.account, self.here)
-            return take_over(plan, self.account, self.here, self.progress, POLICY, Clockwork(self.aws.pause, _never))
+            return take_over(plan, self.account, self.here, self.progress, POLICY, Waiter(self.aws.pause, _never))
         except Killed:
             return None
 

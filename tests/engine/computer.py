@@ -9,11 +9,11 @@ from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials, Identity, LastUse, Place
 from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
-from rotate_my_key.rotation.engine import Clockwork
-from rotate_my_key.rotation.facts import Here
+from rotate_my_key.rotation.engine import Waiter
+from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.incoming import Way, plan_adoption
-from rotate_my_key.rotation.prepare import Prospect, first_look
-from rotate_my_key.rotation.run import Job, Result, Run, Wishes
+from rotate_my_key.rotation.prepare import RotationPlan, first_look
+from rotate_my_key.rotation.run import Job, Result, RotateOptions, Run
 from rotate_my_key.rotation.survey import plan_retirement, retire
 from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, turn, undoable, unfinished
 from tests.engine.fakes import (
@@ -46,14 +46,14 @@ class Yes:
     def __init__(self, *, room: bool = False) -> None:
         self._room = room
 
-    def agree(self, prospects: Sequence[Prospect]) -> bool:
+    def agree(self, plans: Sequence[RotationPlan]) -> bool:
         """Not asked."""
         raise AssertionError
 
-    def introduce(self, prospect: Prospect) -> None:
+    def introduce(self, plan: RotationPlan) -> None:
         """Nobody listens."""
 
-    def give_up(self, prospect: Prospect) -> bool:
+    def give_up(self, plan: RotationPlan) -> bool:
         """By the setting."""
         return self._room
 
@@ -69,7 +69,7 @@ class Computer:
         self.points = Points(self.oracle.look)
         self.progress = FakeProgress()
         self.account = FakeAccount(self.aws, self.points)
-        self.here = Here(
+        self.here = LocalState(
             FakePlaces(self.home, self.points),
             FakeStaging(self.home, self.points),
             FakeNotes(self.home, self.points),
@@ -94,8 +94,8 @@ class Computer:
         old_active: bool = False,
     ) -> list[Result] | None:
         """`rotate --yes`; None if it was killed."""
-        wishes = Wishes(POLICY, force, keep_old, old_active, self.host)
-        return self._process(lambda: self._rotate(wishes), kill_at, faults, meet)
+        options = RotateOptions(POLICY, force, keep_old, old_active, self.host)
+        return self._process(lambda: self._rotate(options), kill_at, faults, meet)
 
     def undo(
         self,
@@ -163,18 +163,18 @@ class Computer:
                 self.aws.answered[:] = answered
             self.oracle.look()
 
-    def _rotate(self, wishes: Wishes) -> list[Result]:
+    def _rotate(self, options: RotateOptions) -> list[Result]:
         noted = {note.may_delete for note in self.home.notes.values() if isinstance(note, Note)}
         given_up = [key_id for key_id in self.aws.keys if self.room or key_id in noted]
         self.oracle.consents = {(key_id, "Inactive") for key_id in given_up}
         run = Run(
             self.here,
-            wishes,
+            options,
             Yes(room=self.room),
             nullcontext,
             lambda note: self.account,
             lambda note: self.progress,
-            Clockwork(self.aws.pause, lambda: None),
+            Waiter(self.aws.pause, lambda: None),
         )
         return run.rotate([Job((self.place.profile,), self.find, lambda: self.account, self.progress)])
 
@@ -183,8 +183,8 @@ class Computer:
         note = next((each.note for each in unfinished(self.here, mend=True) if each.name == found.name), None)
         if note is None:
             raise Problem("another run has finished that rotation just now", "rotate-my-key history")
-        clockwork = Clockwork(self.aws.pause, lambda: None)
-        outcome = resume(note, self.account, self.here, self.progress, POLICY, clockwork, self.host, turn=turn)
+        waiter = Waiter(self.aws.pause, lambda: None)
+        outcome = resume(note, self.account, self.here, self.progress, POLICY, waiter, self.host, turn=turn)
         return [Result((), note.name, outcome)]
 
     def _restore(self) -> list[Result]:
@@ -215,7 +215,7 @@ class Computer:
         elif plan.dead:
             self.here.places.rehearse(plan.places, plan.dead)
             self.here.places.write(plan.places, plan.dead, pair, lambda writes: None)
-        return self._rotate(Wishes(POLICY, forced=True, host=self.host))
+        return self._rotate(RotateOptions(POLICY, forced=True, host=self.host))
 
     def find(self) -> Credentials:
         """The pair that the profile holds."""

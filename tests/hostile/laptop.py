@@ -20,10 +20,10 @@ from rotate_my_key.model import Credentials
 from rotate_my_key.plan import Note
 from rotate_my_key.policy import Policy
 from rotate_my_key.profiles.places import ProfileFiles
-from rotate_my_key.rotation.engine import Clockwork
-from rotate_my_key.rotation.facts import Here
+from rotate_my_key.rotation.engine import Waiter
+from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.ports import Ending
-from rotate_my_key.rotation.run import Job, Run, Wishes
+from rotate_my_key.rotation.run import Job, RotateOptions, Run
 from rotate_my_key.stores.history import FileHistory
 from rotate_my_key.stores.notes import FileNotes
 from rotate_my_key.stores.staging import FileStaging
@@ -100,7 +100,7 @@ class Laptop:
         )
         self._state = home / "state"
         rotations = str(self._state / "rotations")
-        self._here = Here(
+        self._here = LocalState(
             ProfileFiles(str(self.file), str(home / "config")),
             FileStaging(rotations),
             FileNotes(rotations),
@@ -162,12 +162,12 @@ class Laptop:
         progress = FakeProgress()
         run = Run(
             self._here,
-            Wishes(POLICY),
+            RotateOptions(POLICY),
             Yes(),
             nullcontext,
             account_for,
             lambda note: progress,
-            Clockwork(self.sleep, _go_on),
+            Waiter(self.sleep, _go_on),
         )
         try:
             results = run.rotate([Job(("default",), self.pair, lambda: account, progress)])
