@@ -1,13 +1,12 @@
-"""What AWS says to those who run the fleet: the failures of `errors.py` and of more services, with IT's next command.
-
-No message holds a value, a body or a URL that is signed. The codes are those of each service's API reference.
-
-Calls in one account: signed by whoever signs there, paced for all threads, patient, and explained to IT.
+"""Calls in one account of a fleet: signed by whoever signs there, rate-limited, retried, and explained to IT.
 
 The signer is the caller, perhaps with an MFA session, or a role that they assume in another account. Credentials are
-made when first needed and renewed before they end; they live in memory only. An account that cannot be entered says so
-with its own first call, and holds up no other. One link, so one client a service and region and one set of connections,
-serves all accounts.
+made when first needed and renewed before they end; they live in memory only. An account that cannot be entered says
+so with its own first call, and holds up no other. One transport, so one client a service and region, serves all
+accounts.
+
+`CallSite` turns failures into Problems with IT's next command. No message holds a value, a body or a signed URL. The
+codes are those of each service's API reference.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
 from ..model import Credentials, Identity
-from .calls import BUDGETS, Calls, Pace, Patience, Signers, Wanted, always, read_role_session
-from .client import Aws, Link, Read
-from .errors import DENIED, FAILURES, Kind, Sent, code_of, message_of, translate
+from .calls import BUDGETS, Calls, CredentialChain, RateLimiter, RetryPolicy, Wanted, always, read_role_session
+from .client import Aws, Read, Transport
+from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate
 from .signin import AuthProfile, MfaSessions, Serials
 
 GONE = frozenset(
@@ -79,7 +78,7 @@ class CallSite:
     account: str
     signer: str
 
-    def explain(self, error: Exception, sent: Sent) -> Problem:
+    def explain(self, error: Exception, sent: FailedRequest) -> Problem:
         """The problem to raise for a failure; see Calls."""
         sent = replace(sent, action=_action(sent.action))
         if isinstance(error, ParamValidationError):  # its message quotes the values
@@ -117,7 +116,7 @@ class CallSite:
             return self._denied(Denied("", action=action), action)
         return None
 
-    def _reworded(self, problem: Problem, sent: Sent, action: str) -> Problem:
+    def _reworded(self, problem: Problem, sent: FailedRequest, action: str) -> Problem:
         if isinstance(problem, Denied) and not problem.quarantined:
             return self._denied(problem, action)
         if isinstance(problem, KeyRefused):
@@ -260,7 +259,7 @@ class Caller:
         user = self.identity()
         if not user.is_user:  # root's key: GetSessionToken would take its device, and nothing here is root's to do
             return own
-        sessions.open(user, Signers([own]), self._calls, self._serials, 0.0, bad, denied=denied)
+        sessions.open(user, CredentialChain([own]), self._calls, self._serials, 0.0, bad, denied=denied)
         self._user = user
         return sessions.of(user) or own
 
@@ -334,30 +333,32 @@ class CallRoute:
     before anything is sent there. `patience`: for how many seconds throttling is waited out."""
 
     aws: Aws
-    link: Link
+    transport: Transport
     tell: Callable[[str], None]
     patience: float = THROTTLED
     _told: set[str] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
-    def announce(self, link: Link, service: str) -> None:
+    def announce(self, transport: Transport, service: str) -> None:
         """Name the endpoint of a service if it is none of AWS's. Raises Problem for one that cannot be used."""
-        url = link.url(service)
+        url = transport.url(service)
         with self._lock:
             if url in self._told:
                 return
             self._told.add(url)
-            if not link.is_own(url, service):
+            if not transport.is_own(url, service):
                 self.tell(url)
 
-    def calls(self, link: Link, where: CallSite, pace: Pace) -> Calls:
-        """Calls over a link, for an account."""
-        budgets = BUDGETS | {Kind.BUSY: self.patience}
-        return Calls(self.aws, link, Patience(self.aws.sleep, self.aws.monotonic, budgets, pace), where.explain)
+    def calls(self, transport: Transport, where: CallSite, limiter: RateLimiter) -> Calls:
+        """Calls over a transport, for an account."""
+        budgets = BUDGETS | {FailureKind.BUSY: self.patience}
+        return Calls(
+            self.aws, transport, RetryPolicy(self.aws.sleep, self.aws.monotonic, budgets, limiter), where.explain
+        )
 
-    def pace(self) -> Pace:
+    def limiter(self) -> RateLimiter:
         """For one account."""
-        return Pace(self.aws.sleep, self.aws.monotonic)
+        return RateLimiter(self.aws.sleep, self.aws.monotonic)
 
 
 class AccountCalls:
@@ -368,34 +369,38 @@ class AccountCalls:
         way: CallRoute,
         source: Source,
         where: CallSite,
-        link: Link | None = None,
-        paces: dict[str, Pace] | None = None,
+        transport: Transport | None = None,
+        limiters: dict[str, RateLimiter] | None = None,
     ) -> None:
-        """`paces`: those of the services, which throttle each for itself."""
+        """`limiters`: those of the services, which throttle each for itself."""
         self._way = way
         self._source = source
         self._where = where
-        self._link = link or way.link
-        self._paces: dict[str, Pace] = {} if paces is None else paces
+        self._transport = transport or way.transport
+        self._limiters: dict[str, RateLimiter] = {} if limiters is None else limiters
 
     def at(self, region: str) -> AccountCalls:
         """The same in another region ("": this one)."""
-        link = self._link.at(region)
-        return self if link is self._link else AccountCalls(self._way, self._source, self._where, link, self._paces)
+        transport = self._transport.at(region)
+        return (
+            self
+            if transport is self._transport
+            else AccountCalls(self._way, self._source, self._where, transport, self._limiters)
+        )
 
     @property
     def region(self) -> str:
         """The region in force, "" if none is set."""
-        return self._link.region or ""
+        return self._transport.region or ""
 
     def now(self) -> datetime:
         """AWS's clock."""
         return self._way.aws.clock.now()
 
     @property
-    def patience(self) -> Patience:
+    def patience(self) -> RetryPolicy:
         """How waiting is done here, for what only a service's own words tell."""
-        return Patience(self._way.aws.sleep, self._way.aws.monotonic)
+        return RetryPolicy(self._way.aws.sleep, self._way.aws.monotonic)
 
     def call(
         self,
@@ -409,15 +414,15 @@ class AccountCalls:
     ) -> T:
         """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
         service = action.split(":")[0]
-        self._way.announce(self._link, service)
-        calls = self._way.calls(self._link, self._where, self._paces.setdefault(service, self._way.pace()))
+        self._way.announce(self._transport, service)
+        calls = self._way.calls(self._transport, self._where, self._limiters.setdefault(service, self._way.limiter()))
 
         def repeats(error: Exception) -> bool:
             return again(error) and passes(error)
 
         def send(pair: Credentials) -> T:
             return calls.call(
-                action, Signers([pair]), read, params, again=repeats, idle=idle, read_timeout=read_timeout
+                action, CredentialChain([pair]), read, params, again=repeats, idle=idle, read_timeout=read_timeout
             )
 
         for _ in range(_SIGNERS - 1):
@@ -447,11 +452,13 @@ class AccountCalls:
             following = {marker: token}
 
     def presign(self, method: str, seconds: int, **params: Any) -> str:
-        """See Link.presign. Raises Problem."""
-        self._way.announce(self._link, "s3")
+        """See Transport.presign. Raises Problem."""
+        self._way.announce(self._transport, "s3")
         pair = self._source.credentials()
         try:
-            return self._link.presign(pair, method, seconds, **params)
+            return self._transport.presign(pair, method, seconds, **params)
         except FAILURES as error:
             failure = error
-        raise self._where.explain(failure, Sent("s3:GetObject", pair.key_id, self._link.url("s3"), self.region, _ZERO))
+        raise self._where.explain(
+            failure, FailedRequest("s3:GetObject", pair.key_id, self._transport.url("s3"), self.region, _ZERO)
+        )

@@ -1,21 +1,13 @@
-"""AWS's answers as values of `rotate_my_key.model`. Pure.
+"""Sends one API call: picks who signs, retries, reads the answer, and turns errors into Problems.
 
-An answer that lacks something, or holds what AWS would not say, raises KeyError, ValueError, or whatever comes of it.
-
-What is known of a call that changes something, after attempts whose answers were lost.
-
-The distance between calls to one account, found out as they go: many threads must not hammer one that throttles.
-
-Calls go out as they come until AWS throttles one. Then they keep a distance that doubles with each throttling and
-shrinks with each answer, for all threads together (delays of each thread's own would let each find out for itself).
-
-The one place that tries a call again; botocore's own retries are switched off.
-
-Why one: botocore would send CreateAccessKey twice, and does not know InvalidClientTokenId of a key that is not known
-everywhere yet. What passes by itself is waited for: no network for a short time (a laptop that wakes up; but "offline"
-must be said soon), lost and broken answers for longer, throttling longest. Delays grow and are scattered.
-
-One call from the verb to the answer: who signs, what is tried again, which Problem it ends with.
+- `read_...` make values of AWS's answers. One that lacks something, or holds what AWS would not say, raises KeyError,
+  ValueError, or whatever comes of it.
+- `RetryPolicy` alone tries a call again; botocore's own retries are off. botocore would send CreateAccessKey twice,
+  and does not know InvalidClientTokenId of a key that is not known everywhere yet. What passes by itself is waited
+  for: no network for a short time (a laptop that wakes up; but "offline" must be said soon), lost and broken answers
+  for longer, throttling longest. Delays grow and are scattered.
+- `RateLimiter` is shared by all threads of one account. Calls go out as they come until AWS throttles one; then they
+  keep a distance that doubles with each throttling and shrinks with each answer.
 """
 
 from __future__ import annotations
@@ -29,8 +21,8 @@ from typing import Any, TypeVar
 
 from ..errors import Problem
 from ..model import AccessKey, Credentials, Identity, LastUse
-from .client import Aws, Link, Read
-from .errors import FAILURES, Kind, Sent, is_certain, is_refusal, kind, translate
+from .client import Aws, Read, Transport
+from .errors import FAILURES, FailedRequest, FailureKind, is_certain, is_refusal, kind, translate
 
 Answer = Mapping[str, Any]
 
@@ -184,7 +176,7 @@ class Attempts:
 
     def always(self, error: Exception) -> bool:
         """For Calls.call's `again`, where a second time does no harm."""
-        self.lost = self.lost or kind(error) in (Kind.FLAKY, Kind.BUSY)
+        self.lost = self.lost or kind(error) in (FailureKind.FLAKY, FailureKind.BUSY)
         return True
 
 
@@ -193,7 +185,7 @@ _SHRINK = 0.9  # an answer brings the calls so much closer
 _AT_ONCE = 0.01  # below this they go out as they come
 
 
-class Pace:
+class RateLimiter:
     """`sleep` and `monotonic` (seconds) are handed in. Safe to share between threads: that is what it is for."""
 
     def __init__(self, sleep: Callable[[float], None], monotonic: Callable[[], float]) -> None:
@@ -237,30 +229,30 @@ class Pace:
 T = TypeVar("T")
 
 # No further attempt begins after so many seconds since the first failure of that kind.
-BUDGETS = {Kind.OFFLINE: 2.5, Kind.FLAKY: 12.0, Kind.BUSY: 20.0}
-_FIRST_DELAY = {Kind.OFFLINE: 0.2, Kind.FLAKY: 0.05, Kind.BUSY: 0.4}
+BUDGETS = {FailureKind.OFFLINE: 2.5, FailureKind.FLAKY: 12.0, FailureKind.BUSY: 20.0}
+_FIRST_DELAY = {FailureKind.OFFLINE: 0.2, FailureKind.FLAKY: 0.05, FailureKind.BUSY: 0.4}
 _LONGEST_DELAY = 4.0
 
 Wanted = Callable[[Exception], bool]
 
 
-class Patience:
+class RetryPolicy:
     """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads.
 
-    `budgets` are for each kind in seconds; with a `pace` the calls keep their distance once AWS throttles.
+    `budgets` are for each kind in seconds; with a `limiter` the calls keep their distance once AWS throttles.
     """
 
     def __init__(
         self,
         sleep: Callable[[float], None],
         monotonic: Callable[[], float],
-        budgets: Mapping[Kind, float] = BUDGETS,
-        pace: Pace | None = None,
+        budgets: Mapping[FailureKind, float] = BUDGETS,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.sleep = sleep
         self.monotonic = monotonic
         self._budgets = budgets
-        self._pace = pace
+        self._limiter = limiter
 
     def run(self, send: Callable[[], T], *, refused: float = 0.0, again: Wanted) -> T:
         """Give what `send` gives at last, or raise its last error as it is.
@@ -268,27 +260,27 @@ class Patience:
         `refused`: for how many seconds to wait for a key that AWS does not know. `again`: which errors may be tried
         again at all; it is asked about every error.
         """
-        began: dict[Kind, float] = {}
+        began: dict[FailureKind, float] = {}
         tries = 0
         while True:
-            if self._pace:
-                self._pace.wait()
+            if self._limiter:
+                self._limiter.wait()
             started = self.monotonic()
             try:
                 answer = send()
             except Exception as error:
                 what = kind(error)
-                if self._pace and what is Kind.BUSY:
-                    self._pace.throttled()
-                if not again(error) or what is Kind.FINAL:
+                if self._limiter and what is FailureKind.BUSY:
+                    self._limiter.throttled()
+                if not again(error) or what is FailureKind.FINAL:
                     raise
-                budget = refused if what is Kind.REFUSED else self._budgets[what]
-                pause = self.poll() if what is Kind.REFUSED else _delay(what, tries)
+                budget = refused if what is FailureKind.REFUSED else self._budgets[what]
+                pause = self.poll() if what is FailureKind.REFUSED else _delay(what, tries)
                 if self.monotonic() - began.setdefault(what, started) + pause > budget:
                     raise
             else:
-                if self._pace:
-                    self._pace.answered()
+                if self._limiter:
+                    self._limiter.answered()
                 return answer
             tries += 1
             self.sleep(pause)
@@ -298,12 +290,12 @@ class Patience:
         return random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _delay(what: Kind, tries: int) -> float:
+def _delay(what: FailureKind, tries: int) -> float:
     longest: float = min(_FIRST_DELAY[what] * 2 ** min(tries, 10), _LONGEST_DELAY)
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
-Explain = Callable[[Exception, Sent], Problem]
+Explain = Callable[[Exception, FailedRequest], Problem]
 
 
 def always(error: Exception) -> bool:
@@ -311,7 +303,7 @@ def always(error: Exception) -> bool:
     return True
 
 
-class Signers:
+class CredentialChain:
     """The pairs that may sign, the one to be tried first in front: AWS's last yes decides."""
 
     def __init__(self, pairs: Sequence[Credentials]) -> None:
@@ -324,18 +316,20 @@ class Signers:
 
 
 class Calls:
-    """Calls over one link, with patience; `explain` makes a Problem of a failure. Safe to share between threads."""
+    """Calls over one transport, with retries; `explain` makes a Problem of a failure. Safe to share between threads."""
 
-    def __init__(self, aws: Aws, link: Link, patience: Patience | None = None, explain: Explain = translate) -> None:
+    def __init__(
+        self, aws: Aws, transport: Transport, patience: RetryPolicy | None = None, explain: Explain = translate
+    ) -> None:
         self._aws = aws
-        self._link = link
+        self._transport = transport
         self._explain = explain
-        self.patience = patience or Patience(aws.sleep, aws.monotonic)
+        self.patience = patience or RetryPolicy(aws.sleep, aws.monotonic)
 
     @property
     def endpoint(self) -> str:
-        """Which AWS these calls go to; see Link."""
-        return self._link.endpoint
+        """Which AWS these calls go to; see Transport."""
+        return self._transport.endpoint
 
     def now(self) -> datetime:
         """AWS's clock."""
@@ -344,7 +338,7 @@ class Calls:
     def call(
         self,
         action: str,
-        signers: Signers,
+        signers: CredentialChain,
         read: Read[T],
         params: Mapping[str, Any],
         *,
@@ -355,7 +349,7 @@ class Calls:
     ) -> T:
         """Call "iam:ListAccessKeys" or the like and give what `read` makes of the answer.
 
-        `refused`, `again`: see Patience.run. `idle`: take a connection that was answered within so many seconds, or
+        `refused`, `again`: see RetryPolicy.run. `idle`: take a connection that was answered within so many seconds, or
         open one. Raises Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets.
         """
         service = action.split(":")[0]
@@ -364,8 +358,8 @@ class Calls:
         def send(pair: Credentials) -> T:
             nonlocal last
             last = pair
-            with self._link.lanes(service).borrow(idle) as lane:
-                return self._link.call(action, pair, lane, read, params, read_timeout)
+            with self._transport.pool(service).borrow(idle) as connection:
+                return self._transport.call(action, pair, connection, read, params, read_timeout)
 
         try:
             return self.patience.run(lambda: _first_accepted(signers, send), refused=refused, again=again)
@@ -373,13 +367,15 @@ class Calls:
             failure = error
         raise self._explain(failure, self.sent(action, last))
 
-    def sent(self, action: str, pair: Credentials) -> Sent:
+    def sent(self, action: str, pair: Credentials) -> FailedRequest:
         """The circumstances of a failure."""
         service = action.split(":")[0]
-        return Sent(action, pair.key_id, self._link.url(service), self._link.region, self._aws.clock.offset)
+        return FailedRequest(
+            action, pair.key_id, self._transport.url(service), self._transport.region, self._aws.clock.offset
+        )
 
 
-def _first_accepted(signers: Signers, send: Callable[[Credentials], T]) -> T:
+def _first_accepted(signers: CredentialChain, send: Callable[[Credentials], T]) -> T:
     """Raises what the last said if AWS accepts none."""
     *others, last = signers.pairs
     for pair in others:

@@ -1,26 +1,12 @@
-"""AWS's clock, learned from the Date headers of its answers.
+"""Sessions and clients for AWS, the signing of each call, and AWS's clock.
 
-A Date header counts whole seconds and was written at some time between the request and the answer (a laptop may have
-slept between them), so it only bounds AWS's time; our own clock is kept where it lies within.
-
-AWS refuses what is signed more than a quarter of an hour from its own time. So a Date further away than that is never
-what ages of keys are reckoned by: beside an answer that took the signature it is wrong, and is not heard; beside a
-refusal our own clock may be, which is said, and nothing is decided.
-
-How one request is signed and sent: by the pair of the call that this thread is in, through its lane.
-
-Clients hold no credentials; botocore's events hand over what is on its way, and a context variable says whose it is.
-
-The way to AWS under one set of settings: one client a service and region, connections, and signing call by call.
-
-- Clients hold no credentials. Each call is signed with the pair it brings (botocore's `request_credentials`), so
-  botocore never looks for any: not in files, not by running processes, not at the metadata service.
-- Requests leave through `lanes` (`wire`, event before-send), which see every answer first: for its Date, and for web
-  pages.
-
-All of AWS in one process: one set of files read, one TLS context, one link for all profiles with equal settings.
-
-What the settings of a profile mean (region, endpoints, `services`, FIPS, CA bundle) is botocore's to say.
+- One `Aws` in a process: the files are read once, and profiles with equal settings share one `Transport`. What the
+  settings mean (region, endpoints, `services`, FIPS, CA bundle) is botocore's to say.
+- A `Transport` has one client a service and region, and the connections. Clients hold no credentials: each call is
+  signed with the pair that it brings (botocore's `request_credentials`), so botocore never looks for any, neither in
+  files nor at the metadata service. botocore's events hand over the request; a context variable says to which call it
+  belongs.
+- Requests leave through `connections` (event before-send), which see every answer first: its Date, and web pages.
 """
 
 from __future__ import annotations
@@ -52,7 +38,7 @@ from ..errors import Problem, WrongUsage
 from ..files.regular import oddity, read_start, refuse_odd
 from ..model import Credentials, Identity
 from . import connections, endpoints
-from .connections import Lane, Lanes, Limits, Tls, check_key_log
+from .connections import Connection, ConnectionPool, Limits, Tls, check_key_log
 from .endpoints import HOT, WIDE, Models
 from .errors import FAILURES, NotAws, configuration
 
@@ -96,12 +82,12 @@ def _offset(theirs: datetime, asked: datetime, answered: datetime) -> timedelta:
 
 
 @dataclass(slots=True)
-class Call:
+class RequestContext:
     """What a request on its way in this thread needs from us. `action` is AWS's name of it, `protocol` botocore's word
     for the service's; `status` is that of the answer, once there is one."""
 
     pair: Credentials
-    lane: Lane
+    connection: Connection
     read_timeout: float | None
     clock: AwsClock
     action: str
@@ -110,7 +96,7 @@ class Call:
     status: int = 0
 
 
-_CALL: ContextVar[Call] = ContextVar("call")
+_CALL: ContextVar[RequestContext] = ContextVar("call")
 
 
 def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
@@ -137,7 +123,7 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     call = _CALL.get()
     request.stream_output = False  # an object of S3 too is read at once: it is small, and then errors are told here
     asked = call.clock.local()
-    response = call.lane.send(request, call.size)
+    response = call.connection.send(request, call.size)
     body, call.status = response.content, response.status_code
     if not connections.is_aws(call.protocol, call.action, call.status, body):
         raise NotAws(call.status, page=connections.is_page(body))
@@ -155,7 +141,7 @@ def prepare(session: Session) -> None:
 
 
 @contextmanager
-def calling(call: Call) -> Iterator[None]:
+def calling(call: RequestContext) -> Iterator[None]:
     """Within the block the requests of this thread belong to this call."""
     token = _CALL.set(call)
     try:
@@ -196,7 +182,7 @@ class Shared:
     environ: Mapping[str, str]
 
 
-class Link:
+class Transport:
     """Clients and connections for the settings of `session`, which is prepared. Safe to share between threads.
 
     `region` goes before the one that environment or profile say.
@@ -208,19 +194,19 @@ class Link:
         self._tls = tls
         self._region = region
         self._clients: dict[str, BaseClient] = {}
-        self._lanes: dict[str, Lanes] = {}
-        self._others: dict[str, Link] = {}
+        self._pools: dict[str, ConnectionPool] = {}
+        self._others: dict[str, Transport] = {}
 
-    def at(self, region: str) -> Link:
+    def at(self, region: str) -> Transport:
         """The same way in another region; "" is this one."""
         if region in ("", self.region):
             return self
         with self._shared.lock:
             if region not in self._others:
-                self._others[region] = Link(self._shared, self._session, self._tls, region)
+                self._others[region] = Transport(self._shared, self._session, self._tls, region)
             return self._others[region]
 
-    def within(self, partition: str) -> Link:
+    def within(self, partition: str) -> Transport:
         """The same way, in a region of this partition if none is set; "" is this one."""
         return self if self.region else self.at(_A_REGION.get(partition, ""))
 
@@ -248,7 +234,7 @@ class Link:
         else:
             url = client.meta.endpoint_url
             endpoints.check(url)
-            self._lanes[service] = self.lanes_to(url)
+            self._pools[service] = self.pool_to(url)
             self._clients[service] = client
             return client
         raise configuration(
@@ -265,20 +251,20 @@ class Link:
             config=config,
         )
 
-    def lanes(self, service: str) -> Lanes:
+    def pool(self, service: str) -> ConnectionPool:
         """The connections to a service."""
         self.client(service)
-        return self._lanes[service]
+        return self._pools[service]
 
-    def lanes_to(self, url: str) -> Lanes:
+    def pool_to(self, url: str) -> ConnectionPool:
         """Connections to another host, with the TLS context and the proxies that are in force here."""
-        return Lanes(url, self._tls, self._shared.monotonic, self._shared.limits)
+        return ConnectionPool(url, self._tls, self._shared.monotonic, self._shared.limits)
 
     def call(
         self,
         action: str,
         pair: Credentials,
-        lane: Lane,
+        connection: Connection,
         read: Read[T],
         params: Mapping[str, Any],
         read_timeout: float | None = None,
@@ -291,7 +277,7 @@ class Link:
         service, name = action.split(":")
         client = self.client(service)
         protocol = str(client.meta.service_model.protocol)
-        call = Call(pair, lane, read_timeout, self._shared.clock, name, protocol, _LONG.get(name, 0))
+        call = RequestContext(pair, connection, read_timeout, self._shared.clock, name, protocol, _LONG.get(name, 0))
         try:
             with calling(call):
                 return read(getattr(client, xform_name(name))(**params))
@@ -306,8 +292,8 @@ class Link:
         """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
         client = self.client("s3")
         with (
-            self.lanes("s3").borrow() as lane,
-            calling(Call(pair, lane, None, self._shared.clock, "GetObject", "rest-xml")),
+            self.pool("s3").borrow() as connection,
+            calling(RequestContext(pair, connection, None, self._shared.clock, "GetObject", "rest-xml")),
         ):
             return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 
@@ -352,10 +338,10 @@ class Link:
 
     def close(self) -> None:
         """Drop all connections that are not in use."""
-        for lanes in self._lanes.values():
-            lanes.close()
-        for link in self._others.values():
-            link.close()
+        for pools in self._pools.values():
+            pools.close()
+        for transport in self._others.values():
+            transport.close()
 
 
 def _for_s3(config: Config, own: bool) -> Config:
@@ -411,37 +397,37 @@ class Aws:
         self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits, environ)
         self._first: Session | None = None  # reads the files for all
         self._models: dict[bool, Models] = {}
-        self._links: dict[str, Link] = {}
+        self._transports: dict[str, Transport] = {}
         self._tls: dict[str | bool, Tls] = {}
 
-    def link(self, profile: str | None) -> Link:
-        """The link to IAM and STS for a profile; None: the one that the environment names, or the default; "": none,
+    def transport(self, profile: str | None) -> Transport:
+        """The transport to IAM and STS for a profile; None: the one the environment names, or the default; "": none,
         whatever the environment names. Sends nothing yet.
 
         Raises Problem for a profile that is not there, or files that botocore cannot read.
         """
         with self._shared.lock:
             try:
-                return self._link(profile)
+                return self._transport(profile)
             except FAILURES as error:
                 failure = error
         raise configuration(failure, self._environ)
 
-    def wide_link(self, profile: str | None) -> Link:
-        """A link to all services that the fleet needs. Raises Problem."""
+    def wide_transport(self, profile: str | None) -> Transport:
+        """A transport to all services that the fleet needs. Raises Problem."""
         with self._shared.lock:
             try:
                 key = f"wide {profile or ''}"
-                if key not in self._links:
+                if key not in self._transports:
                     session = self._session(profile, wide=True)
                     session.get_scoped_config()  # raises for a profile that is not there
-                    self._links[key] = Link(self._shared, session, self._tls_of(session))
-                return self._links[key]
+                    self._transports[key] = Transport(self._shared, session, self._tls_of(session))
+                return self._transports[key]
             except FAILURES as error:
                 failure = error
         raise configuration(failure, self._environ)
 
-    def _link(self, profile: str | None) -> Link:
+    def _transport(self, profile: str | None) -> Transport:
         session = None
         if self._first is None:
             self._first = session = self._session(profile)
@@ -449,10 +435,10 @@ class Aws:
         if settings is None:  # the environment's profile, or one that is not there: botocore knows which
             settings = (session or self._session(profile)).get_scoped_config()
         key = repr(sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name)))
-        if key not in self._links:
+        if key not in self._transports:
             session = session or self._session(profile)
-            self._links[key] = Link(self._shared, session, self._tls_of(session))
-        return self._links[key]
+            self._transports[key] = Transport(self._shared, session, self._tls_of(session))
+        return self._transports[key]
 
     def _session(self, profile: str | None, *, wide: bool = False) -> Session:
         check_key_log(self._environ)
@@ -472,10 +458,10 @@ class Aws:
         return session
 
     def sign_in_session(self, profile: str | None) -> Session:
-        """A session whose own providers make the credentials of a profile (None: as link), with all services that
+        """A session whose own providers make the credentials of a profile (None: as transport), with all services that
         takes.
 
-        Its requests leave through lanes too. Raises Problem if such a sign-in would send something unencrypted;
+        Its requests leave through pools too. Raises Problem if such a sign-in would send something unencrypted;
         botocore's errors for what it cannot read.
         """
         check_key_log(self._environ)
@@ -495,15 +481,15 @@ class Aws:
 
     def _sender(self, tls: Tls) -> Callable[..., AWSResponse]:
         """before-send, for a session with clients of its own."""
-        lanes: dict[str, Lanes] = {}
+        pools: dict[str, ConnectionPool] = {}
 
         def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
             parts = urlsplit(request.url)
             host = f"{parts.scheme}://{parts.netloc}"
-            if host not in lanes:
-                lanes[host] = Lanes(host, tls, self.monotonic, self._shared.limits)
-            with lanes[host].borrow() as lane:
-                return lane.send(request)
+            if host not in pools:
+                pools[host] = ConnectionPool(host, tls, self.monotonic, self._shared.limits)
+            with pools[host].borrow() as connection:
+                return connection.send(request)
 
         return send
 
@@ -536,5 +522,5 @@ class Aws:
 
     def close(self) -> None:
         """Drop all connections that are not in use."""
-        for link in self._links.values():
-            link.close()
+        for transport in self._transports.values():
+            transport.close()

@@ -1,23 +1,16 @@
-"""Whether an answer can be AWS's, told by its bytes. Pure.
+"""Connections to AWS's hosts: shared TLS, a time and a size limit for each answer, and whether it is AWS's.
 
-A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML for success where
-an action has no result, and JSON that it cannot read for an error's message.
+botocore keeps a pool and a TLS context in every client, and loads the CA bundle (14 ms) for each connection. Here all
+connections share one context; and a caller can demand a connection that was just in use (a request sent on one that
+the server has meanwhile closed has an unknown outcome), or several at once.
 
-The end and the size of one answer, counted on the socket, below all that HTTP may dress it in.
+botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. Limits are counted on
+the socket, below HTTP, so that status line, headers, chunks and trailers count as well as the body. Nothing is
+unpacked (nothing packed is asked for), and redirects are not followed.
 
-botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. urllib3 makes the pieces
-here: a pool makes connections, a connection makes the object that reads an answer, and that reads from `_Counted`.
-Which bounds hold is a context variable, as a request stays in one thread.
-
-Connections to one endpoint: one to a lane, each lane used by one call at a time.
-
-botocore keeps a pool and a TLS context in every client and loads the CA bundle (14 ms) again for each connection. Here
-all lanes share one context, loaded once; and a caller can demand a lane that is just open (a request sent on a
-connection that the server has meanwhile closed has an unknown outcome), or several lanes at once.
-
-Every answer has an end and a size, whatever the service: `bounded` sees to it below HTTP, so that status line, headers,
-chunks and trailers count as well as the body. Nothing is unpacked (urllib3 is told not to, and asks for nothing
-packed), so what comes in is all there is. Redirects are not followed.
+A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML for success
+where an action has no result, and JSON that it cannot read for an error's message; so `is_aws` looks at the bytes
+first.
 """
 
 from __future__ import annotations
@@ -156,23 +149,23 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(_Counted(sock, self.fp.detach()))
 
 
-class _Connection(AWSHTTPConnection):
+class _CountedConnection(AWSHTTPConnection):
     response_class = _Response  # type: ignore[assignment]
 
 
-class _TlsConnection(AWSHTTPSConnection):
+class _CountedTlsConnection(AWSHTTPSConnection):
     response_class = _Response  # type: ignore[assignment]
 
 
-class _Pool(AWSHTTPConnectionPool):
-    ConnectionCls = _Connection
+class _CountedPool(AWSHTTPConnectionPool):
+    ConnectionCls = _CountedConnection
 
 
-class _TlsPool(AWSHTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class _CountedTlsPool(AWSHTTPSConnectionPool):
+    ConnectionCls = _CountedTlsConnection
 
 
-POOLS = {"http": _Pool, "https": _TlsPool}
+POOLS = {"http": _CountedPool, "https": _CountedTlsPool}
 
 
 CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host, and for TLS
@@ -219,7 +212,7 @@ class Tls:
             return self._context
 
 
-class _Wire(URLLib3Session):
+class _HTTPSession(URLLib3Session):
     """botocore's HTTP session with a TLS context from outside, loaded already.
 
     The two overridden methods and the pools are botocore's own inner ones. Should they vanish, everything still works,
@@ -246,10 +239,10 @@ class _Wire(URLLib3Session):
             conn.ca_certs = None
 
 
-class Lane:
+class Connection:
     """One connection; it is opened by the first request and again whenever it was lost."""
 
-    def __init__(self, wire: _Wire, monotonic: Callable[[], float], limits: Limits) -> None:
+    def __init__(self, wire: _HTTPSession, monotonic: Callable[[], float], limits: Limits) -> None:
         self._wire = wire
         self._monotonic = monotonic
         self._limits = limits
@@ -280,8 +273,8 @@ class Lane:
         self._wire.close()
 
 
-class Lanes:
-    """The open lanes to one endpoint, the one used last on top."""
+class ConnectionPool:
+    """The open pools to one endpoint, the one used last on top."""
 
     def __init__(self, url: str, tls: Tls, monotonic: Callable[[], float], limits: Limits) -> None:
         self._url = url
@@ -289,33 +282,33 @@ class Lanes:
         self._proxies = endpoints.proxies(url)
         self._monotonic = monotonic
         self._limits = limits
-        self._free: list[Lane] = []
+        self._free: list[Connection] = []
         self._lock = Lock()
 
     @contextmanager
-    def borrow(self, idle: float = float("inf")) -> Iterator[Lane]:
-        """A lane for this caller alone until the block ends: one answered within `idle` seconds, or a new one."""
-        lane = self._take(idle)
+    def borrow(self, idle: float = float("inf")) -> Iterator[Connection]:
+        """A connection for this caller alone until the block ends: one answered within `idle` seconds, or a new one."""
+        connection = self._take(idle)
         try:
-            yield lane
+            yield connection
         finally:
             with self._lock:
-                self._free.append(lane)
+                self._free.append(connection)
 
-    def _take(self, idle: float) -> Lane:
+    def _take(self, idle: float) -> Connection:
         with self._lock:
             if self._free and self._free[-1].idle() <= idle:
                 return self._free.pop()
-        return Lane(self._open(), self._monotonic, self._limits)
+        return Connection(self._open(), self._monotonic, self._limits)
 
-    def _open(self) -> _Wire:
+    def _open(self) -> _HTTPSession:
         # Through a proxy botocore's own way is kept: a TLS connection to the proxy itself wants other certificates.
         shared = self._url.startswith("https:") and not self._proxies
-        return _Wire(self._tls.context() if shared else None, self._tls.bundle, self._proxies)
+        return _HTTPSession(self._tls.context() if shared else None, self._tls.bundle, self._proxies)
 
     def close(self) -> None:
         """Drop all connections that are not in use."""
         with self._lock:
             free, self._free = self._free, []
-        for lane in free:
-            lane.close()
+        for connection in free:
+            connection.close()

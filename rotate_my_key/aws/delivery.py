@@ -25,9 +25,9 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
 from . import connections, endpoints
 from .account_calls import AccountCalls, Exists, Leaving
-from .calls import Patience, always, read_nothing
-from .client import FALLBACK_REGION, Aws, Link
-from .errors import FAILURES, NotAws, Sent, translate
+from .calls import RetryPolicy, always, read_nothing
+from .client import FALLBACK_REGION, Aws, Transport
+from .errors import FAILURES, FailedRequest, NotAws, translate
 
 _SECRET, _PARAMETER = "secretsmanager:", "ssm:"
 
@@ -303,31 +303,31 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
     Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
     """
-    link = aws.wide_link(None)
+    link = aws.wide_transport(None)
     _check(url, link, tell)
     request = AWSRequest(method="GET", url=url, headers={"Accept-Encoding": "identity"}).prepare()
-    lanes = link.lanes_to(url)
+    pool = link.pool_to(url)
 
     def send() -> AWSResponse:
-        with lanes.borrow() as lane:
-            answer = lane.send(request)
+        with pool.borrow() as connection:
+            answer = connection.send(request)
             page = connections.is_page(answer.content)
         if answer.status_code >= 500 or page:
             raise NotAws(answer.status_code, page=page)
         return answer
 
     try:
-        answer = Patience(aws.sleep, aws.monotonic).run(send, again=always)
+        answer = RetryPolicy(aws.sleep, aws.monotonic).run(send, again=always)
     except FAILURES as error:
         failure = error
     else:
         return _presigned_body(answer, most)
     finally:
-        lanes.close()
+        pool.close()
     raise _told(failure, url, link)
 
 
-def _check(url: str, link: Link, tell: Callable[[str], None]) -> None:
+def _check(url: str, link: Transport, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
     endpoints.check(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
@@ -359,10 +359,10 @@ def _presigned_body(answer: AWSResponse, most: int) -> bytes:
     raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
 
 
-def _told(error: Exception, url: str, link: Link) -> Problem:
+def _told(error: Exception, url: str, link: Transport) -> Problem:
     """Without the URL: only its host is named."""
     parts = urlsplit(url)
-    sent = Sent("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", link.region, timedelta(0))
+    sent = FailedRequest("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", link.region, timedelta(0))
     problem = translate(error, sent)
     kind = TryLater if isinstance(problem, TryLater) else Problem
     return kind(problem.message, problem.hint)

@@ -1,9 +1,8 @@
-"""botocore's data files, read in half the time; and which regions there are, as far as they know.
+"""Where AWS is: its regions and hosts, what may be sent unencrypted, and through which proxy.
 
-botocore walks over the folders of all 400 services before it loads one, and reads JSON into OrderedDicts, from the days
-when a dict had no order. Both are its documented points of extension (`Loader`, `file_loader`); 20 ms of every start.
-
-Where a service is: AWS's own hosts and others, what may go there unencrypted, and through which proxy.
+`Models` reads botocore's data files in half the time. botocore walks over the folders of all 400 services before it
+loads one, and reads JSON into OrderedDicts, from the days when a dict had no order. `Loader` and its `file_loader`
+are its documented points of extension; 43 ms of every start.
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""What a failed call means: whether it passes by itself, whether it was surely not carried out, who was refused.
+"""What a failed call means, and how it is told: as a kind of `rotate_my_key.errors.Problem` with its hint.
 
 The facts are AWS's error codes and botocore's exceptions. Anything that is not one of `FAILURES` is a bug and passes
-through. Never shows what it looks into: botocore's messages may quote whole answers, secrets included.
-
-What AWS, the network and botocore say, in the words of `rotate_my_key.errors`: one line and a hint for the person.
-
-No message holds a secret or the body of an answer: botocore's own messages may, so they are never passed on.
+through. No message holds a secret or the body of an answer: botocore's own messages may, so they are looked into and
+never passed on.
 """
 
 from __future__ import annotations
@@ -70,7 +67,7 @@ class NotAws(boto.BotoCoreError):
         self.long = long
 
 
-class Kind(Enum):
+class FailureKind(Enum):
     """What to do about a failure: OFFLINE, BUSY and FLAKY pass by themselves, REFUSED may, FINAL does not."""
 
     OFFLINE = auto()
@@ -100,31 +97,31 @@ def cause_of(error: boto.BotoCoreError) -> str:
     return str(error.kwargs.get("error", ""))
 
 
-def kind(error: Exception) -> Kind:
+def kind(error: Exception) -> FailureKind:
     """Whether and how a failed call is tried again."""
     match error:
         case boto.ClientError():
             return kind_of_answer(code_of(error), status_of(error))
         case NotAws():
-            return Kind.FLAKY if error.status >= 500 or not (error.page or error.long) else Kind.FINAL
+            return FailureKind.FLAKY if error.status >= 500 or not (error.page or error.long) else FailureKind.FINAL
         case boto.SSLError():
-            return Kind.FINAL if is_handshake(error) else Kind.FLAKY
+            return FailureKind.FINAL if is_handshake(error) else FailureKind.FLAKY
         case boto.EndpointConnectionError() | boto.ConnectTimeoutError() | boto.ProxyConnectionError():
-            return Kind.OFFLINE
+            return FailureKind.OFFLINE
         case boto.HTTPClientError() | ResponseParserError():
-            return Kind.FLAKY
-    return Kind.FINAL
+            return FailureKind.FLAKY
+    return FailureKind.FINAL
 
 
-def kind_of_answer(code: str, status: int) -> Kind:
+def kind_of_answer(code: str, status: int) -> FailureKind:
     """What AWS's own answer means."""
     if code in _BUSY or status == 429:
-        return Kind.BUSY
+        return FailureKind.BUSY
     if code in REFUSED:
-        return Kind.REFUSED
+        return FailureKind.REFUSED
     if status >= 500 or status == 408 or code in _FLAKY:
-        return Kind.FLAKY
-    return Kind.FINAL
+        return FailureKind.FLAKY
+    return FailureKind.FINAL
 
 
 def is_handshake(error: boto.SSLError) -> bool:
@@ -142,13 +139,15 @@ def is_certain(error: Exception) -> bool:
     if isinstance(error, boto.ClientError):
         if not re.fullmatch(r"[A-Za-z][\w.]+", code_of(error)):
             return False  # a no without a word may be anybody's
-        return kind(error) in (Kind.BUSY, Kind.REFUSED) or (400 <= status_of(error) < 500 and status_of(error) != 408)
+        return kind(error) in (FailureKind.BUSY, FailureKind.REFUSED) or (
+            400 <= status_of(error) < 500 and status_of(error) != 408
+        )
     if isinstance(error, NotAws | ResponseParserError):
         return False
     if isinstance(error, boto.SSLError):
         return is_handshake(error)
     if isinstance(error, boto.HTTPClientError):
-        return kind(error) is Kind.OFFLINE
+        return kind(error) is FailureKind.OFFLINE
     return True  # botocore refused to build or to sign it
 
 
@@ -170,7 +169,7 @@ _ABOVE = re.compile(r"explicit deny in an? (service control|resource control|VPC
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class FailedRequest:
     """The request that failed: `action` as in a policy ("iam:CreateAccessKey"), who signed, where it went."""
 
     action: str
@@ -180,7 +179,7 @@ class Sent:
     offset: timedelta  # AWS's clock minus ours
 
 
-def translate(error: Exception, sent: Sent) -> Problem:
+def translate(error: Exception, sent: FailedRequest) -> Problem:
     """The problem to raise for a failure."""
     if isinstance(error, boto.ClientError):
         return _answered(code_of(error), message_of(error), status_of(error), sent)
@@ -189,7 +188,7 @@ def translate(error: Exception, sent: Sent) -> Problem:
     return _network(error, sent) or configuration(error)
 
 
-def _answered(code: str, message: str, status: int, sent: Sent) -> Problem:
+def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Problem:
     if code in REFUSED:
         where = "" if sent.region else " (no region is set in the profile, so the partition aws was asked)"
         return KeyRefused(
@@ -230,11 +229,11 @@ def _no_mfa(message: str) -> CodeRefused | None:
     )
 
 
-def _other_answer(code: str, status: int, sent: Sent) -> Problem:
+def _other_answer(code: str, status: int, sent: FailedRequest) -> Problem:
     match kind_of_answer(code, status):
-        case Kind.BUSY:
+        case FailureKind.BUSY:
             return TryLater(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
-        case Kind.FLAKY:
+        case FailureKind.FLAKY:
             return TryLater(f"AWS has trouble answering {sent.action} (HTTP {status})", "repeat the command later")
     if code in ("OptInRequired", "RegionDisabledException"):
         return NotAllowed("AWS has not enabled this account or region", "ask IT, or set another region in the profile")
@@ -242,7 +241,7 @@ def _other_answer(code: str, status: int, sent: Sent) -> Problem:
     return Problem(f"AWS refused {sent.action}: {name}", "check profile and endpoint with: rotate-my-key doctor")
 
 
-def _wrong_clock(sent: Sent) -> Problem:
+def _wrong_clock(sent: FailedRequest) -> Problem:
     off = abs(sent.offset)
     if off < _MINUTE:  # the clock agrees with AWS's by now, or AWS has not said what time it is
         said = "AWS does not accept the time of a request, and this computer's clock is right by now; did it sleep?"
@@ -288,7 +287,7 @@ def quarantined(action: str) -> Denied:
     )
 
 
-def _not_aws(error: Exception, sent: Sent) -> Problem:
+def _not_aws(error: Exception, sent: FailedRequest) -> Problem:
     if isinstance(error, NotAws) and error.page:
         return TryLater(
             "something between this computer and AWS answered with a web page (a proxy or a captive portal)",
@@ -299,7 +298,7 @@ def _not_aws(error: Exception, sent: Sent) -> Problem:
     return TryLater(f"the answer to {sent.action} was cut off or is not AWS's", "repeat the command")
 
 
-def _network(error: Exception, sent: Sent) -> Problem | None:
+def _network(error: Exception, sent: FailedRequest) -> Problem | None:
     host = urlsplit(sent.url).hostname or sent.url
     match error:
         case boto.ProxyConnectionError():

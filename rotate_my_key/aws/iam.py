@@ -1,16 +1,14 @@
-"""The IAM calls about one user: by whom they are signed, and the three that only look.
+"""One IAM user at AWS: looking, proving a new key, changing keys, and what can be known of the user's rights.
 
-Proving that AWS knows a new key: sign-ins in a row, each on a connection of its own.
+`IamAccount` is the port `rotation.ports.Account`, whose docstrings give the rules.
 
-AWS says no on one host seconds after yes on another, so one success is no proof; connections of their own reach several
-hosts. The polls before the first yes take turns on the row's connections, which are open when the row begins.
+`Proof`: AWS says no on one host seconds after yes on another, so one sign-in is no proof. A row of them on
+connections of their own reaches several hosts; the polls before the first yes take turns on the row's connections,
+which are open when the row begins.
 
-What can be known of a user's rights by looking alone; nothing is tried out, for trying means changing.
-
-Two read calls tell, where they are allowed: IAM's policy simulator, which knows policies, boundaries and conditions,
-and the list of attached policies, in which AWS puts a user of a leaked key into quarantine. Many may call neither.
-
-One IAM user at AWS: the port `rotation.ports.Account` on botocore. Its rules stand in the port's docstrings.
+`rights`: found out by looking alone, for trying means changing. Two read calls tell, where they are allowed: IAM's
+policy simulator, which knows policies, boundaries and conditions, and the list of attached policies, in which AWS
+puts a user of a leaked key into quarantine.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ from .calls import (
     Answer,
     Attempts,
     Calls,
-    Signers,
+    CredentialChain,
     read_created,
     read_identity,
     read_keys,
@@ -40,10 +38,10 @@ from .calls import (
     read_refused,
     read_tags,
 )
-from .client import Aws, Link
-from .connections import Lane
-from .errors import FAILURES, Kind, kind, quarantined, translate
-from .signin import OwnKeys, Signing
+from .client import Aws, Transport
+from .connections import Connection
+from .errors import FAILURES, FailureKind, kind, quarantined, translate
+from .signin import OwnKeys, SigningStrategy
 
 T = TypeVar("T")
 
@@ -55,12 +53,12 @@ class User:
     """`name` is the user's, None until it is known; `who` is known after the first look. `own` are the user's keys,
     and `refused` is for how many seconds one that AWS refuses is waited for."""
 
-    def __init__(self, calls: Calls, signing: Signing, name: str | None) -> None:
+    def __init__(self, calls: Calls, signing: SigningStrategy, name: str | None) -> None:
         self.calls = calls
         self.signing = signing
         self.name = name
         self.who: Identity | None = None
-        self.own = Signers(())
+        self.own = CredentialChain(())
         self.listed: set[str] = set()  # whose keys the list was of, where no name was given
         self.refused = 0.0
 
@@ -71,10 +69,10 @@ class User:
 
     def sign_with(self, pairs: Sequence[Credentials], refused: float) -> None:
         """The user's keys are others now."""
-        self.own, self.refused = Signers(pairs), refused
+        self.own, self.refused = CredentialChain(pairs), refused
 
     @property
-    def signers(self) -> Signers:
+    def signers(self) -> CredentialChain:
         """Who signs now."""
         return self.signing.signers(self.own, self.who)
 
@@ -83,11 +81,11 @@ class User:
         """The parameter that names the user; without it IAM means whoever has signed."""
         return {"UserName": self.name} if self.name else {}
 
-    def patience(self, signers: Signers) -> float:
+    def patience(self, signers: CredentialChain) -> float:
         """For how many seconds to wait if AWS refuses these."""
         return self.refused if signers.pairs[0] in self.own.pairs else self.signing.patience(self.refused)
 
-    def signed(self, send: Callable[[Signers], T]) -> T:
+    def signed(self, send: Callable[[CredentialChain], T]) -> T:
         """Send a call, signed by whoever signs for this user; after a no perhaps by somebody else."""
         for _ in range(_SIGNERS - 1):
             signers = self.signers
@@ -97,13 +95,13 @@ class User:
                 self.another(problem, signers)
         return send(self.signers)
 
-    def another(self, problem: Denied | KeyRefused, signed: Signers) -> None:
+    def another(self, problem: Denied | KeyRefused, signed: CredentialChain) -> None:
         """AWS said no to `signed`: gives back if somebody else signs from now on, else raises."""
         if self.who is None:
             raise problem
         self.signing.another(problem, signed, self.own, self.who, self.calls, self.refused)
 
-    def keys(self, signers: Signers, refused: float = 0.0) -> tuple[AccessKey, ...]:
+    def keys(self, signers: CredentialChain, refused: float = 0.0) -> tuple[AccessKey, ...]:
         """ListAccessKeys, all pages."""
         keys: list[AccessKey] = []
         params = self.named
@@ -119,14 +117,14 @@ class User:
         self.listed |= read_owners(answer)
         return read_keys(answer, self.name, self.calls.now())
 
-    def tags(self, signers: Signers, refused: float = 0.0) -> dict[str, str] | None:
+    def tags(self, signers: CredentialChain, refused: float = 0.0) -> dict[str, str] | None:
         """GetUser; None if it is denied."""
         try:
             return self.calls.call("iam:GetUser", signers, read_tags, self.named, refused=refused)
         except Denied:
             return None
 
-    def last_use(self, signers: Signers, key_id: str) -> LastUse | None:
+    def last_use(self, signers: CredentialChain, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed. Not worth waiting for: one more attempt, then it is unknown."""
         more = iter((True,))
         try:
@@ -147,9 +145,9 @@ _ACTION = "sts:GetCallerIdentity"
 class Proof:
     """`timeout` and `interval` in seconds; times are read from `monotonic`."""
 
-    def __init__(self, calls: Calls, link: Link, timeout: float, interval: float) -> None:
+    def __init__(self, calls: Calls, transport: Transport, timeout: float, interval: float) -> None:
         self._calls = calls
-        self._link = link
+        self._transport = transport
         self._timeout = timeout
         self._interval = interval
         self._sleep = calls.patience.sleep
@@ -159,40 +157,40 @@ class Proof:
         """See the port: `times` sign-ins in a row. Whatever passes by itself is a no, and begins the row again."""
         deadline = self._monotonic() + self._timeout
         with ExitStack() as held:
-            lanes = [held.enter_context(self._link.lanes("sts").borrow()) for _ in range(times)]
+            connections = [held.enter_context(self._transport.pool("sts").borrow()) for _ in range(times)]
             turn = 0
             while True:
                 try:
-                    return self._row(pair, lanes[turn:] + lanes[:turn])
+                    return self._row(pair, connections[turn:] + connections[:turn])
                 except FAILURES as error:
                     failure = error
                 pause = self._calls.patience.poll()
-                if kind(failure) is Kind.FINAL or self._monotonic() + pause > deadline:
+                if kind(failure) is FailureKind.FINAL or self._monotonic() + pause > deadline:
                     break
                 self._sleep(pause)
                 turn = (turn + 1) % times
         raise self._ended(failure, pair)
 
-    def _row(self, pair: Credentials, lanes: list[Lane]) -> Identity:
+    def _row(self, pair: Credentials, connections: list[Connection]) -> Identity:
         """One row. The next sign-in does not wait for the one before to end, but is not begun after a no."""
         if not self._interval:
-            return self._same(pair, self._at_once(pair, lanes))
+            return self._same(pair, self._at_once(pair, connections))
         began = self._monotonic()
-        first = self._sign_in(pair, lanes[0])
+        first = self._sign_in(pair, connections[0])
         running: list[Running[Identity]] = []
-        for number, lane in enumerate(lanes[1:], start=1):
+        for number, connection in enumerate(connections[1:], start=1):
             wait = began + number * self._interval - self._monotonic()
             if wait > 0:
                 self._sleep(wait)
             if any(sign_in.failed for sign_in in running):
                 break
-            running.append(Running(partial(self._sign_in, pair, lane)))
+            running.append(Running(partial(self._sign_in, pair, connection)))
         return self._same(pair, [first, *(sign_in.result() for sign_in in running)])
 
-    def _at_once(self, pair: Credentials, lanes: list[Lane]) -> list[Identity]:
+    def _at_once(self, pair: Credentials, connections: list[Connection]) -> list[Identity]:
         """Without an interval the whole row costs one round trip; all of it ends before a no is told."""
-        running = [Running(partial(self._sign_in, pair, lane)) for lane in lanes[1:]]
-        asked: list[Callable[[], Identity]] = [partial(self._sign_in, pair, lanes[0])]
+        running = [Running(partial(self._sign_in, pair, connection)) for connection in connections[1:]]
+        asked: list[Callable[[], Identity]] = [partial(self._sign_in, pair, connections[0])]
         asked += [sign_in.result for sign_in in running]
         found: list[Identity] = []
         failure: Exception | None = None
@@ -214,8 +212,8 @@ class Proof:
             )
         return answers[0]
 
-    def _sign_in(self, pair: Credentials, lane: Lane) -> Identity:
-        return self._link.call(_ACTION, pair, lane, read_identity, {})
+    def _sign_in(self, pair: Credentials, connection: Connection) -> Identity:
+        return self._transport.call(_ACTION, pair, connection, read_identity, {})
 
     def _ended(self, failure: Exception, pair: Credentials) -> Problem:
         problem = translate(failure, self._calls.sent(_ACTION, pair))
@@ -243,7 +241,7 @@ class Rights:
     quarantined: bool | None = None
 
 
-def rights(calls: Calls, signers: Signers, user: str, arn: str) -> Rights:
+def rights(calls: Calls, signers: CredentialChain, user: str, arn: str) -> Rights:
     """Ask both. Never raises but Interrupted: what AWS does not tell is unknown."""
     quarantined = _quarantined(calls, signers, user)
     refused = _simulated(calls, signers, arn, CHANGES, mfa=False)
@@ -255,7 +253,7 @@ def rights(calls: Calls, signers: Signers, user: str, arn: str) -> Rights:
     return Rights(never, with_mfa, True, quarantined)
 
 
-def _quarantined(calls: Calls, signers: Signers, user: str) -> bool | None:
+def _quarantined(calls: Calls, signers: CredentialChain, user: str) -> bool | None:
     try:
         names = calls.call("iam:ListAttachedUserPolicies", signers, read_policies, {"UserName": user})
     except Problem:
@@ -264,7 +262,7 @@ def _quarantined(calls: Calls, signers: Signers, user: str) -> bool | None:
 
 
 def _simulated(
-    calls: Calls, signers: Signers, arn: str, actions: tuple[str, ...], *, mfa: bool
+    calls: Calls, signers: CredentialChain, arn: str, actions: tuple[str, ...], *, mfa: bool
 ) -> tuple[str, ...] | None:
     """Which of these actions on the user's own keys are not allowed; None if AWS does not tell."""
     context = {"ContextKeyName": _MFA, "ContextKeyValues": [str(mfa).lower()], "ContextKeyType": "boolean"}
@@ -286,10 +284,10 @@ _FLAP = 15.0  # seconds for which IAM may refuse a pair that STS has just accept
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _LookCalls:
     """The calls of one look that are on their way, and who signed them."""
 
-    signers: Signers
+    signers: CredentialChain
     keys: Running[tuple[AccessKey, ...]]
     user: User
     tags: Running[dict[str, str] | None]
@@ -307,13 +305,13 @@ class IamAccount:
         *,
         propagation_timeout: timedelta = timedelta(minutes=2),
         proof_interval: timedelta = timedelta(seconds=1),
-        signing: Signing | None = None,
+        signing: SigningStrategy | None = None,
         user: str | None = None,
         partition: str = "",
     ) -> None:
         self._aws = aws
-        self._link = aws.link(profile).within(partition)
-        self._calls = Calls(aws, self._link)
+        self._transport = aws.transport(profile).within(partition)
+        self._calls = Calls(aws, self._transport)
         self._timeout = propagation_timeout.total_seconds()
         self._interval = proof_interval.total_seconds()
         self._signing = signing or OwnKeys()
@@ -322,12 +320,12 @@ class IamAccount:
     @property
     def endpoint(self) -> str:
         """Which AWS this is: the partition, or the URLs of endpoints that are not AWS's own."""
-        return self._link.endpoint
+        return self._transport.endpoint
 
     @property
     def foreign_endpoints(self) -> tuple[str, ...]:
         """The endpoints in use that are not AWS's own, to be named in the question."""
-        return self._link.foreign
+        return self._transport.foreign
 
     def now(self) -> datetime:
         """AWS's clock."""
@@ -362,10 +360,10 @@ class IamAccount:
     def _look_as(self, pair: Credentials) -> Look:
         """All calls at once, if it is known who signs. The iam client is made while the first is on its way: beside
         another client's making it would take longer, not shorter (the GIL)."""
-        own = Signers([pair])
-        self._link.client("sts")
+        own = CredentialChain([pair])
+        self._transport.client("sts")
         whose = Running(partial(self._signing.whose, pair, self._calls))
-        self._link.client("iam")
+        self._transport.client("iam")
         plain = not self._signing.profile and self._signing.signers(own, self._user.who) is own
         if plain and not pair.token:  # IAM itself says whose key has signed
             asked = _ask(User(self._calls, self._signing, None), own, pair)
@@ -377,11 +375,11 @@ class IamAccount:
         if not identity.is_user:
             asked.used.result()
             return Look(pair, identity, (), None, None, self.now())
-        self._link.check_partition(identity)
+        self._transport.check_partition(identity)
         self._user.known(identity, [pair], 0.0)
         return self._seen(pair, identity, refused, asked)
 
-    def _seen(self, pair: Credentials, identity: Identity, refused: KeyRefused | None, asked: _Asked) -> Look:
+    def _seen(self, pair: Credentials, identity: Identity, refused: KeyRefused | None, asked: _LookCalls) -> Look:
         """The look, once it is known who this is. A no to the list is answered here: patience, MFA, another try."""
         user, listed = self._user, self._listed(asked)
         signers = user.signers
@@ -401,7 +399,7 @@ class IamAccount:
             dead=bool(profile) and (not active or bool(refused and refused.wrong_secret)),
         )
 
-    def _listed(self, asked: _Asked) -> tuple[AccessKey, ...]:
+    def _listed(self, asked: _LookCalls) -> tuple[AccessKey, ...]:
         """STS has accepted the pair, so a refusal by IAM means that IAM does not know it yet."""
         try:
             keys = asked.keys.result()
@@ -416,7 +414,7 @@ class IamAccount:
 
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
-        return self._calls.call("sts:GetCallerIdentity", Signers([pair]), read_identity, {})
+        return self._calls.call("sts:GetCallerIdentity", CredentialChain([pair]), read_identity, {})
 
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""
@@ -427,7 +425,7 @@ class IamAccount:
         """See the port."""
         return self._user.last_use(self._user.signers, key_id)
 
-    # Signing in
+    # SigningStrategy in
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port. From now on a refusal is waited out for the propagation time."""
@@ -435,16 +433,16 @@ class IamAccount:
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """See the port."""
-        return Proof(self._calls, self._link, self._timeout, self._interval).of(pair, times)
+        return Proof(self._calls, self._transport, self._timeout, self._interval).of(pair, times)
 
     # Changing
 
     def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
         """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
         attempts = Attempts(again)
-        sent: list[Signers] = []
+        sent: list[CredentialChain] = []
 
-        def send(signers: Signers) -> tuple[Credentials, AccessKey]:
+        def send(signers: CredentialChain) -> tuple[Credentials, AccessKey]:
             if sent:  # a person may have taken minutes over an MFA code
                 again()
             sent.append(signers)
@@ -475,7 +473,7 @@ class IamAccount:
             raise Unanswered(f"a new key may have been made or not: {failure.message}", "repeat the command")
         raise failure
 
-    def _is_quarantined(self, signers: Signers) -> bool:
+    def _is_quarantined(self, signers: CredentialChain) -> bool:
         """AWS does not always name the policy that denies; the user's own list of policies may."""
         try:
             names = self._calls.call("iam:ListAttachedUserPolicies", signers, read_policies, self._user.named)
@@ -512,9 +510,11 @@ class IamAccount:
                 raise
 
 
-def _ask(user: User, signers: Signers, pair: Credentials, listed: tuple[AccessKey, ...] | None = None) -> _Asked:
+def _ask(
+    user: User, signers: CredentialChain, pair: Credentials, listed: tuple[AccessKey, ...] | None = None
+) -> _LookCalls:
     """Send the calls of a look; the list only if it is not there yet."""
-    return _Asked(
+    return _LookCalls(
         signers,
         Running(partial(user.keys, signers) if listed is None else lambda: listed),
         user,

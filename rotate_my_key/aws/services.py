@@ -3,8 +3,9 @@
 - SES, API version 2: ses:SendEmail, ses:GetAccount. A mail whose answer was lost is sent again: twice is better than
   never.
 - SNS: sns:Publish. A topic is in the region that its ARN names, whatever region is in force.
-- CloudWatch Logs: logs:PutLogEvents, logs:CreateLogStream. The limits are those of the API reference, PutLogEvents: at
-  most 10,000 events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time order.
+- CloudWatch Logs: logs:PutLogEvents, logs:CreateLogStream. The limits are those of the API reference, PutLogEvents:
+  at most 10,000 events and 1,048,576 bytes (UTF-8, and 26 for each event) in a batch, all within 24 hours, in time
+  order.
 
 Every verb raises kinds of `Problem` and nothing else; no message holds a secret.
 """

@@ -1,19 +1,14 @@
-"""An auth profile: another profile of the same files whose credentials sign the IAM calls.
+"""Who signs the IAM calls for one user: the auth profile, else an MFA session, else the user's own keys.
 
-botocore's own providers make the credentials (SSO, `aws login`, assumed roles, processes, static keys) and renew them
-when they are about to end. The metadata service is asked only where the profile itself says so (`credential_source`).
-The secrets stay in memory.
+What is asked about a pair itself (GetCallerIdentity, the proofs) is always signed by that pair. A session is opened
+only after AWS has said no to the plain call. All secrets stay in memory.
 
-MFA sessions: which device, one code, and the temporary credentials that carry a whole rotation.
-
-One session a user and run, whichever profiles and notes lead to that user; it lives in memory only. Nothing here
-prompts: codes and choices come through `Codes`. A code is good for one use, and a session lives on after the key that
-made it (STS API reference, GetSessionToken).
-
-Who signs the IAM calls for one user: the auth profile, else the MFA session, else the user's own keys.
-
-What is asked about a pair itself (GetCallerIdentity, the proofs) is always signed by that pair; nothing here decides
-about it. A session is opened only after AWS has said no to the plain call.
+- `AuthProfile`: another profile of the same files. botocore's own providers make its credentials (SSO, `aws login`,
+  assumed roles, processes, static keys) and renew them when they are about to end. The metadata service is asked only
+  where the profile itself says so (`credential_source`).
+- `MfaSessions`: one session a user and run, whichever profiles and notes lead to that user. A code is good for one
+  use, and a session lives on after the key that made it (STS API reference, GetSessionToken). Codes come through
+  `Codes`.
 """
 
 from __future__ import annotations
@@ -31,9 +26,20 @@ from botocore.session import Session
 
 from ..errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem, mask
 from ..model import Credentials, Identity
-from .calls import Calls, Signers, read_devices, read_identity, read_owner, read_session, read_user_arn
+from .calls import Calls, CredentialChain, read_devices, read_identity, read_owner, read_session, read_user_arn
 from .client import Aws, Read
-from .errors import DENIED, EXPIRED, FAILURES, REFUSED, NotAws, Sent, code_of, configuration, is_certain, translate
+from .errors import (
+    DENIED,
+    EXPIRED,
+    FAILURES,
+    REFUSED,
+    FailedRequest,
+    NotAws,
+    code_of,
+    configuration,
+    is_certain,
+    translate,
+)
 
 # What botocore would try if nothing else answers; a profile that was named must answer for itself.
 _NOBODYS = ("ec2-credentials-file", "boto-config", "container-role", "iam-role")
@@ -119,7 +125,9 @@ class AuthProfile:
             if calls.endpoint not in self._who:
                 pair = self.credentials()
                 try:
-                    self._who[calls.endpoint] = calls.call("sts:GetCallerIdentity", Signers([pair]), read_identity, {})
+                    self._who[calls.endpoint] = calls.call(
+                        "sts:GetCallerIdentity", CredentialChain([pair]), read_identity, {}
+                    )
                 except KeyRefused:
                     raise self._refused(pair) from None
             return self._who[calls.endpoint]
@@ -176,9 +184,9 @@ class AuthProfile:
             f"look at it with: aws sts get-caller-identity{self._flag}",
         )
 
-    def _sent(self, error: Exception) -> Sent:
+    def _sent(self, error: Exception) -> FailedRequest:
         url = getattr(error, "kwargs", {}).get("endpoint_url") or "AWS"
-        return Sent("the sign-in", self.words, str(url), None, self._aws.clock.offset)
+        return FailedRequest("the sign-in", self.words, str(url), None, self._aws.clock.offset)
 
 
 _SECONDS = 3600  # a rotation takes minutes; 900 is the least that AWS gives
@@ -249,7 +257,7 @@ class MfaSessions:
     def open(
         self,
         user: Identity,
-        own: Signers,
+        own: CredentialChain,
         calls: Calls,
         serials: Serials,
         refused: float,
@@ -274,7 +282,7 @@ class MfaSessions:
             self._renewed |= {user} if bad else set()
 
     def _session(
-        self, user: Identity, device: Serial, own: Signers, calls: Calls, refused: float, complaint: str
+        self, user: Identity, device: Serial, own: CredentialChain, calls: Calls, refused: float, complaint: str
     ) -> Credentials:
         for _ in range(_TRIES):
             code = self._codes.code(f"{user.user}'s device", device.value, complaint)
@@ -295,7 +303,7 @@ class MfaSessions:
             "check the clock of the device, wait for its next code, then repeat the command",
         )
 
-    def _device(self, user: Identity, own: Signers, calls: Calls, serials: Serials, denied: bool) -> Serial:
+    def _device(self, user: Identity, own: CredentialChain, calls: Calls, serials: Serials, denied: bool) -> Serial:
         """The profile's or the setting's device, else what AWS lists."""
         fitting = _fitting(serials(), user)
         if not fitting:
@@ -309,7 +317,7 @@ class MfaSessions:
             raise _no_codes(user, f"the MFA device {found.value} ({found.where})", self._command)
         return found
 
-    def _listed(self, user: Identity, own: Signers, calls: Calls, denied: bool) -> Serial:
+    def _listed(self, user: Identity, own: CredentialChain, calls: Calls, denied: bool) -> Serial:
         try:
             listed = calls.call("iam:ListMFADevices", own, read_devices, {"UserName": user.user})
         except Denied:
@@ -376,7 +384,7 @@ _WHO = "sts:GetCallerIdentity"
 _FLAP = 3.0  # seconds; temporary credentials are known everywhere at once, as their token says who they are
 
 
-class Signing(Protocol):
+class SigningStrategy(Protocol):
     """A strategy. `profile` is the auth profile's name, if one signs."""
 
     profile: str | None
@@ -387,14 +395,20 @@ class Signing(Protocol):
         Raises KeyRefused, Problem.
         """
 
-    def signers(self, own: Signers, user: Identity | None) -> Signers:
+    def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
         """Who signs for this user now. `own` are the user's keys; if they sign, they are given as they are."""
 
     def patience(self, refused: float) -> float:
         """For how many seconds to wait if AWS refuses a signer that is none of the user's keys; those get `refused`."""
 
     def another(
-        self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
+        self,
+        problem: Denied | KeyRefused,
+        signed: CredentialChain,
+        own: CredentialChain,
+        user: Identity,
+        calls: Calls,
+        refused: float,
     ) -> None:
         """AWS said no to a call that `signed` signed. Gives back if `signers` are others now, who may be tried.
 
@@ -412,22 +426,28 @@ class OwnKeys:
         self._serials = serials
 
     def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
-        """See Signing."""
-        return calls.call(_WHO, Signers([pair]), read_identity, {}), None
+        """See SigningStrategy."""
+        return calls.call(_WHO, CredentialChain([pair]), read_identity, {}), None
 
-    def signers(self, own: Signers, user: Identity | None) -> Signers:
-        """See Signing."""
+    def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
+        """See SigningStrategy."""
         session = self._sessions.of(user) if self._sessions and user else None
-        return Signers([session]) if session else own
+        return CredentialChain([session]) if session else own
 
     def patience(self, refused: float) -> float:
-        """See Signing."""
+        """See SigningStrategy."""
         return min(refused, _FLAP)
 
     def another(
-        self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
+        self,
+        problem: Denied | KeyRefused,
+        signed: CredentialChain,
+        own: CredentialChain,
+        user: Identity,
+        calls: Calls,
+        refused: float,
     ) -> None:
-        """See Signing."""
+        """See SigningStrategy."""
         session = signed.pairs[0] if signed.pairs[0] not in own.pairs else None
         if self._sessions is None:
             raise problem
@@ -451,7 +471,7 @@ class ByProfile:
         self._own = own
 
     def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
-        """See Signing. Raises Problem if the accounts differ."""
+        """See SigningStrategy. Raises Problem if the accounts differ."""
         if self._auth.credentials().key_id == pair.key_id:
             self.profile = None
             return self._own.whose(pair, calls)
@@ -488,21 +508,27 @@ class ByProfile:
         except Denied as denied:
             raise _not_certain(pair, f"profile {self._auth.name} is not allowed to call {denied.action}") from None
 
-    def signers(self, own: Signers, user: Identity | None) -> Signers:
-        """See Signing."""
+    def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
+        """See SigningStrategy."""
         return self._signers() if self.profile else self._own.signers(own, user)
 
     def patience(self, refused: float) -> float:
-        """See Signing. A key that has just taken the place of another is young."""
+        """See SigningStrategy. A key that has just taken the place of another is young."""
         return refused if self._auth.replaced else min(refused, _FLAP)
 
-    def _signers(self) -> Signers:
-        return Signers([self._auth.credentials()])
+    def _signers(self) -> CredentialChain:
+        return CredentialChain([self._auth.credentials()])
 
     def another(
-        self, problem: Denied | KeyRefused, signed: Signers, own: Signers, user: Identity, calls: Calls, refused: float
+        self,
+        problem: Denied | KeyRefused,
+        signed: CredentialChain,
+        own: CredentialChain,
+        user: Identity,
+        calls: Calls,
+        refused: float,
     ) -> None:
-        """See Signing. A static key that another run has just replaced is read again; a denial is final."""
+        """See SigningStrategy. A static key that another run has just replaced is read again; a denial is final."""
         if not self.profile:
             return self._own.another(problem, signed, own, user, calls, refused)
         if isinstance(problem, KeyRefused):

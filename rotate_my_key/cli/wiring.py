@@ -38,7 +38,7 @@ from .signing import Person, mfa_serials
 if TYPE_CHECKING:
     from ..aws.client import Aws
     from ..aws.iam import IamAccount
-    from ..aws.signin import AuthProfile, MfaSessions, Signing
+    from ..aws.signin import AuthProfile, MfaSessions, SigningStrategy
     from .app import App
 
 _LOCK_TIMEOUT = 180.0  # seconds
@@ -209,7 +209,7 @@ class Wiring:
             partition=partition,
         )
 
-    def _signing(self, profile: str | None) -> Signing:
+    def _signing(self, profile: str | None) -> SigningStrategy:
         """Who signs the IAM calls for a profile's user."""
         from ..aws.signin import ByProfile, OwnKeys
 

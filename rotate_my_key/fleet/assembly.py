@@ -110,9 +110,9 @@ class Assembly:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
         from ..aws.account_calls import CallRoute
 
-        link = self._aws.wide_link(self._signer.profile)
-        way = CallRoute(self._aws, link, self._tell, self._patience)
-        way.announce(link, "sts")
+        transport = self._aws.wide_transport(self._signer.profile)
+        way = CallRoute(self._aws, transport, self._tell, self._patience)
+        way.announce(transport, "sts")
         return way
 
     @cached_property
@@ -126,7 +126,7 @@ class Assembly:
         from ..aws.account_calls import Caller, CallSite
 
         way = self._way
-        calls = way.calls(way.link, CallSite("", self._auth.words), way.pace())
+        calls = way.calls(way.transport, CallSite("", self._auth.words), way.limiter())
         return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
 
     @cached_property

@@ -121,10 +121,10 @@ def test_endpoints(
     configure(f"[profile work]\n{config}\n")
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    link = make_aws().link("work")
-    assert (link.url("sts"), link.url("iam")) == (sts, iam)
-    assert link.endpoint == endpoint
-    assert link.foreign == (() if endpoint.startswith("aws") else (endpoint,))
+    transport = make_aws().transport("work")
+    assert (transport.url("sts"), transport.url("iam")) == (sts, iam)
+    assert transport.endpoint == endpoint
+    assert transport.foreign == (() if endpoint.startswith("aws") else (endpoint,))
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_variable_that_cannot_be_used(make_aws: Any, monkeypatch: Any, name: s
 def test_a_variable_that_is_no_matter_here(make_aws: Any, monkeypatch: Any, name: str) -> None:
     """Odd or not, nothing that is sent depends on it."""
     monkeypatch.setenv(name, "odd")
-    assert make_aws().link(None).url("iam") == "https://iam.amazonaws.com"
+    assert make_aws().transport(None).url("iam") == "https://iam.amazonaws.com"
 
 
 def test_a_key_log_that_nobody_reads(make_aws: Any, monkeypatch: Any, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_key_log_that_nobody_reads(make_aws: Any, monkeypatch: Any, tmp_path: 
     os.mkfifo(tmp_path / "keys")
     monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
     with pytest.raises(Problem, match="SSLKEYLOGFILE"):
-        make_aws().link(None)
+        make_aws().transport(None)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_files_that_cannot_be_used(make_aws: Any, profile: str, config: str, sai
     """No such profile; not an INI file."""
     configure(config)
     with pytest.raises(Problem, match=said):
-        make_aws().link(profile)
+        make_aws().transport(profile)
 
 
 def test_profiles_with_equal_settings_share_all(make_aws: Any) -> None:
@@ -225,22 +225,22 @@ def test_profiles_with_equal_settings_share_all(make_aws: Any) -> None:
         "[profile c]\nregion = eu-west-2\n"
     )
     aws = make_aws()
-    assert aws.link("a") is aws.link("b")
-    assert aws.link("a") is not aws.link("c")
+    assert aws.transport("a") is aws.transport("b")
+    assert aws.transport("a") is not aws.transport("c")
 
 
 def test_the_environments_profile(make_aws: Any, monkeypatch: Any) -> None:
     """No profile means the one that AWS_PROFILE names."""
     configure("[profile work]\nregion = eu-west-3\n")
     monkeypatch.setenv("AWS_PROFILE", "work")
-    assert make_aws().link(None).region == "eu-west-3"
+    assert make_aws().transport(None).region == "eu-west-3"
 
 
 def test_other_files_than_the_environments(make_aws: Any, tmp_path: Path) -> None:
     """The files are handed in."""
     other = tmp_path / "other"
     other.write_text("[profile work]\nregion = eu-west-3\n")
-    assert make_aws(config_file=str(other)).link("work").region == "eu-west-3"
+    assert make_aws(config_file=str(other)).transport("work").region == "eu-west-3"
 
 
 def test_credentials_are_never_looked_for(make_aws: Any, standin: StandIn, pair: Credentials, tmp_path: Path) -> None:
@@ -328,9 +328,9 @@ def test_many_keys_share_connections(make_aws: Any, standin: StandIn) -> None:
 def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dict[str, str]) -> None:
     """Nobody is warned of them."""
     configure(f"[profile work]\n{config}\n")
-    link = make_aws().wide_link("work")
-    assert {service: link.url(service) for service in urls} == urls
-    assert all(link.is_own(url, service) for service, url in urls.items())
+    transport = make_aws().wide_transport("work")
+    assert {service: transport.url(service) for service in urls} == urls
+    assert all(transport.is_own(url, service) for service, url in urls.items())
 
 
 @pytest.mark.parametrize(
@@ -348,23 +348,23 @@ def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dic
 def test_whose_an_endpoint_is(make_aws: Any, service: str, url: str, own: bool) -> None:
     """A bucket's own host is not S3's; whoever owns it would get what is sent."""
     configure("[profile work]\nregion = eu-west-1\n")
-    assert make_aws().wide_link("work").is_own(url, service) is own
+    assert make_aws().wide_transport("work").is_own(url, service) is own
 
 
 def test_another_region_is_another_client_of_the_same_link(make_aws: Any) -> None:
     """One client a service and region, however often it is asked for."""
     configure("[profile work]\nregion = eu-west-1\n")
-    link = make_aws().wide_link("work")
-    there = link.at("us-west-2")
+    transport = make_aws().wide_transport("work")
+    there = transport.at("us-west-2")
     assert there.url("sns") == "https://sns.us-west-2.amazonaws.com"
-    assert link.at("us-west-2").client("sns") is there.client("sns")
-    assert link.at("") is link.at("eu-west-1") is link
+    assert transport.at("us-west-2").client("sns") is there.client("sns")
+    assert transport.at("") is transport.at("eu-west-1") is transport
 
 
 def test_a_profile_that_is_not_there_has_no_wide_link(make_aws: Any) -> None:
     """As it has no other."""
     with pytest.raises(Problem, match="no such profile: absent"):
-        make_aws().wide_link("absent")
+        make_aws().wide_transport("absent")
 
 
 def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any) -> None:
@@ -372,8 +372,8 @@ def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any
     configure("[profile work]\nregion = eu-west-1\n")
     pair = Credentials("AKIAEXAMPLE", "x")
     args = {"Bucket": "keys", "Key": "k"}
-    link = make_aws().wide_link("work")
-    assert link.presign(pair, "get_object", 60, **args).startswith("https://keys.s3.eu-west-1.amazonaws.com/k?")
+    transport = make_aws().wide_transport("work")
+    assert transport.presign(pair, "get_object", 60, **args).startswith("https://keys.s3.eu-west-1.amazonaws.com/k?")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://minio.corp.example")
-    link = make_aws().wide_link("work")
-    assert link.presign(pair, "get_object", 60, **args).startswith("https://minio.corp.example/keys/k?")
+    transport = make_aws().wide_transport("work")
+    assert transport.presign(pair, "get_object", 60, **args).startswith("https://minio.corp.example/keys/k?")

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from rotate_my_key.aws.calls import Patience
-from rotate_my_key.aws.errors import Kind
+from rotate_my_key.aws.calls import RetryPolicy
+from rotate_my_key.aws.errors import FailureKind
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.errors import Denied, Gone, Problem, TryLater
 from rotate_my_key.model import Credentials
@@ -89,7 +89,7 @@ def test_each_kind_of_failure_has_a_time_of_its_own() -> None:
         return clock[0]
 
     broken: list[float] = []
-    patience = Patience(sleep, lambda: clock[0], {Kind.BUSY: 60, Kind.FLAKY: 12})
+    patience = RetryPolicy(sleep, lambda: clock[0], {FailureKind.BUSY: 60, FailureKind.FLAKY: 12})
     assert patience.run(send, again=lambda error: True) >= 30
     assert broken
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from rotate_my_key import policies
 from rotate_my_key.aws.account_calls import CallSite
-from rotate_my_key.aws.errors import Sent
+from rotate_my_key.aws.errors import FailedRequest
 from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 
 ZERO = timedelta(0)
@@ -22,7 +22,7 @@ def explained(code: str, message: str = "", action: str = "iam:ListUsers", statu
     error = ClientError(
         {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}}, "X"
     )
-    sent = Sent(action, "AKIAIOSFODNN7EXAMPLE", "https://iam.amazonaws.com", "eu-west-1", ZERO)
+    sent = FailedRequest(action, "AKIAIOSFODNN7EXAMPLE", "https://iam.amazonaws.com", "eu-west-1", ZERO)
     return CallSite("123456789012", "the role fleet").explain(error, sent)
 
 
