@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import sys
 from enum import Enum
@@ -19,7 +20,6 @@ from ..files import platform
 from ..files.replace import Snapshot, foresee
 from ..files.trouble import explain
 from .forms import Forms, Found, utf16
-from .names import NoSecret, takes_no_secret
 from .tracked import is_tracked
 
 _MOST = 64 << 20  # bytes of a file that is changed
@@ -63,7 +63,10 @@ class Finding(NamedTuple):
     detail: str = ""
 
 
-_BY_NAME = {NoSecret.HISTORY: Why.HISTORY, NoSecret.LOG: Why.LOG, NoSecret.STATE: Why.STATE}
+# Files that take no living secret, by their names.
+_HISTORY = r"\.?\w*hist(ory|file)?(\.(txt|json|sqlite))?|\.lesshst|\.viminfo"
+_LOG = r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)"
+_STATE = r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate"
 
 
 def judge(found: Snapshot, forms: Forms) -> Finding | None:
@@ -86,9 +89,9 @@ def _judge(found: Snapshot, forms: Forms) -> Finding | None:
     if not (content.ids or content.secrets or forms.here(found.data)):
         return None
     key_id = forms.pair.key_id
-    if name := takes_no_secret(found.path):
-        return Finding(found.path, key_id, _BY_NAME[name])
-    why = _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
+    why = (
+        _by_name(found.path) or _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
+    )
     if why:
         return Finding(found.path, key_id, why)
     try:
@@ -98,6 +101,17 @@ def _judge(found: Snapshot, forms: Forms) -> Finding | None:
     if reason:
         return Finding(found.path, key_id, Why.IN_PLACE, reason)
     return Finding(found.path, key_id, Why.COPY, OPEN if readable_by_others(found.path, found.status) else "")
+
+
+def _by_name(path: str) -> Why | None:
+    folders, name = os.path.split(path)
+    if re.fullmatch(_STATE, name, re.IGNORECASE) or f"{os.sep}.terraform{os.sep}" in path:
+        return Why.STATE
+    if re.fullmatch(_HISTORY, name, re.IGNORECASE):
+        return Why.HISTORY
+    inside = {folder.lower() for folder in folders.split(os.sep)[-4:]}
+    is_log = re.fullmatch(_LOG, name, re.IGNORECASE) or inside & {"log", "logs", "_logs"}
+    return Why.LOG if is_log else None
 
 
 def _by_content(found: Snapshot, content: Found, forms: Forms, *, utf_16: bool) -> Why | None:

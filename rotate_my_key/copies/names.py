@@ -1,5 +1,5 @@
 """Where keys hide in a home, by name: the few files that `rotate` reads, what `scan` reads without a PATH, what neither
-enters, and the names of files that take no living secret. Pure but for one listing of a folder.
+enters. Pure but for one listing of a folder.
 """
 
 from __future__ import annotations
@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from enum import Enum
 from functools import cache
 
 # Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
@@ -58,31 +57,6 @@ _LEFT_OUT = frozenset(
     {".cache", ".npm", ".cargo", ".rustup", ".gem", ".nuget", ".nvm", ".pyenv", ".local", "Library", "AppData"}
     | {"site-packages", "dist-packages", ".venv", "venv", ".tox", ".terraform", ".git", "snap", ".steam", "go"}
 )
-
-
-class NoSecret(Enum):
-    """Kinds of files, told by their names, that take no living secret."""
-
-    HISTORY = "shell history"
-    LOG = "log"
-    STATE = "terraform state"
-
-
-_HISTORY = r"\.?\w*hist(ory|file)?(\.(txt|json|sqlite))?|\.lesshst|\.viminfo"
-_LOG = r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap|har)"
-_STATE = r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate"
-
-
-def takes_no_secret(path: str) -> NoSecret | None:
-    """Whether a file is a history, a log or a state by its name."""
-    folders, name = os.path.split(path)
-    if re.fullmatch(_STATE, name, re.IGNORECASE) or f"{os.sep}.terraform{os.sep}" in path:
-        return NoSecret.STATE
-    if re.fullmatch(_HISTORY, name, re.IGNORECASE):
-        return NoSecret.HISTORY
-    inside = {folder.lower() for folder in folders.split(os.sep)[-4:]}
-    is_log = re.fullmatch(_LOG, name, re.IGNORECASE) or inside & {"log", "logs", "_logs"}
-    return NoSecret.LOG if is_log else None
 
 
 def well_known(home: str, unreadable: list[str]) -> Iterator[str]:
