@@ -80,12 +80,12 @@ PLATFORM = {
     "files.command": "a group of processes gets no signal on Windows",
     "files.private": "folders have no mode on Windows",
     "reminder.login": "what a child may do after fork",
-    "reminder.shells": "macOS has no /proc to ask who started us",
+    "reminder.shell": "macOS has no /proc to ask who started us",
     "doctor.computer": "a default that is handed in",
-    "copies.judge": "files have no group on Windows",
-    "copies.walk": "there is no readv on Windows",
+    "copies.change": "files have no group on Windows",
+    "copies.find": "there is no readv on Windows",
     "cli.reminder": "which shells there are",
-    "schedule.program": "each system has its own scheduler",
+    "schedule.job": "each system has its own scheduler",
 }
 
 

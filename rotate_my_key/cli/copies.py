@@ -15,8 +15,8 @@ from ..rotation.facts import LocalState
 from ..words import join
 
 if TYPE_CHECKING:
-    from ..copies.judge import Finding
-    from ..copies.search import Copies
+    from ..copies.change import Finding
+    from ..copies.find import Copies
     from .app import App
 
 _SHOWN = 5  # files named in a row; `scan` names all
@@ -45,7 +45,7 @@ class OtherCopies:
 
     def tell(self, pairs: Sequence[Credentials]) -> None:
         """Say, once a run, how many other files hold these pairs; if they shall change, also which of them cannot."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         with self._lock:  # keys of several users are rotated side by side
             new = [pair for pair in pairs if pair.key_id not in self._seen]
@@ -60,7 +60,7 @@ class OtherCopies:
 
     def _say_what_stays(self, found: Iterable[Finding], line: Callable[[Finding, str], str]) -> None:
         """Which files do not take the new key, each once a run; those that should have it with --quiet too."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         for finding in found:
             text = line(finding, self._app.show_path(finding.path))
@@ -74,7 +74,7 @@ class OtherCopies:
 
     def found(self, key_id: str) -> list[Finding]:
         """What was seen in this run of the files that hold this key, or held it: changed, or why not."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         done = {f.path: f for f in self._done.get(key_id, [])}
         found = [*(done.pop(f.path, f) for f in self._seen.get(key_id, [])), *done.values()]
@@ -90,7 +90,7 @@ class OtherCopies:
 
     def ask(self) -> None:
         """Ask, of what `tell` found and of what earlier scans did, whether it shall change with the keys."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         found = [f for each in self._seen.values() for f in each]
         good = len({f.path for f in found if f.why is Why.COPY})
@@ -133,8 +133,7 @@ def few(paths: Sequence[str]) -> str:
 
 def find(app: App) -> Copies:
     """The copies on this computer."""
-    from ..copies.memory import Memory
-    from ..copies.search import Copies
+    from ..copies.find import Copies, Memory
 
     paths = app.paths
     memory = Memory(os.path.join(paths.state_dir, "copies.json"))
@@ -169,7 +168,7 @@ def kept(here: LocalState) -> list[Kept]:
 
 def changed(found: Iterable[Finding], show_path: Callable[[str], str]) -> list[str]:
     """One line for the files that were changed, one for each of them that others can read."""
-    from ..copies.judge import Why
+    from ..copies.change import Why
 
     done = {show_path(f.path): f.detail for f in found if f.why is Why.UPDATED}
     lines = [f"{few(list(done))}: changed"] if done else []
@@ -192,7 +191,7 @@ def stays(finding: Finding, path: str) -> str:
 
 def foreseen(found: Iterable[Finding], show_path: Callable[[str], str], *, wanted: bool) -> list[str]:
     """The lines of `--dry-run`: what would become of the files, if they are `wanted` to change and if not."""
-    from ..copies.judge import Why
+    from ..copies.change import Why
 
     found = list(found)
     good = [show_path(f.path) for f in found if f.why is Why.COPY]

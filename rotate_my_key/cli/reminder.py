@@ -12,9 +12,9 @@ from .. import words
 from ..errors import NeedsPerson, NotAllowed, Problem, WrongUsage
 from ..files.regular import read_start
 from ..policy import format_duration, parse_duration
-from ..reminder import blocks, rcfile, shells
-from ..reminder.blocks import Tool
+from ..reminder import shell as shells
 from ..reminder.folder import Folder, Installed
+from ..reminder.shell import Tool
 from . import reminding
 from .app import App, _is_terminal
 
@@ -31,10 +31,10 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
     mine = reminding.folder(app)
     before = mine.installed()
     places = tuple(dict.fromkeys([*before.places, (chosen, path)]))
-    line = os.fsencode(blocks.guard(chosen, mine.script(chosen)))
+    line = os.fsencode(shells.guard(chosen, mine.script(chosen)))
     mine.remember(Installed(_tool(app, mine), places))
     reminding.again(app)
-    changed = rcfile.install(path, line)
+    changed = shells.install(path, line)
     if as_json:
         app.json({"shell": chosen, "rc_file": path, "changed": changed, "script": mine.script(chosen)})
         return
@@ -54,7 +54,7 @@ def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool
     else:
         every = [*known.places, *shells.every_rc_file(app.paths.home, app.env)]
         targets = [place for place in dict.fromkeys(every) if shell in (None, place[0])]
-    changed = list(dict.fromkeys(path for _, path in targets if rcfile.uninstall(path)))
+    changed = list(dict.fromkeys(path for _, path in targets if shells.uninstall(path)))
     gone = {path for _, path in targets}
     left = tuple(place for place in known.places if place[1] not in gone)
     if left:
@@ -156,14 +156,14 @@ def _tool(app: App, mine: Folder) -> Tool:
 def _text(app: App, mine: Folder, shell: str, system: bool) -> str:
     tool = _tool(app, mine)
     if not system:
-        guard = rcfile.added(b"", os.fsencode(blocks.guard(shell, mine.script(shell))))
+        guard = shells.added(b"", os.fsencode(shells.guard(shell, mine.script(shell))))
         with_comment = "# what the line sources:"
-        return f"{os.fsdecode(guard)}\n{with_comment}\n{blocks.script(shell, tool, mine.folders)}"
+        return f"{os.fsdecode(guard)}\n{with_comment}\n{shells.script(shell, tool, mine.folders)}"
     if tool.command.startswith(os.path.join(app.paths.home, "")):
         app.complain(
             f"note: {tool.command} is in your home; ship a file made where everybody's is: --prefix /usr/local"
         )
-    return blocks.system_script(shell, tool, app.paths.site_file, sys.platform)
+    return shells.system_script(shell, tool, app.paths.site_file, sys.platform)
 
 
 def _unread(app: App, shell: str, path: str) -> str:
@@ -211,7 +211,7 @@ def _next(mine: Folder, state: State | None) -> int:
 
 
 def _lines(state: State | None, until: int, now: datetime) -> list[str]:
-    from ..reminder.words import line
+    from ..reminder.state import line
 
     lines = []
     if until > now.timestamp():

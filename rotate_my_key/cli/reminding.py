@@ -35,8 +35,8 @@ def cache(app: App) -> FileCache:
 
 def folder(app: App) -> Folder:
     """This user's folder of the reminder."""
-    from ..reminder.blocks import Folders
     from ..reminder.folder import Folder
+    from ..reminder.shell import Folders
 
     paths = app.paths
     config = os.path.dirname(paths.config_file)
@@ -45,7 +45,7 @@ def folder(app: App) -> Folder:
 
 def update(app: App, rows: Sequence[Row], made_from: int) -> None:
     """Write what shells read. With `made_from` 0 the next login asks AWS. Raises Problem."""
-    from ..reminder.derive import derive
+    from ..reminder.folder import derive
     from ..rotation.survey import with_notes
     from ..rotation.unfinished import unfinished
     from .wiring import Wiring
@@ -62,9 +62,9 @@ def update(app: App, rows: Sequence[Row], made_from: int) -> None:
 def _failure(app: App) -> list[Item]:
     """The daily run of the schedule, if it failed for good: nobody watches it."""
     from ..reminder.state import FAILED, Item
-    from ..schedule import last
+    from ..schedule import job
 
-    failed = last.failure(last.load(app.paths.state_dir))
+    failed = job.failure(job.load_runs(app.paths.state_dir))
     return [Item(FAILED, "schedule", (), 0, created=int(failed.at.timestamp()))] if failed else []
 
 

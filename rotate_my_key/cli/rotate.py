@@ -55,7 +55,7 @@ def _rotate(app: App, rotation: Rotate) -> list[Result]:
 def _check_version(app: App) -> None:
     """A version that is older than the site asks for still rotates: an old key is worse."""
     if app.settings.is_outdated(__version__):
-        from ..doctor.program import upgrade
+        from ..doctor.local import upgrade
 
         origin = app.settings.origin["minimum_version"]
         asked = f"{origin.text} is asked for ({origin.ceiling or origin.source})"

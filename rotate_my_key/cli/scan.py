@@ -18,10 +18,9 @@ from .session import Finder
 from .wiring import Wiring
 
 if TYPE_CHECKING:
+    from ..copies.change import Finding
+    from ..copies.find import Process, Tally
     from ..copies.forms import Forms
-    from ..copies.judge import Finding
-    from ..copies.processes import Process
-    from ..copies.walk import Tally
 
 
 def run(
@@ -72,7 +71,7 @@ class Scan:
 
     def look(self, names: Sequence[str | None], *, all_keys: bool) -> None:
         """Read files and processes. Raises Problem if no key is found to look for."""
-        from ..copies.processes import processes
+        from ..copies.find import processes
 
         wanted = self._wanted(names, all_keys=all_keys)
         with ExitStack() as spinner:
@@ -127,7 +126,7 @@ class Scan:
 
     def _to_change(self) -> list[str]:
         """The files that hold an old pair and should take the new one, and those that nobody could read."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         assert self._tally is not None
         if not self._successor:
@@ -148,7 +147,7 @@ class Scan:
 
     def show(self) -> None:
         """The findings, key by key."""
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         others = [f for f in self._found if f.why is not Why.PROFILE]
         processes = self._processes or []
@@ -173,7 +172,7 @@ class Scan:
         return f"{text}: {'' if found else 'nothing else here holds it'}".rstrip()
 
     def _means(self, finding: Finding) -> str:
-        from ..copies.judge import Why
+        from ..copies.change import Why
 
         if finding.why is Why.COPY and finding.key_id in self._successor:
             return "can be changed: rotate-my-key scan --update"

@@ -17,11 +17,10 @@ from ..policy import Policy
 from ..profiles.which import Active
 from ..stores.history import FileHistory
 from ..stores.notes import FileNotes
-from . import environment, files, profiles, program, state
-from .computer import Computer
-from .finding import Finding, Level, Report, Where
-from .online import Account, Online
-from .online import check as ask
+from . import local
+from .aws import Account, Online
+from .aws import check as ask
+from .computer import Computer, Finding, Level, Report, Where
 
 __all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
 
@@ -37,15 +36,15 @@ def examine(
     computer: Computer, account_of: Callable[[Active], Account] | None, now: datetime, more: Iterable[Finding] = ()
 ) -> Report:
     """Look at everything. `account_of` leads to AWS for a key; without it nothing is sent. `more` was found before."""
-    active, findings = profiles.find(computer)
-    findings = [*environment.check(computer), *findings]
+    active, findings = local.find(computer)
+    findings = [*local.check_environment(computer), *findings]
     if active:
-        findings += profiles.check(computer, active)
-    findings += profiles.dead(computer, _deleted(computer))
+        findings += local.check_profiles(computer, active)
+    findings += local.dead(computer, _deleted(computer))
     findings += [
-        *files.check(computer),
-        *state.check(computer, now, active.pair.key_id if active else ""),
-        *program.check(computer),
+        *local.check_files(computer),
+        *local.check_state(computer, now, active.pair.key_id if active else ""),
+        *local.check_program(computer),
     ]
     findings += more
     online = Online()

@@ -1,6 +1,8 @@
-"""The computer under examination: everything the checks may look at, read once and never written.
+"""What the doctor looks at and what it says: the computer, read once and never written, and findings.
 
-Environment, paths and platform are handed in, as is how much room a disk has.
+Environment, paths and platform are handed in, as is how much room a disk has. The remedy of a finding is a command as
+this person's shell understands it; nothing is run. A problem's hint is either a command already or says what to do to a
+line of a file; for the latter the command opens the file there.
 """
 
 from __future__ import annotations
@@ -10,17 +12,78 @@ import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property
+from typing import NamedTuple
 
 from .. import settings
 from ..errors import Problem
 from ..files import platform
 from ..files.regular import read_start
-from ..model import Holding
+from ..model import Holding, Identity
 from ..paths import Paths
 from ..profiles.file import ProfilePaths, Profiles, Reader, ReadFile, read_profiles
-from .finding import Where
+from ..profiles.which import Active
 
+
+class Level(Enum):
+    """How bad it is.
+
+    BROKEN: a rotation would fail, another key is used than the profile's, or others can take the key. WARNING: some
+    program may use another key, or something should be put right soon. ADVICE: works, and could be better.
+    """
+
+    BROKEN = "broken"
+    WARNING = "warning"
+    ADVICE = "advice"
+
+
+class Where(NamedTuple):
+    """Where it is set: an absolute path, a line counted from 1, an environment variable; whichever are known."""
+
+    file: str = ""
+    line: int | None = None
+    variable: str = ""
+
+
+NOWHERE = Where()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that stands in the way.
+
+    `code` is a fixed word for scripts; `message` one line, lower case, without full stop; `remedy` a command to type.
+    """
+
+    level: Level
+    code: str
+    message: str
+    remedy: str
+    where: Where = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that was found. `active` is the key that SDKs use here, or would once the findings are dealt with.
+
+    `identity` is who it signs in as, if AWS was asked; `unchecked` says what could not be looked into, and why;
+    `advice` is AWS's own about keys of this kind, "" where there is none.
+    """
+
+    active: Active | None
+    identity: Identity | None
+    findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...] = ()
+    advice: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether something must be put right."""
+        return any(finding.level is Level.BROKEN for finding in self.findings)
+
+
+_COMMAND = re.compile(r"(?:^|: )((?:rotate-my-key|aws|unset|ls) [^;,]+)$|^((?:rotate-my-key|aws|unset|ls)\b[^;,]*)")
 _LINE = re.compile(r"\bline (\d+)")
 # Where shells set variables at login, most likely first.
 _STARTUP = (
@@ -145,3 +208,58 @@ class Computer:
                 if setting.search(line):
                     return Where(path, number, variable)
         return Where(variable=variable)
+
+    # Commands that put things right, as this person's shell understands them
+
+    def unset(self, *names: str) -> str:
+        """Take variables out of the shell at hand."""
+        if not self.posix:
+            return "Remove-Item " + ", ".join(f"Env:{name}" for name in names)
+        if os.path.basename(self.env.get("SHELL", "")) == "fish":
+            return "set -e " + " ".join(names)
+        return "unset " + " ".join(names)
+
+    def chmod(self, mode: str, path: str) -> str:
+        """Change who may do what with a file."""
+        return f"chmod {mode} {self.word(path)}"
+
+    def own(self, path: str, *, all_below: bool = False) -> str:
+        """Make a file this person's again."""
+        return f'sudo chown {"-R " if all_below else ""}"$(id -un)" {self.word(path)}'
+
+    def mount(self, path: str) -> str:
+        """What shows where a file on a read-only file system comes from, such as a store of Nix; "" for any other."""
+        try:
+            read_only = self.posix and platform.is_read_only(path)
+        except OSError:
+            return ""
+        return f"findmnt -T {self.word(os.path.realpath(path))}" if read_only else ""
+
+    def set_clock(self) -> str:
+        """Let the system set its clock by the network."""
+        by_platform = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}
+        return by_platform.get(self.platform, "sudo timedatectl set-ntp true")
+
+    def edit(self, where: Where) -> str:
+        """Open a file, at the line if it is known; the usual editors all know `+LINE`."""
+        word = self.word(where.file)
+        if not self.posix:
+            return f"notepad {word}"
+        return f"${{EDITOR:-vi}} {f'+{where.line} ' if where.line else ''}{word}"
+
+    def finding(
+        self, level: Level, code: str, problem: Problem, otherwise: str = "", where: Where = NOWHERE
+    ) -> Finding:
+        """The finding for a problem that another part of the program has put into words already.
+
+        A hint that is no command becomes a part of the message; `otherwise` is the remedy where no file is known.
+        """
+        where = where if where.file else self.locate(problem.message)
+        command = _COMMAND.search(problem.hint)
+        if command:
+            return Finding(level, code, problem.message, (command[1] or command[2]).strip(), where)
+        remedy = self.edit(where) if where.file else otherwise or problem.hint
+        message = (
+            problem.message if remedy == problem.hint or not problem.hint else f"{problem.message}: {problem.hint}"
+        )
+        return Finding(level, code, message, remedy, where)

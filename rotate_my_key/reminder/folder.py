@@ -1,4 +1,5 @@
-"""The reminder's folder in the state: what login shells read (`state`, `due`, the scripts), what is installed where.
+"""The reminder's folder in the state: what login shells read (`state`, `due`, the scripts), what is installed where;
+and what there is to say, from the rows of `status`.
 
 `state` bears the time of the newest file that it was made from, so that a shell sees by `-nt` that one has changed
 since; `due` bears the time of the next line, for shells that have no clock.
@@ -9,13 +10,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Collection, Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from ..errors import Problem
 from ..files.private import make_private_dir, remove_private, write_private
-from . import blocks, login, state
-from .blocks import Folders, Tool
-from .state import State
+from ..policy import Policy
+from ..rows import STATIC, Row
+from . import login, state
+from . import shell as shells
+from .shell import Folders, Tool
+from .state import KEPT, KEY, UNFINISHED, Item, State
 
 _INSTALLED, _SNOOZE = "installed.json", "snoozed"
 
@@ -87,7 +93,7 @@ class Folder:
 
     def script(self, shell: str) -> str:
         """Where that shell's static script is."""
-        return self._file(blocks.script_name(shell))
+        return self._file(shells.script_name(shell))
 
     def refresh(self) -> None:
         """Bring the static scripts up to this version of the program. Raises Problem."""
@@ -95,8 +101,8 @@ class Folder:
         if installed.tool is None:
             return
         tool = self.tool(installed.tool.command)
-        for shell in {shell for shell, _ in installed.places if shell in blocks.SHELLS}:
-            data = os.fsencode(blocks.script(shell, tool, self.folders))
+        for shell in {shell for shell, _ in installed.places if shell in shells.SHELLS}:
+            data = os.fsencode(shells.script(shell, tool, self.folders))
             if login.read(self.script(shell)) != data:
                 write_private(self.script(shell), data)
 
@@ -107,7 +113,7 @@ class Folder:
 
     def remove(self) -> None:
         """Take away what `install` made; the state stays, for a system-wide reminder may read it. Raises Problem."""
-        for name in (_INSTALLED, *(blocks.script_name(shell) for shell in blocks.SHELLS)):
+        for name in (_INSTALLED, *(shells.script_name(shell) for shell in shells.SHELLS)):
             remove_private(self._file(name))
 
     def _file(self, name: str) -> str:
@@ -119,3 +125,38 @@ class Folder:
             os.utime(self._file(name), ns=(time, time))
         except OSError as error:
             raise Problem(f"cannot set the time of {self._file(name)}: {error.strerror}") from None
+
+
+def derive(rows: Iterable[Row], policy: Policy, exclude: Collection[str] = ()) -> State:
+    """What there is to say of these rows, which are marked with the notes of rotations.
+
+    Left out: keys of unknown age, refused or exempt ones, and those of profiles that are not to be rotated.
+    """
+    found = [item for row in rows if (item := _item(row, policy, exclude))]
+    return State(found, int(policy.max_age.total_seconds()))
+
+
+def _item(row: Row, policy: Policy, exclude: Collection[str]) -> Item | None:
+    names = tuple(str(name) for name in row.get("profiles") or ())
+    key_id = str(row.get("key_id") or "")
+    if row.get("kind") != STATIC:
+        return None
+    if row.get("unfinished") and not row.get("told"):
+        return Item(UNFINISHED, key_id, names, 0)
+    if kept_until := _seconds(row.get("switched_off_until")):
+        return Item(KEPT, key_id, names, 0, kept_until)
+    created = _seconds(row.get("created"))
+    if not created or row.get("refused") or row.get("exempt") or not set(names).isdisjoint(exclude):
+        return None
+    moment = datetime.fromtimestamp(created, UTC)
+    due, overdue = int(policy.due_at(moment).timestamp()), int(policy.overdue_at(moment).timestamp())
+    return Item(KEY, key_id, names, max(due, 0), max(overdue, 0), created, _seconds(row.get("seen_at")))
+
+
+def _seconds(text: object) -> int:
+    """Epoch seconds of an ISO 8601 time with its zone; 0 for anything else."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return 0
+    return max(int(moment.timestamp()), 0) if moment and moment.tzinfo else 0

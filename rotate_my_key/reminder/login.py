@@ -11,8 +11,7 @@ import sys
 import time
 
 from . import state as states
-from .state import DAY, KEY, MOST, Item, State
-from .words import line
+from .state import DAY, KEY, MOST, Item, State, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

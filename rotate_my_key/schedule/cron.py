@@ -15,9 +15,7 @@ import zlib
 
 from ..errors import Problem, TryLater
 from ..files.private import make_private_dir, read_private, remove_private, write_private
-from .commands import Commands
-from .job import MARK, NAME, Job
-from .port import Installed
+from .job import MARK, NAME, Commands, Installed, Job
 
 _BEGIN = f"# >>> {NAME} >>> {MARK}"
 _NEW = " (with the crontab itself)"

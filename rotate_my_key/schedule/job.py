@@ -1,15 +1,27 @@
-"""What the scheduler runs: which program, with which words, and what it must know of the environment. Pure.
+"""What the scheduler runs, how the system's schedulers are spoken to, and what came of the runs.
 
 A scheduler starts programs with an environment of its own, so what moves files and connections is written down with
-the job. Nothing secret is: a proxy's password stays out.
+the job. Nothing secret is: a proxy's password stays out. Files that a scheduler reads (units, property lists) are
+written only where they are ours or nobody's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
 
-from ..errors import Problem
+from ..errors import Interrupted, Problem, TryLater
+from ..faults import shortage
+from ..files.private import make_folder, make_private_dir, read_private, remove_private, write_private
+from ..files.regular import read_regular
+from ..files.trouble import explain
 
 NAME = "rotate-my-key"
 MARK = "made by `rotate-my-key schedule install`, removed by `rotate-my-key schedule uninstall`"
@@ -57,3 +69,233 @@ def left_out(env: Mapping[str, str]) -> Sequence[str]:
 
 def _has_password(env: Mapping[str, str], name: str) -> bool:
     return name in _PROXIES and "@" in env.get(name, "")
+
+
+class Installed(NamedTuple):
+    """What is there: the file or name in which it stands, when it runs next (None: not known), and what is wrong with
+    it ("" for nothing)."""
+
+    where: str
+    next: datetime | None = None
+    trouble: str = ""
+
+
+class Scheduler(Protocol):
+    """One scheduler of this user. Every verb may raise Problem: the scheduler refuses, or a file cannot be written."""
+
+    title: str  # "a systemd user timer"
+    rhythm: str  # "once a day"
+
+    def usable(self) -> bool:
+        """Whether this computer has it, and it answers."""
+
+    def install(self, job: Job) -> bool:
+        """Put the job in, or in place of an earlier one. Gives whether anything changed."""
+
+    def uninstall(self) -> bool:
+        """Take it out, with all that `install` made. Gives whether there was anything; works without the scheduler."""
+
+    def installed(self, job: Job | None = None) -> Installed | None:
+        """What is there; None if nothing. With a job, `trouble` tells too if another one is there."""
+
+
+_TIMEOUT = 30.0  # seconds
+_MISSING = 127
+
+
+class Ran(NamedTuple):
+    """How a program ended."""
+
+    code: int
+    out: bytes = b""
+    err: bytes = b""
+
+    @property
+    def said(self) -> str:
+        """The last line of what it complained about, for a message."""
+        lines = (self.err or self.out).decode("utf-8", "replace").split("\n")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {self.code}")
+        return "".join(letter if letter.isprintable() else "?" for letter in last)
+
+
+class Commands:
+    """Programs found in the PATH of an environment; they see that environment, and answer in English and in UTC."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = {**env, "LC_ALL": "C", "TZ": "UTC"}
+        folders = env.get("PATH", os.defpath).split(os.pathsep)
+        self._path = os.pathsep.join(folder for folder in folders if os.path.isabs(folder))
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a program."""
+        return shutil.which(name, path=self._path) is not None
+
+    def run(self, name: str, *words: str, folder: str | None = None, **env: str) -> Ran:
+        """Run it to its end, in that folder and with more variables. A program that is not there, or hangs, has a code
+        other than 0. Raises TryLater where no process can be started just now."""
+        program = shutil.which(name, path=self._path)
+        if program is None:
+            return Ran(_MISSING, err=f"there is no program {name}".encode())
+        try:
+            done = subprocess.run(
+                [program, *words],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                cwd=folder,
+                timeout=_TIMEOUT,
+                env={**self._env, **env},
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Ran(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())
+        except OSError as error:
+            if scarce := shortage(error):
+                raise scarce from None
+            return Ran(_MISSING, err=f"{name} cannot be started: {(error.strerror or 'error').lower()}".encode())
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+
+_MOST = 1 << 16
+
+
+def read_unit(path: str) -> bytes | None:
+    """The content; None if there is no such file. Raises Problem if it cannot be read."""
+    return read_regular(path, most=_MOST) if os.path.lexists(path) else None
+
+
+def is_ours(data: bytes | None) -> bool:
+    """Whether `schedule install` wrote it."""
+    return data is not None and MARK.encode() in data
+
+
+def write_unit(path: str, text: bytes) -> bool:
+    """Make or replace the file (0600). Gives whether it changed. Raises Problem if somebody else's file is there."""
+    before = read_unit(path)
+    if before == text:
+        return False
+    if before is not None and not is_ours(before):
+        raise Problem(f"{path} is there already, and `schedule install` did not make it", f"mv {path} {path}.old")
+    make_folder(os.path.dirname(path))
+    write_private(os.path.realpath(path), text)
+    return True
+
+
+def remove_unit(path: str, top: str) -> bool:
+    """Remove the file if it is ours, and the folders above it that are empty then, up to `top`, which stays."""
+    gone = is_ours(read_unit(path))
+    if gone:
+        try:
+            os.unlink(path)
+        except OSError as error:
+            raise explain(error, "remove", path) from None
+    prune(os.path.dirname(path), top)
+    return gone
+
+
+def prune(folder: str, top: str) -> None:
+    """Remove empty folders from this one upwards, below `top`."""
+    with suppress(OSError):
+        while folder.startswith(os.path.join(top, "")):
+            os.rmdir(folder)
+            folder = os.path.dirname(folder)
+
+
+def find_program(env: Mapping[str, str], home: str, prefix: str = sys.prefix, platform: str = sys.platform) -> str:
+    """The link or launcher that starts this very installation (`prefix` is its environment), absolute.
+
+    install.sh makes a new environment for each version and a link that stays (~/.local/bin, PREFIX/bin); pipx and uv
+    keep the environment. Raises Problem if this program was not installed.
+    """
+    name = f"{NAME}.exe" if platform == "win32" else NAME
+    paths = [os.path.join(folder, name) for folder in _folders(env, home, prefix)]
+    found = [path for path in paths if os.path.isfile(path) and os.access(path, os.X_OK)]
+    mine = os.path.join(os.path.realpath(prefix), "")
+    for path in found:
+        if os.path.realpath(path).startswith(mine) and not os.path.abspath(path).startswith(mine):
+            return path
+    inside = [path for path in found if os.path.realpath(path).startswith(mine)]
+    if not inside and not found:
+        raise Problem(f"cannot tell which program to start: {NAME} is not installed", "./install.sh")
+    return (inside or found)[0]
+
+
+def _folders(env: Mapping[str, str], home: str, prefix: str) -> Iterator[str]:
+    for folder in env.get("PATH", "").split(os.pathsep):
+        if os.path.isabs(folder):
+            yield folder
+    yield os.path.join(home, ".local", "bin")
+    yield os.path.normpath(os.path.join(prefix, "..", "..", "..", "bin"))  # PREFIX/lib/rotate-my-key/venv-...
+    yield os.path.join(prefix, "Scripts" if os.name == "nt" else "bin")
+
+
+FILE = "schedule.json"
+_VERSION = 1
+_AGAIN = (TryLater.code, Interrupted.code)  # the scheduler tries again by itself
+_A_DAY = timedelta(hours=20)  # less than a day, or a run a little late each time would skip one in the end
+
+
+class Try(NamedTuple):
+    """One run: when it ended (UTC), its exit code, and in words what came of it, with the next command if it failed."""
+
+    at: datetime
+    code: int
+    message: str = ""
+    hint: str = ""
+
+
+class Last(NamedTuple):
+    """The latest run, and the latest that the scheduler does not try again by itself."""
+
+    last: Try
+    settled: Try | None
+
+
+def _runs_path(state_dir: str) -> str:
+    """Where it is."""
+    return os.path.join(state_dir, FILE)
+
+
+def load_runs(state_dir: str) -> Last | None:
+    """What is known; None if it never ran, or the file makes no sense (the next run writes it anew)."""
+    try:
+        read = json.loads(read_private(_runs_path(state_dir)) or b"null")
+        if not isinstance(read, dict) or read.get("version") != _VERSION:
+            return None
+        return Last(_try(read["last"]), _try(read["settled"]) if read["settled"] else None)
+    except (Problem, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep_run(state_dir: str, attempt: Try) -> None:
+    """Note a run. Raises Problem if it cannot be written."""
+    before = load_runs(state_dir)
+    settled = attempt if attempt.code not in _AGAIN else before and before.settled
+    told = {"version": _VERSION, "last": _json(attempt), "settled": _json(settled) if settled else None}
+    make_private_dir(state_dir)
+    write_private(_runs_path(state_dir), json.dumps(told, indent=1).encode())
+
+
+def forget_runs(state_dir: str) -> None:
+    """Remove the file."""
+    remove_private(_runs_path(state_dir))
+
+
+def is_done(known: Last | None, now: datetime) -> bool:
+    """Whether today's run is over: it settled something less than a day ago."""
+    return bool(known and known.settled and timedelta(0) <= now - known.settled.at < _A_DAY)
+
+
+def failure(known: Last | None) -> Try | None:
+    """What the reminder should speak of: the latest settled run, if it failed. 75 and 130 are tried again instead."""
+    return known.settled if known and known.settled and known.settled.code else None
+
+
+def _json(attempt: Try) -> dict[str, Any]:
+    return {**attempt._asdict(), "at": attempt.at.isoformat(timespec="seconds")}
+
+
+def _try(read: Mapping[str, Any]) -> Try:
+    at = datetime.fromisoformat(read["at"])
+    if at.tzinfo is None or not isinstance(read["code"], int):
+        raise ValueError(read)
+    return Try(at, read["code"], str(read["message"]), str(read["hint"]))

@@ -8,10 +8,7 @@ import os
 import plistlib
 from typing import Any
 
-from . import unitfiles
-from .commands import Commands, Ran
-from .job import MARK, NAME, Job
-from .port import Installed
+from .job import MARK, NAME, Commands, Installed, Job, Ran, is_ours, read_unit, remove_unit, write_unit
 
 _HOUR = 3600
 
@@ -52,7 +49,7 @@ class Launchd:
 
     def install(self, job: Job) -> bool:
         """See Scheduler. Where no session can take it now, launchd does at the next login."""
-        if not unitfiles.write(self._path, plist(job)) and self._loaded():
+        if not write_unit(self._path, plist(job)) and self._loaded():
             return False
         self._out()
         for domain in self._domains:
@@ -62,15 +59,15 @@ class Launchd:
 
     def uninstall(self) -> bool:
         """See Scheduler."""
-        if not unitfiles.is_ours(unitfiles.read(self._path)):
+        if not is_ours(read_unit(self._path)):
             return False
         self._out()
-        return unitfiles.remove(self._path, os.path.join(self._home, "Library"))
+        return remove_unit(self._path, os.path.join(self._home, "Library"))
 
     def installed(self, job: Job | None = None) -> Installed | None:
         """See Scheduler."""
-        data = unitfiles.read(self._path)
-        if not unitfiles.is_ours(data):
+        data = read_unit(self._path)
+        if not is_ours(data):
             return None
         trouble = "" if self._loaded() else "launchd has not loaded it; it does so at the next login"
         if job and data != plist(job):

@@ -13,10 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ..errors import Problem
-from . import unitfiles
-from .commands import Commands, Ran
-from .job import MARK, NAME, Job
-from .port import Installed
+from .job import MARK, NAME, Commands, Installed, Job, Ran, is_ours, prune, read_unit, remove_unit, write_unit
 
 SERVICE, TIMER = f"{NAME}.service", f"{NAME}.timer"
 # What a desktop puts into the manager's environment and what must not decide which keys these are.
@@ -96,8 +93,7 @@ class Systemd:
     def install(self, job: Job) -> bool:
         """See Scheduler. What cannot be begun leaves no files behind."""
         changed = [
-            unitfiles.write(self._path(name), text.encode())
-            for name, text in ((SERVICE, service(job)), (TIMER, timer()))
+            write_unit(self._path(name), text.encode()) for name, text in ((SERVICE, service(job)), (TIMER, timer()))
         ]
         if not any(changed) and not self._trouble():
             return False
@@ -111,7 +107,7 @@ class Systemd:
 
     def uninstall(self) -> bool:
         """See Scheduler. A rotation that is under way goes on; one that waits for its next try does not."""
-        there = any(unitfiles.is_ours(unitfiles.read(self._path(name))) for name in (SERVICE, TIMER))
+        there = any(is_ours(read_unit(self._path(name))) for name in (SERVICE, TIMER))
         if there:
             self._user("disable", "--now", TIMER)
             if b"SubState=auto-restart" in self._user("show", "--property=SubState", SERVICE).out:
@@ -120,10 +116,10 @@ class Systemd:
             wanted = os.path.join(self._folder, "timers.target.wants")
             os.unlink(os.path.join(wanted, TIMER))
             os.rmdir(wanted)
-        gone = [unitfiles.remove(self._path(name), self._top) for name in (SERVICE, TIMER)]
+        gone = [remove_unit(self._path(name), self._top) for name in (SERVICE, TIMER)]
         with suppress(OSError):
             os.unlink(self._stamp)
-        unitfiles.prune(os.path.dirname(self._stamp), self._above)
+        prune(os.path.dirname(self._stamp), self._above)
         if any(gone):
             self._user("daemon-reload")
             self._user("reset-failed", SERVICE)
@@ -132,10 +128,10 @@ class Systemd:
     def installed(self, job: Job | None = None) -> Installed | None:
         """See Scheduler."""
         path = self._path(TIMER)
-        if not unitfiles.is_ours(unitfiles.read(path)):
+        if not is_ours(read_unit(path)):
             return None
         trouble = self._trouble()
-        if job and not trouble and unitfiles.read(self._path(SERVICE)) != service(job).encode():
+        if job and not trouble and read_unit(self._path(SERVICE)) != service(job).encode():
             trouble = "it was installed for another program or other settings"
         return Installed(path, self._next(), trouble)
 

@@ -12,9 +12,7 @@ from xml.sax.saxutils import escape
 
 from ..errors import Problem
 from ..files.private import make_private_dir, remove_private, write_private
-from .commands import Commands, Ran
-from .job import MARK, NAME, Job
-from .port import Installed
+from .job import MARK, NAME, Commands, Installed, Job, Ran
 
 
 def task(job: Job, user: str) -> str:

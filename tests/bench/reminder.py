@@ -18,8 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-from rotate_my_key.reminder.blocks import Folders, guard
 from rotate_my_key.reminder.folder import Folder, Installed
+from rotate_my_key.reminder.shell import Folders, guard
 from rotate_my_key.reminder.state import DAY, KEY, Item, State
 
 COMMANDS = {

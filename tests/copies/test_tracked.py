@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.copies.tracked import _index, is_tracked
+from rotate_my_key.copies.change import _index, is_tracked
 
 NAMES = (".env", "a", "deep/er/file with blanks.txt", "ümlaut", "x" * 90 + "/y")
 

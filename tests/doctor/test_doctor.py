@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.doctor import Level, Report
-from rotate_my_key.doctor.program import upgrade
+from rotate_my_key.doctor.local import upgrade
 from rotate_my_key.errors import Problem
 from rotate_my_key.model import Credentials
 from rotate_my_key.profiles.which import find_active
@@ -308,10 +308,10 @@ def test_remedies_are_in_the_words_of_the_shell(laptop: Laptop, shell: str, plat
     """fish and PowerShell know no unset."""
     from dataclasses import replace
 
-    from rotate_my_key.doctor import environment
+    from rotate_my_key.doctor import local
 
     laptop.env |= {"AWS_ACCESS_KEY_ID": "AKIA", "SHELL": shell}
-    (finding,) = environment.check(replace(laptop.computer(), platform=platform))
+    (finding,) = local.check_environment(replace(laptop.computer(), platform=platform))
     assert finding.remedy == remedy
 
 
@@ -349,9 +349,9 @@ def test_a_key_in_the_keyring(laptop: Laptop) -> None:
     pair = Credentials(laptop.old.key_id, laptop.old.secret)
     from dataclasses import replace
 
-    from rotate_my_key.doctor import profiles
+    from rotate_my_key.doctor import local
 
-    active, findings = profiles.find(replace(laptop.computer(), keyring=lambda profile: pair))
+    active, findings = local.find(replace(laptop.computer(), keyring=lambda profile: pair))
     assert findings == []
     assert active is not None
     assert active.pair == pair

@@ -13,9 +13,9 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from rotate_my_key.reminder import blocks
-from rotate_my_key.reminder.blocks import Folders, Tool
+from rotate_my_key.reminder import shell as shells
 from rotate_my_key.reminder.folder import Folder
+from rotate_my_key.reminder.shell import Folders, Tool
 from rotate_my_key.reminder.state import DAY, KEY, Item, State
 
 SHELLS = ("bash", "zsh", "fish")
@@ -85,10 +85,10 @@ class Home:
         tool = tool or self.real_tool()
         self.state.mkdir(parents=True, exist_ok=True)
         script = Path(self.folder.script(shell))
-        script.write_text(blocks.script(shell, tool, self.folder.folders))
+        script.write_text(shells.script(shell, tool, self.folder.folders))
         rc = self.rc(shell)
         rc.parent.mkdir(parents=True, exist_ok=True)
-        line = text or blocks.guard(shell, str(script))
+        line = text or shells.guard(shell, str(script))
         rc.write_text("\n".join(part for part in (_PROMPTS[shell], before, line, after) if part) + "\n")
         return rc
 

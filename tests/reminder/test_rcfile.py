@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.errors import Problem
-from rotate_my_key.reminder import rcfile
+from rotate_my_key.reminder import shell
 
 LINE = b"if true; then . /x; fi"
 FILES = {
@@ -31,15 +31,15 @@ def test_taken_out_byte_for_byte(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "rc"
     path.write_bytes(data)
     path.chmod(0o640)
-    assert rcfile.install(str(path), LINE)
+    assert shell.install(str(path), LINE)
     once = path.read_bytes()
     assert once.count(LINE) == 1
-    assert not rcfile.install(str(path), LINE)
+    assert not shell.install(str(path), LINE)
     assert path.read_bytes() == once
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert rcfile.uninstall(str(path))
+    assert shell.uninstall(str(path))
     assert path.read_bytes() == data
-    assert not rcfile.uninstall(str(path))
+    assert not shell.uninstall(str(path))
 
 
 BYTES = st.binary(max_size=100).filter(lambda data: b"rotate-my-key" not in data)
@@ -48,13 +48,13 @@ BYTES = st.binary(max_size=100).filter(lambda data: b"rotate-my-key" not in data
 @given(BYTES)
 def test_any_bytes(data: bytes) -> None:
     """Whatever the file holds."""
-    assert rcfile.removed(rcfile.added(data, LINE)) == data
+    assert shell.removed(shell.added(data, LINE)) == data
 
 
 @given(BYTES, BYTES)
 def test_what_was_added_later_stays(data: bytes, later: bytes) -> None:
     """Lines that came after the block are kept; the line before it does not run into them."""
-    after = rcfile.removed(rcfile.added(data, LINE) + later)
+    after = shell.removed(shell.added(data, LINE) + later)
     whole = data if data.endswith(b"\n") or not data or not later else data + b"\n"
     assert after == whole + later
 
@@ -63,24 +63,24 @@ def test_another_line_takes_the_place_of_the_first(tmp_path: Path) -> None:
     """After an update the block stays where it is."""
     path = tmp_path / "rc"
     path.write_bytes(b"a\n")
-    rcfile.install(str(path), LINE)
+    shell.install(str(path), LINE)
     path.write_bytes(path.read_bytes() + b"b\n")
-    assert rcfile.install(str(path), b"other")
+    assert shell.install(str(path), b"other")
     assert LINE not in path.read_bytes()
     assert path.read_bytes().endswith(b"b\n")
-    rcfile.uninstall(str(path))
+    shell.uninstall(str(path))
     assert path.read_bytes() == b"a\nb\n"
 
 
 def test_a_file_that_was_not_there(tmp_path: Path) -> None:
     """It is made, and goes again; if something else came into it, that stays."""
     path = tmp_path / "folder" / "rc"
-    assert rcfile.install(str(path), LINE)
-    assert rcfile.uninstall(str(path))
+    assert shell.install(str(path), LINE)
+    assert shell.uninstall(str(path))
     assert not path.exists()
-    rcfile.install(str(path), LINE)
+    shell.install(str(path), LINE)
     path.write_bytes(path.read_bytes() + b"mine\n")
-    rcfile.uninstall(str(path))
+    shell.uninstall(str(path))
     assert path.read_bytes() == b"mine\n"
 
 
@@ -93,10 +93,10 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     for before in (None, b"export A=1\n"):
         if before:
             target.write_bytes(before)
-        rcfile.install(str(link), LINE)
+        shell.install(str(link), LINE)
         assert link.is_symlink()
         assert LINE in target.read_bytes()
-        rcfile.uninstall(str(link))
+        shell.uninstall(str(link))
         assert link.is_symlink()
         assert (target.read_bytes() if target.exists() else None) == before
 
@@ -105,13 +105,13 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
 def test_half_a_block_is_left_alone(tmp_path: Path, cut: bytes) -> None:
     """Somebody edited it: nothing is guessed."""
     path = tmp_path / "rc"
-    data = rcfile.added(b"a\n", LINE).replace(cut, b"")
+    data = shell.added(b"a\n", LINE).replace(cut, b"")
     path.write_bytes(data)
     with pytest.raises(Problem, match="changed by hand"):
-        rcfile.install(str(path), LINE)
+        shell.install(str(path), LINE)
     if b">>>" in data:
         with pytest.raises(Problem, match="changed by hand"):
-            rcfile.uninstall(str(path))
+            shell.uninstall(str(path))
     assert path.read_bytes() == data
 
 
@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_replaced(tmp_path: Path) -> None:
     path.write_bytes(b"a\n")
     os.link(path, tmp_path / "other")
     with pytest.raises(Problem) as caught:
-        rcfile.install(str(path), LINE)
+        shell.install(str(path), LINE)
     assert "reminder show" in caught.value.hint
     assert path.read_bytes() == b"a\n"
 
@@ -130,4 +130,4 @@ def test_not_a_file(tmp_path: Path) -> None:
     """A folder or a pipe is refused, and not waited for."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(Problem, match="not a regular file"):
-        rcfile.install(str(tmp_path / "pipe"), LINE)
+        shell.install(str(tmp_path / "pipe"), LINE)

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from rotate_my_key.policy import Policy
 from rotate_my_key.reminder import login, state
-from rotate_my_key.reminder.derive import derive
-from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State
-from rotate_my_key.reminder.words import line
+from rotate_my_key.reminder.folder import derive
+from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State, line
 
 from .conftest import Home, key
 

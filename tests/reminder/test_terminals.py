@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.reminder import blocks
-from rotate_my_key.reminder.blocks import Tool
+from rotate_my_key.reminder import shell as shells
+from rotate_my_key.reminder.shell import Tool
 from rotate_my_key.reminder.state import DAY, KEPT, UNFINISHED, Item
 
 from .conftest import PROMPT, Home, key, lines, plain_run, wait_for
@@ -501,7 +501,7 @@ def test_a_fish_that_cannot_compare_files(home: Home) -> None:
 
 def test_the_system_wide_file(home: Home, shell: str) -> None:
     """It sources nothing, finds the state of whoever logs in, and speaks."""
-    text = blocks.system_script(shell, home.real_tool(), str(home.site), "linux")
+    text = shells.system_script(shell, home.real_tool(), str(home.site), "linux")
     home.install(shell, text=text)
     Path(home.folder.script(shell)).write_text("touch pwned\n")
     assert lines(home.screen(shell)) == []
@@ -521,13 +521,13 @@ def test_the_system_wide_file(home: Home, shell: str) -> None:
 def test_the_system_wide_file_in_other_shells(home: Home) -> None:
     """/etc/profile.d is read by every sh: there it does nothing."""
     file = home.path / "profile.sh"
-    file.write_text(blocks.system_script("bash", home.real_tool(), str(home.site), "linux"))
+    file.write_text(shells.system_script("bash", home.real_tool(), str(home.site), "linux"))
     assert plain_run(home, ["dash", "-c", f". {file}; echo fine"]) == ("fine\n", "")
 
 
 def test_a_restricted_bash(home: Home) -> None:
     """rbash may neither redirect nor run a path: nothing is tried."""
-    home.install("bash", text=blocks.system_script("bash", home.real_tool(), str(home.site), "linux"))
+    home.install("bash", text=shells.system_script("bash", home.real_tool(), str(home.site), "linux"))
     home.due()
     terminal = home.open("bash", before=["env"])
     terminal.end()

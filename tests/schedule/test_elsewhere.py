@@ -9,9 +9,8 @@ import pytest
 
 from rotate_my_key.errors import Problem
 from rotate_my_key.paths import Paths
-from rotate_my_key.schedule.choose import choose, schedulers
-from rotate_my_key.schedule.job import Job
-from rotate_my_key.schedule.port import Scheduler
+from rotate_my_key.schedule import choose, schedulers
+from rotate_my_key.schedule.job import Job, Scheduler
 from tests.schedule.conftest import Box
 
 # Knows one agent. `gone` says that nobody sits at the screen.

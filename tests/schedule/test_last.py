@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.schedule.last import Last, Try, failure, forget, is_done, keep, load
+from rotate_my_key.schedule.job import Last, Try, failure, forget_runs, is_done, keep_run, load_runs
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
@@ -16,8 +16,8 @@ NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 def ran(*codes: int, state: str) -> Last | None:
     """What is known after runs with these exit codes, an hour apart."""
     for number, code in enumerate(codes):
-        keep(state, Try(NOW + timedelta(hours=number), code, f"run {number}", "type this" if code else ""))
-    return load(state)
+        keep_run(state, Try(NOW + timedelta(hours=number), code, f"run {number}", "type this" if code else ""))
+    return load_runs(state)
 
 
 def test_the_form_of_the_file(tmp_path: Path) -> None:
@@ -73,6 +73,6 @@ def test_whether_todays_run_is_over(tmp_path: Path, codes: tuple[int, ...], hour
 def test_forgotten_is_gone(tmp_path: Path) -> None:
     """Also when there is nothing to forget."""
     ran(0, state=str(tmp_path))
-    forget(str(tmp_path))
-    forget(str(tmp_path))
-    assert load(str(tmp_path)) is None
+    forget_runs(str(tmp_path))
+    forget_runs(str(tmp_path))
+    assert load_runs(str(tmp_path)) is None

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.copies.memory import Memory
+from rotate_my_key.copies.find import Memory
 from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.store import Entry, Index, Move
 from rotate_my_key.model import Credentials, Identity, InPlace, Past, Place, PlaceKind
 from rotate_my_key.plan import Note
 from rotate_my_key.profiles.edit import Gap, Line, Lines, Process
-from rotate_my_key.schedule import last
+from rotate_my_key.schedule import job
 from rotate_my_key.stores import delivered, exported
 from rotate_my_key.stores.cache import FileCache
 from rotate_my_key.stores.handed import HandedKeys, Mark
@@ -87,7 +87,7 @@ ENTRY = Entry(
     lines=Lines("/home/alice/.aws/credentials", "credentials", (Line(1, "aws_access_key_id", "k = ", "\r\n"),)),
     process=Process(Gap("\n", "[default]\n", "credential_process"), True),
 )
-LAST = last.Last(last.Try(SECOND, 75, "offline", "rotate-my-key"), last.Try(SECOND - timedelta(days=1), 0))
+LAST = job.Last(job.Try(SECOND, 75, "offline", "rotate-my-key"), job.Try(SECOND - timedelta(days=1), 0))
 
 
 class Memories:
@@ -140,7 +140,7 @@ READ: dict[str, tuple[str, Read, object]] = {
     "delivery": ("delivery.json", Memories.fetched, DELIVERED),
     "keyring": ("keyring.json", lambda m: (m.index.load(), m.index.backend), ({"default": ENTRY}, "kwallet.Ring")),
     "keyring-system": ("keyring.json", lambda m: (m.index.load(), m.index.backend), ({"default": ENTRY}, "system")),
-    "schedule": ("schedule.json", lambda m: last.load(str(m.folder)), LAST),
+    "schedule": ("schedule.json", lambda m: job.load_runs(str(m.folder)), LAST),
     "copies": ("copies.json", lambda m: m.copies.load(), {"/home/alice/.env": {OLD, NEW}}),
     "entry": ("entry", lambda m: entries.decode((m.folder / "entry").read_text()), (NEW, SECRET)),
 }
@@ -162,8 +162,8 @@ def _history(m: Memories) -> None:
 
 def _schedule(m: Memories) -> None:
     assert LAST.settled
-    last.keep(str(m.folder), LAST.settled)
-    last.keep(str(m.folder), LAST.last)
+    job.keep_run(str(m.folder), LAST.settled)
+    job.keep_run(str(m.folder), LAST.last)
 
 
 # golden file: what writes it now; none for the forms that are only read

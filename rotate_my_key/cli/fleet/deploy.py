@@ -121,8 +121,7 @@ def onboarding_command(app: App, /, as_html: bool, install: str) -> None:
 
 def _reminders(settings: Settings) -> list[str]:
     """What the reminder says of a key that is due, and of one that is three days overdue."""
-    from ...reminder.state import KEY, Item
-    from ...reminder.words import line
+    from ...reminder.state import KEY, Item, line
 
     now = int(time.time())
     limit = int(settings.max_age.total_seconds())

@@ -1,23 +1,120 @@
-"""What AWS says of the key, the user and the way there. Only calls that read; a network that is away is no finding."""
+"""What AWS says of the key, the user and the way there: age, status, second key, rights. Only calls that read; a
+network that is away is no finding.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..aws import endpoints
 from ..aws.iam import Rights
 from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
-from ..model import Credentials, Identity, LastUse, Look
-from ..policy import Policy
+from ..model import Credentials, Identity, LastUse, Look, is_exempt
+from ..policy import Policy, Verdict
 from ..profiles.file import odd_length, quote
 from ..profiles.which import Active
-from . import remedies, user
-from .computer import Computer
-from .finding import NOWHERE, Finding, Level, Where
+from .computer import NOWHERE, Computer, Finding, Level, Where
+
+_MAY = {"iam:CreateAccessKey": "make", "iam:UpdateAccessKey": "switch off", "iam:DeleteAccessKey": "delete"}
+UNTOLD = "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
+
+
+def no_user(active: Active, who: Identity) -> Finding:
+    """Root, or a role."""
+    where = Where(active.place.path)
+    if who.is_root:
+        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
+        profile = f"--profile {quote(active.holder)}"
+        remedy = f"aws iam delete-access-key --access-key-id {active.pair.key_id} {profile}"
+        return Finding(Level.BROKEN, "root-key", message, remedy, where)
+    return Finding(Level.BROKEN, "not-a-user", f"{who.arn} is not an IAM user", "rotate-my-key status", where)
+
+
+def user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iterator[Finding]:
+    """The key itself, and whether it is needed."""
+    command = f"rotate-my-key rotate -p {quote(active.profile)}"
+    key = next((key for key in look.keys if key.key_id == active.pair.key_id), None)
+    where = Where(active.place.path)
+    if key is None:
+        message = f"AWS does not list key {mask(active.pair.key_id)} among those of {look.identity.user}"
+        yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", where)
+    elif not key.active:
+        message = f"key {mask(key.key_id)} is switched off at AWS ({key.status})"
+        yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", where)
+    elif is_exempt(look.tags):
+        message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
+        yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", where)
+    elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
+        days = (look.now - key.created).days
+        message = f"key {mask(key.key_id)} is {days} days old, the limit is {policy.max_age.days}"
+        level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
+        yield Finding(level, verdict.value, message, command, where)
+    yield from _same_by_sso(computer, look.identity.account)
+
+
+def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
+    """A way into the same account that needs no long-term key."""
+    for file in computer.read_files:
+        for section, values in file.sections.items():
+            if values.get("sso_account_id") == account:
+                name = section.removeprefix("profile ").strip("'\" ")
+                message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
+                where = Where(file.path, file.line_of(section, "sso_account_id"))
+                yield Finding(Level.ADVICE, "sso-beside-key", message, f"aws sso login --profile {quote(name)}", where)
+                return
+
+
+def second(
+    computer: Computer, active: Active, look: Look, last_use: Callable[[str], LastUse | None], ours: Collection[str]
+) -> Iterator[Finding]:
+    """The other key. `ours` are ids of rotations under way, or that one has deleted."""
+    for key in look.keys:
+        if key.key_id == active.pair.key_id or key.key_id in ours:
+            continue
+        profile = "" if active.profile == "default" else f" -p {quote(active.profile)}"
+        delete = f"rotate-my-key delete-key {key.key_id}{profile}"
+        who, age = look.identity.user, f"{(look.now - key.created).days} days old"
+        if computer.holding([key.key_id]):
+            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
+            yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
+        elif key.active:
+            used = _used(last_use(key.key_id), look.now)
+            message = f"{who} has a second active key {mask(key.key_id)} ({age}, {used}), and AWS allows no third"
+            yield Finding(Level.BROKEN, "second-key", message, delete)
+        else:
+            message = f"{who} has a second key {mask(key.key_id)} ({age}), switched off; a rotation needs its place"
+            yield Finding(Level.WARNING, "inactive-second-key", message, delete)
+
+
+def _used(use: LastUse | None, now: datetime) -> str:
+    if use is None:
+        return "its last use is not known"
+    if use.at is None:
+        return "no use of it is on record"
+    return f"last used {(now - use.at).days} days ago by {use.service} in {use.region}"
+
+
+def denials(rights: Rights) -> Iterator[Finding]:
+    """What the user may not do, for good or without MFA."""
+    if rights.quarantined:
+        yield leaked()
+    for action in rights.denied:
+        message = f"you are not allowed to call {action}: a rotation cannot {_MAY[action]} a key"
+        yield Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self")
+    if rights.with_mfa:
+        message = f"a rotation asks for an MFA code: without one, {', '.join(rights.with_mfa)} would be denied"
+        yield Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE")
+
+
+def leaked() -> Finding:
+    """The user is in quarantine."""
+    message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
+    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0")
+
 
 _SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
 _SKEW = timedelta(minutes=2)
@@ -44,7 +141,7 @@ class Account(Protocol):
         """See `rotation.ports.Account`."""
 
     def rights(self, arn: str) -> Rights:
-        """See `aws.permissions`."""
+        """See `aws.iam`."""
 
 
 @dataclass
@@ -74,12 +171,12 @@ def check(computer: Computer, active: Active, account: Account, policy: Policy, 
         result.identity = look.identity
         if look.identity.is_user:
             rights = account.rights(look.identity.arn)
-            result.findings += user.user(computer, active, look, policy)
-            result.findings += user.second(computer, active, look, account.last_use, ours)
-            result.findings += user.denials(rights)
-            result.unchecked += [] if rights.known else [user.UNTOLD]
+            result.findings += user(computer, active, look, policy)
+            result.findings += second(computer, active, look, account.last_use, ours)
+            result.findings += denials(rights)
+            result.unchecked += [] if rights.known else [UNTOLD]
         else:
-            result.findings.append(user.no_user(active, look.identity))
+            result.findings.append(no_user(active, look.identity))
     result.findings += _clock(computer, account.clock_offset, [found.code for found in result.findings])
     return result
 
@@ -114,7 +211,7 @@ def _endpoints(computer: Computer, account: Account) -> Iterator[Finding]:
 def _settings(computer: Computer, problem: Problem) -> Finding:
     """Settings that botocore cannot use, and endpoints that are not encrypted."""
     if named := re.match(r"unset (\w+)", problem.hint):
-        remedy, where = remedies.unset(computer, named[1]), computer.origin(named[1])
+        remedy, where = computer.unset(named[1]), computer.origin(named[1])
         return Finding(Level.BROKEN, "aws-settings", problem.message, remedy, where)
     if set_wrong := re.match(r"the value of (\w+) in profile", problem.message):
         where = _setting(computer, set_wrong[1])
@@ -122,7 +219,7 @@ def _settings(computer: Computer, problem: Problem) -> Finding:
     variable = _endpoint_variable(computer)
     where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
     if where == NOWHERE or "endpoint" not in f"{problem.message} {problem.hint}":
-        return remedies.finding(computer, Level.BROKEN, "aws-settings", problem, "aws configure list")
+        return computer.finding(Level.BROKEN, "aws-settings", problem, "aws configure list")
     return Finding(Level.BROKEN, "endpoint", problem.message, _unset(computer, where), where)
 
 
@@ -135,7 +232,7 @@ def _setting(computer: Computer, name: str) -> Where:
 
 
 def _unset(computer: Computer, where: Where) -> str:
-    return remedies.unset(computer, where.variable) if where.variable else remedies.edit(computer, where)
+    return computer.unset(where.variable) if where.variable else computer.edit(where)
 
 
 def _clock(computer: Computer, offset: timedelta, codes: Collection[str]) -> Iterator[Finding]:
@@ -147,7 +244,7 @@ def _clock_finding(computer: Computer, offset: timedelta, level: Level) -> Findi
     minutes = round(abs(offset) / timedelta(minutes=1))
     direction = "slow" if offset > timedelta(0) else "fast"
     message = f"this computer's clock is {minutes} minute{'s' * (minutes != 1)} {direction} by AWS's"
-    return Finding(level, "clock", message, remedies.set_clock(computer))
+    return Finding(level, "clock", message, computer.set_clock())
 
 
 # What AWS said instead of an answer
@@ -163,7 +260,7 @@ def _not_looked(computer: Computer, active: Active, account: Account, problem: P
         except Problem as other:
             result.unchecked.append(f"{what}: {other.message}")
     elif isinstance(problem, NeedsPerson):
-        result.findings.append(remedies.finding(computer, Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
+        result.findings.append(computer.finding(Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
         result.unchecked.append(f"{what}: {problem.message}")
     elif isinstance(problem, KeyRefused):
         result.findings.append(_refused(active, problem))
@@ -190,13 +287,13 @@ def _partition(active: Active, account: Account, problem: Problem, result: Onlin
 
 
 def _connection(computer: Computer, problem: Problem) -> Finding:
-    return remedies.finding(computer, Level.BROKEN, "connection", problem, "aws configure list")
+    return computer.finding(Level.BROKEN, "connection", problem, "aws configure list")
 
 
 def _denied(computer: Computer, problem: Denied) -> Finding:
     """Told apart as a rotation does it: for want of MFA, if the policy or a device that is set says so."""
     if problem.quarantined:
-        return user.leaked()
+        return leaked()
     settings = computer.settings
     device = _setting(computer, "mfa_serial") != NOWHERE or bool(getattr(settings, "mfa_serial", ""))
     if problem.mfa or device:
@@ -222,6 +319,4 @@ def _proxy(computer: Computer, problem: TryLater) -> Iterator[Finding]:
     variable = next((name for name in ("https_proxy", "HTTPS_PROXY") if computer.env.get(name)), "")
     if variable and "proxy" in problem.message:
         where = computer.origin(variable)
-        yield Finding(
-            Level.WARNING, "proxy", f"{variable}: {problem.message}", remedies.unset(computer, variable), where
-        )
+        yield Finding(Level.WARNING, "proxy", f"{variable}: {problem.message}", computer.unset(variable), where)

@@ -1,0 +1,516 @@
+"""Where a key is on this computer besides its profile: the files that `rotate` reads, those that `scan` reads, and the
+processes that hold it.
+
+Files are read many and fast: no link is followed, no other file system entered, nothing but regular files opened, and
+what is passed over is counted. What scans have found is remembered, paths with key ids, never a value.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import stat
+import sys
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from ..errors import Problem
+from ..files import platform
+from ..files.private import make_private_dir, read_private, write_private
+from ..files.replace import snapshot
+from ..model import Credentials
+from ..parallel import Running
+from .change import Finding, Why, judge, swap, unreadable
+from .forms import OVERLAP, Forms
+
+# Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
+_STORAGE = """
+.s3cfg .boto .s3ql/authinfo2 .passwd-s3fs .config/rclone/rclone.conf .rclone.conf .mc/config.json .mcli/config.json
+.cyberduckrc .config/filezilla/sitemanager.xml .filezilla/sitemanager.xml .dvc/config .config/dvc/config .restic-env
+.config/restic/env .config/borgmatic/config.yaml .duplicacy/preferences .fog .mlflow/credentials .dbt/profiles.yml
+"""
+_SHELLS = """
+.profile .bash_profile .bash_login .bash_aliases .bashrc .zshenv .zprofile .zshrc .zlogin .kshrc .cshrc .tcshrc .login
+.config/fish/config.fish .config/fish/fish_variables .config/powershell/profile.ps1 .config/nushell/env.nu
+.config/nushell/config.nu .xonshrc .xprofile .pam_environment .ssh/environment .tmux.conf
+"""
+_TOOLS = """
+.netrc _netrc .gitconfig .git-credentials .npmrc .yarnrc.yml .pypirc .docker/config.json .kube/config .terraformrc
+.terraform.d/credentials.tfrc.json terraform.tfvars .serverlessrc .serverless/config.json .chalice/config.json
+.m2/settings.xml .gradle/gradle.properties .sbt/.credentials .ivy2/.credentials .pulumi/credentials.json .actrc
+.config/act/actrc .config/gh/hosts.yml .config/Code/User/settings.json .config/VSCodium/User/settings.json
+.jupyter/jupyter_notebook_config.py .curlrc .wgetrc
+"""
+_HISTORIES = """
+.bash_history .zsh_history .zhistory .histfile .history .sh_history .ksh_history .local/share/fish/fish_history
+.local/share/powershell/PSReadLine/ConsoleHost_history.txt .config/nushell/history.txt .python_history
+.node_repl_history .psql_history .mysql_history .sqlite_history .irb_history .rediscli_history .lesshst .viminfo
+"""
+_WELL_KNOWN = tuple("".join((_STORAGE, _SHELLS, _TOOLS, _HISTORIES)).split())
+_FOLDERS = (".aws", ".config/environment.d", ".bashrc.d", ".zshrc.d", ".config/fish/conf.d", ".oh-my-zsh/custom")
+
+# Names of files that hold settings, anywhere in a home. Compiled when first needed: a rotation does not need it.
+_TELLING = (
+    r"\.?env(rc)?([.-].*)?|.*\.env(rc)?",
+    r".*\.(tfvars(\.json)?|tfstate(\..*)?|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties|run\.xml)",
+    r"(docker-)?compose.*\.ya?ml|serverless.*\.(ya?ml|json|ts|js)|samconfig.*|values.*\.ya?ml|kubeconfig.*",
+    r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json",
+    r"(settings|config).*\.(py|json|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
+    r".*credentials.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
+    r"dockerfile.*|makefile|justfile|jenkinsfile|vagrantfile|procfile|workspace\.xml|(launch|tasks)\.json",
+    r"\.gitlab-ci\.yml|\.travis\.yml|bitbucket-pipelines\.yml|.*\.postman_.*\.json|insomnia.*\.(json|ya?ml)",
+    r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)|.*history.*|.*\.(bak|backup|old|orig|save)|.*~",
+)
+
+# Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
+SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", ".snapshots", ".Trash", "lost+found"})
+# Of a git folder: what is packed is history, and packed bytes show no key.
+GIT_STORES = frozenset({"objects", "lfs", "modules"})
+# Without a PATH not entered either: caches and what programs install, large and rarely written by hand.
+_LEFT_OUT = frozenset(
+    {".cache", ".npm", ".cargo", ".rustup", ".gem", ".nuget", ".nvm", ".pyenv", ".local", "Library", "AppData"}
+    | {"site-packages", "dist-packages", ".venv", "venv", ".tox", ".terraform", ".git", "snap", ".steam", "go"}
+)
+
+
+def well_known(home: str, unreadable: list[str]) -> Iterator[str]:
+    """The files that `rotate` reads before its question, there or not; folders that cannot be listed go to
+    `unreadable`."""
+    for name in _WELL_KNOWN:
+        yield os.path.join(home, *name.split("/"))
+    yield from filter(_is_environment, _files_of(home, unreadable))
+    for folder in _FOLDERS:
+        yield from _files_of(os.path.join(home, *folder.split("/")), unreadable)
+
+
+def _files_of(folder: str, unreadable: list[str]) -> Iterator[str]:
+    try:
+        for entry in os.scandir(folder):
+            if not entry.is_dir(follow_symlinks=False):
+                yield entry.path
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:
+        unreadable.append(folder)
+
+
+def _is_environment(path: str) -> bool:
+    name = os.path.basename(path).lower()
+    return name.startswith((".env", "env.")) or name.endswith((".env", ".envrc"))
+
+
+def is_telling(name: str) -> bool:
+    """Whether a file of this name is read without being named, wherever in the home it is."""
+    return _telling().fullmatch(name) is not None
+
+
+@cache
+def _telling() -> re.Pattern[str]:
+    return re.compile("|".join(_TELLING), re.IGNORECASE)
+
+
+def is_left_out(name: str) -> bool:
+    """Whether a folder of this name is entered only if it is named, or below a PATH."""
+    return name in _LEFT_OUT
+
+
+_BUFFER = 1 << 18
+_LARGE = 1 << 20  # a binary file of more bytes than that is passed over
+_HEAD = 8192  # bytes in which a binary file shows a zero, as git has it
+_OPEN = platform.READ | platform.NO_FOLLOW
+_TICK = 0.5  # seconds
+_BOMS = (0xFF, 0xFE)
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+class Tally:
+    """What a scan has read and passed over; `skipped` are folders and files by the reason."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.unreadable: list[str] = []
+        self.skipped: dict[str, list[str]] = {}
+
+    def skip(self, reason: str, path: str) -> None:
+        """Note what is passed over."""
+        self.skipped.setdefault(reason, []).append(path)
+
+
+class Scanner:
+    """Looks for words in files. `apart` are paths that are not read: our own state."""
+
+    def __init__(
+        self,
+        words: Sequence[bytes],
+        *,
+        apart: Iterable[str] = (),
+        tick: Callable[[int, str], None] = lambda files, folder: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._words = tuple(dict.fromkeys(words))
+        self._apart = frozenset(os.path.realpath(path) for path in apart if path)
+        self._apart_names = frozenset(os.path.basename(path) for path in self._apart)
+        self._tick, self._clock = tick, clock
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._named: set[str] = set()
+        self.tally = Tally()
+
+    @cached_property
+    def _wide(self) -> tuple[bytes, ...]:
+        return tuple(wide for word in self._words for wide in _utf16(word))
+
+    def files(self, paths: Iterable[str]) -> Iterator[str]:
+        """Those of these files that hold a word, by their real paths, each read once; what is not there, or is no file,
+        is no matter. What cannot be read is counted."""
+        for path in paths:
+            try:
+                os.lstat(path)  # most are not there
+                real = os.path.realpath(path)
+                status = os.lstat(real)
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    self.tally.unreadable.append(path)
+                continue
+            if real in self._named or not stat.S_ISREG(status.st_mode) or self._is_apart(real):
+                continue
+            self._named.add(real)
+            if self._holds(real):
+                yield real
+
+    def tree(self, root: str, *, telling: bool = False) -> Iterator[str]:
+        """The files below a folder that hold a word; with `telling` only of those whose names tell of settings."""
+        try:
+            device = os.stat(root).st_dev
+        except OSError:
+            self.tally.unreadable.append(root)
+            return
+        stack, told = [root], self._clock()
+        while stack:
+            folder = stack.pop()
+            if self._clock() - told >= _TICK:
+                told = self._clock()
+                self._tick(self.tally.files, folder)
+            try:
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_file(follow_symlinks=False):
+                            if telling and not is_telling(entry.name):
+                                continue
+                            path = entry.path
+                            if path not in self._named and self._holds(path) and not self._is_apart(path):
+                                yield path
+                        elif entry.is_dir(follow_symlinks=False) and self._enters(entry, device, telling):
+                            stack.append(entry.path)
+            except OSError:
+                self.tally.unreadable.append(folder)
+
+    def _enters(self, entry: os.DirEntry[str], device: int, telling: bool) -> bool:
+        name, path = entry.name, entry.path
+        if telling and is_left_out(name):
+            self.tally.skip("read only if named", path)
+        elif name in SKIPPED_FOLDERS or (name in GIT_STORES and os.path.basename(os.path.dirname(path)) == ".git"):
+            self.tally.skip("holds no settings", path)
+        elif entry.stat(follow_symlinks=False).st_dev != device:
+            self.tally.skip("another file system", path)
+        else:
+            return not self._is_apart(path)
+        return False
+
+    def _is_apart(self, path: str) -> bool:
+        return os.path.basename(path) in self._apart_names and os.path.realpath(path) in self._apart
+
+    def _holds(self, path: str) -> bool:
+        """Whether the file holds a word; one that cannot be read is counted."""
+        try:
+            fd = os.open(path, _OPEN)
+        except FileNotFoundError:  # somebody has removed it just now
+            return False
+        except OSError:
+            self.tally.unreadable.append(path)
+            return False
+        try:
+            self.tally.files += 1
+            count = _read(fd, self._view)
+            if count == _BUFFER:
+                return self._holds_long(fd, path)
+            find = self._buffer.find
+            for word in self._words:
+                if find(word, 0, count) >= 0:
+                    return True
+            return count > 1 and self._buffer[0] in _BOMS and self._in_buffer(self._wide, count)
+        except OSError:
+            self.tally.unreadable.append(path)
+            return False
+        finally:
+            os.close(fd)
+
+    def _holds_long(self, fd: int, path: str) -> bool:
+        """The same for a file that is longer than the buffer, which is full of its beginning."""
+        if os.fstat(fd).st_size > _LARGE and self._buffer.find(0, 0, _HEAD) >= 0 and self._buffer[0] not in _BOMS:
+            self.tally.skip("a large binary file", path)
+            return False
+        words = (*self._words, *self._wide) if self._buffer[0] in _BOMS else self._words
+        count = _BUFFER
+        while True:
+            if self._in_buffer(words, count):
+                return True
+            self._view[:OVERLAP] = self._view[count - OVERLAP : count]
+            more = _read(fd, self._view[OVERLAP:])
+            if not more:
+                return False
+            count = OVERLAP + more
+
+    def _in_buffer(self, words: Sequence[bytes], count: int) -> bool:
+        return any(self._buffer.find(word, 0, count) >= 0 for word in words)
+
+
+def _utf16(word: bytes) -> tuple[bytes, bytes]:
+    text = word.decode("utf-8", "replace")
+    return text.encode("utf-16-le"), text.encode("utf-16-be")
+
+
+if sys.platform != "win32" and hasattr(os, "readv"):
+
+    def _read(fd: int, into: memoryview) -> int:
+        """Read into the buffer, without a copy."""
+        return os.readv(fd, [into])
+
+else:
+
+    def _read(fd: int, into: memoryview) -> int:
+        data = os.read(fd, len(into))
+        into[: len(data)] = data
+        return len(data)
+
+
+VERSION = 1
+_MOST = 2000  # paths
+
+
+class Memory:
+    """The file, by its path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def load(self) -> dict[str, set[str]]:
+        """The key ids that each path was seen to hold. Raises Problem if it is there and cannot be read."""
+        data = read_private(self.path)
+        try:
+            value = json.loads(data) if data else {}
+            if value.get("version") != VERSION:
+                return {}
+            return {str(path): {str(each) for each in ids} for path, ids in value["paths"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return {}
+
+    def learn(self, found: Iterable[tuple[str, str]], looked_for: Collection[str]) -> None:
+        """Remember which paths hold which of the ids that were looked for; all remembered paths were read again.
+
+        Raises Problem if it cannot be written.
+        """
+        before = self.load()
+        after = {path: ids - set(looked_for) for path, ids in before.items()}
+        for path, key_id in found:
+            after.setdefault(path, set()).add(key_id)
+        self._store(before, {path: ids for path, ids in after.items() if ids})
+
+    def replaced(self, paths: Collection[str], old: str, new: str) -> None:
+        """These paths hold another id now. Raises Problem."""
+        before = self.load()
+        self._store(before, {**before, **{path: (before.get(path, set()) - {old}) | {new} for path in paths}})
+
+    def _store(self, before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> None:
+        if before == after:
+            return
+        kept = {path: sorted(after[path]) for path in list(after)[-_MOST:]}
+        make_private_dir(os.path.dirname(self.path))
+        write_private(self.path, json.dumps({"version": VERSION, "paths": kept}, indent=1).encode())
+
+
+Tick = Callable[[int, str], None]
+
+
+class Copies:
+    """Copies of pairs on this computer. `profiles` are the files that a rotation writes; `state` is our own folder.
+
+    Nothing here raises for what is wrong with a single file: that is what its finding says.
+    """
+
+    def __init__(self, home: str, profiles: Iterable[str], state: str, memory: Memory) -> None:
+        self._home = home
+        self._profiles = {os.path.realpath(path) for path in profiles if path}
+        self._state = state
+        self._memory = memory
+
+    def scan(self, wanted: Sequence[Forms], paths: Sequence[str], tick: Tick) -> tuple[list[Finding], Tally]:
+        """Read everything below `paths`, or without any the places of the home where keys hide; and what earlier scans
+        found. What is found is remembered. Raises Problem if that cannot be written."""
+        scanner = self._scanner(wanted, tick)
+        hits: dict[str, None] = dict.fromkeys(scanner.files(self._memory.load()))
+        if not paths:
+            hits |= dict.fromkeys(scanner.files(well_known(self._home, scanner.tally.unreadable)))
+            hits |= dict.fromkeys(scanner.tree(os.path.realpath(self._home), telling=True))
+        for path in paths:
+            real = os.path.realpath(path)
+            hits |= dict.fromkeys(scanner.tree(real) if os.path.isdir(real) else scanner.files([real]))
+        found = [finding for path in hits for finding in self._judged(path, wanted)]
+        self._memory.learn(
+            [(f.path, f.key_id) for f in found if f.why is not Why.PROFILE], [f.pair.key_id for f in wanted]
+        )
+        return found, scanner.tally
+
+    def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Finding]:
+        """Read the well-known files and `also` only, and no longer than that: one may lie on a disk that does not
+        answer. Also gives those that cannot be read, so that nobody knows."""
+        found: list[Finding] = []
+        scanner = self._scanner(wanted)
+        unread = scanner.tally.unreadable
+
+        def look() -> None:
+            until = time.monotonic() + seconds
+            paths = dict.fromkeys([*well_known(self._home, unread), *also])
+            for path in scanner.files(paths):
+                found.extend(f for f in self._judged(path, wanted) if f.why is not Why.PROFILE)
+                if time.monotonic() > until:
+                    return
+            for path in filter(_may_be_mine, unread):
+                found.extend(self._judged(path, wanted))
+
+        Running(look).wait(seconds)
+        return list(dict.fromkeys(found))
+
+    def remembered(self) -> list[str]:
+        """The files that earlier scans found, as far as that can be read."""
+        try:
+            return list(self._memory.load())
+        except Problem:
+            return []
+
+    def unread(self, tally: Tally) -> list[str]:
+        """What a scan could not read and this user can mend: nobody knows what it holds."""
+        return [path for path in tally.unreadable if _may_be_mine(path)]
+
+    def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Finding]:
+        """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`.
+
+        Gives what became of each that held `old`, and of each that cannot be read: it may hold it. Only for who holds
+        the lock.
+        """
+        scanner = self._scanner([Forms(old)])
+        paths = list(paths)
+        found: list[Finding] = []
+        try:
+            paths += self._memory.load()
+        except Problem as problem:
+            found.append(unreadable(self._memory.path, old.key_id, problem))
+        candidates = dict.fromkeys([*well_known(self._home, scanner.tally.unreadable), *paths])
+        hits = dict.fromkeys([*scanner.files(candidates), *self.unread(scanner.tally), *filter(os.path.isdir, paths)])
+        found += [f for path in hits if path not in self._profiles and (f := self._swapped(path, old, new))]
+        done = [f.path for f in found if f.why is Why.UPDATED]
+        with suppress(Problem):  # they are read again by their paths, whatever is remembered of their ids
+            self._memory.replaced(done, old.key_id, new.key_id)
+        return found
+
+    def _swapped(self, path: str, old: Credentials, new: Credentials) -> Finding | None:
+        if os.path.isdir(path):
+            return unreadable(path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {path}"))
+        return swap(path, old, new)
+
+    def _scanner(self, wanted: Sequence[Forms], tick: Tick = lambda files, folder: None) -> Scanner:
+        return Scanner([word for forms in wanted for word in forms.needles], apart=[self._state], tick=tick)
+
+    def _judged(self, path: str, wanted: Sequence[Forms]) -> list[Finding]:
+        try:
+            found = snapshot(path)
+        except Problem as problem:
+            return [unreadable(path, forms.pair.key_id, problem) for forms in wanted]
+        if found is None:
+            return []
+        if path in self._profiles:
+            return [Finding(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
+        return [finding for forms in wanted if (finding := judge(found, forms))]
+
+
+def _may_be_mine(path: str) -> bool:
+    """Whether a file or folder that cannot be read is this user's, as far as can be told: what another user keeps for
+    themselves (root's, after a sudo) is no copy that this user has."""
+    while True:
+        try:
+            return os.lstat(path).st_uid == platform.my_uid()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except PermissionError:  # then the nearest folder that shows itself tells
+            if path == (path := os.path.dirname(path)):
+                return True
+        except OSError:
+            return True
+
+
+class Process(NamedTuple):
+    """A process: its number, its name, the id it holds, and whether `environment` or `command line` shows it."""
+
+    pid: int
+    name: str
+    key_id: str
+    where: str
+
+
+def processes(wanted: Sequence[Forms], proc: str = "/proc") -> list[Process] | None:
+    """This user's processes that hold one of the pairs, but for this one. None if that cannot be known here."""
+    if os.path.exists(os.path.join(proc, "self", "environ")):
+        return list(_linux(wanted, proc))
+    try:
+        psutil: Any = import_module("psutil")
+    except ImportError:
+        return None
+    return list(_elsewhere(wanted, psutil))
+
+
+def _linux(wanted: Sequence[Forms], proc: str) -> Iterator[Process]:
+    for name in sorted(filter(str.isdigit, os.listdir(proc)), key=int):
+        folder = os.path.join(proc, name)
+        try:
+            if int(name) == os.getpid() or os.stat(folder).st_uid != platform.my_uid():
+                continue
+            shown = {
+                "environment": _content(f"{folder}/environ"),
+                "command line": _content(f"{folder}/cmdline"),
+            }
+            command = _content(f"{folder}/comm").decode(errors="replace").strip()
+        except OSError:  # it has ended, or does not let itself be read
+            continue
+        yield from _holding(int(name), command, shown, wanted)
+
+
+def _elsewhere(wanted: Sequence[Forms], psutil: Any) -> Iterator[Process]:
+    me = psutil.Process().username()
+    for process in psutil.process_iter():
+        try:
+            if process.pid == os.getpid() or process.username() != me:
+                continue
+            environment = "\0".join(f"{name}={value}" for name, value in process.environ().items())
+            shown = {"environment": environment.encode(), "command line": "\0".join(process.cmdline()).encode()}
+            command = process.name()
+        except (psutil.Error, OSError):
+            continue
+        yield from _holding(process.pid, command, shown, wanted)
+
+
+def _holding(pid: int, name: str, shown: dict[str, bytes], wanted: Sequence[Forms]) -> Iterator[Process]:
+    for forms in wanted:
+        where = next((where for where, data in shown.items() if forms.here(data)), None)
+        if where:
+            yield Process(pid, name, forms.pair.key_id, where)
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

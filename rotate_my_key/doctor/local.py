@@ -1,0 +1,624 @@
+"""What stands in the way of a rotation on this computer: the environment, the profile files, who may read and change
+them, what earlier runs left in the state folder, the settings and the program itself.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from .. import settings
+from ..errors import NeedsPerson, Problem, TryLater, Unreadable, mask
+from ..files import platform
+from ..files.regular import oddity, read_start
+from ..files.replace import Snapshot, foresee, snapshot
+from ..keyring.store import Index
+from ..model import Place
+from ..plan import Note
+from ..profiles.file import KEY_ID, SECRET, Kind, facts, quote
+from ..profiles.places import ProfileFiles
+from ..profiles.which import Active, find_active, profile_in_force
+from ..stores.handed import HandedKeys
+from ..stores.notes import FileNotes
+from ..stores.staging import FileStaging
+from .computer import Computer, Finding, Level, Where
+
+KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
+FILES = {"AWS_SHARED_CREDENTIALS_FILE": 0, "AWS_CONFIG_FILE": 1}
+PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_PARTS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
+_ROLE = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
+# Where the CAs come from, in botocore's order (botocore/endpoint.py), and what the profile calls it.
+_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+def check_environment(computer: Computer) -> Iterator[Finding]:
+    """All variables."""
+    yield from _keys(computer)
+    yield from _profile_variables(computer)
+    yield from _file_variables(computer)
+    yield from _regions(computer)
+    yield from _proxies(computer)
+    yield from _bundles(computer)
+    yield from _key_log(computer)
+
+
+def _set(env: Mapping[str, str], *names: str) -> list[str]:
+    return [name for name in names if env.get(name)]
+
+
+def _keys(computer: Computer) -> Iterator[Finding]:
+    """A key in the environment goes before any profile, unless one is named to the program itself."""
+    for variable, more in zip(KEYS, (_PARTS, _ROLE), strict=True):
+        try:
+            profile_in_force({variable: computer.env.get(variable, "")}, None)
+        except Problem as problem:
+            remedy = computer.unset(variable, *_set(computer.env, *more))
+            level = Level.BROKEN if computer.profile is None else Level.WARNING
+            code = "key-in-environment" if variable == KEYS[0] else "token-in-environment"
+            yield Finding(level, code, problem.message, remedy, computer.origin(variable))
+    parts = _set(computer.env, *_PARTS)
+    if parts and not computer.env.get(KEYS[0]):
+        message = f"{' and '.join(parts)} without {KEYS[0]}: some SDKs refuse that, others pass over it"
+        remedy = computer.unset(*parts)
+        yield Finding(Level.WARNING, "half-a-key-in-environment", message, remedy, computer.origin(parts[0]))
+
+
+def _profile_variables(computer: Computer) -> Iterator[Finding]:
+    named = {name: computer.env[name] for name in PROFILES if name in computer.env}
+    try:
+        profile_in_force(named, None)
+    except Problem as problem:
+        bad = [name for name, value in named.items() if not value] or [PROFILES[1]]
+        level = Level.BROKEN if computer.profile is None else Level.WARNING
+        remedy = computer.unset(*bad)
+        yield Finding(level, "profile-variables", problem.message, remedy, computer.origin(bad[0]))
+
+
+def _file_variables(computer: Computer) -> Iterator[Finding]:
+    for variable, number in FILES.items():
+        value, path = computer.env.get(variable), computer.files_named[number]
+        if value is None:
+            continue
+        remedy, where = computer.unset(variable), computer.origin(variable)
+        if not value or not os.path.exists(path):
+            what = "is set to nothing" if not value else f"names {computer.show(path)}, which does not exist"
+            yield Finding(Level.WARNING, "file-variable", f"{variable} {what}", remedy, where)
+        elif value[0] == "~" or "$" in value:
+            message = f"{variable} is {value}, which some SDKs take as it stands: ~ and $ mean nothing to them"
+            yield Finding(Level.WARNING, "file-variable", message, f"export {variable}={computer.word(path)}", where)
+        elif not os.path.isabs(value):
+            message = f"{variable} is {value}, which is another file in each folder"
+            yield Finding(Level.WARNING, "file-variable", message, f"export {variable}={computer.word(path)}", where)
+
+
+def _regions(computer: Computer) -> Iterator[Finding]:
+    """botocore knows AWS_DEFAULT_REGION only, most other SDKs AWS_REGION only."""
+    ours, theirs = computer.env.get("AWS_DEFAULT_REGION"), computer.env.get("AWS_REGION")
+    if ours and theirs and ours != theirs:
+        message = f"AWS_REGION={theirs} and AWS_DEFAULT_REGION={ours} differ, and SDKs disagree which counts"
+        remedy = computer.unset("AWS_DEFAULT_REGION")
+        yield Finding(Level.WARNING, "region-variables", message, remedy, computer.origin("AWS_DEFAULT_REGION"))
+
+
+def _proxies(computer: Computer) -> Iterator[Finding]:
+    """urllib, and so botocore, takes the lower-case name first; others the upper-case one, or no proxy at all."""
+    upper, lower = computer.env.get("HTTPS_PROXY", ""), computer.env.get("https_proxy", "")
+    if computer.posix and upper and lower and upper != lower:
+        message = "HTTPS_PROXY and https_proxy differ, and programs disagree which counts"
+        yield _proxy(computer, message, "https_proxy")
+    for name, value in (("https_proxy", lower), ("HTTPS_PROXY", upper)):
+        if value and not _is_url(value):
+            yield _proxy(computer, f"{name} is not the address of a proxy (http://HOST:PORT)", name)
+
+
+def _proxy(computer: Computer, message: str, name: str) -> Finding:
+    """No message holds the value: it may hold a password."""
+    return Finding(Level.WARNING, "proxy", message, computer.unset(name), computer.origin(name))
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return bool(parts.hostname) and parts.scheme in ("http", "https") and (parts.port or 80) > 0
+    except ValueError:
+        return False
+
+
+def _bundles(computer: Computer) -> Iterator[Finding]:
+    """The first that is set counts, even if it is set to nothing: AWS_CA_BUNDLE, the profile's, REQUESTS_CA_BUNDLE."""
+    first, last = _BUNDLES
+    if first in computer.env:
+        yield from _variable_bundle(computer, first)
+    elif found := _profile_bundle(computer):
+        value, where = found
+        if wrong := _wrong_bundle(computer, value):
+            message = f"ca_bundle of profile {computer.name} {wrong}"
+            yield Finding(Level.BROKEN, "ca-bundle", message, computer.edit(where), where)
+    elif last in computer.env:
+        yield from _variable_bundle(computer, last)
+
+
+def _variable_bundle(computer: Computer, variable: str) -> Iterator[Finding]:
+    if wrong := _wrong_bundle(computer, computer.env[variable]):
+        remedy = computer.unset(variable)
+        yield Finding(Level.BROKEN, "ca-bundle", f"{variable} {wrong}", remedy, computer.origin(variable))
+
+
+def _wrong_bundle(computer: Computer, value: str) -> str:
+    """Why no connection can be made with it, or "". urllib3 expands `~` and no variables, and takes no folder."""
+    if not value.strip() or value.startswith("\n"):
+        return "is empty, and no connection can be made so"
+    path = os.path.expanduser(value)
+    if odd := oddity(path):
+        return f"names {computer.show(path)}, which {odd}"
+    if not os.path.exists(path):
+        more = " ($ means nothing there)" if "$" in value else ""
+        return f"names {computer.show(path)}, which does not exist{more}"
+    return "" if b"-----BEGIN" in read_start(path, -1) else f"names {computer.show(path)}, which holds no certificates"
+
+
+def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
+    """What the profile sets, and where."""
+    if not isinstance(computer.profiles, Problem):
+        for file, section in computer.profiles.sections_of(computer.name):
+            if "ca_bundle" in file.sections[section]:
+                where = Where(file.path, file.line_of(section, "ca_bundle"))
+                return file.sections[section]["ca_bundle"], where
+    return None
+
+
+def _key_log(computer: Computer) -> Iterator[Finding]:
+    """OpenSSL's own variable, which Python and many other programs follow."""
+    variable = "SSLKEYLOGFILE"
+    if path := computer.env.get(variable):
+        message = f"{variable} is set: {computer.show(path)} lets whoever reads it decrypt this computer's connections"
+        yield Finding(Level.WARNING, "key-log", message, computer.unset(variable), computer.origin(variable))
+
+
+# What aws-vault and awsume follow to another profile's key, and SDKs do not.
+_OTHERS_WORDS = ("include_profile", "parent_profile")
+# Ways in that need no key in a file: nothing is wrong with them, there is just nothing to rotate.
+_KEYLESS = (Kind.SSO, Kind.LOGIN, Kind.PROCESS, Kind.WEB_IDENTITY, Kind.ROLE)
+
+
+def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
+    """The key in force; with keys in the environment or two profile names, the one that would be without them."""
+    if isinstance(computer.profiles, Problem):
+        return None, [computer.finding(Level.BROKEN, "unreadable-file", computer.profiles)]
+    env = _without_the_wrong(computer)
+    found = []
+    try:
+        active = find_active(env, computer.profile, computer.files, keyring=computer.keyring)
+    except NeedsPerson as mixed:
+        found.append(computer.finding(Level.BROKEN, "mixed-profile", mixed))
+        try:
+            active = find_active(env, computer.profile, computer.files, mixed=True)
+        except Problem as problem:
+            return None, [*found, _refusal(computer, problem)]
+        active = replace(active, warnings=tuple(text for text in active.warnings if text != mixed.message))
+    except TryLater as problem:
+        return None, [computer.finding(Level.BROKEN, "keyring", problem)]
+    except Problem as problem:
+        return None, [_refusal(computer, problem)]
+    return active, [*found, *(_doubt(computer, text) for text in active.warnings)]
+
+
+def _without_the_wrong(computer: Computer) -> Mapping[str, str]:
+    """The environment as it will be once the findings of `environment.py` are dealt with."""
+    values = {computer.env.get(name) for name in PROFILES} - {None, ""}
+    wrong = {*KEYS, *FILES, *(name for name in PROFILES if not computer.env.get(name))}
+    if len(values) > 1:
+        wrong.add(PROFILES[1])
+    return {name: value for name, value in computer.env.items() if name not in wrong}
+
+
+def _refusal(computer: Computer, problem: Problem) -> Finding:
+    """Why there is no key to rotate, told apart by what the profile holds."""
+    assert not isinstance(computer.profiles, Problem)
+    name = computer.name
+    if command := computer.put_back(name):
+        return Finding(Level.BROKEN, "no-key", problem.message, command)
+    if name not in computer.profiles.merged:
+        return _misspelt(computer, name) or computer.finding(Level.BROKEN, "no-profile", problem)
+    fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
+    code, level = "unusable-key", Level.BROKEN
+    where = computer.locate(problem.message)
+    if "which SDKs do not know" in problem.message:
+        return computer.finding(level, "misspelt-setting", problem, where=where)
+    if fact.kind is Kind.NONE and not fact.note:
+        merged = computer.profiles.merged
+        other = next(filter(None, (merged[name].get(each) for each in _OTHERS_WORDS)), "")
+        remedy = f"rotate-my-key adopt -p {quote(name)}"
+        remedy = f"rotate-my-key rotate -p {quote(other)}" if other in merged else remedy
+        return _misspelt(computer, name) or Finding(level, "no-key", problem.message, remedy)
+    if fact.kind in _KEYLESS and (fact.kind is not Kind.ROLE or not fact.source):
+        code, level = "nothing-to-rotate", Level.ADVICE
+    elif fact.kind is Kind.SESSION:
+        code, level = "session", Level.WARNING
+    return computer.finding(level, code, problem, "rotate-my-key status", _section(computer, name))
+
+
+def _misspelt(computer: Computer, name: str) -> Finding | None:
+    """`[ default ]`: for botocore the blanks are a part of the name, for others they are not."""
+    for file in computer.read_files:
+        for section in file.sections:
+            if section != section.strip() and section.strip() in (name, f"profile {name}"):
+                message = f"[{section}] in {computer.show(file.path)} is not read: its brackets have blanks inside"
+                where = Where(file.path)
+                return Finding(Level.BROKEN, "misspelt-section", message, computer.edit(where), where)
+    return None
+
+
+def _section(computer: Computer, name: str) -> Where:
+    """Where the profile's key stands, or else the file with its section."""
+    assert not isinstance(computer.profiles, Problem)
+    places = [
+        Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.sections[s] else None)
+        for f, s in computer.profiles.sections_of(name)
+    ]
+    return max(places, key=lambda where: where.line is not None, default=Where())
+
+
+def _doubt(computer: Computer, text: str) -> Finding:
+    """Where another program may use another key; botocore does not."""
+    where = computer.locate(text)
+    return Finding(Level.WARNING, "other-key", text, computer.edit(where), where)
+
+
+def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
+    """Whether every place of the key can be changed, as a rotation does it."""
+    files, pair = ProfileFiles(*computer.files_named), active.pair
+    good = []
+    for holding in files.search([pair.key_id]):
+        if holding.pair != pair:
+            yield _other_secret(computer, holding.place, pair.key_id)
+            continue
+        try:
+            files.check([holding.place], pair)
+        except Problem as problem:
+            yield computer.finding(Level.BROKEN, "uneditable", problem)
+        else:
+            good.append(holding.place)
+    for text in files.check(good, pair):
+        where = computer.locate(text)
+        yield Finding(Level.WARNING, "sdks-differ", text, computer.edit(where), where)
+    for path in dict.fromkeys(place.path for place in good):
+        yield from _writable(computer, path)
+
+
+def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
+    where = computer.locate(place.path)
+    what = f"profile {place.profile} in {computer.show(place.path)}"
+    message = f"{what} has the id of key {mask(key_id)} and another secret, or a token"
+    return Finding(Level.WARNING, "other-secret", message, computer.edit(where), where)
+
+
+def dead(computer: Computer, gone: Collection[str]) -> Iterator[Finding]:
+    """Keys that this tool has deleted and that something here still holds: an old file came back, or a shell is old."""
+    variable = KEYS[0]
+    if computer.env.get(variable) in gone:
+        message = f"{variable} is a key that was replaced here and is deleted"
+        names = [name for name in (variable, "AWS_SECRET_ACCESS_KEY") if name in computer.env]
+        yield Finding(Level.BROKEN, "dead-key", message, computer.unset(*names), computer.origin(variable))
+    for holding in computer.holding(gone) if gone else ():
+        if holding.pair:
+            where = computer.locate(holding.place.path)
+            what = f"{holding.place.profile} in {computer.show(holding.place.path)}"
+            message = f"{what} holds key {mask(holding.pair.key_id)}, which was replaced here and is deleted"
+            yield Finding(Level.WARNING, "dead-key", message, computer.edit(where), where)
+
+
+def _writable(computer: Computer, path: str) -> Iterator[Finding]:
+    where = Where(path)
+    try:
+        found = snapshot(path)
+        reason = foresee(found) if found else None
+    except Problem as problem:
+        remedy = f"chmod u+w {computer.word(os.path.dirname(path))} {computer.word(path)}"
+        if problem.hint.startswith("lsattr"):
+            remedy = f"sudo chattr -i {computer.word(path)}"
+        remedy = computer.mount(path) or remedy
+        yield Finding(Level.BROKEN, "unwritable", problem.message, remedy, where)
+        return
+    if found and reason:
+        message = f"{computer.show(path)} can only be written in place, since {reason}: an SDK may meet it half-written"
+        yield Finding(Level.WARNING, "in-place", message, _replaceable(computer, found), where)
+
+
+def _replaceable(computer: Computer, found: Snapshot) -> str:
+    """What makes it a file with one name in a folder of this person's."""
+    folder, word = os.path.dirname(found.path), computer.word(found.path)
+    if found.status.st_nlink > 1:
+        return f"cp -p {word} {word}.new && mv {word}.new {word}"
+    if not os.access(folder, os.W_OK):
+        return f"chmod u+w {computer.word(folder)}"
+    return f"findmnt -T {word}"
+
+
+ROOM = 1 << 16  # bytes; notes, staged pairs and a copy of a profile file need less
+_OTHERS_READ, _OTHERS_WRITE = 0o077, 0o022
+
+
+def check_files(computer: Computer) -> Iterator[Finding]:
+    """Home, the folders of the two files, and the files themselves."""
+    yield from _home(computer)
+    paths = [path for path in computer.files_named if path and os.path.exists(path)]
+    if computer.posix:
+        for folder in dict.fromkeys(os.path.dirname(p) for path in paths for p in (path, os.path.realpath(path))):
+            yield from _folder(computer, folder)
+        for path in paths:
+            yield from _file(computer, path)
+    yield from _room(computer, [os.path.dirname(os.path.realpath(path)) for path in paths])
+
+
+def _home(computer: Computer) -> Iterator[Finding]:
+    """Programs look for ~/.aws in HOME; started with sudo, it may still be another person's."""
+    given, home = computer.env.get("HOME", ""), computer.paths.home
+    where = Where(variable="HOME")
+    if computer.posix and not os.path.isabs(given):
+        what = f"is {given!r}, not an absolute path" if given else "is not set"
+        message = f"HOME {what}, so programs disagree where ~/.aws is"
+        yield Finding(Level.WARNING, "home", message, f"export HOME={computer.word(home)}".replace("~", home), where)
+    if not os.path.isdir(home):
+        message = f"HOME is {home}, which is no folder"
+        remedy = 'export HOME="$(getent passwd "$(id -un)" | cut -d: -f6)"'
+        yield Finding(Level.BROKEN, "home", message, remedy, where)
+    elif computer.posix and os.stat(home).st_uid != platform.my_uid():
+        message = f"HOME is {home}, which belongs to another user (uid {os.stat(home).st_uid})"
+        yield Finding(Level.BROKEN, "foreign-home", message, "sudo -H rotate-my-key doctor", where)
+
+
+def _folder(computer: Computer, path: str) -> Iterator[Finding]:
+    mode = os.stat(path).st_mode
+    if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
+        message = f"others on this computer can replace the files in {computer.show(path)}"
+        yield Finding(Level.BROKEN, "folder-mode", message, computer.chmod("go-w", path), Where(path))
+
+
+def _file(computer: Computer, path: str) -> Iterator[Finding]:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        return
+    if status.st_uid != platform.my_uid():
+        yield _foreign(computer, path, status.st_uid)
+    elif status.st_mode & _OTHERS_READ and _holds_secrets(path):
+        what = "changed" if status.st_mode & _OTHERS_WRITE else "read"
+        message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
+        remedy = computer.mount(path) or computer.chmod("600", path)
+        yield Finding(Level.BROKEN, "file-mode", message, remedy, Where(path))
+
+
+def _foreign(computer: Computer, path: str, owner: int) -> Finding:
+    """What sudo left is taken back. Any other owner keeps theirs: the file may be mounted from another computer, or
+    from the host of a container, and root can change it as it is."""
+    message = f"{computer.show(path)} belongs to another user (uid {owner})"
+    look = computer.mount(path) or f"ls -ln {computer.word(path)}"
+    if platform.my_uid() == 0:
+        return Finding(Level.WARNING, "foreign-file", f"{message}; a rotation leaves it theirs", look, Where(path))
+    remedy = look if owner or "findmnt" in look else computer.own(path)
+    return Finding(Level.BROKEN, "foreign-file", message, remedy, Where(path))
+
+
+def _holds_secrets(path: str) -> bool:
+    """A config file without a key may be read by anybody. Also told of a file that cannot be parsed, whatever it is."""
+    try:
+        with open(path, "rb") as file:
+            return SECRET.encode() in file.read().replace(b"\0", b"").lower()
+    except OSError:
+        return True
+
+
+def _room(computer: Computer, folders: list[str]) -> Iterator[Finding]:
+    """A rotation writes beside the profile files and into the state folder."""
+    for folder in dict.fromkeys([*folders, existing(computer.paths.state_dir)]):
+        room = computer.free(folder)
+        if room is not None and room < ROOM:
+            message = f"the disk under {computer.show(folder)} is full ({room} bytes left)"
+            yield Finding(Level.BROKEN, "disk-full", message, f"df -h {computer.word(folder)}", Where(folder))
+
+
+def existing(path: str) -> str:
+    """The folder itself, or the nearest one above it that is there."""
+    while not os.path.lexists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
+
+
+def check_state(computer: Computer, now: datetime, key_id: str = "") -> Iterator[Finding]:
+    """Whether it can be used, and whether all is finished. `key_id` is the key in force."""
+    found = list(_state_folder(computer))
+    yield from found
+    if not any(each.level is Level.BROKEN for each in found):
+        yield from _rotations(computer, now)
+        yield from _moves(computer, key_id)
+
+
+def _state_folder(computer: Computer) -> Iterator[Finding]:
+    folder = computer.paths.state_dir
+    there = existing(folder)
+    where, shown = Where(there), computer.show(there)
+    if not os.path.isdir(there):
+        moved = f"mv {computer.word(there)} {computer.word(there + '.old')}"
+        yield Finding(Level.BROKEN, "state-folder", f"{shown} is not a folder", moved, where)
+        return
+    if computer.posix and there == folder:
+        foreign = _not_ours(folder)
+        if foreign:
+            message = f"{computer.show(foreign)} belongs to another user (uid {os.lstat(foreign).st_uid})"
+            remedy = computer.own(folder, all_below=True)
+            yield Finding(Level.BROKEN, "foreign-state", message, remedy, Where(foreign))
+            return
+        if stat.S_IMODE(os.stat(folder).st_mode) & 0o077:
+            message = f"{shown} is open to others on this computer; a rotation keeps secrets there for a while"
+            yield Finding(Level.WARNING, "state-mode", message, computer.chmod("700", folder), where)
+    if not os.access(there, os.W_OK | os.X_OK):
+        message = f"{shown} cannot be written to, so no rotation can be noted"
+        yield Finding(Level.BROKEN, "state-folder", message, computer.chmod("u+rwx", there), where)
+
+
+def _not_ours(folder: str) -> str:
+    """The first thing in the state folder that is not ours: a run with sudo may have left it."""
+    for path, folders, files in os.walk(folder):
+        for name in ("", *folders, *files):
+            each = os.path.join(path, name) if name else path
+            if os.lstat(each).st_uid != platform.my_uid():
+                return each
+    return ""
+
+
+def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
+    folder = os.path.join(computer.paths.state_dir, "rotations")
+    notes, staging = FileNotes(folder), FileStaging(folder)
+    try:
+        names = dict.fromkeys([*notes.names(), *staging.names()])
+    except Problem as problem:
+        yield computer.finding(Level.BROKEN, "state-folder", problem)
+        return
+    for name in names:
+        where = Where(os.path.join(folder, f"{name}.note"))
+        try:
+            note = notes.load(name)
+            staged = staging.get(name)
+        except Unreadable:
+            message = f"the note of the rotation of key {mask(name)} cannot be read; the next run settles it"
+            yield Finding(Level.WARNING, "unreadable-note", message, "rotate-my-key", where)
+        except Problem as problem:
+            yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
+        else:
+            if (note or staged) and not (note and _is_kept(note, now)):
+                told = note is not None and note.told
+                how = "cannot be finished by itself; what is stored of it stays" if told else "the next run finishes it"
+                message = f"a rotation of key {mask(name)} is unfinished; {how}"
+                remedy = "rotate-my-key status" if told else "rotate-my-key"
+                yield Finding(Level.WARNING, "unfinished", message, remedy, where)
+
+
+def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
+    """What `keyring` began, and keys that `adopt` took and could not replace yet."""
+    index = Index(os.path.join(computer.paths.state_dir, "keyring.json"))
+    try:
+        if index.moving():
+            message = "moving a pair into or out of the keyring is unfinished; the next run finishes it"
+            yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", Where(index.path))
+        handed = HandedKeys(os.path.join(computer.paths.state_dir, "handed")).ids()
+    except Problem as problem:
+        yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), Where(index.path))
+        return
+    if key_id in handed:
+        message = f"key {mask(key_id)} came through other hands and is still to be replaced"
+        yield Finding(Level.WARNING, "handed-key", message, "rotate-my-key")
+
+
+def _is_kept(note: Note, now: datetime) -> bool:
+    """Whether nothing is left to do yet: the old key was to be kept until later."""
+    return note.wanted is not None and note.delete_at > now
+
+
+NAME = "rotate-my-key"
+
+
+def check_program(computer: Computer) -> Iterator[Finding]:
+    """All of it."""
+    yield from _settings(computer)
+    yield from _site(computer)
+    yield from _version(computer)
+    yield from _path(computer)
+
+
+def _settings(computer: Computer) -> Iterator[Finding]:
+    if isinstance(computer.settings, Problem):
+        if not _site_problem(computer):
+            yield _setting(computer, Level.BROKEN, "settings", computer.settings)
+        return
+    for notice in computer.settings.notices:
+        if computer.paths.site_file not in notice:  # see _site
+            yield _setting(computer, Level.WARNING, "settings", Problem(notice))
+
+
+def _setting(computer: Computer, level: Level, code: str, problem: Problem) -> Finding:
+    """A wrong value names its variable first, or the file with the line."""
+    variable = next((word for word in problem.message.replace(":", " ").split() if word in computer.env), "")
+    if variable:
+        hint = "" if problem.hint.startswith("unset") or not problem.hint else f": {problem.hint}"
+        remedy = computer.unset(variable)
+        return Finding(level, code, problem.message + hint, remedy, computer.origin(variable))
+    return computer.finding(level, code, problem, "rotate-my-key config show")
+
+
+def _site_problem(computer: Computer) -> Problem | None:
+    try:
+        settings.site(computer.paths)
+    except Problem as problem:
+        return problem
+    return None
+
+
+def _site(computer: Computer) -> Iterator[Finding]:
+    """The site's file is IT's to mend, so the remedies are theirs."""
+    path = computer.paths.site_file
+    wrong = _site_problem(computer)
+    if wrong:
+        yield computer.finding(Level.BROKEN, "site-settings", wrong, "rotate-my-key config path")
+        return
+    state = settings.site(computer.paths).state
+    if state.startswith("ignored"):
+        message = f"the site's settings, {path}, are {state}"
+        remedy = f"sudo chown root {computer.word(path)} && sudo chmod go-w {computer.word(path)}"
+        yield Finding(Level.WARNING, "untrusted-site", message, remedy, Where(path))
+
+
+def _version(computer: Computer) -> Iterator[Finding]:
+    if isinstance(computer.settings, Problem) or not computer.settings.is_outdated(computer.version):
+        return
+    origin = computer.settings.origin["minimum_version"]
+    where = computer.locate(origin.ceiling or origin.source)
+    message = f"this is version {computer.version}, and at least {computer.settings.minimum_version} is asked for"
+    yield Finding(Level.BROKEN, "old-version", f"{message} ({origin.ceiling or origin.source})", upgrade(), where)
+
+
+def upgrade(prefix: str = sys.prefix) -> str:
+    """The command that brings a newer version, by how this one was installed."""
+    folders = prefix.replace("\\", "/").lower()
+    if "/pipx/" in folders:
+        return f"pipx upgrade {NAME}"
+    if "/uv/tools/" in folders:
+        return f"uv tool upgrade {NAME}"
+    return "./install.sh"
+
+
+def _path(computer: Computer) -> Iterator[Finding]:
+    where = Where(variable="PATH")
+    found = programs(computer)
+    mine = os.path.dirname(os.path.abspath(computer.program)) if computer.program else ""
+    if not found:
+        own = next((folder for folder in (mine, os.path.join(computer.paths.home, ".local/bin")) if _in(folder)), "")
+        if own:
+            message = f"no folder of PATH holds {NAME}, so reminders and scripts do not find it"
+            yield Finding(Level.WARNING, "not-on-path", message, f'export PATH={computer.word(own)}:"$PATH"', where)
+    elif len(found) > 1:
+        message = f"there is more than one {NAME} on PATH: {', '.join(map(computer.show, found))}"
+        yield Finding(Level.WARNING, "several-programs", message, f"rm {computer.word(found[-1])}", where)
+
+
+def programs(computer: Computer) -> list[str]:
+    """Every program of this name on PATH; links to one and the same count once."""
+    by_real: dict[str, str] = {}
+    for folder in computer.env.get("PATH", "").split(os.pathsep):
+        path = _in(folder) if os.path.isabs(folder) else ""
+        if path:
+            by_real.setdefault(os.path.realpath(path), path)
+    return list(by_real.values())
+
+
+def _in(folder: str) -> str:
+    for name in (NAME, f"{NAME}.exe"):
+        path = os.path.join(folder, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return ""

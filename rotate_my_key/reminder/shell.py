@@ -1,0 +1,352 @@
+"""How the reminder gets into a shell: the static script, the guard line that sources it, the variant for all users; the
+marked block in a start-up file, put in and taken out again byte for byte; which shell this is and which file it reads.
+
+Paths are put in as the shell's own quoted words; a path that no shell can take in one line is refused. Start-up files
+are written through `files/`: links stay links, mode and owner stay, the file changes at once or not at all, and is read
+back. The environment and the process list are handed in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from ..errors import Problem, TryLater
+from ..files.private import create_private, make_folder
+from ..files.replace import Outcome, real_path, remove, replace, snapshot
+
+SHELLS = ("bash", "zsh", "fish", "powershell")
+_FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}
+
+
+class Tool(NamedTuple):
+    """How to run the program: the command, the Python that it runs in, and the script for the due path; absolute."""
+
+    command: str
+    python: str
+    script: str
+
+
+class Folders(NamedTuple):
+    """The reminder's folder in the state, the user's settings folder and the site's file; absolute."""
+
+    reminder: str
+    config: str
+    site: str
+
+
+def script_name(shell: str) -> str:
+    """The static script's name in the reminder's folder."""
+    return _FILES[shell]
+
+
+def script(shell: str, tool: Tool, folders: Folders) -> str:
+    """The static script for one user."""
+    quoted = _quoted(shell)
+    match shell:
+        case "fish":
+            lines = f"set dir {quoted(folders.reminder)}\n    set config {quoted(folders.config)}"
+        case "powershell":
+            lines = f"$dir = {quoted(folders.reminder)}; $config = {quoted(folders.config)}"
+        case _:
+            lines = f"dir={quoted(folders.reminder)} config={quoted(folders.config)}"
+    return _filled(shell, tool, folders.site, lines)
+
+
+def system_script(shell: str, tool: Tool, site: str, platform: str) -> str:
+    """The script for all users of a computer: it sources nothing, and finds each user's state when it runs."""
+    state, config = (
+        ("Library/Application Support", "Library/Application Support")
+        if platform == "darwin"
+        else (".local/state", ".config")
+    )
+    app = "rotate-my-key"
+    match shell:
+        case "fish":
+            lines = "\n    ".join(
+                f'set {name} $HOME/{_quote_fish(default)}/{app}\n    string match -q "/*" -- $XDG_{variable}_HOME; '
+                f"and set {name} $XDG_{variable}_HOME/{app}"
+                for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG"))
+            )
+            lines += "\n    set dir $dir/reminder"
+        case "powershell":
+            lines = _powershell_folders(platform, state, config)
+        case _:
+            lines = "\n    ".join(
+                f"{name}=${{HOME-}}/{_quote(default)}\n    [[ ${{XDG_{variable}_HOME-}} != /* ]] || "
+                f"{name}=$XDG_{variable}_HOME"
+                for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG"))
+            )
+            lines += f"\n    dir=$dir/{app}/reminder config=$config/{app}"
+    return _filled(shell, tool, site, lines)
+
+
+def guard(shell: str, path: str) -> str:
+    """The line that sources the static script, if the shell's own user owns it. Safe under any option of the shell."""
+    word = _quoted(shell)(path)
+    match shell:
+        case "bash":
+            return f"if [[ $- == *i* && -f {word} && -O {word} ]]; then . {word}; fi"
+        case "zsh":
+            source = _quote(f"\\builtin source {word}")
+            return (
+                f"if [[ -o interactive && -f {word} && -O {word} ]]; then "
+                f"\\builtin emulate -R zsh -o no_aliases -c {source}; fi"
+            )
+        case "fish":
+            return f"if status is-interactive; and test -f {word} -a -O {word}; source {word}; end"
+        case _:
+            return f"if ([IO.File]::Exists({word})) {{ . {word} }}"
+
+
+def _powershell_folders(platform: str, state: str, config: str) -> str:
+    if platform == "win32":
+        return (
+            "$dir = [IO.Path]::Combine($env:LOCALAPPDATA, 'rotate-my-key', 'reminder'); "
+            "$config = [IO.Path]::Combine($env:LOCALAPPDATA, 'rotate-my-key')"
+        )
+    lines = []
+    for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG")):
+        given = f"$env:XDG_{variable}_HOME"
+        lines.append(f"${name} = if ({given} -like '/*') {{ {given} }} else {{ \"$HOME/{default}\" }}")
+        lines.append(f'${name} = "${name}/rotate-my-key{"/reminder" if name == "dir" else ""}"')
+    return "\n        ".join(lines)
+
+
+def _filled(shell: str, tool: Tool, site: str, folders: str) -> str:
+    with open(os.path.join(os.path.dirname(__file__), "blocks", _FILES[shell]), encoding="utf-8") as file:
+        text = file.read()
+    quoted = _quoted(shell)
+    words = {"TOOL": tool.command, "PYTHON": tool.python, "SAY": tool.script, "SITE": site}
+    for name, value in words.items():
+        text = text.replace(f"@{name}@", quoted(value))
+    return text.replace("@FOLDERS@", folders)
+
+
+def _quoted(shell: str) -> Callable[[str], str]:
+    """The function that makes one word of a text in this shell."""
+    return {"fish": _quote_fish, "powershell": _quote_powershell}.get(shell, _quote)
+
+
+def _quote(text: str) -> str:
+    return "'" + _one_line(text).replace("'", "'\\''") + "'"
+
+
+def _quote_fish(text: str) -> str:
+    return "'" + _one_line(text).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _quote_powershell(text: str) -> str:
+    quotes = "'\u2018\u2019\u201a\u201b"  # PowerShell takes the typographic ones for quotes too
+    return "'" + "".join(letter * 2 if letter in quotes else letter for letter in _one_line(text)) + "'"
+
+
+def _one_line(text: str) -> str:
+    if "\n" in text or "\r" in text or "\0" in text:
+        raise Problem(f"a path with a line end in it cannot go into a shell's start-up file: {text!r}")
+    return text
+
+
+_BEGIN, _END = b"# >>> rotate-my-key reminder >>>", b"# <<< rotate-my-key reminder <<<"
+_NEW, _OPEN = b" (this file was made for it)", b" (the line before had no end)"
+_BLOCK = re.compile(
+    rb"^" + re.escape(_BEGIN) + rb"(?P<note> \([^)\n]*\))?\r?\n(?:(?!" + re.escape(_BEGIN) + rb").*\n)*?"
+    + re.escape(_END) + rb"(?:\r?\n|\Z)",
+    re.MULTILINE,
+)  # fmt: skip
+_TRIES = 5
+
+
+def added(data: bytes | None, line: bytes) -> bytes:
+    """The file with the block in it: where one is already, else at the end. None is a file that is not there yet.
+
+    Raises Problem if there is half a block.
+    """
+    found = _find(data or b"")
+    if found and data is not None:
+        return data[: found.start()] + _block(line, found["note"] or b"") + data[found.end() :]
+    if data is None:
+        return _block(line, _NEW)
+    if data and not data.endswith(b"\n"):
+        return data + b"\n" + _block(line, _OPEN)
+    return data + _block(line, b"")
+
+
+def removed(data: bytes) -> bytes | None:
+    """The file as it was before; None if it was not there. Raises Problem if there is half a block."""
+    found = _find(data)
+    if not found:
+        return data
+    before, after = data[: found.start()], data[found.end() :]
+    if found["note"] == _OPEN and not after:
+        before = before.removesuffix(b"\n")
+    if found["note"] == _NEW and not before and not after:
+        return None
+    return before + after
+
+
+def has_block(data: bytes) -> bool:
+    """Whether there is one, whole or half."""
+    return _BEGIN in data
+
+
+def install(path: str, line: bytes) -> bool:
+    """Put the block into the file; False if it is there already. Raises Problem, TryLater."""
+    changed = False
+    for _ in range(_TRIES):
+        found = snapshot(path)
+        if found is None:
+            _refuse_odd(path)
+            make_folder(os.path.dirname(real_path(path)))
+            changed = create_private(real_path(path), added(None, line)) or changed
+            continue  # and is read back
+        after = added(found.data, line)
+        if after == found.data:
+            return changed
+        outcome = replace(found, after)
+        if outcome is Outcome.IMPOSSIBLE:
+            raise _fixed(path, "rotate-my-key reminder show prints what to put there by hand")
+        changed = outcome is Outcome.DONE or changed
+    raise _busy(path)
+
+
+def uninstall(path: str) -> bool:
+    """Take the block out; False if there was none. Raises Problem, TryLater."""
+    changed = False
+    for _ in range(_TRIES):
+        found = snapshot(path)
+        if found is None or not has_block(found.data):
+            return changed
+        after = removed(found.data)
+        outcome = remove(found) if after is None else replace(found, after)
+        if outcome is Outcome.IMPOSSIBLE:
+            raise _fixed(path, f"take the lines of rotate-my-key out by hand: {_editor(path)}")
+        changed = outcome is Outcome.DONE or changed
+    raise _busy(path)
+
+
+def _block(line: bytes, note: bytes) -> bytes:
+    return b"%b%b\n%b\n%b\n" % (_BEGIN, note, line, _END)
+
+
+def _find(data: bytes) -> re.Match[bytes] | None:
+    found = list(_BLOCK.finditer(data))
+    marks = data.count(_BEGIN), data.count(_END)
+    if marks != (len(found), len(found)) or len(found) > 1:
+        raise Problem(
+            "the block of rotate-my-key in this file was changed by hand, and cannot be told apart any more",
+            f"take out the lines between and with {_BEGIN.decode()!r}, then try again",
+        )
+    return found[0] if found else None
+
+
+def _refuse_odd(path: str) -> None:
+    if os.path.lexists(real_path(path)):
+        raise Problem(f"{path} is not a regular file", f"ls -l {path}")
+
+
+def _fixed(path: str, hint: str) -> Problem:
+    return Problem(f"{path} cannot be replaced: it is mounted, linked twice or another user's", hint)
+
+
+def _busy(path: str) -> TryLater:
+    return TryLater(f"{path} changes all the time: something else is writing it", "try again")
+
+
+def _editor(path: str) -> str:
+    return f"nano {path}"
+
+
+_NAMES = {"bash": "bash", "zsh": "zsh", "fish": "fish", "pwsh": "powershell", "powershell": "powershell"}
+_GENERATIONS = 8
+
+Parent = Callable[[int], tuple[str, int] | None]  # a process number to its name and its parent
+
+
+def detect(env: Mapping[str, str], pid: int, parent: Parent, *, terminal: bool, platform: str = sys.platform) -> str:
+    """The shell to remind in, or "".
+
+    In a terminal the one that this was typed into (many start fish from a login bash), else the login shell: an
+    installer is run by whatever shell it is written for.
+    """
+    login = _known(env.get("SHELL", ""))
+    typed = next(filter(None, map(_known, _ancestors(pid, parent))), "") if terminal or not login else ""
+    return typed or login or ("powershell" if platform == "win32" else "")
+
+
+def rc_file(shell: str, home: str, env: Mapping[str, str], platform: str = sys.platform) -> str:
+    """The file that an interactive shell of this user reads.
+
+    For bash on macOS the login file: its terminals start login shells, which do not read ~/.bashrc.
+    """
+    match shell:
+        case "zsh":
+            return os.path.join(env.get("ZDOTDIR") or home, ".zshrc")
+        case "fish":
+            return os.path.join(_xdg(env, home), "fish", "config.fish")
+        case "powershell":
+            return _powershell(home, env, platform)
+        case _ if platform == "darwin":
+            login = [os.path.join(home, name) for name in (".bash_profile", ".bash_login", ".profile")]
+            return next((path for path in login if os.path.lexists(path)), login[0])
+        case _:
+            return os.path.join(home, ".bashrc")
+
+
+def every_rc_file(home: str, env: Mapping[str, str], platform: str = sys.platform) -> list[tuple[str, str]]:
+    """Each shell with the file that it reads, for `uninstall`."""
+    return [(shell, rc_file(shell, home, env, platform)) for shell in SHELLS]
+
+
+def process(pid: int) -> tuple[str, int] | None:
+    """A running process: its name and its parent; None if it cannot be told."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            before, _, after = file.read().rpartition(")")
+        return before.partition("(")[2], int(after.split()[1])
+    except FileNotFoundError:
+        return _asked(pid) if sys.platform == "darwin" else None
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _asked(pid: int) -> tuple[str, int] | None:
+    import subprocess
+
+    command = ["/bin/ps", "-o", "ppid=,comm=", "-p", str(pid)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        number, name = done.stdout.strip().split(None, 1)
+        return name, int(number)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+
+
+def _ancestors(pid: int, parent: Parent) -> Iterator[str]:
+    for _ in range(_GENERATIONS):
+        found = parent(pid)
+        if found is None or pid <= 1:
+            return
+        name, pid = found
+        yield name
+
+
+def _known(command: str) -> str:
+    name = command.replace("\\", "/").rsplit("/", 1)[-1].lstrip("-").removesuffix(".exe").lower()
+    return _NAMES.get(name, "")
+
+
+def _xdg(env: Mapping[str, str], home: str) -> str:
+    given = env.get("XDG_CONFIG_HOME", "")
+    return given if os.path.isabs(given) else os.path.join(home, ".config")
+
+
+def _powershell(home: str, env: Mapping[str, str], platform: str) -> str:
+    if platform != "win32":
+        return os.path.join(_xdg(env, home), "powershell", "profile.ps1")
+    import platformdirs
+
+    return os.path.join(platformdirs.user_documents_dir(), "PowerShell", "profile.ps1")
