@@ -79,7 +79,7 @@ check_home() {
     esac
 }
 
-folders() { # sets data, bin, link, cache, config and state; config and state as rotate_my_key/paths.py has them
+folders() { # sets data, bin, link, cache, config and state; config and state as rotate_my_key/files/paths.py has them
     if [ -z "$prefix" ] || [ "$mode" != install ]; then check_home; fi
     cache=$(xdg "${XDG_CACHE_HOME:-}" .cache)/$name
     case $system in

@@ -22,7 +22,7 @@ from typing import Self
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
-from .model import AccessKey, Credentials
+from .core.model import AccessKey, Credentials
 
 _ACCOUNT, _USER = "123456789012", "alice"
 _ARN = f"arn:aws:iam::{_ACCOUNT}:user/{_USER}"

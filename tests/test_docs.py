@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key import errors
-from rotate_my_key.plan import ENDS, Step
+from rotate_my_key.core import errors
+from rotate_my_key.core.plan import ENDS, Step
 from rotate_my_key.rotation.ports import Ending
 
 ROOT = Path(__file__).resolve().parents[1]

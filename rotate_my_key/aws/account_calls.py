@@ -20,8 +20,8 @@ from typing import Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from ..errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
-from ..model import Credentials, Identity
+from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
+from ..core.model import Credentials, Identity
 from .calls import BUDGETS, Calls, CredentialChain, RateLimiter, RetryPolicy, Wanted, always, read_role_session
 from .client import Aws, Read, Transport
 from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, TypeVar
 
-from ..errors import Problem
-from ..model import AccessKey, Credentials, Identity, LastUse
+from ..core.errors import Problem
+from ..core.model import AccessKey, Credentials, Identity, LastUse
 from .client import Aws, Read, Transport
 from .errors import FAILURES, FailedRequest, FailureKind, is_certain, is_refusal, kind, translate
 

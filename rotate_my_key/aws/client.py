@@ -34,9 +34,9 @@ from botocore.credentials import Credentials as BotoCredentials
 from botocore.handlers import add_expect_header
 from botocore.session import Session
 
-from ..errors import Problem, WrongUsage
+from ..core.errors import Problem, WrongUsage
+from ..core.model import Credentials, Identity
 from ..files.regular import oddity, read_start, refuse_odd
-from ..model import Credentials, Identity
 from . import connections, endpoints
 from .connections import Connection, ConnectionPool, Limits, Tls, check_key_log
 from .endpoints import HOT, WIDE, Models

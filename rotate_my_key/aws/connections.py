@@ -40,7 +40,7 @@ from botocore.awsrequest import (
 from botocore.exceptions import HTTPClientError
 from botocore.httpsession import URLLib3Session, create_urllib3_context, get_cert_path
 
-from ..errors import Problem
+from ..core.errors import Problem
 from . import endpoints
 from .errors import NotAws
 

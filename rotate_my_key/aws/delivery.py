@@ -22,7 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from botocore.awsrequest import AWSRequest, AWSResponse
 
-from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
+from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
 from . import connections, endpoints
 from .account_calls import AccountCalls, Exists, Leaving
 from .calls import RetryPolicy, always, read_nothing

@@ -23,7 +23,7 @@ from botocore.utils import get_environ_proxies
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from ..errors import Problem
+from ..core.errors import Problem
 
 HOT = ("iam", "sts")  # what a rotation needs
 WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")

@@ -1,4 +1,4 @@
-"""What a failed call means, and how it is told: as a kind of `rotate_my_key.errors.Problem` with its hint.
+"""What a failed call means, and how it is told: as a kind of `rotate_my_key.core.errors.Problem` with its hint.
 
 The facts are AWS's error codes and botocore's exceptions. Anything that is not one of `FAILURES` is a bug and passes
 through. No message holds a secret or the body of an answer: botocore's own messages may, so they are looked into and
@@ -21,7 +21,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import NameResolutionError
 
-from ..errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
+from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
 
 FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 

@@ -20,9 +20,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
-from ..model import AccessKey, Credentials, Identity, LastUse, Look
-from ..parallel import Running
+from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look
+from ..core.parallel import Running
 from .calls import (
     Answer,
     Attempts,

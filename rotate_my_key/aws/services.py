@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..errors import Denied, Gone, Problem
+from ..core.errors import Denied, Gone, Problem
 from .account_calls import AccountCalls, Exists
 from .calls import read_nothing
 from .delivery import S3, NamedSecrets, SecretsManager

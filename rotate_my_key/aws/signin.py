@@ -24,8 +24,8 @@ from botocore import exceptions as boto
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.session import Session
 
-from ..errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem, mask
-from ..model import Credentials, Identity
+from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem, mask
+from ..core.model import Credentials, Identity
 from .calls import Calls, CredentialChain, read_devices, read_identity, read_owner, read_session, read_user_arn
 from .client import Aws, Read
 from .errors import (

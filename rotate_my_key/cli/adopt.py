@@ -18,10 +18,10 @@ from dataclasses import replace
 
 import click
 
-from ..errors import Denied, NeedsPerson, Problem, WrongUsage, mask
-from ..files.regular import read_regular
-from ..files.replace import real_path
-from ..model import Credentials, Look, Place
+from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage, mask
+from ..core.model import Credentials, Look, Place
+from ..core.words import day, join
+from ..files.regular import read_regular, real_path
 from ..profiles.edit import add_pair
 from ..profiles.file import ROTATABLE, Kind, sections
 from ..profiles.which import PROFILE_VARIABLES, named_profile
@@ -44,9 +44,8 @@ from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..rotation.unfinished import unfinished
-from ..stores.delivered import Delivered
-from ..stores.handed import Mark
-from ..words import day, join
+from ..state.owed import Mark
+from ..state.transit import Delivered
 from . import moves, session, show
 from .app import App
 from .handover import (

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..errors import Problem
-from ..files.lock import Lock
-from ..model import Credentials, Holding
-from ..plan import Note
+from ..core.errors import Problem
+from ..core.model import Credentials, Holding
+from ..core.plan import Note
+from ..files.private import Lock
 from ..rotation.run import Result
 from ..settings import after_rotate
-from ..settings.hooks import Hook
-from ..stores.pending import Change, PendingChanges
+from ..settings.ini import Hook
+from ..state.owed import Change, PendingChanges
 from . import show
 from .app import App
 from .wiring import Wiring

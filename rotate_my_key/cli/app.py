@@ -22,13 +22,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import Interrupted, NeedsPerson, Problem
+from ..core.errors import Interrupted, NeedsPerson, Problem
 
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.status import Status
 
-    from ..paths import Paths
+    from ..files.paths import Paths
     from ..settings import Raw, Settings
 
 JSON_VERSION = 1
@@ -108,7 +108,7 @@ class App:
     @cached_property
     def paths(self) -> Paths:
         """The files and folders of this user; loaded when first needed."""
-        from ..paths import find
+        from ..files.paths import find
 
         return find(self.env)
 
@@ -273,7 +273,7 @@ class App:
 def _typed(check: Callable[[], None]) -> str:
     """A line from stdin, "" at its end. Read by a thread of its own, since no other can be interrupted by `check`, and
     past sys.stdin, whose lock a thread that still waits would hold when the program ends."""
-    from ..parallel import Running
+    from ..core.parallel import Running
 
     typed: list[bytes] = []
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..errors import WrongUsage
+from ..core.errors import WrongUsage
 from .app import App
 
 C = TypeVar("C", bound=Callable[..., Any])

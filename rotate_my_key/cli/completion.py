@@ -13,7 +13,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem, shell_complete
 
-from ..errors import Problem
+from ..core.errors import Problem
 from .app import App
 from .table import GLOBAL, GROUPS
 

@@ -7,13 +7,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from .. import settings
-from ..errors import Problem, WrongUsage
-from ..paths import Paths
+from ..core.errors import Problem, WrongUsage
+from ..files.paths import Paths
 from ..settings import Given, Origin, Settings
 from .app import App
 
 if TYPE_CHECKING:
-    from ..settings.hooks import Hook
+    from ..settings.ini import Hook
 
 
 def show(app: App, *, as_json: bool) -> None:

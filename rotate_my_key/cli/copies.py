@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import Problem
-from ..model import Credentials
-from ..plan import Note
+from ..core.errors import Problem
+from ..core.model import Credentials
+from ..core.plan import Note
+from ..core.words import join
 from ..rotation.facts import LocalState
-from ..words import join
 
 if TYPE_CHECKING:
     from ..copies.change import Finding

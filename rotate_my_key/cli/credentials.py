@@ -14,8 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
-from ..errors import NeedsPerson, Problem, WrongUsage
-from ..faults import fault
+from ..core.errors import NeedsPerson, Problem, WrongUsage, fault
 from ..keyring.backends import KeyringEntries
 from ..keyring.entries import SYSTEM, noted_backend, pair_in
 
@@ -55,7 +54,7 @@ def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
 
 
 def _backend(env: Mapping[str, str]) -> str:
-    from ..paths import find
+    from ..files.paths import find
 
     paths = find(env)
     noted = noted_backend(os.path.join(paths.state_dir, "keyring.json"))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..errors import Problem, mask
-from ..model import Look
+from ..core.errors import Problem, mask
+from ..core.model import Look
+from ..core.words import span
 from ..rotation.facts import is_stranded
 from ..rotation.survey import Retirement, plan_retirement, retire
 from ..rotation.unfinished import look_at, resume, unfinished
-from ..words import span
 from . import show
 from .app import App
 from .talk import Narrator

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-from .. import __version__, words
+from .. import __version__
+from ..core import words
+from ..core.errors import Problem, mask
+from ..core.words import join
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..doctor.aws import Account
-from ..errors import Problem, mask
 from ..files.regular import read_start
 from ..profiles.which import Active
-from ..words import join
 from . import reminding
 from .app import App
 from .wiring import Wiring

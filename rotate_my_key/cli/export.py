@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.model import Credentials, Identity
 from ..files import age
-from ..model import Credentials, Identity
 from ..rotation.incoming import sign_in
 from ..rotation.unfinished import unfinished
-from ..stores.exported import Exported, encode
+from ..state.transit import Exported, encode
 from .app import App
 from .wiring import Wiring
 

@@ -21,15 +21,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ..model import Credentials, Look
+from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ..core.model import Credentials, Look
 from ..profiles.file import sections
 from ..rotation.incoming import Elsewhere, elsewhere, plan_elsewhere, take_over
 from ..rotation.ports import Account
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
-from ..stores.delivered import LONGEST, Delivered, decode
-from ..stores.handed import Mark
+from ..state.owed import Mark
+from ..state.transit import LONGEST, Delivered, decode_delivered
 from . import show
 from .app import App
 from .session import Rotate, exit_code
@@ -93,7 +93,7 @@ class Delivery:
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
         with self._app.waiting("fetching what IT has made"):
-            return decode(self._by_link() if is_link(self._text) else self._named())
+            return decode_delivered(self._by_link() if is_link(self._text) else self._named())
 
     def _named(self) -> bytes | str:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model import Past
+from ..core.model import Past
 from . import show
 from .app import App
 from .wiring import Wiring

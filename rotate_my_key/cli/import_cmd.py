@@ -14,17 +14,16 @@ from datetime import UTC, datetime
 
 import click
 
-from ..errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.model import Credentials, Past, Place
 from ..files import age
-from ..files.regular import read_regular
-from ..files.replace import real_path
-from ..model import Credentials, Past, Place
+from ..files.regular import read_regular, real_path
 from ..profiles.edit import add_pair
 from ..profiles.file import ROTATABLE, Kind, sections
 from ..profiles.which import named_profile
 from ..rotation.incoming import Adoption, Way, check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished
-from ..stores.exported import Exported, decode
+from ..state.transit import Exported, decode
 from . import reminding, show
 from .app import App
 from .session import Rotate

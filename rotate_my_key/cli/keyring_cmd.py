@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..errors import Problem, mask
+from ..core.errors import Problem, mask
+from ..core.model import PlaceKind
 from ..keyring.store import Move
-from ..model import PlaceKind
 from ..rotation.run import Result, RotateOptions, Run
 from ..rotation.unfinished import unfinished
 from . import moves, show

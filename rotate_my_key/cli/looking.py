@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from ..errors import Problem, mask
-from ..model import Credentials
-from ..parallel import side_by_side
+from ..core.errors import Problem, mask
+from ..core.model import Credentials
+from ..core.parallel import side_by_side
+from ..core.policy import STATIC, Row
 from ..profiles.file import ROTATABLE, Kind, ProfileFact, sections
 from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
-from ..rows import STATIC, Row
-from ..stores.cache import Cached, FileCache
+from ..state.cache import Cached, FileCache
 from .app import App
 from .wiring import Wiring
 

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from ..faults import fault
+from ..core.errors import fault
 from .table import GLOBAL
 
 TYPE_CHECKING = False
@@ -73,7 +73,7 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
 
         return give(words[1:], env)
     if words == ["reminder", "say"]:  # at a login, once a day
-        from ..paths import find
+        from ..files.paths import find
         from ..reminder.login import ASK
         from ..reminder.login import main as say
 

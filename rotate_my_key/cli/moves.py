@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import Problem, TryLater
+from ..core.errors import Problem, TryLater
 from ..keyring.entries import PROGRAM, words_of
 from ..rotation.run import Result
 from .app import App

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from .. import policies
-from ..errors import WrongUsage
+from ..core.errors import WrongUsage
 from .app import App
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from ..errors import Interrupted, Problem
+from ..core.errors import Interrupted, Problem
 from .app import App
 from .table import GLOBAL, GROUPS
 
@@ -214,7 +214,7 @@ def _show(app: App, message: str, hint: str) -> None:
 
 def _unexpected(app: App, args: Sequence[str], error: Exception) -> int:
     """What no command foresaw: where it happened, never what the values were."""
-    from ..faults import fault, frames
+    from ..core.errors import fault, frames
 
     code = _end(app, args, fault(error, __version__))
     for frame in frames(error):

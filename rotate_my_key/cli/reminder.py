@@ -8,10 +8,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from .. import words
-from ..errors import NeedsPerson, NotAllowed, Problem, WrongUsage
+from ..core import words
+from ..core.errors import NeedsPerson, NotAllowed, Problem, WrongUsage
+from ..core.policy import format_duration, parse_duration
 from ..files.regular import read_start
-from ..policy import format_duration, parse_duration
 from ..reminder import shell as shells
 from ..reminder.folder import Folder, Installed
 from ..reminder.shell import Tool

@@ -8,19 +8,19 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import Problem
-from ..rows import Row
+from ..core.errors import Problem
+from ..core.policy import Row
 
 if TYPE_CHECKING:
     from ..reminder.folder import Folder
     from ..reminder.state import Item
-    from ..stores.cache import FileCache
+    from ..state.cache import FileCache
     from .app import App
 
 
 def cache(app: App) -> FileCache:
     """What AWS last said of the keys here. Made before the files are read: what changes later is newer."""
-    from ..stores.cache import FileCache
+    from ..state.cache import FileCache
 
     paths, made_from = app.paths, _newest(app)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from ..errors import Problem, mask
+from ..core.errors import Problem, mask
 from ..rotation.unfinished import plan_restoration, restorable, restore, unfinished
 from . import show
 from .app import App

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
-from ..errors import Problem, WrongUsage
+from ..core.errors import Problem, WrongUsage
 from ..rotation.run import Result
 from .app import App
 from .handover import finish_taken

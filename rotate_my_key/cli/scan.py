@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Problem, WrongUsage, mask
-from ..words import join
+from ..core.errors import Problem, WrongUsage, mask
+from ..core.words import join
 from . import show
 from .app import App
 from .copies import Kept, few, kept, means, stays, to_json

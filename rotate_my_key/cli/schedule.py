@@ -11,8 +11,9 @@ from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from .. import settings, words
-from ..errors import Problem, WrongUsage, mask
+from .. import settings
+from ..core import words
+from ..core.errors import Problem, WrongUsage, mask
 from ..schedule import job as jobs
 from ..schedule.job import Installed, Job, Scheduler, Try
 from . import reminding

@@ -11,16 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ..errors import NeedsPerson, NoDefault, Problem, mask
-from ..model import Credentials
-from ..plan import Note, Step
+from ..core.errors import NeedsPerson, NoDefault, Problem, mask
+from ..core.model import Credentials
+from ..core.plan import Note, Step
+from ..core.policy import STATIC, Row
 from ..profiles.file import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import RotationPlan, delete_command, foresee, in_the_way, prepare, second_in_use
 from ..rotation.run import Job, Result, RotateOptions, Run
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
-from ..rows import STATIC, Row
 from ..settings import Settings
 from . import moves, reminding, show
 from .after import After

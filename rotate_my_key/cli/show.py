@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Interrupted, Problem, mask
-from ..model import AccessKey, LastUse, Place, PlaceKind
-from ..plan import Step
-from ..policy import Policy
+from ..core.errors import Interrupted, Problem, mask
+from ..core.model import AccessKey, LastUse, Place, PlaceKind
+from ..core.plan import Step
+from ..core.policy import Policy
+from ..core.words import day, join, span, used
 from ..rotation.ports import Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
-from ..words import day, join, span, used
 
 ShowPath = Callable[[str], str]
 

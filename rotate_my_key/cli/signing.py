@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from ..errors import NeedsPerson
+from ..core.errors import NeedsPerson
 from .app import App
 from .commands import CODE
 

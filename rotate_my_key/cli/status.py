@@ -9,8 +9,8 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from ..errors import Problem, mask
-from ..rows import Row, check, judge
+from ..core.errors import Problem, mask
+from ..core.policy import Row, check, judge
 from .app import App
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
@@ -107,7 +107,7 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
     """A user has two keys at most: one that nothing here holds takes the room that a rotation needs."""
     if not any(row.get("others") for row in rows):
         return
-    from .. import words
+    from ..core import words
     from ..profiles.file import quote
     from ..rotation.survey import unheld
 
@@ -125,7 +125,7 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:
-    from .. import words
+    from ..core import words
 
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
     verdict = row["verdict"]
@@ -139,7 +139,7 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
 
 
 def _last_use(use: Row | None, now: datetime) -> str:
-    from .. import words
+    from ..core import words
 
     if use is None:
         return "-"

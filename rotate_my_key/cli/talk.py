@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import NeedsPerson, mask
-from ..plan import Note, Step
-from ..policy import Policy
+from ..core.errors import NeedsPerson, mask
+from ..core.plan import Note, Step
+from ..core.policy import Policy
+from ..core.words import join, span
 from ..rotation.ports import Did, Ending
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
-from ..words import join, span
 from . import show
 from .app import App
 from .copies import OtherCopies, foreseen

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..errors import Problem, mask
-from ..plan import Note
+from ..core.errors import Problem, mask
+from ..core.plan import Note
 from ..rotation.ports import Ending, Outcome
 from ..rotation.run import Result
 from ..rotation.unfinished import describe, resume, turn, undoable, unfinished

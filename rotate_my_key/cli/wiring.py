@@ -12,24 +12,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .. import __version__
-from ..errors import Problem
-from ..files.lock import Lock
-from ..files.private import make_private_dir, sweep_private
-from ..files.replace import real_path, sweep
+from ..core.errors import Problem
+from ..core.model import Credentials, Holding, InPlace, Place
+from ..core.plan import Note
+from ..files.private import Lock, make_private_dir, sweep_private
+from ..files.regular import real_path, sweep
 from ..keyring.backends import KeyringEntries
 from ..keyring.store import Index, KeyringStore
-from ..model import Credentials, Holding, InPlace, Place
-from ..plan import Note
 from ..profiles.file import ProfilePaths, quote, read_profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
 from ..rotation.facts import LocalState
 from ..rotation.ports import Places
 from ..rotation.unfinished import is_missing
-from ..stores.handed import HandedKeys
-from ..stores.history import FileHistory
-from ..stores.notes import FileNotes
-from ..stores.staging import FileStaging
+from ..state.history import FileHistory
+from ..state.notes import FileNotes, FileStaging
+from ..state.owed import HandedKeys
 from .app import Stop
 from .copies import OtherCopies
 from .credentials import unasked

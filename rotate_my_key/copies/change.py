@@ -22,12 +22,11 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..errors import Problem
+from ..core.errors import Problem, explain
+from ..core.model import Credentials
 from ..files import platform
-from ..files import replace as files
-from ..files.replace import Outcome, Snapshot, foresee
-from ..files.trouble import explain
-from ..model import Credentials
+from ..files import regular as files
+from ..files.regular import Outcome, Snapshot, foresee
 from .forms import Forms, Found, utf16
 
 _MOST = 64 << 20  # bytes of a file that is changed

@@ -20,12 +20,12 @@ from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from ..errors import Problem
+from ..core.errors import Problem
+from ..core.model import Credentials
+from ..core.parallel import Running
 from ..files import platform
 from ..files.private import make_private_dir, read_private, write_private
-from ..files.replace import snapshot
-from ..model import Credentials
-from ..parallel import Running
+from ..files.regular import snapshot
 from .change import Finding, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from ..model import Credentials
+from ..core.model import Credentials
 
 # How one kind of program spells the three signs; of those that fit what is seen, the first counts.
 _SPELLINGS: tuple[Mapping[bytes, bytes], ...] = (

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from ..errors import Problem
-from ..policy import Policy
+from ..core.errors import Problem
+from ..core.policy import Policy
 from ..profiles.which import Active
-from ..stores.history import FileHistory
-from ..stores.notes import FileNotes
+from ..state.history import FileHistory
+from ..state.notes import FileNotes
 from . import local
 from .aws import Account, Online
 from .aws import check as ask

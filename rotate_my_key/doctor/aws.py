@@ -12,9 +12,9 @@ from typing import Protocol
 
 from ..aws import endpoints
 from ..aws.iam import Rights
-from ..errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
-from ..model import Credentials, Identity, LastUse, Look, is_exempt
-from ..policy import Policy, Verdict
+from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
+from ..core.model import Credentials, Identity, LastUse, Look, is_exempt
+from ..core.policy import Policy, Verdict
 from ..profiles.file import odd_length, quote
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where

@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 from .. import settings
-from ..errors import Problem
+from ..core.errors import Problem
+from ..core.model import Holding, Identity
 from ..files import platform
+from ..files.paths import Paths
 from ..files.regular import read_start
-from ..model import Holding, Identity
-from ..paths import Paths
 from ..profiles.file import ProfilePaths, Profiles, Reader, ReadFile, read_profiles
 from ..profiles.which import Active
 

@@ -13,19 +13,17 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from .. import settings
-from ..errors import NeedsPerson, Problem, TryLater, Unreadable, mask
+from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable, mask
+from ..core.model import Place
+from ..core.plan import Note
 from ..files import platform
-from ..files.regular import oddity, read_start
-from ..files.replace import Snapshot, foresee, snapshot
+from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index
-from ..model import Place
-from ..plan import Note
 from ..profiles.file import KEY_ID, SECRET, Kind, facts, quote
 from ..profiles.places import ProfileFiles
 from ..profiles.which import Active, find_active, profile_in_force
-from ..stores.handed import HandedKeys
-from ..stores.notes import FileNotes
-from ..stores.staging import FileStaging
+from ..state.notes import FileNotes, FileStaging
+from ..state.owed import HandedKeys
 from .computer import Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")

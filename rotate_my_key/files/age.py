@@ -11,8 +11,8 @@ from base64 import b64decode
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import Problem
-from .library import how_to_get
+from ..core.errors import Problem
+from .paths import how_to_get
 
 BEGIN, END = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
 _WITH_PASSPHRASE = b"age-encryption.org/v1\n-> scrypt "

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from ..errors import Problem
+from ..core.errors import Problem
 
 _SLICE = 0.2  # seconds
 _AFTER = 0.5  # seconds for what it said last, if a child that it left behind keeps the pipe open

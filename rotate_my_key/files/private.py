@@ -1,20 +1,66 @@
-"""State files: private (folders 0700, files 0600), durable (fsynced with their folder), complete or absent.
+"""The files that a write makes beside its target: one name pattern, so that what a killed run left can be swept.
+
+State files: private (folders 0700, files 0600), durable (fsynced with their folder), complete or absent.
 
 Nothing of another user is read, written or entered. All verbs raise Problem with the remedy. Content is bytes; what it
 means is the caller's business.
+
+One run at a time, for this user of the computer.
+
+The system's own file locks, so that a killed run leaves none behind. The file stays where it is: removing it would let
+two runs lock two files of one name. Own code and not the filelock package, whose import alone costs 30 ms.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+import time
+from collections.abc import Callable
 from contextlib import suppress
+from types import TracebackType
 
-from ..errors import Problem
+from ..core.errors import Problem, TryLater, explain
 from . import platform
-from .temporary import discard, sweep_folder, temporary_name
-from .trouble import explain
+
+_OURS = ".rotate-my-key."
+_in_use: set[str] = set()  # by this process: several rotations may be under way in it, and one must not sweep another's
+
+
+def sweep_folder(folder: str, start: str = _OURS, age: float = 0.0) -> None:
+    """Remove what killed runs left in this folder, of all files or of those whose names start so; under the lock, too.
+
+    Where the lock does not keep others from writing, `age` spares what was written less than so many seconds ago.
+    """
+    pattern = re.compile(re.escape(start) + r".*[0-9a-f]{16}\.tmp")
+    with suppress(OSError):
+        for entry in os.scandir(folder or "."):
+            mine = pattern.fullmatch(entry.name) and entry.path not in _in_use
+            if mine and time.time() - entry.stat(follow_symlinks=False).st_mtime >= age:
+                discard(entry.path)
+
+
+def temporary_name(target: str) -> str:
+    """A new name beside `target`, of the one pattern that `sweep` knows; to be given to `discard` in the end."""
+    folder, name = os.path.split(target)
+    path = os.path.join(folder, f"{prefix(name)}{os.urandom(8).hex()}.tmp")
+    _in_use.add(path)
+    return path
+
+
+def discard(path: str) -> None:
+    """Remove a temporary file, if it is still there."""
+    with suppress(OSError):
+        os.unlink(path)
+    _in_use.discard(path)
+
+
+def prefix(name: str) -> str:
+    """How the temporary names of a file of this name start."""
+    return f"{_OURS}{name[:50]}."  # a file name may have 255 bytes, a character up to 4
+
 
 # File systems without hard links (FAT, some network shares) say one of these.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
@@ -232,3 +278,80 @@ def _refuse_foreign(status: os.stat_result, path: str) -> None:
             f"{path} belongs to another user (uid {status.st_uid}, you are {platform.my_uid()})",
             "run rotate-my-key as yourself, with your own HOME (sudo -H for root)",
         )
+
+
+_POLL = 0.05  # seconds
+
+
+class Lock:
+    """`with Lock(path, timeout):` holds the lock; `timeout` in seconds, `on_wait` is called once if it has to wait;
+    `pause` sleeps, and may raise whatever ends the waiting.
+
+    Raises TryLater if another run holds it for longer than that. `waited` tells afterwards whether there was a wait.
+    The folder must exist.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        timeout: float,
+        on_wait: Callable[[], None] | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._on_wait = on_wait
+        self._pause = pause
+        self._fd = -1
+        self.waited = False
+
+    def __enter__(self) -> Lock:
+        """Take the lock, waiting for it if need be."""
+        try:
+            self._fd = os.open(self._path, os.O_CREAT | platform.WRITE | platform.NO_FOLLOW, 0o600)
+            self._take()
+        except OSError as error:
+            self._close()
+            raise explain(error, "lock", self._path) from None
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let go of the lock; closing the file does it."""
+        self._close()
+
+    def _take(self) -> None:
+        until = time.monotonic() + self._timeout
+        while not platform.try_lock(self._fd):
+            if not self.waited:
+                self.waited = True
+                if self._on_wait:
+                    self._on_wait()
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TryLater(
+                    f"another run of rotate-my-key is at work{self._who()}", "let it end, then run rotate-my-key again"
+                )
+            self._pause(min(_POLL, left))
+        self._sign()
+
+    def _sign(self) -> None:
+        """Leave the process number for who has to wait; a full disk is no reason not to run."""
+        try:
+            os.ftruncate(self._fd, 0)
+            platform.write_at(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            return
+
+    def _who(self) -> str:
+        number = platform.read_all(self._fd, 20).strip()
+        return f" (process {number.decode()})" if number.isdigit() else ""
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1

@@ -2,17 +2,28 @@
 
 A pipe may never be written to, a device never ends. Only the null device is let through: to every SDK it is an empty
 file, and people name it to say "none".
+
+Changing a file that belongs to the user, so that nobody ever reads half of it.
+
+By rename wherever that is possible: a new file beside the old one, complete and durable, takes its place at once; mode,
+owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in place, which the caller
+decides on and notes. Whatever fails leaves the old file as it was and nothing beside it; what a killed run left
+beside it bears one name pattern, which `sweep` removes.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
 
-from ..errors import Problem
+from ..core.errors import Problem, explain, is_denied
 from . import platform
-from .trouble import explain
+from .private import discard, prefix, sweep_folder, temporary_name
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
@@ -62,3 +73,232 @@ def read_regular(path: str, hint: str = "", most: int = -1) -> bytes:
             return file.read(most)
     except OSError as error:
         raise explain(error, "read", path) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A regular file as found: its real path (links followed), content, and status of that same moment."""
+
+    path: str
+    data: bytes = field(repr=False)
+    status: os.stat_result = field(repr=False)
+
+
+class Outcome(Enum):
+    """What came of an attempt to write."""
+
+    DONE = "done"
+    CHANGED = "changed"  # somebody else wrote the file meanwhile; nothing was written
+    IMPOSSIBLE = "impossible"  # this file cannot be replaced by rename; nothing was written
+
+
+class _OnlyInPlaceError(Exception):
+    """Rename cannot be, for this reason; never leaves this module."""
+
+
+def real_path(path: str) -> str:
+    """The path of the file itself, with all links followed."""
+    return os.path.realpath(path)
+
+
+def snapshot(path: str) -> Snapshot | None:
+    """Read a file, through links. None if there is none, or none that is regular: SDKs pass over pipes and /dev/null.
+
+    Raises Problem if it is there and cannot be read.
+    """
+    real = real_path(path)
+    try:
+        if not stat.S_ISREG(os.stat(real).st_mode):
+            return None
+        fd = os.open(real, platform.READ)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise explain(error, "read", path) from None
+    try:
+        return Snapshot(real, platform.read_all(fd), os.fstat(fd))
+    except OSError as error:
+        raise explain(error, "read", path) from None
+    finally:
+        os.close(fd)
+
+
+def rehearse(found: Snapshot) -> str | None:
+    """Do all that a write does but the rename, with zeros instead of content.
+
+    None if the file can be replaced by rename; else why it can only be written in place. Raises Problem if neither.
+    """
+    try:
+        discard(_write_beside(found, bytes(len(found.data))))
+    except _OnlyInPlaceError as reason:
+        _open_for_writing(found.path, must=True)
+        return str(reason)
+    except OSError as error:
+        raise explain(error, "write beside", found.path) from None
+    _open_for_writing(found.path, must=False)
+    return None
+
+
+def foresee(found: Snapshot) -> str | None:
+    """What `rehearse` would say, as far as looking alone can tell: nothing is written, for `doctor`."""
+    try:
+        reason = _obstacle(found)
+    except OSError as error:
+        raise explain(error, "read", os.path.dirname(found.path)) from None
+    if not reason and not os.access(os.path.dirname(found.path), os.W_OK | os.X_OK):
+        reason = "its folder cannot be written to"
+    _open_for_writing(found.path, must=reason is not None)
+    return reason
+
+
+def replace(found: Snapshot, data: bytes) -> Outcome:
+    """Put `data` where `found` is, by rename, if the file is still as found. Raises Problem if it cannot be written."""
+    sweep(found.path)
+    try:
+        temporary = _write_beside(found, data)
+    except _OnlyInPlaceError:
+        return Outcome.IMPOSSIBLE
+    except FileNotFoundError:
+        return Outcome.CHANGED
+    except OSError as error:
+        raise explain(error, "write beside", found.path) from None
+    try:
+        if not _unchanged(found):
+            return Outcome.CHANGED
+        platform.replace(temporary, found.path)
+    except FileNotFoundError:
+        return Outcome.CHANGED  # swept by another user's run, or the folder moved
+    except OSError as error:
+        if error.errno in (errno.EBUSY, errno.EXDEV) or is_denied(error):
+            return Outcome.IMPOSSIBLE
+        raise explain(error, "replace", found.path) from None
+    finally:
+        discard(temporary)
+    _sync_directory(found.path)
+    return Outcome.DONE
+
+
+def remove(found: Snapshot) -> Outcome:
+    """Remove the file, if it is still as found. Raises Problem if it cannot be removed."""
+    try:
+        if not _unchanged(found):
+            return Outcome.CHANGED
+        os.unlink(found.path)
+    except FileNotFoundError:
+        return Outcome.CHANGED
+    except OSError as error:
+        raise explain(error, "remove", found.path) from None
+    _sync_directory(found.path)
+    return Outcome.DONE
+
+
+def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
+    """Write each piece at its offset, one call each, if the file is still as found. Only a piece at its end makes it
+    longer.
+
+    Raises Problem if it cannot be written: then earlier pieces may have been.
+    """
+    fd = _open_for_writing(found.path, must=True, keep=True)
+    try:
+        if platform.read_all(fd) != found.data:
+            return Outcome.CHANGED
+        for offset, piece in writes:
+            platform.write_at(fd, piece, offset)
+        platform.fsync(fd)
+    except OSError as error:
+        raise explain(error, "write", found.path) from None
+    finally:
+        os.close(fd)
+    return Outcome.DONE
+
+
+def sweep(target: str) -> None:
+    """Remove what killed runs left beside `target`. Only under the lock: it would disturb another run at work."""
+    folder, name = os.path.split(target)
+    sweep_folder(folder, prefix(name))
+
+
+def _write_beside(found: Snapshot, data: bytes) -> str:
+    """A complete, durable file beside the target, with all its metadata; gives its path."""
+    reason = _obstacle(found)
+    if reason:
+        raise _OnlyInPlaceError(reason)
+    path = temporary_name(found.path)
+    try:
+        fd = os.open(path, platform.CREATE, 0o600)
+    except OSError as error:
+        if is_denied(error):
+            raise _OnlyInPlaceError("its folder cannot be written to") from None
+        raise
+    try:
+        platform.write_at(fd, data, 0)
+        _copy_metadata(found, fd)
+        platform.fsync(fd)
+    except BaseException:
+        discard(path)
+        raise
+    finally:
+        os.close(fd)
+    return path
+
+
+def _copy_metadata(found: Snapshot, fd: int) -> None:
+    source = os.open(found.path, platform.READ)
+    try:
+        platform.copy_metadata(source, fd, found.status)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
+            raise
+        raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
+    finally:
+        os.close(source)
+
+
+def _obstacle(found: Snapshot) -> str | None:
+    if found.status.st_nlink > 1:
+        return "it has several names (hard links)"
+    if platform.is_mount_point(found.path):
+        return "it is mounted as a single file"
+    folder = os.stat(os.path.dirname(found.path))
+    if folder.st_mode & stat.S_ISVTX and platform.my_uid() not in (0, found.status.st_uid, folder.st_uid):
+        return "it belongs to another user"
+    return None
+
+
+def _open_for_writing(path: str, *, must: bool, keep: bool = False) -> int:
+    """Find out whether the file may be written: some (immutable ones) can neither be written nor replaced.
+
+    A file without write permission can be replaced, so without `must` that is no obstacle.
+    """
+    try:
+        fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
+    except OSError as error:
+        if error.errno == errno.EACCES and not must:
+            return -1
+        problem = explain(error, "write", path)
+        if error.errno == errno.EPERM:
+            problem = Problem(f"cannot write {path}: it is marked as unchangeable", f"lsattr {path}")
+        raise problem from None
+    if not keep:
+        os.close(fd)
+    return fd
+
+
+def _unchanged(found: Snapshot) -> bool:
+    fd = os.open(found.path, platform.READ | platform.NO_FOLLOW)
+    try:
+        return _identity(os.fstat(fd)) == _identity(found.status) and platform.read_all(fd) == found.data
+    finally:
+        os.close(fd)
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink)
+
+
+def _sync_directory(path: str) -> None:
+    try:
+        platform.fsync_directory(os.path.dirname(path))
+    except OSError as error:
+        if not is_denied(error):  # a folder that can be written but not read is replaced in, yet cannot be opened
+            raise explain(error, "write", path) from None

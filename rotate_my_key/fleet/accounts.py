@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
 from ..aws.calls import Answer, Attempts, read_created, read_keys, read_last_use, read_nothing
 from ..aws.client import Read
-from ..errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongUsage
-from ..model import AccessKey, Credentials, Identity, LastUse
+from ..core.errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongUsage
+from ..core.model import AccessKey, Credentials, Identity, LastUse
 from .model import AwsAccount, FleetUser
 
 T = TypeVar("T")

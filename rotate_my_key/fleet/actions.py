@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ..model import AccessKey
+from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ..core.model import AccessKey
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from ..aws.client import Aws
     from ..aws.services import AwsCloud
     from ..aws.signin import AskCode, MfaSessions, Serials
-    from ..model import Credentials
+    from ..core.model import Credentials
     from .accounts import AwsOrganization
     from .audit import AuditTrail, Sink
 
 
 def _nobody(whose: str, serial: str) -> str:
-    from ..errors import NeedsPerson
+    from ..core.errors import NeedsPerson
 
     raise NeedsPerson(f"an MFA code of {whose} {serial} is needed, and nobody can be asked")
 

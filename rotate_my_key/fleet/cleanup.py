@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..errors import Gone, Problem, mask
-from ..model import AccessKey, LastUse
-from ..parallel import Pool
+from ..core.errors import Gone, Problem, mask
+from ..core.model import AccessKey, LastUse
+from ..core.parallel import Pool
+from ..core.words import day
 from ..settings.fleet import Accounts, FleetSettings
-from ..words import day
 from .accounts import AccountDirectory, AwsOrganization
 from .audit import AuditTrail
 from .handover import HandoverRecord, HandoverStore, made_then

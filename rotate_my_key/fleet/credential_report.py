@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from sys import intern
 from typing import NamedTuple
 
-from ..errors import Problem
-from ..model import LastUse
+from ..core.errors import Problem
+from ..core.model import LastUse
 from .model import FleetKey, FleetUser
 
 _NOTHING = {"N/A", "no_information", "not_supported", ""}

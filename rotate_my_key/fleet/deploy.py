@@ -28,8 +28,8 @@ from typing import Any
 
 from .. import __version__, policies
 from ..aws.endpoints import WIDE
-from ..errors import Problem
-from ..files.library import how_to_get
+from ..core.errors import Problem
+from ..files.paths import how_to_get
 
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cloudformation")
 # Name of the schedule, the function's command, the condition under which it is there.

@@ -16,9 +16,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ..errors import Interrupted, Problem, TryLater
-from ..faults import fault
-from ..parallel import Pool
+from ..core.errors import Interrupted, Problem, TryLater, fault
+from ..core.parallel import Pool
 from .actions import (
     WORDS,
     ActionResult,

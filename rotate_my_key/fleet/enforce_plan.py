@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 
-from ..errors import Problem, WrongUsage
-from ..faults import fault
-from ..parallel import Pool
+from ..core.errors import Problem, WrongUsage, fault
+from ..core.parallel import Pool
+from ..core.words import number
 from ..settings.fleet import FleetSettings
-from ..words import number
 from .accounts import AwsOrganization
 from .actions import Notifier
 from .judge import Addresses, owner_of

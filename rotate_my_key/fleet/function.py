@@ -25,7 +25,7 @@ from typing import Any
 
 from .. import __version__
 from ..aws.client import Aws
-from ..errors import NotAllowed, Problem, TryLater, WrongUsage
+from ..core.errors import NotAllowed, Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings, with_preset
 from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization

@@ -18,10 +18,10 @@ from typing import Any, Protocol
 
 from ..aws.delivery import S3, SecretsManager
 from ..aws.services import AwsCloud
-from ..errors import Gone, Problem, WrongUsage
-from ..model import AccessKey, Identity
+from ..core.errors import Gone, Problem, WrongUsage
+from ..core.model import AccessKey, Identity
 from ..settings.fleet import ReissueSettings
-from ..stores.delivered import reservation
+from ..state.transit import reservation
 
 VERSION = "1"
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the record

@@ -23,10 +23,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..errors import WrongUsage
-from ..policy import Policy, Verdict, format_duration
+from ..core.errors import WrongUsage
+from ..core.policy import Policy, Verdict, format_duration
 from ..settings.fleet import Exempt, FleetSettings, Owners
-from ..settings.reading import read
+from ..settings.trust import read
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 
 Addresses = Mapping[str, str]  # by `user` or `account/user` in lower case: see read_mapping

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 
-from ..errors import Problem
+from ..core.errors import Problem
 from .model import FleetUser
 
 VERSION = "1"

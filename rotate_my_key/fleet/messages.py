@@ -31,13 +31,13 @@ from jinja2 import (
 )
 from jinja2.sandbox import SandboxedEnvironment
 
-from .. import words
-from ..errors import WrongUsage
-from ..model import LastUse
-from ..policy import Verdict
+from ..core import words
+from ..core.errors import WrongUsage
+from ..core.model import LastUse
+from ..core.policy import Verdict
+from ..core.words import number, span
 from ..settings.fleet import FleetSettings
-from ..settings.reading import oversized
-from ..words import number, span
+from ..settings.trust import oversized
 from .judge import Row, Status
 from .model import AccountSurvey, AwsAccount, Message, Owner
 from .notices import Digest, DigestCounts, KeyLine, Notice, NoticePlan, PlannedNotice, Remark, Unaddressed, one_line

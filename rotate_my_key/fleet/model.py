@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
-from ..model import LastUse
+from ..core.model import LastUse
 
 
 @dataclass(frozen=True, slots=True, order=True)

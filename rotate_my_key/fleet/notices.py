@@ -19,11 +19,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..errors import mask
-from ..model import LastUse
-from ..policy import Policy, Verdict
+from ..core.errors import mask
+from ..core.model import LastUse
+from ..core.policy import Policy, Verdict
+from ..core.words import join, number
 from ..settings.fleet import Accounts, Remind
-from ..words import join, number
 from .judge import Row
 from .memory import KeyMemory, recall, ref, whole_days
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner

@@ -21,8 +21,8 @@ from typing import Any
 
 from ..aws.delivery import NamedSecrets
 from ..aws.services import AwsCloud, Ses, Sns
-from ..errors import Problem, TryLater, WrongUsage
-from ..files.library import how_to_get
+from ..core.errors import Problem, TryLater, WrongUsage
+from ..files.paths import how_to_get
 from ..settings.fleet import ChannelSettings, FleetSettings
 from .messages import Channel, Channels
 from .model import Message

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from ..policy import format_duration
+from ..core.policy import format_duration
 
 
 class Code(NamedTuple):

@@ -22,10 +22,10 @@ from enum import Enum
 from typing import TypeVar
 
 from ..aws.services import AwsCloud
-from ..errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
-from ..model import AccessKey, Credentials, Identity, LastUse
+from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
+from ..core.model import AccessKey, Credentials, Identity, LastUse
 from ..settings.fleet import FleetSettings
-from ..stores.delivered import Delivered, encode
+from ..state.transit import Delivered, encode_delivered
 from .accounts import AccountDirectory
 from .actions import ActionLine, Maker, Notifier, ReissuedKey
 from .assembly import Assembly
@@ -345,7 +345,7 @@ class _HandOver:
     def _stored(self, record: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
         plan, context = self._plan, self._context
         who = Identity(record.account, plan.user.arn)
-        delivery = encode(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
+        delivery = encode_delivered(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
         record = replace(record, key_id=key.key_id)
         try:
             self._check_ours()

@@ -16,8 +16,8 @@ from datetime import date, datetime
 from itertools import groupby
 from threading import Lock
 
-from ..errors import Denied, Problem, TryLater, WrongUsage
-from ..parallel import Pool
+from ..core.errors import Denied, Problem, TryLater, WrongUsage
+from ..core.parallel import Pool
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .audit import AuditTrail

@@ -22,9 +22,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..policy import Policy, format_duration
+from ..core.policy import Policy, format_duration
+from ..core.words import number, span
 from ..settings.fleet import FleetSettings
-from ..words import number, span
 from .judge import BENCHMARK, AgeBar, KeyCounts, Row, Status, count, histogram, judge
 from .messages import day, used
 from .model import AccountSurvey

@@ -20,9 +20,8 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from threading import Lock
 
-from ..errors import Gone, Problem
-from ..faults import fault
-from ..parallel import Pool, Running
+from ..core.errors import Gone, Problem, fault
+from ..core.parallel import Pool, Running
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .audit import AuditTrail, NotKept

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
-from ..policy import Policy, Verdict
+from ..core.policy import Policy, Verdict
 from ..settings.fleet import DAYS, Enforce, FleetSettings, zone
 from .memory import KeyMemory, Memory, ref, whole_days
 from .model import FleetKey, FleetUser

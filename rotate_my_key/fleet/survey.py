@@ -18,9 +18,9 @@ from datetime import datetime
 from threading import Lock
 from typing import TypeVar
 
-from ..errors import Denied, Gone, Problem, TryLater, WrongUsage
-from ..model import AccessKey, LastUse
-from ..parallel import Pool
+from ..core.errors import Denied, Gone, Problem, TryLater, WrongUsage
+from ..core.model import AccessKey, LastUse
+from ..core.parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries

@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from ..errors import Gone, Problem, TryLater
-from ..faults import fault
-from ..model import LastUse
-from ..parallel import Running
+from ..core.errors import Gone, Problem, TryLater, fault
+from ..core.model import LastUse
+from ..core.parallel import Running
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries

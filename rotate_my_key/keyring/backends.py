@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Problem, TryLater
-from ..parallel import Running
+from ..core.errors import Problem, TryLater
+from ..core.parallel import Running
 from .entries import SYSTEM, Name
 
 if TYPE_CHECKING:

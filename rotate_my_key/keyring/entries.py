@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from ..errors import Problem
+from ..core.errors import Problem
 
 VERSION = 1
 SYSTEM = "system"  # the backend of this system's own keyring

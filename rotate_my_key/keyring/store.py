@@ -27,11 +27,11 @@ from enum import Enum
 from secrets import token_hex
 from typing import Any
 
-from ..errors import Problem, TryLater
+from ..core.errors import Problem, TryLater
+from ..core.model import Credentials, Place
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
-from ..model import Credentials, Place
 from ..profiles.edit import Gap, Line, Lines, Process
-from ..stores.staging import ROLES, SIZE
+from ..state.notes import ROLES, SIZE
 from . import entries as names
 from .entries import SYSTEM, Entries, noted_backend
 

@@ -25,13 +25,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..errors import Problem, TryLater, mask
-from ..files import replace as files
+from ..core.errors import Problem, TryLater, mask
+from ..core.model import Credentials, PlaceKind
+from ..files import regular as files
 from ..files.private import make_private_dir, write_private
-from ..files.regular import is_null, refuse_odd
-from ..files.replace import Outcome, Snapshot
+from ..files.regular import Outcome, Snapshot, is_null, refuse_odd
 from ..keyring.entries import OPTION
-from ..model import Credentials, PlaceKind
 from .file import KEY_ID, SECRET, ProfileFile, config_profile, config_section
 from .ini import Ini
 from .refusals import check_line_ends, check_new, section_of, with_token

@@ -33,11 +33,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from ..errors import Problem
-from ..faults import shortage
+from ..core.errors import Problem, shortage
+from ..core.model import Credentials, Place, PlaceKind
 from ..files.regular import refuse_odd
 from ..keyring.entries import entry_of
-from ..model import Credentials, Place, PlaceKind
 from .ini import DEFAULT, Ini
 
 KEY_ID = "aws_access_key_id"

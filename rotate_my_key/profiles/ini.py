@@ -13,7 +13,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from ..errors import Problem
+from ..core.errors import Problem
 
 DEFAULT = "DEFAULT"  # configparser's own name for the section that lends its options to all others
 

@@ -16,13 +16,13 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..errors import Problem, TryLater, mask
-from ..files import replace as disk
+from ..core.errors import Problem, TryLater, mask
+from ..core.model import Credentials, PlaceKind
+from ..files import regular as disk
 from ..files.private import make_private_dir, remove_private, write_private
-from ..files.replace import Outcome
+from ..files.regular import Outcome
 from ..keyring.entries import OPTION, entry_of, line_for, words_of
 from ..keyring.store import Entry, KeyringStore, Move
-from ..model import Credentials, PlaceKind
 from . import places
 from .edit import Process, add_process, put_back, remove_process, take_out
 from .file import ProfileFile, ProfilePaths

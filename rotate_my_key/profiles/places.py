@@ -25,14 +25,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ..errors import Problem, TryLater
-from ..files import replace as files
-from ..files.regular import refuse_odd
-from ..files.replace import Outcome, Snapshot, snapshot
+from ..core.errors import Problem, TryLater
+from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
+from ..files import regular as files
+from ..files.regular import Outcome, Snapshot, refuse_odd, snapshot
 from ..keyring.entries import OPTION, entry_of
 from ..keyring.store import KeyringStaging, KeyringStore
-from ..model import Credentials, Holding, InPlace, Place, PlaceKind
-from ..stores.staging import FileStaging
+from ..state.notes import FileStaging
 from .edit import Change, Edit, add_pair, edit, mentions
 from .file import ProfileFile, ProfilePaths, read_profiles
 

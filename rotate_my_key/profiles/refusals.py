@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from ..errors import Problem, mask
-from ..model import Credentials, PlaceKind
+from ..core.errors import Problem, mask
+from ..core.model import Credentials, PlaceKind
 from .file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile
 from .ini import DEFAULT, Ini
 

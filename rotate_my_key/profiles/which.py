@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..errors import NeedsPerson, NoDefault, Problem
+from ..core.errors import NeedsPerson, NoDefault, Problem
+from ..core.model import Credentials, Place
 from ..files.regular import is_null
-from ..model import Credentials, Place
 from .file import (
     KEY_ID,
     ROTATABLE,

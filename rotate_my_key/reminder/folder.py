@@ -14,10 +14,9 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from ..errors import Problem
+from ..core.errors import Problem
+from ..core.policy import STATIC, Policy, Row
 from ..files.private import make_private_dir, remove_private, write_private
-from ..policy import Policy
-from ..rows import STATIC, Row
 from . import login, state
 from . import shell as shells
 from .shell import Folders, Tool

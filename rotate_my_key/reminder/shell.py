@@ -14,9 +14,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from ..errors import Problem, TryLater
+from ..core.errors import Problem, TryLater
 from ..files.private import create_private, make_folder
-from ..files.replace import Outcome, real_path, remove, replace, snapshot
+from ..files.regular import Outcome, real_path, remove, replace, snapshot
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 _FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..errors import (
+from ..core.errors import (
     Denied,
     KeyRefused,
     NeedsPerson,
@@ -22,9 +22,9 @@ from ..errors import (
     Unanswered,
     mask,
 )
-from ..model import Credentials, Place
-from ..plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
-from ..policy import Policy
+from ..core.model import Credentials, Place
+from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
+from ..core.policy import Policy
 from .facts import LocalState, say_once, see, settled_since
 from .ports import Account, Ending, Outcome, Progress, ending_of, outcome_of
 from .steps import EMPTIED, Steps, Tools, forget_if_held

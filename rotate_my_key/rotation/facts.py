@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from ..errors import Problem
-from ..model import AccessKey, Credentials, Holding, Look, Place
-from ..plan import Note, PlaceState, World
+from ..core.errors import Problem
+from ..core.model import AccessKey, Credentials, Holding, Look, Place
+from ..core.plan import Note, PlaceState, World
 from .ports import NO_COPIES, Copies, History, Notes, Places, Staging
 
 _YOUNG = timedelta(minutes=2)

@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from ..errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
-from ..model import AccessKey, Credentials, Identity, LastUse, Look, Place
-from ..plan import SETTLE, Note
-from ..policy import Policy
+from ..core.errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place
+from ..core.plan import SETTLE, Note
+from ..core.policy import Policy
 from .engine import Rotation, Waiter
 from .facts import LocalState, first_world, listed
 from .ports import Account, Outcome, Progress

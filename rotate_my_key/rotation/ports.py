@@ -12,8 +12,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from ..model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
-from ..plan import Note, PlaceState, Step, World
+from ..core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
+from ..core.plan import Note, PlaceState, Step, World
 
 
 class Account(Protocol):

@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ..errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater, mask
-from ..forward import after
-from ..model import AccessKey, Credentials, Holding, LastUse, Look, Past, Place, is_exempt
-from ..plan import ENDS, Note, PlaceState, Step, World, next_step
-from ..policy import Policy, Verdict
-from ..words import day
+from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater, mask
+from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Past, Place, is_exempt
+from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
+from ..core.policy import Policy, Verdict
+from ..core.words import day
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 

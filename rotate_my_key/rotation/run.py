@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Protocol
 
-from ..errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
-from ..model import Credentials, Identity
-from ..parallel import side_by_side
-from ..plan import Note
-from ..policy import Policy
+from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
+from ..core.model import Credentials, Identity
+from ..core.parallel import side_by_side
+from ..core.plan import Note
+from ..core.policy import Policy
 from .engine import Rotation, Waiter
 from .facts import LocalState, is_new
 from .ports import Account, Ending, Outcome, Progress

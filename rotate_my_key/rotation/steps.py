@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from ..errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
-from ..forward import after
-from ..model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
-from ..plan import SETTLE, Note, PlaceState, Step, World, to_discard
+from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..core.model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
+from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
 from .facts import LocalState, is_nothing, settled_since
 from .ports import Account, Did, Progress, past_of
 

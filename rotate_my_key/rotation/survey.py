@@ -1,7 +1,7 @@
 """Every key: the rows of `status`, looked up; and a key that no place here holds, retired.
 
 A key that AWS refuses and a network that is away are rows, not failures. What a row is, and its verdict, stands in
-`rows.py`. `delete-key` does one step a call: an active key is switched off, an inactive one deleted.
+`core/policy.py`. `delete-key` does one step a call: an active key is switched off, an inactive one deleted.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..errors import Gone, NotAllowed, Problem, mask
-from ..model import AccessKey, Credentials, Identity, LastUse, Look, Past, Place, is_exempt
-from ..plan import Note
-from ..rows import STATIC, Row
+from ..core.errors import Gone, NotAllowed, Problem, mask
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Past, Place, is_exempt
+from ..core.plan import Note
+from ..core.policy import STATIC, Row
 from .facts import LocalState, is_stranded, listed, readable_notes
 from .ports import Account
 from .unfinished import Unfinished

@@ -19,8 +19,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import Problem
-from ..paths import Paths
+from ..core.errors import Problem
+from ..files.paths import Paths
 
 if TYPE_CHECKING:
     from .job import Scheduler

@@ -13,7 +13,7 @@ import os
 import shlex
 import zlib
 
-from ..errors import Problem, TryLater
+from ..core.errors import Problem, TryLater
 from ..files.private import make_private_dir, read_private, remove_private, write_private
 from .job import MARK, NAME, Commands, Installed, Job
 

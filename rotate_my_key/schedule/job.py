@@ -17,11 +17,9 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from ..errors import Interrupted, Problem, TryLater
-from ..faults import shortage
+from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
 from ..files.private import make_folder, make_private_dir, read_private, remove_private, write_private
 from ..files.regular import read_regular
-from ..files.trouble import explain
 
 NAME = "rotate-my-key"
 MARK = "made by `rotate-my-key schedule install`, removed by `rotate-my-key schedule uninstall`"

@@ -12,7 +12,7 @@ import os
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from ..errors import Problem
+from ..core.errors import Problem
 from .job import MARK, NAME, Commands, Installed, Job, Ran, is_ours, prune, read_unit, remove_unit, write_unit
 
 SERVICE, TIMER = f"{NAME}.service", f"{NAME}.timer"

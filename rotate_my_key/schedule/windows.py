@@ -10,7 +10,7 @@ import os
 import subprocess
 from xml.sax.saxutils import escape
 
-from ..errors import Problem
+from ..core.errors import Problem
 from ..files.private import make_private_dir, remove_private, write_private
 from .job import MARK, NAME, Commands, Installed, Job, Ran
 

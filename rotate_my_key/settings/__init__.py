@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import Problem, WrongUsage
-from ..paths import Paths
-from ..policy import Policy
-from .reading import read, unreadable
+from ..core.errors import Problem, WrongUsage
+from ..core.policy import Policy
+from ..files.paths import Paths
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
+from .trust import read, unreadable
 
 if TYPE_CHECKING:
-    from .hooks import Hook
+    from .ini import Hook
 
 __all__ = [
     "TABLE",

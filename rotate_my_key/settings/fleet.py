@@ -18,9 +18,9 @@ from datetime import UTC, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from ..errors import WrongUsage
-from ..model import EXEMPT_KEY, EXEMPT_VALUE
-from ..policy import Policy, format_duration
+from ..core.errors import WrongUsage
+from ..core.model import EXEMPT_KEY, EXEMPT_VALUE
+from ..core.policy import Policy, format_duration
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did

@@ -16,13 +16,13 @@ from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any
 
-from ..errors import Problem, WrongUsage
-from ..paths import Paths
-from ..policy import Policy
+from ..core.errors import Problem, WrongUsage
+from ..core.policy import Policy
+from ..files.paths import Paths
 from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, zone
 from .ini import File
-from .reading import read, unreadable
 from .table import READERS, Raw, write
+from .trust import read, unreadable
 
 ApplyPreset = Callable[[str, FleetSettings], FleetSettings]
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from ..errors import WrongUsage
-from ..policy import format_duration, parse_duration
+from ..core.errors import WrongUsage
+from ..core.policy import format_duration, parse_duration
 
 Value = timedelta | bool | str | tuple[str, ...]
 Raw = str | bool | timedelta | Sequence[str]

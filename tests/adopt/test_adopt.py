@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.adopt import check_id
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, PlaceKind
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, PlaceKind
 from rotate_my_key.profiles.edit import with_pair
 from rotate_my_key.profiles.file import ProfileFile
 from tests.standin import Call, StandIn

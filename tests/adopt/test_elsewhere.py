@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, Problem
-from rotate_my_key.model import Credentials, LastUse
+from rotate_my_key.core.errors import Denied, Problem
+from rotate_my_key.core.model import Credentials, LastUse
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import Elsewhere, elsewhere, plan_elsewhere, take_over
 from rotate_my_key.rotation.ports import Ending, Outcome

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, KeyRefused, OtherIdentity, Problem
-from rotate_my_key.model import Credentials, Identity
+from rotate_my_key.core.errors import Denied, KeyRefused, OtherIdentity, Problem
+from rotate_my_key.core.model import Credentials, Identity
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import Way, check_delivery, plan_delivery, plan_takeover, take_over
 from rotate_my_key.rotation.ports import Ending, Outcome

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.command import run
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
-from rotate_my_key.stores.pending import Change, PendingChanges
+from rotate_my_key.state.owed import Change, PendingChanges
 from tests.rotation.conftest import Finished, Laptop
 from tests.rotation.syscalls import STRACE, Point, kill_at, watch
 

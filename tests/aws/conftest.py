@@ -13,7 +13,7 @@ import pytest
 
 from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 MakeAws = Callable[..., Aws]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Denied, KeyRefused, NoRoom, Problem, TryLater, Unanswered
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Denied, KeyRefused, NoRoom, Problem, TryLater, Unanswered
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 

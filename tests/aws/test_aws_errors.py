@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 PAIR = Credentials("AKIAEXAMPLEEXAMPLE00", "the-secret")
@@ -23,7 +23,7 @@ def ended(account: IamAccount) -> Problem:
     with pytest.raises(Problem) as caught:
         account.identify(PAIR)
     problem = caught.value
-    assert type(problem).__module__ == "rotate_my_key.errors"
+    assert type(problem).__module__ == "rotate_my_key.core.errors"
     assert "\n" not in problem.message + problem.hint
     assert re.match(r"[a-z]|AWS |\d", problem.message)
     assert not problem.message.endswith(".")

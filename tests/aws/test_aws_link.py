@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 SERVICES = "services = mine\n[services mine]\niam =\n  endpoint_url = https://iam.corp.example\n"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Denied, KeyRefused
-from rotate_my_key.model import Credentials, LastUse
+from rotate_my_key.core.errors import Denied, KeyRefused
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.standin import StandIn
 
 SOME_TIME = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from rotate_my_key.aws.calls import RetryPolicy
 from rotate_my_key.aws.errors import FailureKind
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Denied, Gone, Problem, TryLater
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Denied, Gone, Problem, TryLater
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Verb = Callable[[IamAccount, Credentials, Credentials], object]

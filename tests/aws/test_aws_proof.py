@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import KeyRefused, OtherIdentity, TryLater
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import KeyRefused, OtherIdentity, TryLater
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 

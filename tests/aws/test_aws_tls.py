@@ -20,8 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
 
 
 def configure(text: str) -> None:

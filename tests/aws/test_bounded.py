@@ -13,8 +13,8 @@ import pytest
 from rotate_my_key.aws.connections import Limits
 from rotate_my_key.aws.errors import NotAws
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Problem, TryLater
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Problem, TryLater
+from rotate_my_key.core.model import Credentials
 
 PAIR = Credentials("AKIAEXAMPLEEXAMPLE00", "the-secret")
 NARROW = Limits(seconds=12, size=20_000)

@@ -11,8 +11,8 @@ import pytest
 
 from rotate_my_key.aws import endpoints
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
 
 PAIR = Credentials("AKIAEXAMPLEEXAMPLE00", "the-secret")
 

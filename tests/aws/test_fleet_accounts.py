@@ -11,13 +11,23 @@ import pytest
 
 from rotate_my_key.aws.account_calls import AccountCalls, Role
 from rotate_my_key.aws.client import Aws
-from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.core.errors import (
+    Denied,
+    Gone,
+    KeyRefused,
+    NoRoom,
+    NotAllowed,
+    Problem,
+    TryLater,
+    Unanswered,
+    WrongUsage,
+)
+from rotate_my_key.core.model import Credentials, LastUse
+from rotate_my_key.core.parallel import Pool
 from rotate_my_key.fleet.accounts import AccountDirectory
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.survey import accounts_of
-from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.parallel import Pool
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.standin import StandIn
 

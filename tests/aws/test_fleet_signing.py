@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.signin import MfaSessions
-from rotate_my_key.errors import Denied, NeedsPerson, Problem
+from rotate_my_key.core.errors import Denied, NeedsPerson, Problem
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.standin import StandIn
 

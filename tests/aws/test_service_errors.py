@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from rotate_my_key import policies
 from rotate_my_key.aws.account_calls import CallSite
 from rotate_my_key.aws.errors import FailedRequest
-from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 
 ZERO = timedelta(0)
 

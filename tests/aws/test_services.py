@@ -11,9 +11,9 @@ import pytest
 
 from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.services import AwsCloud, batches, subject_for
-from rotate_my_key.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, NotAllowed, Problem, TryLater, WrongUsage
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
-from rotate_my_key.model import Credentials
 from rotate_my_key.settings.fleet import FleetSettings
 from tests.standin import StandIn
 

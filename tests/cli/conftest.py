@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.cli.main import run as run_program
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.terminal import ROOT, Screen, Terminal
 from tests.standin import StandIn
 

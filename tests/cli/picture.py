@@ -20,7 +20,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-from rotate_my_key.model import LastUse
+from rotate_my_key.core.model import LastUse
 from tests.cli.terminal import ROOT, Terminal
 from tests.standin import StandIn
 

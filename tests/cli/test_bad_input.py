@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import OLD, Desk
 from tests.cli.terminal import ROOT
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from rotate_my_key import settings
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import config as command
-from rotate_my_key.errors import Problem, WrongUsage
-from rotate_my_key.paths import Paths
+from rotate_my_key.core.errors import Problem, WrongUsage
+from rotate_my_key.files.paths import Paths
 
 
 @dataclasses.dataclass

@@ -12,8 +12,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.demo import DemoAws
-from rotate_my_key.model import Credentials
 from tests.cli.conftest import Desk
 
 NONSENSE = {

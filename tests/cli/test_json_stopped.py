@@ -9,7 +9,7 @@ import pytest
 
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.program import _end, run
-from rotate_my_key.errors import Interrupted, Problem
+from rotate_my_key.core.errors import Interrupted, Problem
 
 
 class Trap(Mapping[str, str]):

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key import words
 from rotate_my_key.cli import show
-from rotate_my_key.errors import NeedsPerson
-from rotate_my_key.model import AccessKey, LastUse, Place, PlaceKind
-from rotate_my_key.plan import ENDS, Step
-from rotate_my_key.policy import Policy
+from rotate_my_key.core import words
+from rotate_my_key.core.errors import NeedsPerson
+from rotate_my_key.core.model import AccessKey, LastUse, Place, PlaceKind
+from rotate_my_key.core.plan import ENDS, Step
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.rotation.ports import Did, Ending, Outcome
 from rotate_my_key.rotation.run import Result
 

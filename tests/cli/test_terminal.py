@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk
 
 QUESTION = "Rotate it now? [Y/n]"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 
 Write = Callable[[Credentials], bytes]
 

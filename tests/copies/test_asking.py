@@ -2,7 +2,7 @@
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.terminal import Terminal
 from tests.rotation.conftest import Laptop
 

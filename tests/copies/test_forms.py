@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.copies.forms import Forms, utf16
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "abcdefghijklm/nopqrstuvwxyz+0123456789AB")
 PLAIN = Credentials("AKIAOLDOLDOLDOLDOLD1", "abcdefghijklmnopqrstuvwxyz0123456789ABCD")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.rotation.conftest import Laptop
 from tests.rotation.syscalls import STRACE, Point, kill_at, watch
 

@@ -17,9 +17,9 @@ from rotate_my_key import __version__
 from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.connections import Limits
 from rotate_my_key.aws.iam import IamAccount
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.doctor import Computer, Report, examine
-from rotate_my_key.model import Credentials
-from rotate_my_key.paths import Paths
+from rotate_my_key.files.paths import Paths
 from rotate_my_key.profiles.which import Active
 from tests.standin import StandIn
 

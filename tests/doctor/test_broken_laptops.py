@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.table import GROUPS
+from rotate_my_key.core.model import Past
 from rotate_my_key.doctor import Finding, Report
-from rotate_my_key.model import Past
-from rotate_my_key.stores.history import FileHistory
+from rotate_my_key.state.history import FileHistory
 
 from .conftest import Laptop
 

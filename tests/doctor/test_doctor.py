@@ -12,12 +12,12 @@ from datetime import timedelta
 
 import pytest
 
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.local import upgrade
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
 from rotate_my_key.profiles.which import find_active
-from rotate_my_key.stores.handed import HandedKeys
+from rotate_my_key.state.owed import HandedKeys
 
 from .conftest import ROOT, Laptop
 from .test_broken_laptops import TABLE

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import timedelta
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, Identity, LastUse, Place
-from rotate_my_key.plan import Note
-from rotate_my_key.policy import Policy
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, Identity, LastUse, Place
+from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.incoming import Way, plan_adoption

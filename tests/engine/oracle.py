@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from rotate_my_key.model import Credentials, Place
-from rotate_my_key.plan import Note
+from rotate_my_key.core.model import Credentials, Place
+from rotate_my_key.core.plan import Note
 from tests.engine.fakes import Aws, Home, Key, Mix
 
 MOST_POINTS, MOST_SECONDS = 1500, 7200  # of one run

@@ -10,14 +10,13 @@ import pytest
 
 from rotate_my_key.aws.client import Aws as RealAws
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
-from rotate_my_key.model import AccessKey, Credentials, InPlace, Past, Place
-from rotate_my_key.plan import Note
+from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
+from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Past, Place
+from rotate_my_key.core.plan import Note
 from rotate_my_key.profiles.places import ProfileFiles
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
-from rotate_my_key.stores.history import FileHistory
-from rotate_my_key.stores.notes import FileNotes
-from rotate_my_key.stores.staging import FileStaging
+from rotate_my_key.state.history import FileHistory
+from rotate_my_key.state.notes import FileNotes, FileStaging
 from tests.engine.fakes import (
     ALICE,
     START,

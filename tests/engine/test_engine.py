@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
-from rotate_my_key.model import Credentials, Holding, Identity, Place
-from rotate_my_key.plan import PlaceState, Step
+from rotate_my_key.core.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
+from rotate_my_key.core.model import Credentials, Holding, Identity, Place
+from rotate_my_key.core.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
 from rotate_my_key.rotation.incoming import sign_in
 from rotate_my_key.rotation.ports import Ending

@@ -5,7 +5,7 @@ What is checked at each point stands in `oracle.py`; what must be true in the en
 
 import pytest
 
-from rotate_my_key.plan import Note
+from rotate_my_key.core.plan import Note
 from tests.engine.computer import DEFAULT, Computer
 from tests.engine.fakes import Aws
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from typing import Any
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, Place, PlaceKind
-from rotate_my_key.plan import Note
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, Place, PlaceKind
+from rotate_my_key.core.plan import Note
 from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, WORK, Computer

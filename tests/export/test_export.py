@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import pyrage
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, Identity
 from rotate_my_key.files import age
-from rotate_my_key.model import Credentials, Identity
-from rotate_my_key.stores.exported import Exported, decode, encode
+from rotate_my_key.state.transit import Exported, decode, encode
 from tests.cli.terminal import Screen, Terminal
 from tests.rotation.conftest import Laptop
 from tests.rotation.syscalls import STRACE, kill_at, watch

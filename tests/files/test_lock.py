@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem, TryLater
-from rotate_my_key.files.lock import Lock
+from rotate_my_key.core.errors import Problem, TryLater
+from rotate_my_key.files.private import Lock
 
 InChild = Callable[[Callable[[], object]], int]
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys
-from rotate_my_key.files.lock import Lock
+from rotate_my_key.files.private import Lock
 with Lock(sys.argv[1], 0):
     print("locked", flush=True)
     sys.stdin.read(1)

@@ -39,7 +39,7 @@ SCRIPT = f"""
 import errno, os, sys
 sys.path.insert(0, {str(ROOT)!r})
 from rotate_my_key.files.private import *
-from rotate_my_key.files.replace import overwrite, replace, snapshot
+from rotate_my_key.files.regular import overwrite, replace, snapshot
 at = lambda name: os.path.join(sys.argv[1], name)
 
 def without_links(do):

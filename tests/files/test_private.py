@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.private import (
     append_private,
     create_private,

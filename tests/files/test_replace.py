@@ -17,10 +17,10 @@ from types import FrameType
 
 import pytest
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.files import replace as files
-from rotate_my_key.files.replace import Outcome, Snapshot
-from rotate_my_key.files.temporary import discard, temporary_name
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.files import regular as files
+from rotate_my_key.files.private import discard, temporary_name
+from rotate_my_key.files.regular import Outcome, Snapshot
 
 InChild = Callable[[Callable[[], object]], int]
 AsUser = Callable[[Callable[[], object]], None]
@@ -332,8 +332,8 @@ def test_a_file_mounted_alone_leaves_in_place(target: Path, mounted: Mounted) ->
     target.with_name("mount me").write_bytes(OLD)
     code = f"""
 import os, subprocess
-from rotate_my_key.files import replace as files
-from rotate_my_key.files.replace import Outcome
+from rotate_my_key.files import regular as files
+from rotate_my_key.files.regular import Outcome
 def found(): return files.snapshot({str(target)!r})
 assert files.rehearse(found()) == "it is mounted as a single file"
 assert files.replace(found(), b"x") is Outcome.IMPOSSIBLE
@@ -355,8 +355,8 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, mounted: Mounted) -> No
     """Met by the rehearsal and by the write; the hint says how to see it, and nothing is left."""
     code = f"""
 import os
-from rotate_my_key.errors import Problem
-from rotate_my_key.files import replace as files
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.files import regular as files
 path = {str(tmp_path)!r} + "/credentials"
 data = b"x" * 40000
 open(path, "wb").write(data)
@@ -381,8 +381,8 @@ assert sorted(os.listdir({str(tmp_path)!r})) == ["credentials", "filler"]
 def test_a_read_only_file_system_is_refused(target: Path, mounted: Mounted) -> None:
     """Neither by rename nor in place."""
     code = f"""
-from rotate_my_key.errors import Problem
-from rotate_my_key.files import replace as files
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.files import regular as files
 try:
     files.rehearse(files.snapshot({str(target)!r}))
     raise SystemExit("it was possible")

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.fleet.model import AwsAccount, FleetUser, Message
-from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 NEVER = LastUse(None, "N/A", "N/A")

@@ -13,10 +13,10 @@ import pytest
 
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet.common import fleet_options, open_fleet
-from rotate_my_key.errors import Gone, Problem, WrongUsage
+from rotate_my_key.core.errors import Gone, Problem, WrongUsage
+from rotate_my_key.core.model import Credentials
+from rotate_my_key.files.paths import find
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.model import Credentials
-from rotate_my_key.paths import find
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet_ini import load
 from tests.standin import StandIn

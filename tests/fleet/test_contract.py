@@ -12,11 +12,11 @@ from typing import Protocol
 import pytest
 
 from rotate_my_key.aws.client import Aws
-from rotate_my_key.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
+from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.standin import StandIn
 

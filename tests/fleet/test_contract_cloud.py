@@ -13,7 +13,7 @@ import pytest
 from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.delivery import S3, SecretsManager
 from rotate_my_key.aws.services import AwsCloud
-from rotate_my_key.errors import Gone
+from rotate_my_key.core.errors import Gone
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.settings.fleet import FleetSettings
 from tests.standin import StandIn

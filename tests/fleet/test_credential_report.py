@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.credential_report import entries
 from rotate_my_key.fleet.model import FleetKey, FleetUser
-from rotate_my_key.model import LastUse
 
 from .fakes import HEAD
 

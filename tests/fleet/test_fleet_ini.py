@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import WrongUsage
-from rotate_my_key.policy import Policy
+from rotate_my_key.core.errors import WrongUsage
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings
 from rotate_my_key.settings.fleet_ini import parse
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
+from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import BENCHMARK, Row, Status, count, histogram, is_unused, judge
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser
-from rotate_my_key.model import LastUse
-from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import Exempt, FleetSettings
 
 from .fakes import NOW

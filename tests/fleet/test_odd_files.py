@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem, WrongUsage
+from rotate_my_key.core.errors import Problem, WrongUsage
 from rotate_my_key.fleet.judge import addresses
 from rotate_my_key.fleet.messages import check_folder
 from rotate_my_key.settings.fleet import Owners
-from rotate_my_key.settings.reading import LARGEST, read
+from rotate_my_key.settings.trust import LARGEST, read
 
 needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are not known here")
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rotate_my_key.errors import WrongUsage
+from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.fleet.judge import exempt, owner_of, read_mapping, unreadable
 from rotate_my_key.fleet.model import FleetUser, Owner
 from rotate_my_key.settings.fleet import Exempt, Owners

@@ -9,8 +9,8 @@ from threading import Barrier, Event
 
 import pytest
 
-from rotate_my_key.errors import Gone
-from rotate_my_key.parallel import Pool
+from rotate_my_key.core.errors import Gone
+from rotate_my_key.core.parallel import Pool
 
 
 def test_results_are_in_the_order_of_the_items() -> None:

@@ -9,11 +9,11 @@ from itertools import count
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
-from rotate_my_key.model import LastUse
-from rotate_my_key.policy import Policy
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
 
 from .fakes import NOW, FakeDirectory, FakeOrganization

@@ -254,7 +254,7 @@ def test_the_map_runs_the_same_function_for_each_account() -> None:
 
 def test_the_map_tries_again_what_passes_by_itself() -> None:
     """Throttled runs, and the function's own TryLater; what somebody must mend fails at once."""
-    from rotate_my_key.errors import TryLater
+    from rotate_my_key.core.errors import TryLater
 
     states = machine()["States"]
     for state in (states["List"], states["Each"]["ItemProcessor"]["States"]["Account"]):

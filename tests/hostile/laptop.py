@@ -15,18 +15,17 @@ from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.connections import Limits
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.aws.signin import MfaSessions, OwnKeys
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
-from rotate_my_key.plan import Note
-from rotate_my_key.policy import Policy
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.profiles.places import ProfileFiles
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Job, RotateOptions, Run
-from rotate_my_key.stores.history import FileHistory
-from rotate_my_key.stores.notes import FileNotes
-from rotate_my_key.stores.staging import FileStaging
+from rotate_my_key.state.history import FileHistory
+from rotate_my_key.state.notes import FileNotes, FileStaging
 from tests.engine.computer import Yes
 from tests.engine.fakes import FakeProgress
 from tests.hostile.odd import Odd

@@ -98,8 +98,8 @@ import os, sys, time
 from datetime import UTC, datetime
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.aws.client import Aws
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials
 clocks = {"clock": lambda: datetime.now(UTC), "sleep": lambda seconds: None, "monotonic": lambda: time.monotonic() * 40}
 try:
     IamAccount(Aws(os.environ, version="0", **clocks)).look([Credentials(*sys.argv[1:])])

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
 from tests.standin import StandIn
 

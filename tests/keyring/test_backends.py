@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.credentials import unasked
-from rotate_my_key.errors import Problem, TryLater
+from rotate_my_key.core.errors import Problem, TryLater
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.keyring.backends import KeyringEntries, installed
 from rotate_my_key.keyring.entries import SERVICE, SYSTEM, Name, decode, pair_in
 from rotate_my_key.keyring.store import Index, KeyringStore
-from rotate_my_key.model import Credentials
 from tests.install.machine import REPO
 from tests.keyring import kept
 from tests.keyring.conftest import Keyring, KeyringLaptop, new_keyring_laptop

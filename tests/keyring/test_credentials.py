@@ -124,7 +124,7 @@ def test_it_stays_light(stored: KeyringLaptop) -> None:
     done = subprocess.run(command, env=stored.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stderr.split())
-    assert not loaded & {"click", "botocore", "boto3", "rotate_my_key.model", "rich"}
+    assert not loaded & {"click", "botocore", "boto3", "rotate_my_key.core.model", "rich"}
     assert {name for name in loaded if name.startswith("keyring.backends.")} == {
         f"keyring.backends.{name}" for name in ("SecretService", "fail")
     }

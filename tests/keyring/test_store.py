@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Problem, TryLater
+from rotate_my_key.core.errors import Problem, TryLater
+from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.backends import KeyringEntries
 from rotate_my_key.keyring.entries import SYSTEM, Entries, Name
 from rotate_my_key.keyring.store import Entry, Index, KeyringStaging, KeyringStore, Move
-from rotate_my_key.model import Credentials, Place, PlaceKind
 from rotate_my_key.profiles.edit import Gap, Line, Lines, Process
 from rotate_my_key.profiles.places import AllStaging
-from rotate_my_key.stores.staging import FileStaging
+from rotate_my_key.state.notes import FileStaging
 from tests.keyring.conftest import Keyring
 
 OLD, NEW = Credentials("AKIAOLD", "old secret"), Credentials("AKIANEW", "new secret")

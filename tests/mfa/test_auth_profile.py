@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk, Done
 
 PROMPT = "MFA code for "

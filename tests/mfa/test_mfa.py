@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk
 from tests.standin import Call
 from tests.standin.sessions import Device

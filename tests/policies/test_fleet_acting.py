@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.settings.fleet import REMEMBERED
 from tests.cli.conftest import Done
 from tests.policies.company import OLD, REFUSED, Company, allowed, company, hook, with_channels

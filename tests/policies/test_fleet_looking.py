@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key import policies
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.settings.fleet import REMEMBERED
 from tests.policies.company import REFUSED, Company, allowed, company, hook, with_channels
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key import policies
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk
 from tests.standin import policies as rules
 from tests.standin.errors import Refused

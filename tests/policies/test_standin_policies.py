@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import policies
 from tests.standin.errors import Refused
 from tests.standin.rules import Call

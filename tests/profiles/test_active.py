@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.errors import NeedsPerson, Problem
-from rotate_my_key.model import Place, PlaceKind
+from rotate_my_key.core.errors import NeedsPerson, Problem
+from rotate_my_key.core.model import Place, PlaceKind
 from rotate_my_key.profiles.file import Kind, ProfilePaths, read_profiles, sections
 from rotate_my_key.profiles.which import Active, find_active
 

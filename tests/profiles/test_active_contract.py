@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.profiles.file import ProfilePaths
 from rotate_my_key.profiles.which import Active, find_active
 

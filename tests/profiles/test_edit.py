@@ -9,8 +9,8 @@ from botocore.exceptions import ConfigParseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, PlaceKind
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, PlaceKind
 from rotate_my_key.profiles.edit import edit
 from rotate_my_key.profiles.file import ProfileFile
 from rotate_my_key.profiles.ini import Ini

@@ -9,8 +9,8 @@ from botocore.exceptions import ConfigParseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import PlaceKind
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import PlaceKind
 from rotate_my_key.profiles.file import ProfileFile, config_profile
 from rotate_my_key.profiles.ini import Ini
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.configloader import load_config, raw_config_parse
 from botocore.credentials import ConfigProvider
 
-from rotate_my_key.errors import Problem, TryLater
-from rotate_my_key.model import Credentials, Holding, InPlace, Place, PlaceKind
+from rotate_my_key.core.errors import Problem, TryLater
+from rotate_my_key.core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from rotate_my_key.profiles.file import Kind, ProfilePaths, sections
 from rotate_my_key.profiles.places import ProfileFiles
 

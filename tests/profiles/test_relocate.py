@@ -2,8 +2,8 @@
 
 import pytest
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, PlaceKind
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, PlaceKind
 from rotate_my_key.profiles.edit import add_process, put_back, remove_process, take_out
 from rotate_my_key.profiles.file import ProfileFile
 

@@ -9,8 +9,8 @@ import pytest
 from botocore.configloader import load_config, raw_config_parse
 from botocore.exceptions import ConfigParseError
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.model import Credentials, Place, PlaceKind
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.profiles.places import ProfileFiles
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "sdk-profile-files.json").read_text())

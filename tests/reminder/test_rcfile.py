@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.reminder import shell
 
 LINE = b"if true; then . /x; fi"

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.policy import Policy
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.reminder import login, state
 from rotate_my_key.reminder.folder import derive
 from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State, line

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests import warm
 from tests.standin import Call, StandIn
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 from .conftest import AGE, Laptop, sampled

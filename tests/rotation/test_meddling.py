@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import Call, StandIn
 from tests.standin.errors import Refused
 

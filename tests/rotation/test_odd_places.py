@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyrage
 import pytest
 
-from rotate_my_key.model import PlaceKind
+from rotate_my_key.core.model import PlaceKind
 from rotate_my_key.profiles.edit import put_back, take_out
 from rotate_my_key.profiles.file import ProfileFile
 

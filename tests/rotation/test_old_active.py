@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, datetime
 
-from rotate_my_key.model import LastUse
+from rotate_my_key.core.model import LastUse
 
 from .conftest import Laptop
 

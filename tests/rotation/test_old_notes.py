@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 
 from .conftest import Laptop, sampled
 from .test_notes import change_note

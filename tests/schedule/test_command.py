@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk
 from tests.schedule.conftest import Box
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem
-from rotate_my_key.paths import Paths
+from rotate_my_key.core.errors import Problem
+from rotate_my_key.files.paths import Paths
 from rotate_my_key.schedule import choose, schedulers
 from rotate_my_key.schedule.job import Job, Scheduler
 from tests.schedule.conftest import Box

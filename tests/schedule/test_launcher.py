@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.schedule.job import find_program
 
 

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.schedule import cron, job, launchd, systemd, windows
 from rotate_my_key.schedule.job import Job
 

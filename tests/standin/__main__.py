@@ -17,8 +17,8 @@ from collections import Counter
 from dataclasses import fields
 from typing import Any, get_args
 
-from rotate_my_key.model import Credentials
-from rotate_my_key.policy import parse_duration
+from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.policy import parse_duration
 
 from . import sample
 from .conduct import Settings

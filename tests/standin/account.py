@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from moto.iam.models import User as MotoUser
 
-from rotate_my_key.model import AccessKey, Credentials, LastUse
+from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
 from . import policies
 from .errors import Refused

@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

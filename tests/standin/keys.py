@@ -11,7 +11,7 @@ from datetime import datetime
 from moto.iam.models import AccessKey as MotoKey
 from moto.iam.models import User as MotoUser
 
-from rotate_my_key.model import AccessKey, Credentials, LastUse
+from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
 LONG_AGO = float("-inf")
 

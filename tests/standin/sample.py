@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rotate_my_key.model import Credentials, LastUse
-from rotate_my_key.policy import parse_duration
+from rotate_my_key.core.model import Credentials, LastUse
+from rotate_my_key.core.policy import parse_duration
 
 if TYPE_CHECKING:
     from .account import Account

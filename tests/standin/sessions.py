@@ -14,7 +14,7 @@ from datetime import datetime
 
 from moto.iam.models import User as MotoUser
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 

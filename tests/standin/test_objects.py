@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

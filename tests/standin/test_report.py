@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import LastUse
+from rotate_my_key.core.model import LastUse
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

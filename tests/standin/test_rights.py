@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rotate_my_key import policies
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

@@ -14,7 +14,7 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn, sample
 
 Client = Callable[..., Any]

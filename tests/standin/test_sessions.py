@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

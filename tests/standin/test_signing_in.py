@@ -15,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 Client = Callable[..., Any]

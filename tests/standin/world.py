@@ -20,7 +20,7 @@ from moto.iam.models import Group as MotoGroup
 from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.models import User as MotoUser
 
-from rotate_my_key.model import AccessKey, LastUse
+from rotate_my_key.core.model import AccessKey, LastUse
 
 from . import behind, errors
 from .cloud import Cloud

@@ -23,7 +23,7 @@ import click
 from click.core import ParameterSource
 
 from ... import __version__
-from ...errors import Interrupted, Problem, TryLater, WrongUsage
+from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
 from ..app import App
 from ..commands import signing_options
 from ..signing import Person, mfa_serials
@@ -106,8 +106,7 @@ _WAIT = 180.0  # seconds, as `rotate` waits
 
 def alone(app: App, wait: float = _WAIT) -> None:
     """Hold the lock until the command ends; waits for it. Raises TryLater if another run has it for longer."""
-    from ...files.lock import Lock
-    from ...files.private import make_private_dir
+    from ...files.private import Lock, make_private_dir
 
     make_private_dir(app.paths.state_dir)
     path = os.path.join(app.paths.state_dir, FILE)
@@ -158,7 +157,7 @@ def _with_libraries(command: C) -> C:
 
 def need_libraries() -> None:
     """Raises Problem with the command that brings what the laptop's commands do without."""
-    from ...files.library import how_to_get
+    from ...files.paths import how_to_get
 
     if find_spec("jinja2") is None:
         raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
@@ -265,8 +264,8 @@ def warn(app: App, line: str, hint: str = "") -> None:
 
 def tell_left_out(app: App, assembly: Assembly) -> None:
     """Accounts of the organization that nobody can look at, since AWS lets no role into them."""
+    from ...core.words import number
     from ...fleet.notices import some
-    from ...words import number
 
     names = [str(account) for account in assembly.organization.left_out]
     if names:

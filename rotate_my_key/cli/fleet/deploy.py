@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ... import __version__
-from ...errors import WrongUsage
+from ...core.errors import WrongUsage
 from ..app import App
 from .common import need_libraries
 

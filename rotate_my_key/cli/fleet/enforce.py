@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import WrongUsage, mask
-from ...policy import format_duration
-from ...words import day, number
+from ...core.errors import WrongUsage, mask
+from ...core.policy import format_duration
+from ...core.words import day, number
 from ..app import App
 from .common import (
     again,

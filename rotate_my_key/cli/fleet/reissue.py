@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Gone, NeedsPerson, Problem, WrongUsage, mask
-from ...policy import format_duration
-from ...words import day, join, number
+from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage, mask
+from ...core.policy import format_duration
+from ...core.words import day, join, number
 from ..app import App
 from .common import again, agreed, close, fleet_options, open_fleet, problem_json, stamp, warn
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Problem, WrongUsage
-from ...words import join, number
+from ...core.errors import Problem, WrongUsage
+from ...core.words import join, number
 from ..app import App
 from .common import agreed, alone, fleet_options, open_fleet, stoppable, surveyed, tell_failed, tell_left_out, warn
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ...errors import WrongUsage, mask
-from ...policy import format_duration
-from ...words import number, span, used
+from ...core.errors import WrongUsage, mask
+from ...core.policy import format_duration
+from ...core.words import number, span, used
 from ..app import App
 from .common import fleet_options, open_fleet, stoppable, surveyed, tell_failed, tell_left_out
 

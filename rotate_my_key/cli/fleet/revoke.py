@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ...errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ...words import number, span, used
+from ...core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ...core.words import number, span, used
 from ..app import App
 from .common import again, agreed, close, fleet_options, open_audit, open_fleet, problem_json, stamp, stoppable, warn
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.actions import Notifier
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
@@ -14,7 +15,6 @@ from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_r
 from rotate_my_key.fleet.memory import KeyMemory, decode, ref
 from rotate_my_key.fleet.messages import Channels, Renderer
 from rotate_my_key.fleet.model import Event
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, ReissueSettings
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key import policies
-from rotate_my_key.model import Credentials, LastUse
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk, Done, running
 from tests.fleet.remind.conftest import ROLE
 from tests.standin import StandIn

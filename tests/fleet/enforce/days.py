@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.policy import Verdict
 from rotate_my_key.fleet.memory import KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser, Owner
 from rotate_my_key.fleet.notices import DueKey, plan_notices
 from rotate_my_key.fleet.remind import after_notice
 from rotate_my_key.fleet.rules import Act, ActionKind, UserFacts, decide, observed
-from rotate_my_key.model import LastUse
-from rotate_my_key.policy import Verdict
 from rotate_my_key.settings.fleet import FleetSettings
 from tests.fleet.fakes import FakeDirectory
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied
+from rotate_my_key.core.errors import Denied
 from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import plan_run
 from rotate_my_key.settings.fleet import Exempt

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet.common import alone
-from rotate_my_key.errors import TryLater
-from rotate_my_key.files.lock import Lock
+from rotate_my_key.core.errors import TryLater
+from rotate_my_key.files.private import Lock
 from tests.fleet.enforce.conftest import Firm
 from tests.fleet.enforce.test_commands import RULES
 

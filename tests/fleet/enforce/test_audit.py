@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Problem, WrongUsage
+from rotate_my_key.core.errors import Denied, Problem, WrongUsage
 from rotate_my_key.fleet.audit import AuditRun, AuditTrail, FileSink, NotKept, TextSink, as_line, open_audit, run_name
 from rotate_my_key.fleet.model import Event
 from rotate_my_key.settings.fleet import AuditSettings

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.core.errors import Denied, Interrupted, NoRoom, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.enforce import ApplyContext, carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
 from tests.fleet.fakes import NOW, FakeDirectory

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import WrongUsage
+from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.fleet.rules import closed
 from rotate_my_key.settings.fleet import Enforce, zone
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rotate_my_key.errors import Problem, TryLater
+from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.fleet.memory import KeyMemory
 from tests.fleet.enforce.company import DAY, TAG, Company, did
 from tests.fleet.enforce.test_killed import words

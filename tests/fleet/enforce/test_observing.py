@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.memory import LONGEST, KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey
 from rotate_my_key.fleet.rules import observed
-from rotate_my_key.policy import Policy
 from tests.fleet.enforce.test_rules import DAY, NOW, TODAY, TOLD, facts, key
 
 OFF = replace(TOLD, off=TODAY - 5 * DAY)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rotate_my_key.errors import WrongUsage
+from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.settings.fleet import PRESETS, Enforce, FleetSettings, with_preset
 from rotate_my_key.settings.fleet_ini import parse
 from tests.fleet.enforce.days import Life

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, WrongUsage
+from rotate_my_key.core.errors import Denied, WrongUsage
 from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.settings.fleet import Owners, Remind
 from tests.fleet.enforce.company import DAY, RULES, Company, did, planned

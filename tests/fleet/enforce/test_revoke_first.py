@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Interrupted, KeyRefused, NotAllowed, Problem, TryLater
+from rotate_my_key.core.errors import Interrupted, KeyRefused, NotAllowed, Problem, TryLater
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.revoke import Cause, RevokeContext, SwitchResult, find, own_key, revoke, take_back
 from rotate_my_key.fleet.users import accounts_named

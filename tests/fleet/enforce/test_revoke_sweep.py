@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Interrupted, Problem, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, Interrupted, Problem, TryLater, Unanswered
 from rotate_my_key.fleet.revoke import Cause, take_back
 from tests.fleet.enforce.test_revoke_first import Leak
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Interrupted, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, Interrupted, TryLater, Unanswered
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.revoke import (
@@ -21,7 +22,6 @@ from rotate_my_key.fleet.revoke import (
     take_back,
 )
 from rotate_my_key.fleet.users import accounts_named
-from rotate_my_key.model import LastUse
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
 from tests.fleet.enforce.test_enforcing import after
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.memory import KeyMemory, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
 from rotate_my_key.fleet.rules import Act, Decision, UserFacts, decide
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind
 
 NOW = datetime.fromisoformat("2026-11-25T12:00:00+00:00")

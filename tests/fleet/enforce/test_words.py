@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.cli.fleet import enforce as enforce_shown
-from rotate_my_key.errors import Denied
+from rotate_my_key.core.errors import Denied
 from rotate_my_key.fleet.actions import ActionResult, ActionState, ReissuedKey
 from rotate_my_key.fleet.enforce import EnforceResult
 from rotate_my_key.fleet.enforce_plan import NO_CHANNEL, EnforcePlan

@@ -15,8 +15,8 @@ from typing import Any
 import botocore
 import pytest
 
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.deploy import build
-from rotate_my_key.model import Credentials
 from tests.cli.conftest import desk, empty, make_key, old, running
 from tests.standin import StandIn
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.model import Credentials
+from rotate_my_key.core.model import Credentials
 from tests.fleet.function.conftest import PARAMETER, Lambda, deployed
 from tests.standin import StandIn
 

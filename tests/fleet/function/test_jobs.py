@@ -9,7 +9,7 @@ from typing import cast
 
 import pytest
 
-from rotate_my_key.errors import Denied, NotAllowed, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.assembly import Assembly
 from rotate_my_key.fleet.deploy import _SCHEDULES
 from rotate_my_key.fleet.function import JOBS, Deadline, FunctionRun

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.fleet import deploy as package
 from rotate_my_key.fleet.deploy import Package, build
 from tests.cli.conftest import Desk

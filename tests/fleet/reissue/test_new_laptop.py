@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.model import LastUse
+from rotate_my_key.core.model import LastUse
 from tests.standin import StandIn
 
 from .office import Office, new_office

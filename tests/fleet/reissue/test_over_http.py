@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.model import LastUse
+from rotate_my_key.core.model import LastUse
 from tests.cli.test_json_docs import compare
 
 from .office import REGION, Office

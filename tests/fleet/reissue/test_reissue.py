@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
+from rotate_my_key.core.model import Credentials, LastUse
 from rotate_my_key.fleet.cleanup import Disposition
 from rotate_my_key.fleet.memory import decode
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.reissue import ReissueMode, ReissueRequest, plan_reissue
-from rotate_my_key.model import Credentials, LastUse
 
 from .world import ACCOUNT, Company
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.errors import Denied, Problem
+from rotate_my_key.core.errors import Denied, Problem
 from rotate_my_key.fleet.cleanup import Disposition
 from rotate_my_key.fleet.memory import decode
 

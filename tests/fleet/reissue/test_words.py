@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.errors import Problem, WrongUsage
+from rotate_my_key.core.errors import Problem, WrongUsage
+from rotate_my_key.core.model import AccessKey, Credentials, Identity
 from rotate_my_key.fleet.handover import (
     HandoverRecord,
     decode,
@@ -20,11 +21,10 @@ from rotate_my_key.fleet.handover import (
     secret_place,
     waiting,
 )
-from rotate_my_key.model import AccessKey, Credentials, Identity
 from rotate_my_key.settings.fleet import ReissueSettings
-from rotate_my_key.stores.delivered import Delivered, reservation
-from rotate_my_key.stores.delivered import decode as read_delivery
-from rotate_my_key.stores.delivered import encode as write_delivery
+from rotate_my_key.state.transit import Delivered, reservation
+from rotate_my_key.state.transit import decode_delivered as read_delivery
+from rotate_my_key.state.transit import encode_delivered as write_delivery
 
 from .world import ACCOUNT, Company
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotate_my_key.errors import Denied, Gone, Problem, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, Gone, Problem, TryLater, Unanswered
+from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.fleet.cleanup import CleanupResult, Sweeper, sweep
 from rotate_my_key.fleet.handover import BucketStore, HandoverStore, SecretStore
 from rotate_my_key.fleet.model import AwsAccount, Event
@@ -23,10 +24,9 @@ from rotate_my_key.fleet.reissue import (
     hand_over,
     plan_reissue,
 )
-from rotate_my_key.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet import ReissueSettings as Settings
-from rotate_my_key.stores.delivered import Delivered, decode
+from rotate_my_key.state.transit import Delivered, decode_delivered
 from tests.fleet.fakes import NEVER, NOW, FakeDirectory, FakeOrganization
 
 ACCOUNT = AwsAccount("123456789012")
@@ -268,8 +268,8 @@ class Company:
     def delivery(self, user: str = "alice") -> Delivered:
         """What the user would fetch."""
         if self.through == "s3":
-            return decode(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
-        return decode(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
+            return decode_delivered(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
+        return decode_delivered(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
 
     def policy(self, user: str = "alice") -> dict[str, list[dict[str, object]]]:
         """Who may read the secret."""

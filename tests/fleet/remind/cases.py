@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.fleet.notices import DueKey
-from rotate_my_key.model import LastUse
-from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import REMEMBERED
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 

@@ -13,7 +13,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signing
 
-from rotate_my_key.model import Credentials, LastUse
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk, Done, running
 from tests.standin import StandIn
 from tests.standin.account import Account

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from rotate_my_key.errors import Problem
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.fleet.messages import Channel
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, Interrupted, NotAllowed, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import channels, channels_of, cut
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Remind

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import Denied, Gone, Problem, WrongUsage
-from rotate_my_key.files.library import how_to_get
+from rotate_my_key.core.errors import Denied, Gone, Problem, WrongUsage
+from rotate_my_key.files.paths import how_to_get
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notify import LONGEST_CHAT, ChatChannel
 from tests.fleet.remind.services import CHAT, LETTER, TOKEN, Cloud, made

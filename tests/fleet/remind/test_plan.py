@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.memory import decode, encode, recall, ref, whole_days
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.fleet.notices import DueKey, NoticePlan, plan_notices
 from rotate_my_key.fleet.remind import after_notice
-from rotate_my_key.policy import Policy, Verdict
 from rotate_my_key.settings.fleet import REMEMBERED, Remind
 from tests.fleet.fakes import NOW
 from tests.fleet.remind.cases import OTHER, POLICY, case, remembered, without_tags

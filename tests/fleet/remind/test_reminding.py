@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.memory import decode, ref
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer
 from rotate_my_key.fleet.model import Event, Message

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.errors import WrongUsage
+from rotate_my_key.core.errors import WrongUsage
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer, SentLetters, digest_letters, digest_of, letters
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
 from rotate_my_key.fleet.notices import DigestCounts, DueKey, Remark, plan_notices
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel
 from tests.fleet.remind.cases import OTHER, POLICY, case, remembered

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 
 from rotate_my_key import policies
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.memory import decode, encode
-from rotate_my_key.model import LastUse
 from tests.cli.terminal import ROOT
 from tests.fleet.remind.conftest import READ, Company
 from tests.fleet.remind.services import TOKEN

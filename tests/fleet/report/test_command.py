@@ -12,10 +12,10 @@ import pytest
 
 from rotate_my_key import __version__
 from rotate_my_key.aws.client import Aws
+from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AccountSurvey, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
-from rotate_my_key.model import LastUse
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
 from tests.cli.conftest import Desk
 from tests.cli.test_json_docs import compare

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import rotate_my_key.fleet.report
-from rotate_my_key.errors import Denied
+from rotate_my_key.core.errors import Denied
 from rotate_my_key.fleet.report import KeyReport, page, safe, table, values
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory

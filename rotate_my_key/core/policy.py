@@ -1,0 +1,150 @@
+"""How old a key may get: durations, and the one definition of fresh, due and overdue.
+
+Pure, and apart from `model.py` because the fast path (`status --cached`) can afford little more. Times are aware
+datetimes in UTC, durations are timedeltas.
+
+The rows of `status`: facts about one key, as the JSON values that are cached and printed, and their verdict.
+
+Pure, and on the fast path: rows are plain dicts, for `status --cached` reads them from a file and prints them again.
+A row has: profiles, kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished,
+told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days,
+due and overdue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .errors import WrongUsage
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Aged(Protocol):
+        """What can be judged: an access key, or a row of the cached status."""
+
+        @property
+        def created(self) -> datetime:
+            """CreateDate, in UTC."""
+
+
+_DURATION = re.compile(r"(\d{1,6})\s*([smhdw]?)", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `90d`, `12h`, `30m`, `45s`, `2w` or `0`; a unit is needed for anything but 0.
+
+    Raises WrongUsage for anything else, negative numbers included.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if not match or (not match[2] and int(match[1])):
+        raise WrongUsage(f"{text!r} is not a duration", "write it like 90d, 12h, 30m, 45s or 0")
+    return timedelta(**{_UNITS[match[2].lower() or "s"]: int(match[1])})
+
+
+def format_duration(duration: timedelta) -> str:
+    """The shortest text that `parse_duration` reads back: `90d`, `12h`, `0`."""
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s" if seconds else "0"
+
+
+class Verdict(Enum):
+    """How a key stands against the policy."""
+
+    FRESH = "fresh"
+    DUE = "due"
+    OVERDUE = "overdue"
+
+
+class Policy(NamedTuple):
+    """How old a key may get: due at `max_age - remind_before`, overdue at `max_age`.
+
+    A named tuple, for defining a dataclass takes seven times as long.
+    """
+
+    max_age: timedelta = timedelta(days=90)
+    remind_before: timedelta = timedelta(days=15)
+
+    def due_at(self, created: datetime) -> datetime:
+        """When a key made then is due."""
+        return created + max(self.max_age - self.remind_before, timedelta(0))
+
+    def overdue_at(self, created: datetime) -> datetime:
+        """When a key made then is overdue."""
+        return created + self.max_age
+
+    def verdict(self, key: Aged, now: datetime) -> Verdict:
+        """Judge a key by its CreateDate: `>=`, in UTC. Laptop, reminder and fleet alike."""
+        if now >= self.overdue_at(key.created):
+            return Verdict.OVERDUE
+        return Verdict.DUE if now >= self.due_at(key.created) else Verdict.FRESH
+
+
+Row = dict[str, Any]
+
+STATIC = "static pair"
+_AT_LEAST = {"due": (Verdict.DUE, Verdict.OVERDUE), "overdue": (Verdict.OVERDUE,)}
+
+
+class _Key(NamedTuple):
+    created: datetime
+
+
+def judge(row: Row, policy: Policy, now: datetime) -> Row:
+    """The row with its verdict: fresh, due, overdue, unfinished, switched off, kept, unknown, refused, exempt or not
+    rotatable; and why."""
+    created = _time(row.get("created"))
+    verdict, why = _verdict(row, created, policy, now)
+    return {
+        **row,
+        "age_days": (now - created).days if created else None,
+        "due": policy.due_at(created).isoformat() if created else None,
+        "overdue": policy.overdue_at(created).isoformat() if created else None,
+        "verdict": verdict,
+        "why": why,
+    }
+
+
+def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) -> tuple[str, str]:
+    if row.get("kind") != STATIC:
+        return "not rotatable", row.get("note") or row.get("kind") or ""
+    if row.get("switched_off_until"):
+        return "kept" if row.get("works") else "switched off", row.get("note") or ""
+    for word in ("unfinished", "refused", "unknown"):
+        if row.get(word):
+            return word, str(row[word])
+    if created is None:
+        return "unknown", "not looked up yet"
+    if row.get("exempt"):
+        return "exempt", "the user is tagged exempt"
+    return policy.verdict(_Key(created), now).value, ""
+
+
+def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest: float) -> int:
+    """The exit code of `status --check`: 3 if any key is `least` ("due" or "overdue"); 75, never 0, if an age is not
+    known or was looked up more than `oldest` seconds ago."""
+    keys = [row for row in rows if row["verdict"] not in ("exempt", "not rotatable", "switched off", "kept")]
+    ages = [_time(row.get("created")) for row in keys]
+    if any(age and policy.verdict(_Key(age), now) in _AT_LEAST[least] for age in ages):
+        return 3
+    if not all(ages) or any(row["verdict"] in ("unknown", "refused") for row in keys):
+        return 75
+    seen = [_time(row.get("seen_at")) for row in keys]
+    return 75 if any(at is None or (now - at).total_seconds() > oldest for at in seen) else 0
+
+
+def _time(text: object) -> datetime | None:
+    """A time with its zone; None for anything else: the cache is only a file."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None

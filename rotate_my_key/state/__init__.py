@@ -1,0 +1,1 @@
+"""What this program remembers between runs: records as private files in the state folder, and what is on its way."""

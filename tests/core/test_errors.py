@@ -1,0 +1,106 @@
+"""What can go wrong, and the exit code that each kind stands for."""
+
+import errno
+from contextlib import suppress
+
+import pytest
+
+from rotate_my_key.core import errors
+from rotate_my_key.core.errors import CodeRefused, Denied, KeyRefused, Problem, fault, shortage
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        (errors.Problem, 1),
+        (errors.WrongUsage, 2),
+        (errors.NeedsPerson, 4),
+        (errors.NotAllowed, 5),
+        (errors.TryLater, 75),
+        (errors.Interrupted, 130),
+        (errors.KeyRefused, 5),
+        (errors.Denied, 5),
+        (errors.CodeRefused, 4),
+        (errors.NoRoom, 5),
+        (errors.Gone, 1),
+        (errors.Unanswered, 75),
+        (errors.Unreadable, 1),
+        (errors.OtherIdentity, 1),
+        (errors.StillOwed, 1),
+    ],
+)
+def test_the_exit_code_says_what_to_do_next(kind: type[Problem], code: int) -> None:
+    """As the table of exit codes has it, and the words that AWS answers by are of these kinds."""
+    problem = kind("something is wrong", "rotate-my-key status")
+    assert (problem.code, problem.message, problem.hint) == (code, "something is wrong", "rotate-my-key status")
+    assert str(problem) == "something is wrong"
+
+
+def test_there_is_one_root() -> None:
+    """One `except Problem` catches them all."""
+    assert KINDS
+    assert all(issubclass(kind, Problem) for kind in KINDS)
+
+
+def test_ctrl_c_is_no_problem() -> None:
+    """Whoever goes on after a problem, or after any exception, ends all the same."""
+    with pytest.raises(errors.Interrupted), suppress(Exception):
+        raise errors.Interrupted("stopped")
+
+
+def test_a_hint_is_not_always_needed() -> None:
+    """Then it is empty."""
+    assert Problem("something is wrong").hint == ""
+
+
+def test_a_refusal_knows_whether_the_secret_was_wrong() -> None:
+    """That does not pass by waiting."""
+    assert not KeyRefused("no").wrong_secret
+    assert KeyRefused("no", wrong_secret=True).wrong_secret
+
+
+def test_a_refused_code_knows_whether_the_device_was_wrong() -> None:
+    """Another code would not help then."""
+    assert not CodeRefused("no").device
+    assert CodeRefused("no", device=True).device
+
+
+def test_a_denial_knows_which_action_and_why() -> None:
+    """For the sentence that IT gets; it is told for the first time unless somebody says otherwise."""
+    plain = Denied("no")
+    assert (plain.action, plain.explicit, plain.quarantined, plain.quiet) == ("", False, False, False)
+    denied = Denied("no", action="iam:DeleteAccessKey", explicit=True, quarantined=True)
+    assert (denied.action, denied.explicit, denied.quarantined) == ("iam:DeleteAccessKey", True, True)
+
+
+SCARCE = {
+    "no process": (OSError(errno.EAGAIN, "x"), "no further process or thread"),
+    "no thread": (RuntimeError("can't start new thread"), "no further process or thread"),
+    "open files": (OSError(errno.EMFILE, "x"), "may not open any more files"),
+    "open files of all": (OSError(errno.ENFILE, "x"), "too many files are open on this computer"),
+    "memory": (MemoryError(), "not enough memory"),
+    "memory for a library": (ImportError("a.so: failed to map segment from shared object"), "not enough memory"),
+    "memory in a library": (SystemError("returned NULL without setting an exception"), "not enough memory"),
+}
+
+
+@pytest.mark.parametrize(("error", "said"), SCARCE.values(), ids=SCARCE.keys())
+def test_what_a_computer_runs_out_of_is_no_fault_of_ours(error: Exception, said: str) -> None:
+    """75, in words, wherever it is met."""
+    problem = fault(error)
+    assert (problem.code, said in problem.message) == (75, True)
+
+
+OTHERS = {
+    "the system says: stale file handle (/x)": OSError(errno.ESTALE, "Stale file handle", "/x"),
+    "a part of rotate-my-key cannot be loaded: zlib": ImportError("zlib.so: Input/output error", name="zlib"),
+    "a fault in rotate-my-key: RuntimeError at an unknown place": RuntimeError("x"),
+}
+
+
+@pytest.mark.parametrize(("said", "error"), OTHERS.items())
+def test_other_errors_are_not_tried_again(said: str, error: Exception) -> None:
+    """What the system says is passed on; a fault of ours is told by where it happened."""
+    assert (shortage(error), fault(error).code, fault(error).message) == (None, 1, said)

@@ -1,0 +1,261 @@
+"""What a step changes in the facts, and that carrying them forward comes to an end whatever they are."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rotate_my_key.core.model import AccessKey
+from rotate_my_key.core.plan import (
+    ENDS,
+    Note,
+    PlaceState,
+    Step,
+    World,
+    after,
+    next_step,
+    stranger,
+    to_discard,
+    waits_for_owed,
+)
+from rotate_my_key.core.policy import Policy
+from tests.core.worlds import (
+    ALICE,
+    BACK,
+    ELSE,
+    EMPTY,
+    HOME,
+    MADE,
+    MERGE,
+    NEW,
+    NEW_KEY,
+    NOTE,
+    NOW,
+    OLD,
+    OLD_KEY,
+    OTHER,
+    TORN,
+    UNWANTED,
+    WANTED,
+    WORK,
+    key,
+    seconds,
+    world,
+)
+
+SENT = replace(NOTE, sent=NOW - seconds(30))
+STRAY = key(OTHER, seconds(29))
+LIMIT = 60  # steps; a rotation takes nine
+
+
+def run_through(facts: World) -> list[tuple[Step, World]]:
+    """The steps that are taken if all goes well, each with the facts before it; the last one is an end."""
+    steps: list[tuple[Step, World]] = []
+    now = NOW
+    while not steps or (steps[-1][0] not in ENDS and len(steps) < LIMIT):
+        step = next_step(facts, Policy(), now)
+        steps.append((step, facts))
+        now += seconds(1)
+        full = step is Step.CREATE and len(facts.keys) >= 2
+        made = AccessKey(NEW, "Active", now)
+        facts = replace(facts, full=True) if full else after(step, facts, now, made)
+        if step is Step.BEGIN:
+            facts = replace(facts, places={HOME: UNWANTED, WORK: UNWANTED})
+    return steps
+
+
+def words(facts: World) -> list[str]:
+    """The steps as words."""
+    return [step.value for step, _ in run_through(facts)]
+
+
+ROTATION = ["begin", "create", "prove", "switch", "deactivate", "delete", "finish", "done"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "steps"),
+    [
+        pytest.param(world(None, asked=True, draft=NOTE), ROTATION, id="an ordinary rotation"),
+        pytest.param(
+            world(None, asked=True, draft=replace(NOTE, copies=True)),
+            [*ROTATION[:4], "follow", *ROTATION[4:]],
+            id="with copies",
+        ),
+        pytest.param(
+            world(None, OLD_KEY, NEW_KEY, asked=True, draft=MERGE),
+            ["begin", "prove", "switch", "deactivate", "delete", "finish", "done"],
+            id="two keys become one",
+        ),
+        pytest.param(
+            world(
+                None,
+                OLD_KEY,
+                key(OTHER, status="Inactive"),
+                asked=True,
+                draft=replace(NOTE, known=(OLD, OTHER), may_delete=OTHER),
+            ),
+            ["begin", "create", "make room", *ROTATION[1:]],
+            id="with an inactive key that goes first",
+        ),
+        pytest.param(
+            world(None, asked=True, draft=replace(NOTE, delete_at=NOW + timedelta(days=7))),
+            ["begin", "create", "prove", "switch", "deactivate", "wait"],
+            id="the old key is kept",
+        ),
+        pytest.param(
+            world(SENT, OLD_KEY, STRAY), ["look", "discard", *ROTATION[1:6], "finish", "done"], id="a lost answer"
+        ),
+        pytest.param(
+            world(replace(BACK, undo=True), replace(OLD_KEY, status="Inactive"), NEW_KEY, home=EMPTY, work=ELSE),
+            ["switch on", "prove", "restore", "deactivate", "delete", "finish", "done"],
+            id="undone where a file was emptied",
+        ),
+        pytest.param(
+            world(BACK, OLD_KEY, NEW_KEY, home=UNWANTED, work=WANTED),
+            ["prove", "switch", "deactivate", "delete", "finish", "done"],
+            id="taken back half-way",
+        ),
+        pytest.param(
+            world(replace(BACK, undo=True), replace(OLD_KEY, status="Inactive"), NEW_KEY),
+            ["switch on", "prove", "switch", "deactivate", "delete", "finish", "done"],
+            id="undone",
+        ),
+        pytest.param(
+            world(MADE, replace(OLD_KEY, status="Inactive"), NEW_KEY, home=WANTED),
+            ["check", "delete", "finish", "done"],
+            id="killed before the end",
+        ),
+        pytest.param(
+            world(replace(BACK, undo=True), OLD_KEY, home=PlaceState.OWN, secrets=(OLD,)),
+            ["blocked"],
+            id="no place may take the old key",
+        ),
+        pytest.param(world(MADE, OLD_KEY), ["drop", "done"], id="dropped, and not begun again"),
+        pytest.param(world(MADE, OLD_KEY, NEW_KEY, secrets=()), ["discard", "drop", "done"], id="the secret is lost"),
+    ],
+)
+def test_all_goes_well(facts: World, steps: list[str]) -> None:
+    """The steps of a whole run, as `--dry-run` would tell them."""
+    assert words(facts) == steps
+
+
+@pytest.mark.parametrize("step", sorted(ENDS, key=str))
+def test_an_end_changes_nothing(step: Step) -> None:
+    """WAIT, BLOCKED and DONE are not done."""
+    assert after(step, world(MADE), NOW) == world(MADE)
+    assert after(step, world(None), NOW) == world(None)
+
+
+def test_a_deleted_key_is_remembered() -> None:
+    """A list that lags must not bring it back."""
+    facts = after(Step.DELETE, world(MADE, OLD_KEY, NEW_KEY), NOW)
+    assert (set(facts.keys), facts.gone, facts.fresh_list) == ({NEW}, frozenset({OLD}), False)
+
+
+def test_a_discarded_answer_is_settled() -> None:
+    """One request makes one key: whatever else was made in its time is somebody else's. Another is to be made."""
+    facts = after(Step.DISCARD, world(SENT, OLD_KEY, STRAY, unused=[OTHER], full=True), NOW)
+    assert facts.note == replace(SENT, sent=None, lost=(), again=True)
+    assert not facts.full
+    facts = after(Step.DISCARD, world(replace(MADE, lost=(NOW,)), OLD_KEY, NEW_KEY, secrets=()), NOW)
+    assert facts.note == replace(NOTE, lost=(NOW,))
+
+
+def test_a_switch_leaves_alone_what_a_person_changed() -> None:
+    """Only places that hold the old pair, or a torn one, get the new one."""
+    facts = after(Step.SWITCH, world(MADE, home=TORN, work=ELSE), NOW)
+    assert facts.places == {HOME: WANTED, WORK: ELSE}
+
+
+def test_a_look_tells_that_nobody_uses_the_stranger() -> None:
+    """Carried forward, a look shows nothing new."""
+    assert after(Step.LOOK, world(SENT, OLD_KEY, STRAY), NOW).unused == {OTHER}
+    assert after(Step.LOOK, world(SENT), NOW).unused == frozenset()
+
+
+# Whatever the facts are
+
+IDS = (OLD, NEW, OTHER)
+ids = st.frozensets(st.sampled_from(IDS))
+times = st.integers(-40, 10).map(lambda second: NOW + seconds(second))
+access_keys = st.builds(AccessKey, st.sampled_from(IDS), st.sampled_from(["Active", "Inactive"]), times)
+
+
+@st.composite
+def notes(draw: st.DrawFn) -> Note:
+    """Any note: also such as no run would leave."""
+    unwanted, wanted = draw(st.sampled_from([(OLD, NEW), (OLD, None), (NEW, OLD)]))
+    return Note(
+        name=OLD,
+        identity=ALICE,
+        endpoint="aws",
+        unwanted=unwanted,
+        wanted=wanted,
+        known=draw(st.sampled_from([(OLD,), (OLD, NEW), (OLD, OTHER)])),
+        places=(HOME, WORK),
+        began=NOW - seconds(60),
+        switch_off_at=draw(st.sampled_from([NOW - seconds(60), NOW + seconds(60)])),
+        delete_at=draw(st.sampled_from([NOW - seconds(60), NOW + seconds(60)])),
+        may_delete=draw(st.sampled_from([None, OTHER, NEW])),
+        sent=draw(st.none() | times),
+        lost=tuple(draw(st.lists(times, max_size=2))),
+        undo=draw(st.booleans()),
+        copies=draw(st.booleans()),
+        followed=draw(st.booleans()),
+        leaked=draw(st.booleans()),
+    )
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    """Any facts with a note."""
+    keys = draw(st.lists(access_keys, max_size=2, unique_by=lambda k: k.key_id))
+    return World(
+        key_id=OLD,
+        keys={k.key_id: k for k in keys},
+        places={place: draw(st.sampled_from(PlaceState)) for place in (HOME, WORK)},
+        first_look=draw(times),
+        listed_at=draw(times),
+        note=draw(notes()),
+        secrets=draw(ids),
+        asked=draw(st.booleans()),
+        begun=draw(st.booleans()),
+        full=draw(st.booleans()),
+        fresh_list=draw(st.booleans()),
+        used=draw(ids),
+        unused=draw(ids),
+        proven=draw(ids),
+        checked=draw(ids),
+        denied=draw(st.frozensets(st.sampled_from([Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK]))),
+        owed=draw(st.sampled_from([None, (), ("a",)])),
+    )
+
+
+@settings(max_examples=300)
+@given(worlds())
+def test_whatever_the_facts_are_the_steps_end_and_break_no_promise(facts: World) -> None:
+    """No facts lead in circles; no step retires a key that a place holds, or deletes one that is not ours to delete."""
+    steps = run_through(facts)
+    assert steps[-1][0] in ENDS
+    for step, before in steps:
+        note = before.note
+        held = before.places_in(PlaceState.UNWANTED, PlaceState.TORN)
+        match step:
+            case Step.DEACTIVATE | Step.DELETE:
+                assert note and not held
+                assert not (note.back and note.unwanted in note.known)
+                assert not waits_for_owed(before, note)
+                assert before.owed is not None or not note.copies or not {note.wanted, note.unwanted} <= before.secrets
+                assert not before.places_in(PlaceState.WANTED) or note.wanted in before.checked
+            case Step.SWITCH:
+                assert note and note.wanted in before.proven and before.keys[note.wanted].active
+            case Step.DISCARD:
+                gone = to_discard(before)
+                assert note and gone not in note.known and gone != note.name and gone not in before.secrets
+                assert gone == note.wanted or (gone == stranger(before) and gone in before.unused)
+            case Step.MAKE_ROOM:
+                assert note and note.may_delete and not before.keys[note.may_delete].active
+            case Step.CREATE:
+                assert note and note.wanted is None and before.places_in(PlaceState.UNWANTED)

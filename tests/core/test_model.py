@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rotate_my_key.core.errors import WrongUsage, mask
+from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind, is_exempt
+from rotate_my_key.core.policy import Policy, Verdict, format_duration, parse_duration
+
+MADE = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+def day(count: float) -> timedelta:
+    """So many days."""
+    return timedelta(days=count)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        pytest.param("90d", day(90), id="days"),
+        pytest.param("12h", day(0.5), id="hours"),
+        pytest.param("30m", timedelta(minutes=30), id="minutes"),
+        pytest.param("45s", timedelta(seconds=45), id="seconds"),
+        pytest.param("2w", day(14), id="weeks"),
+        pytest.param("0", day(0), id="0 needs no unit"),
+        pytest.param("000", day(0), id="0 written longer"),
+        pytest.param("0d", day(0), id="0 with a unit"),
+        pytest.param("90 d", day(90), id="a space before the unit"),
+        pytest.param("  90d ", day(90), id="spaces around"),
+        pytest.param("90D", day(90), id="a capital unit"),
+    ],
+)
+def test_a_duration_is_read(text: str, duration: timedelta) -> None:
+    """A number with a unit is that long."""
+    assert parse_duration(text) == duration
+
+
+@pytest.mark.parametrize(
+    "text", ["90", "", " ", "d", "-1d", "+1d", "1.5d", "1y", "1d12h", "90 days", "1d\nx", "1000000d", "ninety"]
+)
+def test_anything_else_is_no_duration(text: str) -> None:
+    """What is not a number with a unit is refused, with what to write."""
+    with pytest.raises(WrongUsage) as caught:
+        parse_duration(text)
+    assert repr(text) in caught.value.message
+    assert "90d" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        pytest.param(day(0), "0", id="nothing"),
+        pytest.param(day(90), "90d", id="whole days"),
+        pytest.param(day(14), "14d", id="weeks are days"),
+        pytest.param(timedelta(hours=36), "36h", id="whole hours"),
+        pytest.param(timedelta(minutes=2), "2m", id="whole minutes"),
+        pytest.param(timedelta(seconds=61), "61s", id="seconds"),
+    ],
+)
+def test_a_duration_is_written_in_its_largest_unit(duration: timedelta, text: str) -> None:
+    """The largest unit that divides it is used."""
+    assert format_duration(duration) == text
+
+
+@given(st.integers(0, 999_999).map(lambda seconds: timedelta(seconds=seconds)))
+def test_what_is_written_is_read_back(duration: timedelta) -> None:
+    """Writing and reading a duration gives the same duration."""
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("age", "verdict"),
+    [
+        pytest.param(day(0), Verdict.FRESH, id="just made"),
+        pytest.param(day(75) - SECOND, Verdict.FRESH, id="a second before it is due"),
+        pytest.param(day(75), Verdict.DUE, id="due to the second"),
+        pytest.param(day(90) - SECOND, Verdict.DUE, id="a second before it is overdue"),
+        pytest.param(day(90), Verdict.OVERDUE, id="overdue to the second"),
+        pytest.param(day(4000), Verdict.OVERDUE, id="years old"),
+        pytest.param(-day(1), Verdict.FRESH, id="made tomorrow by a wrong clock"),
+    ],
+)
+def test_the_verdict_of_the_built_in_policy(age: timedelta, verdict: Verdict) -> None:
+    """A key is due from 75 days on and overdue from 90 days on."""
+    assert Policy().verdict(AccessKey("AKIAEXAMPLE", "Active", MADE), MADE + age) is verdict
+
+
+@pytest.mark.parametrize(
+    ("max_age", "remind_before", "age", "verdict"),
+    [
+        pytest.param(10, 15, 0, Verdict.DUE, id="remind_before above max_age: due at once, never before it was made"),
+        pytest.param(10, 10, 0, Verdict.DUE, id="remind_before equal to max_age: due at once"),
+        pytest.param(10, 0, 9, Verdict.FRESH, id="no reminder: fresh to the end"),
+        pytest.param(10, 0, 10, Verdict.OVERDUE, id="no reminder: overdue without having been due"),
+    ],
+)
+def test_the_verdict_of_other_policies(max_age: int, remind_before: int, age: int, verdict: Verdict) -> None:
+    """The two bounds follow from max_age and remind_before."""
+    policy = Policy(day(max_age), day(remind_before))
+    assert policy.verdict(AccessKey("AKIAEXAMPLE", "Active", MADE), MADE + day(age)) is verdict
+
+
+def test_the_verdict_does_not_hang_on_the_time_zone() -> None:
+    """The same instant in another zone gets the same verdict."""
+    zone = timezone(timedelta(hours=-9))
+    key = AccessKey("AKIAEXAMPLE", "Active", MADE)
+    assert Policy().verdict(key, (MADE + day(90)).astimezone(zone)) is Verdict.OVERDUE
+    assert Policy().verdict(key, (MADE + day(90) - SECOND).astimezone(zone)) is Verdict.DUE
+
+
+def test_when_a_key_is_due_and_overdue() -> None:
+    """A policy can say the two dates."""
+    assert Policy(day(10), day(4)).due_at(MADE) == MADE + day(6)
+    assert Policy(day(10), day(40)).due_at(MADE) == MADE
+    assert Policy(day(10), day(4)).overdue_at(MADE) == MADE + day(10)
+
+
+@pytest.mark.parametrize(
+    ("key_id", "shown"), [("AKIAIOSFODNN7EXAMPLE", "...MPLE"), ("abc", "...abc"), ("", "...")], ids=repr
+)
+def test_a_key_id_is_masked_on_screen(key_id: str, shown: str) -> None:
+    """The last four characters are shown."""
+    assert mask(key_id) == shown
+
+
+def test_a_pair_never_shows_its_secret() -> None:
+    """Neither secret nor token is in what Python prints of a pair."""
+    shown = repr(Credentials("AKIAEXAMPLE", "the-secret", "the-token"))
+    assert "AKIAEXAMPLE" in shown
+    assert "the-secret" not in shown
+    assert "the-token" not in shown
+
+
+@pytest.mark.parametrize(
+    ("status", "active"), [("Active", True), ("Inactive", False), ("Expired", False), ("active", False), ("", False)]
+)
+def test_only_active_is_active(status: str, active: bool) -> None:
+    """Any other word of AWS's is not active."""
+    assert AccessKey("AKIAEXAMPLE", status, MADE).active is active
+
+
+@pytest.mark.parametrize(
+    ("use", "evidence"),
+    [
+        pytest.param(LastUse(MADE, "s3", "eu-west-1"), True, id="another service"),
+        pytest.param(LastUse(MADE, "iam", "us-east-1"), False, id="our own calls to IAM"),
+        pytest.param(LastUse(MADE, "sts", "us-east-1"), False, id="our own calls to STS"),
+        pytest.param(LastUse(None), False, id="never, or not known"),
+    ],
+)
+def test_what_shows_that_somebody_needs_the_key(use: LastUse, evidence: bool) -> None:
+    """Only a use that cannot have been ours is evidence."""
+    assert use.is_evidence is evidence
+
+
+@pytest.mark.parametrize(
+    ("arn", "partition", "is_user", "is_root", "user"),
+    [
+        pytest.param("arn:aws:iam::123456789012:user/alice", "aws", True, False, "alice", id="a user"),
+        pytest.param("arn:aws-cn:iam::123456789012:user/a/b/alice", "aws-cn", True, False, "alice", id="with a path"),
+        pytest.param("arn:aws:iam::123456789012:root", "aws", False, True, "arn:aws:iam::123456789012:root", id="root"),
+        pytest.param(
+            "arn:aws-us-gov:sts::123456789012:assumed-role/Admin/alice", "aws-us-gov", False, False, "alice", id="role"
+        ),
+        pytest.param("arn:aws:iam::123456789012:user/root", "aws", True, False, "root", id="a user named root"),
+    ],
+)
+def test_who_signed_in(arn: str, partition: str, is_user: bool, is_root: bool, user: str) -> None:
+    """Partition, kind and user name come from the ARN."""
+    identity = Identity("123456789012", arn)
+    assert (identity.partition, identity.is_user, identity.is_root, identity.user) == (
+        partition,
+        is_user,
+        is_root,
+        user,
+    )
+
+
+def test_a_place_is_known_by_its_path_and_profile() -> None:
+    """The kind tells how to write it, not which it is; places sort by path, then profile."""
+    place = Place("/home/a/.aws/config", "work", PlaceKind.CONFIG)
+    assert place == Place("/home/a/.aws/config", "work")
+    assert hash(place) == hash(Place("/home/a/.aws/config", "work"))
+    assert place != Place("/home/a/.aws/config", "play", PlaceKind.CONFIG)
+    assert sorted([place, Place("/b", "a"), Place("/home/a/.aws/config", "play")])[1].profile == "play"
+
+
+@pytest.mark.parametrize(
+    ("tags", "left_alone"),
+    [
+        ({"rotate-my-key": "exempt"}, True),
+        ({"Rotate-My-Key": " Exempt "}, True),
+        ({"rotate-my-key": "no"}, False),
+        ({"exempt": "rotate-my-key"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_who_is_left_alone(tags: dict[str, str] | None, left_alone: bool) -> None:
+    """The tag's key and value are read without regard to case, as IAM reads keys; unknown tags say nothing."""
+    assert is_exempt(tags) is left_alone

@@ -1,0 +1,51 @@
+"""Small words for values: what a person reads of times, counts and lists."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotate_my_key.core.words import day, join, number, span, used
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text", "at_least"),
+    [
+        (0, "a moment", "a moment"),
+        (59, "a moment", "a moment"),
+        (60, "1 minute", "1+ minute"),
+        (7199, "1 hour", "1+ hour"),
+        (86400 * 98 + 5, "98 days", "98+ days"),
+        (86400 * 4314, "4,314 days", "4,314+ days"),
+    ],
+)
+def test_spans(seconds: int, text: str, at_least: str) -> None:
+    """Rounded down to the largest unit."""
+    duration = timedelta(seconds=seconds)
+    assert (span(duration), span(duration, at_least=True)) == (text, at_least)
+
+
+def test_lists_and_numbers() -> None:
+    """As one writes them."""
+    assert [join(["a", "b", "c"][:count]) for count in range(4)] == ["", "a", "a and b", "a, b and c"]
+    assert [number(count, "key") for count in (0, 1, 1234)] == ["0 keys", "1 key", "1,234 keys"]
+    assert number(2, "entry", "entries") == "2 entries"
+
+
+def test_days() -> None:
+    """The year is said if it is another one, or if nothing is there to compare."""
+    assert day(NOW, NOW) == day(NOW).removesuffix(" 2026")
+    assert day(NOW, NOW - timedelta(days=366)).endswith(" 2026")
+
+
+@pytest.mark.parametrize(
+    ("service", "region", "where"),
+    [("s3", "eu-west-1", " (s3, eu-west-1)"), ("s3", "N/A", " (s3)"), ("N/A", "", "")],
+)
+def test_last_uses(service: str, region: str, where: str) -> None:
+    """With what is known of where; no date means never, or not known."""
+    assert used(NOW - timedelta(hours=3), service, region, NOW) == f"last used 3 hours ago{where}"
+    assert used(None, service, region, NOW) == "no use on record"

@@ -1,0 +1,202 @@
+"""What earlier versions wrote is read by this one: each file in `golden/` was written by the version it is named for.
+
+Never change one: add another when a form changes.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotate_my_key.copies.find import Memory
+from rotate_my_key.core.model import Credentials, Identity, InPlace, Past, Place, PlaceKind
+from rotate_my_key.core.plan import Note
+from rotate_my_key.keyring import entries
+from rotate_my_key.keyring.store import Entry, Index, Move
+from rotate_my_key.profiles.edit import Gap, Line, Lines, Process
+from rotate_my_key.schedule import job
+from rotate_my_key.state import transit
+from rotate_my_key.state.cache import FileCache
+from rotate_my_key.state.history import FileHistory
+from rotate_my_key.state.notes import FileNotes, FileStaging
+from rotate_my_key.state.owed import Change, HandedKeys, Mark, PendingChanges
+
+GOLDEN = Path(__file__).parent / "golden"
+OLD, NEW = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW2"
+SECRET = "made/Up+SecretNothingOpensWithIt00000001"
+ALICE = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
+AT = datetime(2026, 5, 4, 12, 30, 15, 123456, UTC)
+SECOND = AT.replace(microsecond=0)
+DEFAULT = Place("/home/alice/.aws/credentials", "default")
+RING = Place("/home/alice/.aws/config", "é", PlaceKind.KEYRING)
+PLAIN = Note(
+    name=OLD,
+    identity=ALICE,
+    endpoint="aws",
+    unwanted=OLD,
+    known=(OLD,),
+    places=(DEFAULT,),
+    began=AT,
+    switch_off_at=AT,
+    delete_at=AT + timedelta(days=7),
+)
+FULL = Note(
+    name=OLD,
+    identity=ALICE,
+    endpoint="http://127.0.0.1:5000",
+    unwanted=OLD,
+    known=(OLD, "AKIAOTHEROTHEROTHER3"),
+    places=(DEFAULT, RING),
+    began=AT,
+    switch_off_at=AT + timedelta(days=1),
+    delete_at=AT + timedelta(days=7),
+    wanted=NEW,
+    may_delete="AKIAOTHEROTHEROTHER3",
+    sent=AT + timedelta(seconds=1),
+    lost=(AT + timedelta(seconds=2), AT + timedelta(seconds=3)),
+    made=AT + timedelta(seconds=4),
+    again=True,
+    in_place=(InPlace(DEFAULT, 10, 60),),
+    undo=True,
+    told=True,
+    copies=True,
+    followed=True,
+    leaked=True,
+    extended=True,
+    host="laptop",
+    boot="6a0d8f7e",
+)
+PAST = Past(SECOND, "rotated", *("123456789012", ALICE.arn, OLD, NEW), deleted=(OLD,), places=("default", "é"))
+ROWS = [{"profiles": ["default", "é"], "kind": "static pair", "key_id": NEW, "created": SECOND.isoformat()}]
+MARK = Mark(OLD, "secretsmanager:rotate-my-key/alice", "it")
+CHANGE = Change(OLD, OLD, NEW, ALICE.account, ALICE.arn, True, ("restart", "mail"))
+EXPORTED = transit.Exported(Credentials(NEW, SECRET), ALICE, "default", "eu-west-1", SECOND)
+DELIVERED = transit.Delivered(Credentials(NEW, SECRET), ALICE, SECOND, OLD, "default")
+ENTRY = Entry(
+    config="/home/alice/.aws/config",
+    ids=(OLD, NEW),
+    spare=True,
+    moving=Move.STORE,
+    line='"/home/alice/.local/bin/rotate-my-key" credentials --profile default',
+    lines=Lines("/home/alice/.aws/credentials", "credentials", (Line(1, "aws_access_key_id", "k = ", "\r\n"),)),
+    process=Process(Gap("\n", "[default]\n", "credential_process"), True),
+)
+LAST = job.Last(job.Try(SECOND, 75, "offline", "rotate-my-key"), job.Try(SECOND - timedelta(days=1), 0))
+
+
+class Memories:
+    """Every record of this computer in one folder, each with what reads it and what writes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        place = str(folder)
+        self.notes, self.staging, self.handed = FileNotes(place), FileStaging(place), HandedKeys(place)
+        self.history = FileHistory(f"{place}/history.jsonl")
+        self.cache = FileCache(f"{place}/status.json", [f"{place}/none"])
+        self.pending, self.index = PendingChanges(place), Index(f"{place}/keyring.json", lambda: "kwallet.Ring")
+        self.copies = Memory(f"{place}/copies.json")
+
+    def sealed(self) -> transit.Exported:
+        """What an export holds."""
+        return transit.decode((self.folder / "export.json").read_bytes())
+
+    def fetched(self) -> transit.Delivered:
+        """What a delivery holds."""
+        return transit.decode_delivered((self.folder / "delivery.json").read_bytes())
+
+    def rows(self) -> list[dict[str, object]]:
+        """What was cached."""
+        return self.cache.load().rows
+
+
+Read = Callable[[Memories], object]
+# golden file: where it lies on a computer, what reads it, what it says
+READ: dict[str, tuple[str, Read, object]] = {
+    "note": (f"{OLD}.note", lambda m: m.notes.load(OLD), PLAIN),
+    "note-full": (f"{OLD}.note", lambda m: m.notes.load(OLD), FULL),
+    "note-first-release": (
+        f"{OLD}.note",
+        lambda m: m.notes.load(OLD),
+        replace(FULL, made=None, followed=False, leaked=False),
+    ),
+    "staged": (
+        f"{OLD}.staged",
+        lambda m: (m.staging.get(OLD), m.notes.decode(m.staging.get_record(OLD) or b"")),
+        ({"staged": Credentials(NEW, SECRET)}, PLAIN),
+    ),
+    "kept": (f"{OLD}.kept", lambda m: m.staging.get(OLD), {"kept": Credentials(OLD, SECRET, "a token")}),
+    "history": ("history.jsonl", lambda m: m.history.entries(), (PAST, replace(PAST, action="imported", old=""))),
+    "status": ("status.json", Memories.rows, ROWS),
+    "handed": (NEW, lambda m: m.handed.read(NEW), MARK),
+    "handed-empty": (NEW, lambda m: (m.handed.ids(), m.handed.read(NEW)), ((NEW,), Mark())),
+    "after": (f"{OLD}.json", lambda m: m.pending.all(), (CHANGE,)),
+    "export": ("export.json", Memories.sealed, EXPORTED),
+    "delivery": ("delivery.json", Memories.fetched, DELIVERED),
+    "keyring": ("keyring.json", lambda m: (m.index.load(), m.index.backend), ({"default": ENTRY}, "kwallet.Ring")),
+    "keyring-system": ("keyring.json", lambda m: (m.index.load(), m.index.backend), ({"default": ENTRY}, "system")),
+    "schedule": ("schedule.json", lambda m: job.load_runs(str(m.folder)), LAST),
+    "copies": ("copies.json", lambda m: m.copies.load(), {"/home/alice/.env": {OLD, NEW}}),
+    "entry": ("entry", lambda m: entries.decode((m.folder / "entry").read_text()), (NEW, SECRET)),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_was_written_is_read(tmp_path: Path, name: str) -> None:
+    """By this version, as it was meant then."""
+    where, read, said = READ[name]
+    shutil.copy(GOLDEN / name, tmp_path / where)
+    (tmp_path / where).chmod(0o600)
+    assert read(Memories(tmp_path)) == said
+
+
+def _history(m: Memories) -> None:
+    m.history.add(PAST)
+    m.history.add(replace(PAST, action="imported", old=""))
+
+
+def _schedule(m: Memories) -> None:
+    assert LAST.settled
+    job.keep_run(str(m.folder), LAST.settled)
+    job.keep_run(str(m.folder), LAST.last)
+
+
+# golden file: what writes it now; none for the forms that are only read
+WRITTEN: dict[str, Callable[[Memories], object]] = {
+    "note": lambda m: m.notes.create(PLAIN),
+    "note-full": lambda m: m.notes.create(FULL),
+    "staged": lambda m: m.staging.put(OLD, "staged", Credentials(NEW, SECRET), m.notes.encode(PLAIN)),
+    "kept": lambda m: m.staging.put(OLD, "kept", Credentials(OLD, SECRET, "a token")),
+    "history": _history,
+    "status": lambda m: m.cache.save(ROWS),
+    "handed": lambda m: m.handed.mark(NEW, MARK),
+    "after": lambda m: m.pending.save(CHANGE),
+    "export": lambda m: (m.folder / "export.json").write_bytes(transit.encode(EXPORTED)),
+    "delivery": lambda m: (m.folder / "delivery.json").write_text(transit.encode_delivered(DELIVERED)),
+    "keyring": lambda m: m.index.put("default", ENTRY),
+    "schedule": _schedule,
+    "copies": lambda m: m.copies.learn([("/home/alice/.env", OLD), ("/home/alice/.env", NEW)], [OLD, NEW]),
+    "entry": lambda m: (m.folder / "entry").write_text(entries.encode(NEW, SECRET)),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_now_is_what_was_written_then(tmp_path: Path, name: str) -> None:
+    """Value by value, so that a version that comes back reads it too; a form that changes is a new version."""
+    WRITTEN[name](Memories(tmp_path))
+    assert values((tmp_path / READ[name][0]).read_bytes()) == values((GOLDEN / name).read_bytes())
+
+
+def values(data: bytes) -> list[object]:
+    """The JSON values, one a line or one in all; where this computer's own files are named, only that they are."""
+    try:
+        found = [json.loads(data)]
+    except ValueError:
+        found = [json.loads(line) for line in data.splitlines()]
+    for value in found:
+        if "files" in value:
+            value["files"] = len(value["files"])
+    return found
