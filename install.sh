@@ -118,8 +118,9 @@ make_folder() { # FOLDER: and those above it; the new ones are collected in made
 $made"
 }
 
-remember_made() { # FOLDER: writes down there what make_folder made, for remove_folder
-    [ -z "$made" ] || printf '%s' "$made" >>"$1/made-folders"
+remember_made() { # FOLDER: writes down there what make_folder made, for remove_folder: the newest first
+    made=$made$(cat "$1/made-folders" 2>/dev/null) || :
+    [ -z "$made" ] || printf '%s\n' "$made" >"$1/made-folders"
     made=
 }
 
