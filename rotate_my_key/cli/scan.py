@@ -19,7 +19,7 @@ from .wiring import Wiring
 
 if TYPE_CHECKING:
     from ..copies.change import Finding
-    from ..copies.find import Process, Tally
+    from ..copies.find import RunningProcess, Tally
     from ..copies.forms import Forms
 
 
@@ -66,7 +66,7 @@ class Scan:
         self._profiles: dict[str, list[str]] = {}
         self._successor: dict[str, str] = {}
         self._found: list[Finding] = []
-        self._processes: list[Process] | None = None
+        self._processes: list[RunningProcess] = []
         self._tally: Tally | None = None
 
     def look(self, names: Sequence[str | None], *, all_keys: bool) -> None:
@@ -80,7 +80,7 @@ class Scan:
                 spinner.enter_context(self._app.waiting(f"read {files:,} files; {self._app.show_path(folder)}"))
 
             self._found, self._tally = self._files.scan(wanted, self._paths, tick)
-        self._processes = processes(wanted)
+        self._processes = list(processes(wanted))
 
     def _wanted(self, names: Sequence[str | None], *, all_keys: bool) -> list[Forms]:
         from ..copies.forms import Forms
@@ -150,12 +150,11 @@ class Scan:
         from ..copies.change import Why
 
         others = [f for f in self._found if f.why is not Why.PROFILE]
-        processes = self._processes or []
         for key_id in dict.fromkeys([*self._profiles, *self._successor]):
             rows = [[self._app.show_path(f.path), self._means(f)] for f in others if f.key_id == key_id]
             rows += [
                 [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"]
-                for p in processes
+                for p in self._processes
                 if p.key_id == key_id
             ]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
@@ -186,8 +185,6 @@ class Scan:
             lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
         for reason, paths in tally.skipped.items():
             lines.append(f"Not read: {len(paths):,} ({reason}: {self._some(paths)}).")
-        if self._processes is None:
-            lines.append("Processes were not looked at: that needs psutil here.")
         if not self._paths:
             lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
         return lines
@@ -209,7 +206,7 @@ class Scan:
                     "files": to_json(f for f in self._found if f.key_id == key_id),
                     "processes": [
                         {"pid": p.pid, "name": p.name, "where": p.where}
-                        for p in self._processes or []
+                        for p in self._processes
                         if p.key_id == key_id
                     ],
                 }
@@ -218,5 +215,5 @@ class Scan:
             "files_read": tally.files,
             "unreadable": len(tally.unreadable),
             "skipped": {reason: len(paths) for reason, paths in tally.skipped.items()},
-            "processes_read": self._processes is not None,
+            "processes_read": True,
         }

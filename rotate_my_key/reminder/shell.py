@@ -303,25 +303,12 @@ def every_rc_file(home: str, env: Mapping[str, str], platform: str = sys.platfor
 
 def process(pid: int) -> tuple[str, int] | None:
     """A running process: its name and its parent; None if it cannot be told."""
+    import psutil
+
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            before, _, after = file.read().rpartition(")")
-        return before.partition("(")[2], int(after.split()[1])
-    except FileNotFoundError:
-        return _asked(pid) if sys.platform == "darwin" else None
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _asked(pid: int) -> tuple[str, int] | None:
-    import subprocess
-
-    command = ["/bin/ps", "-o", "ppid=,comm=", "-p", str(pid)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
-        number, name = done.stdout.strip().split(None, 1)
-        return name, int(number)
-    except (OSError, ValueError, subprocess.SubprocessError):
+        found = psutil.Process(pid)
+        return found.name(), found.ppid()
+    except (psutil.Error, OSError):
         return None
 
 
