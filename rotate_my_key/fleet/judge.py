@@ -259,6 +259,16 @@ class Row:
         """Whether somebody should do something about it."""
         return self.standing in (Status.ROOT, Status.OVERDUE, Status.DUE) or self.unused
 
+    @property
+    def kind(self) -> str:
+        """The word for what it is: an unused key that is fresh is `unused`."""
+        return "unused" if self.standing is Status.FRESH and self.unused else self.standing.value
+
+    @property
+    def remark(self) -> str:
+        """Why its user is left alone, or may be."""
+        return self.exempt or (f"exempt? {self.uncertain} cannot be read" if self.uncertain else "")
+
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
     """All keys: root's first, then the overdue, the due, the unused, the rest; the oldest first among equals."""

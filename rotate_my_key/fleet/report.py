@@ -346,11 +346,10 @@ def _tiles(report: KeyReport) -> list[tuple[str, str, int]]:
 
 
 def _row(row: Row, now: datetime) -> dict[str, Any]:
-    kind = "unused" if row.standing is Status.FRESH and row.unused else row.standing.value
     use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
     return {
-        "kind": kind,
-        "verdict": STATUS_WORDS[row.standing] if kind != "unused" else "unused",
+        "kind": row.kind,
+        "verdict": STATUS_WORDS[row.standing] if row.kind != "unused" else "unused",
         "account": row.account,
         "user": row.user.name,
         "key": row.key.key_id or "",
@@ -359,7 +358,7 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
         "use": use,
         "owner": row.owner.name,
         "address": row.owner.address if row.owner.address != row.owner.name else "",
-        "remark": row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else ""),
+        "remark": row.remark,
         "cis": ", ".join(control.number for control in row.fails),
     }
 

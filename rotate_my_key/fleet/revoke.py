@@ -20,7 +20,7 @@ from datetime import UTC, date, datetime
 from enum import Enum
 from threading import Lock
 
-from ..core.errors import Gone, Problem, fault
+from ..core.errors import Denied, Gone, Problem, fault
 from ..core.parallel import Pool, Running
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
@@ -28,7 +28,8 @@ from .audit import AuditTrail, NotKept
 from .memory import KeyMemory
 from .model import AwsAccount, Event, FleetKey
 from .rules import off_since
-from .users import UserLook, look_up, look_up_keys, read_tags, recalled, remember, switch
+from .survey import accounts_of
+from .users import UserLook, accounts_named, look_up, look_up_keys, read_tags, recalled, remember, switch
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
 QUICK = 2.0  # seconds that the question waits for last uses and tags
@@ -175,6 +176,20 @@ class RevokeContext:
         """A line of the audit."""
         who = (held.account.number, held.user.name, key.key_id or "")
         return Event(self.now(), what, *who, why, self.settings.fingerprint, outcome)
+
+
+def everywhere(tools: RevokeContext, numbers: Sequence[str]) -> tuple[list[AwsAccount], Denied | None]:
+    """The accounts of these numbers, or all that there are, whatever the settings leave out for reports: a thief does
+    not read them. Those of the settings, and why, where the organization may not be asked. Raises Problem."""
+    if numbers:
+        return accounts_named((), numbers), None
+    chosen = tools.settings.accounts
+    try:
+        return list(accounts_of(tools.organization, replace(chosen, only=(), but=()))), None
+    except Denied as denied:
+        if not chosen.only:
+            raise
+        return list(accounts_of(tools.organization, chosen)), denied
 
 
 def find(

@@ -12,7 +12,8 @@ import click
 import pytest
 
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.fleet.common import fleet_options, open_fleet
+from rotate_my_key.cli.fleet import fleet_options
+from rotate_my_key.cli.fleet.common import open_fleet
 from rotate_my_key.core.errors import Gone, Problem, WrongUsage
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.files.paths import find

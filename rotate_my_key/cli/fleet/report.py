@@ -9,20 +9,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import click
-
 from ...core.errors import WrongUsage, mask
 from ...core.policy import format_duration
 from ...core.words import number, span, used
+from ...fleet.judge import BENCHMARK, AgeBar, Row, Status
+from ...fleet.notices import Remark, about, alike, failed
+from ...fleet.report import KeyReport, make, page, table, values
 from ..app import App
-from .common import fleet_options, open_fleet, stoppable, surveyed, tell_failed, tell_left_out
+from .common import open_fleet, stoppable, surveyed, tell_failed, tell_left_out
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.console import Console
     from rich.table import Table
-
-    from ...fleet.judge import AgeBar, KeyCounts, Row
-    from ...fleet.report import KeyReport
 
 
 _STYLES = {
@@ -37,6 +35,27 @@ _STYLES = {
 _WIDEST = 40  # of the bars, in columns
 _PIPE_WIDTH = 200  # where there is no terminal to fit into
 _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
+
+
+def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, as_html: bool) -> int:
+    """Print it in one of its forms, then say on stderr, with --quiet too, which accounts failed."""
+    if as_json + as_csv + as_html > 1:
+        raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
+    with stoppable(app, "nothing was changed"):
+        settings, assembly = open_fleet(app)
+        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
+    found = make(surveys, settings, mapping, now)
+    if as_json:
+        app.json(values(found))
+    elif as_csv:
+        app.out(table(found).rstrip("\n"))
+    else:
+        app.out(page(found, every=every).rstrip("\n") if as_html else report_text(found, app, every=every))
+    tell_left_out(app, assembly)
+    tell_failed(app, surveys, settings)
+    for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
+        app.say(f"{about(same)}: {same.text}")
+    return found.code
 
 
 def report_text(report: KeyReport, app: App, *, every: bool) -> str:
@@ -64,33 +83,27 @@ def report_text(report: KeyReport, app: App, *, every: bool) -> str:
 def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> None:
     from rich.text import Text
 
-    from ...fleet.notices import about, failed
-
     for line in _summary(report):
         console.print(Text(line))
-    if any(bar.keys or bar.exempt for bar in report.ages):
-        console.print()
-        console.print(_histogram(report.ages, block))
     rows = report.rows if every else report.attention
-    broken = [
+    broken = "\n".join(
         f"unknown  {about(same, most=len(same.abouts))}: {same.text}"
         for same in failed(report.surveys, report.settings.accounts)
-    ]
-    if broken:
-        console.print()
-        console.print(Text(_printable("\n".join(broken), "\n"), style="red"))
-    if rows:
-        console.print()
-        console.print(_table(report, rows, console.width))
+    )
     rest = len(report.rows) - len(rows)
-    if rest:
-        console.print()
-        console.print(Text(f"{number(rest, 'key')} more need nothing now; --all shows them too"))
+    more = f"{number(rest, 'key')} more need nothing now; --all shows them too"
+    for there, part in (
+        (any(bar.keys or bar.exempt for bar in report.ages), lambda: _histogram(report.ages, block)),
+        (broken, lambda: Text(_printable(broken, "\n"), style="red")),
+        (rows, lambda: _table(report, rows, console.width)),
+        (rest, lambda: Text(more)),
+    ):
+        if there:
+            console.print()
+            console.print(part())
 
 
 def _summary(report: KeyReport) -> Iterator[str]:
-    from ...fleet.judge import BENCHMARK, Status
-
     counts, policy = report.counts, report.settings.policy
     due = format_duration(max(policy.max_age - policy.remind_before, policy.max_age * 0))
     yield (
@@ -98,7 +111,9 @@ def _summary(report: KeyReport) -> Iterator[str]:
         f"{number(counts.users, 'user')}, {number(counts.keys, 'key')}; "
         f"due at {due}, overdue at {format_duration(policy.max_age)}"
     )
-    yield _kinds(counts, format_duration(report.settings.unused_after))
+    words = {Status.ROOT: "of root", Status.INACTIVE: "switched off"}
+    kinds = [f"{keys:,} {words.get(each, each.value)}" for each, keys in counts.standings.items()]
+    yield ", ".join([*kinds, f"{counts.unused:,} not used for {format_duration(report.settings.unused_after)}"])
     failing = ", ".join(f"{keys:,} fail {control.number}" for control, keys in counts.controls.items())
     exempt = "; it knows no exempt users" if counts.standings[Status.EXEMPT] else ""
     yield f"{BENCHMARK}: {failing}{exempt}"
@@ -107,12 +122,6 @@ def _summary(report: KeyReport) -> Iterator[str]:
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
     if ages and max(ages).total_seconds() >= 60:
         yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
-
-
-def _kinds(counts: KeyCounts, unused_after: str) -> str:
-    words = {"root": "of root", "inactive": "switched off"}
-    kinds = [f"{keys:,} {words.get(each.value, each.value)}" for each, keys in counts.standings.items()]
-    return ", ".join([*kinds, f"{counts.unused:,} not used for {unused_after}"])
 
 
 def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
@@ -148,23 +157,9 @@ def _table(report: KeyReport, rows: Sequence[Row], width: int) -> Table:
         table.add_column(name, overflow="fold", no_wrap=name in ("KEY", "AGE", "CIS"))
     verdicts = {what: Text(what, style=style) for what, style in _STYLES.items()}
     for row in rows:
-        what = "unused" if row.standing.value == "fresh" and row.unused else row.standing.value
         cells = (_printable(cell(row, report.now, width >= _WIDE)) for cell in columns.values())
-        table.add_row(verdicts[what], *cells)
+        table.add_row(verdicts[row.kind], *cells)
     return table
-
-
-def _account(row: Row, now: datetime, wide: bool) -> str:
-    return str(row.account) if wide else row.account.name or row.account.number
-
-
-def _key(row: Row, now: datetime, wide: bool) -> str:
-    return mask(row.key.key_id) if row.key.key_id else "-"
-
-
-def _age(row: Row, now: datetime, wide: bool) -> str:
-    """An age from the credential report is a least one: the key may have been changed since it was made."""
-    return span(row.age, at_least=not row.exact)
 
 
 def _last_use(row: Row, now: datetime, wide: bool) -> str:
@@ -175,66 +170,20 @@ def _last_use(row: Row, now: datetime, wide: bool) -> str:
     return used(use.at, *where, now).removeprefix("last used ")
 
 
-def _remark(row: Row, now: datetime, wide: bool) -> str:
-    return row.exempt or (f"exempt? {row.uncertain} cannot be read" if row.uncertain else "")
-
-
-# By name: from which width of the terminal on, and what stands there.
+# By name: from which width of the terminal on, and what stands there. An age from the credential report is a least one:
+# the key may have been changed since it was made.
 _COLUMNS: Mapping[str, tuple[int, Callable[[Row, datetime, bool], str]]] = {
-    "ACCOUNT": (0, _account),
+    "ACCOUNT": (0, lambda row, now, wide: str(row.account) if wide else row.account.name or row.account.number),
     "USER": (0, lambda row, now, wide: row.user.name),
-    "KEY": (0, _key),
-    "AGE": (0, _age),
+    "KEY": (0, lambda row, now, wide: mask(row.key.key_id) if row.key.key_id else "-"),
+    "AGE": (0, lambda row, now, wide: span(row.age, at_least=not row.exact)),
     "LAST USE": (0, _last_use),
     "OWNER": (_FITS_OWNER, lambda row, now, wide: row.owner.address or row.owner.name),
     "CIS": (_FITS_OWNER, lambda row, now, wide: " ".join(control.number for control in row.fails)),
-    "": (0, _remark),
+    "": (0, lambda row, now, wide: row.remark),
 }
 
 
 def _printable(text: str, but: str = "") -> str:
     """Names and tags are other people's words: none of them may steer the terminal."""
     return "".join(sign if sign.isprintable() or sign in but else "?" for sign in text)
-
-
-@click.command("report")
-@click.option("--all", "every", is_flag=True, help="Every key, not only those that need attention.")
-@click.option("--exact", is_flag=True, help="List the keys of every user: exact ages and ids, and more calls.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every key.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, with every key.")
-@click.option("--html", "as_html", is_flag=True, help="Print one page that needs nothing else.")
-@fleet_options
-@click.pass_obj
-def command(app: App, /, every: bool, exact: bool, as_json: bool, as_csv: bool, as_html: bool) -> int:
-    """Show every key of all users: its age, last use, verdict and owner.
-
-    Shows what needs attention: root's keys first, then what is overdue, due, or not used. Changes nothing.
-    """
-    if as_json + as_csv + as_html > 1:
-        raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
-    from ...fleet.report import make, page, table, values
-
-    with stoppable(app, "nothing was changed"):
-        settings, assembly = open_fleet(app)
-        surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
-    report = make(surveys, settings, mapping, now)
-    if as_json:
-        app.json(values(report))
-    elif as_csv:
-        app.out(table(report).rstrip("\n"))
-    elif as_html:
-        app.out(page(report, every=every).rstrip("\n"))
-    else:
-        app.out(report_text(report, app, every=every))
-    tell_left_out(app, assembly)
-    _tell(app, report)
-    return report.code
-
-
-def _tell(app: App, report: KeyReport) -> None:
-    """What a person should know of the accounts, on stderr: that some failed, even with --quiet."""
-    from ...fleet.notices import Remark, about, alike
-
-    tell_failed(app, report.surveys, report.settings)
-    for same in alike(Remark(str(each.account), note) for each in report.surveys for note in each.notes):
-        app.say(f"{about(same)}: {same.text}")

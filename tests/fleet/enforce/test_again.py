@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.fleet.common import again, fleet, fleet_options
+from rotate_my_key.cli.fleet import fleet_options
+from rotate_my_key.cli.fleet.common import again, fleet
 
 
 @click.command("revoke")

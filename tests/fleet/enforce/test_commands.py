@@ -150,10 +150,10 @@ def test_the_presets_are_shown() -> None:
     from click.testing import CliRunner
 
     from rotate_my_key.cli.app import App
-    from rotate_my_key.cli.fleet.enforce import command
+    from rotate_my_key.cli.fleet import command
     from rotate_my_key.settings.fleet import PRESETS
 
-    shown = CliRunner().invoke(command, ["--presets"], obj=App({})).output
+    shown = CliRunner().invoke(command, ["enforce", "--presets"], obj=App({})).output
     assert all(f"{name}\n" in shown for name in PRESETS)
     assert "    deactivate_at = 80d\n" in shown
 
