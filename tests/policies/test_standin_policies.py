@@ -30,7 +30,7 @@ def allowed(statements: list[dict[str, Any]], action: str, resource: str = ARN, 
     user: Any = _User()
     signer = Signer(Credentials("AKIA", "-"), user, ARN, "AKIA" if how == "key" else None, mfa=how == "mfa")
     document = {"Version": "2012-10-17", "Statement": statements}
-    policies.check(document)
+    policies.check_identity_policy(document)
     try:
         policies.admit([document], call, signer, resource)
     except Refused:
@@ -110,4 +110,4 @@ def test_evaluation(statements: list[dict[str, Any]], action: str, resource: str
 def test_what_is_not_understood_is_refused(document: dict[str, Any]) -> None:
     """No test passes because a part of a policy was passed over."""
     with pytest.raises(ValueError, match=r".+"):
-        policies.check(document)
+        policies.check_identity_policy(document)

@@ -17,7 +17,7 @@ import pytest
 from tests.disk import STRACE, Disk, Tree, calls, lay, strace, variants
 from tests.standin import Call as AwsCall
 from tests.standin import StandIn
-from tests.standin.keys import LONG_AGO, Key
+from tests.standin.world import LONG_AGO, Key
 
 from .conftest import Laptop, sampled
 from .syscalls import second_name

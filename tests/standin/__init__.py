@@ -4,8 +4,7 @@ For `demo` and the tests; nothing else imports it. `StandIn` is the whole of it;
 """
 
 from .account import Account
-from .conduct import Settings
-from .rules import Call
+from .rules import Call, Settings
 from .standin import StandIn
 
 __all__ = ["Account", "Call", "Settings", "StandIn"]

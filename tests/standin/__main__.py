@@ -21,9 +21,8 @@ from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.policy import parse_duration
 
 from . import sample
-from .conduct import Settings
-from .standin import StandIn
-from .trouble import Break
+from .rules import Settings
+from .standin import Break, StandIn
 
 _BREAK = f"an account that is broken: {', '.join(get_args(Break))}"
 

@@ -10,16 +10,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import actions, behind, errors, protocols, rights, routes, signature
-from .conduct import Settings
+from . import behind, errors, iam, protocols, rights, signature
 from .errors import Answer, Refused
-from .organization import Organization
-from .rules import Call, Rules, When
+from .rules import Call, Rules, Settings, When, simulate
 from .server import HangUp
 from .sessions import Signer
 from .signature import Request
-from .simulator import simulate
-from .world import World
+from .world import Organization, World
 
 Callback = Callable[[Call], object]
 
@@ -59,7 +56,7 @@ class Front:
         call.outcome = answer.outcome
         return answer
 
-    def _record(self, request: Request, connection: int) -> tuple[Call, routes.Payload]:
+    def _record(self, request: Request, connection: int) -> tuple[Call, protocols.Payload]:
         try:
             signed = signature.read(request)
             key_id, service, region = signed.key_id, signed.service, signed.region
@@ -67,12 +64,12 @@ class Front:
             key_id = service = region = ""
         world = self.organization.world_of(key_id)
         protocol = protocols.of(service, request.headers)
-        action, payload = routes.read(request, service, protocol)
+        action, payload = protocols.read(request, service, protocol)
         call = Call(
             action=action,
             service=service,
             key_id=key_id,
-            params=routes.told(payload),
+            params=protocols.told(payload),
             user_agent=request.headers.get("user-agent", ""),
             host=request.headers.get("host", ""),
             region=region,
@@ -123,13 +120,13 @@ class Front:
             case "reset" | "drop":
                 raise HangUp(reset=fault.kind == "reset")
 
-    def _answer(self, request: Request, payload: routes.Payload, call: Call) -> Answer:
+    def _answer(self, request: Request, payload: protocols.Payload, call: Call) -> Answer:
         try:
             with self.lock:
                 world, signer = self._admit(request, payload, call)
                 if call.action == "SimulatePrincipalPolicy":
-                    return actions.render("iam", call.action, simulate(self.rules, call, payload))
-                answer = actions.carry_out(call.action, call.service, world, signer, payload)
+                    return iam.render("iam", call.action, simulate(self.rules, call, payload))
+                answer = iam.carry_out(call.action, call.service, world, signer, payload)
                 if answer is None and call.service not in ("iam", "sts"):
                     from . import services  # the demo calls none of them
 
@@ -141,7 +138,7 @@ class Front:
     def _refusal(self, refused: Refused, call: Call) -> Answer:
         return protocols.refusal(refused, call.protocol, call.service)
 
-    def _admit(self, request: Request, payload: routes.Payload, call: Call) -> tuple[World, Signer]:
+    def _admit(self, request: Request, payload: protocols.Payload, call: Call) -> tuple[World, Signer]:
         """The account and who signed, if AWS takes the key and a policy allows the action. Raises Refused."""
         signed = signature.read(request)
         world = self.organization.world_of(signed.key_id) or self.world

@@ -1,4 +1,10 @@
-"""Policies: whether the documents attached to a user, a role or a secret allow a call.
+"""The conditions of policies: which operators and keys there are, and whether they hold.
+
+Pure. Rules of the IAM User Guide ("IAM JSON policy elements: Condition operators"): a key that the call does not have
+fails every operator but the negated ones, `...IfExists` and `ForAllValues:`. Values are compared after wildcards only
+by the `Like` operators and by those for ARNs.
+
+Policies: whether the documents attached to a user, a role or a secret allow a call.
 
 Pure. As much of IAM's language as the policies of this project use: Effect, Action and NotAction with wildcards,
 Resource with wildcards and `${aws:username}`, Principal with AWS principals, and the conditions of conditions.py.
@@ -12,14 +18,102 @@ A user without any document may do everything, unless the settings say `strict`:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from . import conditions
 from .errors import Refused, denied
 from .rules import Call, Reason
 from .sessions import Signer
+
+Values = tuple[str, ...]
+Context = Mapping[str, Values]
+
+_KEYS = {
+    *("aws:MultiFactorAuthPresent", "aws:PrincipalArn", "aws:PrincipalAccount", "aws:PrincipalOrgID"),
+    *("aws:RequestedRegion", "aws:TagKeys", "aws:userid", "kms:ViaService"),
+    *("ses:FromAddress", "ses:Recipients", "sts:ExternalId", "sts:RoleSessionName"),
+    *("s3:prefix", "s3:x-amz-server-side-encryption", "secretsmanager:Name", "secretsmanager:SecretId"),
+}
+_TAGGED = re.compile(r"(?:aws:(?:Request|Resource|Principal)|iam:Resource|secretsmanager:Resource)Tag/.+")
+_MANY = {"aws:TagKeys", "ses:Recipients"}  # such keys need ForAllValues: or ForAnyValue:
+_MFA = "aws:MultiFactorAuthPresent"
+
+
+def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
+    """Whether a pattern with `*` and `?` is all of the text."""
+    parts = (".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
+    return re.fullmatch("".join(parts), text, re.DOTALL | (re.IGNORECASE if ignore_case else 0)) is not None
+
+
+def _same(pattern: str, text: str) -> bool:
+    return pattern == text
+
+
+_OPERATORS: dict[str, tuple[Callable[[str, str], bool], bool]] = {  # how to compare, and whether it is negated
+    "StringEquals": (_same, False),
+    "StringNotEquals": (_same, True),
+    "StringLike": (matches, False),
+    "StringNotLike": (matches, True),
+    "ArnEquals": (matches, False),
+    "ArnLike": (matches, False),
+    "ArnNotEquals": (matches, True),
+    "ArnNotLike": (matches, True),
+    "Bool": (_same, False),
+}
+
+
+def check(block: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises ValueError for an operator, a key or a value that is not understood here."""
+    for operator, keys in block.items():
+        quantity, name, _ = _parts(operator)
+        if name != "Null" and name not in _OPERATORS:
+            raise ValueError(operator)
+        for key, values in keys.items():
+            if key not in _KEYS and not _TAGGED.fullmatch(key):
+                raise ValueError(key)
+            if (name == "Bool") != (key == _MFA) and name != "Null":
+                raise ValueError(f"{operator} on {key}")
+            if (key in _MANY) != bool(quantity) and name != "Null":
+                raise ValueError(f"{operator} on {key}: a key with several values wants ForAllValues or ForAnyValue")
+            if any(not isinstance(value, str) or "${" in value for value in _list(values)):
+                raise ValueError(values)
+
+
+def hold(block: Mapping[str, Mapping[str, Any]], context: Context) -> bool:
+    """Whether all conditions of a statement hold."""
+    return all(
+        _holds(operator, _list(values), context.get(key))
+        for operator, keys in block.items()
+        for key, values in keys.items()
+    )
+
+
+def _holds(operator: str, wanted: Sequence[str], found: Values | None) -> bool:
+    quantity, name, if_exists = _parts(operator)
+    if name == "Null":
+        return (found is None) == (wanted[0] == "true")
+    compare, negated = _OPERATORS[name]
+
+    def fits(value: str) -> bool:
+        return any(compare(each, value) for each in wanted) != negated
+
+    if found is None:
+        return if_exists or quantity == "ForAllValues" or (negated and not quantity)
+    return (any if quantity == "ForAnyValue" else all)(map(fits, found))
+
+
+def _parts(operator: str) -> tuple[str, str, bool]:
+    """`ForAllValues:StringLikeIfExists` is ("ForAllValues", "StringLike", True)."""
+    quantity, colon, name = operator.rpartition(":")
+    if colon and quantity not in ("ForAllValues", "ForAnyValue"):
+        raise ValueError(operator)
+    return quantity, name.removesuffix("IfExists"), name.endswith("IfExists")
+
+
+def _list(values: Any) -> Sequence[Any]:
+    return values if isinstance(values, list | tuple) else [values]
+
 
 Document = Mapping[str, Any]
 Verdict = Literal["Allow", "Deny", "Forbid", "Delegate", ""]
@@ -35,10 +129,10 @@ class Ask:
 
     action: str
     resource: str
-    context: conditions.Context = field(default_factory=dict)
+    context: Context = field(default_factory=dict)
 
 
-def check(document: Document) -> None:
+def check_identity_policy(document: Document) -> None:
     """Raises ValueError for anything in an identity policy that is not understood here."""
     for statement in _statements(document):
         if set(statement) - _KNOWN:
@@ -76,11 +170,11 @@ def _check(statement: Mapping[str, Any]) -> None:
     if ("Action" in statement) == ("NotAction" in statement):
         raise ValueError("a statement has either Action or NotAction")
     for name in ("Action", "NotAction", "Resource"):
-        if not all(isinstance(each, str) for each in _list(statement.get(name, []))):
+        if not all(isinstance(each, str) for each in _texts(statement.get(name, []))):
             raise ValueError(statement)
-    if any("${" in pattern.replace(_VARIABLE, "") for pattern in _list(statement["Resource"])):
+    if any("${" in pattern.replace(_VARIABLE, "") for pattern in _texts(statement["Resource"])):
         raise ValueError(statement["Resource"])
-    conditions.check(statement.get("Condition", {}))
+    check(statement.get("Condition", {}))
 
 
 def admit(
@@ -88,7 +182,7 @@ def admit(
     call: Call,
     signer: Signer,
     resource: str,
-    context: conditions.Context | None = None,
+    context: Context | None = None,
 ) -> None:
     """Raises Refused (AccessDenied) if these documents, which are all of the signer's, do not allow the call."""
     ask = Ask(f"{call.service}:{call.action}", resource, {**who(signer), **(context or {})})
@@ -104,7 +198,7 @@ def passes(ask: Ask, verdict: Verdict) -> bool:
     return verdict == "" and ask.action in _ALWAYS
 
 
-def who(signer: Signer) -> dict[str, conditions.Values]:
+def who(signer: Signer) -> dict[str, Values]:
     """What conditions may know of a caller: MFA only of temporary credentials (IAM User Guide)."""
     mfa = {"aws:MultiFactorAuthPresent": (str(signer.mfa).lower(),)} if signer.key_id is None else {}
     return {"aws:PrincipalArn": (signer.principal,), **mfa}
@@ -159,7 +253,7 @@ def refused(signer: Signer, ask: Ask, verdict: Verdict) -> Refused:
 
 def _named(statement: Mapping[str, Any]) -> Sequence[str]:
     principal = statement["Principal"]
-    return _list(principal if isinstance(principal, str) else principal["AWS"])
+    return _texts(principal if isinstance(principal, str) else principal["AWS"])
 
 
 def _means(statement: Mapping[str, Any], signer: Signer) -> str:
@@ -176,13 +270,13 @@ def _root(arn: str) -> str:
 
 
 def _applies(statement: Mapping[str, Any], ask: Ask, name: str | None) -> bool:
-    listed = _list(statement.get("Action", statement.get("NotAction", [])))
-    named = any(conditions.matches(pattern, ask.action, ignore_case=True) for pattern in listed)
-    resources = [_filled(pattern, name) for pattern in _list(statement["Resource"])]
+    listed = _texts(statement.get("Action", statement.get("NotAction", [])))
+    named = any(matches(pattern, ask.action, ignore_case=True) for pattern in listed)
+    resources = [_filled(pattern, name) for pattern in _texts(statement["Resource"])]
     return (
         named == ("Action" in statement)
-        and any(pattern is not None and conditions.matches(pattern, ask.resource) for pattern in resources)
-        and conditions.hold(statement.get("Condition", {}), ask.context)
+        and any(pattern is not None and matches(pattern, ask.resource) for pattern in resources)
+        and hold(statement.get("Condition", {}), ask.context)
     )
 
 
@@ -193,5 +287,5 @@ def _filled(pattern: str, name: str | None) -> str | None:
     return pattern.replace(_VARIABLE, name) if name is not None else None
 
 
-def _list(value: str | Sequence[str]) -> Sequence[str]:
+def _texts(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 from moto.iam.models import User as MotoUser
 
 from . import errors
-from .keys import Key
 
 if TYPE_CHECKING:
-    from .world import World
+    from .world import Key, World
 
 _KEPT = timedelta(hours=4)
 _KEY = ("active", "last_rotated", "last_used_date", "last_used_region", "last_used_service")

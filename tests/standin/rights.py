@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import conditions, people, policies
+from . import iam, policies
 from .errors import Refused
 from .policies import Ask
 from .rules import Call
@@ -18,7 +18,7 @@ from .sessions import Signer
 from .world import World
 
 Payload = Mapping[str, Any]
-Context = dict[str, conditions.Values]
+Context = dict[str, policies.Values]
 Needs = list[tuple[str, str, Context]]
 # These have no resource of their own: they are allowed on `*` alone.
 _EVERYWHERE = {
@@ -99,7 +99,7 @@ def _other(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
 
 
 def _iam(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
-    given = people.tags_in(payload)
+    given = iam.tags_in(payload)
     keys = [key for key, _ in given] or [str(v) for name, v in payload.items() if name.startswith("TagKeys.member.")]
     context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given}
     if keys:

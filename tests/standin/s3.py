@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape
 from . import rights
 from .cloud import Object
 from .errors import Answer, Refused
-from .pages import cut, size
+from .protocols import cut, size
 from .rules import Call
 from .sessions import Signer
 from .world import World

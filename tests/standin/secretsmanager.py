@@ -17,7 +17,7 @@ from typing import Any
 from . import policies
 from .cloud import Secret, listed, tags_of
 from .errors import Refused
-from .pages import cut, size
+from .protocols import cut, size
 from .rules import Call
 from .sessions import Signer
 from .world import World

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import logs, protocols, s3, secretsmanager, ses, sns, ssm
-from .actions import render
 from .errors import Answer, Refused
+from .iam import render
 from .rules import Call
 from .sessions import Signer
 from .world import World

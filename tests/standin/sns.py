@@ -11,7 +11,7 @@ from typing import Any
 
 from .cloud import Published
 from .errors import Refused
-from .pages import cut, size
+from .protocols import cut, size
 from .rules import Call
 from .sessions import Signer
 from .world import World

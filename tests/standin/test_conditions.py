@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.standin import conditions
+from tests.standin import policies
 
 KEY = "ses:FromAddress"
 TAGS = "aws:TagKeys"
@@ -52,17 +52,17 @@ CASES = [
 def test_operators(operator: str, key: str, wanted: Any, found: tuple[str, ...] | None, expected: bool) -> None:
     """As the IAM User Guide has them."""
     block = {operator: {key: wanted}}
-    conditions.check(block)
-    assert conditions.hold(block, {key: found} if found is not None else {}) is expected
+    policies.check(block)
+    assert policies.hold(block, {key: found} if found is not None else {}) is expected
 
 
 def test_all_conditions_must_hold() -> None:
     """Of all operators, and all keys of each."""
     block = {"StringEquals": {KEY: "a", TAGGED: "b"}, "Null": {TAGS: "true"}}
     right = {KEY: ("a",), TAGGED: ("b",)}
-    assert conditions.hold(block, right)
+    assert policies.hold(block, right)
     for wrong in ({**right, KEY: ("x",)}, {**right, TAGGED: ("x",)}, {**right, TAGS: ("x",)}):
-        assert not conditions.hold(block, wrong)
+        assert not policies.hold(block, wrong)
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,4 @@ def test_all_conditions_must_hold() -> None:
 def test_what_is_not_understood_is_refused(block: dict[str, Any]) -> None:
     """An unknown operator, key or value; and a set without a quantity, which AWS evaluates in ways to stay clear of."""
     with pytest.raises(ValueError, match=r".+"):
-        conditions.check(block)
+        policies.check(block)

@@ -1,9 +1,17 @@
-"""The account: its users, their keys, and how slowly AWS comes to know of a change.
+"""A key with its past: what was true of it when, and what it was used for.
+
+Pure, but for moto's own object of the key.
+
+The account: its users, their keys, and how slowly AWS comes to know of a change.
 
 Users and keys live in moto's IAM backend, so that everything moto answers (users, reports) agrees; what moto does not
 know stands here: who may sign in with what at this moment, and what a list shows at this moment. Knows no HTTP.
 The lags of `Settings` hold for what `create_key`, `set_status` and `delete_key` change; what `add_user` and `add_key`
 set up has been there for long. The caller holds the lock.
+
+The accounts of a stand-in: one, or an organization of several whose management account is the first.
+
+Answers AWS Organizations as its API reference describes it ("ListAccounts" gives 20 accounts on a page at most).
 """
 
 from __future__ import annotations
@@ -12,27 +20,64 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Any
 
 from moto.iam.models import AccessKey as MotoKey
 from moto.iam.models import Group as MotoGroup
 from moto.iam.models import IAMBackend, iam_backends
 from moto.iam.models import User as MotoUser
 
-from rotate_my_key.core.model import AccessKey, LastUse
+from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
 from . import behind, errors
 from .cloud import Cloud
-from .conduct import Settings
-from .errors import key_refused, no_room, no_such_key, no_such_user
-from .keys import LONG_AGO, Key
+from .errors import Refused, key_refused, no_room, no_such_key, no_such_user
 from .policies import Document
+from .protocols import cut, size
 from .report import Reports
+from .rules import Settings
 from .sessions import Device, Role, Session, Signer, temporary_pair
 
-if TYPE_CHECKING:
-    from .organization import Organization
+LONG_AGO = float("-inf")
+
+
+@dataclass(slots=True)
+class Key:
+    """A key, its past and its uses. `user` is None for root's; a status of "" means: there is no such key."""
+
+    moto: MotoKey
+    user: MotoUser | None
+    changes: list[tuple[float, str]]
+    number: int = 0  # counts the keys of an account in the order they were made
+    uses: list[tuple[float, LastUse]] = field(default_factory=list)
+    accepted: dict[str, int] = field(default_factory=dict)  # calls that met `flapping`, by service
+    changed: datetime | None = None  # when its status last changed, by the server's clock
+
+    @property
+    def id(self) -> str:
+        """The access key id."""
+        return self.moto.access_key_id
+
+    @property
+    def pair(self) -> Credentials:
+        """Id and secret."""
+        return Credentials(self.moto.access_key_id, self.moto.secret_access_key)
+
+    @property
+    def status(self) -> str:
+        """What is true now."""
+        return self.changes[-1][1]
+
+    def status_at(self, moment: float) -> str:
+        """What was true then."""
+        return next((status for at, status in reversed(self.changes) if at <= moment), "")
+
+    def shown(self, status: str) -> AccessKey:
+        """The key as ListAccessKeys shows it."""
+        return AccessKey(self.id, status, self.moto.create_date)
+
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _HOME = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}  # where each partition runs IAM
@@ -257,3 +302,107 @@ class World:
         """What GetAccessKeyLastUsed shows now; `at` is None for N/A."""
         moment = time.monotonic() - self.settings.last_use
         return next((use for at, use in reversed(key.uses) if at <= moment), LastUse(None, "N/A", "N/A"))
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(slots=True)
+class Entry:
+    """An account as the organization knows it. `state`: ACTIVE, SUSPENDED, PENDING_CLOSURE."""
+
+    number: str
+    name: str
+    joined: datetime
+    state: str = "ACTIVE"
+
+
+class Organization:
+    """All accounts, by their numbers."""
+
+    def __init__(self, account: str, settings: Settings) -> None:
+        self.settings = settings
+        self.id = "o-" + "".join(secrets.choice(_LETTERS) for _ in range(10))
+        self.worlds: dict[str, World] = {}
+        self.entries: dict[str, Entry] = {}
+        self.readers: set[str] = {account}  # the management account, and delegated administrators
+        self.main = self.add(account, "Management")
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is an organization at all: a lone account is in none."""
+        return len(self.worlds) > 1
+
+    def add(self, number: str, name: str) -> World:
+        """One more account. Raises ValueError if there is one with this number."""
+        if number in self.worlds:
+            raise ValueError(f"there is an account {number} already")
+        world = World(number, self.settings, self)
+        self.worlds[number] = world
+        self.entries[number] = Entry(number, name, world.created)
+        return world
+
+    def world_of(self, key_id: str) -> World | None:
+        """The account of a key or a session."""
+        return next((world for world in list(self.worlds.values()) if world.knows(key_id)), None)
+
+    def forget(self) -> None:
+        """Let moto know nothing of these accounts any more."""
+        for world in self.worlds.values():
+            behind.forget(world.account)
+
+    def is_open(self, number: str) -> bool:
+        """Whether there is such an account and its roles can be assumed: not while it is suspended."""
+        return number in self.entries and self.entries[number].state != "SUSPENDED"
+
+    def has_principal(self, arn: str) -> bool:
+        """Whether there is such a user, role or account, as far as this organization knows; of others, nobody knows."""
+        home = self.worlds.get(arn.split(":")[4]) if ":" in arn else None
+        what = arn.rpartition(":")[2]
+        if home is None or what == "root":
+            return True
+        if what.startswith("assumed-role/"):
+            return any(role.name == what.split("/")[1] for role in home.roles.values())
+        users = (str(user.arn) for user in home.iam.users.values())
+        return arn in home.roles or arn in users
+
+    def list_accounts(self, world: World, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """ListAccounts. Raises Refused."""
+        self._admit(world)
+        count = size(payload.get("MaxResults"), 20, 20, self.settings.page_size)
+        page, token = cut(self.entries.values(), lambda entry: entry.number, payload.get("NextToken", ""), count)
+        return {"Accounts": [self._told(entry) for entry in page], **({"NextToken": token} if token else {})}
+
+    def describe(self) -> dict[str, Any]:
+        """DescribeOrganization, which every member may call. Raises Refused."""
+        self._in_use()
+        main = self.main
+        arn = main.arn_of(f"organization/{self.id}", "organizations")
+        account = main.arn_of(f"account/{self.id}/{main.account}", "organizations")
+        told = {"Id": self.id, "Arn": arn, "FeatureSet": "ALL", "MasterAccountArn": account}
+        return {"Organization": {**told, "MasterAccountId": main.account, "MasterAccountEmail": _mail(main.account)}}
+
+    def _admit(self, world: World) -> None:
+        self._in_use()
+        if world.account not in self.readers:
+            raise Refused("AccessDeniedException", "You don't have permissions to access this resource.", 400)
+
+    def _in_use(self) -> None:
+        if not self.exists:
+            raise Refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
+
+    def _told(self, entry: Entry) -> dict[str, Any]:
+        return {
+            "Id": entry.number,
+            "Arn": self.main.arn_of(f"account/{self.id}/{entry.number}", "organizations"),
+            "Email": _mail(entry.number),
+            "Name": entry.name,
+            "Status": entry.state,
+            "State": entry.state,
+            "JoinedMethod": "CREATED",
+            "JoinedTimestamp": entry.joined,
+        }
+
+
+def _mail(number: str) -> str:
+    return f"aws+{number}@example.com"
