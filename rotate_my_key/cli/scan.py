@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage, mask
-from ..core.words import join
+from ..core.model import Credentials
+from ..core.plan import Note
+from ..core.words import join, number
+from ..rotation.facts import LocalState
 from . import show
 from .app import App
-from .copies import Kept, few, kept, means, stays, to_json
+from .copies import few, stays
 from .session import Finder
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from ..copies.change import Finding
+    from ..copies.change import Copy
     from ..copies.find import RunningProcess, Tally
     from ..copies.forms import Forms
 
@@ -33,7 +36,7 @@ def run(
     yes: bool,
     as_json: bool,
 ) -> int:
-    """Find other files and processes that hold a key."""
+    """Find other files and processes that hold a key; with `update` put the new pair where an old one is."""
     if profiles and all_keys:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key scan --all")
     missing = [path for path in paths if not os.path.lexists(path)]
@@ -46,13 +49,39 @@ def run(
         app.json(scan.json())
     else:
         scan.show()
-    for finding in left:
-        app.complain(f"{app.style('error:', fg='red', bold=True)} {stays(finding, app.show_path(finding.path))}")
+    for copy in left:
+        app.complain(f"{app.style('error:', fg='red', bold=True)} {stays(copy, app.show_path(copy.path))}")
     if left:
         words = [*(word for name in profiles for word in ("-p", name)), *(["--all"] if all_keys else []), *paths]
         again = shlex.join(["rotate-my-key", "scan", "--update", *words])
         app.complain(f"{app.style('hint:', bold=True)} {again}")
     return 1 if left else 0
+
+
+class Kept(NamedTuple):
+    """A rotation whose places hold the new pair already, and whose old one is still here."""
+
+    note: Note
+    old: Credentials
+    new: Credentials
+
+
+def _kept(here: LocalState) -> list[Kept]:
+    """The rotations under way whose other copies can still be changed."""
+    found = []
+    for name in here.notes.names():
+        try:
+            note = here.notes.load(name)
+            pairs = {pair.key_id: pair for pair in here.staging.get(name).values()}
+        except Problem:  # said by `status`; a rotation that cannot be read has no pair for us
+            continue
+        if note is None or note.wanted is None or note.unwanted not in pairs:
+            continue
+        placed = {holding.pair for holding in here.places.search([note.wanted]) if holding.pair}
+        new = pairs.get(note.wanted) or next(iter(placed), None)
+        if new in placed and new is not None:
+            found.append(Kept(note, pairs[note.unwanted], new))
+    return found
 
 
 class Scan:
@@ -65,9 +94,9 @@ class Scan:
         self._files = self._wiring.copies.files
         self._profiles: dict[str, list[str]] = {}
         self._successor: dict[str, str] = {}
-        self._found: list[Finding] = []
+        self._found: list[Copy] = []
         self._processes: list[RunningProcess] = []
-        self._tally: Tally | None = None
+        self._tally: Tally
 
     def look(self, names: Sequence[str | None], *, all_keys: bool) -> None:
         """Read files and processes. Raises Problem if no key is found to look for."""
@@ -92,7 +121,7 @@ class Scan:
             pair = find()
             pairs[pair.key_id] = pair
             self._profiles[pair.key_id] = profiles
-        for each in kept(self._wiring.here):
+        for each in _kept(self._wiring.here):
             if each.new.key_id in pairs:
                 pairs[each.old.key_id] = each.old
                 self._successor[each.old.key_id] = each.new.key_id
@@ -105,57 +134,54 @@ class Scan:
 
     # Changing
 
-    def update(self, *, yes: bool) -> list[Finding]:
+    def update(self, *, yes: bool) -> list[Copy]:
         """Put the new pair where an old one is that is still kept; gives the files that should take it and did not."""
         paths = self._to_change()
         if not paths:
             hint = "the next rotation can: rotate-my-key rotate --update-copies"
             self._app.say(f"No file found holds an old key that is kept here, so there is nothing to change; {hint}")
             return []
-        files = "1 file" if len(paths) == 1 else f"{len(paths)} files"
-        question = f"Put the new key into {files} ({few([self._app.show_path(path) for path in paths])})?"
+        shown = few([self._app.show_path(path) for path in paths])
+        question = f"Put the new key into {number(len(paths), 'file')} ({shown})?"
         if not yes and not self._app.confirm(question, default=True, flag="rotate-my-key scan --update --yes"):
             return []
         wiring = self._wiring
         with wiring.stop.on_interrupt(), wiring.lock():
-            mine = [each for each in kept(wiring.here) if each.old.key_id in self._successor]
-            done = [finding for each in mine for finding in self._put(each, paths)]
-        left = {(f.path, f.key_id): f for f in done}
-        self._found = [*(left.pop((f.path, f.key_id), f) for f in self._found), *left.values()]
-        return [f for f in done if f.why.owed]
+            mine = [each for each in _kept(wiring.here) if each.old.key_id in self._successor]
+            done = [copy for each in mine for copy in self._put(each, paths)]
+        left = {(copy.path, copy.key_id): copy for copy in done}
+        self._found = [*(left.pop((copy.path, copy.key_id), copy) for copy in self._found), *left.values()]
+        return [copy for copy in done if copy.owed]
 
     def _to_change(self) -> list[str]:
         """The files that hold an old pair and should take the new one, and those that nobody could read."""
-        from ..copies.change import Why
-
-        assert self._tally is not None
         if not self._successor:
             return []
-        old = [f.path for f in self._found if f.key_id in self._successor and (f.why is Why.COPY or f.why.owed)]
+        old = [c.path for c in self._found if c.key_id in self._successor and (c.can_change or c.owed)]
         return list(dict.fromkeys([*old, *self._files.unread(self._tally)]))
 
-    def _put(self, kept_one: Kept, paths: Sequence[str]) -> list[Finding]:
+    def _put(self, kept: Kept, paths: Sequence[str]) -> list[Copy]:
         """The note first: an undo must find them too, and later runs try those again that did not take it."""
-        note = replace(kept_one.note, copies=True, followed=False)
+        note = replace(kept.note, copies=True, followed=False)
         self._wiring.here.notes.save(note)
-        found = self._files.update(kept_one.old, kept_one.new, paths)
-        if not any(finding.why.owed for finding in found):
+        found = self._files.update(kept.old, kept.new, paths)
+        if not any(copy.owed for copy in found):
             self._wiring.here.notes.save(replace(note, followed=True))
         return found
 
     # Telling
 
-    def show(self) -> None:
-        """The findings, key by key."""
-        from ..copies.change import Why
+    def _of(self, key_id: str) -> tuple[list[Copy], list[RunningProcess]]:
+        processes = [process for process in self._processes if process.key_id == key_id]
+        return [copy for copy in self._found if copy.key_id == key_id], processes
 
-        others = [f for f in self._found if f.why is not Why.PROFILE]
+    def show(self) -> None:
+        """What was found, key by key."""
         for key_id in dict.fromkeys([*self._profiles, *self._successor]):
-            rows = [[self._app.show_path(f.path), self._means(f)] for f in others if f.key_id == key_id]
+            copies, processes = self._of(key_id)
+            rows = [[self._app.show_path(c.path), self._means(c)] for c in copies if not c.is_profile]
             rows += [
-                [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"]
-                for p in self._processes
-                if p.key_id == key_id
+                [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"] for p in processes
             ]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
             for line in show.columns(rows):
@@ -170,17 +196,14 @@ class Scan:
             text = f"key {mask(key_id)} of {join(self._profiles[key_id])}"
         return f"{text}: {'' if found else 'nothing else here holds it'}".rstrip()
 
-    def _means(self, finding: Finding) -> str:
-        from ..copies.change import Why
-
-        if finding.why is Why.COPY and finding.key_id in self._successor:
+    def _means(self, copy: Copy) -> str:
+        if copy.can_change and copy.key_id in self._successor:
             return "can be changed: rotate-my-key scan --update"
-        return means(finding)
+        return copy.means
 
     def _closing(self) -> list[str]:
         tally = self._tally
-        assert tally is not None
-        lines = ["Read 1 file." if tally.files == 1 else f"Read {tally.files:,} files."]
+        lines = [f"Read {number(tally.files, 'file')}."]
         if tally.unreadable:
             lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
         for reason, paths in tally.skipped.items():
@@ -190,30 +213,24 @@ class Scan:
         return lines
 
     def _some(self, paths: Sequence[str]) -> str:
-        show_path: Callable[[str], str] = self._app.show_path
-        return ", ".join([*map(show_path, paths[:3]), *(["..."] if len(paths) > 3 else [])])
+        return ", ".join([*map(self._app.show_path, paths[:3]), *(["..."] if len(paths) > 3 else [])])
 
     def json(self) -> dict[str, Any]:
-        """The findings; ids are whole, values are never in it."""
-        tally = self._tally
-        assert tally is not None
+        """What was found; ids are whole, values are never in it."""
         return {
-            "keys": [
-                {
-                    "key_id": key_id,
-                    "profiles": self._profiles.get(key_id, []),
-                    "replaced_by": self._successor.get(key_id),
-                    "files": to_json(f for f in self._found if f.key_id == key_id),
-                    "processes": [
-                        {"pid": p.pid, "name": p.name, "where": p.where}
-                        for p in self._processes
-                        if p.key_id == key_id
-                    ],
-                }
-                for key_id in dict.fromkeys([*self._profiles, *self._successor])
-            ],
-            "files_read": tally.files,
-            "unreadable": len(tally.unreadable),
-            "skipped": {reason: len(paths) for reason, paths in tally.skipped.items()},
+            "keys": [self._key_json(key_id) for key_id in dict.fromkeys([*self._profiles, *self._successor])],
+            "files_read": self._tally.files,
+            "unreadable": len(self._tally.unreadable),
+            "skipped": {reason: len(paths) for reason, paths in self._tally.skipped.items()},
             "processes_read": True,
+        }
+
+    def _key_json(self, key_id: str) -> dict[str, Any]:
+        copies, processes = self._of(key_id)
+        return {
+            "key_id": key_id,
+            "profiles": self._profiles.get(key_id, []),
+            "replaced_by": self._successor.get(key_id),
+            "files": [copy.json() for copy in copies],
+            "processes": [{"pid": p.pid, "name": p.name, "where": p.where} for p in processes],
         }

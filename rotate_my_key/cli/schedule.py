@@ -15,7 +15,7 @@ from .. import settings
 from ..core import words
 from ..core.errors import Problem, WrongUsage, mask
 from ..schedule import job as jobs
-from ..schedule.job import Installed, Job, Scheduler, Try
+from ..schedule.job import Installation, ScheduledJob, Scheduler, Try
 from . import reminding
 from .app import App
 from .session import Finder
@@ -193,7 +193,7 @@ def uninstall(app: App, *, as_json: bool) -> None:
 def show(app: App, *, as_json: bool) -> None:
     """Whether the daily run is installed, what it runs, when it ran last and what came of it, when it runs next."""
     try:
-        job: Job | None = _job(app)
+        job: ScheduledJob | None = _job(app)
     except Problem:
         job = None
     pairs = [(each, each.installed(job)) for each in _schedulers(app)]
@@ -238,12 +238,12 @@ def _schedulers(app: App) -> Sequence[Scheduler]:
     return schedulers(app.env, app.paths, Wiring.of(app).host)
 
 
-def _job(app: App) -> Job:
+def _job(app: App) -> ScheduledJob:
     files = {"credentials": app.paths.credentials, "config": app.paths.config}
     return jobs.make(jobs.find_program(app.env, app.paths.home), app.env, files)
 
 
-def _where(app: App, installed: Installed | None) -> str:
+def _where(app: App, installed: Installation | None) -> str:
     return app.show_path(installed.where) if installed else "nowhere"
 
 
@@ -270,7 +270,9 @@ def _moment(moment: datetime) -> str:
     return f"{words.day(moment, datetime.now(UTC))}, {moment.astimezone():%H:%M}"
 
 
-def _json(app: App, scheduler: Scheduler | None, installed: Installed | None, job: Job | None) -> dict[str, Any]:
+def _json(
+    app: App, scheduler: Scheduler | None, installed: Installation | None, job: ScheduledJob | None
+) -> dict[str, Any]:
     """See docs/schedule.md."""
     known = jobs.load_runs(app.paths.state_dir)
     return {

@@ -34,40 +34,86 @@ OPEN = "others on this computer can read it"
 
 
 class Why(Enum):
-    """What a file that holds a pair is; the value is the word in `--json`. Only a COPY is ever changed."""
+    """What a file that holds a pair is: the word in `--json`, and what it means. Only a COPY is ever changed."""
 
-    COPY = "copy"
-    UPDATED = "updated"
-    PROFILE = "profile"
-    HISTORY = "shell history"
-    LOG = "log"
-    STATE = "terraform state"
-    OUTPUT = "notebook output"
-    TRACKED = "tracked by git"
-    ID_ONLY = "id without its secret"
-    WITHOUT_ID = "secret without its id"
-    SPELLING = "unknown spelling"
-    BINARY = "binary"
-    LARGE = "large"
-    FOREIGN = "another user's"
-    READ_ONLY = "read-only"
-    IN_PLACE = "cannot be replaced"
-    UNREADABLE = "unreadable"
-    CHANGED = "changed meanwhile"
+    COPY = "copy", "can be changed with the key"
+    UPDATED = "updated", "changed"
+    PROFILE = "profile", "a profile file, which a rotation changes itself"
+    HISTORY = (
+        "shell history",
+        "a history of what was typed; once the key is gone the line does no harm, and is best deleted",
+    )
+    LOG = "log", "a log of the past, which nothing reads the key from; find out what writes keys there"
+    STATE = (
+        "terraform state",
+        "Terraform's state, written only by Terraform: give it the new key and run terraform apply",
+    )
+    OUTPUT = "notebook output", "a notebook printed it; clear the output of its cells, and read keys from a profile"
+    TRACKED = (
+        "tracked by git",
+        "tracked by git: a key there goes to whoever gets the repository; read it from a profile instead",
+    )
+    ID_ONLY = "id without its secret", "names the id only; whatever holds its secret is elsewhere"
+    WITHOUT_ID = (
+        "secret without its id",
+        "holds the secret only; change it together with the file that names the id",
+    )
+    SPELLING = "unknown spelling", "spelled in a way that is not known; put the new key in by hand"
+    BINARY = "binary", "not a text file; let the program that wrote it change it"
+    LARGE = "large", "too large to be changed safely; edit it by hand"
+    FOREIGN = "another user's", "belongs to another user, who can change it"
+    READ_ONLY = "read-only", "cannot be written; chmod u+w lets it be changed"
+    IN_PLACE = "cannot be replaced", "cannot be replaced at once; put the new key in by hand"
+    UNREADABLE = "unreadable", "cannot be read or written"
+    CHANGED = "changed meanwhile", "another program writes it; close that, then run the command again"
 
-    @property
-    def owed(self) -> bool:
-        """Whether the old key goes on working as long as a file that is to be changed is this."""
-        return self in (Why.SPELLING, Why.READ_ONLY, Why.IN_PLACE, Why.UNREADABLE, Why.CHANGED)
+
+_OWED = {Why.SPELLING, Why.READ_ONLY, Why.IN_PLACE, Why.UNREADABLE, Why.CHANGED}
 
 
-class Finding(NamedTuple):
+class Copy(NamedTuple):
     """A file that holds (something of) the pair of `key_id`; `detail` says more where there is more to say."""
 
     path: str
     key_id: str
     why: Why
     detail: str = ""
+
+    @property
+    def can_change(self) -> bool:
+        """Whether it takes a new pair."""
+        return self.why is Why.COPY
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether it took one."""
+        return self.why is Why.UPDATED
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether nobody knows what it holds."""
+        return self.why is Why.UNREADABLE
+
+    @property
+    def is_profile(self) -> bool:
+        """Whether a rotation changes it anyway."""
+        return self.why is Why.PROFILE
+
+    @property
+    def owed(self) -> bool:
+        """Whether the old key goes on working as long as a file that is to be changed is this."""
+        return self.why in _OWED
+
+    @property
+    def means(self) -> str:
+        """What it means that it holds a key: why it can, or cannot, be changed."""
+        if self.is_unread and self.detail:
+            return self.detail
+        return f"{self.why.value[1]} ({self.detail})" if self.detail else self.why.value[1]
+
+    def json(self) -> dict[str, str]:
+        """As `--json` gives it; never a value."""
+        return {"path": self.path, "finding": self.why.value[0], "means": self.means}
 
 
 # Files that take no living secret, by their names.
@@ -76,7 +122,7 @@ _LOG = r".*\.log([.-].*)?|nohup\.out|.*[._-]log|.*\.(trace|out|err|dmp|core|pcap
 _STATE = r".*\.tfstate([.-].*)?|.*\.tfplan|tfplan(\..*)?|.*errored\.tfstate"
 
 
-def judge(found: Snapshot, forms: Forms) -> Finding | None:
+def judge(found: Snapshot, forms: Forms) -> Copy | None:
     """What a file is to this pair; None if it holds nothing of it."""
     try:
         return _judge(found, forms)
@@ -85,12 +131,12 @@ def judge(found: Snapshot, forms: Forms) -> Finding | None:
         return unreadable(found.path, forms.pair.key_id, problem)
 
 
-def unreadable(path: str, key_id: str, problem: Problem) -> Finding:
+def unreadable(path: str, key_id: str, problem: Problem) -> Copy:
     """A file that holds a pair, or may, and cannot be read or written; with what to do about it."""
-    return Finding(path, key_id, Why.UNREADABLE, "; ".join(filter(None, (problem.message, problem.hint))))
+    return Copy(path, key_id, Why.UNREADABLE, "; ".join(filter(None, (problem.message, problem.hint))))
 
 
-def _judge(found: Snapshot, forms: Forms) -> Finding | None:
+def _judge(found: Snapshot, forms: Forms) -> Copy | None:
     wide = utf16(found.data)
     content = forms.find(found.data if wide is None else wide)
     if not (content.ids or content.secrets or forms.here(found.data)):
@@ -98,14 +144,14 @@ def _judge(found: Snapshot, forms: Forms) -> Finding | None:
     key_id = forms.pair.key_id
     why = _by_name(found.path) or _by_content(found, content, forms, utf_16=wide is not None) or _by_status(found)
     if why:
-        return Finding(found.path, key_id, why)
+        return Copy(found.path, key_id, why)
     try:
         reason = foresee(found)
     except Problem as problem:
         return unreadable(found.path, key_id, problem)
     if reason:
-        return Finding(found.path, key_id, Why.IN_PLACE, reason)
-    return Finding(found.path, key_id, Why.COPY, OPEN if readable_by_others(found.path, found.status) else "")
+        return Copy(found.path, key_id, Why.IN_PLACE, reason)
+    return Copy(found.path, key_id, Why.COPY, OPEN if readable_by_others(found.path, found.status) else "")
 
 
 def _by_name(path: str) -> Why | None:
@@ -280,7 +326,7 @@ def _offset(data: bytes, at: int) -> tuple[int, int]:
 _ATTEMPTS = 5
 
 
-def swap(path: str, old: Credentials, new: Credentials) -> Finding | None:
+def swap(path: str, old: Credentials, new: Credentials) -> Copy | None:
     """Change the file, if it is a COPY; gives what it is now (UPDATED, or why not), None if it does not hold `old`."""
     forms = Forms(old)
     try:
@@ -289,12 +335,12 @@ def swap(path: str, old: Credentials, new: Credentials) -> Finding | None:
             finding, outcome = _try(path, forms, new)
             if outcome is not Outcome.CHANGED:
                 return finding
-        return Finding(path, old.key_id, Why.CHANGED)
+        return Copy(path, old.key_id, Why.CHANGED)
     except Problem as problem:
         return unreadable(path, old.key_id, problem)
 
 
-def _try(path: str, forms: Forms, new: Credentials) -> tuple[Finding | None, Outcome]:
+def _try(path: str, forms: Forms, new: Credentials) -> tuple[Copy | None, Outcome]:
     found = files.snapshot(path)
     finding = judge(found, forms) if found else None
     if found is None or finding is None or finding.why is not Why.COPY:

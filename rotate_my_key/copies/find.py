@@ -23,9 +23,10 @@ from ..core.errors import Problem
 from ..core.model import Credentials
 from ..core.parallel import Running
 from ..files import platform
+from ..files.paths import Paths
 from ..files.private import make_private_dir, read_private, write_private
 from ..files.regular import snapshot
-from .change import Finding, Why, judge, swap, unreadable
+from .change import Copy, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms
 
 # Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
@@ -289,12 +290,13 @@ else:
         return len(data)
 
 
-VERSION = 1
+_VERSION = 1
 _MOST = 2000  # paths
 
 
 class Memory:
-    """The file, by its path."""
+    """What scans have found: a private JSON file of paths with the key ids that they held, never a value. One that is
+    missing, torn or of another version is an empty one: every path is read again before anything happens to it."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -304,7 +306,7 @@ class Memory:
         data = read_private(self.path)
         try:
             value = json.loads(data) if data else {}
-            if value.get("version") != VERSION:
+            if value.get("version") != _VERSION:
                 return {}
             return {str(path): {str(each) for each in ids} for path, ids in value["paths"].items()}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -331,25 +333,20 @@ class Memory:
             return
         kept = {path: sorted(after[path]) for path in list(after)[-_MOST:]}
         make_private_dir(os.path.dirname(self.path))
-        write_private(self.path, json.dumps({"version": VERSION, "paths": kept}, indent=1).encode())
+        write_private(self.path, json.dumps({"version": _VERSION, "paths": kept}, indent=1).encode())
 
 
-Tick = Callable[[int, str], None]
+class LocalCopies:
+    """Copies of pairs on this computer. What is wrong with a single file is never raised: its `Copy` says so."""
 
+    def __init__(self, paths: Paths) -> None:
+        self._home, self._state = paths.home, paths.state_dir
+        self._profiles = {os.path.realpath(path) for path in (paths.credentials, paths.config) if path}
+        self._memory = Memory(os.path.join(paths.state_dir, "copies.json"))
 
-class Copies:
-    """Copies of pairs on this computer. `profiles` are the files that a rotation writes; `state` is our own folder.
-
-    Nothing here raises for what is wrong with a single file: that is what its finding says.
-    """
-
-    def __init__(self, home: str, profiles: Iterable[str], state: str, memory: Memory) -> None:
-        self._home = home
-        self._profiles = {os.path.realpath(path) for path in profiles if path}
-        self._state = state
-        self._memory = memory
-
-    def scan(self, wanted: Sequence[Forms], paths: Sequence[str], tick: Tick) -> tuple[list[Finding], Tally]:
+    def scan(
+        self, wanted: Sequence[Forms], paths: Sequence[str], tick: Callable[[int, str], None]
+    ) -> tuple[list[Copy], Tally]:
         """Read everything below `paths`, or without any the places of the home where keys hide; and what earlier scans
         found. What is found is remembered. Raises Problem if that cannot be written."""
         scanner = self._scanner(wanted, tick)
@@ -360,16 +357,14 @@ class Copies:
         for path in paths:
             real = os.path.realpath(path)
             hits |= dict.fromkeys(scanner.tree(real) if os.path.isdir(real) else scanner.files([real]))
-        found = [finding for path in hits for finding in self._judged(path, wanted)]
-        self._memory.learn(
-            [(f.path, f.key_id) for f in found if f.why is not Why.PROFILE], [f.pair.key_id for f in wanted]
-        )
+        found = [copy for path in hits for copy in self._judged(path, wanted)]
+        self._memory.learn([(c.path, c.key_id) for c in found if not c.is_profile], [f.pair.key_id for f in wanted])
         return found, scanner.tally
 
-    def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Finding]:
+    def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Copy]:
         """Read the well-known files and `also` only, and no longer than that: one may lie on a disk that does not
         answer. Also gives those that cannot be read, so that nobody knows."""
-        found: list[Finding] = []
+        found: list[Copy] = []
         scanner = self._scanner(wanted)
         unread = scanner.tally.unreadable
 
@@ -377,7 +372,7 @@ class Copies:
             until = time.monotonic() + seconds
             paths = dict.fromkeys([*well_known(self._home, unread), *also])
             for path in scanner.files(paths):
-                found.extend(f for f in self._judged(path, wanted) if f.why is not Why.PROFILE)
+                found.extend(copy for copy in self._judged(path, wanted) if not copy.is_profile)
                 if time.monotonic() > until:
                     return
             for path in filter(_may_be_mine, unread):
@@ -397,7 +392,7 @@ class Copies:
         """What a scan could not read and this user can mend: nobody knows what it holds."""
         return [path for path in tally.unreadable if _may_be_mine(path)]
 
-    def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Finding]:
+    def update(self, old: Credentials, new: Credentials, paths: Iterable[str] = ()) -> list[Copy]:
         """Put `new` in place of `old` in the well-known files, in those that earlier scans found and in `paths`.
 
         Gives what became of each that held `old`, and of each that cannot be read: it may hold it. Only for who holds
@@ -405,7 +400,7 @@ class Copies:
         """
         scanner = self._scanner([Forms(old)])
         paths = list(paths)
-        found: list[Finding] = []
+        found: list[Copy] = []
         try:
             paths += self._memory.load()
         except Problem as problem:
@@ -413,20 +408,22 @@ class Copies:
         candidates = dict.fromkeys([*well_known(self._home, scanner.tally.unreadable), *paths])
         hits = dict.fromkeys([*scanner.files(candidates), *self.unread(scanner.tally), *filter(os.path.isdir, paths)])
         found += [f for path in hits if path not in self._profiles and (f := self._swapped(path, old, new))]
-        done = [f.path for f in found if f.why is Why.UPDATED]
+        done = [copy.path for copy in found if copy.is_changed]
         with suppress(Problem):  # they are read again by their paths, whatever is remembered of their ids
             self._memory.replaced(done, old.key_id, new.key_id)
         return found
 
-    def _swapped(self, path: str, old: Credentials, new: Credentials) -> Finding | None:
+    def _swapped(self, path: str, old: Credentials, new: Credentials) -> Copy | None:
         if os.path.isdir(path):
             return unreadable(path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {path}"))
         return swap(path, old, new)
 
-    def _scanner(self, wanted: Sequence[Forms], tick: Tick = lambda files, folder: None) -> Scanner:
+    def _scanner(
+        self, wanted: Sequence[Forms], tick: Callable[[int, str], None] = lambda files, folder: None
+    ) -> Scanner:
         return Scanner([word for forms in wanted for word in forms.needles], apart=[self._state], tick=tick)
 
-    def _judged(self, path: str, wanted: Sequence[Forms]) -> list[Finding]:
+    def _judged(self, path: str, wanted: Sequence[Forms]) -> list[Copy]:
         try:
             found = snapshot(path)
         except Problem as problem:
@@ -434,8 +431,8 @@ class Copies:
         if found is None:
             return []
         if path in self._profiles:
-            return [Finding(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
-        return [finding for forms in wanted if (finding := judge(found, forms))]
+            return [Copy(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
+        return [copy for forms in wanted if (copy := judge(found, forms))]
 
 
 def _may_be_mine(path: str) -> bool:

@@ -15,7 +15,7 @@ import zlib
 
 from ..core.errors import Problem, TryLater
 from ..files.private import make_private_dir, read_private, remove_private, write_private
-from .job import MARK, NAME, Commands, Installed, Job
+from .job import MARK, NAME, Commands, Installation, ScheduledJob
 
 _BEGIN = f"# >>> {NAME} >>> {MARK}"
 _NEW = " (with the crontab itself)"
@@ -24,7 +24,7 @@ _LONGEST = 990
 _FILE = "crontab.new"  # handed over by this name: Debian's crontab cuts a path off after 99 characters
 
 
-def lines(job: Job, minute: int, *, new: bool = False) -> bytes:
+def lines(job: ScheduledJob, minute: int, *, new: bool = False) -> bytes:
     """The marked lines; `new`: there was no crontab before. Raises Problem if cron would cut off the command."""
     words = [f"{name}={shlex.quote(value)}" for name, value in job.environment.items()]
     command = " ".join([*words, shlex.join(job.command(every_hour=True))]).replace("%", r"\%")
@@ -61,7 +61,7 @@ class Cron:
         """See Scheduler."""
         return self._commands.has("crontab") and self._list()[1] == ""
 
-    def install(self, job: Job) -> bool:
+    def install(self, job: ScheduledJob) -> bool:
         """See Scheduler."""
         crontab = self._read()
         others, ours = without(crontab or b"")
@@ -85,7 +85,7 @@ class Cron:
         self._change(crontab, others if others or _NEW.encode() not in ours else None)
         return True
 
-    def installed(self, job: Job | None = None) -> Installed | None:
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """See Scheduler."""
         if not self._commands.has("crontab"):
             return None
@@ -94,7 +94,7 @@ class Cron:
             return None
         line = lines(job, self._minute, new=_NEW.encode() in ours) if job else ours
         trouble = "" if ours == line else "it was installed for another program or other settings"
-        return Installed("crontab -l", None, trouble)
+        return Installation("crontab -l", None, trouble)
 
     def _list(self) -> tuple[bytes | None, str]:
         """The crontab (None if there is none), or what is wrong."""

@@ -36,7 +36,7 @@ _OTHERS = (
 )
 
 
-class Job(NamedTuple):
+class ScheduledJob(NamedTuple):
     """`program` is an absolute path that stays when the program is upgraded."""
 
     program: str
@@ -47,7 +47,7 @@ class Job(NamedTuple):
         return (self.program, "schedule", "run", *(["--daily"] if every_hour else []), *ROTATE)
 
 
-def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> Job:
+def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> ScheduledJob:
     """The job as this environment has it. `files` are the absolute paths of "credentials" and "config".
 
     Raises Problem if something in it cannot stand in one line of a scheduler's file.
@@ -57,7 +57,7 @@ def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> Job:
     for what, text in {"the program": program, **kept}.items():
         if not text.isprintable():
             raise Problem(f"{what} has a line end or another control character in it: {text!r}", "move it elsewhere")
-    return Job(program, kept)
+    return ScheduledJob(program, kept)
 
 
 def left_out(env: Mapping[str, str]) -> Sequence[str]:
@@ -69,7 +69,7 @@ def _has_password(env: Mapping[str, str], name: str) -> bool:
     return name in _PROXIES and "@" in env.get(name, "")
 
 
-class Installed(NamedTuple):
+class Installation(NamedTuple):
     """What is there: the file or name in which it stands, when it runs next (None: not known), and what is wrong with
     it ("" for nothing)."""
 
@@ -87,13 +87,13 @@ class Scheduler(Protocol):
     def usable(self) -> bool:
         """Whether this computer has it, and it answers."""
 
-    def install(self, job: Job) -> bool:
+    def install(self, job: ScheduledJob) -> bool:
         """Put the job in, or in place of an earlier one. Gives whether anything changed."""
 
     def uninstall(self) -> bool:
         """Take it out, with all that `install` made. Gives whether there was anything; works without the scheduler."""
 
-    def installed(self, job: Job | None = None) -> Installed | None:
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """What is there; None if nothing. With a job, `trouble` tells too if another one is there."""
 
 
@@ -101,7 +101,7 @@ _TIMEOUT = 30.0  # seconds
 _MISSING = 127
 
 
-class Ran(NamedTuple):
+class ProgramResult(NamedTuple):
     """How a program ended."""
 
     code: int
@@ -128,12 +128,12 @@ class Commands:
         """Whether there is such a program."""
         return shutil.which(name, path=self._path) is not None
 
-    def run(self, name: str, *words: str, folder: str | None = None, **env: str) -> Ran:
+    def run(self, name: str, *words: str, folder: str | None = None, **env: str) -> ProgramResult:
         """Run it to its end, in that folder and with more variables. A program that is not there, or hangs, has a code
         other than 0. Raises TryLater where no process can be started just now."""
         program = shutil.which(name, path=self._path)
         if program is None:
-            return Ran(_MISSING, err=f"there is no program {name}".encode())
+            return ProgramResult(_MISSING, err=f"there is no program {name}".encode())
         try:
             done = subprocess.run(
                 [program, *words],
@@ -145,12 +145,14 @@ class Commands:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return Ran(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())
+            return ProgramResult(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())
         except OSError as error:
             if scarce := shortage(error):
                 raise scarce from None
-            return Ran(_MISSING, err=f"{name} cannot be started: {(error.strerror or 'error').lower()}".encode())
-        return Ran(done.returncode, done.stdout, done.stderr)
+            return ProgramResult(
+                _MISSING, err=f"{name} cannot be started: {(error.strerror or 'error').lower()}".encode()
+            )
+        return ProgramResult(done.returncode, done.stdout, done.stderr)
 
 
 _MOST = 1 << 16

@@ -8,12 +8,23 @@ import os
 import plistlib
 from typing import Any
 
-from .job import MARK, NAME, Commands, Installed, Job, Ran, is_ours, read_unit, remove_unit, write_unit
+from .job import (
+    MARK,
+    NAME,
+    Commands,
+    Installation,
+    ProgramResult,
+    ScheduledJob,
+    is_ours,
+    read_unit,
+    remove_unit,
+    write_unit,
+)
 
 _HOUR = 3600
 
 
-def plist(job: Job) -> bytes:
+def plist(job: ScheduledJob) -> bytes:
     """The agent's property list."""
     agent: dict[str, Any] = {
         "Label": NAME,
@@ -47,7 +58,7 @@ class Launchd:
         """See Scheduler."""
         return self._commands.has("launchctl")
 
-    def install(self, job: Job) -> bool:
+    def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. Where no session can take it now, launchd does at the next login."""
         if not write_unit(self._path, plist(job)) and self._loaded():
             return False
@@ -64,7 +75,7 @@ class Launchd:
         self._out()
         return remove_unit(self._path, os.path.join(self._home, "Library"))
 
-    def installed(self, job: Job | None = None) -> Installed | None:
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """See Scheduler."""
         data = read_unit(self._path)
         if not is_ours(data):
@@ -72,7 +83,7 @@ class Launchd:
         trouble = "" if self._loaded() else "launchd has not loaded it; it does so at the next login"
         if job and data != plist(job):
             trouble = "it was installed for another program or other settings"
-        return Installed(self._path, None, trouble)
+        return Installation(self._path, None, trouble)
 
     def _loaded(self) -> bool:
         return any(self._run("print", f"{domain}/{NAME}").code == 0 for domain in self._domains)
@@ -81,5 +92,5 @@ class Launchd:
         for domain in self._domains:
             self._run("bootout", f"{domain}/{NAME}")
 
-    def _run(self, *words: str) -> Ran:
+    def _run(self, *words: str) -> ProgramResult:
         return self._commands.run("launchctl", *words)

@@ -13,7 +13,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ..core.errors import Problem
-from .job import MARK, NAME, Commands, Installed, Job, Ran, is_ours, prune, read_unit, remove_unit, write_unit
+from .job import (
+    MARK,
+    NAME,
+    Commands,
+    Installation,
+    ProgramResult,
+    ScheduledJob,
+    is_ours,
+    prune,
+    read_unit,
+    remove_unit,
+    write_unit,
+)
 
 SERVICE, TIMER = f"{NAME}.service", f"{NAME}.timer"
 # What a desktop puts into the manager's environment and what must not decide which keys these are.
@@ -24,7 +36,7 @@ _UNWANTED = (
 _NOT_FOR_PROGRAMS = "\"'\\$"  # allowed in arguments, not in the program's own path
 
 
-def service(job: Job) -> str:
+def service(job: ScheduledJob) -> str:
     """The service's unit file."""
     words = job.command()
     if any(sign in job.program for sign in _NOT_FOR_PROGRAMS):
@@ -90,7 +102,7 @@ class Systemd:
         """See Scheduler."""
         return self._commands.has("systemctl") and self._user("show", "--property=Version").code == 0
 
-    def install(self, job: Job) -> bool:
+    def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. What cannot be begun leaves no files behind."""
         changed = [
             write_unit(self._path(name), text.encode()) for name, text in ((SERVICE, service(job)), (TIMER, timer()))
@@ -125,7 +137,7 @@ class Systemd:
             self._user("reset-failed", SERVICE)
         return any(gone)
 
-    def installed(self, job: Job | None = None) -> Installed | None:
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """See Scheduler."""
         path = self._path(TIMER)
         if not is_ours(read_unit(path)):
@@ -133,7 +145,7 @@ class Systemd:
         trouble = self._trouble()
         if job and not trouble and read_unit(self._path(SERVICE)) != service(job).encode():
             trouble = "it was installed for another program or other settings"
-        return Installed(path, self._next(), trouble)
+        return Installation(path, self._next(), trouble)
 
     def _trouble(self) -> str:
         if not self.usable():
@@ -152,5 +164,5 @@ class Systemd:
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, name)
 
-    def _user(self, *words: str) -> Ran:
+    def _user(self, *words: str) -> ProgramResult:
         return self._commands.run("systemctl", "--user", "--no-pager", *words)

@@ -12,10 +12,10 @@ from xml.sax.saxutils import escape
 
 from ..core.errors import Problem
 from ..files.private import make_private_dir, remove_private, write_private
-from .job import MARK, NAME, Commands, Installed, Job, Ran
+from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob
 
 
-def task(job: Job, user: str) -> str:
+def task(job: ScheduledJob, user: str) -> str:
     """The task's XML. `user` is the domain, a backslash and the name."""
     program, *arguments = job.command(every_hour=True)
     return f"""<?xml version="1.0" encoding="UTF-16"?>
@@ -82,7 +82,7 @@ class TaskScheduler:
         """See Scheduler."""
         return self._commands.has("schtasks")
 
-    def install(self, job: Job) -> bool:
+    def install(self, job: ScheduledJob) -> bool:
         """See Scheduler."""
         installed = self.installed(job)
         if installed and not installed.trouble:
@@ -106,15 +106,15 @@ class TaskScheduler:
             raise Problem(f"Task Scheduler does not remove the task: {gone.said}", "taskschd.msc")
         return True
 
-    def installed(self, job: Job | None = None) -> Installed | None:
+    def installed(self, job: ScheduledJob | None = None) -> Installation | None:
         """See Scheduler. Windows gives the XML back in words of its own, so only the program is compared."""
         found = self._run("/Query", "/XML")
         if found.code:
             return None
         other = job is not None and escape(job.program) not in _text(found.out)
-        return Installed(self._name, None, "it was installed for another program" if other else "")
+        return Installation(self._name, None, "it was installed for another program" if other else "")
 
-    def _run(self, verb: str, *words: str) -> Ran:
+    def _run(self, verb: str, *words: str) -> ProgramResult:
         return self._commands.run("schtasks", verb, "/TN", self._name, *words)
 
 

@@ -26,7 +26,7 @@ crontabs = pytest.mark.parametrize("crontab", CRONTABS.values(), ids=CRONTABS.ke
 
 @crontabs
 def test_it_comes_and_goes_byte_for_byte(desk: Desk, cron: Box, crontab: bytes | None) -> None:
-    """Installed twice it is there once; uninstalled, the crontab is what it was."""
+    """Installation twice it is there once; uninstalled, the crontab is what it was."""
     if crontab is not None:
         cron.crontab = crontab
     assert desk.run("schedule", "install", "--yes").code == 0

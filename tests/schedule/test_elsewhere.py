@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.paths import Paths
 from rotate_my_key.schedule import choose, schedulers
-from rotate_my_key.schedule.job import Job, Scheduler
+from rotate_my_key.schedule.job import ScheduledJob, Scheduler
 from tests.schedule.conftest import Box
 
 # Knows one agent. `gone` says that nobody sits at the screen.
@@ -36,8 +36,8 @@ case $1 in
 /Delete) exec {rm} "$task" ;;
 esac
 """
-JOB = Job("/usr/local/bin/rotate-my-key", {})
-MOVED = Job("/elsewhere/rotate-my-key", {})
+JOB = ScheduledJob("/usr/local/bin/rotate-my-key", {})
+MOVED = ScheduledJob("/elsewhere/rotate-my-key", {})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.schedule import cron, job, launchd, systemd, windows
-from rotate_my_key.schedule.job import Job
+from rotate_my_key.schedule.job import ScheduledJob
 
 ROTATE = ["rotate", "--all", "--yes", "--quiet", "--keep-old", "7d"]
 PROGRAMS = {
@@ -39,7 +39,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, program: str, environment: 
     """`systemd-analyze verify` is silent about both units, but for programs that are not on this computer."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("NOT CHECKED: there is no systemd-analyze here (apt-get install systemd)")
-    (tmp_path / systemd.SERVICE).write_text(systemd.service(Job(program, environment)))
+    (tmp_path / systemd.SERVICE).write_text(systemd.service(ScheduledJob(program, environment)))
     (tmp_path / systemd.TIMER).write_text(systemd.timer())
     units = [str(tmp_path / name) for name in (systemd.SERVICE, systemd.TIMER)]
     runtime = tmp_path / "run"
@@ -57,7 +57,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, program: str, environment: 
 
 def test_the_systemd_units_say_what_was_decided() -> None:
     """Once a day, spread over an hour, made up for; offline is no failure and is tried again; no profile is let in."""
-    service, timer = systemd.service(Job("/x/rotate-my-key", {})), systemd.timer()
+    service, timer = systemd.service(ScheduledJob("/x/rotate-my-key", {})), systemd.timer()
     assert "\nExecStart=/x/rotate-my-key schedule run rotate --all --yes --quiet --keep-old 7d\n" in service
     for line in ("SuccessExitStatus=75", "RestartForceExitStatus=75", "RestartSec=30min", "Nice=10"):
         assert f"\n{line}\n" in service
@@ -71,7 +71,7 @@ def test_the_systemd_units_say_what_was_decided() -> None:
 @environments
 def test_the_plist_is_read_back_whole(program: str, environment: dict[str, str]) -> None:
     """plistlib reads every word as it was; it starts every hour and at login, at low priority."""
-    agent = plistlib.loads(launchd.plist(Job(program, environment)))
+    agent = plistlib.loads(launchd.plist(ScheduledJob(program, environment)))
     assert agent["ProgramArguments"] == [program, "schedule", "run", "--daily", *ROTATE]
     assert agent.get("EnvironmentVariables", {}) == environment
     assert (agent["Label"], agent["StartInterval"], agent["RunAtLoad"]) == ("rotate-my-key", 3600, True)
@@ -82,7 +82,7 @@ def test_the_plist_is_read_back_whole(program: str, environment: dict[str, str])
 @everywhere
 def test_the_task_is_read_back_whole(program: str) -> None:
     """The XML is well-formed, for this user alone, without higher rights, and made up for when the computer was off."""
-    text = windows.task(Job(program, {}), "DOMAIN\\alice & co")
+    text = windows.task(ScheduledJob(program, {}), "DOMAIN\\alice & co")
     root = ElementTree.fromstring(text.encode("utf-16"))  # noqa: S314  our own
     found = {element.tag.rpartition("}")[2]: element.text for element in root.iter()}
     assert found["Command"] == program
@@ -101,7 +101,7 @@ def test_cron_runs_every_word_as_it_was(tmp_path: Path, program: str, environmen
     shows = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
     real.write_text(f"#!{sys.executable}\n{shows}\n")
     real.chmod(0o755)
-    begin, line, end = cron.lines(Job(str(real), environment), 17).decode().splitlines()
+    begin, line, end = cron.lines(ScheduledJob(str(real), environment), 17).decode().splitlines()
     assert begin.startswith("#") and end.startswith("#")
     minute, *stars, command = line.split(" ", 5)
     assert (minute, stars) == ("17", ["*"] * 4)
@@ -116,7 +116,7 @@ def test_cron_runs_every_word_as_it_was(tmp_path: Path, program: str, environmen
 def test_a_command_that_cron_would_cut_off_is_refused() -> None:
     """Better no schedule than half a command."""
     with pytest.raises(Problem, match="too long for cron"):
-        cron.lines(Job("/" + "x" * 1000, {}), 1)
+        cron.lines(ScheduledJob("/" + "x" * 1000, {}), 1)
 
 
 # What of the environment is written down
