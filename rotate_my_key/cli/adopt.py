@@ -22,8 +22,8 @@ from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage, mask
 from ..core.model import Credentials, Look, Place
 from ..core.words import day, join
 from ..files.regular import read_regular, real_path
-from ..profiles.edit import add_pair
 from ..profiles.file import ROTATABLE, Kind, sections
+from ..profiles.places import add_pair
 from ..profiles.which import PROFILE_VARIABLES, named_profile
 from ..rotation.incoming import (
     Adoption,

@@ -18,8 +18,8 @@ from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
 from ..core.model import Credentials, Past, Place
 from ..files import age
 from ..files.regular import read_regular, real_path
-from ..profiles.edit import add_pair
 from ..profiles.file import ROTATABLE, Kind, sections
+from ..profiles.places import add_pair
 from ..profiles.which import named_profile
 from ..rotation.incoming import Adoption, Way, check_unfinished, plan_import, prove_import
 from ..rotation.unfinished import unfinished

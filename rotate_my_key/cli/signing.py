@@ -93,9 +93,9 @@ def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[S
     """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
     same key or of a role that is assumed with it, the setting."""
     from ..aws.signin import Serial
-    from ..profiles.file import KEY_ID, read_profiles
+    from ..profiles.file import KEY_ID, Profiles
 
-    merged = read_profiles(files).merged
+    merged = Profiles(files).merged
 
     def key_of(name: str) -> str | None:
         section = merged.get(name, {})

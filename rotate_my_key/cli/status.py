@@ -107,8 +107,9 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
     """A user has two keys at most: one that nothing here holds takes the room that a rotation needs."""
     if not any(row.get("others") for row in rows):
         return
+    from shlex import quote
+
     from ..core import words
-    from ..profiles.file import quote
     from ..rotation.survey import unheld
 
     for row, other in unheld(rows):

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..core.errors import Problem
-from ..core.model import Credentials, Holding, InPlace, Place
+from ..core.model import Credentials
 from ..core.plan import Note
 from ..files.private import Lock, make_private_dir, sweep_private
 from ..files.regular import real_path, sweep
 from ..keyring.backends import KeyringEntries
 from ..keyring.store import Index, KeyringStore
-from ..profiles.file import ProfilePaths, quote, read_profiles
+from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
 from ..rotation.facts import LocalState
-from ..rotation.ports import Places
 from ..rotation.unfinished import is_missing
 from ..state.history import FileHistory
-from ..state.notes import FileNotes, FileStaging
+from ..state.notes import FileNotes
 from ..state.owed import HandedKeys
 from .app import Stop
 from .copies import OtherCopies
@@ -67,14 +66,10 @@ class Wiring:
     @cached_property
     def here(self) -> LocalState:
         """All that a rotation knows besides AWS."""
-        from ..keyring.store import KeyringStaging
-        from ..profiles.places import AllPlaces, AllStaging, KeyringPlaces, ProfileFiles
+        from ..keyring.store import LocalStaging
+        from ..profiles.places import LocalPlaces
 
-        paths = self._app.paths
-        places = OneAtATime(
-            AllPlaces(ProfileFiles(paths.credentials, paths.config), KeyringPlaces(self.files, self.keyring))
-        )
-        staging = AllStaging(FileStaging(self._rotations), KeyringStaging(self._rotations, self.keyring.entries))
+        places, staging = LocalPlaces(self.files, self.keyring), LocalStaging(self._rotations, self.keyring)
         return LocalState(places, staging, FileNotes(self._rotations), self.history, self.copies)
 
     @cached_property
@@ -88,7 +83,7 @@ class Wiring:
         app = self._app
         index = Index(os.path.join(app.paths.state_dir, "keyring.json"), lambda: app.settings.keyring_backend)
         tell = app.say if app.terminal else None
-        return KeyringStore(KeyringEntries(lambda: index.backend, app.env, tell, unasked), index)
+        return KeyringStore(lambda: KeyringEntries(lambda: index.backend, app.env, tell, unasked), index)
 
     @property
     def _rotations(self) -> str:
@@ -161,7 +156,7 @@ class Wiring:
         """The command that puts a stored key back into that profile, if it holds none; "" if there is none."""
         with suppress(Problem):
             name, _ = profile_in_force(self._app.env, profile)
-            read_profiles(self.files)  # a file that cannot be read is mended first
+            Profiles(self.files)  # a file that cannot be read is mended first
             if is_missing(name, self.here):
                 return f"rotate-my-key restore -p {quote(name)}"
         return ""
@@ -256,43 +251,3 @@ class Wiring:
                 return file.read().strip()
         except OSError:
             return ""
-
-
-class OneAtATime:
-    """Places whose writes exclude each other: with --all several keys of one file change side by side."""
-
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._lock = threading.Lock()
-        self.search = places.search
-        self.pairs = places.pairs
-        self.is_torn = places.is_torn
-
-    def rehearse(self, places: Collection[Place], old: Credentials) -> list[str]:
-        """See the port."""
-        with self._lock:
-            return self._places.rehearse(places, old)
-
-    def write(
-        self,
-        places: Collection[Place],
-        old: Credentials,
-        new: Credentials,
-        note: Callable[[Collection[InPlace]], None],
-    ) -> None:
-        """See the port."""
-        with self._lock:
-            self._places.write(places, old, new, note)
-
-    def restore(self, places: Collection[Place], pair: Credentials) -> None:
-        """See the port."""
-        with self._lock:
-            self._places.restore(places, pair)
-
-    def mend(self, torn: Collection[InPlace], old: Credentials, new: Credentials) -> None:
-        """See the port."""
-        with self._lock:
-            self._places.mend(torn, old, new)
-
-
-__all__ = ["Holding", "Wiring"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Protocol
 
 from ..aws import endpoints
@@ -15,7 +16,7 @@ from ..aws.iam import Rights
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
 from ..core.model import Credentials, Identity, LastUse, Look, is_exempt
 from ..core.policy import Policy, Verdict
-from ..profiles.file import odd_length, quote
+from ..profiles.file import odd_length
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where
 
@@ -59,7 +60,7 @@ def user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iter
 def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
     """A way into the same account that needs no long-term key."""
     for file in computer.read_files:
-        for section, values in file.sections.items():
+        for section, values in file.settings.items():
             if values.get("sso_account_id") == account:
                 name = section.removeprefix("profile ").strip("'\" ")
                 message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
@@ -225,7 +226,7 @@ def _settings(computer: Computer, problem: Problem) -> Finding:
 
 def _setting(computer: Computer, name: str) -> Where:
     for file in computer.read_files:
-        for section, values in file.sections.items():
+        for section, values in file.settings.items():
             if name in values or any(name in value for value in values.values() if value.startswith("\n")):
                 return Where(file.path, file.line_of(section, name) if name in values else None)
     return NOWHERE

@@ -22,7 +22,7 @@ from ..core.model import Holding, Identity
 from ..files import platform
 from ..files.paths import Paths
 from ..files.regular import read_start
-from ..profiles.file import ProfilePaths, Profiles, Reader, ReadFile, read_profiles
+from ..profiles.file import ProfileFile, ProfilePaths, Profiles, Reader
 from ..profiles.which import Active
 
 
@@ -131,7 +131,7 @@ class Computer:
     def profiles(self) -> Profiles | Problem:
         """What stands in them, or why that cannot be said."""
         try:
-            return read_profiles(self.files)
+            return Profiles(self.files)
         except Problem as problem:
             return problem
 
@@ -142,7 +142,7 @@ class Computer:
         return next(filter(None, named), "default")
 
     @property
-    def read_files(self) -> tuple[ReadFile, ...]:
+    def read_files(self) -> tuple[ProfileFile, ...]:
         """The files that could be read."""
         return () if isinstance(self.profiles, Problem) else (self.profiles.credentials, self.profiles.config)
 
@@ -156,12 +156,12 @@ class Computer:
 
     def holding(self, key_ids: Collection[str]) -> Collection[Holding]:
         """The places here that hold one of these ids, as far as they can be read."""
-        from ..profiles.places import ProfileFiles as Places
+        from ..profiles.places import LocalPlaces
 
         try:
-            return (self.search or Places(*self.files_named).search)(key_ids)
+            return (self.search or LocalPlaces(self.files).search)(key_ids)
         except Problem:
-            return Places(*self.files_named).search(key_ids) if self.search else ()
+            return LocalPlaces(self.files).search(key_ids) if self.search else ()
 
     @property
     def posix(self) -> bool:

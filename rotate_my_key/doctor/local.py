@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from shlex import quote
 from urllib.parse import urlsplit
 
 from .. import settings
@@ -19,8 +20,8 @@ from ..core.plan import Note
 from ..files import platform
 from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index
-from ..profiles.file import KEY_ID, SECRET, Kind, facts, quote
-from ..profiles.places import ProfileFiles
+from ..profiles.file import KEY_ID, SECRET, Kind, facts
+from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.notes import FileNotes, FileStaging
 from ..state.owed import HandedKeys
@@ -165,9 +166,9 @@ def _profile_bundle(computer: Computer) -> tuple[str, Where] | None:
     """What the profile sets, and where."""
     if not isinstance(computer.profiles, Problem):
         for file, section in computer.profiles.sections_of(computer.name):
-            if "ca_bundle" in file.sections[section]:
+            if "ca_bundle" in file.settings[section]:
                 where = Where(file.path, file.line_of(section, "ca_bundle"))
-                return file.sections[section]["ca_bundle"], where
+                return file.settings[section]["ca_bundle"], where
     return None
 
 
@@ -257,7 +258,7 @@ def _section(computer: Computer, name: str) -> Where:
     """Where the profile's key stands, or else the file with its section."""
     assert not isinstance(computer.profiles, Problem)
     places = [
-        Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.sections[s] else None)
+        Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.settings[s] else None)
         for f, s in computer.profiles.sections_of(name)
     ]
     return max(places, key=lambda where: where.line is not None, default=Where())
@@ -271,7 +272,7 @@ def _doubt(computer: Computer, text: str) -> Finding:
 
 def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
     """Whether every place of the key can be changed, as a rotation does it."""
-    files, pair = ProfileFiles(*computer.files_named), active.pair
+    files, pair = LocalPlaces(computer.files), active.pair
     good = []
     for holding in files.search([pair.key_id]):
         if holding.pair != pair:

@@ -1,15 +1,14 @@
-"""`keyring.json`: which profiles have their pair in the keyring, for what cannot be asked of a keyring.
-
-No secret is in it. It says which entries may be there (install.sh does not uninstall while the file exists), which ids
-they may hold (for `status` while the keyring is locked), whether an entry is just being replaced, where the lines stood
-that `restore` puts back, and which move was begun. The file is there as long as a profile is in it. All entries are in
-one keyring: that of the setting `keyring_backend` when the first was stored; the file names it if it is another than
-the system's own, so that changing the setting loses nobody's key.
-
-The pairs of profiles in the keyring, and the pairs of a rotation that rest there.
+"""The pairs of profiles in the keyring, those of a rotation that rest there, and `keyring.json`: what is known of them.
 
 An entry is replaced so that a kill at any instant leaves a working profile, also on keyrings that remove the old text
 first: the old pair stands in a second entry meanwhile, where `credentials` looks if the first is not there.
+
+`keyring.json` is for what cannot be asked of a keyring, and no secret is in it. It says which entries may be there
+(install.sh does not uninstall while the file exists), which ids they may hold (for `status` while the keyring is
+locked), whether an entry is just being replaced, where the lines stood that `restore` puts back, and which move was
+begun. The file is there as long as a profile is in it. All entries are in one keyring: that of the setting
+`keyring_backend` when the first was stored; the file names it if it is another than the system's own, so that changing
+the setting loses nobody's key.
 """
 
 from __future__ import annotations
@@ -22,20 +21,21 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from secrets import token_hex
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import Problem, TryLater
-from ..core.model import Credentials, Place
+from ..core.model import Credentials, Place, PlaceKind
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
-from ..profiles.edit import Gap, Line, Lines, Process
-from ..state.notes import ROLES, SIZE
+from ..state.notes import ROLES, SIZE, FileStaging
 from . import entries as names
 from .entries import SYSTEM, Entries, noted_backend
 
 VERSION = 2  # 1, without `backend`, while all is in the system's own
+_MARK = re.compile(r"([A-Z0-9]{4,128})\.keyring")
+_NOT_KEPT = "the keyring did not keep what was stored in it"
 
 
 class Move(Enum):
@@ -45,8 +45,34 @@ class Move(Enum):
     RESTORE = "restore"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Line(NamedTuple):
+    """One line that was taken out: its number from the section's header, its name, and the text around the value."""
+
+    number: int
+    name: str
+    head: str
+    tail: str
+
+
+class Lines(NamedTuple):
+    """The lines of a pair that were taken out of a file; `kind` is `PlaceKind`'s word for it."""
+
+    path: str
+    kind: str
+    lines: tuple[Line, ...]
+
+
+class Process(NamedTuple):
+    """How the credential_process line was added: line ends that were wanting before it, a header if there was none, the
+    line itself; `made_file` if there was no file."""
+
+    lead: str
+    header: str
+    line: str
+    made_file: bool = False
+
+
+class Entry(NamedTuple):
     """What is known of one profile's entry.
 
     `config` is the file with the line that leads to it; `ids` are the keys it may hold, the newest last; `spare` is set
@@ -63,37 +89,40 @@ class Entry:
     process: Process | None = None
 
 
-@dataclass
 class Index:
-    """The file in the state dir. Changed only by who holds the lock; read afresh each time. `chosen` is the setting."""
+    """`keyring.json`, changed only by who holds the lock and read afresh each time. `chosen` is the setting."""
 
-    path: str
-    chosen: Callable[[], str] = lambda: SYSTEM
-    _seen: tuple[bytes, dict[str, Entry]] | None = field(default=None, repr=False)
+    def __init__(self, path: str, chosen: Callable[[], str] = lambda: SYSTEM) -> None:
+        self.path = path
+        self.chosen = chosen
 
     def load(self) -> dict[str, Entry]:
         """The entries by profile. Raises Problem for a file that makes no sense or that a newer version wrote."""
         data = read_private(self.path)
-        if data is None:
-            return {}
-        if self._seen is None or self._seen[0] != data:
-            self._seen = data, self._decode(data)
-        return dict(self._seen[1])
+        try:
+            value: Any = json.loads(data) if data is not None else {"version": VERSION, "profiles": {}}
+            if value["version"] > VERSION:
+                raise Problem("a newer rotate-my-key has put a pair into the keyring", "use that version")
+            return {name: _entry(plain) for name, plain in value["profiles"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Problem(
+                f"{self.path} makes no sense",
+                f"move it away (mv {self.path} {self.path}.old): the keyring is asked then",
+            ) from None
 
     def get(self, profile: str) -> Entry | None:
         """What is known of one profile."""
         return self.load().get(profile)
 
-    def put(self, profile: str, entry: Entry) -> Entry:
+    def put(self, profile: str, entry: Entry) -> None:
         """Note what is known now, fsynced."""
         entries = self.load()
         if entries.get(profile) != entry:
             self._save({**entries, profile: entry})
-        return entry
 
-    def change(self, profile: str, config: str, **what: Any) -> Entry:
+    def change(self, profile: str, config: str, **what: Any) -> None:
         """Note some of it."""
-        return self.put(profile, replace(self.get(profile) or Entry(config), **what))
+        self.put(profile, (self.get(profile) or Entry(config))._replace(**what))
 
     @property
     def backend(self) -> str:
@@ -124,30 +153,11 @@ class Index:
         folder = os.path.join(os.path.dirname(self.path), "rotations")
         return os.path.isdir(folder) and any(name.endswith(".keyring") for name in os.listdir(folder))
 
-    def _decode(self, data: bytes) -> dict[str, Entry]:
-        try:
-            value = json.loads(data)
-            if value["version"] > VERSION:
-                raise Problem("a newer rotate-my-key has put a pair into the keyring", "use that version")
-            return {name: _entry(plain) for name, plain in value["profiles"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Problem(
-                f"{self.path} makes no sense",
-                f"move it away (mv {self.path} {self.path}.old): the keyring is asked then",
-            ) from None
-
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    lines, process = entry.lines, entry.process
-    return {
-        "config": entry.config,
-        "ids": list(entry.ids),
-        "spare": entry.spare,
-        "moving": entry.moving.value if entry.moving else None,
-        "line": entry.line,
-        "lines": lines and {"path": lines.path, "kind": lines.kind, "lines": [list(line) for line in lines.lines]},
-        "process": process and process.gap._asdict() | {"made_file": process.made_file},
-    }
+    moving, lines, process = entry.moving and entry.moving.value, entry.lines, entry.process
+    parts = {"lines": lines and lines._asdict(), "process": process and process._asdict()}
+    return entry._asdict() | {"moving": moving} | parts
 
 
 def _entry(plain: dict[str, Any]) -> Entry:
@@ -159,21 +169,22 @@ def _entry(plain: dict[str, Any]) -> Entry:
         moving=Move(plain["moving"]) if plain["moving"] else None,
         line=str(plain["line"]),
         lines=lines and Lines(lines["path"], lines["kind"], tuple(Line(*line) for line in lines["lines"])),
-        process=process
-        and Process(Gap(process["lead"], process["header"], process["line"]), bool(process["made_file"])),
+        process=process and Process(**process),
     )
-
-
-_MARK = re.compile(r"([A-Z0-9]{4,128})\.keyring")
 
 
 class KeyringStore:
     """Pairs by the name of their entry. Writing is for who holds the lock; threads of one run take turns."""
 
-    def __init__(self, entries: Entries, index: Index) -> None:
-        self.entries = entries
+    def __init__(self, open_entries: Callable[[], Entries], index: Index) -> None:
+        self._open = open_entries
         self.index = index
         self._lock = threading.Lock()
+
+    @cached_property
+    def entries(self) -> Entries:
+        """The keyring itself."""
+        return self._open()
 
     def pair(self, profile: str) -> Credentials | None:
         """What `credentials` would give; None if there is no entry. Raises TryLater; Problem for text not ours."""
@@ -195,7 +206,7 @@ class KeyringStore:
                 self.entries.set(spare, before)
             self.entries.set(main, text)
             if self.entries.get(main) != text:
-                raise TryLater("the keyring did not keep what was stored in it", "rotate-my-key")
+                raise TryLater(_NOT_KEPT, "rotate-my-key")
             if before is not None:
                 self.entries.delete(spare)
             self.index.change(profile, config, ids=(pair.key_id,), spare=False)
@@ -213,7 +224,7 @@ class KeyringStore:
         kept = self.entries.get(probe) == text
         self.entries.delete(probe)
         if not kept:
-            raise TryLater("the keyring did not keep what was stored in it", "rotate-my-key status")
+            raise TryLater(_NOT_KEPT, "rotate-my-key status")
 
     def promises(self, prove: Callable[[str], tuple[str, str]]) -> None:
         """See that the keyring keeps what it must, by entries without a secret; `prove` gives the pair that another
@@ -308,73 +319,79 @@ def shows(files: Iterable[str], texts: Iterable[str]) -> str | None:
     return None
 
 
-class KeyringStaging:
-    """The `Staging` port for rotations of keyring profiles: pairs rest in the keyring, the note in a file beside the
-    others. `<name>.keyring` in `folder` says that they do, before the first of them is stored; no secret is in it."""
+class LocalStaging:
+    """The `Staging` port: the pairs of a rotation that touches the keyring rest there, the others in files.
 
-    def __init__(self, folder: str, entries: Entries) -> None:
+    Where is settled when room is reserved: `<name>.keyring` in `folder` says that the pairs are in the keyring, before
+    the first of them is stored. The note is in it, and no secret.
+    """
+
+    def __init__(self, folder: str, keyring: KeyringStore) -> None:
         self._folder = folder
-        self._entries = entries
-
-    def holds(self, name: str) -> bool:
-        """Whether the pairs of this rotation rest here."""
-        return os.path.lexists(self._path(name))
+        self._keyring = keyring
+        self._files = FileStaging(folder)
 
     def reserve(self, name: str, places: Collection[Place] = ()) -> None:
-        """Take the room for the note, unless it is taken."""
+        """In the keyring if one of the places is there: such a pair never touches the disk."""
+        if not any(place.kind is PlaceKind.KEYRING for place in places):
+            return self._files.reserve(name)
         make_private_dir(self._folder)
-        if not self.holds(name):
-            reserve_private(self._path(name), SIZE)
+        return None if self._holds(name) else reserve_private(self._path(name), SIZE)
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
-        """Store a pair and the note that goes with it. If the disk is full an earlier note will do: the secret of a new
-        key shall not depend on the disk."""
+        """See the port. If the disk is full an earlier note will do: the secret of a new key that goes into the keyring
+        shall not depend on the disk."""
+        if not self._holds(name):
+            return self._files.put(name, role, pair, record)
         entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
-        self._entries.set(entry, text)
-        if self._entries.get(entry) != text:
-            raise TryLater("the keyring did not keep what was stored in it", "rotate-my-key")
+        self._keyring.entries.set(entry, text)
+        if self._keyring.entries.get(entry) != text:
+            raise TryLater(_NOT_KEPT, "rotate-my-key")
         earlier = self.get_record(name)
         try:
-            if record != earlier:
-                write_private(self._path(name), record)
+            return None if record == earlier else write_private(self._path(name), record)
         except Problem:
             if not earlier:
                 raise
 
     def get(self, name: str) -> dict[str, Credentials]:
-        """The pairs, by role."""
-        found = {role: self._entries.get(names.of_rotation(name, role)) for role in ROLES}
+        """See the port."""
+        if not self._holds(name):
+            return self._files.get(name)
+        found = {role: self._keyring.entries.get(names.of_rotation(name, role)) for role in ROLES}
         pairs: dict[str, Credentials] = {}
         for role, text in found.items():
-            try:
+            with suppress(Problem):  # an entry that something else wrote is no record
                 pairs |= {role: Credentials(*names.decode(text))} if text else {}
-            except Problem:
-                continue  # an entry that something else wrote is no record
         return pairs
 
     def get_record(self, name: str) -> bytes | None:
-        """The note that was stored last."""
+        """See the port."""
+        if not self._holds(name):
+            return self._files.get_record(name)
         return (read_private(self._path(name)) or b"").strip() or None
 
     def names(self) -> tuple[str, ...]:
-        """The rotations whose pairs rest here."""
-        try:
-            found = (_MARK.fullmatch(entry) for entry in os.listdir(self._folder))
-        except FileNotFoundError:
-            return ()
-        except OSError as error:
-            raise Problem(f"cannot read {self._folder}: {error.strerror}", f"ls -ld {self._folder}") from None
-        return tuple(sorted(match[1] for match in found if match))
+        """See the port."""
+        in_files = self._files.names()
+        found = map(_MARK.fullmatch, os.listdir(self._folder) if os.path.isdir(self._folder) else ())
+        return tuple(dict.fromkeys([*in_files, *sorted(match[1] for match in found if match)]))
 
     def drop(self, name: str) -> None:
-        """Remove both entries, then the file that says they are there."""
-        for role in ROLES:
-            self._entries.delete(names.of_rotation(name, role))
-        remove_private(self._path(name))
+        """Remove both entries, then the file that says they are there; and what is in files."""
+        if self._holds(name):
+            for role in ROLES:
+                self._keyring.entries.delete(names.of_rotation(name, role))
+            remove_private(self._path(name))
+        self._files.drop(name)
 
     def where(self, name: str) -> str:
         """See the port."""
-        return "the keyring"
+        return "the keyring" if self._holds(name) else self._files.where(name)
+
+    def _holds(self, name: str) -> bool:
+        """Whether the pairs of this rotation rest in the keyring."""
+        return os.path.lexists(self._path(name))
 
     def _path(self, name: str) -> str:
         file = f"{name}.keyring"

@@ -1,26 +1,11 @@
-"""Which profiles of a file hold which pair, as botocore reads them.
+"""Which section is which profile, and what a profile signs in with, as botocore reads both files.
 
-Pure: bytes in, nothing written, no file touched. A profile is what botocore makes of a section: in the credentials file
-every section, blanks and all; in the config file `[default]` and what shlex makes two words of, the first of which
-begins with "profile".
-
-What a person pasted wrongly: names that no SDK knows, and characters that are in no key.
-
-Pure. No message holds a value or more of it than one odd character.
-
-The two profile files, each read once and merged as botocore merges them.
-
-What botocore tolerates is tolerated here. What it cannot parse is a Problem, and so is a file that is there and cannot
-be opened, or is none (a pipe, a folder, a link that leads nowhere): botocore takes that for an empty one, but it may
-hold the key. Nothing is expanded, no environment is read.
-
-`configloader.build_profile_map` decides which section of the config file is which profile. Importing it costs some
-14 ms of CPU, so that is done when a config file is read, not before.
-
-What each profile signs in with: a static pair, a session, SSO, a role, ...
-
-Facts about one profile at a time, as botocore reads its sections; which profile is in force is `which.py`'s matter.
-Nothing here raises for odd values: what is no use is told as a `note`.
+Nothing is written, nothing expanded, no environment read. A profile is what botocore makes of a section: in the
+credentials file every section, blanks and all; in the config file `[default]` and what shlex makes two words of, the
+first of which begins with "profile". Nothing here raises for odd values, it notes why they are of no use; no message
+holds more of a value than one odd character. A file that botocore cannot parse is a Problem, and so is one that is
+there and cannot be opened, or is none (a pipe, a folder, a link that leads nowhere): botocore takes that for an empty
+one, but it may hold the key.
 """
 
 from __future__ import annotations
@@ -29,9 +14,10 @@ import os
 import re
 import shlex
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
+from functools import cached_property
 
 from ..core.errors import Problem, shortage
 from ..core.model import Credentials, Place, PlaceKind
@@ -50,30 +36,37 @@ _LOOSE = re.compile(  # a name, even if indented, and its value, even if that st
 )
 
 
-class ProfileFile:
-    """One file's bytes, read once, as the credentials file or as the config file.
+class ProfileFile(Ini):
+    """One file whose sections are profiles."""
 
-    `path` is only named in messages. Raises Problem, with the remedy, for bytes that botocore cannot read.
-    """
+    is_absent = False
 
-    def __init__(self, data: bytes, path: str, kind: PlaceKind) -> None:
-        self.data = data
-        self.path = path
-        self.kind = kind
-        self.ini = Ini(data, path)
-        self._effective: dict[str, str] | None = None
-        self._spelled: dict[str, list[str]] | None = None  # all sections that some SDK takes for a profile
+    @cached_property
+    def settings(self) -> dict[str, Section]:
+        """What botocore reads from each section: what it sets, and what `[DEFAULT]` lends."""
+        lines = {section: {**self.defaults, **own} for section, own in self.sections.items()}
+        return {section: {name: self.value(at) for name, at in own.items()} for section, own in lines.items()}
 
-    @property
+    def line_of(self, section: str, option: str) -> int | None:
+        """The line that sets the option in this very section, counted from 1; None if it comes from `[DEFAULT]`."""
+        number = self.sections[section].get(option)
+        return None if number is None else number + 1
+
+    @cached_property
     def effective(self) -> dict[str, str]:
         """The section that botocore takes for each profile."""
-        if self._effective is None:
-            names = self.ini.sections
-            if self.kind is PlaceKind.CREDENTIALS:
-                self._effective = {name: name for name in names}
-            else:  # the last one wins: `[default]` and `[profile default]`, `[profile a]` and `[profile "a"]`
-                self._effective = {profile: name for name in names if (profile := config_profile(name)) is not None}
-        return self._effective
+        if self.kind is PlaceKind.CREDENTIALS:
+            return {name: name for name in self.sections}
+        # the last one wins: `[default]` and `[profile default]`, `[profile a]` and `[profile "a"]`
+        return {profile: name for name in self.sections if (profile := config_profile(name)) is not None}
+
+    @cached_property
+    def spellings(self) -> dict[str, list[str]]:
+        """All sections that some SDK takes for a profile."""
+        found: dict[str, list[str]] = {}
+        for section in self.sections:
+            found.setdefault(_any_profile(section), []).append(section)
+        return found
 
     def pair(self, profile: str) -> Credentials | None:
         """What botocore reads for this profile; None if it reads no static pair."""
@@ -82,14 +75,14 @@ class ProfileFile:
 
     def pair_in(self, section: str) -> Credentials | None:
         """What botocore reads from this section, `[DEFAULT]` included."""
-        key_id, secret = self.ini.get(section, KEY_ID), self.ini.get(section, SECRET)
+        key_id, secret = self.get(section, KEY_ID), self.get(section, SECRET)
         if not key_id or not secret:
             return None
         return Credentials(key_id, secret, self.token_in(section))
 
     def token_in(self, section: str) -> str | None:
         """The session token of this section; an empty one is none: botocore then signs with the plain key."""
-        return next(filter(None, (self.ini.get(section, name) for name in TOKENS)), None)
+        return next(filter(None, (self.get(section, name) for name in TOKENS)), None)
 
     def pairs(self) -> Iterator[tuple[str, Credentials]]:
         """Every profile that has a static pair in this file."""
@@ -109,10 +102,10 @@ class ProfileFile:
         if not loose:
             return
         spelled = {section: profile for profile, section in self.effective.items()}
-        for section in self.ini.sections if self.ini.sections else loose:
+        for section in self.sections or loose:
             pair = loose.get(section)
-            if pair is None and DEFAULT in loose and KEY_ID not in self.ini.sections[section]:
-                pair = replace(loose[DEFAULT], secret=clean_value(self.ini.get(section, SECRET) or ""))
+            if pair is None and DEFAULT in loose and KEY_ID not in self.sections[section]:
+                pair = replace(loose[DEFAULT], secret=clean_value(self.get(section, SECRET) or ""))
             if pair and section in spelled:
                 yield spelled[section], replace(pair, token=clean_value(self.token_in(section) or "") or None)
             elif pair and not self._follows(section):
@@ -121,45 +114,38 @@ class ProfileFile:
     def _loose(self, key_ids: Collection[str]) -> Iterator[tuple[str | None, Credentials]]:
         """The sections with one of these ids, as SDKs read them that know comments behind a value, quotes around it, or
         indented names; of several secrets the one next to the id."""
-        for number in self.ini.lines_with(key_ids):
-            section = self.ini.section_at(number)
+        for number in self.lines_with(key_ids):
+            section = self.section_at(number)
             lines = self.loose_lines(number)
             ids = [(line, value) for line, name, value in lines if name == KEY_ID and value in key_ids]
             secrets = [(line, value) for line, name, value in lines if name == SECRET]
             for line, key_id in ids:
-                lent = self.ini.defaults.get(SECRET)
-                nearest = min(secrets, key=lambda each: abs(each[0] - line), default=(0, ""))[1]
-                yield section, Credentials(key_id, nearest or clean_value("" if lent is None else self.ini.value(lent)))
+                lent = self.defaults.get(SECRET)
+                nearest = min(((abs(at - line), at, value) for at, value in secrets), default=(0, 0, ""))[2]
+                yield section, Credentials(key_id, nearest or clean_value("" if lent is None else self.value(lent)))
 
     def loose_lines(self, number: int) -> list[tuple[int, str, str]]:
         """The lines of a pair in the section of this line, for any SDK: their numbers, names and clean values."""
-        first, last = self.ini.extent(number)
-        text = "\n".join(self.ini.lines[first:last])
+        first, last = self.extent(number)
+        text = "\n".join(self.lines[first:last])
         found = _LOOSE.finditer(text)
         return [(first + text.count("\n", 0, each.start(1)), each[1].lower(), each[2]) for each in found]
 
     def _follows(self, section: str) -> bool:
         """Whether an edit changes this section along with the profile that botocore takes another one for."""
-        profile = config_profile(section)
-        profile = section.strip() if profile is None else profile
+        profile = _any_profile(section)
         pair = self.pair(profile)
         return pair is not None and section in self.namesakes(profile, pair)
 
     def half(self, profile: str) -> str:
         """The clean secret that stands under this profile without an id, or ""."""
-        own = self.ini.sections.get(self.effective.get(profile, ""), {})
-        return clean_value(self.ini.value(own[SECRET])) if SECRET in own and KEY_ID not in own else ""
+        own = self.sections.get(self.effective.get(profile, ""), {})
+        return clean_value(self.value(own[SECRET])) if SECRET in own and KEY_ID not in own else ""
 
     def namesakes(self, profile: str, pair: Credentials) -> Iterator[str]:
         """Sections that some SDK takes for this profile, spelled one way or another, and that hold this pair."""
-        if self._spelled is None:
-            self._spelled = {}
-            for section in self.ini.sections:
-                name = config_profile(section)
-                self._spelled.setdefault(section.strip() if name is None else name, []).append(section)
-        for section in self._spelled.get(profile, ()):
-            own = self.ini.sections[section]
-            if KEY_ID in own and SECRET in own and self.pair_in(section) == pair:
+        for section in self.spellings.get(profile, ()):
+            if {KEY_ID, SECRET} <= self.sections[section].keys() and self.pair_in(section) == pair:
                 yield section
 
 
@@ -179,6 +165,12 @@ def config_profile(section: str) -> str | None:
     return parts[1] if len(parts) == 2 else None
 
 
+def _any_profile(section: str) -> str:
+    """The profile that some SDK takes a section for."""
+    profile = config_profile(section)
+    return section.strip() if profile is None else profile
+
+
 def config_section(profile: str) -> str:
     """How the config file names this profile: in quotes only where botocore would not read it without them."""
     plain = profile if profile == "default" else f"profile {profile}"
@@ -195,21 +187,6 @@ def clean_value(value: str) -> str:
 LENGTHS = {KEY_ID: 20, SECRET: 40}
 
 _PASTE = re.compile(r"\x1b?\[20[01]~")  # what a terminal puts around a paste
-_MEANT = {
-    KEY_ID: {"accesskeyid", "accesskey", "keyid", "accessid", "accesskeyidaws"},
-    SECRET: {"secretaccesskey", "secretkey", "secret", "secretaccesskeyaws", "secretaccess"},
-}
-
-
-def misspelt(options: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The settings that were to be a part of a pair, each with what SDKs call it: `export AWS_ACCESS_KEY_ID`,
-    `AWSAccessKeyId`, `aws-access-key-id`."""
-    for option in options:
-        letters = re.sub(r"[^a-z]", "", re.sub(r"^(export|set|setx|\$env:)\b", "", option.lower()))
-        letters = letters.removeprefix("aws")
-        for right, meant in _MEANT.items():
-            if letters in meant and option != right:
-                yield option, right
 
 
 def odd_character(value: str) -> str:
@@ -256,99 +233,56 @@ class ProfilePaths:
         return "" if not self.home or os.path.normpath(path) == os.path.normpath(usual) else name
 
 
-@dataclass(frozen=True, slots=True)
-class ReadFile:
-    """One file as botocore reads it: `[DEFAULT]` lends its options to every section."""
-
-    path: str
-    absent: str = ""  # why nothing was read: "does not exist"
-    sections: Mapping[str, Section] = field(default_factory=dict, repr=False)
-    lines: Mapping[str, Mapping[str, int]] = field(default_factory=dict, repr=False)
-
-    def line_of(self, section: str, option: str) -> int | None:
-        """The line that sets the option in this very section, counted from 1; None if it comes from `[DEFAULT]`."""
-        number = self.lines[section].get(option)
-        return None if number is None else number + 1
-
-
-@dataclass(frozen=True, slots=True)
 class Profiles:
-    """Both files. `spelled` names the config file's section that botocore takes for a profile, as written there."""
+    """Both files, read now, a missing one as an empty one; `merged` are the profiles' settings.
 
-    files: ProfilePaths
-    credentials: ReadFile
-    config: ReadFile
-    spelled: Mapping[str, str]
-    merged: Mapping[str, Section] = field(repr=False)
+    The credentials file's values go over the config file's, option by option (botocore: `Session.full_config`).
+    """
 
-    def sections_of(self, profile: str) -> Iterator[tuple[ReadFile, str]]:
+    def __init__(self, paths: ProfilePaths) -> None:
+        self.paths = paths
+        self.credentials = _read(paths, paths.credentials, PlaceKind.CREDENTIALS)
+        self.config = _read(paths, paths.config, PlaceKind.CONFIG)
+        self.merged: dict[str, Section] = {**self.credentials.settings}
+        for name, section in self.config.effective.items():
+            self.merged[name] = {**self.config.settings[section], **self.merged.get(name, {})}
+
+    def sections_of(self, profile: str) -> Iterator[tuple[ProfileFile, str]]:
         """The sections that botocore reads for the profile, each with its file, the one that wins first."""
-        if profile in self.credentials.sections:
-            yield self.credentials, profile
-        if profile in self.spelled:
-            yield self.config, self.spelled[profile]
+        for file in (self.credentials, self.config):
+            if profile in file.effective:
+                yield file, file.effective[profile]
+
+    def keyring_place(self, entry: str) -> Place:
+        """The place that a keyring entry is."""
+        return Place(self.config.path, entry, PlaceKind.KEYRING)
 
     def unread(self) -> list[str]:
         """Sections of the config file with a key, which botocore takes for no profile and other SDKs may."""
         if self.config.path == self.credentials.path:
             return []
-        read = set(self.spelled.values())
-        return [name for name, options in self.config.lines.items() if KEY_ID in options and name not in read]
-
-    def other_spellings(self, profile: str) -> list[str]:
-        """Config sections that name the profile too and that botocore passes over, such as an earlier `[default]`."""
-        candidates = [name for name in self.config.sections if name == "default" or name.startswith("profile")]
-        if len(candidates) == len(self.spelled):
-            return []  # the usual case: one section a profile, nothing to compare
-        return [name for name in candidates if profile in _spell([name]) and name != self.spelled.get(profile)]
+        read = set(self.config.effective.values())
+        return [name for name, own in self.config.sections.items() if KEY_ID in own and name not in read]
 
 
-def read_profiles(files: ProfilePaths) -> Profiles:
-    """Read both files; a missing one counts as empty.
-
-    The credentials file's values go over the config file's, option by option (botocore: `Session.full_config`).
-    Raises Problem, naming file and line, for a file that cannot be opened or that botocore cannot parse.
-    """
-    credentials, config = _read(files, files.credentials), _read(files, files.config)
-    spelled = _spell(config.sections) if config.sections else {}
-    merged = {name: dict(values) for name, values in credentials.sections.items()}
-    for name, section in spelled.items():
-        merged[name] = {**config.sections[section], **merged.get(name, {})}
-    return Profiles(files, credentials, config, spelled, merged)
-
-
-def _spell(sections: Iterable[str]) -> dict[str, str]:
-    """Which section is which profile, by botocore's own rules; of two, the last."""
-    from botocore.configloader import build_profile_map
-
-    return dict(build_profile_map({name: name for name in sections})["profiles"])
-
-
-def _read(files: ProfilePaths, path: str) -> ReadFile:
-    if not path:
-        return ReadFile(path, "does not exist")
-    variable = files.variable(path)
-    refuse_odd(path, variable and f"unset {variable}", files.show(path))
+def _read(paths: ProfilePaths, path: str, kind: PlaceKind) -> ProfileFile:
+    """Raises Problem, naming file and line, for a file that cannot be opened or that botocore cannot parse."""
+    shown, variable, data = paths.show(path), paths.variable(path), None
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        if path:
+            refuse_odd(path, variable and f"unset {variable}", shown)
+            with open(path, "rb") as file:
+                data = file.read()
     except (FileNotFoundError, NotADirectoryError):
-        return ReadFile(path, "does not exist")
+        pass
     except OSError as error:
-        import shlex
-
         if scarce := shortage(error):
             raise scarce from None
         why = (error.strerror or "input/output error").lower()
-        raise Problem(f"{files.show(path)} cannot be read: {why}", f"ls -l {shlex.quote(path)}") from None
-    ini = Ini(data, files.show(path))
-    sections = {name: {option: ini.value(line) for option, line in _options(ini, name)} for name in ini.sections}
-    return ReadFile(path, "", sections, ini.sections)
-
-
-def _options(ini: Ini, section: str) -> Iterable[tuple[str, int]]:
-    own = ini.sections[section]
-    return {**ini.defaults, **own}.items() if ini.defaults else own.items()
+        raise Problem(f"{shown} cannot be read: {why}", f"ls -l {shlex.quote(path)}") from None
+    found = ProfileFile(data or b"", path, kind, shown)
+    found.is_absent = data is None
+    return found
 
 
 _SSO = ("sso_session", "sso_start_url", "sso_account_id", "sso_role_name")
@@ -412,59 +346,46 @@ def sections(files: ProfilePaths, keyring: Reader | None = None) -> tuple[Profil
 
     `keyring` reads the pairs that are there. Raises Problem only for a file that cannot be opened or parsed.
     """
-    return tuple(facts(read_profiles(files), keyring))
+    return tuple(facts(Profiles(files), keyring))
 
 
 def facts(profiles: Profiles, keyring: Reader | None = None) -> Iterator[ProfileFact]:
     """The same for files already read; then each section with a key that botocore passes over, in its brackets."""
-    yield from _profile_facts(profiles, keyring)
+    for name, merged in profiles.merged.items():
+        source = merged.get("source_profile") if Kind.ROLE in other_ways(merged) else None
+        held = [(file, section) for file, section in profiles.sections_of(name) if KEY_ID in file.settings[section]]
+        for file, section in held:
+            judged = judge(file, section)
+            place = Place(file.path, name, file.kind) if judged.pair else None
+            yield ProfileFact(name, judged.kind, judged.pair, place, source, rivals(merged, name), judged.reason)
+        if not held:
+            yield _without_key(profiles, name, source, keyring)
     for section in profiles.unread():
-        note = f"[{section}] in {profiles.files.show(profiles.config.path)} is not read by botocore"
+        note = f"[{section}] in {profiles.config.shown} is not read by botocore"
         yield ProfileFact(f"[{section}]", Kind.NONE, note=note)
 
 
-def _profile_facts(profiles: Profiles, keyring: Reader | None) -> Iterator[ProfileFact]:
-    for name, merged in profiles.merged.items():
-        ways = other_ways(merged)
-        role = Kind.ROLE in ways
-        source = merged.get("source_profile") if role else None
-        held = [(file, section) for file, section in profiles.sections_of(name) if KEY_ID in file.sections[section]]
-        for file, section in held:
-            judged = judge(file, section)
-            place = place_of(profiles, file, name) if judged.pair else None
-            yield ProfileFact(name, judged.kind, judged.pair, place, source, rivals(merged, name), judged.reason)
-        if held:
-            continue
-        if entry := keyring_entry(merged):
-            yield _in_keyring(profiles, name, entry, keyring)
-            continue
-        note = f"{SECRET} without {KEY_ID}" if SECRET in merged else ""
-        if role and "credential_source" in merged:
-            note = f"credential_source={merged['credential_source']}"
-        yield ProfileFact(name, ways[0] if ways else Kind.NONE, source=source, also=ways[1:], note=note)
+def _without_key(profiles: Profiles, name: str, source: str | None, keyring: Reader | None) -> ProfileFact:
+    """What a profile holds that has no key in a file: an entry in the keyring, another way in, or nothing."""
+    merged, pair, note = profiles.merged[name], None, ""
+    ways = other_ways(merged)
+    if entry := keyring_entry(merged):
+        try:
+            pair = keyring(entry) if keyring else None
+            note = "the keyring holds no pair for it" if keyring and not pair else ""
+        except Problem as problem:
+            note = problem.message
+        return ProfileFact(name, Kind.KEYRING, pair, profiles.keyring_place(entry), note=note)
+    if SECRET in merged:
+        note = f"{SECRET} without {KEY_ID}"
+    if Kind.ROLE in ways and "credential_source" in merged:
+        note = f"credential_source={merged['credential_source']}"
+    return ProfileFact(name, ways[0] if ways else Kind.NONE, source=source, also=ways[1:], note=note)
 
 
 def keyring_entry(section: Section) -> str | None:
     """The keyring entry that a profile without a key of its own gets its pair from, by a credential_process of ours."""
-    if other_ways(section)[:1] != (Kind.PROCESS,):
-        return None
-    return entry_of(section)
-
-
-def keyring_place(profiles: Profiles, entry: str) -> Place:
-    """The place that a keyring entry is."""
-    return Place(profiles.config.path, entry, PlaceKind.KEYRING)
-
-
-def _in_keyring(profiles: Profiles, name: str, entry: str, keyring: Reader | None) -> ProfileFact:
-    place, pair, note = keyring_place(profiles, entry), None, ""
-    if keyring:
-        try:
-            pair = keyring(entry)
-            note = "" if pair else "the keyring holds no pair for it"
-        except Problem as problem:
-            note = problem.message
-    return ProfileFact(name, Kind.KEYRING, pair, place, note=note)
+    return entry_of(section) if other_ways(section)[:1] == (Kind.PROCESS,) else None
 
 
 def other_ways(section: Section) -> tuple[Kind, ...]:
@@ -492,14 +413,9 @@ def rivals(section: Section, name: str) -> tuple[Kind, ...]:
     return tuple(kind for kind in other_ways(section) if not (own and kind is Kind.ROLE))
 
 
-def place_of(profiles: Profiles, file: ReadFile, profile: str) -> Place:
-    """The place that this file's section for the profile is."""
-    return Place(file.path, profile, PlaceKind.CREDENTIALS if file is profiles.credentials else PlaceKind.CONFIG)
-
-
-def judge(file: ReadFile, section: str) -> Judged:
+def judge(file: ProfileFile, section: str) -> Judged:
     """Whether a section that has an aws_access_key_id holds the static pair of an IAM user."""
-    values = file.sections[section]
+    values = file.settings[section]
     if SECRET not in values:
         return Judged(Kind.NONE, None, f"has an {KEY_ID} and no {SECRET}", _CONFIGURE)
     key_id, secret = values[KEY_ID], values[SECRET]
@@ -535,16 +451,9 @@ def show_name(name: str) -> str:
     return name if name and name.isprintable() and not any(char in name for char in " \"'") else repr(name)
 
 
-def quote(name: str) -> str:
-    """A profile's name for a command line."""
-    import shlex
-
-    return shlex.quote(name)
-
-
 def rotate_command(name: str) -> str:
     """The command that rotates this profile's key."""
-    return f"rotate-my-key rotate -p {quote(name)}"
+    return f"rotate-my-key rotate -p {shlex.quote(name)}"
 
 
 def elsewhere(profiles: Profiles) -> str:

@@ -1,19 +1,21 @@
-"""A profile file as botocore reads it, line by line, without losing where things stand.
+"""A profile file as botocore reads it, line by line, without losing where things stand; and every changed file is read
+again, by `verified`, before it is written.
 
-The rules: bytes in, nothing written, no file touched. The semantics are those of Python's RawConfigParser, which
-botocore uses: sections and options are strict (a name twice is an error), deeper indented lines continue a value, `=`
-and `:` both end a name, names are lower-cased, `[DEFAULT]` lends its options to all. Two things are kept as numbers
-instead of text, for speed: an option is the number of its line, and its value is cut out when asked for.
-Lines are split at LF only: U+2028, form feed and friends do not end one, in botocore as here.
+Pure: bytes in, bytes out. The semantics are those of Python's RawConfigParser, which botocore uses: sections and
+options are strict (a name twice is an error), deeper indented lines continue a value, `=` and `:` both end a name,
+names are lower-cased, `[DEFAULT]` lends its options to all. For speed an option is kept as the number of its line, and
+its value is cut out when asked for. Lines are split at LF only: U+2028, form feed and friends do not end one, in
+botocore as here.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..core.errors import Problem
+from ..core.model import PlaceKind
 
 DEFAULT = "DEFAULT"  # configparser's own name for the section that lends its options to all others
 
@@ -22,15 +24,24 @@ _DELIMITER = re.compile("[=:]")
 
 
 class Ini:
-    """The sections and options of one file.
+    """The sections and options of one file; `kind` says which of the two profile files it is.
 
     `sections` maps a section's name to its options, and those map a lower-cased name to a line number, counted from 0.
-    `path` is only named in messages. Raises Problem, with the remedy, for bytes that botocore cannot read.
+    `shown` is the path for messages. Raises Problem, with the remedy, for bytes that botocore cannot read.
     """
 
-    def __init__(self, data: bytes, path: str) -> None:
+    def __init__(self, data: bytes, path: str, kind: PlaceKind = PlaceKind.CREDENTIALS, shown: str = "") -> None:
+        self.data = data
         self.path = path
-        text = _decode(data, path)
+        self.kind = kind
+        self.shown = shown or path
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise self._utf16()
+        try:
+            text = data.decode()
+        except UnicodeDecodeError as error:
+            number = data.count(b"\n", 0, error.start)
+            raise self.problem(number, "is not UTF-8", "save the file as UTF-8") from None
         # Text mode would turn a lone CR into a line end; so does this, and the editor refuses such a file.
         self.lone_cr = "\r" in text and _LONE_CR.search(text) is not None
         self.text = text.replace("\r\n", "\n").replace("\r", "\n") if self.lone_cr else text
@@ -66,7 +77,8 @@ class Ini:
             if first == "[" and (end := content.rfind("]")) > 1:
                 section = content[1:end]
                 if section in self.sections:
-                    raise self._section_again(section, number)
+                    what = f"begins [{section}] again, which line {self.header(section) + 1} does already"
+                    raise self.problem(number, what, "merge the two sections into one")
                 self._header_lines.append(number)
                 self._header_names.append(section)
                 options = self.defaults if section == DEFAULT else self.sections.setdefault(section, {})
@@ -76,36 +88,30 @@ class Ini:
                 raise self._not_ini(number, "stands before the first section", "move it into a section, or remove it")
             equals = content.find("=")
             head = content[:equals] if equals > 0 else content
-            name = names.get(head) or names.setdefault(head, self._name(content, number))
+            name = names.get(head) or names.setdefault(head, self._name(head, equals > 0, number))
             if name in options:
-                raise self._name_again(name, options[name], number)
+                shown = name if len(name) < 30 else "a name"  # it may be a secret that slipped into a name's place
+                what = f"sets {shown} again, which line {options[name] + 1} does already in the same section"
+                raise self.problem(number, what, "remove one of the two lines")
             options[name] = current = number
 
-    def _name(self, content: str, number: int) -> str:
+    def _name(self, head: str, has_value: bool, number: int) -> str:
         """The name of the option that this line sets: what stands before the first '=' or ':', in lower case."""
-        head, *value = _DELIMITER.split(content, maxsplit=1)
-        if not value:
+        name, *value = _DELIMITER.split(head, maxsplit=1)
+        if not value and not has_value:
             raise self._not_ini(number, "is neither a section nor NAME = VALUE", "correct or remove that line")
-        if not head:
+        if not name:
             raise self.problem(number, "has a value without a name", "correct or remove that line")
-        return head.rstrip().lower()
-
-    def _section_again(self, name: str, number: int) -> Problem:
-        what = f"begins [{name}] again, which line {self.header(name) + 1} does already"
-        return self.problem(number, what, "merge the two sections into one")
-
-    def _name_again(self, name: str, first: int, number: int) -> Problem:
-        what = f"sets {_shown(name)} again, which line {first + 1} does already in the same section"
-        return self.problem(number, what, "remove one of the two lines")
+        return name.rstrip().lower()
 
     def _not_ini(self, number: int, what: str, hint: str) -> Problem:
         if self.text.startswith("\ufeff"):
             return Problem(
-                f"{self.path} starts with a byte order mark (BOM), which botocore cannot read",
+                f"{self.shown} starts with a byte order mark (BOM), which botocore cannot read",
                 "save the file as UTF-8 without BOM",
             )
         if "\0" in self.text:
-            return _utf16(self.path)
+            return self._utf16()
         return self.problem(number, what, hint)
 
     def _check_blocks(self) -> None:
@@ -125,7 +131,7 @@ class Ini:
 
     def problem(self, number: int, what: str, hint: str) -> Problem:
         """A Problem that names the file and the line (counted from 1)."""
-        return Problem(f"{self.path}, line {number + 1} {what}", hint)
+        return Problem(f"{self.shown}, line {number + 1} {what}", hint)
 
     def value(self, number: int) -> str:
         """The value of the option whose line this is, as configparser joins it."""
@@ -161,6 +167,11 @@ class Ini:
         number = self.sections[section].get(name, self.defaults.get(name))
         return None if number is None else self.value(number)
 
+    def values(self) -> dict[str, dict[str, str]]:
+        """What every section sets itself, and what `[DEFAULT]` lends."""
+        all_ = {DEFAULT: self.defaults, **self.sections}
+        return {section: {name: self.value(number) for name, number in own.items()} for section, own in all_.items()}
+
     def lines_with(self, words: Iterable[str]) -> list[int]:
         """The numbers of the lines in which one of these words occurs, in order."""
         found = set()
@@ -192,21 +203,47 @@ class Ini:
         before = sum(map(len, self.lines[:number])) + number + column
         return before if self.text.isascii() else len(self.text[:before].encode())
 
-
-def _shown(name: str) -> str:
-    """A setting's name for a message; what is too long for one may be a secret that slipped into its place."""
-    return name if len(name) < 30 else "a name"
+    def _utf16(self) -> Problem:
+        return Problem(f"{self.shown} is UTF-16, which botocore cannot read", "save the file as UTF-8 without BOM")
 
 
-def _decode(data: bytes, path: str) -> str:
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise _utf16(path)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        number = data.count(b"\n", 0, error.start) + 1
-        raise Problem(f"{path}, line {number} is not UTF-8", "save the file as UTF-8") from None
+Changes = Mapping[str, Mapping[str, str | None] | None]  # by section: its values that change; None: it is gone
 
 
-def _utf16(path: str) -> Problem:
-    return Problem(f"{path} is UTF-16, which botocore cannot read", "save the file as UTF-8 without BOM")
+def verified(file: Ini, data: bytes, changes: Changes) -> bytes:
+    """The file's new bytes, after they were read again, if only these values differ from before. Raises Problem if not.
+
+    Where no line came or went, the lines of the sections that change are enough: what botocore makes of the lines
+    before them depends on bytes that are the same, and of those behind them on names and indentation here.
+    """
+    parts = [(file, data, changes)]
+    before, after = file.data.split(b"\n"), data.split(b"\n")
+    if len(before) == len(after):
+        parts = []
+        for section, values in changes.items():
+            first, end = file.extent(file.header(section))
+            old, new = before[first:end], after[first:end]
+            parts.append((Ini(b"\n".join(old), file.path), b"\n".join(new), {section: values}))
+            before[first:end] = new
+        if before != after:
+            raise unsafe(file)
+    for was, part, mine in parts:
+        expected = was.values()
+        for section, values in mine.items():
+            if values is None:
+                del expected[section]
+            else:
+                both = {**expected.get(section, {}), **values}
+                expected[section] = {name: value for name, value in both.items() if value is not None}
+        try:
+            read = Ini(part, file.path).values()
+        except Problem:
+            raise unsafe(file) from None
+        if read != expected:
+            raise unsafe(file)
+    return data
+
+
+def unsafe(file: Ini) -> Problem:
+    """What would be read otherwise than it is meant is not written."""
+    return Problem(f"{file.shown} cannot be edited safely", "write the pair on two plain lines: NAME = VALUE")

@@ -1,74 +1,32 @@
-"""What there is of one profile: a pair in a file, a pair in the keyring, a line that leads from the one to the other.
+"""Moves a profile's pair between its file and the keyring, so that a kill at any instant leaves a working profile.
 
-Read afresh each time; nothing is written.
-
-Moves a profile's pair between its file and the keyring, so that a kill at any instant leaves a working profile.
-
-A loop over facts: what the files hold, what the keyring holds, whether the line leads there. The index notes only that
-a move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process, and
-one in the config file after it: hence the orders below, and hence one write for both in the config file. At every
+A loop over facts: what the files hold, what the keyring holds, whether the line leads there. `keyring.json` notes only
+that a move was agreed to, and where lines stood. SDKs take a key in the credentials file before a credential_process,
+and one in the config file after it: hence the orders below, and hence one write for both in the config file. At every
 instant the secret is durable in one of the two, and read back, before it leaves the other.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ..core.errors import Problem, TryLater, mask
 from ..core.model import Credentials, PlaceKind
 from ..files import regular as disk
-from ..files.private import make_private_dir, remove_private, write_private
+from ..files.private import remove_private
 from ..files.regular import Outcome
-from ..keyring.entries import OPTION, entry_of, line_for, words_of
-from ..keyring.store import Entry, KeyringStore, Move
-from . import places
-from .edit import Process, add_process, put_back, remove_process, take_out
-from .file import ProfileFile, ProfilePaths
+from ..keyring.entries import OPTION, PROGRAM, entry_of, line_for, words_of
+from ..keyring.store import Entry, KeyringStore, Move, Process
+from .edit import add_process, insert_pair, remove_process, take_out
+from .file import ProfileFile, ProfilePaths, Profiles
+from .places import confirm, make_file
 
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Both files; `holder` is the one that holds a pair, `leader` the one whose line leads to the keyring entry."""
-
-    credentials: ProfileFile
-    config: ProfileFile
-    holder: ProfileFile | None
-    held: Credentials | None = field(repr=False)
-    leader: ProfileFile | None
-    entry: Credentials | None = field(repr=False)
-
-
-def look(files: ProfilePaths, store: KeyringStore, profile: str) -> Facts:
-    """The facts now. Raises TryLater if the keyring is locked, Problem for a file that cannot be read."""
-    credentials = _read(files.credentials, PlaceKind.CREDENTIALS)
-    config = _read(files.config, PlaceKind.CONFIG)
-    both = (credentials, config)
-    holder = next((file for file in both if file.pair(profile)), None)
-    leader = next((file for file in both if _leads(file, profile)), None)
-    held = holder.pair(profile) if holder else None
-    return Facts(credentials, config, holder, held, leader, store.pair(profile))
-
-
-def entry_in(settings: Mapping[str, str]) -> str | None:
-    """The keyring entry that these settings lead to, on this system."""
-    return entry_of(settings)
-
-
-def _read(path: str, kind: PlaceKind) -> ProfileFile:
-    """The file; an empty one if there is none."""
-    found = disk.snapshot(path) if path else None
-    return ProfileFile(found.data if found else b"", path, kind)
-
-
-def _leads(file: ProfileFile, profile: str) -> bool:
-    section = file.effective.get(profile)
-    value = file.ini.get(section, OPTION) if section is not None else None
-    return value is not None and entry_in({OPTION: value}) == profile
-
-
-Proof = Callable[[str], tuple[str, str]]
+_PATIENCE = 60  # seconds for the line to answer, as the more impatient SDKs have it
+_LATER = 75
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +38,56 @@ class Moved:
     problem: Problem | None = None
 
 
-class Moving:
-    """The moves. All verbs are for who holds the lock.
+class Facts:
+    """What there is of one profile now. `holder` is the file that holds a pair, `leader` the one whose line leads to
+    the keyring entry; both files are read afresh, and nothing is written.
 
-    `prove` runs a credential_process line as an SDK does and gives the id and the secret it prints. Raises Problem.
+    Raises TryLater if the keyring is locked, Problem for a file that cannot be read.
     """
 
-    def __init__(self, files: ProfilePaths, store: KeyringStore, prove: Proof) -> None:
-        self._files = files
+    def __init__(self, paths: ProfilePaths, store: KeyringStore, profile: str) -> None:
+        self.credentials = _read(paths.credentials, PlaceKind.CREDENTIALS)
+        self.config = _read(paths.config, PlaceKind.CONFIG)
+        both = (self.credentials, self.config)
+        self.holder = next((file for file in both if file.pair(profile)), None)
+        self.leader = next((file for file in both if _leads(file, profile)), None)
+        self.held = self.holder.pair(profile) if self.holder else None
+        self.entry = store.pair(profile)
+        self.known = store.index.get(profile)
+
+    @property
+    def home(self) -> ProfileFile:
+        """The file the pair came from; the credentials file if that is not known."""
+        lines = self.known.lines if self.known else None
+        from_config = lines is not None and lines.kind == PlaceKind.CONFIG.value
+        return self.holder or (self.config if from_config else self.credentials)
+
+    @property
+    def process(self) -> Process | None:
+        """How the line was added, if that is known."""
+        return self.known.process if self.known else None
+
+
+def _read(path: str, kind: PlaceKind) -> ProfileFile:
+    """The file; an empty one if there is none."""
+    found = disk.snapshot(path) if path else None
+    return ProfileFile(found.data if found else b"", path, kind)
+
+
+def _leads(file: ProfileFile, profile: str) -> bool:
+    section = file.effective.get(profile)
+    value = file.get(section, OPTION) if section is not None else None
+    return value is not None and entry_of({OPTION: value}) == profile
+
+
+class Moving:
+    """The moves. All verbs are for who holds the lock. `env` is for the credential_process, which is run as a proof."""
+
+    def __init__(self, paths: ProfilePaths, store: KeyringStore, env: Mapping[str, str]) -> None:
+        self._paths = paths
         self._store = store
         self._index = store.index
-        self._prove = prove
+        self._env = env
 
     def store(self, profile: str, line: str) -> Credentials:
         """Move the pair of a profile into the keyring; `line` is the credential_process to be left. Gives the pair.
@@ -99,7 +96,7 @@ class Moving:
         """
         facts = self._facts(profile)
         pair = self._storable(profile, facts, line)
-        self._index.put(profile, Entry(self._files.config, (pair.key_id,), moving=Move.STORE, line=line))
+        self._index.put(profile, Entry(self._paths.config, (pair.key_id,), moving=Move.STORE, line=line))
         self._go(profile)
         return pair
 
@@ -109,15 +106,16 @@ class Moving:
         pair = facts.entry
         if pair is None:
             raise Problem(f"the keyring holds no pair for profile {profile}", "rotate-my-key status")
-        others = self._others(profile)
+        merged = Profiles(self._paths).merged
+        others = [name for name, settings in merged.items() if name != profile and entry_of(settings) == profile]
         if others:
             raise Problem(f"profile {others[0]} leads to the same keyring entry", f"remove {OPTION} from it first")
         if facts.held and facts.held != pair:
             raise _two_keys(profile, facts)
-        for file in {file.path: file for file in (self._home(profile, facts), facts.leader) if file}.values():
-            self._rehearse(file)
-        self._restored(profile, facts, pair)
-        self._index.change(profile, self._files.config, moving=Move.RESTORE)
+        for file in {file.path: file for file in (facts.home, facts.leader) if file}.values():
+            _rehearse(file)
+        _restored(profile, facts, pair)
+        self._index.change(profile, self._paths.config, moving=Move.RESTORE)
         self._go(profile)
         return pair
 
@@ -149,32 +147,16 @@ class Moving:
                 f"the keyring holds another key for a profile named {profile} already",
                 "remove the entry in the keyring's own program, if nothing uses it any more",
             )
-        if not self._files.config:
+        if not self._paths.config:
             raise Problem("AWS_CONFIG_FILE is empty, so SDKs read no config file", "unset AWS_CONFIG_FILE")
         for file in {file.path: file for file in (holder, facts.config)}.values():
-            self._rehearse(file)
-        self._stored(profile, facts, pair, line)
+            _rehearse(file)
+        _stored(profile, facts, pair, line)
         try:
-            self._store.promises(lambda entry: self._prove(line_for(words_of(line)[:-3], entry)))
+            self._store.promises(lambda entry: prove(line_for(words_of(line)[:-3], entry), self._env))
         except Problem as problem:
             raise type(problem)(f"{problem.message}; nothing was changed", problem.hint) from None
         return pair
-
-    def _rehearse(self, file: ProfileFile) -> None:
-        found = disk.snapshot(file.path)
-        reason = disk.rehearse(found) if found else None
-        if reason:
-            message = (
-                f"{file.path} can only be written in place, since {reason}; moving a pair makes it longer or shorter"
-            )
-            raise Problem(message, f"ls -la {file.path}; a file with one name, in a folder of yours, can be replaced")
-
-    def _others(self, profile: str) -> list[str]:
-        """Other profiles that lead to the entry."""
-        from .file import read_profiles
-
-        merged = read_profiles(self._files).merged
-        return [name for name, settings in merged.items() if name != profile and entry_in(settings) == profile]
 
     # The loop
 
@@ -205,108 +187,89 @@ class Moving:
         if facts.entry != facts.held:
             self._store.put(profile, entry.config, facts.held)
         if facts.holder is facts.credentials and facts.leader is None:
-            data, process = self._stored(profile, facts, facts.held, entry.line)
+            data, process = _stored(profile, facts, facts.held, entry.line)
             self._index.change(profile, entry.config, process=process)
-            self._write(facts.config, data)
+            _write(facts.config, data)
         else:
             self._let_go(profile, entry, facts, facts.held)
         self._to_keyring(profile, entry)
 
     def _let_go(self, profile: str, entry: Entry, facts: Facts, held: Credentials) -> None:
         """The file's pair goes, once the line has given it back; in the config file both change in one write."""
-        if self._prove(entry.line) != (held.key_id, held.secret):
+        if prove(entry.line, self._env) != (held.key_id, held.secret):
             raise Problem(f"the keyring does not give back the pair of {profile}", "rotate-my-key status")
         assert facts.holder is not None
         data, lines = take_out(facts.holder, profile, held)
         known: dict[str, object] = {"lines": lines}
         if facts.leader is None:
-            data, known["process"] = self._stored(profile, facts, held, entry.line)
+            data, known["process"] = _stored(profile, facts, held, entry.line)
         self._index.change(profile, entry.config, **known)
-        self._write(facts.holder, data)
-
-    def _stored(self, profile: str, facts: Facts, pair: Credentials, line: str) -> tuple[bytes, Process]:
-        """The config file as it will be, without a key and with the line."""
-        assert facts.holder is not None
-        without = take_out(facts.holder, profile, pair)[0]
-        config = facts.config
-        if facts.holder is config:
-            config = ProfileFile(without, config.path, config.kind)
-        data, gap = add_process(config, profile, line)
-        return data, Process(gap, not os.path.lexists(config.path))
+        _write(facts.holder, data)
 
     def _to_file(self, profile: str) -> None:
         facts = self._facts(profile)
         if facts.held is None and facts.entry is None:
             raise Problem(f"neither the files nor the keyring hold a pair for {profile}", "rotate-my-key status")
         if facts.held is None and facts.entry:
-            home = self._home(profile, facts)
-            self._write(home, self._restored(profile, facts, facts.entry))
+            home = facts.home
+            _write(home, _restored(profile, facts, facts.entry))
             facts = self._facts(profile)
             if facts.held != facts.entry or facts.holder is None or facts.held is None:
                 raise TryLater(f"another program wrote {home.path} just now", "rotate-my-key")
-            places.check(home.path, len(facts.holder.data), home.kind, [profile], facts.held)
+            confirm(facts.holder, [profile])
         if facts.entry and facts.held != facts.entry:
             raise _two_keys(profile, facts)
         if facts.leader:
-            self._lead_off(profile, facts)
+            process = facts.process
+            data = remove_process(facts.leader, profile, process)
+            if not data and process and process.made_file:
+                remove_private(disk.real_path(facts.leader.path))
+            else:
+                _write(facts.leader, data)
         self._store.remove(profile)
         self._index.remove(profile)
 
-    def _lead_off(self, profile: str, facts: Facts) -> None:
-        assert facts.leader is not None
-        process = self._process(profile)
-        data = remove_process(facts.leader, profile, process and process.gap)
-        if not data and process and process.made_file:
-            remove_private(disk.real_path(facts.leader.path))
-        else:
-            self._write(facts.leader, data)
-
-    def _restored(self, profile: str, facts: Facts, pair: Credentials) -> bytes:
-        """The file that will hold the pair, with it; the config file loses the line at the same time."""
-        home = self._home(profile, facts)
-        entry = self._index.get(profile)
-        lines = entry.lines.lines if entry and entry.lines and entry.lines.kind == home.kind.value else ()
-        if facts.leader and facts.leader.kind is home.kind:
-            process = self._process(profile)
-            data = remove_process(facts.leader, profile, process and process.gap)
-            home = ProfileFile(data, home.path, home.kind)
-        return put_back(home, profile, lines, pair)
-
-    def _home(self, profile: str, facts: Facts) -> ProfileFile:
-        """The file the pair came from; the credentials file if that is not known."""
-        if facts.holder:
-            return facts.holder
-        entry = self._index.get(profile)
-        from_config = entry and entry.lines and entry.lines.kind == PlaceKind.CONFIG.value
-        return facts.config if from_config else facts.credentials
-
-    def _process(self, profile: str) -> Process | None:
-        entry = self._index.get(profile)
-        return entry.process if entry else None
-
-    # Files
-
     def _facts(self, profile: str) -> Facts:
-        return look(self._files, self._store, profile)
-
-    def _write(self, file: ProfileFile, data: bytes) -> None:
-        """Replace the file, if it is still as it was read. Raises TryLater if not: the next look begins anew."""
-        found = disk.snapshot(file.path)
-        if found is None and not file.data:
-            _make_folder_of(file.path)
-            return write_private(file.path, data)
-        outcome = disk.replace(found, data) if found and found.data == file.data else Outcome.CHANGED
-        if outcome is Outcome.CHANGED:
-            raise TryLater(f"another program writes {file.path}", "close it, then run rotate-my-key again")
-        if outcome is Outcome.IMPOSSIBLE:
-            raise Problem(f"{file.path} cannot be replaced", f"ls -la {file.path}")
-        return None
+        return Facts(self._paths, self._store, profile)
 
 
-def _make_folder_of(path: str) -> None:
-    """The folder of a file that is to be made, if it is wanting."""
-    if not os.path.isdir(os.path.dirname(path)):
-        make_private_dir(os.path.dirname(path))
+def _rehearse(file: ProfileFile) -> None:
+    found = disk.snapshot(file.path)
+    if reason := disk.rehearse(found) if found else None:
+        message = f"{file.path} can only be written in place, since {reason}; moving a pair makes it longer or shorter"
+        raise Problem(message, f"ls -la {file.path}; a file with one name, in a folder of yours, can be replaced")
+
+
+def _stored(profile: str, facts: Facts, pair: Credentials, line: str) -> tuple[bytes, Process]:
+    """The config file as it will be, without a key and with the line."""
+    assert facts.holder is not None
+    without, config = take_out(facts.holder, profile, pair)[0], facts.config
+    if facts.holder is config:
+        config = ProfileFile(without, config.path, config.kind)
+    data, process = add_process(config, profile, line)
+    return data, process._replace(made_file=not os.path.lexists(config.path))
+
+
+def _restored(profile: str, facts: Facts, pair: Credentials) -> bytes:
+    """The file that will hold the pair, with it; the config file loses the line at the same time."""
+    home, known = facts.home, facts.known
+    lines = known.lines.lines if known and known.lines and known.lines.kind == home.kind.value else ()
+    if facts.leader and facts.leader.kind is home.kind:
+        home = ProfileFile(remove_process(facts.leader, profile, facts.process), home.path, home.kind)
+    return insert_pair(home, profile, pair, lines)
+
+
+def _write(file: ProfileFile, data: bytes) -> None:
+    """Replace the file, if it is still as it was read. Raises TryLater if not: the next look begins anew."""
+    found = disk.snapshot(file.path)
+    if found is None and not file.data:
+        return make_file(file.path, data)
+    outcome = disk.replace(found, data) if found and found.data == file.data else Outcome.CHANGED
+    if outcome is Outcome.CHANGED:
+        raise TryLater(f"another program writes {file.path}", "close it, then run rotate-my-key again")
+    if outcome is Outcome.IMPOSSIBLE:
+        raise Problem(f"{file.path} cannot be replaced", f"ls -la {file.path}")
+    return None
 
 
 def _two_keys(profile: str, facts: Facts) -> Problem:
@@ -316,3 +279,44 @@ def _two_keys(profile: str, facts: Facts) -> Problem:
     return Problem(
         f"profile {profile} has key {both}", f"remove the one that is not used: rotate-my-key status -p {profile}"
     )
+
+
+# The line that is left behind
+
+
+def program_words(called_as: str, python: str, path: str | None) -> list[str]:
+    """How this program is called from anywhere: by the path it was called by, links not followed, for what a link
+    leads to may change with an upgrade; or as a module of this Python."""
+    if os.path.basename(called_as).removesuffix(".exe") == PROGRAM:
+        found = shutil.which(called_as, path=path)
+        if found:
+            return [os.path.abspath(found)]
+    return [os.path.abspath(python), "-m", __package__.partition(".")[0]]
+
+
+def prove(line: str, env: Mapping[str, str]) -> tuple[str, str]:
+    """Run a credential_process line as botocore's ProcessProvider does, and give the id and the secret it prints."""
+    import subprocess
+
+    hint = "call rotate-my-key by a path that stays, then try again"
+    try:
+        done = subprocess.run(
+            words_of(line),
+            env=dict(env),
+            cwd=os.path.abspath(os.sep),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+        )
+        answer = json.loads(done.stdout) if done.returncode == 0 else {}
+        if done.returncode == 0 and answer["Version"] == 1:
+            return str(answer["AccessKeyId"]), str(answer["SecretAccessKey"])
+    except subprocess.TimeoutExpired:
+        raise TryLater("the credential_process gives no answer", "rotate-my-key status") from None
+    except OSError as error:
+        raise Problem(f"the credential_process cannot be run: {error.strerror}", hint) from None
+    except (ValueError, KeyError, TypeError):
+        raise Problem("the credential_process prints no pair", hint) from None
+    said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no word why"])[-1]
+    kind = TryLater if done.returncode == _LATER else Problem
+    raise kind(f"the credential_process does not work: {said}", hint)

@@ -1,25 +1,24 @@
-"""From a profile to the one that holds its key: `source_profile`, followed and checked as botocore follows it.
-
-A profile without a key of its own leads on by `role_arn` and `source_profile` only; every other way in (web identity,
-SSO, ...) ends in a refusal. So does a key beside such a way in: SDKs disagree which of them wins.
-
-Which key an SDK uses here, decided as botocore decides it.
+"""Which key an SDK uses here, decided as botocore decides it.
 
 botocore asks in this order (botocore 1.44, `create_credential_resolver`): env, assume-role, web identity, sso,
 credentials file, login, process, config file; after these come old EC2 and boto files, containers and the metadata
-service, which nothing here ever asks. A profile named to it (`-p` here) switches env off; AWS_PROFILE does not.
+service, which nothing here ever asks. A profile named to it (`-p` here) switches env off; AWS_PROFILE does not. A
+profile without a key of its own leads on by `role_arn` and `source_profile` only; every other way in (web identity,
+SSO, ...) ends in a refusal. So does a key beside such a way in: SDKs disagree which of them wins.
 
-The answer is one static key of an IAM user or a refusal with the reason; where SDKs disagree it is a refusal too.
-Nothing is written, nothing is sent, and no environment is read but the mapping handed in.
+The answer is one static key of an IAM user or a refusal with the reason. Nothing is written, nothing is sent, and no
+environment is read but the mapping handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from ..core.errors import NeedsPerson, NoDefault, Problem
-from ..core.model import Credentials, Place
+from ..core.model import Credentials, Place, PlaceKind
 from ..files.regular import is_null
 from .file import (
     KEY_ID,
@@ -27,21 +26,18 @@ from .file import (
     SECRET,
     TOKENS,
     Kind,
+    ProfileFile,
     ProfilePaths,
     Profiles,
     Reader,
-    ReadFile,
+    Section,
+    config_profile,
     elsewhere,
     facts,
     is_own_source,
     judge,
     keyring_entry,
-    keyring_place,
-    misspelt,
     other_ways,
-    place_of,
-    quote,
-    read_profiles,
     rivals,
     rotate_command,
     show_name,
@@ -131,6 +127,10 @@ PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _KEY = "AWS_ACCESS_KEY_ID"
 _KEY_VARIABLES = {_KEY: "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
 _LISTED = 8  # profile names in one message
+_MEANT = {
+    KEY_ID: {"accesskeyid", "accesskey", "keyid", "accessid", "accesskeyidaws"},
+    SECRET: {"secretaccesskey", "secretkey", "secret", "secretaccesskeyaws", "secretaccess"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +167,10 @@ def find_active(
     try:
         name, chosen = profile_in_force(environ, profile)
     except Problem as hidden:
-        if environ.get(_KEY) and not read_profiles(files).merged:
+        if environ.get(_KEY) and not Profiles(files).merged:
             raise Problem(f"{hidden.message}, and there is none here", "rotate-my-key adopt") from None
         raise
-    profiles = read_profiles(files)
+    profiles = Profiles(files)
     if name not in profiles.merged:
         problem = _no_such_profile(profiles, environ, name, chosen)
         raise NoDefault(problem.message, problem.hint) if chosen.startswith("no profile") else problem
@@ -228,16 +228,14 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     )
     for file, wrong, right in misspelled:
         if wrong in file.sections:
-            shown = profiles.files.show(file.path)
-            plain = right if file is profiles.credentials else plain_header(wrong)
-            return Problem(f"{what}: [{wrong}] in {shown} is not read", f"write [{plain}] there instead")
+            plain = right or plain_header(wrong)
+            return Problem(f"{what}: [{wrong}] in {file.shown} is not read", f"write [{plain}] there instead")
     if not any(fact.kind in ROTATABLE for fact in facts(profiles)) and (unread := profiles.unread()):
-        shown, line = profiles.files.show(profiles.config.path), profiles.config.line_of(unread[0], KEY_ID)
+        shown, line = profiles.config.shown, profiles.config.line_of(unread[0], KEY_ID)
         where = f"the key in line {line} of {shown} stands in [{unread[0]}], which botocore does not read"
         return Problem(f"{what}: {where}", f"write [{plain_header(unread[0])}] there instead")
     if not profiles.merged:
-        states = [(_show_file(profiles, file, environ), file.absent or _nothing(file)) for file in _both(profiles)]
-        state = " and ".join(f"{shown} {absent}" for shown, absent in states)
+        state = " and ".join(f"{_show_file(file, environ)} {_state(file)}" for file in _both(profiles))
         command = "rotate-my-key adopt" if name == "default" else f"rotate-my-key adopt -p {quote(name)}"
         if is_null(profiles.credentials.path):
             command = "unset AWS_SHARED_CREDENTIALS_FILE"
@@ -251,18 +249,20 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near[0]))
 
 
-def _nothing(file: ReadFile) -> str:
-    return "is not a regular file, and holds nothing" if is_null(file.path) else "holds no profile"
+def _state(file: ProfileFile) -> str:
+    """Why there is no profile in it."""
+    nothing = "is not a regular file, and holds nothing" if is_null(file.path) else "holds no profile"
+    return "does not exist" if file.is_absent else nothing
 
 
-def _both(profiles: Profiles) -> tuple[ReadFile, ReadFile]:
+def _both(profiles: Profiles) -> tuple[ProfileFile, ProfileFile]:
     return profiles.credentials, profiles.config
 
 
-def _show_file(profiles: Profiles, file: ReadFile, environ: Mapping[str, str]) -> str:
+def _show_file(file: ProfileFile, environ: Mapping[str, str]) -> str:
     """The file's path, with the variable that it comes from."""
-    variable = "AWS_SHARED_CREDENTIALS_FILE" if file is profiles.credentials else "AWS_CONFIG_FILE"
-    shown = profiles.files.show(file.path) or "the empty path"
+    variable = "AWS_SHARED_CREDENTIALS_FILE" if file.kind is PlaceKind.CREDENTIALS else "AWS_CONFIG_FILE"
+    shown = file.shown or "the empty path"
     return f"{shown} ({variable})" if variable in environ else shown
 
 
@@ -275,9 +275,20 @@ def _check_names(profiles: Profiles, name: str) -> None:
     if (KEY_ID in merged and SECRET in merged) or other_ways(merged):
         return
     for file, section in profiles.sections_of(name):
-        for option, right in misspelt(file.lines[section]):
-            where = f"line {file.line_of(section, option)} of {profiles.files.show(file.path)} sets {option}"
+        for option, right in _misspelt(file.sections[section]):
+            where = f"line {file.line_of(section, option)} of {file.shown} sets {option}"
             raise Problem(f"{where}, which SDKs do not know", f"write {right} = there")
+
+
+def _misspelt(options: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The settings that were to be a part of a pair, each with what SDKs call it: `export AWS_ACCESS_KEY_ID`,
+    `AWSAccessKeyId`, `aws-access-key-id`."""
+    for option in options:
+        letters = re.sub(r"[^a-z]", "", re.sub(r"^(export|set|setx|\$env:)\b", "", option.lower()))
+        letters = letters.removeprefix("aws")
+        for right, meant in _MEANT.items():
+            if letters in meant and option != right:
+                yield option, right
 
 
 def _pair_in_keyring(profiles: Profiles, holder: str, entry: str, keyring: Reader) -> tuple[Place, Credentials, str]:
@@ -287,32 +298,34 @@ def _pair_in_keyring(profiles: Profiles, holder: str, entry: str, keyring: Reade
             f"profile {show_name(holder)} has its pair in the keyring, and the keyring holds none for it",
             f"remove credential_process from it, then: aws configure --profile {quote(holder)}",
         )
-    return keyring_place(profiles, entry), pair, "in the keyring"
+    return profiles.keyring_place(entry), pair, "in the keyring"
 
 
 def _pair_in_force(profiles: Profiles, holder: str) -> tuple[Place, Credentials, str]:
-    held = [(file, name) for file, name in profiles.sections_of(holder) if KEY_ID in file.sections[name]]
+    held = [(file, name) for file, name in profiles.sections_of(holder) if KEY_ID in file.settings[name]]
     if not held:
         message = f"profile {show_name(holder)} has an {SECRET} and no {KEY_ID}"
         raise Problem(message, f"aws configure --profile {quote(holder)}")
     file, section = held[0]
-    judged, shown = judge(file, section), profiles.files.show(file.path)
+    judged, shown = judge(file, section), file.shown
     if judged.kind is not Kind.STATIC or judged.pair is None:
         hint = judged.hint.format(profile=quote(holder), section=section, file=shown)
         raise Problem(f"profile {show_name(holder)} in {shown} {judged.reason}", hint or elsewhere(profiles))
     if file is profiles.config:
-        _check_spellings(profiles, holder, judged.pair)
-    return place_of(profiles, file, holder), judged.pair, f"in {shown}, line {file.line_of(section, KEY_ID)}"
+        _check_spellings(file, holder, judged.pair)
+    return Place(file.path, holder, file.kind), judged.pair, f"in {shown}, line {file.line_of(section, KEY_ID)}"
 
 
-def _check_spellings(profiles: Profiles, holder: str, pair: Credentials) -> None:
+def _check_spellings(config: ProfileFile, holder: str, pair: Credentials) -> None:
     """[default] beside [profile default], or one name with and without quotes: the last wins for botocore alone."""
-    for other in profiles.other_spellings(holder):
-        settings = profiles.config.sections[other]
-        if KEY_ID in settings and (settings[KEY_ID], settings.get(SECRET)) != (pair.key_id, pair.secret):
-            shown = profiles.files.show(profiles.config.path)
-            message = f"[{other}] and [{profiles.spelled[holder]}] in {shown} hold two keys for one profile"
-            raise Problem(f"{message}, and SDKs disagree which wins", f"remove one of the two from {shown}")
+    for other, settings in config.settings.items():
+        if config_profile(other) == holder and KEY_ID in settings and not _is_pair(settings, pair):
+            message = f"[{other}] and [{config.effective[holder]}] in {config.shown} hold two keys for one profile"
+            raise Problem(f"{message}, and SDKs disagree which wins", f"remove one of the two from {config.shown}")
+
+
+def _is_pair(settings: Section, pair: Credentials) -> bool:
+    return (settings.get(KEY_ID), settings.get(SECRET)) == (pair.key_id, pair.secret)
 
 
 # What might make another program use another key.
@@ -322,19 +335,17 @@ def _doubts(profiles: Profiles, holder: str, pair: Credentials) -> list[str]:
     """Keys and tokens of the same profile elsewhere, which botocore passes over."""
     said = []
     for file, section in profiles.sections_of(holder):
-        settings, shown = file.sections[section], profiles.files.show(file.path)
+        settings, shown = file.settings[section], file.shown
         if SECRET in settings and KEY_ID not in settings:
             said.append(f"{shown} holds half a key for {show_name(holder)}, which some SDKs mix with the other file's")
-        if KEY_ID in settings and (settings[KEY_ID], settings.get(SECRET)) != (pair.key_id, pair.secret):
+        if KEY_ID in settings and not _is_pair(settings, pair):
             said.append(f"{shown} holds another key for {show_name(holder)}; the credentials file's is used")
         if any(settings.get(token) for token in TOKENS):
             said.append(f"{shown} holds a session token for {show_name(holder)}, which some SDKs add to the key")
-    if KEY_ID in profiles.credentials.sections.get(f"profile {holder}", {}):
-        shown = profiles.files.show(profiles.credentials.path)
-        said.append(f"[profile {holder}] in {shown} is not read: there the section is [{holder}]")
-    if holder != "default" and KEY_ID in profiles.config.sections.get(holder, {}):
-        shown = profiles.files.show(profiles.config.path)
-        said.append(f"[{holder}] in {shown} is not read: there the section is [profile {holder}]")
+    if KEY_ID in profiles.credentials.settings.get(f"profile {holder}", {}):
+        said.append(f"[profile {holder}] in {profiles.credentials.shown} is not read: there the section is [{holder}]")
+    if holder != "default" and KEY_ID in profiles.config.settings.get(holder, {}):
+        said.append(f"[{holder}] in {profiles.config.shown} is not read: there the section is [profile {holder}]")
     return said
 
 
@@ -348,7 +359,7 @@ def _outside(profiles: Profiles, environ: Mapping[str, str], pair: Credentials) 
     if environ.get(_KEY) == pair.key_id:
         said.append(f"{_KEY} is this very key: once it is replaced, programs started here fail until: unset {_KEY}")
     for file in _both(profiles):
-        shown = _show_file(profiles, file, environ)
-        if file.absent and (file.absent != "does not exist" or shown.endswith(")")):
-            said.append(f"{shown} {file.absent}")
+        shown = _show_file(file, environ)
+        if file.is_absent and shown.endswith(")"):
+            said.append(f"{shown} does not exist")
     return said

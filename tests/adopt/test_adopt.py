@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.cli.adopt import check_id
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, PlaceKind
-from rotate_my_key.profiles.edit import with_pair
+from rotate_my_key.profiles.edit import insert_pair
 from rotate_my_key.profiles.file import ProfileFile
 from tests.standin import Call, StandIn
 
@@ -263,27 +263,27 @@ def test_a_pair_is_added_where_there_is_none(before: bytes, after: bytes) -> Non
     end = b"\r\n" if b"\r\n" in before else b"\n"
     lines = f"aws_access_key_id = {PAIR.key_id}", f"aws_secret_access_key = {PAIR.secret}"
     written = b"".join(line.encode() + end for line in lines)
-    assert with_pair(before, "f", "work", PAIR) == after.replace(b"{}", written)
+    assert insert_pair(ProfileFile(before, "f", PlaceKind.CREDENTIALS), "work", PAIR) == after.replace(b"{}", written)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "end "])
 def test_odd_names_are_refused(name: str) -> None:
     """A name that would change what other lines mean."""
     with pytest.raises(Problem):
-        with_pair(b"", "f", name, PAIR)
+        insert_pair(ProfileFile(b"", "f", PlaceKind.CREDENTIALS), name, PAIR)
 
 
 def test_a_profile_with_half_a_key_is_left_alone() -> None:
     """Somebody began to write it."""
     with pytest.raises(Problem, match="holds a key already"):
-        with_pair(b"[work]\naws_secret_access_key = another\n", "f", "work", PAIR)
+        insert_pair(ProfileFile(b"[work]\naws_secret_access_key = another\n", "f", PlaceKind.CREDENTIALS), "work", PAIR)
 
 
 @pytest.mark.parametrize("token", ["aws_session_token =\n", "aws_security_token=\nregion = eu-west-1\n"])
 def test_an_empty_session_token_is_no_obstacle(token: str) -> None:
     """A section without a key takes the pair; the empty line stays, and the pair is a long-term one."""
     before = f"[default]\n{token}".encode()
-    after = with_pair(before, "FILE", "default", PAIR)
+    after = insert_pair(ProfileFile(before, "FILE", PlaceKind.CREDENTIALS), "default", PAIR)
     assert ProfileFile(after, "FILE", PlaceKind.CREDENTIALS).pair("default") == PAIR
     assert after.endswith(token.encode())
 
@@ -291,7 +291,7 @@ def test_an_empty_session_token_is_no_obstacle(token: str) -> None:
 def test_a_session_token_that_is_left_is_named() -> None:
     """It would make a temporary pair of the key that is put beside it."""
     with pytest.raises(Problem, match="FILE, line 2 gives profile default a session token"):
-        with_pair(b"[default]\naws_session_token = t\n", "FILE", "default", PAIR)
+        insert_pair(ProfileFile(b"[default]\naws_session_token = t\n", "FILE", PlaceKind.CREDENTIALS), "default", PAIR)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
 from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Past, Place
 from rotate_my_key.core.plan import Note
-from rotate_my_key.profiles.places import ProfileFiles
+from rotate_my_key.profiles.file import ProfilePaths
+from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
 from rotate_my_key.state.history import FileHistory
 from rotate_my_key.state.notes import FileNotes, FileStaging
@@ -263,7 +264,7 @@ def disk(kind: str, tmp_path: Path) -> Disk:
         path.write_text(text)
 
     put(default, OLD)
-    return Disk(ProfileFiles(str(path), str(tmp_path / "config")), default, work, put)
+    return Disk(LocalPlaces(ProfilePaths(str(path), str(tmp_path / "config"))), default, work, put)
 
 
 @both

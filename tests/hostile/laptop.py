@@ -19,7 +19,8 @@ from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Policy
-from rotate_my_key.profiles.places import ProfileFiles
+from rotate_my_key.profiles.file import ProfilePaths
+from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.ports import Ending
@@ -100,7 +101,7 @@ class Laptop:
         self._state = home / "state"
         rotations = str(self._state / "rotations")
         self._here = LocalState(
-            ProfileFiles(str(self.file), str(home / "config")),
+            LocalPlaces(ProfilePaths(str(self.file), str(home / "config"))),
             FileStaging(rotations),
             FileNotes(rotations),
             FileHistory(str(self._state / "history.jsonl")),

@@ -144,7 +144,7 @@ def promised(tmp_path: Path, kind: str) -> str:
         return decode(text)
 
     KeyringStore(
-        KeyringEntries(lambda: ours(kind), {}, around=unasked), Index(str(tmp_path / "keyring.json"))
+        lambda: KeyringEntries(lambda: ours(kind), {}, around=unasked), Index(str(tmp_path / "keyring.json"))
     ).promises(elsewhere)
     return texts[0]
 
@@ -265,7 +265,9 @@ def test_entries_of_the_first_versions(keyring: Keyring, monkeypatch: pytest.Mon
     collection.create_item("rotate-my-key: work", attributes, text.encode(), True)
     entries = KeyringEntries(lambda: SYSTEM, keyring.env)
     assert pair_in(entries, "work") == ("AKIAOLD", "old secret")
-    KeyringStore(entries, Index(str(keyring.folder / "keyring.json"))).put("work", "/c", Credentials("A", "new"))
+    KeyringStore(lambda: entries, Index(str(keyring.folder / "keyring.json"))).put(
+        "work", "/c", Credentials("A", "new")
+    )
     assert pair_in(entries, "work") == ("A", "new")
     assert [item.get_attributes()["username"] for item in collection.get_all_items()] == ["work"]
     entries.delete(WORK)
@@ -297,5 +299,5 @@ def test_without_profiles_in_it_no_keyring_is_loaded(server: KeyringLaptop) -> N
     done = subprocess.run(command, env=server.environment(), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stderr.splitlines()[-1].split())
-    assert "rotate_my_key.keyring.backends" in loaded
+    assert "rotate_my_key.keyring.store" in loaded
     assert not {name.partition(".")[0] for name in loaded} & {"keyring", "secretstorage", "jeepney"}

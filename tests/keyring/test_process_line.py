@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from botocore.compat import _windows_shell_split, compat_shell_split
 
-from rotate_my_key.cli.moves import program_words
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.keyring.entries import entry_of, line_for, words_of
+from rotate_my_key.profiles.move import program_words
 
 PROGRAM = "/home/al/.local/bin/rotate-my-key"
 

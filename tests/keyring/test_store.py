@@ -12,10 +12,7 @@ from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.backends import KeyringEntries
 from rotate_my_key.keyring.entries import SYSTEM, Entries, Name
-from rotate_my_key.keyring.store import Entry, Index, KeyringStaging, KeyringStore, Move
-from rotate_my_key.profiles.edit import Gap, Line, Lines, Process
-from rotate_my_key.profiles.places import AllStaging
-from rotate_my_key.state.notes import FileStaging
+from rotate_my_key.keyring.store import Entry, Index, KeyringStore, Line, Lines, LocalStaging, Move, Process
 from tests.keyring.conftest import Keyring
 
 OLD, NEW = Credentials("AKIAOLD", "old secret"), Credentials("AKIANEW", "new secret")
@@ -69,24 +66,29 @@ def fake() -> FakeEntries:
     return FakeEntries()
 
 
+def store_over(entries: FakeEntries, folder: Path) -> KeyringStore:
+    """The store over these entries."""
+    return KeyringStore(lambda: entries, Index(str(folder / "keyring.json")))
+
+
 @pytest.fixture
 def store(fake: FakeEntries, tmp_path: Path) -> KeyringStore:
     """The store over it."""
-    return KeyringStore(fake, Index(str(tmp_path / "state" / "keyring.json")))
+    return store_over(fake, tmp_path / "state")
 
 
 def test_killed_at_every_instant_of_a_replacement(tmp_path: Path) -> None:
     """`credentials` finds the old pair or the new one; the next run leaves one entry."""
     for step in range(100):
         fake = FakeEntries()
-        store = KeyringStore(fake, Index(str(tmp_path / str(step) / "keyring.json")))
+        store = store_over(fake, tmp_path / str(step))
         store.put("work", "/c", OLD)
         fake.kill_at = fake.steps + step
         try:
             store.put("work", "/c", NEW)
         except Killed:
             fake.kill_at = -1
-            again = KeyringStore(fake, Index(str(tmp_path / str(step) / "keyring.json")))
+            again = store_over(fake, tmp_path / str(step))
             assert again.pair("work") in (OLD, NEW), step
             again.mend()
             assert again.pair("work") in (OLD, NEW), step
@@ -139,7 +141,7 @@ def test_the_index_is_read_back(tmp_path: Path) -> None:
     """All that is noted, to the last field; the file goes with the last profile, and a newer one is left alone."""
     index = Index(str(tmp_path / "keyring.json"))
     lines = Lines("/c", "credentials", (Line(1, "aws_access_key_id", "aws_access_key_id = ", "\r\n"),))
-    entry = Entry("/f", ("A", "B"), True, Move.STORE, "line", lines, Process(Gap("\n", "[profile x]\n", "l\n"), True))
+    entry = Entry("/f", ("A", "B"), True, Move.STORE, "line", lines, Process("\n", "[profile x]\n", "l\n", True))
     index.put("x", entry)
     index.change("y", "/f", ids=("C",))
     assert Index(index.path).load() == {"x": entry, "y": Entry("/f", ("C",))}
@@ -154,9 +156,11 @@ def test_the_index_is_read_back(tmp_path: Path) -> None:
 # Staging
 
 
-def test_staging_of_a_keyring_profile_stays_off_the_disk(fake: FakeEntries, tmp_path: Path) -> None:
+def test_staging_of_a_keyring_profile_stays_off_the_disk(
+    store: KeyringStore, fake: FakeEntries, tmp_path: Path
+) -> None:
     """Where the pairs of a rotation rest is settled by its places, and stays so; the note alone is in a file."""
-    staging = AllStaging(FileStaging(str(tmp_path)), KeyringStaging(str(tmp_path), fake))
+    staging = LocalStaging(str(tmp_path), store)
     staging.reserve(NAME, [Place("/c", "a"), Place("/f", "b", PlaceKind.KEYRING)])
     assert staging.get(NAME) == {}
     assert staging.get_record(NAME) is None
@@ -171,12 +175,14 @@ def test_staging_of_a_keyring_profile_stays_off_the_disk(fake: FakeEntries, tmp_
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits there")
-def test_a_new_secret_goes_into_the_keyring_though_the_disk_is_full(fake: FakeEntries, tmp_path: Path) -> None:
+def test_a_new_secret_goes_into_the_keyring_though_the_disk_is_full(
+    store: KeyringStore, fake: FakeEntries, tmp_path: Path
+) -> None:
     """With the earlier note, which is on the disk already; without any it is refused."""
     import resource
 
-    staging = KeyringStaging(str(tmp_path), fake)
-    staging.reserve(NAME)
+    staging = LocalStaging(str(tmp_path), store)
+    staging.reserve(NAME, [Place("/f", "b", PlaceKind.KEYRING)])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
     try:
@@ -194,10 +200,10 @@ def test_a_new_secret_goes_into_the_keyring_though_the_disk_is_full(fake: FakeEn
     assert staging.get_record(NAME) == b"the note"
 
 
-def test_staging_of_a_file_profile_needs_no_keyring(fake: FakeEntries, tmp_path: Path) -> None:
+def test_staging_of_a_file_profile_needs_no_keyring(store: KeyringStore, fake: FakeEntries, tmp_path: Path) -> None:
     """A locked keyring is no matter of theirs."""
     fake.locked = True
-    staging = AllStaging(FileStaging(str(tmp_path)), KeyringStaging(str(tmp_path), fake))
+    staging = LocalStaging(str(tmp_path), store)
     staging.reserve(NAME, [Place("/c", "a")])
     staging.put(NAME, "staged", NEW, b"note")
     assert staging.get(NAME) == {"staged": NEW}

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import NeedsPerson, Problem
 from rotate_my_key.core.model import Place, PlaceKind
-from rotate_my_key.profiles.file import Kind, ProfilePaths, read_profiles, sections
+from rotate_my_key.profiles.file import Kind, ProfilePaths, Profiles, sections
 from rotate_my_key.profiles.which import Active, find_active
 
 ONE = "aws_access_key_id = AKIAONEAAAAAAAAAAAAA\naws_secret_access_key = one/not+a+secret\n"
@@ -300,7 +300,7 @@ def test_no_refusal_shows_a_secret(files: ProfilePaths, text: str) -> None:
 def test_what_is_read_does_not_show_secrets(files: ProfilePaths) -> None:
     """Not even when a debugger prints it."""
     write(files, "[default]\n" + ONE, "[default]\n" + TWO)
-    shown = repr((find_active({}, None, files), sections(files), read_profiles(files)))
+    shown = repr((find_active({}, None, files), sections(files), Profiles(files)))
     assert "not+a+secret" not in shown
 
 
@@ -392,9 +392,9 @@ def test_any_two_files_are_merged_as_by_botocore(
         expected = session.full_config["profiles"]
     except ConfigParseError:
         with pytest.raises(Problem):
-            read_profiles(files)
+            Profiles(files)
         return
-    merged = read_profiles(files).merged
+    merged = Profiles(files).merged
     flat = {name: {key: value for key, value in values.items() if value[:1] != "\n"} for name, values in merged.items()}
     plain = {
         name: {key: value for key, value in values.items() if isinstance(value, str)}

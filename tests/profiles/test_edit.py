@@ -1,5 +1,6 @@
 """The byte-exact edit of one profile file: what is changed, what is refused, what is warned about."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,8 @@ from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, PlaceKind
-from rotate_my_key.profiles.edit import edit
+from rotate_my_key.profiles.edit import Edit, replace_pair, sections_of
 from rotate_my_key.profiles.file import ProfileFile
-from rotate_my_key.profiles.ini import Ini
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")
@@ -21,11 +21,16 @@ PAIR = f"aws_access_key_id = {OLD.key_id}\naws_secret_access_key = {OLD.secret}\
 CREDENTIALS, CONFIG = PlaceKind.CREDENTIALS, PlaceKind.CONFIG
 
 
+def edit(file: ProfileFile, profiles: Collection[str], new: Credentials = NEW) -> Edit:
+    """The new pair in place of the old one."""
+    return replace_pair(file, sections_of(file, profiles, OLD), OLD, new)
+
+
 def edited(
     text: str, *profiles: str, kind: PlaceKind = CREDENTIALS, new: Credentials = NEW
 ) -> tuple[str, tuple[str, ...]]:
     """The text after the edit, and the warnings."""
-    done = edit(ProfileFile(text.encode(), "FILE", kind), profiles, OLD, new)
+    done = edit(ProfileFile(text.encode(), "FILE", kind), profiles, new)
     return done.data.decode(), done.warnings
 
 
@@ -60,7 +65,7 @@ KEPT = {
 }
 
 
-class Askew(Ini):
+class Askew(ProfileFile):
     """A reader that errs: it takes each value to begin one byte early."""
 
     def offset(self, number: int, column: int = 0) -> int:
@@ -70,11 +75,10 @@ class Askew(Ini):
 
 def test_what_would_be_read_otherwise_is_not_written() -> None:
     """The edit is read again: were the reader wrong about a single byte, nothing would be changed."""
-    file = ProfileFile(f"[a]\n{PAIR}".encode(), "FILE", CREDENTIALS)
-    assert edit(file, ["a"], OLD, NEW).changes
-    file.ini = Askew(file.data, "FILE")
+    text = f"[a]\n{PAIR}".encode()
+    assert edit(ProfileFile(text, "FILE"), ["a"]).changes
     with pytest.raises(Problem, match="FILE cannot be edited safely"):
-        edit(file, ["a"], OLD, NEW)
+        edit(Askew(text, "FILE"), ["a"])
 
 
 @pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
@@ -280,7 +284,7 @@ def test_botocore_reads_the_new_pair_and_everything_else_as_before(tmp_path: Pat
     }
     assert holders.keys() == {profile for profile, pair in file.pairs() if pair == OLD}
     try:
-        done = edit(file, holders, OLD, NEW)
+        done = edit(file, holders)
     except Problem:
         # Only what is refused although botocore reads it: these line ends, what [DEFAULT] lends, blanks in brackets.
         assert "\r" in text.replace("\r\n", "") or "[DEFAULT]" in text or " b " in holders

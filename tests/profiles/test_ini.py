@@ -74,7 +74,7 @@ def test_botocore_reads_the_same(tmp_path: Path, text: str) -> None:
     assert all_that_is_set(Ini(text.encode(), str(path))) == flat
     profiles: dict[str, Any] = load_config(str(path))["profiles"]
     file = ProfileFile(text.encode(), str(path), PlaceKind.CONFIG)
-    assert {p: {n: file.ini.get(s, n) for n in flat[s]} for p, s in file.effective.items()} == {
+    assert {p: {n: file.get(s, n) for n in flat[s]} for p, s in file.effective.items()} == {
         p: flat[s] for p, s in file.effective.items()
     }
     assert set(file.effective) == set(profiles)

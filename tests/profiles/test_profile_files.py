@@ -13,7 +13,7 @@ from botocore.credentials import ConfigProvider
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from rotate_my_key.profiles.file import Kind, ProfilePaths, sections
-from rotate_my_key.profiles.places import ProfileFiles
+from rotate_my_key.profiles.places import LocalPlaces
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
 NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxyz=0")
@@ -28,7 +28,7 @@ class Home:
     def __init__(self, folder: Path) -> None:
         self.credentials = folder / "credentials"
         self.config = folder / "config"
-        self.files = ProfileFiles(str(self.credentials), str(self.config))
+        self.files = LocalPlaces(ProfilePaths(str(self.credentials), str(self.config)))
         self.noted: list[tuple[InPlace, ...]] = []
 
     def place(self, profile: str, kind: PlaceKind = PlaceKind.CREDENTIALS) -> Place:
@@ -119,7 +119,7 @@ def test_missing_and_empty_files_hold_nothing(home: Home) -> None:
     assert home.found() == {}
     home.credentials.write_bytes(b"")
     assert home.found() == {}
-    assert ProfileFiles("/dev/null", str(home.config)).search([OLD.key_id]) == ()
+    assert LocalPlaces(ProfilePaths("/dev/null", str(home.config))).search([OLD.key_id]) == ()
 
 
 def test_what_is_no_file_may_hold_the_key(home: Home) -> None:
@@ -341,7 +341,7 @@ def test_one_file_as_both_files_is_replaced_once(tmp_path: Path) -> None:
     """Some people point both variables at one file, or link one to the other."""
     (tmp_path / "credentials").write_text(f"[default]\n{PAIR}[profile a]\n{PAIR}[b]\n{PAIR}")
     (tmp_path / "config").symlink_to("credentials")
-    files = ProfileFiles(str(tmp_path / "credentials"), str(tmp_path / "config"))
+    files = LocalPlaces(ProfilePaths(str(tmp_path / "credentials"), str(tmp_path / "config")))
     places = [holding.place for holding in files.search([OLD.key_id])]
     assert len(places) == 5
     assert files.rehearse(places, OLD) == []

@@ -4,7 +4,7 @@ import pytest
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, PlaceKind
-from rotate_my_key.profiles.edit import add_process, put_back, remove_process, take_out
+from rotate_my_key.profiles.edit import add_process, insert_pair, remove_process, take_out
 from rotate_my_key.profiles.file import ProfileFile
 
 PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -41,14 +41,14 @@ def test_out_and_back(text: str) -> None:
     data, lines = take_out(credentials(text), "work", PAIR)
     assert PAIR.secret.encode() not in data
     assert PAIR.key_id.encode() not in data
-    assert put_back(ProfileFile(data, "/c", PlaceKind.CREDENTIALS), "work", lines.lines, PAIR) == text.encode()
+    assert insert_pair(ProfileFile(data, "/c", PlaceKind.CREDENTIALS), "work", PAIR, lines.lines) == text.encode()
 
 
 def test_another_pair_goes_back() -> None:
     """A rotation may have happened meanwhile."""
     data, lines = take_out(credentials(f"[work]\n{ID}\n{SECRET}\n"), "work", PAIR)
     new = Credentials("AKIANEW", "secret")
-    back = put_back(ProfileFile(data, "/c", PlaceKind.CREDENTIALS), "work", lines.lines, new)
+    back = insert_pair(ProfileFile(data, "/c", PlaceKind.CREDENTIALS), "work", new, lines.lines)
     assert back == b"[work]\naws_access_key_id = AKIANEW\naws_secret_access_key = secret\n"
 
 
@@ -66,7 +66,7 @@ def test_another_pair_goes_back() -> None:
 def test_back_into_a_file_that_changed(changed: str, expected: str) -> None:
     """The pair goes into its section, wherever and whatever that is now."""
     _, lines = take_out(credentials(f"[a]\n[work]\nr=1\n{ID}\n{SECRET}\n"), "work", PAIR)
-    back = put_back(credentials(changed), "work", lines.lines, PAIR).decode()
+    back = insert_pair(credentials(changed), "work", PAIR, lines.lines).decode()
     assert back == expected or back.replace("\n\n[work]\n\n", "\n\n[work]\n") == expected
 
 
@@ -101,24 +101,24 @@ CONFIGS = [
 @pytest.mark.parametrize("text", CONFIGS)
 def test_a_line_added_and_removed(text: str) -> None:
     """The line is in the profile's section, and removing it leaves what was there."""
-    data, gap = add_process(config(text), "work", VALUE)
+    data, process = add_process(config(text), "work", VALUE)
     added = ProfileFile(data, "/f", PlaceKind.CONFIG)
-    assert added.ini.get(added.effective["work"], "credential_process") == VALUE
-    assert remove_process(added, "work", gap) == text.encode()
+    assert added.get(added.effective["work"], "credential_process") == VALUE
+    assert remove_process(added, "work", process) == text.encode()
 
 
 def test_what_a_person_added_stays() -> None:
     """A section that was made for the line is theirs, too, once they wrote into it."""
-    data, gap = add_process(config("[a]\n"), "work", VALUE)
+    data, process = add_process(config("[a]\n"), "work", VALUE)
     later = ProfileFile(data + b"region = x\n", "/f", PlaceKind.CONFIG)
-    assert remove_process(later, "work", gap) == b"[a]\n\n[profile work]\nregion = x\n"
+    assert remove_process(later, "work", process) == b"[a]\n\n[profile work]\nregion = x\n"
 
 
 @pytest.mark.parametrize("name", ["my own", "a'b", "ü", "default"])
 def test_names_of_all_kinds(name: str) -> None:
     """The section's header is read back as that profile."""
-    data, gap = add_process(config(""), name, VALUE)
-    assert remove_process(ProfileFile(data, "/f", PlaceKind.CONFIG), name, gap) == b""
+    data, process = add_process(config(""), name, VALUE)
+    assert remove_process(ProfileFile(data, "/f", PlaceKind.CONFIG), name, process) == b""
 
 
 @pytest.mark.parametrize("name", ["a]b\nc", "a\nb"])

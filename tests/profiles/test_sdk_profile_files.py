@@ -11,7 +11,8 @@ from botocore.exceptions import ConfigParseError
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, Place, PlaceKind
-from rotate_my_key.profiles.places import ProfileFiles
+from rotate_my_key.profiles.file import ProfilePaths
+from rotate_my_key.profiles.places import LocalPlaces
 
 DATA = json.loads((Path(__file__).parents[1] / "data" / "sdk-profile-files.json").read_text())
 OLD = Credentials(DATA["old_access_key_id"], DATA["old_secret_access_key"])
@@ -56,11 +57,11 @@ def named(case: dict[str, object]) -> str:
     return f"{case['source']}: {case['name']}"
 
 
-def placed(case: dict[str, str], folder: Path) -> tuple[ProfileFiles, Place]:
+def placed(case: dict[str, str], folder: Path) -> tuple[LocalPlaces, Place]:
     """The case as a real file."""
     path = folder / case["kind"]
     path.write_bytes(base64.b64decode(case["input_b64"]))
-    files = ProfileFiles(str(folder / "credentials"), str(folder / "config"))
+    files = LocalPlaces(ProfilePaths(str(folder / "credentials"), str(folder / "config")))
     return files, Place(str(path), case["profile"], PlaceKind(case["kind"]))
 
 

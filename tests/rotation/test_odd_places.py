@@ -9,7 +9,7 @@ import pyrage
 import pytest
 
 from rotate_my_key.core.model import PlaceKind
-from rotate_my_key.profiles.edit import put_back, take_out
+from rotate_my_key.profiles.edit import insert_pair, take_out
 from rotate_my_key.profiles.file import ProfileFile
 
 from .conftest import Laptop, sampled
@@ -29,7 +29,7 @@ def test_an_empty_session_token(laptop: Laptop, command: str) -> None:
         file = ProfileFile(laptop.original, "FILE", PlaceKind.CREDENTIALS)
         data, taken = take_out(file, "work", laptop.old)
         file = ProfileFile(data, "FILE", PlaceKind.CREDENTIALS)
-        assert put_back(file, "work", taken.lines, laptop.old) == laptop.original
+        assert insert_pair(file, "work", laptop.old, taken.lines) == laptop.original
     if command == "export":
         done = laptop.run(
             "export", "-r", str(pyrage.x25519.Identity.generate().to_public()), "-o", str(laptop.home / "key.age")

@@ -32,7 +32,7 @@ from ...fleet.judge import addresses
 from ...fleet.model import AccountSurvey
 from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
-from ...profiles.file import ProfilePaths, read_profiles
+from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
 from ...settings.fleet import FleetSettings, with_preset
 from ...settings.fleet_ini import load
@@ -155,7 +155,7 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
     signs = str(app.flags.get("auth_profile") or "") or None
     files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
     for named in filter(None, (profile, signs)):
-        known = list(read_profiles(files).merged)
+        known = list(Profiles(files).merged)
         if named in known:
             continue
         near = get_close_matches(named, known, n=1)
