@@ -24,6 +24,7 @@ from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem,
 from ..core.model import Credentials, Identity
 from .calls import BUDGETS, Calls, CredentialChain, RateLimiter, RetryPolicy, Wanted, always, read_role_session
 from .client import Aws, Read, Transport
+from .endpoints import is_own
 from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate
 from .signin import AuthProfile, MfaSessions, Serials
 
@@ -346,7 +347,7 @@ class CallRoute:
             if url in self._told:
                 return
             self._told.add(url)
-            if not transport.is_own(url, service):
+            if not is_own(url, service):
                 self.tell(url)
 
     def calls(self, transport: Transport, where: CallSite, limiter: RateLimiter) -> Calls:

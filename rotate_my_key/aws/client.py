@@ -22,17 +22,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from threading import RLock
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import boto3
 from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.handlers import add_expect_header
-from botocore.session import Session
+from botocore.session import Session as CoreSession
 
 from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials, Identity
@@ -133,15 +135,15 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     return response
 
 
-def prepare(session: Session) -> None:
+def _prepare(core: CoreSession) -> None:
     """Let the calls of a session's clients be signed and sent here; once for each session."""
-    session.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
-    session.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
-    session.register("before-send", _send)  # type: ignore[arg-type]
+    core.register("before-call", _sign_with_pair)  # type: ignore[arg-type]
+    core.register("before-sign.s3", _presign_with_pair)  # type: ignore[arg-type]
+    core.register("before-send", _send)  # type: ignore[arg-type]
 
 
 @contextmanager
-def calling(call: RequestContext) -> Iterator[None]:
+def _calling(call: RequestContext) -> Iterator[None]:
     """Within the block the requests of this thread belong to this call."""
     token = _CALL.set(call)
     try:
@@ -166,31 +168,18 @@ T = TypeVar("T")
 Read = Callable[[Mapping[str, Any]], T]
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all links have in common. `lock`: botocore's sessions are not safe to make clients in two threads.
-
-    `endpoint_url` overrides whatever the settings say, "" for no.
-    """
-
-    lock: RLock
-    clock: AwsClock
-    monotonic: Callable[[], float]
-    config: Config
-    endpoint_url: str
-    limits: Limits
-    environ: Mapping[str, str]
-
-
 class Transport:
-    """Clients and connections for the settings of `session`, which is prepared. Safe to share between threads.
+    """Clients and connections for the settings of one profile. Safe to share between threads.
 
-    `region` goes before the one that environment or profile say.
+    `settings` are the profile's; `region` goes before the one that they or the environment say.
     """
 
-    def __init__(self, shared: Shared, session: Session, tls: Tls, region: str = "") -> None:
-        self._shared = shared
+    def __init__(
+        self, aws: Aws, session: boto3.Session, settings: Mapping[str, Any], tls: Tls, region: str = ""
+    ) -> None:
+        self._aws = aws
         self._session = session
+        self._settings = settings
         self._tls = tls
         self._region = region
         self._clients: dict[str, BaseClient] = {}
@@ -201,9 +190,9 @@ class Transport:
         """The same way in another region; "" is this one."""
         if region in ("", self.region):
             return self
-        with self._shared.lock:
+        with self._aws.lock:
             if region not in self._others:
-                self._others[region] = Transport(self._shared, self._session, self._tls, region)
+                self._others[region] = Transport(self._aws, self._session, self._settings, self._tls, region)
             return self._others[region]
 
     def within(self, partition: str) -> Transport:
@@ -218,38 +207,37 @@ class Transport:
         """
         found = self._clients.get(service)
         if found is None:
-            with self._shared.lock:
+            with self._aws.lock:
                 found = self._clients.get(service) or self._open(service)
         return found
 
     def _open(self, service: str) -> BaseClient:
         if not self.region and service not in _GLOBAL:
             raise WrongUsage(f"no region is set, and {service} needs one", "set AWS_DEFAULT_REGION=eu-west-1, or yours")
+        config = self._aws.config
         try:
-            client = self._make(service, self._shared.config)
+            client = self._make(service, config)
             if service == "s3":
-                client = self._make(service, _for_s3(self._shared.config, self.is_own(client.meta.endpoint_url, "s3")))
+                client = self._make(service, _for_s3(config, endpoints.is_own(client.meta.endpoint_url, "s3")))
         except (*FAILURES, ValueError) as error:
             failure = error
         else:
-            url = client.meta.endpoint_url
-            endpoints.check(url)
-            self._pools[service] = self.pool_to(url)
+            endpoints.check(client.meta.endpoint_url)
+            self._pools[service] = self.pool_to(client.meta.endpoint_url)
             self._clients[service] = client
             return client
-        raise configuration(
-            failure, self._shared.environ, self._session.get_scoped_config(), self._session.profile or "default"
-        )
+        raise configuration(failure, self._aws.environ, self._settings, self._session.profile_name)
 
     def _make(self, service: str, config: Config) -> BaseClient:
-        return self._session.create_client(
+        client: BaseClient = self._session.client(  # type: ignore[call-overload]
             service,
             region_name=self.region or FALLBACK_REGION,
-            endpoint_url=self._shared.endpoint_url or None,
+            endpoint_url=self._aws.endpoint_url or None,
             aws_access_key_id="none",  # else botocore would look for credentials
             aws_secret_access_key="none",  # noqa: S106 - signs nothing: see _sign_with_pair
             config=config,
         )
+        return client
 
     def pool(self, service: str) -> ConnectionPool:
         """The connections to a service."""
@@ -258,7 +246,7 @@ class Transport:
 
     def pool_to(self, url: str) -> ConnectionPool:
         """Connections to another host, with the TLS context and the proxies that are in force here."""
-        return ConnectionPool(url, self._tls, self._shared.monotonic, self._shared.limits)
+        return ConnectionPool(url, self._tls, self._aws.monotonic, self._aws.limits)
 
     def call(
         self,
@@ -277,9 +265,9 @@ class Transport:
         service, name = action.split(":")
         client = self.client(service)
         protocol = str(client.meta.service_model.protocol)
-        call = RequestContext(pair, connection, read_timeout, self._shared.clock, name, protocol, _LONG.get(name, 0))
+        call = RequestContext(pair, connection, read_timeout, self._aws.clock, name, protocol, _LONG.get(name, 0))
         try:
-            with calling(call):
+            with _calling(call):
                 return read(getattr(client, xform_name(name))(**params))
         except (*FAILURES, Problem):
             raise
@@ -293,15 +281,14 @@ class Transport:
         client = self.client("s3")
         with (
             self.pool("s3").borrow() as connection,
-            calling(RequestContext(pair, connection, None, self._shared.clock, "GetObject", "rest-xml")),
+            _calling(RequestContext(pair, connection, None, self._aws.clock, "GetObject", "rest-xml")),
         ):
             return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 
     @property
     def region(self) -> str | None:
         """The region that was given, or that environment or profile say, if they do."""
-        region: str | None = self._region or self._session.get_config_variable("region")
-        return region
+        return self._region or self._session.region_name
 
     def url(self, service: str) -> str:
         """Where a service is."""
@@ -316,13 +303,7 @@ class Transport:
     def foreign(self) -> tuple[str, ...]:
         """The endpoints (URLs) that are not AWS's own; the person should be told before anything is sent there."""
         urls = {self.url(service): service for service in ("iam", "sts")}
-        return tuple(url for url, service in urls.items() if not self.is_own(url, service))
-
-    def is_own(self, url: str, service: str) -> bool:
-        """Whether this is an endpoint of AWS itself for a service."""
-        partitions = self._session.get_component("data_loader").load_data("partitions")["partitions"]
-        suffixes = {part["outputs"][name] for part in partitions for name in ("dnsSuffix", "dualStackDnsSuffix")}
-        return endpoints.is_own(url, service, suffixes)
+        return tuple(url for url, service in urls.items() if not endpoints.is_own(url, service))
 
     def check_partition(self, identity: Identity) -> None:
         """The key's partition must be that of the region in force; where no region is set there is nothing to compare.
@@ -338,8 +319,8 @@ class Transport:
 
     def close(self) -> None:
         """Drop all connections that are not in use."""
-        for pools in self._pools.values():
-            pools.close()
+        for pool in self._pools.values():
+            pool.close()
         for transport in self._others.values():
             transport.close()
 
@@ -363,7 +344,7 @@ _NOT_THE_WAY = re.compile(r"aws_\w+|credential_process|mfa_serial|output|cli_\w+
 
 
 class Aws:
-    """Where links come from. Safe to share between threads.
+    """Where transports come from. Safe to share between threads.
 
     `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
     computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
@@ -387,97 +368,83 @@ class Aws:
         self.clock = AwsClock(clock)
         self.sleep = sleep
         self.monotonic = monotonic
-        self._environ = environ
-        self._files = {"config_file": config_file, "credentials_file": credentials_file}
-        config = Config(
+        self.environ = environ
+        self.endpoint_url = endpoint_url
+        self.limits = limits
+        self.lock = RLock()  # botocore's sessions are not safe to make clients in two threads
+        self.config = Config(
             user_agent_extra=f"rotate-my-key/{version}",
             retries={"mode": "standard", "total_max_attempts": 1},
             defaults_mode="legacy",  # type: ignore[arg-type] # "auto" would ask the metadata service for the region
         )
-        self._shared = Shared(RLock(), self.clock, monotonic, config, endpoint_url, limits, environ)
-        self._first: Session | None = None  # reads the files for all
+        self._files = {"config_file": config_file, "credentials_file": credentials_file}
+        self._first: CoreSession | None = None  # reads the files for all
         self._models: dict[bool, Models] = {}
-        self._transports: dict[str, Transport] = {}
+        self._transports: dict[tuple[bool, str], Transport] = {}
         self._tls: dict[str | bool, Tls] = {}
 
-    def transport(self, profile: str | None) -> Transport:
-        """The transport to IAM and STS for a profile; None: the one the environment names, or the default; "": none,
-        whatever the environment names. Sends nothing yet.
+    def transport(self, profile: str | None, *, wide: bool = False) -> Transport:
+        """The transport for a profile; None: the one the environment names, or the default; "": none, whatever the
+        environment names. It leads to IAM and STS, or to all services that the fleet needs. Sends nothing yet.
 
         Raises Problem for a profile that is not there, or files that botocore cannot read.
         """
-        with self._shared.lock:
+        with self.lock:
             try:
-                return self._transport(profile)
+                return self._transport(profile, cache(lambda: self._core(profile, wide)), wide)
             except FAILURES as error:
                 failure = error
-        raise configuration(failure, self._environ)
+        raise configuration(failure, self.environ)
 
-    def wide_transport(self, profile: str | None) -> Transport:
-        """A transport to all services that the fleet needs. Raises Problem."""
-        with self._shared.lock:
-            try:
-                key = f"wide {profile or ''}"
-                if key not in self._transports:
-                    session = self._session(profile, wide=True)
-                    session.get_scoped_config()  # raises for a profile that is not there
-                    self._transports[key] = Transport(self._shared, session, self._tls_of(session))
-                return self._transports[key]
-            except FAILURES as error:
-                failure = error
-        raise configuration(failure, self._environ)
-
-    def _transport(self, profile: str | None) -> Transport:
-        session = None
-        if self._first is None:
-            self._first = session = self._session(profile)
+    def _transport(self, profile: str | None, core: Callable[[], CoreSession], wide: bool) -> Transport:
+        self._first = self._first or core()
         settings: Mapping[str, Any] | None = self._first.full_config["profiles"].get(profile)
         if settings is None:  # the environment's profile, or one that is not there: botocore knows which
-            settings = (session or self._session(profile)).get_scoped_config()
-        key = repr(sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name)))
+            settings = core().get_scoped_config()
+        names = sorted((name, value) for name, value in settings.items() if not _NOT_THE_WAY.fullmatch(name))
+        key = (wide, repr(names))
         if key not in self._transports:
-            session = session or self._session(profile)
-            self._transports[key] = Transport(self._shared, session, self._tls_of(session))
+            session = boto3.Session(botocore_session=core())
+            self._transports[key] = Transport(self, session, settings, self._tls_of(core()))
         return self._transports[key]
 
-    def _session(self, profile: str | None, *, wide: bool = False) -> Session:
-        check_key_log(self._environ)
+    def _core(self, profile: str | None, wide: bool) -> CoreSession:
+        """botocore's part of a session, with our loader and events in it; boto3.Session takes it."""
         unnamed = {"profile": (None, None, None, None)} if profile == "" else None  # where the environment names it
         # None of the built-in handlers is about IAM or STS.
-        session = Session(session_vars=unnamed, profile=profile or None, include_builtin_handlers=wide)
+        core = self._with_files(CoreSession(unnamed, profile=profile or None, include_builtin_handlers=wide))
         if wide:  # S3 need not be asked first whether it wants the few bytes that we have
-            session.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
-        prepare(session)
+            core.unregister("before-call.s3", add_expect_header)  # type: ignore[arg-type]
+        _prepare(core)
+        if wide not in self._models:
+            self._models[wide] = Models(core.get_config_variable("data_path"), WIDE if wide else HOT)
+        core.register_component("data_loader", self._models[wide])
+        return core
+
+    def _with_files(self, core: CoreSession) -> CoreSession:
+        check_key_log(self.environ)
         for name, path in self._files.items():
             if path:
                 refuse_odd(path)  # botocore would wait for a pipe
-                session.set_config_variable(name, path)
-        if wide not in self._models:
-            self._models[wide] = Models(session.get_config_variable("data_path"), WIDE if wide else HOT)
-        session.register_component("data_loader", self._models[wide])
-        return session
+                core.set_config_variable(name, path)
+        return core
 
-    def sign_in_session(self, profile: str | None) -> Session:
+    def sign_in_session(self, profile: str | None) -> CoreSession:
         """A session whose own providers make the credentials of a profile (None: as transport), with all services that
         takes.
 
-        Its requests leave through pools too. Raises Problem if such a sign-in would send something unencrypted;
-        botocore's errors for what it cannot read.
+        Its requests leave through our connections too. Raises Problem if such a sign-in would send something
+        unencrypted; botocore's errors for what it cannot read.
         """
-        check_key_log(self._environ)
-        with self._shared.lock:
-            session = Session(profile=profile)
-            for name, path in self._files.items():
-                if path:
-                    refuse_odd(path)
-                    session.set_config_variable(name, path)
-            self._tls_of(session)  # refuses what botocore would wait for, or name by its class only
-            if not session.get_config_variable("region"):
-                session.set_config_variable("region", FALLBACK_REGION)
+        with self.lock:
+            core = self._with_files(CoreSession(profile=profile))
+            tls = self._tls_of(core)  # refuses what botocore would wait for, or name by its class only
+            if not core.get_config_variable("region"):
+                core.set_config_variable("region", FALLBACK_REGION)
             more = {"mode": "standard", "total_max_attempts": 3}
-            session.set_default_client_config(self._shared.config.merge(Config(retries=more)))  # type: ignore[arg-type]
-            session.register("before-send", self._sender(self._tls_of(session)))  # type: ignore[arg-type]
-            return session
+            core.set_default_client_config(self.config.merge(Config(retries=more)))  # type: ignore[arg-type]
+            core.register("before-send", self._sender(tls))  # type: ignore[arg-type]
+            return core
 
     def _sender(self, tls: Tls) -> Callable[..., AWSResponse]:
         """before-send, for a session with clients of its own."""
@@ -487,20 +454,20 @@ class Aws:
             parts = urlsplit(request.url)
             host = f"{parts.scheme}://{parts.netloc}"
             if host not in pools:
-                pools[host] = ConnectionPool(host, tls, self.monotonic, self._shared.limits)
+                pools[host] = ConnectionPool(host, tls, self.monotonic, self.limits)
             with pools[host].borrow() as connection:
                 return connection.send(request)
 
         return send
 
-    def _tls_of(self, session: Session) -> Tls:
+    def _tls_of(self, core: CoreSession) -> Tls:
         """botocore/endpoint.py: AWS_CA_BUNDLE, the profile's, then REQUESTS_CA_BUNDLE, then its own CAs. An empty value
         is an error; urllib3 expands `~` and no variables. Raises Problem, naming where it is set."""
-        bundle = session.get_config_variable("ca_bundle")
+        bundle = core.get_config_variable("ca_bundle")
         if bundle is None:
-            bundle = self._environ.get("REQUESTS_CA_BUNDLE", True)
+            bundle = self.environ.get("REQUESTS_CA_BUNDLE", True)
         if bundle is not True:
-            name, unset = self._bundle_named(session)
+            name, unset = self._bundle_named(core)
             if not isinstance(bundle, str) or not bundle.strip():
                 raise Problem(f"{name} is empty, and no connection can be made so", unset)
             bundle = os.path.expanduser(bundle)
@@ -508,14 +475,14 @@ class Aws:
                 raise Problem(f"{name} is {bundle}, which {odd}", unset)
         return self._tls.setdefault(bundle, Tls(bundle))
 
-    def _bundle_named(self, session: Session) -> tuple[str, str]:
+    def _bundle_named(self, core: CoreSession) -> tuple[str, str]:
         """What sets the CA bundle, and how to be rid of it."""
-        if "AWS_CA_BUNDLE" in self._environ:
+        if "AWS_CA_BUNDLE" in self.environ:
             return "AWS_CA_BUNDLE", "unset AWS_CA_BUNDLE"
-        profile = session.get_config_variable("profile") or "default"
-        if "ca_bundle" not in session.get_scoped_config():
+        profile = core.get_config_variable("profile") or "default"
+        if "ca_bundle" not in core.get_scoped_config():
             return "REQUESTS_CA_BUNDLE", "unset REQUESTS_CA_BUNDLE"
-        path = os.path.expanduser(session.get_config_variable("config_file"))
+        path = os.path.expanduser(core.get_config_variable("config_file"))
         lines = read_start(path).decode(errors="replace").split("\n")
         where = next((f" ({path}, line {n})" for n, line in enumerate(lines, 1) if _EMPTY_BUNDLE.match(line)), "")
         return f"ca_bundle of profile {profile}{where}", f"rotate-my-key doctor -p {shlex.quote(profile)}"

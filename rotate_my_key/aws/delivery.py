@@ -303,7 +303,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
     Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
     """
-    link = aws.wide_transport(None)
+    link = aws.transport(None, wide=True)
     _check(url, link, tell)
     request = AWSRequest(method="GET", url=url, headers={"Accept-Encoding": "identity"}).prepare()
     pool = link.pool_to(url)

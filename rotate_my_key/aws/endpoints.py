@@ -11,7 +11,6 @@ import gzip
 import json
 import re
 import socket
-from collections.abc import Collection
 from functools import cache
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -115,12 +114,10 @@ _SET = "look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_STS, an
 _PREFIX = {"sesv2": "email"}
 
 
-def is_own(url: str, service: str, suffixes: Collection[str]) -> bool:
-    """Whether this is an endpoint of AWS itself: regional, global, FIPS, dual stack or a VPC's own.
-
-    `suffixes` are the DNS suffixes of all partitions.
-    """
+def is_own(url: str, service: str) -> bool:
+    """Whether this is an endpoint of AWS itself: regional, global, FIPS, dual stack or a VPC's own."""
     host = urlsplit(url).hostname or ""
+    suffixes = {part["outputs"][name] for part in _partitions() for name in ("dnsSuffix", "dualStackDnsSuffix")}
     name, ending = _PREFIX.get(service, service), "|".join(map(re.escape, suffixes))
     vpc = r"((bucket\.)?vpce-[\w-]+\.)?"
     return bool(re.fullmatch(rf"{vpc}{name}(-fips)?(\.dualstack)?(\.[a-z0-9-]+)?(\.vpce)?\.({ending})", host))

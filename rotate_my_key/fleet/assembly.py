@@ -110,7 +110,7 @@ class Assembly:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
         from ..aws.account_calls import CallRoute
 
-        transport = self._aws.wide_transport(self._signer.profile)
+        transport = self._aws.transport(self._signer.profile, wide=True)
         way = CallRoute(self._aws, transport, self._tell, self._patience)
         way.announce(transport, "sts")
         return way

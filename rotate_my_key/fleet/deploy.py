@@ -117,7 +117,7 @@ _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGE = "rotate_my_key"
 _OTHER_ROOMS = {"cli", "demo.py", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
 _ALWAYS = ("configobj", "jinja2", "markupsafe", "urllib3")
-_BOTOCORE = ("botocore", "jmespath", "python-dateutil", "six", "urllib3")
+_BOTOCORE = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 _APPRISE = (
     *("apprise", "certifi", "charset-normalizer", "click", "idna", "markdown", "oauthlib", "pyyaml", "requests"),
     *("requests-oauthlib", "urllib3"),
@@ -197,6 +197,8 @@ def _theirs(found: Distribution) -> Iterator[tuple[str, str]]:
             continue  # scripts, and what Python made of it here
         if first.endswith((".dist-info", ".egg-info")):
             wanted = rest and (rest[0] == "licenses" or rest[-1].startswith(_OF_A_DISTRIBUTION))
+        elif file.parts[:2] == ("boto3", "data"):
+            wanted = False  # what its resources need; clients have none
         elif file.parts[:2] == ("botocore", "data"):
             wanted = len(file.parts) == 3 or file.parts[2] in WIDE
         else:

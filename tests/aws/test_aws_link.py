@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rotate_my_key.aws.endpoints import is_own
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
@@ -328,9 +329,9 @@ def test_many_keys_share_connections(make_aws: Any, standin: StandIn) -> None:
 def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dict[str, str]) -> None:
     """Nobody is warned of them."""
     configure(f"[profile work]\n{config}\n")
-    transport = make_aws().wide_transport("work")
+    transport = make_aws().transport("work", wide=True)
     assert {service: transport.url(service) for service in urls} == urls
-    assert all(transport.is_own(url, service) for service, url in urls.items())
+    assert all(is_own(url, service) for service, url in urls.items())
 
 
 @pytest.mark.parametrize(
@@ -345,16 +346,15 @@ def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dic
         ("logs", "https://eu-west-1.amazonaws.com", False),
     ],
 )
-def test_whose_an_endpoint_is(make_aws: Any, service: str, url: str, own: bool) -> None:
+def test_whose_an_endpoint_is(service: str, url: str, own: bool) -> None:
     """A bucket's own host is not S3's; whoever owns it would get what is sent."""
-    configure("[profile work]\nregion = eu-west-1\n")
-    assert make_aws().wide_transport("work").is_own(url, service) is own
+    assert is_own(url, service) is own
 
 
 def test_another_region_is_another_client_of_the_same_link(make_aws: Any) -> None:
     """One client a service and region, however often it is asked for."""
     configure("[profile work]\nregion = eu-west-1\n")
-    transport = make_aws().wide_transport("work")
+    transport = make_aws().transport("work", wide=True)
     there = transport.at("us-west-2")
     assert there.url("sns") == "https://sns.us-west-2.amazonaws.com"
     assert transport.at("us-west-2").client("sns") is there.client("sns")
@@ -364,7 +364,7 @@ def test_another_region_is_another_client_of_the_same_link(make_aws: Any) -> Non
 def test_a_profile_that_is_not_there_has_no_wide_link(make_aws: Any) -> None:
     """As it has no other."""
     with pytest.raises(Problem, match="no such profile: absent"):
-        make_aws().wide_transport("absent")
+        make_aws().transport("absent", wide=True)
 
 
 def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any) -> None:
@@ -372,8 +372,8 @@ def test_buckets_are_paths_elsewhere_than_at_aws(make_aws: Any, monkeypatch: Any
     configure("[profile work]\nregion = eu-west-1\n")
     pair = Credentials("AKIAEXAMPLE", "x")
     args = {"Bucket": "keys", "Key": "k"}
-    transport = make_aws().wide_transport("work")
+    transport = make_aws().transport("work", wide=True)
     assert transport.presign(pair, "get_object", 60, **args).startswith("https://keys.s3.eu-west-1.amazonaws.com/k?")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://minio.corp.example")
-    transport = make_aws().wide_transport("work")
+    transport = make_aws().transport("work", wide=True)
     assert transport.presign(pair, "get_object", 60, **args).startswith("https://minio.corp.example/keys/k?")

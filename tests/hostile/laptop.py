@@ -154,7 +154,14 @@ class Laptop:
         aws = _way(self.aws.url, limits)
         aws.clock.offset = timedelta(0)
         _TIME.sleeper = self.sleep
-        account = IamAccount(aws, proof_interval=timedelta(0), signing=OwnKeys(MfaSessions(self) if self.mfa else None))
+        account = IamAccount(
+            aws,
+            propagation_timeout=timedelta(
+                seconds=10
+            ),  # each poll costs real time: some twelve show what two hundred do
+            proof_interval=timedelta(0),
+            signing=OwnKeys(MfaSessions(self) if self.mfa else None),
+        )
 
         def account_for(note: Note) -> IamAccount:
             return account
