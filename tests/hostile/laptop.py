@@ -156,9 +156,7 @@ class Laptop:
         _TIME.sleeper = self.sleep
         account = IamAccount(
             aws,
-            propagation_timeout=timedelta(
-                seconds=10
-            ),  # each poll costs real time: some twelve show what two hundred do
+            propagation_timeout=timedelta(seconds=5),  # of the laptop's time; but each poll takes real time
             proof_interval=timedelta(0),
             signing=OwnKeys(MfaSessions(self) if self.mfa else None),
         )
