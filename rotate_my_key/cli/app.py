@@ -100,6 +100,7 @@ class App:
         self.command = "rotate-my-key"  # as it was called, for hints
         self.mfa_code: str | None = None  # of --mfa-code
         self.result_given = False  # the one object of --json
+        self.problem: Problem | Interrupted | None = None  # that the run ended with
         self._spinner: Status | Progress | None = None
         self.wiring: Any = None  # see Wiring.of, which knows this class
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -134,19 +134,35 @@ def program() -> None:
 
 
 def run(args: Sequence[str], env: Any) -> int:
-    """Run the program; gives the exit code. Every problem ends here, as one line and a hint."""
+    """Run the program; gives the exit code."""
     app = App(env)
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
-    try:
-        if env.get(_COMPLETE):  # at TAB
-            from .completion import complete
+    return guarded(app, args, lambda: _called(app, args))
 
-            return complete(program, app, env[_COMPLETE])
-        words = _with_command(args)
-        _check_owner(app, words)
-        code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
-        sys.stdout.flush() if sys.stdout else None
-        return int(code or 0)
+
+def _called(app: App, args: Sequence[str]) -> int:
+    if app.env.get(_COMPLETE):  # at TAB
+        from .completion import complete
+
+        return complete(program, app, app.env[_COMPLETE])
+    words = _with_command(args)
+    _check_owner(app, words)
+    code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
+    sys.stdout.flush() if sys.stdout else None
+    return int(code or 0)
+
+
+def options(name: str, args: Sequence[str], app: App) -> dict[str, Any]:
+    """What was typed behind a command, as its function takes it. Raises click.UsageError."""
+    command = program.get_command(click.Context(program), name)
+    assert command is not None
+    return command.make_context(f"rotate-my-key {name}", list(args), obj=app).params
+
+
+def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
+    """Call; gives the exit code. Every problem ends here, as one line and a hint, and stays in `app.problem`."""
+    try:
+        return call()
     except (Problem, Interrupted) as problem:
         return _end(app, args, problem)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -183,6 +199,7 @@ def _check_owner(app: App, words: Sequence[str]) -> None:
 
 def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
     """Two lines, and with --json one object on stdout, whatever happened; gives the exit code."""
+    app.problem = problem
     _show(app, problem.message, problem.hint)
     if "--json" in args and not app.result_given:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import Problem, WrongUsage
 from ..rotation.run import Result
+from .after import Told
 from .app import App
 from .handover import finish_taken
 from .session import Rotate, exit_code
@@ -14,6 +15,19 @@ from .session import Rotate, exit_code
 
 def run(app: App, *, as_json: bool, **options: Any) -> int:
     """Replace the access key of the active profile, if it is due."""
+    rotation, results, told = _run(app, as_json=as_json, **options)
+    if as_json:
+        app.json({"dry_run": options["dry_run"], **rotation.json(results), "after_rotate": [t.json() for t in told]})
+    return exit_code([*results, *(each.result() for each in told)])
+
+
+def quietly(app: App, **options: Any) -> list[Result]:
+    """The same without a word of what went well; gives what came of each key, and of the commands that follow."""
+    _, results, told = _run(app, **{**options, "as_json": True})
+    return [*results, *(each.result() for each in told)]
+
+
+def _run(app: App, **options: Any) -> tuple[Rotate, list[Result], list[Told]]:
     if options["profiles"] and options["all_keys"]:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = options["keep_old"]
@@ -23,12 +37,10 @@ def run(app: App, *, as_json: bool, **options: Any) -> int:
         raise WrongUsage(
             "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
         )
-    rotation = Rotate(app, as_json=as_json, **options)
-    results = rotation.dry_run() if options["dry_run"] else _rotate(app, rotation)
-    told = [] if options["dry_run"] else rotation.after.run()
-    if as_json:
-        app.json({"dry_run": options["dry_run"], **rotation.json(results), "after_rotate": [t.json() for t in told]})
-    return exit_code([*results, *(each.result() for each in told)])
+    rotation = Rotate(app, **options)
+    if options["dry_run"]:
+        return rotation, rotation.dry_run(), []
+    return rotation, _rotate(app, rotation), rotation.after.run()
 
 
 def _rotate(app: App, rotation: Rotate) -> list[Result]:

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
 import shlex
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from .. import settings
 from ..core import words
-from ..core.errors import Problem, WrongUsage, mask
+from ..core.errors import Interrupted, Problem, WrongUsage, mask
+from ..rotation.run import Result
 from ..schedule import job as jobs
 from ..schedule.job import Installation, ScheduledJob, Scheduler, Try
 from . import reminding
 from .app import App
-from .session import Finder
+from .session import Finder, exit_code
 from .wiring import Wiring
 
 _INTRODUCTION = (
@@ -96,34 +94,46 @@ def exclude(app: App, names: Sequence[str]) -> None:
     app.say(f"excluded from now on: {words.join(names)} (rotate-my-key config get exclude)")
 
 
-def rotate(app: App, arguments: Sequence[str]) -> tuple[Try, str]:
-    """Run `rotate` in this process; gives what came of it, and what it complained about."""
-    from .program import run
+class _Unattended(App):
+    """Nobody is there: what is complained of is kept until it is known whether it matters."""
 
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = run([*arguments, "--json"], app.env)
-    message, hint = _outcome(out.getvalue(), code)
-    return Try(datetime.now(UTC), code, message, hint), err.getvalue()
+    terminal = False
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        super().__init__(env)
+        self.complaints: list[str] = []
+
+    def complain(self, text: str) -> None:
+        self.complaints.append(text)
 
 
-def _outcome(text: str, code: int) -> tuple[str, str]:
-    """In words what `rotate --json` says: the problem that decided the code, or how many keys there were."""
-    try:
-        told: dict[str, Any] = json.loads(text)
-    except ValueError:
-        return f"exit code {code}", ""
-    entries: list[dict[str, Any]] = told.get("keys", [])
-    problems: list[tuple[Any, Any]] = [(told.get("problem"), [])] + [
-        (entry.get("problem"), entry.get("profiles")) for entry in entries
-    ]
-    for problem, profiles in problems:
-        if code and problem and problem["code"] == code:
-            whose = f"{words.join(profiles)}: " if profiles else ""
-            return f"{whose}{problem['message']}", problem["hint"]
-    if not entries:
-        return "there was no key to rotate", ""
-    counted = Counter(_WORDS.get(entry["ending"], entry["ending"]) for entry in entries)
+def rotate(app: App, arguments: Sequence[str]) -> tuple[Try, list[str]]:
+    """Rotate as these words say; gives what came of it, and what was complained of."""
+    from .program import guarded, options
+    from .rotate import quietly
+
+    unattended = _Unattended(app.env)
+    results: list[Result] = []
+
+    def call() -> int:
+        results.extend(quietly(unattended, **options("rotate", arguments[1:], unattended)))
+        return exit_code(results)
+
+    code = guarded(unattended, arguments, call)
+    message, hint = _outcome(unattended.problem, results, code)
+    return Try(datetime.now(UTC), code, message, hint), unattended.complaints
+
+
+def _outcome(problem: Problem | Interrupted | None, results: Sequence[Result], code: int) -> tuple[str, str]:
+    """In words what came of a run, and what to type: the problem that decided the code, or how many keys there were."""
+    for each, profiles in [(problem, ()), *((result.problem, result.profiles) for result in results)]:
+        if code and each and each.code == code:
+            return f"{words.join(profiles)}: {each.message}" if profiles else each.message, each.hint
+    kept = [result for result in results if result.problem or result.outcome]
+    endings = [r.outcome.ending.value if r.outcome and not r.problem else "problem" for r in kept]
+    if not endings:
+        return f"exit code {code}" if code else "there was no key to rotate", ""
+    counted = Counter(_WORDS.get(ending, ending) for ending in endings)
     return words.join(f"{count} {ending}" for ending, count in counted.items()), ""
 
 
@@ -225,8 +235,8 @@ def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
     if daily and jobs.is_done(jobs.load_runs(state_dir), datetime.now(UTC)):
         return 0
     attempt, said = rotate(app, arguments)
-    if said and attempt.code != _TRY_LATER:
-        app.complain(said.rstrip("\n"))
+    for line in said if attempt.code != _TRY_LATER else ():
+        app.complain(line)
     jobs.keep_run(state_dir, attempt)
     reminding.refresh(app)
     return attempt.code
