@@ -15,17 +15,25 @@ from datetime import UTC, datetime
 import click
 
 from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
-from ..core.model import Credentials, Past, Place
+from ..core.model import Past, Place
 from ..files import age
-from ..files.regular import read_regular, real_path
-from ..profiles.file import ROTATABLE, Kind, sections
-from ..profiles.places import add_pair
+from ..files.regular import read_regular
 from ..profiles.which import named_profile
-from ..rotation.incoming import Adoption, Way, check_unfinished, plan_import, prove_import
+from ..rotation.incoming import (
+    Incoming,
+    Origin,
+    Placement,
+    Way,
+    check_unfinished,
+    plan_incoming,
+    prove_export,
+    put,
+)
 from ..rotation.unfinished import unfinished
 from ..state.transit import Exported, decode
 from . import reminding, show
 from .app import App
+from .handover import holds
 from .session import Rotate
 from .wiring import Wiring
 
@@ -45,23 +53,18 @@ def run(app: App, *, file: str | None, profile: str | None, identity: str | None
     return 0
 
 
-def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[Adoption, list[Place]]:
-    pair = exported.pair
-    facts = [fact for fact in sections(wiring.files, wiring.keyring.pair) if fact.profile == profile]
-    held = [(fact.place, fact.pair) for fact in facts if fact.pair and fact.place and fact.kind in ROTATABLE]
-    others = [
-        fact.kind.value for fact in facts if not (fact.kind is Kind.NONE or (fact.pair and fact.kind in ROTATABLE))
-    ]
-    account = wiring.account(profile if facts else None)
+def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[Placement, list[Place]]:
+    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile)
+    pairs, others, account = holds(wiring, profile)
     with app.waiting("asking AWS"):
         try:
-            prove_import(pair, exported.identity, account, wiring.waiter.pause)
+            prove_export(key.pair, key.identity, account, wiring.waiter.pause)
         except KeyRefused as problem:
             raise _of_another_region(problem, exported, app) from None
-        plan = plan_import(pair, exported.identity, profile, held, others, account)
-    check_unfinished(unfinished(wiring.here, mend=True), pair, plan.dead)
-    places = _write(app, wiring, plan)
-    wiring.handed.clear(pair.key_id)
+        plan = plan_incoming(key, pairs, others, account)
+    check_unfinished(unfinished(wiring.here, mend=True), key.pair, plan.old)
+    places = put(plan, app.paths.credentials, wiring.here, wiring.warn)
+    wiring.handed.clear(key.pair.key_id)
     if plan.way is not Way.THERE:
         _remember(wiring, plan, places)
     return plan, places
@@ -75,50 +78,22 @@ def _of_another_region(problem: KeyRefused, exported: Exported, app: App) -> Key
     return KeyRefused(problem.message, f"AWS_DEFAULT_REGION={region} rotate-my-key import FILE")
 
 
-def _write(app: App, wiring: Wiring, plan: Adoption) -> list[Place]:
-    path = app.paths.credentials
-    match plan.way:
-        case Way.ADD:
-            if not path:
-                raise Problem("AWS_SHARED_CREDENTIALS_FILE is set to nothing", "unset AWS_SHARED_CREDENTIALS_FILE")
-            add_pair(path, plan.profile, plan.pair)
-            return [Place(path, plan.profile)]
-        case Way.REPLACE if plan.dead:
-            return _replace(wiring, plan, plan.dead)
-    return list(plan.places)
-
-
-def _replace(wiring: Wiring, plan: Adoption, old: Credentials) -> list[Place]:
-    """Every place that holds the old pair takes the new one; the profile's own files come last, so that a run that is
-    repeated still finds the old pair there."""
-    places = wiring.here.places
-    found = [h.place for h in places.search([old.key_id], plan.places) if h.pair == old]
-    for warning in places.rehearse(found, old):
-        wiring.warn(warning)
-    own = {real_path(place.path) for place in plan.places}
-    last = [place for place in found if real_path(place.path) in own]
-    for group in ([place for place in found if place not in last], last):
-        if group:
-            places.write(group, old, plan.pair, lambda writes: None)
-    return found
-
-
-def _remember(wiring: Wiring, plan: Adoption, places: Sequence[Place]) -> None:
+def _remember(wiring: Wiring, plan: Placement, places: Sequence[Place]) -> None:
     """A line of the history; that it cannot be written stops nothing."""
-    who, old = plan.identity, plan.dead.key_id if plan.dead else ""
+    who, new, old = plan.key.identity, plan.key.pair.key_id, plan.old.key_id if plan.old else ""
     where = tuple(sorted(f"{place.path} [{place.profile}]" for place in places))
     with suppress(Problem):
-        wiring.history.add(Past(datetime.now(UTC), "imported", who.account, who.arn, old, plan.pair.key_id, (), where))
+        wiring.history.add(Past(datetime.now(UTC), "imported", who.account, who.arn, old, new, (), where))
 
 
-def _tell(app: App, plan: Adoption, places: Sequence[Place], *, as_json: bool) -> None:
-    who, key_id = plan.identity, plan.pair.key_id
+def _tell(app: App, plan: Placement, places: Sequence[Place], *, as_json: bool) -> None:
+    who, key_id = plan.key.identity, plan.key.pair.key_id
     if as_json:
         app.json(
             {
-                "profile": plan.profile,
+                "profile": plan.key.profile,
                 "key_id": key_id,
-                "replaced": plan.dead.key_id if plan.dead else None,
+                "replaced": plan.old.key_id if plan.old else None,
                 "account": who.account,
                 "arn": who.arn,
                 "places": [show.place_json(place) for place in places],
@@ -127,7 +102,7 @@ def _tell(app: App, plan: Adoption, places: Sequence[Place], *, as_json: bool) -
         return
     app.say(f"{who.user} in {who.account}, key {mask(key_id)}: proved with AWS")
     if plan.way is Way.THERE:
-        app.out(f"Nothing to do: profile {plan.profile} holds it already.")
+        app.out(f"Nothing to do: profile {plan.key.profile} holds it already.")
         return
     for path in dict.fromkeys(show.where(place, app.show_path) for place in places):
         names = show.names(place for place in places if show.where(place, app.show_path) == path)

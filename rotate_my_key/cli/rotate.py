@@ -52,7 +52,7 @@ def _rotate(app: App, rotation: Rotate) -> list[Result]:
         results = [*rotation.settle(), unready]
         rotation.tell(unready)
         return results
-    before = _handed(app, rotation)
+    before = finish_taken(app, rotation)
     try:
         return [*before, *rotation.run(before)]
     except Problem as problem:
@@ -72,13 +72,3 @@ def _check_version(app: App) -> None:
         origin = app.settings.origin["minimum_version"]
         asked = f"{origin.text} is asked for ({origin.ceiling or origin.source})"
         app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, and at least {asked}: {upgrade()}")
-
-
-def _handed(app: App, rotation: Rotate) -> list[Result]:
-    """Replace the keys that `adopt` took and could not replace yet: that was agreed to then. A run that was killed may
-    not have brought them into their places: that is finished first."""
-    wiring = rotation.wiring
-    if not wiring.handed.ids():
-        return []
-    settled = rotation.settle()
-    return [*settled, *finish_taken(app, wiring, settled, lambda profile: Rotate.of(app, profile).run(), rotation.tell)]

@@ -1,15 +1,12 @@
-"""What `adopt` decides: whether a key that was handed over may go into a profile. Nothing is changed here.
+"""A key comes in: from the console (`adopt`), from another computer (`import`), from `fleet reissue` (a delivery).
 
-What `import` decides: whether a key from another computer may go into a profile. Nothing is changed here.
+One planner says where the key goes. A key that works gives way only to one that may replace it: the console's replaces
+none, an export's an older key of the same user, a delivery's the one that it names.
 
-It never takes the place of another user's key, nor of a younger key of the same user.
-
-What `adopt` does with a key that IT has made to replace another one: the loop of a rotation, with both keys known.
-
-The places that hold the old key take the one that was handed over, by a note whose wanted and unwanted are these two.
-So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old key
-is in the delivery, which names it, and in the person's yes. On a new laptop no place holds it: then the places hold the
-new one before there is a note, and of the old one there is the id alone.
+A delivery's key takes the old one's place by the loop of a rotation, with a note whose wanted and unwanted are these
+two. So `kill -9` at any moment leaves what a rotation leaves, and the next run finishes it. Consent to give up the old
+key is in the delivery, which names it, and in the person's yes. On a new laptop no place holds the old key: then the
+places hold the new one before there is a note, and of the old one there is the id alone.
 """
 
 from __future__ import annotations
@@ -30,6 +27,14 @@ from .prepare import left_alone
 from .unfinished import Unfinished
 
 
+class Origin(Enum):
+    """Who hands the key over; as it is typed in a hint."""
+
+    CONSOLE = "adopt"
+    EXPORT = "import FILE"
+    DELIVERY = "adopt DELIVERY"
+
+
 class Way(Enum):
     """How the pair gets into the profile."""
 
@@ -39,57 +44,27 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """The key, whose it is, and where it goes; `dead` is the pair that the profile holds and AWS refuses."""
+class Incoming:
+    """A key for a profile, and the user whose it is; `replaces` is the id that a delivery names, or ""."""
 
+    origin: Origin
     pair: Credentials
     identity: Identity
     profile: str
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the key goes; `old` is the pair that the places hold and that gives way."""
+
+    key: Incoming
     way: Way
     places: tuple[Place, ...] = ()
-    dead: Credentials | None = None
+    old: Credentials | None = None
 
 
-def plan_adoption(
-    pair: Credentials,
-    profile: str,
-    held: Sequence[tuple[Place, Credentials]],
-    others: Sequence[str],
-    account: Account,
-    who: Identity,
-) -> Adoption:
-    """Find the way of a key of `who` into `profile`, which holds `held` and signs in by `others` besides.
-
-    Raises Problem if the key is no IAM user's, or the profile is in use.
-    """
-    if not who.is_user:
-        what = "the account's root user" if who.is_root else who.arn
-        raise Problem(
-            f"key {mask(pair.key_id)} belongs to {what}; only a user's key can be rotated", "aws configure sso"
-        )
-    pairs = {each for _, each in held}
-    if pairs == {pair}:
-        return Adoption(pair, who, profile, Way.THERE, tuple(place for place, _ in held))
-    if others:
-        raise Problem(f"profile {profile} signs in by {' and '.join(others)}", "rotate-my-key adopt -p ANOTHER_NAME")
-    if not pairs:
-        return Adoption(pair, who, profile, Way.ADD)
-    if len(pairs) > 1:
-        raise Problem(f"profile {profile} holds different keys in its two files", "rotate-my-key adopt -p ANOTHER_NAME")
-    dead = pairs.pop()
-    _check_dead(dead, profile, account)
-    return Adoption(pair, who, profile, Way.REPLACE, tuple(place for place, _ in held), dead)
-
-
-def _check_dead(pair: Credentials, profile: str, account: Account) -> None:
-    """A key that works is not thrown away for another."""
-    try:
-        account.look([pair])
-    except KeyRefused:
-        return
-    raise Problem(
-        f"profile {profile} holds a key that works, {mask(pair.key_id)}", f"rotate-my-key rotate --force -p {profile}"
-    )
+# Whose it is
 
 
 def sign_in(pair: Credentials, account: Account, pause: Callable[[float], None]) -> Identity:
@@ -105,10 +80,8 @@ def sign_in(pair: Credentials, account: Account, pause: Callable[[float], None])
             pause(1.0)
 
 
-def prove_import(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
+def prove_export(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
     """Three sign-ins as the user that the export names. Raises KeyRefused, OtherIdentity, TryLater."""
-    if not expected.is_user:
-        raise Problem(f"it holds a key of {expected.arn}, who is no IAM user", "rotate-my-key export")
     try:
         who = sign_in(pair, account, pause)
     except KeyRefused as problem:
@@ -126,37 +99,90 @@ def prove_import(pair: Credentials, expected: Identity, account: Account, pause:
         )
 
 
-def plan_import(
-    pair: Credentials,
-    who: Identity,
-    profile: str,
-    held: Sequence[tuple[Place, Credentials]],
-    others: Sequence[str],
-    account: Account,
-) -> Adoption:
-    """Find the way of a proven key of `who` into `profile`, which holds `held` and signs in by `others` besides.
+def check_delivery(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
+    """The key must belong to the user that the delivery names. Raises OtherIdentity, KeyRefused."""
+    try:
+        who = sign_in(pair, account, pause)
+    except KeyRefused as problem:
+        raise KeyRefused(
+            f"AWS does not accept the key of the delivery, {mask(pair.key_id)}: it was taken, or not fetched in time",
+            "ask IT for a new one",
+            wrong_secret=problem.wrong_secret,
+        ) from None
+    if who != expected:
+        raise OtherIdentity(
+            f"the delivery says that its key is {expected.arn}'s, and AWS says {who.arn}'s; nothing was changed",
+            "ask IT: somebody may have tampered with it",
+        )
 
-    Its `dead` is the pair that gives way: AWS refuses it, or it is the older key of the same user. Raises Problem if
-    the profile is in use.
-    """
-    elsewhere = "rotate-my-key import FILE -p ANOTHER_NAME"
+
+# Where it goes
+
+
+def plan_incoming(
+    key: Incoming, held: Sequence[tuple[Place, Credentials]], others: Sequence[str], account: Account
+) -> Placement:
+    """Find the way of a key, which has signed in, into its profile: that one holds `held`, and signs in by `others`
+    besides. Raises Problem if the key is no user's, or the profile is in use otherwise."""
+    who, profile, elsewhere = key.identity, key.profile, _elsewhere(key)
+    if not who.is_user:
+        what = "the account's root user" if who.is_root else who.arn
+        raise Problem(
+            f"key {mask(key.pair.key_id)} belongs to {what}; only a user's key can be rotated", "aws configure sso"
+        )
     pairs = {each for _, each in held}
-    if pairs == {pair}:
-        return Adoption(pair, who, profile, Way.THERE, tuple(place for place, _ in held))
+    if pairs == {key.pair}:
+        return Placement(key, Way.THERE, tuple(place for place, _ in held))
     if others:
         raise Problem(f"profile {profile} signs in by {' and '.join(others)}", elsewhere)
     if not pairs:
-        return Adoption(pair, who, profile, Way.ADD)
-    pairs.discard(pair)  # a run that was killed may have changed one of two files
+        return Placement(key, Way.ADD)
+    pairs.discard(key.pair)  # a run that was killed may have changed one of two files
     if len(pairs) > 1:
         raise Problem(f"profile {profile} holds different keys in its two files", elsewhere)
     old = pairs.pop()
-    if _is_refused(old, who, profile, account, elsewhere) or _is_older(old, pair, account):
-        return Adoption(pair, who, profile, Way.REPLACE, tuple(place for place, each in held if each == old), old)
-    raise Problem(
-        f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older",
-        "rotate-my-key status",
-    )
+    _check_old(old, key, account)
+    return Placement(key, Way.REPLACE, tuple(place for place, each in held if each == old), old)
+
+
+def _elsewhere(key: Incoming) -> str:
+    return f"rotate-my-key {key.origin.value} -p ANOTHER_NAME"
+
+
+def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
+    """Raises Problem if the key that the profile holds works, and this one may not replace it."""
+    try:
+        owner = account.identify(old)
+    except KeyRefused:
+        return
+    profile, who = key.profile, key.identity
+    works = f"profile {profile} holds a key that works, {mask(old.key_id)}"
+    foreign = f"profile {profile} holds a key of {owner.user} in {owner.account}, and" if owner != who else ""
+    match key.origin:
+        case Origin.CONSOLE:
+            raise Problem(works, f"rotate-my-key rotate --force -p {profile}")
+        case Origin.EXPORT if foreign:
+            raise Problem(f"{foreign} it works", _elsewhere(key))
+        case Origin.DELIVERY if foreign:
+            raise Problem(f"{foreign} the delivery is for {who.user} in {who.account}", _elsewhere(key))
+        case Origin.EXPORT if not _is_older(old, key.pair, account):
+            raise Problem(
+                f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older",
+                "rotate-my-key status",
+            )
+        case Origin.DELIVERY if old.key_id != key.replaces:
+            named = f"is to replace {mask(key.replaces)}" if key.replaces else "replaces none"
+            raise Problem(f"{works}, and the delivery {named}", f"rotate-my-key rotate --force -p {profile}")
+
+
+def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
+    """By AWS's dates; both keys sign in, and belong to one user."""
+    made = {key.key_id: key.created for key in account.look([pair]).keys}
+    if old.key_id not in made or pair.key_id not in made:
+        raise Problem(
+            "AWS does not list both keys, so it is not known which is older", "repeat the command in a minute"
+        )
+    return made[old.key_id] < made[pair.key_id]
 
 
 def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Credentials | None) -> None:
@@ -171,24 +197,34 @@ def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Creden
             )
 
 
-def _is_refused(old: Credentials, who: Identity, profile: str, account: Account, elsewhere: str) -> bool:
-    try:
-        owner = account.identify(old)
-    except KeyRefused:
-        return True
-    if owner != who:
-        raise Problem(f"profile {profile} holds a key of {owner.user} in {owner.account}, and it works", elsewhere)
-    return False
+def put(plan: Placement, file: str, here: LocalState, warn: Callable[[str], None]) -> list[Place]:
+    """Write the pair where it goes, under the lock, and give the places; a new profile goes into `file`.
+
+    An export's or delivery's key goes wherever the old one is, into the profile's own files last, so that a run that
+    is repeated still finds the old one there. Raises Problem.
+    """
+    key, old, places = plan.key, plan.old, here.places
+    if plan.way is Way.ADD:
+        if not file:
+            raise Problem("AWS_SHARED_CREDENTIALS_FILE is set to nothing", "unset AWS_SHARED_CREDENTIALS_FILE")
+        added = Place(file, key.profile)
+        places.restore([added], key.pair)
+        return [added]
+    if old is None:
+        return list(plan.places)
+    found = list(plan.places)
+    if key.origin is not Origin.CONSOLE:
+        found = [h.place for h in places.search([old.key_id], found) if h.pair == old]
+    for warning in places.rehearse(found, old):
+        warn(warning)
+    own = {place.path for place in plan.places}
+    for last in (False, True):
+        if group := [place for place in found if (place.path in own) is last]:
+            places.write(group, old, key.pair, lambda writes: None)
+    return found
 
 
-def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
-    """By AWS's dates; both keys sign in, and belong to one user."""
-    made = {key.key_id: key.created for key in account.look([pair]).keys}
-    if old.key_id not in made or pair.key_id not in made:
-        raise Problem(
-            "AWS does not list both keys, so it is not known which is older", "repeat the command in a minute"
-        )
-    return made[old.key_id] < made[pair.key_id]
+# A delivery's key takes another's place
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,70 +250,6 @@ class Elsewhere:
         """Whether something else has used it after the new key was made, or nobody can say that nothing has."""
         use = self.use
         return use is None or bool(use.is_evidence and use.at and use.at > made)
-
-
-def check_delivery(pair: Credentials, expected: Identity, account: Account, pause: Callable[[float], None]) -> None:
-    """The key must belong to the user that the delivery names. Raises OtherIdentity, KeyRefused."""
-    try:
-        who = sign_in(pair, account, pause)
-    except KeyRefused as problem:
-        raise KeyRefused(
-            f"AWS does not accept the key of the delivery, {mask(pair.key_id)}: it was taken, or not fetched in time",
-            "ask IT for a new one",
-            wrong_secret=problem.wrong_secret,
-        ) from None
-    if who != expected:
-        raise OtherIdentity(
-            f"the delivery says that its key is {expected.arn}'s, and AWS says {who.arn}'s; nothing was changed",
-            "ask IT: somebody may have tampered with it",
-        )
-
-
-def plan_delivery(
-    new: Credentials,
-    who: Identity,
-    replaces: str,
-    profile: str,
-    held: Sequence[tuple[Place, Credentials]],
-    others: Sequence[str],
-    account: Account,
-) -> Adoption:
-    """Find the way of the key of `who` into `profile`. Its `dead` is the pair that gives way: the one that the delivery
-    names, or one that AWS refuses. Raises Problem if the profile is in use otherwise."""
-    elsewhere = "rotate-my-key adopt DELIVERY -p ANOTHER_NAME"
-    pairs = {each for _, each in held}
-    if pairs == {new}:
-        return Adoption(new, who, profile, Way.THERE, tuple(place for place, _ in held))
-    if others:
-        raise Problem(f"profile {profile} signs in by {' and '.join(others)}", elsewhere)
-    if not pairs:
-        return Adoption(new, who, profile, Way.ADD)
-    pairs.discard(new)  # a run that was killed may have changed one of two files
-    if len(pairs) > 1:
-        raise Problem(f"profile {profile} holds different keys in its two files", elsewhere)
-    old = pairs.pop()
-    _check_owner(old, who, replaces, profile, account)
-    return Adoption(new, who, profile, Way.REPLACE, tuple(place for place, each in held if each == old), old)
-
-
-def _check_owner(old: Credentials, who: Identity, replaces: str, profile: str, account: Account) -> None:
-    """Nobody's key that works is thrown away, but for the one that the delivery names."""
-    try:
-        owner = account.identify(old)
-    except KeyRefused:
-        return
-    if owner != who:
-        raise Problem(
-            f"profile {profile} holds a key of {owner.user} in {owner.account}, and the delivery is for {who.user} in "
-            f"{who.account}",
-            "rotate-my-key adopt DELIVERY -p ANOTHER_NAME",
-        )
-    if old.key_id != replaces:
-        named = f"is to replace {mask(replaces)}" if replaces else "replaces none"
-        raise Problem(
-            f"profile {profile} holds a key that works, {mask(old.key_id)}, and the delivery {named}",
-            f"rotate-my-key rotate --force -p {profile}",
-        )
 
 
 def plan_takeover(

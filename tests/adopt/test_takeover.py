@@ -8,7 +8,15 @@ import pytest
 from rotate_my_key.core.errors import Denied, KeyRefused, OtherIdentity, Problem
 from rotate_my_key.core.model import Credentials, Identity
 from rotate_my_key.rotation.engine import Waiter
-from rotate_my_key.rotation.incoming import Way, check_delivery, plan_delivery, plan_takeover, take_over
+from rotate_my_key.rotation.incoming import (
+    Incoming,
+    Origin,
+    Way,
+    check_delivery,
+    plan_incoming,
+    plan_takeover,
+    take_over,
+)
 from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
 from tests.engine.fakes import ALICE, Aws, FakeAccount, Killed
@@ -151,7 +159,8 @@ def way(laptop: Laptop, *held: Credentials, replaces: str = "", owners: Mapping[
     """Where it would go, if the profile holds these pairs."""
     account = Identifying(laptop, owners)
     facts = [(DEFAULT, pair) for pair in held]
-    return plan_delivery(laptop.new, ALICE, replaces, "default", facts, (), account).way
+    key = Incoming(Origin.DELIVERY, laptop.new, ALICE, "default", replaces)
+    return plan_incoming(key, facts, (), account).way
 
 
 def test_the_ways() -> None:
@@ -190,7 +199,8 @@ def test_a_profile_that_signs_in_otherwise_stays() -> None:
     """SSO or a role."""
     laptop = Laptop()
     with pytest.raises(Problem, match="signs in by sso"):
-        plan_delivery(laptop.new, ALICE, "", "default", [], ["sso"], Identifying(laptop))
+        key = Incoming(Origin.DELIVERY, laptop.new, ALICE, "default")
+        plan_incoming(key, [], ["sso"], Identifying(laptop))
 
 
 def test_a_delivery_that_names_another_user_is_refused() -> None:

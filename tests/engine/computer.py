@@ -11,7 +11,7 @@ from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
-from rotate_my_key.rotation.incoming import Way, plan_adoption
+from rotate_my_key.rotation.incoming import Incoming, Origin, Way, plan_incoming, put
 from rotate_my_key.rotation.prepare import RotationPlan, first_look
 from rotate_my_key.rotation.run import Job, Result, RotateOptions, Run
 from rotate_my_key.rotation.survey import plan_retirement, retire
@@ -208,13 +208,13 @@ class Computer:
         look = first_look(pair, self.account, self.here, self.aws.pause)
         held = {place: pair for place, pair in self.home.places.items() if isinstance(pair, Credentials)}
         mine = [(place, held[place]) for place in [self.place] if place in held]
-        plan = plan_adoption(pair, self.place.profile, mine, [], self.account, look.identity)
+        key = Incoming(Origin.CONSOLE, pair, look.identity, self.place.profile)
+        plan = plan_incoming(key, mine, [], self.account)
         if plan.way is Way.ADD:
             self.home.places[self.place] = pair
             self.oracle.rebase()
-        elif plan.dead:
-            self.here.places.rehearse(plan.places, plan.dead)
-            self.here.places.write(plan.places, plan.dead, pair, lambda writes: None)
+        else:
+            put(plan, "", self.here, lambda text: None)
         return self._rotate(RotateOptions(POLICY, forced=True, host=self.host))
 
     def find(self) -> Credentials:
