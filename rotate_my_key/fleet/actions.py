@@ -20,12 +20,11 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ..core.model import AccessKey
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept
 from .memory import Memory, tag_value
-from .messages import Channel, Channels, Renderer
+from .messages import Channel, Channels, Renderer, fitting
 from .model import AwsAccount, Event, FleetUser, Message, Owner
 from .notices import Remark, one_line
 from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide, intended
@@ -71,6 +70,11 @@ class ActionResult:
     place: str = ""
     found: UserLook | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def complete(self) -> bool:
+        """Whether it was carried out."""
+        return self.state is ActionState.DONE
+
 
 @dataclass(frozen=True, slots=True)
 class ReissuedKey:
@@ -105,19 +109,17 @@ class Actor:
 
     def act(self, planned: Act, place: AccountView) -> ActionResult | Skipped:
         """Do it. Raises NotKept if the audit cannot be written, and then nothing was done; Interrupted."""
-        account = place.account
+        account, failed = place.account, ActionState.FAILED
         try:
             user = self._again(planned, place)
             if isinstance(user, Skipped):
                 return user
             found = look(self._members(place), user, self.settings, self.now(), closely=True)
         except Problem as problem:  # who does not know who is exempt does nothing
-            return ActionResult(
-                planned, account, ActionState.FAILED, "whether its user is exempt cannot be read", problem
-            )
+            return ActionResult(planned, account, failed, "whether its user is exempt cannot be read", problem)
         if found.problem:
-            return ActionResult(planned, account, ActionState.FAILED, "its keys cannot be read", found.problem)
-        fresh = same(planned, decide(found.facts, self.settings, self.now()))
+            return ActionResult(planned, account, failed, "its keys cannot be read", found.problem)
+        fresh = _same(planned, decide(found.facts, self.settings, self.now()))
         if isinstance(fresh, Act):
             fresh = self.unreached(fresh, found) or fresh
         if isinstance(fresh, Skipped):
@@ -126,7 +128,7 @@ class Actor:
         result = replace(self._do(fresh, found), found=found)
         try:
             note = result.note or (result.problem.message if result.problem else "")
-            self.record(fresh, account, result.state.value, note)
+            self.record(fresh, account, result.state.value, note=note)
         except NotKept as problem:
             return replace(result, problem=problem)
         return result
@@ -149,70 +151,57 @@ class Actor:
             self.exempt_again[number] = (now, members_again(place, self.settings))
         return self.exempt_again[number][1]
 
-    def record(self, act: Act, account: AwsAccount, outcome: str, note: str = "") -> None:
-        """A line of the audit. Raises NotKept."""
+    def record(self, act: Act, account: AwsAccount, outcome: str, *, what: str = "", **details: str) -> None:
+        """A line of the audit, with those of the details that are not "". Raises NotKept."""
         who = (account.number, act.user.name, act.key.key_id or "")
-        details = {"note": note} if note else {}
-        event = Event(self.now(), WORDS[act.kind], *who, act.why, self.settings.fingerprint, outcome, details)
-        self.audit.record(event)
+        more = {name: text for name, text in details.items() if text}
+        policy = self.settings.fingerprint
+        self.audit.record(Event(self.now(), what or WORDS[act.kind], *who, act.why, policy, outcome, more))
 
     def _do(self, act: Act, found: UserLook) -> ActionResult:
-        account = found.place.account
+        """Make a key; or write the intent into the tag, or do nothing, then switch the key off or delete it."""
+        account, directory, user, key_id = found.account, found.directory, act.user, act.key.key_id or ""
         try:
             if act.kind is ActionKind.REISSUE:
-                return self._reissue(act, found)
-            self._note(act, found)
+                if self.maker is None:
+                    raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
+                made = self.maker(directory, user)
+                note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
+                return ActionResult(act, account, ActionState.DONE, note, place=made.place)
+            memory = intended(found.facts.memory, act, self.now().date())
+            write(found, memory, self.settings.remind.tag, self.sleep)
         except Problem as problem:
             return ActionResult(act, account, ActionState.FAILED, "", problem)
         try:
-            self._send(act, found)
+            if act.kind is ActionKind.DELETE:
+                directory.delete(user.name, key_id)
+            else:
+                directory.set_active(user.name, key_id, False)
         except Problem as problem:
             return self._looked_again(act, found, problem)
         return ActionResult(act, account, ActionState.DONE)
 
-    def _reissue(self, act: Act, found: UserLook) -> ActionResult:
-        assert found.place.directory
-        if self.maker is None:
-            raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
-        made = self.maker(found.place.directory, act.user)
-        note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
-        return ActionResult(act, found.place.account, ActionState.DONE, note, place=made.place)
-
-    def _note(self, act: Act, found: UserLook) -> None:
-        """The tag before the act. Raises Problem if it cannot be written."""
-        memory = intended(found.facts.memory, act, self.now().date())
-        write(found, memory, self.settings.remind.tag, self.sleep)
-
-    def _send(self, act: Act, found: UserLook) -> None:
-        directory, key_id = found.place.directory, act.key.key_id or ""
-        assert directory
-        if act.kind is ActionKind.DEACTIVATE:
-            directory.set_active(act.user.name, key_id, False)
-        elif act.kind is ActionKind.DELETE:
-            directory.delete(act.user.name, key_id)
-
     def _looked_again(self, act: Act, found: UserLook, problem: Problem) -> ActionResult:
         """No answer, or a bad one, is no proof: the list says what is true."""
-        directory, account = found.place.directory, found.place.account
-        assert directory
+        account, unknown = found.account, ActionState.UNKNOWN
         try:
-            keys = directory.keys(act.user.name)
+            keys = {key.key_id: key.active for key in found.directory.keys(act.user.name)}
         except Gone:
-            keys = ()
+            keys = {}
         except Problem:
-            return ActionResult(act, account, ActionState.UNKNOWN, "whether it was carried out is not known", problem)
-        if _carried_out(act, keys):
-            return ActionResult(
-                act, account, ActionState.DONE, f"the list shows it, whatever the answer was ({problem.message})"
-            )
+            return ActionResult(act, account, unknown, "whether it was carried out is not known", problem)
+        left = act.key.key_id in keys
+        if not left or (act.kind is not ActionKind.DELETE and not keys[act.key.key_id or ""]):
+            note = f"the list shows it, whatever the answer was ({problem.message})"
+            return ActionResult(act, account, ActionState.DONE, note)
         if isinstance(problem, TryLater):  # it may show yet: then the tag is right
-            return ActionResult(act, account, ActionState.UNKNOWN, "not carried out so far", problem)
+            return ActionResult(act, account, unknown, "not carried out so far", problem)
         with suppress(Problem):
             write(found, found.facts.memory, self.settings.remind.tag, self.sleep, noted=True)
         return ActionResult(act, account, ActionState.FAILED, "", problem)
 
 
-def same(planned: Act, decisions: list[Decision]) -> Act | Skipped:
+def _same(planned: Act, decisions: list[Decision]) -> Act | Skipped:
     """What the fresh decisions say of a planned act: it, or what spares the key now."""
     key_id = planned.key.key_id
     about = [each for each in decisions if each.key is not None and each.key.key_id == key_id]
@@ -223,11 +212,6 @@ def same(planned: Act, decisions: list[Decision]) -> Act | Skipped:
     return spared or Skipped(
         SkipRule.CHANGED, planned.user, planned.key, "it is not as it was at the beginning of this run"
     )
-
-
-def _carried_out(act: Act, keys: tuple[AccessKey, ...]) -> bool:
-    key = next((key for key in keys if key.key_id == act.key.key_id), None)
-    return key is None if act.kind is ActionKind.DELETE else key is None or not key.active
 
 
 def write(
@@ -274,10 +258,8 @@ def coming(act: Act, account: AwsAccount) -> ActionLine:
 def done(result: ActionResult) -> ActionLine:
     """For what was done."""
     act = result.act
-    key = mask(act.key.key_id or "")
-    if act.kind is ActionKind.REISSUE:
-        return ActionLine(result.account, act.user.name, key, f"it is {act.why}", place=result.place)
-    return ActionLine(result.account, act.user.name, key, act.why, done=DONE_WORDS[act.kind], place=result.place)
+    why, word = (f"it is {act.why}", "") if act.kind is ActionKind.REISSUE else (act.why, DONE_WORDS[act.kind])
+    return ActionLine(result.account, act.user.name, mask(act.key.key_id or ""), why, done=word, place=result.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +271,6 @@ class Notifier:
     renderer: Renderer
     command: str = ""  # with the options by which it was called, to take back what was done
 
-    def reaches(self, owner: Owner) -> tuple[Channel, ...]:
-        """The channels by which an owner can be told."""
-        return tuple(each for each in self.channels.owners if owner.address or not each.wants_address)
-
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
         line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
@@ -303,7 +281,7 @@ class Notifier:
     def tell(self, owner: Owner, lines: Sequence[ActionLine]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """Tell an owner; gives the names of the channels that took it, and what went wrong with the others."""
         message = self._owner(lines, owner.address)
-        return _deliver([(each, _for(each, message)) for each in self.reaches(owner)])
+        return _deliver([(each, fitting(each, message)) for each in self.channels.reaching(owner)])
 
     def report(
         self,
@@ -313,13 +291,9 @@ class Notifier:
         broken: Sequence[Remark],
     ) -> tuple[Problem, ...]:
         """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
-        all_results = list(results)
-        lines = [
-            done(result)
-            for result in all_results
-            if result.state is ActionState.DONE and result.act.kind is not ActionKind.NOTIFY
-        ]
-        failures = [failure(result) for result in all_results if result.problem or result.state is not ActionState.DONE]
+        ended = list(results)
+        lines = [done(each) for each in ended if each.complete and each.act.kind is not ActionKind.NOTIFY]
+        failures = failures_of(ended)
         if not (lines or failures or unsure or unreached or broken):
             return ()
         message = self._admins(lines, failures, unsure, unreached, broken)
@@ -346,16 +320,16 @@ def _command(where: str) -> str:
     return f"rotate-my-key fleet enforce{f' --settings {where}' if where.startswith('ssm:') else ''}"
 
 
-def failure(result: ActionResult) -> Remark:
-    """A row about what did not work."""
-    act = result.act
-    what = f"{mask(act.key.key_id or '')} of {act.user.name} in {result.account}, {act.kind.value}"
-    parts = [result.note, result.problem.message if result.problem else ""]
-    return Remark(what, f"{result.state.value}: {'; '.join(part for part in parts if part)}")
-
-
-def _for(channel: Channel, message: Message) -> Message:
-    return message if channel.wants_address else replace(message, to="")
+def failures_of(results: Iterable[ActionResult]) -> list[Remark]:
+    """Rows about what did not work."""
+    rows = []
+    for result in results:
+        if result.problem or not result.complete:
+            act = result.act
+            what = f"{mask(act.key.key_id or '')} of {act.user.name} in {result.account}, {act.kind.value}"
+            parts = [result.note, result.problem.message if result.problem else ""]
+            rows.append(Remark(what, f"{result.state.value}: {'; '.join(filter(None, parts))}"))
+    return rows
 
 
 def _deliver(messages: Sequence[tuple[Channel, Message]]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:

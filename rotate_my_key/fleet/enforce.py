@@ -18,16 +18,7 @@ from functools import partial
 
 from ..core.errors import Interrupted, Problem, TryLater, fault
 from ..core.parallel import Pool
-from .actions import (
-    WORDS,
-    ActionResult,
-    ActionState,
-    Actor,
-    Maker,
-    coming,
-    done,
-    write,
-)
+from .actions import WORDS, ActionResult, ActionState, Actor, Maker, coming, done
 from .audit import AuditTrail, NotKept
 from .enforce_plan import (
     EnforceContext,
@@ -53,9 +44,9 @@ _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 class Completion:
     """One run's. `waiting` are the results whose owner has not heard, with what went wrong, by key id."""
 
-    def __init__(self, context: EnforceContext, audit: AuditTrail) -> None:
+    def __init__(self, context: EnforceContext, actor: Actor) -> None:
         self._context = context
-        self._audit = audit
+        self._actor = actor
         self._partly: list[Problem] = []
         self.waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = {}
 
@@ -68,24 +59,16 @@ class Completion:
         """Tell its owner and close its tag; gives the result with what went wrong. Raises Interrupted."""
         told = self._tell(result)
         trouble = self._settle(result, told=told)
-        return replace(result, problem=result.problem or (trouble if told else self._unreached(result)))
+        if not told:
+            why = self.waiting[result.act.key.key_id or ""][1][0]
+            trouble = type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
+        return replace(result, problem=result.problem or trouble)
 
     def late(
         self, results: Iterable[ActionResult], time_left: Callable[[], float], *, hurry: bool
     ) -> list[ActionResult]:
         """Tell those who have not heard, some seconds later too where it may pass and there is no `hurry`. Gives the
         results as they are then. Who has still not heard goes into the audit. Raises NotKept, Interrupted."""
-        heard = self._again(time_left, hurry=hurry)
-        for result, why in self.waiting.values():
-            self.record(result, why[0])
-        return [
-            replace(result, state=ActionState.DONE, problem=heard[key_id])
-            if (key_id := result.act.key.key_id or "") in heard
-            else result
-            for result in results
-        ]
-
-    def _again(self, time_left: Callable[[], float], *, hurry: bool) -> dict[str, Problem | None]:
         heard: dict[str, Problem | None] = {}
         for pause in _PAUSES:
             mine = [result for result, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
@@ -96,26 +79,25 @@ class Completion:
             for result in mine:
                 if self._tell(result):
                     heard[result.act.key.key_id or ""] = self._settle(result, told=True)
-        return heard
+        for result, why in self.waiting.values():
+            self.record(result, why[0])
+        return [
+            replace(each, state=ActionState.DONE, problem=heard[key_id])
+            if (key_id := each.act.key.key_id or "") in heard
+            else each
+            for each in results
+        ]
 
     def record(self, result: ActionResult, problem: Problem | None = None) -> None:
         """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
-        act, now, policy = result.act, self._context.now(), self._context.settings.fingerprint
-        details = {"owner": self._owner(result), "told": "no" if problem else "yes"}
-        if problem:
-            details["note"] = problem.message
-        who = (result.account.number, act.user.name, act.key.key_id or "")
-        outcome = "failed" if problem else "done"
-        self._audit.record(Event(now, "notified", *who, act.why, policy, outcome, details))
+        outcome, told, note = ("failed", "no", problem.message) if problem else ("done", "yes", "")
+        said = {"owner": self._owner(result), "told": told, "note": note}
+        self._actor.record(result.act, result.account, outcome, what="notified", **said)
 
     def _owner(self, result: ActionResult) -> str:
         assert result.found
         owner = self._context.owner(result.found)
         return owner.address or owner.name
-
-    def _unreached(self, result: ActionResult) -> Problem:
-        why = self.waiting[result.act.key.key_id or ""][1][0]
-        return type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
 
     def _tell(self, result: ActionResult) -> bool:
         """Whether he has heard, or there is no way to tell him: then notices are not asked for."""
@@ -133,13 +115,8 @@ class Completion:
         """The tag. What is not in the audit yet the next run is to find."""
         if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
             return None
-        today, tag = self._context.now().date(), self._context.settings.remind.tag
-        try:
-            memory = settled(result.found.facts.memory, result.act, today, told=told)
-            write(result.found, memory, tag, self._context.sleep, noted=True)
-        except Problem as problem:
-            return problem
-        return None
+        memory = settled(result.found.facts.memory, result.act, self._context.now().date(), told=told)
+        return self._context.remember(result.found, memory, noted=True)
 
 
 def finish_left(planned: UnfinishedAction, completion: Completion, actor: Actor) -> ActionResult | None:
@@ -152,7 +129,7 @@ def finish_left(planned: UnfinishedAction, completion: Completion, actor: Actor)
         return None
     result = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
     if not left.recorded:
-        actor.record(left.act, place.account, ActionState.DONE.value, result.note)
+        actor.record(left.act, place.account, ActionState.DONE.value, note=result.note)
         return completion.finish(result)
     told = completion.finish(result)
     if told.problem is None:
@@ -208,11 +185,10 @@ class _Run:
     def __init__(self, plan: EnforcePlan, doing: ApplyContext) -> None:
         self._plan = plan
         self._doing = doing
-        self._context = doing.context
-        self._settings = doing.context.settings
-        context = self._context
+        self._context = context = doing.context
+        self._settings = context.settings
         self._actor = Actor(self._settings, context.now, doing.audit, doing.maker, context.unreached, context.sleep)
-        self._completion = Completion(context, doing.audit)
+        self._completion = Completion(context, self._actor)
         self._results: list[ActionResult] = []
         self._spared = list(plan.spared)
         self._untold: list[Problem] = []
@@ -223,95 +199,69 @@ class _Run:
         with Pool(self._context.workers) as pool:
             pool.map(self._remember_look, self._plan.looks)
         for each in self._plan.left:
-            self._doing.check()
             self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
         for owner, steps in by_owner(self._plan.notices, self._context):
-            self._doing.check()
             self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
         for step in self._plan.acts:
-            self._doing.check()
-            who = (step.found.place.account.number, step.act.user.arn)
-            if who in failed:
-                self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
-            elif not self._apart([step], partial(self._act, step)):
+            who = (step.found.account.number, step.act.user.arn)
+            if not self._apart([step], partial(self._act, step, goes_on=who not in failed)):
                 failed.add(who)
 
     def _apart(self, steps: list[PlannedAction], do: Callable[[], bool | None]) -> bool | None:
-        """A fault with one user ends nobody else's turn."""
+        """A fault with one user ends nobody else's turn. Raises Interrupted once the person wants to stop."""
+        self._doing.check()
         try:
             return do()
         except Problem:
             raise
         except Exception as error:  # noqa: BLE001
-            for step in steps:
-                what = "what came of it is not known"  # a fault of ours: nobody knows how far it came
-                self._add(ActionResult(step.act, step.found.account, ActionState.UNKNOWN, what, fault(error)))
+            what = "what came of it is not known"  # a fault of ours: nobody knows how far it came
+            self._add(steps, ActionState.UNKNOWN, what, fault(error))
             return False
 
     def _remember_look(self, found: UserLook) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
-        try:
-            write(found, found.facts.memory, self._settings.remind.tag, self._context.sleep)
-        except Problem as problem:
-            self._untold.append(type(problem)(f"{found.facts.user.name} in {found.place.account}: {problem.message}"))
+        problem = self._context.remember(found, found.facts.memory)
+        if problem:
+            self._untold.append(type(problem)(f"{found.user.name} in {found.account}: {problem.message}"))
 
     def _finish(self, left: UnfinishedAction) -> None:
         result = finish_left(left, self._completion, self._actor)
         if result:
-            self._add(result)
-
-    # Notices
+            self._end_of(result)
 
     def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
-        lines = [coming(step.act, step.found.place.account) for step in steps]
-        took, problems = self._context.notifier.tell(owner, lines)
+        took, problems = self._context.notifier.tell(owner, [coming(each.act, each.found.account) for each in steps])
         if not took:
             failure = problems[0] if problems else Problem("no channel reaches him")
-            for step in steps:
-                self._add(
-                    ActionResult(step.act, step.found.place.account, ActionState.FAILED, "nobody was told", failure)
-                )
+            self._add(steps, ActionState.FAILED, "nobody was told", failure)
             return
         self._untold += problems
         for found, mine in by_user(steps):
-            problem = self._remember(found, mine)
+            ids = [step.act.key.key_id or "" for step in mine]
+            memory = after_notice(found.facts.memory, ids, self._context.now().date())
+            problem = self._context.remember(found, memory)
+            if problem:
+                problem = type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
             for step in mine:
-                self._add(
-                    ActionResult(
-                        step.act,
-                        found.place.account,
-                        ActionState.DONE if problem is None else ActionState.FAILED,
-                        "",
-                        problem,
-                    )
-                )
-                self._record(step, owner, took, problem)
+                self._add([step], ActionState.FAILED if problem else ActionState.DONE, "", problem)
+                act, comes = step.act, step.act.coming and step.act.at
+                said = {
+                    "owner": owner.address or owner.name,
+                    "channels": ", ".join(took),
+                    "coming": act.coming.value if act.coming and comes else "",
+                    "not_before": f"{act.at:%Y-%m-%d}" if comes else "",
+                    "note": problem.message if problem else "",
+                }
+                self._actor.record(act, found.account, "done", **said)
 
-    def _remember(self, found: UserLook, steps: list[PlannedAction]) -> Problem | None:
-        ids = [step.act.key.key_id or "" for step in steps]
-        memory = after_notice(found.facts.memory, ids, self._context.now().date())
-        try:
-            write(found, memory, self._settings.remind.tag, self._context.sleep)
-        except Problem as problem:
-            return type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
-        return None
-
-    def _record(self, step: PlannedAction, owner: Owner, took: Iterable[str], problem: Problem | None) -> None:
-        act, account = step.act, step.found.place.account
-        details = {"owner": owner.address or owner.name, "channels": ", ".join(took)}
-        if act.coming and act.at:
-            details |= {"coming": act.coming.value, "not_before": f"{act.at:%Y-%m-%d}"}
-        if problem:
-            details["note"] = problem.message
-        who = (account.number, act.user.name, act.key.key_id or "")
-        event = Event(self._context.now(), "notified", *who, act.why, self._settings.fingerprint, details=details)
-        self._doing.audit.record(event)
-
-    def _act(self, step: PlannedAction) -> bool:
-        """Whether what comes after it for the same user may go on."""
-        why = closed(self._settings.enforce, self._context.now())
-        if why:
+    def _act(self, step: PlannedAction, *, goes_on: bool) -> bool:
+        """Whether what comes after it for the same user may go on; it `goes_on` if what came before did."""
+        if not goes_on:
+            self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
+            return False
+        if why := closed(self._settings.enforce, self._context.now()):
             self._spare(step, SkipRule.HOURS, why)
             return True
         if self._doing.time_left() <= 0:
@@ -321,19 +271,23 @@ class _Run:
         if isinstance(result, Skipped):
             self._spare(step, result.rule, result.why)
             return False
-        if result.state is ActionState.DONE:
+        if result.complete:
             result = self._completion.finish(result)
-        self._add(result)
+        self._end_of(result)
         if isinstance(result.problem, NotKept):
             raise result.problem
-        return result.state is ActionState.DONE
+        return result.complete
 
     def _spare(self, step: PlannedAction, rule: SkipRule, why: str) -> None:
         spare = Skipped(rule, step.act.user, step.act.key, why)
-        self._spared.append((step.found.place.account, spare))
+        self._spared.append((step.found.account, spare))
         self._doing.told(spare)
 
-    def _add(self, result: ActionResult) -> None:
+    def _add(self, steps: list[PlannedAction], state: ActionState, note: str, problem: Problem | None) -> None:
+        for step in steps:
+            self._end_of(ActionResult(step.act, step.found.account, state, note, problem))
+
+    def _end_of(self, result: ActionResult) -> None:
         self._results.append(result)
         self._doing.told(result)
 
@@ -348,8 +302,7 @@ class _Run:
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
         unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
-        unreached = list(unreached_of(self._spared))
-        self._untold += self._context.notifier.report(self._results, unsure, unreached, broken)
+        self._untold += self._context.notifier.report(self._results, unsure, list(unreached_of(self._spared)), broken)
         numbers = self._numbers()
         try:
             self._doing.audit.close(numbers)
@@ -360,21 +313,20 @@ class _Run:
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
         if isinstance(self.stopped, Interrupted):
             code = self.stopped.code
-        return EnforceResult(
-            tuple(self._results), tuple(self._spared), tuple(self._untold), self.stopped, numbers, code
-        )
+        results, spared, untold = tuple(self._results), tuple(self._spared), tuple(self._untold)
+        return EnforceResult(results, spared, untold, self.stopped, numbers, code)
 
     def _numbers(self) -> dict[str, float]:
-        counts = Counter(WORDS[result.act.kind] for result in self._results if result.state is ActionState.DONE)
+        counts = Counter(WORDS[result.act.kind] for result in self._results if result.complete)
         states = Counter(result.state for result in self._results)
-        acts = {word.capitalize(): float(counts[word]) for word in WORDS.values()}
-        return {
-            **acts,
-            "Failed": float(states[ActionState.FAILED]),
-            "Unknown": float(states[ActionState.UNKNOWN]),
-            "Spared": float(len(self._spared)),
-            "Unsure": float(len(unsure_of(self._spared))),
-            "Accounts": float(self._plan.accounts),
-            "Broken": float(len(self._plan.broken)),
-            "Users": float(self._plan.users),
+        numbers = {
+            **{word.capitalize(): counts[word] for word in WORDS.values()},
+            "Failed": states[ActionState.FAILED],
+            "Unknown": states[ActionState.UNKNOWN],
+            "Spared": len(self._spared),
+            "Unsure": len(unsure_of(self._spared)),
+            "Accounts": self._plan.accounts,
+            "Broken": len(self._plan.broken),
+            "Users": self._plan.users,
         }
+        return {name: float(number) for name, number in numbers.items()}

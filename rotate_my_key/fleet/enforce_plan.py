@@ -17,14 +17,14 @@ from ..core.parallel import Pool
 from ..core.words import number
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
-from .actions import Notifier
+from .actions import Notifier, write
 from .judge import Addresses, owner_of
-from .memory import KeyMemory, ref
+from .memory import KeyMemory, Memory, ref
 from .model import AwsAccount, FleetKey, Owner
 from .notices import Remark
-from .rules import Act, ActionKind, Decision, Skipped, SkipRule, closed, decide, deletions
+from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions
 from .survey import Progress, accounts_of
-from .users import AccountView, UserLook, enter, look, without_group
+from .users import UserLook, enter, look, without_group
 
 NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
 NO_CHANNEL = "[remind] names no channel for owners"
@@ -49,12 +49,20 @@ class EnforceContext:
         """Whom to tell of a user's keys."""
         return owner_of(found.facts.user, self.settings.owners, self.mapping)
 
+    def remember(self, found: UserLook, memory: Memory, *, noted: bool = False) -> Problem | None:
+        """Put the memory into a user's tag; gives why that is not possible. `noted`: this run has written there."""
+        try:
+            write(found, memory, self.settings.remind.tag, self.sleep, noted=noted)
+        except Problem as problem:
+            return problem
+        return None
+
     def unreached(self, act: Act, found: UserLook) -> Skipped | None:
         """What spares a key because nobody could be told of the act. Where no notices are asked for, keys are taken
         away without a word; a new key that its user does not hear of is of no use to anybody."""
         silent = not self.settings.enforce.notices and act.kind in (ActionKind.DEACTIVATE, ActionKind.DELETE)
         owner = self.owner(found)
-        if silent or self.preview or self.notifier.reaches(owner):
+        if silent or self.preview or self.notifier.channels.reaching(owner):
             return None
         why = f"no address is known of {owner.name}" if self.notifier.channels.owners else NO_CHANNEL
         return Skipped(SkipRule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
@@ -79,20 +87,18 @@ class UnfinishedAction:
 
 def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
     """What is left of one user."""
-    user, memory = found.facts.user, found.facts.memory
+    user, rest = found.user, "by a run that was cut off or could not tell"
     for key in user.keys:
-        known = found.facts.known(key)
+        known = found.known(key.key_id)
         if not key.active and known.intended and known.off:
-            why = f"switched off on {known.off}, by a run that was cut off or could not tell"
+            act = Act(ActionKind.DEACTIVATE, user, key, f"switched off on {known.off}, {rest}")
             before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
-            yield UnfinishedAction(Act(ActionKind.DEACTIVATE, user, key, why), found, before.off is not None)
-    for name, known in deletions(memory).items():
+            yield UnfinishedAction(act, found, before.off is not None)
+    for name, known in deletions(found.facts.memory).items():
         if known.intended:
-            made = datetime.combine(known.made or known.intended, time(), UTC)
-            why = f"deleted on {known.intended}, by a run that was cut off or could not tell"
-            yield UnfinishedAction(
-                Act(ActionKind.DELETE, user, FleetKey(False, made, name), why), found, known.off is not None
-            )
+            key = FleetKey(False, datetime.combine(known.made or known.intended, time(), UTC), name)
+            act = Act(ActionKind.DELETE, user, key, f"deleted on {known.intended}, {rest}")
+            yield UnfinishedAction(act, found, known.off is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +168,9 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
     plan = _decided(found, context, now)
     if shut.startswith(NOWHERE):
         plan = replace(plan, looks=(), left=())
-    broken = (*missing, *_broken(places, found), *plan.broken)
-    return replace(plan, broken=broken, accounts=len(accounts), closed=shut)
+    broken = [*missing, *((str(place.account), place.problem) for place in places if place.problem)]
+    broken += [(f"{each.user.name} in {each.account}", each.problem) for each in found if each.problem]
+    return replace(plan, broken=(*broken, *plan.broken), accounts=len(accounts), closed=shut)
 
 
 def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str, Problem]]]:
@@ -178,60 +185,33 @@ def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str
     return [account for account in there if account.number in allowed or not allowed], missing
 
 
-def _broken(places: Iterable[AccountView], found: Iterable[UserLook]) -> tuple[tuple[str, Problem], ...]:
-    accounts = [(str(place.account), place.problem) for place in places if place.problem]
-    users = [(f"{each.facts.user.name} in {each.place.account}", each.problem) for each in found if each.problem]
-    return (*accounts, *users)
-
-
 def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> EnforcePlan:
+    """What all decisions come to; a notice that reaches nobody is none."""
     notices: list[PlannedAction] = []
     users: list[list[PlannedAction]] = []
     spared: list[tuple[AwsAccount, Skipped]] = []
     faults: list[tuple[str, Problem]] = []
     for each in found:
         try:
-            tell, act, spare = _sorted(decide(each.facts, context.settings, now), each, context)
+            decisions = decide(each.facts, context.settings, now)
+            sure = [one if isinstance(one, Skipped) else context.unreached(one, each) or one for one in decisions]
         except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
-            faults.append((f"{each.facts.user.name} in {each.place.account}", fault(error)))
+            faults.append((f"{each.user.name} in {each.account}", fault(error)))
             continue
-        notices += tell
-        spared += [(each.place.account, one) for one in spare]
-        users += [act] if act else []
+        spared += [(each.account, one) for one in sure if isinstance(one, Skipped)]
+        steps = [PlannedAction(one, each) for one in sure if isinstance(one, Act)]
+        notices += [step for step in steps if step.act.kind is ActionKind.NOTIFY]
+        acts = [step for step in steps if step.act.kind is not ActionKind.NOTIFY]
+        users += [acts] if acts else []
     users.sort(key=lambda steps: min(step.act.key.created for step in steps))
-    acts = [step for steps in users for step in steps]
-    most = context.settings.enforce.most
-    spared += [(step.found.place.account, _over(step.act, most)) for step in acts[most:]]
-    mine = [each for each in found if each.place.account.number in _allowed(context)]
+    acts, most = [step for steps in users for step in steps], context.settings.enforce.most
+    over = f"{most} acts a run (most)"
+    spared += [(each.found.account, Skipped(SkipRule.LIMIT, each.act.user, each.act.key, over)) for each in acts[most:]]
+    mine = [each for each in found if each.account.number in context.settings.enforce.accounts]
     left = tuple(one for each in mine for one in left_of(each))
     unfinished = {(one.found.account, one.found.user.arn) for one in left}
     looks = tuple(each for each in mine if each.stale and (each.account, each.user.arn) not in unfinished)
     return EnforcePlan(tuple(notices), tuple(acts[:most]), tuple(spared), tuple(faults), looks, left, users=len(found))
-
-
-def _allowed(context: EnforceContext) -> tuple[str, ...]:
-    return context.settings.enforce.accounts
-
-
-def _sorted(
-    decisions: list[Decision], found: UserLook, context: EnforceContext
-) -> tuple[list[PlannedAction], list[PlannedAction], list[Skipped]]:
-    """Notices, acts and what is spared; a notice that reaches nobody is none."""
-    tell: list[PlannedAction] = []
-    act: list[PlannedAction] = []
-    spare: list[Skipped] = []
-    for each in decisions:
-        if isinstance(each, Skipped):
-            spare.append(each)
-        elif unreached := context.unreached(each, found):
-            spare.append(unreached)
-        else:
-            (tell if each.kind is ActionKind.NOTIFY else act).append(PlannedAction(each, found))
-    return tell, act, spare
-
-
-def _over(act: Act, most: int) -> Skipped:
-    return Skipped(SkipRule.LIMIT, act.user, act.key, f"{most} acts a run (most)")
 
 
 def by_owner(steps: Iterable[PlannedAction], context: EnforceContext) -> Iterator[tuple[Owner, list[PlannedAction]]]:

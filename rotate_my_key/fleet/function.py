@@ -29,7 +29,7 @@ from ..core.errors import NotAllowed, Problem, TryLater, WrongUsage
 from ..settings.fleet import FleetSettings, with_preset
 from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization
-from .actions import ActionState, Notifier, failure
+from .actions import Notifier, failures_of
 from .assembly import Assembly, FleetSigner
 from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
 from .cleanup import Sweeper, cleanup_line
@@ -198,8 +198,7 @@ def enforce(job: FunctionRun) -> Result:
     )
     if outcome.stopped:
         raise outcome.stopped
-    failures = [failure(result) for result in outcome.results if result.problem or result.state is not ActionState.DONE]
-    troubles = [f"{each.about}: {each.text}" for each in failures]
+    troubles = [f"{each.about}: {each.text}" for each in failures_of(outcome.results)]
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
     troubles += [problem.message for problem in outcome.untold]
     spared = Counter(spare.rule.value for _, spare in outcome.spared)

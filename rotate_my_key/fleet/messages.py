@@ -14,21 +14,13 @@ from __future__ import annotations
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-from jinja2 import (
-    BaseLoader,
-    ChoiceLoader,
-    FileSystemLoader,
-    PrefixLoader,
-    StrictUndefined,
-    TemplateNotFound,
-    TemplateSyntaxError,
-)
+import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
 from ..core import words
@@ -62,20 +54,22 @@ class Renderer:
 
     def __init__(self, folder: str, now: datetime) -> None:
         check_folder(folder)
-        ours = FileSystemLoader(OURS)
-        own: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
-        loader = ChoiceLoader([*own, PrefixLoader({"built-in": ours}), ours])
+        ours = jinja2.FileSystemLoader(OURS)
+        own: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(folder)] if folder else []
+        loader = jinja2.ChoiceLoader([*own, jinja2.PrefixLoader({"built-in": ours}), ours])
         self.now = now
         self._folder = folder
         self._templates = SandboxedEnvironment(
             loader=loader,
             autoescape=lambda name: bool(name) and name.endswith(".html.j2"),
-            undefined=StrictUndefined,
+            undefined=jinja2.StrictUndefined,
             keep_trailing_newline=True,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters.update(_filters(now))
+        self._templates.filters.update(
+            day=day, span=span, used=partial(used, now=now), wrapped=wrapped, number=number, one_line=one_line
+        )
 
     def message(self, name: str, values: Mapping[str, Any], to: str = "") -> Message:
         """The message that the templates of this name make. Raises WrongUsage naming template and line."""
@@ -84,11 +78,10 @@ class Renderer:
         subject = one_line(subject)
         if word.strip().lower() != "subject" or not subject:
             raise WrongUsage(f"{self._shown(f'{name}.txt.j2')}, line 1: the first line is not `Subject: ...`", _HINT)
-        html = self._render(f"{name}.html.j2", values) if self._exists(f"{name}.html.j2") else ""
+        page = f"{name}.html.j2"
+        there = any(os.path.exists(os.path.join(folder, page)) for folder in (self._folder, OURS) if folder)
+        html = self._render(page, values) if there else ""
         return Message(subject[:LONGEST_SUBJECT], f"{_BLANK.sub(_TWO, text).strip()}\n", html, to)
-
-    def _exists(self, file: str) -> bool:
-        return any(os.path.exists(os.path.join(folder, file)) for folder in (self._folder, OURS) if folder)
 
     def _render(self, file: str, values: Mapping[str, Any]) -> str:
         """A template is somebody's program: whatever it raises is a line for him."""
@@ -100,9 +93,9 @@ class Renderer:
 
     def _where(self, error: Exception, file: str) -> str:
         """File, line and what is wrong. jinja2 puts the template's own lines into the traceback."""
-        if isinstance(error, TemplateSyntaxError):
+        if isinstance(error, jinja2.TemplateSyntaxError):
             return f"{self._shown(error.name or file)}, line {error.lineno}: {one_line(error.message or 'no template')}"
-        if isinstance(error, TemplateNotFound):
+        if isinstance(error, jinja2.TemplateNotFound):
             return f"{self._shown(file)}: there is no template {one_line(str(error.message))}"
         line, trace = 0, error.__traceback__
         while trace:
@@ -123,35 +116,21 @@ def check_folder(folder: str) -> None:
     if not folder:
         return
     try:
-        found = sorted(os.listdir(folder))
-        strange = [
-            (file, why) for file in found if file.endswith(".j2") and (why := oversized(os.path.join(folder, file)))
-        ]
+        found = [os.path.join(folder, file) for file in sorted(os.listdir(folder)) if file.endswith(".j2")]
+        strange = [(path, why) for path in found if (why := oversized(path))]
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
-        raise WrongUsage(
-            f"the folder of templates {folder} cannot be used: {reason}", "set templates in [remind]"
-        ) from None
-    for file, why in strange:
-        raise WrongUsage(f"{os.path.join(folder, file)} is {why}", "write the template into a file of its own")
+        what = f"the folder of templates {folder} cannot be used: {reason}"
+        raise WrongUsage(what, "set templates in [remind]") from None
+    for path, why in strange:
+        raise WrongUsage(f"{path} is {why}", "write the template into a file of its own")
     names = sorted(file for file in os.listdir(OURS) if file.endswith(".j2"))
-    odd = [file for file in found if file.endswith(".j2") and not file.startswith("_") and file not in names]
-    if odd:
-        raise WrongUsage(f"{os.path.join(folder, odd[0])} overrides no template", f"there are {', '.join(names)}")
+    for path in found:
+        if (file := os.path.basename(path)) not in names and not file.startswith("_"):
+            raise WrongUsage(f"{path} overrides no template", f"there are {', '.join(names)}")
 
 
 # What templates say values with
-
-
-def _filters(now: datetime) -> dict[str, Callable[..., str]]:
-    return {
-        "day": day,
-        "span": span,
-        "used": partial(used, now=now),
-        "wrapped": wrapped,
-        "number": number,
-        "one_line": one_line,
-    }
 
 
 def day(moment: datetime) -> str:
@@ -206,6 +185,15 @@ class Channels:
         """Each of them once, by name."""
         return tuple({each.name: each for each in (*self.owners, *self.admins, *self.escalate)}.values())
 
+    def reaching(self, owner: Owner) -> tuple[Channel, ...]:
+        """Those by which an owner can be told."""
+        return tuple(each for each in self.owners if owner.address or not each.wants_address)
+
+
+def fitting(channel: Channel, message: Message) -> Message:
+    """The message with its address only where the channel wants one."""
+    return message if channel.wants_address else replace(message, to="")
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -229,34 +217,28 @@ class Letter:
 
 def letters(plan: NoticePlan, channels: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:
     """Everything that this run sends but the digest. Raises WrongUsage for a template that cannot be rendered."""
-    return tuple(letter for planned in plan.now for letter in _letters(planned, channels, settings, renderer))
-
-
-def _letters(
-    planned: PlannedNotice, channels: Channels, settings: FleetSettings, renderer: Renderer
-) -> Iterator[Letter]:
-    owner = planned.notice.owner
-    values = {"notice": planned.notice, "keys": planned.notice.keys, **values_of(settings)}
-    reachable = [each for each in channels.owners if owner.address or not each.wants_address]
-    if reachable:
-        message = renderer.message("owner", values, owner.address)
-        yield from (
-            Letter(each, message if each.wants_address else replace(message, to=""), planned) for each in reachable
-        )
-    if planned.notice.escalated and channels.escalate:
-        message = renderer.message("escalation", values)
-        yield from (Letter(each, message, planned, escalation=True) for each in channels.escalate)
+    found: list[Letter] = []
+    for planned in plan.now:
+        notice = planned.notice
+        values = {"notice": notice, "keys": notice.keys, **values_of(settings)}
+        if reachable := channels.reaching(notice.owner):
+            message = renderer.message("owner", values, notice.owner.address)
+            found += [Letter(each, fitting(each, message), planned) for each in reachable]
+        if notice.escalated and channels.escalate:
+            message = renderer.message("escalation", values)
+            found += [Letter(each, message, planned, escalation=True) for each in channels.escalate]
+    return tuple(found)
 
 
 def digest_letters(
     digest: Digest, channels: Channels, settings: FleetSettings, renderer: Renderer
 ) -> tuple[Letter, ...]:
     """The digest for the admins; with `digest` off only if there is something to tell."""
-    if not (settings.remind.digest or digest.old or digest.wrong):
+    if not channels.admins or not (settings.remind.digest or digest.old or digest.wrong):
         return ()
     values = {"digest": digest, "most": LISTED, "always": settings.remind.digest, **values_of(settings)}
-    message = renderer.message("digest", values) if channels.admins else None
-    return tuple(Letter(each, message) for each in channels.admins if message)
+    message = renderer.message("digest", values)
+    return tuple(Letter(each, message) for each in channels.admins)
 
 
 def values_of(settings: FleetSettings) -> dict[str, Any]:
@@ -282,12 +264,15 @@ class Findings:
 def findings_of(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> Findings:
     """Count what was looked at, and say what could not be."""
     users = [user for survey in surveys for user in survey.users]
-    exempt = {row.user.arn for row in rows if row.exempt and row.key.active}
-    seen = sum(not survey.problem for survey in surveys)
-    keys = sum(len(user.keys) for user in users)
-    root = sum(row.standing is Status.ROOT for row in rows)
+    counts = DigestCounts(
+        accounts=sum(not survey.problem for survey in surveys),
+        users=sum(not user.is_root for user in users),
+        keys=sum(len(user.keys) for user in users),
+        exempt=len({row.user.arn for row in rows if row.exempt and row.key.active}),
+        root=sum(row.standing is Status.ROOT for row in rows),
+    )
     return Findings(
-        DigestCounts(seen, sum(not user.is_root for user in users), keys, len(exempt), root),
+        counts,
         tuple(Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem),
         tuple(Remark(str(survey.account), note) for survey in surveys for note in survey.notes),
         first_code(survey.code for survey in surveys),
@@ -307,7 +292,17 @@ class SentLetters:
 def digest_of(
     plan: NoticePlan, findings: Findings, sent: SentLetters, channels: Channels, renderer: Renderer
 ) -> Digest:
-    """The digest after the letters were sent, or as if they all had been."""
+    """The digest after the letters were sent, or as if they all had been. Users whose owner no channel reaches are
+    `unaddressed`."""
+    lost = [
+        each.notice for each in (*plan.now, *plan.quiet) if channels.owners and not channels.reaching(each.notice.owner)
+    ]
+    unaddressed = {
+        Unaddressed(str(line.account), line.user, notice.owner.name, line.root)
+        for notice in lost
+        for line in notice.keys
+    }
+    unsure = {Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure}
     return Digest(
         at=renderer.now,
         counts=findings.counts,
@@ -317,64 +312,39 @@ def digest_of(
         quiet=tuple(each.notice for each in plan.quiet) if channels.owners else (),
         unanswered=plan.unanswered if channels.owners else (),
         undelivered=sent.undelivered,
-        unaddressed=_unaddressed([*plan.now, *plan.quiet], channels),
+        unaddressed=tuple(sorted(unaddressed)),
         forgotten=sent.forgotten,
-        unsure=tuple(
-            sorted({Remark(f"{line.user} in {line.account}", line.unsure) for line in plan.old if line.unsure})
-        ),
+        unsure=tuple(sorted(unsure)),
         broken=findings.broken,
         notes=(*findings.notes, *sent.notes),
     )
 
 
-def _unaddressed(plans: Sequence[PlannedNotice], channels: Channels) -> tuple[Unaddressed, ...]:
-    """Users with old keys whose owner no channel reaches."""
-    if not channels.owners or not all(each.wants_address for each in channels.owners):
-        return ()
-    rows = {
-        Unaddressed(str(line.account), line.user, each.notice.owner.name, line.root)
-        for each in plans
-        if not each.notice.owner.address
-        for line in each.notice.keys
-    }
-    return tuple(sorted(rows))
-
-
 def rehearse(settings: FleetSettings, renderer: Renderer) -> None:
-    """Raises WrongUsage naming the template and the line; sends nothing."""
+    """Render templates of IT's own with an example of everything; sends nothing. Raises WrongUsage naming the template
+    and the line."""
     if not settings.remind.templates:
         return
-    notice = _notice(settings, renderer)
-    said = values_of(settings)
-    renderer.message("owner", {"notice": notice, "keys": notice.keys, **said}, notice.owner.address)
-    renderer.message("escalation", {"notice": notice, "keys": notice.keys, **said})
-    renderer.message("digest", {"digest": _digest(notice, renderer), "most": LISTED, "always": True, **said})
-
-
-def _notice(settings: FleetSettings, renderer: Renderer) -> Notice:
-    age = settings.policy.max_age + timedelta(days=8)
-    late = renderer.now - timedelta(days=8)
-    use = LastUse(renderer.now - timedelta(hours=3), "s3", "eu-west-1")
-    owner = Owner("alice", "alice@example.com", "user name")
-    account = AwsAccount("123456789012", "production")
-    line = KeyLine(account, "alice", owner.address, "...MPLE", Verdict.OVERDUE, age, late, late, use, told=3)
-    return Notice(owner, (line,), escalated=True)
-
-
-def _digest(notice: Notice, renderer: Renderer) -> Digest:
-    """With a row of everything."""
-    rows = (Remark("production (123456789012)", "an example"),)
-    return Digest(
-        renderer.now,
+    now, owner, account = renderer.now, Owner("alice", "alice@example.com", "user name"), "production (123456789012)"
+    late, use = now - timedelta(days=8), LastUse(now - timedelta(hours=3), "s3", "eu-west-1")
+    there, age = AwsAccount("123456789012", "production"), settings.policy.max_age + timedelta(days=8)
+    line = KeyLine(there, "alice", owner.address, "...MPLE", Verdict.OVERDUE, age, late, late, use, told=3)
+    notice, rows = Notice(owner, (line,), escalated=True), (Remark(account, "an example"),)
+    digest = Digest(
+        now,
         DigestCounts(1, 1, 1, 1),
         old=notice.keys,
         told=(notice,),
         quiet=(notice,),
         unanswered=notice.keys,
+        unaddressed=(Unaddressed(account, "bob", "bob"),),
         undelivered=rows,
-        unaddressed=(Unaddressed("production (123456789012)", "bob", "bob"),),
         forgotten=rows,
         unsure=rows,
         broken=rows,
         notes=rows,
     )
+    said = values_of(settings)
+    renderer.message("owner", {"notice": notice, "keys": notice.keys, **said}, owner.address)
+    renderer.message("escalation", {"notice": notice, "keys": notice.keys, **said})
+    renderer.message("digest", {"digest": digest, "most": LISTED, "always": True, **said})

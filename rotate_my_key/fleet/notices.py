@@ -161,17 +161,13 @@ class Digest:
         names: dict[str, list[str]] = {}
         for row in self.unaddressed:
             names.setdefault(row.account, []).append(row.user)
-        return tuple(Remark(account, _listed(users)) for account, users in names.items())
+        more = {each: f" and {len(users) - _NAMED:,} more" for each, users in names.items() if len(users) > _NAMED}
+        return tuple(Remark(each, ", ".join(users[:_NAMED]) + more.get(each, "")) for each, users in names.items())
 
     @property
     def wrong(self) -> int:
         """How many rows tell of something that did not work."""
         return sum(map(len, (self.undelivered, self.unreached, self.forgotten, self.unsure, self.broken)))
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def one_line(text: str) -> str:
@@ -192,6 +188,11 @@ class DueKey:
     verdict: Verdict
     owner: Owner
     unsure: str = ""
+
+    def known(self, remind: Remind) -> KeyMemory:
+        """What the user's tag says of the key."""
+        memory, _ = recall(self.user, remind.tag)
+        return memory.get(ref(self.key.key_id), KeyMemory()) if self.key.key_id else KeyMemory()
 
 
 def cases_of(rows: Iterable[Row]) -> Iterator[DueKey]:
@@ -229,23 +230,26 @@ class NoticePlan:
 
 
 def plan_notices(cases: Iterable[DueKey], policy: Policy, remind: Remind, now: datetime) -> NoticePlan:
-    """Decide for one run; owners in the order of their names."""
+    """Decide for one run; owners in the order of their names.
+
+    An owner who was told less than `repeat` ago is left in peace. A memory of a day to come (somebody's clock was
+    wrong) is none: else it could silence us for years.
+    """
+    today, due, quiet = now.date(), list[PlannedNotice](), list[PlannedNotice]()
     by_owner: dict[str, list[DueKey]] = {}
     for case in cases:
         by_owner.setdefault((case.owner.address or case.owner.name).lower(), []).append(case)
-    plans = [_planned(by_owner[who], policy, remind, now) for who in sorted(by_owner)]
-    waits = [_is_quiet(each.cases, remind, now) for each in plans]
-    return NoticePlan(
-        tuple(each for each, quiet in zip(plans, waits, strict=True) if not quiet),
-        tuple(each for each, quiet in zip(plans, waits, strict=True) if quiet),
-    )
+    for _, mine in sorted(by_owner.items()):
+        told = [last for case in mine if (last := case.known(remind).last) and last <= today]
+        rests = bool(told) and (today - max(told)).days < whole_days(remind.repeat)
+        (quiet if rests else due).append(_planned(mine, policy, remind, now))
+    return NoticePlan(tuple(due), tuple(quiet))
 
 
 def _planned(cases: list[DueKey], policy: Policy, remind: Remind, now: datetime) -> PlannedNotice:
     ordered = tuple(sorted(cases, key=lambda case: (case.key.created, case.account, case.user.arn)))
     lines = tuple(_line(case, policy, remind, now) for case in ordered)
-    most = max(line.told for line in lines)
-    escalated = bool(remind.escalate_after) and most >= remind.escalate_after
+    escalated = bool(remind.escalate_after) and max(line.told for line in lines) >= remind.escalate_after
     said = ordered[0].owner
     owner = Owner(one_line(said.name), one_line(said.address), said.how)
     return PlannedNotice(Notice(owner, lines, escalated), ordered)
@@ -264,26 +268,13 @@ def _line(case: DueKey, policy: Policy, remind: Remind, now: datetime) -> KeyLin
         overdue if case.verdict is Verdict.OVERDUE else policy.due_at(created),
         overdue,
         case.key.last_use,
-        _known(case, remind).notices,
+        case.known(remind).notices,
         one_line(case.unsure),
         case.user.is_root,
     )
 
 
-def _is_quiet(cases: Iterable[DueKey], remind: Remind, now: datetime) -> bool:
-    """Whether the owner was told so short a while ago that he is left in peace.
-
-    A memory of a day to come (somebody's clock was wrong) is none: else it could silence us for years.
-    """
-    today = now.date()
-    told = [last for case in cases if (last := _known(case, remind).last) and last <= today]
-    return bool(told) and (today - max(told)).days < whole_days(remind.repeat)
-
-
-def _known(case: DueKey, remind: Remind) -> KeyMemory:
-    memory, _ = recall(case.user, remind.tag)
-    return memory.get(ref(case.key.key_id), KeyMemory()) if case.key.key_id else KeyMemory()
-
+# Rows that say the same
 
 NAMED = 3  # of so many that a line names
 _NUMBER = re.compile(r"\d{12}")
@@ -303,19 +294,14 @@ def alike(rows: Iterable[Remark]) -> list[Alike]:
     """The rows in their order, those that differ in nothing but the account that they are about as one."""
     found: dict[tuple[str, str], list[Remark]] = {}
     for row in rows:
-        found.setdefault((_without_account(row), row.hint), []).append(row)
+        text = row.text  # without the account's number, where that stands beside it anyway
+        for account in _NUMBER.findall(row.about):
+            text = re.sub(rf"arn:[\w-]+:iam::{account}:role/", "", text.replace(f" in account {account}", ""))
+        found.setdefault((text, row.hint), []).append(row)
     return [
         Alike(tuple(row.about for row in same), text if len(same) > 1 else same[0].text, hint)
         for (text, hint), same in found.items()
     ]
-
-
-def _without_account(row: Remark) -> str:
-    """The text without the account's number, where that stands beside it anyway."""
-    text = row.text
-    for account in _NUMBER.findall(row.about):
-        text = re.sub(rf"arn:[\w-]+:iam::{account}:role/", "", text.replace(f" in account {account}", ""))
-    return text
 
 
 def some(names: Sequence[str], most: int = NAMED) -> str:
@@ -331,15 +317,12 @@ def about(same: Alike, noun: str = "account", most: int = NAMED) -> str:
 
 def failed(surveys: Sequence[AccountSurvey], accounts: Accounts) -> list[Alike]:
     """Why accounts could not be looked at. A role that is nowhere is rather a wrong setting than many faults."""
-    rows = (Remark(str(survey.account), survey.problem, survey.hint) for survey in surveys if survey.problem)
-    return [_advised(same, len(surveys), accounts) for same in alike(rows)]
-
-
-def _advised(same: Alike, looked_at: int, accounts: Accounts) -> Alike:
-    hint = same.hint
-    if _MEMBER_ROLE in hint:
-        if len(same.abouts) > 1 and len(same.abouts) >= looked_at - 1:  # the caller's own account needs no role
+    found = []
+    for same in alike(Remark(str(each.account), each.problem, each.hint) for each in surveys if each.problem):
+        hint, many = same.hint, len(same.abouts) > 1
+        if _MEMBER_ROLE in hint and many and len(same.abouts) >= len(surveys) - 1:  # the caller's own needs no role
             hint = f"check role in [accounts] ({accounts.role}); {hint}"
-        elif not accounts.only:
-            hint = f"{hint}; or leave {'them' if len(same.abouts) > 1 else 'it'} out: but = ... in [accounts]"
-    return Alike(same.abouts, same.text, hint)
+        elif _MEMBER_ROLE in hint and not accounts.only:
+            hint = f"{hint}; or leave {'them' if many else 'it'} out: but = ... in [accounts]"
+        found.append(Alike(same.abouts, same.text, hint))
+    return found

@@ -33,38 +33,33 @@ _HINT = "see docs/it/remind.md"
 
 def channels(names: Iterable[str], settings: Mapping[str, ChannelSettings], cloud: AwsCloud) -> tuple[Channel, ...]:
     """The channels of these names, each once; nothing is sent and no secret fetched."""
-    return tuple(_channel(settings[name], cloud) for name in dict.fromkeys(names))
-
-
-def _channel(said: ChannelSettings, cloud: AwsCloud) -> Channel:
-    if said.kind == "ses":
-        return MailChannel(said, cloud.mail(said.region))
-    return (
-        TopicChannel(said, cloud.topics(said.region))
-        if said.kind == "sns"
-        else ChatChannel(said, cloud.vault(said.region))
-    )
-
-
-def for_admins(found: Iterable[Channel], settings: Mapping[str, ChannelSettings]) -> tuple[Channel, ...]:
-    """The same channels, once it is sure that each has somebody to tell: mail needs `to`. Raises WrongUsage."""
-    channels_of_admins = tuple(found)
-    for each in channels_of_admins:
-        if each.wants_address and not settings[each.name].to:
-            raise WrongUsage(f"channel {each.name} has no address to write to", f"set to in [[{each.name}]]")
-    return channels_of_admins
+    found: list[Channel] = []
+    for said in (settings[name] for name in dict.fromkeys(names)):
+        match said.kind:
+            case "ses":
+                found.append(MailChannel(said, cloud.mail(said.region)))
+            case "sns":
+                found.append(TopicChannel(said, cloud.topics(said.region)))
+            case _:
+                found.append(ChatChannel(said, cloud.vault(said.region)))
+    return tuple(found)
 
 
 def channels_of(settings: FleetSettings, cloud: AwsCloud) -> Channels:
-    """The channels that [remind] names. Raises WrongUsage, also if it names neither owners' nor admins'."""
+    """The channels that [remind] names. Raises WrongUsage if it names neither owners' nor admins', and for one of
+    admins that has nobody to tell: mail needs `to`."""
     remind, said = settings.remind, settings.channels
     if not (remind.owners or remind.admins):
         raise WrongUsage(f"{settings.where} does not say how to tell anybody", "set owners or admins in [remind]")
-    return Channels(
-        channels(remind.owners, said, cloud),
-        for_admins(channels(remind.admins, said, cloud), said),
-        for_admins(channels(remind.escalate, said, cloud), said),
-    )
+    found = Channels(*(channels(names, said, cloud) for names in (remind.owners, remind.admins, remind.escalate)))
+    for each in (*found.admins, *found.escalate):
+        if each.wants_address and not said[each.name].to:
+            raise _no_address(each.name)
+    return found
+
+
+def _no_address(name: str) -> Problem:
+    return WrongUsage(f"channel {name} has no address to write to", f"set to in [[{name}]]")
 
 
 class Unset:
@@ -137,22 +132,20 @@ class MailChannel:
         """
         addresses = (message.to,) if message.to else self._settings.to
         if not addresses:
-            raise WrongUsage(f"channel {self.name} has no address to write to", f"set to in [[{self.name}]]")
-        problems = [problem for to in addresses if (problem := self._send(to, message))]
+            raise _no_address(self.name)
+        problems: list[Problem] = []
+        for to in addresses:
+            try:
+                subject = one_line(message.subject)
+                self._mail.send(self._settings.sender, one_line(to), subject, message.text, message.html)
+            except Problem as problem:
+                problems.append(problem)
         if len(addresses) == 1 and problems:
             raise problems[0]
         if problems:
-            kind = TryLater if len(problems) == len(addresses) and _all_pass(problems) else Problem
-            first = problems[0]
+            nowhere = len(problems) == len(addresses) and all(isinstance(each, TryLater) for each in problems)
+            first, kind = problems[0], TryLater if nowhere else Problem
             raise kind(f"{len(problems)} of {len(addresses)} addresses: {first.message}", first.hint)
-
-    def _send(self, to: str, message: Message) -> Problem | None:
-        try:
-            subject = one_line(message.subject)
-            self._mail.send(self._settings.sender, one_line(to), subject, message.text, message.html)
-        except Problem as problem:
-            return problem
-        return None
 
     def check(self) -> tuple[str, ...]:
         """Whether it is still in its sandbox. Raises what asking raises."""
@@ -160,10 +153,6 @@ class MailChannel:
         if sandbox is None:
             return (f"channel {self.name}: whether SES is in its sandbox may not be asked (ses:GetAccount)",)
         return (f"channel {self.name}: {_SANDBOX}",) if sandbox else ()
-
-
-def _all_pass(problems: list[Problem]) -> bool:
-    return all(isinstance(problem, TryLater) for problem in problems)
 
 
 LONGEST_CHAT = 16 * 1024  # bytes; apprise splits it into what the service takes (Telegram: 4096 characters a message)
@@ -183,10 +172,14 @@ class ChatChannel:
     def deliver(self, message: Message) -> None:
         """See Channel. Each URL is tried once: who was told already must not be told again."""
         total, strange, failed = self._try(_apprise(self.name), message)
-        if not total:
-            raise self._wrong("holds no URL")
-        if strange:
-            raise self._wrong(f"holds {strange} of {total} URLs that apprise does not understand; nothing was sent")
+        if strange or not total:
+            urls = (
+                f"{strange} of {total} URLs that apprise does not understand; nothing was sent" if total else "no URL"
+            )
+            raise WrongUsage(
+                f"channel {self.name}: the secret {self._secret} holds {urls}",
+                "put one apprise URL a line into it; see https://github.com/caronc/apprise",
+            )
         if failed:
             which = f"{len(failed)} of {total} services" if total > 1 else "the service"
             raise Problem(
@@ -203,14 +196,11 @@ class ChatChannel:
         with _silence():
             services = [_service(apprise, url) for url in urls]
             strange = services.count(None)
-            failed = [] if strange else [_title(each) for each in services if not _notify(apprise, each, message)]
-        return len(urls), strange, failed
-
-    def _wrong(self, what: str) -> Problem:
-        return WrongUsage(
-            f"channel {self.name}: the secret {self._secret} {what}",
-            "put one apprise URL a line into it; see https://github.com/caronc/apprise",
-        )
+            failed = [] if strange else [each for each in services if not _notify(apprise, each, message)]
+            names = [
+                one_line(str(type(each).service_name or type(each).__name__)) for each in failed
+            ]  # never the URL's
+        return len(urls), strange, names
 
     def check(self) -> tuple[str, ...]:
         """Whether apprise is there. Raises Problem if not; the secret is not fetched."""
@@ -262,11 +252,6 @@ def _notify(apprise: Any, service: Any, message: Message) -> bool:
         return bool(sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
     except Exception:  # noqa: BLE001 - what it says may quote the URL
         return False
-
-
-def _title(service: Any) -> str:
-    """`Telegram`: the class's word, never the URL's."""
-    return one_line(str(type(service).service_name or type(service).__name__))
 
 
 @contextmanager

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -38,47 +38,6 @@ from .messages import (
 from .model import AccountSurvey, AwsAccount, Event, FleetUser, Owner
 from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices
 from .survey import first_code
-
-
-def remember(
-    organization: AwsOrganization, cases: Iterable[DueKey], tag: str, today: date
-) -> Iterator[tuple[Remark, int]]:
-    """Write down that the owner of these keys was told of them; gives a row and an exit code for each user of whom
-    that is not possible. Who is told without being remembered is told again by the next run.
-    """
-    users: dict[tuple[str, str], list[DueKey]] = {}
-    for case in cases:
-        users.setdefault((case.account.number, case.user.arn), []).append(case)
-    for found in users.values():
-        account, user = found[0].account, found[0].user
-        why, code, hint = _remember(organization, account, user, [case.key.key_id for case in found], tag, today)
-        if why:
-            yield Remark(f"{user.name} in {account}", why, hint), code
-
-
-def _remember(
-    organization: AwsOrganization,
-    account: AwsAccount,
-    user: FleetUser,
-    key_ids: list[str | None],
-    tag: str,
-    today: date,
-) -> tuple[str, int, str]:
-    """Why nothing was written, the exit code that it calls for, and a hint: a full tag is no fault of the run."""
-    memory, why = recall(user, tag)
-    if why:
-        return why, 0, ""
-    told = [key_id for key_id in key_ids if key_id]
-    if len(told) < len(key_ids):
-        return "the id of a key is not known", 0, ""
-    known = [key.key_id for key in user.keys]
-    keep = [key_id for key_id in known if key_id] if all(known) else None
-    try:
-        value = tag_value(after_notice(memory, told, today), tag, keep)
-        organization.directory(account).tag(user.name, tag, value)
-    except Problem as problem:
-        return problem.message, problem.code if isinstance(problem, Denied | TryLater) else 0, problem.hint
-    return "", 0, ""
 
 
 def after_notice(memory: Memory, key_ids: Iterable[str], today: date) -> dict[str, KeyMemory]:
@@ -170,56 +129,81 @@ class _Delivery:
             first = planned.notice.owner not in self.told
             self.told.add(planned.notice.owner)
         if first:
-            self._remember(planned, ", ".join(letter.channel.name for letter in mine))
+            self._remember(planned)
+            self._record(planned, ", ".join(letter.channel.name for letter in mine))
 
     def _send(self, posting: _Posting) -> bool:
-        name = posting.letter.channel.name
+        channel = posting.letter.channel
         try:
             if self.around.time_left() <= 0:
                 raise TryLater(_NO_TIME)
-            if self.failing.get(name, 0) >= _IN_A_ROW:
-                raise TryLater(f"channel {name} kept failing")
-            posting.letter.channel.deliver(posting.letter.message)
+            if self.failing.get(channel.name, 0) >= _IN_A_ROW:
+                raise TryLater(f"channel {channel.name} kept failing")
+            channel.deliver(posting.letter.message)
+            posting.problem = None
         except Problem as problem:
-            with self.lock:
-                self.failing[name] = self.failing.get(name, 0) + isinstance(problem, TryLater)
             posting.problem = problem
-            return False
         with self.lock:
-            self.failing[name] = 0
-        posting.problem = None
-        return True
+            failures = self.failing.get(channel.name, 0) + isinstance(posting.problem, TryLater)
+            self.failing[channel.name] = failures if posting.problem else 0
+        return posting.problem is None
 
-    def _remember(self, planned: PlannedNotice, over: str) -> None:
-        today = self.renderer.now.date()
-        rows = list(remember(self.around.organization, planned.cases, self.settings.remind.tag, today))
-        with self.lock:
-            self.forgotten += [row for row, _ in rows]
-            self.codes |= {code for _, code in rows if code}
-        self._record(planned, over)
+    def _remember(self, planned: PlannedNotice) -> None:
+        """Write down that the owner of these keys was told of them; a row for each user of whom that is not possible.
+        Who is told without being remembered is told again by the next run."""
+        users: dict[tuple[str, str], list[DueKey]] = {}
+        for case in planned.cases:
+            users.setdefault((case.account.number, case.user.arn), []).append(case)
+        for found in users.values():
+            account, user = found[0].account, found[0].user
+            memory, why = recall(user, self.settings.remind.tag)
+            told = [case.key.key_id for case in found if case.key.key_id]
+            if not why and len(told) < len(found):
+                why = "the id of a key is not known"
+            problem = Problem(why) if why else self._write(account, user, after_notice(memory, told, self._today))
+            if problem:
+                with self.lock:
+                    self.forgotten.append(Remark(f"{user.name} in {account}", problem.message, problem.hint))
+                    if isinstance(problem, Denied | TryLater):  # a full tag is no fault of the run
+                        self.codes.add(problem.code)
+
+    @property
+    def _today(self) -> date:
+        return self.renderer.now.date()
+
+    def _write(self, account: AwsAccount, user: FleetUser, memory: Memory) -> Problem | None:
+        known, tag = [key.key_id for key in user.keys], self.settings.remind.tag
+        keep = [key_id for key_id in known if key_id] if all(known) else None
+        try:
+            self.around.organization.directory(account).tag(user.name, tag, tag_value(memory, tag, keep))
+        except Problem as problem:
+            return problem
+        return None
 
     def _record(self, planned: PlannedNotice, over: str) -> None:
         if not self.around.audit:
             return
+        owner, now, number = planned.notice.owner, self.renderer.now, planned.notice.number
+        who = owner.address or owner.name
+        events = [
+            Event(
+                now,
+                "notified",
+                case.account.number,
+                case.user.name,
+                case.key.key_id or "",
+                f"{case.verdict.value}, {(now - case.key.created).days} days old",
+                self.settings.fingerprint,
+                details={"owner": who, "channels": over, "notice": str(number)},
+            )
+            for case in planned.cases
+        ]
         try:
-            self.around.audit.record(*(self._event(planned, case, over) for case in planned.cases))
+            self.around.audit.record(*events)
         except Problem as problem:
             with self.lock:
-                self.notes.append(Remark(planned.notice.owner.address or planned.notice.owner.name, problem.message))
+                self.notes.append(Remark(who, problem.message))
                 self.codes.add(problem.code)
-
-    def _event(self, planned: PlannedNotice, case: DueKey, over: str) -> Event:
-        owner, now = planned.notice.owner, self.renderer.now
-        return Event(
-            now,
-            "notified",
-            case.account.number,
-            case.user.name,
-            case.key.key_id or "",
-            f"{case.verdict.value}, {(now - case.key.created).days} days old",
-            self.settings.fingerprint,
-            details={"owner": owner.address or owner.name, "channels": over, "notice": str(planned.notice.number)},
-        )
 
 
 def prepare(
