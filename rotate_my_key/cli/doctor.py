@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..core import words
 from ..core.errors import Problem, mask
 from ..core.words import join
 from ..doctor import Computer, Finding, Level, Report, Where, examine
-from ..doctor.aws import Account
 from ..files.regular import read_start
 from ..profiles.which import Active
 from . import reminding
 from .app import App
 from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from ..aws.iam import IamAccount
 
 _SHOW = "rotate-my-key schedule show"
 
@@ -90,7 +93,7 @@ def run(app: App, *, profile: str | None, as_json: bool) -> int:
         put_back=wiring.put_back,
     )
     with app.waiting("looking"):
-        report = examine(computer, _accounts(wiring), datetime.now(UTC), findings(app))
+        report = examine(computer, partial(_account, wiring), datetime.now(UTC), findings(app))
     if as_json:
         app.json(_json(report))
     else:
@@ -98,18 +101,14 @@ def run(app: App, *, profile: str | None, as_json: bool) -> int:
     return 1 if report.broken else 0
 
 
-def _accounts(wiring: Wiring) -> Callable[[Active], Account]:
+def _account(wiring: Wiring, active: Active) -> IamAccount:
     """The way to AWS for a key; settings that cannot be read are no obstacle here."""
+    from ..aws.iam import IamAccount
 
-    def account(active: Active) -> Account:
-        from ..aws.iam import IamAccount
-
-        try:
-            return wiring.account(active.profile)
-        except Problem:
-            return IamAccount(wiring.aws, active.profile)
-
-    return account
+    try:
+        return wiring.account(active.profile)
+    except Problem:
+        return IamAccount(wiring.aws, active.profile)
 
 
 def _tell(app: App, report: Report) -> None:

@@ -5,90 +5,240 @@ network that is away is no finding.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from shlex import quote
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..aws import endpoints
-from ..aws.iam import Rights
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
-from ..core.model import Credentials, Identity, LastUse, Look, is_exempt
+from ..core.model import Identity, LastUse, Look, is_exempt
 from ..core.policy import Policy, Verdict
+from ..core.words import number
 from ..profiles.file import odd_length
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where
 
+if TYPE_CHECKING:
+    from ..aws.iam import IamAccount, Rights
+
 _MAY = {"iam:CreateAccessKey": "make", "iam:UpdateAccessKey": "switch off", "iam:DeleteAccessKey": "delete"}
-UNTOLD = "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
+_UNKNOWN = "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
+_SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
+_SKEW = timedelta(minutes=2)
 
 
-def no_user(active: Active, who: Identity) -> Finding:
-    """Root, or a role."""
-    where = Where(active.place.path)
-    if who.is_root:
-        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
-        profile = f"--profile {quote(active.holder)}"
-        remedy = f"aws iam delete-access-key --access-key-id {active.pair.key_id} {profile}"
-        return Finding(Level.BROKEN, "root-key", message, remedy, where)
-    return Finding(Level.BROKEN, "not-a-user", f"{who.arn} is not an IAM user", "rotate-my-key status", where)
+class Online:
+    """Asks AWS of the key in force; what came of it is in `identity`, `findings` and `unchecked`."""
 
+    def __init__(self, computer: Computer, active: Active) -> None:
+        self._computer, self._active = computer, active
+        self._where = Where(active.place.path)
+        self.identity: Identity | None = None
+        self.findings: list[Finding] = []
+        self.unchecked: list[str] = []
 
-def user(computer: Computer, active: Active, look: Look, policy: Policy) -> Iterator[Finding]:
-    """The key itself, and whether it is needed."""
-    command = f"rotate-my-key rotate -p {quote(active.profile)}"
-    key = next((key for key in look.keys if key.key_id == active.pair.key_id), None)
-    where = Where(active.place.path)
-    if key is None:
-        message = f"AWS does not list key {mask(active.pair.key_id)} among those of {look.identity.user}"
-        yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", where)
-    elif not key.active:
-        message = f"key {mask(key.key_id)} is switched off at AWS ({key.status})"
-        yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", where)
-    elif is_exempt(look.tags):
-        message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
-        yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", where)
-    elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
-        days = (look.now - key.created).days
-        message = f"key {mask(key.key_id)} is {days} days old, the limit is {policy.max_age.days}"
-        level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
-        yield Finding(level, verdict.value, message, command, where)
-    yield from _same_by_sso(computer, look.identity.account)
-
-
-def _same_by_sso(computer: Computer, account: str) -> Iterator[Finding]:
-    """A way into the same account that needs no long-term key."""
-    for file in computer.read_files:
-        for section, values in file.settings.items():
-            if values.get("sso_account_id") == account:
-                name = section.removeprefix("profile ").strip("'\" ")
-                message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
-                where = Where(file.path, file.line_of(section, "sso_account_id"))
-                yield Finding(Level.ADVICE, "sso-beside-key", message, f"aws sso login --profile {quote(name)}", where)
-                return
-
-
-def second(
-    computer: Computer, active: Active, look: Look, last_use: Callable[[str], LastUse | None], ours: Collection[str]
-) -> Iterator[Finding]:
-    """The other key. `ours` are ids of rotations under way, or that one has deleted."""
-    for key in look.keys:
-        if key.key_id == active.pair.key_id or key.key_id in ours:
-            continue
-        profile = "" if active.profile == "default" else f" -p {quote(active.profile)}"
-        delete = f"rotate-my-key delete-key {key.key_id}{profile}"
-        who, age = look.identity.user, f"{(look.now - key.created).days} days old"
-        if computer.holding([key.key_id]):
-            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
-            yield Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
-        elif key.active:
-            used = _used(last_use(key.key_id), look.now)
-            message = f"{who} has a second active key {mask(key.key_id)} ({age}, {used}), and AWS allows no third"
-            yield Finding(Level.BROKEN, "second-key", message, delete)
+    def ask(self, account: IamAccount, ours: Collection[str]) -> None:
+        """`ours` are ids of rotations under way, or that one has deleted. Never raises a Problem."""
+        self.findings += self._region()
+        try:
+            self.findings += self._endpoints(account)
+        except Problem as problem:
+            if not self.findings:  # a region that there is not has been said
+                self.findings.append(self._settings(problem))
+            return
+        try:
+            look = account.look([self._active.pair])
+        except Problem as problem:
+            self._no_answer(account, problem)
         else:
-            message = f"{who} has a second key {mask(key.key_id)} ({age}), switched off; a rotation needs its place"
-            yield Finding(Level.WARNING, "inactive-second-key", message, delete)
+            self.identity = look.identity
+            if look.identity.is_user:
+                self._user(account, look, ours)
+            else:
+                self.findings.append(self._no_user(look.identity))
+        offset = account.clock_offset
+        if abs(offset) > _SKEW and not any(found.code == "clock" for found in self.findings):
+            self.findings.append(self._clock(offset))
+
+    # The way to AWS
+
+    def _region(self) -> Iterator[Finding]:
+        region = self._active.region
+        if meant := endpoints.nearest_region(region) if region else None:
+            variable = "AWS_DEFAULT_REGION" if self._computer.env.get("AWS_DEFAULT_REGION") else ""
+            remedy = f"export {variable}={meant}" if variable else self._set_region(meant)
+            message = f"there is no region {region}; did you mean {meant}?"
+            where = self._computer.origin(variable) if variable else NOWHERE
+            yield Finding(Level.BROKEN, "region", message, remedy, where)
+
+    def _set_region(self, region: str) -> str:
+        return f"aws configure set region {region} --profile {quote(self._active.profile)}"
+
+    def _endpoint_set(self) -> Where:
+        for name in ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"):
+            if self._computer.env.get(name):
+                return self._computer.origin(name)
+        return self._computer.setting("endpoint_url")
+
+    def _endpoints(self, account: IamAccount) -> Iterator[Finding]:
+        where, foreign = self._endpoint_set(), account.foreign_endpoints
+        if foreign and where != NOWHERE:
+            message = f"requests go to {' and '.join(foreign)}, which is not AWS"
+            yield self._computer.set_at(Level.WARNING, "foreign-endpoint", message, where)
+
+    def _settings(self, problem: Problem) -> Finding:
+        """Settings that botocore cannot use, and endpoints that are not encrypted."""
+        computer, code = self._computer, "aws-settings"
+        if named := re.match(r"unset (\w+)", problem.hint):
+            return computer.in_variable(Level.BROKEN, code, problem.message, named[1])
+        if set_wrong := re.match(r"the value of (\w+) in profile", problem.message):
+            return computer.set_at(Level.BROKEN, code, problem.message, computer.setting(set_wrong[1]))
+        where = self._endpoint_set()
+        if where == NOWHERE or "endpoint" not in f"{problem.message} {problem.hint}":
+            return computer.problem(Level.BROKEN, code, problem, "aws configure list")
+        return computer.set_at(Level.BROKEN, "endpoint", problem.message, where)
+
+    def _clock(self, offset: timedelta) -> Finding:
+        minutes = number(round(abs(offset) / timedelta(minutes=1)), "minute")
+        message = f"this computer's clock is {minutes} {'slow' if offset > timedelta(0) else 'fast'} by AWS's"
+        by_platform = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}
+        remedy = by_platform.get(self._computer.platform, "sudo timedatectl set-ntp true")
+        return Finding(Level.BROKEN if abs(offset) > _SKEW_REFUSED else Level.WARNING, "clock", message, remedy)
+
+    # What AWS said
+
+    def _no_user(self, who: Identity) -> Finding:
+        """Root, or a role."""
+        if not who.is_root:
+            message = f"{who.arn} is not an IAM user"
+            return Finding(Level.BROKEN, "not-a-user", message, "rotate-my-key status", self._where)
+        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
+        key_id, profile = self._active.pair.key_id, quote(self._active.holder)
+        remedy = f"aws iam delete-access-key --access-key-id {key_id} --profile {profile}"
+        return Finding(Level.BROKEN, "root-key", message, remedy, self._where)
+
+    def _user(self, account: IamAccount, look: Look, ours: Collection[str]) -> None:
+        rights = account.rights(look.identity.arn)
+        self.findings += self._key(look)
+        self.findings += self._same_by_sso(look.identity.account)
+        for key in look.keys:
+            if key.key_id != self._active.pair.key_id and key.key_id not in ours:
+                self.findings.append(self._second(look, key.key_id, account))
+        self.findings += _denials(rights)
+        self.unchecked += [] if rights.known else [_UNKNOWN]
+
+    def _key(self, look: Look) -> Iterator[Finding]:
+        """The key itself, and whether it is needed."""
+        settings, key_id = self._computer.settings, self._active.pair.key_id
+        policy = Policy() if isinstance(settings, Problem) else settings.policy
+        command = f"rotate-my-key rotate -p {quote(self._active.profile)}"
+        key = next((key for key in look.keys if key.key_id == key_id), None)
+        if key is None:
+            message = f"AWS does not list key {mask(key_id)} among those of {look.identity.user}"
+            yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", self._where)
+        elif not key.active:
+            message = f"key {mask(key_id)} is switched off at AWS ({key.status})"
+            yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", self._where)
+        elif is_exempt(look.tags):
+            message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
+            yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", self._where)
+        elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
+            days = (look.now - key.created).days
+            message = f"key {mask(key_id)} is {days} days old, the limit is {policy.max_age.days}"
+            level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
+            yield Finding(level, verdict.value, message, command, self._where)
+
+    def _same_by_sso(self, account: str) -> Iterator[Finding]:
+        """A way into the same account that needs no long-term key."""
+        for file in self._computer.read_files:
+            for section, values in file.settings.items():
+                if values.get("sso_account_id") == account:
+                    name = section.removeprefix("profile ").strip("'\" ")
+                    message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
+                    where = Where(file.path, file.line_of(section, "sso_account_id"))
+                    remedy = f"aws sso login --profile {quote(name)}"
+                    yield Finding(Level.ADVICE, "sso-beside-key", message, remedy, where)
+                    return
+
+    def _second(self, look: Look, key_id: str, account: IamAccount) -> Finding:
+        """The other key."""
+        key = next(key for key in look.keys if key.key_id == key_id)
+        profile = "" if self._active.profile == "default" else f" -p {quote(self._active.profile)}"
+        delete = f"rotate-my-key delete-key {key_id}{profile}"
+        who, age = look.identity.user, f"{(look.now - key.created).days} days old"
+        if self._computer.holding([key_id]):
+            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
+            return Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
+        if key.active:
+            used = _used(account.last_use(key_id), look.now)
+            message = f"{who} has a second active key {mask(key_id)} ({age}, {used}), and AWS allows no third"
+            return Finding(Level.BROKEN, "second-key", message, delete)
+        message = f"{who} has a second key {mask(key_id)} ({age}), switched off; a rotation needs its place"
+        return Finding(Level.WARNING, "inactive-second-key", message, delete)
+
+    # What AWS said instead of an answer
+
+    def _no_answer(self, account: IamAccount, problem: Problem) -> None:
+        what, computer = f"what AWS says of key {mask(self._active.pair.key_id)}", self._computer
+        if isinstance(problem, Denied):
+            self.findings.append(self._denied(problem))
+            self.unchecked.append(f"the key's age, a second key: {problem.message}")
+            try:
+                self.identity = account.identify(self._active.pair)
+            except Problem as unanswered:
+                self.unchecked.append(f"{what}: {unanswered.message}")
+        elif isinstance(problem, NeedsPerson):
+            self.findings.append(computer.problem(Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
+            self.unchecked.append(f"{what}: {problem.message}")
+        elif isinstance(problem, KeyRefused):
+            self.findings.append(self._refused(problem))
+        elif isinstance(problem, TryLater):
+            self.findings += self._proxy(problem)
+            self.unchecked.append(f"{what}: {problem.message}")
+        elif abs(account.clock_offset) > _SKEW_REFUSED:
+            self.findings.append(self._clock(account.clock_offset))
+        else:
+            other = computer.problem(Level.BROKEN, "connection", problem, "aws configure list")
+            self.findings.append(self._partition(account, problem) or other)
+
+    def _denied(self, problem: Denied) -> Finding:
+        """Told apart as a rotation does it: for want of MFA, if the policy or a device that is set says so."""
+        if problem.quarantined:
+            return _leaked()
+        device = self._computer.setting("mfa_serial") != NOWHERE or bool(
+            getattr(self._computer.settings, "mfa_serial", "")
+        )
+        if problem.mfa or device:
+            message = f"{problem.action} is denied without MFA; a rotation asks for a code"
+            return Finding(Level.ADVICE, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
+        return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
+
+    def _refused(self, problem: KeyRefused) -> Finding:
+        pair = self._active.pair
+        message = "; ".join(filter(None, (problem.message, odd_length(pair.key_id, pair.secret))))
+        if problem.wrong_secret:
+            remedy = f"aws configure --profile {quote(self._active.holder)}"
+            return Finding(Level.BROKEN, "wrong-secret", message, remedy, self._where)
+        if not self._active.region:
+            message += "; no region is set, which a key of AWS's China or GovCloud needs"
+        return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", self._where)
+
+    def _proxy(self, problem: TryLater) -> Iterator[Finding]:
+        variable = next(filter(self._computer.env.get, ("https_proxy", "HTTPS_PROXY")), "")
+        if variable and "proxy" in problem.message:
+            yield self._computer.in_variable(Level.WARNING, "proxy", f"{variable}: {problem.message}", variable)
+
+    def _partition(self, account: IamAccount, problem: Problem) -> Finding | None:
+        """A region of China or GovCloud for a key of another partition; IAM and STS are elsewhere then."""
+        try:
+            self.identity = account.identify(self._active.pair)
+        except Problem:
+            return None
+        region, theirs = self._active.region, self.identity.partition
+        if not region or endpoints.partition_of(region) in ("", theirs):
+            return None
+        return Finding(Level.BROKEN, "partition", problem.message, self._set_region(endpoints.main_region(theirs)))
 
 
 def _used(use: LastUse | None, now: datetime) -> str:
@@ -99,10 +249,10 @@ def _used(use: LastUse | None, now: datetime) -> str:
     return f"last used {(now - use.at).days} days ago by {use.service} in {use.region}"
 
 
-def denials(rights: Rights) -> Iterator[Finding]:
+def _denials(rights: Rights) -> Iterator[Finding]:
     """What the user may not do, for good or without MFA."""
     if rights.quarantined:
-        yield leaked()
+        yield _leaked()
     for action in rights.denied:
         message = f"you are not allowed to call {action}: a rotation cannot {_MAY[action]} a key"
         yield Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self")
@@ -111,213 +261,6 @@ def denials(rights: Rights) -> Iterator[Finding]:
         yield Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE")
 
 
-def leaked() -> Finding:
-    """The user is in quarantine."""
+def _leaked() -> Finding:
     message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
     return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0")
-
-
-_SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
-_SKEW = timedelta(minutes=2)
-
-
-class Account(Protocol):
-    """What is asked of `aws.account.IamAccount`."""
-
-    @property
-    def foreign_endpoints(self) -> tuple[str, ...]:
-        """The endpoints that are not AWS's own. Raises Problem for settings that cannot be used."""
-
-    @property
-    def clock_offset(self) -> timedelta:
-        """AWS's clock minus ours, as of the last answer."""
-
-    def look(self, pairs: Sequence[Credentials]) -> Look:
-        """See `rotation.ports.Account`."""
-
-    def identify(self, pair: Credentials) -> Identity:
-        """GetCallerIdentity."""
-
-    def last_use(self, key_id: str) -> LastUse | None:
-        """See `rotation.ports.Account`."""
-
-    def rights(self, arn: str) -> Rights:
-        """See `aws.iam`."""
-
-
-@dataclass
-class Online:
-    """What came of it."""
-
-    identity: Identity | None = None
-    findings: list[Finding] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-
-
-def check(computer: Computer, active: Active, account: Account, policy: Policy, ours: Collection[str]) -> Online:
-    """Ask AWS. `ours` are ids of rotations under way, or that one has deleted. Never raises a Problem."""
-    result = Online()
-    result.findings += _region(computer, active)
-    try:
-        result.findings += _endpoints(computer, account)
-    except Problem as problem:
-        if not result.findings:  # a region that there is not has been said
-            result.findings.append(_settings(computer, problem))
-        return result
-    try:
-        look = account.look([active.pair])
-    except Problem as problem:
-        _not_looked(computer, active, account, problem, result)
-    else:
-        result.identity = look.identity
-        if look.identity.is_user:
-            rights = account.rights(look.identity.arn)
-            result.findings += user(computer, active, look, policy)
-            result.findings += second(computer, active, look, account.last_use, ours)
-            result.findings += denials(rights)
-            result.unchecked += [] if rights.known else [UNTOLD]
-        else:
-            result.findings.append(no_user(active, look.identity))
-    result.findings += _clock(computer, account.clock_offset, [found.code for found in result.findings])
-    return result
-
-
-# The way to AWS
-
-
-def _region(computer: Computer, active: Active) -> Iterator[Finding]:
-    meant = endpoints.nearest_region(active.region) if active.region else None
-    if meant:
-        variable = "AWS_DEFAULT_REGION" if computer.env.get("AWS_DEFAULT_REGION") else ""
-        remedy = f"aws configure set region {meant} --profile {quote(active.profile)}"
-        remedy = f"export {variable}={meant}" if variable else remedy
-        message = f"there is no region {active.region}; did you mean {meant}?"
-        yield Finding(Level.BROKEN, "region", message, remedy, computer.origin(variable) if variable else NOWHERE)
-
-
-def _endpoint_variable(computer: Computer) -> str:
-    named = ("AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL")
-    return next((name for name in named if computer.env.get(name)), "")
-
-
-def _endpoints(computer: Computer, account: Account) -> Iterator[Finding]:
-    variable = _endpoint_variable(computer)
-    where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
-    foreign = account.foreign_endpoints
-    if foreign and where != NOWHERE:
-        message = f"requests go to {' and '.join(foreign)}, which is not AWS"
-        yield Finding(Level.WARNING, "foreign-endpoint", message, _unset(computer, where), where)
-
-
-def _settings(computer: Computer, problem: Problem) -> Finding:
-    """Settings that botocore cannot use, and endpoints that are not encrypted."""
-    if named := re.match(r"unset (\w+)", problem.hint):
-        remedy, where = computer.unset(named[1]), computer.origin(named[1])
-        return Finding(Level.BROKEN, "aws-settings", problem.message, remedy, where)
-    if set_wrong := re.match(r"the value of (\w+) in profile", problem.message):
-        where = _setting(computer, set_wrong[1])
-        return Finding(Level.BROKEN, "aws-settings", problem.message, _unset(computer, where), where)
-    variable = _endpoint_variable(computer)
-    where = computer.origin(variable) if variable else _setting(computer, "endpoint_url")
-    if where == NOWHERE or "endpoint" not in f"{problem.message} {problem.hint}":
-        return computer.finding(Level.BROKEN, "aws-settings", problem, "aws configure list")
-    return Finding(Level.BROKEN, "endpoint", problem.message, _unset(computer, where), where)
-
-
-def _setting(computer: Computer, name: str) -> Where:
-    for file in computer.read_files:
-        for section, values in file.settings.items():
-            if name in values or any(name in value for value in values.values() if value.startswith("\n")):
-                return Where(file.path, file.line_of(section, name) if name in values else None)
-    return NOWHERE
-
-
-def _unset(computer: Computer, where: Where) -> str:
-    return computer.unset(where.variable) if where.variable else computer.edit(where)
-
-
-def _clock(computer: Computer, offset: timedelta, codes: Collection[str]) -> Iterator[Finding]:
-    if abs(offset) > _SKEW and "clock" not in codes:
-        yield _clock_finding(computer, offset, Level.BROKEN if abs(offset) > _SKEW_REFUSED else Level.WARNING)
-
-
-def _clock_finding(computer: Computer, offset: timedelta, level: Level) -> Finding:
-    minutes = round(abs(offset) / timedelta(minutes=1))
-    direction = "slow" if offset > timedelta(0) else "fast"
-    message = f"this computer's clock is {minutes} minute{'s' * (minutes != 1)} {direction} by AWS's"
-    return Finding(level, "clock", message, computer.set_clock())
-
-
-# What AWS said instead of an answer
-
-
-def _not_looked(computer: Computer, active: Active, account: Account, problem: Problem, result: Online) -> None:
-    what = f"what AWS says of key {mask(active.pair.key_id)}"
-    if isinstance(problem, Denied):
-        result.findings.append(_denied(computer, problem))
-        result.unchecked.append(f"the key's age, a second key: {problem.message}")
-        try:
-            result.identity = account.identify(active.pair)
-        except Problem as other:
-            result.unchecked.append(f"{what}: {other.message}")
-    elif isinstance(problem, NeedsPerson):
-        result.findings.append(computer.finding(Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
-        result.unchecked.append(f"{what}: {problem.message}")
-    elif isinstance(problem, KeyRefused):
-        result.findings.append(_refused(active, problem))
-    elif isinstance(problem, TryLater):
-        result.findings += _proxy(computer, problem)
-        result.unchecked.append(f"{what}: {problem.message}")
-    elif abs(account.clock_offset) > _SKEW_REFUSED:
-        result.findings.append(_clock_finding(computer, account.clock_offset, Level.BROKEN))
-    else:
-        result.findings.append(_partition(active, account, problem, result) or _connection(computer, problem))
-
-
-def _partition(active: Active, account: Account, problem: Problem, result: Online) -> Finding | None:
-    """A region of China or GovCloud for a key of another partition; IAM and STS are elsewhere then."""
-    try:
-        result.identity = account.identify(active.pair)
-    except Problem:
-        return None
-    theirs = result.identity.partition
-    if not active.region or endpoints.partition_of(active.region) in ("", theirs):
-        return None
-    remedy = f"aws configure set region {endpoints.main_region(theirs)} --profile {quote(active.profile)}"
-    return Finding(Level.BROKEN, "partition", problem.message, remedy)
-
-
-def _connection(computer: Computer, problem: Problem) -> Finding:
-    return computer.finding(Level.BROKEN, "connection", problem, "aws configure list")
-
-
-def _denied(computer: Computer, problem: Denied) -> Finding:
-    """Told apart as a rotation does it: for want of MFA, if the policy or a device that is set says so."""
-    if problem.quarantined:
-        return leaked()
-    settings = computer.settings
-    device = _setting(computer, "mfa_serial") != NOWHERE or bool(getattr(settings, "mfa_serial", ""))
-    if problem.mfa or device:
-        message = f"{problem.action} is denied without MFA; a rotation asks for a code"
-        return Finding(Level.ADVICE, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
-    return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
-
-
-def _refused(active: Active, problem: KeyRefused) -> Finding:
-    where = Where(active.place.path)
-    odd = odd_length(active.pair.key_id, active.pair.secret)
-    odd = f"; {odd}" if odd else ""
-    if problem.wrong_secret:
-        remedy = f"aws configure --profile {quote(active.holder)}"
-        return Finding(Level.BROKEN, "wrong-secret", f"{problem.message}{odd}", remedy, where)
-    message = f"{problem.message}{odd}"
-    if not active.region:
-        message += "; no region is set, which a key of AWS's China or GovCloud needs"
-    return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", where)
-
-
-def _proxy(computer: Computer, problem: TryLater) -> Iterator[Finding]:
-    variable = next((name for name in ("https_proxy", "HTTPS_PROXY") if computer.env.get(name)), "")
-    if variable and "proxy" in problem.message:
-        where = computer.origin(variable)
-        yield Finding(Level.WARNING, "proxy", f"{variable}: {problem.message}", computer.unset(variable), where)

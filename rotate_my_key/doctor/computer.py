@@ -1,8 +1,7 @@
 """What the doctor looks at and what it says: the computer, read once and never written, and findings.
 
 Environment, paths and platform are handed in, as is how much room a disk has. The remedy of a finding is a command as
-this person's shell understands it; nothing is run. A problem's hint is either a command already or says what to do to a
-line of a file; for the latter the command opens the file there.
+this person's shell understands it; nothing is run.
 """
 
 from __future__ import annotations
@@ -186,12 +185,19 @@ class Computer:
 
     def locate(self, text: str) -> Where:
         """The place that a message names: one of our files, and the line behind it."""
-        own = (*self.files_named, self.paths.config_file, self.paths.site_file)
-        for path in own:
+        for path in (*self.files_named, self.paths.config_file, self.paths.site_file):
             if path and (path in text or self.show(path) in text):
                 line = _LINE.search(text)
                 return Where(path, int(line[1]) if line else None)
-        return Where()
+        return NOWHERE
+
+    def setting(self, name: str) -> Where:
+        """Where one of the profile files sets this, also in a nested block."""
+        for file in self.read_files:
+            for section, values in file.settings.items():
+                if name in values or any(name in value for value in values.values() if value.startswith("\n")):
+                    return Where(file.path, file.line_of(section, name) if name in values else None)
+        return NOWHERE
 
     @property
     def files_named(self) -> tuple[str, str]:
@@ -209,23 +215,51 @@ class Computer:
                     return Where(path, number, variable)
         return Where(variable=variable)
 
-    # Commands that put things right, as this person's shell understands them
+    # Findings, each with a command that puts it right
 
-    def unset(self, *names: str) -> str:
-        """Take variables out of the shell at hand."""
+    def in_variable(self, level: Level, code: str, message: str, *names: str) -> Finding:
+        """What is put right by taking variables out of the shell at hand."""
         if not self.posix:
-            return "Remove-Item " + ", ".join(f"Env:{name}" for name in names)
-        if os.path.basename(self.env.get("SHELL", "")) == "fish":
-            return "set -e " + " ".join(names)
-        return "unset " + " ".join(names)
+            remedy = "Remove-Item " + ", ".join(f"Env:{name}" for name in names)
+        else:
+            unset = "set -e" if os.path.basename(self.env.get("SHELL", "")) == "fish" else "unset"
+            remedy = " ".join((unset, *names))
+        return Finding(level, code, message, remedy, self.origin(names[0]))
+
+    def in_file(self, level: Level, code: str, message: str, where: Where) -> Finding:
+        """What is put right in an editor."""
+        return Finding(level, code, message, self._edit(where), where)
+
+    def set_at(self, level: Level, code: str, message: str, where: Where) -> Finding:
+        """What a variable or a file sets."""
+        if where.variable:
+            return self.in_variable(level, code, message, where.variable)
+        return self.in_file(level, code, message, where)
+
+    def problem(
+        self, level: Level, code: str, problem: Problem, otherwise: str = "", where: Where = NOWHERE
+    ) -> Finding:
+        """What another part of the program has put into words already.
+
+        Its hint is either a command already or says what to do to a line of a file; then it becomes a part of the
+        message, and the command opens the file there. `otherwise` is the remedy where no file is known.
+        """
+        where = where if where.file else self.locate(problem.message)
+        command = _COMMAND.search(problem.hint)
+        if command:
+            return Finding(level, code, problem.message, (command[1] or command[2]).strip(), where)
+        remedy = self._edit(where) if where.file else otherwise or problem.hint
+        hint = f": {problem.hint}" if problem.hint and remedy != problem.hint else ""
+        return Finding(level, code, problem.message + hint, remedy, where)
+
+    def _edit(self, where: Where) -> str:
+        """Open a file, at the line if it is known; the usual editors all know `+LINE`."""
+        word = self.word(where.file)
+        return f"${{EDITOR:-vi}} {f'+{where.line} ' if where.line else ''}{word}" if self.posix else f"notepad {word}"
 
     def chmod(self, mode: str, path: str) -> str:
         """Change who may do what with a file."""
         return f"chmod {mode} {self.word(path)}"
-
-    def own(self, path: str, *, all_below: bool = False) -> str:
-        """Make a file this person's again."""
-        return f'sudo chown {"-R " if all_below else ""}"$(id -un)" {self.word(path)}'
 
     def mount(self, path: str) -> str:
         """What shows where a file on a read-only file system comes from, such as a store of Nix; "" for any other."""
@@ -234,32 +268,3 @@ class Computer:
         except OSError:
             return ""
         return f"findmnt -T {self.word(os.path.realpath(path))}" if read_only else ""
-
-    def set_clock(self) -> str:
-        """Let the system set its clock by the network."""
-        by_platform = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}
-        return by_platform.get(self.platform, "sudo timedatectl set-ntp true")
-
-    def edit(self, where: Where) -> str:
-        """Open a file, at the line if it is known; the usual editors all know `+LINE`."""
-        word = self.word(where.file)
-        if not self.posix:
-            return f"notepad {word}"
-        return f"${{EDITOR:-vi}} {f'+{where.line} ' if where.line else ''}{word}"
-
-    def finding(
-        self, level: Level, code: str, problem: Problem, otherwise: str = "", where: Where = NOWHERE
-    ) -> Finding:
-        """The finding for a problem that another part of the program has put into words already.
-
-        A hint that is no command becomes a part of the message; `otherwise` is the remedy where no file is known.
-        """
-        where = where if where.file else self.locate(problem.message)
-        command = _COMMAND.search(problem.hint)
-        if command:
-            return Finding(level, code, problem.message, (command[1] or command[2]).strip(), where)
-        remedy = self.edit(where) if where.file else otherwise or problem.hint
-        message = (
-            problem.message if remedy == problem.hint or not problem.hint else f"{problem.message}: {problem.hint}"
-        )
-        return Finding(level, code, message, remedy, where)

@@ -25,15 +25,13 @@ from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.notes import FileNotes, FileStaging
 from ..state.owed import HandedKeys
-from .computer import Computer, Finding, Level, Where
+from .computer import NOWHERE, Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
-FILES = {"AWS_SHARED_CREDENTIALS_FILE": 0, "AWS_CONFIG_FILE": 1}
+FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
 PROFILES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _PARTS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN")
 _ROLE = ("AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME")
-# Where the CAs come from, in botocore's order (botocore/endpoint.py), and what the profile calls it.
-_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def check_environment(computer: Computer) -> Iterator[Finding]:
@@ -47,25 +45,19 @@ def check_environment(computer: Computer) -> Iterator[Finding]:
     yield from _key_log(computer)
 
 
-def _set(env: Mapping[str, str], *names: str) -> list[str]:
-    return [name for name in names if env.get(name)]
-
-
 def _keys(computer: Computer) -> Iterator[Finding]:
     """A key in the environment goes before any profile, unless one is named to the program itself."""
-    for variable, more in zip(KEYS, (_PARTS, _ROLE), strict=True):
+    level = Level.BROKEN if computer.profile is None else Level.WARNING
+    for variable, more, what in zip(KEYS, (_PARTS, _ROLE), ("key", "token"), strict=True):
         try:
             profile_in_force({variable: computer.env.get(variable, "")}, None)
         except Problem as problem:
-            remedy = computer.unset(variable, *_set(computer.env, *more))
-            level = Level.BROKEN if computer.profile is None else Level.WARNING
-            code = "key-in-environment" if variable == KEYS[0] else "token-in-environment"
-            yield Finding(level, code, problem.message, remedy, computer.origin(variable))
-    parts = _set(computer.env, *_PARTS)
+            names = (variable, *filter(computer.env.get, more))
+            yield computer.in_variable(level, f"{what}-in-environment", problem.message, *names)
+    parts = list(filter(computer.env.get, _PARTS))
     if parts and not computer.env.get(KEYS[0]):
         message = f"{' and '.join(parts)} without {KEYS[0]}: some SDKs refuse that, others pass over it"
-        remedy = computer.unset(*parts)
-        yield Finding(Level.WARNING, "half-a-key-in-environment", message, remedy, computer.origin(parts[0]))
+        yield computer.in_variable(Level.WARNING, "half-a-key-in-environment", message, *parts)
 
 
 def _profile_variables(computer: Computer) -> Iterator[Finding]:
@@ -75,25 +67,22 @@ def _profile_variables(computer: Computer) -> Iterator[Finding]:
     except Problem as problem:
         bad = [name for name, value in named.items() if not value] or [PROFILES[1]]
         level = Level.BROKEN if computer.profile is None else Level.WARNING
-        remedy = computer.unset(*bad)
-        yield Finding(level, "profile-variables", problem.message, remedy, computer.origin(bad[0]))
+        yield computer.in_variable(level, "profile-variables", problem.message, *bad)
 
 
 def _file_variables(computer: Computer) -> Iterator[Finding]:
-    for variable, number in FILES.items():
-        value, path = computer.env.get(variable), computer.files_named[number]
+    for variable, path in zip(FILES, computer.files_named, strict=True):
+        value = computer.env.get(variable)
         if value is None:
             continue
-        remedy, where = computer.unset(variable), computer.origin(variable)
         if not value or not os.path.exists(path):
             what = "is set to nothing" if not value else f"names {computer.show(path)}, which does not exist"
-            yield Finding(Level.WARNING, "file-variable", f"{variable} {what}", remedy, where)
-        elif value[0] == "~" or "$" in value:
-            message = f"{variable} is {value}, which some SDKs take as it stands: ~ and $ mean nothing to them"
-            yield Finding(Level.WARNING, "file-variable", message, f"export {variable}={computer.word(path)}", where)
-        elif not os.path.isabs(value):
-            message = f"{variable} is {value}, which is another file in each folder"
-            yield Finding(Level.WARNING, "file-variable", message, f"export {variable}={computer.word(path)}", where)
+            yield computer.in_variable(Level.WARNING, "file-variable", f"{variable} {what}", variable)
+        elif value[0] == "~" or "$" in value or not os.path.isabs(value):
+            what = "which some SDKs take as it stands: ~ and $ mean nothing to them"
+            what = what if value[0] == "~" or "$" in value else "which is another file in each folder"
+            remedy, where = f"export {variable}={computer.word(path)}", computer.origin(variable)
+            yield Finding(Level.WARNING, "file-variable", f"{variable} is {value}, {what}", remedy, where)
 
 
 def _regions(computer: Computer) -> Iterator[Finding]:
@@ -101,24 +90,20 @@ def _regions(computer: Computer) -> Iterator[Finding]:
     ours, theirs = computer.env.get("AWS_DEFAULT_REGION"), computer.env.get("AWS_REGION")
     if ours and theirs and ours != theirs:
         message = f"AWS_REGION={theirs} and AWS_DEFAULT_REGION={ours} differ, and SDKs disagree which counts"
-        remedy = computer.unset("AWS_DEFAULT_REGION")
-        yield Finding(Level.WARNING, "region-variables", message, remedy, computer.origin("AWS_DEFAULT_REGION"))
+        yield computer.in_variable(Level.WARNING, "region-variables", message, "AWS_DEFAULT_REGION")
 
 
 def _proxies(computer: Computer) -> Iterator[Finding]:
-    """urllib, and so botocore, takes the lower-case name first; others the upper-case one, or no proxy at all."""
+    """urllib, and so botocore, takes the lower-case name first; others the upper-case one, or no proxy at all. No
+    message holds the value: it may hold a password."""
     upper, lower = computer.env.get("HTTPS_PROXY", ""), computer.env.get("https_proxy", "")
     if computer.posix and upper and lower and upper != lower:
         message = "HTTPS_PROXY and https_proxy differ, and programs disagree which counts"
-        yield _proxy(computer, message, "https_proxy")
+        yield computer.in_variable(Level.WARNING, "proxy", message, "https_proxy")
     for name, value in (("https_proxy", lower), ("HTTPS_PROXY", upper)):
         if value and not _is_url(value):
-            yield _proxy(computer, f"{name} is not the address of a proxy (http://HOST:PORT)", name)
-
-
-def _proxy(computer: Computer, message: str, name: str) -> Finding:
-    """No message holds the value: it may hold a password."""
-    return Finding(Level.WARNING, "proxy", message, computer.unset(name), computer.origin(name))
+            message = f"{name} is not the address of a proxy (http://HOST:PORT)"
+            yield computer.in_variable(Level.WARNING, "proxy", message, name)
 
 
 def _is_url(value: str) -> bool:
@@ -130,23 +115,16 @@ def _is_url(value: str) -> bool:
 
 
 def _bundles(computer: Computer) -> Iterator[Finding]:
-    """The first that is set counts, even if it is set to nothing: AWS_CA_BUNDLE, the profile's, REQUESTS_CA_BUNDLE."""
-    first, last = _BUNDLES
-    if first in computer.env:
-        yield from _variable_bundle(computer, first)
+    """Where the CAs come from: the first that is set counts, even if it is set to nothing (botocore/endpoint.py)."""
+    name, value, where = "", "", NOWHERE
+    if "AWS_CA_BUNDLE" in computer.env:
+        name, where = "AWS_CA_BUNDLE", computer.origin("AWS_CA_BUNDLE")
     elif found := _profile_bundle(computer):
-        value, where = found
-        if wrong := _wrong_bundle(computer, value):
-            message = f"ca_bundle of profile {computer.name} {wrong}"
-            yield Finding(Level.BROKEN, "ca-bundle", message, computer.edit(where), where)
-    elif last in computer.env:
-        yield from _variable_bundle(computer, last)
-
-
-def _variable_bundle(computer: Computer, variable: str) -> Iterator[Finding]:
-    if wrong := _wrong_bundle(computer, computer.env[variable]):
-        remedy = computer.unset(variable)
-        yield Finding(Level.BROKEN, "ca-bundle", f"{variable} {wrong}", remedy, computer.origin(variable))
+        name, (value, where) = f"ca_bundle of profile {computer.name}", found
+    elif "REQUESTS_CA_BUNDLE" in computer.env:
+        name, where = "REQUESTS_CA_BUNDLE", computer.origin("REQUESTS_CA_BUNDLE")
+    if name and (wrong := _wrong_bundle(computer, computer.env[name] if where.variable else value)):
+        yield computer.set_at(Level.BROKEN, "ca-bundle", f"{name} {wrong}", where)
 
 
 def _wrong_bundle(computer: Computer, value: str) -> str:
@@ -177,7 +155,7 @@ def _key_log(computer: Computer) -> Iterator[Finding]:
     variable = "SSLKEYLOGFILE"
     if path := computer.env.get(variable):
         message = f"{variable} is set: {computer.show(path)} lets whoever reads it decrypt this computer's connections"
-        yield Finding(Level.WARNING, "key-log", message, computer.unset(variable), computer.origin(variable))
+        yield computer.in_variable(Level.WARNING, "key-log", message, variable)
 
 
 # What aws-vault and awsume follow to another profile's key, and SDKs do not.
@@ -189,27 +167,29 @@ _KEYLESS = (Kind.SSO, Kind.LOGIN, Kind.PROCESS, Kind.WEB_IDENTITY, Kind.ROLE)
 def find(computer: Computer) -> tuple[Active | None, list[Finding]]:
     """The key in force; with keys in the environment or two profile names, the one that would be without them."""
     if isinstance(computer.profiles, Problem):
-        return None, [computer.finding(Level.BROKEN, "unreadable-file", computer.profiles)]
+        return None, [computer.problem(Level.BROKEN, "unreadable-file", computer.profiles)]
     env = _without_the_wrong(computer)
     found = []
     try:
         active = find_active(env, computer.profile, computer.files, keyring=computer.keyring)
     except NeedsPerson as mixed:
-        found.append(computer.finding(Level.BROKEN, "mixed-profile", mixed))
+        found.append(computer.problem(Level.BROKEN, "mixed-profile", mixed))
         try:
             active = find_active(env, computer.profile, computer.files, mixed=True)
         except Problem as problem:
             return None, [*found, _refusal(computer, problem)]
         active = replace(active, warnings=tuple(text for text in active.warnings if text != mixed.message))
     except TryLater as problem:
-        return None, [computer.finding(Level.BROKEN, "keyring", problem)]
+        return None, [computer.problem(Level.BROKEN, "keyring", problem)]
     except Problem as problem:
         return None, [_refusal(computer, problem)]
-    return active, [*found, *(_doubt(computer, text) for text in active.warnings)]
+    # where another program may use another key; botocore does not
+    doubts = [computer.in_file(Level.WARNING, "other-key", text, computer.locate(text)) for text in active.warnings]
+    return active, [*found, *doubts]
 
 
 def _without_the_wrong(computer: Computer) -> Mapping[str, str]:
-    """The environment as it will be once the findings of `environment.py` are dealt with."""
+    """The environment as it will be once what is found in it is dealt with."""
     values = {computer.env.get(name) for name in PROFILES} - {None, ""}
     wrong = {*KEYS, *FILES, *(name for name in PROFILES if not computer.env.get(name))}
     if len(values) > 1:
@@ -224,12 +204,12 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
     if command := computer.put_back(name):
         return Finding(Level.BROKEN, "no-key", problem.message, command)
     if name not in computer.profiles.merged:
-        return _misspelt(computer, name) or computer.finding(Level.BROKEN, "no-profile", problem)
+        return _misspelt(computer, name) or computer.problem(Level.BROKEN, "no-profile", problem)
     fact = next(fact for fact in facts(computer.profiles) if fact.profile == name)
     code, level = "unusable-key", Level.BROKEN
     where = computer.locate(problem.message)
     if "which SDKs do not know" in problem.message:
-        return computer.finding(level, "misspelt-setting", problem, where=where)
+        return computer.problem(level, "misspelt-setting", problem, where=where)
     if fact.kind is Kind.NONE and not fact.note:
         merged = computer.profiles.merged
         other = next(filter(None, (merged[name].get(each) for each in _OTHERS_WORDS)), "")
@@ -240,7 +220,7 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
         code, level = "nothing-to-rotate", Level.ADVICE
     elif fact.kind is Kind.SESSION:
         code, level = "session", Level.WARNING
-    return computer.finding(level, code, problem, "rotate-my-key status", _section(computer, name))
+    return computer.problem(level, code, problem, "rotate-my-key status", _section(computer, name))
 
 
 def _misspelt(computer: Computer, name: str) -> Finding | None:
@@ -249,8 +229,7 @@ def _misspelt(computer: Computer, name: str) -> Finding | None:
         for section in file.sections:
             if section != section.strip() and section.strip() in (name, f"profile {name}"):
                 message = f"[{section}] in {computer.show(file.path)} is not read: its brackets have blanks inside"
-                where = Where(file.path)
-                return Finding(Level.BROKEN, "misspelt-section", message, computer.edit(where), where)
+                return computer.in_file(Level.BROKEN, "misspelt-section", message, Where(file.path))
     return None
 
 
@@ -264,12 +243,6 @@ def _section(computer: Computer, name: str) -> Where:
     return max(places, key=lambda where: where.line is not None, default=Where())
 
 
-def _doubt(computer: Computer, text: str) -> Finding:
-    """Where another program may use another key; botocore does not."""
-    where = computer.locate(text)
-    return Finding(Level.WARNING, "other-key", text, computer.edit(where), where)
-
-
 def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
     """Whether every place of the key can be changed, as a rotation does it."""
     files, pair = LocalPlaces(computer.files), active.pair
@@ -281,21 +254,19 @@ def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
         try:
             files.check([holding.place], pair)
         except Problem as problem:
-            yield computer.finding(Level.BROKEN, "uneditable", problem)
+            yield computer.problem(Level.BROKEN, "uneditable", problem)
         else:
             good.append(holding.place)
     for text in files.check(good, pair):
-        where = computer.locate(text)
-        yield Finding(Level.WARNING, "sdks-differ", text, computer.edit(where), where)
+        yield computer.in_file(Level.WARNING, "sdks-differ", text, computer.locate(text))
     for path in dict.fromkeys(place.path for place in good):
         yield from _writable(computer, path)
 
 
 def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
-    where = computer.locate(place.path)
     what = f"profile {place.profile} in {computer.show(place.path)}"
     message = f"{what} has the id of key {mask(key_id)} and another secret, or a token"
-    return Finding(Level.WARNING, "other-secret", message, computer.edit(where), where)
+    return computer.in_file(Level.WARNING, "other-secret", message, computer.locate(place.path))
 
 
 def dead(computer: Computer, gone: Collection[str]) -> Iterator[Finding]:
@@ -304,13 +275,12 @@ def dead(computer: Computer, gone: Collection[str]) -> Iterator[Finding]:
     if computer.env.get(variable) in gone:
         message = f"{variable} is a key that was replaced here and is deleted"
         names = [name for name in (variable, "AWS_SECRET_ACCESS_KEY") if name in computer.env]
-        yield Finding(Level.BROKEN, "dead-key", message, computer.unset(*names), computer.origin(variable))
+        yield computer.in_variable(Level.BROKEN, "dead-key", message, *names)
     for holding in computer.holding(gone) if gone else ():
         if holding.pair:
-            where = computer.locate(holding.place.path)
             what = f"{holding.place.profile} in {computer.show(holding.place.path)}"
             message = f"{what} holds key {mask(holding.pair.key_id)}, which was replaced here and is deleted"
-            yield Finding(Level.WARNING, "dead-key", message, computer.edit(where), where)
+            yield computer.in_file(Level.WARNING, "dead-key", message, computer.locate(holding.place.path))
 
 
 def _writable(computer: Computer, path: str) -> Iterator[Finding]:
@@ -400,7 +370,8 @@ def _foreign(computer: Computer, path: str, owner: int) -> Finding:
     look = computer.mount(path) or f"ls -ln {computer.word(path)}"
     if platform.my_uid() == 0:
         return Finding(Level.WARNING, "foreign-file", f"{message}; a rotation leaves it theirs", look, Where(path))
-    remedy = look if owner or "findmnt" in look else computer.own(path)
+    own = f'sudo chown "$(id -un)" {computer.word(path)}'
+    remedy = look if owner or "findmnt" in look else own
     return Finding(Level.BROKEN, "foreign-file", message, remedy, Where(path))
 
 
@@ -450,7 +421,7 @@ def _state_folder(computer: Computer) -> Iterator[Finding]:
         foreign = _not_ours(folder)
         if foreign:
             message = f"{computer.show(foreign)} belongs to another user (uid {os.lstat(foreign).st_uid})"
-            remedy = computer.own(folder, all_below=True)
+            remedy = f'sudo chown -R "$(id -un)" {computer.word(folder)}'
             yield Finding(Level.BROKEN, "foreign-state", message, remedy, Where(foreign))
             return
         if stat.S_IMODE(os.stat(folder).st_mode) & 0o077:
@@ -477,7 +448,7 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
     try:
         names = dict.fromkeys([*notes.names(), *staging.names()])
     except Problem as problem:
-        yield computer.finding(Level.BROKEN, "state-folder", problem)
+        yield computer.problem(Level.BROKEN, "state-folder", problem)
         return
     for name in names:
         where = Where(os.path.join(folder, f"{name}.note"))
@@ -525,51 +496,36 @@ NAME = "rotate-my-key"
 def check_program(computer: Computer) -> Iterator[Finding]:
     """All of it."""
     yield from _settings(computer)
-    yield from _site(computer)
     yield from _version(computer)
     yield from _path(computer)
 
 
 def _settings(computer: Computer) -> Iterator[Finding]:
-    if isinstance(computer.settings, Problem):
-        if not _site_problem(computer):
-            yield _setting(computer, Level.BROKEN, "settings", computer.settings)
-        return
-    for notice in computer.settings.notices:
-        if computer.paths.site_file not in notice:  # see _site
-            yield _setting(computer, Level.WARNING, "settings", Problem(notice))
+    """The user's and the site's. The site's file is IT's to mend, so its remedies are theirs."""
+    path, trust = computer.paths.site_file, ""
+    try:
+        trust = settings.site(computer.paths).state
+    except Problem as wrong:
+        yield computer.problem(Level.BROKEN, "site-settings", wrong, "rotate-my-key config path")
+    else:
+        if isinstance(computer.settings, Problem):
+            yield _setting(computer, Level.BROKEN, computer.settings)
+    if not isinstance(computer.settings, Problem):
+        for notice in computer.settings.notices:
+            if path not in notice:
+                yield _setting(computer, Level.WARNING, Problem(notice))
+    if trust.startswith("ignored"):
+        remedy = f"sudo chown root {computer.word(path)} && sudo chmod go-w {computer.word(path)}"
+        yield Finding(Level.WARNING, "untrusted-site", f"the site's settings, {path}, are {trust}", remedy, Where(path))
 
 
-def _setting(computer: Computer, level: Level, code: str, problem: Problem) -> Finding:
+def _setting(computer: Computer, level: Level, problem: Problem) -> Finding:
     """A wrong value names its variable first, or the file with the line."""
     variable = next((word for word in problem.message.replace(":", " ").split() if word in computer.env), "")
     if variable:
         hint = "" if problem.hint.startswith("unset") or not problem.hint else f": {problem.hint}"
-        remedy = computer.unset(variable)
-        return Finding(level, code, problem.message + hint, remedy, computer.origin(variable))
-    return computer.finding(level, code, problem, "rotate-my-key config show")
-
-
-def _site_problem(computer: Computer) -> Problem | None:
-    try:
-        settings.site(computer.paths)
-    except Problem as problem:
-        return problem
-    return None
-
-
-def _site(computer: Computer) -> Iterator[Finding]:
-    """The site's file is IT's to mend, so the remedies are theirs."""
-    path = computer.paths.site_file
-    wrong = _site_problem(computer)
-    if wrong:
-        yield computer.finding(Level.BROKEN, "site-settings", wrong, "rotate-my-key config path")
-        return
-    state = settings.site(computer.paths).state
-    if state.startswith("ignored"):
-        message = f"the site's settings, {path}, are {state}"
-        remedy = f"sudo chown root {computer.word(path)} && sudo chmod go-w {computer.word(path)}"
-        yield Finding(Level.WARNING, "untrusted-site", message, remedy, Where(path))
+        return computer.in_variable(level, "settings", problem.message + hint, variable)
+    return computer.problem(level, "settings", problem, "rotate-my-key config show")
 
 
 def _version(computer: Computer) -> Iterator[Finding]:
