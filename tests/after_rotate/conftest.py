@@ -1,26 +1,8 @@
 """A laptop whose settings have commands to run after a rotation, with AWS's stand-in beside it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.rotation.conftest import Laptop, new_laptop
-from tests.standin import StandIn
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, running: StandIn) -> Iterator[Laptop]:
-    """A laptop whose key is due."""
-    yield new_laptop(tmp_path / "home", running)
-    running.all_well()
+from tests.laptop import Laptop
 
 
 def settings(laptop: Laptop, text: str) -> Path:

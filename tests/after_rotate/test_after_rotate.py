@@ -15,8 +15,7 @@ from rotate_my_key.files.command import run
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
 from rotate_my_key.state.owed import Change, PendingChanges
-from tests.rotation.conftest import Finished, Laptop
-from tests.rotation.syscalls import STRACE, Point, kill_at, watch
+from tests.laptop import Finished, Laptop
 
 from .conftest import script, settings
 
@@ -278,29 +277,6 @@ def test_killed_while_it_runs(laptop: Laptop) -> None:
     assert rotate(laptop).code == 0
     assert len(told(laptop)) == 2
     assert pending(laptop) == []
-
-
-@pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at file operations are NOT tested")
-@pytest.mark.parametrize("every", [pytest.param(25, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
-def test_killed_at_file_operations_about_it(tmp_path: Path, laptop: Laptop, every: int) -> None:
-    """Before each call that writes what is pending, and after FINISH: the command is told of every rotation."""
-    from tests.rotation.conftest import new_laptop
-
-    telling(laptop)
-    points: list[Point] = watch(laptop, "rotate", "--yes")
-    first = next(n for n, point in enumerate(points) if "/after" in point.line)
-    last = max(n for n, point in enumerate(points) if "/after" in point.line or "history" in point.line)
-    for number, point in enumerate(points[first : last + 2 : every]):
-        another = new_laptop(tmp_path / str(number) / "home", laptop.aws)
-        telling(another)
-        if not kill_at(another, point, "rotate", "--yes"):
-            continue
-        another.calm(20)
-        another.age_temporaries()
-        assert rotate(another).code == 0, point
-        assert another.works() != another.old
-        assert ids(another)[-1][1] == another.pair().key_id, point
-        assert pending(another) == [], point
 
 
 # The parts

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import Finished, Laptop, new_laptop
+from tests.laptop import Finished, Laptop, new_laptop
 from tests.standin import StandIn
 
 from .conftest import script, settings

@@ -55,13 +55,6 @@ def time() -> Time:
     return Time()
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.fixture
 def standin(running: StandIn) -> StandIn:
     """The stand-in, empty but for alice."""

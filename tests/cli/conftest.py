@@ -188,13 +188,6 @@ def _alone(env: Mapping[str, str]) -> Iterator[None]:
             os.environ.update(before)
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.fixture
 def empty(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
     """A home without anything in it; AWS has a user alice."""

@@ -4,7 +4,7 @@ import pytest
 
 from rotate_my_key.core.model import Credentials
 from tests.cli.terminal import Terminal
-from tests.rotation.conftest import Laptop
+from tests.laptop import Laptop
 
 from .home import NAMED, UPDATED
 

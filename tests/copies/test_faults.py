@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import Finished, Laptop
-from tests.rotation.syscalls import STRACE
+from tests.killing import STRACE
+from tests.laptop import Finished, Laptop
 
 from .home import UPDATED
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import Finished, Laptop
+from tests.laptop import Finished, Laptop
 
 from .home import NAMED, UPDATED, plant
 

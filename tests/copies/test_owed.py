@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import Finished, Laptop, sampled
+from tests.laptop import Finished, Laptop, sampled
 
 from .home import NAMED, UPDATED
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import Finished, Laptop
+from tests.laptop import Finished, Laptop
 
 COPY = "AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={secret}\n"
 REMEMBERED = "odd/place.dat"

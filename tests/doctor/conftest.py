@@ -6,7 +6,6 @@ import os
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -142,13 +141,6 @@ class Laptop:
             times = (status.st_mtime_ns, status.st_ctime_ns)
             found[str(path)] = (status.st_ino, status.st_mode, status.st_uid, status.st_size, *times, content)
         return found
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
 
 
 @pytest.fixture

@@ -53,13 +53,6 @@ class Cloud:
     lose_create: Callable[[], None]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.fixture
 def cloud(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     """Alice, without a key yet."""

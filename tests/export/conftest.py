@@ -6,15 +6,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
+from tests.laptop import COMMENTED, Finished, Laptop, new_laptop
 from tests.standin import StandIn
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
 
 
 @pytest.fixture

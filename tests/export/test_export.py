@@ -12,10 +12,9 @@ from rotate_my_key.core.model import Credentials, Identity
 from rotate_my_key.files import age
 from rotate_my_key.state.transit import Exported, decode, encode
 from tests.cli.terminal import Screen, Terminal
-from tests.rotation.conftest import Laptop
-from tests.rotation.syscalls import STRACE, kill_at, watch
+from tests.laptop import Laptop
 
-from .conftest import carried, other, recipient, rotated, take
+from .conftest import carried, recipient, rotated, take
 
 PASSPHRASE = "correct horse battery"
 WHO = Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
@@ -202,32 +201,6 @@ def test_a_key_that_is_about_to_go_is_not_exported(here: Laptop, there: Laptop) 
     done = here.run("export", "-r", recipient(there))
     assert (done.code, done.out) == (1, "")
     assert "is unfinished" in done.err
-
-
-@pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills of import are NOT tested")
-@pytest.mark.parametrize("every", [pytest.param(19, id="some"), pytest.param(1, id="each", marks=pytest.mark.slow)])
-def test_killed_at_any_file_operation(here: Laptop, there: Laptop, every: int) -> None:
-    """The profile works, and the same import again ends well."""
-    rotated(here)
-    words = ("import", "--identity")
-    watched = other(here, "watched")
-    file = carried(here, watched)
-    points = watch(watched, words[0], str(file), words[1], str(watched.home / "key.txt"))
-    assert len(points) > 10
-    for number, point in enumerate(points[::every]):
-        laptop = other(here, f"there{number}")
-        file = carried(here, laptop)
-        args = (words[0], str(file), words[1], str(laptop.home / "key.txt"))
-        if not kill_at(laptop, point, *args):
-            continue
-        laptop.works()
-        laptop.age_temporaries()
-        done = laptop.run(*args)
-        assert done.code == 0, f"{point}\n{done.text}"
-        assert laptop.works() == here.pair()
-        laptop.unchanged_but_for_the_pair()
-        left = [name for name in laptop.files() if name.endswith(".tmp")]
-        assert left == [], point
 
 
 # The sealed text

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests.rotation.conftest import COMMENTED, Finished, Laptop, new_laptop
+from tests.laptop import COMMENTED, Finished, Laptop, new_laptop
 from tests.standin import StandIn
 
 DAEMON = shutil.which("gnome-keyring-daemon")
@@ -218,13 +218,6 @@ def new_keyring_laptop(
     laptop.config_file.write_bytes(laptop.config)
     laptop.env = keyring.env
     return laptop
-
-
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
 
 
 @pytest.fixture

@@ -3,26 +3,22 @@
 At every instant the profile works as botocore reads it, and the next run finishes the job or takes it back.
 """
 
-import re
-import shutil
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from tests.disk import Disk, calls, lay, strace
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+from tests.killing import LATER, ONE_THREAD, Point, injected, kill_at, needs_strace, watch
 from tests.standin import StandIn
 
-STRACE = shutil.which("strace")
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 ROTATE = ("rotate", "-p", "work", "--yes")
 
-LATER = 20  # seconds: the next run need not wait for a key that may still show
+VISIBLE = ("openat", "rename", "renameat2", "unlink")
 CALLS = [
     ("GetCallerIdentity", 1),
     ("GetUser", 1),
@@ -36,65 +32,36 @@ CALLS = [
     ("UpdateAccessKey", 1),
     ("DeleteAccessKey", 1),
 ]
-_TRACED = "openat,rename,renameat2,unlink,sendto"
-# Where no thread can be started a call to the keyring is made in the main one, whose calls can be counted.
-_ONE_THREAD = ["-e", "inject=clone3:error=EAGAIN"]
-_LINE = re.compile(r"(?P<name>\w+)\((?P<args>.*)")
-
 IN_CREDENTIALS = (ALONE, CONFIG)
 IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={secret}\n#x")
 
-needs_strace = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: kills at system calls are NOT tested")
 New = Callable[[], KeyringLaptop]
 Stop = Callable[..., bool]
 
 
-class Point(NamedTuple):
-    """The `nth` call of this name; `line` is how strace showed it."""
-
-    name: str
-    nth: int
-    line: str
-
-
-def watch(laptop: KeyringLaptop, *args: str) -> list[Point]:
-    """Run the program to its end; gives each call of its main thread that changes what another program can see: makes
-    or renames or removes a file of the home, or tells the keyring to change an entry."""
-    log = laptop.home.parent / "watched"
-    strace = [str(STRACE), "-y", "-qq", "-s", "400", "-e", f"trace={_TRACED},clone3", "-o", str(log)]
-    done = laptop.run(*args, before=[*strace, *_ONE_THREAD])
-    assert done.code == 0, done.text
-    counts: Counter[str] = Counter()
-    points = []
-    for line in log.read_text(errors="replace").splitlines():
-        if found := _LINE.match(line):
-            counts[found["name"]] += 1
-            if _matters(found["name"], found["args"], str(laptop.home)):
-                points.append(Point(found["name"], counts[found["name"]], line[:160]))
-    return points
-
-
-def _matters(name: str, args: str, home: str) -> bool:
+def matters(name: str, args: str, home: str) -> bool:
+    """Whether a call changes what another program can see: makes or renames or removes a file of the home, or tells the
+    keyring to change an entry."""
     if name == "sendto":
         return "CreateItem" in args or "Delete" in args
-    return home in args and (name != "openat" or "O_CREAT" in args)
+    return name in VISIBLE and home in args and (name != "openat" or "O_CREAT" in args)
 
 
-def kill_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
+def points_of(laptop: KeyringLaptop, *args: str) -> list[Point]:
+    """Run the program to its end; gives each such call."""
+    return watch(laptop, *args, matters=matters, strace=ONE_THREAD)
+
+
+def killed_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     """Run the program and kill it there; False if it came to its end."""
-    strace = [str(STRACE), "-y", "-qq", "-e", f"trace={point.name},clone3", "-o", "/dev/null", *_ONE_THREAD]
-    inject = ["-e", f"inject={point.name}:signal=KILL:when={point.nth}"]
-    done = laptop.run(*args, before=[*strace, *inject])
-    assert done.code in (0, -9), done.text
-    return done.code == -9
+    return kill_at(laptop, point, *args, matters=matters, strace=ONE_THREAD)
 
 
 def power_cut_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     """The same, and the disk has kept only what was synced by then."""
     disk, log = Disk(laptop.home), laptop.home.parent / "done"
     traced = [f"{word},clone3" if word.startswith("trace=") else word for word in strace(log)]
-    inject = ["-e", f"inject={point.name}:signal=KILL:when={point.nth}"]
-    done = laptop.run(*args, before=[*traced, *_ONE_THREAD, *inject])
+    done = laptop.run(*args, before=[*traced, *ONE_THREAD, *injected(point)])
     assert done.code in (0, -9), done.text
     for call in calls(log):
         disk.do(call)
@@ -102,7 +69,7 @@ def power_cut_at(laptop: KeyringLaptop, point: Point, *args: str) -> bool:
     return done.code == -9
 
 
-stopped = pytest.mark.parametrize("stop", [kill_at, power_cut_at], ids=["killed", "power cut"])
+stopped = pytest.mark.parametrize("stop", [killed_at, power_cut_at], ids=["killed", "power cut"])
 
 
 @pytest.fixture(params=[IN_CREDENTIALS, IN_CONFIG], ids=["credentials file", "config file"])
@@ -175,7 +142,7 @@ def check_finished_by_rotate(new: New, points: list[Point], stop: Stop) -> None:
 @stopped
 def test_store_stopped_at_every_call(new: New, stop: Stop) -> None:
     """Storing, and then undoing it, survives."""
-    points = watch(new(), *STORE)
+    points = points_of(new(), *STORE)
     assert len(points) > 15
     check_store(new, points, stop)
     check_finished_by_rotate(new, points[::3], stop)
@@ -188,7 +155,7 @@ def test_restore_stopped_at_every_call(new: New, stop: Stop) -> None:
     """Restoring survives."""
     laptop = new()
     assert laptop.run(*STORE).code == 0
-    points = watch(laptop, *RESTORE)
+    points = points_of(laptop, *RESTORE)
     assert len(points) > 10
     check_restore(new, points, stop)
 
@@ -250,7 +217,7 @@ def test_rotation_stopped_at_every_system_call(tmp_path: Path, running: StandIn,
         return laptop, keyring
 
     laptop, keyring = fresh("watched")
-    points = watch(laptop, *ROTATE)
+    points = points_of(laptop, *ROTATE)
     keyring.stop()
     for number, point in enumerate(points):
         laptop, keyring = fresh(str(number))

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tests.rotation.conftest import Finished
-from tests.rotation.syscalls import STRACE, Point
+from tests.killing import STRACE, Point
+from tests.laptop import Finished
 
 from .clock import COMPILER, library
 from .flows import CODES, SENTENCES, Run

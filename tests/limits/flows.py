@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyrage
 
-from tests.rotation.conftest import AGE, COMMENTED, Laptop, new_laptop
-from tests.rotation.syscalls import second_name
+from tests.killing import second_name
+from tests.laptop import AGE, COMMENTED, Laptop, new_laptop
 from tests.schedule.conftest import CRONTAB, Box
 from tests.standin import StandIn
 

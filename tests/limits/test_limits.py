@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rotation.conftest import Laptop, new_laptop, sampled
-from tests.rotation.syscalls import STRACE
+from tests.killing import STRACE
+from tests.laptop import Laptop, new_laptop, sampled
 from tests.standin import Call, StandIn
 
 from .__main__ import ended

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
+from tests.laptop import Laptop, sampled
 from tests.standin import Call
-
-from .conftest import Laptop, sampled
 
 # Where in a rotation: the action, and how many of its calls go well before.
 MOMENTS = {

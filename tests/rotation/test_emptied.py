@@ -10,10 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from tests.killing import second_name
+from tests.laptop import AGE, Laptop, sampled
 from tests.standin import StandIn
-
-from .conftest import AGE, Laptop, sampled
-from .syscalls import second_name
 
 
 def without_values(laptop: Laptop) -> None:

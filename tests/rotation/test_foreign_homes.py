@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.files.test_private import needs_root
+from tests.laptop import Laptop, sampled
 
-from .conftest import Laptop, sampled
 from .test_hard_places import NOBODY, refused
 
 pytestmark = needs_root

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import AGE, Laptop, sampled
+from tests.laptop import AGE, Laptop, sampled
 
 AS_ROOT = os.geteuid() == 0
 NOBODY = 65534

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Laptop, sampled
+from tests.laptop import Laptop, sampled
 
 # The calls of a rotation that nothing disturbs, in order.
 CALLS = {

@@ -8,10 +8,9 @@ from contextlib import suppress
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from tests.laptop import AGE, Laptop, sampled
 from tests.standin import Call, StandIn
 from tests.standin.errors import Refused
-
-from .conftest import AGE, Laptop, sampled
 
 BEFORE_THE_SWITCH = {
     "as a new key is asked for": ("CreateAccessKey", 1),

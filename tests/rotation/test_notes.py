@@ -8,7 +8,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from .conftest import AGE, Laptop
+from tests.laptop import AGE, Laptop
 
 
 def stop_at_proof(laptop: Laptop) -> None:

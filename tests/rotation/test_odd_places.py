@@ -11,8 +11,8 @@ import pytest
 from rotate_my_key.core.model import PlaceKind
 from rotate_my_key.profiles.edit import insert_pair, take_out
 from rotate_my_key.profiles.file import ProfileFile
+from tests.laptop import Laptop, sampled
 
-from .conftest import Laptop, sampled
 from .test_hard_places import NEW_SPACE, needs_mount, refused
 
 # Empty session tokens

@@ -4,8 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from rotate_my_key.core.model import LastUse
-
-from .conftest import Laptop
+from tests.laptop import Laptop
 
 
 def status_of(laptop: Laptop, key_id: str) -> str:

@@ -11,8 +11,8 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from tests.laptop import Laptop, sampled
 
-from .conftest import Laptop, sampled
 from .test_notes import change_note
 
 OTHER = timedelta(days=3)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.laptop import Laptop, sampled
 from tests.standin import Call
-
-from .conftest import Laptop, sampled
 
 PART = 8  # so many characters of a secret in a row are as good as the secret
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.laptop import Laptop, Process, sampled
 from tests.standin import Call
 
-from .conftest import Laptop, Process, sampled
 from .test_killed_at_calls import CALLS, LATER
 
 RUNS = 12

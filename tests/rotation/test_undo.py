@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import Laptop
+from tests.laptop import Laptop
 
 # The calls of an undo that nothing disturbs: each is a kill point.
 CALLS = [

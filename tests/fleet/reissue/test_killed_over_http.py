@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.rotation.conftest import COMMENTED, Laptop, new_laptop
-from tests.rotation.syscalls import STRACE, Point, kill_at, watch
+from tests.killing import STRACE, Point, kill_at, watch
+from tests.laptop import COMMENTED, Laptop, new_laptop
 from tests.standin import StandIn
 
 from .office import REGION, Office

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -103,7 +103,7 @@ class Laptop:
             "AWS_ENDPOINT_URL": self.aws.url,
             "ROTATE_MY_KEY_PROOF_INTERVAL": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": str(Path(__file__).parents[1]),
             "LC_ALL": "C.UTF-8",
         }
         return {k: v for k, v in {**base, **self.env, **(env or {})}.items() if v != "(unset)"}
@@ -279,13 +279,6 @@ def sampled(rows: Iterable[str], *usual: str) -> list[Any]:
     return [pytest.param(name, marks=[] if name in usual else pytest.mark.slow) for name in names]
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
 def new_laptop(home: Path, aws: StandIn, *, crlf: bool = False, text: str = COMMENTED, mode: int = 0o600) -> Laptop:
     """A fresh home whose credentials file has one pair in two profiles, 98 days old; `aws` is emptied."""
     aws.reset()
@@ -298,14 +291,3 @@ def new_laptop(home: Path, aws: StandIn, *, crlf: bool = False, text: str = COMM
     (folder / "credentials").write_bytes(data)
     (folder / "credentials").chmod(mode)
     return Laptop(home, aws, old, data)
-
-
-@pytest.fixture
-def laptop(tmp_path: Path, running: StandIn) -> Iterator[Laptop]:
-    """A laptop whose key is due."""
-    made = new_laptop(tmp_path / "home", running)
-    yield made
-    running.all_well()
-    if made.process is not None and made.process.poll() is None:
-        os.killpg(made.process.pid, signal.SIGKILL)
-        made.process.wait()
