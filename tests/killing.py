@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from tests.standin.keys import LONG_AGO, Key
 
 from tests.disk import STRACE, Disk, Tree, calls, lay, strace, variants
 from tests.laptop import Laptop
 from tests.standin import Call as AwsCall
 from tests.standin import StandIn
+from tests.standin.world import LONG_AGO, Key
 
 LATER = 20  # seconds that pass at AWS before the next run, so that it need not wait for a key that may still show
 ROTATE = ("rotate", "--yes")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.conftest import Desk, desk, empty, make_key, old, running
+from tests.cli.conftest import Desk, desk, empty, make_key, old
 from tests.standin.sessions import Device
 
-__all__ = ["desk", "empty", "make_key", "old", "running"]
+__all__ = ["desk", "empty", "make_key", "old"]
 
 
 @pytest.fixture

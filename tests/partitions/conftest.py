@@ -20,10 +20,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.cli.conftest import OLD, Desk, running
+from tests.cli.conftest import OLD, Desk
 from tests.standin import StandIn
-
-__all__ = ["running"]
 
 
 class Authority:

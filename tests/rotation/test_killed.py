@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pyrage
 import pytest
-from rotate_my_key.model import Credentials
 
+from rotate_my_key.core.model import Credentials
 from tests.copies.home import UPDATED
 from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, record, second_name, told
 from tests.laptop import Laptop, sampled

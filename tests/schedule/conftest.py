@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Desk, desk, empty, make_key, old, running
+from tests.cli.conftest import Desk, desk, empty, make_key, old
 
-__all__ = ["desk", "empty", "make_key", "old", "running"]
+__all__ = ["desk", "empty", "make_key", "old"]
 
 # As POSIX has it, with one file for the crontab. It wants what the real ones want: a line end at the end.
 CRONTAB = """#!/bin/sh

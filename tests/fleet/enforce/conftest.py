@@ -15,12 +15,10 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials, LastUse
-from tests.cli.conftest import Desk, Done, running
+from tests.cli.conftest import Desk, Done
 from tests.fleet.remind.conftest import ROLE
 from tests.standin import StandIn
 from tests.standin.account import Account
-
-__all__ = ["running"]
 
 TAG = "rotate-my-key-fleet"
 CHANNELS = """

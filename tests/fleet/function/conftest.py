@@ -17,10 +17,10 @@ import pytest
 
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.deploy import build
-from tests.cli.conftest import desk, empty, make_key, old, running
+from tests.cli.conftest import desk, empty, make_key, old
 from tests.standin import StandIn
 
-__all__ = ["desk", "empty", "make_key", "old", "running"]
+__all__ = ["desk", "empty", "make_key", "old"]
 
 SITE = Path(botocore.__file__).parents[1]
 RUNTIME = ("botocore", "dateutil", "jmespath", "six.py")  # what Lambda's Python brings, of what is needed

@@ -14,11 +14,9 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as Signing
 
 from rotate_my_key.core.model import Credentials, LastUse
-from tests.cli.conftest import Desk, Done, running
+from tests.cli.conftest import Desk, Done
 from tests.standin import StandIn
 from tests.standin.account import Account
-
-__all__ = ["running"]
 
 ROLE = "rotate-my-key-fleet"
 READ = [

@@ -12,7 +12,7 @@ from rotate_my_key.core.model import AccessKey, LastUse
 from rotate_my_key.fleet.report import KeyReport, make
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Owners
-from tests.cli.conftest import Desk, empty, running  # noqa: F401 - fixtures
+from tests.cli.conftest import Desk, empty  # noqa: F401 - fixtures
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 
 DAY = timedelta(days=1)
