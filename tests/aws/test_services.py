@@ -59,7 +59,7 @@ def readable_by(standin: StandIn, action: str = "secretsmanager:GetSecretValue")
 def test_what_passes_by_itself_is_tried_again(cloud: AwsCloud, standin: StandIn, service: str, kind: Any) -> None:
     """Whichever way a service speaks."""
     standin.add_parameter("/x", "v")
-    standin.add_bucket("b")
+    standin.add_bucket("box")
     topic = standin.add_topic("t", "eu-west-1")
     standin.fault("*", kind, times=2)
     match service:
@@ -70,7 +70,7 @@ def test_what_passes_by_itself_is_tried_again(cloud: AwsCloud, standin: StandIn,
         case "query":
             cloud.topics().publish(topic, "s", "t")
         case "rest-xml":
-            assert list(cloud.objects().names("b", "")) == []
+            assert list(cloud.objects().names("box", "")) == []
     assert len(standin.calls) == 3
 
 
@@ -84,7 +84,7 @@ def test_a_captive_portal_is_one_line(cloud: AwsCloud, standin: StandIn, service
         "json": lambda: cloud.logs().put("g", "s", [(NOW, "x")]),
         "rest-json": lambda: cloud.mail().send("it@example.com", "bob@example.com", "s", "t"),
         "query": lambda: cloud.topics().publish(topic, "s", "t"),
-        "rest-xml": lambda: cloud.objects().put("b", "n", b"x"),
+        "rest-xml": lambda: cloud.objects().put("box", "n", b"x"),
     }
     with pytest.raises(TryLater, match="answered with a web page"):
         calls[service]()
@@ -303,7 +303,7 @@ def test_a_name_that_is_just_being_given_back_is_waited_for(
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds)
-        standin.secrets["k/bob"].gone = NOW
+        standin.settings.secret_deletion = 0
 
     secrets = Assembly(make_aws(standin.url, sleep=sleep), FleetSigner(), FleetSettings()).cloud.secrets()
     secrets.put("k/bob", "old", readable_by(standin), {})

@@ -1,8 +1,4 @@
-"""`Resources`: the verbs on what an account has besides users, for whoever sets it up or looks at what became of it.
-
-A region of "" means: found wherever it is asked for.
-
-`Account`: the verbs on one account of a stand-in, for whoever sets it up or meddles with it.
+"""`Account`: the verbs on one account of a stand-in, for whoever sets it up or meddles with it.
 
 All may be used at any time and from any thread. Those of the main account stand on `StandIn` itself.
 """
@@ -14,14 +10,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from moto.backends import get_backend
 from moto.iam.models import User as MotoUser
 
 from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
-from . import policies
-from .cloud import Mail, Object, Parameter, Published, Secret, find
+from . import policies, services
 from .errors import Refused
 from .iam import check_tags
+from .services import Mail, Object, Published, Secret
 from .sessions import Device, Role
 
 if TYPE_CHECKING:
@@ -29,96 +26,7 @@ if TYPE_CHECKING:
     from .world import Key, World
 
 
-class Resources:
-    """Mail, topics, parameters, secrets, objects and logs of an account."""
-
-    _front: Front
-
-    @property
-    def _world(self) -> World:
-        raise NotImplementedError
-
-    def verify(self, identity: str, region: str = "") -> None:
-        """SES may send from this address or domain, and to it in the sandbox (`settings.ses_sandbox`)."""
-        with self._front.lock:
-            self._world.cloud.identities[region, identity] = True
-
-    @property
-    def mails(self) -> list[Mail]:
-        """What SES took, in order."""
-        return self._world.cloud.mails
-
-    def add_topic(self, name: str, region: str = "us-east-1") -> str:
-        """A topic of SNS; gives its ARN."""
-        from . import sns
-
-        with self._front.lock:
-            arn = sns.topic_arn(self._world, region, name)
-            self._world.cloud.topics.add(arn)
-            return arn
-
-    @property
-    def published(self) -> list[Published]:
-        """What SNS took, in order."""
-        return self._world.cloud.published
-
-    def add_parameter(
-        self, name: str, value: str, *, secure: bool = False, kms_key: str = "", region: str = ""
-    ) -> None:
-        """A parameter of SSM, or another value for it; `secure`: a SecureString."""
-        kind = "SecureString" if secure else "String"
-        with self._front.lock:
-            made = Parameter(name, value, kind, self._world.now(), kms_key=kms_key)
-            self._world.cloud.parameters[region, name] = made
-
-    def add_secret(
-        self,
-        name: str,
-        value: str | None,
-        tags: Mapping[str, str] | None = None,
-        *,
-        kms_key: str = "",
-        region: str = "",
-    ) -> str:
-        """A secret of Secrets Manager, without a value if that is None; gives its ARN."""
-        from . import secretsmanager
-
-        with self._front.lock:
-            secret = secretsmanager.add(self._world, region, name, tags or {}, kms_key)
-            secret.value, secret.version = value, "1" * 32
-            return secret.arn
-
-    @property
-    def secrets(self) -> dict[str, Secret]:
-        """All secrets by name, those marked for deletion too; each has `value`, `policy`, `tags`, `deleted`."""
-        with self._front.lock:
-            return {secret.name: secret for secret in self._world.cloud.secrets.values()}
-
-    def add_bucket(self, name: str) -> None:
-        """A bucket of S3."""
-        with self._front.lock:
-            self._world.cloud.buckets.setdefault(name, {})
-
-    def objects(self, bucket: str) -> dict[str, Object]:
-        """What is in a bucket, by name; each has `body`, `at`, `encryption`, `kms_key`. Raises KeyError."""
-        with self._front.lock:
-            return dict(self._world.cloud.buckets[bucket])
-
-    def add_log_group(self, name: str, region: str = "") -> None:
-        """A group of CloudWatch Logs."""
-        with self._front.lock:
-            self._world.cloud.logs[region, name] = {}
-
-    def log_lines(self, group: str, region: str = "") -> list[str]:
-        """All messages in a group, stream by stream. Raises KeyError."""
-        with self._front.lock:
-            streams = find(self._world.cloud.logs, region, group)
-            if streams is None:
-                raise KeyError(group)
-            return [message for _, events in sorted(streams.items()) for _, message in events]
-
-
-class Account(Resources):
+class Account:
     """One account, by its number; after a `reset` of the stand-in it raises KeyError."""
 
     _front: Front
@@ -302,6 +210,78 @@ class Account(Resources):
         """Take all policies of a user, or of a role by its ARN, away again."""
         with self._front.lock:
             self._world.documents.pop(name if ":role/" in name else str(self._world.user(name).arn), None)
+
+    # What it has besides users. A region of "" means: in all regions that tests look into.
+
+    def verify(self, identity: str, region: str = "") -> None:
+        """SES may send from this address or domain, and to it in the sandbox (`settings.ses_sandbox`)."""
+        for each in services.regions(region):
+            identities = services.moto(self._world, "ses", each)
+            identities.create_email_identity_v2(identity, None, None, None).verified_for_sending_status = True
+
+    @property
+    def mails(self) -> list[Mail]:
+        """What SES took, in order."""
+        return self._world.mails
+
+    def add_topic(self, name: str, region: str = "us-east-1") -> str:
+        """A topic of SNS; gives its ARN."""
+        return str(services.moto(self._world, "sns", region).create_topic(name).arn)
+
+    @property
+    def published(self) -> list[Published]:
+        """What SNS took, in order."""
+        return self._world.published
+
+    def add_parameter(
+        self, name: str, value: str, *, secure: bool = False, kms_key: str = "", region: str = ""
+    ) -> None:
+        """A parameter of SSM, or another value for it; `secure`: a SecureString."""
+        kind = "SecureString" if secure else "String"
+        for each in services.regions(region):
+            backend = services.moto(self._world, "ssm", each)
+            backend.put_parameter(name, "", value, kind, "", kms_key, True, [], "text", None, None)
+
+    def add_secret(
+        self,
+        name: str,
+        value: str | None,
+        tags: Mapping[str, str] | None = None,
+        *,
+        kms_key: str = "",
+        region: str = "eu-west-1",
+    ) -> str:
+        """A secret of Secrets Manager, without a value if that is None; gives its ARN."""
+        listed = [{"Key": key, "Value": text} for key, text in (tags or {}).items()]
+        backend = services.moto(self._world, "secretsmanager", region)
+        backend.create_secret(name, value, None, None, listed, kms_key or None, None, [], False)
+        return str(backend.secrets[name].arn)
+
+    @property
+    def secrets(self) -> dict[str, Secret]:
+        """All secrets by name, those marked for deletion too."""
+        backends = get_backend("secretsmanager")[self.account].values()
+        return {secret.name: Secret(secret) for backend in list(backends) for secret in backend.secrets.values()}
+
+    def add_bucket(self, name: str) -> None:
+        """A bucket of S3."""
+        services.moto(self._world, "s3", "").create_bucket(name, "us-east-1")
+
+    def objects(self, bucket: str) -> dict[str, Object]:
+        """What is in a bucket, by name. Raises KeyError."""
+        keys = services.moto(self._world, "s3", "").buckets[bucket].keys
+        return {str(name): Object(key) for name, key in keys.items()}
+
+    def add_log_group(self, name: str, region: str = "") -> None:
+        """A group of CloudWatch Logs."""
+        for each in services.regions(region):
+            services.moto(self._world, "logs", each).create_log_group(name, {})
+
+    def log_lines(self, group: str, region: str = "") -> list[str]:
+        """All messages in a group, stream by stream. Raises KeyError."""
+        groups = (services.moto(self._world, "logs", each).groups[group] for each in services.regions(region))
+        streams = [stream for found in groups for stream in sorted(found.streams.items())]
+        return [event.message for _, stream in streams for event in stream.events]
 
     # The credential report
 

@@ -9,11 +9,14 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from moto.core.base_backend import BackendDict
+from moto.s3.models import s3_backends
 
 from .errors import Answer
 from .signature import Request
 
 _ERROR = re.compile(rb'<Code>([^<]+)</Code>|"__type": *"(?:[^"]*#)?([^"]+)"')
+
+_OURS = {"content-type", "content-length", "date", "server", "connection"}
 
 
 @cache
@@ -33,13 +36,17 @@ def forward(request: Request, account: str) -> Answer:
     body = b"".join(chunks)
     error = _ERROR.search(body) if code >= 400 else None
     outcome = "OK" if code < 400 else next(filter(None, error.groups())).decode() if error else str(code)
-    return Answer(code, content_type, body, outcome)
+    more = {name: value for name, value in headers.items() if name.lower() not in _OURS}
+    return Answer(code, content_type, body, outcome, headers=more)
 
 
 def forget(account: str) -> None:
     """Let moto know nothing of an account any more; its own reset empties all accounts."""
     for service in BackendDict._instances:  # type: ignore[misc]
         service.pop(account, None)
+    owners = s3_backends.bucket_accounts
+    for bucket in [bucket for bucket, (_, owner) in owners.items() if owner == account]:
+        del owners[bucket]
 
 
 def _environ(request: Request, account: str) -> dict[str, Any]:

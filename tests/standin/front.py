@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from . import behind, errors, iam, protocols, rights, signature
+from . import behind, errors, iam, protocols, rights, services, signature
 from .errors import Answer, Refused
 from .rules import Call, Rules, Settings, When, simulate
 from .server import HangUp
@@ -127,11 +127,14 @@ class Front:
                 if call.action == "SimulatePrincipalPolicy":
                     return iam.render("iam", call.action, simulate(self.rules, call, payload))
                 answer = iam.carry_out(call.action, call.service, world, signer, payload)
-                if answer is None and call.service not in ("iam", "sts"):
-                    from . import services  # the demo calls none of them
-
-                    answer = services.carry_out(call, world, signer, payload)
-            return answer or behind.forward(request, world.account)
+                if answer is None:
+                    answer = services.guard(world, call, signer, payload)
+                where = services.home(world, call, payload)
+            if answer is None:
+                answer = behind.forward(services.shortened(world, call, request), where)
+                if answer.status < 400:
+                    services.published(world, call, payload)
+            return answer
         except Refused as refused:
             return self._refusal(refused, call)
 

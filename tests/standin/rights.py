@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from email.utils import parseaddr
 from typing import Any
 
-from . import iam, policies
+from . import iam, policies, services
 from .errors import Refused
 from .policies import Ask
 from .rules import Call
@@ -38,11 +39,6 @@ def admit(world: World, call: Call, signer: Signer, payload: Payload) -> None:
         raise policies.refused(signer, ask, verdict)
 
 
-def may(world: World, call: Call, signer: Signer, action: str, resource: str) -> bool:
-    """Whether the caller's own policies allow something besides the call itself."""
-    return _own(world, signer, Ask(action, resource, _who(world, call, signer))) == "Allow"
-
-
 def _own(world: World, signer: Signer, ask: Ask) -> policies.Verdict:
     if signer.is_root:
         return "Allow"
@@ -56,9 +52,7 @@ def _verdict(world: World, call: Call, signer: Signer, ask: Ask, payload: Payloa
     own = _own(world, signer, ask)
     if not ask.action.startswith("secretsmanager:"):
         return own
-    from .asks import secret_of
-
-    secret = secret_of(world, call, payload)
+    secret = services.secret_of(world, call, payload)
     if secret is None:
         return own
     its = policies.decide_resource(json.loads(secret.policy) if secret.policy else None, ask, signer)
@@ -72,7 +66,7 @@ def _verdict(world: World, call: Call, signer: Signer, ask: Ask, payload: Payloa
 def asks(world: World, call: Call, signer: Signer, payload: Payload) -> list[Ask]:
     """What a call needs: mostly its own action on its own resource, sometimes more than one thing."""
     everybody = _who(world, call, signer)
-    more = _asks(call.service)(world, call, signer, payload)
+    more = _ASKS.get(call.service, _other)(world, call, signer, payload)
     return [Ask(action, resource, {**everybody, **context}) for action, resource, context in more]
 
 
@@ -84,14 +78,6 @@ def _who(world: World, call: Call, signer: Signer) -> Context:
     if signer.user:
         told |= {f"aws:PrincipalTag/{key}": (value,) for key, value in world.tags(signer.user).items()}
     return told
-
-
-def _asks(service: str) -> Callable[[World, Call, Signer, Payload], Needs]:
-    if service in _OWN:
-        return _OWN[service]
-    from .asks import ASKS  # a rotation calls no other service: the demo shall not wait for what they need
-
-    return ASKS.get(service, _other)
 
 
 def _other(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
@@ -135,4 +121,113 @@ def _sts(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     return [(f"sts:{call.action}", payload.get("RoleArn") or "*", context)]
 
 
-_OWN: dict[str, Callable[[World, Call, Signer, Payload], Needs]] = {"iam": _iam, "sts": _sts}
+_S3_ACTIONS = {"ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket", "HeadObject": "GetObject"}
+
+
+def _tags(listed: Any) -> dict[str, str]:
+    return {tag["Key"]: tag.get("Value", "") for tag in listed or ()}
+
+
+def _ses(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    def arn(what: str) -> str:
+        return f"arn:{world.settings.partition}:ses:{call.region}:{world.account}:{what}"
+
+    if call.action == "SendEmail":
+        sender = parseaddr(payload.get("FromEmailAddress") or "")[1]
+        to = [address for each in (payload.get("Destination") or {}).values() for address in each or ()]
+        context: Context = {"ses:FromAddress": (sender,), "ses:Recipients": tuple(to)}
+        needs: Needs = [("ses:SendEmail", arn(f"identity/{services.identity_of(world, call.region, sender)}"), context)]
+        if payload.get("ConfigurationSetName"):
+            needs.append(("ses:SendEmail", arn(f"configuration-set/{payload['ConfigurationSetName']}"), context))
+        return needs
+    name = payload.get("EmailIdentity")
+    return [(f"ses:{call.action}", arn(f"identity/{name}") if name else "*", {})]
+
+
+def _sns(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    named = f"arn:{world.settings.partition}:sns:{call.region}:{world.account}:{payload.get('Name')}"
+    return [(f"sns:{call.action}", named if "Name" in payload else payload.get("TopicArn", "*"), {})]
+
+
+def _ssm(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    names = payload.get("Names") or [payload.get("Name") or ""]
+    start = f"arn:{world.settings.partition}:ssm:{call.region}:{world.account}:parameter"
+    arns = [name if name.startswith("arn:") else f"{start}/{name.lstrip('/')}" for name in names]
+    needs: Needs = [(f"ssm:{call.action}", arn, {}) for arn in arns]
+    if call.action.startswith("Get") and payload.get("WithDecryption"):
+        backend = services.moto(world, "ssm", call.region)
+        keys = [each.keyid or "" for each in backend.get_parameters(names).values()]
+        needs += [
+            _kms(world, call, "Decrypt", key) for key in keys if key.startswith("arn:")
+        ]  # AWS's own asks for none
+    return needs
+
+
+def _secretsmanager(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    action = f"secretsmanager:{call.action}"
+    if call.action == "ListSecrets":
+        return [(action, "*", {})]
+    secret, given = services.secret_of(world, call, payload), _tags(payload.get("Tags"))
+    name = str(payload.get("SecretId") or payload.get("Name") or "")
+    arn = secret.arn if secret else name
+    if not arn.startswith("arn:"):
+        arn = f"arn:{world.settings.partition}:secretsmanager:{call.region}:{world.account}:secret:{name}-AbCdEf"
+    context: Context = {f"aws:RequestTag/{key}": (value,) for key, value in given.items()}
+    context |= {"aws:TagKeys": tuple(given)} if given else {}
+    tags = secret.tags if secret else {}
+    context |= {f"{who}:ResourceTag/{k}": (v,) for k, v in tags.items() for who in ("aws", "secretsmanager")}
+    context[f"secretsmanager:{'Name' if call.action == 'CreateSecret' else 'SecretId'}"] = (name,)
+    needs: Needs = [(action, arn, context)]
+    if call.action == "CreateSecret" and given:
+        needs.append(("secretsmanager:TagResource", arn, context))
+    return needs + _secrets_key(world, call, payload.get("KmsKeyId") or (secret.kms_key if secret else ""))
+
+
+def _secrets_key(world: World, call: Call, key: str) -> Needs:
+    """A key of one's own must be used by whoever writes or reads the value; AWS's own takes care of itself."""
+    writes = call.action in ("CreateSecret", "PutSecretValue")
+    used = ["GenerateDataKey", "Decrypt"] if writes else ["Decrypt"] if call.action == "GetSecretValue" else []
+    return [_kms(world, call, action, key) for action in used if key]
+
+
+def _kms(world: World, call: Call, action: str, key: str) -> tuple[str, str, Context]:
+    arn = key if key.startswith("arn:") else ""
+    arn = arn or f"arn:{world.settings.partition}:kms:{call.region}:{world.account}:key/{key.removeprefix('alias/')}"
+    return f"kms:{action}", arn, {"kms:ViaService": (f"{call.service}.{call.region}.amazonaws.com",)}
+
+
+def _s3(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    action = f"s3:{_S3_ACTIONS.get(call.action, call.action)}"
+    bucket, key, headers = payload.get("Bucket", ""), payload.get("Key"), payload.get("Headers", {})
+    arn = f"arn:{world.settings.partition}:s3:::{bucket}" + (f"/{key}" if key is not None else "")
+    context: Context = {"s3:prefix": (payload["prefix"],)} if "prefix" in payload else {}
+    name = "x-amz-server-side-encryption"
+    context |= {f"s3:{name}": (headers[name],)} if name in headers else {}
+    needs: Needs = [(action, arn if bucket else "*", context)]
+    if call.action == "PutObject" and headers.get("x-amz-tagging"):
+        needs.append(("s3:PutObjectTagging", arn, context))
+    held = services.bucket_of(world, bucket)
+    found = held.keys.get(key or "") if held else None
+    if action == "s3:GetObject" and held and not found:  # who may not list is not told that it is not there
+        needs.append(("s3:ListBucket", arn.rpartition("/" + str(key))[0], {}))
+    kms = headers.get(f"{name}-aws-kms-key-id") if call.action == "PutObject" else found.kms_key_id if found else ""
+    used = {"PutObject": "GenerateDataKey", "GetObject": "Decrypt"}.get(call.action)
+    return [*needs, _kms(world, call, used, kms)] if used and kms else needs
+
+
+def _logs(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    arn = f"arn:{world.settings.partition}:logs:{call.region}:{world.account}:log-group:{payload.get('logGroupName')}"
+    stream = payload.get("logStreamName")
+    return [(f"logs:{call.action}", f"{arn}:log-stream:{stream}" if stream else arn, {})]
+
+
+_ASKS: dict[str, Callable[[World, Call, Signer, Payload], Needs]] = {
+    "iam": _iam,
+    "sts": _sts,
+    "ses": _ses,
+    "sns": _sns,
+    "ssm": _ssm,
+    "secretsmanager": _secretsmanager,
+    "s3": _s3,
+    "logs": _logs,
+}

@@ -32,7 +32,6 @@ from moto.iam.models import User as MotoUser
 from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
 from . import behind, errors
-from .cloud import Cloud
 from .errors import Refused, key_refused, no_room, no_such_key, no_such_user
 from .policies import Document
 from .protocols import cut, size
@@ -93,7 +92,9 @@ class World:
         self.created = self.now() - timedelta(days=1500)
         self.root_signed_in: datetime | None = None
         self.reports = Reports(self)
-        self.cloud = Cloud()
+        self.mails: list[Any] = []  # what SES took
+        self.published: list[Any] = []  # what SNS took
+        self.left: dict[str, float] = {}  # when secrets were deleted at once, by name, in seconds since 1970
         self._keys: dict[str, Key] = {}
         self._owned: defaultdict[str, list[Key]] = defaultdict(list)  # by the user's id, deleted ones too
         self.devices: defaultdict[str, list[Device]] = defaultdict(list)  # by the user's name

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,9 +107,7 @@ class Office:
             secret.tags = {name: earlier(value) for name, value in secret.tags.items()}
         for name, found in self.aws.objects("handover").items():
             if name.endswith("/slip"):
-                self.aws._front.world.cloud.buckets["handover"][name] = replace(
-                    found, body=earlier(found.body.decode()).encode()
-                )
+                found.body = earlier(found.body.decode()).encode()
 
     def age_all(self, hours: float) -> None:
         """What waits, and the keys, are so much older."""
