@@ -1,4 +1,7 @@
-"""Rights over HTTP: what each call asks for, on which resource, and what a role or a user may do with just that."""
+"""Rights over HTTP: what each call asks for, on which resource, and what a role or a user may do with just that.
+
+The conditions of policies: every operator, with the key there, not there, and there several times.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from botocore.exceptions import ClientError
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
+from tests.standin import policies as rules
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
@@ -56,137 +60,42 @@ def alice(world: StandIn) -> Credentials:
     return world.add_key("alice")
 
 
-# What is called, and a policy that is just enough; ACCOUNT stands for the number.
-CALLS: list[tuple[str, str, dict[str, Any], list[dict[str, Any]]]] = [
-    ("iam", "list_users", {}, [allow("iam:ListUsers")]),
-    ("iam", "generate_credential_report", {}, [allow("iam:GenerateCredentialReport")]),
-    (
-        "iam",
-        "list_access_keys",
-        {"UserName": "bob"},
-        [allow("iam:ListAccessKeys", "arn:aws:iam::ACCOUNT:user/people/*")],
-    ),
-    ("iam", "list_user_tags", {"UserName": "bob"}, [allow("iam:ListUserTags", "arn:*:iam::*:user/*")]),
-    ("iam", "get_group", {"GroupName": "admins"}, [allow("iam:GetGroup", "arn:*:iam::*:group/admins")]),
-    (
-        "iam",
-        "tag_user",
-        {"UserName": "bob", "Tags": [{"Key": "fleet", "Value": "x"}]},
-        [allow("iam:TagUser", "arn:*:iam::*:user/*", **{"ForAllValues:StringEquals": {"aws:TagKeys": ["fleet"]}})],
-    ),
-    (
-        "iam",
-        "untag_user",
-        {"UserName": "bob", "TagKeys": ["fleet"]},
-        [
-            allow(
-                "iam:UntagUser",
-                **{"ForAllValues:StringEquals": {"aws:TagKeys": "fleet"}, "Null": {"aws:TagKeys": "false"}},
-            )
-        ],
-    ),
-    (
-        "iam",
-        "create_access_key",
-        {"UserName": "bob"},
-        [allow("iam:CreateAccessKey", StringEquals={"iam:ResourceTag/team": "red"})],
-    ),
-    (
-        "sts",
-        "assume_role",
-        {"RoleArn": "arn:aws:iam::ACCOUNT:role/fleet", "RoleSessionName": "me", "ExternalId": "xyz"},
-        [allow("sts:AssumeRole", "arn:*:iam::*:role/fleet", StringEquals={"sts:ExternalId": "xyz"})],
-    ),
-    ("organizations", "list_accounts", {}, [allow("organizations:ListAccounts")]),
-    (
-        "sesv2",
-        "send_email",
-        MAIL,
-        [
-            allow(
-                "ses:SendEmail",
-                "arn:*:ses:eu-west-1:ACCOUNT:identity/example.com",
-                StringEquals={"ses:FromAddress": "it@example.com"},
-            )
-        ],
-    ),
-    ("sesv2", "get_account", {}, [allow("ses:GetAccount")]),
-    (
-        "sns",
-        "publish",
-        {"TopicArn": "arn:aws:sns:eu-west-1:ACCOUNT:keys", "Message": "x"},
-        [allow("sns:Publish", "arn:aws:sns:*:*:keys")],
-    ),
-    ("ssm", "get_parameter", {"Name": "/fleet/plain"}, [allow("ssm:GetParameter", "arn:*:ssm:*:*:parameter/fleet/*")]),
-    (
-        "ssm",
-        "get_parameter",
-        {"Name": "/fleet/sealed", "WithDecryption": True},
-        [
-            allow("ssm:GetParameter"),
-            allow("kms:Decrypt", KEY, StringEquals={"kms:ViaService": "ssm.eu-west-1.amazonaws.com"}),
-        ],
-    ),
-    (
-        "secretsmanager",
-        "get_secret_value",
-        {"SecretId": "k/bob"},
-        [
-            allow(
-                "secretsmanager:GetSecretValue",
-                "arn:*:secretsmanager:*:*:secret:k/bob-??????",
-                StringEquals={"secretsmanager:ResourceTag/team": "red"},
-            )
-        ],
-    ),
-    (
-        "secretsmanager",
-        "get_secret_value",
-        {"SecretId": "k/locked"},
-        [allow("secretsmanager:GetSecretValue"), allow("kms:Decrypt", KEY)],
-    ),
-    (
-        "secretsmanager",
-        "create_secret",
-        {"Name": "k/new", "SecretString": "x", "Tags": [{"Key": "a", "Value": "b"}], "KmsKeyId": KEY},
-        [
-            allow("secretsmanager:CreateSecret", "arn:*:secretsmanager:*:*:secret:k/*"),
-            allow("secretsmanager:TagResource", StringEquals={"aws:RequestTag/a": "b"}),
-            allow("kms:GenerateDataKey", KEY),
-            allow("kms:Decrypt", KEY),
-        ],
-    ),
-    (
-        "secretsmanager",
-        "delete_secret",
-        {"SecretId": "k/bob", "ForceDeleteWithoutRecovery": True},
-        [allow("secretsmanager:DeleteSecret", "arn:*:secretsmanager:*:*:secret:k/*")],
-    ),
-    ("secretsmanager", "list_secrets", {}, [allow("secretsmanager:ListSecrets")]),
-    ("s3", "put_object", {"Bucket": "bucket", "Key": "a/b"}, [allow("s3:PutObject", "arn:aws:s3:::bucket/a/*")]),
-    (
-        "s3",
-        "put_object",
-        {"Bucket": "bucket", "Key": "a", "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": KEY},
-        [
-            allow("s3:PutObject", StringEquals={"s3:x-amz-server-side-encryption": "aws:kms"}),
-            allow("kms:GenerateDataKey", KEY),
-        ],
-    ),
-    (
-        "s3",
-        "list_objects_v2",
-        {"Bucket": "bucket", "Prefix": "a b/"},
-        [allow("s3:ListBucket", "arn:aws:s3:::bucket", StringLike={"s3:prefix": "a b/*"})],
-    ),
-    ("s3", "delete_object", {"Bucket": "bucket", "Key": "a"}, [allow("s3:DeleteObject", "arn:aws:s3:::*/a")]),
-    (
-        "logs",
-        "create_log_stream",
-        {"logGroupName": "/audit", "logStreamName": "s"},
-        [allow("logs:CreateLogStream", "arn:aws:logs:*:*:log-group:/audit:*")],
-    ),
-]
+# What is called with what: a policy that is just enough, as action, resource and conditions; what ";" divides is all
+# needed. ACCOUNT stands for the number, KEY for a key of KMS.
+CALLS = """
+iam list_users {}: iam:ListUsers
+iam generate_credential_report {}: iam:GenerateCredentialReport
+iam list_access_keys {"UserName": "bob"}: iam:ListAccessKeys arn:aws:iam::ACCOUNT:user/people/*
+iam list_user_tags {"UserName": "bob"}: iam:ListUserTags arn:*:iam::*:user/*
+iam get_group {"GroupName": "admins"}: iam:GetGroup arn:*:iam::*:group/admins
+iam tag_user {"UserName": "bob", "Tags": [{"Key": "fleet", "Value": "x"}]}: iam:TagUser arn:*:iam::*:user/* ForAllValues:StringEquals aws:TagKeys fleet
+iam untag_user {"UserName": "bob", "TagKeys": ["fleet"]}: iam:UntagUser * ForAllValues:StringEquals aws:TagKeys fleet Null aws:TagKeys false
+iam create_access_key {"UserName": "bob"}: iam:CreateAccessKey * StringEquals iam:ResourceTag/team red
+sts assume_role {"RoleArn": "arn:aws:iam::ACCOUNT:role/fleet", "RoleSessionName": "me", "ExternalId": "xyz"}: sts:AssumeRole arn:*:iam::*:role/fleet StringEquals sts:ExternalId xyz
+organizations list_accounts {}: organizations:ListAccounts
+sesv2 send_email MAIL: ses:SendEmail arn:*:ses:eu-west-1:ACCOUNT:identity/example.com StringEquals ses:FromAddress it@example.com
+sesv2 get_account {}: ses:GetAccount
+sns publish {"TopicArn": "arn:aws:sns:eu-west-1:ACCOUNT:keys", "Message": "x"}: sns:Publish arn:aws:sns:*:*:keys
+ssm get_parameter {"Name": "/fleet/plain"}: ssm:GetParameter arn:*:ssm:*:*:parameter/fleet/*
+ssm get_parameter {"Name": "/fleet/sealed", "WithDecryption": true}: ssm:GetParameter; kms:Decrypt KEY StringEquals kms:ViaService ssm.eu-west-1.amazonaws.com
+secretsmanager get_secret_value {"SecretId": "k/bob"}: secretsmanager:GetSecretValue arn:*:secretsmanager:*:*:secret:k/bob-?????? StringEquals secretsmanager:ResourceTag/team red
+secretsmanager get_secret_value {"SecretId": "k/locked"}: secretsmanager:GetSecretValue; kms:Decrypt KEY
+secretsmanager create_secret {"Name": "k/new", "SecretString": "x", "Tags": [{"Key": "a", "Value": "b"}], "KmsKeyId": "KEY"}: secretsmanager:CreateSecret arn:*:secretsmanager:*:*:secret:k/*; secretsmanager:TagResource * StringEquals aws:RequestTag/a b; kms:GenerateDataKey KEY; kms:Decrypt KEY
+secretsmanager delete_secret {"SecretId": "k/bob", "ForceDeleteWithoutRecovery": true}: secretsmanager:DeleteSecret arn:*:secretsmanager:*:*:secret:k/*
+secretsmanager list_secrets {}: secretsmanager:ListSecrets
+s3 put_object {"Bucket": "bucket", "Key": "a/b"}: s3:PutObject arn:aws:s3:::bucket/a/*
+s3 put_object {"Bucket": "bucket", "Key": "a", "ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "KEY"}: s3:PutObject * StringEquals s3:x-amz-server-side-encryption aws:kms; kms:GenerateDataKey KEY
+s3 list_objects_v2 {"Bucket": "bucket", "Prefix": "a_b/"}: s3:ListBucket arn:aws:s3:::bucket StringLike s3:prefix a_b/*
+s3 delete_object {"Bucket": "bucket", "Key": "a"}: s3:DeleteObject arn:aws:s3:::*/a
+logs create_log_stream {"logGroupName": "/audit", "logStreamName": "s"}: logs:CreateLogStream arn:aws:logs:*:*:log-group:/audit:*
+"""  # noqa: E501 - a line a call
+
+
+def policy(words: str) -> dict[str, Any]:
+    """`action resource operator key value ...` as a policy."""
+    action, *more = words.split()
+    conditions = {more[at]: {more[at + 1]: more[at + 2]} for at in range(1, len(more), 3)}
+    return allow(action, *more[:1], **conditions)
 
 
 def called(client: Any, name: str, asked: dict[str, Any]) -> str:
@@ -198,20 +107,13 @@ def called(client: Any, name: str, asked: dict[str, Any]) -> str:
     return "OK"
 
 
-@pytest.mark.parametrize(
-    ("service", "name", "asked", "enough"), CALLS, ids=[f"{case[0]} {case[1]} {len(case[3])}" for case in CALLS]
-)
-def test_each_call_needs_what_aws_says(
-    world: StandIn,
-    alice: Credentials,
-    client: Client,
-    service: str,
-    name: str,
-    asked: dict[str, Any],
-    enough: list[dict[str, Any]],
-) -> None:
+@pytest.mark.parametrize("row", CALLS.strip().splitlines(), ids=lambda row: row.rpartition("}:")[2][:60].strip())
+def test_each_call_needs_what_aws_says(world: StandIn, alice: Credentials, client: Client, row: str) -> None:
     """With just that it passes; without any one part, or for another resource, it is denied."""
-    asked, enough = json.loads(json.dumps([asked, enough]).replace("ACCOUNT", world.account))
+    row = row.replace("ACCOUNT", world.account).replace("KEY", KEY).replace("MAIL", json.dumps(MAIL))
+    made, _, needed = row.rpartition("}: ")
+    service, name, given = f"{made}}}".split(" ", 2)
+    asked, enough = json.loads(given), [policy(words) for words in needed.split("; ")]
     caller = client(service, alice)
     denied = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
     for left_out in range(len(enough)):
@@ -338,3 +240,82 @@ def test_the_rules_are_quick(world: StandIn, alice: Credentials, client: Client)
     for _ in range(20):
         iam.list_access_keys(UserName="bob")
     assert time.monotonic() - begin < 3
+
+
+SENDER = "ses:FromAddress"
+TAGS = "aws:TagKeys"
+TAGGED = "aws:RequestTag/team"
+CASES = [
+    ("equal", "StringEquals", SENDER, ["a", "b"], ("b",), True),
+    ("not equal", "StringEquals", SENDER, ["a", "b"], ("c",), False),
+    ("a star is no wildcard", "StringEquals", SENDER, ["a*"], ("ab",), False),
+    ("no case is spared", "StringEquals", SENDER, ["A"], ("a",), False),
+    ("equal, but it is not there", "StringEquals", SENDER, ["a"], None, False),
+    ("equal if it is there", "StringEqualsIfExists", SENDER, ["a"], None, True),
+    ("equal if it is there, and is not", "StringEqualsIfExists", SENDER, ["a"], ("b",), False),
+    ("not equal to any", "StringNotEquals", SENDER, ["a", "b"], ("c",), True),
+    ("not equal, but to one it is", "StringNotEquals", SENDER, ["a", "b"], ("b",), False),
+    ("what is not there is not equal", "StringNotEquals", SENDER, ["a"], None, True),
+    ("like", "StringLike", SENDER, ["*@example.com"], ("it@example.com",), True),
+    ("like, whole", "StringLike", SENDER, ["*@example.com"], ("it@example.com.org",), False),
+    ("one letter", "StringLike", SENDER, ["?@a"], ("ab@a",), False),
+    ("not like", "StringNotLike", SENDER, ["*@example.com"], ("it@example.com",), False),
+    ("an ARN", "ArnLike", "aws:PrincipalArn", ["arn:aws:iam::*:role/x*"], ("arn:aws:iam::1:role/xy",), True),
+    ("equal ARNs have wildcards", "ArnEquals", "aws:PrincipalArn", ["arn:*"], ("arn:aws:iam::1:role/x",), True),
+    ("not that ARN", "ArnNotEquals", "aws:PrincipalArn", ["arn:a"], ("arn:b",), True),
+    ("MFA", "Bool", "aws:MultiFactorAuthPresent", "true", ("true",), True),
+    ("no MFA", "Bool", "aws:MultiFactorAuthPresent", "true", ("false",), False),
+    ("MFA is not there", "Bool", "aws:MultiFactorAuthPresent", "false", None, False),
+    ("MFA is not there, if it is", "BoolIfExists", "aws:MultiFactorAuthPresent", "false", None, True),
+    ("it is not there", "Null", TAGS, "true", None, True),
+    ("it is there", "Null", TAGS, "false", ("a",), True),
+    ("it should be there", "Null", TAGS, "false", None, False),
+    ("all of them", "ForAllValues:StringEquals", TAGS, ["a", "b"], ("a", "b"), True),
+    ("one too many", "ForAllValues:StringEquals", TAGS, ["a"], ("a", "b"), False),
+    ("all of none", "ForAllValues:StringEquals", TAGS, ["a"], None, True),
+    ("one of them", "ForAnyValue:StringEquals", TAGS, ["a"], ("a", "b"), True),
+    ("one of none", "ForAnyValue:StringEquals", TAGS, ["a"], None, False),
+    ("none of them", "ForAllValues:StringNotEquals", TAGS, ["a"], ("b", "c"), True),
+    ("a tag of the call", "StringEquals", TAGGED, "x", ("x",), True),
+]
+
+
+@pytest.mark.parametrize(
+    ("operator", "key", "wanted", "found", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_operators(operator: str, key: str, wanted: Any, found: tuple[str, ...] | None, expected: bool) -> None:
+    """As the IAM User Guide has them."""
+    block = {operator: {key: wanted}}
+    rules.check(block)
+    assert rules.hold(block, {key: found} if found is not None else {}) is expected
+
+
+def test_all_conditions_must_hold() -> None:
+    """Of all operators, and all keys of each."""
+    block = {"StringEquals": {SENDER: "a", TAGGED: "b"}, "Null": {TAGS: "true"}}
+    right = {SENDER: ("a",), TAGGED: ("b",)}
+    assert rules.hold(block, right)
+    for wrong in ({**right, SENDER: ("x",)}, {**right, TAGGED: ("x",)}, {**right, TAGS: ("x",)}):
+        assert not rules.hold(block, wrong)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"NumericLessThan": {"s3:max-keys": "10"}},
+        {"StringEquals": {"aws:SourceIp": "10.0.0.1"}},
+        {"StringEquals": {TAGS: ["a"]}},
+        {"ForAllValues:StringEquals": {SENDER: ["a"]}},
+        {"ForSomeValues:StringEquals": {TAGS: ["a"]}},
+        {"Bool": {SENDER: "true"}},
+        {"StringEquals": {"aws:MultiFactorAuthPresent": "true"}},
+        {"StringEquals": {SENDER: "${aws:username}"}},
+        {"Bool": {"aws:MultiFactorAuthPresent": True}},
+        {"StringEquals": {"aws:RequestTag/": "x"}},
+    ],
+    ids=lambda block: str(block)[1:40],
+)
+def test_what_is_not_understood_is_refused(block: dict[str, Any]) -> None:
+    """An unknown operator, key or value; and a set without a quantity, which AWS evaluates in ways to stay clear of."""
+    with pytest.raises(ValueError, match=r".+"):
+        rules.check(block)

@@ -1,4 +1,7 @@
-"""Who is let in: signatures, keys, clocks."""
+"""Who is let in: signatures, keys, clocks.
+
+MFA devices, temporary credentials and roles: who may sign with them, and what AWS says to the others.
+"""
 
 import http.client
 import re
@@ -193,3 +196,220 @@ def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: C
     assert rule.split(":")[3:5] == ["eu-west-1", aws.account]
     assert refusal(client("iam", wrong).list_roles)[0] == "SignatureDoesNotMatch"
     assert refusal(client("events", wrong).list_rules)[0] == "InvalidSignatureException"
+
+
+WRONG_CODE = (
+    "AccessDenied",
+    403,
+    "MultiFactorAuthentication failed with invalid MFA one time pass code. ",
+)
+
+
+def pair_of(answer: dict[str, Any]) -> Credentials:
+    """The credentials in an answer."""
+    made = answer["Credentials"]
+    return Credentials(made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"])
+
+
+@pytest.fixture
+def session_for(aws: StandIn, client: Client) -> Callable[[Credentials], Credentials]:
+    """Sign in with MFA: `session_for(pair)`."""
+    device = aws.add_mfa("alice")
+
+    def make(pair: Credentials) -> Credentials:
+        sts = client("sts", pair)
+        return pair_of(sts.get_session_token(SerialNumber=device.serial, TokenCode=device.tick()))
+
+    return make
+
+
+def test_devices_are_listed(aws: StandIn, client: Client) -> None:
+    """Apps, security keys and numbered tokens, each with its serial number."""
+    pair = aws.add_key("alice")
+    devices = [aws.add_mfa("alice"), aws.add_mfa("alice", shows_codes=False), aws.add_mfa("alice", "GAHT12345678")]
+    listed = client("iam", pair).list_mfa_devices()["MFADevices"]
+    assert [device["SerialNumber"] for device in listed] == [device.serial for device in devices]
+    assert {device["UserName"] for device in listed} == {"alice"}
+    app, key, _ = (device.serial for device in devices)
+    assert app == f"arn:aws:iam::{aws.account}:mfa/alice"
+    assert re.fullmatch(rf"arn:aws:iam::{aws.account}:u2f/user/alice/\S+", key)
+
+
+def test_a_session_signs_in_as_its_user(
+    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """An ASIA key with a token; GetCallerIdentity gives the user's own ARN."""
+    session = session_for(aws.add_key("alice"))
+    assert session.key_id.startswith("ASIA")
+    assert client("sts", session).get_caller_identity()["Arn"] == f"arn:aws:iam::{aws.account}:user/alice"
+
+
+def test_codes_are_good_for_one_use(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """The current one and the one before, each once; anything else is wrong in the same words."""
+    device = aws.add_mfa("alice")
+    sign_in = client("sts", aws.add_key("alice")).get_session_token
+    first = device.code
+    assert sign_in(SerialNumber=device.serial, TokenCode=first)
+    second = device.tick()
+    assert sign_in(SerialNumber=device.serial, TokenCode=second)
+    for code in (second, first, "000000"):
+        assert refusal(sign_in, SerialNumber=device.serial, TokenCode=code) == WRONG_CODE
+    assert sign_in(SerialNumber=device.serial, TokenCode=device.tick())
+
+
+@pytest.mark.parametrize("serial", ["arn:aws:iam::123456789012:mfa/somebody", "security key"])
+def test_codes_of_the_wrong_device(aws: StandIn, client: Client, refusal: Refusal, serial: str) -> None:
+    """One that is not the user's, or shows no codes."""
+    key = aws.add_mfa("alice", shows_codes=False)
+    sign_in = client("sts", aws.add_key("alice")).get_session_token
+    code, status, sentence = refusal(
+        sign_in, SerialNumber=key.serial if serial == "security key" else serial, TokenCode="123456"
+    )
+    assert (code, status) == ("AccessDenied", 403)
+    assert sentence.startswith("MultiFactorAuthentication failed")
+
+
+def test_half_a_sign_in(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """A serial number without a code."""
+    device = aws.add_mfa("alice")
+    code, _, sentence = refusal(client("sts", aws.add_key("alice")).get_session_token, SerialNumber=device.serial)
+    assert (code, "must provide both" in sentence) == ("AccessDenied", True)
+
+
+def test_a_session_without_mfa_may_not_call_iam(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """It looks like a bad key there, and signs in elsewhere."""
+    session = pair_of(client("sts", aws.add_key("alice")).get_session_token())
+    assert client("sts", session).get_caller_identity()
+    assert refusal(client("iam", session).list_access_keys, UserName="alice")[0] == "InvalidClientTokenId"
+
+
+def test_iam_wants_the_users_name_of_a_session(
+    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """ValidationError without it."""
+    iam = client("iam", session_for(aws.add_key("alice")))
+    for call in (iam.list_access_keys, iam.get_user, iam.create_access_key):
+        assert refusal(call) == ("ValidationError", 400, "Must specify userName when calling with non-User credentials")
+    assert len(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]) == 1
+
+
+def test_a_session_outlives_its_key(
+    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """Deleted or not."""
+    pair = aws.add_key("alice")
+    iam = client("iam", session_for(pair))
+    aws.delete_key(pair.key_id)
+    assert iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] == []
+
+
+def test_no_session_of_a_session(
+    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """GetSessionToken is for long-term keys."""
+    session = session_for(aws.add_key("alice"))
+    assert (
+        refusal(client("sts", session).get_session_token)[2] == "Cannot call GetSessionToken with session credentials"
+    )
+
+
+@pytest.mark.parametrize("service", ["sts", "iam"])
+@pytest.mark.parametrize(
+    ("what", "code"),
+    [("ended", "ExpiredToken"), ("token", "InvalidClientTokenId"), ("secret", "SignatureDoesNotMatch")],
+)
+def test_sessions_that_are_no_good(
+    aws: StandIn,
+    client: Client,
+    refusal: Refusal,
+    session_for: Callable[[Credentials], Credentials],
+    service: str,
+    what: str,
+    code: str,
+) -> None:
+    """Over, or with a wrong token or secret."""
+    session = session_for(aws.add_key("alice"))
+    if what == "ended":
+        aws.end_sessions()
+    token = "wrong" if what == "token" else session.token
+    secret = "wrong" if what == "secret" else session.secret
+    caller = client(service, Credentials(session.key_id, secret, token))
+    call = caller.get_caller_identity if service == "sts" else caller.get_user
+    parameters = {} if service == "sts" else {"UserName": "alice"}
+    assert refusal(call, **parameters)[:2] == (code, 403)
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_demanding_mfa(
+    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials], explicit: bool
+) -> None:
+    """All of IAM is denied to a user's key but what is let through, and allowed to his session; STS is for all."""
+    pair = aws.add_key("alice")
+    aws.demand_mfa(explicit=explicit)
+    iam = client("iam", pair)
+    for call in (iam.list_access_keys, iam.get_user):
+        code, _, sentence = refusal(call)
+        assert (code, "explicit deny" in sentence) == ("AccessDenied", explicit)
+    assert iam.list_mfa_devices()["MFADevices"]
+    assert client("sts", pair).get_caller_identity()
+    assert client("iam", session_for(pair)).get_user(UserName="alice")
+
+
+def test_roles(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """A role's session has its own ARN, may call IAM, and must name the user; only roles there are can be assumed."""
+    arn = aws.add_role("admin")
+    sts = client("sts", aws.add_key("alice"))
+    session = pair_of(sts.assume_role(RoleArn=arn, RoleSessionName="me"))
+    who = client("sts", session).get_caller_identity()
+    assert who["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/admin/me"
+    assert re.fullmatch("AROA[A-Z2-7]{17}:me", who["UserId"])
+    assert client("iam", session).list_access_keys(UserName="alice")["AccessKeyMetadata"]
+    assert refusal(client("iam", session).list_access_keys)[0] == "ValidationError"
+    assert refusal(sts.assume_role, RoleArn=arn + "x", RoleSessionName="me")[0] == "AccessDenied"
+
+
+def test_a_role_that_demands_mfa(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """With a code only."""
+    arn, device = aws.add_role("admin", mfa=True), aws.add_mfa("alice")
+    sts = client("sts", aws.add_key("alice"))
+    assert refusal(sts.assume_role, RoleArn=arn, RoleSessionName="me")[0] == "AccessDenied"
+    code = {"SerialNumber": device.serial, "TokenCode": device.code}
+    assert sts.assume_role(RoleArn=arn, RoleSessionName="me", **code)
+
+
+def test_the_use_of_a_session_is_no_use_of_a_key(
+    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """Only long-term keys have a last use."""
+    aws.settings.last_use = 0
+    pair = aws.add_key("alice")
+    session = session_for(pair)
+    aws.settings.last_use = 900
+    answer = client("iam", session).get_access_key_last_used(AccessKeyId=pair.key_id)
+    assert answer["UserName"] == "alice"
+    assert answer["AccessKeyLastUsed"]["ServiceName"] == "N/A"
+
+
+@pytest.mark.parametrize("partition", ["aws-cn", "aws-us-gov"])
+def test_partitions(aws: StandIn, client: Client, partition: str) -> None:
+    """All ARNs are of the account's partition."""
+    aws.reset()
+    aws.settings.partition = partition
+    aws.add_user("alice")
+    pair = aws.add_key("alice")
+    assert client("sts", pair).get_caller_identity()["Arn"] == f"arn:{partition}:iam::{aws.account}:user/alice"
+    assert client("iam", pair).get_user()["User"]["Arn"].startswith(f"arn:{partition}:")
+    assert aws.add_mfa("alice").serial.startswith(f"arn:{partition}:")
+    assert aws.add_role("x").startswith(f"arn:{partition}:")
+    root = client("sts", aws.add_key(None)).get_caller_identity()["Arn"]
+    assert root == f"arn:{partition}:iam::{aws.account}:root"
+
+
+def test_codes_and_tokens_are_not_recorded(
+    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
+) -> None:
+    """The record of calls holds no secret."""
+    session = session_for(aws.add_key("alice"))
+    client("sts", session).get_caller_identity()
+    assert all("TokenCode" not in call.params for call in aws.calls)
+    assert str(session.token) not in repr(aws.calls)

@@ -1,0 +1,608 @@
+"""The calls of a rotation, as IAM answers them.
+
+AWS is slow to know: new keys, dead keys, lists.
+
+Lists of users and groups in AWS's pages, and the limits of tags.
+
+The credential report: asked for, waited for, read, and grown old.
+"""
+
+import csv
+import io
+import math
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from rotate_my_key.core.model import Credentials, LastUse
+from tests.standin import StandIn
+
+Client = Callable[..., Any]
+Refusal = Callable[..., tuple[str, int, str]]
+
+
+def test_a_whole_rotation(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Create, sign in, switch off, delete: what one sees is what one did."""
+    old = aws.add_key("alice", timedelta(days=98))
+    made = client("iam", old).create_access_key(UserName="alice")["AccessKey"]
+    new = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+    assert (made["UserName"], made["Status"]) == ("alice", "Active")
+    assert aws.pair(new.key_id) == new
+    client("sts", new).get_caller_identity()
+    iam = client("iam", new)
+    iam.update_access_key(UserName="alice", AccessKeyId=old.key_id, Status="Inactive")
+    assert [(key.key_id, key.status) for key in aws.keys("alice")] == [(old.key_id, "Inactive"), (new.key_id, "Active")]
+    assert refusal(client("sts", old).get_caller_identity)[0] == "InvalidClientTokenId"
+    iam.update_access_key(UserName="alice", AccessKeyId=old.key_id, Status="Active")
+    client("sts", old).get_caller_identity()
+    iam.delete_access_key(UserName="alice", AccessKeyId=old.key_id)
+    assert [key.key_id for key in aws.keys("alice")] == [new.key_id]
+
+
+def test_lists_show_age_and_status(aws: StandIn, client: Client) -> None:
+    """Back-dated by the second, oldest first."""
+    first = aws.add_key("alice", timedelta(days=98))
+    second = aws.add_key("alice", timedelta(hours=1), status="Inactive")
+    listed = client("iam", first).list_access_keys(UserName="alice")
+    assert listed["IsTruncated"] is False
+    shown = [(key["AccessKeyId"], key["Status"], key["UserName"]) for key in listed["AccessKeyMetadata"]]
+    assert shown == [(first.key_id, "Active", "alice"), (second.key_id, "Inactive", "alice")]
+    age = datetime.now(UTC) - listed["AccessKeyMetadata"][0]["CreateDate"]
+    assert abs(age - timedelta(days=98)) < timedelta(seconds=5)
+    assert aws.keys("alice")[0].created == listed["AccessKeyMetadata"][0]["CreateDate"]
+
+
+def test_lists_come_in_pages(aws: StandIn, client: Client) -> None:
+    """A page size of 1 needs two calls, which botocore's paginator makes."""
+    pair = aws.add_key("alice")
+    aws.add_key("alice")
+    aws.settings.page_size = 1
+    pages = list(client("iam", pair).get_paginator("list_access_keys").paginate(UserName="alice"))
+    assert [len(page["AccessKeyMetadata"]) for page in pages] == [1, 1]
+    assert {page["AccessKeyMetadata"][0]["AccessKeyId"] for page in pages} == {key.key_id for key in aws.keys("alice")}
+
+
+def test_without_a_user_name_the_caller_is_meant(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """GetUser and the key calls all work so, and never on another user's key."""
+    aws.add_user("bob")
+    other = aws.add_key("bob")
+    iam = client("iam", aws.add_key("alice"))
+    assert iam.get_user()["User"]["UserName"] == "alice"
+    made = iam.create_access_key()["AccessKey"]["AccessKeyId"]
+    assert len(iam.list_access_keys()["AccessKeyMetadata"]) == 2
+    iam.update_access_key(AccessKeyId=made, Status="Inactive")
+    iam.delete_access_key(AccessKeyId=made)
+    assert refusal(iam.delete_access_key, AccessKeyId=other.key_id)[:2] == ("NoSuchEntity", 404)
+    assert len(aws.keys("bob")) == 1
+
+
+def test_with_a_user_name_another_user_is_reached(aws: StandIn, client: Client) -> None:
+    """What an administrator may do; policies are a matter of `deny`."""
+    aws.add_user("bob", tags={"key-rotation": "exempt"})
+    other = aws.add_key("bob")
+    iam = client("iam", aws.add_key("alice"))
+    assert iam.get_user(UserName="bob")["User"]["Tags"] == [{"Key": "key-rotation", "Value": "exempt"}]
+    assert "Tags" not in iam.get_user(UserName="alice")["User"]
+    iam.update_access_key(UserName="bob", AccessKeyId=other.key_id, Status="Inactive")
+    assert aws.keys("bob")[0].status == "Inactive"
+
+
+@pytest.mark.parametrize(
+    ("action", "parameters", "code", "status"),
+    [
+        ("create_access_key", {"UserName": "alice"}, "LimitExceeded", 409),
+        ("create_access_key", {"UserName": "nobody"}, "NoSuchEntity", 404),
+        ("list_access_keys", {"UserName": "nobody"}, "NoSuchEntity", 404),
+        ("get_user", {"UserName": "nobody"}, "NoSuchEntity", 404),
+        ("delete_access_key", {"UserName": "alice", "AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "NoSuchEntity", 404),
+        ("get_access_key_last_used", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "NoSuchEntity", 404),
+    ],
+    ids=lambda value: str(value),
+)
+def test_what_cannot_be_done_is_refused_as_iam_does(
+    aws: StandIn, client: Client, refusal: Refusal, action: str, parameters: dict[str, str], code: str, status: int
+) -> None:
+    """Code and status of the API reference; nothing changes."""
+    pair = aws.add_key("alice")
+    aws.add_key("alice", status="Inactive")
+    before = aws.keys("alice")
+    assert refusal(getattr(client("iam", pair), action), **parameters)[:2] == (code, status)
+    assert aws.keys("alice") == before
+
+
+def test_a_key_cannot_be_made_expired_by_hand(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """ValidationError, 400."""
+    pair = aws.add_key("alice")
+    call = client("iam", pair).update_access_key
+    assert refusal(call, UserName="alice", AccessKeyId=pair.key_id, Status="Expired")[:2] == ("ValidationError", 400)
+
+
+def test_a_key_that_was_never_used(aws: StandIn, client: Client) -> None:
+    """N/A and no date, as for a key whose use is not shown yet."""
+    pair = aws.add_key("alice")
+    answer = client("iam", pair).get_access_key_last_used(AccessKeyId=pair.key_id)
+    assert answer["UserName"] == "alice"
+    assert answer["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
+
+
+def test_uses_are_recorded_and_shown_late(aws: StandIn, client: Client) -> None:
+    """What was set shows at once, our own calls a quarter of an hour later, or at once if told so."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    pair = aws.add_key("alice", use=LastUse(at, "s3", "eu-west-1"))
+
+    def last_used() -> dict[str, object]:
+        answer = client("iam", pair).get_access_key_last_used(AccessKeyId=pair.key_id)
+        use: dict[str, object] = answer["AccessKeyLastUsed"]
+        return use
+
+    assert last_used() == {"LastUsedDate": at, "ServiceName": "s3", "Region": "eu-west-1"}
+    client("sns", pair, region="eu-central-1").list_topics()
+    assert last_used()["ServiceName"] == "s3"
+    aws.settings.last_use = 0
+    assert (last_used()["ServiceName"], last_used()["Region"]) == ("iam", "us-east-1")
+    aws.set_last_use(pair.key_id, LastUse(at, "ec2", "eu-west-1"))
+    aws.settings.last_use = 900
+    assert last_used()["ServiceName"] == "ec2"
+
+
+def test_users_made_through_the_api_can_have_keys(aws: StandIn, client: Client) -> None:
+    """Users live in moto, so what moto answers and what we answer agree."""
+    iam = client("iam", aws.add_key("alice"))
+    iam.create_user(UserName="carol", Path="/ops/")
+    made = iam.create_access_key(UserName="carol")["AccessKey"]
+    pair = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
+    assert client("sts", pair).get_caller_identity()["Arn"].endswith(":user/ops/carol")
+    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "carol"}
+
+
+def test_keys_of_a_deleted_user_are_refused(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """A user who is gone signs in no more; what moto refuses is recorded by its code."""
+    aws.add_user("bob")
+    pair = aws.add_key("bob")
+    iam = client("iam", aws.add_key("alice"))
+    iam.delete_user(UserName="bob")
+    assert refusal(client("sts", pair).get_caller_identity)[0] == "InvalidClientTokenId"
+    assert refusal(iam.delete_user, UserName="bob")[:2] == ("NoSuchEntity", 404)
+    assert aws.calls[-1].outcome == "NoSuchEntity"
+
+
+FOREVER = math.inf
+
+
+def test_a_new_key_is_refused_for_a_while(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Each host by its own time; the keys that were there before work all the while."""
+    old = aws.add_key("alice")
+    aws.settings.propagation = {"sts": 0, "iam": FOREVER}
+    new = aws.create_key("alice")
+    client("sts", new).get_caller_identity()
+    assert refusal(client("iam", new).get_user)[:2] == ("InvalidClientTokenId", 403)
+    client("iam", old).get_user()
+    aws.settings.propagation = 0
+    client("iam", new).get_user()
+
+
+def test_propagation_is_a_matter_of_time(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Seconds after it was made, the key works."""
+    aws.settings.propagation = 0.2
+    sts = client("sts", aws.create_key("alice"))
+    assert refusal(sts.get_caller_identity)[0] == "InvalidClientTokenId"
+    time.sleep(0.2)
+    sts.get_caller_identity()
+
+
+def test_a_new_key_flaps(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Yes and no by the pattern, counted for each service, then yes for good."""
+    aws.settings.flapping = {"sts": "ynny", "iam": "n"}
+    pair = aws.create_key("alice")
+    sts = client("sts", pair)
+    assert refusal(client("iam", pair).get_user)[0] == "InvalidClientTokenId"
+    sts.get_caller_identity()
+    refusal(sts.get_caller_identity)
+    refusal(sts.get_caller_identity)
+    for _ in range(3):
+        sts.get_caller_identity()
+    client("iam", pair).get_user()
+
+
+def test_a_reactivated_key_propagates_too(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Switched on again is as good as new."""
+    pair = aws.add_key("alice", status="Inactive")
+    aws.settings.propagation = FOREVER
+    aws.set_status(pair.key_id, "Active")
+    assert refusal(client("sts", pair).get_caller_identity)[0] == "InvalidClientTokenId"
+
+
+def test_a_dead_key_works_for_a_while(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Switched off or deleted, it signs in as before until the lag is over; moto's answers included."""
+    off, gone = aws.add_key("alice"), aws.add_key("alice")
+    aws.settings.revocation = FOREVER
+    aws.set_status(off.key_id, "Inactive")
+    aws.delete_key(gone.key_id)
+    for pair in (off, gone):
+        assert client("sts", pair).get_caller_identity()["Arn"].endswith(":user/alice")
+        assert client("iam", pair).get_user()["User"]["UserName"] == "alice"
+        client("iam", pair).list_users()
+    aws.settings.revocation = 0
+    for pair in (off, gone):
+        assert refusal(client("sts", pair).get_caller_identity)[0] == "InvalidClientTokenId"
+
+
+def test_a_dead_key_dies_in_time(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """Seconds after it was deleted."""
+    pair = aws.add_key("alice")
+    aws.settings.revocation = 0.2
+    aws.delete_key(pair.key_id)
+    sts = client("sts", pair)
+    sts.get_caller_identity()
+    time.sleep(0.2)
+    assert refusal(sts.get_caller_identity)[0] == "InvalidClientTokenId"
+
+
+def test_a_list_lags_behind_every_change(aws: StandIn, client: Client) -> None:
+    """New keys are missing, deleted ones shown, a status is the old one; the changes themselves are true at once."""
+    signer = aws.add_key("alice")
+    aws.add_user("bob")
+    first, second = aws.add_key("bob"), aws.add_key("bob")
+    iam = client("iam", signer)
+    aws.settings.listing = FOREVER
+    iam.update_access_key(UserName="bob", AccessKeyId=first.key_id, Status="Inactive")
+    iam.delete_access_key(UserName="bob", AccessKeyId=second.key_id)
+    made = iam.create_access_key(UserName="bob")["AccessKey"]
+
+    def listed() -> list[tuple[str, str]]:
+        keys = iam.list_access_keys(UserName="bob")["AccessKeyMetadata"]
+        return [(key["AccessKeyId"], key["Status"]) for key in keys]
+
+    assert listed() == [(first.key_id, "Active"), (second.key_id, "Active")]
+    client("sts", Credentials(made["AccessKeyId"], made["SecretAccessKey"])).get_caller_identity()
+    assert [key.status for key in aws.keys("bob")] == ["Inactive", "Active"]
+    aws.settings.listing = 0
+    assert listed() == [(first.key_id, "Inactive"), (made["AccessKeyId"], "Active")]
+
+
+def test_a_deleted_key_that_is_still_listed_cannot_be_deleted_again(
+    aws: StandIn, client: Client, refusal: Refusal
+) -> None:
+    """NoSuchEntity, whatever the list shows; and its place is free."""
+    iam = client("iam", aws.add_key("alice"))
+    second = aws.add_key("alice")
+    aws.settings.listing = FOREVER
+    iam.delete_access_key(UserName="alice", AccessKeyId=second.key_id)
+    assert len(iam.list_access_keys()["AccessKeyMetadata"]) == 2
+    again = refusal(iam.delete_access_key, UserName="alice", AccessKeyId=second.key_id)
+    assert again[:2] == ("NoSuchEntity", 404)
+    iam.create_access_key(UserName="alice")
+
+
+def test_every_call_takes_its_time(aws: StandIn, client: Client) -> None:
+    """Latency is waited before each call."""
+    sts = client("sts", aws.add_key("alice"))
+    sts.get_caller_identity()
+    aws.settings.latency = 0.1
+    start = time.monotonic()
+    sts.get_caller_identity()
+    assert time.monotonic() - start >= 0.1
+
+
+@pytest.fixture
+def iam(aws: StandIn, client: Client) -> Any:
+    """A client that signs as alice."""
+    return client("iam", aws.add_key("alice"))
+
+
+def test_users_come_by_the_hundred(aws: StandIn, iam: Any) -> None:
+    """Or by what is asked for, up to a thousand; each once."""
+    for number in range(249):
+        aws.add_user(f"user-{number}", path="/people/" if number % 2 else "/bots/")
+    pages = [page["Users"] for page in iam.get_paginator("list_users").paginate()]
+    assert [len(page) for page in pages] == [100, 100, 50]
+    assert len({user["UserName"] for page in pages for user in page}) == 250
+    assert len(iam.list_users(MaxItems=1000)["Users"]) == 250
+    assert {user["Path"] for user in iam.list_users(PathPrefix="/bots/", MaxItems=200)["Users"]} == {"/bots/"}
+
+
+def test_no_page_is_longer_than_the_settings_say(aws: StandIn, iam: Any) -> None:
+    """Whatever is asked for: AWS may give fewer, and only the marker tells that there is more."""
+    aws.add_user("bob")
+    aws.settings.page_size = 1
+    first = iam.list_users(MaxItems=1000)
+    assert (len(first["Users"]), first["IsTruncated"]) == (1, True)
+    last = iam.list_users(MaxItems=1000, Marker=first["Marker"])
+    assert ([user["UserName"] for user in last["Users"]], last["IsTruncated"]) == (["bob"], False)
+
+
+def test_a_list_may_change_between_two_pages(aws: StandIn, iam: Any) -> None:
+    """A marker stands behind a name: who goes or comes before it moves nobody."""
+    for name in ("b", "c", "d", "e"):
+        aws.add_user(name)
+    aws.settings.page_size = 2
+    first = iam.list_users()
+    aws.delete_user("b")
+    aws.add_user("aaron")
+    second = iam.list_users(Marker=first["Marker"])
+    assert [user["UserName"] for user in second["Users"]] == ["c", "d"]
+
+
+def test_a_marker_that_is_none(iam: Any, refusal: Refusal) -> None:
+    """It is refused, not taken for the beginning."""
+    for marker in ("1", "5", "bm9uZQ==", "ü"):
+        assert refusal(iam.list_users, Marker=marker)[:2] == ("InvalidInput", 400)
+
+
+def test_the_last_sign_in_is_listed(aws: StandIn, iam: Any) -> None:
+    """Only for who has a password and used it."""
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    aws.add_user("bob", password=True, signed_in=at)
+    aws.add_user("carol", password=True)
+    users = {user["UserName"]: user.get("PasswordLastUsed") for user in iam.list_users()["Users"]}
+    assert users == {"alice": None, "bob": at, "carol": None}
+    assert iam.get_user(UserName="bob")["User"]["PasswordLastUsed"] == at
+    assert iam.get_login_profile(UserName="carol")
+
+
+def test_the_members_of_a_group(aws: StandIn, iam: Any, refusal: Refusal) -> None:
+    """In pages too; and the groups of a user."""
+    for number in range(5):
+        aws.add_user(f"u{number}", groups=["break-glass", f"g{number}"])
+    aws.settings.page_size = 2
+    pages = list(iam.get_paginator("get_group").paginate(GroupName="break-glass"))
+    assert [len(page["Users"]) for page in pages] == [2, 2, 1]
+    assert {page["Group"]["GroupName"] for page in pages} == {"break-glass"}
+    assert [group["GroupName"] for group in iam.list_groups_for_user(UserName="u3")["Groups"]] == ["break-glass", "g3"]
+    assert refusal(iam.get_group, GroupName="nobody")[:2] == ("NoSuchEntity", 404)
+    aws.delete_user("u0")
+    aws.settings.page_size = 100
+    assert len(iam.get_group(GroupName="break-glass")["Users"]) == 4
+
+
+# Tags
+
+
+def tag(key: str, value: str = "x") -> list[dict[str, str]]:
+    """One tag, as the call wants it."""
+    return [{"Key": key, "Value": value}]
+
+
+def test_tags(aws: StandIn, iam: Any) -> None:
+    """Set, changed, listed in pages, taken away; GetUser shows the same."""
+    iam.tag_user(UserName="alice", Tags=[*tag("owner", "a@example.com"), *tag("team", "Ümläut 1 _.:/=+-@")])
+    iam.tag_user(UserName="alice", Tags=tag("owner", ""))
+    aws.settings.page_size = 1
+    pages = list(iam.get_paginator("list_user_tags").paginate(UserName="alice"))
+    assert [page["Tags"] for page in pages] == [tag("owner", ""), tag("team", "Ümläut 1 _.:/=+-@")]
+    assert {each["Key"] for each in iam.get_user()["User"]["Tags"]} == {"owner", "team"}
+    iam.untag_user(UserName="alice", TagKeys=["team", "nobody"])
+    assert aws.tags("alice") == {"owner": ""}
+
+
+def test_the_keys_of_tags_know_no_case(aws: StandIn, iam: Any, refusal: Refusal) -> None:
+    """The new spelling replaces the old; twice in one call is an error."""
+    iam.tag_user(UserName="alice", Tags=tag("Owner", "a"))
+    iam.tag_user(UserName="alice", Tags=tag("owner", "b"))
+    assert aws.tags("alice") == {"owner": "b"}
+    assert refusal(iam.tag_user, UserName="alice", Tags=[*tag("a"), *tag("A")])[0] == "InvalidInput"
+    iam.untag_user(UserName="alice", TagKeys=["OWNER"])
+    assert aws.tags("alice") == {}
+
+
+def test_fifty_tags_and_no_more(aws: StandIn, iam: Any, refusal: Refusal) -> None:
+    """The 51st is refused with 409; those that are there can still be changed."""
+    aws.set_tags("alice", {f"tag-{number}": "x" for number in range(50)})
+    assert refusal(iam.tag_user, UserName="alice", Tags=tag("one-more"))[:2] == ("LimitExceeded", 409)
+    iam.tag_user(UserName="alice", Tags=tag("tag-7", "y"))
+    assert (len(aws.tags("alice")), aws.tags("alice")["tag-7"]) == (50, "y")
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 257, "a;b", "a,b", "a{b}", "a|b", '"a"', "a\x00b", "a\tb", "a\nb", "a*b", "a#b", "(a)"], ids=repr
+)
+def test_what_a_value_may_not_be(iam: Any, refusal: Refusal, value: str) -> None:
+    """Too long, or with a character that IAM does not take."""
+    assert refusal(iam.tag_user, UserName="alice", Tags=tag("a", value))[:2] == ("ValidationError", 400)
+
+
+def test_tagging_who_is_not_there(iam: Any, refusal: Refusal) -> None:
+    """NoSuchEntity for all three calls."""
+    assert refusal(iam.tag_user, UserName="nobody", Tags=tag("a"))[0] == "NoSuchEntity"
+    assert refusal(iam.untag_user, UserName="nobody", TagKeys=["a"])[0] == "NoSuchEntity"
+    assert refusal(iam.list_user_tags, UserName="nobody")[0] == "NoSuchEntity"
+
+
+def test_many_users_are_made_and_served_fast(aws: StandIn, iam: Any) -> None:
+    """Two thousand in less than five seconds on a busy machine: no test shall fear a company."""
+    import time
+
+    begin = time.monotonic()
+    for number in range(2000):
+        aws.add_user(f"u{number}", tags={"owner": "a@example.com"})
+        aws.add_key(f"u{number}", timedelta(days=number % 400))
+    iam.generate_credential_report()
+    iam.generate_credential_report()
+    assert iam.get_credential_report()["Content"].count(b"\n") == 2002
+    assert time.monotonic() - begin < 5
+
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+HEADER = (
+    "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,"
+    "mfa_active,access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,"
+    "access_key_1_last_used_service,access_key_2_active,access_key_2_last_rotated,access_key_2_last_used_date,"
+    "access_key_2_last_used_region,access_key_2_last_used_service,cert_1_active,cert_1_last_rotated,cert_2_active,"
+    "cert_2_last_rotated"
+)
+
+
+def made(iam: Any) -> dict[str, dict[str, str]]:
+    """The rows of a report by user, after asking for one."""
+    while iam.generate_credential_report()["State"] != "COMPLETE":
+        pass
+    return rows(iam.get_credential_report())
+
+
+def rows(answer: Any) -> dict[str, dict[str, str]]:
+    """The rows by user."""
+    text = answer["Content"].decode()
+    assert text.startswith(HEADER + "\n<root_account>,arn:aws:iam::")
+    return {row["user"]: row for row in csv.DictReader(io.StringIO(text))}
+
+
+def iso(at: datetime) -> str:
+    """As the report writes it."""
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_it_is_asked_for_waited_for_and_read(aws: StandIn, iam: Any, refusal: Refusal) -> None:
+    """STARTED, then INPROGRESS for as many calls as the settings say, then COMPLETE; the same again for four hours."""
+    aws.settings.report_polls = 2
+    assert refusal(iam.get_credential_report)[:2] == ("ReportNotPresent", 410)
+    first = iam.generate_credential_report()
+    assert first["State"] == "STARTED"
+    assert first["Description"].startswith("No report exists")
+    assert iam.generate_credential_report()["State"] == "INPROGRESS"
+    assert refusal(iam.get_credential_report)[:2] == ("ReportInProgress", 404)
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    answer = iam.get_credential_report()
+    assert answer["ReportFormat"] == "text/csv"
+    assert abs(answer["GeneratedTime"] - datetime.now(UTC)) < timedelta(seconds=5)
+    aws.add_user("late")
+    assert iam.generate_credential_report()["State"] == "COMPLETE"
+    assert "late" not in rows(iam.get_credential_report())
+
+
+def test_it_may_take_time(aws: StandIn, iam: Any) -> None:
+    """`report_delay` is in seconds."""
+    aws.settings.report_delay = 3600
+    assert [iam.generate_credential_report()["State"] for _ in range(3)] == ["STARTED", "INPROGRESS", "INPROGRESS"]
+
+
+def test_it_tells_what_was_true_when_it_was_asked_for(aws: StandIn, iam: Any) -> None:
+    """What happens afterwards is not in it."""
+    aws.add_user("bob")
+    iam.generate_credential_report()
+    aws.delete_user("bob")
+    iam.generate_credential_report()
+    assert "bob" in rows(iam.get_credential_report())
+
+
+def test_it_expires_after_four_hours(aws: StandIn, iam: Any, refusal: Refusal) -> None:
+    """Until then it keeps its time and content; then it must be asked for anew."""
+    made(iam)
+    aws.add_user("late")
+    aws.age_report(timedelta(hours=3, minutes=55))
+    age = datetime.now(UTC) - iam.get_credential_report()["GeneratedTime"]
+    assert timedelta(hours=3, minutes=54) < age < timedelta(hours=4)
+    assert "late" not in made(iam)
+    aws.age_report(timedelta(minutes=6))
+    assert refusal(iam.get_credential_report)[:2] == ("ReportExpired", 410)
+    assert iam.generate_credential_report()["State"] == "STARTED"
+    assert "late" in made(iam)
+
+
+def test_a_user_with_keys(aws: StandIn, iam: Any) -> None:
+    """Both slots agree with ListAccessKeys and GetAccessKeyLastUsed, in the order of ids, not of ages."""
+    aws.add_user("bob", "/people/", age=timedelta(days=300))
+    use = LastUse(NOW - timedelta(days=3), "s3", "eu-west-1")
+    old = aws.add_key("bob", timedelta(days=200), use=use)
+    new = aws.add_key("bob", timedelta(days=10), status="Inactive")
+    row = made(iam)["bob"]
+    first = 1 if old.key_id < new.key_id else 2
+    slots = {
+        name: [row[f"access_key_{slot}_{name}"] for slot in (first, 3 - first)] for name in ("active", "last_rotated")
+    }
+    assert slots["active"] == ["true", "false"]
+    assert slots["last_rotated"] == [iso(key.created) for key in aws.keys("bob")]
+    used = [row[f"access_key_{first}_last_used_{name}"] for name in ("date", "region", "service")]
+    assert used == [iso(NOW - timedelta(days=3)), "eu-west-1", "s3"]
+    assert row[f"access_key_{3 - first}_last_used_date"] == "N/A"
+    assert row["arn"] == f"arn:aws:iam::{aws.account}:user/people/bob"
+    assert row["user_creation_time"] == iso(iam.get_user(UserName="bob")["User"]["CreateDate"])
+
+
+def test_neither_slot_is_always_the_older(aws: StandIn, iam: Any) -> None:
+    """Over many users both happen."""
+    for number in range(40):
+        aws.add_user(f"u{number}")
+        aws.add_key(f"u{number}", timedelta(days=200))
+        aws.add_key(f"u{number}", timedelta(days=10))
+    older = [
+        row["access_key_1_last_rotated"] < row["access_key_2_last_rotated"] for row in list(made(iam).values())[2:]
+    ]
+    assert len(older) == 40
+    assert {True, False} == set(older)
+
+
+def test_a_key_that_was_switched_off_was_changed_then(aws: StandIn, iam: Any) -> None:
+    """`last_rotated` is no age: it moves when the status does."""
+    aws.add_user("bob")
+    pair = aws.add_key("bob", timedelta(days=200))
+    aws.set_status(pair.key_id, "Inactive")
+    row = made(iam)["bob"]
+    assert row["access_key_1_active"] == "false"
+    assert row["access_key_1_last_rotated"] >= iso(NOW)
+
+
+def test_inactive_keys_may_be_hidden(aws: StandIn, iam: Any) -> None:
+    """As the user guide says that they are."""
+    aws.settings.report_hides_inactive = True
+    aws.add_user("bob")
+    aws.add_key("bob", timedelta(days=200), status="Inactive")
+    assert made(iam)["bob"]["access_key_1_last_rotated"] == "N/A"
+
+
+def test_the_last_quarter_of_an_hour_is_not_in_it(aws: StandIn, iam: Any) -> None:
+    """As in GetAccessKeyLastUsed: alice has just signed."""
+    assert made(iam)["alice"]["access_key_1_last_used_date"] == "N/A"
+
+
+def test_passwords(aws: StandIn, iam: Any) -> None:
+    """None, never used, used; and MFA."""
+    aws.add_user("bot")
+    aws.add_user("bob", password=True)
+    aws.add_user("carol", password=True, signed_in=NOW - timedelta(days=7))
+    aws.add_mfa("carol")
+    names = ("password_enabled", "password_last_used", "mfa_active")
+    shown = {user: [row[name] for name in names] for user, row in made(iam).items()}
+    assert shown["bot"] == ["false", "N/A", "false"]
+    assert shown["bob"] == ["true", "no_information", "false"]
+    assert shown["carol"] == ["true", iso(NOW - timedelta(days=7)), "true"]
+
+
+def test_root(aws: StandIn, iam: Any) -> None:
+    """First, with keys, and without what AWS does not tell of a root password."""
+    plain = made(iam)["<root_account>"]
+    assert (plain["access_key_1_active"], plain["access_key_1_last_rotated"]) == ("false", "N/A")
+    assert (plain["password_enabled"], plain["password_last_used"]) == ("not_supported", "no_information")
+    aws.age_report(timedelta(hours=5))
+    aws.add_key(None, timedelta(days=900))
+    aws.add_mfa(None)
+    aws.set_root_sign_in(NOW - timedelta(days=1))
+    row = made(iam)["<root_account>"]
+    assert (row["access_key_1_active"], row["mfa_active"]) == ("true", "true")
+    assert row["access_key_1_last_rotated"] == iso(aws.keys(None)[0].created)
+    assert row["password_last_used"] == iso(NOW - timedelta(days=1))
+    assert row["password_last_changed"] == "not_supported"
+
+
+def test_a_comma_in_a_path_is_quoted(aws: StandIn, iam: Any) -> None:
+    """The file stays CSV: names and paths may hold `,`, `=`, `+` and `@`."""
+    aws.add_user("a,b=c+d@e", "/x,y/")
+    assert made(iam)["a,b=c+d@e"]["arn"].endswith(":user/x,y/a,b=c+d@e")
+
+
+def test_a_report_cannot_be_aged_before_there_is_one(aws: StandIn) -> None:
+    """A test that forgets to ask for it is told."""
+    with pytest.raises(ValueError, match="no report"):
+        aws.age_report(timedelta(hours=1))
+
+
+def test_each_account_has_its_own(aws: StandIn, client: Client, refusal: Refusal) -> None:
+    """What one asked for, another has not."""
+    shop = aws.add_account("shop")
+    shop.add_user("bob")
+    made(client("iam", aws.add_key("alice")))
+    iam = client("iam", shop.add_key("bob"))
+    assert refusal(iam.get_credential_report)[0] == "ReportNotPresent"
+    assert set(made(iam)) == {"<root_account>", "bob"}
