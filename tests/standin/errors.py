@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -38,125 +36,64 @@ class Refused(Exception):
         self.status = status
 
 
-def key_refused() -> Refused:
-    """One answer for every key that AWS does not take: unknown, deleted, inactive, or not known everywhere yet."""
-    return Refused("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
-
-
-def expired() -> Refused:
-    """A session is over."""
-    return Refused("ExpiredToken", "The security token included in the request is expired", 403)
-
-
-def no_user_name() -> Refused:
-    """Temporary credentials are nobody's own: IAM wants to be told whom the call is about."""
-    return Refused("ValidationError", "Must specify userName when calling with non-User credentials", 400)
-
-
-def wrong_code() -> Refused:
-    """The code is not the one that the device shows, or it was used already."""
-    return Refused("AccessDenied", "MultiFactorAuthentication failed with invalid MFA one time pass code. ", 403)
-
-
-def wrong_device() -> Refused:
-    """The serial number is none of a device of this user."""
-    sentence = (
+# What AWS says no to: code, status, sentence. One sentence for every key that it does not take: unknown, deleted,
+# inactive, or not known everywhere yet; one for a role that is not there and one that does not let the caller in.
+_SAYS: dict[str, tuple[str, int, str]] = {
+    "key": ("InvalidClientTokenId", 403, "The security token included in the request is invalid."),
+    "expired": ("ExpiredToken", 403, "The security token included in the request is expired"),
+    "whom": ("ValidationError", 400, "Must specify userName when calling with non-User credentials"),
+    "code": ("AccessDenied", 403, "MultiFactorAuthentication failed with invalid MFA one time pass code. "),
+    "device": (
+        "AccessDenied",
+        403,
         "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid "
-        "and associated with this user."
-    )
-    return Refused("AccessDenied", sentence, 403)
-
-
-def half_a_code() -> Refused:
-    """A serial number without a code, or a code without a serial number."""
-    sentence = "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code. "
-    return Refused("AccessDenied", sentence, 403)
-
-
-def no_session_from_session() -> Refused:
-    """GetSessionToken is for long-term keys."""
-    return Refused("AccessDenied", "Cannot call GetSessionToken with session credentials", 403)
-
-
-def not_signed() -> Refused:
-    """No Authorization header."""
-    return Refused("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-
-
-def badly_signed(what: str) -> Refused:
-    """An Authorization header that cannot be understood."""
-    return Refused("IncompleteSignature", what, 400)
-
-
-def wrong_signature() -> Refused:
-    """Most often a wrong secret."""
-    return Refused(
+        "and associated with this user.",
+    ),
+    "half a code": (
+        "AccessDenied",
+        403,
+        "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code. ",
+    ),
+    "session": ("AccessDenied", 403, "Cannot call GetSessionToken with session credentials"),
+    "not signed": ("MissingAuthenticationToken", 403, "Request is missing Authentication Token"),
+    "badly signed": ("IncompleteSignature", 400, "{}"),
+    "signature": (
         "SignatureDoesNotMatch",
+        403,
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
         "Key and signing method. Consult the service documentation for details.",
-        403,
-    )
+    ),
+    "clock": ("SignatureDoesNotMatch", 403, "{}"),
+    "throttled": ("Throttling", 400, "Rate exceeded"),
+    "500": ("InternalFailure", 500, "The request processing has failed because of an unknown error."),
+    "503": ("ServiceUnavailable", 503, "The service is unavailable. Please try again shortly."),
+    "role": ("AccessDenied", 403, "User: {} is not authorized to perform: sts:AssumeRole on resource: {}"),
+    "user": ("NoSuchEntity", 404, "The user with name {} cannot be found."),
+    "group": ("NoSuchEntity", 404, "The group with name {} cannot be found."),
+    "no such key": ("NoSuchEntity", 404, "The Access Key with id {} cannot be found."),
+    "room": ("LimitExceeded", 409, "Cannot exceed quota for AccessKeysPerUser: 2"),
+    "invalid": ("ValidationError", 400, "{}"),
+}
+_BECAUSE = {
+    "implicit": "because no identity-based policy allows the {} action",
+    "explicit": "with an explicit deny in an identity-based policy",
+    "resource": "with an explicit deny in a resource-based policy",
+    "quarantine": "with an explicit deny in an identity-based policy: "
+    "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3",
+}
 
 
-def wrong_clock(sentence: str) -> Refused:
-    """The caller's clock is more than 15 minutes off; IAM and STS use the code of a wrong signature for it."""
-    return Refused("SignatureDoesNotMatch", sentence, 403)
-
-
-def throttled() -> Refused:
-    """Too many calls."""
-    return Refused("Throttling", "Rate exceeded", 400)
-
-
-def broken(status: int) -> Refused:
-    """AWS's own trouble: 500 or 503."""
-    if status == 503:
-        return Refused("ServiceUnavailable", "The service is unavailable. Please try again shortly.", 503)
-    return Refused("InternalFailure", "The request processing has failed because of an unknown error.", status)
+def no(what: str, *words: str) -> Refused:
+    """One of these refusals."""
+    code, status, sentence = _SAYS[what]
+    return Refused(code, sentence.format(*words), status)
 
 
 def denied(arn: str, action: str, resource: str, reason: str) -> Refused:
     """AccessDenied; `action` is like "iam:DeleteAccessKey", `reason` says which policy is to blame."""
-    because = {
-        "implicit": f"because no identity-based policy allows the {action} action",
-        "explicit": "with an explicit deny in an identity-based policy",
-        "resource": "with an explicit deny in a resource-based policy",
-        "quarantine": f"with an explicit deny in an identity-based policy: {QUARANTINE}",
-    }[reason]
+    because = _BECAUSE[reason].format(action)
     sentence = f"User: {arn} is not authorized to perform: {action} on resource: {resource} {because}"
     return Refused("AccessDenied", sentence, 403)
-
-
-def role_denied(arn: str, role_arn: str) -> Refused:
-    """AssumeRole into a role that is not there or does not trust the caller: one answer, which does not say which."""
-    return Refused(
-        "AccessDenied", f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}", 403
-    )
-
-
-def no_such_user(name: str) -> Refused:
-    """404."""
-    return Refused("NoSuchEntity", f"The user with name {name} cannot be found.", 404)
-
-
-def no_such_group(name: str) -> Refused:
-    """404."""
-    return Refused("NoSuchEntity", f"The group with name {name} cannot be found.", 404)
-
-
-def no_such_key(key_id: str) -> Refused:
-    """404."""
-    return Refused("NoSuchEntity", f"The Access Key with id {key_id} cannot be found.", 404)
-
-
-def no_room() -> Refused:
-    """409: a user may have two access keys, and the quota cannot be raised."""
-    return Refused("LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2", 409)
-
-
-def invalid(sentence: str) -> Refused:
-    """400: a parameter is missing or wrong."""
-    return Refused("ValidationError", sentence, 400)
 
 
 def page(status: int, kind: str) -> Answer:

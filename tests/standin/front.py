@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import behind, errors, iam, protocols, rights, services, signature
-from .errors import Answer, Refused
+from .errors import Answer, Refused, no
 from .rules import Call, Rules, Settings, When, simulate
 from .server import HangUp
 from .sessions import Signer
@@ -101,13 +101,13 @@ class Front:
         call.outcome = fault.kind
         match fault.kind:
             case "throttle":
-                return self._refusal(errors.throttled(), call)
+                return self._refusal(no("throttled"), call)
             case "500" | "503":
-                return self._refusal(errors.broken(int(fault.kind)), call)
+                return self._refusal(no(fault.kind), call)
             case "html" | "xhtml":
                 return errors.page(fault.status, fault.kind)
             case "cut":
-                return replace(answer or self._refusal(errors.broken(503), call), cut=True, outcome="cut")
+                return replace(answer or self._refusal(no("503"), call), cut=True, outcome="cut")
             case "odd":
                 assert fault.change is not None
                 return fault.change(answer or Answer(200, "text/xml", b""))

@@ -23,8 +23,7 @@ from moto.core.utils import get_service_model
 from moto.iam.models import Group as MotoGroup
 from moto.iam.models import User as MotoUser
 
-from . import errors
-from .errors import Answer, Refused, invalid
+from .errors import Answer, Refused, no
 from .protocols import cut, size
 from .sessions import Session, Signer
 from .world import World
@@ -94,7 +93,7 @@ def page(world: World, params: Params, items: Iterable[Any], name: Callable[[Any
     """The page that was asked for, and what IAM says of the others."""
     wanted = params.get("MaxItems", "")
     if wanted and not (wanted.isdigit() and 1 <= int(wanted) <= 1000):
-        raise invalid(f"1 validation error detected: Value '{wanted}' at 'maxItems' failed to satisfy constraint")
+        raise no("invalid", f"1 validation error detected: Value '{wanted}' at 'maxItems' failed to satisfy constraint")
     count = size(wanted, 100, 1000, world.settings.page_size)
     found, token = cut(items, name, params.get("Marker", ""), count)
     return found, {"IsTruncated": bool(token), **({"Marker": token} if token else {})}
@@ -137,7 +136,9 @@ def _check(where: str, text: str, least: int, most: int) -> None:
 
 
 def _wrong(where: str, text: str, why: str) -> Refused:
-    return invalid(f"1 validation error detected: Value '{text}' at '{where}' failed to satisfy constraint: {why}")
+    return no(
+        "invalid", f"1 validation error detected: Value '{text}' at '{where}' failed to satisfy constraint: {why}"
+    )
 
 
 def carry_out(action: str, service: str, world: World, signer: Signer, params: Params) -> Answer | None:
@@ -161,7 +162,7 @@ def _user(world: World, signer: Signer, params: Params) -> MotoUser | None:
     if params.get("UserName"):
         return world.user(params["UserName"])
     if signer.key_id is None:
-        raise errors.no_user_name()
+        raise no("whom")
     return signer.user
 
 
@@ -171,7 +172,7 @@ def _get_caller_identity(world: World, signer: Signer, params: Params) -> Result
 
 def _get_session_token(world: World, signer: Signer, params: Params) -> Result:
     if signer.key_id is None:
-        raise errors.no_session_from_session()
+        raise no("session")
     mfa = _with_code(world, signer, params)
     seconds = _duration(params, 129600, default=43200)
     return {"Credentials": _temporary(world.open_session(signer.user, seconds, mfa=mfa))}
@@ -183,13 +184,14 @@ def _assume_role(world: World, signer: Signer, params: Params) -> Result:
     role = home.roles.get(arn) if home else None
     mfa = role is not None and (_with_code(world, signer, params) or signer.mfa)
     if role is None or home is None or not world.organization.is_open(role.account) or (role.demands_mfa and not mfa):
-        raise errors.role_denied(signer.arn, arn)
+        raise no("role", signer.arn, arn)
     if not role.trusts_in(signer.principal, params.get("ExternalId", "")):
-        raise errors.role_denied(signer.arn, arn)
+        raise no("role", signer.arn, arn)
     seconds = _duration(params, 43200, default=3600)
     if signer.role and seconds > 3600:
-        raise invalid(
-            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        raise no(
+            "invalid",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         )
     session = home.open_session(signer.user, seconds, mfa=mfa, role=role, name=name)
     who = {"AssumedRoleId": f"{role.id}:{name}", "Arn": session.arn}
@@ -202,20 +204,21 @@ def _with_code(world: World, signer: Signer, params: Params) -> bool:
     if not serial and not code:
         return False
     if not serial or not code:
-        raise errors.half_a_code()
+        raise no("half a code")
     if len(code) != 6 or not code.isdigit():
-        raise invalid(
-            "1 validation error detected: Value at 'tokenCode' failed to satisfy constraint: [\\d]*, length 6"
+        raise no(
+            "invalid",
+            "1 validation error detected: Value at 'tokenCode' failed to satisfy constraint: [\\d]*, length 6",
         )
     if not world.device(signer.user, serial).accepts(code):
-        raise errors.wrong_code()
+        raise no("code")
     return True
 
 
 def _duration(params: Params, longest: int, default: int) -> int:
     seconds = int(params.get("DurationSeconds", default))
     if not 900 <= seconds <= longest:
-        raise invalid("1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint")
+        raise no("invalid", "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint")
     return seconds
 
 
@@ -275,7 +278,7 @@ def _update_access_key(world: World, signer: Signer, params: Params) -> Result:
     key = world.key_of(_user(world, signer, params), _required(params, "AccessKeyId"))
     status = _required(params, "Status")
     if status not in ("Active", "Inactive"):
-        raise invalid(f"Value '{status}' at 'status' failed to satisfy constraint: [Active, Inactive]")
+        raise no("invalid", f"Value '{status}' at 'status' failed to satisfy constraint: [Active, Inactive]")
     world.set_status(key, status)
     return {}
 
@@ -296,7 +299,7 @@ def _get_access_key_last_used(world: World, signer: Signer, params: Params) -> R
 
 def _required(params: Params, name: str) -> str:
     if not params.get(name):
-        raise invalid(f"1 validation error detected: Value null at '{name}' failed to satisfy constraint")
+        raise no("invalid", f"1 validation error detected: Value null at '{name}' failed to satisfy constraint")
     return params[name]
 
 

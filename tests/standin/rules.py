@@ -137,7 +137,7 @@ class Fault(Rule):
 
     kind: Kind
     when: When = "before"
-    seconds: float = 0
+    seconds: float = 3600
     status: int = 200
     change: Callable[[Answer], Answer] | None = None
 

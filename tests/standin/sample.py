@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Description = Mapping[str, Any]
 ROLE = "rotate-my-key-fleet"
-_FIRST = (
+_FIRST = [
     "alice",
     "bob",
     "carol",
@@ -37,14 +37,9 @@ _FIRST = (
     "lena",
     "mia",
     "noor",
-)
-_WHERE = (
-    ("s3", "eu-west-1"),
-    ("ec2", "us-east-1"),
-    ("sts", "eu-central-1"),
-    ("dynamodb", "eu-west-1"),
-    ("iam", "us-east-1"),
-)
+]
+_WHERE = [tuple(each.split()) for each in ("s3 eu-west-1", "ec2 us-east-1", "sts eu-central-1", "dynamodb eu-west-1")]
+_WHERE.append(("iam", "us-east-1"))
 _NAMES = ("shop", "data", "mobile", "search", "billing", "sandbox", "legacy", "partners", "research", "website")
 _KNOWN = {
     "": {"accounts"},

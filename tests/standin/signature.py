@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-from .errors import Refused, badly_signed, not_signed, wrong_clock, wrong_signature
+from .errors import Refused, no
 
 _HEADER = re.compile(
     r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request,"
@@ -65,7 +65,7 @@ def read(request: Request) -> Signature:
         return _read_query(dict(parse_qsl(request.query, keep_blank_values=True)))
     match = _HEADER.fullmatch(header)
     if not match:
-        raise badly_signed("Authorization header is not a signature of version 4.")
+        raise no("badly signed", "Authorization header is not a signature of version 4.")
     token = request.headers.get("x-amz-security-token", "")
     return _checked(match.groups(), request.headers.get("x-amz-date", ""), token)
 
@@ -76,7 +76,7 @@ def _read_query(query: Mapping[str, str]) -> Signature:
         sentence = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
         raise Refused("InvalidRequest", sentence, 400)
     if "X-Amz-Signature" not in query:
-        raise not_signed()
+        raise no("not signed")
     names = ("Credential", "SignedHeaders", "Signature", "Expires")
     credential, headers, value, expires = (query.get(f"X-Amz-{name}", "") for name in names)
     match = _HEADER.fullmatch(
@@ -92,10 +92,10 @@ def _checked(groups: tuple[str | Any, ...], stamp: str, token: str) -> Signature
     try:
         at = datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
     except ValueError:
-        raise badly_signed(f"Date in X-Amz-Date header is not valid: '{stamp}'.") from None
+        raise no("badly signed", f"Date in X-Amz-Date header is not valid: '{stamp}'.") from None
     key_id, day, region, service, names, value = groups
     if not stamp.startswith(day) or "host" not in names.split(";"):
-        raise badly_signed("Credential date or signed headers do not fit the request.")
+        raise no("badly signed", "Credential date or signed headers do not fit the request.")
     return Signature(key_id, day, region, service, tuple(names.split(";")), value, at, token)
 
 
@@ -117,7 +117,7 @@ def check(request: Request, signature: Signature, secret: str, now: datetime) ->
     for part in signature.scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     if not hmac.compare_digest(hmac.digest(key, to_sign.encode(), "sha256").hex(), signature.value):
-        raise wrong_signature()
+        raise no("signature")
 
 
 def _check_clock(at: datetime, now: datetime) -> None:
@@ -125,10 +125,10 @@ def _check_clock(at: datetime, now: datetime) -> None:
     stamp, clock = at.strftime(_STAMP), now.strftime(_STAMP)
     if at < earliest:
         limit = earliest.strftime(_STAMP)
-        raise wrong_clock(f"Signature expired: {stamp} is now earlier than {limit} ({clock} - 15 min.)")
+        raise no("clock", f"Signature expired: {stamp} is now earlier than {limit} ({clock} - 15 min.)")
     if at > latest:
         limit = latest.strftime(_STAMP)
-        raise wrong_clock(f"Signature not yet current: {stamp} is still later than {limit} ({clock} + 15 min.)")
+        raise no("clock", f"Signature not yet current: {stamp} is still later than {limit} ({clock} + 15 min.)")
 
 
 def _canonical(request: Request, signature: Signature) -> str:

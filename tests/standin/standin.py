@@ -9,12 +9,11 @@ random account number of its own; moto's state is one per process, split by acco
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from .account import Account
-from .errors import Answer
 from .front import Callback, Front
 from .rules import Call, Denial, Fault, Kind, Reason, Rules, Settings, When
 from .server import Server
@@ -27,79 +26,32 @@ class Trouble:
 
     _front: Front
 
-    def fault(
-        self,
-        action: str,
-        kind: Kind,
-        when: When = "before",
-        times: int | None = 1,
-        *,
-        skip: int = 0,
-        key_id: str | None = None,
-        seconds: float = 3600,
-        status: int = 200,
-        account: str | None = None,
-        service: str | None = None,
-        change: Callable[[Answer], Answer] | None = None,
-    ) -> None:
-        """Spoil the answers of an action ("*": any), `times` times or for good (None), after `skip` good ones.
+    def fault(self, action: str, kind: Kind, when: When = "before", times: int | None = 1, **more: Any) -> None:
+        """Spoil the answers of an action ("*": any), `times` times or for good (None).
 
         `when`: "before" it is carried out, so it is not, or "after" it was (refused calls are not counted then).
         Kinds: "throttle" (Throttling, 400), "500", "503", "html" and "xhtml" (a captive portal's page with `status`;
         the second is well-formed XML), "reset" (TCP RST), "drop" (closed without an answer), "cut" (half an answer),
         "hang" (no answer for `seconds` or until `all_well`, then "drop"), "slow" (answered as usual, `seconds` late),
-        "odd" (what `change` makes of the answer, or of an empty one).
-        `account` limits it to the calls of that account's keys and roles, `service` to that service ("iam", "ses").
+        "odd" (what `change` makes of the answer, or of an empty one). `more` is what Rule and Fault take.
         """
-        rule = Fault(
-            action=action,
-            kind=kind,
-            when=when,
-            times=times,
-            skip=skip,
-            key_id=key_id,
-            seconds=seconds,
-            status=status,
-            account=account,
-            service=service,
-            change=change,
-        )
         with self._front.lock:
-            self._front.rules.faults.append(rule)
+            self._front.rules.faults.append(Fault(action=action, kind=kind, when=when, times=times, **more))
 
     def deny(
-        self,
-        action: str,
-        times: int | None = None,
-        explicit: bool = False,
-        quarantine: bool = False,
-        *,
-        skip: int = 0,
-        key_id: str | None = None,
-        user: str | None = None,
-        account: str | None = None,
-        service: str | None = None,
+        self, action: str, times: int | None = None, explicit: bool = False, quarantine: bool = False, **more: Any
     ) -> None:
         """Answer AccessDenied for an action ("*": any), `times` times or for good (None).
 
         `explicit`: a policy has a Deny, as those that demand MFA have; `quarantine`: AWSCompromisedKeyQuarantineV3 has.
-        GetCallerIdentity cannot be denied at AWS, so "*" leaves it out, and naming it raises ValueError.
+        GetCallerIdentity cannot be denied at AWS, so "*" leaves it out, and naming it raises ValueError. `more` is what
+        Rule and Denial take.
         """
         if action == "GetCallerIdentity":
             raise ValueError("AWS answers GetCallerIdentity whatever the policies say")
         reason: Reason = "quarantine" if quarantine else "explicit" if explicit else "implicit"
-        rule = Denial(
-            action=action,
-            times=times,
-            skip=skip,
-            key_id=key_id,
-            reason=reason,
-            user=user,
-            account=account,
-            service=service,
-        )
         with self._front.lock:
-            self._front.rules.denials.append(rule)
+            self._front.rules.denials.append(Denial(action=action, times=times, reason=reason, **more))
 
     def demand_mfa(
         self, user: str | None = None, *, but: Collection[str] = ("ListMFADevices",), explicit: bool = True

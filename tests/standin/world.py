@@ -31,8 +31,8 @@ from moto.iam.models import User as MotoUser
 
 from rotate_my_key.core.model import AccessKey, Credentials, LastUse
 
-from . import behind, errors
-from .errors import Refused, key_refused, no_room, no_such_key, no_such_user
+from . import behind
+from .errors import Refused, no
 from .policies import Document
 from .protocols import cut, size
 from .report import Reports
@@ -138,14 +138,14 @@ class World:
         """Raises Refused (NoSuchEntity)."""
         user: MotoUser | None = self.iam.users.get(name)
         if user is None:
-            raise no_such_user(name)
+            raise no("user", name)
         return user
 
     def group(self, name: str) -> MotoGroup:
         """Raises Refused (NoSuchEntity)."""
         group: MotoGroup | None = self.iam.groups.get(name)
         if group is None:
-            raise errors.no_such_group(name)
+            raise no("group", name)
         return group
 
     # Keys
@@ -161,7 +161,7 @@ class World:
     def create_key(self, user: MotoUser | None) -> Key:
         """A new key, as CreateAccessKey makes it. Raises Refused (LimitExceeded)."""
         if len(self.keys_of(user)) >= 2:
-            raise no_room()
+            raise no("room")
         moto_key = self.iam.create_access_key(user.name) if user else self._root_key()
         moto_key.create_date = self.now()
         key = Key(moto_key, user, [(time.monotonic(), "Active")], len(self._keys))
@@ -189,7 +189,7 @@ class World:
         """The key, if it exists now. Raises Refused (NoSuchEntity)."""
         key = self._keys.get(key_id)
         if key is None or not key.status:
-            raise no_such_key(key_id)
+            raise no("no such key", key_id)
         return key
 
     def serial(self, key_id: str) -> str:
@@ -209,7 +209,7 @@ class World:
         """The key, if it exists now and is this user's. Raises Refused (NoSuchEntity)."""
         key = self.key(key_id)
         if key.user is not user:
-            raise no_such_key(key_id)
+            raise no("no such key", key_id)
         return key
 
     def keys_of(self, user: MotoUser | None) -> list[Key]:
@@ -232,14 +232,14 @@ class World:
             return self._signer_of(self.sessions[key_id], token, service)
         key = self._keys.get(key_id)
         if key is None or token or not self._exists(key.user) or not self._taken(key, service):
-            raise key_refused()
+            raise no("key")
         return Signer(key.pair, key.user, self.arn(key.user), key_id)
 
     def _signer_of(self, session: Session, token: str, service: str) -> Signer:
         if token != session.pair.token or not self._exists(session.user) or not session.may_call(service):
-            raise key_refused()
+            raise no("key")
         if self.now() >= session.until:
-            raise errors.expired()
+            raise no("expired")
         return Signer(session.pair, session.user, session.arn, mfa=session.mfa, role=session.role)
 
     def open_session(
@@ -262,7 +262,7 @@ class World:
         """The user's device. Raises Refused (AccessDenied)."""
         found = [device for device in self.devices[user.name if user else ""] if device.serial == serial]
         if not found:
-            raise errors.wrong_device()
+            raise no("device")
         return found[0]
 
     def _exists(self, user: MotoUser | None) -> bool:
