@@ -16,7 +16,7 @@ from ..core.words import join
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..files.regular import read_start
 from ..profiles.which import Active
-from . import reminding
+from . import reminder
 from .app import App
 from .wiring import Wiring
 
@@ -35,7 +35,7 @@ def _reminder(app: App) -> Iterator[Finding]:
     """The reminder: its block in the start-up files, and the program that it runs. Nothing if it is not installed."""
     from ..reminder.shell import has_block
 
-    mine = reminding.folder(app)
+    mine = reminder.folder(app)
     installed = mine.installed()
     for shell, path in installed.places:
         again = f"rotate-my-key reminder install --shell {shell}"
@@ -53,9 +53,8 @@ def _schedule(app: App) -> Iterator[Finding]:
     from ..schedule import job as jobs
     from ..schedule import schedulers
 
-    files = {"credentials": app.paths.credentials, "config": app.paths.config}
     try:
-        job = jobs.make(jobs.find_program(app.env, app.paths.home), app.env, files)
+        job = jobs.this_job(app.env, app.paths)
     except Problem:
         job = None
     there = False

@@ -31,7 +31,7 @@ from ..rotation.incoming import (
 )
 from ..rotation.unfinished import unfinished
 from ..state.transit import Exported, decode
-from . import reminding, show
+from . import reminder, show
 from .app import App
 from .handover import holds
 from .session import Rotate
@@ -48,7 +48,7 @@ def run(app: App, *, file: str | None, profile: str | None, identity: str | None
     wiring = Wiring.of(app)
     with wiring.stop.on_interrupt(), wiring.lock():
         plan, places = _store(app, wiring, exported, name)
-    reminding.refresh(app)
+    reminder.refresh(app)
     _tell(app, plan, places, as_json=as_json)
     return 0
 

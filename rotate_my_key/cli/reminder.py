@@ -1,61 +1,64 @@
-"""`reminder`: puts the login reminder into a shell's start-up file, takes it out, shows it, puts it off."""
+"""`reminder`: puts the login reminder into a shell's start-up file, takes it out, shows it, puts it off; and keeps what
+login shells read in step with what is known of the keys, whenever the cached rows are saved. A reminder that cannot be
+kept stops nothing.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..core import words
 from ..core.errors import NeedsPerson, NotAllowed, Problem, WrongUsage
-from ..core.policy import format_duration, parse_duration
+from ..core.policy import Row, format_duration, parse_duration
 from ..files.regular import read_start
-from ..reminder import shell as shells
-from ..reminder.folder import Folder, Installed
-from ..reminder.shell import Tool
-from . import reminding
 from .app import App, _is_terminal
 
 if TYPE_CHECKING:
+    from ..reminder.folder import Folder
     from ..reminder.state import Item, State
+    from ..state.cache import FileCache
 
 _LONGEST = timedelta(days=30)
 
 
 def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
     """Put the reminder into your shell's start-up file; safe to run again."""
+    from ..reminder import shell as shells
+    from ..reminder.folder import Installed
+
     chosen = shell or _detect(app)
-    path = _rc_file(app, chosen, rc_file)
-    mine = reminding.folder(app)
-    before = mine.installed()
-    places = tuple(dict.fromkeys([*before.places, (chosen, path)]))
-    line = os.fsencode(shells.guard(chosen, mine.script(chosen)))
-    mine.remember(Installed(_tool(app, mine), places))
-    reminding.again(app)
-    changed = shells.install(path, line)
+    path = os.path.abspath(rc_file) if rc_file else shells.rc_file(chosen, app.paths.home, app.env)
+    mine = folder(app)
+    places = tuple(dict.fromkeys([*mine.installed().places, (chosen, path)]))
+    mine.remember(Installed(mine.tool(_program(app)), places))
+    again(app)
+    changed = shells.install(path, os.fsencode(shells.guard(chosen, mine.script(chosen))))
     if as_json:
         app.json({"shell": chosen, "rc_file": path, "changed": changed, "script": mine.script(chosen)})
         return
     app.out(f"{app.show_path(path)}: the reminder is {'in it now' if changed else 'in it already'} ({chosen})")
-    note = _unread(app, chosen, path)
-    if note:
+    if note := _unread(app, chosen, path):
         app.say(f"note: {note}")
     app.say("New terminals say one line a day when a key is due. To take it out: rotate-my-key reminder uninstall")
 
 
 def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
     """Take the reminder out again, byte for byte; from every shell, unless one is named."""
-    mine = reminding.folder(app)
+    from ..reminder import shell as shells
+
+    mine = folder(app)
     known = mine.installed()
+    every = [*known.places, *shells.every_rc_file(app.paths.home, app.env)]
+    targets = [place for place in every if shell in (None, place[0])]
     if rc_file:
         targets = [(shell or "", os.path.abspath(rc_file))]
-    else:
-        every = [*known.places, *shells.every_rc_file(app.paths.home, app.env)]
-        targets = [place for place in dict.fromkeys(every) if shell in (None, place[0])]
-    changed = list(dict.fromkeys(path for _, path in targets if shells.uninstall(path)))
-    gone = {path for _, path in targets}
+    gone = list(dict.fromkeys(path for _, path in targets))
+    changed = [path for path in gone if shells.uninstall(path)]
     left = tuple(place for place in known.places if place[1] not in gone)
     if left:
         mine.remember(known._replace(places=left))
@@ -72,7 +75,7 @@ def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool
 
 def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
     """What is installed and when it speaks next; with --shell or --system the text that goes into the shell."""
-    mine = reminding.folder(app)
+    mine = folder(app)
     if shell or system:
         chosen = shell or _detect(app)
         text = _text(app, mine, chosen, system)
@@ -81,16 +84,23 @@ def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
         else:
             app.out(text.rstrip("\n"))
         return
-    places, state = mine.installed().places, mine.load()
-    now = datetime.now(UTC)
+    state, until = mine.load(), _snoozed(app, mine)
+    places = mine.installed().places
     if as_json:
-        app.json(_report(app, mine, state))
+        app.json(
+            {
+                "installed": [{"shell": shell, "rc_file": path} for shell, path in places],
+                "snoozed_until": _iso(until) if until > time.time() else None,
+                "next": _iso(mine.next(state, int(time.time())) if state else 0),
+                "items": [_item(item) for item in state.items] if state else [],
+            }
+        )
         return
     for name, path in places:
         app.out(f"installed in {app.show_path(path)} ({name})")
     if not places:
         app.out("not installed (rotate-my-key reminder install)")
-    for line in _lines(state, reminding.snoozed(app, mine), now):
+    for line in _lines(state, until, datetime.now(UTC)):
         app.out(line)
 
 
@@ -101,14 +111,16 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
         limit = format_duration(_LONGEST)
         raise WrongUsage(f"{duration} is too long: the longest is {limit}", f"rotate-my-key reminder snooze {limit}")
     if length and not app.settings.snooze:
-        raise NotAllowed(*_forbidden(app))
-    mine = reminding.folder(app)
+        origin, contact = app.settings.origin["snooze"], app.settings.contact
+        ask = f"; ask {contact}" if contact else ""
+        why = f"the reminder may not be put off here ({origin.ceiling or origin.source}){ask}"
+        raise NotAllowed(why, "rotate-my-key")
     until = int(time.time() + length.total_seconds()) if length else 0
-    mine.snooze(until)
-    reminding.again(app)
+    folder(app).snooze(until)
+    again(app)
     moment = datetime.fromtimestamp(until, UTC)
     if as_json:
-        app.json({"snoozed_until": moment.isoformat() if length else None})
+        app.json({"snoozed_until": _iso(until)})
     elif length:
         app.out(f"The reminder is silent until {words.day(moment)}, {moment.astimezone():%H:%M}.")
     else:
@@ -120,49 +132,34 @@ def say(app: App) -> int:
     from ..reminder.login import ASK, main
     from .main import run
 
-    return main(reminding.folder(app).path, lambda: run(ASK, app.env))
+    return main(folder(app).path, lambda: run(ASK, app.env))
 
 
 def _detect(app: App) -> str:
+    from ..reminder import shell as shells
+
     found = shells.detect(app.env, os.getppid(), shells.process, terminal=_is_terminal(sys.stderr))
     if not found:
         raise NeedsPerson("cannot tell which shell you use", "rotate-my-key reminder install --shell bash")
     return found
 
 
-def _rc_file(app: App, shell: str, given: str | None) -> str:
-    return os.path.abspath(given) if given else shells.rc_file(shell, app.paths.home, app.env)
+def _program(app: App) -> str:
+    from ..schedule.job import find_program
 
-
-def _tool(app: App, mine: Folder) -> Tool:
-    """The program by a path that stays when it is upgraded: the link that its installer made, if there is one."""
-    own = os.path.dirname(os.path.abspath(sys.executable))
-    name = "rotate-my-key.exe" if sys.platform == "win32" else "rotate-my-key"
-    folders = [*app.env.get("PATH", "").split(os.pathsep), os.path.join(app.paths.home, ".local", "bin")]
-    above = own
-    while above != os.path.dirname(above):
-        above = os.path.dirname(above)
-        folders.append(os.path.join(above, "bin"))
-    ours = os.path.realpath(os.path.join(own, name))
-    for folder in [*filter(os.path.isabs, folders), own]:
-        path = os.path.join(folder, name)
-        if folder != own and os.path.realpath(path) == ours and os.access(path, os.X_OK):
-            return mine.tool(path)
-    if os.access(os.path.join(own, name), os.X_OK):
-        return mine.tool(os.path.join(own, name))
-    raise Problem("cannot tell where rotate-my-key is installed: it was not started as a command", "./install.sh")
+    return find_program(app.env, app.paths.home)
 
 
 def _text(app: App, mine: Folder, shell: str, system: bool) -> str:
-    tool = _tool(app, mine)
+    from ..reminder import shell as shells
+
+    tool = mine.tool(_program(app))
     if not system:
         guard = shells.added(b"", os.fsencode(shells.guard(shell, mine.script(shell))))
-        with_comment = "# what the line sources:"
-        return f"{os.fsdecode(guard)}\n{with_comment}\n{shells.script(shell, tool, mine.folders)}"
+        return f"{os.fsdecode(guard)}\n# what the line sources:\n{shells.script(shell, tool, mine.folders)}"
     if tool.command.startswith(os.path.join(app.paths.home, "")):
-        app.complain(
-            f"note: {tool.command} is in your home; ship a file made where everybody's is: --prefix /usr/local"
-        )
+        what = "is in your home; ship a file made where everybody's is: --prefix /usr/local"
+        app.complain(f"note: {tool.command} {what}")
     return shells.system_script(shell, tool, app.paths.site_file, sys.platform)
 
 
@@ -174,40 +171,14 @@ def _unread(app: App, shell: str, path: str) -> str:
         file = os.path.join(os.path.dirname(path), name)
         if os.path.exists(file):
             return "" if b"bashrc" in read_start(file) else f"login shells read {app.show_path(file)} instead"
-    return (
-        "" if sys.platform == "darwin" else "login shells (ssh) read ~/.profile, and there is none that reads ~/.bashrc"
-    )
-
-
-def _forbidden(app: App) -> tuple[str, str]:
-    origin, contact = app.settings.origin["snooze"], app.settings.contact
-    ask = f"; ask {contact}" if contact else ""
-    return f"the reminder may not be put off here ({origin.ceiling or origin.source}){ask}", "rotate-my-key"
-
-
-def _report(app: App, mine: Folder, state: State | None) -> dict[str, object]:
-    until = reminding.snoozed(app, mine)
-    return {
-        "installed": [{"shell": shell, "rc_file": path} for shell, path in mine.installed().places],
-        "snoozed_until": _iso(until) if until > time.time() else None,
-        "next": _iso(_next(mine, state)),
-        "items": [_item(item) for item in state.items] if state else [],
-    }
+    none = "login shells (ssh) read ~/.profile, and there is none that reads ~/.bashrc"
+    return "" if sys.platform == "darwin" else none
 
 
 def _item(item: Item) -> dict[str, object]:
     times = {"due": item.at, "overdue": item.until} if item.created else {"until": item.until}
     named = {name: _iso(moment) for name, moment in times.items()}
     return {"kind": item.kind, "key_id": item.key_id, "profiles": list(item.names), **named}
-
-
-def _next(mine: Folder, state: State | None) -> int:
-    """When there is something to say, in epoch seconds; 0 if never."""
-    from ..reminder import login
-    from ..reminder.state import first
-
-    said = mine.said(int(time.time()))
-    return (first(state, said, login.midnights(said)) or 0) if state else 0
 
 
 def _lines(state: State | None, until: int, now: datetime) -> list[str]:
@@ -229,3 +200,84 @@ def _lines(state: State | None, until: int, now: datetime) -> list[str]:
 
 def _iso(moment: int) -> str | None:
     return datetime.fromtimestamp(moment, UTC).isoformat() if moment else None
+
+
+# What login shells read
+
+
+def cache(app: App) -> FileCache:
+    """What AWS last said of the keys here. Made before the files are read: what changes later is newer."""
+    from ..state.cache import FileCache
+
+    paths, made_from = app.paths, _newest(app)
+
+    def keep(rows: Sequence[Row]) -> None:
+        try:
+            _update(app, rows, made_from)
+        except Problem as problem:
+            _unkept(app, problem)
+
+    return FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config), keep)
+
+
+def folder(app: App) -> Folder:
+    """This user's folder of the reminder."""
+    from ..reminder.folder import Folder
+    from ..reminder.shell import Folders
+
+    paths = app.paths
+    config = os.path.dirname(paths.config_file)
+    return Folder(Folders(os.path.join(paths.state_dir, "reminder"), config, paths.site_file))
+
+
+def again(app: App) -> None:
+    """Write it again from what is cached. Raises Problem."""
+    kept = cache(app).load()
+    _update(app, kept.rows, _newest(app) if kept.current else 0)
+
+
+def refresh(app: App) -> None:
+    """The same after a run that learnt nothing of a key, and may have left a rotation unfinished."""
+    try:
+        again(app)
+    except Problem as problem:
+        _unkept(app, problem)
+
+
+def _unkept(app: App, problem: Problem) -> None:
+    app.detail(f"the reminder could not be kept up to date: {problem.message}")
+
+
+def _update(app: App, rows: Sequence[Row], made_from: int) -> None:
+    """Write it. With `made_from` 0 the next login asks AWS. Raises Problem."""
+    from ..reminder.folder import derive
+    from ..reminder.state import FAILED, Item
+    from ..rotation.survey import with_notes
+    from ..rotation.unfinished import unfinished
+    from ..schedule import job
+    from .wiring import Wiring
+
+    now, mine = int(time.time()), folder(app)
+    marked = with_notes(rows, unfinished(Wiring.of(app).here, mend=False))
+    found = derive(marked, app.settings.policy, app.settings.exclude)
+    if failed := job.failure(job.load_runs(app.paths.state_dir)):  # nobody watches the daily run
+        found.items.append(Item(FAILED, "schedule", (), 0, created=int(failed.at.timestamp())))
+    found.snoozed = _snoozed(app, mine)
+    mine.write(found, made_from, now)
+
+
+def _snoozed(app: App, mine: Folder) -> int:
+    """Until when nothing is said; 0 where the site allows no putting off."""
+    return mine.snoozed() if app.settings.snooze else 0
+
+
+def _newest(app: App) -> int:
+    paths = app.paths
+    rotations = os.path.join(paths.state_dir, "rotations")
+    times = [0]
+    for path in (paths.credentials, paths.config, paths.config_file, paths.site_file, rotations):
+        try:
+            times.append(os.stat(path).st_mtime_ns)
+        except (OSError, ValueError):
+            continue
+    return max(times)

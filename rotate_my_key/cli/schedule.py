@@ -14,7 +14,7 @@ from ..core.errors import Interrupted, Problem, WrongUsage, mask
 from ..rotation.run import Result
 from ..schedule import job as jobs
 from ..schedule.job import Installation, ScheduledJob, Scheduler, Try
-from . import reminding
+from . import reminder
 from .app import App
 from .session import Finder, exit_code
 from .wiring import Wiring
@@ -43,7 +43,7 @@ def keys(app: App) -> list[Key]:
     for variable in _unseen(app):
         app.say(f"note: {variable} is set here, and the scheduled run does not see it")
     wiring = Wiring.of(app)
-    rows = {row.get("key_id"): row for row in reminding.cache(app).load().rows}
+    rows = {row.get("key_id"): row for row in reminder.cache(app).load().rows}
     found = Finder(wiring, _settings(app), mixed=False).every_key()
     for left in found.problems:
         if left.problem:
@@ -165,7 +165,7 @@ def install(app: App, *, yes: bool, as_json: bool) -> int:
     from ..schedule import choose
 
     scheduler = choose(_schedulers(app))
-    job = _job(app)
+    job = jobs.this_job(app.env, app.paths)
     listed = keys(app)
     chosen, left = consent(app, listed, yes=yes, flag=_yes)
     if listed and not chosen:
@@ -203,7 +203,7 @@ def uninstall(app: App, *, as_json: bool) -> None:
 def show(app: App, *, as_json: bool) -> None:
     """Whether the daily run is installed, what it runs, when it ran last and what came of it, when it runs next."""
     try:
-        job: ScheduledJob | None = _job(app)
+        job: ScheduledJob | None = jobs.this_job(app.env, app.paths)
     except Problem:
         job = None
     pairs = [(each, each.installed(job)) for each in _schedulers(app)]
@@ -238,7 +238,7 @@ def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
     for line in said if attempt.code != _TRY_LATER else ():
         app.complain(line)
     jobs.keep_run(state_dir, attempt)
-    reminding.refresh(app)
+    reminder.refresh(app)
     return attempt.code
 
 
@@ -246,11 +246,6 @@ def _schedulers(app: App) -> Sequence[Scheduler]:
     from ..schedule import schedulers
 
     return schedulers(app.env, app.paths, Wiring.of(app).host)
-
-
-def _job(app: App) -> ScheduledJob:
-    files = {"credentials": app.paths.credentials, "config": app.paths.config}
-    return jobs.make(jobs.find_program(app.env, app.paths.home), app.env, files)
 
 
 def _where(app: App, installed: Installation | None) -> str:

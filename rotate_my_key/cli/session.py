@@ -22,7 +22,7 @@ from ..rotation.run import Job, Result, RotateOptions, Run
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from ..settings import Settings
-from . import moves, reminding, show
+from . import moves, reminder, show
 from .after import After
 from .app import App
 from .talk import Consent, Narrator, Teller
@@ -122,9 +122,9 @@ def remember(wiring: Wiring, app: App, results: Sequence[Result]) -> None:
     """Note the keys that were looked at or made: the profiles that held the old id hold the new one now."""
     known = [r.outcome for r in results if r.outcome and r.outcome.created and r.outcome.arn]
     if not known:
-        reminding.refresh(app)
+        reminder.refresh(app)
         return
-    cache = reminding.cache(app)
+    cache = reminder.cache(app)
     rows = cache.load().rows
     for outcome in known:
         rows = _with(rows, outcome)

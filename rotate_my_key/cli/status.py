@@ -54,9 +54,9 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
 
 def _rows(app: App, cached: bool) -> list[Row]:
     """The facts: from the cache if that will do, else from the files and from AWS."""
-    from . import reminding
+    from . import reminder
 
-    cache = reminding.cache(app)
+    cache = reminder.cache(app)
     kept = cache.load()
     if cached and kept.current and not _under_way(app):
         return kept.rows

@@ -42,9 +42,8 @@ class Folder:
     def write(self, found: State, made_from: int, now: int) -> None:
         """Write what shells read. `made_from` is the time in nanoseconds of the newest file behind it; with 0 the next
         login asks AWS. Raises Problem."""
-        make_private_dir(os.path.dirname(self.path))
-        make_private_dir(self.path)
-        said = self.said(now)
+        self._make()
+        said = state.decode_said(login.read(self._file(login.SAID)), now)
         midnights = login.midnights(said)
         moment = state.first(found, said, midnights)
         self._put(login.STATE, state.encode(found, said, midnights), max(made_from, 1))
@@ -58,9 +57,10 @@ class Folder:
         """What was written last, if it makes sense."""
         return login.load(self.path)
 
-    def said(self, now: int) -> dict[str, int]:
-        """What was said when."""
-        return state.decode_said(login.read(self._file(login.SAID)), now)
+    def next(self, found: State, now: int) -> int:
+        """When there is something to say, in epoch seconds; 0 if never."""
+        said = state.decode_said(login.read(self._file(login.SAID)), now)
+        return state.first(found, said, login.midnights(said)) or 0
 
     def snoozed(self) -> int:
         """Until when nothing is to be said, in epoch seconds; 0 if nobody asked for that."""
@@ -69,8 +69,7 @@ class Folder:
 
     def snooze(self, until: int) -> None:
         """Say nothing until then. Raises Problem."""
-        make_private_dir(os.path.dirname(self.path))
-        make_private_dir(self.path)
+        self._make()
         write_private(self._file(_SNOOZE), f"{until}\n".encode())
 
     # What is installed
@@ -86,8 +85,7 @@ class Folder:
 
     def remember(self, installed: Installed) -> None:
         """Write it down. Raises Problem."""
-        make_private_dir(os.path.dirname(self.path))
-        make_private_dir(self.path)
+        self._make()
         write_private(self._file(_INSTALLED), json.dumps(installed._asdict()).encode())
 
     def script(self, shell: str) -> str:
@@ -117,6 +115,10 @@ class Folder:
 
     def _file(self, name: str) -> str:
         return os.path.join(self.path, name)
+
+    def _make(self) -> None:
+        make_private_dir(os.path.dirname(self.path))
+        make_private_dir(self.path)
 
     def _put(self, name: str, data: bytes, time: int) -> None:
         write_private(self._file(name), data)

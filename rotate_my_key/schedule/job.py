@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
+from ..files.paths import Paths
 from ..files.private import make_folder, make_private_dir, read_private, remove_private, write_private
 from ..files.regular import read_regular
 
@@ -58,6 +59,11 @@ def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> Sche
         if not text.isprintable():
             raise Problem(f"{what} has a line end or another control character in it: {text!r}", "move it elsewhere")
     return ScheduledJob(program, kept)
+
+
+def this_job(env: Mapping[str, str], paths: Paths) -> ScheduledJob:
+    """The job as it would be installed now. Raises Problem if this program was not installed."""
+    return make(find_program(env, paths.home), env, {"credentials": paths.credentials, "config": paths.config})
 
 
 def left_out(env: Mapping[str, str]) -> Sequence[str]:
