@@ -42,7 +42,7 @@ from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..rotation.unfinished import unfinished
-from ..state.owed import Mark
+from ..state.history import Mark
 from ..state.transit import Delivered
 from . import moves, session, show
 from .app import App

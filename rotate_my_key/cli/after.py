@@ -22,7 +22,7 @@ from ..files.private import Lock
 from ..rotation.run import Result
 from ..settings import after_rotate
 from ..settings.ini import Hook
-from ..state.owed import Change, PendingChanges
+from ..state.history import Change, PendingChanges
 from . import show
 from .app import App
 from .wiring import Wiring

@@ -13,7 +13,7 @@ from ..core.model import Credentials, Identity
 from ..files import age
 from ..rotation.incoming import sign_in
 from ..rotation.unfinished import unfinished
-from ..state.transit import Exported, encode
+from ..state.transit import Exported, write_export
 from .app import App
 from .wiring import Wiring
 
@@ -32,7 +32,7 @@ def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: s
     app.say(f"{who.user} in {who.account}, key {mask(active.pair.key_id)}")
     passphrase = "" if recipients else _passphrase(app)
     with app.waiting("sealing it"):
-        sealed = age.seal(encode(exported), passphrase=passphrase, recipients=recipients)
+        sealed = age.seal(write_export(exported), passphrase=passphrase, recipients=recipients)
     if output is None or output == "-":
         app.out(sealed.rstrip("\n"))
     else:

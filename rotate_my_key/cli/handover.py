@@ -23,8 +23,8 @@ from ..rotation.incoming import elsewhere, plan_elsewhere, take_over
 from ..rotation.ports import Account
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
-from ..state.owed import Mark
-from ..state.transit import LONGEST, Delivered, decode_delivered
+from ..state.history import Mark
+from ..state.transit import LONGEST, Delivered, read_delivery
 from .app import App
 from .session import Rotate
 from .signing import mfa_serials
@@ -88,7 +88,7 @@ class Delivery:
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
         with self._app.waiting("fetching what IT has made"):
-            return decode_delivered(self._by_link() if self._link else self._by_name())
+            return read_delivery(self._by_link() if self._link else self._by_name())
 
     def _by_link(self) -> bytes:
         from ..aws.delivery import fetch

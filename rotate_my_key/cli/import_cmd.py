@@ -30,7 +30,7 @@ from ..rotation.incoming import (
     put,
 )
 from ..rotation.unfinished import unfinished
-from ..state.transit import Exported, decode
+from ..state.transit import Exported, read_export
 from . import reminder, show
 from .app import App
 from .handover import holds
@@ -120,8 +120,8 @@ def _open(app: App, file: str | None, identity: str | None) -> Exported:
         if not age.with_passphrase(sealed):
             if not key:
                 raise Problem("it was sealed for an age recipient", "rotate-my-key import FILE -i IDENTITY_FILE")
-            return decode(age.unseal(sealed, identities=key))
-        return decode(age.unseal(sealed, passphrase=_passphrase(app)))
+            return read_export(age.unseal(sealed, identities=key))
+        return read_export(age.unseal(sealed, passphrase=_passphrase(app)))
     except age.WrongPassphrase as problem:
         raise Problem(problem.message, "rotate-my-key import FILE") from None
 

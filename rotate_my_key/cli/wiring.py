@@ -24,9 +24,8 @@ from ..profiles.which import Active, find_active, named_profile, profile_in_forc
 from ..rotation.engine import Waiter
 from ..rotation.facts import LocalState
 from ..rotation.unfinished import is_missing
-from ..state.history import FileHistory
+from ..state.history import FileHistory, HandedKeys
 from ..state.notes import FileNotes
-from ..state.owed import HandedKeys
 from .app import Stop
 from .copies import OtherCopies
 from .credentials import unasked

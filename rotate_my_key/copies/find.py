@@ -8,7 +8,6 @@ what is passed over is counted. What scans have found is remembered, paths with 
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import stat
@@ -26,6 +25,7 @@ from ..files import platform
 from ..files.paths import Paths
 from ..files.private import make_private_dir, read_private, write_private
 from ..files.regular import snapshot
+from ..state.records import Form
 from .change import Copy, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms
 
@@ -290,8 +290,14 @@ else:
         return len(data)
 
 
-_VERSION = 1
 _MOST = 2000  # paths
+
+
+class _Paths(NamedTuple):
+    paths: dict[str, tuple[str, ...]]
+
+
+_KNOWN = Form(_Paths)
 
 
 class Memory:
@@ -303,14 +309,8 @@ class Memory:
 
     def load(self) -> dict[str, set[str]]:
         """The key ids that each path was seen to hold. Raises Problem if it is there and cannot be read."""
-        data = read_private(self.path)
-        try:
-            value = json.loads(data) if data else {}
-            if value.get("version") != _VERSION:
-                return {}
-            return {str(path): {str(each) for each in ids} for path, ids in value["paths"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            return {}
+        known = _KNOWN.find(read_private(self.path))
+        return {path: set(ids) for path, ids in known.paths.items()} if known else {}
 
     def learn(self, found: Iterable[tuple[str, str]], looked_for: Collection[str]) -> None:
         """Remember which paths hold which of the ids that were looked for; all remembered paths were read again.
@@ -331,9 +331,9 @@ class Memory:
     def _store(self, before: Mapping[str, set[str]], after: Mapping[str, set[str]]) -> None:
         if before == after:
             return
-        kept = {path: sorted(after[path]) for path in list(after)[-_MOST:]}
+        kept = {path: tuple(sorted(after[path])) for path in list(after)[-_MOST:]}
         make_private_dir(os.path.dirname(self.path))
-        write_private(self.path, json.dumps({"version": _VERSION, "paths": kept}, indent=1).encode())
+        write_private(self.path, _KNOWN.encode(_Paths(kept)))
 
 
 class LocalCopies:

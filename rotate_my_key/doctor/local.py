@@ -23,8 +23,8 @@ from ..keyring.store import Index
 from ..profiles.file import KEY_ID, SECRET, Kind, facts
 from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
+from ..state.history import HandedKeys
 from ..state.notes import FileNotes, FileStaging
-from ..state.owed import HandedKeys
 from .computer import NOWHERE, Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")

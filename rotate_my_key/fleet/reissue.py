@@ -25,7 +25,7 @@ from ..aws.services import AwsCloud
 from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
 from ..core.model import AccessKey, Credentials, Identity, LastUse
 from ..settings.fleet import FleetSettings
-from ..state.transit import Delivered, encode_delivered
+from ..state.transit import Delivered, write_delivery
 from .accounts import AccountDirectory
 from .actions import ActionLine, Maker, Notifier, ReissuedKey
 from .assembly import Assembly
@@ -345,7 +345,7 @@ class _HandOver:
     def _stored(self, record: HandoverRecord, pair: Credentials, key: AccessKey) -> HandoverRecord:
         plan, context = self._plan, self._context
         who = Identity(record.account, plan.user.arn)
-        delivery = encode_delivered(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
+        delivery = write_delivery(Delivered(pair, who, key.created, record.replaces, plan.request.profile))
         record = replace(record, key_id=key.key_id)
         try:
             self._check_ours()

@@ -20,8 +20,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ..core.errors import Problem
+from ..state.records import Form
 
-VERSION = 1
 SYSTEM = "system"  # the backend of this system's own keyring
 LONGEST = 1280  # characters
 
@@ -83,9 +83,21 @@ def noted_backend(path: str) -> str | None:
         return None
 
 
+class _Pair(NamedTuple):
+    key_id: str
+    secret: str
+
+
+_PAIR = Form(
+    _Pair,
+    newer=("this keyring entry was written by a newer rotate-my-key", "use that version"),
+    wrong=("the keyring entry makes no sense: something else wrote it", "rotate-my-key keyring restore"),
+)
+
+
 def encode(key_id: str, secret: str) -> str:
     """A pair as an entry's text. Raises Problem for one that has no room on every system."""
-    text = json.dumps({"version": VERSION, "key_id": key_id, "secret": secret}, separators=(",", ":"))
+    text = _PAIR.encode(_Pair(key_id, secret)).decode()
     if len(text) > LONGEST:
         raise Problem("this pair is too long for a keyring entry", "rotate-my-key status")
     return text
@@ -93,16 +105,7 @@ def encode(key_id: str, secret: str) -> str:
 
 def decode(text: str) -> tuple[str, str]:
     """The pair's id and secret. Raises Problem for text that is not ours, or a newer version's."""
-    try:
-        body = json.loads(text)
-        if body["version"] > VERSION:
-            raise Problem("this keyring entry was written by a newer rotate-my-key", "use that version")
-        key_id, secret = body["key_id"], body["secret"]
-        if isinstance(key_id, str) and isinstance(secret, str):
-            return key_id, secret
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise Problem("the keyring entry makes no sense: something else wrote it", "rotate-my-key keyring restore")
+    return _PAIR.decode(text)
 
 
 def pair_in(entries: Entries, profile: str) -> tuple[str, str] | None:

@@ -30,10 +30,10 @@ from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Place, PlaceKind
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
 from ..state.notes import ROLES, SIZE, FileStaging
+from ..state.records import Form
 from . import entries as names
 from .entries import SYSTEM, Entries, noted_backend
 
-VERSION = 2  # 1, without `backend`, while all is in the system's own
 _MARK = re.compile(r"([A-Z0-9]{4,128})\.keyring")
 _NOT_KEPT = "the keyring did not keep what was stored in it"
 
@@ -89,26 +89,36 @@ class Entry(NamedTuple):
     process: Process | None = None
 
 
+class _First(NamedTuple):
+    """`keyring.json` as its first version knows it, while all is in the system's own keyring."""
+
+    profiles: dict[str, Entry]
+
+
+class _Second(NamedTuple):
+    """`keyring.json` where another keyring is named."""
+
+    profiles: dict[str, Entry]
+    backend: str = SYSTEM
+
+
 class Index:
     """`keyring.json`, changed only by who holds the lock and read afresh each time. `chosen` is the setting."""
 
     def __init__(self, path: str, chosen: Callable[[], str] = lambda: SYSTEM) -> None:
         self.path = path
         self.chosen = chosen
+        self._form = Form(
+            _Second,
+            version=2,
+            newer=("a newer rotate-my-key has put a pair into the keyring", "use that version"),
+            wrong=(f"{path} makes no sense", f"move it away (mv {path} {path}.old): the keyring is asked then"),
+        )
 
     def load(self) -> dict[str, Entry]:
         """The entries by profile. Raises Problem for a file that makes no sense or that a newer version wrote."""
         data = read_private(self.path)
-        try:
-            value: Any = json.loads(data) if data is not None else {"version": VERSION, "profiles": {}}
-            if value["version"] > VERSION:
-                raise Problem("a newer rotate-my-key has put a pair into the keyring", "use that version")
-            return {name: _entry(plain) for name, plain in value["profiles"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Problem(
-                f"{self.path} makes no sense",
-                f"move it away (mv {self.path} {self.path}.old): the keyring is asked then",
-            ) from None
+        return {} if data is None else self._form.decode(data).profiles
 
     def get(self, profile: str) -> Entry | None:
         """What is known of one profile."""
@@ -144,33 +154,14 @@ class Index:
         if not entries and (backend == SYSTEM or not self._rotations()):
             return remove_private(self.path)
         make_private_dir(os.path.dirname(self.path))
-        where: dict[str, Any] = {"version": 1} if backend == SYSTEM else {"version": VERSION, "backend": backend}
-        value = where | {"profiles": {name: _plain(entry) for name, entry in entries.items()}}
-        return write_private(self.path, json.dumps(value, indent=1).encode())
+        known = dict(entries)
+        data = Form(_First).encode(_First(known)) if backend == SYSTEM else self._form.encode(_Second(known, backend))
+        return write_private(self.path, data)
 
     def _rotations(self) -> bool:
         """Whether pairs of a rotation still rest in the keyring."""
         folder = os.path.join(os.path.dirname(self.path), "rotations")
         return os.path.isdir(folder) and any(name.endswith(".keyring") for name in os.listdir(folder))
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    moving, lines, process = entry.moving and entry.moving.value, entry.lines, entry.process
-    parts = {"lines": lines and lines._asdict(), "process": process and process._asdict()}
-    return entry._asdict() | {"moving": moving} | parts
-
-
-def _entry(plain: dict[str, Any]) -> Entry:
-    lines, process = plain["lines"], plain["process"]
-    return Entry(
-        config=str(plain["config"]),
-        ids=tuple(map(str, plain["ids"])),
-        spare=bool(plain["spare"]),
-        moving=Move(plain["moving"]) if plain["moving"] else None,
-        line=str(plain["line"]),
-        lines=lines and Lines(lines["path"], lines["kind"], tuple(Line(*line) for line in lines["lines"])),
-        process=process and Process(**process),
-    )
 
 
 class KeyringStore:

@@ -7,7 +7,6 @@ written only where they are ours or nobody's.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -15,12 +14,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
 from ..files.paths import Paths
 from ..files.private import make_folder, make_private_dir, read_private, remove_private, write_private
 from ..files.regular import read_regular
+from ..state.records import Form
 
 NAME = "rotate-my-key"
 MARK = "made by `rotate-my-key schedule install`, removed by `rotate-my-key schedule uninstall`"
@@ -235,7 +235,6 @@ def _folders(env: Mapping[str, str], home: str, prefix: str) -> Iterator[str]:
 
 
 FILE = "schedule.json"
-_VERSION = 1
 _AGAIN = (TryLater.code, Interrupted.code)  # the scheduler tries again by itself
 _A_DAY = timedelta(hours=20)  # less than a day, or a run a little late each time would skip one in the end
 
@@ -256,6 +255,9 @@ class Last(NamedTuple):
     settled: Try | None
 
 
+_RUNS = Form(Last)
+
+
 def _runs_path(state_dir: str) -> str:
     """Where it is."""
     return os.path.join(state_dir, FILE)
@@ -264,21 +266,18 @@ def _runs_path(state_dir: str) -> str:
 def load_runs(state_dir: str) -> Last | None:
     """What is known; None if it never ran, or the file makes no sense (the next run writes it anew)."""
     try:
-        read = json.loads(read_private(_runs_path(state_dir)) or b"null")
-        if not isinstance(read, dict) or read.get("version") != _VERSION:
-            return None
-        return Last(_try(read["last"]), _try(read["settled"]) if read["settled"] else None)
-    except (Problem, ValueError, KeyError, TypeError):
+        return _RUNS.find(read_private(_runs_path(state_dir)))
+    except Problem:
         return None
 
 
 def keep_run(state_dir: str, attempt: Try) -> None:
     """Note a run. Raises Problem if it cannot be written."""
     before = load_runs(state_dir)
+    attempt = attempt._replace(at=attempt.at.replace(microsecond=0))
     settled = attempt if attempt.code not in _AGAIN else before and before.settled
-    told = {"version": _VERSION, "last": _json(attempt), "settled": _json(settled) if settled else None}
     make_private_dir(state_dir)
-    write_private(_runs_path(state_dir), json.dumps(told, indent=1).encode())
+    write_private(_runs_path(state_dir), _RUNS.encode(Last(attempt, settled)))
 
 
 def forget_runs(state_dir: str) -> None:
@@ -294,14 +293,3 @@ def is_done(known: Last | None, now: datetime) -> bool:
 def failure(known: Last | None) -> Try | None:
     """What the reminder should speak of: the latest settled run, if it failed. 75 and 130 are tried again instead."""
     return known.settled if known and known.settled and known.settled.code else None
-
-
-def _json(attempt: Try) -> dict[str, Any]:
-    return {**attempt._asdict(), "at": attempt.at.isoformat(timespec="seconds")}
-
-
-def _try(read: Mapping[str, Any]) -> Try:
-    at = datetime.fromisoformat(read["at"])
-    if at.tzinfo is None or not isinstance(read["code"], int):
-        raise ValueError(read)
-    return Try(at, read["code"], str(read["message"]), str(read["hint"]))

@@ -7,15 +7,24 @@ path: it imports little, and the file is read without the checks of `files/priva
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-VERSION = 1
+from ..core.policy import Row
+from .records import Form
+
 _MOST = 16 << 20  # bytes
 
-Row = dict[str, Any]
+Stamps = dict[str, tuple[int, ...] | None]
+
+
+class _Seen(NamedTuple):
+    files: Stamps
+    rows: tuple[Row, ...]
+
+
+_SEEN = Form(_Seen)
 
 
 class Cached(NamedTuple):
@@ -37,30 +46,27 @@ class FileCache:
         """Read it; no rows if there is nothing that makes sense."""
         try:
             with open(self._path, "rb") as file:
-                value = json.loads(file.read(_MOST))
-            if value["version"] != VERSION:
-                return Cached([], False)
-            return Cached([row for row in value["rows"] if isinstance(row, dict)], value["files"] == self._stamps())
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            return Cached([], False)
+                seen = _SEEN.find(file.read(_MOST))
+        except OSError:
+            seen = None
+        return Cached(list(seen.rows), seen.files == self._stamps()) if seen else Cached([], False)
 
     def save(self, rows: Sequence[Row]) -> None:
         """Write all rows. Raises Problem for a disk that is full or not ours."""
         from ..files.private import make_private_dir, write_private
 
-        value = {"version": VERSION, "files": self._stamps(), "rows": list(rows)}
         make_private_dir(os.path.dirname(self._path))
-        write_private(self._path, json.dumps(value).encode())
+        write_private(self._path, _SEEN.encode(_Seen(self._stamps(), tuple(rows))))
         if self._saved:
             self._saved(rows)
 
-    def _stamps(self) -> dict[str, list[int] | None]:
+    def _stamps(self) -> Stamps:
         return {path: _stamp(path) for path in self._files}
 
 
-def _stamp(path: str) -> list[int] | None:
+def _stamp(path: str) -> tuple[int, ...] | None:
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return [status.st_mtime_ns, status.st_size, status.st_ino]
+    return status.st_mtime_ns, status.st_size, status.st_ino

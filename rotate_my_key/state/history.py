@@ -1,60 +1,121 @@
-"""Past rotations on this computer: one JSON object a line, appended and fsynced; no secrets.
-
-A line that cannot be read is passed over: it tells of the past and stops nothing.
-"""
+"""What was done here, and what of it is still owed: past rotations, keys that were handed over and are to be replaced,
+commands that are to run after a rotation. Ids only, no secrets."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+import re
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..core.model import Past
-from ..files.private import append_private, read_private
+from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
+from .records import Folder, Form
 
-_VERSION = 1
 _MOST = 64 << 20  # bytes; a line has about 300
+_PAST = Form(Past)
 
 
 class FileHistory:
-    """The history in one file."""
+    """Past rotations: a record a line, appended and fsynced. A line that cannot be read is passed over: it tells of the
+    past and stops nothing."""
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def add(self, past: Past) -> None:
         """Append one line, fsynced. Raises Problem if the disk is full or the file cannot be written."""
-        value = {
-            "version": _VERSION,
-            "at": past.at.isoformat(timespec="seconds"),
-            "action": past.action,
-            "account": past.account,
-            "arn": past.arn,
-            "old": past.old,
-            "new": past.new,
-            "deleted": list(past.deleted),
-            "places": list(past.places),
-        }
-        append_private(self._path, json.dumps(value).encode())
+        append_private(self._path, _PAST.encode(replace(past, at=past.at.replace(microsecond=0))))
 
     def entries(self) -> tuple[Past, ...]:
         """All lines that can be read, oldest first."""
-        data = read_private(self._path, _MOST) or b""
-        return tuple(past for line in data.split(b"\n") if line for past in _read(line))
+        lines = (read_private(self._path, _MOST) or b"").split(b"\n")
+        return tuple(past for line in lines if (past := _PAST.find(line)))
 
 
-def _read(line: bytes) -> Iterator[Past]:
-    try:
-        value = json.loads(line)
-        yield Past(
-            at=datetime.fromisoformat(value["at"]).astimezone(UTC),
-            action=str(value["action"]),
-            account=str(value["account"]),
-            arn=str(value["arn"]),
-            old=str(value["old"]),
-            new=None if value["new"] is None else str(value["new"]),
-            deleted=tuple(map(str, value["deleted"])),
-            places=tuple(map(str, value["places"])),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a person agreed to, for whoever finishes it. `replaces` is the id of the key that goes though no place here
+    holds it, or ""; `delivery` names what is to be removed (never a link), `signer` the profile that may, or ""."""
+
+    replaces: str = ""
+    delivery: str = ""
+    signer: str = ""
+
+
+_MARK = Form(Mark)
+_NO_ID = re.compile(r"(?![A-Z0-9]{4,128}$).")
+
+
+class HandedKeys:
+    """Keys that somebody handed over (IT, the console) and that are to be replaced whatever their age: `adopt` marks
+    them before it writes them, so that a run that is killed in between does not leave such a key in use."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Folder(folder)
+
+    def mark(self, key_id: str, what: Mark = Mark()) -> None:
+        """Remember, durably, that this key is to be replaced. Raises Problem."""
+        make_private_dir(self._folder.path)
+        write_private(self._folder.file(key_id), _MARK.encode(what))
+
+    def read(self, key_id: str) -> Mark:
+        """What was agreed to. What cannot be read, or was written by an older version, agrees to nothing more."""
+        what = _MARK.find(read_private(self._folder.file(key_id)))
+        return Mark() if what is None or _NO_ID.match(what.replaces) else what
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids that are marked."""
+        return self._folder.ids()
+
+    def clear(self, key_id: str) -> None:
+        """Forget it: it was replaced, or nothing here holds it."""
+        remove_private(self._folder.file(key_id))
+
+
+class Change(NamedTuple):
+    """The places of rotation `name` went from the key `old` to `new`, a user's. `left` names the commands still to run
+    once some have `begun`."""
+
+    name: str
+    old: str
+    new: str
+    account: str
+    arn: str
+    begun: bool = False
+    left: tuple[str, ...] = ()
+
+
+_CHANGE = Form(Change)
+
+
+class PendingChanges:
+    """Rotations whose [after_rotate] commands are still to run. A record is written before a place is changed, and goes
+    when they have run: a run that is killed in between leaves it to the next. What no longer fits (nothing here holds
+    the new key) is no record. Every verb may raise Problem."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Folder(folder, ".json")
+
+    def note(self, change: Change) -> None:
+        """Remember it, durably. A change straight back, before anybody was told of the first, is none."""
+        before = self._load(change.name)
+        if before and not before.begun and (before.old, before.new) == (change.new, change.old):
+            self.drop(change.name)
+        elif before is None or before[:3] != change[:3]:
+            self.save(change)
+
+    def save(self, change: Change) -> None:
+        """Write the record anew."""
+        make_private_dir(self._folder.path)
+        write_private(self._folder.file(change.name), _CHANGE.encode(change))
+
+    def all(self) -> tuple[Change, ...]:
+        """The records that can be read."""
+        return tuple(change for name in self._folder.ids() if (change := self._load(name)))
+
+    def drop(self, name: str) -> None:
+        """All is done."""
+        remove_private(self._folder.file(name))
+
+    def _load(self, name: str) -> Change | None:
+        return _CHANGE.find(read_private(self._folder.file(name)))

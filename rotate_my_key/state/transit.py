@@ -1,24 +1,16 @@
-"""What an export holds once it is open: the pair, whose it is, and what another computer needs to use it. JSON, with a
-version; a newer one is left alone.
-
-What IT's delivery holds once it is fetched: the pair, whose it is, and which key it replaces. JSON, with a version;
-a newer one is left alone.
-
-Written by `fleet reissue`, read by `adopt`. What it says is believed only as far as AWS says the same.
-"""
+"""What a key on its way says: an export once it is open, and IT's delivery once it is fetched. What a delivery says,
+written by `fleet reissue` and read by `adopt`, is believed only as far as AWS says the same."""
 
 from __future__ import annotations
 
-import json
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import NamedTuple
 
-from ..core.errors import Problem
+from ..core.errors import Problem, Unreadable
 from ..core.model import Credentials, Identity
-
-VERSION = 1
-_KIND = "rotate-my-key export"
+from .records import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,48 +24,26 @@ class Exported:
     made: datetime
 
 
-def encode(exported: Exported) -> bytes:
+_EXPORT = Form(
+    Exported,
+    kind="rotate-my-key export",
+    among=("pair", "identity"),
+    newer=(
+        "it is an export of version {version}, and this rotate-my-key reads 1",
+        "use the same version on both computers",
+    ),
+    wrong=("that was not made by rotate-my-key export", "rotate-my-key export"),
+)
+
+
+def write_export(exported: Exported) -> bytes:
     """As bytes, to be sealed at once."""
-    value = {
-        "kind": _KIND,
-        "version": VERSION,
-        "made": exported.made.astimezone(UTC).isoformat(timespec="seconds"),
-        "account": exported.identity.account,
-        "arn": exported.identity.arn,
-        "profile": exported.profile,
-        "region": exported.region,
-        "key_id": exported.pair.key_id,
-        "secret": exported.pair.secret,
-    }
-    return json.dumps(value).encode()
+    return _EXPORT.encode(replace(exported, made=exported.made.replace(microsecond=0)))
 
 
-def decode(data: bytes) -> Exported:
-    """From bytes that were sealed. Raises Problem for anything else, and for an export of another version."""
-    try:
-        value = json.loads(data)
-        if value["kind"] != _KIND:
-            raise Problem("that was not made by rotate-my-key export", "rotate-my-key export")
-        if value["version"] != VERSION:
-            raise Problem(
-                f"it is an export of version {int(value['version'])}, and this rotate-my-key reads {VERSION}",
-                "use the same version on both computers",
-            )
-        texts = [value[name] for name in ("key_id", "secret", "account", "arn", "profile")]
-        made, region = datetime.fromisoformat(value["made"]), value["region"]
-        if all(isinstance(text, str) for text in texts) and isinstance(region, str | None):
-            key_id, secret, account, arn, profile = texts
-            return Exported(Credentials(key_id, secret), Identity(account, arn), profile, region, made)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise Problem("that was not made by rotate-my-key export", "rotate-my-key export")
-
-
-LONGEST = 1 << 14  # bytes; a delivery has about 400
-_KIND_DELIVERED = "delivery of rotate-my-key"
-_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
-_SECRET = re.compile(r"[\x21-\x7e]{16,128}")
-_ASK = "ask IT for a new one"
+def read_export(data: bytes) -> Exported:
+    """From bytes that were sealed. Raises Problem for anything else, and for an export of a newer version."""
+    return _EXPORT.decode(data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,56 +56,56 @@ class Delivered:
     made: datetime
     replaces: str = ""
     profile: str = ""
+    user: str = field(default="", compare=False)
+
+    @property
+    def fits(self) -> bool:
+        """Whether it says nothing that contradicts itself, or that no key of AWS can be."""
+        pair, who, ids = self.pair, self.identity, (self.pair.key_id, self.replaces or self.pair.key_id)
+        texts = (who.account, who.arn, self.profile, self.user)
+        return (
+            all(map(_ID.fullmatch, ids))
+            and self.replaces != pair.key_id
+            and bool(_SECRET.fullmatch(pair.secret))
+            and all(text.isprintable() for text in texts)
+            and who.is_user
+            and (who.arn.split(":")[4], who.user) == (who.account, self.user)
+        )
 
 
-def encode_delivered(delivered: Delivered) -> str:
+class _Reserved(NamedTuple):
+    """What stands in the place before the key is made: no secret, and no delivery yet."""
+
+    reserved: bool
+
+
+LONGEST = 1 << 14  # bytes; a delivery has about 400
+_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers"
+_SECRET = re.compile(r"[\x21-\x7e]{16,128}")
+_KIND = "delivery of rotate-my-key"
+_ASK = "ask IT for a new one"
+_WRONG = ("what was fetched is no delivery of rotate-my-key fleet reissue", _ASK)
+_NEWER = ("the delivery is of another version than this rotate-my-key reads", "rotate-my-key --version")
+_RESERVATION = Form(_Reserved, kind=_KIND)
+_DELIVERY = Form(Delivered, kind=_KIND, among=("pair", "identity"), newer=_NEWER, wrong=_WRONG)
+
+
+def write_delivery(delivered: Delivered) -> str:
     """As text, to be stored at once where only its user can read it."""
-    value = {
-        "kind": _KIND_DELIVERED,
-        "version": VERSION,
-        "account": delivered.identity.account,
-        "user": delivered.identity.user,
-        "arn": delivered.identity.arn,
-        "key_id": delivered.pair.key_id,
-        "secret": delivered.pair.secret,
-        "replaces": delivered.replaces,
-        "profile": delivered.profile,
-        "made": delivered.made.astimezone(UTC).isoformat(timespec="seconds"),
-    }
-    return json.dumps(value)
+    made = delivered.made.replace(microsecond=0)
+    return _DELIVERY.encode(replace(delivered, made=made, user=delivered.identity.user)).decode()
 
 
 def reservation() -> str:
-    """What stands in the place before the key is made: no secret, and no delivery yet."""
-    return json.dumps({"kind": _KIND_DELIVERED, "version": VERSION, "reserved": True})
+    """What stands in the place before the key is made."""
+    return _RESERVATION.encode(_Reserved(True)).decode()
 
 
-def decode_delivered(data: bytes | str) -> Delivered:
+def read_delivery(data: bytes | str) -> Delivered:
     """From what was fetched. Raises Problem for anything else; the message has nothing of it."""
-    try:
-        value = json.loads(data)
-        if value["kind"] == _KIND_DELIVERED:
-            return _delivered(value)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise Problem("what was fetched is no delivery of rotate-my-key fleet reissue", _ASK)
-
-
-def _delivered(value: dict[str, object]) -> Delivered:
-    if value["version"] != VERSION:
-        raise Problem("the delivery is of another version than this rotate-my-key reads", "rotate-my-key --version")
-    if value.get("reserved"):
+    if _RESERVATION.find(data):
         raise Problem("the key is not there yet: IT has only reserved the place", _ASK)
-    names = ("account", "arn", "key_id", "secret", "replaces", "profile", "made")
-    texts = [value[name] for name in names]
-    if not all(isinstance(text, str) and text.isprintable() for text in texts):
-        raise TypeError
-    account, arn, key_id, secret, replaces, profile, made = map(str, texts)
-    identity = Identity(account, arn)
-    fits = _ID.fullmatch(key_id) and _SECRET.fullmatch(secret) and (not replaces or _ID.fullmatch(replaces))
-    if not fits or arn.split(":")[4] != account or not identity.is_user or value["user"] != identity.user:
-        raise ValueError
-    moment = datetime.fromisoformat(made)
-    if moment.tzinfo is None or replaces == key_id:
-        raise ValueError
-    return Delivered(Credentials(key_id, secret), identity, moment, replaces, profile)
+    delivered = _DELIVERY.decode(data)
+    if not delivered.fits:
+        raise Unreadable(*_WRONG)
+    return delivered

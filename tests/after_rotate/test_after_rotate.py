@@ -14,7 +14,7 @@ from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.command import run
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
-from rotate_my_key.state.owed import Change, PendingChanges
+from rotate_my_key.state.history import Change, PendingChanges
 from tests.laptop import Finished, Laptop
 
 from .conftest import script, settings

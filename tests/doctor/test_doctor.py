@@ -17,7 +17,7 @@ from rotate_my_key.core.model import Credentials
 from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.local import upgrade
 from rotate_my_key.profiles.which import find_active
-from rotate_my_key.state.owed import HandedKeys
+from rotate_my_key.state.history import HandedKeys
 
 from .conftest import ROOT, Laptop
 from .test_broken_laptops import TABLE

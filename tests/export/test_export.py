@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, Identity
 from rotate_my_key.files import age
-from rotate_my_key.state.transit import Exported, decode, encode
+from rotate_my_key.state.transit import Exported, read_export, write_export
 from tests.cli.terminal import Screen, Terminal
 from tests.laptop import Laptop
 
@@ -102,7 +102,7 @@ def test_on_stdout_and_stdin(here: Laptop, there: Laptop) -> None:
     assert made.out.startswith(age.BEGIN)
     assert made.out.endswith(age.END + "\n")
     assert not [secret for secret in here.secrets() if secret in made.text]
-    opened = decode(age.unseal(made.out.encode(), identities=(there.home / "key.txt").read_bytes()))
+    opened = read_export(age.unseal(made.out.encode(), identities=(there.home / "key.txt").read_bytes()))
     assert (opened.pair, opened.profile, opened.identity.user) == (here.old, "work", "alice")
 
 
@@ -165,7 +165,7 @@ def test_refused(here: Laptop, there: Laptop, case: str) -> None:
     elif case == "another user's export":
         other_user = Identity(here.aws.account, f"arn:aws:iam::{here.aws.account}:user/bob")
         file.write_text(
-            age.seal(encode(Exported(here.old, other_user, "x", None, KEY.made)), recipients=[recipient(there)])
+            age.seal(write_export(Exported(here.old, other_user, "x", None, KEY.made)), recipients=[recipient(there)])
         )
     else:
         (there.home / ".aws" / "config").write_text(
@@ -212,15 +212,15 @@ IDENTITY = str(_MADE).encode()
 
 def sealed() -> str:
     """An export for this identity."""
-    return age.seal(encode(KEY), recipients=[str(_MADE.to_public())])
+    return age.seal(write_export(KEY), recipients=[str(_MADE.to_public())])
 
 
 def test_it_comes_out_as_it_went_in() -> None:
     """Through a mail that quotes it, with other line ends, with words around it."""
     text = sealed()
-    assert decode(age.unseal(text.encode(), identities=IDENTITY)) == KEY
+    assert read_export(age.unseal(text.encode(), identities=IDENTITY)) == KEY
     mail = "\r\n".join(["Hi,", *(f"> {line}" for line in text.splitlines()), "> bye"])
-    assert decode(age.unseal(mail.encode(), identities=b"# mine\n\n" + IDENTITY)) == KEY
+    assert read_export(age.unseal(mail.encode(), identities=b"# mine\n\n" + IDENTITY)) == KEY
     assert "secret" not in text
     assert KEY.pair.secret not in repr(KEY)
 
@@ -244,7 +244,7 @@ DAMAGED = {
 def test_damaged(how: str) -> None:
     """It says so, in one line, and never what was in it."""
     with pytest.raises(Problem) as caught:
-        decode(age.unseal(DAMAGED[how](sealed()).encode(), identities=IDENTITY))
+        read_export(age.unseal(DAMAGED[how](sealed()).encode(), identities=IDENTITY))
     assert "\n" not in caught.value.message
     assert caught.value.hint
 
@@ -261,9 +261,9 @@ NOT_OURS = {
 def test_other_versions(case: str) -> None:
     """They are left alone, with one line."""
     change, text = NOT_OURS[case]
-    value = {**json.loads(encode(KEY)), **change} if isinstance(change, dict) else change
+    value = {**json.loads(write_export(KEY)), **change} if isinstance(change, dict) else change
     with pytest.raises(Problem, match=text):
-        decode(json.dumps(value).encode())
+        read_export(json.dumps(value).encode())
 
 
 def test_the_wrong_identity() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.state.owed import HandedKeys, Mark
+from rotate_my_key.state.history import HandedKeys, Mark
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 WHAT = Mark("AKIAIOSFODNN7EXAMPL2", "secretsmanager:x", "work")

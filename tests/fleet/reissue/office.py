@@ -20,7 +20,7 @@ import pytest
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials, Identity, PlaceKind
 from rotate_my_key.profiles.file import ProfileFile
-from rotate_my_key.state.transit import Delivered, encode_delivered
+from rotate_my_key.state.transit import Delivered, write_delivery
 from tests.cli.conftest import Desk, Done, lines
 from tests.cli.terminal import ROOT
 from tests.standin import Call, StandIn
@@ -167,7 +167,7 @@ class Office:
         place."""
         pair = self.aws.add_key("alice", age=timedelta(hours=1))
         who = Identity(self.aws.account, f"arn:aws:iam::{self.aws.account}:user/alice")
-        value = json.loads(encode_delivered(Delivered(pair, who, datetime.now(UTC), self.old.key_id)))
+        value = json.loads(write_delivery(Delivered(pair, who, datetime.now(UTC), self.old.key_id)))
         arn = self.aws.add_secret("rotate-my-key/x/handover", json.dumps({**value, **changes}), region=REGION)
         allow = {"Effect": "Allow", "Action": ["secretsmanager:*"], "Resource": "*"}
         if self.aws.settings.strict:

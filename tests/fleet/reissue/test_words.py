@@ -22,9 +22,7 @@ from rotate_my_key.fleet.handover import (
     waiting,
 )
 from rotate_my_key.settings.fleet import ReissueSettings
-from rotate_my_key.state.transit import Delivered, reservation
-from rotate_my_key.state.transit import decode_delivered as read_delivery
-from rotate_my_key.state.transit import encode_delivered as write_delivery
+from rotate_my_key.state.transit import Delivered, read_delivery, reservation, write_delivery
 
 from .world import ACCOUNT, Company
 

@@ -26,7 +26,7 @@ from rotate_my_key.fleet.reissue import (
 )
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet import ReissueSettings as Settings
-from rotate_my_key.state.transit import Delivered, decode_delivered
+from rotate_my_key.state.transit import Delivered, read_delivery
 from tests.fleet.fakes import NEVER, NOW, FakeDirectory, FakeOrganization
 
 ACCOUNT = AwsAccount("123456789012")
@@ -268,8 +268,8 @@ class Company:
     def delivery(self, user: str = "alice") -> Delivered:
         """What the user would fetch."""
         if self.through == "s3":
-            return decode_delivered(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
-        return decode_delivered(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
+            return read_delivery(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
+        return read_delivery(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
 
     def policy(self, user: str = "alice") -> dict[str, list[dict[str, object]]]:
         """Who may read the secret."""
