@@ -49,7 +49,6 @@ class Cron:
     crontab reads."""
 
     title = "a line in your crontab"
-    rhythm = "once a day"
 
     def __init__(self, commands: Commands, seed: str, folder: str) -> None:
         self._commands = commands
@@ -59,7 +58,7 @@ class Cron:
 
     def usable(self) -> bool:
         """See Scheduler."""
-        return self._commands.has("crontab") and self._list()[1] == ""
+        return self._commands.has("crontab") is not None and self._list()[1] == ""
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler."""

@@ -8,8 +8,6 @@ written only where they are ours or nobody's.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -88,7 +86,6 @@ class Scheduler(Protocol):
     """One scheduler of this user. Every verb may raise Problem: the scheduler refuses, or a file cannot be written."""
 
     title: str  # "a systemd user timer"
-    rhythm: str  # "once a day"
 
     def usable(self) -> bool:
         """Whether this computer has it, and it answers."""
@@ -130,14 +127,18 @@ class Commands:
         folders = env.get("PATH", os.defpath).split(os.pathsep)
         self._path = os.pathsep.join(folder for folder in folders if os.path.isabs(folder))
 
-    def has(self, name: str) -> bool:
-        """Whether there is such a program."""
-        return shutil.which(name, path=self._path) is not None
+    def has(self, name: str) -> str | None:
+        """Where there is such a program, if there is."""
+        import shutil
+
+        return shutil.which(name, path=self._path)
 
     def run(self, name: str, *words: str, folder: str | None = None, **env: str) -> ProgramResult:
         """Run it to its end, in that folder and with more variables. A program that is not there, or hangs, has a code
         other than 0. Raises TryLater where no process can be started just now."""
-        program = shutil.which(name, path=self._path)
+        import subprocess
+
+        program = self.has(name)
         if program is None:
             return ProgramResult(_MISSING, err=f"there is no program {name}".encode())
         try:
@@ -150,15 +151,14 @@ class Commands:
                 env={**self._env, **env},
                 check=False,
             )
+            return ProgramResult(done.returncode, done.stdout, done.stderr)
         except subprocess.TimeoutExpired:
-            return ProgramResult(_MISSING, err=f"{name} gave no answer within {_TIMEOUT:.0f} seconds".encode())
+            why = f"gave no answer within {_TIMEOUT:.0f} seconds"
         except OSError as error:
             if scarce := shortage(error):
                 raise scarce from None
-            return ProgramResult(
-                _MISSING, err=f"{name} cannot be started: {(error.strerror or 'error').lower()}".encode()
-            )
-        return ProgramResult(done.returncode, done.stdout, done.stderr)
+            why = f"cannot be started: {(error.strerror or 'error').lower()}"
+        return ProgramResult(_MISSING, err=f"{name} {why}".encode())
 
 
 _MOST = 1 << 16
@@ -239,7 +239,7 @@ _AGAIN = (TryLater.code, Interrupted.code)  # the scheduler tries again by itsel
 _A_DAY = timedelta(hours=20)  # less than a day, or a run a little late each time would skip one in the end
 
 
-class Try(NamedTuple):
+class Attempt(NamedTuple):
     """One run: when it ended (UTC), its exit code, and in words what came of it, with the next command if it failed."""
 
     at: datetime
@@ -248,48 +248,43 @@ class Try(NamedTuple):
     hint: str = ""
 
 
-class Last(NamedTuple):
+class Runs(NamedTuple):
     """The latest run, and the latest that the scheduler does not try again by itself."""
 
-    last: Try
-    settled: Try | None
+    last: Attempt
+    settled: Attempt | None
 
 
-_RUNS = Form(Last)
+_RUNS = Form(Runs)
 
 
-def _runs_path(state_dir: str) -> str:
-    """Where it is."""
-    return os.path.join(state_dir, FILE)
-
-
-def load_runs(state_dir: str) -> Last | None:
+def load_runs(state_dir: str) -> Runs | None:
     """What is known; None if it never ran, or the file makes no sense (the next run writes it anew)."""
     try:
-        return _RUNS.find(read_private(_runs_path(state_dir)))
+        return _RUNS.find(read_private(os.path.join(state_dir, FILE)))
     except Problem:
         return None
 
 
-def keep_run(state_dir: str, attempt: Try) -> None:
+def keep_run(state_dir: str, attempt: Attempt) -> None:
     """Note a run. Raises Problem if it cannot be written."""
     before = load_runs(state_dir)
     attempt = attempt._replace(at=attempt.at.replace(microsecond=0))
     settled = attempt if attempt.code not in _AGAIN else before and before.settled
     make_private_dir(state_dir)
-    write_private(_runs_path(state_dir), _RUNS.encode(Last(attempt, settled)))
+    write_private(os.path.join(state_dir, FILE), _RUNS.encode(Runs(attempt, settled)))
 
 
 def forget_runs(state_dir: str) -> None:
     """Remove the file."""
-    remove_private(_runs_path(state_dir))
+    remove_private(os.path.join(state_dir, FILE))
 
 
-def is_done(known: Last | None, now: datetime) -> bool:
+def is_done(known: Runs | None, now: datetime) -> bool:
     """Whether today's run is over: it settled something less than a day ago."""
     return bool(known and known.settled and timedelta(0) <= now - known.settled.at < _A_DAY)
 
 
-def failure(known: Last | None) -> Try | None:
+def failure(known: Runs | None) -> Attempt | None:
     """What the reminder should speak of: the latest settled run, if it failed. 75 and 130 are tried again instead."""
     return known.settled if known and known.settled and known.settled.code else None

@@ -46,7 +46,6 @@ class Launchd:
     """The agents of the user with this uid, in `~/Library/LaunchAgents`."""
 
     title = "a launchd agent"
-    rhythm = "once a day"
 
     def __init__(self, commands: Commands, home: str, uid: int) -> None:
         self._commands = commands
@@ -56,7 +55,7 @@ class Launchd:
 
     def usable(self) -> bool:
         """See Scheduler."""
-        return self._commands.has("launchctl")
+        return self._commands.has("launchctl") is not None
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. Where no session can take it now, launchd does at the next login."""

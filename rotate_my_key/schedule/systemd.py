@@ -89,7 +89,6 @@ class Systemd:
     """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of his data."""
 
     title = "a systemd user timer"
-    rhythm = "once a day"
 
     def __init__(self, commands: Commands, config: str, data: str) -> None:
         self._commands = commands
@@ -100,7 +99,7 @@ class Systemd:
 
     def usable(self) -> bool:
         """See Scheduler."""
-        return self._commands.has("systemctl") and self._user("show", "--property=Version").code == 0
+        return self._commands.has("systemctl") is not None and self._user("show", "--property=Version").code == 0
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. What cannot be begun leaves no files behind."""

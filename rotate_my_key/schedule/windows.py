@@ -70,7 +70,6 @@ class TaskScheduler:
     user's, so the name has the user in it."""
 
     title = "a scheduled task"
-    rhythm = "once a day"
 
     def __init__(self, commands: Commands, user: str, folder: str) -> None:
         self._commands = commands
@@ -80,7 +79,7 @@ class TaskScheduler:
 
     def usable(self) -> bool:
         """See Scheduler."""
-        return self._commands.has("schtasks")
+        return self._commands.has("schtasks") is not None
 
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler."""

@@ -14,7 +14,7 @@ import pytest
 
 from rotate_my_key.reminder import shell as shells
 from rotate_my_key.reminder.state import DAY
-from rotate_my_key.schedule.job import Try, keep_run
+from rotate_my_key.schedule.job import Attempt, keep_run
 from tests.cli.conftest import Desk
 
 PATIENCE = 60
@@ -282,6 +282,6 @@ def test_a_daily_run_that_failed_is_told(empty: Desk) -> None:
     desk = desk_with_key(empty, timedelta(days=1))
     assert desk.run("reminder", "install", "--shell", "bash").code == 0
     for code, told in ((75, False), (5, True)):
-        keep_run(str(desk.state), Try(datetime.now(UTC), code, "AWS said no", "rotate-my-key"))
+        keep_run(str(desk.state), Attempt(datetime.now(UTC), code, "AWS said no", "rotate-my-key"))
         assert desk.run("-q", "status").code == 0
         assert ("The daily rotation of" in login(desk)) is told

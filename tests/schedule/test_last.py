@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.schedule.job import Last, Try, failure, forget_runs, is_done, keep_run, load_runs
+from rotate_my_key.schedule.job import Attempt, Runs, failure, forget_runs, is_done, keep_run, load_runs
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
 
 
-def ran(*codes: int, state: str) -> Last | None:
+def ran(*codes: int, state: str) -> Runs | None:
     """What is known after runs with these exit codes, an hour apart."""
     for number, code in enumerate(codes):
-        keep_run(state, Try(NOW + timedelta(hours=number), code, f"run {number}", "type this" if code else ""))
+        keep_run(state, Attempt(NOW + timedelta(hours=number), code, f"run {number}", "type this" if code else ""))
     return load_runs(state)
 
 

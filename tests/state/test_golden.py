@@ -84,7 +84,7 @@ ENTRY = Entry(
     lines=Lines("/home/alice/.aws/credentials", "credentials", (Line(1, "aws_access_key_id", "k = ", "\r\n"),)),
     process=Process("\n", "[default]\n", "credential_process", True),
 )
-LAST = job.Last(job.Try(SECOND, 75, "offline", "rotate-my-key"), job.Try(SECOND - timedelta(days=1), 0))
+LAST = job.Runs(job.Attempt(SECOND, 75, "offline", "rotate-my-key"), job.Attempt(SECOND - timedelta(days=1), 0))
 
 
 class Memories:
