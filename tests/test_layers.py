@@ -57,6 +57,7 @@ OWNERS = {
     "click": {"cli"},
     "rich": {"cli"},
     "configobj": {"settings"},
+    "filelock": {"files"},
     "platformdirs": {"files", "reminder"},  # reminder: where PowerShell keeps its profile
     "keyring": {"keyring"},
     "secretstorage": {"keyring"},

@@ -23,7 +23,6 @@ CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | _ALWAYS
 
 if sys.platform == "win32":
     import ctypes
-    import msvcrt
     from ctypes import wintypes
 
     # Access denied, sharing violation, lock violation; the two ways in which ReplaceFileW says that a file is in use
@@ -69,17 +68,6 @@ if sys.platform == "win32":
     def make_private(fd: int) -> None:
         """Nothing to do: files under the user's profile are the user's alone."""
 
-    def try_lock(fd: int) -> bool:
-        """Take the lock, or say at once that another process has it."""
-        os.lseek(fd, 1 << 30, os.SEEK_SET)  # far behind the text in the file, which stays readable
-        try:
-            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EDEADLK):
-                return False
-            raise
-        return True
-
 else:
     import fcntl
 
@@ -116,14 +104,6 @@ else:
             os.fchown(target, status.st_uid, status.st_gid)
         _copy_attributes(source, target)
         os.fchmod(target, stat.S_IMODE(status.st_mode))
-
-    def try_lock(fd: int) -> bool:
-        """Take the lock, or say at once that another process has it."""
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
 
 if sys.platform == "darwin":

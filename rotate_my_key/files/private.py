@@ -1,14 +1,9 @@
-"""The files that a write makes beside its target: one name pattern, so that what a killed run left can be swept.
-
-State files: private (folders 0700, files 0600), durable (fsynced with their folder), complete or absent.
+"""Files of our own: private (0600, folders 0700), durable (fsynced with their folder), complete or absent; the names of
+what a write makes beside its target; and the lock, so that one run at a time is at work for this user of the computer.
 
 Nothing of another user is read, written or entered. All verbs raise Problem with the remedy. Content is bytes; what it
-means is the caller's business.
-
-One run at a time, for this user of the computer.
-
-The system's own file locks, so that a killed run leaves none behind. The file stays where it is: removing it would let
-two runs lock two files of one name. Own code and not the filelock package, whose import alone costs 30 ms.
+means is the caller's business. The lock's file stays where it is: to remove it would let two runs lock two files of one
+name. A killed run leaves no lock behind.
 """
 
 from __future__ import annotations
@@ -20,7 +15,6 @@ import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
 
 from ..core.errors import Problem, TryLater, explain
 from . import platform
@@ -310,23 +304,24 @@ class Lock:
         try:
             self._fd = os.open(self._path, os.O_CREAT | platform.WRITE | platform.NO_FOLLOW, 0o600)
             self._take()
-        except OSError as error:
-            self._close()
-            raise explain(error, "lock", self._path) from None
-        except BaseException:
-            self._close()
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, OSError):
+                raise explain(error, "lock", self._path) from None
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let go of the lock; closing the file does it."""
-        self._close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def _take(self) -> None:
+        from filelock import lock_descriptor  # its import takes 30 ms
+
         until = time.monotonic() + self._timeout
-        while not platform.try_lock(self._fd):
+        while not lock_descriptor(self._fd, blocking=False):
             if not self.waited:
                 self.waited = True
                 if self._on_wait:
@@ -337,21 +332,11 @@ class Lock:
                     f"another run of rotate-my-key is at work{self._who()}", "let it end, then run rotate-my-key again"
                 )
             self._pause(min(_POLL, left))
-        self._sign()
-
-    def _sign(self) -> None:
-        """Leave the process number for who has to wait; a full disk is no reason not to run."""
-        try:
+        with suppress(OSError):  # the process number, for who has to wait; a full disk is no reason not to run
             os.ftruncate(self._fd, 0)
-            platform.write_at(self._fd, f"{os.getpid()}\n".encode(), 0)
-        except OSError:
-            return
+            platform.write_at(self._fd, f"\n{os.getpid()}\n".encode(), 0)
 
     def _who(self) -> str:
-        number = platform.read_all(self._fd, 20).strip()
+        os.lseek(self._fd, 1, os.SEEK_SET)  # the first byte is what is locked on Windows, where nobody else can read it
+        number = os.read(self._fd, 20).strip()
         return f" (process {number.decode()})" if number.isdigit() else ""
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1

@@ -70,7 +70,7 @@ def test_who_waits_gets_the_lock_when_the_other_run_ends(tmp_path: Path) -> None
         lock = Lock(str(tmp_path / "lock"), 30, on_wait=lambda: os.kill(holder.pid, signal.SIGKILL))
         with lock:
             assert lock.waited
-            assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+            assert (tmp_path / "lock").read_text().strip() == f"{os.getpid()}"
 
 
 def test_an_error_inside_lets_go(tmp_path: Path) -> None:

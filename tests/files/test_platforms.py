@@ -1,6 +1,6 @@
 """`files/platform.py` as it is on Windows and macOS, over stand-ins for what their systems provide; and on this system.
 
-The module is read again under another `sys.platform`, with a kernel32, an msvcrt or a libc that record and answer as
+The module is read again under another `sys.platform`, with a kernel32 or a libc that record and answer as
 Microsoft's and Apple's pages say. What this cannot show stands in docs/platforms.md.
 """
 
@@ -76,18 +76,6 @@ def kernel() -> Kernel32:
 @pytest.fixture
 def windows(kernel: Kernel32, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """The module on Windows."""
-    msvcrt = types.ModuleType("msvcrt")
-    msvcrt.LK_NBLCK = 2  # type: ignore[attr-defined]
-    msvcrt.locked = set()  # type: ignore[attr-defined]
-
-    def locking(fd: int, mode: int, count: int) -> None:
-        region = (os.fstat(fd).st_ino, os.lseek(fd, 0, os.SEEK_CUR), count)
-        if region in msvcrt.locked:
-            raise OSError(errno.EACCES, "Permission denied")
-        msvcrt.locked.add(region)
-
-    msvcrt.locking = locking  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
     monkeypatch.setattr(ctypes, "WinDLL", lambda name, use_last_error: kernel, raising=False)
     monkeypatch.setattr(ctypes, "get_last_error", lambda: kernel.last, raising=False)
     monkeypatch.setattr(ctypes, "WinError", windows_error, raising=False)
@@ -143,19 +131,6 @@ def test_windows_makes_a_new_file_by_rename(
     windows.replace(*files)
     assert kernel.calls == []
     assert Path(files[1]).read_bytes() == b"new"
-
-
-def test_windows_locks_a_byte_behind_the_text(windows: types.ModuleType, tmp_path: Path) -> None:
-    """One holds the lock, the other is told so; the text in the file stays readable, for locks there are mandatory."""
-    path = str(tmp_path / "lock")
-    first, second = (os.open(path, os.O_CREAT | os.O_RDWR) for _ in range(2))
-    try:
-        assert windows.try_lock(first)
-        assert not windows.try_lock(second)
-        assert os.lseek(first, 0, os.SEEK_CUR) == 1 << 30
-    finally:
-        os.close(first)
-        os.close(second)
 
 
 def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.ModuleType, tmp_path: Path) -> None:

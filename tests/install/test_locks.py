@@ -94,7 +94,7 @@ def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None
         assert imported(source) <= allowed, source
         used |= imported(source)
     every = names([each for extra in ("export", "fleet") for each in PROJECT["optional-dependencies"][extra]])
-    assert runtime | every <= used
+    assert runtime | every <= used | {"tzdata"}  # data, which zoneinfo finds
 
 
 def test_the_version_is_one_that_install_sh_can_read() -> None:
