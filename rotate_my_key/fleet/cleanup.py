@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -91,58 +91,49 @@ def _one(tools: Sweeper, account: str, user: str) -> CleanupResult | None:
         if record is None:
             return None
         directory = tools.organization.directory(AwsAccount(account))
-        swept = look(record, directory, tools.now(), tools.settings.reissue.keep)
+        swept = _look(record, directory, tools.now(), tools.settings.reissue.keep)
         if tools.apply and swept.acts:
             _do(swept, record, directory, tools)
         return swept
     except Problem as problem:
-        return CleanupResult(
-            account, user, record.key_id if record else "", Disposition.FAILED, problem.message, problem
-        )
+        key_id = record.key_id if record else ""
+        return CleanupResult(account, user, key_id, Disposition.FAILED, problem.message, problem)
 
 
-def look(record: HandoverRecord, directory: AccountDirectory, now: datetime, keep: timedelta) -> CleanupResult:
+def _look(record: HandoverRecord, directory: AccountDirectory, now: datetime, keep: timedelta) -> CleanupResult:
     """What is to be done about one hand-over. Raises Problem."""
+    who = (record.account, record.user)
     try:
         keys = directory.keys(record.user)
     except Gone:
-        return CleanupResult(record.account, record.user, record.key_id, Disposition.CLEARED, "the user is gone")
-    key = made_then(record, keys) if not record.key_id else _named(record, keys)
+        return CleanupResult(*who, record.key_id, Disposition.CLEARED, "the user is gone")
+    named = next((key for key in keys if key.key_id == record.key_id), None)
+    key = named if record.key_id else made_then(record, keys)
     use = directory.last_use(key.key_id) if key else None
-    disposition, why = judge(record, key, use, now, keep)
-    return CleanupResult(record.account, record.user, key.key_id if key else record.key_id, disposition, why)
+    return CleanupResult(*who, key.key_id if key else record.key_id, *_judged(record, key, use, now, keep))
 
 
-def _named(record: HandoverRecord, keys: Iterable[AccessKey]) -> AccessKey | None:
-    return next((key for key in keys if key.key_id == record.key_id), None)
-
-
-def judge(
+def _judged(
     record: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime, keep: timedelta
 ) -> tuple[Disposition, str]:
     """The rules. Pure; `key` is the one that waits, or that a run made and did not store, if there is one."""
+    waits = Disposition.WAITS
     if not record.key_id:
         return _unstored(record, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
         if now < record.at + _LISTED and not record.taken:
-            return Disposition.WAITS, "made a moment ago, and not listed yet or gone already"
+            return waits, "made a moment ago, and not listed yet or gone already"
         return Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted"
     over = now >= record.at + keep
     if record.taken or (use and use.at):
+        when = f": used on {day(use.at)} by {use.service}" if use and use.at else ""
         stored = over or bool(use and use.is_evidence)
-        return (Disposition.CLEARED if stored else Disposition.WAITS), _fetched(use)
+        return Disposition.CLEARED if stored else waits, f"it was fetched{when}"
     if use is None:
-        unknown, off = (
-            "AWS does not say whether it was used",
-            Disposition.SWITCHED_OFF if key.active else Disposition.LEFT,
-        )
-        return (off, f"not fetched in time; {unknown}") if over else (Disposition.WAITS, unknown)
-    return (Disposition.DELETED, "not fetched in time") if over else (Disposition.WAITS, "no use of it is recorded yet")
-
-
-def _fetched(use: LastUse | None) -> str:
-    """That it was, and what is known of when."""
-    return f"it was fetched: used on {day(use.at)} by {use.service}" if use and use.at else "it was fetched"
+        unknown = "AWS does not say whether it was used"
+        off = Disposition.SWITCHED_OFF if key.active else Disposition.LEFT
+        return (off, f"not fetched in time; {unknown}") if over else (waits, unknown)
+    return (Disposition.DELETED, "not fetched in time") if over else (waits, "no use of it is recorded yet")
 
 
 def _unstored(
@@ -167,21 +158,16 @@ def _do(swept: CleanupResult, record: HandoverRecord, directory: AccountDirector
         tools.audit.record(replace(event, outcome="intended"))
         with suppress(Gone):
             directory.set_active(swept.user, swept.key_id, False)
-    if swept.disposition is Disposition.SWITCHED_OFF:
-        _remember_off(swept, directory, tools)
+    if swept.disposition is Disposition.SWITCHED_OFF:  # remembered, so that `enforce` knows who it was
+        with suppress(Problem, UnreadableTag):
+            today = tools.now().date()
+            remember_key(directory, swept.user, tools.settings.remind.tag, swept.key_id, off=today)
     else:
         if swept.disposition is Disposition.DELETED:
             with suppress(Gone):
                 directory.delete(swept.user, swept.key_id)
         tools.waiting.remove(record.account, record.user)
     tools.audit.record(replace(event, at=tools.now()))
-
-
-def _remember_off(swept: CleanupResult, directory: AccountDirectory, tools: Sweeper) -> None:
-    """So that `enforce` knows who switched it off; that it cannot be written stops nothing."""
-    tag = tools.settings.remind.tag
-    with suppress(Problem, UnreadableTag):
-        remember_key(directory, swept.user, tag, swept.key_id, off=tools.now().date())
 
 
 def cleanup_line(swept: CleanupResult) -> str:
@@ -212,19 +198,13 @@ def whereabouts(organization: AwsOrganization, settings: Accounts, user: str, bu
         return Whereabouts()
     with Pool(_WORKERS) as pool:
         answers = pool.map(lambda account: _is_there(organization, account, user), accounts)
-    return _counted(accounts, answers)
+    found = tuple(account.number for account, answer in zip(accounts, answers, strict=True) if answer)
+    return Whereabouts(found, len(accounts), sum(answer is None for answer in answers))
 
 
 def _is_there(organization: AwsOrganization, account: AwsAccount, user: str) -> bool | None:
     try:
         organization.directory(account).find(user)
-    except Gone:
-        return False
-    except Problem:
-        return None
+    except Problem as problem:
+        return False if isinstance(problem, Gone) else None
     return True
-
-
-def _counted(accounts: Sequence[AwsAccount], answers: Sequence[bool | None]) -> Whereabouts:
-    found = tuple(account.number for account, answer in zip(accounts, answers, strict=True) if answer)
-    return Whereabouts(found, len(accounts), sum(answer is None for answer in answers))

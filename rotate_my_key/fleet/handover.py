@@ -119,7 +119,7 @@ _MAY = ["secretsmanager:GetSecretValue", "secretsmanager:DeleteSecret"]
 
 
 def readers(user_arn: str, reader: str, user: str) -> tuple[str, ...]:
-    """The ARNs that may read: the user's, and that of the role he signs in with (`reissue.reader`).
+    """The ARNs that may read: the user's, and that of the role they sign in with (`reissue.reader`).
 
     Raises WrongUsage for a reader that is no role or session of one.
     """
@@ -138,49 +138,34 @@ def reading_policy(arns: tuple[str, ...]) -> str:
     """The secret's resource policy: these may read and delete it, nobody else may read, whatever other policies say.
 
     aws:PrincipalArn is the role's ARN for a session, and aws:userid ends in its name (IAM User Guide, "Global condition
-    keys"). ListSecrets and the like show no value. BatchGetSecretValue needs GetSecretValue.
+    keys"). ListSecrets and the like show no value. BatchGetSecretValue needs GetSecretValue. A principal has no
+    wildcards; where a reader has one, its account decides who it is, within the condition.
     """
-    document = {"Version": "2012-10-17", "Statement": [*_allow(arns), *_deny(arns)]}
-    return json.dumps(document, separators=(",", ":"))
-
-
-def _allow(arns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """A principal has no wildcards; where a reader has one, its account decides who it is, within the condition."""
-    exact = [arn for arn in arns if not _is_pattern(arn)]
+    exact = [arn for arn in arns if "*" not in arn and "?" not in arn]
     rows: list[dict[str, Any]] = [_row("Reader", "Allow", {"AWS": exact}, _MAY)]
     for number, arn in enumerate(sorted(set(arns) - set(exact))):
-        row = _row(f"ReaderLike{number}", "Allow", {"AWS": _account_of(arn)}, _MAY)
         condition: dict[str, Any] = {"ArnLike": {"aws:PrincipalArn": _principals(arn)}}
         if session := _session_of(arn):
             condition["StringLike"] = {"aws:userid": f"*:{session}"}
-        rows.append({**row, "Condition": condition})
-    return rows
-
-
-def _deny(arns: tuple[str, ...]) -> list[dict[str, Any]]:
-    all_of_them = [principal for arn in arns for principal in _principals(arn)]
+        allowed = _row(f"ReaderLike{number}", "Allow", {"AWS": f"{_iam_of(arn)}root"}, _MAY)
+        rows.append({**allowed, "Condition": condition})
     denied = _row("NobodyElse", "Deny", "*", _MAY[:1])
-    rows = [{**denied, "Condition": {"ArnNotLike": {"aws:PrincipalArn": all_of_them}}}]
+    all_of_them = [principal for arn in arns for principal in _principals(arn)]
+    rows.append({**denied, "Condition": {"ArnNotLike": {"aws:PrincipalArn": all_of_them}}})
     for number, arn in enumerate(arn for arn in arns if _session_of(arn)):
-        condition = {
-            "ArnLike": {"aws:PrincipalArn": _principals(arn)},
-            "StringNotLike": {"aws:userid": f"*:{_session_of(arn)}"},
-        }
+        like = {"aws:PrincipalArn": _principals(arn)}
+        condition = {"ArnLike": like, "StringNotLike": {"aws:userid": f"*:{_session_of(arn)}"}}
         rows.append({**denied, "Sid": f"NoOtherSession{number}", "Condition": condition})
-    return rows
+    return json.dumps({"Version": "2012-10-17", "Statement": rows}, separators=(",", ":"))
 
 
 def _row(sid: str, effect: str, principal: object, actions: list[str]) -> dict[str, Any]:
     return {"Sid": sid, "Effect": effect, "Principal": principal, "Action": actions, "Resource": "*"}
 
 
-def _is_pattern(arn: str) -> bool:
-    return "*" in arn or "?" in arn
-
-
-def _account_of(arn: str) -> str:
+def _iam_of(arn: str) -> str:
     _, partition, _, _, account, _ = arn.split(":", 5)
-    return f"arn:{partition}:iam::{account}:root"
+    return f"arn:{partition}:iam::{account}:"
 
 
 def _session_of(arn: str) -> str:
@@ -192,8 +177,7 @@ def _principals(arn: str) -> list[str]:
     if ":assumed-role/" not in arn:
         return [arn]
     role = arn.split("/")[1]
-    base = _account_of(arn).removesuffix("root")
-    return [f"{base}role/{role}", f"{base}role/*/{role}"]
+    return [f"{_iam_of(arn)}role/{role}", f"{_iam_of(arn)}role/*/{role}"]
 
 
 class HandoverStore(Protocol):
@@ -209,7 +193,7 @@ class HandoverStore(Protocol):
         """Put the key there, then the record, which names it; gives the record as it is now."""
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """The record of a user, as it is now."""
+        """The record of a user, as it is now. Raises Problem if somebody else's has that name."""
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """Account and user of each place. It may lag by minutes."""
@@ -259,36 +243,30 @@ class SecretStore:
             )
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """See Waiting."""
-        return self._put(record, readers, reservation())
+        """See HandoverStore."""
+        return self.store(record, readers, reservation())
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """See Waiting."""
-        return self._put(record, readers, delivery)
-
-    def _put(self, record: HandoverRecord, readers: tuple[str, ...], value: str) -> HandoverRecord:
+        """See HandoverStore."""
         name = secret_name(self.prefix, record.account, record.user)
-        arn = self.secrets.put(name, value, reading_policy(readers), {TAG: encode(record)}, self.kms_key)
+        arn = self.secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.kms_key)
         return replace(record, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """See Waiting. Raises Problem if somebody else's secret has that name."""
-        found = self.secrets.about(secret_name(self.prefix, account, user))
-        return (
-            None
-            if found is None
-            else _read(found[1].get(TAG, ""), account, user, secret_name(self.prefix, account, user))
-        )
+        """See HandoverStore."""
+        name = secret_name(self.prefix, account, user)
+        found = self.secrets.about(name)
+        return _read(found[1].get(TAG, ""), account, user, name) if found else None
 
     def everybody(self) -> Iterator[tuple[str, str]]:
-        """See Waiting."""
+        """See HandoverStore."""
         for name, _, tags in self.secrets.names(self.prefix):
             place = secret_place(self.prefix, name)
             if place and TAG in tags:
                 yield place
 
     def remove(self, account: str, user: str) -> None:
-        """See Waiting."""
+        """See HandoverStore."""
         self.secrets.delete(secret_name(self.prefix, account, user))
 
     def where(self, record: HandoverRecord) -> str:
@@ -299,7 +277,7 @@ class SecretStore:
         return f"secretsmanager:{arn if region and end else name}"
 
     def link(self, record: HandoverRecord) -> str:
-        """See Waiting."""
+        """See HandoverStore."""
         raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(record)}")
 
 
@@ -321,19 +299,18 @@ class BucketStore:
         self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """See Waiting."""
+        """See HandoverStore."""
         self._put(record, "slip", encode(record))
         return record
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """See Waiting."""
+        """See HandoverStore."""
         self._put(record, "key", delivery)
-        self._put(record, "slip", encode(record))
-        return record
+        return self.reserve(record, readers)
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """See Waiting. By the list, which S3 keeps up to date: asked for an object that is not there it says "denied"
-        to who may not list the whole bucket."""
+        """See HandoverStore. By the list, which S3 keeps up to date: asked for an object that is not there it says
+        "denied" to who may not list the whole bucket."""
         name = self._name(account, user, "slip")
         there = {found for found, _ in self.objects.names(self.settings.bucket, self._name(account, user, ""))}
         if name not in there:
@@ -343,19 +320,17 @@ class BucketStore:
         except Gone:
             return None
         record = _read(text.decode(errors="replace"), account, user, name)
-        return (
-            replace(record, taken=True) if record.key_id and self._name(account, user, "key") not in there else record
-        )
+        return replace(record, taken=bool(record.key_id) and self._name(account, user, "key") not in there)
 
     def everybody(self) -> Iterator[tuple[str, str]]:
-        """See Waiting."""
+        """See HandoverStore."""
         for name, _ in self.objects.names(self.settings.bucket, self.settings.prefix):
             place = place_of(name.removeprefix(self.settings.prefix).removesuffix("/slip"))
             if place and name.endswith("/slip"):
                 yield place
 
     def remove(self, account: str, user: str) -> None:
-        """See Waiting."""
+        """See HandoverStore."""
         for what in ("key", "slip"):
             self.objects.delete(self.settings.bucket, self._name(account, user, what))
 
@@ -365,7 +340,7 @@ class BucketStore:
         return f"s3://{self.settings.bucket}/{self._name(record.account, record.user, 'key')}{region}"
 
     def link(self, record: HandoverRecord) -> str:
-        """See Waiting."""
+        """See HandoverStore."""
         seconds = int(self.settings.link_for.total_seconds())
         return self.objects.link(self.settings.bucket, self._name(record.account, record.user, "key"), seconds)
 

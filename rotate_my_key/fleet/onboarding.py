@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -70,15 +70,15 @@ def _markdown(part: Part) -> str:
         case Heading(level, text):
             return f"{'#' * level} {_escaped(text)}"
         case Paragraph(words):
-            return _line(words)
+            return _line(words, _span, _escaped)
         case Points(points):
-            return "\n".join(f"- {_line(words)}" for words in points)
+            return "\n".join(f"- {_line(words, _span, _escaped)}" for words in points)
         case Block(lines):
             return "\n".join(f"    {line}" for line in lines)
 
 
-def _line(words: Words) -> str:
-    return "".join(_span(word.text) if isinstance(word, Code) else _escaped(word) for word in words)
+def _line(words: Words, code: Callable[[str], str], text: Callable[[str], str]) -> str:
+    return "".join(code(word.text) if isinstance(word, Code) else text(word) for word in words)
 
 
 def _span(text: str) -> str:
@@ -110,16 +110,16 @@ def _html(part: Part) -> str:
         case Heading(level, text):
             return f"<h{level}>{html.escape(text)}</h{level}>"
         case Paragraph(words):
-            return f"<p>{_inline(words)}</p>"
+            return f"<p>{_line(words, _tagged, html.escape)}</p>"
         case Points(points):
-            return "<ul>\n" + "\n".join(f"<li>{_inline(words)}</li>" for words in points) + "\n</ul>"
+            rows = "\n".join(f"<li>{_line(words, _tagged, html.escape)}</li>" for words in points)
+            return f"<ul>\n{rows}\n</ul>"
         case Block(lines):
-            return f"<pre><code>{html.escape(chr(10).join(lines))}</code></pre>"
+            return f"<pre>{_tagged(chr(10).join(lines))}</pre>"
 
 
-def _inline(words: Words) -> str:
-    shown = (f"<code>{html.escape(w.text)}</code>" if isinstance(w, Code) else html.escape(w) for w in words)
-    return "".join(shown)
+def _tagged(text: str) -> str:
+    return f"<code>{html.escape(text)}</code>"
 
 
 class CompanyFacts(NamedTuple):
@@ -139,16 +139,7 @@ class CompanyFacts(NamedTuple):
 
 def onboarding(facts: CompanyFacts) -> list[Part]:
     """The whole page."""
-    return [
-        *_beginning(facts),
-        *_installing(facts),
-        *_first_key(facts),
-        *_rotating(facts),
-        *_mfa(facts),
-        *_remembering(facts),
-        *_leaked(facts),
-        *_help(facts),
-    ]
+    return [*_beginning(facts), *_rotating(facts), *_remembering(facts), *_helping(facts)]
 
 
 def length(duration: timedelta) -> str:
@@ -160,102 +151,90 @@ def length(duration: timedelta) -> str:
     return format_duration(duration)
 
 
-def _beginning(facts: CompanyFacts) -> Iterator[Part]:
+def _text(*words: str | Code) -> Paragraph:
+    return Paragraph(words)
+
+
+def _beginning(facts: CompanyFacts) -> list[Part]:
     due = max(facts.max_age - facts.remind_before, timedelta(0))
-    yield Heading(1, "Your AWS access key")
-    yield Paragraph(
-        [
+    kept = "The old key is deleted as soon as the new one works."
+    if facts.keep_old:
+        kept = f"The old key is kept for {length(facts.keep_old)}, switched off, before it is deleted."
+    needed = f"Version {facts.minimum_version} or newer is needed: "
+    return [
+        Heading(1, "Your AWS access key"),
+        _text(
             "A key that is never replaced is a key that somebody finds in the end. Ours are replaced before they are "
             f"{length(facts.max_age)} old. ",
             Code("rotate-my-key"),
             " does that for you in half a minute: it makes a new key, proves that it works, puts it where the old one "
             "was, and only then switches the old one off. If it is stopped in between, your key goes on working, and "
             "the next run finishes the job.",
-        ]
-    )
-    points: list[Words] = [
-        [f"You are reminded from {length(due)} on." if due else "Every key is due at once."],
-        [f"After {length(facts.max_age)} a key is overdue."],
-        [
-            f"The old key is kept for {length(facts.keep_old)}, switched off, before it is deleted."
-            if facts.keep_old
-            else "The old key is deleted as soon as the new one works."
-        ],
+        ),
+        Points(
+            [
+                [f"You are reminded from {length(due)} on." if due else "Every key is due at once."],
+                [f"After {length(facts.max_age)} a key is overdue."],
+                [kept],
+            ]
+        ),
+        Heading(2, "Install it"),
+        Block([facts.install]),
+        *([_text(needed, Code("rotate-my-key --version"))] if facts.minimum_version else []),
     ]
-    yield Points(points)
 
 
-def _installing(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "Install it")
-    yield Block([facts.install])
-    if facts.minimum_version:
-        yield Paragraph([f"Version {facts.minimum_version} or newer is needed: ", Code("rotate-my-key --version")])
-
-
-def _first_key(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "If you were given a key")
-    yield Paragraph(["Take it over with the file that you got, or without a file and be asked for it:"])
-    yield Block(["rotate-my-key adopt accessKeys.csv"])
-    yield Paragraph(
-        [
+def _rotating(facts: CompanyFacts) -> list[Part]:
+    auth = facts.auth_profile
+    signs = _text("Here the profile ", Code(auth), " signs, so be signed in with it before you begin.")
+    return [
+        Heading(2, "If you were given a key"),
+        _text("Take it over with the file that you got, or without a file and be asked for it:"),
+        Block(["rotate-my-key adopt accessKeys.csv"]),
+        _text(
             "This makes your profile, and replaces the key at once: whoever saw it on its way to you holds a dead one. "
             "Delete the file afterwards."
-        ]
-    )
-
-
-def _rotating(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "Replace your key")
-    yield Block(["rotate-my-key"])
-    yield Paragraph(
-        [
+        ),
+        Heading(2, "Replace your key"),
+        Block(["rotate-my-key"]),
+        _text(
             "It tells you whose key it is, how old, and what used it last, and asks once. If the key is not due, it "
             "says when it will be. Only this computer is updated: if you use the same key elsewhere, tell us first. ",
             Code("rotate-my-key status"),
             " shows every key on this computer.",
-        ]
-    )
-
-
-def _mfa(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "If it asks for a code")
-    yield Paragraph(
-        [
+        ),
+        Heading(2, "If it asks for a code"),
+        _text(
             "That is the six digits of your MFA device, once for a whole rotation. ",
             "A security key or passkey shows no code; then sign in another way and name that profile: ",
-            Code(f"rotate-my-key rotate --auth-profile {shlex.quote(facts.auth_profile or 'NAME')}"),
-        ]
-    )
-    if facts.auth_profile:
-        yield Paragraph(
-            ["Here the profile ", Code(facts.auth_profile), " signs, so be signed in with it before you begin."]
-        )
+            Code(f"rotate-my-key rotate --auth-profile {shlex.quote(auth or 'NAME')}"),
+        ),
+        *([signs] if auth else []),
+    ]
 
 
-def _remembering(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "Be reminded")
-    yield Block(["rotate-my-key reminder install"])
-    yield Paragraph(["One line a day in a new terminal, only when a key is due. It looks like this:"])
-    yield Block(facts.reminders)
-    if facts.snooze:
-        yield Paragraph(["To put it off for a while: ", Code("rotate-my-key reminder snooze 3d")])
-    yield Paragraph(["Or have it done by itself, if nothing but this computer uses the key:"])
-    yield Block(["rotate-my-key schedule install"])
+def _remembering(facts: CompanyFacts) -> list[Part]:
+    return [
+        Heading(2, "Be reminded"),
+        Block(["rotate-my-key reminder install"]),
+        _text("One line a day in a new terminal, only when a key is due. It looks like this:"),
+        Block(facts.reminders),
+        *([_text("To put it off for a while: ", Code("rotate-my-key reminder snooze 3d"))] if facts.snooze else []),
+        _text("Or have it done by itself, if nothing but this computer uses the key:"),
+        Block(["rotate-my-key schedule install"]),
+    ]
 
 
-def _leaked(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "If a key may have leaked")
-    yield Block(["rotate-my-key rotate --force --keep-old 0"])
-    yield Paragraph([f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."])
-
-
-def _help(facts: CompanyFacts) -> Iterator[Part]:
-    yield Heading(2, "If something is wrong")
-    yield Paragraph(
-        [
+def _helping(facts: CompanyFacts) -> list[Part]:
+    return [
+        Heading(2, "If a key may have leaked"),
+        Block(["rotate-my-key rotate --force --keep-old 0"]),
+        _text(f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."),
+        Heading(2, "If something is wrong"),
+        _text(
             Code("rotate-my-key doctor"),
             " says what, and what to type. Your settings: ",
             Code("rotate-my-key config show"),
             f". Anything else: {facts.contact}" if facts.contact else ".",
-        ]
-    )
+        ),
+    ]

@@ -16,7 +16,7 @@ import json
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import Enum
 from threading import Lock
 
@@ -29,7 +29,7 @@ from .memory import KeyMemory
 from .model import AwsAccount, Event, FleetKey
 from .rules import off_since
 from .survey import accounts_of
-from .users import UserLook, accounts_named, look_up, look_up_keys, read_tags, recalled, remember, switch
+from .users import UserLook, accounts_named, look_up, look_up_keys, read_tags, recalled, remember, switched
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
 QUICK = 2.0  # seconds that the question waits for last uses and tags
@@ -80,54 +80,6 @@ class AuditLines:
         except Exception as error:  # noqa: BLE001 - no key stays on because of the audit
             why = error.message if isinstance(error, NotKept) else fault(error).message
             self._trouble.update({(event.account, event.key_id): why for event in events})
-
-
-class RevokeMark:
-    """The tag of one user in one account, which says that `revoke` switched off these keys.
-
-    `recall` gives the user with what his tag tells, and may take its time.
-    """
-
-    def __init__(self, recall: Callable[[], UserLook], tag: str, today: date) -> None:
-        self._recall = recall
-        self._tag = tag
-        self._today = today
-        self._held: UserLook | None = None
-        self._ids: frozenset[str] = frozenset()
-        self._job: Running[str] | None = None
-
-    def begin(self, keys: Collection[FleetKey]) -> None:
-        """Write it for these keys, if it is not begun. Later ones come in at the end."""
-        if self._job is None:
-            self._ids = ids = frozenset(key.key_id or "" for key in keys)
-            self._job = Running(lambda: self._write(ids))
-
-    def wait(self, seconds: float) -> None:
-        """Give it so long."""
-        if self._job:
-            self._job.wait(seconds)
-
-    def finish(self, off: Collection[str]) -> str:
-        """See to it that it says so of the keys that are off, and of no other; gives why it cannot, or "". What did not
-        go through is tried once more. Raises Interrupted."""
-        if self._job is None:
-            return ""
-        trouble = self._job.result()
-        if not trouble and self._ids == frozenset(off):
-            return ""
-        again = self._write(frozenset(off))
-        return again if off else ""
-
-    def _write(self, ids: frozenset[str]) -> str:
-        try:
-            self._held = held = self._held or self._recall()
-            noted = {key_id: replace(held.known(key_id), revoked=self._today) for key_id in ids}
-            before = {key_id: held.known(key_id) for key_id in self._ids - ids}
-            return remember(held, {**before, **noted}, self._tag)
-        except Gone as problem:
-            return problem.message
-        except Exception as error:  # noqa: BLE001 - no key stays on because of its tag
-            return fault(error).message
 
 
 class Cause(Enum):
@@ -192,6 +144,53 @@ def everywhere(tools: RevokeContext, numbers: Sequence[str]) -> tuple[list[AwsAc
         return list(accounts_of(tools.organization, chosen)), denied
 
 
+class RevokeMark:
+    """The tag of one user in one account, which says that `revoke` switched off these keys."""
+
+    def __init__(self, tools: RevokeContext, held: UserLook) -> None:
+        self._tools = tools
+        self._now = tools.now()
+        self._looked_up = held
+        self._held: UserLook | None = None  # with what the tag tells
+        self._ids: frozenset[str] = frozenset()
+        self._job: Running[str] | None = None
+
+    def begin(self, keys: Collection[FleetKey]) -> None:
+        """Write it for these keys, if it is not begun. Later ones come in at the end."""
+        if self._job is None:
+            self._ids = ids = frozenset(key.key_id or "" for key in keys)
+            self._job = Running(lambda: self._write(ids))
+
+    def wait(self, seconds: float) -> None:
+        """Give it so long."""
+        if self._job:
+            self._job.wait(seconds)
+
+    def finish(self, off: Collection[str]) -> str:
+        """See to it that it says so of the keys that are off, and of no other; gives why it cannot, or "". What did not
+        go through is tried once more. Raises Interrupted."""
+        if self._job is None:
+            return ""
+        trouble = self._job.result()
+        if not trouble and self._ids == frozenset(off):
+            return ""
+        again = self._write(frozenset(off))
+        return again if off else ""
+
+    def _write(self, ids: frozenset[str]) -> str:
+        settings = self._tools.settings
+        try:
+            if self._held is None:
+                self._held = recalled(self._looked_up, read_tags(self._looked_up), settings, self._now)
+            known = {key_id: self._held.known(key_id) for key_id in self._ids | ids}
+            noted = {key_id: replace(known[key_id], revoked=self._now.date()) for key_id in ids}
+            return remember(self._held, {**known, **noted}, settings.remind.tag)
+        except Gone as problem:
+            return problem.message
+        except Exception as error:  # noqa: BLE001 - no key stays on because of its tag
+            return fault(error).message
+
+
 def find(
     tools: RevokeContext, accounts: Sequence[AwsAccount], user: str, *, uses: bool = True, quick: bool = False
 ) -> list[UserLook]:
@@ -220,7 +219,7 @@ def revoke(tools: RevokeContext, found: Iterable[UserLook], why: str) -> list[Sw
     with Pool(tools.workers) as pool:
         there = pool.map(lambda held: _revoke_there(tools, lines, held.account, held.user.name, why), places)
     lines.finish()
-    done = [switched for each in there for switched in each]
+    done = [one for each in there for one in each]
     done += _revoke_own(tools, lines, places, why)
     lines.finish()
     troubles = [lines.trouble(each.account.number, each.key.key_id or "") if each.key else "" for each in done]
@@ -243,7 +242,7 @@ def _revoke_own(tools: RevokeContext, lines: AuditLines, places: Sequence[UserLo
     if not here:
         return []
     held, key = here
-    mark = _mark(tools, held)
+    mark = RevokeMark(tools, held)
     mark.begin([key])
     trouble = mark.finish([key.key_id or ""])
     lines.write(tools.event("revoked", held, key, why, "intended"))
@@ -258,7 +257,7 @@ def _revoke_there(
     tools: RevokeContext, lines: AuditLines, account: AwsAccount, user: str, why: str
 ) -> list[SwitchResult]:
     done: list[SwitchResult] = []
-    marks: list[RevokeMark] = []
+    mark: RevokeMark | None = None
     try:
         for _ in range(2):
             held = look_up_keys(tools.organization, account, user)
@@ -268,56 +267,31 @@ def _revoke_there(
             left = [key for key in (held.user.keys if held else ()) if key.active and key.key_id not in known]
             if held is None or not left:
                 break
-            marks = marks or [_mark(tools, held)]
-            marks[0].begin(left)
+            mark = mark or RevokeMark(tools, held)
+            mark.begin(left)
             lines.write(*(tools.event("revoked", held, key, why, "intended") for key in left))
-            marks[0].wait(tools.shortly)
+            mark.wait(tools.shortly)
             done += _switched_off(tools, lines, held, left, why)
         off = [each.key.key_id or "" for each in done if each.key and not each.problem]
-        return _noted(done, marks[0].finish(off) if marks else "")
+        return _noted(done, mark.finish(off) if mark else "")
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
         return [*done, SwitchResult(account, user, None, (), fault(error))]
-
-
-def _mark(tools: RevokeContext, held: UserLook) -> RevokeMark:
-    now = tools.now()
-    return RevokeMark(
-        lambda: recalled(held, read_tags(held), tools.settings, now), tools.settings.remind.tag, now.date()
-    )
 
 
 def _switched_off(
     tools: RevokeContext, lines: AuditLines, held: UserLook, keys: Sequence[FleetKey], why: str
 ) -> list[SwitchResult]:
     """All of them first; then how it went is written down."""
-    done = [SwitchResult(held.account, held.user.name, key, (), _off(held, key)) for key in keys]
+    done = [SwitchResult(held.account, held.user.name, key, (), switched(held, key, on=False)) for key in keys]
     outcomes = [(each.key, "failed" if each.problem else "done") for each in done if each.key]
     lines.write(*(tools.event("revoked", held, key, why, outcome) for key, outcome in outcomes))
     return done
-
-
-def _off(held: UserLook, key: FleetKey) -> Problem | None:
-    try:
-        switch(held, key, on=False)
-    except Problem as problem:
-        return problem
-    except Exception as error:  # noqa: BLE001 - the other key goes off all the same
-        return fault(error)
-    return None
 
 
 def _noted(done: list[SwitchResult], trouble: str) -> list[SwitchResult]:
     """With what a person must know where the tag could not be written."""
     note = f"it cannot be undone from here, for nothing could be noted: {trouble}"
     return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
-
-
-def _record(tools: RevokeContext, event: Event) -> tuple[str, ...]:
-    try:
-        tools.audit.record(event)
-    except NotKept as problem:
-        return (problem.message,)
-    return ()
 
 
 # Taking back
@@ -341,16 +315,15 @@ def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list
     for key in restorable(held, cause):
         why = f"taken back; {cause.value} had switched it off"
         tools.audit.record(tools.event("restored", held, key, why, "intended"))
-        problem: Problem | None = None
-        try:
-            switch(held, key, on=True)
-        except Problem as failure:
-            problem = failure
-        else:
+        problem = switched(held, key, on=True)
+        if not problem:
             fresh[key.key_id or ""] = KeyMemory(made=held.known(key.key_id).made, back=tools.now().date())
         notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
-        notes += _record(tools, tools.event("restored", held, key, why, "failed" if problem else "done"))
-        done.append(SwitchResult(held.account, held.user.name, key, tuple(note for note in notes if note), problem))
+        try:
+            tools.audit.record(tools.event("restored", held, key, why, "failed" if problem else "done"))
+        except NotKept as trouble:
+            notes.append(trouble.message)
+        done.append(SwitchResult(held.account, held.user.name, key, tuple(filter(None, notes)), problem))
     return done
 
 
@@ -367,17 +340,8 @@ def end_sessions(user: str, now: datetime) -> str:
     sessions only, so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security
     credentials"). Sessions of a role need the same policy on the role.
     """
-    document = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Deny",
-                "Action": "*",
-                "Resource": "*",
-                "Condition": {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}},
-            }
-        ],
-    }
-    policy = shlex.quote(json.dumps(document, separators=(",", ":")))
-    name = shlex.quote(user)
-    return f"aws iam put-user-policy --user-name {name} --policy-name RevokeOlderSessions --policy-document {policy}"
+    older = {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}}
+    denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [denied]}, separators=(",", ":"))
+    words = ("--user-name", user, "--policy-name", "RevokeOlderSessions", "--policy-document", policy)
+    return f"aws iam put-user-policy {shlex.join(words)}"

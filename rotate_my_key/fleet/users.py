@@ -286,28 +286,22 @@ def accounts_named(accounts: Sequence[AwsAccount], numbers: Sequence[str]) -> li
 # Changing
 
 
-def switch(found: UserLook, key: FleetKey, *, on: bool) -> None:
-    """Switch a key, and see in the list whether it is so where the answer was bad. Raises Problem if it is not."""
+def switched(found: UserLook, key: FleetKey, *, on: bool) -> Problem | None:
+    """Switch a key, and see in the list whether it is so where the answer was bad; a key that is gone is off. Gives why
+    it is not as it should be."""
     name, key_id = found.user.name, key.key_id or ""
     try:
         found.directory.set_active(name, key_id, on)
-    except Exception as error:  # noqa: BLE001 - whatever it was, the list tells
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever it was, the list tells, and the other key has its turn
         failure = error if isinstance(error, Problem) else fault(error)
-    else:
-        return
-    if not _is(found, key_id, on=on):
-        raise failure
-
-
-def _is(found: UserLook, key_id: str, *, on: bool) -> bool:
-    """A key that is gone is off."""
     try:
-        keys = {key.key_id: key.active for key in found.directory.keys(found.user.name)}
+        active = {each.key_id: each.active for each in found.directory.keys(name)}.get(key_id, False)
+        return None if active is on else failure
     except Gone:
-        return not on
-    except Problem:
-        return False
-    return keys.get(key_id, False) is on
+        return failure if on else None
+    except Exception:  # noqa: BLE001
+        return failure
 
 
 def remember(found: UserLook, known: Mapping[str, KeyMemory], tag: str) -> str:
