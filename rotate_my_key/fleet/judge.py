@@ -17,8 +17,9 @@ from __future__ import annotations
 import csv
 import io
 import re
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -52,54 +53,44 @@ def read_mapping(text: str, where: str) -> dict[str, str]:
         for cells in rows:
             row = [cell.strip() for cell in cells]
             if any(row) and [cell.lower() for cell in row] != ["user", "address"]:
-                _add(found, row, f"{where}, line {rows.line_num}")
+                if wrong := _wrong(found, row):
+                    raise WrongUsage(f"{where}, line {rows.line_num}: {wrong[0]}", wrong[1])
+                found[row[0].lower()] = row[1]
     except csv.Error as error:
         raise WrongUsage(f"{where}, line {rows.line_num}: {error}", _FORM) from None
     return found
 
 
-def _add(found: dict[str, str], row: list[str], where: str) -> None:
+def _wrong(found: Mapping[str, str], row: list[str]) -> tuple[str, str] | None:
+    """What is wrong with a line, and what to do about it."""
     if len(row) != 2:
-        raise WrongUsage(f"{where}: {len(row)} values where there must be two", _FORM)
+        return f"{len(row)} values where there must be two", _FORM
     who, address = row
     if not _WHO.fullmatch(who):
-        raise WrongUsage(f"{where}: {who!r} is no user name", _FORM)
+        return f"{who!r} is no user name", _FORM
     if not address or not address.isprintable():
-        raise WrongUsage(f"{where}: {who} has no address that could be used", _FORM)
-    if found.setdefault(who.lower(), address) != address:
-        raise WrongUsage(f"{where}: {who} has another address further up", "keep one of the two lines")
+        return f"{who} has no address that could be used", _FORM
+    if found.get(who.lower(), address) != address:
+        return f"{who} has another address further up", "keep one of the two lines"
+    return None
 
 
 def owner_of(user: FleetUser, owners: Owners, mapping: Addresses) -> Owner:
     """Whom to tell of a user's keys; its address is "" if none is known."""
-    found = [owner for rule in owners.by if rule in _RULES for owner in _RULES[rule](user, owners, mapping)]
+    found = [owner for rule in owners.by if (owner := _owner_by(rule, user, owners, mapping))]
     unknown = Owner("root" if user.is_root else user.name)
     return next((owner for owner in found if owner.address), next(iter(found), unknown))
 
 
-def _by_mapping(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
+def _owner_by(rule: str, user: FleetUser, owners: Owners, mapping: Addresses) -> Owner | None:
     name = (ROOT if user.is_root else user.name).lower()
-    said = mapping.get(f"{user.account}/{name}") or mapping.get(name)
-    if said:
-        yield Owner(said, said, "mapping")
-
-
-def _by_tag(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
-    said = _tag(user.tags or {}, owners.tag)
-    if said and not user.is_root:
-        yield Owner(said, _address(said, owners.domain), f"tag {owners.tag}")
-
-
-def _by_name(user: FleetUser, owners: Owners, mapping: Addresses) -> Iterator[Owner]:
-    if not user.is_root:
-        yield Owner(user.name, _address(user.name, owners.domain), "user name")
-
-
-_RULES: Mapping[str, Callable[[FleetUser, Owners, Addresses], Iterator[Owner]]] = {
-    "mapping": _by_mapping,
-    "tag": _by_tag,
-    "name": _by_name,
-}
+    if rule == "mapping" and (said := mapping.get(f"{user.account}/{name}") or mapping.get(name)):
+        return Owner(said, said, "mapping")
+    if user.is_root:
+        return None
+    if rule == "tag" and (said := _tag(user.tags or {}, owners.tag) or ""):
+        return Owner(said, _address(said, owners.domain), f"tag {owners.tag}")
+    return Owner(user.name, _address(user.name, owners.domain), "user name") if rule == "name" else None
 
 
 def _address(text: str, domain: str) -> str:
@@ -272,19 +263,24 @@ class Row:
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
     """All keys: root's first, then the overdue, the due, the unused, the rest; the oldest first among equals."""
-    return sorted(_rows(surveys, settings, mapping, now), key=_place)
-
-
-def _rows(
-    surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
-) -> Iterator[Row]:
-    for survey in surveys:
-        for user in survey.users:
-            if user.keys:
-                owner = owner_of(user, settings.owners, mapping)
-                reason = exempt(user, settings.exempt, None)
-                for key in user.keys:
-                    yield _row(survey.account, user, key, settings, owner, reason, now)
+    return sorted(
+        (
+            _row(survey.account, user, key, settings, owner, reason, now)
+            for survey in surveys
+            for user in survey.users
+            if user.keys
+            for owner, reason in [(owner_of(user, settings.owners, mapping), exempt(user, settings.exempt, None))]
+            for key in user.keys
+        ),
+        key=lambda row: (
+            _ORDER[row.standing],
+            row.standing is Status.FRESH and not row.unused,
+            -row.age,
+            row.account.number,
+            row.user.name,
+            row.key.key_id or "",
+        ),
+    )
 
 
 def _row(
@@ -297,41 +293,18 @@ def _row(
     now: datetime,
 ) -> Row:
     by_age = settings.policy.verdict(key, now)
-    standing = _standing(user, key, reason, by_age)
+    if user.is_root:
+        standing = Status.ROOT
+    elif not key.active:
+        standing = Status.INACTIVE
+    else:
+        standing = Status.EXEMPT if reason else _BY_AGE[by_age]
     unused = is_unused(key, settings.unused_after, now)
     needed = standing in (Status.OVERDUE, Status.DUE) or unused
-    return Row(
-        account,
-        user,
-        key,
-        standing,
-        by_age,
-        max(now - key.created, timedelta(0)),
-        owner,
-        reason,
-        unreadable(user, settings.exempt, None) if needed else "",
-        unused and standing is not Status.EXEMPT,
-        tuple(violated(key, now, root=user.is_root)),
-    )
-
-
-def _standing(user: FleetUser, key: FleetKey, reason: str, by_age: Verdict) -> Status:
-    if user.is_root:
-        return Status.ROOT
-    if not key.active:
-        return Status.INACTIVE
-    return Status.EXEMPT if reason else _BY_AGE[by_age]
-
-
-def _place(row: Row) -> tuple[int, bool, timedelta, str, str, str]:
-    return (
-        _ORDER[row.standing],
-        row.standing is Status.FRESH and not row.unused,
-        -row.age,
-        row.account.number,
-        row.user.name,
-        row.key.key_id or "",
-    )
+    uncertain = unreadable(user, settings.exempt, None) if needed else ""
+    age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, now, root=user.is_root))
+    unused = unused and standing is not Status.EXEMPT
+    return Row(account, user, key, standing, by_age, age, owner, reason, uncertain, unused, fails)
 
 
 _MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))
@@ -397,20 +370,11 @@ def histogram(rows: Sequence[Row], policy: Policy) -> list[AgeBar]:
     """The ages of active keys in bars that end where a key becomes due or overdue."""
     due = max(policy.max_age - policy.remind_before, timedelta(0))
     starts = sorted({*_MARKS, due, policy.max_age})
-    ends = [*starts[1:], None]
     active = [row for row in rows if row.standing not in (Status.ROOT, Status.INACTIVE)]
-    counted = Counter((_bar(row.age, starts), row.standing is Status.EXEMPT) for row in active)
-    return [
-        AgeBar(start, end, _verdict(start, due, policy.max_age), counted[(number, False)], counted[(number, True)])
-        for number, (start, end) in enumerate(zip(starts, ends, strict=True))
-    ]
-
-
-def _bar(age: timedelta, starts: Sequence[timedelta]) -> int:
-    return max(number for number, start in enumerate(starts) if age >= start)
-
-
-def _verdict(start: timedelta, due: timedelta, overdue: timedelta) -> Verdict:
-    if start >= overdue:
-        return Verdict.OVERDUE
-    return Verdict.DUE if start >= due else Verdict.FRESH
+    counted = Counter((bisect_right(starts, row.age) - 1, row.standing is Status.EXEMPT) for row in active)
+    bars = []
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], None], strict=True)):
+        late = Verdict.DUE if start >= due else Verdict.FRESH
+        verdict = Verdict.OVERDUE if start >= policy.max_age else late
+        bars.append(AgeBar(start, end, verdict, counted[(number, False)], counted[(number, True)]))
+    return bars

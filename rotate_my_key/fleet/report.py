@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -63,7 +64,7 @@ def make(
 
 def values(report: KeyReport) -> dict[str, Any]:
     """All of it: every account, every key."""
-    settings = report.settings
+    settings, counts = report.settings, report.counts
     return {
         "at": time(report.now),
         "limits": {
@@ -73,13 +74,26 @@ def values(report: KeyReport) -> dict[str, Any]:
             "remind_before": format_duration(settings.policy.remind_before),
             "unused_after": format_duration(settings.unused_after),
         },
-        "counts": _counts(report.counts),
+        "counts": {
+            **{name: getattr(counts, name) for name in ("accounts", "failed", "users", "with_keys", "keys")},
+            **{standing.value: number for standing, number in counts.standings.items()},
+            **{name: getattr(counts, name) for name in ("unused", "uncertain")},
+        },
         "benchmark": BENCHMARK,
         "controls": [
             {"number": control.number, "title": control.title, "keys": number}
-            for control, number in report.counts.controls.items()
+            for control, number in counts.controls.items()
         ],
-        "ages": [_bar(bar) for bar in report.ages],
+        "ages": [
+            {
+                "from": format_duration(bar.start),
+                "to": format_duration(bar.end) if bar.end is not None else None,
+                "verdict": bar.verdict.value,
+                "keys": bar.keys,
+                "exempt": bar.exempt,
+            }
+            for bar in report.ages
+        ],
         "accounts": [_account(survey) for survey in report.surveys],
         "keys": _Keys(report.rows, settings.policy),
     }
@@ -105,29 +119,6 @@ def time(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
-def _counts(counts: KeyCounts) -> dict[str, Any]:
-    return {
-        "accounts": counts.accounts,
-        "failed": counts.failed,
-        "users": counts.users,
-        "with_keys": counts.with_keys,
-        "keys": counts.keys,
-        **{standing.value: number for standing, number in counts.standings.items()},
-        "unused": counts.unused,
-        "uncertain": counts.uncertain,
-    }
-
-
-def _bar(bar: AgeBar) -> dict[str, Any]:
-    return {
-        "from": format_duration(bar.start),
-        "to": format_duration(bar.end) if bar.end is not None else None,
-        "verdict": bar.verdict.value,
-        "keys": bar.keys,
-        "exempt": bar.exempt,
-    }
-
-
 def _account(survey: AccountSurvey) -> dict[str, Any]:
     return {
         "account": survey.account.number,
@@ -142,6 +133,7 @@ def _account(survey: AccountSurvey) -> dict[str, Any]:
 
 def _key(row: Row, policy: Policy) -> dict[str, Any]:
     key, use = row.key, row.key.last_use
+    used_at = time(use.at) if use and use.at else None
     return {
         "account": row.account.number,
         "account_name": row.account.name,
@@ -155,9 +147,7 @@ def _key(row: Row, policy: Policy) -> dict[str, Any]:
         "age_days": row.age.days,
         "due": time(policy.due_at(key.created)),
         "overdue": time(policy.overdue_at(key.created)),
-        "last_use": None
-        if use is None
-        else {"at": time(use.at) if use.at else None, "service": use.service, "region": use.region},
+        "last_use": {"at": used_at, "service": use.service, "region": use.region} if use else None,
         "unused": row.unused,
         "exempt": row.exempt,
         "uncertain": row.uncertain,
@@ -177,13 +167,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 def table(report: KeyReport) -> str:
     """Every key, in the order of the report; first a row for each account that could not be looked at."""
     out = io.StringIO()
-    rows = csv.writer(out, lineterminator="\n")
-    rows.writerow(_HEAD)
+    rows = csv.DictWriter(out, _HEAD, restval="", extrasaction="ignore", lineterminator="\n")
+    rows.writeheader()
     for survey in report.surveys:
         if survey.problem:
-            row = ["problem", survey.account.number, safe(survey.account.name)]
-            rows.writerow([*row, *[""] * (len(_HEAD) - len(row) - 1), safe(survey.problem)])
-    rows.writerows(map(safe, _cells(row)) for row in report.rows)
+            there = {"account": survey.account.number, "account_name": safe(survey.account.name)}
+            rows.writerow({"verdict": "problem", **there, "problem": safe(survey.problem)})
+    rows.writerows(_cells(_key(row, report.settings.policy)) for row in report.rows)
     return out.getvalue()
 
 
@@ -192,20 +182,18 @@ def safe(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-def _cells(row: Row) -> Iterator[str]:
-    key, use = row.key, row.key.last_use
-    yield from (row.standing.value, row.account.number, row.account.name, row.user.name, row.user.arn)
-    yield from (key.key_id or "", _yes(key.active), time(key.created), _yes(row.exact), str(row.age.days))
-    if use is None:
-        yield from ("unknown", "", "")
-    else:
-        yield from (time(use.at) if use.at else "", use.service, use.region)
-    yield from (_yes(row.unused), row.exempt, row.uncertain, row.owner.name, row.owner.address)
-    yield from (" ".join(control.number for control in row.fails), "")
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+def _cells(key: Mapping[str, Any]) -> dict[str, str]:
+    """The row of CSV, out of that of JSON."""
+    use = key["last_use"] or {"at": "unknown", "service": "", "region": ""}
+    flat = {"last_used": use["at"], "last_used_service": use["service"], "last_used_region": use["region"]}
+    flat |= {"owner": key["owner"]["name"], "owner_address": key["owner"]["address"], "cis": " ".join(key["cis"])}
+    words = {True: "yes", False: "no", None: ""}
+    said = {**key, **flat}.items()
+    return {
+        name: safe(words[value] if value is None or isinstance(value, bool) else str(value))
+        for name, value in said
+        if name in _HEAD
+    }
 
 
 # In units of the drawing, which grows and shrinks with the page.
@@ -215,32 +203,16 @@ _LABEL, _NUMBER = 88, 56  # room for the words left and right of the bars
 
 
 @dataclass(frozen=True, slots=True)
-class ChartPiece:
-    """A rectangle; `kind` names its colour."""
-
-    x: float
-    width: float
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChartLine:
-    """A bar of one or more pieces, with its label and number; `y` is its upper edge."""
+    """A bar with its label and number; `y` is its upper edge, `middle` where words stand, `end` where the number
+    begins. Of each piece: where it begins, how wide it is, and the kind that names its colour."""
 
     label: str
     number: int
     y: float
-    pieces: tuple[ChartPiece, ...]
-
-    @property
-    def middle(self) -> float:
-        """Where words stand."""
-        return self.y + _BAR / 2
-
-    @property
-    def end(self) -> float:
-        """Where the number begins."""
-        return self.pieces[-1].x + self.pieces[-1].width + 6 if self.pieces else _LABEL + 6
+    middle: float
+    end: float
+    pieces: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +258,17 @@ def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> Chart:
 
 
 def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> ChartLine:
-    pieces, x = [], float(_LABEL)
+    pieces: list[dict[str, Any]] = []
+    x = float(_LABEL)
+    end: float = _LABEL
     for kind, count_ in numbers.items():
         if count_:
             width = max(count_ * scale, 1.5)  # one key among thousands is still seen
-            pieces.append(ChartPiece(round(x, 2), round(width, 2), kind))
+            pieces.append({"x": round(x, 2), "width": round(width, 2), "kind": kind})
+            end = round(x, 2) + round(width, 2)
             x += width
-    return ChartLine(label, sum(numbers.values()), place * _ROW + (_ROW - _BAR) / 2, tuple(pieces))
+    y = place * _ROW + (_ROW - _BAR) / 2
+    return ChartLine(label, sum(numbers.values()), y, y + _BAR / 2, end + 6, tuple(pieces))
 
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "report")
@@ -307,12 +283,17 @@ def page(report: KeyReport, *, every: bool = False) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    engine.filters.update(day=day, moment=_moment, number=lambda value: f"{value:,}", count=number)
+    engine.filters.update(
+        day=day,
+        moment=lambda at: f"{day(at.astimezone(UTC))}, {at.astimezone(UTC):%H:%M} UTC",
+        number=lambda value: f"{value:,}",
+        count=number,
+    )
     return engine.get_template("page.html.j2").render(_values(report, every))
 
 
 def _values(report: KeyReport, every: bool) -> dict[str, Any]:
-    policy = report.settings.policy
+    policy, standings = report.settings.policy, report.counts.standings
     rows = report.rows if every else report.attention
     return {
         "now": report.now,
@@ -322,7 +303,12 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
             "overdue": span(policy.max_age),
         },
         "counts": report.counts,
-        "tiles": _tiles(report),
+        "tiles": [  # what to see first: kind (its colour), words, number
+            ("root", "of root: delete them", standings[Status.ROOT]),
+            ("overdue", "overdue", standings[Status.OVERDUE]),
+            ("due", "due", standings[Status.DUE]),
+            ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
+        ],
         "charts": (ages(report.ages), verdicts(report.counts.standings)),
         "benchmark": BENCHMARK,
         "failed": [survey for survey in report.surveys if survey.problem],
@@ -332,17 +318,6 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
         "rows": [_row(row, report.now) for row in rows],
         "rest": len(report.rows) - len(rows),
     }
-
-
-def _tiles(report: KeyReport) -> list[tuple[str, str, int]]:
-    """What to see first: kind (its colour), words, number."""
-    standings = report.counts.standings
-    return [
-        ("root", "of root: delete them", standings[Status.ROOT]),
-        ("overdue", "overdue", standings[Status.OVERDUE]),
-        ("due", "due", standings[Status.DUE]),
-        ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
-    ]
 
 
 def _row(row: Row, now: datetime) -> dict[str, Any]:
@@ -365,29 +340,18 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
 
 def _accounts(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> list[dict[str, Any]]:
     """One line an account, those with the most to do first."""
-    todo: dict[str, dict[Status, int]] = {}
-    for row in rows:
-        kinds = todo.setdefault(row.account.number, {})
-        kinds[row.standing] = kinds.get(row.standing, 0) + 1
-    found = []
-    for survey in surveys:
-        kinds = todo.get(survey.account.number, {})
-        found.append(
-            {
-                "account": str(survey.account),
-                "users": sum(not user.is_root for user in survey.users),
-                "kinds": [kinds.get(each, 0) for each in (Status.ROOT, Status.OVERDUE, Status.DUE)],
-                "source": survey.source.value,
-                "at": survey.at,
-                "problem": survey.problem,
-            }
-        )
+    todo = Counter((row.account.number, row.standing) for row in rows)
+    found = [
+        {
+            "account": str(survey.account),
+            "users": sum(not user.is_root for user in survey.users),
+            "kinds": [todo[survey.account.number, each] for each in (Status.ROOT, Status.OVERDUE, Status.DUE)],
+            "source": survey.source.value,
+            "at": survey.at,
+            "problem": survey.problem,
+        }
+        for survey in surveys
+    ]
     return sorted(
         found, key=lambda each: (not each["problem"], *(-number for number in each["kinds"]), each["account"])
     )
-
-
-def _moment(moment: datetime) -> str:
-    """`25 November 2026, 12:00 UTC`."""
-    utc = moment.astimezone(UTC)
-    return f"{day(utc)}, {utc:%H:%M} UTC"

@@ -117,17 +117,21 @@ class _DueAction:
 
 def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
     """What to do with one user's keys, in this order, and what is spared; nothing of a key that is due for nothing."""
-    user = facts.user
+    user, account = facts.user, facts.user.account
     if user.is_root:
-        return (
-            [Skipped(SkipRule.ROOT, user, None, "root's keys are for a person to delete, at once")] if user.keys else []
-        )
+        why = "root's keys are for a person to delete, at once"
+        return [Skipped(SkipRule.ROOT, user, None, why)] if user.keys else []
     due_actions = [
         due
         for due in _due_actions(facts, settings, now)
         if now >= due.at - _lead(due, settings) or facts.known(due.key).doubt(now.date())
     ]
-    for rule, why in _for_all(facts, settings):
+    allowed = account in settings.enforce.accounts
+    for rule, why in (
+        (SkipRule.ACCOUNT, "" if allowed else f"{account} is not among the accounts of [enforce]"),
+        (SkipRule.EXEMPT, facts.exempt),
+        (SkipRule.UNSURE, facts.unsure),
+    ):
         if why:
             return [Skipped(rule, user, due.key, why) for due in due_actions if now >= due.at]
     found: list[Decision] = []
@@ -136,36 +140,32 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
     return found
 
 
-def _for_all(facts: UserFacts, settings: FleetSettings) -> Iterator[tuple[SkipRule, str]]:
-    allowed = facts.user.account in settings.enforce.accounts
-    yield SkipRule.ACCOUNT, "" if allowed else f"{facts.user.account} is not among the accounts of [enforce]"
-    yield SkipRule.EXEMPT, facts.exempt
-    yield SkipRule.UNSURE, facts.unsure
-
-
 # What ages and times call for
 
 
-def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[_DueAction]:
+def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
     """Deletions first, for they make room; then the older key before the younger."""
     keys = sorted(facts.user.keys, key=lambda key: key.created)
     active = [key for key in keys if key.active]
-    return [
-        *(due for key in keys if not key.active for due in _deletion(key, facts.known(key), settings, now.date())),
-        *(due for key in active for due in _deactivation(key, settings, now)),
-        *(due for key in active[-1:] for due in _reissue(key, settings, now)),
-    ]
+    for key in keys:
+        if not key.active:
+            yield from _deletion(key, facts.known(key), settings, now.date())
+    for key in active:
+        yield from _deactivation(key, settings, now)
+    at = settings.enforce.reissue_at
+    if active and at is not None:
+        key = active[-1]
+        why = f"{_days(now - key.created)} old, and a new key is made at {_days(at)}"
+        yield _DueAction(ActionKind.REISSUE, key, key.created + at, why)
 
 
 def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: date) -> Iterator[_DueAction]:
     after, since = settings.enforce.delete_after, off_since(known)
     if after is not None and since is not None:
         at = _midnight(since) + max(whole_days(after), 1) * _DAY
-        ours = since in (known.off, known.revoked)
-        what = (
-            f"switched off since {_date(since, today)}" if ours else f"first seen switched off on {_date(since, today)}"
-        )
-        yield _DueAction(ActionKind.DELETE, key, at, f"{what}, and the limit is {_days(after)}")
+        what = "switched off since" if since in (known.off, known.revoked) else "first seen switched off on"
+        why = f"{what} {_date(since, today)}, and the limit is {_days(after)}"
+        yield _DueAction(ActionKind.DELETE, key, at, why)
 
 
 def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
@@ -182,17 +182,6 @@ def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iter
     yield from sorted(due_actions, key=lambda due: due.at)[:1]
 
 
-def _reissue(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
-    at = settings.enforce.reissue_at
-    if at is not None:
-        yield _DueAction(
-            ActionKind.REISSUE,
-            key,
-            key.created + at,
-            f"{_days(now - key.created)} old, and a new key is made at {_days(at)}",
-        )
-
-
 # What rules make of it
 
 
@@ -200,24 +189,27 @@ def _judged(
     due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
 ) -> Iterator[Decision]:
     """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
-    user, known, today = facts.user, facts.known(due.key), now.date()
+    user, known, today, rules = facts.user, facts.known(due.key), now.date(), settings.enforce
     if why := known.doubt(today):
         if now >= due.at or due.kind is ActionKind.DELETE:  # when it may go is not known
             yield Skipped(SkipRule.UNSURE, user, due.key, why)
         return
-    told = due.kind is ActionKind.REISSUE or known.notices >= settings.enforce.notices
-    if not told and _may_tell(known, settings, today):
-        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, _earliest(due, known, settings, today))
+    told = due.kind is ActionKind.REISSUE or known.notices >= rules.notices
+    grace, pause = whole_days(rules.grace) * _DAY, whole_days(settings.remind.repeat)
+    if not told and (known.last is None or (today - known.last).days >= pause):
+        at = max(due.at, _midnight(known.first or today) + grace)
+        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, at)
     elif now < due.at:
         return
     elif spared := _spared(due, before, facts, settings, today):
         yield Skipped(spared[0], user, due.key, spared[1])
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
-        why = f"{known.notices} of {settings.enforce.notices} notices given{said}"
-        yield Skipped(SkipRule.NOTICES, user, due.key, why)
+        yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.notices} of {rules.notices} notices given{said}")
     elif today < (earliest := _grace_ends(due, known, settings)):
-        yield Skipped(SkipRule.GRACE, user, due.key, _not_before(earliest, known, settings, today))
+        since = f"first told on {_date(known.first, today)}" if rules.notices else ""
+        since = since or f"switched on again on {_date(known.back, today)}"
+        yield Skipped(SkipRule.GRACE, user, due.key, f"{since}, so not before {_date(earliest, today)}")
     else:
         yield Act(due.kind, user, due.key, due.why)
 
@@ -225,38 +217,31 @@ def _judged(
 def _spared(
     due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, today: date
 ) -> tuple[SkipRule, str] | None:
-    """What spares a key whatever its user was told."""
-    key, known = due.key, facts.known(due.key)
+    """What spares a key whatever its user was told. Another one takes its place once it has reached the user: one that
+    they made themselves, or one of IT's that was used."""
+    key, known, keys = due.key, facts.known(due.key), facts.user.keys
     planned = [each.kind for each in before if isinstance(each, Act)]
     if due.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
             return SkipRule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
-        if len(facts.user.keys) - planned.count(ActionKind.DELETE) >= 2:
+        if len(keys) - planned.count(ActionKind.DELETE) >= 2:
             return SkipRule.NO_ROOM, "there are two keys, and AWS allows no third"
     elif key.last_use is None:
         return SkipRule.LAST_USE, "its last use cannot be read"
     elif due.kind is ActionKind.DEACTIVATE:
-        if settings.enforce.reissue_at is not None and not _replaced(key, facts):
+        younger = [each for each in keys if each.active and each.created > key.created]
+        arrived = any(not facts.known(each).made or _used(each) for each in younger)
+        if settings.enforce.reissue_at is not None and not arrived:
             return SkipRule.NEW_KEY, "no newer key has reached its user yet"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
-        if ActionKind.DEACTIVATE in planned or any(facts.known(each).off == today for each in facts.user.keys):
+        if ActionKind.DEACTIVATE in planned or any(facts.known(each).off == today for each in keys):
             return SkipRule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
     return None
 
 
-def _replaced(key: FleetKey, facts: UserFacts) -> bool:
-    """Whether a younger active key has reached the user: one that he made himself, or one of IT's that was used."""
-    younger = (each for each in facts.user.keys if each.active and each.created > key.created)
-    return any(not facts.known(each).made or _used(each) for each in younger)
-
-
 def _used(key: FleetKey) -> bool:
     return key.last_use is not None and key.last_use.at is not None
-
-
-def _may_tell(known: KeyMemory, settings: FleetSettings, today: date) -> bool:
-    return known.last is None or (today - known.last).days >= whole_days(settings.remind.repeat)
 
 
 def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
@@ -270,17 +255,6 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
     if not settings.enforce.notices:
         return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
     return known.first + whole_days(settings.enforce.grace) * _DAY if known.first else date.max
-
-
-def _not_before(earliest: date, known: KeyMemory, settings: FleetSettings, today: date) -> str:
-    if not settings.enforce.notices:
-        return f"switched on again on {_date(known.back, today)}, so not before {_date(earliest, today)}"
-    return f"first told on {_date(known.first, today)}, so not before {_date(earliest, today)}"
-
-
-def _earliest(due: _DueAction, known: KeyMemory, settings: FleetSettings, today: date) -> datetime:
-    """When what a notice tells of may happen at the earliest."""
-    return max(due.at, _midnight(known.first or today) + whole_days(settings.enforce.grace) * _DAY)
 
 
 def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:
