@@ -10,23 +10,18 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
 
+from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite
+from ..aws.client import Aws
+from ..aws.services import AwsCloud
+from ..aws.signin import AskCode, AuthProfile, MfaSessions, Serials
+from ..core.errors import NeedsPerson
 from ..settings.fleet import FleetSettings
-
-if TYPE_CHECKING:
-    from ..aws.account_calls import AccountCalls, Caller, CallRoute
-    from ..aws.client import Aws
-    from ..aws.services import AwsCloud
-    from ..aws.signin import AskCode, MfaSessions, Serials
-    from ..core.model import Credentials
-    from .accounts import AwsOrganization
-    from .audit import AuditTrail, Sink
+from .accounts import AwsOrganization
+from .audit import AuditRun, AuditTrail, Sink, open_audit, run_name
 
 
 def _nobody(whose: str, serial: str) -> str:
-    from ..core.errors import NeedsPerson
-
     raise NeedsPerson(f"an MFA code of {whose} {serial} is needed, and nobody can be asked")
 
 
@@ -64,12 +59,13 @@ class Assembly:
         self._signer = signer
         self._tell = tell
         self._patience = patience
+        self._organization: AwsOrganization | None = None
 
     def configured(self, settings: FleetSettings) -> Assembly:
         """The same with other settings: for settings that are fetched from AWS themselves. Who signs stays."""
         other = copy(self)  # with what was made so far
         other.settings = settings
-        other.__dict__.pop("organization", None)
+        other._organization = None
         return other
 
     def now(self) -> datetime:
@@ -78,59 +74,47 @@ class Assembly:
 
     def signing_key(self) -> str:
         """The id of the access key that signs, "" for a session, which outlives the key that it was made from."""
-        credentials: Credentials = self._auth.credentials()
+        credentials = self._auth.credentials()
         return "" if credentials.token else credentials.key_id
 
-    @cached_property
+    @property
     def organization(self) -> AwsOrganization:
         """All accounts that the caller may look at."""
-        from .accounts import AwsOrganization
-
         where = self.settings.accounts
-        return AwsOrganization(self._way, self._caller, self._own, where.role, where.external_id)
+        if self._organization is None:
+            self._organization = AwsOrganization(self._way, self._caller, self._own, where.role, where.external_id)
+        return self._organization
 
     @cached_property
     def cloud(self) -> AwsCloud:
         """The services of the caller's own account."""
-        from ..aws.services import AwsCloud
-
         return AwsCloud(self._own)
 
     def audit(
         self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None
     ) -> AuditTrail:
         """Where a run of this command is written down; see `open_audit`. `token` tells runs of one second apart."""
-        from .audit import AuditRun, open_audit, run_name
-
         run = AuditRun(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
 
     @cached_property
     def _way(self) -> CallRoute:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
-        from ..aws.account_calls import CallRoute
-
         transport = self._aws.transport(self._signer.profile, wide=True)
         way = CallRoute(self._aws, transport, self._tell, self._patience)
         way.announce(transport, "sts")
         return way
 
     @cached_property
-    def _auth(self):  # type: ignore[no-untyped-def]
-        from ..aws.signin import AuthProfile
-
+    def _auth(self) -> AuthProfile:
         return AuthProfile(self._aws, self._signer.auth, self._signer.ask)
 
     @cached_property
     def _caller(self) -> Caller:
-        from ..aws.account_calls import Caller, CallSite
-
         way = self._way
         calls = way.calls(way.transport, CallSite("", self._auth.words), way.limiter())
         return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
 
     @cached_property
     def _own(self) -> AccountCalls:
-        from ..aws.account_calls import AccountCalls, CallSite
-
         return AccountCalls(self._way, self._caller, CallSite("", self._auth.words))

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from secrets import token_hex
 from typing import Any
 
@@ -31,7 +32,7 @@ from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization
 from .actions import Notifier, failures_of
 from .assembly import Assembly, FleetSigner
-from .audit import AuditRun, AuditTrail, TextSink, open_audit, run_name
+from .audit import AuditTrail, TextSink
 from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
 from .enforce import ApplyContext, carry_out
@@ -119,28 +120,29 @@ class FunctionRun:
             settings = replace(settings, accounts=replace(where, only=(account,)))
         return cls(assembly, settings, deadline.watch(assembly.organization), now, deadline, say, account)
 
-    @property
-    def organization(self) -> AwsOrganization:
-        """Whose accounts answer until the time is up."""
-        return self.assembly.organization
-
     def audit(self, command: str) -> AuditTrail:
         """Where it is written down what this run does: as the settings say, else the log of the function. The metric
         line goes to that log, from which CloudWatch reads it."""
-        run = AuditRun(run_name(self.now, token_hex(3)), command, self.settings.fingerprint, self.organization.me().arn)
-        return open_audit(self.settings.audit, run, self.assembly.cloud, TextSink(self.say), self.say)
+        return self.assembly.audit(command, token_hex(3), TextSink(self.say), self.say)
+
+    def renderer(self) -> Renderer:
+        """For ages as they are now."""
+        return Renderer(self.settings.remind.templates, self.now)
+
+    def channels(self) -> Channels:
+        """The channels of the settings. Raises WrongUsage."""
+        return channels_of(self.settings, self.assembly.cloud)
 
 
 def accounts(job: FunctionRun) -> Result:
     """The numbers of the accounts that the settings mean: what a Distributed Map goes over."""
-    return {"accounts": [each.number for each in accounts_of(job.organization, job.settings.accounts)]}
+    return {"accounts": [each.number for each in accounts_of(job.assembly.organization, job.settings.accounts)]}
 
 
 def report(job: FunctionRun) -> Result:
     """How many keys there are of which kind."""
-    surveys = surveyed(job)
-    rows = judge(surveys, job.settings, addresses(job.settings.owners), job.now)
-    counts = count(surveys, rows)
+    surveys = _surveyed(job)
+    counts = count(surveys, judge(surveys, job.settings, addresses(job.settings.owners), job.now))
     standings = {standing.value: number for standing, number in counts.standings.items()}
     numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
     return {**_surveys(job, surveys), "numbers": numbers}
@@ -148,20 +150,22 @@ def report(job: FunctionRun) -> Result:
 
 def remind(job: FunctionRun) -> Result:
     """Owners and admins are told. Raises Problem too if no admin got the digest: that they hear nothing is the sign
-    that something is wrong, and they would look in vain for what."""
-    surveys = surveyed(job)
+    that something is wrong, and they would look in vain for what. A run for one account of many sends the admins no
+    digest: each would get one an account."""
+    surveys = _surveyed(job)
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now)
-    renderer = Renderer(job.settings.remind.templates, job.now)
-    audit = job.audit("remind")
-    around = RemindContext(job.organization, time.sleep, audit, job.deadline.left)
-    outcome = send(plan, findings, _channels(job), job.settings, renderer, around)
+    renderer, audit = job.renderer(), job.audit("remind")
+    around = RemindContext(job.assembly.organization, time.sleep, audit, job.deadline.left)
+    channels = Channels() if job.account and not job.settings.remind.owners else job.channels()
+    channels = replace(channels, admins=()) if job.account else channels
+    outcome = send(plan, findings, channels, job.settings, renderer, around)
     troubles = [f"{letter.about}: {problem}" for letter, problem in outcome.letters if problem]
     troubles += [f"{remark.about}: {remark.text}" for remark in outcome.digest.forgotten]
     digests = [problem for letter, problem in outcome.letters if letter.planned is None]
     numbers = {
         "old": len(plan.old),
         "owners": len(outcome.digest.told),
-        "letters": len([letter for letter, problem in outcome.letters if not problem]),
+        "letters": sum(not problem for _, problem in outcome.letters),
         "unanswered": len(plan.unanswered),
     }
     audit.close(numbers)
@@ -170,59 +174,47 @@ def remind(job: FunctionRun) -> Result:
     return {**_surveys(job, surveys, troubles), "numbers": numbers}
 
 
-def _channels(job: FunctionRun) -> Channels:
-    """The channels. A run for one account of many sends the admins no digest: each would get one an account."""
-    if not job.account:
-        return channels_of(job.settings, job.assembly.cloud)
-    if not job.settings.remind.owners:
-        return Channels()
-    return replace(channels_of(job.settings, job.assembly.cloud), admins=())
-
-
 def enforce(job: FunctionRun) -> Result:
     """Keys are switched off, deleted and replaced by the rules; everybody is told. That it is scheduled is the consent
     that `--apply` is on the command line; [enforce] accounts says where. Raises Problem too if the audit fails."""
-    settings, now = job.settings, job.assembly.now
+    settings, assembly, sleep = job.settings, job.assembly, time.sleep
     check(settings, apply=True)
     audit = job.audit("enforce")
-    notifier = Notifier(
-        channels_of(settings, job.assembly.cloud), settings, Renderer(settings.remind.templates, job.now)
-    )
-    mapping = addresses(settings.owners)
-    context = EnforceContext(job.organization, settings, mapping, notifier, now, time.sleep, whole=not job.account)
+    notifier = Notifier(job.channels(), settings, job.renderer())
+    mapping, whole = addresses(settings.owners), not job.account
+    context = EnforceContext(assembly.organization, settings, mapping, notifier, assembly.now, sleep, whole=whole)
     plan = plan_run(context)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
-    outcome = carry_out(
-        plan, ApplyContext(context, audit, keymaker(job.assembly, settings, audit, time.sleep), job.deadline.left)
-    )
+    maker = keymaker(assembly, settings, audit, sleep)
+    outcome = carry_out(plan, ApplyContext(context, audit, maker, job.deadline.left))
     if outcome.stopped:
         raise outcome.stopped
     troubles = [f"{each.about}: {each.text}" for each in failures_of(outcome.results)]
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
     troubles += [problem.message for problem in outcome.untold]
     spared = Counter(spare.rule.value for _, spare in outcome.spared)
-    result = told(job, plan.accounts - len(job.late), [], troubles)
+    result = _told(job, plan.accounts - len(job.late), [], troubles)
     return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
 
 
 def sweep(job: FunctionRun) -> Result:
     """What was handed over and not fetched in time is removed, with the key."""
-    audit = job.audit("sweep")
-    places = waiting(job.assembly.cloud, job.organization.me(), job.settings.reissue, job.settings.where)
-    sweeper = Sweeper(job.organization, places, job.settings, audit, job.assembly.now)
+    audit, organization = job.audit("sweep"), job.assembly.organization
+    places = waiting(job.assembly.cloud, organization.me(), job.settings.reissue, job.settings.where)
+    sweeper = Sweeper(organization, places, job.settings, audit, job.assembly.now)
     only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
     swept = list(sweep_places(sweeper, only))
     dispositions = Counter(each.disposition.value for each in swept)
     audit.close(dispositions)
     troubles = [cleanup_line(each) for each in swept if each.problem]
-    return {**told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(dispositions)}
+    return {**_told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(dispositions)}
 
 
-def surveyed(job: FunctionRun) -> list[AccountSurvey]:
+def _surveyed(job: FunctionRun) -> list[AccountSurvey]:
     """All accounts. Raises Problem if none could be looked at, for want of rights or of time."""
     patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
-    surveys = survey_accounts(job.organization, job.settings, job.now, patience)
+    surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
         what = f"account {broken[0].account.number}" if len(broken) == 1 else f"none of {len(broken)} accounts"
@@ -235,23 +227,21 @@ def _kind(code: int) -> type[Problem]:
 
 
 def _surveys(job: FunctionRun, surveys: Sequence[AccountSurvey], troubles: Sequence[str] = ()) -> Result:
-    late = job.late
-    broken = [survey for survey in surveys if survey.problem and survey.account.number not in late]
+    broken = [survey for survey in surveys if survey.problem and survey.account.number not in job.late]
     failed = [{"account": each.account.number, "problem": each.problem} for each in broken]
-    return told(job, len(surveys) - len(broken) - len(late), failed, troubles)
+    return _told(job, len(surveys) - len(broken) - len(job.late), failed, troubles)
 
 
-def told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
+def _told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]], troubles: Sequence[str]) -> Result:
     """What every result has: how many accounts were looked at, which failed and why, which are left for want of time,
     and what else went wrong."""
-    late = sorted(job.late)
     return {
         "looked_at": looked_at,
         "failed": list(failed),
-        "left": late,
+        "left": sorted(job.late),
         "troubles": list(troubles[:_TOLD]),
         "trouble_count": len(troubles),
-        "incomplete": bool(failed or late or troubles),
+        "incomplete": bool(failed or job.late or troubles),
     }
 
 
@@ -288,7 +278,14 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 def _run(event: Any, context: Any) -> dict[str, Any]:
     began = time.monotonic()
     command, account = _read(event, tuple(JOBS))
-    job = _job(account, context)
+    name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
+    if not name:
+        raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
+    assembly = _assembly()
+    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
+    ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
+    deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
+    job = FunctionRun.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
     log("info", "begun", command=command, account=account, policy=job.settings.fingerprint)
     result = {"version": 1, "command": command, "policy": job.settings.fingerprint, **JOBS[command](job)}
     log("info", "done", seconds=round(time.monotonic() - began, 1), **result)
@@ -308,34 +305,15 @@ def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str]:
     return str(event["command"]), account
 
 
-def _job(account: str, context: Any) -> FunctionRun:
-    name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
-    if not name:
-        raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
-    assembly = _assembly()
-    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
-    deadline = Deadline(_remaining(context), _SPARE)
-    return FunctionRun.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
-
-
-def _remaining(context: Any) -> Any:
-    """Seconds until Lambda ends the run; for ever where nobody says."""
-    ask = getattr(context, "get_remaining_time_in_millis", None)
-    return (lambda: ask() / 1000) if ask else (lambda: float("inf"))
-
-
 def _assembly() -> Assembly:
     """The adapters, made once a process."""
     if "assembly" not in _warm:
         aws = Aws(
             os.environ, version=__version__, clock=lambda: datetime.now(UTC), sleep=time.sleep, monotonic=time.monotonic
         )
-        _warm["assembly"] = Assembly(aws, FleetSigner(), FleetSettings(), tell=_foreign)
+        tell = partial(log, "warning", "the endpoint is not AWS's own")
+        _warm["assembly"] = Assembly(aws, FleetSigner(), FleetSettings(), tell=lambda url: tell(endpoint=url))
     return _warm["assembly"]
-
-
-def _foreign(url: str) -> None:
-    log("warning", "the endpoint is not AWS's own", endpoint=url)
 
 
 def _where(error: Exception) -> str:

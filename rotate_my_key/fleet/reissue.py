@@ -99,18 +99,14 @@ def plan_reissue(
     keys = directory.keys(user.name)
     uses = {key.key_id: directory.last_use(key.key_id) for key in keys}
     discards = _undelivered(record, keys, uses, now, renew=request.renew)
-    if record and discards is None and _waits(record, keys, uses):
+    there = {key.key_id for key in keys if key.active and not _was_used(uses[key.key_id])}
+    if record and discards is None and record.key_id in there and not record.taken:  # it waits there still
         return ReissuePlan(request, user, arns, ReissueMode.AGAIN, keys, record, None, None, record.replaces)
     left = tuple(key for key in keys if key != discards)
     gives_up = _room(request, user, left, uses)
-    staying = [key for key in left if key != gives_up]
-    return ReissuePlan(request, user, arns, ReissueMode.MAKE, left, record, discards, gives_up, _replaced(staying))
-
-
-def _waits(record: HandoverRecord, keys: Sequence[AccessKey], uses: Uses) -> bool:
-    """Whether the key of the record waits there still: it was not taken, and no use of it is known."""
-    there = any(key.key_id == record.key_id and key.active for key in keys)
-    return there and not record.taken and not _was_used(uses.get(record.key_id))
+    staying = sorted((key for key in left if key != gives_up), key=lambda key: (not key.active, key.created))
+    replaces = staying[0].key_id if staying else ""  # the one in use: an active one before an inactive, the older first
+    return ReissuePlan(request, user, arns, ReissueMode.MAKE, left, record, discards, gives_up, replaces)
 
 
 def _was_used(use: LastUse | None) -> bool:
@@ -121,13 +117,16 @@ def _was_used(use: LastUse | None) -> bool:
 def _undelivered(
     record: HandoverRecord | None, keys: Sequence[AccessKey], uses: Uses, now: datetime, *, renew: bool
 ) -> AccessKey | None:
-    """The key that an earlier run made and that did not reach its user."""
+    """The key that an earlier run made and that did not reach its user; one that waits there only if it is to be
+    replaced, or if the sweep has switched it off."""
     if record is None:
         return None
-    young = now < record.at + BUSY  # a key that was made just now may not be listed yet
-    if young and not any(key.key_id == record.key_id for key in keys):
+    waits = next((key for key in keys if key.key_id == record.key_id), None)
+    if now < record.at + BUSY and waits is None:  # a key that was made just now may not be listed yet
         raise TryLater(f"another run is making a key for {record.user} right now", "repeat the command in two minutes")
-    made = made_then(record, keys) if not record.key_id else _given(record, keys, renew=renew)
+    made = made_then(record, keys)
+    if waits and not record.taken and (renew or not waits.active):
+        made = waits
     if made is None or _was_used(uses[made.key_id]):
         return None
     if uses[made.key_id] is None:
@@ -139,14 +138,8 @@ def _undelivered(
     return made
 
 
-def _given(record: HandoverRecord, keys: Sequence[AccessKey], *, renew: bool) -> AccessKey | None:
-    """The key that waits: replaced if that was asked for, or if the sweep has switched it off."""
-    found = next((key for key in keys if key.key_id == record.key_id), None)
-    return found if found and not record.taken and (renew or not found.active) else None
-
-
 def _room(request: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], uses: Uses) -> AccessKey | None:
-    """The inactive key that gives way, None if there is room. Raises NeedsPerson: consent helps, or a choice of his."""
+    """The inactive key that gives way, None if there is room. Raises NeedsPerson, for consent or a choice."""
     if len(keys) < 2:
         return None
     inactive = sorted((key for key in keys if not key.active), key=lambda key: key.created)
@@ -160,18 +153,11 @@ def _room(request: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], u
 
 
 def _state(key: AccessKey, use: LastUse | None) -> str:
-    status = "active" if key.active else "switched off"
-    if use is None:
-        return f"{status}, its last use is not known"
-    if use.at is None:
-        return f"{status}, no use of it is recorded"
-    return f"{status}, last used on {use.at:%Y-%m-%d} by {use.service} in {use.region}"
-
-
-def _replaced(keys: Sequence[AccessKey]) -> str:
-    """The key that is in use: an active one before an inactive one, the older first."""
-    by_age = sorted(keys, key=lambda key: (not key.active, key.created))
-    return by_age[0].key_id if by_age else ""
+    used = "its last use is not known"
+    if use:
+        where = f"last used on {use.at:%Y-%m-%d} by {use.service} in {use.region}" if use.at else ""
+        used = where or "no use of it is recorded"
+    return f"{'active' if key.active else 'switched off'}, {used}"
 
 
 _SETTLE = timedelta(seconds=15)  # one that was carried out shows in the list within that time
@@ -320,20 +306,16 @@ class _HandOver:
             raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
 
     def _settle_lost(self, record: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
-        """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, the
-        record stays, and a later run looks again."""
-        found = self._lost_key(record)
-        if found is None:
+        """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, or AWS
+        says of it that it is or may be used, the record stays, and a later run looks again."""
+        found = self._wait(_SETTLE, lambda: made_then(record, self._directory.keys(self._user)))
+        use = self._directory.last_use(found.key_id) if found else None
+        if not found or not use or use.at:
             raise TryLater(f"{problem.message}; if a key was made, the next run removes it", _AGAIN)
         self._discard(found.key_id)
         if last:
             self._context.waiting.remove(record.account, self._user)
             raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
-
-    def _lost_key(self, record: HandoverRecord) -> AccessKey | None:
-        found = self._wait(_SETTLE, lambda: made_then(record, self._directory.keys(self._user)))
-        use = self._directory.last_use(found.key_id) if found else None
-        return found if use and use.at is None else None
 
     def _wait(self, longest: timedelta, look: Callable[[], T | None]) -> T | None:
         """What a look gives, once a second until it gives something or the time is over."""

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..core.errors import Denied, Gone, Problem, TryLater, WrongUsage
 from ..core.model import AccessKey, LastUse
@@ -121,45 +121,6 @@ class Details:
     trouble: Problem | None = None
 
 
-@dataclass(slots=True)
-class _Found:
-    """What is known of one account on the way. `users` are with whether they are to be looked at, `details` by ARN.
-
-    `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now. After
-    three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
-    thousands of keys.
-    """
-
-    directory: AccountDirectory
-    source: SurveySource = SurveySource.REPORT
-    at: datetime | None = None
-    users: list[tuple[FleetUser, bool]] = field(default_factory=list)
-    details: dict[str, Details] = field(default_factory=dict)
-    members: dict[str, frozenset[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    ready: bool = False
-    problem: Problem | None = None
-    later: TryLater | None = None
-    unanswered: int = 0
-
-    def last_use(self, key_id: str) -> LastUse | None:
-        """GetAccessKeyLastUsed; None for unknown."""
-        if self.unanswered >= _UNANSWERED:
-            return None
-        use = self.directory.last_use(key_id)
-        self.unanswered = 0 if use else self.unanswered + 1
-        return use
-
-    def passing(self, problem: Problem) -> None:
-        """Remember a problem that will pass."""
-        if isinstance(problem, TryLater):
-            self.later = problem
-
-    def unlooked(self, user: FleetUser, problem: Problem) -> Details:
-        """What is known of a user whose keys could not be listed."""
-        return Details(user if self.source is SurveySource.REPORT else None, trouble=problem)
-
-
 def survey_accounts(
     organization: AwsOrganization,
     settings: FleetSettings,
@@ -175,27 +136,26 @@ def survey_accounts(
     The keys of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it
     cannot be known which accounts there are.
     """
-    look = _Look(settings, now, waiting, exact or settings.exact)
+    run = _Run(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
     accounts = accounts_of(organization, settings.accounts)
+
+    def tick(what: str) -> Callable[[int, int], None]:
+        return lambda done, total: progress(what, done, total)
+
     with Pool(workers) as pool:
-        found = pool.map(
-            lambda account: look.request(organization, account), accounts, _tick(progress, "asking for reports")
+        looks = pool.map(
+            lambda each: _AccountLook(run, organization.directory(each)).request(), accounts, tick("asking for reports")
         )
-        pool.map(lambda one: look.collect(one, len(found) > 1), found, _tick(progress, "collecting reports"))
-        jobs = [(one, user) for one in found if not one.problem for user, closely in one.users if closely]
-        pool.map(lambda job: look.details(*job), jobs, _tick(progress, "looking at users"))
-    return [_survey(account, one) for account, one in zip(accounts, found, strict=True)]
-
-
-def _tick(progress: Progress, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
+        pool.map(lambda look: look.collect(len(looks) > 1), looks, tick("collecting reports"))
+        jobs = [(look, user) for look in looks if not look.problem for user, closely in look.users if closely]
+        pool.map(lambda job: job[0].details(job[1]), jobs, tick("looking at users"))
+    return [look.survey(account) for account, look in zip(accounts, looks, strict=True)]
 
 
 def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsAccount, ...]:
-    """The accounts that the settings mean. Without `role` that is the caller's own.
+    """The accounts that the settings mean. Without a role that is the caller's own alone.
 
-    Raises WrongUsage if `only` names others and there is no role to assume; Problem if none is left, so that looking at
-    nothing is never taken for finding nothing; else what the organization raises.
+    Raises WrongUsage for others; Problem if there is none, so that looking at nothing is not taken for finding nothing.
     """
     if not accounts.role:
         own = organization.me().account
@@ -214,117 +174,160 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
     return left
 
 
-class _Look:
-    """One look at all accounts: its verbs are run in threads, one account or user at a time."""
+class _Run(NamedTuple):
+    """What all accounts are looked at with."""
 
-    def __init__(self, settings: FleetSettings, now: datetime, waiting: ReportWait, exact: bool) -> None:
-        self._settings = settings
-        self._now = now
-        self._waiting = waiting
-        self._exact = exact
-        self._aws = Answering(waiting.monotonic)
+    settings: FleetSettings
+    now: datetime
+    waiting: ReportWait
+    exact: bool
+    answering: Answering
 
-    def request(self, organization: AwsOrganization, account: AwsAccount) -> _Found:
-        """Ask an account for its report."""
-        directory = organization.directory(account)
-        found = _Found(directory)
+    def attention(self, user: FleetUser) -> bool:
+        """Whether somebody should see to a user's keys."""
+        policy, after = self.settings.policy, self.settings.unused_after
+        active = [key for key in user.keys if key.active]
+        return any(self.now >= policy.due_at(key.created) or is_unused(key, after, self.now) for key in active)
+
+
+@dataclass(slots=True)
+class _AccountLook:
+    """One account on the way; its verbs are run in threads. `users` are with whether they are to be looked at, `found`
+    by ARN.
+
+    `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now. After
+    three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
+    thousands of keys.
+    """
+
+    run: _Run
+    directory: AccountDirectory
+    source: SurveySource = SurveySource.REPORT
+    at: datetime | None = None
+    users: list[tuple[FleetUser, bool]] = field(default_factory=list)
+    found: dict[str, Details] = field(default_factory=dict)
+    members: dict[str, frozenset[str]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    ready: bool = False
+    problem: Problem | None = None
+    later: TryLater | None = None
+    unanswered: int = 0
+
+    def request(self) -> _AccountLook:
+        """Ask for the report."""
         try:
-            found.ready = self._aws.ask(directory.request_report)
+            self.ready = self.run.answering.ask(self.directory.request_report)
         except Problem as problem:
-            self._without_report(found, problem)
-        return found
+            self._without_report(problem)
+        return self
 
-    def collect(self, found: _Found, asked_before: bool) -> None:
+    def collect(self, asked_before: bool) -> None:
         """Fetch the report, and see who needs attention. `asked_before`: others were asked since."""
-        if found.problem:
+        if self.problem:
             return
-        if found.source is SurveySource.REPORT:
+        if self.source is SurveySource.REPORT:
             try:
-                self._read(found, asked_before)
+                text, self.at = self.run.answering.ask(
+                    lambda: fetch(self.directory, self.ready, asked_before, self.run.waiting)
+                )
+                for user, more in entries(text, self.directory.account.number):  # IAM lists no keys of root
+                    needed = more or (self.run.exact and user.keys) or self.run.attention(user)
+                    self.users.append((user, not user.is_root and bool(needed)))
             except Problem as problem:
-                self._without_report(found, problem)
+                self._without_report(problem)
         try:
-            if found.source is SurveySource.LISTS and not found.problem:
-                found.at = self._now
-                found.users = [(user, True) for user in found.directory.users()]
-            if any(closely for _, closely in found.users):
-                self._groups(found)
+            if self.source is SurveySource.LISTS and not self.problem:
+                self.at = self.run.now
+                self.users = [(user, True) for user in self.directory.users()]
+            if any(closely for _, closely in self.users):
+                self._groups()
         except Problem as problem:
-            found.problem = problem
+            self.problem = problem
 
-    def _read(self, found: _Found, asked_before: bool) -> None:
-        text, found.at = self._aws.ask(lambda: fetch(found.directory, found.ready, asked_before, self._waiting))
-        for user, more in entries(text, found.directory.account.number):
-            found.users.append((user, self._needed(user, more)))
-
-    def _without_report(self, found: _Found, problem: Problem) -> None:
+    def _without_report(self, problem: Problem) -> None:
         """Lists instead, unless they would end the same way: without the role, without a network, throttled."""
         hopeless = isinstance(problem, TryLater) or (isinstance(problem, Denied) and problem.action.startswith("sts:"))
         if hopeless and not isinstance(problem, NeverCame):
-            found.problem = problem
+            self.problem = problem
             return
-        found.source = SurveySource.LISTS
-        found.users.clear()
-        found.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
+        self.source = SurveySource.LISTS
+        self.users.clear()
+        self.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
 
-    def _needed(self, user: FleetUser, more: bool) -> bool:
-        """Whether a user of the report is to be looked at; IAM lists the keys of users only, not root's."""
-        return not user.is_root and bool(more or (self._exact and user.keys) or self._attention(user))
-
-    def _attention(self, user: FleetUser) -> bool:
-        policy, after = self._settings.policy, self._settings.unused_after
-        active = [key for key in user.keys if key.active]
-        return any(self._now >= policy.due_at(key.created) or is_unused(key, after, self._now) for key in active)
-
-    def _groups(self, found: _Found) -> None:
-        for group in self._settings.exempt.groups:
+    def _groups(self) -> None:
+        for group in self.run.settings.exempt.groups:
             try:
-                found.members[group] = found.directory.members(group)
+                self.members[group] = self.directory.members(group)
             except Gone:
-                found.members[group] = frozenset()
+                self.members[group] = frozenset()
             except Problem as problem:
-                found.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
+                self.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
 
-    def details(self, found: _Found, user: FleetUser) -> None:
+    def details(self, user: FleetUser) -> None:
         """Look closer at one user; where AWS is throttling or away after all patience, at no more."""
-        found.details[user.arn] = self._details(found, user)
+        self.found[user.arn] = self._unlooked(user, self.later) if self.later else self._details(user)
 
-    def _details(self, found: _Found, user: FleetUser) -> Details:
+    def _unlooked(self, user: FleetUser, problem: Problem) -> Details:
+        """What is known of a user whose keys could not be listed."""
+        return Details(user if self.source is SurveySource.REPORT else None, trouble=problem)
+
+    def _details(self, user: FleetUser) -> Details:
         """Their keys; if they need attention as they are now, their tags and groups too."""
-        if found.later:
-            return found.unlooked(user, found.later)
         trouble: Problem | None = None
         try:
-            user = self._with_keys(found, user)
+            user = self._with_keys(user)
         except Gone:
             return Details(None)
         except Problem as problem:
-            found.passing(problem)
-            if isinstance(problem, TryLater) or found.source is SurveySource.LISTS:
-                return found.unlooked(user, problem)
+            self._passing(problem)
+            if isinstance(problem, TryLater) or self.source is SurveySource.LISTS:
+                return self._unlooked(user, problem)
             trouble = problem
-        if not self._attention(user):
+        if not self.run.attention(user):
             return Details(user, trouble=trouble)
         try:
-            user = replace(user, tags=found.directory.tags(user.name))
+            user = replace(user, tags=self.directory.tags(user.name))
         except Gone:
             return Details(None)
         except Problem as problem:  # throttled: unknown, as if denied
-            found.passing(problem)
-        return Details(replace(user, groups=self._groups_of(found, user.name)), True, trouble)
+            self._passing(problem)
+        groups = frozenset(group for group, members in self.members.items() if user.name in members)
+        known = groups or len(self.members) == len(self.run.settings.exempt.groups)
+        return Details(replace(user, groups=groups if known else None), True, trouble)
 
-    def _with_keys(self, found: _Found, user: FleetUser) -> FleetUser:
-        listed = found.directory.keys(user.name)
+    def _passing(self, problem: Problem) -> None:
+        """Remember a problem that will pass."""
+        self.later = problem if isinstance(problem, TryLater) else self.later
+
+    def _with_keys(self, user: FleetUser) -> FleetUser:
+        listed = self.directory.keys(user.name)
         known = _matched(user.keys, listed)
-        uses = (known.get(key.key_id) or found.last_use(key.key_id) for key in listed)
+        uses = (known.get(key.key_id) or self._last_use(key.key_id) for key in listed)
         keys = (FleetKey(key.active, key.created, key.key_id, use) for key, use in zip(listed, uses, strict=True))
         return replace(user, keys=tuple(keys))
 
-    def _groups_of(self, found: _Found, name: str) -> frozenset[str] | None:
-        """The exempt groups that a user is in; None if that is not known."""
-        groups = frozenset(group for group, members in found.members.items() if name in members)
-        complete = len(found.members) == len(self._settings.exempt.groups)
-        return groups if groups or complete else None
+    def _last_use(self, key_id: str) -> LastUse | None:
+        """GetAccessKeyLastUsed; None for unknown."""
+        if self.unanswered >= _UNANSWERED:
+            return None
+        use = self.directory.last_use(key_id)
+        self.unanswered = 0 if use else self.unanswered + 1
+        return use
+
+    def survey(self, account: AwsAccount) -> AccountSurvey:
+        """All that was found."""
+        details = [self.found.get(user.arn, Details(user)) for user, _ in self.users]
+        users = tuple(each.user for each in details if each.user)
+        troubles = [each.trouble for each in details if each.trouble]
+        if troubles and not users:
+            self.problem = troubles[0]
+        notes = tuple(self.notes)
+        if problem := self.problem:
+            return AccountSurvey(account, (), self.source, None, problem.message, notes, problem.code, problem.hint)
+        notes = (*notes, *_unknown(self.source, details, troubles))
+        return AccountSurvey(
+            account, users, self.source, self.at, "", notes, first_code(each.code for each in troubles)
+        )
 
 
 def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
@@ -344,19 +347,6 @@ def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[
     if len(keys_left) == len(slots_left) == 1 and keys_left[0].created <= slots_left[0].created:
         pairs.append((keys_left[0], slots_left[0]))
     return {key.key_id: slot.last_use for key, slot in pairs if slot.last_use}
-
-
-def _survey(account: AwsAccount, found: _Found) -> AccountSurvey:
-    looked_at = [found.details.get(user.arn, Details(user)) for user, _ in found.users]
-    users = tuple(each.user for each in looked_at if each.user)
-    troubles = [each.trouble for each in looked_at if each.trouble]
-    if troubles and not users:
-        found.problem = troubles[0]
-    if problem := found.problem:
-        notes = tuple(found.notes)
-        return AccountSurvey(account, (), found.source, None, problem.message, notes, problem.code, problem.hint)
-    notes = (*found.notes, *_unknown(found.source, looked_at, troubles))
-    return AccountSurvey(account, users, found.source, found.at, "", notes, first_code(each.code for each in troubles))
 
 
 def _unknown(source: SurveySource, looked_at: Sequence[Details], troubles: Sequence[Problem]) -> Iterator[str]:

@@ -69,14 +69,11 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
         )
     channels = _channels(file, config.get(_CHANNELS, {}), where) or base.channels
     for name in ("owners", "admins", "escalate"):
-        strange = [each for each in getattr(found["remind"], name) if each not in channels]
-        if strange:
-            there = (
-                _unknown("channel", strange[0], tuple(channels))
-                if channels
-                else f"there is no channel {strange[0]}; each is a section [[{strange[0]}]] of [channels]"
-            )
-            raise file.wrong_in("remind", name, there, _hint(where))
+        for each in getattr(found["remind"], name):
+            if each not in channels:
+                none = f"there is no channel {each}; each is a section [[{each}]] of [channels]"
+                there = _unknown("channel", each, tuple(channels)) if channels else none
+                raise file.wrong_in("remind", name, there, _hint(where))
     return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
 
 
@@ -134,18 +131,18 @@ class _Reader:
 
 
 def _read(name: str, raw: Raw, builtin: Any) -> Any:
+    text = write(raw).strip()
     if isinstance(builtin, bool):
         return READERS["yes_no"](raw)
     if isinstance(builtin, int):
-        text = write(raw).strip()
         if not text.isascii() or not text.isdigit() or len(text) > 6:
             raise WrongUsage(f"{text!r} is not a number", "write a whole number like 3")
         if int(text) > _MOST:
             raise WrongUsage(f"{text} is too much", f"write a whole number up to {_MOST}")
         return int(text)
+    if name in _OPTIONAL and text.lower() in ("", "never"):
+        return None
     if isinstance(builtin, timedelta) or name in _OPTIONAL:
-        if name in _OPTIONAL and write(raw).strip().lower() in ("", "never"):
-            return None
         return READERS["duration_above_zero" if name in _ABOVE_ZERO else "duration"](raw)
     return READERS["names" if isinstance(builtin, tuple) else "text"](raw)
 
@@ -157,30 +154,17 @@ _ABOVE_ZERO = ("max_age", "unused_after", "deactivate_at", "reissue_at", "unused
 
 def _checked(name: str, value: Any) -> Any:
     """What a type alone does not say. Raises WrongUsage."""
+    if name in _FORMS:
+        fits, what, allowed = _FORMS[name]
+        value = tuple(day.lower()[:3] for day in value) if name == "weekdays" else value
+        for each in value if isinstance(value, tuple) else (value,):
+            if not fits(each):
+                raise WrongUsage(f"{each!r} is not {what}", allowed)
     match name:
-        case "only" | "but" | "accounts":
-            _all(value, _ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012")
-        case "by":
-            _all(value, {"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping")
-        case "weekdays":
-            value = tuple(day.lower()[:3] for day in value)
-            _all(value, DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}")
         case "tags":  # laptop and fleet leave the same users alone, whatever else is named
-            value = tuple(dict.fromkeys((*Exempt().tags, *value)))
-        case "hours":  # 22-6 goes over midnight
-            found = _HOURS.fullmatch(value)
-            if not found or int(found[1]) == int(found[2]):
-                raise WrongUsage(f"{value!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
+            return tuple(dict.fromkeys((*Exempt().tags, *value)))
         case "timezone":
             zone(value)
-        case "through":
-            _all((value,), {"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3")
-        case "sender":
-            _all((value,) if value else (), _MAIL.fullmatch, "a mail address", _MAIL_LIKE)
-        case "to":
-            _all(value, _MAIL.fullmatch, "a mail address", _MAIL_LIKE)
-        case "region":
-            _all((value,) if value else (), _REGION.fullmatch, "a region", "write it like eu-west-1")
         case "topic":
             if value and not _TOPIC.fullmatch(value):  # what stands there may be a chat's URL, which is a token
                 raise WrongUsage("that is not the ARN of an SNS topic", f"write it like {_TOPIC_LIKE}")
@@ -190,10 +174,26 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _all(values: tuple[str, ...], fits: Callable[[str], object], what: str, allowed: str) -> None:
-    for value in values:
-        if not fits(value):
-            raise WrongUsage(f"{value!r} is not {what}", allowed)
+def _hours(text: str) -> bool:
+    """Whether it is a span of hours; 22-6 goes over midnight."""
+    found = _HOURS.fullmatch(text)
+    return found is not None and int(found[1]) != int(found[2])
+
+
+# What the values of a name must be, what one that is not is called, and what to write.
+_FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
+    **dict.fromkeys(
+        ("only", "but", "accounts"),
+        (_ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012"),
+    ),
+    "by": ({"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping"),
+    "weekdays": (DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}"),
+    "hours": (_hours, "a span of hours", "write it like 9-17, or 0-24 for always"),
+    "through": ({"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3"),
+    "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
+    "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),
+    "region": (lambda text: not text or _REGION.fullmatch(text), "a region", "write it like eu-west-1"),
+}
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
@@ -237,23 +237,19 @@ def load(
 
 
 def _usual(paths: Paths) -> str:
-    mine = os.path.join(os.path.dirname(paths.config_file), NAME)
+    """Raises Problem for the site's file if somebody else could have written it: to go on without would be to act on
+    other rules."""
+    mine, theirs = (os.path.join(os.path.dirname(file), NAME) for file in (paths.config_file, paths.site_file))
     if os.path.exists(mine):
         return mine
-    theirs = os.path.join(os.path.dirname(paths.site_file), NAME)
-    return theirs if _trusted(theirs, paths) else ""
-
-
-def _trusted(path: str, paths: Paths) -> bool:
-    """Raises Problem for one that somebody else could have written: to go on without would be to act on other rules."""
     from . import trust
 
     try:
-        reason = trust.objection(path, paths.site_owner, paths.site_top)
+        reason = trust.objection(theirs, paths.site_owner, paths.site_top)
     except (FileNotFoundError, NotADirectoryError):
-        return False
+        return ""
     except OSError as error:
-        raise unreadable(path, error, site=True) from None
+        raise unreadable(theirs, error, site=True) from None
     if reason:
-        raise Problem(f"{path} does not count: {reason}", "mend that, or name another: --settings FILE")
-    return True
+        raise Problem(f"{theirs} does not count: {reason}", "mend that, or name another: --settings FILE")
+    return theirs
