@@ -22,7 +22,7 @@ from ..files.private import Lock
 from ..rotation.run import Result
 from ..settings import after_rotate
 from ..settings.ini import Hook
-from ..state.history import Change, PendingChanges
+from ..state.history import PendingChange, PendingChanges
 from . import show
 from .app import App
 from .wiring import Wiring
@@ -88,7 +88,7 @@ class After:
         who = note.identity
         try:
             with self._lock:
-                self._pending.note(Change(note.name, note.unwanted, note.wanted, who.account, who.arn))
+                self._pending.note(PendingChange(note.name, note.unwanted, note.wanted, who.account, who.arn))
         except Problem as problem:
             self._app.complain(f"the commands of [after_rotate] will not run: {problem.message}")
 
@@ -99,7 +99,7 @@ class After:
         with Lock(os.path.join(self._app.paths.state_dir, "after.lock"), _WAIT):
             return [told for change in self._pending.all() for told in self._run(change)]
 
-    def _run(self, change: Change) -> list[Told]:
+    def _run(self, change: PendingChange) -> list[Told]:
         held = self._wiring.here.places.search([change.old, change.new])
         mine = [h for h in held if h.pair and h.pair.key_id == change.new]
         if len(mine) < len(held) or not mine:
@@ -114,14 +114,14 @@ class After:
         todo = [h for h in todo if not change.begun or h.name in change.left]
         return self._run_each(change, mine, todo)
 
-    def _is_under_way(self, change: Change) -> bool:
+    def _is_under_way(self, change: PendingChange) -> bool:
         try:
             note = self._wiring.here.notes.load(change.name)
         except Problem:
             return True
         return note is not None
 
-    def _run_each(self, change: Change, held: Sequence[Holding], todo: Sequence[Hook]) -> list[Told]:
+    def _run_each(self, change: PendingChange, held: Sequence[Holding], todo: Sequence[Hook]) -> list[Told]:
         told: list[Told] = []
         left = tuple(hook.name for hook in todo)
         for hook in todo:
@@ -135,7 +135,7 @@ class After:
             self._pending.drop(change.name)
         return told
 
-    def _one(self, hook: Hook, change: Change, held: Sequence[Holding]) -> Told:
+    def _one(self, hook: Hook, change: PendingChange, held: Sequence[Holding]) -> Told:
         from ..files.command import run
 
         pair = held[0].pair
@@ -163,7 +163,7 @@ class After:
         text = f"after_rotate {hook.name} {how}{': ' if last else ''}{_printable(last)}"
         return Told(hook.name, ran.code, Problem(text, again))
 
-    def _given(self, hook: Hook, change: Change, held: Sequence[Holding], pair: Credentials) -> dict[str, Any]:
+    def _given(self, hook: Hook, change: PendingChange, held: Sequence[Holding], pair: Credentials) -> dict[str, Any]:
         """What it reads on its stdin."""
         value = {
             "version": _VERSION,

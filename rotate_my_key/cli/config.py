@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .. import settings
 from ..core.errors import Problem, WrongUsage
 from ..files.paths import Paths
-from ..settings import Given, Origin, Settings
+from ..settings import Given, Settings, ValueOrigin
 from .app import App
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _entry(loaded: Settings, name: str) -> dict[str, object]:
     return {"value": plain, "source": origin.source, "asked": origin.asked, "ceiling": origin.ceiling or None}
 
 
-def _whence(origin: Origin) -> str:
+def _whence(origin: ValueOrigin) -> str:
     if not origin.ceiling:
         return origin.source
     return f"held by {origin.ceiling}; {origin.source} has {origin.asked or 'nothing'}"

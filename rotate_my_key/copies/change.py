@@ -26,7 +26,7 @@ from ..core.errors import Problem, explain
 from ..core.model import Credentials
 from ..files import platform
 from ..files import regular as files
-from ..files.regular import Outcome, Snapshot, foresee
+from ..files.regular import Snapshot, Written, foresee
 from .forms import Forms, Found, utf16
 
 _MOST = 64 << 20  # bytes of a file that is changed
@@ -333,25 +333,25 @@ def swap(path: str, old: Credentials, new: Credentials) -> Copy | None:
         files.sweep(files.real_path(path))
         for _ in range(_ATTEMPTS):
             finding, outcome = _try(path, forms, new)
-            if outcome is not Outcome.CHANGED:
+            if outcome is not Written.CHANGED:
                 return finding
         return Copy(path, old.key_id, Why.CHANGED)
     except Problem as problem:
         return unreadable(path, old.key_id, problem)
 
 
-def _try(path: str, forms: Forms, new: Credentials) -> tuple[Copy | None, Outcome]:
+def _try(path: str, forms: Forms, new: Credentials) -> tuple[Copy | None, Written]:
     found = files.snapshot(path)
     finding = judge(found, forms) if found else None
     if found is None or finding is None or finding.why is not Why.COPY:
-        return finding, Outcome.IMPOSSIBLE
+        return finding, Written.IMPOSSIBLE
     changed = forms.swap(found.data, new)
     if not changed.whole:
-        return finding._replace(why=Why.SPELLING, detail=""), Outcome.IMPOSSIBLE
+        return finding._replace(why=Why.SPELLING, detail=""), Written.IMPOSSIBLE
     outcome = files.replace(found, changed.data)
-    if outcome is Outcome.IMPOSSIBLE:
+    if outcome is Written.IMPOSSIBLE:
         return finding._replace(why=Why.IN_PLACE, detail="it is in use or mounted by itself"), outcome
-    if outcome is Outcome.DONE:
+    if outcome is Written.DONE:
         after = files.snapshot(path)
         fine = after is not None and not forms.here(after.data)
         return finding._replace(why=Why.UPDATED if fine else Why.CHANGED), outcome

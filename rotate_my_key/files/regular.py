@@ -84,7 +84,7 @@ class Snapshot:
     status: os.stat_result = field(repr=False)
 
 
-class Outcome(Enum):
+class Written(Enum):
     """What came of an attempt to write."""
 
     DONE = "done"
@@ -151,48 +151,48 @@ def foresee(found: Snapshot) -> str | None:
     return reason
 
 
-def replace(found: Snapshot, data: bytes) -> Outcome:
+def replace(found: Snapshot, data: bytes) -> Written:
     """Put `data` where `found` is, by rename, if the file is still as found. Raises Problem if it cannot be written."""
     sweep(found.path)
     try:
         temporary = _write_beside(found, data)
     except _OnlyInPlaceError:
-        return Outcome.IMPOSSIBLE
+        return Written.IMPOSSIBLE
     except FileNotFoundError:
-        return Outcome.CHANGED
+        return Written.CHANGED
     except OSError as error:
         raise explain(error, "write beside", found.path) from None
     try:
         if not _unchanged(found):
-            return Outcome.CHANGED
+            return Written.CHANGED
         platform.replace(temporary, found.path)
     except FileNotFoundError:
-        return Outcome.CHANGED  # swept by another user's run, or the folder moved
+        return Written.CHANGED  # swept by another user's run, or the folder moved
     except OSError as error:
         if error.errno in (errno.EBUSY, errno.EXDEV) or is_denied(error):
-            return Outcome.IMPOSSIBLE
+            return Written.IMPOSSIBLE
         raise explain(error, "replace", found.path) from None
     finally:
         discard(temporary)
     _sync_directory(found.path)
-    return Outcome.DONE
+    return Written.DONE
 
 
-def remove(found: Snapshot) -> Outcome:
+def remove(found: Snapshot) -> Written:
     """Remove the file, if it is still as found. Raises Problem if it cannot be removed."""
     try:
         if not _unchanged(found):
-            return Outcome.CHANGED
+            return Written.CHANGED
         os.unlink(found.path)
     except FileNotFoundError:
-        return Outcome.CHANGED
+        return Written.CHANGED
     except OSError as error:
         raise explain(error, "remove", found.path) from None
     _sync_directory(found.path)
-    return Outcome.DONE
+    return Written.DONE
 
 
-def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
+def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
     """Write each piece at its offset, one call each, if the file is still as found. Only a piece at its end makes it
     longer.
 
@@ -201,7 +201,7 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
     fd = _open_for_writing(found.path, must=True, keep=True)
     try:
         if platform.read_all(fd) != found.data:
-            return Outcome.CHANGED
+            return Written.CHANGED
         for offset, piece in writes:
             platform.write_at(fd, piece, offset)
         platform.fsync(fd)
@@ -209,7 +209,7 @@ def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Outcome:
         raise explain(error, "write", found.path) from None
     finally:
         os.close(fd)
-    return Outcome.DONE
+    return Written.DONE
 
 
 def sweep(target: str) -> None:

@@ -18,7 +18,7 @@ from ..core.errors import Problem, TryLater, mask
 from ..core.model import Credentials, PlaceKind
 from ..files import regular as disk
 from ..files.private import remove_private
-from ..files.regular import Outcome
+from ..files.regular import Written
 from ..keyring.entries import OPTION, PROGRAM, entry_of, line_for, words_of
 from ..keyring.store import Entry, KeyringStore, Move, Process
 from .edit import add_process, insert_pair, remove_process, take_out
@@ -264,10 +264,10 @@ def _write(file: ProfileFile, data: bytes) -> None:
     found = disk.snapshot(file.path)
     if found is None and not file.data:
         return make_file(file.path, data)
-    outcome = disk.replace(found, data) if found and found.data == file.data else Outcome.CHANGED
-    if outcome is Outcome.CHANGED:
+    outcome = disk.replace(found, data) if found and found.data == file.data else Written.CHANGED
+    if outcome is Written.CHANGED:
         raise TryLater(f"another program writes {file.path}", "close it, then run rotate-my-key again")
-    if outcome is Outcome.IMPOSSIBLE:
+    if outcome is Written.IMPOSSIBLE:
         raise Problem(f"{file.path} cannot be replaced", f"ls -la {file.path}")
     return None
 

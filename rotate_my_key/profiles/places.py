@@ -18,7 +18,7 @@ from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..files import regular as files
 from ..files.private import make_private_dir, write_private
-from ..files.regular import Outcome, Snapshot, is_null, refuse_odd
+from ..files.regular import Snapshot, Written, is_null, refuse_odd
 from ..keyring.entries import OPTION, entry_of
 from ..keyring.store import KeyringStore
 from .edit import Edit, insert_pair, mentions, replace_pair, sections_of
@@ -195,24 +195,24 @@ class LocalPlaces:
                         raise _changed_just_now(place)
             for path, group in _by_file(in_files).items():
                 for _ in range(_ATTEMPTS):
-                    if self._write_file(path, group, old, new, noted, note) is Outcome.DONE:
+                    if self._write_file(path, group, old, new, noted, note) is Written.DONE:
                         break
                 else:
                     raise TryLater(f"another program keeps writing {path}", "close it, then run rotate-my-key again")
 
     def _write_file(
         self, path: str, group: list[Place], old: Credentials, new: Credentials, noted: list[InPlace], note: Note
-    ) -> Outcome:
+    ) -> Written:
         found = _present(path)
         held = {file.kind: dict(self._held(file, [old.key_id])) for file, _ in self._files_of(found, group)}
         group = [place for place in group if held[place.kind].get(place.profile) == old]
         if not group:
-            return Outcome.DONE
+            return Written.DONE
         change = replace_pair(*self._sections(found, group, old), old, new)
         outcome = files.replace(found, change.data)
-        if outcome is Outcome.IMPOSSIBLE:
+        if outcome is Written.IMPOSSIBLE:
             outcome = _write_in_place(found, group, change, noted, note)
-        if outcome is Outcome.DONE:
+        if outcome is Written.DONE:
             for file, profiles in self._files_of(_present(path), group):
                 if any(file.pair(profile) != new for profile in profiles):
                     raise TryLater(f"another program wrote {path} just now", "rotate-my-key")
@@ -250,7 +250,7 @@ class LocalPlaces:
             for write in torn:
                 found = files.snapshot(write.place.path)
                 piece = found and _mended(found.data[write.offset : write.offset + write.length], old, new)
-                if found and piece and files.overwrite(found, [(write.offset, piece)]) is Outcome.CHANGED:
+                if found and piece and files.overwrite(found, [(write.offset, piece)]) is Written.CHANGED:
                     raise TryLater(f"another program writes {found.path}", "close it, then run rotate-my-key again")
 
     def _read(self, path: str, kind: PlaceKind) -> ProfileFile | None:
@@ -281,12 +281,12 @@ def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = Place
         if found is None:
             return make_file(path, after)
         outcome = files.replace(found, after)
-        if outcome is Outcome.IMPOSSIBLE:  # what is new goes behind what is there, of which no byte changes
+        if outcome is Written.IMPOSSIBLE:  # what is new goes behind what is there, of which no byte changes
             if not after.startswith(found.data):
                 what = f"{path} cannot be replaced (a mount, a hard link or its folder)"
                 raise Problem(what, f"ls -la {found.path}")
             outcome = files.overwrite(found, [(len(found.data), after[len(found.data) :])])
-        if outcome is Outcome.DONE:
+        if outcome is Written.DONE:
             return None
     raise TryLater(f"another program keeps writing {path}", "try again in a moment")
 
@@ -323,7 +323,7 @@ def confirm(file: ProfileFile, profiles: Collection[str]) -> None:
             )
 
 
-def _write_in_place(found: Snapshot, group: list[Place], change: Edit, noted: list[InPlace], note: Note) -> Outcome:
+def _write_in_place(found: Snapshot, group: list[Place], change: Edit, noted: list[InPlace], note: Note) -> Written:
     if any(len(piece.old) != len(piece.new) for piece in change.changes):
         raise Problem(f"{found.path} can only be written in place, and the new key is of another length", _hint(found))
     places = {place.profile: place for place in group}

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..core.errors import Problem, TryLater
 from ..files.private import create_private, make_folder
-from ..files.regular import Outcome, real_path, remove, replace, snapshot
+from ..files.regular import Written, real_path, remove, replace, snapshot
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 _FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}
@@ -207,9 +207,9 @@ def install(path: str, line: bytes) -> bool:
         if after == found.data:
             return changed
         outcome = replace(found, after)
-        if outcome is Outcome.IMPOSSIBLE:
+        if outcome is Written.IMPOSSIBLE:
             raise _fixed(path, "rotate-my-key reminder show prints what to put there by hand")
-        changed = outcome is Outcome.DONE or changed
+        changed = outcome is Written.DONE or changed
     raise _busy(path)
 
 
@@ -222,9 +222,9 @@ def uninstall(path: str) -> bool:
             return changed
         after = removed(found.data)
         outcome = remove(found) if after is None else replace(found, after)
-        if outcome is Outcome.IMPOSSIBLE:
+        if outcome is Written.IMPOSSIBLE:
             raise _fixed(path, f"take the lines of rotate-my-key out by hand: {_editor(path)}")
-        changed = outcome is Outcome.DONE or changed
+        changed = outcome is Written.DONE or changed
     raise _busy(path)
 
 

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 __all__ = [
     "TABLE",
     "Given",
-    "Origin",
     "Raw",
     "Setting",
     "Settings",
     "Site",
     "Value",
+    "ValueOrigin",
     "after_rotate",
     "load",
     "setting",
@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class Origin(NamedTuple):
+class ValueOrigin(NamedTuple):
     """Where a value comes from.
 
     `text` is the value that counts, `source` names who asked for `asked`: `flag --max-age`, `ROTATE_MY_KEY_MAX_AGE`, a
@@ -76,7 +76,7 @@ class Settings(NamedTuple):
     minimum_version: str
     cache_max_age: timedelta
     keyring_backend: str
-    origin: Mapping[str, Origin]
+    origin: Mapping[str, ValueOrigin]
     notices: tuple[str, ...]
 
     @property
@@ -100,7 +100,7 @@ def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] |
     theirs = site(paths)
     mine = user(paths.config_file)
     values: dict[str, Any] = {}
-    origin: dict[str, Origin] = {}
+    origin: dict[str, ValueOrigin] = {}
     notices = [*_ignored(paths, theirs), *_misspelt(env)]
     for name, row in TABLE.items():
         said = _said(row, env, flags or {})
@@ -109,7 +109,7 @@ def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] |
         value = row.tighten(given.value, ceiling.value) if ceiling else given.value
         held = ceiling.where if ceiling and value != given.value else ""
         values[name] = value
-        origin[name] = Origin(write(value), given.where, write(given.value), held)
+        origin[name] = ValueOrigin(write(value), given.where, write(given.value), held)
         if held and said:
             notices.append(f"{said.where}: the site holds {name} at {write(value) or 'nothing'} ({held})")
     if values["remind_before"] >= values["max_age"]:

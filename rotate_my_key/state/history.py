@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ..core.model import Past
 from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
-from .records import Folder, Form
+from .records import Form, KeyFiles
 
 _MOST = 64 << 20  # bytes; a line has about 300
 _PAST = Form(Past)
@@ -51,7 +51,7 @@ class HandedKeys:
     them before it writes them, so that a run that is killed in between does not leave such a key in use."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = Folder(folder)
+        self._folder = KeyFiles(folder)
 
     def mark(self, key_id: str, what: Mark = Mark()) -> None:
         """Remember, durably, that this key is to be replaced. Raises Problem."""
@@ -72,7 +72,7 @@ class HandedKeys:
         remove_private(self._folder.file(key_id))
 
 
-class Change(NamedTuple):
+class PendingChange(NamedTuple):
     """The places of rotation `name` went from the key `old` to `new`, a user's. `left` names the commands still to run
     once some have `begun`."""
 
@@ -85,7 +85,7 @@ class Change(NamedTuple):
     left: tuple[str, ...] = ()
 
 
-_CHANGE = Form(Change)
+_CHANGE = Form(PendingChange)
 
 
 class PendingChanges:
@@ -94,9 +94,9 @@ class PendingChanges:
     the new key) is no record. Every verb may raise Problem."""
 
     def __init__(self, folder: str) -> None:
-        self._folder = Folder(folder, ".json")
+        self._folder = KeyFiles(folder, ".json")
 
-    def note(self, change: Change) -> None:
+    def note(self, change: PendingChange) -> None:
         """Remember it, durably. A change straight back, before anybody was told of the first, is none."""
         before = self._load(change.name)
         if before and not before.begun and (before.old, before.new) == (change.new, change.old):
@@ -104,12 +104,12 @@ class PendingChanges:
         elif before is None or before[:3] != change[:3]:
             self.save(change)
 
-    def save(self, change: Change) -> None:
+    def save(self, change: PendingChange) -> None:
         """Write the record anew."""
         make_private_dir(self._folder.path)
         write_private(self._folder.file(change.name), _CHANGE.encode(change))
 
-    def all(self) -> tuple[Change, ...]:
+    def all(self) -> tuple[PendingChange, ...]:
         """The records that can be read."""
         return tuple(change for name in self._folder.ids() if (change := self._load(name)))
 
@@ -117,5 +117,5 @@ class PendingChanges:
         """All is done."""
         remove_private(self._folder.file(name))
 
-    def _load(self, name: str) -> Change | None:
+    def _load(self, name: str) -> PendingChange | None:
         return _CHANGE.find(read_private(self._folder.file(name)))

@@ -24,7 +24,7 @@ from ..files.private import (
     reserve_private,
     write_private,
 )
-from .records import Folder, Form
+from .records import Form, KeyFiles
 
 SIZE = 4096  # bytes; a note with a few dozen places fits, a longer one takes a multiple
 ROLES = ("staged", "kept")
@@ -42,7 +42,7 @@ class FileNotes:
     """Notes in one directory."""
 
     def __init__(self, directory: str) -> None:
-        self._folder = Folder(directory, ".note")
+        self._folder = KeyFiles(directory, ".note")
 
     def names(self) -> tuple[str, ...]:
         """The names of all notes, readable or not, oldest first."""
@@ -102,7 +102,7 @@ class FileStaging:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._files = {role: Folder(folder, f".{role}") for role in ROLES}
+        self._files = {role: KeyFiles(folder, f".{role}") for role in ROLES}
 
     def reserve(self, name: str, places: Collection[Place] = ()) -> None:
         """Take the room for a staged record, unless there is one."""

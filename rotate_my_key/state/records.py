@@ -159,7 +159,7 @@ def _moment(text: str) -> datetime:
 _KEY_ID = re.compile(r"[A-Z0-9]{4,128}")
 
 
-class Folder:
+class KeyFiles:
     """Files of one kind, one for each key id, in a folder of the state dir. All verbs may raise Problem."""
 
     def __init__(self, path: str, suffix: str = "") -> None:

@@ -14,7 +14,7 @@ from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.command import run
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
-from rotate_my_key.state.history import Change, PendingChanges
+from rotate_my_key.state.history import PendingChange, PendingChanges
 from tests.laptop import Finished, Laptop
 
 from .conftest import script, settings
@@ -285,7 +285,7 @@ def test_killed_while_it_runs(laptop: Laptop) -> None:
 def test_a_change_straight_back_is_none(tmp_path: Path) -> None:
     """Unless somebody may have been told of it."""
     store = PendingChanges(str(tmp_path / "after"))
-    there = Change("AKIAOLD", "AKIAOLD", "AKIANEW", "1", "arn")
+    there = PendingChange("AKIAOLD", "AKIAOLD", "AKIANEW", "1", "arn")
     back = there._replace(old="AKIANEW", new="AKIAOLD")
     store.note(there)
     store.note(back)

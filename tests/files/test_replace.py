@@ -20,7 +20,7 @@ import pytest
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.files import regular as files
 from rotate_my_key.files.private import discard, temporary_name
-from rotate_my_key.files.regular import Outcome, Snapshot
+from rotate_my_key.files.regular import Snapshot, Written
 
 InChild = Callable[[Callable[[], object]], int]
 AsUser = Callable[[Callable[[], object]], None]
@@ -44,7 +44,7 @@ def found(path: Path) -> Snapshot:
     return snapshot
 
 
-def replace(path: Path, data: bytes = NEW) -> Outcome:
+def replace(path: Path, data: bytes = NEW) -> Written:
     """Rehearse, then replace what is there now."""
     assert files.rehearse(found(path)) is None
     return files.replace(found(path), data)
@@ -56,7 +56,7 @@ def test_the_mode_stays(target: Path, mode: int) -> None:
     target.chmod(mode)
     umask = os.umask(0o077)
     try:
-        assert replace(target) is Outcome.DONE
+        assert replace(target) is Written.DONE
     finally:
         os.umask(umask)
     assert target.read_bytes() == NEW
@@ -67,7 +67,7 @@ def test_the_mode_stays(target: Path, mode: int) -> None:
 def test_the_owner_stays(target: Path) -> None:
     """Root (sudo without -H) does not take the file away from its user."""
     os.chown(target, 1234, 5678)
-    assert replace(target) is Outcome.DONE
+    assert replace(target) is Written.DONE
     assert (target.stat().st_uid, target.stat().st_gid) == (1234, 5678)
 
 
@@ -78,7 +78,7 @@ def test_extended_attributes_stay(target: Path) -> None:
         os.setxattr(target, "user.other", b"\0\xff" * 50)
     except OSError:
         pytest.skip("NOT TESTED HERE: this file system has no user attributes")
-    assert replace(target) is Outcome.DONE
+    assert replace(target) is Written.DONE
     assert {name: os.getxattr(target, name) for name in os.listxattr(target)} == {
         "user.comment": b"mine",
         "user.other": b"\0\xff" * 50,
@@ -94,7 +94,7 @@ def test_access_control_lists_stay(target: Path) -> None:
     except OSError:
         pytest.skip("NOT TESTED HERE: this file system has no ACLs")
     mode = target.stat().st_mode
-    assert replace(target) is Outcome.DONE
+    assert replace(target) is Written.DONE
     assert os.getxattr(target, "system.posix_acl_access") == acl
     assert target.stat().st_mode == mode
 
@@ -105,7 +105,7 @@ def test_links_to_the_file_stay(target: Path) -> None:
     folder.mkdir()
     (folder / "aws").symlink_to("../credentials")
     (target.parent / "link").symlink_to(folder / "aws")
-    assert replace(target.parent / "link") is Outcome.DONE
+    assert replace(target.parent / "link") is Written.DONE
     assert target.read_bytes() == NEW
     assert not target.is_symlink()
     assert os.readlink(target.parent / "link") == str(folder / "aws")
@@ -125,16 +125,16 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(target: Path) -> None:
     """Another content, another file in its place, another mode: whoever did that wins, and nothing is left."""
     before = found(target)
     target.write_bytes(OLD[::-1])
-    assert files.replace(before, NEW) is Outcome.CHANGED
-    assert files.overwrite(before, [(0, b"x")]) is Outcome.CHANGED
+    assert files.replace(before, NEW) is Written.CHANGED
+    assert files.overwrite(before, [(0, b"x")]) is Written.CHANGED
     before = found(target)
     other = target.with_name("other")
     other.write_bytes(OLD[::-1])
     other.replace(target)
-    assert files.replace(before, NEW) is Outcome.CHANGED
+    assert files.replace(before, NEW) is Written.CHANGED
     before = found(target)
     target.chmod(0o400)
-    assert files.replace(before, NEW) is Outcome.CHANGED
+    assert files.replace(before, NEW) is Written.CHANGED
     before = found(target)
     target.unlink()
     with pytest.raises(Problem, match="no such file"):
@@ -155,7 +155,7 @@ def test_what_a_killed_run_left_is_swept(target: Path) -> None:
 def test_what_a_killed_run_left_goes_with_the_next_write(target: Path) -> None:
     """Of a file that no rotation knows, too: the lock sweeps beside the profile files alone."""
     (target.parent / ".rotate-my-key.credentials.0123456789abcdef.tmp").write_bytes(b"secret")
-    assert replace(target) is Outcome.DONE
+    assert replace(target) is Written.DONE
     assert os.listdir(target.parent) == ["credentials"]
 
 
@@ -173,7 +173,7 @@ def test_a_long_name_can_be_replaced(tmp_path: Path) -> None:
     """The temporary name fits where the target's does."""
     path = tmp_path / ("\U0001f511" * 63)
     path.write_bytes(OLD)
-    assert replace(path) is Outcome.DONE
+    assert replace(path) is Written.DONE
     assert os.listdir(tmp_path) == [path.name]
 
 
@@ -263,8 +263,8 @@ def test_a_read_only_folder_leaves_in_place(shared_folder: Path, as_user: AsUser
 
     def work() -> None:
         assert files.rehearse(found(target)) == "its folder cannot be written to"
-        assert files.replace(found(target), NEW) is Outcome.IMPOSSIBLE
-        assert files.overwrite(found(target), [(4, b"new "), (12, b"NEW ")]) is Outcome.DONE
+        assert files.replace(found(target), NEW) is Written.IMPOSSIBLE
+        assert files.overwrite(found(target), [(4, b"new "), (12, b"NEW ")]) is Written.DONE
 
     as_user(work)
     assert target.read_bytes() == OLD[:4] + b"new " + OLD[8:12] + b"NEW " + OLD[16:]
@@ -319,7 +319,7 @@ def test_a_file_of_another_owner_leaves_in_place(
 
     def work() -> None:
         assert files.rehearse(found(target)) == reason
-        assert files.replace(found(target), NEW) is Outcome.IMPOSSIBLE
+        assert files.replace(found(target), NEW) is Written.IMPOSSIBLE
         assert os.listdir(target.parent) == ["credentials"]
 
     as_user(work)
@@ -333,14 +333,14 @@ def test_a_file_mounted_alone_leaves_in_place(target: Path, mounted: Mounted) ->
     code = f"""
 import os, subprocess
 from rotate_my_key.files import regular as files
-from rotate_my_key.files.regular import Outcome
+from rotate_my_key.files.regular import Written
 def found(): return files.snapshot({str(target)!r})
 assert files.rehearse(found()) == "it is mounted as a single file"
-assert files.replace(found(), b"x") is Outcome.IMPOSSIBLE
+assert files.replace(found(), b"x") is Written.IMPOSSIBLE
 subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/proc"], check=True)
 assert files.rehearse(found()) is None
-assert files.replace(found(), b"x") is Outcome.IMPOSSIBLE
-assert files.overwrite(found(), [(0, b"new")]) is Outcome.DONE
+assert files.replace(found(), b"x") is Written.IMPOSSIBLE
+assert files.overwrite(found(), [(0, b"new")]) is Written.DONE
 assert sorted(os.listdir({str(target.parent)!r})) == ["mount me", "my credentials"]
 """
     mounted(f"mount --bind '{target.with_name('mount me')}' '{target}'", code)

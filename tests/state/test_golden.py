@@ -21,7 +21,7 @@ from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
 from rotate_my_key.schedule import job
 from rotate_my_key.state import transit
 from rotate_my_key.state.cache import FileCache
-from rotate_my_key.state.history import Change, FileHistory, HandedKeys, Mark, PendingChanges
+from rotate_my_key.state.history import FileHistory, HandedKeys, Mark, PendingChange, PendingChanges
 from rotate_my_key.state.notes import FileNotes, FileStaging
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -72,7 +72,7 @@ FULL = Note(
 PAST = Past(SECOND, "rotated", *("123456789012", ALICE.arn, OLD, NEW), deleted=(OLD,), places=("default", "é"))
 ROWS = [{"profiles": ["default", "é"], "kind": "static pair", "key_id": NEW, "created": SECOND.isoformat()}]
 MARK = Mark(OLD, "secretsmanager:rotate-my-key/alice", "it")
-CHANGE = Change(OLD, OLD, NEW, ALICE.account, ALICE.arn, True, ("restart", "mail"))
+CHANGE = PendingChange(OLD, OLD, NEW, ALICE.account, ALICE.arn, True, ("restart", "mail"))
 EXPORTED = transit.Exported(Credentials(NEW, SECRET), ALICE, "default", "eu-west-1", SECOND)
 DELIVERED = transit.Delivered(Credentials(NEW, SECRET), ALICE, SECOND, OLD, "default")
 ENTRY = Entry(
