@@ -1,17 +1,22 @@
-"""What holds of the fleet's fakes holds of AWS: the same cases against `fakes.py` and, over HTTP, the real adapters."""
+"""What holds of the fleet's fakes holds of AWS: the same cases against `fakes.py` and, over HTTP, the real adapters.
+
+The fakes of what hands keys over, and Secrets Manager and S3 over HTTP: the same cases.
+"""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 import pytest
 
 from rotate_my_key.aws.client import Aws
+from rotate_my_key.aws.delivery import S3, SecretsManager
+from rotate_my_key.aws.services import AwsCloud
 from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, TryLater
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.accounts import AccountDirectory, AwsOrganization
@@ -21,6 +26,7 @@ from rotate_my_key.settings.fleet import Accounts, FleetSettings
 from tests.standin import StandIn
 
 from .fakes import HEAD, FakeDirectory, FakeOrganization
+from .reissue.world import FakeObjects, FakeSecrets, Points
 
 DAY = timedelta(days=1)
 USED = LastUse(datetime(2026, 11, 1, 12, 0, tzinfo=UTC), "s3", "eu-west-1")
@@ -42,31 +48,8 @@ ACTIONS = {
 }
 
 
-class World(Protocol):
-    """One of the two, and the verbs to set it up."""
-
-    directory: AccountDirectory
-    organization: AwsOrganization
-    number: str
-
-    def user(self, name: str, path: str = "/", **tags: str) -> None:
-        """Add a user."""
-
-    def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
-        """Add a key; gives its id."""
-
-    def join(self, name: str, group: str) -> None:
-        """Put a user into a group."""
-
-    def deny(self, verb: str) -> None:
-        """Deny what a verb calls."""
-
-    def delay(self) -> None:
-        """The report is not ready at once."""
-
-
 class Fake:
-    """The fakes."""
+    """The fakes, and the verbs to set them up."""
 
     def __init__(self) -> None:
         self.fake = FakeDirectory()
@@ -75,28 +58,28 @@ class Fake:
         self.number = self.fake.account.number
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
-        """See World."""
+        """Add a user."""
         self.fake.user(name, path=path, **tags)
 
     def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
-        """See World."""
+        """Add a key; gives its id."""
         return self.fake.key(name, age, status, use or LastUse(None))
 
     def join(self, name: str, group: str) -> None:
-        """See World."""
+        """Put a user into a group."""
         self.fake.everybody[name].groups.add(group)
 
     def deny(self, verb: str) -> None:
-        """See World."""
+        """Deny what a verb calls."""
         self.fake.broken[verb] = Denied("no", action=f"iam:{ACTIONS[verb]}")
 
     def delay(self) -> None:
-        """See World."""
+        """The report is not ready at once."""
         self.fake.waits = 2
 
 
 class Real:
-    """The adapters over HTTP; `me` is who signs."""
+    """The adapters over HTTP, and the same verbs; `me` is who signs."""
 
     def __init__(self, standin: StandIn, aws: Aws) -> None:
         self.standin = standin
@@ -105,31 +88,27 @@ class Real:
         self.directory: AccountDirectory = self.organization.directory(AwsAccount(self.number))
 
     def user(self, name: str, path: str = "/", **tags: str) -> None:
-        """See World."""
+        """Add a user."""
         self.standin.add_user(name, path, tags)
 
     def key(self, name: str, age: float, status: str = "Active", use: LastUse | None = None) -> str:
-        """See World."""
+        """Add a key; gives its id."""
         return self.standin.add_key(name, age * DAY, status, use).key_id
 
     def join(self, name: str, group: str) -> None:
-        """See World."""
+        """Put a user into a group."""
         self.standin.add_group(group, [name])
 
     def deny(self, verb: str) -> None:
-        """See World."""
+        """Deny what a verb calls."""
         self.standin.deny(ACTIONS[verb])
 
     def delay(self) -> None:
-        """See World."""
+        """The report is not ready at once."""
         self.standin.settings.report_polls = 1
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
+World = Fake | Real
 
 
 @pytest.fixture(scope="module")
@@ -148,8 +127,8 @@ def aws(running: StandIn) -> Iterator[Aws]:
 
 
 @pytest.fixture
-def real(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> Callable[[], Real]:
-    """Make the real one."""
+def signed_in(running: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """The stand-in is empty but for who signs, by the environment."""
     running.reset()
     running.add_user("me")
     pair = running.add_key("me")
@@ -161,6 +140,11 @@ def real(running: StandIn, aws: Aws, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", pair.key_id)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", pair.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+
+
+@pytest.fixture
+def real(running: StandIn, aws: Aws, signed_in: None) -> Callable[[], Real]:
+    """Make the real one."""
     return lambda: Real(running, aws)
 
 
@@ -425,3 +409,111 @@ def test_what_was_begun_is_ended(world: World) -> None:
     directory.set_active("alice", key_id, False)
     directory.tag("alice", "rotate-my-key-fleet", "1")
     assert directory.tags("alice") == {"rotate-my-key-fleet": "1"}
+
+
+READER = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "*", "Resource": "*"}
+POLICY = json.dumps({"Version": "2012-10-17", "Statement": [READER]})
+
+
+@pytest.fixture
+def cloud(running: StandIn, aws: Aws, signed_in: None) -> AwsCloud:
+    """The real services, with a bucket."""
+    running.settings.secret_deletion = 0
+    running.add_bucket("keys")
+    return Assembly(aws, FleetSigner(), FleetSettings()).cloud
+
+
+def now() -> datetime:
+    """The clock of the fakes."""
+    return datetime.now(UTC)
+
+
+@pytest.fixture(params=["fake", "AWS"])
+def secrets(request: pytest.FixtureRequest, cloud: AwsCloud) -> SecretsManager:
+    """Each of the two."""
+    return FakeSecrets(Points(), now) if request.param == "fake" else cloud.secrets()
+
+
+@pytest.fixture(params=["fake", "AWS"])
+def objects(request: pytest.FixtureRequest, cloud: AwsCloud) -> S3:
+    """Each of the two."""
+    return FakeObjects(Points(), now) if request.param == "fake" else cloud.objects()
+
+
+def test_a_secret_is_put_read_and_described(secrets: SecretsManager) -> None:
+    """Its ARN ends with six letters that AWS makes up."""
+    arn = secrets.put("k/bob", "value", POLICY, {"for": "bob"})
+    assert arn.split(":")[2:3] + arn.split(":")[5:6] == ["secretsmanager", "secret"]
+    assert arn.split(":")[6].startswith("k/bob-")
+    assert secrets.get("k/bob") == "value"
+    changed, tags = secrets.about("k/bob") or (now(), {})
+    assert abs(now() - changed) < timedelta(minutes=1)
+    assert tags == {"for": "bob"}
+
+
+def test_a_secret_is_replaced(secrets: SecretsManager) -> None:
+    """Value and tags; it stays the same secret."""
+    first = secrets.put("k/bob", "old", POLICY, {"for": "bob"})
+    assert secrets.put("k/bob", "new", POLICY, {"for": "bob again"}) == first
+    assert secrets.get("k/bob") == "new"
+    found = secrets.about("k/bob")
+    assert found
+    assert found[1] == {"for": "bob again"}
+
+
+def test_a_secret_is_deleted_at_once(secrets: SecretsManager) -> None:
+    """Again, or one that never was: no error. Its name is free."""
+    secrets.put("k/bob", "value", POLICY, {})
+    for name in ("k/bob", "k/bob", "k/never"):
+        secrets.delete(name)
+    assert secrets.about("k/bob") is None
+    with pytest.raises(Gone):
+        secrets.get("k/bob")
+    secrets.put("k/bob", "new", POLICY, {})
+    assert secrets.get("k/bob") == "new"
+
+
+def test_secrets_are_listed(secrets: SecretsManager) -> None:
+    """Those whose names begin so."""
+    for name in ("k/bob", "k/eve", "other"):
+        secrets.put(name, "value", POLICY, {"for": name})
+    assert {name: tags for name, _, tags in secrets.names("k/")} == {
+        "k/bob": {"for": "k/bob"},
+        "k/eve": {"for": "k/eve"},
+    }
+
+
+def test_a_secret_without_a_value(cloud: AwsCloud, running: StandIn) -> None:
+    """A run that was killed leaves one: it is there, and there is nothing to read."""
+    fake = FakeSecrets(Points(), now)
+    fake.put("k/bob", "", POLICY, {"for": "bob"})
+    running.add_secret("k/bob", None, {"for": "bob"}, region="eu-west-1")
+    for secrets in (fake, cloud.secrets()):
+        found = secrets.about("k/bob")
+        assert found
+        assert found[1] == {"for": "bob"}
+        with pytest.raises(Gone):
+            secrets.get("k/bob")
+
+
+def test_an_object_is_put_read_listed_and_deleted(objects: S3) -> None:
+    """One that is not there is no error for delete."""
+    objects.put("keys", "k/bob.json", b"{}")
+    objects.put("keys", "k/bob.json", b"{1}")
+    objects.put("keys", "other", b"")
+    assert objects.get("keys", "k/bob.json") == b"{1}"
+    ((name, at),) = objects.names("keys", "k/")
+    assert name == "k/bob.json"
+    assert abs(now() - at) < timedelta(minutes=1)
+    for _ in range(2):
+        objects.delete("keys", "k/bob.json")
+    with pytest.raises(Gone):
+        objects.get("keys", "k/bob.json")
+
+
+def test_a_link_names_bucket_object_and_time(objects: S3) -> None:
+    """Nothing is sent for it."""
+    link = objects.link("keys", "k/bob.json", 600)
+    assert "keys" in link
+    assert "k/bob.json?" in link
+    assert "X-Amz-Expires=600" in link

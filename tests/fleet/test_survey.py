@@ -1,16 +1,24 @@
-"""The survey of many accounts: which calls it makes, what it knows, and what becomes of trouble."""
+"""The survey of many accounts: which calls it makes, what it knows, and what becomes of trouble.
+
+Calls about many accounts and users, side by side.
+"""
 
 from __future__ import annotations
 
+import _thread
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
+from threading import Barrier, Event
 
 import pytest
 
 from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.parallel import Pool
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
@@ -47,6 +55,12 @@ def called(survey: AccountSurvey, name: str) -> FleetUser:
 
 
 @pytest.fixture
+def directory() -> FakeDirectory:
+    """An account without users."""
+    return FakeDirectory()
+
+
+@pytest.fixture
 def aws() -> FakeDirectory:
     """An account with fresh, due, overdue and unused keys."""
     directory = FakeDirectory()
@@ -58,9 +72,8 @@ def aws() -> FakeDirectory:
     return directory
 
 
-def test_5000_users_with_nothing_flagged_cost_two_calls() -> None:
+def test_5000_users_with_nothing_flagged_cost_two_calls(directory: FakeDirectory) -> None:
     """The report is asked for and fetched; whoever needs no attention costs nothing."""
-    directory = FakeDirectory()
     for number in range(5000):
         directory.user(f"user{number}", 10)
     survey = one(directory)
@@ -76,9 +89,8 @@ def test_each_flagged_user_costs_two_calls(aws: FakeDirectory) -> None:
     assert [user.name for user in survey.users if user.tags is not None] == ["due", "overdue", "unused"]
 
 
-def test_ids_and_exact_ages_come_from_the_list() -> None:
+def test_ids_and_exact_ages_come_from_the_list(directory: FakeDirectory) -> None:
     """The report's date moves when a key is switched off and on again; the list's does not."""
-    directory = FakeDirectory()
     directory.user("alice")
     key_id = directory.key("alice", 98, use=USED)
     directory.changed[key_id] = NOW - 80 * DAY
@@ -107,16 +119,14 @@ def test_keys_that_are_switched_off_need_no_attention(aws: FakeDirectory) -> Non
     assert called(one(aws), "off").keys[0].key_id is None
 
 
-def test_who_has_more_keys_than_slots_is_listed() -> None:
+def test_who_has_more_keys_than_slots_is_listed(directory: FakeDirectory) -> None:
     """AWS says in a column of its own that the report does not tell of all keys."""
-    directory = FakeDirectory()
     directory.user("many", 1, 2, 100)
     assert len(called(one(directory), "many").keys) == 3
 
 
-def test_a_key_made_after_the_report_is_asked_about() -> None:
+def test_a_key_made_after_the_report_is_asked_about(directory: FakeDirectory) -> None:
     """What the report does not know of a key, AWS is asked."""
-    directory = FakeDirectory()
     directory.user("alice")
     directory.key("alice", 98, use=USED)
     directory.unreported = {directory.key("alice", 0.01, use=LastUse(NOW, "sts", "us-east-1"))}
@@ -125,9 +135,8 @@ def test_a_key_made_after_the_report_is_asked_about() -> None:
     assert directory.calls["last_use"] == 1
 
 
-def test_what_was_settled_since_the_report_needs_no_attention() -> None:
+def test_what_was_settled_since_the_report_needs_no_attention(directory: FakeDirectory) -> None:
     """A key that was deleted, or switched off, since the report is not called overdue."""
-    directory = FakeDirectory()
     directory.user("alice", 98)
     directory.user("bob", 98)
     directory.user("carol", 98)
@@ -159,9 +168,8 @@ def test_the_policy_decides_who_is_flagged(aws: FakeDirectory) -> None:
 # Waiting for reports
 
 
-def test_a_report_is_waited_for() -> None:
+def test_a_report_is_waited_for(directory: FakeDirectory) -> None:
     """AWS needs some seconds to make one."""
-    directory = FakeDirectory()
     directory.waits = 3
     slept: list[float] = []
     (survey,) = survey_accounts(
@@ -172,9 +180,8 @@ def test_a_report_is_waited_for() -> None:
     assert slept == [0.25, 0.5, 1.0, 2.0]
 
 
-def test_half_a_minute_of_waiting_costs_ten_calls() -> None:
+def test_half_a_minute_of_waiting_costs_ten_calls(directory: FakeDirectory) -> None:
     """One to learn who we are, seven for asking, two for fetching: each pause is twice the one before."""
-    directory = FakeDirectory()
     directory.waits = 6
     slept: list[float] = []
     survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, ReportWait(slept.append, count().__next__))
@@ -210,9 +217,8 @@ def test_a_report_that_came_meanwhile_is_not_asked_for_again() -> None:
     assert slept == []
 
 
-def test_a_report_that_never_comes() -> None:
+def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
     """After some minutes the users are listed instead, and that is said."""
-    directory = FakeDirectory()
     directory.user("alice", 98)
     directory.waits = 10_000
     survey = one(directory)
@@ -272,9 +278,8 @@ def test_denied_report_and_denied_lists(aws: FakeDirectory) -> None:
     assert survey.notes == ("users were listed instead, and root's keys are not seen: no report",)
 
 
-def test_lists_of_which_some_fail() -> None:
+def test_lists_of_which_some_fail(directory: FakeDirectory) -> None:
     """Users whose keys are not known are counted, not left out in silence."""
-    directory = FakeDirectory()
     directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
     directory.user("alice", 98)
     directory.user("bob", 98)
@@ -347,9 +352,8 @@ def test_a_user_who_goes_meanwhile(aws: FakeDirectory) -> None:
     assert (survey.notes, survey.code) == ((), 0)
 
 
-def test_last_uses_are_not_asked_for_in_vain() -> None:
+def test_last_uses_are_not_asked_for_in_vain(directory: FakeDirectory) -> None:
     """Who is denied or throttled for three keys is so for thousands; each would take a minute's patience."""
-    directory = FakeDirectory()
     for number in range(50):
         directory.user(f"user{number}", 10)
     directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
@@ -359,9 +363,8 @@ def test_last_uses_are_not_asked_for_in_vain() -> None:
 
 
 @pytest.mark.parametrize("verb", ["keys", "tags"])
-def test_an_account_that_is_throttled_is_not_asked_on(verb: str) -> None:
+def test_an_account_that_is_throttled_is_not_asked_on(verb: str, directory: FakeDirectory) -> None:
     """After all patience with one user the others would take as long each."""
-    directory = FakeDirectory()
     for number in range(50):
         directory.user(f"user{number}", 98)
     directory.broken[verb] = TryLater("throttled")
@@ -487,9 +490,8 @@ def _no_leftovers() -> Iterator[None]:
     assert threading.active_count() <= len(before)
 
 
-def test_a_report_that_expired_is_asked_for_again() -> None:
+def test_a_report_that_expired_is_asked_for_again(directory: FakeDirectory) -> None:
     """It was there a moment ago, and must be made anew."""
-    directory = FakeDirectory()
     report, times = directory.report, count()
 
     def expired() -> object:
@@ -578,3 +580,77 @@ def test_one_answer_is_enough_to_go_on() -> None:
     waits = ReportWait(clock.sleep, lambda: clock.now)
     survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
     assert all(each.calls["report"] == 1 for each in found)
+
+
+def test_results_are_in_the_order_of_the_items() -> None:
+    """Whichever ends first."""
+    gates = [Event() for _ in range(3)]
+
+    def work(number: int) -> int:
+        if number < 2:
+            gates[number + 1].wait(5)
+        gates[number].set()
+        return number
+
+    with Pool(8) as pool:
+        assert pool.map(work, [0, 1, 2]) == [0, 1, 2]
+
+
+def test_so_many_at_a_time() -> None:
+    """All workers are used, for one list after the other."""
+    together = Barrier(4)
+    with Pool(4) as pool:
+        for _ in range(2):
+            assert pool.map(lambda item: together.wait(5) >= 0, range(8)) == [True] * 8
+
+
+def test_one_item_needs_no_thread() -> None:
+    """It is done in the caller's."""
+    with Pool(4) as pool:
+        assert pool.map(lambda item: threading.current_thread(), ["item"]) == [threading.current_thread()]
+        assert pool.map(lambda item: item, []) == []
+
+
+def test_the_first_error_ends_it() -> None:
+    """What has not begun is dropped: whoever wants a problem as a result catches it."""
+    over, begun = Event(), []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if number == 0:
+            raise Gone("it left")
+        over.wait(10)
+
+    with pytest.raises(Gone), Pool(1) as pool:
+        pool.map(work, range(100))
+    over.set()
+    assert begun in ([0], [0, 1])
+
+
+def test_ctrl_c_ends_it_at_once() -> None:
+    """Calls that hang are left alone, and none is begun any more."""
+    over, begun = Event(), []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        if len(begun) == 2:
+            _thread.interrupt_main()
+        over.wait(10)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell would have it ignored
+    try:
+        with pytest.raises(KeyboardInterrupt), Pool(2) as pool:
+            pool.map(work, range(10))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    over.set()
+    assert sorted(begun) == [0, 1]
+
+
+def test_the_caller_is_told_how_many_are_done() -> None:
+    """In the caller's own thread, for a progress bar."""
+    told: list[tuple[int, int, bool]] = []
+    me = threading.current_thread()
+    with Pool(2) as pool:
+        pool.map(lambda item: item, range(3), lambda *how: told.append((*how, threading.current_thread() is me)))
+    assert told == [(done, 3, True) for done in range(4)]

@@ -16,6 +16,7 @@ import pytest
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk, Done
+from tests.fleet.enforce.company import Company
 from tests.fleet.remind.conftest import ROLE
 from tests.standin import StandIn
 from tests.standin.account import Account
@@ -34,6 +35,16 @@ sender = it@example.com
 [[topic]]
 kind = sns
 topic = {topic}
+"""
+
+
+RULES = """\
+[enforce]
+deactivate_at = 90d
+delete_after = 10d
+accounts = {account}
+weekdays = mon, tue, wed, thu, fri, sat, sun
+hours = 0-24
 """
 
 
@@ -135,3 +146,32 @@ def firm(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -
     found = Firm(running, desk, running.add_topic("rotate-my-key-admins"))
     yield found
     running.all_well()
+
+
+@pytest.fixture
+def company() -> Company:
+    """Two accounts in memory, without users."""
+    return Company()
+
+
+@pytest.fixture
+def ready(firm: Firm) -> Firm:
+    """Alice's old key is to be switched off, bob is to be told, carol is new and dave exempt."""
+    firm.settings(RULES.format(account=firm.aws.account))
+    firm.person("alice", 97)
+    firm.told("alice")
+    firm.person("bob", 85)
+    firm.person("carol", 3)
+    firm.person("dave", 400, rotate_my_key="exempt")
+    return firm
+
+
+@pytest.fixture
+def left(firm: Firm) -> Firm:
+    """Alice left; she has keys in two accounts."""
+    firm.settings("[accounts]\nrole = rotate-my-key-fleet\n")
+    member = firm.account("prod")
+    firm.person("alice", 30, 3)
+    firm.person("alice", 200, at=member)
+    firm.person("bob", 30, at=member)
+    return firm

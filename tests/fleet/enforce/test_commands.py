@@ -1,41 +1,32 @@
-"""`fleet enforce` and `fleet revoke` as they are typed, over HTTP, under the policies that the program prints."""
+"""`fleet enforce` and `fleet revoke` as they are typed, over HTTP, under the policies that the program prints.
+
+Two runs at once would tell everybody twice: the second waits for the first, and plans only then.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import stat
+import threading
+import time
+from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from rotate_my_key.cli.app import App
+from rotate_my_key.cli.fleet.common import alone
+from rotate_my_key.core.errors import TryLater
+from rotate_my_key.files.private import Lock
 from rotate_my_key.fleet.rules import SkipRule
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
-from tests.fleet.enforce.conftest import TAG, Firm
+from tests.fleet.enforce.conftest import RULES, TAG, Firm
 from tests.test_docs import table
 
 PAGE = (ROOT / "docs/it/enforce.md").read_text()
-
-RULES = """\
-[enforce]
-deactivate_at = 90d
-delete_after = 10d
-accounts = {account}
-weekdays = mon, tue, wed, thu, fri, sat, sun
-hours = 0-24
-"""
-
-
-@pytest.fixture
-def ready(firm: Firm) -> Firm:
-    """Alice's old key is to be switched off, bob is to be told, carol is new and dave exempt."""
-    firm.settings(RULES.format(account=firm.aws.account))
-    firm.person("alice", 97)
-    firm.told("alice")
-    firm.person("bob", 85)
-    firm.person("carol", 3)
-    firm.person("dave", 400, rotate_my_key="exempt")
-    return firm
 
 
 def test_without_apply_it_only_shows(ready: Firm) -> None:
@@ -201,17 +192,6 @@ def test_audit_in_cloudwatch_and_s3(ready: Firm) -> None:
 # Revoking
 
 
-@pytest.fixture
-def left(firm: Firm) -> Firm:
-    """Alice left; she has keys in two accounts."""
-    firm.settings("[accounts]\nrole = rotate-my-key-fleet\n")
-    member = firm.account("prod")
-    firm.person("alice", 30, 3)
-    firm.person("alice", 200, at=member)
-    firm.person("bob", 30, at=member)
-    return firm
-
-
 def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     """In every account; it says what lives on, and how to take it back."""
     done = left.it.run("fleet", "revoke", "alice", "-y", "--why", "left the company")
@@ -334,3 +314,65 @@ def test_the_documented_rules_are_all_there_are() -> None:
     """docs/json.md lists every rule that spares."""
     row = next(line for line in (ROOT / "docs/json.md").read_text().splitlines() if "`spared[].rule`" in line)
     assert re.findall(r"`([a-z ]+)`", row) == [rule.value for rule in SkipRule]
+
+
+@click.command("enforce")
+@click.option("--apply", is_flag=True)
+@click.pass_obj
+def command(app: App, /, apply: bool) -> None:
+    """Takes the lock, and does not wait long."""
+    alone(app, 0.1)
+    click.echo("at work")
+
+
+def looks(firm: Firm) -> int:
+    """How many lists were asked for."""
+    return sum(call.action.startswith("List") for call in firm.aws.calls)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("enforce", "--apply", "--yes"), ("remind", "--yes")], ids=["enforce", "remind"])
+def test_the_second_waits_for_the_first(firm: Firm, words: tuple[str, ...]) -> None:
+    """It says so, and goes on as soon as it may."""
+    firm.settings(RULES.format(account=firm.aws.account))
+    firm.it.run("fleet", words[0], *(["--dry-run"] if words[0] == "remind" else []))  # what is imported is imported
+    firm.it.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = looks(firm)
+    lock = Lock(str(firm.it.state / "fleet.lock"), 1)
+    lock.__enter__()
+    calls: list[int] = []
+
+    def release() -> None:
+        time.sleep(1.5)
+        calls.append(looks(firm) - before)
+        lock.__exit__(None, None, None)
+
+    thread = threading.Thread(target=release)
+    thread.start()
+    done = firm.it.run("fleet", *words)
+    thread.join()
+    assert (done.code, calls) == (0, [0]), done.text
+    assert "another fleet run is at work; waiting for it" in done.text
+
+
+@pytest.mark.parametrize("words", [("enforce",), ("remind", "--dry-run")], ids=["enforce", "remind"])
+def test_who_only_looks_waits_for_nobody(firm: Firm, words: tuple[str, ...]) -> None:
+    """Nothing is done and nobody told."""
+    firm.settings(RULES.format(account=firm.aws.account))
+    firm.it.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with Lock(str(firm.it.state / "fleet.lock"), 1):
+        done = firm.it.run("fleet", *words)
+    assert done.code == 0, done.text
+    assert "waiting" not in done.text
+
+
+def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """Exit 75, and the hint is the command itself; afterwards the lock is free."""
+    app = App({"HOME": str(tmp_path)})
+    Path(app.paths.state_dir).mkdir(parents=True, mode=0o700)
+    with Lock(str(Path(app.paths.state_dir) / "fleet.lock"), 1):
+        found = CliRunner().invoke(command, ["--apply"], obj=app, prog_name="rotate-my-key fleet enforce")
+    assert isinstance(found.exception, TryLater)
+    assert found.exception.hint == "rotate-my-key fleet enforce --apply"
+    for _ in range(2):
+        assert CliRunner().invoke(command, ["--apply"], obj=app).output == "at work\n"

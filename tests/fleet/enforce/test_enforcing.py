@@ -1,10 +1,16 @@
-"""A run of `fleet enforce` in a company in memory: what it does, in which order, and what it leaves if things break."""
+"""A run that is killed anywhere, before a call or after it: the next runs do what is right, and nothing too early.
+
+A run of `fleet enforce` in a company in memory: what it does, in which order, and what it leaves if things break.
+
+An act whose owner was not told, or whose run was cut off after it: the same run or the next one tells.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +25,134 @@ from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
 from tests.fleet.fakes import NOW, FakeDirectory
+
+VERBS = ("users", "keys", "last_use", "tags", "tag", "untag", "set_active", "delete")
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class Killer:
+    """Counts every call that touches the world, and raises at one of them: before it is carried out, or after."""
+
+    def __init__(self, company: Company, at: int, *, done: bool) -> None:
+        self.count = 0
+        self._at = at
+        self._done = done
+        self.alive = False
+        for verb in VERBS:
+            self._wrap(company.here, verb)
+        self._wrap(company.mail, "deliver")
+        self._wrap(company.audit, "record")
+
+    def _wrap(self, target: Any, verb: str) -> None:
+        real = getattr(target, verb)
+
+        def call(*args: Any, **named: Any) -> Any:
+            self.count += self.alive
+            mine = self.alive and self.count == self._at
+            if mine and not self._done:
+                raise Killed
+            result = real(*args, **named)
+            if mine:
+                raise Killed
+            return result
+
+        setattr(target, verb, call)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Within the block it kills."""
+        self.alive = True
+        try:
+            yield
+        finally:
+            self.alive = False
+
+
+def company() -> tuple[Company, dict[str, str]]:
+    """Alice is to be switched off, bob's key deleted, carol told; names by key id."""
+    found = Company()
+    ids = {found.user("alice", 97)[0]: "alice"}
+    (bob,) = found.user("bob", 130)
+    found.here.set_active("bob", bob, active=False)
+    day = (found.now - 12 * DAY).date()
+    found.remember("bob", {bob: KeyMemory(1, day, day, off=day)})
+    ids[bob] = "bob"
+    ids[found.user("carol", 90, told=None)[0]] = "carol"
+    return found, ids
+
+
+def calls() -> int:
+    """How many calls a whole run makes."""
+    found, _ = company()
+    killer = Killer(found, 10**9, done=False)
+    with killer.at_work():
+        found.run()
+    return killer.count
+
+
+TOTAL = calls()
+
+
+@pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("at", range(1, TOTAL + 1))
+def test_killed_at_any_call(at: int, *, done: bool) -> None:
+    """Later runs end where an undisturbed one ends, no act comes before its time, and who did it stays known."""
+    found, ids = company()
+    killer = Killer(found, at, done=done)
+    with pytest.raises(Killed), killer.at_work():
+        found.run()
+    closed = bool(found.mail.sent) and any(known.off for known in tag_of(found, "alice"))  # its turn was at its end
+    notice, off, gone = {}, {}, {}
+    for _ in range(18):
+        outcome = found.run()
+        assert outcome.code == 0, did(outcome)
+        for key_id, name in ids.items():
+            key = found.here.everybody[name].keys.get(key_id)
+            if key is None:
+                gone.setdefault(name, found.now.date())
+            elif not key.active:
+                off.setdefault(name, found.now.date())
+                assert found.known(name, key_id).off is not None
+            elif found.known(name, key_id).first:
+                notice.setdefault(name, found.now.date())
+        found.advance(1)
+    assert set(gone) == {"alice", "bob", "carol"}
+    assert (off["alice"], gone["bob"]) == (day_of(0), day_of(0))
+    assert (gone["alice"] - off["alice"]).days == 10
+    assert (notice["carol"], (off["carol"] - notice["carol"]).days) == (day_of(0), 7)
+    for name in ("alice", "bob"):
+        assert (
+            sum(message.to == f"{name}@example.com" and "deleted" in message.subject for message in found.mail.sent)
+            >= 1
+        )
+        assert f"deleted {name} done" in found.audit.lines()
+    assert sum("was switched off" in message.subject for message in found.mail.sent) in (2, 3)
+    assert closed or "of alice in prod (123456789012): switched off" in words(found)
+    assert sum(message.to == "carol@example.com" and "will be" in message.subject for message in found.mail.sent) <= 2
+
+
+def tag_of(found: Company, name: str) -> list[KeyMemory]:
+    """What is remembered of each key of a user."""
+    return [found.known(name, key_id) for key_id in found.here.everybody[name].keys]
+
+
+def words(found: Company) -> str:
+    """All that the admins read."""
+    return " ".join(" ".join(message.text.split()) for message in found.chat.sent)
+
+
+def day_of(days: int) -> date:
+    """A day counted from the first run."""
+    return (Company().now + days * DAY).date()
+
+
+def test_a_run_makes_enough_calls_to_be_killed_at() -> None:
+    """The test above is worth something."""
+    assert TOTAL > 30
+
 
 DAY0 = (NOW - 20 * DAY).date()
 CHANGES = {"tag", "untag", "set_active", "delete", "create"}
@@ -39,9 +173,8 @@ def after(directory: FakeDirectory, verb: str, problem: BaseException, times: in
     setattr(directory, verb, lossy)
 
 
-def test_a_dry_run_changes_nothing_and_tells_nobody() -> None:
+def test_a_dry_run_changes_nothing_and_tells_nobody(company: Company) -> None:
     """Planning looks, and does no more."""
-    company = Company()
     company.user("alice", 97)
     company.user("bob", 200, told=None)
     assert planned(company.plan()) == ["notify bob", "deactivate alice"]
@@ -49,17 +182,15 @@ def test_a_dry_run_changes_nothing_and_tells_nobody() -> None:
     assert company.mail.sent == company.chat.sent == company.audit.events == []
 
 
-def test_who_is_not_due_costs_one_call() -> None:
+def test_who_is_not_due_costs_one_call(company: Company) -> None:
     """Last use and tags are asked for only where a rule could have something to say."""
-    company = Company()
     company.user("alice", 5)
     company.plan()
     assert (company.here.calls["keys"], company.here.calls["last_use"], company.here.calls["tags"]) == (1, 0, 0)
 
 
-def test_an_act_is_written_down_before_and_after() -> None:
+def test_an_act_is_written_down_before_and_after(company: Company) -> None:
     """The intent with its reason and policy, then the outcome; the tag says who did it; owner and admins are told."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 0)
@@ -74,9 +205,8 @@ def test_an_act_is_written_down_before_and_after() -> None:
     assert company.audit.numbers["Deactivated"] == 1
 
 
-def test_a_notice_is_remembered_and_told_once_to_each_owner() -> None:
+def test_a_notice_is_remembered_and_told_once_to_each_owner(company: Company) -> None:
     """One notice for all keys of an owner, whatever accounts they are in; its day stands in each tag."""
-    company = Company()
     company.user("alice", 97, told=None)
     company.user("alice", 200, 95, told=None, where=company.there)
     outcome = company.run()
@@ -88,9 +218,8 @@ def test_a_notice_is_remembered_and_told_once_to_each_owner() -> None:
     assert company.audit.lines() == ["notified alice done"] * 3
 
 
-def test_from_notice_to_deletion() -> None:
+def test_from_notice_to_deletion(company: Company) -> None:
     """Told, switched off a week later, deleted ten days later; each exactly once with daily runs."""
-    company = Company()
     (key_id,) = company.user("alice", 90, told=None)
     seen = []
     for day in range(30):
@@ -133,10 +262,9 @@ CHANGED: list[tuple[str, Callable[[Company, str], Any], str]] = [
 
 @pytest.mark.parametrize(("sentence", "change", "rule"), CHANGED, ids=[case[0] for case in CHANGED])
 def test_what_changed_since_it_was_planned_is_not_done(
-    sentence: str, change: Callable[[Company, str], Any], rule: str
+    sentence: str, change: Callable[[Company, str], Any], rule: str, company: Company
 ) -> None:
     """The facts are fetched again before each act, and the rules are asked again."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     context, plan = company.context(), company.plan()
     change(company, key_id)
@@ -148,9 +276,8 @@ def test_what_changed_since_it_was_planned_is_not_done(
 # What breaks
 
 
-def test_an_audit_that_cannot_be_written_ends_the_run_before_anything() -> None:
+def test_an_audit_that_cannot_be_written_ends_the_run_before_anything(company: Company) -> None:
     """Not even a notice goes out."""
-    company = Company()
     company.user("alice", 97)
     company.audit.good = 0
     with pytest.raises(NotKept):
@@ -160,9 +287,8 @@ def test_an_audit_that_cannot_be_written_ends_the_run_before_anything() -> None:
 
 
 @pytest.mark.parametrize("good", [1, 2, 3])
-def test_an_audit_that_fails_in_between_ends_the_run_before_the_next_act(good: int) -> None:
+def test_an_audit_that_fails_in_between_ends_the_run_before_the_next_act(good: int, company: Company) -> None:
     """Nothing is done whose intent is not written down; the admins are told that it stopped."""
-    company = Company()
     company.user("alice", 99)
     company.user("bob", 98)
     company.audit.good = good
@@ -175,9 +301,8 @@ def test_an_audit_that_fails_in_between_ends_the_run_before_the_next_act(good: i
 
 
 @pytest.mark.parametrize("verb", ["tag", "set_active", "keys"])
-def test_one_user_who_cannot_be_handled_stops_nobody_else(verb: str) -> None:
+def test_one_user_who_cannot_be_handled_stops_nobody_else(verb: str, company: Company) -> None:
     """One error never ends the run."""
-    company = Company()
     company.user("alice", 99)
     company.user("bob", 98)
     real = getattr(company.here, verb)
@@ -194,9 +319,8 @@ def test_one_user_who_cannot_be_handled_stops_nobody_else(verb: str) -> None:
     assert outcome.code == 5
 
 
-def test_what_cannot_be_noted_in_the_tag_is_not_done() -> None:
+def test_what_cannot_be_noted_in_the_tag_is_not_done(company: Company) -> None:
     """Nobody could take it back: whoever has 50 tags keeps his key, and it is named."""
-    company = Company()
     company.user("alice", 97)
     company.here.broken["tag"] = NotAllowed("the user has 50 tags already")
     outcome = company.run()
@@ -205,9 +329,8 @@ def test_what_cannot_be_noted_in_the_tag_is_not_done() -> None:
     assert company.audit.lines() == ["deactivated alice intended", "deactivated alice failed"]
 
 
-def test_a_broken_account_is_named_and_the_other_goes_on() -> None:
+def test_a_broken_account_is_named_and_the_other_goes_on(company: Company) -> None:
     """The code says that something is wrong."""
-    company = Company()
     company.user("alice", 97)
     company.user("carol", 97, where=company.there)
     company.there.broken["users"] = Denied("the role fleet cannot be assumed")
@@ -260,9 +383,8 @@ def test_a_bot_rule_without_a_report_spares_the_account() -> None:
 
 
 @pytest.mark.parametrize("problem", [Unanswered("no answer"), TryLater("throttled"), Denied("denied")])
-def test_a_lost_answer_is_looked_up(problem: Problem) -> None:
+def test_a_lost_answer_is_looked_up(problem: Problem, company: Company) -> None:
     """It was carried out whatever the answer was: the list shows it, and it is recorded as done."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     after(company.here, "set_active", problem)
     outcome = company.run()
@@ -272,9 +394,8 @@ def test_a_lost_answer_is_looked_up(problem: Problem) -> None:
     )
 
 
-def test_a_deletion_whose_answer_is_lost_is_looked_up() -> None:
+def test_a_deletion_whose_answer_is_lost_is_looked_up(company: Company) -> None:
     """The key is not in the list any more."""
-    company = Company()
     (key_id,) = company.user("alice", 120, told=None)
     company.here.set_active("alice", key_id, active=False)
     day = (company.now - 20 * DAY).date()
@@ -284,9 +405,8 @@ def test_a_deletion_whose_answer_is_lost_is_looked_up() -> None:
     assert TAG not in company.here.everybody["alice"].tags
 
 
-def test_throttled_to_the_end_it_is_unknown_and_the_next_run_does_it() -> None:
+def test_throttled_to_the_end_it_is_unknown_and_the_next_run_does_it(company: Company) -> None:
     """Nothing is lost: notices count on, and it is still the fleet who did it."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     company.here.broken["set_active"] = TryLater("throttled")
     outcome = company.run()
@@ -296,9 +416,8 @@ def test_throttled_to_the_end_it_is_unknown_and_the_next_run_does_it() -> None:
     assert company.known("alice", key_id).off == company.now.date()
 
 
-def test_carried_out_after_all_it_is_known_who_did_it() -> None:
+def test_carried_out_after_all_it_is_known_who_did_it(company: Company) -> None:
     """The request arrived late, when the run was over: by the tag it was the fleet, so it can be taken back."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     company.here.broken["set_active"] = TryLater("no answer")
     company.run()
@@ -310,9 +429,8 @@ def test_carried_out_after_all_it_is_known_who_did_it() -> None:
     assert company.known("alice", key_id).off == day
 
 
-def test_a_notice_that_reached_nobody_is_no_notice() -> None:
+def test_a_notice_that_reached_nobody_is_no_notice(company: Company) -> None:
     """It is not remembered, the run says so, and the next run tries again."""
-    company = Company()
     (key_id,) = company.user("alice", 97, told=None)
     company.mail.broken = TryLater("the mail server is down")
     outcome = company.run()
@@ -331,9 +449,8 @@ def test_without_an_address_nothing_is_ever_taken_away() -> None:
         company.advance(30)
 
 
-def test_an_act_that_cannot_be_announced_is_done_and_named() -> None:
+def test_an_act_that_cannot_be_announced_is_done_and_named(company: Company) -> None:
     """Its notices were given; that this one does not arrive is in the code."""
-    company = Company()
     company.user("alice", 97)
     company.mail.broken = Problem("the address is refused")
     outcome = company.run()
@@ -344,9 +461,8 @@ def test_an_act_that_cannot_be_announced_is_done_and_named() -> None:
 # Limits
 
 
-def test_the_oldest_go_first_and_no_more_than_allowed() -> None:
+def test_the_oldest_go_first_and_no_more_than_allowed(company: Company) -> None:
     """The rest is for later runs, and is named."""
-    company = Company()
     company.enforce(most=2)
     for number, age in enumerate([95, 300, 120, 200]):
         company.user(f"user{number}", age)
@@ -363,9 +479,8 @@ def test_the_oldest_go_first_and_no_more_than_allowed() -> None:
     ]
 
 
-def test_outside_of_its_hours_nothing_is_done() -> None:
+def test_outside_of_its_hours_nothing_is_done(company: Company) -> None:
     """Notices go out; keys are left to the next run."""
-    company = Company()
     company.enforce(hours="13-17")
     company.user("alice", 97)
     company.user("bob", 97, told=None)
@@ -374,9 +489,8 @@ def test_outside_of_its_hours_nothing_is_done() -> None:
     assert did(company.run()) == ["deactivate alice done", "spare bob: grace"]
 
 
-def test_when_its_hours_end_in_the_middle_of_a_run_it_stops() -> None:
+def test_when_its_hours_end_in_the_middle_of_a_run_it_stops(company: Company) -> None:
     """The clock is asked before each act."""
-    company = Company()
     company.enforce(hours="9-13")
     company.user("alice", 99)
     company.user("bob", 98)
@@ -400,9 +514,8 @@ def test_when_time_is_up_the_rest_is_left_to_the_next_run() -> None:
 # Who switched it off, and since when
 
 
-def test_switched_off_by_somebody_else_it_counts_from_the_first_run_that_saw_it() -> None:
+def test_switched_off_by_somebody_else_it_counts_from_the_first_run_that_saw_it(company: Company) -> None:
     """Never assumed: the day is written down, and its owner is told before it is deleted."""
-    company = Company()
     (key_id,) = company.user("alice", 400, told=None)
     company.here.set_active("alice", key_id, active=False)
     seen = []
@@ -412,9 +525,8 @@ def test_switched_off_by_somebody_else_it_counts_from_the_first_run_that_saw_it(
     assert seen == [(3, "notify alice done"), (10, "delete alice done")]
 
 
-def test_switched_on_again_it_begins_anew() -> None:
+def test_switched_on_again_it_begins_anew(company: Company) -> None:
     """Whoever took it back is not overruled on the next day: there is a notice first, and its grace."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     company.run()
     company.here.set_active("alice", key_id, active=True)
@@ -426,9 +538,8 @@ def test_switched_on_again_it_begins_anew() -> None:
     assert did(company.run()) == ["deactivate alice done"]
 
 
-def test_used_while_it_was_off_it_was_not_off() -> None:
+def test_used_while_it_was_off_it_was_not_off(company: Company) -> None:
     """Its ten days begin anew."""
-    company = Company()
     (key_id,) = company.user("alice", 97)
     company.run()
     company.advance(10)
@@ -467,18 +578,16 @@ def test_without_accounts_a_dry_run_shows_what_the_rules_would_do() -> None:
     assert not CHANGES & set(company.here.calls)
 
 
-def test_a_plan_without_accounts_is_never_carried_out() -> None:
+def test_a_plan_without_accounts_is_never_carried_out(company: Company) -> None:
     """Whoever hands it on by mistake touches nothing: the rules are asked again right before each act."""
-    company = Company()
     company.enforce(accounts=())
     (key_id,) = company.user("alice", 97)
     assert did(company.run()) == ["spare alice: account"]
     assert company.status("alice") == {key_id: "Active"}
 
 
-def test_an_account_that_is_named_and_not_there_is_said() -> None:
+def test_an_account_that_is_named_and_not_there_is_said(company: Company) -> None:
     """A digit that is wrong would else mean that nothing is ever done, in silence."""
-    company = Company()
     company.enforce(accounts=(HERE, "999999999999"))
     outcome = company.run()
     assert outcome.code == 1
@@ -487,9 +596,8 @@ def test_an_account_that_is_named_and_not_there_is_said() -> None:
     assert plan_run(context).broken == ()
 
 
-def test_accounts_that_are_not_named_are_not_even_entered() -> None:
+def test_accounts_that_are_not_named_are_not_even_entered(company: Company) -> None:
     """Only the accounts of [enforce]."""
-    company = Company()
     company.enforce(accounts=(HERE,))
     company.user("carol", 97, where=company.there)
     assert (did(company.run()), company.there.calls) == ([], {})
@@ -519,9 +627,8 @@ def test_it_makes_no_key_where_nobody_can() -> None:
 
 
 @pytest.mark.parametrize("verb", ["last_use", "tags"])
-def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str) -> None:
+def test_what_is_spared_because_it_cannot_be_read_is_told_to_admins(verb: str, company: Company) -> None:
     """Silence would be for ever: they hear of it in every run."""
-    company = Company()
     company.user("alice", 97)
     company.here.broken[verb] = Denied("not allowed")
     company.run()
@@ -563,9 +670,8 @@ def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
     assert bob not in company.status("bob")
 
 
-def test_what_was_done_before_ctrl_c_is_told() -> None:
+def test_what_was_done_before_ctrl_c_is_told(company: Company) -> None:
     """The admins read of it at once: the next run would find nothing to tell."""
-    company = Company()
     company.user("alice", 98)
     company.user("bob", 97)
     asked: list[str] = []
@@ -604,9 +710,8 @@ def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:
     assert new in company.status("alice")
 
 
-def test_whether_it_was_carried_out_may_stay_unknown() -> None:
+def test_whether_it_was_carried_out_may_stay_unknown(company: Company) -> None:
     """Neither an answer nor a list: that is said, and the next run finds out."""
-    company = Company()
     company.user("alice", 97)
 
     def drop(*args: Any) -> None:
@@ -618,9 +723,8 @@ def test_whether_it_was_carried_out_may_stay_unknown() -> None:
     assert (did(outcome), outcome.code) == (["deactivate alice unknown"], 75)
 
 
-def test_what_a_look_found_and_cannot_be_written_down_is_said() -> None:
+def test_what_a_look_found_and_cannot_be_written_down_is_said(company: Company) -> None:
     """The days do not count then, and nothing is deleted."""
-    company = Company()
     (key_id,) = company.user("alice", 400, told=None)
     company.here.set_active("alice", key_id, active=False)
     company.here.broken["tag"] = NotAllowed("the user has 50 tags already")
@@ -633,11 +737,107 @@ def test_what_a_look_found_and_cannot_be_written_down_is_said() -> None:
     assert key_id in company.status("alice")
 
 
-def test_what_is_told_and_cannot_be_remembered_is_no_notice() -> None:
+def test_what_is_told_and_cannot_be_remembered_is_no_notice(company: Company) -> None:
     """It went out, and does not count."""
-    company = Company()
     company.user("alice", 97, told=None)
     company.here.broken["tag"] = Denied("iam:TagUser is not allowed")
     outcome = company.run()
     assert (did(outcome), len(company.mail.sent)) == (["notify alice failed"], 1)
     assert "it cannot be remembered" in company.audit.events[-1].details["note"]
+
+
+def intended(company: Company) -> str:
+    """As if a run had been killed right after the key went off."""
+    (key_id,) = company.user("alice", 97)
+    day = (company.now - 10 * DAY).date()
+    company.here.set_active("alice", key_id, active=False)
+    company.remember("alice", {key_id: KeyMemory(1, day, day, intended=company.now.date())})
+    return key_id
+
+
+def test_what_was_intended_and_is_done_is_an_act_of_this_run(company: Company) -> None:
+    """Written down, told to its owner and to the admins; once."""
+    key_id = intended(company)
+    for _ in range(2):
+        company.run()
+    assert company.audit.lines() == ["deactivated alice done"]
+    assert company.audit.events[1].details == {"note": "found done by a later run"}
+    assert [message.to for message in company.mail.sent] == ["alice@example.com"]
+    assert "enforce --undo alice" in company.chat.sent[0].text
+    assert company.known("alice", key_id).intended is None
+
+
+def test_a_deletion_that_was_intended_is_found_though_the_key_is_gone(company: Company) -> None:
+    """Its whole id stands in the tag, and in the audit then."""
+    company.here.user("alice")
+    gone = "AKIA1234567890123456"
+    company.here.everybody["alice"].tags[TAG] = f"1 {gone}:m20250101:i{company.now:%Y%m%d}"
+    assert did(company.run()) == ["delete alice done"]
+    assert (company.audit.events[1].key_id, company.audit.lines()) == (gone, ["deleted alice done"])
+    assert company.mail.sent[0].subject == "Your AWS access key was deleted"
+    assert TAG not in company.here.everybody["alice"].tags
+    assert did(company.run()) == []
+
+
+def test_a_mail_that_fails_once_is_sent_at_the_end_of_the_run(company: Company) -> None:
+    """Nobody hears of the failure, and the tag is closed."""
+    (key_id,) = company.user("alice", 97)
+    real, tries = company.mail.deliver, []
+
+    def once(message: object) -> None:
+        tries.append(message)
+        if len(tries) == 1:
+            raise Problem("a page of some network")
+        real(message)  # type: ignore[arg-type]
+
+    company.mail.deliver = once  # type: ignore[method-assign]
+    outcome = company.run()
+    assert (did(outcome), outcome.code, outcome.untold) == (["deactivate alice done"], 0, ())
+    assert "What did not work" not in company.chat.sent[0].text
+    assert company.known("alice", key_id).intended is None
+
+
+def test_who_was_not_told_is_told_by_the_next_run(company: Company) -> None:
+    """The admins read his name, the audit says so; the key is not acted on again."""
+    (key_id,) = company.user("alice", 97)
+    (bob,) = company.user("bob", 130)
+    company.here.set_active("bob", bob, active=False)
+    day = (company.now - 12 * DAY).date()
+    company.remember("bob", {bob: KeyMemory(1, day, day, off=day)})
+    company.mail.broken = TryLater("the mail server is down")
+    outcome = company.run()
+    assert (sorted(did(outcome)), outcome.code) == (["deactivate alice done", "delete bob done"], 75)
+    assert "its owner alice@example.com was not told: the mail server is down" in words(company)
+    late = [event for event in company.audit.events if event.what == "notified"]
+    assert [(each.outcome, each.details["told"]) for each in late] == [("failed", "no")] * 2
+    company.mail.broken = None
+    assert did(company.run()) == ["notify alice done", "notify bob done"]
+    assert [message.to for message in company.mail.sent] == ["alice@example.com", "bob@example.com"]
+    assert [event.key_id for event in company.audit.events if event.details.get("told") == "yes"] == [key_id, bob]
+    assert did(company.run()) == []
+
+
+def test_a_tag_that_fails_once_is_written(company: Company) -> None:
+    """It may be written twice, so it is tried again; nobody is told twice."""
+    company.user("alice", 90, told=None)
+    real, tries = company.here.tag, []
+
+    def once(*args: str) -> None:
+        tries.append(args)
+        if len(tries) == 1:
+            raise TryLater("a page of some network")
+        real(*args)
+
+    company.here.tag = once  # type: ignore[method-assign]
+    assert did(company.run()) == ["notify alice done"]
+    company.advance(3)
+    assert not [each for each in did(company.run()) if "notify" in each]
+
+
+def test_switched_on_again_nothing_is_left(company: Company) -> None:
+    """Whoever took it back needs no mail that it is off."""
+    key_id = intended(company)
+    company.here.set_active("alice", key_id, active=True)
+    company.here.everybody["alice"].tags[TAG] = company.here.everybody["alice"].tags[TAG].replace(":i", ":o")
+    company.run()
+    assert not any("was switched off" in message.subject for message in company.mail.sent)

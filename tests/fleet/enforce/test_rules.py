@@ -1,18 +1,27 @@
-"""What is done to a user's keys: a table of sentences, each with a user and what becomes of his keys."""
+"""What is done to a user's keys: a table of sentences, each with a user and what becomes of his keys.
+
+What a look at a key changes in what is remembered of it: a table of sentences.
+
+When keys may be touched: weekdays and hours where the people are.
+"""
 
 from __future__ import annotations
 
+import zoneinfo
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import LastUse
-from rotate_my_key.fleet.memory import KeyMemory, ref
+from rotate_my_key.core.policy import Policy
+from rotate_my_key.fleet.memory import LONGEST, KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
-from rotate_my_key.fleet.rules import Act, Decision, UserFacts, decide
-from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind
+from rotate_my_key.fleet.rules import Act, Decision, UserFacts, closed, decide, observed
+from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind, zone
 
 NOW = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
 TODAY = NOW.date()
@@ -325,3 +334,139 @@ def test_each_decision_gives_its_reason() -> None:
     (spare,) = decide(facts(key("B", 97), B=KeyMemory(1, TODAY, TODAY)), policy(), NOW)
     assert act.why == "97 days old, and the limit is 90 days"
     assert spare.why == "first told on 25 November, so not before 2 December"
+
+
+SWITCHED_OFF = replace(TOLD, off=TODAY - 5 * DAY)
+NONE = KeyMemory()
+BACK = KeyMemory(back=TODAY)
+LOOKS: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
+    ("nothing is known of a key that works", key("B", 10), NONE, NONE),
+    ("a key that works keeps its notices", key("B", 80), TOLD, TOLD),
+    ("found switched off: from today on", key("B", 80, active=False, used=9), TOLD, replace(TOLD, found_off=TODAY)),
+    ("known to be off: nothing changes", key("B", 80, active=False, used=9), SWITCHED_OFF, SWITCHED_OFF),
+    (
+        "used on the day it was switched off is no news",
+        key("B", 80, active=False, used=5),
+        SWITCHED_OFF,
+        SWITCHED_OFF,
+    ),
+    (
+        "used later: somebody switched it on in between, so it counts from today",
+        key("B", 80, active=False, used=3),
+        SWITCHED_OFF,
+        replace(TOLD, found_off=TODAY),
+    ),
+    ("switched on again: all begins anew, notices too", key("B", 99), SWITCHED_OFF, BACK),
+    ("also what somebody else had switched off", key("B", 99), replace(TOLD, found_off=TODAY), BACK),
+    ("also what was revoked", key("B", 99), replace(TOLD, revoked=TODAY), BACK),
+    (
+        "who made it stays",
+        key("B", 9),
+        replace(SWITCHED_OFF, made=TODAY - 9 * DAY),
+        replace(BACK, made=TODAY - 9 * DAY),
+    ),
+    (
+        "when it was switched on again stays",
+        key("B", 60, used=1),
+        replace(TOLD, back=TODAY - DAY),
+        KeyMemory(back=TODAY - DAY),
+    ),
+    ("told that it is unused, and used again: the notice is answered", key("B", 60, used=1), TOLD, NONE),
+    ("due by its age, use is no answer", key("B", 80, used=1), TOLD, TOLD),
+    (
+        "a run was about to switch it off, and it is off: the fleet did it",
+        key("B", 95, active=False, used=2),
+        replace(TOLD, intended=TODAY - DAY),
+        replace(TOLD, off=TODAY - DAY, intended=TODAY - DAY),
+    ),
+    ("and it is not off: nothing was done", key("B", 95), replace(TOLD, intended=TODAY - DAY), TOLD),
+    (
+        "what somebody else switched off before stays his",
+        key("B", 95, active=False, used=9),
+        replace(TOLD, found_off=TODAY - DAY, intended=TODAY),
+        replace(TOLD, found_off=TODAY - DAY, intended=TODAY),
+    ),
+    ("a last use that is not known changes nothing", key("B", 60, used="unknown"), TOLD, TOLD),
+    ("nor for one that is off", key("B", 60, active=False, used="unknown"), SWITCHED_OFF, SWITCHED_OFF),
+]
+
+
+@pytest.mark.parametrize(("sentence", "seen", "before", "after"), LOOKS, ids=[case[0] for case in LOOKS])
+def test_looks(sentence: str, seen: FleetKey, before: KeyMemory, after: KeyMemory) -> None:
+    """Each row is a sentence, a key, what was remembered and what is."""
+    who = facts(seen, B=before)
+    assert observed(who.user, who.memory, Policy(), NOW).get(ref(seen.key_id or ""), NONE) == after
+
+
+def test_a_key_that_is_gone_is_forgotten() -> None:
+    """Of keys that the user no longer has nothing stays in the tag."""
+    who = facts(key("B", 80), B=TOLD, C=SWITCHED_OFF)
+    assert set(observed(who.user, who.memory, Policy(), NOW)) == {ref(who.user.keys[0].key_id or "")}
+
+
+def test_all_that_can_be_known_of_two_keys_has_room_in_a_tag() -> None:
+    """And is read back as it was."""
+    dates: dict[str, Any] = dict.fromkeys(
+        ("first", "last", "off", "found_off", "made", "revoked", "intended", "back"), TODAY
+    )
+    memory = {name: KeyMemory(notices=9999, **dates) for name in ("ABCD2345", "EFGH6789")}
+    assert len(encode(memory)) <= LONGEST
+    assert decode(encode(memory)) == memory
+
+
+def test_it_is_not_more_than_a_look() -> None:
+    """What is remembered is not changed in place."""
+    who = facts(key("B", 99), B=SWITCHED_OFF)
+    observed(who.user, who.memory, Policy(max_age=timedelta(days=90)), NOW)
+    assert who.memory[ref(who.user.keys[0].key_id or "")] == SWITCHED_OFF
+
+
+# sentence, settings, moment in UTC, open?
+HOURS: list[tuple[str, Enforce, str, bool]] = [
+    ("a Wednesday at noon", Enforce(), "2026-11-25T12:00", True),
+    ("the first minute", Enforce(), "2026-11-25T09:00", True),
+    ("a minute before", Enforce(), "2026-11-25T08:59", False),
+    ("the last minute", Enforce(), "2026-11-25T16:59", True),
+    ("the end is no more within", Enforce(), "2026-11-25T17:00", False),
+    ("a Saturday", Enforce(), "2026-11-28T12:00", False),
+    ("noon in Tokyo is night in UTC", Enforce(timezone="Asia/Tokyo"), "2026-11-25T03:00", True),
+    ("Sunday evening in UTC is Monday in Tokyo", Enforce(timezone="Asia/Tokyo"), "2026-11-29T23:00", False),
+    ("Sunday night in UTC is Monday morning in Tokyo", Enforce(timezone="Asia/Tokyo"), "2026-11-30T00:30", True),
+    ("in summer Vienna is two hours ahead", Enforce(timezone="Europe/Vienna"), "2026-07-01T07:00", True),
+    ("in winter it is one", Enforce(timezone="Europe/Vienna"), "2026-12-01T07:00", False),
+    ("the whole day", Enforce(hours="0-24"), "2026-11-25T23:59", True),
+    ("over midnight, before it", Enforce(hours="22-6"), "2026-11-25T23:00", True),
+    ("over midnight, after it", Enforce(hours="22-6"), "2026-11-26T05:59", True),
+    ("over midnight, at noon", Enforce(hours="22-6"), "2026-11-25T12:00", False),
+    ("no day at all", Enforce(weekdays=()), "2026-11-25T12:00", False),
+]
+
+
+@pytest.mark.parametrize(("sentence", "enforce", "moment", "is_open"), HOURS, ids=[case[0] for case in HOURS])
+def test_moments(sentence: str, enforce: Enforce, moment: str, is_open: bool) -> None:
+    """Each row is a sentence, the settings and a moment in UTC."""
+    assert (closed(enforce, datetime.fromisoformat(f"{moment}+00:00")) == "") is is_open
+
+
+def test_it_says_when_it_is_and_when_it_may() -> None:
+    """In the time zone of the settings."""
+    enforce = Enforce(timezone="Europe/Vienna")
+    said = closed(enforce, datetime.fromisoformat("2026-11-25T18:00+00:00"))
+    assert said == "it is 19:00 in Europe/Vienna, and acts are allowed from 9 to 17 o'clock"
+    said = closed(enforce, datetime.fromisoformat("2026-11-28T23:30+00:00"))
+    assert said == "it is Sunday in Europe/Vienna, and acts are allowed on mon, tue, wed, thu, fri"
+
+
+def test_without_time_zones_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows without tzdata: not one zone is known, but UTC needs none."""
+    monkeypatch.setitem(__import__("sys").modules, "tzdata", None)
+    zoneinfo.reset_tzpath([str(tmp_path)])
+    zoneinfo.ZoneInfo.clear_cache()
+    try:
+        with pytest.raises(WrongUsage) as caught:
+            zone("Europe/Vienna")
+        assert closed(Enforce(), datetime.fromisoformat("2026-11-25T12:00+00:00")) == ""
+    finally:
+        zoneinfo.reset_tzpath()
+    assert "this system has no time zones" in caught.value.message
+    assert "pip install tzdata" in caught.value.message

@@ -97,9 +97,8 @@ def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
         ),
     ],
 )
-def test_days_are_written_as_people_write_them(memory: KeyMemory, subject: str, said: str) -> None:
+def test_days_are_written_as_people_write_them(memory: KeyMemory, subject: str, said: str, company: Company) -> None:
     """With the year if it is another; and it is said whether the fleet switched it off or only found it so."""
-    company = Company()
     (key_id,) = company.user("alice", 400, told=None)
     company.here.set_active("alice", key_id, active=False)
     company.remember("alice", {key_id: memory})
@@ -143,9 +142,8 @@ def test_a_run_that_nobody_typed_says_how_to_take_it_back(where: str, said: str)
     assert f"    {said} --account {HERE}" in company.chat.sent[0].text
 
 
-def test_a_failure_in_the_admins_message_has_its_reason() -> None:
+def test_a_failure_in_the_admins_message_has_its_reason(company: Company) -> None:
     """An act that did not work is in the same message."""
-    company = Company()
     company.user("alice", 97)
     company.here.broken["set_active"] = Denied("iam:UpdateAccessKey is not allowed")
     company.run()
