@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import is_hypothesis_test, settings
 
 if TYPE_CHECKING:
     from tests.laptop import Laptop
@@ -18,8 +18,25 @@ if TYPE_CHECKING:
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # started by nohup or in the background, children would ignore it
 
-settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("untimed")
+# A busy machine is no fault of the code: nothing has a deadline.
+settings.register_profile("sample", deadline=None, max_examples=20)
+settings.register_profile("whole", deadline=None, max_examples=100)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What hypothesis makes up is a sample, and among the slow tests the whole."""
+    settings.load_profile("whole" if config.option.markexpr == "slow" else "sample")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test of hypothesis is among the slow ones too; `-k nothing` runs none, whatever their names."""
+    if config.option.keyword == "nothing":
+        config.hook.pytest_deselected(items=items)
+        items.clear()
+    for item in items if config.option.markexpr == "slow" else ():
+        if is_hypothesis_test(getattr(item, "obj", None)):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -264,3 +265,11 @@ class TestUninstall:
         (state / "rotate-my-key/rotations/one.note").write_text("{}")
         assert machine.install("--uninstall", XDG_STATE_HOME=str(state)).returncode == 1
         assert machine.install("--uninstall", XDG_STATE_HOME="my state").returncode == 0
+
+
+@pytest.mark.slow
+def test_k_nothing_runs_nothing() -> None:
+    """`./install.sh --test -k nothing` only sets up, whatever the tests are called."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "nothing", "tests/install"]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert (done.returncode, " deselected in " in done.stdout, " passed" in done.stdout) == (5, True, False)

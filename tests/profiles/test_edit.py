@@ -265,7 +265,7 @@ def read(path: Path, kind: PlaceKind) -> dict[str, dict[str, Any]] | None:
         return None
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5 * settings.default.max_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files(), st.sampled_from([CREDENTIALS, CONFIG]))
 def test_botocore_reads_the_new_pair_and_everything_else_as_before(tmp_path: Path, text: str, kind: PlaceKind) -> None:
     """Where botocore reads the old pair, it reads the new one after the edit, and nothing else differs to it."""

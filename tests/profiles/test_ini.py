@@ -58,7 +58,7 @@ def all_that_is_set(ini: Ini) -> dict[str, dict[str, str | None]]:
     return {s: {n: ini.get(s, n) for n in [*ini.sections[s], *ini.defaults]} for s in ini.sections}
 
 
-@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4 * settings.default.max_examples, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(started)
 def test_botocore_reads_the_same(tmp_path: Path, text: str) -> None:
     """The same sections, names and values as botocore's loader gives, and a Problem where it gives an error."""
@@ -80,7 +80,7 @@ def test_botocore_reads_the_same(tmp_path: Path, text: str) -> None:
     assert set(file.effective) == set(profiles)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.text(alphabet="profile a\t\"'\\#é\xa0\f", max_size=14).map("profile".__add__) | st.text(max_size=8))
 def test_botocore_names_the_same_profiles(section: str) -> None:
     """A section of the config file is the profile that botocore's build_profile_map makes of it, or none."""
