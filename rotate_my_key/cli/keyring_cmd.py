@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..core.errors import Problem, mask
 from ..core.model import PlaceKind
 from ..keyring.store import Move
-from ..rotation.run import Result, RotateOptions, Run
+from ..rotation.prepare import RotateOptions
+from ..rotation.run import Result, Run
 from ..rotation.unfinished import unfinished
 from . import moves, show
 from .app import App

@@ -17,8 +17,8 @@ from ..core.plan import Note, Step
 from ..core.policy import STATIC, Row
 from ..profiles.file import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
-from ..rotation.prepare import RotationPlan, delete_command, foresee, in_the_way, prepare, second_in_use
-from ..rotation.run import Job, Result, RotateOptions, Run
+from ..rotation.prepare import RotateOptions, RotationPlan, delete_command, foresee, in_the_way, prepare, second_in_use
+from ..rotation.run import Job, Result, Run
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from ..settings import Settings
@@ -339,8 +339,7 @@ class Rotate:
                 self._out(f"A rotation of key {mask(found.name)} is unfinished; it would be finished first.")
         for job in chosen:
             try:
-                request = self._options.request(job.find())
-                seen = prepare(request, job.account(), self.wiring.here, policy, self.wiring.waiter.pause)
+                seen = prepare(job.find(), self._options, job.account(), self.wiring.here, self.wiring.waiter.pause)
                 if in_the_way(seen):
                     raise NeedsPerson(second_in_use(seen), delete_command(seen))
             except Problem as problem:
@@ -348,7 +347,7 @@ class Rotate:
                 continue
             result = seen_result(job, seen, foresee(seen.world(self.wiring.here), policy))
             if result.outcome and result.outcome.steps:
-                self.wiring.copies.foresee(seen.request.pair)
+                self.wiring.copies.foresee(seen.pair)
             self._teller.dry(result, seen)
             results.append(result)
         for result in results:

@@ -54,7 +54,7 @@ class Consent:
         """Tell what will happen and ask once, whatever the number of keys."""
         for plan in plans:
             self.introduce(plan)
-        self._copies.tell([plan.request.pair for plan in plans])
+        self._copies.tell([plan.pair for plan in plans])
         it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
         agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
         if agreed:
@@ -71,7 +71,7 @@ class Consent:
         if self.asks:
             say(_ONLY_HERE)
         else:
-            self._copies.tell([plan.request.pair])
+            self._copies.tell([plan.pair])
 
     def give_up(self, plan: RotationPlan) -> bool:
         """Whether the inactive second key may go: `--yes` is not consent to that, the setting and a yes here are."""

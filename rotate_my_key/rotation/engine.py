@@ -22,12 +22,12 @@ from ..core.errors import (
     Unanswered,
     mask,
 )
-from ..core.model import Credentials, Place
+from ..core.model import AccessKey, Credentials, Place
 from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..core.policy import Policy
 from .facts import LocalState, say_once, see, settled_since
-from .ports import Account, Ending, Outcome, Progress, ending_of, outcome_of
-from .steps import EMPTIED, Steps, Tools, forget_if_held
+from .ports import Account, Ending, Outcome, Progress
+from .steps import EMPTIED, Steps, Tools, ending_of, forget_if_held
 
 # A rotation takes 9 steps; lost replies and lists that lag add some looks, each a second or more apart.
 _MOST_STEPS = 120
@@ -196,6 +196,26 @@ class Rotation:
         if world.note is not None and (isinstance(self._reason, Denied) or only_others(world)):
             return say_once(self._reason, note, self._here)
         return self._reason
+
+
+def outcome_of(ending: Ending, note: Note, world: World, steps: tuple[Step, ...]) -> Outcome:
+    """The outcome of a rotation that had a note."""
+    key: AccessKey | None = world.keys.get(note.wanted or "")
+    unwanted = world.keys.get(note.unwanted)
+    until = None
+    if ending is Ending.WAITING:
+        until = note.switch_off_at if unwanted and unwanted.active else note.delete_at
+    return Outcome(
+        ending=ending,
+        old=note.name,
+        new=note.unwanted if note.back else note.wanted,
+        account=note.identity.account,
+        arn=note.identity.arn,
+        places=tuple(world.places_in(PlaceState.WANTED)),
+        until=until,
+        created=key.created if key else None,
+        steps=steps,
+    )
 
 
 def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:

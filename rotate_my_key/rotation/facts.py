@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from ..core.errors import Problem
-from ..core.model import AccessKey, Credentials, Holding, Look, Place
+from ..core.errors import KeyRefused, Problem
+from ..core.model import AccessKey, Credentials, Holding, Identity, Look, Place
 from ..core.plan import Note, PlaceState, World
-from .ports import NO_COPIES, Copies, History, Notes, Places, Staging
+from .ports import NO_COPIES, Account, Copies, History, Notes, Places, Staging
 
 _YOUNG = timedelta(minutes=2)
 P = TypeVar("P", bound=Problem)
@@ -30,6 +30,33 @@ class LocalState:
     notes: Notes
     history: History
     copies: Copies = NO_COPIES
+
+
+class Callers:
+    """Whose the pairs on this computer are: each is asked once a run, at each endpoint."""
+
+    def __init__(self) -> None:
+        self._said: dict[tuple[str, Credentials], Identity | KeyRefused] = {}
+
+    def whose(self, pair: Credentials, account: Account) -> Identity | None:
+        """Who signs in with it; None if AWS refuses it."""
+        key = (account.endpoint, pair)
+        if key not in self._said:
+            try:
+                self._said[key] = account.identify(pair)
+            except KeyRefused as problem:
+                self._said[key] = problem
+        said = self._said[key]
+        return said if isinstance(said, Identity) else None
+
+    def refused(self, pair: Credentials, account: Account) -> KeyRefused | None:
+        """What AWS said of a pair that it has refused in this run."""
+        said = self._said.get((account.endpoint, pair))
+        return said if isinstance(said, KeyRefused) else None
+
+    def add(self, pair: Credentials, account: Account, refusal: KeyRefused) -> None:
+        """AWS refused it elsewhere in this run."""
+        self._said[account.endpoint, pair] = refusal
 
 
 def is_young(made: datetime, now: datetime) -> bool:
@@ -76,7 +103,8 @@ def see(world: World, name: str, here: LocalState) -> tuple[World, dict[str, Cre
     if note is None:
         return replace(world, note=None), {}
     stored = here.staging.get(name)
-    note = _with_staged(note, stored.get("staged"), here.notes)
+    if "staged" in stored:
+        note = _with_staged(note, stored["staged"].key_id, here.notes)
     pairs = {pair.key_id: pair for pair in stored.values()}
     ids = [key_id for key_id in (note.wanted, note.unwanted) if key_id]
     holdings = here.places.search(ids, note.places)
@@ -87,11 +115,11 @@ def see(world: World, name: str, here: LocalState) -> tuple[World, dict[str, Cre
     return replace(world, note=note, places=states, secrets=frozenset(pairs)), pairs
 
 
-def _with_staged(note: Note, staged: Credentials | None, notes: Notes) -> Note:
+def _with_staged(note: Note, key_id: str, notes: Notes) -> Note:
     """A run that was killed between staging the answer and noting it leaves the id in the staged pair."""
-    if note.wanted or staged is None or staged.key_id in note.known:
+    if note.wanted or key_id in note.known:
         return note
-    note = replace(note, wanted=staged.key_id, sent=None, made=note.sent)
+    note = replace(note, wanted=key_id, sent=None, made=note.sent)
     notes.save(note)
     return note
 
@@ -133,15 +161,10 @@ def classify(held: Holding, wanted: Credentials | str | None, unwanted: Credenti
     """What a place holds. A pair that is known by its id only (its secret is not here) is compared by id."""
     if held.pair is None:
         return PlaceState.AWAY if held.away else PlaceState.EMPTY
-    if _same(held.pair, unwanted):
-        return PlaceState.UNWANTED
-    return PlaceState.WANTED if _same(held.pair, wanted) else PlaceState.OTHER
-
-
-def _same(held: Credentials, known: Credentials | str | None) -> bool:
-    if known is None:
-        return False
-    return held.key_id == known if isinstance(known, str) else held == known
+    for state, known in ((PlaceState.UNWANTED, unwanted), (PlaceState.WANTED, wanted)):
+        if known in (held.pair, held.pair.key_id):
+            return state
+    return PlaceState.OTHER
 
 
 def settled_since(world: World, keys: Iterable[AccessKey], now: datetime, history: History) -> World:

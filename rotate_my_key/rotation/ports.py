@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 from ..core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
-from ..core.plan import Note, PlaceState, Step, World
+from ..core.plan import Note, Step
 
 
 class Account(Protocol):
@@ -272,45 +272,3 @@ class Outcome:
     ended: datetime | None = None
     created: datetime | None = None
     steps: tuple[Step, ...] = ()
-
-
-def ending_of(note: Note) -> Ending:
-    """The word for a finished rotation."""
-    if note.back:
-        return Ending.UNDONE if note.undo else Ending.TAKEN_BACK
-    return Ending.MERGED if note.wanted in note.known else Ending.ROTATED
-
-
-def outcome_of(ending: Ending, note: Note, world: World, steps: tuple[Step, ...]) -> Outcome:
-    """The outcome of a rotation that had a note."""
-    key: AccessKey | None = world.keys.get(note.wanted or "")
-    unwanted = world.keys.get(note.unwanted)
-    until = None
-    if ending is Ending.WAITING:
-        until = note.switch_off_at if unwanted and unwanted.active else note.delete_at
-    return Outcome(
-        ending=ending,
-        old=note.name,
-        new=note.unwanted if note.back else note.wanted,
-        account=note.identity.account,
-        arn=note.identity.arn,
-        places=tuple(world.places_in(PlaceState.WANTED)),
-        until=until,
-        created=key.created if key else None,
-        steps=steps,
-    )
-
-
-def past_of(note: Note, now: datetime) -> Past:
-    """The line of the history for a finished rotation."""
-    kept_by_right = note.back and note.unwanted in note.known
-    return Past(
-        at=now,
-        action=ending_of(note).value,
-        account=note.identity.account,
-        arn=note.identity.arn,
-        old=note.name,
-        new=note.unwanted if note.back else note.wanted,
-        deleted=() if kept_by_right else (note.unwanted,),
-        places=tuple(sorted(f"{place.path} [{place.profile}]" for place in note.places)),
-    )

@@ -29,18 +29,18 @@ NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked for one key. `young`: it was handed over just now. `host` and `boot` name this computer and its
-    current start; a `leaked` key waits for nobody."""
+class RotateOptions:
+    """What the person asked for, for all keys of a run. `young`: the keys were handed over just now. `host` and `boot`
+    name this computer and its current start; the keys of `leaked`, by id, wait for nobody."""
 
-    pair: Credentials
+    policy: Policy
     forced: bool = False
-    young: bool = False
     keep_old: timedelta = timedelta(0)
     old_active: bool = False
+    young: bool = False
     host: str = ""
     boot: str = ""
-    leaked: bool = False
+    leaked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,8 @@ class Second:
 class RotationPlan:
     """What would happen to a key. `draft` is the note that BEGIN would write; None if nothing is to be done."""
 
-    request: Request
+    pair: Credentials
+    options: RotateOptions
     look: Look
     key: AccessKey
     verdict: Verdict
@@ -74,13 +75,18 @@ class RotationPlan:
         return self.draft is not None
 
     @property
+    def leaked(self) -> bool:
+        """Whether the key waits for nobody."""
+        return self.pair.key_id in self.options.leaked
+
+    @property
     def merge(self) -> bool:
         """Whether the places of one of the user's keys take the pair of his other one first."""
         return self.draft is not None and self.draft.wanted is not None
 
     def pairs(self) -> dict[str, Credentials]:
         """The pairs known, by id."""
-        known = [self.request.pair, *([self.second.pair] if self.second and self.second.pair else [])]
+        known = [self.pair, *([self.second.pair] if self.second and self.second.pair else [])]
         return {pair.key_id: pair for pair in known}
 
     def world(self, here: LocalState, *, make_room: bool = False) -> World:
@@ -94,36 +100,36 @@ class RotationPlan:
 
 
 def prepare(
-    request: Request, account: Account, here: LocalState, policy: Policy, pause: Callable[[float], None]
+    pair: Credentials, options: RotateOptions, account: Account, here: LocalState, pause: Callable[[float], None]
 ) -> RotationPlan:
     """Look at the key, and refuse what cannot end well.
 
     Raises Problem (root, a role, a key that is not the user's, a place that cannot be written), NotAllowed (AWS
     refuses the key or denies IAM), TryLater.
     """
-    look = first_look(request.pair, account, here, pause, young=request.young)
-    look, key = _own_key(look, request.pair, account, here, pause)
-    verdict = policy.verdict(key, look.now)
-    plan = RotationPlan(request, look, key, verdict, is_exempt(look.tags), ())
+    look = first_look(pair, account, here, pause, young=options.young)
+    look, key = _own_key(look, pair, account, here, pause)
+    verdict = options.policy.verdict(key, look.now)
+    plan = RotationPlan(pair, options, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
-    places = tuple(h.place for h in holdings if h.pair == request.pair)
-    warnings = left_alone(holdings, request.pair)
+    places = tuple(h.place for h in holdings if h.pair == pair)
+    warnings = left_alone(holdings, pair)
     plan = replace(plan, places=places, warnings=warnings)
     fresh = verdict is Verdict.FRESH and not look.dead
-    if not request.forced and (fresh or plan.exempt):
+    if not options.forced and (fresh or plan.exempt):
         return plan
     second = _second(look, key, account, here)
     draft = _merged(plan, second, account.endpoint) or _draft(plan, account.endpoint)
-    draft = replace(draft, copies=here.copies.wanted, leaked=request.leaked)
-    pair = request.pair if draft.name == key.key_id or second is None else second.pair
-    assert pair is not None
+    draft = replace(draft, copies=here.copies.wanted, leaked=plan.leaked)
+    old = pair if draft.name == key.key_id or second is None else second.pair
+    assert old is not None
     if not draft.places:
         raise Problem(f"no profile here holds key {mask(draft.name)} any more", "rotate-my-key status")
     return replace(
         plan,
         second=second,
         draft=draft,
-        warnings=(*warnings, *here.places.rehearse(draft.places, pair)),
+        warnings=(*warnings, *here.places.rehearse(draft.places, old)),
     )
 
 
@@ -235,8 +241,8 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
 
 def _draft(plan: RotationPlan, endpoint: str) -> Note:
     """The note of an ordinary rotation."""
-    request, now = plan.request, plan.look.now
-    later = now + request.keep_old
+    options, now = plan.options, plan.look.now
+    later = now + options.keep_old
     return Note(
         name=plan.key.key_id,
         identity=plan.look.identity,
@@ -245,10 +251,10 @@ def _draft(plan: RotationPlan, endpoint: str) -> Note:
         known=tuple(k.key_id for k in plan.look.keys),
         places=plan.places,
         began=now,
-        switch_off_at=later if request.old_active else now,
+        switch_off_at=later if options.old_active else now,
         delete_at=later,
-        host=request.host,
-        boot=request.boot,
+        host=options.host,
+        boot=options.boot,
     )
 
 
@@ -283,7 +289,7 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
     key_id = second.key.key_id
     if second.kept:
         until = second.kept.delete_at
-        if not asked.attended and plan.look.now < until and not plan.request.leaked:
+        if not asked.attended and plan.look.now < until and not plan.leaked:
             raise NeedsPerson(
                 f"key {mask(key_id)} is switched off and kept until {_day(until)}, and AWS allows no third key",
                 delete_command(plan),

@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..core.model import Credentials, Identity
 from ..core.parallel import side_by_side
 from ..core.plan import Note
-from ..core.policy import Policy
 from .engine import Rotation, Waiter
-from .facts import LocalState, is_new
+from .facts import Callers, LocalState, is_new
 from .ports import Account, Ending, Outcome, Progress
-from .prepare import Request, RotationPlan, gives_up, prepare
-from .unfinished import Callers, Unfinished, resume, unfinished
+from .prepare import RotateOptions, RotationPlan, gives_up, prepare
+from .unfinished import Unfinished, resume, unfinished
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +60,6 @@ class Consent(Protocol):
         """Whether the user's inactive second key may be deleted."""
 
 
-@dataclass(frozen=True, slots=True)
-class RotateOptions:
-    """What the person asked for, for all keys of the run; the keys of `leaked`, by id, wait for nobody."""
-
-    policy: Policy
-    forced: bool = False
-    keep_old: timedelta = timedelta(0)
-    old_active: bool = False
-    young: bool = False  # the keys were handed over just now
-    host: str = ""
-    boot: str = ""
-    leaked: frozenset[str] = frozenset()
-
-    def request(self, pair: Credentials) -> Request:
-        """What is asked for one key."""
-        leaked = pair.key_id in self.leaked
-        return Request(pair, self.forced, self.young, self.keep_old, self.old_active, self.host, self.boot, leaked)
-
-
 @dataclass
 class Run:
     """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user at AWS."""
@@ -97,11 +77,14 @@ class Run:
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
-        stored = self.here.staging.names()  # a note may be lost, or not written yet
-        if not stored and not unfinished(self.here, mend=False):
+        if not self._begun():
             return []
         with self.lock():
             return self._settle()
+
+    def _begun(self) -> bool:
+        """Whether an earlier run left anything; a note may be lost, or not written yet."""
+        return bool(self.here.staging.names() or self.here.notes.names())
 
     def rotate(self, jobs: Sequence[Job]) -> list[Result]:
         """Rotate the keys of these jobs that are due, or all of them if forced."""
@@ -134,6 +117,8 @@ class Run:
     # Finishing
 
     def _settle(self) -> list[Result]:
+        if not self._begun():
+            return []
         results: list[Result] = []
         for found in unfinished(self.here, mend=True):
             try:
@@ -177,7 +162,7 @@ class Run:
     # Looking and rotating
 
     def _look_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
-        return side_by_side([lambda job=job, pair=pair: self._look(job, pair) for job, pair in pairs])  # type: ignore[misc]
+        return side_by_side([partial(self._look, job, pair) for job, pair in pairs])
 
     def _look(self, job: Job, pair: Credentials) -> Result:
         try:
@@ -191,11 +176,11 @@ class Run:
 
     def _plan(self, job: Job, pair: Credentials) -> RotationPlan:
         """What AWS has refused in this run is not asked about again, unless it may be too new."""
-        account, request = job.account(), self.options.request(pair)
+        account = job.account()
         refusal = self._callers.refused(pair, account)
         if refusal and not is_new(pair.key_id, account.now(), self.here.history):
             raise refusal
-        return prepare(request, account, self.here, self.options.policy, self.waiter.pause)
+        return prepare(pair, self.options, account, self.here, self.waiter.pause)
 
     def _rotate_all(self, pairs: Sequence[tuple[Job, Credentials]]) -> list[Result]:
         here_still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
@@ -212,7 +197,7 @@ class Run:
                 users.setdefault(result.plan.look.identity, []).append((job, result))
             else:
                 done.append(_undone(result))
-        for results in side_by_side([lambda keys=keys: self._one_user(keys) for keys in users.values()]):  # type: ignore[misc]
+        for results in side_by_side([partial(self._one_user, keys) for keys in users.values()]):
             done += results
         return done
 
@@ -251,8 +236,8 @@ class Run:
         account.sign_with(list(plan.pairs().values()))
         owed = None
         if plan.second and plan.second.kept:
-            owed = self._let_go(plan.second.kept, leaked=plan.request.leaked)
-            plan = prepare(plan.request, account, self.here, self.options.policy, self.waiter.pause)
+            owed = self._let_go(plan.second.kept, leaked=plan.leaked)
+            plan = prepare(plan.pair, self.options, account, self.here, self.waiter.pause)
         room = plan.second is not None and plan.second.key.key_id in self._room
         world = plan.world(self.here, make_room=room)
         name = world.draft.name if world.draft else plan.key.key_id
@@ -318,8 +303,8 @@ def _undone(result: Result) -> Result:
 
 def _once(results: list[Result]) -> list[Result]:
     """What blocks a key is told with that key, and not again as a rotation that could not be settled."""
-    last = {id(result.problem): number for number, result in enumerate(results) if result.problem}
-    return [result for number, result in enumerate(results) if last.get(id(result.problem), number) == number]
+    later = [{result.problem for result in results[number:]} for number in range(1, len(results) + 1)]
+    return [each for each, told in zip(results, later, strict=True) if not each.problem or each.problem not in told]
 
 
 def _is_due(result: Result) -> bool:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
-from ..core.model import AccessKey, Credentials, Identity, InPlace, LastUse, Past, Place
+from ..core.model import Credentials, Identity, InPlace, LastUse, Past, Place
 from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
 from .facts import LocalState, is_nothing, settled_since
-from .ports import Account, Did, Progress, past_of
+from .ports import Account, Did, Ending, Progress
 
 _LEFT = (PlaceState.UNWANTED, PlaceState.TORN)
 EMPTIED = (PlaceState.EMPTY, PlaceState.AWAY)
@@ -129,26 +129,26 @@ class Steps:
         except Problem:
             self._save(replace(note, sent=None))
             raise
-        self._stage(note, pair, key)
+        try:
+            record = self._here.notes.encode(replace(note, wanted=key.key_id, sent=None, made=key.created))
+            self._here.staging.put(note.name, "staged", pair, record)
+        except Problem as problem:
+            raise self._made_for_nothing(note, key.key_id, problem) from None
         self.pairs[pair.key_id] = pair
         world = after(Step.CREATE, replace(world, note=note), self._account.now(), key)
         self._save(_note(world))
         self._tell(Step.CREATE, key.key_id)
         return world
 
-    def _stage(self, note: Note, pair: Credentials, key: AccessKey) -> None:
+    def _made_for_nothing(self, note: Note, key_id: str, problem: Problem) -> Problem:
         """A secret that cannot be stored is of no use: the key goes at once, as if it had never been."""
         try:
-            record = self._here.notes.encode(replace(note, wanted=pair.key_id, sent=None, made=key.created))
-            self._here.staging.put(note.name, "staged", pair, record)
-        except Problem as problem:
-            try:
-                self._delete_key(key.key_id)
-            except Problem as second:  # the note stays, and a later run discards the key
-                text = f"{problem.message}; key {mask(key.key_id)} was made for nothing: {second.message}"
-                raise Problem(text, problem.hint) from None
-            forget_if_held(replace(note, sent=None), self._here)
-            raise Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint) from None
+            self._delete_key(key_id)
+        except Problem as second:  # the note stays, and a later run discards the key
+            text = f"{problem.message}; key {mask(key_id)} was made for nothing: {second.message}"
+            return Problem(text, problem.hint)
+        forget_if_held(replace(note, sent=None), self._here)
+        return Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint)
 
     def _discard(self, world: World) -> World:
         """Delete a key whose secret never arrived."""
@@ -393,3 +393,25 @@ def prove_as(expected: Identity, pair: Credentials, account: Account, times: int
             f"key {mask(pair.key_id)} signs in as {who.arn} in {who.account}, not as {expected.arn}",
             "rotate-my-key status",
         )
+
+
+def ending_of(note: Note) -> Ending:
+    """The word for a finished rotation."""
+    if note.back:
+        return Ending.UNDONE if note.undo else Ending.TAKEN_BACK
+    return Ending.MERGED if note.wanted in note.known else Ending.ROTATED
+
+
+def past_of(note: Note, now: datetime) -> Past:
+    """The line of the history for a finished rotation."""
+    kept_by_right = note.back and note.unwanted in note.known
+    return Past(
+        at=now,
+        action=ending_of(note).value,
+        account=note.identity.account,
+        arn=note.identity.arn,
+        old=note.name,
+        new=note.unwanted if note.back else note.wanted,
+        deleted=() if kept_by_right else (note.unwanted,),
+        places=tuple(sorted(f"{place.path} [{place.profile}]" for place in note.places)),
+    )

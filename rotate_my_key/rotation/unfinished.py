@@ -16,7 +16,7 @@ from ..core.model import AccessKey, Credentials, Identity, Look, Place
 from ..core.plan import SETTLE, Note, PlaceState
 from ..core.policy import Policy
 from .engine import Rotation, Waiter
-from .facts import LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
+from .facts import Callers, LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, forget, noter, prove_as, put_back, save_turned
 
@@ -102,33 +102,6 @@ def candidates(note: Note, here: LocalState) -> list[Credentials]:
     if note.wanted is None:  # the answer may have been staged and not noted
         ids = [*(key_id for key_id in stored if key_id not in ids), *ids]
     return [stored[key_id] for key_id in ids if key_id in stored]
-
-
-class Callers:
-    """Whose the pairs on this computer are: each is asked once a run, at each endpoint."""
-
-    def __init__(self) -> None:
-        self._said: dict[tuple[str, Credentials], Identity | KeyRefused] = {}
-
-    def whose(self, pair: Credentials, account: Account) -> Identity | None:
-        """Who signs in with it; None if AWS refuses it."""
-        key = (account.endpoint, pair)
-        if key not in self._said:
-            try:
-                self._said[key] = account.identify(pair)
-            except KeyRefused as problem:
-                self._said[key] = problem
-        said = self._said[key]
-        return said if isinstance(said, Identity) else None
-
-    def refused(self, pair: Credentials, account: Account) -> KeyRefused | None:
-        """What AWS said of a pair that it has refused in this run."""
-        said = self._said.get((account.endpoint, pair))
-        return said if isinstance(said, KeyRefused) else None
-
-    def add(self, pair: Credentials, account: Account, refusal: KeyRefused) -> None:
-        """AWS refused it elsewhere in this run."""
-        self._said[account.endpoint, pair] = refusal
 
 
 def look_at(

@@ -12,8 +12,8 @@ from rotate_my_key.core.policy import Policy
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.incoming import Incoming, Origin, Way, plan_incoming, put
-from rotate_my_key.rotation.prepare import RotationPlan, first_look
-from rotate_my_key.rotation.run import Job, Result, RotateOptions, Run
+from rotate_my_key.rotation.prepare import RotateOptions, RotationPlan, first_look
+from rotate_my_key.rotation.run import Job, Result, Run
 from rotate_my_key.rotation.survey import plan_retirement, retire
 from rotate_my_key.rotation.unfinished import plan_restoration, restorable, restore, resume, turn, undoable, unfinished
 from tests.engine.fakes import (
@@ -94,7 +94,7 @@ class Computer:
         old_active: bool = False,
     ) -> list[Result] | None:
         """`rotate --yes`; None if it was killed."""
-        options = RotateOptions(POLICY, force, keep_old, old_active, self.host)
+        options = RotateOptions(POLICY, force, keep_old, old_active, host=self.host)
         return self._process(lambda: self._rotate(options), kill_at, faults, meet)
 
     def undo(

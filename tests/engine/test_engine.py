@@ -11,7 +11,7 @@ from rotate_my_key.core.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
 from rotate_my_key.rotation.incoming import sign_in
 from rotate_my_key.rotation.ports import Ending
-from rotate_my_key.rotation.prepare import Request, prepare
+from rotate_my_key.rotation.prepare import RotateOptions, prepare
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
 from tests.engine.fakes import Aws, FakeAccount
@@ -494,7 +494,7 @@ def test_a_key_that_left_its_profile_while_aws_was_asked_begins_no_rotation(comp
     for place in (DEFAULT, WORK):
         computer.puts(place, None)
     with pytest.raises(Problem, match="no profile here holds"):
-        prepare(Request(computer.old), computer.account, computer.here, POLICY, computer.aws.pause)
+        prepare(computer.old, RotateOptions(POLICY), computer.account, computer.here, computer.aws.pause)
 
 
 def test_the_only_copy_of_a_key_outlives_a_run_that_was_killed_before_its_note(computer: Computer) -> None:

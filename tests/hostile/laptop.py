@@ -24,7 +24,8 @@ from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.facts import LocalState
 from rotate_my_key.rotation.ports import Ending
-from rotate_my_key.rotation.run import Job, RotateOptions, Run
+from rotate_my_key.rotation.prepare import RotateOptions
+from rotate_my_key.rotation.run import Job, Run
 from rotate_my_key.state.history import FileHistory
 from rotate_my_key.state.notes import FileNotes, FileStaging
 from tests.engine.computer import Yes
