@@ -44,10 +44,10 @@ from ..rotation.run import Result
 from ..rotation.unfinished import unfinished
 from ..state.history import Mark
 from ..state.transit import Delivered
-from . import moves, session, show
+from . import show
 from .app import App
 from .handover import Delivery, check_named, give_up, holder, holds, is_delivery, is_link, only_profile
-from .session import Rotate, exit_code
+from .rotate import Rotate, exit_code, remember
 from .talk import Narrator
 from .wiring import Wiring
 
@@ -65,7 +65,7 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     if give_up is not None:
         raise WrongUsage("--give-up goes with a DELIVERY, which names the old key", "rotate-my-key adopt DELIVERY")
     name, file = profile or named_profile(app.env)[0], source if source != "-" else None
-    for result in moves.finish(app, Wiring.of(app)):
+    for result in Wiring.of(app).finish_moves():
         if result.problem:
             raise result.problem
     rotate = Rotate.of(app, name)
@@ -149,7 +149,7 @@ def _say_replaced(
 
 def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) -> int:
     """Run what follows a rotation; gives the exit code."""
-    told = rotate.after.run()
+    told = rotate.run_after()
     if as_json:
         keys = [show.result_json(result, app.settings.policy) for result in results]
         app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
@@ -272,7 +272,7 @@ class _Adopting:
         wiring, app, old = self._wiring, self._app, self._plan.old
         assert old is not None and self._look is not None
         plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here, wiring.host, wiring.boot)
-        narrator = Narrator(app, changing=self._rotate.after.changing)
+        narrator = Narrator(app, changing=self._rotate.changing)
         for warning in plan.warnings:
             narrator.warn(warning)
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))
@@ -308,7 +308,7 @@ class _Adopting:
         """Replace it at once, if it may be and there is room."""
         for result in stored:
             self._tell(result)
-        session.remember(self._wiring, self._app, stored)
+        remember(self._wiring, self._app, stored)
         if self._denied:
             return [Result((self._profile,), self._pair.key_id, problem=self._stays(self._denied))]
         if any(result.problem for result in stored):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -19,17 +18,14 @@ from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLat
 from ..core.model import Credentials, Look, Place
 from ..core.words import join
 from ..profiles.file import ROTATABLE, Kind, sections
-from ..rotation.incoming import elsewhere, plan_elsewhere, take_over
+from ..rotation.incoming import plan_elsewhere, take_over
 from ..rotation.ports import Account
-from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..state.history import Mark
 from ..state.transit import LONGEST, Delivered, read_delivery
 from .app import App
-from .session import Rotate
-from .signing import mfa_serials
 from .talk import Narrator
-from .wiring import Wiring
+from .wiring import Wiring, mfa_serials
 
 if TYPE_CHECKING:
     from ..aws.iam import IamAccount
@@ -227,7 +223,7 @@ def check_named(named: str | None, delivered: Delivered) -> None:
 
 # The old key that a delivery names and no place here holds, as on a new laptop
 
-_RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
+RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
 
 
 def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str, profile: str) -> list[Result]:
@@ -238,66 +234,16 @@ def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str,
         outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
         return [Result((profile,), old, outcome)]
     except Problem as problem:
-        problem.message = _still_there(pair, old, problem.message)
-        problem.hint = _RIGHTS if isinstance(problem, Denied) else problem.hint
+        problem.message = still_there(pair, old, problem.message)
+        problem.hint = RIGHTS if isinstance(problem, Denied) else problem.hint
         return [Result((profile,), old, problem=problem)]
     finally:
         narrator.end()
 
 
-def _still_there(pair: Credentials, old: str, why: str) -> str:
+def still_there(pair: Credentials, old: str, why: str) -> str:
+    """What is said of a key that is in its place, while the old one is not gone."""
     return (
         f"key {mask(pair.key_id)} is in place, and stays the one that IT has made for now, "
         f"because the old key {mask(old)} is still there: {why}"
     )
-
-
-# What `adopt` was stopped over
-
-
-def finish_taken(app: App, rotation: Rotate) -> list[Result]:
-    """Finish it for each key that is marked and that a place here holds; gives what came of that, and has told it.
-    What earlier runs had begun comes first: a run that was killed may not have brought its key into the places."""
-    wiring = rotation.wiring
-    if not wiring.handed.ids():
-        return []
-    settled = rotation.settle()
-    results = list(settled)
-    for pair, profile in wiring.handed_held():
-        mark = wiring.handed.read(pair.key_id)
-        if mark.replaces and mark.replaces in wiring.here.notes.names():  # it could not be settled
-            told = next((each.problem for each in settled if each.problem and each.key_id == mark.replaces), None)
-            why = _still_there(pair, mark.replaces, "you are not allowed to delete it")
-            results.append(Result((profile,), pair.key_id, problem=told or NotAllowed(why, _RIGHTS)))
-            if not told:
-                rotation.tell(results[-1])
-            continue
-        done = _given_up(app, wiring, pair, profile, mark)
-        for result in done:
-            if result.problem:
-                rotation.tell(result)
-        results += done
-        if mark.delivery:
-            Delivery(app, mark.delivery, profile, mark.signer).remove_left(pair.key_id, profile)
-            wiring.handed.mark(pair.key_id, replace(mark, delivery="", signer=""))
-        if not any(result.problem for result in done):
-            results += Rotate.of(app, profile).run()
-    wiring.forget_handed()
-    return results
-
-
-def _given_up(app: App, wiring: Wiring, pair: Credentials, profile: str, mark: Mark) -> list[Result]:
-    """The old key that the delivery named, if it is still there; what was begun has been settled before."""
-    if not mark.replaces:
-        return []
-    account = wiring.account(profile)
-    try:
-        with wiring.stop.on_interrupt(), wiring.lock(), app.waiting("asking AWS"):
-            look = first_look(pair, account, wiring.here, wiring.waiter.pause)
-            if not elsewhere(mark.replaces, look, account, wiring.here):
-                return []
-            return give_up(app, account, look, pair, mark.replaces, profile)
-    except Denied:
-        return []  # who may not even list their keys is told so by the rotation
-    except Problem as problem:
-        return [Result((profile,), pair.key_id, problem=problem)]

@@ -34,7 +34,7 @@ from ..state.transit import Exported, read_export
 from . import reminder, show
 from .app import App
 from .handover import holds
-from .session import Rotate
+from .rotate import Rotate
 from .wiring import Wiring
 
 _MOST = 1 << 16  # bytes; an export has about 700

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 from ..core.errors import Problem, mask
 from ..core.model import PlaceKind
 from ..keyring.store import Move
 from ..rotation.prepare import RotateOptions
 from ..rotation.run import Result, Run
 from ..rotation.unfinished import unfinished
-from . import moves, show
+from . import show
 from .app import App
 from .talk import Consent, Narrator
 from .wiring import Wiring
@@ -53,9 +55,9 @@ class _Move:
         ):
             return self._tell(profile, active.pair.key_id, "declined")
         with wiring.stop.on_interrupt(), wiring.lock():
-            moving = moves.moving(app, wiring)
+            moving = wiring.moving()
             if self._move is Move.STORE:
-                moving.store(profile, moves.line_for(app, profile))
+                moving.store(profile, _line_for(app, profile))
             else:
                 moving.restore(profile)
         return self._tell(profile, active.pair.key_id, "moved")
@@ -63,7 +65,7 @@ class _Move:
     def _finish_first(self) -> list[Result]:
         """Rotations and moves of earlier runs; those that cannot be finished block only their own profile."""
         app, wiring = self._app, self._wiring
-        broken = moves.finish(app, wiring)
+        broken = wiring.finish_moves()
         if unfinished(wiring.here, mend=False):
             policy = app.settings.policy
             consent = Consent(
@@ -122,3 +124,11 @@ class _Move:
         else:
             self._app.out(sentences[action])
         return 4 if action == "declined" else 0
+
+
+def _line_for(app: App, entry: str) -> str:
+    """The credential_process line for an entry."""
+    from ..keyring.entries import line_for as written
+    from ..profiles.move import program_words
+
+    return written(program_words(sys.argv[0], sys.executable, app.env.get("PATH")), entry)

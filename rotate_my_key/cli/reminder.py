@@ -252,15 +252,18 @@ def _update(app: App, rows: Sequence[Row], made_from: int) -> None:
     """Write it. With `made_from` 0 the next login asks AWS. Raises Problem."""
     from ..reminder.folder import derive
     from ..reminder.state import FAILED, Item
+    from ..rotation.facts import is_begun
     from ..rotation.survey import with_notes
     from ..rotation.unfinished import unfinished
     from ..schedule import job
     from .wiring import Wiring
 
     now, mine = int(time.time()), folder(app)
-    marked = with_notes(rows, unfinished(Wiring.of(app).here, mend=False))
+    here = Wiring.of(app).here
+    marked = with_notes(rows, unfinished(here, mend=False)) if is_begun(here) else rows
     found = derive(marked, app.settings.policy, app.settings.exclude)
-    if failed := job.failure(job.load_runs(app.paths.state_dir)):  # nobody watches the daily run
+    scheduled = os.path.lexists(os.path.join(app.paths.state_dir, job.FILE))
+    if scheduled and (failed := job.failure(job.load_runs(app.paths.state_dir))):  # nobody watches the daily run
         found.items.append(Item(FAILED, "schedule", (), 0, created=int(failed.at.timestamp())))
     found.snoozed = _snoozed(app, mine)
     mine.write(found, made_from, now)

@@ -17,7 +17,7 @@ from ..rotation.facts import LocalState
 from . import show
 from .app import App
 from .copies import few, stays
-from .session import Finder
+from .rotate import Finder
 from .wiring import Wiring
 
 if TYPE_CHECKING:

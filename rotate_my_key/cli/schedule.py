@@ -17,7 +17,7 @@ from ..schedule import job as jobs
 from ..schedule.job import Attempt, Installation, ScheduledJob, Scheduler
 from . import reminder
 from .app import App
-from .session import Finder, exit_code
+from .rotate import Finder, exit_code
 from .show import stamp
 from .wiring import Wiring
 

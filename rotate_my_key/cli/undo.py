@@ -7,9 +7,10 @@ from ..core.plan import Note
 from ..rotation.ports import Ending, Outcome
 from ..rotation.run import Result
 from ..rotation.unfinished import describe, resume, turn, undoable, unfinished
-from . import moves, session, show
+from . import show
 from .after import After
 from .app import App
+from .rotate import remember
 from .talk import Narrator
 from .wiring import Wiring
 
@@ -17,7 +18,7 @@ from .wiring import Wiring
 def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     """Put the old key back: until it is deleted (see rotate --keep-old)."""
     wiring = Wiring.of(app)
-    moves.finish(app, wiring)
+    wiring.finish_moves()
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
     app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}")
     flag = f"rotate-my-key undo --yes{f' -p {profile}' if profile else ''}"
@@ -32,7 +33,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
         finally:
             narrator.end()
     result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
-    session.remember(wiring, app, [result])
+    remember(wiring, app, [result])
     if not as_json:
         app.out(f"Done; key {mask(outcome.old)} is in use again.")
     told = after.run()

@@ -23,19 +23,22 @@ from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
 from ..rotation.facts import LocalState
+from ..rotation.run import Result
 from ..rotation.unfinished import is_missing
 from ..state.history import FileHistory, HandedKeys
 from ..state.notes import FileNotes
 from .app import Stop
 from .copies import OtherCopies
 from .credentials import unasked
-from .signing import Person, mfa_serials
 
 if TYPE_CHECKING:
     from ..aws.client import Aws
     from ..aws.iam import IamAccount
-    from ..aws.signin import AuthProfile, MfaSessions, SigningStrategy
+    from ..aws.signin import AuthProfile, MfaSessions, Serial, SigningStrategy
+    from ..profiles.move import Moving
+    from ..settings import Settings
     from .app import App
+    from .talk import Person
 
 _LOCK_TIMEOUT = 180.0  # seconds
 _ABANDONED = 60.0  # seconds after which a half-written file is nobody's any more
@@ -168,6 +171,30 @@ class Wiring:
         """Talk for -v."""
         self._app.detail(text)
 
+    def finish_moves(self) -> list[Result]:
+        """Finish, or take back, what earlier runs began to move between file and keyring; what cannot be finished is a
+        result and no more."""
+        if not os.path.lexists(self.keyring.index.path):
+            return []
+        try:
+            if not self.keyring.index.moving():
+                return []
+        except Problem as problem:  # an index that makes no sense stops no key in a file
+            return [Result((), "", problem=problem)]
+        with self.lock():
+            done = self.moving().finish()
+        for moved in done:
+            if moved.problem is None:
+                where = "into the keyring" if moved.move.value == "store" else "back into its file"
+                self._app.say(f"finished the earlier move of {moved.profile} {where}")
+        return [Result((moved.profile,), "", problem=moved.problem) for moved in done if moved.problem]
+
+    def moving(self) -> Moving:
+        """The moves of pairs between file and keyring."""
+        from ..profiles.move import Moving
+
+        return Moving(self.files, self.keyring, self._app.env)
+
     # AWS
 
     @cached_property
@@ -214,6 +241,8 @@ class Wiring:
     @cached_property
     def person(self) -> Person:
         """Who is asked for MFA codes; the code of the option is good once."""
+        from .talk import Person
+
         return Person(self._app, self.stop.check, asks=self._asks)
 
     @cached_property
@@ -250,3 +279,22 @@ class Wiring:
                 return file.read().strip()
         except OSError:
             return ""
+
+
+def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[Serial]:
+    """The devices that are set for a profile's key: the profile's own `mfa_serial`, that of another profile with the
+    same key or of a role that is assumed with it, the setting."""
+    from ..aws.signin import Serial
+    from ..profiles.file import KEY_ID, Profiles
+
+    merged = Profiles(files).merged
+
+    def key_of(name: str) -> str | None:
+        section = merged.get(name, {})
+        return section.get(KEY_ID) or merged.get(section.get("source_profile", ""), {}).get(KEY_ID)
+
+    key_id = key_of(profile)
+    names = [profile, *(name for name in merged if key_id and name != profile and key_of(name) == key_id)]
+    found = [(merged.get(name, {}).get("mfa_serial"), f"mfa_serial of profile {name}") for name in names]
+    found.append((settings.mfa_serial, f"mfa_serial, {settings.origin['mfa_serial'].source}"))
+    return [Serial(value, where) for value, where in found if value]

@@ -64,6 +64,11 @@ def is_young(made: datetime, now: datetime) -> bool:
     return abs(now - made) < _YOUNG
 
 
+def is_begun(here: LocalState) -> bool:
+    """Whether an earlier run left a rotation unfinished. Its note may be lost, or not written yet."""
+    return bool(here.staging.names() or here.notes.names())
+
+
 def readable_notes(here: LocalState) -> Iterator[Note]:
     """The notes that can be read; of the others `unfinished` tells."""
     for name in here.notes.names():

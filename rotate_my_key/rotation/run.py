@@ -17,7 +17,7 @@ from ..core.model import Credentials, Identity
 from ..core.parallel import side_by_side
 from ..core.plan import Note
 from .engine import Rotation, Waiter
-from .facts import Callers, LocalState, is_new
+from .facts import Callers, LocalState, is_begun, is_new
 from .ports import Account, Ending, Outcome, Progress
 from .prepare import RotateOptions, RotationPlan, gives_up, prepare
 from .unfinished import Unfinished, resume, unfinished
@@ -77,14 +77,10 @@ class Run:
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
-        if not self._begun():
+        if not is_begun(self.here):
             return []
         with self.lock():
             return self._settle()
-
-    def _begun(self) -> bool:
-        """Whether an earlier run left anything; a note may be lost, or not written yet."""
-        return bool(self.here.staging.names() or self.here.notes.names())
 
     def rotate(self, jobs: Sequence[Job]) -> list[Result]:
         """Rotate the keys of these jobs that are due, or all of them if forced."""
@@ -117,7 +113,7 @@ class Run:
     # Finishing
 
     def _settle(self) -> list[Result]:
-        if not self._begun():
+        if not is_begun(self.here):
             return []
         results: list[Result] = []
         for found in unfinished(self.here, mend=True):

@@ -38,7 +38,8 @@ from ...settings.fleet import FleetSettings, with_preset
 from ...settings.fleet_ini import load
 from .. import show
 from ..app import App
-from ..signing import Person, mfa_serials
+from ..talk import Person
+from ..wiring import mfa_serials
 
 _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
 
