@@ -69,9 +69,9 @@ _TELLING = (
 )
 
 # Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
-SKIPPED_FOLDERS = frozenset({"node_modules", "__pycache__", ".snapshots", ".Trash", "lost+found"})
+_NO_SETTINGS = frozenset({"node_modules", "__pycache__", ".snapshots", ".Trash", "lost+found"})
 # Of a git folder: what is packed is history, and packed bytes show no key.
-GIT_STORES = frozenset({"objects", "lfs", "modules"})
+_GIT_STORES = frozenset({"objects", "lfs", "modules"})
 # Without a PATH not entered either: caches and what programs install, large and rarely written by hand.
 _LEFT_OUT = frozenset(
     {".cache", ".npm", ".cargo", ".rustup", ".gem", ".nuget", ".nvm", ".pyenv", ".local", "Library", "AppData"}
@@ -84,7 +84,10 @@ def well_known(home: str, unreadable: list[str]) -> Iterator[str]:
     `unreadable`."""
     for name in _WELL_KNOWN:
         yield os.path.join(home, *name.split("/"))
-    yield from filter(_is_environment, _files_of(home, unreadable))
+    for path in _files_of(home, unreadable):
+        name = os.path.basename(path).lower()
+        if name.startswith((".env", "env.")) or name.endswith((".env", ".envrc")):
+            yield path
     for folder in _FOLDERS:
         yield from _files_of(os.path.join(home, *folder.split("/")), unreadable)
 
@@ -100,24 +103,9 @@ def _files_of(folder: str, unreadable: list[str]) -> Iterator[str]:
         unreadable.append(folder)
 
 
-def _is_environment(path: str) -> bool:
-    name = os.path.basename(path).lower()
-    return name.startswith((".env", "env.")) or name.endswith((".env", ".envrc"))
-
-
-def is_telling(name: str) -> bool:
-    """Whether a file of this name is read without being named, wherever in the home it is."""
-    return _telling().fullmatch(name) is not None
-
-
 @cache
 def _telling() -> re.Pattern[str]:
     return re.compile("|".join(_TELLING), re.IGNORECASE)
-
-
-def is_left_out(name: str) -> bool:
-    """Whether a folder of this name is entered only if it is named, or below a PATH."""
-    return name in _LEFT_OUT
 
 
 _BUFFER = 1 << 18
@@ -201,7 +189,7 @@ class Scanner:
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_file(follow_symlinks=False):
-                            if telling and not is_telling(entry.name):
+                            if telling and not _telling().fullmatch(entry.name):
                                 continue
                             path = entry.path
                             if path not in self._named and self._holds(path) and not self._is_apart(path):
@@ -213,9 +201,9 @@ class Scanner:
 
     def _enters(self, entry: os.DirEntry[str], device: int, telling: bool) -> bool:
         name, path = entry.name, entry.path
-        if telling and is_left_out(name):
+        if telling and name in _LEFT_OUT:
             self.tally.skip("read only if named", path)
-        elif name in SKIPPED_FOLDERS or (name in GIT_STORES and os.path.basename(os.path.dirname(path)) == ".git"):
+        elif name in _NO_SETTINGS or (name in _GIT_STORES and os.path.basename(os.path.dirname(path)) == ".git"):
             self.tally.skip("holds no settings", path)
         elif entry.stat(follow_symlinks=False).st_dev != device:
             self.tally.skip("another file system", path)

@@ -58,30 +58,27 @@ def script(shell: str, tool: Tool, folders: Folders) -> str:
 
 def system_script(shell: str, tool: Tool, site: str, platform: str) -> str:
     """The script for all users of a computer: it sources nothing, and finds each user's state when it runs."""
-    state, config = (
-        ("Library/Application Support", "Library/Application Support")
-        if platform == "darwin"
-        else (".local/state", ".config")
-    )
-    app = "rotate-my-key"
-    match shell:
-        case "fish":
-            lines = "\n    ".join(
-                f'set {name} $HOME/{_quote_fish(default)}/{app}\n    string match -q "/*" -- $XDG_{variable}_HOME; '
-                f"and set {name} $XDG_{variable}_HOME/{app}"
-                for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG"))
-            )
-            lines += "\n    set dir $dir/reminder"
-        case "powershell":
-            lines = _powershell_folders(platform, state, config)
-        case _:
-            lines = "\n    ".join(
-                f"{name}=${{HOME-}}/{_quote(default)}\n    [[ ${{XDG_{variable}_HOME-}} != /* ]] || "
-                f"{name}=$XDG_{variable}_HOME"
-                for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG"))
-            )
-            lines += f"\n    dir=$dir/{app}/reminder config=$config/{app}"
-    return _filled(shell, tool, site, lines)
+    mac = "Library/Application Support" if platform == "darwin" else ""
+    both = (("dir", mac or ".local/state", "XDG_STATE_HOME"), ("config", mac or ".config", "XDG_CONFIG_HOME"))
+    app, lines = "rotate-my-key", []
+    if shell == "powershell" and platform == "win32":
+        lines = [f"$dir = [IO.Path]::Combine($env:LOCALAPPDATA, '{app}', 'reminder')"]
+        lines.append(f"$config = [IO.Path]::Combine($env:LOCALAPPDATA, '{app}')")
+    elif shell == "powershell":
+        for name, default, xdg in both:
+            lines.append(f"${name} = if ($env:{xdg} -like '/*') {{ $env:{xdg} }} else {{ \"$HOME/{default}\" }}")
+        lines.append(f'$dir = "$dir/{app}/reminder"; $config = "$config/{app}"')
+    elif shell == "fish":
+        for name, default, xdg in both:
+            lines.append(f"set {name} $HOME/{_quote_fish(default)}/{app}")
+            lines.append(f'string match -q "/*" -- ${xdg}; and set {name} ${xdg}/{app}')
+        lines.append("set dir $dir/reminder")
+    else:
+        for name, default, xdg in both:
+            lines.append(f"{name}=${{HOME-}}/{_quote(default)}")
+            lines.append(f"[[ ${{{xdg}-}} != /* ]] || {name}=${xdg}")
+        lines.append(f"dir=$dir/{app}/reminder config=$config/{app}")
+    return _filled(shell, tool, site, ("\n        " if shell == "powershell" else "\n    ").join(lines))
 
 
 def guard(shell: str, path: str) -> str:
@@ -100,20 +97,6 @@ def guard(shell: str, path: str) -> str:
             return f"if status is-interactive; and test -f {word} -a -O {word}; source {word}; end"
         case _:
             return f"if ([IO.File]::Exists({word})) {{ . {word} }}"
-
-
-def _powershell_folders(platform: str, state: str, config: str) -> str:
-    if platform == "win32":
-        return (
-            "$dir = [IO.Path]::Combine($env:LOCALAPPDATA, 'rotate-my-key', 'reminder'); "
-            "$config = [IO.Path]::Combine($env:LOCALAPPDATA, 'rotate-my-key')"
-        )
-    lines = []
-    for name, default, variable in (("dir", state, "STATE"), ("config", config, "CONFIG")):
-        given = f"$env:XDG_{variable}_HOME"
-        lines.append(f"${name} = if ({given} -like '/*') {{ {given} }} else {{ \"$HOME/{default}\" }}")
-        lines.append(f'${name} = "${name}/rotate-my-key{"/reminder" if name == "dir" else ""}"')
-    return "\n        ".join(lines)
 
 
 def _filled(shell: str, tool: Tool, site: str, folders: str) -> str:
@@ -195,37 +178,42 @@ def has_block(data: bytes) -> bool:
 
 def install(path: str, line: bytes) -> bool:
     """Put the block into the file; False if it is there already. Raises Problem, TryLater."""
-    changed = False
-    for _ in range(_TRIES):
-        found = snapshot(path)
-        if found is None:
-            _refuse_odd(path)
-            make_folder(os.path.dirname(real_path(path)))
-            changed = create_private(real_path(path), added(None, line)) or changed
-            continue  # and is read back
-        after = added(found.data, line)
-        if after == found.data:
-            return changed
-        outcome = replace(found, after)
-        if outcome is Written.IMPOSSIBLE:
-            raise _fixed(path, "rotate-my-key reminder show prints what to put there by hand")
-        changed = outcome is Written.DONE or changed
-    raise _busy(path)
+    by_hand = "rotate-my-key reminder show prints what to put there by hand"
+    return _change(path, lambda data: added(data, line), by_hand)
 
 
 def uninstall(path: str) -> bool:
     """Take the block out; False if there was none. Raises Problem, TryLater."""
+    by_hand = f"take the lines of rotate-my-key out by hand: nano {path}"
+    return _change(path, lambda data: removed(data) if data and has_block(data) else data, by_hand)
+
+
+def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: str) -> bool:
+    """Make of the content (None: no file) what is wanted, until it is read back so; False if it was so already."""
     changed = False
     for _ in range(_TRIES):
         found = snapshot(path)
-        if found is None or not has_block(found.data):
+        before = found.data if found else None
+        after = wanted(before)
+        if after == before:
             return changed
-        after = removed(found.data)
-        outcome = remove(found) if after is None else replace(found, after)
+        if found and after is None:
+            outcome = remove(found)
+        elif found and after is not None:
+            outcome = replace(found, after)
+        else:
+            outcome = _create(path, after or b"")
         if outcome is Written.IMPOSSIBLE:
-            raise _fixed(path, f"take the lines of rotate-my-key out by hand: {_editor(path)}")
+            raise Problem(f"{path} cannot be replaced: it is mounted, linked twice or another user's", by_hand)
         changed = outcome is Written.DONE or changed
-    raise _busy(path)
+    raise TryLater(f"{path} changes all the time: something else is writing it", "try again")
+
+
+def _create(path: str, data: bytes) -> Written:
+    if os.path.lexists(real_path(path)):
+        raise Problem(f"{path} is not a regular file", f"ls -l {path}")
+    make_folder(os.path.dirname(real_path(path)))
+    return Written.DONE if create_private(real_path(path), data) else Written.CHANGED
 
 
 def _block(line: bytes, note: bytes) -> bytes:
@@ -241,23 +229,6 @@ def _find(data: bytes) -> re.Match[bytes] | None:
             f"take out the lines between and with {_BEGIN.decode()!r}, then try again",
         )
     return found[0] if found else None
-
-
-def _refuse_odd(path: str) -> None:
-    if os.path.lexists(real_path(path)):
-        raise Problem(f"{path} is not a regular file", f"ls -l {path}")
-
-
-def _fixed(path: str, hint: str) -> Problem:
-    return Problem(f"{path} cannot be replaced: it is mounted, linked twice or another user's", hint)
-
-
-def _busy(path: str) -> TryLater:
-    return TryLater(f"{path} changes all the time: something else is writing it", "try again")
-
-
-def _editor(path: str) -> str:
-    return f"nano {path}"
 
 
 _NAMES = {"bash": "bash", "zsh": "zsh", "fish": "fish", "pwsh": "powershell", "powershell": "powershell"}
@@ -282,13 +253,19 @@ def rc_file(shell: str, home: str, env: Mapping[str, str], platform: str = sys.p
 
     For bash on macOS the login file: its terminals start login shells, which do not read ~/.bashrc.
     """
+    given = env.get("XDG_CONFIG_HOME", "")
+    config = given if os.path.isabs(given) else os.path.join(home, ".config")
     match shell:
         case "zsh":
             return os.path.join(env.get("ZDOTDIR") or home, ".zshrc")
         case "fish":
-            return os.path.join(_xdg(env, home), "fish", "config.fish")
+            return os.path.join(config, "fish", "config.fish")
+        case "powershell" if platform != "win32":
+            return os.path.join(config, "powershell", "profile.ps1")
         case "powershell":
-            return _powershell(home, env, platform)
+            import platformdirs
+
+            return os.path.join(platformdirs.user_documents_dir(), "PowerShell", "profile.ps1")
         case _ if platform == "darwin":
             login = [os.path.join(home, name) for name in (".bash_profile", ".bash_login", ".profile")]
             return next((path for path in login if os.path.lexists(path)), login[0])
@@ -324,16 +301,3 @@ def _ancestors(pid: int, parent: Parent) -> Iterator[str]:
 def _known(command: str) -> str:
     name = command.replace("\\", "/").rsplit("/", 1)[-1].lstrip("-").removesuffix(".exe").lower()
     return _NAMES.get(name, "")
-
-
-def _xdg(env: Mapping[str, str], home: str) -> str:
-    given = env.get("XDG_CONFIG_HOME", "")
-    return given if os.path.isabs(given) else os.path.join(home, ".config")
-
-
-def _powershell(home: str, env: Mapping[str, str], platform: str) -> str:
-    if platform != "win32":
-        return os.path.join(_xdg(env, home), "powershell", "profile.ps1")
-    import platformdirs
-
-    return os.path.join(platformdirs.user_documents_dir(), "PowerShell", "profile.ps1")
