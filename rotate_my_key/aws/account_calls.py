@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from threading import Lock, RLock
@@ -22,24 +23,24 @@ from botocore.exceptions import ClientError, ParamValidationError
 
 from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
 from ..core.model import Credentials, Identity
-from .calls import BUDGETS, Calls, CredentialChain, RateLimiter, RetryPolicy, Wanted, always, read_role_session
-from .client import Aws, Read, Transport
+from .calls import (
+    BUDGETS,
+    Calls,
+    CredentialChain,
+    RateLimiter,
+    RetryPolicy,
+    Wanted,
+    all_pages,
+    always,
+    in_utc,
+    read_session,
+)
+from .client import Read, Transport
 from .endpoints import is_own
 from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate
 from .signin import AuthProfile, MfaSessions, Serials
 
-GONE = frozenset(
-    {
-        *("NoSuchEntity", "NotFound", "NotFoundException", "ResourceNotFoundException", "ParameterNotFound"),
-        *("NoSuchBucket", "NoSuchKey", "ParameterVersionNotFound"),
-    }
-)
 _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAccessDenied", "KMSAccessDeniedException"}
-_EXISTS = frozenset({"ResourceExistsException", "ResourceAlreadyExistsException"})
-_NO_ORGANIZATION = frozenset({"AWSOrganizationsNotInUseException"})
-_NOT_READY = frozenset({"ReportNotPresent", "ReportExpired", "ReportInProgress"})
-_REJECTED = frozenset({"MessageRejected", "MailFromDomainNotVerifiedException"})
-_PAUSED = frozenset({"AccountSuspendedException", "SendingPausedException"})
 # Which policy has an action (rotate-my-key policy NAME): the first whose pattern fits.
 _POLICIES = (
     (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
@@ -51,7 +52,6 @@ _POLICIES = (
 # allowed", Secrets Manager; "The ciphertext refers to a customer master key that does not exist ...", SSM).
 _KMS = re.compile(r"^(Access to KMS|The ciphertext refers)")
 _KMS_ACTIONS = dict.fromkeys(("secretsmanager:PutSecretValue", "secretsmanager:CreateSecret"), "kms:GenerateDataKey")
-_NAMES = {"sesv2": "ses"}  # how policies call a service
 
 
 def passes(error: Exception) -> bool:
@@ -72,6 +72,30 @@ class Leaving(Problem):
     """A secret is being deleted, and its name is taken until that is done."""
 
 
+@contextmanager
+def gone(message: str, hint: str) -> Iterator[None]:
+    """What is gone, or about to be, in words of the caller's. Raises Gone."""
+    try:
+        yield
+    except (Gone, Leaving):
+        raise Gone(message, hint) from None
+
+
+# Codes of which nothing else need be known: the kind of problem, what is said and the hint.
+_CODES: dict[str, tuple[type[Problem], str, str]] = {
+    "NoSuchEntity|NoSuchBucket|NoSuchKey|NotFound(Exception)?|ResourceNotFoundException|Parameter(Version)?NotFound": (
+        *(Gone, "there is no such thing for {action}{there}", "check the name"),
+    ),
+    "Resource(Already)?ExistsException": (Exists, "there is one of this name already ({action})", ""),
+    "ReportNotPresent|ReportExpired|ReportInProgress": (
+        *(TryLater, "the credential report is not ready", "repeat the command in a minute"),
+    ),
+    "AccountSuspendedException|SendingPausedException": (
+        *(NotAllowed, "SES does not send for this account", "look at it with: aws sesv2 get-account"),
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CallSite:
     """In whose name a call is made: the account's number ("" for the caller's own), and who signs, in words."""
@@ -81,32 +105,26 @@ class CallSite:
 
     def explain(self, error: Exception, sent: FailedRequest) -> Problem:
         """The problem to raise for a failure; see Calls."""
-        sent = replace(sent, action=_action(sent.action))
+        sent = replace(sent, action=re.sub("^sesv2:", "ses:", sent.action))  # as policies call it
         if isinstance(error, ParamValidationError):  # its message quotes the values
-            return Problem(f"a name or value is none that {sent.action} takes", "check the names in the settings")
+            return Problem(f"invalid parameter for {sent.action}", "check the names in the settings")
         found = self._answered(error, sent.action) if isinstance(error, ClientError) else None
         return found or self._reworded(translate(error, sent), sent, sent.action)
 
     def _answered(self, error: ClientError, action: str) -> Problem | None:
         code, message = code_of(error), message_of(error)
-        if code in _NO_ORGANIZATION:
-            return Denied(
-                "this account is in no organization", "name accounts: only = ... in [accounts]", action=action
-            )
-        if code in _NOT_READY:
-            return TryLater("the credential report is not ready", "repeat the command in a minute")
-        if code in GONE:
-            return Gone(f"there is no such thing for {action}{self._there}", "check the name")
-        if code in _EXISTS:
-            return Exists(f"there is one of this name already ({action})")
+        for codes, (kind, said, hint) in _CODES.items():
+            if re.fullmatch(codes, code):
+                return kind(said.format(action=action, there=self._there), hint)
+        if code == "AWSOrganizationsNotInUseException":
+            hint = "name accounts: only = ... in [accounts]"
+            return Denied("this account is in no organization", hint, action=action)
         if code == "InvalidRequestException" and ("deletion" in message or "deleted" in message):
             return Leaving(f"it is about to be deleted ({action})")
-        if code in _REJECTED:
+        if code in ("MessageRejected", "MailFromDomainNotVerifiedException"):
             return _rejected(message)
         if code == "BadRequestException" and action.startswith("ses:"):
             return _bad_mail(message)
-        if code in _PAUSED:
-            return NotAllowed("SES does not send for this account", "look at it with: aws sesv2 get-account")
         if _is_daily(error):
             return TryLater("SES sends no more today: the daily quota is used up", "repeat the command tomorrow")
         if code in ("LimitExceeded", "LimitExceededException"):
@@ -154,11 +172,6 @@ def _allow(denied: Denied, action: str) -> str:
     return allow
 
 
-def _action(sent: str) -> str:
-    service, name = sent.split(":")
-    return f"{_NAMES.get(service, service)}:{name}"
-
-
 def _rejected(message: str) -> Problem:
     """SES names who is not verified: "... in region EU-WEST-1: alice@example.com". Other reasons are told to nobody."""
     if "verified" not in message:
@@ -174,9 +187,9 @@ def _rejected(message: str) -> Problem:
 # What SES says of a mail that it does not understand, and what that is in our words. The rest may quote anything.
 _BAD_MAIL = {
     r"Missing (final '@domain'|domain)": "an address has no domain",
-    r"Domain (contains|starts|ends)": "the domain of an address is none",
+    r"Domain (contains|starts|ends)": "an address has an invalid domain",
     r"Local address contains": "an address has a sign that SES does not take",
-    r"Illegal address": "an address is none",
+    r"Illegal address": "an address is invalid",
 }
 
 
@@ -292,7 +305,7 @@ class Role:
         if self._external_id:
             params["ExternalId"] = self._external_id
         try:
-            return self._calls.call("sts:AssumeRole", read_role_session, params)
+            return self._calls.call("sts:AssumeRole", _role_session, params)
         except Denied as denied:
             raise Denied(
                 f"the role {self._arn} is not there, or may not be assumed by the caller",
@@ -311,10 +324,14 @@ class Role:
             self._made = None
 
 
+def _role_session(answer: Mapping[str, Any]) -> tuple[Credentials, datetime]:
+    """The credentials, and when they end."""
+    return read_session(answer), in_utc(answer["Credentials"]["Expiration"])
+
+
 T = TypeVar("T")
 
 THROTTLED = 60.0  # seconds; hundreds of users are read in a row, and IAM gives an account few calls a second
-_ZERO = timedelta(0)
 _SIGNERS = 3  # how often one call is signed: as it is, with MFA or anew, and once more
 
 
@@ -333,7 +350,6 @@ class CallRoute:
     """The way to AWS that all accounts share. `tell` is called with each endpoint that is not AWS's own, once and
     before anything is sent there. `patience`: for how many seconds throttling is waited out."""
 
-    aws: Aws
     transport: Transport
     tell: Callable[[str], None]
     patience: float = THROTTLED
@@ -350,16 +366,11 @@ class CallRoute:
             if not is_own(url, service):
                 self.tell(url)
 
-    def calls(self, transport: Transport, where: CallSite, limiter: RateLimiter) -> Calls:
-        """Calls over a transport, for an account."""
-        budgets = BUDGETS | {FailureKind.BUSY: self.patience}
-        return Calls(
-            self.aws, transport, RetryPolicy(self.aws.sleep, self.aws.monotonic, budgets, limiter), where.explain
-        )
-
-    def limiter(self) -> RateLimiter:
-        """For one account."""
-        return RateLimiter(self.aws.sleep, self.aws.monotonic)
+    def calls(self, where: CallSite, transport: Transport | None = None, limiter: RateLimiter | None = None) -> Calls:
+        """Calls for an account: patient, and explained to IT."""
+        aws, budgets = self.transport.aws, BUDGETS | {FailureKind.BUSY: self.patience}
+        retry = RetryPolicy(aws.sleep, aws.monotonic, budgets, limiter or RateLimiter(aws.sleep, aws.monotonic))
+        return Calls(transport or self.transport, retry, where.explain)
 
 
 class AccountCalls:
@@ -374,34 +385,25 @@ class AccountCalls:
         limiters: dict[str, RateLimiter] | None = None,
     ) -> None:
         """`limiters`: those of the services, which throttle each for itself."""
-        self._way = way
-        self._source = source
-        self._where = where
+        self._kept = self._way, self._source, self._where = way, source, where
         self._transport = transport or way.transport
+        self.now = self._transport.aws.clock.now  # AWS's clock
         self._limiters: dict[str, RateLimiter] = {} if limiters is None else limiters
 
     def at(self, region: str) -> AccountCalls:
         """The same in another region ("": this one)."""
-        transport = self._transport.at(region)
-        return (
-            self
-            if transport is self._transport
-            else AccountCalls(self._way, self._source, self._where, transport, self._limiters)
-        )
+        there = self._transport.at(region)
+        return self if there is self._transport else AccountCalls(*self._kept, there, self._limiters)
 
     @property
     def region(self) -> str:
         """The region in force, "" if none is set."""
         return self._transport.region or ""
 
-    def now(self) -> datetime:
-        """AWS's clock."""
-        return self._way.aws.clock.now()
-
     @property
-    def patience(self) -> RetryPolicy:
+    def retry(self) -> RetryPolicy:
         """How waiting is done here, for what only a service's own words tell."""
-        return RetryPolicy(self._way.aws.sleep, self._way.aws.monotonic)
+        return RetryPolicy(self._transport.aws.sleep, self._transport.aws.monotonic)
 
     def call(
         self,
@@ -416,7 +418,9 @@ class AccountCalls:
         """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
         service = action.split(":")[0]
         self._way.announce(self._transport, service)
-        calls = self._way.calls(self._transport, self._where, self._limiters.setdefault(service, self._way.limiter()))
+        aws = self._transport.aws
+        limiter = self._limiters.setdefault(service, RateLimiter(aws.sleep, aws.monotonic))
+        calls = self._way.calls(self._where, self._transport, limiter)
 
         def repeats(error: Exception) -> bool:
             return again(error) and passes(error)
@@ -437,20 +441,8 @@ class AccountCalls:
     def pages(
         self, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str
     ) -> Iterator[T]:
-        """All entries of a list, page by page. `read` gives those of a page and the marker of the next, None at the
-        end; `marker` is the parameter that takes it. A page may be empty and not the last. Raises TryLater for one that
-        leads in a circle."""
-        following: Mapping[str, Any] = {}
-        seen: set[str] = set()
-        while True:
-            entries, token = self.call(action, read, {**params, **following})
-            yield from entries
-            if not token:
-                return
-            if token in seen:
-                raise TryLater(f"the answers to {action} go round in a circle", "repeat the command later")
-            seen.add(token)
-            following = {marker: token}
+        """See all_pages."""
+        return all_pages(self.call, action, read, params, marker)
 
     def presign(self, method: str, seconds: int, **params: Any) -> str:
         """See Transport.presign. Raises Problem."""
@@ -460,6 +452,4 @@ class AccountCalls:
             return self._transport.presign(pair, method, seconds, **params)
         except FAILURES as error:
             failure = error
-        raise self._where.explain(
-            failure, FailedRequest("s3:GetObject", pair.key_id, self._transport.url("s3"), self.region, _ZERO)
-        )
+        raise self._way.calls(self._where, self._transport).explain(failure, "s3:GetObject", pair)

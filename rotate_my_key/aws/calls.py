@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from ..core.errors import Problem
+from ..core.errors import Problem, TryLater
 from ..core.model import AccessKey, Credentials, Identity, LastUse
-from .client import Aws, Read, Transport
+from .client import Read, Transport
 from .errors import FAILURES, FailedRequest, FailureKind, is_certain, is_refusal, kind, translate
 
 Answer = Mapping[str, Any]
@@ -73,7 +73,7 @@ def read_last_use(answer: Answer) -> LastUse:
     """GetAccessKeyLastUsed. Without a date it says N/A for service and region: never, or not known yet."""
     used = answer["AccessKeyLastUsed"]
     at = used.get("LastUsedDate")
-    return LastUse(_utc(at), used["ServiceName"], used["Region"]) if at else LastUse(None)
+    return LastUse(in_utc(at), used["ServiceName"], used["Region"]) if at else LastUse(None)
 
 
 def read_created(answer: Answer, user: str | None) -> tuple[Credentials, AccessKey]:
@@ -94,16 +94,6 @@ def read_session(answer: Answer) -> Credentials:
     return Credentials(pair.key_id, pair.secret, _text(made["SessionToken"]))
 
 
-def read_role_session(answer: Answer) -> tuple[Credentials, datetime]:
-    """AssumeRole: the credentials, and when they end."""
-    return read_session(answer), _utc(answer["Credentials"]["Expiration"])
-
-
-def read_devices(answer: Answer) -> tuple[str, ...]:
-    """ListMFADevices: the serial numbers. A user may have eight, so there is one page."""
-    return tuple(device["SerialNumber"] for device in answer["MFADevices"])
-
-
 def read_owner(answer: Answer) -> str:
     """GetAccessKeyLastUsed: the name of the user whose key it is; "" if it is no user's (root's)."""
     return answer.get("UserName") or ""
@@ -115,23 +105,12 @@ def read_user_arn(answer: Answer) -> str:
     return _identity(arn.split(":")[4], arn).arn
 
 
-def read_policies(answer: Answer) -> tuple[str, ...]:
-    """ListAttachedUserPolicies: the policies' names."""
-    return tuple(policy["PolicyName"] for policy in answer["AttachedPolicies"])
-
-
-def read_refused(answer: Answer) -> tuple[str, ...]:
-    """SimulatePrincipalPolicy: the actions that would not be allowed."""
-    results = answer["EvaluationResults"]
-    return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
-
-
 def read_nothing(answer: Answer) -> None:
     """An answer that only says yes."""
 
 
 def _key(entry: Answer) -> AccessKey:
-    return AccessKey(_matching(_KEY_IDS, entry["AccessKeyId"]), _text(entry["Status"]), _utc(entry["CreateDate"]))
+    return AccessKey(_matching(_KEY_IDS, entry["AccessKeyId"]), _text(entry["Status"]), in_utc(entry["CreateDate"]))
 
 
 def _pair(made: Answer, key_id: re.Pattern[str]) -> Credentials:
@@ -150,7 +129,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _utc(at: datetime) -> datetime:
+def in_utc(at: datetime) -> datetime:
     """AWS's services began in 2006; a date outside of what this program can see is none."""
     at = at.astimezone(UTC)
     if not 2006 <= at.year < 2200:
@@ -295,6 +274,7 @@ def _delay(what: FailureKind, tries: int) -> float:
     return random.uniform(longest / 2, longest)  # noqa: S311
 
 
+_PAGES = 10_000  # of one list
 Explain = Callable[[Exception, FailedRequest], Problem]
 
 
@@ -309,31 +289,33 @@ class CredentialChain:
     def __init__(self, pairs: Sequence[Credentials]) -> None:
         self.pairs = tuple(pairs)
 
-    def accepted(self, pair: Credentials) -> None:
-        """AWS took this one: begin with it next time, so that a dead one costs one call and not one each time."""
+    def first_accepted(self, send: Callable[[Credentials], T]) -> T:
+        """What `send` gives with the first pair that AWS accepts. Next time that one is tried first, so that a dead one
+        costs one call and not one each time. Raises what the last said if AWS accepts none."""
+        *others, last = self.pairs
+        for pair in others:
+            try:
+                answer = send(pair)
+            except FAILURES as error:
+                if not is_refusal(error):
+                    raise
+            else:
+                break
+        else:
+            pair, answer = last, send(last)
         if self.pairs[0] is not pair:
             self.pairs = (pair, *(other for other in self.pairs if other is not pair))
+        return answer
 
 
 class Calls:
     """Calls over one transport, with retries; `explain` makes a Problem of a failure. Safe to share between threads."""
 
-    def __init__(
-        self, aws: Aws, transport: Transport, patience: RetryPolicy | None = None, explain: Explain = translate
-    ) -> None:
-        self._aws = aws
-        self._transport = transport
+    def __init__(self, transport: Transport, retry: RetryPolicy | None = None, explain: Explain = translate) -> None:
+        self.transport = transport
+        self.retry = retry or RetryPolicy(transport.aws.sleep, transport.aws.monotonic)
+        self.now = transport.aws.clock.now
         self._explain = explain
-        self.patience = patience or RetryPolicy(aws.sleep, aws.monotonic)
-
-    @property
-    def endpoint(self) -> str:
-        """Which AWS these calls go to; see Transport."""
-        return self._transport.endpoint
-
-    def now(self) -> datetime:
-        """AWS's clock."""
-        return self._aws.clock.now()
 
     def call(
         self,
@@ -352,41 +334,58 @@ class Calls:
         `refused`, `again`: see RetryPolicy.run. `idle`: take a connection that was answered within so many seconds, or
         open one. Raises Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets.
         """
-        service = action.split(":")[0]
         last = signers.pairs[0]
 
         def send(pair: Credentials) -> T:
             nonlocal last
             last = pair
-            with self._transport.pool(service).borrow(idle) as connection:
-                return self._transport.call(action, pair, connection, read, params, read_timeout)
+            with self.transport.pool(action.split(":")[0]).borrow(idle) as connection:
+                return self.transport.call(action, pair, connection, read, params, read_timeout)
 
         try:
-            return self.patience.run(lambda: _first_accepted(signers, send), refused=refused, again=again)
+            return self.retry.run(lambda: signers.first_accepted(send), refused=refused, again=again)
         except FAILURES as error:
             failure = error
-        raise self._explain(failure, self.sent(action, last))
+        raise self.explain(failure, action, last)
 
-    def sent(self, action: str, pair: Credentials) -> FailedRequest:
-        """The circumstances of a failure."""
-        service = action.split(":")[0]
-        return FailedRequest(
-            action, pair.key_id, self._transport.url(service), self._transport.region, self._aws.clock.offset
-        )
+    def explain(self, error: Exception, action: str, pair: Credentials) -> Problem:
+        """The problem to raise for a failure of such a call."""
+        there = self.transport
+        url, offset = there.url(action.split(":")[0]), there.aws.clock.offset
+        return self._explain(error, FailedRequest(action, pair.key_id, url, there.region, offset))
 
 
-def _first_accepted(signers: CredentialChain, send: Callable[[Credentials], T]) -> T:
-    """Raises what the last said if AWS accepts none."""
-    *others, last = signers.pairs
-    for pair in others:
-        try:
-            answer = send(pair)
-        except FAILURES as error:
-            if not is_refusal(error):
-                raise
-        else:
-            signers.accepted(pair)
-            return answer
-    answer = send(last)
-    signers.accepted(last)
-    return answer
+class SignedCall(Protocol):
+    """One call that somebody signs: `AccountCalls.call`, `iam.User.call`. See Calls.call."""
+
+    def __call__(
+        self,
+        action: str,
+        read: Read[T],
+        params: Mapping[str, Any],
+        /,
+        *,
+        again: Wanted = ...,
+        idle: float = ...,
+        read_timeout: float | None = ...,
+    ) -> T:
+        """Send it."""
+
+
+def all_pages(
+    call: SignedCall, action: str, read: Read[tuple[list[T], str | None]], params: Mapping[str, Any], marker: str
+) -> Iterator[T]:
+    """All entries of a list, page by page. `read` gives those of a page and the marker of the next, None at the end;
+    `marker` is the parameter that takes it. A page may be empty and not the last. Raises TryLater for a list without
+    an end."""
+    following: Mapping[str, Any] = {}
+    seen: set[str] = set()
+    while True:
+        entries, token = call(action, read, {**params, **following})
+        yield from entries
+        if not token:
+            return
+        if token in seen or len(seen) > _PAGES:
+            raise TryLater(f"the answers to {action} have no end", "repeat the command later")
+        seen.add(token)
+        following = {marker: token}

@@ -177,7 +177,7 @@ class Transport:
     def __init__(
         self, aws: Aws, session: boto3.Session, settings: Mapping[str, Any], tls: Tls, region: str = ""
     ) -> None:
-        self._aws = aws
+        self.aws = aws
         self._session = session
         self._settings = settings
         self._tls = tls
@@ -190,9 +190,9 @@ class Transport:
         """The same way in another region; "" is this one."""
         if region in ("", self.region):
             return self
-        with self._aws.lock:
+        with self.aws.lock:
             if region not in self._others:
-                self._others[region] = Transport(self._aws, self._session, self._settings, self._tls, region)
+                self._others[region] = Transport(self.aws, self._session, self._settings, self._tls, region)
             return self._others[region]
 
     def within(self, partition: str) -> Transport:
@@ -207,14 +207,14 @@ class Transport:
         """
         found = self._clients.get(service)
         if found is None:
-            with self._aws.lock:
+            with self.aws.lock:
                 found = self._clients.get(service) or self._open(service)
         return found
 
     def _open(self, service: str) -> BaseClient:
         if not self.region and service not in _GLOBAL:
             raise WrongUsage(f"no region is set, and {service} needs one", "set AWS_DEFAULT_REGION=eu-west-1, or yours")
-        config = self._aws.config
+        config = self.aws.config
         try:
             client = self._make(service, config)
             if service == "s3":
@@ -226,13 +226,13 @@ class Transport:
             self._pools[service] = self.pool_to(client.meta.endpoint_url)
             self._clients[service] = client
             return client
-        raise configuration(failure, self._aws.environ, self._settings, self._session.profile_name)
+        raise configuration(failure, self.aws.environ, self._settings, self._session.profile_name)
 
     def _make(self, service: str, config: Config) -> BaseClient:
         client: BaseClient = self._session.client(  # type: ignore[call-overload]
             service,
             region_name=self.region or FALLBACK_REGION,
-            endpoint_url=self._aws.endpoint_url or None,
+            endpoint_url=self.aws.endpoint_url or None,
             aws_access_key_id="none",  # else botocore would look for credentials
             aws_secret_access_key="none",  # noqa: S106 - signs nothing: see _sign_with_pair
             config=config,
@@ -246,7 +246,7 @@ class Transport:
 
     def pool_to(self, url: str) -> ConnectionPool:
         """Connections to another host, with the TLS context and the proxies that are in force here."""
-        return ConnectionPool(url, self._tls, self._aws.monotonic, self._aws.limits)
+        return ConnectionPool(url, self._tls, self.aws.monotonic, self.aws.limits)
 
     def call(
         self,
@@ -265,7 +265,7 @@ class Transport:
         service, name = action.split(":")
         client = self.client(service)
         protocol = str(client.meta.service_model.protocol)
-        call = RequestContext(pair, connection, read_timeout, self._aws.clock, name, protocol, _LONG.get(name, 0))
+        call = RequestContext(pair, connection, read_timeout, self.aws.clock, name, protocol, _LONG.get(name, 0))
         try:
             with _calling(call):
                 return read(getattr(client, xform_name(name))(**params))
@@ -281,7 +281,7 @@ class Transport:
         client = self.client("s3")
         with (
             self.pool("s3").borrow() as connection,
-            _calling(RequestContext(pair, connection, None, self._aws.clock, "GetObject", "rest-xml")),
+            _calling(RequestContext(pair, connection, None, self.aws.clock, "GetObject", "rest-xml")),
         ):
             return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 

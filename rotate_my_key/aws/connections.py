@@ -34,7 +34,6 @@ from botocore.awsrequest import (
     AWSHTTPConnectionPool,
     AWSHTTPSConnection,
     AWSHTTPSConnectionPool,
-    AWSPreparedRequest,
     AWSResponse,
 )
 from botocore.exceptions import HTTPClientError
@@ -104,17 +103,7 @@ class Bounds:
             raise OSError("the answer is too long")
 
 
-_BOUNDS: ContextVar[Bounds] = ContextVar("bounds")
-
-
-@contextmanager
-def by(bounds: Bounds) -> Iterator[None]:
-    """Within the block these bounds hold for what this thread reads."""
-    token = _BOUNDS.set(bounds)
-    try:
-        yield
-    finally:
-        _BOUNDS.reset(token)
+_BOUNDS: ContextVar[Bounds] = ContextVar("bounds")  # those of the answer that this thread reads
 
 
 class _Counted(io.RawIOBase):
@@ -165,7 +154,7 @@ class _CountedTlsPool(AWSHTTPSConnectionPool):
     ConnectionCls = _CountedTlsConnection
 
 
-POOLS = {"http": _CountedPool, "https": _CountedTlsPool}
+_POOLS = {"http": _CountedPool, "https": _CountedTlsPool}
 
 
 CONNECT_TIMEOUT = 4.0  # seconds, for each address of the host, and for TLS
@@ -212,15 +201,26 @@ class Tls:
             return self._context
 
 
-class _HTTPSession(URLLib3Session):
-    """botocore's HTTP session with a TLS context from outside, loaded already.
+class Connection(URLLib3Session):
+    """One connection, as botocore's HTTP session with a TLS context from outside, loaded already; None: its own. It is
+    opened by the first request and again whenever it was lost.
 
     The two overridden methods and the pools are botocore's own inner ones. Should they vanish, everything still works,
     but each connection loads the CA bundle again and answers have no end; tests/aws would notice.
     """
 
-    def __init__(self, context: ssl.SSLContext | None, bundle: str | bool, proxies: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        context: ssl.SSLContext | None,
+        bundle: str | bool,
+        proxies: Mapping[str, str],
+        monotonic: Callable[[], float],
+        limits: Limits,
+    ) -> None:
         self._loaded = context
+        self._now = monotonic
+        self._limits = limits
+        self._answered = float("-inf")
         super().__init__(
             verify=bundle,  # type: ignore[arg-type]
             proxies=proxies,
@@ -228,7 +228,7 @@ class _HTTPSession(URLLib3Session):
             max_pool_connections=1,
             socket_options=_SOCKET_OPTIONS,  # type: ignore[arg-type]
         )
-        self._pool_classes_by_scheme = self._manager.pool_classes_by_scheme = POOLS  # type: ignore[attr-defined]
+        self._pool_classes_by_scheme = self._manager.pool_classes_by_scheme = _POOLS  # type: ignore[attr-defined]
 
     def _get_ssl_context(self) -> ssl.SSLContext:
         return self._loaded or create_urllib3_context()
@@ -238,43 +238,31 @@ class _HTTPSession(URLLib3Session):
         if self._loaded is not None:
             conn.ca_certs = None
 
-
-class Connection:
-    """One connection; it is opened by the first request and again whenever it was lost."""
-
-    def __init__(self, wire: _HTTPSession, monotonic: Callable[[], float], limits: Limits) -> None:
-        self._wire = wire
-        self._monotonic = monotonic
-        self._limits = limits
-        self._answered = float("-inf")
-
-    def send(self, request: AWSPreparedRequest, size: int = 0) -> AWSResponse:
+    def send(self, request: Any, size: int = 0) -> AWSResponse:
         """Send once; the answer may have `size` bytes if that is more than usual. Raises botocore's HTTPClientError and
         its kinds, NotAws for an answer that is too long, Problem for a URL that may not be used."""
         endpoints.check(request.url)
-        bounds = Bounds(self._monotonic, self._limits.seconds, max(size, self._limits.size))
+        bounds = Bounds(self._now, self._limits.seconds, max(size, self._limits.size))
+        token = _BOUNDS.set(bounds)
         try:
-            with by(bounds):
-                response = self._wire.send(request)
+            response = super().send(request)
         except HTTPClientError:
             if not bounds.exceeded:
                 raise
         else:
-            self._answered = self._monotonic()
+            self._answered = self._now()
             return response
+        finally:
+            _BOUNDS.reset(token)
         raise NotAws(0, long=True)
 
     def idle(self) -> float:
         """Seconds since the last answer; infinite if there was none."""
-        return self._monotonic() - self._answered
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._wire.close()
+        return self._now() - self._answered
 
 
 class ConnectionPool:
-    """The open pools to one endpoint, the one used last on top."""
+    """The open connections to one endpoint, the one used last on top; each is used by one call at a time."""
 
     def __init__(self, url: str, tls: Tls, monotonic: Callable[[], float], limits: Limits) -> None:
         self._url = url
@@ -299,12 +287,10 @@ class ConnectionPool:
         with self._lock:
             if self._free and self._free[-1].idle() <= idle:
                 return self._free.pop()
-        return Connection(self._open(), self._monotonic, self._limits)
-
-    def _open(self) -> _HTTPSession:
         # Through a proxy botocore's own way is kept: a TLS connection to the proxy itself wants other certificates.
         shared = self._url.startswith("https:") and not self._proxies
-        return _HTTPSession(self._tls.context() if shared else None, self._tls.bundle, self._proxies)
+        context = self._tls.context() if shared else None
+        return Connection(context, self._tls.bundle, self._proxies, self._monotonic, self._limits)
 
     def close(self) -> None:
         """Drop all connections that are not in use."""

@@ -24,7 +24,7 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
 from . import connections, endpoints
-from .account_calls import AccountCalls, Exists, Leaving
+from .account_calls import AccountCalls, Exists, Leaving, gone
 from .calls import RetryPolicy, always, read_nothing
 from .client import FALLBACK_REGION, Aws, Transport
 from .errors import FAILURES, FailedRequest, NotAws, translate
@@ -57,20 +57,15 @@ class NamedSecrets:
         return self._parameter(name.removeprefix(_PARAMETER))[1]
 
     def _parameter(self, name: str) -> tuple[str, str]:
-        try:
-            return self._calls.at(_region_of(name)).call(
-                "ssm:GetParameter", _type_and_value, {"Name": name, "WithDecryption": True}
-            )
-        except Gone:
-            raise Gone(f"there is no SSM parameter {name}", "aws ssm describe-parameters") from None
+        params = {"Name": name, "WithDecryption": True}
+        with gone(f"there is no SSM parameter {name}", "aws ssm describe-parameters"):
+            return self._calls.at(_region_of(name)).call("ssm:GetParameter", _type_and_value, params)
 
 
 def secret_value(calls: AccountCalls, name: str) -> str:
     """GetSecretValue, by name or ARN. Raises Gone, Denied."""
-    try:
+    with gone(f"there is no secret {name}, or it has no value", "aws secretsmanager list-secrets"):
         return calls.at(_region_of(name)).call("secretsmanager:GetSecretValue", _value, {"SecretId": name})
-    except (Gone, Leaving):
-        raise Gone(f"there is no secret {name}, or it has no value", "aws secretsmanager list-secrets") from None
 
 
 def _region_of(name: str) -> str:
@@ -130,8 +125,8 @@ class SecretsManager:
         params: dict[str, Any] = {"Name": name, **_token(), "Tags": _pairs(tags)}
         if kms_key:
             params["KmsKeyId"] = kms_key
-        patience = self._calls.patience
-        until = patience.monotonic() + _DELETING
+        retry = self._calls.retry
+        until = retry.monotonic() + _DELETING
         while True:
             try:
                 return self._calls.call("secretsmanager:CreateSecret", _arn, params)
@@ -141,13 +136,13 @@ class SecretsManager:
                 self.delete(name)
             except Leaving:
                 pass
-            pause = 4 * patience.poll()
-            if patience.monotonic() + pause > until:
+            pause = 4 * retry.poll()
+            if retry.monotonic() + pause > until:
                 raise NotAllowed(
                     f"the secret {name} is about to be deleted, and until then its name is taken",
                     f"aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}",
                 )
-            patience.sleep(pause)
+            retry.sleep(pause)
 
     def _has_key(self, name: str, kms_key: str) -> bool:
         """Whether a secret has this KMS key; each may be named by an id, an alias or its ARN."""
@@ -232,32 +227,26 @@ class S3:
             params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key}
         else:
             params["ServerSideEncryption"] = "AES256"
-        try:
+        with gone(f"there is no bucket {bucket}", "aws s3 ls"):
             self._calls.call("s3:PutObject", read_nothing, params)
-        except Gone:
-            raise _no_bucket(bucket) from None
 
     def get(self, bucket: str, name: str) -> bytes:
         """GetObject. Raises Gone, Denied."""
-        try:
-            return self._calls.call("s3:GetObject", _object_body, {"Bucket": bucket, "Key": name})
-        except Gone:
-            raise Gone(f"there is no s3://{bucket}/{name}", f"aws s3 ls s3://{bucket}/") from None
+        with gone(f"there is no s3://{bucket}/{name}", f"aws s3 ls s3://{bucket}/"):
+            return self._calls.call(
+                "s3:GetObject", lambda answer: bytes(answer["Body"].read()), {"Bucket": bucket, "Key": name}
+            )
 
     def delete(self, bucket: str, name: str) -> None:
         """DeleteObject. One that is not there is no error: S3 says yes. Raises Gone if there is no such bucket."""
-        try:
+        with gone(f"there is no bucket {bucket}", "aws s3 ls"):
             self._calls.call("s3:DeleteObject", read_nothing, {"Bucket": bucket, "Key": name})
-        except Gone:
-            raise _no_bucket(bucket) from None
 
     def names(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
         """ListObjectsV2, all pages: name and time of the last change. Raises Gone if there is no such bucket."""
         params = {"Bucket": bucket, "Prefix": prefix}
-        try:
+        with gone(f"there is no bucket {bucket}", "aws s3 ls"):
             yield from self._calls.pages("s3:ListObjectsV2", _listed_objects, params, "ContinuationToken")
-        except Gone:
-            raise _no_bucket(bucket) from None
 
     def link(self, bucket: str, name: str, seconds: int) -> str:
         """A presigned URL for GetObject. It is a secret: whoever has it may read. No call is made.
@@ -265,15 +254,6 @@ class S3:
         At most a week; one that a role or a session signs ends with its credentials, if sooner.
         """
         return self._calls.presign("get_object", min(seconds, _WEEK), Bucket=bucket, Key=name)
-
-
-def _no_bucket(bucket: str) -> Gone:
-    return Gone(f"there is no bucket {bucket}", "aws s3 ls")
-
-
-def _object_body(answer: Mapping[str, Any]) -> bytes:
-    body: bytes = answer["Body"].read()
-    return body
 
 
 def _listed_objects(answer: Mapping[str, Any]) -> tuple[list[tuple[str, datetime]], str | None]:

@@ -28,20 +28,10 @@ FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 # botocore/retries/standard.py, ThrottledRetryableChecker: all codes seen for "too many requests".
 _THROTTLED = frozenset(
     {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "ProvisionedThroughputExceededException",
-        "TransactionInProgressException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "RequestThrottled",
-        "SlowDown",
-        "PriorRequestNotComplete",
-        "EC2ThrottledException",
+        *("Throttling", "ThrottlingException", "ThrottledException", "RequestThrottledException", "RequestThrottled"),
+        *("TooManyRequestsException", "ProvisionedThroughputExceededException", "TransactionInProgressException"),
+        *("RequestLimitExceeded", "BandwidthLimitExceeded", "LimitExceededException", "SlowDown"),
+        *("PriorRequestNotComplete", "EC2ThrottledException"),
     }
 )
 # IAM: the entity is being changed by somebody else just now; the request was not carried out.

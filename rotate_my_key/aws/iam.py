@@ -1,4 +1,4 @@
-"""One IAM user at AWS: looking, proving a new key, changing keys, and what can be known of the user's rights.
+"""IAM access keys: the verbs that laptop and fleet share, and one user with all that a rotation needs.
 
 `IamAccount` is the port `rotation.ports.Account`, whose docstrings give the rules.
 
@@ -28,30 +28,72 @@ from .calls import (
     Attempts,
     Calls,
     CredentialChain,
+    SignedCall,
+    all_pages,
     read_created,
     read_identity,
     read_keys,
     read_last_use,
     read_nothing,
     read_owners,
-    read_policies,
-    read_refused,
     read_tags,
 )
-from .client import Aws, Transport
+from .client import Aws
 from .connections import Connection
-from .errors import FAILURES, FailureKind, kind, quarantined, translate
-from .signin import OwnKeys, SigningStrategy
+from .errors import FAILURES, FailureKind, kind, quarantined
+from .signin import SigningStrategy
 
 T = TypeVar("T")
+Named = Mapping[str, Any]  # the parameter that names the user; empty for whoever has signed
 
-_PAGES = 100  # of a list of keys; AWS gives them all on one
-_SIGNERS = 3  # how many may try one call: the keys, a session, one more session
+_CREATE_TIMEOUT = 15.0  # seconds
+_JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good as a fresh one
+
+
+def create_key(
+    call: SignedCall, named: Named, again: Callable[[], None] = lambda: None, of: str = ""
+) -> tuple[Credentials, AccessKey]:
+    """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
+
+    `again` is called before that. Raises Unanswered if one may have been made or not; `of` says whose.
+    """
+    attempts = Attempts(again)
+    read = partial(read_created, user=named.get("UserName"))
+    try:
+        return call(
+            "iam:CreateAccessKey",
+            read,
+            named,
+            again=attempts.if_certain,
+            idle=_JUST_OPEN,
+            read_timeout=_CREATE_TIMEOUT,
+        )
+    except Problem as problem:
+        if not attempts.lost:
+            raise
+        said = f"a new key{of} may have been made or not: {problem.message}"
+    raise Unanswered(said, "repeat the command")
+
+
+def set_key_active(call: SignedCall, named: Named, key_id: str, active: bool) -> None:
+    """UpdateAccessKey. Repeating it is harmless. Raises Denied, Gone."""
+    params = {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
+    call("iam:UpdateAccessKey", read_nothing, {**named, **params})
+
+
+def delete_key(call: SignedCall, named: Named, key_id: str) -> None:
+    """DeleteAccessKey. A lost reply followed by NoSuchEntity means that it was carried out. Raises Denied, Gone."""
+    attempts = Attempts()
+    try:
+        call("iam:DeleteAccessKey", read_nothing, {**named, "AccessKeyId": key_id}, again=attempts.always)
+    except Gone:
+        if not attempts.lost:
+            raise
 
 
 class User:
-    """`name` is the user's, None until it is known; `who` is known after the first look. `own` are the user's keys,
-    and `refused` is for how many seconds one that AWS refuses is waited for."""
+    """The user's IAM calls, and by whom they are signed. `name` is None until it is known; `who` is known after the
+    first look. `own` are the user's keys, and `refused` is for how many seconds one that AWS refuses is waited for."""
 
     def __init__(self, calls: Calls, signing: SigningStrategy, name: str | None) -> None:
         self.calls = calls
@@ -77,17 +119,32 @@ class User:
         return self.signing.signers(self.own, self.who)
 
     @property
-    def named(self) -> dict[str, str | int]:
+    def named(self) -> Named:
         """The parameter that names the user; without it IAM means whoever has signed."""
         return {"UserName": self.name} if self.name else {}
 
-    def patience(self, signers: CredentialChain) -> float:
-        """For how many seconds to wait if AWS refuses these."""
-        return self.refused if signers.pairs[0] in self.own.pairs else self.signing.patience(self.refused)
+    def call(self, action: str, read: Callable[[Answer], T], params: Named, **settings: Any) -> T:
+        """A SignedCall by whoever signs for this user."""
+        return self.signed(lambda signers: self.call_by(signers, action, read, params, **settings))
+
+    def call_by(
+        self,
+        signers: CredentialChain,
+        action: str,
+        read: Callable[[Answer], T],
+        params: Named,
+        *,
+        refused: float | None = None,
+        **settings: Any,
+    ) -> T:
+        """The same by these; `refused` instead of the usual patience."""
+        if refused is None:
+            refused = self.refused if signers.pairs[0] in self.own.pairs else self.signing.patience(self.refused)
+        return self.calls.call(action, signers, read, params, refused=refused, **settings)
 
     def signed(self, send: Callable[[CredentialChain], T]) -> T:
         """Send a call, signed by whoever signs for this user; after a no perhaps by somebody else."""
-        for _ in range(_SIGNERS - 1):
+        for _ in range(2):  # the keys or a session, and one more session
             signers = self.signers
             try:
                 return send(signers)
@@ -101,17 +158,10 @@ class User:
             raise problem
         self.signing.another(problem, signed, self.own, self.who, self.calls, self.refused)
 
-    def keys(self, signers: CredentialChain, refused: float = 0.0) -> tuple[AccessKey, ...]:
+    def keys(self, signers: CredentialChain, refused: float | None = None) -> tuple[AccessKey, ...]:
         """ListAccessKeys, all pages."""
-        keys: list[AccessKey] = []
-        params = self.named
-        for _ in range(_PAGES):
-            page, marker = self.calls.call("iam:ListAccessKeys", signers, self._page, params, refused=refused)
-            keys += page
-            if not marker:
-                return tuple(keys)
-            params["Marker"] = marker
-        raise TryLater("AWS's list of this user's access keys has no end", "repeat the command later")
+        call = partial(self.call_by, signers, refused=refused)
+        return tuple(all_pages(call, "iam:ListAccessKeys", self._page, self.named, "Marker"))
 
     def _page(self, answer: Answer) -> tuple[list[AccessKey], str | None]:
         self.listed |= read_owners(answer)
@@ -126,14 +176,15 @@ class User:
 
     def last_use(self, signers: CredentialChain, key_id: str) -> LastUse | None:
         """GetAccessKeyLastUsed. Not worth waiting for: one more attempt, then it is unknown."""
-        more = iter((True,))
+        errors: list[Exception] = []
+
+        def once_more(error: Exception) -> bool:
+            errors.append(error)
+            return len(errors) == 1
+
         try:
             return self.calls.call(
-                "iam:GetAccessKeyLastUsed",
-                signers,
-                read_last_use,
-                {"AccessKeyId": key_id},
-                again=lambda error: next(more, False),
+                "iam:GetAccessKeyLastUsed", signers, read_last_use, {"AccessKeyId": key_id}, again=once_more
             )
         except Problem:
             return None
@@ -145,13 +196,13 @@ _ACTION = "sts:GetCallerIdentity"
 class Proof:
     """`timeout` and `interval` in seconds; times are read from `monotonic`."""
 
-    def __init__(self, calls: Calls, transport: Transport, timeout: float, interval: float) -> None:
+    def __init__(self, calls: Calls, timeout: float, interval: float) -> None:
         self._calls = calls
-        self._transport = transport
+        self._transport = calls.transport
         self._timeout = timeout
         self._interval = interval
-        self._sleep = calls.patience.sleep
-        self._monotonic = calls.patience.monotonic
+        self._sleep = calls.retry.sleep
+        self._monotonic = calls.retry.monotonic
 
     def of(self, pair: Credentials, times: int) -> Identity:
         """See the port: `times` sign-ins in a row. Whatever passes by itself is a no, and begins the row again."""
@@ -164,7 +215,7 @@ class Proof:
                     return self._row(pair, connections[turn:] + connections[:turn])
                 except FAILURES as error:
                     failure = error
-                pause = self._calls.patience.poll()
+                pause = self._calls.retry.poll()
                 if kind(failure) is FailureKind.FINAL or self._monotonic() + pause > deadline:
                     break
                 self._sleep(pause)
@@ -216,7 +267,7 @@ class Proof:
         return self._transport.call(_ACTION, pair, connection, read_identity, {})
 
     def _ended(self, failure: Exception, pair: Credentials) -> Problem:
-        problem = translate(failure, self._calls.sent(_ACTION, pair))
+        problem = self._calls.explain(failure, _ACTION, pair)
         if not isinstance(problem, KeyRefused) or problem.wrong_secret:
             return problem
         return TryLater(
@@ -243,7 +294,7 @@ class Rights:
 
 def rights(calls: Calls, signers: CredentialChain, user: str, arn: str) -> Rights:
     """Ask both. Never raises but Interrupted: what AWS does not tell is unknown."""
-    quarantined = _quarantined(calls, signers, user)
+    quarantined = is_quarantined(calls, signers, {"UserName": user})
     refused = _simulated(calls, signers, arn, CHANGES, mfa=False)
     if refused is None:
         return Rights(quarantined=quarantined)
@@ -253,12 +304,21 @@ def rights(calls: Calls, signers: CredentialChain, user: str, arn: str) -> Right
     return Rights(never, with_mfa, True, quarantined)
 
 
-def _quarantined(calls: Calls, signers: CredentialChain, user: str) -> bool | None:
+def is_quarantined(calls: Calls, signers: CredentialChain, named: Named) -> bool | None:
+    """Whether AWS has found a key of this user in public; None if it does not tell."""
     try:
-        names = calls.call("iam:ListAttachedUserPolicies", signers, read_policies, {"UserName": user})
+        return calls.call("iam:ListAttachedUserPolicies", signers, _has_quarantine, named)
     except Problem:
         return None
-    return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
+
+
+def _has_quarantine(answer: Answer) -> bool:
+    return any(policy["PolicyName"].startswith("AWSCompromisedKeyQuarantine") for policy in answer["AttachedPolicies"])
+
+
+def _not_allowed(answer: Answer) -> tuple[str, ...]:
+    results = answer["EvaluationResults"]
+    return tuple(result["EvalActionName"] for result in results if result["EvalDecision"] != "allowed")
 
 
 def _simulated(
@@ -273,7 +333,7 @@ def _simulated(
         "ContextEntries": [context],
     }
     try:
-        return calls.call("iam:SimulatePrincipalPolicy", signers, read_refused, params)
+        return calls.call("iam:SimulatePrincipalPolicy", signers, _not_allowed, params)
     except Problem:
         return None
 
@@ -311,10 +371,10 @@ class IamAccount:
     ) -> None:
         self._aws = aws
         self._transport = aws.transport(profile).within(partition)
-        self._calls = Calls(aws, self._transport)
+        self._calls = Calls(self._transport)
         self._timeout = propagation_timeout.total_seconds()
         self._interval = proof_interval.total_seconds()
-        self._signing = signing or OwnKeys()
+        self._signing = signing or SigningStrategy()
         self._user = User(self._calls, self._signing, user)
 
     @property
@@ -352,7 +412,7 @@ class IamAccount:
                     return self._look_as(pair)
                 except KeyRefused as error:
                     refusals.append(error)
-            pause = self._calls.patience.poll()
+            pause = self._calls.retry.poll()
             if all(refusal.wrong_secret for refusal in refusals) or self._aws.monotonic() + pause > deadline:
                 raise refusals[0]
             self._aws.sleep(pause)
@@ -410,7 +470,7 @@ class IamAccount:
             self._user.another(problem, asked.signers)
         except KeyRefused:
             pass
-        return self._user.signed(lambda signers: self._user.keys(signers, _FLAP))
+        return self._user.signed(partial(self._user.keys, refused=_FLAP))
 
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
@@ -418,14 +478,13 @@ class IamAccount:
 
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""
-        user = self._user
-        return user.signed(lambda signers: user.keys(signers, user.patience(signers)))
+        return self._user.signed(self._user.keys)
 
     def last_use(self, key_id: str) -> LastUse | None:
         """See the port."""
         return self._user.last_use(self._user.signers, key_id)
 
-    # SigningStrategy in
+    # Signing in
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port. From now on a refusal is waited out for the propagation time."""
@@ -433,81 +492,39 @@ class IamAccount:
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """See the port."""
-        return Proof(self._calls, self._transport, self._timeout, self._interval).of(pair, times)
+        return Proof(self._calls, self._timeout, self._interval).of(pair, times)
 
     # Changing
 
     def create(self, again: Callable[[], None] = lambda: None) -> tuple[Credentials, AccessKey]:
-        """See the port. It is sent again only where it was certainly not carried out (throttled, not connected)."""
-        attempts = Attempts(again)
+        """See the port."""
         sent: list[CredentialChain] = []
 
-        def send(signers: CredentialChain) -> tuple[Credentials, AccessKey]:
+        def send(signers: CredentialChain, *call: Any, **settings: Any) -> Any:
             if sent:  # a person may have taken minutes over an MFA code
                 again()
             sent.append(signers)
             try:
-                return self._calls.call(
-                    "iam:CreateAccessKey",
-                    signers,
-                    partial(read_created, user=self._user.name),
-                    self._user.named,
-                    refused=self._user.patience(signers),
-                    again=attempts.if_certain,
-                    idle=_JUST_OPEN,
-                    read_timeout=_CREATE_TIMEOUT,
-                )
-            except Denied as problem:
-                if problem.explicit and self._is_quarantined(signers):
+                return self._user.call_by(signers, *call, **settings)
+            except Denied as problem:  # AWS does not always name the policy that denies; the user's list may
+                if problem.explicit and is_quarantined(self._calls, signers, self._user.named):
                     raise quarantined(problem.action) from None
                 raise
 
-        try:
-            made = self._user.signed(send)
-        except Problem as problem:
-            failure = problem
-        else:
-            self._user.refused = self._timeout
-            return made
-        if attempts.lost:
-            raise Unanswered(f"a new key may have been made or not: {failure.message}", "repeat the command")
-        raise failure
+        def call(*call: Any, **settings: Any) -> Any:
+            return self._user.signed(lambda signers: send(signers, *call, **settings))
 
-    def _is_quarantined(self, signers: CredentialChain) -> bool:
-        """AWS does not always name the policy that denies; the user's own list of policies may."""
-        try:
-            names = self._calls.call("iam:ListAttachedUserPolicies", signers, read_policies, self._user.named)
-        except (Denied, KeyRefused, TryLater):
-            return False
-        return any(name.startswith("AWSCompromisedKeyQuarantine") for name in names)
+        made = create_key(call, self._user.named, again)
+        self._user.refused = self._timeout
+        return made
 
     def set_active(self, key_id: str, active: bool) -> None:
         """See the port."""
-        params = self._user.named | {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
-        self._user.signed(
-            lambda signers: self._calls.call(
-                "iam:UpdateAccessKey", signers, read_nothing, params, refused=self._user.patience(signers)
-            )
-        )
+        set_key_active(self._user.call, self._user.named, key_id, active)
 
     def delete(self, key_id: str) -> None:
-        """See the port. A NoSuchEntity after an earlier attempt means that this one was carried out."""
-        attempts = Attempts()
-        params = self._user.named | {"AccessKeyId": key_id}
-        try:
-            self._user.signed(
-                lambda signers: self._calls.call(
-                    "iam:DeleteAccessKey",
-                    signers,
-                    read_nothing,
-                    params,
-                    refused=self._user.patience(signers),
-                    again=attempts.always,
-                )
-            )
-        except Gone:
-            if not attempts.lost:
-                raise
+        """See the port."""
+        delete_key(self._user.call, self._user.named, key_id)
 
 
 def _ask(

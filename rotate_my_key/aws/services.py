@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..core.errors import Denied, Gone, Problem
-from .account_calls import AccountCalls, Exists
+from .account_calls import AccountCalls, Exists, gone
 from .calls import read_nothing
 from .delivery import S3, NamedSecrets, SecretsManager
 
@@ -40,25 +41,19 @@ class Ses:
             "Destination": {"ToAddresses": [to]},
             "Content": {"Simple": {"Subject": _utf8(" ".join(subject.split())), "Body": body}},
         }
-        try:
+        with gone(f"SES has no identity for {sender}", "aws sesv2 list-email-identities"):
             self._calls.call("sesv2:SendEmail", read_nothing, params)
-        except Gone:
-            raise Gone(f"SES has no identity for {sender}", "aws sesv2 list-email-identities") from None
 
     def sandbox(self) -> bool | None:
         """GetAccount: whether SES sends to verified addresses only; None if that may not be known."""
         try:
-            return self._calls.call("sesv2:GetAccount", _sandbox, {})
+            return self._calls.call("sesv2:GetAccount", lambda answer: not answer["ProductionAccessEnabled"], {})
         except Denied:
             return None
 
 
 def _utf8(text: str) -> dict[str, str]:
     return {"Data": text, "Charset": "UTF-8"}
-
-
-def _sandbox(answer: Mapping[str, Any]) -> bool:
-    return not answer["ProductionAccessEnabled"]
 
 
 _SUBJECT = 100  # characters (SNS API reference, Publish)
@@ -80,10 +75,8 @@ class Sns:
             params["Subject"] = fitting
         if topic.endswith(".fifo"):
             params |= {"MessageGroupId": "rotate-my-key", "MessageDeduplicationId": str(uuid.uuid4())}
-        try:
+        with gone(f"there is no topic {topic}", "aws sns list-topics"):
             self._calls.at(topic.split(":")[3]).call("sns:Publish", read_nothing, params)
-        except Gone:
-            raise Gone(f"there is no topic {topic}", "aws sns list-topics") from None
 
 
 def subject_for(subject: str) -> str:
@@ -130,14 +123,11 @@ class CloudWatchLogs:
 
     def _create(self, group: str, stream: str) -> None:
         params = {"logGroupName": group, "logStreamName": stream}
-        try:
+        with (
+            suppress(Exists),  # another run was here
+            gone(f"there is no log group {group}", f"aws logs create-log-group --log-group-name {group}"),
+        ):
             self._calls.call("logs:CreateLogStream", read_nothing, params)
-        except Exists:  # another run was here
-            pass
-        except Gone:
-            raise Gone(
-                f"there is no log group {group}", f"aws logs create-log-group --log-group-name {group}"
-            ) from None
 
 
 def batches(lines: Sequence[Line]) -> Iterator[list[Line]]:

@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import RLock
 from typing import Any, Protocol
 
+import boto3
 from botocore import exceptions as boto
 from botocore.credentials import Credentials as BotoCredentials
-from botocore.session import Session
 
 from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem, mask
 from ..core.model import Credentials, Identity
-from .calls import Calls, CredentialChain, read_devices, read_identity, read_owner, read_session, read_user_arn
+from .calls import Calls, CredentialChain, read_identity, read_owner, read_session, read_user_arn
 from .client import Aws, Read
 from .errors import (
     DENIED,
@@ -83,27 +83,22 @@ class AuthProfile:
         raise self._explain(failure)
 
     def _current(self) -> Credentials:
+        self._found = self._found or self._resolved()
         try:
-            frozen = self._load().get_frozen_credentials()
+            frozen = self._found.get_frozen_credentials()
         except boto.RefreshWithMFAUnsupportedError:  # the role's session has ended: begin anew, with a new code
-            self._found = None
-            frozen = self._load().get_frozen_credentials()
+            self._found = self._resolved()
+            frozen = self._found.get_frozen_credentials()
         return Credentials(str(frozen.access_key), str(frozen.secret_key), frozen.token)
 
-    def _load(self) -> BotoCredentials:
-        if self._found is None:
-            session = self._aws.sign_in_session(self.name or None)
-            self._found = self._resolve(session)
-        return self._found
-
-    def _resolve(self, session: Session) -> BotoCredentials:
-        resolver = session.get_component("credential_provider")
+    def _resolved(self) -> BotoCredentials:
+        core = self._aws.sign_in_session(self.name or None)
+        resolver = core.get_component("credential_provider")
         for provider in _NOBODYS if self.name else _NEVER:
             resolver.remove(provider)
-        role = resolver.get_provider("assume-role")
         # botocore has no other way than this to ask elsewhere than on the bare terminal.
-        role._prompter = self._prompt
-        found: Any = session.get_credentials()
+        resolver.get_provider("assume-role")._prompter = self._prompt
+        found: Any = boto3.Session(botocore_session=core).get_credentials()
         if found is None:
             raise Problem(f"{self.words} has nothing to sign in with", f"aws configure sso{self._flag}")
         return found  # type: ignore[no-any-return]
@@ -122,15 +117,15 @@ class AuthProfile:
         Raises what `credentials` raises; NotAllowed if AWS does not accept them.
         """
         with self._lock:
-            if calls.endpoint not in self._who:
+            if calls.transport.endpoint not in self._who:
                 pair = self.credentials()
                 try:
-                    self._who[calls.endpoint] = calls.call(
+                    self._who[calls.transport.endpoint] = calls.call(
                         "sts:GetCallerIdentity", CredentialChain([pair]), read_identity, {}
                     )
                 except KeyRefused:
                     raise self._refused(pair) from None
-            return self._who[calls.endpoint]
+            return self._who[calls.transport.endpoint]
 
     def replace(self, refused: Credentials) -> None:
         """AWS refused these: read the profile again. Raises NotAllowed if it still gives the same."""
@@ -319,7 +314,7 @@ class MfaSessions:
 
     def _listed(self, user: Identity, own: CredentialChain, calls: Calls, denied: bool) -> Serial:
         try:
-            listed = calls.call("iam:ListMFADevices", own, read_devices, {"UserName": user.user})
+            listed = calls.call("iam:ListMFADevices", own, _listed_serials, {"UserName": user.user})
         except Denied:
             raise NeedsPerson(
                 f"AWS wants MFA for this, and may not tell which device is {user.user}'s",
@@ -336,6 +331,11 @@ class MfaSessions:
         if not able:
             raise _no_codes(user, f"{user.user}'s MFA device", self._command)
         return Serial(able[0] if len(able) == 1 else self._codes.choose(user.user, able), "ListMFADevices")
+
+
+def _listed_serials(answer: Mapping[str, Any]) -> list[str]:
+    """A user may have eight devices, so there is one page."""
+    return [device["SerialNumber"] for device in answer["MFADevices"]]
 
 
 def even_with_mfa(denied: Denied) -> Denied:
@@ -384,22 +384,78 @@ _WHO = "sts:GetCallerIdentity"
 _FLAP = 3.0  # seconds; temporary credentials are known everywhere at once, as their token says who they are
 
 
-class SigningStrategy(Protocol):
-    """A strategy. `profile` is the auth profile's name, if one signs."""
+class SigningStrategy:
+    """Who signs for one user: the profile `auth` if one is named (for the pair's own user, who is named then), else
+    their own keys, and an MFA session of theirs once a policy demands it. Without `sessions` no MFA.
 
-    profile: str | None
+    `profile` is the auth profile's name while it signs: not where it holds the very pair that it is about.
+    """
+
+    def __init__(
+        self, sessions: MfaSessions | None = None, serials: Serials = tuple, auth: AuthProfile | None = None
+    ) -> None:
+        self.profile = auth.name if auth else None
+        self._auth = auth
+        self._sessions = sessions
+        self._serials = serials
 
     def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
         """The user whose pair it is; and AWS's refusal, if the pair itself does not work but its user is certain.
 
-        Raises KeyRefused, Problem.
+        Raises KeyRefused, Problem if the accounts differ.
         """
+        auth = self._auth
+        if auth and auth.credentials().key_id == pair.key_id:
+            self.profile = auth = None
+        signer = auth.identity(calls) if auth else None
+        try:
+            identity = calls.call(_WHO, CredentialChain([pair]), read_identity, {})
+        except KeyRefused as refused:
+            if auth is None or signer is None:
+                raise
+            return self._owner(auth, pair, refused, signer, calls), refused
+        if auth and signer and identity.account != signer.account:
+            raise Problem(
+                f"profile {auth.name} signs in to account {signer.account}, and key {mask(pair.key_id)} is "
+                f"{identity.user}'s in account {identity.account}",
+                "name a profile of that account with --auth-profile, or none: --auth-profile ''",
+            )
+        return identity, None
+
+    def _owner(
+        self, auth: AuthProfile, pair: Credentials, refused: KeyRefused, signer: Identity, calls: Calls
+    ) -> Identity:
+        """Whose a key is that does not work: IAM knows it by its id, in the auth profile's own account only."""
+
+        def ask(action: str, read: Read[str], **params: str) -> str:
+            try:
+                return calls.call(action, CredentialChain([auth.credentials()]), read, params)
+            except Gone:
+                return ""
+            except Denied as denied:
+                raise _not_certain(pair, f"profile {auth.name} is not allowed to call {denied.action}") from None
+
+        name = ask("iam:GetAccessKeyLastUsed", read_owner, AccessKeyId=pair.key_id)
+        if not name:
+            raise KeyRefused(
+                f"key {mask(pair.key_id)} does not work, and account {signer.account} (profile {auth.name}) has "
+                "no user with such a key",
+                "ask IT for a new key, and put it in place with: rotate-my-key adopt",
+                wrong_secret=refused.wrong_secret,
+            )
+        return Identity(signer.account, ask("iam:GetUser", read_user_arn, UserName=name))
 
     def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
         """Who signs for this user now. `own` are the user's keys; if they sign, they are given as they are."""
+        if self.profile and self._auth:
+            return CredentialChain([self._auth.credentials()])
+        session = self._sessions.of(user) if self._sessions and user else None
+        return CredentialChain([session]) if session else own
 
     def patience(self, refused: float) -> float:
-        """For how many seconds to wait if AWS refuses a signer that is none of the user's keys; those get `refused`."""
+        """For how many seconds to wait if AWS refuses a signer that is none of the user's keys; those get `refused`,
+        and so does a key of the auth profile that has just taken the place of another: it is young."""
+        return refused if self._auth and self._auth.replaced else min(refused, _FLAP)
 
     def another(
         self,
@@ -412,134 +468,28 @@ class SigningStrategy(Protocol):
     ) -> None:
         """AWS said no to a call that `signed` signed. Gives back if `signers` are others now, who may be tried.
 
-        Raises `problem`, or what a person must do about it. `refused`: see Calls.call.
+        Raises `problem`, or what a person must do about it. `refused`: see Calls.call. A static key of the auth profile
+        that another run has just replaced is read again; a denial of that profile is final.
         """
-
-
-class OwnKeys:
-    """The user's keys, and an MFA session of his once a policy demands it. Without `sessions` no MFA."""
-
-    profile: str | None = None
-
-    def __init__(self, sessions: MfaSessions | None = None, serials: Serials = tuple) -> None:
-        self._sessions = sessions
-        self._serials = serials
-
-    def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
-        """See SigningStrategy."""
-        return calls.call(_WHO, CredentialChain([pair]), read_identity, {}), None
-
-    def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
-        """See SigningStrategy."""
-        session = self._sessions.of(user) if self._sessions and user else None
-        return CredentialChain([session]) if session else own
-
-    def patience(self, refused: float) -> float:
-        """See SigningStrategy."""
-        return min(refused, _FLAP)
-
-    def another(
-        self,
-        problem: Denied | KeyRefused,
-        signed: CredentialChain,
-        own: CredentialChain,
-        user: Identity,
-        calls: Calls,
-        refused: float,
-    ) -> None:
-        """See SigningStrategy."""
-        session = signed.pairs[0] if signed.pairs[0] not in own.pairs else None
+        if self.profile and self._auth:
+            if isinstance(problem, KeyRefused):
+                return self._auth.replace(signed.pairs[0])
+            raise Denied(
+                f"profile {self._auth.name}: {problem.message}",
+                f"ask IT to let profile {self._auth.name} manage the access keys of {user.user}",
+                action=problem.action,
+                explicit=problem.explicit,
+                quarantined=problem.quarantined,
+            )
         if self._sessions is None:
             raise problem
-        if isinstance(problem, KeyRefused):
-            if session is None:
-                raise problem
-        elif session is not None:
+        session = None if signed.pairs[0] in own.pairs else signed.pairs[0]
+        if isinstance(problem, Denied) and session:
             raise even_with_mfa(problem)
-        elif not self._sessions.may_help(problem, user, self._serials):
+        may_help = session if isinstance(problem, KeyRefused) else self._sessions.may_help(problem, user, self._serials)
+        if not may_help:
             raise problem
-        self._sessions.open(user, own, calls, self._serials, refused, session)
-
-
-class ByProfile:
-    """Another profile's credentials, for the pair's own user, who is named. `own` takes over where that profile holds
-    the very pair that it is about."""
-
-    def __init__(self, auth: AuthProfile, own: OwnKeys) -> None:
-        self.profile: str | None = auth.name
-        self._auth = auth
-        self._own = own
-
-    def whose(self, pair: Credentials, calls: Calls) -> tuple[Identity, KeyRefused | None]:
-        """See SigningStrategy. Raises Problem if the accounts differ."""
-        if self._auth.credentials().key_id == pair.key_id:
-            self.profile = None
-            return self._own.whose(pair, calls)
-        signer = self._auth.identity(calls)
-        try:
-            identity, _ = self._own.whose(pair, calls)
-        except KeyRefused as refused:
-            return self._owner(pair, refused, signer, calls), refused
-        if identity.account != signer.account:
-            raise Problem(
-                f"profile {self._auth.name} signs in to account {signer.account}, and key {mask(pair.key_id)} is "
-                f"{identity.user}'s in account {identity.account}",
-                "name a profile of that account with --auth-profile, or none: --auth-profile ''",
-            )
-        return identity, None
-
-    def _owner(self, pair: Credentials, refused: KeyRefused, signer: Identity, calls: Calls) -> Identity:
-        """Whose a key is that does not work: IAM knows it by its id, in the auth profile's own account only."""
-        name = self._asked(pair, calls, "iam:GetAccessKeyLastUsed", read_owner, {"AccessKeyId": pair.key_id})
-        if not name:
-            raise KeyRefused(
-                f"key {mask(pair.key_id)} does not work, and account {signer.account} (profile {self._auth.name}) has "
-                "no user with such a key",
-                "ask IT for a new key, and put it in place with: rotate-my-key adopt",
-                wrong_secret=refused.wrong_secret,
-            )
-        return Identity(signer.account, self._asked(pair, calls, "iam:GetUser", read_user_arn, {"UserName": name}))
-
-    def _asked(self, pair: Credentials, calls: Calls, action: str, read: Read[str], params: dict[str, str]) -> str:
-        try:
-            return calls.call(action, self._signers(), read, params)
-        except Gone:
-            return ""
-        except Denied as denied:
-            raise _not_certain(pair, f"profile {self._auth.name} is not allowed to call {denied.action}") from None
-
-    def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
-        """See SigningStrategy."""
-        return self._signers() if self.profile else self._own.signers(own, user)
-
-    def patience(self, refused: float) -> float:
-        """See SigningStrategy. A key that has just taken the place of another is young."""
-        return refused if self._auth.replaced else min(refused, _FLAP)
-
-    def _signers(self) -> CredentialChain:
-        return CredentialChain([self._auth.credentials()])
-
-    def another(
-        self,
-        problem: Denied | KeyRefused,
-        signed: CredentialChain,
-        own: CredentialChain,
-        user: Identity,
-        calls: Calls,
-        refused: float,
-    ) -> None:
-        """See SigningStrategy. A static key that another run has just replaced is read again; a denial is final."""
-        if not self.profile:
-            return self._own.another(problem, signed, own, user, calls, refused)
-        if isinstance(problem, KeyRefused):
-            return self._auth.replace(signed.pairs[0])
-        raise Denied(
-            f"profile {self._auth.name}: {problem.message}",
-            f"ask IT to let profile {self._auth.name} manage the access keys of {user.user}",
-            action=problem.action,
-            explicit=problem.explicit,
-            quarantined=problem.quarantined,
-        )
+        return self._sessions.open(user, own, calls, self._serials, refused, session)
 
 
 def _not_certain(pair: Credentials, why: str) -> Problem:

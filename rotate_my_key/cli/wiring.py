@@ -230,13 +230,14 @@ class Wiring:
 
     def _signing(self, profile: str | None) -> SigningStrategy:
         """Who signs the IAM calls for a profile's user."""
-        from ..aws.signin import ByProfile, OwnKeys
+        from ..aws.signin import SigningStrategy
 
         settings = self._app.settings
-        own = OwnKeys(
-            self.sessions, lambda: mfa_serials(self.files, profile or named_profile(self._app.env)[0], settings)
+        return SigningStrategy(
+            self.sessions,
+            lambda: mfa_serials(self.files, profile or named_profile(self._app.env)[0], settings),
+            self._auth(settings.auth_profile) if settings.auth_profile else None,
         )
-        return ByProfile(self._auth(settings.auth_profile), own) if settings.auth_profile else own
 
     @cached_property
     def person(self) -> Person:

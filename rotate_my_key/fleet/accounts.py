@@ -11,20 +11,19 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
-from ..aws.calls import Answer, Attempts, read_created, read_keys, read_last_use, read_nothing
+from ..aws.calls import Answer, read_keys, read_last_use, read_nothing
 from ..aws.client import Read
-from ..core.errors import Denied, Gone, NoRoom, Problem, TryLater, Unanswered, WrongUsage
+from ..aws.iam import create_key, delete_key, set_key_active
+from ..core.errors import Denied, Gone, NoRoom, TryLater, WrongUsage
 from ..core.model import AccessKey, Credentials, Identity, LastUse
 from .model import AwsAccount, FleetUser
 
 T = TypeVar("T")
 
 _PAGE = 1000  # the most that ListUsers and GetGroup give at once; IAM may give fewer
-_CREATE_TIMEOUT = 15.0  # seconds
-_JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good as a fresh one
 
 
 class AccountDirectory:
@@ -98,63 +97,29 @@ class AccountDirectory:
 
     def tag(self, user: str, key: str, value: str) -> None:
         """TagUser with this one tag. Raises Denied, NotAllowed (the user has 50 tags already), Gone."""
-        self._change("iam:TagUser", user, {"Tags": [{"Key": key, "Value": value}]})
+        params = {"UserName": user, "Tags": [{"Key": key, "Value": value}]}
+        self._of(user, lambda: self._calls.call("iam:TagUser", read_nothing, params))
 
     def untag(self, user: str, key: str) -> None:
         """UntagUser with this one tag. Raises Denied, Gone."""
-        self._change("iam:UntagUser", user, {"TagKeys": [key]})
+        params = {"UserName": user, "TagKeys": [key]}
+        self._of(user, lambda: self._calls.call("iam:UntagUser", read_nothing, params))
 
     def set_active(self, user: str, key_id: str, active: bool) -> None:
         """UpdateAccessKey. Repeating it is harmless. Raises Denied, Gone."""
-        params = {"AccessKeyId": key_id, "Status": "Active" if active else "Inactive"}
-        self._change("iam:UpdateAccessKey", user, params, what="access key")
+        named = {"UserName": user}
+        self._of(user, lambda: set_key_active(self._calls.call, named, key_id, active), "access key")
 
     def delete(self, user: str, key_id: str) -> None:
         """DeleteAccessKey. A lost reply followed by NoSuchEntity means that it was carried out. Raises Denied, Gone."""
-        attempts = Attempts()
-        try:
-            self._change("iam:DeleteAccessKey", user, {"AccessKeyId": key_id}, what="access key", again=attempts.always)
-        except Gone:
-            if not attempts.lost:
-                raise
-
-    def _change(
-        self,
-        action: str,
-        user: str,
-        params: Mapping[str, Any],
-        *,
-        what: str = "user",
-        again: Callable[[Exception], bool] = lambda error: True,
-    ) -> None:
-        named = {"UserName": user, **params}
-        self._of(user, lambda: self._calls.call(action, read_nothing, named, again=again), what)
+        self._of(user, lambda: delete_key(self._calls.call, {"UserName": user}, key_id), "access key")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
-
-        Raises NoRoom, Denied, Gone; Unanswered if one may have been made or not.
-        """
-        attempts = Attempts()
+        """See create_key. Raises NoRoom, Denied, Gone; Unanswered if one may have been made or not."""
         try:
-            return self._of(
-                user,
-                lambda: self._calls.call(
-                    "iam:CreateAccessKey",
-                    partial(read_created, user=user),
-                    {"UserName": user},
-                    again=attempts.if_certain,
-                    idle=_JUST_OPEN,
-                    read_timeout=_CREATE_TIMEOUT,
-                ),
-            )
+            return self._of(user, lambda: create_key(self._calls.call, {"UserName": user}, of=f" of {user}"))
         except NoRoom as problem:
             raise NoRoom(f"{user} has two access keys already", problem.hint) from None
-        except Problem as problem:
-            failure = problem
-        if attempts.lost:
-            raise Unanswered(f"a new key of {user} may have been made or not: {failure.message}", "repeat the command")
-        raise failure
 
     def _of(self, user: str, call: Callable[[], T], what: str = "user") -> T:
         """A call about a user, or about something of his; Gone tells what it was."""
@@ -264,5 +229,5 @@ class AwsOrganization:
                 "set role = NAME in [accounts] of the fleet's settings",
             )
         arn = f"arn:{me.partition}:iam::{account.number}:role/{self._role}"
-        role = Role(arn, self._external_id, self._calls, self._way.aws.clock.now)
+        role = Role(arn, self._external_id, self._calls, self._calls.now)
         return AccountCalls(self._way, role, CallSite(account.number, f"the role {self._role}"))

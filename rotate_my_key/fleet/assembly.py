@@ -101,7 +101,7 @@ class Assembly:
     def _way(self) -> CallRoute:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
         transport = self._aws.transport(self._signer.profile, wide=True)
-        way = CallRoute(self._aws, transport, self._tell, self._patience)
+        way = CallRoute(transport, self._tell, self._patience)
         way.announce(transport, "sts")
         return way
 
@@ -111,8 +111,7 @@ class Assembly:
 
     @cached_property
     def _caller(self) -> Caller:
-        way = self._way
-        calls = way.calls(way.transport, CallSite("", self._auth.words), way.limiter())
+        calls = self._way.calls(CallSite("", self._auth.words))
         return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
 
     @cached_property

@@ -112,6 +112,18 @@ def one_aws(running: StandIn, one_clock: Time) -> Iterator[Aws]:
 
 
 @pytest.fixture
+def slept(one_clock: Time) -> list[float]:
+    """What is slept by `one_clock` in this test."""
+    one_clock.slept.clear()
+    return one_clock.slept
+
+
+def actions(standin: StandIn) -> list[str]:
+    """What was called."""
+    return [call.action for call in standin.calls]
+
+
+@pytest.fixture
 def admin(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> Credentials:
     """An admin's key, in the environment."""
     standin.add_user("admin")

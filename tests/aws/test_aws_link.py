@@ -22,99 +22,48 @@ def configure(text: str) -> None:
     Path(os.environ["AWS_CONFIG_FILE"]).write_text(text)
 
 
-@pytest.mark.parametrize(
-    ("config", "environ", "sts", "iam", "endpoint"),
-    [
-        ("", {}, "https://sts.us-east-1.amazonaws.com", "https://iam.amazonaws.com", "aws"),
-        ("region = eu-west-1", {}, "https://sts.eu-west-1.amazonaws.com", "https://iam.amazonaws.com", "aws"),
-        (
-            "region = cn-north-1",
-            {},
-            "https://sts.cn-north-1.amazonaws.com.cn",
-            "https://iam.cn-north-1.amazonaws.com.cn",
-            "aws-cn",
-        ),
-        (
-            "region = us-gov-west-1",
-            {},
-            "https://sts.us-gov-west-1.amazonaws.com",
-            "https://iam.us-gov.amazonaws.com",
-            "aws-us-gov",
-        ),
-        (
-            "region = us-east-1\nuse_fips_endpoint = true",
-            {},
-            "https://sts-fips.us-east-1.amazonaws.com",
-            "https://iam-fips.amazonaws.com",
-            "aws",
-        ),
-        (
-            "region = eu-west-1\nsts_regional_endpoints = legacy",
-            {},
-            "https://sts.amazonaws.com",
-            "https://iam.amazonaws.com",
-            "aws",
-        ),
-        (
-            "region = eu-west-1",
-            {"AWS_ENDPOINT_URL_STS": "https://vpce-1-a.sts.eu-west-1.vpce.amazonaws.com"},
-            "https://vpce-1-a.sts.eu-west-1.vpce.amazonaws.com",
-            "https://iam.amazonaws.com",
-            "aws",
-        ),
-        (
-            "endpoint_url = https://aws.corp.example",
-            {},
-            "https://aws.corp.example",
-            "https://aws.corp.example",
-            "https://aws.corp.example",
-        ),
-        (
-            "endpoint_url = https://aws.corp.example",
-            {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"},
-            "http://127.0.0.1:4566",
-            "http://127.0.0.1:4566",
-            "http://127.0.0.1:4566",
-        ),
-        (SERVICES, {}, "https://sts.us-east-1.amazonaws.com", "https://iam.corp.example", "https://iam.corp.example"),
-        (
-            SERVICES,
-            {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
-            "https://sts.us-east-1.amazonaws.com",
-            "https://iam.amazonaws.com",
-            "aws",
-        ),
-        (
-            "",
-            {"AWS_ENDPOINT_URL": "https://evil.iam.amazonaws.com.example"},
-            "https://evil.iam.amazonaws.com.example",
-            "https://evil.iam.amazonaws.com.example",
-            "https://evil.iam.amazonaws.com.example",
-        ),
-        (
-            "",
-            {"AWS_ENDPOINT_URL": "https://x.execute-api.us-east-1.amazonaws.com"},
-            "https://x.execute-api.us-east-1.amazonaws.com",
-            "https://x.execute-api.us-east-1.amazonaws.com",
-            "https://x.execute-api.us-east-1.amazonaws.com",
-        ),
-    ],
-    ids=[
-        "no region anywhere",
-        "a region",
-        "China",
-        "GovCloud",
-        "FIPS",
-        "the old global STS",
-        "a VPC's own endpoint is AWS's",
-        "an endpoint in the profile",
-        "the environment goes before the profile",
-        "a services section",
-        "ignored endpoints",
-        "a host that only looks like AWS's",
-        "somebody's program on AWS is not AWS",
-    ],
-)
+OWN = ("sts.us-east-1.amazonaws.com", "iam.amazonaws.com", "aws")
+CORP = ("aws.corp.example",) * 2 + ("https://aws.corp.example",)
+LOOKS_LIKE, SOMEBODYS = "evil.iam.amazonaws.com.example", "x.execute-api.us-east-1.amazonaws.com"
+VPC = "vpce-1-a.sts.eu-west-1.vpce.amazonaws.com"
+LOCAL = "http://127.0.0.1:4566"
+# what the profile says, the environment; the hosts of STS and IAM, and what the note calls them
+ENDPOINTS: dict[str, tuple[str, dict[str, str], str, str, str]] = {
+    "no region anywhere": ("", {}, *OWN),
+    "a region": ("region = eu-west-1", {}, "sts.eu-west-1.amazonaws.com", "iam.amazonaws.com", "aws"),
+    "China": (
+        *("region = cn-north-1", {}, "sts.cn-north-1.amazonaws.com.cn", "iam.cn-north-1.amazonaws.com.cn", "aws-cn"),
+    ),
+    "GovCloud": (
+        *("region = us-gov-west-1", {}, "sts.us-gov-west-1.amazonaws.com", "iam.us-gov.amazonaws.com", "aws-us-gov"),
+    ),
+    "FIPS": (
+        *("region = us-east-1\nuse_fips_endpoint = true", {}),
+        *("sts-fips.us-east-1.amazonaws.com", "iam-fips.amazonaws.com", "aws"),
+    ),
+    "the old global STS": (
+        *("region = eu-west-1\nsts_regional_endpoints = legacy", {}),
+        *("sts.amazonaws.com", "iam.amazonaws.com", "aws"),
+    ),
+    "a VPC's own endpoint is AWS's": (
+        *("region = eu-west-1", {"AWS_ENDPOINT_URL_STS": f"https://{VPC}"}, VPC, "iam.amazonaws.com", "aws"),
+    ),
+    "an endpoint in the profile": ("endpoint_url = https://aws.corp.example", {}, *CORP),
+    "the environment goes before the profile": (
+        *("endpoint_url = https://aws.corp.example", {"AWS_ENDPOINT_URL": LOCAL}, LOCAL, LOCAL, LOCAL),
+    ),
+    "a services section": (SERVICES, {}, OWN[0], "iam.corp.example", "https://iam.corp.example"),
+    "ignored endpoints": (SERVICES, {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, *OWN),
+    "a host that only looks like AWS's": (
+        *("", {"AWS_ENDPOINT_URL": f"https://{LOOKS_LIKE}"}, LOOKS_LIKE, LOOKS_LIKE, f"https://{LOOKS_LIKE}"),
+    ),
+    "somebody's program on AWS is not AWS": (
+        *("", {"AWS_ENDPOINT_URL": f"https://{SOMEBODYS}"}, SOMEBODYS, SOMEBODYS, f"https://{SOMEBODYS}"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "environ", "sts", "iam", "endpoint"), ENDPOINTS.values(), ids=ENDPOINTS)
 def test_endpoints(
     make_aws: Any, monkeypatch: Any, config: str, environ: dict[str, str], sts: str, iam: str, endpoint: str
 ) -> None:
@@ -123,7 +72,8 @@ def test_endpoints(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     transport = make_aws().transport("work")
-    assert (transport.url("sts"), transport.url("iam")) == (sts, iam)
+    urls = [host if "://" in host else f"https://{host}" for host in (sts, iam)]
+    assert [transport.url("sts"), transport.url("iam")] == urls
     assert transport.endpoint == endpoint
     assert transport.foreign == (() if endpoint.startswith("aws") else (endpoint,))
 
@@ -292,45 +242,33 @@ def test_many_keys_share_connections(make_aws: Any, standin: StandIn) -> None:
     assert standin.connections <= 8 * 3 + 8 * 3
 
 
-@pytest.mark.parametrize(
-    ("config", "urls"),
-    [
-        (
-            "region = eu-west-1",
-            {
-                "organizations": "https://organizations.us-east-1.amazonaws.com",
-                "sesv2": "https://email.eu-west-1.amazonaws.com",
-                "sns": "https://sns.eu-west-1.amazonaws.com",
-                "ssm": "https://ssm.eu-west-1.amazonaws.com",
-                "secretsmanager": "https://secretsmanager.eu-west-1.amazonaws.com",
-                "s3": "https://s3.eu-west-1.amazonaws.com",
-                "logs": "https://logs.eu-west-1.amazonaws.com",
-            },
-        ),
-        ("region = cn-north-1", {"s3": "https://s3.cn-north-1.amazonaws.com.cn"}),
-        (
-            "region = us-east-1\nuse_fips_endpoint = true",
-            {
-                "sesv2": "https://email-fips.us-east-1.amazonaws.com",
-                "s3": "https://s3-fips.us-east-1.amazonaws.com",
-                "logs": "https://logs-fips.us-east-1.amazonaws.com",
-            },
-        ),
-        (
-            "region = us-east-1\nuse_dualstack_endpoint = true",
-            {
-                "secretsmanager": "https://secretsmanager.us-east-1.api.aws",
-                "s3": "https://s3.dualstack.us-east-1.amazonaws.com",
-            },
-        ),
-    ],
-    ids=["a region", "China", "FIPS", "dual stack"],
-)
-def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, urls: dict[str, str]) -> None:
+IN_IRELAND = ("sns", "ssm", "secretsmanager", "s3", "logs")
+FLEETS: dict[str, tuple[str, dict[str, str]]] = {
+    "a region": (
+        "region = eu-west-1",
+        {service: f"{service}.eu-west-1.amazonaws.com" for service in IN_IRELAND}
+        | {"organizations": "organizations.us-east-1.amazonaws.com", "sesv2": "email.eu-west-1.amazonaws.com"},
+    ),
+    "China": ("region = cn-north-1", {"s3": "s3.cn-north-1.amazonaws.com.cn"}),
+    "FIPS": (
+        "region = us-east-1\nuse_fips_endpoint = true",
+        {service: f"{host}-fips.us-east-1.amazonaws.com" for service, host in (("sesv2", "email"), ("s3",) * 2)}
+        | {"logs": "logs-fips.us-east-1.amazonaws.com"},
+    ),
+    "dual stack": (
+        "region = us-east-1\nuse_dualstack_endpoint = true",
+        {"secretsmanager": "secretsmanager.us-east-1.api.aws", "s3": "s3.dualstack.us-east-1.amazonaws.com"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("config", "hosts"), FLEETS.values(), ids=FLEETS)
+def test_the_fleets_endpoints_are_awss_own(make_aws: Any, config: str, hosts: dict[str, str]) -> None:
     """Nobody is warned of them."""
     configure(f"[profile work]\n{config}\n")
     transport = make_aws().transport("work", wide=True)
-    assert {service: transport.url(service) for service in urls} == urls
+    urls = {service: transport.url(service) for service in hosts}
+    assert urls == {service: f"https://{host}" for service, host in hosts.items()}
     assert all(is_own(url, service) for service, url in urls.items())
 
 

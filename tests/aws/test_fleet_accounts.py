@@ -22,24 +22,18 @@ from rotate_my_key.core.errors import (
     Unanswered,
     WrongUsage,
 )
-from rotate_my_key.core.model import Credentials, LastUse
+from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.parallel import Pool
 from rotate_my_key.fleet.accounts import AccountDirectory
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.survey import accounts_of
 from rotate_my_key.settings.fleet import Accounts, FleetSettings
+from tests.aws.conftest import actions
 from tests.standin import StandIn
 
 Make = Callable[..., Assembly]
 ROLE = FleetSettings(accounts=Accounts(role="fleet"))
-
-
-@pytest.fixture
-def time(one_clock: Any) -> Any:
-    """The clock of all tests here, and nobody has slept yet."""
-    one_clock.slept.clear()
-    return one_clock
 
 
 @pytest.fixture
@@ -59,11 +53,6 @@ def own(make: Make, standin: StandIn) -> AccountDirectory:
     directory = organization.directory(AwsAccount(organization.me().account))
     standin.calls.clear()
     return directory
-
-
-def actions(standin: StandIn) -> list[str]:
-    """What was called."""
-    return [call.action for call in standin.calls]
 
 
 def own_calls(assembly: Assembly) -> AccountCalls:
@@ -218,24 +207,24 @@ def test_without_an_organization(make: Make) -> None:
 # Patience
 
 
-def test_throttling_is_waited_out(own: AccountDirectory, standin: StandIn, time: Any) -> None:
+def test_throttling_is_waited_out(own: AccountDirectory, standin: StandIn, slept: list[float]) -> None:
     """For a minute; and the calls that follow keep their distance."""
     standin.fault("ListUsers", "throttle", times=6)
     assert {user.name for user in own.users()} == {"alice", "admin"}
-    assert 4 < sum(time.slept) < 60
-    before = len(time.slept)
+    assert 4 < sum(slept) < 60
+    before = len(slept)
     own.keys("alice")
-    assert len(time.slept) == before + 1
+    assert len(slept) == before + 1
 
 
-def test_endless_throttling_ends_after_the_budget(make: Make, standin: StandIn, time: Any) -> None:
+def test_endless_throttling_ends_after_the_budget(make: Make, standin: StandIn, slept: list[float]) -> None:
     """The budget is handed in: a function of AWS Lambda has less time than a person."""
     standin.fault("ListUsers", "throttle", times=None)
     assembly = make(patience=20.0)
     directory = assembly.organization.directory(AwsAccount(assembly.organization.me().account))
     with pytest.raises(TryLater, match="AWS is throttling iam:ListUsers"):
         list(directory.users())
-    assert 10 < sum(time.slept) < 40
+    assert 10 < sum(slept) < 40
 
 
 @pytest.mark.parametrize("kind", ["500", "503", "reset", "drop", "cut", "html", "xhtml"])
@@ -243,13 +232,6 @@ def test_what_passes_by_itself_is_tried_again(own: AccountDirectory, standin: St
     """Whatever came in the place of AWS's answer; a page only with a server's error."""
     standin.fault("ListAccessKeys", kind, times=2, status=502)
     assert own.keys("alice") == ()
-
-
-def test_a_captive_portal_is_one_line(own: AccountDirectory, standin: StandIn) -> None:
-    """Not a traceback, and not an empty list."""
-    standin.fault("ListAccessKeys", "html", times=None)
-    with pytest.raises(TryLater, match="answered with a web page"):
-        own.keys("alice")
 
 
 # Verbs
@@ -343,29 +325,10 @@ def test_what_is_denied_in_another_account_names_it(make: Make, standin: StandIn
         list(make(ROLE).organization.directory(AwsAccount(member.account)).users())
 
 
-def test_tags_that_are_denied_are_unknown(own: AccountDirectory, standin: StandIn) -> None:
-    """None is not "no tags"."""
-    standin.deny("ListUserTags")
-    assert own.tags("alice") is None
-
-
-@pytest.mark.parametrize("how", ["denied", "throttled", "gone"])
-def test_a_last_use_that_is_not_told_is_unknown(
-    own: AccountDirectory, standin: StandIn, pair: Credentials, how: str
-) -> None:
+def test_a_last_use_that_is_throttled_is_unknown(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
     """None is not "never": keys have been deleted over this."""
-    if how == "denied":
-        standin.deny("GetAccessKeyLastUsed")
-    elif how == "throttled":
-        standin.fault("GetAccessKeyLastUsed", "throttle", times=None)
-    else:
-        standin.delete_key(pair.key_id)
+    standin.fault("GetAccessKeyLastUsed", "throttle", times=None)
     assert own.last_use(pair.key_id) is None
-
-
-def test_never_used_is_told(own: AccountDirectory, pair: Credentials) -> None:
-    """AWS says N/A, and no date."""
-    assert own.last_use(pair.key_id) == LastUse(None)
 
 
 def test_a_user_with_fifty_tags_is_told(own: AccountDirectory, standin: StandIn) -> None:

@@ -85,7 +85,7 @@ def test_the_hint_names_a_policy_that_has_the_action(action: str) -> None:
             "Domain contains illegal character",
             "sesv2:SendEmail",
             Problem,
-            "mail: the domain of an",
+            "mail: an address has an invalid domain",
         ),
         ("BadRequestException", "secret-in-it", "sesv2:SendEmail", Problem, "SES does not understand the mail"),
         ("AccountSuspendedException", "", "sesv2:SendEmail", NotAllowed, "does not send for this account"),

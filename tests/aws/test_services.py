@@ -15,16 +15,10 @@ from rotate_my_key.core.errors import Denied, Gone, NotAllowed, Problem, TryLate
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.settings.fleet import FleetSettings
+from tests.aws.conftest import actions
 from tests.standin import StandIn
 
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def time(one_clock: Any) -> Any:
-    """The clock of all tests here, and nobody has slept yet."""
-    one_clock.slept.clear()
-    return one_clock
 
 
 @pytest.fixture
@@ -37,11 +31,6 @@ def assembly(one_aws: Aws, admin: Credentials) -> Assembly:
 def cloud(assembly: Assembly) -> AwsCloud:
     """The services."""
     return assembly.cloud
-
-
-def actions(standin: StandIn) -> list[str]:
-    """What was called."""
-    return [call.action for call in standin.calls]
 
 
 def readable_by(standin: StandIn, action: str = "secretsmanager:GetSecretValue") -> str:
@@ -407,7 +396,7 @@ def test_a_bucket_that_is_not_there(cloud: AwsCloud, verb: str) -> None:
 
 def test_a_name_that_s3_does_not_take(cloud: AwsCloud, standin: StandIn) -> None:
     """Refused here; botocore's own words would quote what is sent."""
-    with pytest.raises(Problem, match="a name or value is none that s3:PutObject takes") as caught:
+    with pytest.raises(Problem, match="invalid parameter for s3:PutObject") as caught:
         cloud.objects().put("no bucket", "n", b"secret")
     assert caught.value.__cause__ is caught.value.__context__ is None
     with pytest.raises(Problem, match="s3:GetObject"):

@@ -14,7 +14,7 @@ from pathlib import Path
 from rotate_my_key.aws.client import Aws
 from rotate_my_key.aws.connections import Limits
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.aws.signin import MfaSessions, OwnKeys
+from rotate_my_key.aws.signin import MfaSessions, SigningStrategy
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.plan import Note
@@ -159,7 +159,7 @@ class Laptop:
             aws,
             propagation_timeout=timedelta(seconds=5),  # of the laptop's time; but each poll takes real time
             proof_interval=timedelta(0),
-            signing=OwnKeys(MfaSessions(self) if self.mfa else None),
+            signing=SigningStrategy(MfaSessions(self) if self.mfa else None),
         )
 
         def account_for(note: Note) -> IamAccount:
