@@ -338,8 +338,6 @@ def _simulated(
         return None
 
 
-_CREATE_TIMEOUT = 15.0  # seconds
-_JUST_OPEN = 4.0  # seconds; a connection that was answered so lately is as good as a fresh one
 _FLAP = 15.0  # seconds for which IAM may refuse a pair that STS has just accepted
 
 

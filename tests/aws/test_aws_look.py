@@ -35,11 +35,9 @@ def test_tells_everything(account: IamAccount, standin: StandIn, pair: Credentia
 def test_takes_one_round_trip(account: IamAccount, standin: StandIn, pair: Credentials) -> None:
     """Its four calls go out together, each on a connection of its own, and once."""
     standin.settings.latency = 0.3
-    began = datetime.now(UTC)
     account.look([pair])
-    assert datetime.now(UTC) - began < timedelta(seconds=1.1)  # one after the other would take 1.2
     assert actions(standin) == ["GetAccessKeyLastUsed", "GetCallerIdentity", "GetUser", "ListAccessKeys"]
-    assert standin.connections == 4
+    assert standin.connections == 4  # one after the other, IAM's three would share one
 
 
 def test_names_the_user_only_after_the_first_look(account: IamAccount, standin: StandIn, pair: Credentials) -> None:
