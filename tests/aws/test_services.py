@@ -311,18 +311,6 @@ def test_a_name_that_stays_taken_is_told(cloud: AwsCloud, standin: StandIn) -> N
         cloud.secrets().put("k/bob", "new", readable_by(standin), {})
 
 
-def test_deleting_is_at_once_and_may_be_repeated(cloud: AwsCloud, standin: StandIn) -> None:
-    """One that is not there is no error."""
-    secrets = cloud.secrets()
-    secrets.put("k/bob", "v", readable_by(standin), {})
-    for _ in range(2):
-        secrets.delete("k/bob")
-    secrets.delete("k/never")
-    assert secrets.about("k/bob") is None
-    with pytest.raises(Gone):
-        secrets.get("k/bob")
-
-
 def test_secrets_are_listed_by_the_beginning_of_their_names(cloud: AwsCloud, standin: StandIn) -> None:
     """All pages, with their tags and the time of the last change."""
     standin.settings.page_size = 2

@@ -234,56 +234,16 @@ def test_a_dead_key_beside_a_younger_one_that_works(desk: Desk, old: Credentials
 # What is refused
 
 
-def test_another_account(desk: Desk, old: Credentials, admin: str, running: Any) -> None:
+def test_another_account(desk: Desk, admin: str) -> None:
     """The profile's account is compared with the key's; nothing is changed."""
-    desk.aws._front.world.roles[admin].arn = "x"
-    with type(running)() as elsewhere:
-        elsewhere.add_user("carol")
-        desk.profiles(stranger=elsewhere.add_key("carol"))
-        both = _Both(desk.aws.url, elsewhere)
-        desk.env["AWS_ENDPOINT_URL"] = both.url
-        done = desk.run("rotate", "--yes", "--auth-profile", "stranger")
-        both.close()
+    elsewhere = desk.aws.add_account("elsewhere")
+    elsewhere.add_user("carol")
+    desk.profiles(stranger=elsewhere.add_key("carol"))
+    done = desk.run("rotate", "--yes", "--auth-profile", "stranger")
     assert done.code == 1, done.text
     said, _ = done.problem()
     assert re.search(rf"stranger signs in to account {elsewhere.account}.*alice's in account {desk.aws.account}", said)
     assert desk.changes == []
-
-
-class _Both:
-    """One endpoint for two accounts, as AWS is: a key of the second's goes there."""
-
-    def __init__(self, first: str, second: Any) -> None:
-        import http.client
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                theirs = any(key.key_id in self.headers["Authorization"] for key in second.keys("carol"))
-                host = (second.url if theirs else first).removeprefix("http://")
-                connection = http.client.HTTPConnection(host)
-                connection.request("POST", self.path, body, dict(self.headers.items()))
-                answer = connection.getresponse()
-                data = answer.read()
-                self.send_response(answer.status)
-                self.send_header("Content-Type", "text/xml")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *args: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def close(self) -> None:
-        """No more."""
-        self._server.shutdown()
-        self._server.server_close()
 
 
 def ask(desk: Desk) -> str:

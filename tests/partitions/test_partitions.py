@@ -11,77 +11,37 @@ from tests.standin import StandIn
 
 MakeDesk = Callable[..., Desk]
 
-# partition, settings of the profile, variables; then the host and the region of IAM's signatures, the same for STS.
-WHERE = [
-    pytest.param("aws", "", {}, "iam.amazonaws.com us-east-1", "sts.us-east-1.amazonaws.com us-east-1", id="no region"),
-    pytest.param(
-        "aws",
-        "region = eu-west-1",
-        {},
-        "iam.amazonaws.com us-east-1",
-        "sts.eu-west-1.amazonaws.com eu-west-1",
-        id="Europe",
+FIPS = "\nuse_fips_endpoint = true"
+# partition, settings, environment; host and region of IAM and of STS, without the partition's domain
+WHERE: dict[str, tuple[str, str, dict[str, str], str, str]] = {
+    "no region": ("aws", "", {}, "iam us-east-1", "sts.us-east-1 us-east-1"),
+    "Europe": ("aws", "region = eu-west-1", {}, "iam us-east-1", "sts.eu-west-1 eu-west-1"),
+    "GovCloud": (
+        *("aws-us-gov", "region = us-gov-west-1", {}),
+        *("iam.us-gov us-gov-west-1", "sts.us-gov-west-1 us-gov-west-1"),
     ),
-    pytest.param(
-        "aws-us-gov",
-        "region = us-gov-west-1",
-        {},
-        "iam.us-gov.amazonaws.com us-gov-west-1",
-        "sts.us-gov-west-1.amazonaws.com us-gov-west-1",
-        id="GovCloud",
+    "GovCloud East": (
+        *("aws-us-gov", "region = us-gov-east-1", {}),
+        *("iam.us-gov us-gov-west-1", "sts.us-gov-east-1 us-gov-east-1"),
     ),
-    pytest.param(
-        "aws-us-gov",
-        "region = us-gov-east-1",
-        {},
-        "iam.us-gov.amazonaws.com us-gov-west-1",
-        "sts.us-gov-east-1.amazonaws.com us-gov-east-1",
-        id="GovCloud East",
+    "China": ("aws-cn", "region = cn-north-1", {}, "iam.cn-north-1 cn-north-1", "sts.cn-north-1 cn-north-1"),
+    "China by the environment": (
+        *("aws-cn", "", {"AWS_DEFAULT_REGION": "cn-northwest-1"}),
+        *("iam.cn-north-1 cn-north-1", "sts.cn-northwest-1 cn-northwest-1"),
     ),
-    pytest.param(
-        "aws-cn",
-        "region = cn-north-1",
-        {},
-        "iam.cn-north-1.amazonaws.com.cn cn-north-1",
-        "sts.cn-north-1.amazonaws.com.cn cn-north-1",
-        id="China",
+    "FIPS": ("aws", f"region = us-west-2{FIPS}", {}, "iam-fips us-east-1", "sts-fips.us-west-2 us-west-2"),
+    "FIPS by the environment": (
+        *("aws", "region = us-west-2", {"AWS_USE_FIPS_ENDPOINT": "true"}),
+        *("iam-fips us-east-1", "sts-fips.us-west-2 us-west-2"),
     ),
-    pytest.param(
-        "aws-cn",
-        "",
-        {"AWS_DEFAULT_REGION": "cn-northwest-1"},
-        "iam.cn-north-1.amazonaws.com.cn cn-north-1",
-        "sts.cn-northwest-1.amazonaws.com.cn cn-northwest-1",
-        id="China by the environment",
+    "FIPS in GovCloud": (
+        *("aws-us-gov", f"region = us-gov-west-1{FIPS}", {}),
+        *("iam.us-gov us-gov-west-1", "sts.us-gov-west-1 us-gov-west-1"),
     ),
-    pytest.param(
-        "aws",
-        "region = us-west-2\nuse_fips_endpoint = true",
-        {},
-        "iam-fips.amazonaws.com us-east-1",
-        "sts-fips.us-west-2.amazonaws.com us-west-2",
-        id="FIPS",
-    ),
-    pytest.param(
-        "aws",
-        "region = us-west-2",
-        {"AWS_USE_FIPS_ENDPOINT": "true"},
-        "iam-fips.amazonaws.com us-east-1",
-        "sts-fips.us-west-2.amazonaws.com us-west-2",
-        id="FIPS by the environment",
-    ),
-    pytest.param(
-        "aws-us-gov",
-        "region = us-gov-west-1\nuse_fips_endpoint = true",
-        {},
-        "iam.us-gov.amazonaws.com us-gov-west-1",
-        "sts.us-gov-west-1.amazonaws.com us-gov-west-1",
-        id="FIPS in GovCloud",
-    ),
-]
+}
 
 
-@pytest.mark.parametrize(("partition", "settings", "env", "iam", "sts"), WHERE)
+@pytest.mark.parametrize(("partition", "settings", "env", "iam", "sts"), WHERE.values(), ids=WHERE)
 def test_a_whole_rotation(
     all_of_aws: MakeDesk, partition: str, settings: str, env: dict[str, str], iam: str, sts: str
 ) -> None:
@@ -91,8 +51,10 @@ def test_a_whole_rotation(
     done = desk.process("rotate", "--yes")
     assert done.code == 0, done.text
     assert list(desk.ids()) == [desk.held()] != [old]
+    domain = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     for service, expected in (("iam", iam), ("sts", sts)):
-        assert {f"{call.host} {call.region}" for call in desk.aws.calls if call.service == service} == {expected}
+        called = {f"{call.host} {call.region}" for call in desk.aws.calls if call.service == service}
+        assert called == {expected.replace(" ", f".{domain} ")}
     assert "Not AWS itself" not in done.text
     assert f"arn:{partition}:iam::{desk.aws.account}:user/alice" in desk.run("history", "--json").out
 
