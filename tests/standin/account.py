@@ -206,6 +206,11 @@ class Account:
             arn = self._world.roles[name].arn if ":role/" in name else str(self._world.user(name).arn)
             self._world.documents.setdefault(arn, []).append(document)
 
+    def allow(self, name: str, *actions: str, resource: object = "*") -> None:
+        """Let a user, or a role by its ARN, do this."""
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+        self.attach_policy(name, {"Version": "2012-10-17", "Statement": [statement]})
+
     def detach_policies(self, name: str) -> None:
         """Take all policies of a user, or of a role by its ARN, away again."""
         with self._front.lock:
@@ -284,6 +289,11 @@ class Account:
         return [event.message for _, stream in streams for event in stream.events]
 
     # The credential report
+
+    def ask_for_report(self) -> None:
+        """As if somebody had asked already: it need not be waited for."""
+        with self._front.lock:
+            self._world.reports.generate()
 
     def age_report(self, by: timedelta) -> None:
         """The account's credential report was made so much earlier. Raises ValueError if none was asked for yet."""

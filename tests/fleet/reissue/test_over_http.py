@@ -2,11 +2,13 @@
 
 import json
 import stat
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.test_json_docs import compare
 
 from .office import REGION, Office
@@ -62,8 +64,7 @@ def test_through_s3_by_a_role(bucket: Office) -> None:
     """The auth profile only fetches: it may do nothing with keys."""
     place = bucket.place()
     role = bucket.aws.add_role("Reader")
-    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:DeleteObject"], "Resource": "arn:aws:s3:::handover/*"}
-    bucket.aws.attach_policy(role, {"Version": "2012-10-17", "Statement": [allow]})
+    bucket.aws.allow(role, "s3:GetObject", "s3:DeleteObject", resource="arn:aws:s3:::handover/*")
     session = bucket.aws.role_session(role)
     bucket.alice.add(
         f"[sso]\naws_access_key_id = {session.key_id}\naws_secret_access_key = {session.secret}\n"
@@ -78,16 +79,11 @@ def test_through_s3_by_a_role(bucket: Office) -> None:
     assert [name.rpartition("/")[2] for name in bucket.waiting()] == ["slip"]
 
 
-def _process(office: Office, session: object) -> str:
+def _process(office: Office, session: Credentials) -> str:
     """A program that prints a session, as SSO helpers do."""
-    value = {
-        "Version": 1,
-        "AccessKeyId": session.key_id,  # type: ignore[attr-defined]
-        "SecretAccessKey": session.secret,  # type: ignore[attr-defined]
-        "SessionToken": session.token,  # type: ignore[attr-defined]
-    }
+    pair = {"AccessKeyId": session.key_id, "SecretAccessKey": session.secret, "SessionToken": session.token}
     file = office.alice.home / "session.json"
-    file.write_text(json.dumps(value))
+    file.write_text(json.dumps({"Version": 1, **pair}))
     return f"cat {file}"
 
 
@@ -103,8 +99,7 @@ def test_on_a_fresh_laptop(office: Office) -> None:
         f"[profile dev]\nrole_arn = {role}\nsource_profile = base\nrole_session_name = alice\n", office.alice.config
     )
     office.aws.add_user("base")
-    allow = {"Effect": "Allow", "Action": ["sts:AssumeRole"], "Resource": "*"}
-    office.aws.attach_policy("base", {"Version": "2012-10-17", "Statement": [allow]})
+    office.aws.allow("base", "sts:AssumeRole")
     office.alice.profiles(base=office.aws.add_key("base"))
     handed = office.new_id()
     done = office.adopt(place, "--auth-profile", "dev")
@@ -119,10 +114,9 @@ def test_nobody_else_can_fetch_it(office: Office) -> None:
     office.settings["reader"] = f"arn:aws:sts::{office.aws.account}:assumed-role/Developer/{{user}}"
     role = office.aws.add_role("Developer")
     place = office.place()
-    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": "*"}]}
     office.aws.add_user("admin")
     for who in ("it", "admin", role):
-        office.aws.attach_policy(who, everything)
+        office.aws.allow(who, "*")
     office.alice.credentials.unlink()
     others = {"it": office.aws.add_key("it"), "admin": office.aws.add_key("admin")}
     office.alice.profiles(**others)
@@ -155,9 +149,7 @@ def test_a_user_without_any_rights(office: Office) -> None:
 def test_a_user_who_may_not_make_keys(office: Office) -> None:
     """The old key goes, the new one stays as it is, and no later run complains of that."""
     office.aws.detach_policies("alice")
-    actions = ["iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetUser"]
-    allow = {"Effect": "Allow", "Action": actions, "Resource": "*"}
-    office.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
+    office.aws.allow("alice", "iam:ListAccessKeys", "iam:UpdateAccessKey", "iam:DeleteAccessKey", "iam:GetUser")
     place = office.place()
     handed = office.new_id()
     done = office.adopt(place)
@@ -245,40 +237,26 @@ def test_no_answer_to_a_link(bucket: Office, kind: str) -> None:
     assert bucket.held() == bucket.old
 
 
-BAD_LINKS = [
-    pytest.param(lambda link: link[:-8], 5, "the link is not whole", id="cut off"),
-    pytest.param(
-        lambda link: link.replace("/alice/", "/bob/"),
-        5,
-        "the link is not whole",
-        id="of another object",
-        marks=pytest.mark.slow,
-    ),
-    pytest.param(
-        lambda link: link.partition("?")[0], 1, "no link that S3 has signed", id="unsigned", marks=pytest.mark.slow
-    ),
-    pytest.param(lambda link: f"https://evil.example/x?{link.partition('?')[2]}", 1, "which is not S3", id="elsewhere"),
-    pytest.param(
-        lambda link: f"http://evil.example/x?{link.partition('?')[2]}",
-        1,
-        "is not encrypted",
-        id="plain",
-        marks=pytest.mark.slow,
-    ),
-    pytest.param(
-        lambda link: f"https://s3.amazonaws.com.evil.example/x?{link.partition('?')[2]}",
-        1,
-        "which is not S3",
-        id="looks like S3",
-        marks=pytest.mark.slow,
-    ),
+BAD_LINKS: list[tuple[str, Callable[[str], str], int, str]] = [
+    ("cut off", lambda link: link[:-8], 5, "the link is not whole"),
+    ("elsewhere", lambda link: f"https://evil.example/x?{link.partition('?')[2]}", 1, "which is not S3"),
+    ("of another object", lambda link: link.replace("/alice/", "/bob/"), 5, "the link is not whole"),
+    ("unsigned", lambda link: link.partition("?")[0], 1, "no link that S3 has signed"),
+    ("plain", lambda link: f"http://evil.example/x?{link.partition('?')[2]}", 1, "is not encrypted"),
+    ("looks like S3", lambda link: f"https://s3.amazonaws.com.evil.example/?{link.partition('?')[2]}", 1, "is not S3"),
 ]
 
 
-@pytest.mark.parametrize(("spoil", "code", "words"), BAD_LINKS)
-def test_bad_links(bucket: Office, spoil: object, code: int, words: str) -> None:
+def sample(rows: list[Any], by_default: int) -> list[Any]:
+    """The first rows in the default run, the others among the slow tests; a row begins with its name."""
+    slow = [()] * by_default + [(pytest.mark.slow,)] * (len(rows) - by_default)
+    return [pytest.param(*row[1:], id=row[0], marks=marks) for row, marks in zip(rows, slow, strict=True)]
+
+
+@pytest.mark.parametrize(("spoil", "code", "words"), sample(BAD_LINKS, 2))
+def test_bad_links(bucket: Office, spoil: Callable[[str], str], code: int, words: str) -> None:
     """Refused in a line that does not show them; nothing is changed."""
-    link = spoil(bucket.link())  # type: ignore[operator]
+    link = spoil(bucket.link())
     done = bucket.paste(link)
     assert done.code == code, done.text
     assert words in done.problem()[0]
@@ -288,28 +266,16 @@ def test_bad_links(bucket: Office, spoil: object, code: int, words: str) -> None
 
 # What is delivered
 
-TAMPERED = [
-    pytest.param(
-        {"secret": "x" * 40},
-        5,
-        "AWS does not accept the key of the delivery",
-        id="another secret",
-        marks=pytest.mark.slow,
-    ),
-    pytest.param({"user": "bob", "arn": "BOB"}, 1, "and AWS says", id="another user"),
-    pytest.param({"version": 9}, 1, "another version", id="newer", marks=pytest.mark.slow),
-    pytest.param({"reserved": True}, 1, "is not there yet", id="reserved only", marks=pytest.mark.slow),
-    pytest.param(
-        {"replaces": "AKIAXXXXXXXXXXXXXXXX"},
-        1,
-        "holds a key that works",
-        id="replaces another key",
-        marks=pytest.mark.slow,
-    ),
+TAMPERED: list[tuple[str, dict[str, object], int, str]] = [
+    ("another user", {"user": "bob", "arn": "BOB"}, 1, "and AWS says"),
+    ("another secret", {"secret": "x" * 40}, 5, "AWS does not accept the key of the delivery"),
+    ("newer", {"version": 9}, 1, "another version"),
+    ("reserved only", {"reserved": True}, 1, "is not there yet"),
+    ("replaces another key", {"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a key that works"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "code", "words"), TAMPERED)
+@pytest.mark.parametrize(("changes", "code", "words"), sample(TAMPERED, 1))
 def test_a_delivery_that_was_tampered_with(office: Office, changes: dict[str, object], code: int, words: str) -> None:
     """Refused; file and keys stay as they are."""
     if "arn" in changes:
@@ -414,9 +380,7 @@ def test_one_broken_account_stops_no_other(office: Office) -> None:
     member = office.aws.add_account("member")
     role = member.add_role("rotate-my-key-fleet")
     member.add_user("carol")
-    member.attach_policy(
-        role, {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["iam:*"], "Resource": "*"}]}
-    )
+    member.allow(role, "iam:*")
     office.channels = "[accounts]\nrole = rotate-my-key-fleet\n"
     office.settings["kms_key"] = f"arn:aws:kms:{REGION}:{office.aws.account}:key/1234"
     for words in ((), ("--account", member.account)):
@@ -478,13 +442,10 @@ def test_a_user_of_another_account(office: Office, accounts: int) -> None:
     """He is looked for wherever the role leads; the one account that has him is named, with the command."""
     members = [office.aws.add_account(f"member-{number}") for number in range(2)]
     for number, member in enumerate(members):
-        role = member.add_role("rotate-my-key-fleet")
-        everything = [{"Effect": "Allow", "Action": ["iam:*"], "Resource": "*"}]
-        member.attach_policy(role, {"Version": "2012-10-17", "Statement": everything})
+        member.allow(member.add_role("rotate-my-key-fleet"), "iam:*")
         if number < accounts:
             member.add_user("bob-1")
-    lists = [{"Effect": "Allow", "Action": ["organizations:ListAccounts"], "Resource": "*"}]
-    office.aws.attach_policy("it", {"Version": "2012-10-17", "Statement": lists})
+    office.aws.allow("it", "organizations:ListAccounts")
     office.channels = "[accounts]\nrole = rotate-my-key-fleet\n"
     done = office.reissue(user="bob-1")
     assert done.code == 1, done.text
@@ -567,8 +528,7 @@ def test_the_json_is_as_documented(office: Office) -> None:
 def test_one_mfa_code_fetches_and_rotates(office: Office) -> None:
     """Where MFA is demanded for everything: the code is good once, so one session carries the whole run."""
     device = office.aws.add_mfa("alice")
-    allow = {"Effect": "Allow", "Action": "iam:*", "Resource": "*"}
-    office.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [allow]})
+    office.aws.allow("alice", "iam:*")
     place = office.deliver()
     handed = office.new_id()
     office.aws.demand_mfa("alice")

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as Signing
 
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk, Done
@@ -31,13 +27,11 @@ class Company:
 
     aws: StandIn
     it: Desk
-    key: Credentials
     members: list[str] = field(default_factory=list)
 
     def may(self, *actions: str) -> None:
         """Whoever runs the fleet may do this and nothing else."""
-        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-        self.aws.attach_policy("fleet", {"Version": "2012-10-17", "Statement": [statement]})
+        self.aws.allow("fleet", *actions)
 
     def settings(self, text: str) -> None:
         """Write fleet.ini."""
@@ -48,20 +42,8 @@ class Company:
     def remind(self, *words: str, **env: str) -> Done:
         """Type `fleet remind`. The credential report has been asked for already: else it is waited for, a second."""
         for number in [self.aws.account, *self.members]:
-            self._ask_for_report(number)
+            self.aws.in_account(number).ask_for_report()
         return self.it.run("fleet", "remind", *words, **env)
-
-    def _ask_for_report(self, account: str) -> None:
-        here = self.aws.in_account(account)
-        role = f"arn:aws:iam::{account}:role/{ROLE}"
-        pair = self.key if account == self.aws.account else here.role_session(role)
-        body = "Action=GenerateCredentialReport&Version=2010-05-08"
-        request = AWSRequest("POST", f"{self.aws.url}/", {"Content-Type": "application/x-www-form-urlencoded"}, body)
-        SigV4Auth(Signing(pair.key_id, pair.secret, pair.token), "iam", "us-east-1").add_auth(request)
-        server = HTTPConnection(self.aws.url.removeprefix("http://"))
-        server.request("POST", "/", body, dict(request.headers))
-        server.getresponse().read()  # denied: then it is waited for
-        server.close()
 
     def account(self, name: str) -> Account:
         """One more account of the organization, with the role that the fleet assumes there."""
@@ -102,7 +84,7 @@ def company(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]
     desk = Desk(home, running, capsys, {"AWS_DEFAULT_REGION": "eu-west-1"})
     running.add_user("fleet", tags={"rotate-my-key": "exempt"})
     key = running.add_key("fleet")
-    found = Company(running, desk, key)
+    found = Company(running, desk)
     desk.profiles(default=key)
     for name, age in (("alice", 98), ("bob", 80), ("carol", 3)):
         found.person(name, age)

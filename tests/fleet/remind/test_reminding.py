@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,11 @@ import pytest
 from rotate_my_key.core.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.fleet.memory import decode, ref
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer
-from rotate_my_key.fleet.model import Event, Message
-from rotate_my_key.fleet.notices import Remark, plan_notices
+from rotate_my_key.fleet.model import Message
+from rotate_my_key.fleet.notices import DueKey, Remark, plan_notices
 from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
 from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
+from tests.fleet.enforce.company import FakeAudit
 from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.remind.cases import POLICY, found_in
 
@@ -44,30 +45,13 @@ class Flaky(FakeChannel):
 
 
 @dataclass
-class Book:
-    """An audit in memory."""
-
-    events: list[Event] = field(default_factory=list)
-    broken: Problem | None = None
-
-    def record(self, *events: Event) -> None:
-        """See the port."""
-        if self.broken:
-            raise self.broken
-        self.events += events
-
-    def close(self, numbers: object) -> None:
-        """See the port."""
-
-
-@dataclass
 class Office:
     """Accounts, channels and a clock; `day` counts the days since NOW."""
 
     mail: FakeChannel = field(default_factory=FakeChannel)
     ops: FakeChannel = field(default_factory=lambda: FakeChannel("ops", wants_address=False))
     boss: FakeChannel = field(default_factory=lambda: FakeChannel("boss", wants_address=False))
-    book: Book = field(default_factory=Book)
+    book: FakeAudit = field(default_factory=FakeAudit)
     directories: list[FakeDirectory] = field(default_factory=lambda: [FakeDirectory(name="production")])
     slept: list[float] = field(default_factory=list)
     settings: FleetSettings = SETTINGS
@@ -84,8 +68,11 @@ class Office:
 
     def run(self, day: float = 0, workers: int = 1) -> RemindResult:
         """One run of the fleet."""
-        now = NOW + day * DAY
-        plan = plan_notices(found_in(self.directories, now, self.owner), POLICY, self.settings.remind, now)
+        channels = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
+        return self.remind(found_in(self.directories, NOW + day * DAY, self.owner), channels, NOW + day * DAY, workers)
+
+    def remind(self, cases: list[DueKey], channels: Channels, now: datetime = NOW, workers: int = 1) -> RemindResult:
+        """Tell of these cases over these channels."""
         around = RemindContext(
             FakeOrganization(*self.directories),
             self.sleep or self.slept.append,
@@ -93,10 +80,9 @@ class Office:
             self.time_left,
             workers=workers,
         )
-        channels = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
-        return remind(
-            plan, self.findings, channels, self.settings, Renderer(self.settings.remind.templates, now), around
-        )
+        plan = plan_notices(cases, POLICY, self.settings.remind, now)
+        templates = Renderer(self.settings.remind.templates, now)
+        return remind(plan, self.findings, channels, self.settings, templates, around)
 
     def tag(self, name: str, directory: FakeDirectory | None = None) -> str | None:
         """What is remembered of a user."""
@@ -302,12 +288,8 @@ def test_an_escalation_is_no_notice(office: Office) -> None:
 
 def test_an_owner_without_an_address_is_a_row(office: Office) -> None:
     """Mail cannot reach him; nothing is remembered; it is no fault of the run."""
-    now = NOW
-    cases = [replace(each, owner=replace(each.owner, address="")) for each in found_in(office.directories, now)]
-    plan = plan_notices(cases, POLICY, SETTINGS.remind, now)
-    around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
-    channels = Channels((office.mail,), (office.ops,))
-    done = remind(plan, Findings(), channels, SETTINGS, Renderer("", now), around)
+    cases = [replace(each, owner=replace(each.owner, address="")) for each in found_in(office.directories, NOW)]
+    done = office.remind(cases, Channels((office.mail,), (office.ops,)))
     assert texts(done.digest.unaddressed) == [
         "alice in production (123456789012): no address is known of alice",
         "bob in production (123456789012): no address is known of bob",
@@ -325,11 +307,7 @@ def test_an_account_that_failed_is_a_row(office: Office) -> None:
 
 def test_a_watch_tells_admins_only(office: Office) -> None:
     """Without channels for owners nobody else is told and no tag is written: reading is enough."""
-    now = NOW
-    plan = plan_notices(found_in(office.directories, now), POLICY, SETTINGS.remind, now)
-    channels = Channels(admins=(office.ops,))
-    around = RemindContext(FakeOrganization(*office.directories), office.slept.append)
-    done = remind(plan, Findings(), channels, SETTINGS, Renderer("", now), around)
+    done = office.remind(found_in(office.directories, NOW), Channels(admins=(office.ops,)))
     assert len(office.ops.sent) == 1
     assert office.home.calls["tag"] == 0
     assert (done.digest.told, done.code) == ((), 0)
@@ -346,10 +324,10 @@ def test_a_wrong_template_stops_a_run_that_has_done_nothing(office: Office, tmp_
 
 def test_an_audit_that_cannot_be_written_is_a_row(office: Office) -> None:
     """Everybody is told all the same."""
-    office.book.broken = Problem("the audit cannot be written")
+    office.book.good = 0
     done = office.run()
     assert len(office.mail.sent) == 2
-    assert "alice@example.com: the audit cannot be written" in texts(done.digest.notes)
+    assert "alice@example.com: the audit cannot be written (disk full)" in texts(done.digest.notes)
     assert done.code == 1
 
 
