@@ -138,6 +138,7 @@ def test_the_laptops_own_auth_profile_is_none_of_the_fleets(home: Path) -> None:
     assert run("-p", "it")[1].endswith(":user/admin")
 
 
+@pytest.mark.slow
 def test_a_code_opens_a_session(home: Path, aws: StandIn) -> None:
     """--mfa-code, for the key of an admin whose policies demand MFA."""
     device = aws.add_mfa("admin")
@@ -181,6 +182,7 @@ def test_a_file_that_is_named(home: Path) -> None:
     assert run("-p", "it", "--settings", str(other))[0].policy.max_age == timedelta(days=45)
 
 
+@pytest.mark.slow
 def test_a_parameter_that_is_named(home: Path, aws: StandIn) -> None:
     """Fetched with the credentials that sign everything, by one call."""
     parameter(home, "max_age = 45d\n")
@@ -204,6 +206,7 @@ def test_limits_that_cannot_be_meant_are_noted(home: Path, capsys: pytest.Captur
     assert "remind_before (90d) is not below max_age (30d), so every key is due at once" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_preset_that_is_named(home: Path) -> None:
     """What the file says besides goes before it; one that there is not is an error, and not nothing."""
     write(home, "[enforce]\npreset = staged-90\ndelete_after = 20d\n")

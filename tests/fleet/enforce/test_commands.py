@@ -72,6 +72,7 @@ def test_it_asks_before_it_acts(ready: Firm) -> None:
     assert ready.changes == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "status"), [("y\r", 0, "Inactive"), ("\r", 4, "Active")])
 def test_a_person_is_asked_once(ready: Firm, answer: str, code: int, status: str) -> None:
     """What would be done is on the screen before the question; Enter alone is no."""
@@ -82,6 +83,7 @@ def test_a_person_is_asked_once(ready: Firm, answer: str, code: int, status: str
     assert (screen.code, list(ready.ids("alice").values())) == (code, [status]), screen.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "status"), [("y\r", 0, "Inactive"), ("\r", 4, "Active")])
 def test_a_person_is_asked_before_revoking(left: Firm, answer: str, code: int, status: str) -> None:
     """With what was found, and how many would go."""
@@ -176,6 +178,7 @@ def test_an_audit_that_cannot_be_written_stops_it(ready: Firm) -> None:
     assert "the audit cannot be written" in done.problem()[0]
 
 
+@pytest.mark.slow
 def test_audit_in_cloudwatch_and_s3(ready: Firm) -> None:
     """Both have every line, and the log group the metric line."""
     ready.aws.add_bucket("it-logs")
@@ -215,6 +218,7 @@ def test_revoke_shows_first_and_asks(left: Firm) -> None:
     assert "last used 3 hours ago (s3, eu-west-1)" in done.err
 
 
+@pytest.mark.slow
 def test_revoke_in_one_account(left: Firm) -> None:
     """`--account` limits it."""
     member = left.members["prod"]
@@ -242,6 +246,7 @@ def test_accounts_that_reports_leave_out_are_not_left_out(left: Firm) -> None:
     assert set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
 
 
+@pytest.mark.slow
 def test_a_user_who_is_nowhere(left: Firm) -> None:
     """Nothing to do is a problem here: the name may be misspelt."""
     done = left.it.run("fleet", "revoke", "alise", "-y")
@@ -251,6 +256,7 @@ def test_a_user_who_is_nowhere(left: Firm) -> None:
 # Documented
 
 
+@pytest.mark.slow
 def test_enforce_gives_what_docs_json_says(ready: Firm) -> None:
     """Planned, done, failed and broken: every field, of its type."""
     member = ready.account("prod")
@@ -266,6 +272,7 @@ def test_enforce_gives_what_docs_json_says(ready: Firm) -> None:
     compare("`fleet enforce --json`", planned, ready.enforce("--apply", "--yes", "--json").json)
 
 
+@pytest.mark.slow
 def test_revoke_gives_what_docs_json_says(left: Firm) -> None:
     """Found, switched, failed; and what undoing leaves out."""
     (off, *_) = left.ids("alice")

@@ -44,6 +44,7 @@ def test_the_hint_without_a_terminal_is_the_command_as_typed(left: Firm) -> None
     assert set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
 
 
+@pytest.mark.slow
 def test_enforces_hints_name_the_settings_too(ready: Firm) -> None:
     """The one without a terminal, and the one in the admins' message."""
     file = ready.it.home / ".config" / "rotate-my-key" / "fleet.ini"
@@ -58,6 +59,7 @@ def test_enforces_hints_name_the_settings_too(ready: Firm) -> None:
     assert list(ready.ids("alice").values()) == ["Active"]
 
 
+@pytest.mark.slow
 def test_one_account_alone_is_said(firm: Firm) -> None:
     """Without a role no other account can be looked at, and a key may be left there."""
     firm.person("alice", 30)
@@ -66,6 +68,7 @@ def test_one_account_alone_is_said(firm: Firm) -> None:
     assert f"only account {firm.aws.account} was looked at: no role is set" in done.err
 
 
+@pytest.mark.slow
 def test_somebody_found_nowhere_where_accounts_are_broken(left: Firm) -> None:
     """No question, no command that ends sessions, and it is no success."""
     left.aws.break_account(left.members["prod"].account, "denied")
@@ -77,6 +80,7 @@ def test_somebody_found_nowhere_where_accounts_are_broken(left: Firm) -> None:
         assert "put-user-policy" not in done.err
 
 
+@pytest.mark.slow
 def test_the_key_that_signs_goes_last(firm: Firm) -> None:
     """It is said before the question; everything else of the user is done, and how to take it back is true."""
     firm.settings("[accounts]\nrole = rotate-my-key-fleet\n")

@@ -109,6 +109,7 @@ def test_on_a_fresh_laptop(office: Office) -> None:
     assert office.waiting() == []
 
 
+@pytest.mark.slow
 def test_nobody_else_can_fetch_it(office: Office) -> None:
     """Neither IT, nor another user, nor another session of the same role, whatever their policies allow."""
     office.settings["reader"] = f"arn:aws:sts::{office.aws.account}:assumed-role/Developer/{{user}}"
@@ -201,6 +202,7 @@ def test_a_link_is_refused_on_the_command_line(bucket: Office) -> None:
     assert len(bucket.aws.calls) == before
 
 
+@pytest.mark.slow
 def test_a_link_that_has_expired(bucket: Office) -> None:
     """Said in a line, without the link; nothing is changed."""
     bucket.settings["link_for"] = "5m"
@@ -437,6 +439,7 @@ def test_an_inactive_key_needs_consent(office: Office) -> None:
     assert done.problem()[1].endswith("--replace-inactive")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("accounts", [0, 1, 2])
 def test_a_user_of_another_account(office: Office, accounts: int) -> None:
     """He is looked for wherever the role leads; the one account that has him is named, with the command."""
@@ -462,6 +465,7 @@ def test_a_user_of_another_account(office: Office, accounts: int) -> None:
         assert text.endswith("nor in any of 2 other accounts")
 
 
+@pytest.mark.slow
 def test_two_active_keys(office: Office) -> None:
     """Never, and a person must choose: when and where the other was used is said."""
     other = office.aws.add_key("alice", use=LastUse(office.aws._front.world.now() - timedelta(days=2), "s3", REGION))

@@ -275,6 +275,7 @@ def test_a_channel_without_a_region_fails_a_dry_run(told: Company) -> None:
     assert "--- over mail to alice@example.com" in done.out
 
 
+@pytest.mark.slow
 def test_a_template_is_tried_though_nobody_is_to_be_told(told: Company, tmp_path: Path) -> None:
     """What is wrong in it is found before anything is asked of AWS."""
     (tmp_path / "escalation.txt.j2").write_text("Subject: x\n{{ keys[0].nmae }}\n")
@@ -285,6 +286,7 @@ def test_a_template_is_tried_though_nobody_is_to_be_told(told: Company, tmp_path
     assert told.actions == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["owner", "escalation", "digest"])
 def test_every_template_can_be_extended(told: Company, tmp_path: Path, name: str) -> None:
     """Ours with a line more pass the trial."""
@@ -293,6 +295,7 @@ def test_every_template_can_be_extended(told: Company, tmp_path: Path, name: str
     assert told.remind("--dry-run").code == 0
 
 
+@pytest.mark.slow
 def test_a_role_that_is_nowhere_is_one_line(told: Company) -> None:
     """Not a warning for each account: it is rather a wrong setting, so that comes first."""
     for name in ("one", "two", "three"):
@@ -321,6 +324,7 @@ def test_who_may_be_exempt_is_told_and_marked(told: Company) -> None:
     assert f"{both} may be exempt: the members of group robots could not be read" in done.err
 
 
+@pytest.mark.slow
 def test_who_does_not_answer_is_shown_to_others(told: Company) -> None:
     """The fourth notice: the question names the escalation, and a dry run shows it."""
     told.told_days_ago("alice", 3, notices=3)
@@ -346,6 +350,7 @@ def test_nothing_to_send(told: Company) -> None:
     assert done.out.splitlines()[-1] == "Nothing was to be sent."
 
 
+@pytest.mark.slow
 def test_an_audit(told: Company) -> None:
     """A line for each key of which somebody was told, and one for the end of the run; if it cannot be written the
     messages went out all the same, and the exit code says so."""
@@ -365,6 +370,7 @@ def test_an_audit(told: Company) -> None:
     assert "warning: alice@example.com and the end of the run: the audit cannot be written" in done.err
 
 
+@pytest.mark.slow
 def test_many_owners_are_counted(told: Company) -> None:
     """In a terminal twenty names are enough."""
     for number in range(25):

@@ -137,6 +137,7 @@ def test_stopped(shop: Desk) -> None:
     )
 
 
+@pytest.mark.slow
 def test_suspended_accounts_are_named(shop: Desk) -> None:
     """AWS lets nobody into them; that they were left out is said."""
     shop.aws.add_account("gone", "333333333333", state="SUSPENDED")
@@ -170,6 +171,7 @@ def test_numbers_that_differ_are_explained(shop: Desk) -> None:
     assert lines[4].split(maxsplit=2) == ["AGE", "KEYS", "active, of users: root's are not among them"]
 
 
+@pytest.mark.slow
 def test_a_denied_report(shop: Desk) -> None:
     """Users are listed instead, page by page, and that is said."""
     shop.aws.deny("GenerateCredentialReport")
@@ -196,6 +198,7 @@ def test_a_denied_last_use(shop: Desk) -> None:
     assert " unknown " in erin
 
 
+@pytest.mark.slow
 def test_denied_lists_of_keys(shop: Desk) -> None:
     """The report's own facts stand, without ids; exit code 5, for ages are not exact."""
     shop.aws.deny("ListAccessKeys")
@@ -216,6 +219,7 @@ def test_denied_tags(shop: Desk) -> None:
     assert "of 1 key it is not known whether the user is exempt" in done.out
 
 
+@pytest.mark.slow
 def test_exempt_users(shop: Desk) -> None:
     """By tag, path, pattern and group; shown with the reason where every key is."""
     shop.aws.add_group("bots")
@@ -253,6 +257,7 @@ def test_owners_by_the_mapping_file(shop: Desk) -> None:
     assert shop.run(*words).problem()[0] == f"there is no file {mapping}"
 
 
+@pytest.mark.slow
 def test_exact(shop: Desk) -> None:
     """Ids and ages of everybody, by one list a user more."""
     done = shop.run(*fleet(shop), "--exact", "--json")
@@ -268,6 +273,7 @@ def test_an_inactive_key_without_dates(shop: Desk) -> None:
     assert not [each for each in shop.run("fleet", "report", "--json").json["keys"] if each["user"] == "bob"]
 
 
+@pytest.mark.slow
 def test_an_account_without_users(it: Desk) -> None:
     """Nobody, nothing: that is a report too."""
     it.aws.add_account("empty", "333333333333").add_role("fleet")
@@ -278,6 +284,7 @@ def test_an_account_without_users(it: Desk) -> None:
     assert it.run(*words).out.splitlines()[0] == "1 account, 0 users, 0 keys; due at 75d, overdue at 90d"
 
 
+@pytest.mark.slow
 def test_names_with_all_their_signs(shop: Desk) -> None:
     """Signs that IAM allows, and owners in letters from anywhere."""
     shop.aws.add_user("=svc+a,b@x_.-", tags={"owner": "Zoë Å, \u5f20\u4f1f"})
@@ -316,6 +323,7 @@ def test_one_form_at_a_time(it: Desk, two: list[str]) -> None:
     assert not it.aws.calls
 
 
+@pytest.mark.slow
 def test_only_names_an_account_that_is_not_ours(it: Desk) -> None:
     """Without a role that cannot be."""
     done = it.run(*fleet(it, "[accounts]\nonly = 444444444444,\n"))
@@ -383,6 +391,7 @@ def survey(it: Desk, settings: FleetSettings, slept: list[float] | None = None) 
 MANY = FleetSettings(accounts=Accounts(role="fleet"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["throttled", "500", "503"])
 def test_an_account_that_is_throttled_for_good(shop: Desk, how: str) -> None:
     """It is a row that says to try again later; the others are whole."""
@@ -393,6 +402,7 @@ def test_an_account_that_is_throttled_for_good(shop: Desk, how: str) -> None:
     assert len(main.users) == 3
 
 
+@pytest.mark.slow
 def test_throttling_that_passes(shop: Desk) -> None:
     """Every action is throttled a few times; the report is whole all the same."""
     for action in ("GenerateCredentialReport", "GetCredentialReport", "ListAccessKeys", "ListUserTags", "ListAccounts"):
@@ -410,6 +420,7 @@ def test_a_throttled_last_use_is_unknown(shop: Desk) -> None:
     assert [key.last_use for user in main.users for key in user.keys] == [None, None]
 
 
+@pytest.mark.slow
 def test_a_report_that_takes_its_time(shop: Desk) -> None:
     """Both accounts are asked first, and waited for afterwards."""
     shop.aws.settings.report_polls = 3
@@ -432,6 +443,7 @@ def test_a_report_of_three_hours_ago_is_used_again(shop: Desk) -> None:
     assert [key.created > main.at for key in bob.keys] == [False, True]
 
 
+@pytest.mark.slow
 def test_groups_over_several_pages(shop: Desk) -> None:
     """A member on the last page is exempt too."""
     for number in range(5):
