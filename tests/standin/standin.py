@@ -14,9 +14,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from .account import Account
-from .front import Callback, Front
+from .front import Callback, Front, Server
 from .rules import Call, Denial, Fault, Kind, Reason, Rules, Settings, When
-from .server import Server
 
 Break = Literal["denied", "throttled", "500", "503", "hang"]
 
