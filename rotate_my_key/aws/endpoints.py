@@ -23,6 +23,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from ..core.errors import Problem
+from ..core.words import nearest
 
 HOT = ("iam", "sts")  # what a rotation needs
 WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")
@@ -90,7 +91,6 @@ def nearest_region(region: str) -> str | None:
     A new region has a place and a number of its own: `eu-south-3` may be one, `eu-sowth-1` is not. Of several the first
     is meant, and of `eu-west-1a` the region.
     """
-    import difflib
 
     real: set[str] = {name for name in known_regions() if re.search(r"\d$", name)}
     places = {re.sub(r"-\d+$", "", name) for name in real}
@@ -101,7 +101,7 @@ def nearest_region(region: str) -> str | None:
     if found := next((name for name in named if name in real), ""):
         return str(found)
     likely = sorted(name for name in real if "iso" in text or "iso" not in name)
-    return next(iter(difflib.get_close_matches(text, likely, n=1)), "us-east-1")
+    return nearest(text, likely) or "us-east-1"
 
 
 # What every parser reads alike: no user info, no backslash, no blank, nothing that is not ASCII, no zone. Of an address

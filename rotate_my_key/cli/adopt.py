@@ -10,7 +10,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import click
@@ -252,7 +251,7 @@ class _Adopting:
                 check_unfinished(unfinished(wiring.here, mend=True), pair, self._plan.old)
             if not self._denied:
                 old = self.elsewhere.key.key_id if self.elsewhere else ""
-                wiring.handed.mark(pair.key_id, replace(mark, replaces=old))
+                wiring.handed.mark(pair.key_id, mark._replace(replaces=old))
             placed = self._take_over() if self._takes_over else self._put()
             if self.elsewhere is None or self._look is None:
                 return placed
@@ -302,7 +301,7 @@ class _Adopting:
         """What was delivered is not to be removed by a later run any more: another key may wait there by then."""
         handed, key_id = self._wiring.handed, self._pair.key_id
         if key_id in handed.ids():
-            handed.mark(key_id, replace(handed.read(key_id), delivery="", signer=""))
+            handed.mark(key_id, handed.read(key_id)._replace(delivery="", signer=""))
 
     def rotate(self, stored: list[Result]) -> list[Result]:
         """Replace it at once, if it may be and there is room."""

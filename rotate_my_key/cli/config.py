@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import settings
 from ..core.errors import Problem, WrongUsage
+from ..core.words import columns
 from ..files.paths import Paths
 from ..settings import Given, Settings, ValueOrigin
 from .app import App
@@ -25,8 +26,7 @@ def show(app: App, *, as_json: bool) -> None:
         app.json({"settings": entries, "after_rotate": hooks, "notices": list(loaded.notices)})
         return
     rows = [(name, loaded.origin[name].text or "-", _whence(loaded.origin[name])) for name in settings.TABLE]
-    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
-    app.out("\n".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows))
+    app.out("\n".join(columns(rows)))
     for hook in _hooks(app):
         secret = ", with the secret" if hook.secret else ""
         app.out(f"after_rotate {hook.name}{secret}: {shlex.join(hook.command)}  {hook.where}")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from ..core.model import Past
-from . import show
+import os
+
+from ..core.words import columns, stamp
+from ..state.history import FileHistory
 from .app import App
-from .wiring import Wiring
 
 
 def run(app: App, *, as_json: bool) -> None:
     """Show past rotations on this computer: when, which key gave way to which, for whom."""
-    entries = Wiring.of(app).history.entries()
+    entries = FileHistory(os.path.join(app.paths.state_dir, "history.jsonl")).entries()
     if as_json:
-        app.json({"history": [_json(past) for past in entries]})
+        app.json({"history": [{**past._asdict(), "at": stamp(past.at)} for past in entries]})
         return
     if not entries:
         app.out("nothing was rotated here yet")
@@ -29,18 +30,5 @@ def run(app: App, *, as_json: bool) -> None:
         )
         for past in entries
     ]
-    for line in show.columns(rows):
+    for line in columns(rows):
         app.out(line)
-
-
-def _json(past: Past) -> dict[str, object]:
-    return {
-        "at": show.stamp(past.at),
-        "action": past.action,
-        "account": past.account,
-        "arn": past.arn,
-        "old": past.old,
-        "new": past.new,
-        "deleted": list(past.deleted),
-        "places": list(past.places),
-    }

@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 import click
 
 from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
-from ..core.model import Past, Place
+from ..core.model import Place
+from ..core.policy import Past
 from ..files import age
 from ..files.regular import read_regular
 from ..profiles.which import named_profile

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from .. import policies
 from ..core.errors import WrongUsage
+from ..core.words import nearest
 from .app import App
 
 
@@ -13,7 +12,7 @@ def run(app: App, *, name: str | None) -> None:
     """Print the least IAM policy that allows something."""
     known = policies.names()
     if name not in known:
-        meant = difflib.get_close_matches(name or "", known, n=1) or known[:1]
+        meant = nearest(name or "", known) or known[0]
         what = f"there is no policy {name}" if name else "name a policy"
-        raise WrongUsage(f"{what}; there are: {', '.join(known)}", f"rotate-my-key policy {meant[0]}")
+        raise WrongUsage(f"{what}; there are: {', '.join(known)}", f"rotate-my-key policy {meant}")
     app.out(policies.text(name).rstrip("\n"))

@@ -18,6 +18,7 @@ from ..core.errors import Denied, NeedsPerson, NoDefault, NotAllowed, Problem, W
 from ..core.model import Credentials
 from ..core.plan import Note, Step
 from ..core.policy import STATIC, Row
+from ..core.words import stamp
 from ..profiles.file import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import (
@@ -159,7 +160,7 @@ def _with(rows: list[Row], outcome: Outcome) -> list[Row]:
         "key_id": key_id,
         "account": outcome.account,
         "user": outcome.arn.rsplit("/", 1)[-1],
-        "created": show.stamp(outcome.created),
+        "created": stamp(outcome.created),
         "last_use": held[0].get("last_use") if held and key_id == outcome.old else None,
         "exempt": outcome.ending is Ending.EXEMPT,
         "seen_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -504,7 +505,7 @@ def _finish_taken(app: App, rotation: Rotate) -> list[Result]:
         results += done
         if mark.delivery:
             Delivery(app, mark.delivery, profile, mark.signer).remove_left(pair.key_id, profile)
-            wiring.handed.mark(pair.key_id, replace(mark, delivery="", signer=""))
+            wiring.handed.mark(pair.key_id, mark._replace(delivery="", signer=""))
         if not any(result.problem for result in done):
             results += Rotate.of(app, profile).run()
     wiring.forget_handed()

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.errors import Problem, WrongUsage, mask
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..core.words import join, number
+from ..core.words import columns, join, number
 from ..rotation.facts import LocalState
-from . import show
 from .app import App
 from .copies import few, stays
 from .rotate import Finder
@@ -184,7 +183,7 @@ class Scan:
                 [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"] for p in processes
             ]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
-            for line in show.columns(rows):
+            for line in columns(rows):
                 self._app.out(f"  {line}")
         for line in self._closing():
             self._app.say(line)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from ..core.errors import Interrupted, Problem, mask
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
 from ..core.policy import Policy
-from ..core.words import day, join, span, used
+from ..core.words import day, join, span, stamp, used
 from ..rotation.ports import Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
@@ -248,14 +248,3 @@ def problem_json(problem: Problem | Interrupted) -> dict[str, Any]:
 def key_json(key: AccessKey) -> dict[str, Any]:
     """A key of AWS's list for `--json`."""
     return {"key_id": key.key_id, "status": key.status, "created": stamp(key.created)}
-
-
-def stamp(moment: datetime | None) -> str | None:
-    """ISO 8601 in UTC, to the second."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
-
-
-def columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as aligned columns, two blanks apart; the last column is as long as it is."""
-    widths = [max(len(row[number]) for row in rows) for number in range(len(rows[0]))] if rows else []
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from ..core import words
 from ..core.errors import Problem, mask
 from ..core.policy import Row, check, judge
 from .app import App
@@ -94,9 +95,7 @@ def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
     if not rows:
         app.out("no profile here holds a key")
         return
-    cells = [_HEAD, *(_cells(row, now) for row in rows)]
-    widths = [max(len(row[number]) for row in cells) for number in range(len(_HEAD))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    lines = words.columns([_HEAD, *(_cells(row, now) for row in rows)])
     app.out(app.style(lines[0], bold=True))
     for row, line in zip(rows, lines[1:], strict=True):
         colour = _COLOURS.get(row["verdict"])
@@ -109,7 +108,6 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
         return
     from shlex import quote
 
-    from ..core import words
     from ..rotation.survey import unheld
 
     for row, other in unheld(rows):
@@ -126,8 +124,6 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:
-    from ..core import words
-
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
     verdict = row["verdict"]
     if row.get("switched_off_until"):
@@ -140,8 +136,6 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
 
 
 def _last_use(use: Row | None, now: datetime) -> str:
-    from ..core import words
-
     if use is None:
         return "-"
     at = datetime.fromisoformat(use["at"]) if use["at"] else None

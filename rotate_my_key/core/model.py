@@ -155,21 +155,3 @@ class Holding:
     place: Place
     pair: Credentials | None
     away: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """One line of the history: what was done here. Ids are whole, secrets are never in it.
-
-    `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or
-    was put back, "" if an import took nobody's place.
-    """
-
-    at: datetime
-    action: str
-    account: str
-    arn: str
-    old: str
-    new: str | None = None
-    deleted: tuple[str, ...] = ()
-    places: tuple[str, ...] = ()

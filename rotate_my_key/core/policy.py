@@ -8,7 +8,7 @@ The rows of `status`: facts about one key, as the JSON values that are cached an
 Pure, and on the fast path: rows are plain dicts, for `status --cached` reads them from a file and prints them again.
 A row has: profiles, kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished,
 told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days,
-due and overdue.
+due and overdue. A line of `history` is here for the same reason.
 """
 
 from __future__ import annotations
@@ -92,6 +92,23 @@ Row = dict[str, Any]
 
 STATIC = "static pair"
 _AT_LEAST = {"due": (Verdict.DUE, Verdict.OVERDUE), "overdue": (Verdict.OVERDUE,)}
+
+
+class Past(NamedTuple):
+    """One line of the history: what was done here. Ids are whole, secrets are never in it.
+
+    `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or
+    was put back, "" if an import took nobody's place.
+    """
+
+    at: datetime
+    action: str
+    account: str
+    arn: str
+    old: str
+    new: str | None = None
+    deleted: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
 
 
 class _Key(NamedTuple):

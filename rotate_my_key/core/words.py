@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 
 
 def join(words: Iterable[str]) -> str:
@@ -40,3 +40,21 @@ def used(at: datetime | None, service: str, region: str, now: datetime) -> str:
         return "no use on record"
     where = ", ".join(word for word in (service, region) if word and word != "N/A")
     return f"last used {span(now - at)} ago" + (f" ({where})" if where else "")
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """ISO 8601 in UTC, to the second, for `--json`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds") if moment else None
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned columns, two blanks apart; the last column is as long as it is."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """What was probably meant, or ""."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), "")

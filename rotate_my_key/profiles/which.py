@@ -19,6 +19,7 @@ from shlex import quote
 
 from ..core.errors import NeedsPerson, NoDefault, Problem
 from ..core.model import Credentials, Place, PlaceKind
+from ..core.words import nearest
 from ..files.regular import is_null
 from .file import (
     KEY_ID,
@@ -240,13 +241,12 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
         if is_null(profiles.credentials.path):
             command = "unset AWS_SHARED_CREDENTIALS_FILE"
         return Problem(f"{what}: {state}", command)
-    import difflib
 
     names = list(profiles.merged)
     usable = [fact.profile for fact in facts(profiles) if fact.kind in ROTATABLE]
-    near = difflib.get_close_matches(name, names, n=1) or usable or names
+    near = nearest(name, names) or [*usable, *names][0]
     more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
-    return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near[0]))
+    return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near))
 
 
 def _state(file: ProfileFile) -> str:

@@ -12,8 +12,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
-from ..core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
+from ..core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Place
 from ..core.plan import Note, Step
+from ..core.policy import Past
 
 
 class Account(Protocol):

@@ -17,9 +17,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater, mask
-from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Past, Place, is_exempt
+from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Policy, Verdict
+from ..core.policy import Past, Policy, Verdict
 from ..core.words import day
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account

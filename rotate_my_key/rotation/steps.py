@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
-from ..core.model import Credentials, Identity, InPlace, LastUse, Past, Place
+from ..core.model import Credentials, Identity, InPlace, LastUse, Place
 from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
+from ..core.policy import Past
 from .facts import LocalState, is_nothing, settled_since
 from .ports import Account, Did, Ending, Progress
 
@@ -96,7 +97,7 @@ class Steps:
 
     def _remember(self, past: Past) -> None:
         """Once: a run that was killed right after writing this line leaves the note."""
-        if all(replace(past, at=line.at) != line for line in self._here.history.entries()):
+        if all(past._replace(at=line.at) != line for line in self._here.history.entries()):
             self._here.history.add(past)
 
     # Making the new key

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..core.errors import Gone, NotAllowed, Problem, mask
-from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Past, Place, is_exempt
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt
 from ..core.plan import Note
-from ..core.policy import STATIC, Row
+from ..core.policy import STATIC, Past, Row
 from .facts import LocalState, is_stranded, listed, readable_notes
 from .ports import Account
 from .unfinished import Unfinished

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..core.errors import Problem, WrongUsage
 from ..core.policy import Policy
+from ..core.words import nearest
 from ..files.paths import Paths
 from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, zone
 from .ini import File
@@ -197,11 +198,9 @@ _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1, cutoff=0.6)
+    close = nearest(name.lower().replace("-", "_"), known)
     return f"there is no {what} {name}; " + (
-        f"did you mean {close[0]}?" if close else f"there {'are' if len(known) > 1 else 'is'} {', '.join(known)}"
+        f"did you mean {close}?" if close else f"there {'are' if len(known) > 1 else 'is'} {', '.join(known)}"
     )
 
 

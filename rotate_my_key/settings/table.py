@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ..core.errors import WrongUsage
 from ..core.policy import format_duration, parse_duration
+from ..core.words import nearest
 
 Value = timedelta | bool | str | tuple[str, ...]
 Raw = str | bool | timedelta | Sequence[str]
@@ -176,10 +177,7 @@ SITE_CONFIGSPEC = (*CONFIGSPEC, "[enforced]", *CONFIGSPEC)
 
 def near(name: str) -> str:
     """The setting that was probably meant, or ""."""
-    import difflib
-
-    close = difflib.get_close_matches(name.lower().replace("-", "_"), TABLE, n=1, cutoff=0.75)
-    return close[0] if close else ""
+    return nearest(name.lower().replace("-", "_"), TABLE, 0.75)
 
 
 def setting(name: str) -> Setting:

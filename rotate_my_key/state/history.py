@@ -4,10 +4,9 @@ commands that are to run after a rotation. Ids only, no secrets."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..core.model import Past
+from ..core.policy import Past
 from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
 from .records import Form, KeyFiles
 
@@ -24,7 +23,7 @@ class FileHistory:
 
     def add(self, past: Past) -> None:
         """Append one line, fsynced. Raises Problem if the disk is full or the file cannot be written."""
-        append_private(self._path, _PAST.encode(replace(past, at=past.at.replace(microsecond=0))))
+        append_private(self._path, _PAST.encode(past._replace(at=past.at.replace(microsecond=0))))
 
     def entries(self) -> tuple[Past, ...]:
         """All lines that can be read, oldest first."""
@@ -32,8 +31,7 @@ class FileHistory:
         return tuple(past for line in lines if (past := _PAST.find(line)))
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(NamedTuple):
     """What a person agreed to, for whoever finishes it. `replaces` is the id of the key that goes though no place here
     holds it, or ""; `delivery` names what is to be removed (never a link), `signer` the profile that may, or ""."""
 
@@ -43,6 +41,7 @@ class Mark:
 
 
 _MARK = Form(Mark)
+_NO_MORE = Mark()
 _NO_ID = re.compile(r"(?![A-Z0-9]{4,128}$).")
 
 
@@ -53,7 +52,7 @@ class HandedKeys:
     def __init__(self, folder: str) -> None:
         self._folder = KeyFiles(folder)
 
-    def mark(self, key_id: str, what: Mark = Mark()) -> None:
+    def mark(self, key_id: str, what: Mark = _NO_MORE) -> None:
         """Remember, durably, that this key is to be replaced. Raises Problem."""
         make_private_dir(self._folder.path)
         write_private(self._folder.file(key_id), _MARK.encode(what))
@@ -61,7 +60,7 @@ class HandedKeys:
     def read(self, key_id: str) -> Mark:
         """What was agreed to. What cannot be read, or was written by an older version, agrees to nothing more."""
         what = _MARK.find(read_private(self._folder.file(key_id)))
-        return Mark() if what is None or _NO_ID.match(what.replaces) else what
+        return _NO_MORE if what is None or _NO_ID.match(what.replaces) else what
 
     def ids(self) -> tuple[str, ...]:
         """The ids that are marked."""

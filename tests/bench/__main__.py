@@ -54,6 +54,10 @@ def environment(home: str, url: str) -> dict[str, str]:
     }
 
 
+_LIGHT = ("--version", "--help", "rotate --help", "adopt --help", "config set --help", "fleet report --help")
+_LIGHT += ("history", "status --cached")
+
+
 def start_up() -> None:
     """What starts without boto3, beside importing click."""
     with laptop() as (_, fresh):
@@ -62,10 +66,7 @@ def start_up() -> None:
         import subprocess
 
         subprocess.run([TOOL, "-q", "status"], env=dict(env), check=True, stdout=subprocess.DEVNULL)
-        commands = [
-            Command(" ".join(words), [TOOL, *words], lambda: env)
-            for words in (["--version"], ["--help"], ["status", "--cached"])
-        ]
+        commands = [Command(" ".join(words), [TOOL, *words], lambda: env) for words in map(str.split, _LIGHT)]
         click = Command("import click", [sys.executable, "-c", "import click"], lambda: env)
         found = in_turns([*commands, click], 2 * TURNS)
         table("Start-up", found, dict.fromkeys((c.name for c in commands), 1.3))

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from rotate_my_key import settings
 from rotate_my_key.cli.app import App
-from rotate_my_key.cli.commands import config as command
+from rotate_my_key.cli.commands import COMMANDS
 from rotate_my_key.core.errors import Problem, WrongUsage
 from rotate_my_key.files.paths import Paths
 
@@ -48,7 +48,7 @@ def run(home: Home, *words: str) -> tuple[str, str]:
     """What `config WORDS` prints on stdout and stderr. Raises the Problem that main would show."""
     app = App(home.env)
     app.paths = home.paths
-    done = CliRunner().invoke(command, words, obj=app, catch_exceptions=False, standalone_mode=False)
+    done = CliRunner().invoke(COMMANDS["config"], words, obj=app, catch_exceptions=False, standalone_mode=False)
     return done.stdout, done.stderr
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.table import GROUPS
-from rotate_my_key.core.model import Past
+from rotate_my_key.core.policy import Past
 from rotate_my_key.doctor import Finding, Report
 from rotate_my_key.state.history import FileHistory
 

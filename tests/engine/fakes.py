@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, Problem, TryLater, Unanswered, Unreadable
-from rotate_my_key.core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Past, Place
+from rotate_my_key.core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Place
 from rotate_my_key.core.plan import Note, Step
+from rotate_my_key.core.policy import Past
 from rotate_my_key.rotation.ports import Did
 
 START = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -11,8 +11,9 @@ import pytest
 from rotate_my_key.aws.client import Aws as RealAws
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater, Unanswered, Unreadable
-from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Past, Place
+from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Place
 from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import Past
 from rotate_my_key.profiles.file import ProfilePaths
 from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
@@ -385,7 +386,7 @@ def test_history_keeps_its_order(kind: str, tmp_path: Path) -> None:
         FakeHistory(Home(), Points()) if kind == "in memory" else FileHistory(str(tmp_path / "history.jsonl"))
     )
     past = [Past(START, "rotated", "123456789012", ALICE.arn, OLD.key_id, NEW.key_id, (OLD.key_id,), ("x [y]",))]
-    past.append(replace(past[0], action="deleted", new=None, at=START + timedelta(days=1)))
+    past.append(past[0]._replace(action="deleted", new=None, at=START + timedelta(days=1)))
     assert history.entries() == ()
     for each in past:
         history.add(each)

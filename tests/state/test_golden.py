@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.copies.find import Memory
-from rotate_my_key.core.model import Credentials, Identity, InPlace, Past, Place, PlaceKind
+from rotate_my_key.core.model import Credentials, Identity, InPlace, Place, PlaceKind
 from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import Past
 from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
 from rotate_my_key.schedule import job
@@ -128,7 +129,7 @@ READ: dict[str, tuple[str, Read, object]] = {
         ({"staged": Credentials(NEW, SECRET)}, PLAIN),
     ),
     "kept": (f"{OLD}.kept", lambda m: m.staging.get(OLD), {"kept": Credentials(OLD, SECRET, "a token")}),
-    "history": ("history.jsonl", lambda m: m.history.entries(), (PAST, replace(PAST, action="imported", old=""))),
+    "history": ("history.jsonl", lambda m: m.history.entries(), (PAST, PAST._replace(action="imported", old=""))),
     "status": ("status.json", Memories.rows, ROWS),
     "handed": (NEW, lambda m: m.handed.read(NEW), MARK),
     "handed-empty": (NEW, lambda m: (m.handed.ids(), m.handed.read(NEW)), ((NEW,), Mark())),
@@ -154,7 +155,7 @@ def test_what_was_written_is_read(tmp_path: Path, name: str) -> None:
 
 def _history(m: Memories) -> None:
     m.history.add(PAST)
-    m.history.add(replace(PAST, action="imported", old=""))
+    m.history.add(PAST._replace(action="imported", old=""))
 
 
 def _schedule(m: Memories) -> None:

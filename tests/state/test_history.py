@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.core.model import Past
+from rotate_my_key.core.policy import Past
 from rotate_my_key.state.history import FileHistory
 
 AT = datetime(2026, 5, 4, 12, 30, 15, tzinfo=UTC)

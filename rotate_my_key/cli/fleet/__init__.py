@@ -13,11 +13,9 @@ import click
 
 from ...core.errors import Problem
 from ..app import App
-from ..commands import signing_options
+from ..commands import AS_JSON, YES, signing_options
 
 C = TypeVar("C", bound=Callable[..., Any])
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-YES = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 
 class _InOrder(click.Group):

@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -24,7 +23,7 @@ from ... import __version__
 from ...aws.client import Aws
 from ...aws.signin import MfaSessions
 from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
-from ...core.words import number
+from ...core.words import nearest, number
 from ...files.private import Lock, make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, FileSink
@@ -159,9 +158,9 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
         known = list(Profiles(files).merged)
         if named in known:
             continue
-        near = get_close_matches(named, known, n=1)
+        near = nearest(named, known)
         there = "there is none" if not known else f"there {'are' if len(known) > 1 else 'is'} {some(known, 10)}"
-        advice = f"did you mean {near[0]}?" if near else there
+        advice = f"did you mean {near}?" if near else there
         raise WrongUsage(f"there is no profile {named}; {advice}", "aws configure list-profiles")
     auth = signs or profile or ""
     return FleetSigner(

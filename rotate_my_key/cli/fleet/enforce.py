@@ -10,7 +10,7 @@ from typing import Any
 
 from ...core.errors import WrongUsage, mask
 from ...core.policy import format_duration
-from ...core.words import day, number
+from ...core.words import day, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
 from ...fleet.enforce import ApplyContext, EnforceResult, carry_out
@@ -34,7 +34,6 @@ from ...fleet.rules import Act, Skipped, SkipRule
 from ...fleet.survey import first_code
 from ...settings.fleet import PRESETS, FleetSettings, Preset
 from ..app import App, Stop
-from ..show import stamp
 from .common import again, agreed, alone, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 from .revoke import take_back
 

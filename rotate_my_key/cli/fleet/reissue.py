@@ -16,7 +16,7 @@ from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage, mask
 from ...core.policy import format_duration
-from ...core.words import day, join, number
+from ...core.words import day, join, number, stamp
 from ...files.private import write_private
 from ...fleet import reissue as engine
 from ...fleet.audit import AuditTrail, TextSink
@@ -27,7 +27,6 @@ from ...fleet.reissue import HandoverResult, ReissueContext, ReissuePlan, Reissu
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from ..show import stamp
 from .common import again, agreed, close, open_fleet, problem_json, warn
 
 

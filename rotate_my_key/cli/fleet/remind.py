@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ...core.errors import Problem, WrongUsage
-from ...core.words import join, number
+from ...core.words import join, number, stamp
 from ...fleet.assembly import Assembly
 from ...fleet.audit import TextSink
 from ...fleet.messages import Channels, Findings, Letter, Renderer, rehearse
@@ -24,7 +24,6 @@ from ...fleet.remind import remind as send
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from ..show import stamp
 from .common import agreed, alone, open_fleet, stoppable, surveyed, tell_failed, tell_left_out, warn
 
 _LISTED = 20  # owners by name; a company has hundreds

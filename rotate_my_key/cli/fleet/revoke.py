@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ...core.words import number, span, used
+from ...core.words import number, span, stamp, used
 from ...fleet import revoke as engine
 from ...fleet.model import FleetKey
 from ...fleet.revoke import Cause, RevokeContext, SwitchResult, cause_of, restorable
 from ...fleet.survey import first_code
 from ...fleet.users import UserLook
 from ..app import App
-from ..show import stamp
 from .common import again, agreed, close, open_audit, open_fleet, problem_json, stoppable, warn
 
 _WHO = {
