@@ -18,7 +18,6 @@ from ..schedule.job import Attempt, Installation, ScheduledJob, Scheduler
 from . import reminder
 from .app import App
 from .rotate import Finder, exit_code
-from .show import stamp
 from .wiring import Wiring
 
 _INTRODUCTION = (
@@ -145,8 +144,8 @@ def _json(
         "where": installed.where if installed else None,
         "trouble": (installed.trouble or None) if installed else None,
         "command": [job.program, *jobs.ROTATE] if job else None,
-        "next": stamp(installed.next) if installed else None,
-        **{name: each and {**each._asdict(), "at": stamp(each.at)} for name, each in attempts.items()},
+        "next": words.stamp(installed.next) if installed else None,
+        **{name: each and {**each._asdict(), "at": words.stamp(each.at)} for name, each in attempts.items()},
     }
 
 
