@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
 from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
-from rotate_my_key.fleet.model import AwsAccount, FleetUser, Message
+from rotate_my_key.fleet.audit import NotKept
+from rotate_my_key.fleet.model import AwsAccount, Event, FleetUser, Message
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 NEVER = LastUse(None, "N/A", "N/A")
@@ -59,7 +60,6 @@ class FakeDirectory:
 
     @property
     def account(self) -> AwsAccount:
-        """See the real one."""
         return self._account
 
     def user(self, name: str, *ages: float, path: str = "/", **tags: str) -> User:
@@ -95,13 +95,11 @@ class FakeDirectory:
         return f"arn:aws:iam::{self._account.number}:user{user.path}{user.name}"
 
     def request_report(self) -> bool:
-        """See the real one."""
         self._called("request_report")
         self.waits -= 1
         return self.waits < 0
 
     def report(self) -> tuple[str, datetime]:
-        """See the real one."""
         self._called("report")
         if self.waits > 0:
             raise TryLater("the credential report is not ready")
@@ -153,13 +151,11 @@ class FakeDirectory:
         return [*row, "false", "N/A", "false", "N/A"]
 
     def users(self) -> Iterator[FleetUser]:
-        """See the real one."""
         self._called("users")
         for user in self.everybody.values():
             yield FleetUser(self._account.number, self.arn(user), created=user.created, signed_in=user.signed_in)
 
     def find(self, user: str) -> FleetUser:
-        """See the real one."""
         self._called("find")
         found = self._user(user)
         return FleetUser(
@@ -171,19 +167,16 @@ class FakeDirectory:
         )
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
-        """See the real one."""
         self._called("keys")
         return tuple(self._user(user).keys.values())
 
     def last_use(self, key_id: str) -> LastUse | None:
-        """See the real one."""
         self.calls["last_use"] += 1
         if "last_use" in self.broken:
             return None
         return next((user.used[key_id] for user in self.everybody.values() if key_id in user.used), None)
 
     def tags(self, user: str) -> Mapping[str, str] | None:
-        """See the real one."""
         self.calls["tags"] += 1
         problem = self.broken.get("tags")
         if isinstance(problem, Denied):
@@ -193,7 +186,6 @@ class FakeDirectory:
         return dict(self._user(user).tags)
 
     def members(self, group: str) -> frozenset[str]:
-        """See the real one."""
         self._called("members")
         named = frozenset(user.name for user in self.everybody.values() if group in user.groups)
         if not named and group not in self.groups:
@@ -201,7 +193,6 @@ class FakeDirectory:
         return named
 
     def tag(self, user: str, key: str, value: str) -> None:
-        """See the real one."""
         self._called("tag")
         tags = self._user(user).tags
         if key not in tags and len(tags) >= 50:
@@ -209,12 +200,10 @@ class FakeDirectory:
         tags[key] = value
 
     def untag(self, user: str, key: str) -> None:
-        """See the real one."""
         self._called("untag")
         self._user(user).tags.pop(key, None)
 
     def set_active(self, user: str, key_id: str, active: bool) -> None:
-        """See the real one."""
         self._called("set_active")
         keys = self._user(user).keys
         if key_id not in keys:
@@ -222,13 +211,11 @@ class FakeDirectory:
         keys[key_id] = AccessKey(key_id, "Active" if active else "Inactive", keys[key_id].created)
 
     def delete(self, user: str, key_id: str) -> None:
-        """See the real one."""
         self._called("delete")
         if self._user(user).keys.pop(key_id, None) is None:
             raise Gone(f"there is no key {key_id}")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """See the real one."""
         self._called("create")
         if len(self._user(user).keys) >= 2:
             raise NoRoom("the user has two access keys already")
@@ -246,18 +233,15 @@ class FakeOrganization:
         self.begin: Callable[[AwsAccount], None] = lambda account: None
 
     def me(self) -> Identity:
-        """See the real one."""
         number = next(iter(self.directories))
         return Identity(number, f"arn:aws:sts::{number}:assumed-role/fleet/session")
 
     def accounts(self) -> tuple[AwsAccount, ...]:
-        """See the real one."""
         if self.broken:
             raise self.broken
         return tuple(each.account for each in self.directories.values())
 
     def directory(self, account: AwsAccount) -> FakeDirectory:
-        """See the real one."""
         found = self.directories[account.number]
         found.begin = lambda there: self.begin(there)
         return found
@@ -274,20 +258,41 @@ class FakeChannel:
 
     @property
     def name(self) -> str:
-        """See the real one."""
         return self._name
 
     @property
     def wants_address(self) -> bool:
-        """See the real one."""
         return self._wants_address
 
     def deliver(self, message: Message) -> None:
-        """See the real one."""
         if self.broken:
             raise self.broken
         self.sent.append(message)
 
     def check(self) -> tuple[str, ...]:
-        """See the real one."""
         return ()
+
+
+class FakeAudit:
+    """Keeps events; raises `broken`, or that the disk is full after `good` more."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.numbers: Mapping[str, float] = {}
+        self.broken: Problem | None = None
+        self.good = 10**9
+
+    def record(self, *events: Event) -> None:
+        if self.broken:
+            raise self.broken
+        if self.good <= 0:
+            raise NotKept("the audit cannot be written (disk full)")
+        self.good -= 1
+        self.events += events
+
+    def close(self, numbers: Mapping[str, float]) -> None:
+        self.numbers = numbers
+
+    def lines(self) -> list[str]:
+        """`deactivated alice intended`, without the frame of the run."""
+        return [f"{each.what} {each.user} {each.outcome}" for each in self.events if each.user]

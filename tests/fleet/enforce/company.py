@@ -9,14 +9,12 @@ from typing import Any
 
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.actions import Notifier
-from rotate_my_key.fleet.audit import NotKept
 from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_run
 from rotate_my_key.fleet.memory import KeyMemory, decode, ref
 from rotate_my_key.fleet.messages import Channels, Renderer
-from rotate_my_key.fleet.model import Event
 from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, ReissueSettings
-from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
+from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
 
 DAY = timedelta(days=1)
 HERE, THERE = "123456789012", "210987654321"
@@ -29,30 +27,6 @@ RULES = FleetSettings(
     enforce=Enforce(deactivate_at=90 * DAY, delete_after=10 * DAY, accounts=(HERE, THERE), weekdays=ALL, hours="0-24"),
     reissue=ReissueSettings(enabled=True),
 )
-
-
-class FakeAudit:
-    """Keeps events; raises `broken` after `good` more."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.numbers: Mapping[str, float] = {}
-        self.good = 10**9
-
-    def record(self, *events: Event) -> None:
-        """See the port."""
-        if self.good <= 0:
-            raise NotKept("the audit cannot be written (disk full)")
-        self.good -= 1
-        self.events += events
-
-    def close(self, numbers: Mapping[str, float]) -> None:
-        """See the port."""
-        self.numbers = numbers
-
-    def lines(self) -> list[str]:
-        """`deactivated alice intended`, without the frame of the run."""
-        return [f"{each.what} {each.user} {each.outcome}" for each in self.events if each.user]
 
 
 @dataclass

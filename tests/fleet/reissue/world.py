@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotate_my_key.core.errors import Denied, Gone, Problem, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, Gone, TryLater, Unanswered
 from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.fleet.cleanup import CleanupResult, Sweeper, sweep
 from rotate_my_key.fleet.handover import BucketStore, HandoverStore, SecretStore
-from rotate_my_key.fleet.model import AwsAccount, Event
+from rotate_my_key.fleet.model import AwsAccount
 from rotate_my_key.fleet.reissue import (
     HandoverResult,
     ReissueContext,
@@ -27,7 +27,7 @@ from rotate_my_key.fleet.reissue import (
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet import ReissueSettings as Settings
 from rotate_my_key.state.transit import Delivered, read_delivery
-from tests.fleet.fakes import NEVER, NOW, FakeDirectory, FakeOrganization
+from tests.fleet.fakes import NEVER, NOW, FakeAudit, FakeDirectory, FakeOrganization
 
 ACCOUNT = AwsAccount("123456789012")
 REGION = "eu-west-1"
@@ -80,13 +80,11 @@ class World(FakeDirectory):
         self.since: dict[str, datetime] = {}
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
-        """See the port."""
         self.points.reach("list")
         late = timedelta(seconds=self.lag)
         return tuple(key for key in super().keys(user) if self.now >= self.since.get(key.key_id, self.now) + late)
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """See the port."""
         word = self.points.reach("create")
         if word == "denied":
             raise Denied("not allowed to create")
@@ -99,15 +97,12 @@ class World(FakeDirectory):
         return made
 
     def set_active(self, user: str, key_id: str, active: bool) -> None:
-        """See the port."""
         self.points.around("update", lambda: super(World, self).set_active(user, key_id, active))
 
     def delete(self, user: str, key_id: str) -> None:
-        """See the port."""
         self.points.around("delete", lambda: super(World, self).delete(user, key_id))
 
     def tag(self, user: str, key: str, value: str) -> None:
-        """See the port."""
         self.points.around("tag", lambda: super(World, self).tag(user, key, value))
 
 
@@ -129,7 +124,6 @@ class FakeSecrets:
         self.held: dict[str, Stored] = {}
 
     def put(self, name: str, value: str, policy: str, tags: Mapping[str, str], kms_key: str = "") -> str:
-        """See the port."""
         stored = self.held.get(name)
         if stored is None:
             new = Stored("", "", dict(tags), self._now())
@@ -142,23 +136,19 @@ class FakeSecrets:
         return f"arn:aws:secretsmanager:{REGION}:{ACCOUNT.number}:secret:{name}-AbCdEf"
 
     def get(self, name: str) -> str:
-        """See the port."""
         if name not in self.held or not self.held[name].value:
             raise Gone(f"there is no secret {name}, or it has no value")
         return self.held[name].value
 
     def about(self, name: str) -> tuple[datetime, Mapping[str, str]] | None:
-        """See the port."""
         self._points.reach("about")
         found = self.held.get(name)
         return (found.changed, dict(found.tags)) if found else None
 
     def delete(self, name: str) -> None:
-        """See the port."""
         self._points.around("delete secret", lambda: self.held.pop(name, None))
 
     def names(self, prefix: str) -> Iterator[tuple[str, datetime, Mapping[str, str]]]:
-        """See the port."""
         for name, found in list(self.held.items()):
             if name.startswith(prefix):
                 yield name, found.changed, dict(found.tags)
@@ -172,44 +162,22 @@ class FakeObjects:
         self.held: dict[str, tuple[bytes, datetime]] = {}
 
     def put(self, bucket: str, name: str, body: bytes, kms_key: str = "") -> None:
-        """See the port."""
         self._points.around("put object", lambda: self.held.update({name: (body, self._now())}))
 
     def get(self, bucket: str, name: str) -> bytes:
-        """See the port."""
         self._points.reach("get object")
         if name not in self.held:
             raise Gone(f"there is no object {name}")
         return self.held[name][0]
 
     def delete(self, bucket: str, name: str) -> None:
-        """See the port."""
         self._points.around("delete object", lambda: self.held.pop(name, None))
 
     def names(self, bucket: str, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """See the port."""
         yield from [(name, at) for name, (_, at) in sorted(self.held.items()) if name.startswith(prefix)]
 
     def link(self, bucket: str, name: str, seconds: int) -> str:
-        """See the port."""
         return f"https://{bucket}.s3.amazonaws.com/{name}?X-Amz-Expires={seconds}"
-
-
-class FakeAudit:
-    """Keeps what was recorded."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-        self.broken: Problem | None = None
-
-    def record(self, event: Event) -> None:
-        """See the port."""
-        if self.broken:
-            raise self.broken
-        self.events.append(event)
-
-    def close(self, numbers: Mapping[str, float]) -> None:
-        """See the port."""
 
 
 @dataclass

@@ -18,8 +18,7 @@ from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notices import DueKey, Remark, plan_notices
 from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
 from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
-from tests.fleet.enforce.company import FakeAudit
-from tests.fleet.fakes import NOW, FakeChannel, FakeDirectory, FakeOrganization
+from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.remind.cases import POLICY, found_in
 
 SETTINGS = FleetSettings(remind=Remind(owners=("mail",), admins=("ops",), escalate=("boss",)))
