@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rotate_my_key.core.errors import Denied, Gone, NoRoom, NotAllowed, Problem, TryLater
 from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
@@ -24,6 +25,32 @@ HEAD = (
     "cert_2_last_rotated"
 )
 BEGINNING = {"request_report", "report", "users", "find", "keys", "members"}  # verbs that begin something
+
+
+def spoil(
+    target: Any,
+    verb: str,
+    error: BaseException,
+    when: Callable[..., bool] = lambda *args: True,
+    *,
+    skip: int = 0,
+    times: int = 10**9,
+    done: bool = False,
+) -> None:
+    """A verb raises, in calls whose arguments `when` picks, after `skip` good ones; with `done` it was carried out."""
+    real, left = getattr(target, verb), [skip, times]
+
+    def spoiled(*args: Any) -> Any:
+        mine = when(*args)
+        if not mine or left[0] or not left[1]:
+            left[0] -= mine and left[0] > 0
+            return real(*args)
+        left[1] -= 1
+        if done:
+            real(*args)
+        raise error
+
+    setattr(target, verb, spoiled)
 
 
 @dataclass

@@ -24,7 +24,7 @@ from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
 from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
 
-from .fakes import NOW, FakeDirectory, FakeOrganization
+from .fakes import NOW, FakeDirectory, FakeOrganization, spoil
 
 DAY = timedelta(days=1)
 USED = LastUse(NOW - DAY, "s3", "eu-west-1")
@@ -283,15 +283,7 @@ def test_lists_of_which_some_fail(directory: FakeDirectory) -> None:
     directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
     directory.user("alice", 98)
     directory.user("bob", 98)
-    keys = directory.keys
-    throttled = TryLater("AWS is throttling")
-
-    def some(user: str) -> object:
-        if user == "bob":
-            raise throttled
-        return keys(user)
-
-    directory.keys = some  # type: ignore[method-assign,assignment]
+    spoil(directory, "keys", TryLater("AWS is throttling"), lambda user: user == "bob")
     survey = one(directory)
     assert [user.name for user in survey.users] == ["alice"]
     assert survey.notes[-1] == "the keys of one user are not known: AWS is throttling"
@@ -492,14 +484,7 @@ def _no_leftovers() -> Iterator[None]:
 
 def test_a_report_that_expired_is_asked_for_again(directory: FakeDirectory) -> None:
     """It was there a moment ago, and must be made anew."""
-    report, times = directory.report, count()
-
-    def expired() -> object:
-        if not next(times):
-            raise Gone("the report has expired")
-        return report()
-
-    directory.report = expired  # type: ignore[method-assign,assignment]
+    spoil(directory, "report", Gone("the report has expired"), times=1)
     assert one(directory).source is SurveySource.REPORT
     assert directory.calls == Counter(request_report=2, report=1)
 

@@ -14,6 +14,7 @@ from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import plan_run
 from rotate_my_key.settings.fleet import Exempt
 from tests.fleet.enforce.company import RULES, Company, did
+from tests.fleet.fakes import spoil
 
 
 @pytest.fixture
@@ -93,49 +94,31 @@ def test_groups_are_read_once_an_account_and_again_after_a_minute(company: Compa
 @pytest.mark.parametrize("verb", ["keys", "tags", "last_use"])
 def test_a_fault_with_one_user_is_a_row(company: Company, verb: str) -> None:
     """It says where it happened, and no value; the others' turn comes."""
-    real = getattr(company.here, verb)
     (key_id,) = company.status("alice")
-
-    def faulty(about: str) -> Any:
-        if about in ("alice", key_id):
-            raise OverflowError("AKIASECRET")
-        return real(about)
-
-    setattr(company.here, verb, faulty)
+    spoil(company.here, verb, OverflowError("AKIASECRET"), lambda about: about in ("alice", key_id))
     outcome = company.run()
     assert did(outcome) == ["deactivate bob done"]
     assert outcome.code == 1
     ((about, problem),) = company.plan().broken
     assert about == "alice in prod (123456789012)"
-    assert problem.message.startswith("a fault in rotate-my-key: OverflowError at test_afresh.py:")
+    assert problem.message.startswith("a fault in rotate-my-key: OverflowError at fakes.py:")
     assert "AKIASECRET" not in problem.message
 
 
 def test_a_fault_in_an_act_is_a_row(company: Company) -> None:
     """What came of it is not known, and is told to the admins; the next run looks."""
-    real = company.here.set_active
-
-    def faulty(user: str, key_id: str, active: bool) -> None:
-        if user == "alice":
-            raise KeyError("AKIASECRET")
-        real(user, key_id, active)
-
-    company.here.set_active = faulty  # type: ignore[method-assign]
+    spoil(company.here, "set_active", KeyError("AKIASECRET"), lambda user, *_: user == "alice")
     outcome = company.run()
     assert did(outcome) == ["deactivate alice unknown", "deactivate bob done"]
     assert outcome.code == 1
-    assert "a fault in rotate-my-key: KeyError at test_afresh.py:" in " ".join(company.chat.sent[-1].text.split())
+    assert "a fault in rotate-my-key: KeyError at fakes.py:" in " ".join(company.chat.sent[-1].text.split())
 
 
 def test_a_fault_with_one_account_is_a_row(company: Company) -> None:
     """The other account's turn comes."""
     company.user("alice", 97, where=company.there)
     company.there.groups.add("vip")
-
-    def faulty(group: str) -> Any:
-        raise KeyError("x")
-
-    company.here.members = faulty  # type: ignore[method-assign]
+    spoil(company.here, "members", KeyError("x"))
     outcome = company.run()
     assert did(outcome) == ["deactivate alice done"]
     assert [about for about, _ in company.plan().broken] == ["prod (123456789012)"]

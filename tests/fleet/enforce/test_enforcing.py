@@ -24,7 +24,7 @@ from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
-from tests.fleet.fakes import NOW, FakeDirectory
+from tests.fleet.fakes import NOW, FakeDirectory, spoil
 
 VERBS = ("users", "keys", "last_use", "tags", "tag", "untag", "set_active", "delete")
 
@@ -156,21 +156,6 @@ def test_a_run_makes_enough_calls_to_be_killed_at() -> None:
 
 DAY0 = (NOW - 20 * DAY).date()
 CHANGES = {"tag", "untag", "set_active", "delete", "create"}
-
-
-def after(directory: FakeDirectory, verb: str, problem: BaseException, times: int = 1) -> None:
-    """The verb is carried out, and its answer is lost."""
-    real = getattr(directory, verb)
-    left = [times]
-
-    def lossy(*args: Any) -> Any:
-        result = real(*args)
-        if left[0]:
-            left[0] -= 1
-            raise problem
-        return result
-
-    setattr(directory, verb, lossy)
 
 
 def test_a_dry_run_changes_nothing_and_tells_nobody(company: Company) -> None:
@@ -305,14 +290,7 @@ def test_one_user_who_cannot_be_handled_stops_nobody_else(verb: str, company: Co
     """One error never ends the run."""
     company.user("alice", 99)
     company.user("bob", 98)
-    real = getattr(company.here, verb)
-
-    def picky(user: str, *args: Any) -> Any:
-        if user == "alice":
-            raise Denied("not allowed")
-        return real(user, *args)
-
-    setattr(company.here, verb, picky)
+    spoil(company.here, verb, Denied("not allowed"), lambda user, *_: user == "alice")
     outcome = company.run()
     assert "deactivate bob done" in did(outcome)
     assert list(company.status("alice").values()) == ["Active"]
@@ -386,7 +364,7 @@ def test_a_bot_rule_without_a_report_spares_the_account() -> None:
 def test_a_lost_answer_is_looked_up(problem: Problem, company: Company) -> None:
     """It was carried out whatever the answer was: the list shows it, and it is recorded as done."""
     (key_id,) = company.user("alice", 97)
-    after(company.here, "set_active", problem)
+    spoil(company.here, "set_active", problem, times=1, done=True)
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 0)
     assert company.known("alice", key_id) == KeyMemory(
@@ -400,7 +378,7 @@ def test_a_deletion_whose_answer_is_lost_is_looked_up(company: Company) -> None:
     company.here.set_active("alice", key_id, active=False)
     day = (company.now - 20 * DAY).date()
     company.remember("alice", {key_id: KeyMemory(1, day, day, off=day)})
-    after(company.here, "delete", Unanswered("no answer"))
+    spoil(company.here, "delete", Unanswered("no answer"), times=1, done=True)
     assert did(company.run()) == ["delete alice done"]
     assert TAG not in company.here.everybody["alice"].tags
 
@@ -651,12 +629,8 @@ def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
     company.remember("bob", {bob: KeyMemory(1, DAY0, DAY0, off=DAY0)})
     company.user("carol", 90, told=None)
     target: Any = company.mail if verb == "deliver" else company.here
-
-    def stopped(*args: Any) -> Any:
-        raise Interrupted("stopped")
-
     real = getattr(target, verb)
-    setattr(target, verb, stopped)
+    spoil(target, verb, Interrupted("stopped"))
     if verb in ("users", "keys", "tags", "members"):  # while planning: nothing was begun
         with pytest.raises(Interrupted):
             company.run()

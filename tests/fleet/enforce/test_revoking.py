@@ -32,7 +32,7 @@ from rotate_my_key.fleet.revoke import (
 )
 from rotate_my_key.fleet.users import accounts_named
 from tests.fleet.enforce.company import DAY, HERE, TAG, THERE, Company, did
-from tests.fleet.enforce.test_enforcing import after
+from tests.fleet.fakes import spoil
 
 LONG = 10.0  # seconds; a test that fails waits so long
 
@@ -108,23 +108,13 @@ def leak() -> Leak:
     return Leak()
 
 
-ODD = [
-    NotAllowed("OptInRequired"),
-    Problem("ValidationError"),
-    KeyRefused("unknown"),
-    TryLater("throttled"),
-    KeyError(1),
-]
+ODD = [NotAllowed("OptInRequired"), Problem("ValidationError"), KeyRefused("unknown"), TryLater("later"), KeyError(1)]
 
 
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 def test_an_odd_answer_about_last_use_stops_nothing(leak: Leak, error: Exception) -> None:
     """It is unknown then, whatever the answer was; the keys are found and go off."""
-
-    def odd(key_id: str) -> Any:
-        raise error
-
-    leak.company.there.last_use = odd  # type: ignore[method-assign]
+    spoil(leak.company.there, "last_use", error)
     (here, there) = leak.found()
     assert [key.last_use for key in there.user.keys] == [None]
     assert all(key.last_use for key in here.user.keys)
@@ -135,29 +125,18 @@ def test_an_odd_answer_about_last_use_stops_nothing(leak: Leak, error: Exception
 @pytest.mark.parametrize("error", [NotAllowed("no role"), KeyError("x")])
 def test_an_account_that_cannot_be_entered_is_named(leak: Leak, error: Exception) -> None:
     """The others go on, whatever it was; of a fault it is said where, and no value."""
-    real = leak.company.organization.directory
-
-    def entered(account: Any) -> Any:
-        if account.number == THERE:
-            raise error
-        return real(account)
-
-    leak.company.organization.directory = entered  # type: ignore[method-assign]
+    spoil(leak.company.organization, "directory", error, lambda account: account.number == THERE)
     done = leak.revoke()
     assert leak.working() == 1
     (failed,) = [each for each in done if each.problem]
     assert failed.account.number == THERE
-    assert failed.problem and ("no role" in failed.problem.message or "KeyError at test_" in failed.problem.message)
+    assert failed.problem and ("no role" in failed.problem.message or "KeyError at fakes" in failed.problem.message)
 
 
 @pytest.mark.parametrize("verb", ["keys", "tags", "tag", "set_active"])
 def test_a_fault_in_one_account_leaves_the_others(leak: Leak, verb: str) -> None:
     """Our own too."""
-
-    def broken(*args: Any) -> Any:
-        raise KeyError("AKIASECRET")
-
-    setattr(leak.company.there, verb, broken)
+    spoil(leak.company.there, verb, KeyError("AKIASECRET"))
     done = leak.revoke()
     assert set(leak.company.status("alice").values()) == {"Inactive"}
     assert "AKIASECRET" not in str([(each.problem, each.notes) for each in done])
@@ -254,40 +233,14 @@ def test_the_key_that_signs_waits_for_both(leak: Leak) -> None:
 @pytest.mark.parametrize("verb", ["tags", "tag"])
 def test_ctrl_c_in_what_runs_beside_is_ctrl_c(leak: Leak, verb: str) -> None:
     """It is no error of the tag."""
-
-    def stopped(*args: Any) -> Any:
-        raise Interrupted("stopped")
-
     found = leak.found()
-    setattr(leak.company.here, verb, stopped)
+    spoil(leak.company.here, verb, Interrupted("stopped"))
     with pytest.raises(Interrupted):
         revoke(leak.tools, found, "leaked")
 
 
-FAULTS = [
-    Denied("denied"),
-    TryLater("throttled"),
-    Unanswered("lost"),
-    Problem("odd"),
-    Interrupted("stopped"),
-    KeyError(1),
-]
+FAULTS = [Denied("denied"), TryLater("later"), Unanswered("lost"), Problem("odd"), Interrupted("stopped"), KeyError(1)]
 VERBS = {"keys": 3, "tags": 1, "tag": 1, "set_active": 2}  # of the account with two keys; how often
-
-
-def once(target: Any, verb: str, call: int, error: Exception, *, done: bool) -> None:
-    """Raise at this call; `done`: after it was carried out."""
-    real, seen = getattr(target, verb), [0]
-
-    def faulty(*args: Any) -> Any:
-        seen[0] += 1
-        if seen[0] != call:
-            return real(*args)
-        if done:
-            real(*args)
-        raise error
-
-    setattr(target, verb, faulty)
 
 
 @pytest.mark.parametrize("done", [False, True], ids=["before", "after"])
@@ -298,7 +251,7 @@ def once(target: Any, verb: str, call: int, error: Exception, *, done: bool) -> 
 def test_one_fault_anywhere(verb: str, call: int, error: Exception, done: bool) -> None:
     """All keys are off in the end, whatever was lost; what is not noted is said; undoing brings back what is noted."""
     leak = Leak()
-    once(leak.company.here, verb, call, error, done=done)
+    spoil(leak.company.here, verb, error, skip=call - 1, times=1, done=done)
     said: list[str] = []
     try:
         switched = leak.revoke()
@@ -493,7 +446,7 @@ def test_a_key_that_cannot_be_switched_off_is_named(desk: Desk) -> None:
 @pytest.mark.parametrize("problem", [Unanswered("no answer"), TryLater("throttled")])
 def test_a_lost_answer_is_looked_up(desk: Desk, problem: Any) -> None:
     """The list says that it is off."""
-    after(desk.company.there, "set_active", problem)
+    spoil(desk.company.there, "set_active", problem, times=1, done=True)
     assert [each.problem for each in desk.revoke()] == [None] * 3
 
 
