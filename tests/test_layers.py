@@ -35,8 +35,8 @@ BELOW = {
     "files": {"core"},
     "settings": {"core", "files"},
     "state": {"core", "files"},
-    "keyring": {"core", "files", THREADS, "state", "profiles"},  # THREADS: one that gives no answer is given up
-    "profiles": {"core", "files", "state", "keyring"},
+    "keyring": {"core", "files", THREADS, "state"},  # THREADS: one that gives no answer is given up
+    "profiles": {"core", "files", "keyring"},
     "aws": {"core", "files", THREADS},  # files: what a person names as a file may be none
     "rotation": {"core", THREADS},
     **dict.fromkeys(SERVICES - {"rotation"}, {"core"} | ADAPTERS),

@@ -18,7 +18,7 @@ from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage, mask
 from ..core.model import Credentials, Look, Place
 from ..core.words import day
 from ..files.regular import read_regular
-from ..profiles.file import sections
+from ..profiles.kinds import sections
 from ..profiles.which import PROFILE_VARIABLES, named_profile
 from ..rotation.incoming import (
     Elsewhere,

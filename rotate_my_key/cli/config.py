@@ -82,7 +82,7 @@ def _set(app: App, name: str, text: str) -> None:
         hint = f"rotate-my-key config set {row.name} {row.example}"
         raise WrongUsage(f"{row.name}: {wrong.message}; {wrong.hint}", hint) from None
     if row.kind == "backend":
-        from ..keyring.backends import named
+        from ..keyring.entries import named
 
         named(str(value))
     site = settings.site(app.paths)

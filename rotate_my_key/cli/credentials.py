@@ -15,8 +15,7 @@ from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 from ..core.errors import NeedsPerson, Problem, WrongUsage, fault
-from ..keyring.backends import KeyringEntries
-from ..keyring.entries import SYSTEM, noted_backend, pair_in
+from ..keyring.entries import SYSTEM, KeyringEntries, noted_backend, pair_in
 
 _USAGE = "rotate-my-key credentials --profile NAME"
 

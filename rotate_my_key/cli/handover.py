@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
 from ..core.model import Credentials, Look, Place
 from ..core.words import join
-from ..profiles.file import ROTATABLE, Kind, sections
+from ..profiles.kinds import ROTATABLE, Kind, sections
 from ..rotation.incoming import plan_elsewhere, take_over
 from ..rotation.ports import Account
 from ..rotation.run import Result

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from ..core.errors import Problem, mask
 from ..core.model import PlaceKind
 from ..keyring.store import Move
@@ -56,10 +54,7 @@ class _Move:
             return self._tell(profile, active.pair.key_id, "declined")
         with wiring.stop.on_interrupt(), wiring.lock():
             moving = wiring.moving()
-            if self._move is Move.STORE:
-                moving.store(profile, _line_for(app, profile))
-            else:
-                moving.restore(profile)
+            moving.store(profile) if self._move is Move.STORE else moving.restore(profile)
         return self._tell(profile, active.pair.key_id, "moved")
 
     def _finish_first(self) -> list[Result]:
@@ -124,11 +119,3 @@ class _Move:
         else:
             self._app.out(sentences[action])
         return 4 if action == "declined" else 0
-
-
-def _line_for(app: App, entry: str) -> str:
-    """The credential_process line for an entry."""
-    from ..keyring.entries import line_for as written
-    from ..profiles.move import program_words
-
-    return written(program_words(sys.argv[0], sys.executable, app.env.get("PATH")), entry)

@@ -10,7 +10,7 @@ from ..core.errors import Problem, mask
 from ..core.model import Credentials
 from ..core.parallel import side_by_side
 from ..core.policy import STATIC, Row
-from ..profiles.file import ROTATABLE, Kind, ProfileFact, sections
+from ..profiles.kinds import ROTATABLE, Kind, ProfileFact, sections
 from ..rotation.survey import Use, look_at, survey, with_notes
 from ..rotation.unfinished import unfinished
 from ..state.cache import Cached, FileCache

@@ -19,7 +19,7 @@ from ..core.model import Credentials
 from ..core.plan import Note, Step
 from ..core.policy import STATIC, Row
 from ..core.words import stamp
-from ..profiles.file import ROTATABLE, ProfileFact, sections
+from ..profiles.kinds import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import (
     RotateOptions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from ..core.model import Credentials
 from ..core.plan import Note
 from ..files.private import Lock, make_private_dir, sweep_private
 from ..files.regular import real_path, sweep
-from ..keyring.backends import KeyringEntries
+from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
 from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
@@ -185,15 +186,15 @@ class Wiring:
             done = self.moving().finish()
         for moved in done:
             if moved.problem is None:
-                where = "into the keyring" if moved.move.value == "store" else "back into its file"
-                self._app.say(f"finished the earlier move of {moved.profile} {where}")
+                self._app.say(str(moved))
         return [Result((moved.profile,), "", problem=moved.problem) for moved in done if moved.problem]
 
     def moving(self) -> Moving:
         """The moves of pairs between file and keyring."""
-        from ..profiles.move import Moving
+        from ..profiles.move import Moving, program_words
 
-        return Moving(self.files, self.keyring, self._app.env)
+        words = program_words(sys.argv[0], sys.executable, self._app.env.get("PATH"))
+        return Moving(self.files, self.keyring, words, self._app.env)
 
     # AWS
 

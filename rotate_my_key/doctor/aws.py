@@ -15,7 +15,7 @@ from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, ma
 from ..core.model import Identity, LastUse, Look, is_exempt
 from ..core.policy import Policy, Verdict
 from ..core.words import number
-from ..profiles.file import odd_length
+from ..profiles.kinds import odd_length
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where
 

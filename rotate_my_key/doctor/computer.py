@@ -21,7 +21,8 @@ from ..core.model import Holding, Identity
 from ..files import platform
 from ..files.paths import Paths
 from ..files.regular import read_start
-from ..profiles.file import ProfileFile, ProfilePaths, Profiles, Reader
+from ..profiles.file import ProfileFile, ProfilePaths, Profiles
+from ..profiles.kinds import Reader
 from ..profiles.which import Active
 
 

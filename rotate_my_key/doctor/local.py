@@ -20,7 +20,8 @@ from ..core.plan import Note
 from ..files import platform
 from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index
-from ..profiles.file import KEY_ID, SECRET, Kind, facts
+from ..profiles.file import KEY_ID, SECRET
+from ..profiles.kinds import Kind, facts
 from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.history import HandedKeys

@@ -1,26 +1,33 @@
-"""Entries of the system's keyring: text under a name.
+"""Entries of the keyring: text under a name, by one backend of the `keyring` package, named, never searched for.
 
-Light: `credentials` runs at every start of an SDK. What an entry holds is a pair as JSON, with a version; on Windows an
-entry has room for 1280 characters (CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of UTF-16), of which a pair takes 100.
+`system` is this system's own: the Secret Service on Linux (GNOME's keyring, KeePassXC, KDE's wallet), the login
+keychain of macOS, the Credential Manager of Windows. Any other is named by its class, as in keyring's own settings.
+Only `environment` leaves the choice to keyring: PYTHON_KEYRING_BACKEND, keyringrc.cfg, its search.
 
-The `credential_process` line that leads from a profile to its keyring entry: how it is written, and known again.
-
-Pure, and light: `credentials` and `status` look at it. botocore splits the line as a POSIX shell would (on Windows:
-as `CommandLineToArgvW`, `botocore.compat.compat_shell_split`); some SDKs hand it to `sh -c` or `cmd /C` instead. So
-what is written is read alike by all of them: the program's path in double quotes where nothing in it means anything to
-a shell, else in single quotes.
+Nothing here waits without an end: each call runs in a daemon thread and is given up when its time is over. What a
+backend says is never passed on: it may quote what it was given. Light: `credentials` runs at every start of an SDK.
+An entry holds a pair as JSON, with a version; on Windows it has room for 1280 characters
+(CRED_MAX_CREDENTIAL_BLOB_SIZE: 2560 bytes of UTF-16), of which a pair takes 100.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.errors import Problem
+from ..core.errors import Problem, TryLater
+from ..core.parallel import Running
 from ..state.records import Form
+
+if TYPE_CHECKING:
+    from jeepney.io.blocking import DBusConnection
+    from secretstorage import Collection
 
 SYSTEM = "system"  # the backend of this system's own keyring
 LONGEST = 1280  # characters
@@ -29,6 +36,19 @@ SERVICE = "rotate-my-key"
 _SPARE = "rotate-my-key (being replaced)"
 _ROTATION = "rotate-my-key (rotation)"
 REHEARSAL = "(rehearsal)"  # the profile whose entries hold no secret: they show that the keyring keeps its promises
+ENVIRONMENT = "environment"
+
+_UNATTENDED = 30.0  # seconds; the bus may have to start the keyring first
+_WINDOW = 50.0  # where a person may see the keyring's window; some SDKs give a credential_process a minute in all
+_TOLD = 120.0  # where a person was told to look for it
+_QUIET = 3.0  # seconds after which they are told
+_COPIES = 8  # entries of one name that a keyring may hold
+_DISPLAYS = ("WAYLAND_DISPLAY", "DISPLAY")
+_UNLOCK = {
+    "darwin": "security unlock-keychain, then try again (over SSH it must be unlocked first)",
+    "win32": "log in at the desktop, then try again",
+}
+_USE_ANOTHER = "rotate-my-key config set keyring_backend system"
 
 
 class Name(NamedTuple):
@@ -41,22 +61,6 @@ class Name(NamedTuple):
     def label(self) -> str:
         """What a person reads in the keyring's own program."""
         return f"{self.service}: {self.user}"
-
-
-class Entries(Protocol):
-    """The keyring. Every verb may raise TryLater: it is locked, or there is none (at the moment)."""
-
-    def get(self, name: Name) -> str | None:
-        """The text; None if there is no such entry."""
-
-    def set(self, name: Name, text: str) -> None:
-        """Store the text durably, over what was there. Not every keyring does that at once: some remove it first."""
-
-    def delete(self, name: Name) -> None:
-        """Remove the entry; one that is not there is removed already."""
-
-    def check(self) -> None:
-        """Raises Problem for what is no safe place for a secret by its kind."""
 
 
 def of_profile(profile: str) -> Name:
@@ -108,109 +112,312 @@ def decode(text: str) -> tuple[str, str]:
     return _PAIR.decode(text)
 
 
-def pair_in(entries: Entries, profile: str) -> tuple[str, str] | None:
+class KeyringEntries:
+    """The `Entries` port over a backend of keyring. `backend` names it, and is asked when it is first needed.
+
+    `env` tells the session bus and whether there is a display; `tell` reaches a person at a terminal, if there is one;
+    `around` each call keeps backends from asking on it.
+    """
+
+    def __init__(
+        self,
+        backend: Callable[[], str],
+        env: Mapping[str, str],
+        tell: Callable[[str], None] | None = None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
+        limit: float = 0,
+        platform: str = sys.platform,
+    ) -> None:
+        seen = platform in _UNLOCK or any(env.get(display) for display in _DISPLAYS)
+        self._limit = limit or (_TOLD if tell and seen else _WINDOW if seen else _UNATTENDED)
+        self._seen = seen
+        self._name = backend
+        self._env = env
+        self._tell = tell
+        self._around = around
+        self._platform = platform
+        self._made: Any = None
+        self._turn = Lock()
+        self._silent: TryLater | None = None
+
+    def get(self, name: Name) -> str | None:
+        """See the port."""
+        text: str | None = self._call("get_password", name)
+        return text
+
+    def set(self, name: Name, text: str) -> None:
+        """See the port."""
+        self._call("set_password", name, text)
+
+    def delete(self, name: Name) -> None:
+        """See the port."""
+        for _ in range(_COPIES):
+            self._call("delete_password", name)
+            if self.get(name) is None:
+                return
+        raise TryLater("the keyring keeps an entry that was to be removed", "rotate-my-key status")
+
+    def check(self) -> None:
+        """See the port."""
+        found = self._bounded(self._backend)
+        for kind in type(found).__mro__:
+            what = f"{kind.__module__}.{kind.__name__}"
+            if kind.__module__ in ("keyring.backends.null", "keyring.backends.fail"):
+                raise Problem(f"{self._name()}: {what} is no keyring: it keeps nothing", _USE_ANOTHER)
+            if kind.__module__ == "keyring.backends.chainer":
+                raise Problem(f"{self._name()}: {what} may look for an entry where it was not stored", _USE_ANOTHER)
+            if "plaintext" in kind.__name__.lower():
+                raise Problem(f"{self._name()}: {what} stores secrets in plain text", _USE_ANOTHER)
+
+    def _call(self, verb: str, name: Name, *text: str) -> Any:
+        from keyring.errors import PasswordDeleteError
+
+        def call() -> Any:
+            try:
+                return getattr(self._backend(), verb)(name.service, name.user, *text)
+            except PasswordDeleteError:  # of an entry that is not there, and of one that stays: the next look tells
+                return None
+
+        return self._bounded(call)
+
+    def _bounded(self, call: Callable[[], Any]) -> Any:
+        """Make the call, one at a time; a keyring that gave no answer once is not waited for again in this run."""
+        with self._turn, self._around():
+            if self._silent:
+                raise self._silent
+            began = time.monotonic()
+            try:
+                running = Running(call)
+                if not self._wait(running):
+                    raise TryLater(
+                        f"the keyring gave no answer within {self._limit:.0f} seconds", "rotate-my-key status"
+                    )
+                return running.result()
+            except TryLater as problem:
+                if time.monotonic() - began > self._limit / 2:
+                    self._silent = problem
+                raise
+            except Problem:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a backend of others raises
+                raise self._problem(error) from None
+
+    def _wait(self, running: Running[Any]) -> bool:
+        left = self._limit
+        if self._tell and left > _QUIET:
+            if running.wait(_QUIET):
+                return True
+            self._tell("waiting for the keyring: it may ask something in a window of its own")
+            left -= _QUIET
+        return running.wait(left)
+
+    def _backend(self) -> Any:
+        if self._made is None:
+            name = self._name()
+            if make := named(name):
+                self._made = make()
+            elif self._platform == "darwin":
+                self._made = _keychain()
+            elif self._platform == "win32":
+                self._made = _credential_manager()
+            else:
+                # The person's time is over before the call's, so that a keyring that stays locked is called locked.
+                self._made = _secret_service(self._env, self._limit * 0.96 if self._seen else 0)
+        return self._made
+
+    def _problem(self, error: Exception) -> Problem:
+        kind = type(error).__name__
+        if kind in ("KeyringLocked", "LockedException", "PromptDismissedException"):
+            unlock = "unlock it (log in at the desktop, or open its program), then try again"
+            return TryLater("the keyring is locked", _UNLOCK.get(self._platform, unlock))
+        if kind == "NoKeyringError":
+            return Problem("keyring finds no keyring here", _USE_ANOTHER)
+        if kind in ("ConnectionResetError", "BrokenPipeError", "EOFError") and self._name() == SYSTEM:
+            return _absent("the session bus went away")
+        if number := getattr(error, "winerror", 0):
+            # 1312, ERROR_NO_SUCH_LOGON_SESSION: network logons (SSH with a key, WinRM) have no Credential Manager
+            return TryLater(f"the Credential Manager refuses (Windows error {number})", _UNLOCK["win32"])
+        if kind == "DBusErrorResponse":  # what the keyring's own program says
+            said = [getattr(error, "name", "").rsplit(".", 1)[-1], *(str(word) for word in getattr(error, "data", ()))]
+            return TryLater(f"the keyring refuses: {' '.join(': '.join(said).split())}", "rotate-my-key status")
+        return TryLater(f"the keyring refuses ({kind})", _UNLOCK.get(self._platform, "rotate-my-key status"))
+
+
+def pair_in(entries: KeyringEntries, profile: str) -> tuple[str, str] | None:
     """The pair of a profile, as `credentials` gives it: a second look only where an entry is just being replaced."""
     text = entries.get(of_profile(profile)) or entries.get(spare_of(profile))
     return decode(text) if text is not None else None
 
 
-OPTION = "credential_process"
-PROGRAM = "rotate-my-key"
-_MODULE = "rotate_my_key"
-_PLAIN_WORD = re.compile(r"[A-Za-z0-9_./:@+,=-]+")
-_PLAIN_PATH = re.compile(r"[\w ./:@+,=~-]+")  # means nothing within double quotes
-_UNUSABLE = re.compile(r"[\x00-\x1f\x7f]")
+# The system's own, each as keyring has it, but that the environment sets nothing of it (KEYRING_PROPERTY_* can send a
+# secret into a collection that is gone after logout).
 
 
-def line_for(program: Sequence[str], entry: str, *, windows: bool = os.name == "nt") -> str:
-    """The value for this program (its words, the first an absolute path) and this entry.
-
-    Raises Problem for a path or a name that cannot be written so that every SDK reads it back.
-    """
-    quote = _quote_windows if windows else _quote_posix
-    first, *rest = program
-    words = [quote(first, True), *(quote(word, False) for word in [*rest, "credentials", "--profile", entry])]
-    line = " ".join(words)
-    if words_of(line, windows=windows) != [*program, "credentials", "--profile", entry]:
-        raise _unusable(entry)
-    return line
+def _without_environment(backend: object) -> None:
+    """In the stead of keyring's `set_properties_from_env`."""
 
 
-def entry_of(settings: Mapping[str, str], *, windows: bool = os.name == "nt") -> str | None:
-    """The keyring entry that these settings' credential_process leads to; None if it is another program's, or none."""
-    value = settings.get(OPTION)
-    if value is None or "credentials" not in value:
-        return None
-    words = words_of(value, windows=windows)
-    if len(words) < 4 or words[-3:-1] != ["credentials", "--profile"]:
-        return None
-    program = words[:-3]
-    name = re.split(r"[/\\]" if windows else "/", program[0])[-1]
-    by_name = len(program) == 1 and name.removesuffix(".exe") == PROGRAM
-    by_module = len(program) > 2 and program[-2:] == ["-m", _MODULE]
-    return words[-1] if by_name or by_module else None
+def _secret_service(env: Mapping[str, str], person: float) -> Any:
+    """The default collection of the Secret Service. keyring's own way to it makes one where there is none, and asks a
+    person to unlock it without an end, seen or not: hence the look into the library beneath."""
+    import secretstorage
+    from keyring.backends.SecretService import Keyring
+    from secretstorage.util import add_match_rules
+
+    class SecretService(Keyring):
+        appid = "rotate-my-key"  # one of an entry's attributes: with another, replacing makes a second entry
+        set_properties_from_env = _without_environment
+
+        def get_preferred_collection(self) -> Collection:
+            bus = _session_bus(env)
+            try:
+                add_match_rules(bus)
+                collection = secretstorage.Collection(bus, "/org/freedesktop/secrets/aliases/default")
+                if collection.is_locked():
+                    _unlock(collection, person)
+                return collection
+            except BaseException as error:
+                bus.close()
+                if isinstance(error, secretstorage.ItemNotFoundException):
+                    raise _absent("it has no default collection") from None
+                if isinstance(error, secretstorage.SecretServiceNotAvailableException):
+                    raise _absent("nothing on the session bus offers one") from None
+                raise
+
+    return SecretService()  # type: ignore[no-untyped-call]
 
 
-def words_of(line: str, *, windows: bool = os.name == "nt") -> list[str]:
-    """The words of a line, as botocore splits it; none if it cannot be split."""
-    if windows:
-        return _split_windows(line)
-    import shlex
+def _unlock(collection: Collection, person: float) -> None:
+    """Ask a person, where there may be one; a keyring that only they can open is a locked one."""
+    from keyring.errors import KeyringLocked
 
     try:
-        return shlex.split(line)
-    except ValueError:
-        return []
+        if person:
+            collection.unlock(person)
+    except TimeoutError:
+        raise KeyringLocked from None
+    if collection.is_locked():
+        raise KeyringLocked
 
 
-def _quote_posix(word: str, path: bool) -> str:
-    if _UNUSABLE.search(word):
-        raise _unusable(word)
-    if path and _PLAIN_PATH.fullmatch(word):
-        return f'"{word}"'
-    if _PLAIN_WORD.fullmatch(word):
-        return word
-    import shlex
+def _session_bus(env: Mapping[str, str]) -> DBusConnection:
+    """Found as libdbus does: cron and `ssh` do not name it, systemd has it in a fixed place."""
+    from jeepney.io.blocking import open_dbus_connection
 
-    return shlex.quote(word)
-
-
-def _quote_windows(word: str, path: bool) -> str:
-    # A quotation mark cannot be in a path; cmd expands %NAME% even within quotes.
-    if _UNUSABLE.search(word) or '"' in word or "%" in word:
-        raise _unusable(word)
-    if not path and word and not re.search(r"[\s^&|<>()\\]", word):
-        return word
-    return f'"{word}' + "\\" * (len(word) - len(word.rstrip("\\"))) + '"'
+    address = env.get("DBUS_SESSION_BUS_ADDRESS", "")
+    if not address or address == "autolaunch:":
+        path = os.path.join(env.get("XDG_RUNTIME_DIR") or _runtime_dir(), "bus")
+        if not os.path.exists(path):
+            raise _absent("there is no session bus, as in cron, over SSH or on a server")
+        address = f"unix:path={path}"
+    try:
+        return open_dbus_connection(address)
+    except Exception:  # noqa: BLE001 - an address may be wrong in many ways
+        raise _absent("the session bus cannot be reached") from None
 
 
-def _split_windows(line: str) -> list[str]:
-    """By the rules of CommandLineToArgvW, for lines without a quotation mark within a word."""
-    words: list[str] = []
-    word, quoted, inside, slashes = "", False, False, 0
-    for char in line:
-        if char == "\\":
-            slashes += 1
+def _runtime_dir() -> str:
+    from ..files.platform import my_uid  # seldom needed, and `credentials` has to be fast
+
+    return f"/run/user/{my_uid()}"
+
+
+def _keychain() -> Any:
+    from keyring.backends.macOS import Keyring
+
+    class Keychain(Keyring):
+        keychain = None  # KEYCHAIN_PATH, which keyring warns that it ignores
+        set_properties_from_env = _without_environment
+
+    return Keychain()  # type: ignore[no-untyped-call]
+
+
+def _credential_manager() -> Any:
+    """A credential a name, which the target alone tells apart. Replacing one, keyring moves what was there aside, to
+    `user@target`: no old secret is to stay in that. Entries do not roam with a domain profile."""
+    from keyring.backends.Windows import WinVaultKeyring
+    from keyring.errors import PasswordDeleteError
+
+    class Local(WinVaultKeyring):
+        set_properties_from_env = _without_environment
+
+    backend: Any = Local()  # type: ignore[no-untyped-call]
+    backend.persist = "local machine"
+
+    class CredentialManager:
+        def get_password(self, service: str, username: str) -> Any:
+            return backend.get_password(Name(service, username).label, username)
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            target = Name(service, username).label
+            backend.set_password(target, username, password)
+            with suppress(PasswordDeleteError):
+                backend.delete_password(f"{username}@{target}", username)
+
+        def delete_password(self, service: str, username: str) -> None:
+            backend.delete_password(Name(service, username).label, username)
+
+    return CredentialManager()
+
+
+# Others
+
+
+def named(name: str) -> Callable[[], Any] | None:
+    """What makes the backend of that class, without what the environment would set; None for the system's own. Raises
+    Problem if it is not installed."""
+    if name in (SYSTEM, ENVIRONMENT):
+        return None if name == SYSTEM else _chosen_by_keyring
+    from importlib import import_module
+
+    from keyring.backend import KeyringBackend
+
+    module, _, kind = name.rpartition(".")
+    try:
+        found: Any = getattr(import_module(module), kind)
+        if issubclass(found, KeyringBackend):
+            return type(kind, (found,), {"set_properties_from_env": _without_environment, "__module__": module})
+    except Exception:  # noqa: BLE001, S110 - a module of others: whatever it raises, it is no backend here
+        pass
+    allowed = f"{SYSTEM}, {ENVIRONMENT} or a backend that is installed: {', '.join(installed())}"
+    raise Problem(f"there is no keyring backend {name} here; write {allowed}", _USE_ANOTHER)
+
+
+def installed(platform: str = sys.platform) -> list[str]:
+    """The backends that are installed beside the program, as keyring finds them, for a person to choose from."""
+    from importlib.metadata import entry_points
+
+    from keyring.backend import KeyringBackend
+
+    others = {"SecretService": "linux", "libsecret": "linux", "KWallet": "linux", "macOS": "darwin", "Windows": "win32"}
+    names: set[str] = set()
+    for point in entry_points(group="keyring.backends"):
+        if others.get(point.name, platform) != platform or point.name == "chainer":
             continue
-        if char == '"':
-            word += "\\" * (slashes // 2)
-            if slashes % 2:
-                word += '"'
-            else:
-                inside, quoted = not inside, True
-        elif char in " \t" and not inside:
-            word += "\\" * slashes
-            words += [word] if word or quoted else []
-            word, quoted = "", False
-        else:
-            word += "\\" * slashes + char
-        slashes = 0
-    word += "\\" * slashes
-    return [] if inside else [*words, *([word] if word or quoted else [])]
+        try:
+            kinds = vars(point.load()).values()
+        except Exception:  # noqa: BLE001, S112 - a backend that cannot be loaded is none
+            continue
+        names |= {
+            f"{kind.__module__}.{kind.__name__}"
+            for kind in kinds
+            if isinstance(kind, type) and issubclass(kind, KeyringBackend) and kind.__module__ == point.value
+            if not getattr(kind, "__abstractmethods__", None) and "plaintext" not in kind.__name__.lower()
+        }
+    return sorted(names)
 
 
-def _unusable(word: str) -> Problem:
-    return Problem(
-        f"{word!r} cannot stand in a credential_process line so that every SDK reads it alike",
-        "rename the profile, or install rotate-my-key in a folder with a plain name",
-    )
+def _chosen_by_keyring() -> Any:
+    from keyring import get_keyring
+
+    try:
+        return get_keyring()
+    except Exception as error:  # noqa: BLE001 - of PYTHON_KEYRING_BACKEND, keyringrc.cfg, or a backend
+        kind = type(error).__name__
+        raise Problem(
+            f"keyring cannot use what PYTHON_KEYRING_BACKEND or keyringrc.cfg names ({kind})", _USE_ANOTHER
+        ) from None
+
+
+def _absent(why: str) -> TryLater:
+    return TryLater(f"there is no keyring here: {why}", "run it in a desktop session, where the keyring is unlocked")

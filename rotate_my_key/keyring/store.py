@@ -32,7 +32,7 @@ from ..files.private import make_private_dir, read_private, remove_private, rese
 from ..state.notes import ROLES, SIZE, FileStaging
 from ..state.records import Form
 from . import entries as names
-from .entries import SYSTEM, Entries, noted_backend
+from .entries import SYSTEM, KeyringEntries, noted_backend
 
 _MARK = re.compile(r"([A-Z0-9]{4,128})\.keyring")
 _NOT_KEPT = "the keyring did not keep what was stored in it"
@@ -167,13 +167,13 @@ class Index:
 class KeyringStore:
     """Pairs by the name of their entry. Writing is for who holds the lock; threads of one run take turns."""
 
-    def __init__(self, open_entries: Callable[[], Entries], index: Index) -> None:
+    def __init__(self, open_entries: Callable[[], KeyringEntries], index: Index) -> None:
         self._open = open_entries
         self.index = index
         self._lock = threading.Lock()
 
     @cached_property
-    def entries(self) -> Entries:
+    def entries(self) -> KeyringEntries:
         """The keyring itself."""
         return self._open()
 

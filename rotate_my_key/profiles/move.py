@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import Problem, TryLater, mask
@@ -19,10 +19,10 @@ from ..core.model import Credentials, PlaceKind
 from ..files import regular as disk
 from ..files.private import remove_private
 from ..files.regular import Written
-from ..keyring.entries import OPTION, PROGRAM, entry_of, line_for, words_of
 from ..keyring.store import Entry, KeyringStore, Move, Process
 from .edit import add_process, insert_pair, remove_process, take_out
 from .file import ProfileFile, ProfilePaths, Profiles
+from .kinds import OPTION, PROGRAM, entry_of, line_for, words_of
 from .places import confirm, make_file
 
 _PATIENCE = 60  # seconds for the line to answer, as the more impatient SDKs have it
@@ -36,6 +36,10 @@ class Moved:
     profile: str
     move: Move
     problem: Problem | None = None
+
+    def __str__(self) -> str:
+        where = "into the keyring" if self.move is Move.STORE else "back into its file"
+        return f"finished the earlier move of {self.profile} {where}"
 
 
 class Facts:
@@ -81,20 +85,24 @@ def _leads(file: ProfileFile, profile: str) -> bool:
 
 
 class Moving:
-    """The moves. All verbs are for who holds the lock. `env` is for the credential_process, which is run as a proof."""
+    """The moves. All verbs are for who holds the lock. `program` are the words by which this program is called from
+    anywhere, for the credential_process line; `env` is for its proof."""
 
-    def __init__(self, paths: ProfilePaths, store: KeyringStore, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, paths: ProfilePaths, store: KeyringStore, program: Sequence[str], env: Mapping[str, str]
+    ) -> None:
         self._paths = paths
+        self._program = program
         self._store = store
         self._index = store.index
         self._env = env
 
-    def store(self, profile: str, line: str) -> Credentials:
-        """Move the pair of a profile into the keyring; `line` is the credential_process to be left. Gives the pair.
+    def store(self, profile: str) -> Credentials:
+        """Move the pair of a profile into the keyring, and leave a credential_process line. Gives the pair.
 
         Raises Problem if nothing was changed, TryLater if the next run goes on.
         """
-        facts = self._facts(profile)
+        line, facts = line_for(self._program, profile), self._facts(profile)
         pair = self._storable(profile, facts, line)
         self._index.put(profile, Entry(self._paths.config, (pair.key_id,), moving=Move.STORE, line=line))
         self._go(profile)
@@ -153,7 +161,7 @@ class Moving:
             _rehearse(file)
         _stored(profile, facts, pair, line)
         try:
-            self._store.promises(lambda entry: prove(line_for(words_of(line)[:-3], entry), self._env))
+            self._store.promises(lambda entry: prove(line_for(self._program, entry), self._env))
         except Problem as problem:
             raise type(problem)(f"{problem.message}; nothing was changed", problem.hint) from None
         return pair

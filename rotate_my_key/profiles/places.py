@@ -19,10 +19,10 @@ from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..files import regular as files
 from ..files.private import make_private_dir, write_private
 from ..files.regular import Snapshot, Written, is_null, refuse_odd
-from ..keyring.entries import OPTION, entry_of
 from ..keyring.store import KeyringStore
 from .edit import Edit, insert_pair, mentions, replace_pair, sections_of
-from .file import KEY_ID, LENGTHS, SECRET, ProfileFile, ProfilePaths, Profiles
+from .file import KEY_ID, SECRET, ProfileFile, ProfilePaths, Profiles
+from .kinds import LENGTHS, OPTION, entry_of
 
 _ATTEMPTS = 5  # a file that other programs write five times within milliseconds is left to a later run
 # botocore takes 10 times as long as our own reader: a file of 10,000 profiles would cost it a third of a second. Such a

@@ -21,18 +21,12 @@ from ..core.errors import NeedsPerson, NoDefault, Problem
 from ..core.model import Credentials, Place, PlaceKind
 from ..core.words import nearest
 from ..files.regular import is_null
-from .file import (
-    KEY_ID,
+from .edit import plain_header
+from .file import KEY_ID, SECRET, TOKENS, ProfileFile, ProfilePaths, Profiles, Section, config_profile
+from .kinds import (
     ROTATABLE,
-    SECRET,
-    TOKENS,
     Kind,
-    ProfileFile,
-    ProfilePaths,
-    Profiles,
     Reader,
-    Section,
-    config_profile,
     elsewhere,
     facts,
     is_own_source,
@@ -43,7 +37,6 @@ from .file import (
     rotate_command,
     show_name,
 )
-from .refusals import plain_header
 
 
 def follow_sources(

@@ -7,8 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotate_my_key.keyring.backends import KeyringEntries
-from rotate_my_key.keyring.entries import SYSTEM, encode, of_profile
+from rotate_my_key.keyring.entries import SYSTEM, KeyringEntries, encode, of_profile
 from tests.keyring.conftest import Keyring
 
 from .measure import Command, in_turns, table

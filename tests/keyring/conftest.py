@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+import botocore.session
 import pytest
+import secretstorage
+from jeepney.io.blocking import open_dbus_connection
 
 from rotate_my_key.core.model import Credentials
+from tests.keyring import kept
 from tests.laptop import COMMENTED, Finished, Laptop, new_laptop
 from tests.standin import StandIn
 
@@ -75,6 +79,12 @@ class Keyring:
         """Log out and in again, with the password."""
         self._end_daemon()
         self.start()
+
+    def forget(self) -> None:
+        """Let go of every entry."""
+        with closing(open_dbus_connection(self.address)) as bus:
+            for item in secretstorage.Collection(bus).get_all_items():
+                item.delete()
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -152,39 +162,36 @@ class KeyringLaptop(Laptop):
         assert json.loads(done.out)["Arn"].endswith(":user/alice")
 
     def sdk_pair(self, profile: str = "work") -> Credentials:
-        """The pair that botocore gets for a profile, in another process; it is Active at AWS, with its very secret."""
-        code = (
-            "import sys, botocore.session as s\n"
-            "c = s.Session(profile=sys.argv[1]).get_credentials().get_frozen_credentials()\n"
-            "print(c.access_key, c.secret_key)"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code, profile], env=self.environment(), capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        pair = Credentials(*done.stdout.split())
+        """The pair that botocore gets for a profile in this session; it is Active at AWS, with its very secret."""
+        with self.session():
+            found = botocore.session.Session(profile=profile).get_credentials().get_frozen_credentials()
+        pair = Credentials(found.access_key, found.secret_key)
         status = {key.key_id: key.status for key in self.aws.keys("alice")}
         assert status.get(pair.key_id) == "Active", f"{profile} uses {pair.key_id}, AWS has {status}"
         assert self.aws.pair(pair.key_id) == pair
         return pair
 
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """What is looked up by a library in this process is looked up in this laptop's session."""
+        before, mine = dict(os.environ), self.environment()
+        os.environ.clear()
+        os.environ.update(mine)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
     def entries(self) -> dict[str, str]:
         """Every entry of ours in the keyring, by the attributes that `secret-tool` finds it by, and its text."""
-        code = (
-            "import json, secretstorage as s\n"
-            "c = s.Collection(s.dbus_init())\n"
-            "found = [(i.get_attributes(), i.get_secret().decode()) for i in c.get_all_items()]\n"
-            "assert all(a['application'] == 'rotate-my-key' for a, _ in found)\n"
-            "named = {f\"{a['service']}: {a['username']}\": text for a, text in found}\n"
-            "assert len(named) == len(found)\n"
-            "print(json.dumps(named))"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], env=self.environment(), capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+        with self.session(), closing(secretstorage.dbus_init()) as bus:
+            items = secretstorage.Collection(bus).get_all_items()
+            found = [(item.get_attributes(), item.get_secret().decode()) for item in items]
+        assert all(each["application"] == "rotate-my-key" for each, _ in found)
+        named = {f"{each['service']}: {each['username']}": text for each, text in found}
+        assert len(named) == len(found)
+        return named
 
     def no_secret_on_disk(self) -> None:
         """No secret of alice's is in any file."""
@@ -207,6 +214,32 @@ class KeyringLaptop(Laptop):
         assert self.entries() == {}
 
 
+class Server(KeyringLaptop):
+    """A machine without a desktop and without a session bus; its settings name a keyring in a sealed file, `kept`."""
+
+    @property
+    def kept(self) -> Path:
+        """The keyring."""
+        return self.home / "kept"
+
+    def entries(self) -> dict[str, str]:
+        """As the file has them."""
+        with self.session():
+            return {name.replace("\n", ": "): text for name, text in kept.Sealed().load().items()}
+
+
+def new_server(folder: Path, aws: StandIn, *, text: str, config: str = CONFIG) -> Server:
+    """Such a machine, whose key is due."""
+    made = new_keyring_laptop(folder, aws, Keyring(folder / "nothing"), text=text, config=config)
+    server = Server(made.home, made.aws, made.old, made.original)
+    server.config = made.config
+    nowhere = {"DBUS_SESSION_BUS_ADDRESS": "(unset)", "XDG_RUNTIME_DIR": "/nonexistent"}
+    server.env = {**nowhere, "KEPT_IN": str(server.kept), "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = server.run("config", "set", "keyring_backend", "tests.keyring.kept.Sealed")
+    assert done.code == 0, done.text
+    return server
+
+
 def new_keyring_laptop(
     folder: Path, aws: StandIn, keyring: Keyring, *, crlf: bool = False, text: str = COMMENTED, config: str = CONFIG
 ) -> KeyringLaptop:
@@ -214,10 +247,18 @@ def new_keyring_laptop(
     plain = new_laptop(folder / "home", aws, crlf=crlf, text=text)
     laptop = KeyringLaptop(plain.home, plain.aws, plain.old, plain.original)
     laptop.keyring = keyring
-    laptop.config = (config.replace("\n", "\r\n") if crlf else config).encode()
+    filled = config.replace("{id}", plain.old.key_id).replace("{secret}", plain.old.secret)
+    laptop.config = (filled.replace("\n", "\r\n") if crlf else filled).encode()
     laptop.config_file.write_bytes(laptop.config)
     laptop.env = keyring.env
     return laptop
+
+
+@pytest.fixture(scope="session")
+def running() -> Iterator[StandIn]:
+    """A stand-in that runs as long as the tests."""
+    with StandIn() as standin:
+        yield standin
 
 
 @pytest.fixture

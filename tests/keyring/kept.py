@@ -52,8 +52,16 @@ class Sealed(KeyringBackend):
         return found
 
     def save(self, kept: dict[str, str]) -> None:
-        """All entries."""
-        Path(os.environ["KEPT_IN"]).write_bytes(self.seal(json.dumps(kept).encode()))
+        """All entries, at once and durably."""
+        path = os.environ["KEPT_IN"]
+        with open(f"{path}.tmp", "wb") as file:
+            file.write(self.seal(json.dumps(kept).encode()))
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(f"{path}.tmp", path)
+        folder = os.open(os.path.dirname(path), os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
     def seal(self, data: bytes) -> bytes:
         """Not to be read without `open`."""

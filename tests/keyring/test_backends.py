@@ -12,12 +12,10 @@ import pytest
 from rotate_my_key.cli.credentials import unasked
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials
-from rotate_my_key.keyring.backends import KeyringEntries, installed
-from rotate_my_key.keyring.entries import SERVICE, SYSTEM, Name, decode, pair_in
+from rotate_my_key.keyring.entries import SERVICE, SYSTEM, KeyringEntries, Name, decode, installed, pair_in
 from rotate_my_key.keyring.store import Index, KeyringStore
-from tests.install.machine import REPO
 from tests.keyring import kept
-from tests.keyring.conftest import Keyring, KeyringLaptop, new_keyring_laptop
+from tests.keyring.conftest import Keyring, KeyringLaptop, new_server
 from tests.keyring.test_real_keyring import PLAIN, RESTORE, ROTATE, STORE
 from tests.standin import StandIn
 
@@ -32,12 +30,9 @@ def ours(kind: str) -> str:
 
 @pytest.fixture
 def server(tmp_path: Path, running: StandIn, monkeypatch: pytest.MonkeyPatch) -> KeyringLaptop:
-    """A machine without a desktop and without a session bus, whose settings name a keyring in a sealed file."""
-    made = new_keyring_laptop(tmp_path, running, Keyring(tmp_path / "nothing"), text=PLAIN)
-    variables = {"KEPT_IN": str(tmp_path / "kept"), "PYTHONPATH": str(REPO)}
-    made.env = {"DBUS_SESSION_BUS_ADDRESS": "(unset)", "XDG_RUNTIME_DIR": "/nonexistent", **variables}
-    monkeypatch.setenv("KEPT_IN", variables["KEPT_IN"])
-    choose(made, ours("Sealed"))
+    """A machine without a desktop, whose settings name a keyring in a sealed file."""
+    made = new_server(tmp_path, running, text=PLAIN)
+    monkeypatch.setenv("KEPT_IN", str(made.kept))
     return made
 
 
@@ -133,7 +128,7 @@ def test_a_promise_that_is_not_kept(server: KeyringLaptop, tmp_path: Path, kind:
 def promised(tmp_path: Path, kind: str) -> str:
     """Try the promises of a backend; gives the text that another program got. Raises Problem."""
     texts: list[str] = []
-    (tmp_path / "kept").unlink(missing_ok=True)
+    Path(os.environ["KEPT_IN"]).unlink(missing_ok=True)
 
     def elsewhere(profile: str) -> tuple[str, str]:
         name = "Sealed" if kind == "Memory" else kind

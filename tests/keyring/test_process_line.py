@@ -6,7 +6,7 @@ import pytest
 from botocore.compat import _windows_shell_split, compat_shell_split
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.keyring.entries import entry_of, line_for, words_of
+from rotate_my_key.profiles.kinds import entry_of, line_for
 from rotate_my_key.profiles.move import program_words
 
 PROGRAM = "/home/al/.local/bin/rotate-my-key"
@@ -64,14 +64,6 @@ def test_windows(program: str, entry: str, line: str) -> None:
     assert line_for([program], entry, windows=True) == line
     assert _windows_shell_split(line) == [program, "credentials", "--profile", entry]
     assert entry_of({"credential_process": line}, windows=True) == entry
-
-
-@pytest.mark.parametrize(
-    "line", ['a "b c" d', r'"a\\" b', r"a\\\"b c", r"C:\a\b c", '""', "a\tb", r'"a b"c d', r"a\\b"]
-)
-def test_windows_words(line: str) -> None:
-    """Our splitting for Windows is botocore's, so that lines are known on other systems too."""
-    assert words_of(line, windows=True) == _windows_shell_split(line)
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x00b", 'a"b', "a%b"])

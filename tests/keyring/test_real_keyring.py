@@ -64,9 +64,6 @@ def test_restore_undoes_store(
 ) -> None:
     """Every byte of both files is as it was; in between the profile works."""
     laptop = new_keyring_laptop(tmp_path, running, keyring, text=text, config=config, crlf=crlf)
-    filled = laptop.config.decode().format(id=laptop.old.key_id, secret=laptop.old.secret).encode()
-    laptop.config = filled
-    laptop.config_file.write_bytes(filled)
     assert laptop.run(*STORE).code == 0
     assert laptop.sdk_pair() == laptop.old
     laptop.no_secret_on_disk()
@@ -263,9 +260,6 @@ def test_a_line_that_does_not_run(laptop: KeyringLaptop, again: tuple[str, ...])
 def test_refused_early(tmp_path: Path, running: StandIn, keyring: Keyring, text: str, config: str, hint: str) -> None:
     """What cannot end well is refused before anything changes."""
     laptop = new_keyring_laptop(tmp_path, running, keyring, text=text, config=config)
-    filled = laptop.config.decode().format(id=laptop.old.key_id, secret=laptop.old.secret).encode()
-    laptop.config = filled
-    laptop.config_file.write_bytes(filled)
     done = laptop.run(*STORE)
     assert done.code in (1, 4), done.text
     assert hint in done.err.splitlines()[-1], done.err

@@ -10,8 +10,7 @@ import pytest
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.keyring import entries
-from rotate_my_key.keyring.backends import KeyringEntries
-from rotate_my_key.keyring.entries import SYSTEM, Entries, Name
+from rotate_my_key.keyring.entries import SYSTEM, KeyringEntries, Name
 from rotate_my_key.keyring.store import Entry, Index, KeyringStore, Line, Lines, LocalStaging, Move, Process
 from tests.keyring.conftest import Keyring
 
@@ -23,7 +22,7 @@ class Killed(BaseException):
     """`kill -9`."""
 
 
-class FakeEntries:
+class FakeEntries(KeyringEntries):
     """A keyring in memory that removes an entry before it stores another, as macOS's does."""
 
     def __init__(self) -> None:
@@ -40,24 +39,24 @@ class FakeEntries:
         self.steps += 1
 
     def get(self, name: Name) -> str | None:
-        """See the port."""
+        """See KeyringEntries."""
         self._step()
         return self.texts.get(name)
 
     def set(self, name: Name, text: str) -> None:
-        """See the port."""
+        """See KeyringEntries."""
         self._step()
         self.texts.pop(name, None)
         self._step()
         self.texts[name] = text
 
     def delete(self, name: Name) -> None:
-        """See the port."""
+        """See KeyringEntries."""
         self._step()
         self.texts.pop(name, None)
 
     def check(self) -> None:
-        """See the port."""
+        """See KeyringEntries."""
 
 
 @pytest.fixture
@@ -319,7 +318,7 @@ def mac(monkeypatch: pytest.MonkeyPatch) -> Mac:
 
 
 @pytest.fixture(params=["fake", "linux", "win32", "darwin"])
-def keyring_entries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Entries:
+def keyring_entries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> KeyringEntries:
     """Each of them."""
     if request.param == "fake":
         return FakeEntries()
@@ -330,7 +329,7 @@ def keyring_entries(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     return KeyringEntries(lambda: SYSTEM, env, platform=request.param)
 
 
-def test_contract(keyring_entries: Entries) -> None:
+def test_contract(keyring_entries: KeyringEntries) -> None:
     """What is stored is read back, replaced, kept apart from what has one of its names, and removed for good."""
     first, second, third = Name("a", "b"), Name("a", "ü c"), Name("d", "b")
     keyring_entries.check()

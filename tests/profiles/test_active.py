@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import NeedsPerson, Problem
 from rotate_my_key.core.model import Place, PlaceKind
-from rotate_my_key.profiles.file import Kind, ProfilePaths, Profiles, sections
+from rotate_my_key.profiles.file import ProfilePaths, Profiles
+from rotate_my_key.profiles.kinds import Kind, sections
 from rotate_my_key.profiles.which import Active, find_active
 
 ONE = "aws_access_key_id = AKIAONEAAAAAAAAAAAAA\naws_secret_access_key = one/not+a+secret\n"

@@ -12,7 +12,8 @@ from botocore.credentials import ConfigProvider
 
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials, Holding, InPlace, Place, PlaceKind
-from rotate_my_key.profiles.file import Kind, ProfilePaths, sections
+from rotate_my_key.profiles.file import ProfilePaths
+from rotate_my_key.profiles.kinds import Kind, sections
 from rotate_my_key.profiles.places import LocalPlaces
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "oldSecret/K7MDENG+bPxRfiCYEXAMPLEKEY==xy")
