@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import __version__
 from ..core.errors import Denied, NeedsPerson, NoDefault, NotAllowed, Problem, WrongUsage, mask
@@ -37,10 +37,12 @@ from ..rotation.unfinished import unfinished
 from ..settings import Settings, after_rotate
 from ..state.history import Mark
 from . import reminder, show
-from .after import After, Told
 from .app import App
 from .talk import Consent, Narrator, Teller
 from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from .after import After, Told
 
 
 @dataclass
@@ -318,6 +320,8 @@ class Rotate:
             state, settings = self._app.paths.state_dir, self._app.paths.config_file
             if not os.path.isdir(os.path.join(state, "after")) and not after_rotate(settings):
                 return None
+        from .after import After
+
         return After(self._app, self.wiring)
 
     @property

@@ -1,6 +1,6 @@
 """`status`: every key on this computer, live or from the cache. Changes nothing at AWS and nothing in the files.
 
-`--cached` must stay cheap: what asks AWS is in `looking.py`, and what reads notes is imported only if there are some.
+`--cached` must stay cheap: what asks AWS, or reads notes, is imported only where it is needed.
 """
 
 from __future__ import annotations
@@ -8,11 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from ..core import words
 from ..core.errors import Problem, mask
-from ..core.policy import Row, check, judge
+from ..core.policy import STATIC, Row, check, judge
 from .app import App
+
+if TYPE_CHECKING:
+    from ..core.model import Credentials
+    from ..profiles.kinds import ProfileFact
+    from ..rotation.survey import Use
+    from ..state.cache import Cached, FileCache
+    from .wiring import Wiring
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
@@ -61,9 +69,80 @@ def _rows(app: App, cached: bool) -> list[Row]:
     kept = cache.load()
     if cached and kept.current and not _under_way(app):
         return kept.rows
-    from . import looking
+    return _from_cache(app, kept) if cached else _live(app, cache, kept)
 
-    return looking.cached(app, kept) if cached else looking.live(app, cache, kept)
+
+def _from_cache(app: App, kept: Cached) -> list[Row]:
+    """The files as they are now, with what was last seen of their keys."""
+    from ..profiles.kinds import sections
+    from ..rotation.survey import survey, with_notes
+    from ..rotation.unfinished import unfinished
+    from .wiring import Wiring
+
+    wiring = Wiring.of(app)
+    rows = survey([_use(fact, wiring) for fact in sections(wiring.files)], _by_id(kept))
+    return with_notes(rows, unfinished(wiring.here, mend=False))
+
+
+def _live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
+    """Ask AWS about each distinct pair, eight at a time, and keep what it says. Nobody is asked for an MFA code."""
+    from ..profiles.kinds import ROTATABLE, sections
+    from ..rotation.survey import look_at_each, survey, with_notes
+    from ..rotation.unfinished import unfinished
+    from .wiring import Wiring
+
+    wiring = Wiring(app, asks=False)
+    facts = sections(wiring.files, wiring.keyring.pair)
+    pairs: dict[str, tuple[str, Credentials]] = {}
+    for fact in facts:
+        if fact.pair and fact.kind in ROTATABLE:
+            pairs.setdefault(fact.pair.key_id, (fact.profile, fact.pair))
+    with app.waiting("asking AWS"):
+        found = dict(zip(pairs, look_at_each(list(pairs.values()), wiring.account, wiring.here), strict=True))
+    uses = [_use(fact, wiring) for fact in facts]
+    found |= {use.key_id: _unread(use) for use in uses if use.note and use.key_id and use.key_id not in found}
+    lasting = _lasting(app, found, _by_id(kept))
+    try:
+        cache.save(survey(uses, lasting))
+    except Problem as problem:
+        app.detail(f"the status could not be kept: {problem.message}")
+    away = {key_id: {**lasting[key_id], **{k: v for k, v in row.items() if v}} for key_id, row in found.items()}
+    return with_notes(survey(uses, away), unfinished(wiring.here, mend=False))
+
+
+def _by_id(kept: Cached) -> dict[str, Row]:
+    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown", "others")
+    return {row["key_id"]: {name: row.get(name) for name in facts} for row in kept.rows if row.get("key_id")}
+
+
+def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str, Row]:
+    """What is kept: a key's age is known once its CreateDate is, also while the network is away."""
+    lasting = {}
+    for key_id, row in found.items():
+        old = kept.get(key_id, {})
+        if row.get("unknown"):
+            app.detail(f"{mask(key_id)}: {row['unknown']}")
+        lasting[key_id] = old if row.get("unknown") and old.get("created") else row
+    return lasting
+
+
+def _unread(use: Use) -> Row:
+    """The row of a key that the keyring does not give out now."""
+    return {"seen_at": datetime.now(UTC).isoformat(timespec="seconds"), "unknown": use.note}
+
+
+def _use(fact: ProfileFact, wiring: Wiring) -> Use:
+    from ..profiles.kinds import Kind
+    from ..rotation.survey import Use
+
+    key_id = fact.pair.key_id if fact.pair else None
+    if fact.kind is Kind.KEYRING and fact.place:
+        known = wiring.keyring.index.get(fact.place.profile)
+        key_id = key_id or (known.ids[-1] if known and known.ids else None)
+        if key_id:
+            return Use(fact.profile, STATIC, key_id, fact.place, fact.note)
+    note = fact.note or (f"a role, with the key of {fact.source}" if fact.source else "")
+    return Use(fact.profile, fact.kind.value, key_id, fact.place, note)
 
 
 def _under_way(app: App) -> bool:

@@ -360,7 +360,7 @@ class LocalCopies:
             until = time.monotonic() + seconds
             paths = dict.fromkeys([*well_known(self._home, unread), *also])
             for path in scanner.files(paths):
-                found.extend(copy for copy in self._judged(path, wanted) if not copy.is_profile)
+                found.extend(copy for copy in self._judged(path, wanted) if copy.why is not Why.PROFILE)
                 if time.monotonic() > until:
                     return
             for path in filter(_may_be_mine, unread):

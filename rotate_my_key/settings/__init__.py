@@ -6,6 +6,7 @@ what a person should be told is in `notices`. ConfigObj is imported only if ther
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,6 @@ from ..core.errors import Problem, WrongUsage
 from ..core.policy import Policy
 from ..files.paths import Paths
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
-from .trust import read, unreadable
 
 if TYPE_CHECKING:
     from .ini import Hook
@@ -120,10 +120,12 @@ def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] |
 
 def site(paths: Paths) -> Site:
     """Read the site's file if it is there and trusted. Raises Problem if it cannot be read or is wrong."""
-    from . import trust
+    if not _is_there(paths.site_file):
+        return Site("not there", {}, {})
+    from .trust import objection, read, unreadable
 
     try:
-        reason = trust.objection(paths.site_file, paths.site_owner, paths.site_top)
+        reason = objection(paths.site_file, paths.site_owner, paths.site_top)
     except (FileNotFoundError, NotADirectoryError):
         return Site("not there", {}, {})
     except OSError as error:
@@ -135,7 +137,7 @@ def site(paths: Paths) -> Site:
 
 def user(path: str) -> Mapping[str, Given]:
     """Read the user's file; nothing if there is none. Raises WrongUsage if it is wrong, Problem if it is unreadable."""
-    data = read(path)
+    data = _read(path)
     return _parsed(path, data, site=False)[0] if data else {}
 
 
@@ -144,7 +146,7 @@ def after_rotate(path: str) -> tuple[Hook, ...]:
 
     Raises WrongUsage if they are wrong; Problem if somebody else could have written the file.
     """
-    data = read(path)
+    data = _read(path)
     if not data or b"after_rotate" not in data:
         return ()
     from ..files.platform import my_uid
@@ -158,6 +160,25 @@ def after_rotate(path: str) -> tuple[Hook, ...]:
             f"the commands of [after_rotate] are not run: {reason}", f"chmod go-w {reason.split(' can be ')[0]}"
         )
     return hooks
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is something; also if it cannot be looked at."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
+def _read(path: str) -> bytes | None:
+    if not _is_there(path):
+        return None
+    from .trust import read
+
+    return read(path)
 
 
 def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], dict[str, Given]]:
