@@ -43,8 +43,8 @@ class Folder:
         """Write what shells read. `made_from` is the time in nanoseconds of the newest file behind it; with 0 the next
         login asks AWS. Raises Problem."""
         self._make()
-        said = state.decode_said(login.read(self._file(login.SAID)), now)
-        midnights = login.midnights(said)
+        said = state.decode_said(state.read(self._file(login.SAID)), now)
+        midnights = state.midnights(said)
         moment = state.first(found, said, midnights)
         self._put(login.STATE, state.encode(found, said, midnights), max(made_from, 1))
         if moment is None:
@@ -59,12 +59,12 @@ class Folder:
 
     def next(self, found: State, now: int) -> int:
         """When there is something to say, in epoch seconds; 0 if never."""
-        said = state.decode_said(login.read(self._file(login.SAID)), now)
-        return state.first(found, said, login.midnights(said)) or 0
+        said = state.decode_said(state.read(self._file(login.SAID)), now)
+        return state.first(found, said, state.midnights(said)) or 0
 
     def snoozed(self) -> int:
         """Until when nothing is to be said, in epoch seconds; 0 if nobody asked for that."""
-        word = login.read(self._file(_SNOOZE))[:20].decode("ascii", "replace").strip()
+        word = state.read(self._file(_SNOOZE))[:20].decode("ascii", "replace").strip()
         return int(word) if word.isdigit() else 0
 
     def snooze(self, until: int) -> None:
@@ -77,7 +77,7 @@ class Folder:
     def installed(self) -> Installed:
         """What `install` wrote down."""
         try:
-            value = json.loads(login.read(self._file(_INSTALLED)) or b"{}")
+            value = json.loads(state.read(self._file(_INSTALLED)) or b"{}")
             places = tuple((str(shell), str(path)) for shell, path in value.get("places", ()))
             return Installed(Tool(*map(str, value["tool"])) if value.get("tool") else None, places)
         except (ValueError, TypeError, AttributeError, KeyError):
@@ -100,7 +100,7 @@ class Folder:
         tool = self.tool(installed.tool.command)
         for shell in {shell for shell, _ in installed.places if shell in shells.SHELLS}:
             data = os.fsencode(shells.script(shell, tool, self.folders))
-            if login.read(self.script(shell)) != data:
+            if state.read(self.script(shell)) != data:
                 write_private(self.script(shell), data)
 
     def tool(self, command: str) -> Tool:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import state as states
-from .state import DAY, KEY, MOST, Item, State, line
+from .state import DAY, KEY, Item, State, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,30 +55,7 @@ def load(folder: str) -> State | None:
             return None
     except OSError:
         return None
-    return states.decode(read(path))
-
-
-def read(path: str) -> bytes:
-    """The content, up to a little more than it may have; nothing if it cannot be read. Never waits for a pipe."""
-    try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return b""
-    try:
-        return os.read(fd, MOST + 1)
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-
-
-def midnights(said: dict[str, int]) -> dict[int, int]:
-    """For each of these times the local midnight that follows."""
-    found = {}
-    for moment in said.values():
-        day = time.localtime(moment)
-        found[moment] = int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
-    return found
+    return states.decode(states.read(path))
 
 
 def _claim(folder: str, now: int) -> bool:
@@ -95,11 +72,11 @@ def _claim(folder: str, now: int) -> bool:
 
 def _speak(folder: str, state: State, now: int) -> tuple[str, bool]:
     """The line to show, noted as said before it is shown; and whether AWS is to be asked."""
-    said = states.decode_said(read(os.path.join(folder, SAID)), now)
+    said = states.decode_said(states.read(os.path.join(folder, SAID)), now)
     if state.snoozed > now:
         _rewrite(folder, state, said)
         return "", False
-    ripe = [item for item in state.items if states.following(item, said, midnights(said)) <= now]
+    ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
     since_asked = now - _when(os.path.join(folder, ASKED))
     known = [item for item in ripe if _is_known(item, now, since_asked)]
     ask = any(item.kind == KEY for item in ripe) and not 0 <= since_asked < DAY
@@ -125,7 +102,7 @@ def _rewrite(folder: str, state: State, said: dict[str, int]) -> None:
     """Put the time of the next line into the state; its own time stays that of what it was made from."""
     path = os.path.join(folder, STATE)
     before = os.stat(path)
-    midnight = midnights(said)
+    midnight = states.midnights(said)
     _write(path, states.encode(state, said, midnight), (before.st_atime_ns, before.st_mtime_ns))
     moment = states.first(state, said, midnight)
     if moment is not None:
@@ -134,7 +111,7 @@ def _rewrite(folder: str, state: State, said: dict[str, int]) -> None:
 
 def _when(path: str) -> int:
     """The time that the block wrote down when it last asked; 0 if never."""
-    word = read(path)[:12].decode("ascii", "replace").strip()
+    word = states.read(path)[:12].decode("ascii", "replace").strip()
     return int(word) if word.isdigit() else 0
 
 

@@ -8,6 +8,7 @@ Python start a day is all that the reminder may cost.
 
 from __future__ import annotations
 
+import os
 import time
 
 VERSION = "rotate-my-key-reminder 1"
@@ -103,6 +104,29 @@ def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int
         return item.at
     again = max(midnight.get(last, last + DAY), last + 8 * _HOURS)
     return max(item.until if item.kind == KEPT else item.at, again)
+
+
+def read(path: str) -> bytes:
+    """The content, up to a little more than it may have; nothing if it cannot be read. Never waits for a pipe."""
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return b""
+    try:
+        return os.read(fd, MOST + 1)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def midnights(said: dict[str, int]) -> dict[int, int]:
+    """For each of these times the local midnight that follows."""
+    found = {}
+    for moment in said.values():
+        day = time.localtime(moment)
+        found[moment] = int(time.mktime((day.tm_year, day.tm_mon, day.tm_mday + 1, 0, 0, 0, 0, 0, -1)))
+    return found
 
 
 def encode_said(said: dict[str, int]) -> bytes:
