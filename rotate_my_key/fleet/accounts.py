@@ -1,13 +1,14 @@
 """The accounts of an organization, and the users and keys of each: Organizations and IAM in the fleet's words.
 
-IAM is one place in a partition, whatever the region. Each verb says what it is about when it is refused, and raises
-kinds of `Problem` and nothing else: Denied if a call is not allowed, Gone for what is not there, TryLater when patience
-has ended. The first verb of a member account assumes the role there, and raises what that raises.
+Each verb says what it is about when it is refused, and raises kinds of `Problem` and nothing else: Denied if a call is
+not allowed, Gone for what is not there, TryLater when patience has ended. The first verb of a member account assumes
+the role there, and raises what that raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
@@ -43,7 +44,7 @@ class AccountDirectory:
     def request_report(self) -> bool:
         """GenerateCredentialReport: whether a report is ready now. AWS makes a new one at most every four hours."""
         self._begin()
-        return self._calls.call("iam:GenerateCredentialReport", _is_complete, {})
+        return self._calls.call("iam:GenerateCredentialReport", lambda answer: str(answer["State"]) == "COMPLETE", {})
 
     def report(self) -> tuple[str, datetime]:
         """GetCredentialReport: the CSV, and when it was generated. Raises TryLater while it is not ready."""
@@ -53,13 +54,23 @@ class AccountDirectory:
     def users(self) -> Iterator[FleetUser]:
         """ListUsers, page by page; without keys, tags and groups."""
         self._begin()
-        return self._calls.pages("iam:ListUsers", partial(_users, self.account), {"MaxItems": _PAGE}, "Marker")
+        return self._calls.pages("iam:ListUsers", partial(_paged, "Users", self._user), {"MaxItems": _PAGE}, "Marker")
 
     def find(self, user: str) -> FleetUser:
         """GetUser, with what tags it tells; without keys and groups. Raises Gone if there is no such user, Denied."""
         self._begin()
-        read = partial(_user_with_tags, self.account)
+
+        def read(answer: Answer) -> FleetUser:
+            tags = {tag["Key"]: tag["Value"] for tag in answer["User"].get("Tags", ())}
+            return replace(self._user(answer["User"]), tags=tags)
+
         return self._of(user, lambda: self._calls.call("iam:GetUser", read, {"UserName": user}))
+
+    def _user(self, entry: Answer) -> FleetUser:
+        """Without `PasswordLastUsed` they never signed in, or it is not known."""
+        used, created = entry.get("PasswordLastUsed"), entry["CreateDate"].astimezone(UTC)
+        signed_in = used.astimezone(UTC) if used else None
+        return FleetUser(self.account.number, str(entry["Arn"]), created=created, signed_in=signed_in)
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """ListAccessKeys of a user name, all pages."""
@@ -77,16 +88,17 @@ class AccountDirectory:
     def tags(self, user: str) -> Mapping[str, str] | None:
         """ListUserTags, all pages; None if it is denied."""
         try:
-            return dict(self._pages(user, "iam:ListUserTags", _tags))
+            read = partial(_paged, "Tags", lambda tag: (tag["Key"], tag["Value"]))
+            return dict(self._pages(user, "iam:ListUserTags", read))
         except Denied:
             return None
 
     def members(self, group: str) -> frozenset[str]:
         """GetGroup, all pages: the names of its users. Raises Gone if there is no such group, Denied."""
         self._begin()
-        params = {"GroupName": group, "MaxItems": _PAGE}
+        params, read = {"GroupName": group, "MaxItems": _PAGE}, partial(_paged, "Users", lambda user: user["UserName"])
         try:
-            return frozenset(self._calls.pages("iam:GetGroup", _members, params, "Marker"))
+            return frozenset(self._calls.pages("iam:GetGroup", read, params, "Marker"))
         except Gone:
             raise Gone(f"there is no group {group}", "aws iam list-groups") from None
 
@@ -130,47 +142,13 @@ class AccountDirectory:
             raise Gone(f"there is {there}", "see who there is with: rotate-my-key fleet report") from None
 
 
-def _utc(at: datetime) -> datetime:
-    return at.astimezone(UTC)
-
-
-def _is_complete(answer: Answer) -> bool:
-    """The states are STARTED, INPROGRESS and COMPLETE."""
-    return str(answer["State"]) == "COMPLETE"
-
-
 def _report(answer: Answer) -> tuple[str, datetime]:
-    return bytes(answer["Content"]).decode("utf-8", "replace"), _utc(answer["GeneratedTime"])
+    return bytes(answer["Content"]).decode("utf-8", "replace"), answer["GeneratedTime"].astimezone(UTC)
 
 
-def _users(account: AwsAccount, answer: Answer) -> tuple[list[FleetUser], str | None]:
-    return [_user(account, entry) for entry in answer["Users"]], _marker(answer)
-
-
-def _user_with_tags(account: AwsAccount, answer: Answer) -> FleetUser:
-    entry = answer["User"]
-    return _user(account, entry, {tag["Key"]: tag["Value"] for tag in entry.get("Tags", ())})
-
-
-def _user(account: AwsAccount, entry: Answer, tags: Mapping[str, str] | None = None) -> FleetUser:
-    """Without `PasswordLastUsed` they never signed in, or it is not known."""
-    used = entry.get("PasswordLastUsed")
-    signed_in = _utc(used) if used else None
-    return FleetUser(
-        account.number, str(entry["Arn"]), created=_utc(entry["CreateDate"]), signed_in=signed_in, tags=tags
-    )
-
-
-def _tags(answer: Answer) -> tuple[list[tuple[str, str]], str | None]:
-    return [(tag["Key"], tag["Value"]) for tag in answer["Tags"]], _marker(answer)
-
-
-def _members(answer: Answer) -> tuple[list[str], str | None]:
-    return [entry["UserName"] for entry in answer["Users"]], _marker(answer)
-
-
-def _marker(answer: Answer) -> str | None:
-    return answer["Marker"] if answer.get("IsTruncated") else None
+def _paged(name: str, read: Callable[[Any], T], answer: Answer) -> tuple[list[T], str | None]:
+    """A page of a list in IAM's answer, and where the next one begins."""
+    return [read(entry) for entry in answer[name]], answer["Marker"] if answer.get("IsTruncated") else None
 
 
 def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool]], str | None]:

@@ -1,12 +1,9 @@
 """One action on one key: looked at again, written down, done, checked, written down; and telling people of it.
 
-1. Facts and exemptions are fetched again, for between plan and action a person was asked, which may take hours; what
-the rules no longer call for is not done, and a user recreated under the same name is a different one. 2. The intent
-goes into the audit, or nothing is done. 3. The intent is written into the user's tag, or nothing is done: whoever takes
-it back must know who did it, and a later run that it was done. 4. The action. 5. If its answer was lost or bad, the
-list of keys says whether it was carried out. 6. The audit tells how it ended. What comes then is in `enforce.py`.
-
-Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
+1. Facts and exemptions are fetched again, for between plan and action a person was asked, which may take hours. 2. The
+intent goes into the audit, and 3. into the user's tag, or nothing is done: whoever takes it back must know who did it.
+4. The action. 5. If its answer was lost or bad, the list of keys says whether it was carried out. 6. The audit tells
+how it ended. Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
 
 A line of a message has no field for a secret, and its key is a masked id.
 """

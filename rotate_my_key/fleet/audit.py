@@ -1,10 +1,8 @@
 """The audit: who was told what and when, what was done to a key and why, by which version of the policy.
 
 - One JSON object a line, to a file, to CloudWatch Logs, to S3, or to several of them; each is durable when `record`
-  returns, and a line that one of them does not take is an error, after the others have it.
+  returns, and a line that one of them does not take is an error, after the others have it. No event can hold a secret.
 - An act has two lines: `intended` before it, and its outcome. What is intended and has no outcome was cut off there.
-- At the end of a run there is one line in CloudWatch's embedded metric format. No line has a secret: an event has no
-  field for one.
 """
 
 from __future__ import annotations
@@ -67,36 +65,6 @@ class FileSink:
 
 
 @dataclass(frozen=True, slots=True)
-class LogSink:
-    """A log group: one stream a run."""
-
-    logs: CloudWatchLogs
-    group: str
-    stream: str
-
-    def write(self, lines: Lines) -> None:
-        """See Sink."""
-        self.logs.put(self.group, self.stream, lines)
-
-
-@dataclass(slots=True)
-class ObjectSink:
-    """S3 has no appending: one object a write, `PREFIX2026/11/25/RUN-000001.jsonl`."""
-
-    objects: S3
-    bucket: str
-    prefix: str
-    run: str
-    count: int = 0
-
-    def write(self, lines: Lines) -> None:
-        """See Sink."""
-        self.count += 1
-        name = f"{self.prefix}{lines[0][0].astimezone(UTC):%Y/%m/%d}/{self.run}-{self.count:06d}.jsonl"
-        self.objects.put(self.bucket, name, "".join(f"{line}\n" for _, line in lines).encode())
-
-
-@dataclass(frozen=True, slots=True)
 class TextSink:
     """Whatever takes a line, such as the standard output of a function in Lambda, which ends up in CloudWatch Logs."""
 
@@ -106,6 +74,34 @@ class TextSink:
         """See Sink."""
         for _, line in lines:
             self.say(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _LogSink:
+    """A log group: one stream a run."""
+
+    logs: CloudWatchLogs
+    group: str
+    stream: str
+
+    def write(self, lines: Lines) -> None:
+        self.logs.put(self.group, self.stream, lines)
+
+
+@dataclass(slots=True)
+class _ObjectSink:
+    """S3 has no appending: one object a write, `PREFIX2026/11/25/RUN-000001.jsonl`."""
+
+    objects: S3
+    bucket: str
+    prefix: str
+    run: str
+    count: int = 0
+
+    def write(self, lines: Lines) -> None:
+        self.count += 1
+        name = f"{self.prefix}{lines[0][0].astimezone(UTC):%Y/%m/%d}/{self.run}-{self.count:06d}.jsonl"
+        self.objects.put(self.bucket, name, "".join(f"{line}\n" for _, line in lines).encode())
 
 
 @dataclass(slots=True)
@@ -120,27 +116,18 @@ class AuditTrail:
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def record(self, *events: Event) -> None:
-        """Write a line for each. Raises Problem if they cannot be kept.
-
-        Several at once cost no more than one. Raises NotKept naming where.
-        """
+        """Write a line for each; several at once cost no more than one. Raises NotKept naming where."""
         if events:
-            self._write([(event.at, as_line(event, self.run)) for event in events])
+            with self._lock:
+                self._each(self.sinks, [(event.at, as_line(event, self.run)) for event in events])
 
     def close(self, numbers: Mapping[str, float]) -> None:
-        """End the run: one metric line with these numbers (CloudWatch's embedded metric format).
-
-        The run's last line goes to every sink, the metric line to one. Raises NotKept.
-        """
+        """End the run with these numbers: its last line goes to every sink, the metric line to one. Raises NotKept."""
         at = self.now()
         said = {name: f"{number:g}" for name, number in numbers.items()}
         self.record(Event(at, "ended", policy=self.run.policy, details=said))
         if self.metrics:
             self._each({"metrics": self.metrics}, [(at, metric_line(numbers, at, self.namespace, self.run))])
-
-    def _write(self, lines: Lines) -> None:
-        with self._lock:
-            self._each(self.sinks, lines)
 
     def _each(self, sinks: Mapping[str, Sink], lines: Lines) -> None:
         failures: list[str] = []
@@ -150,9 +137,8 @@ class AuditTrail:
             except Problem as problem:
                 failures.append(f"{name}: {problem.message}")
         if failures:
-            raise NotKept(
-                f"the audit cannot be written ({'; '.join(failures)})", "mend [audit] in the fleet's settings"
-            )
+            what = f"the audit cannot be written ({'; '.join(failures)})"
+            raise NotKept(what, "mend [audit] in the fleet's settings")
 
 
 def as_line(event: Event, run: AuditRun) -> str:
@@ -195,16 +181,15 @@ def open_audit(
     sinks: dict[str, Sink] = {}
     if settings.file:
         if not os.path.isabs(settings.file):
-            raise WrongUsage(
-                f"audit.file {settings.file} is no absolute path", "write it from the root on, like /var/log/keys.jsonl"
-            )
+            hint = "write it from the root on, like /var/log/keys.jsonl"
+            raise WrongUsage(f"audit.file {settings.file} is no absolute path", hint)
         sinks[settings.file] = FileSink(settings.file)
     counts: Sink | None = TextSink(metrics) if metrics else None
     if settings.log_group:
-        log = LogSink(cloud.logs(settings.region), settings.log_group, f"fleet/{run.name}")
+        log = _LogSink(cloud.logs(settings.region), settings.log_group, f"fleet/{run.name}")
         sinks[f"log group {settings.log_group}"] = log
         counts = counts or log
     if settings.bucket:
         objects = cloud.objects(settings.region)
-        sinks[f"s3://{settings.bucket}"] = ObjectSink(objects, settings.bucket, settings.prefix, run.name)
+        sinks[f"s3://{settings.bucket}"] = _ObjectSink(objects, settings.bucket, settings.prefix, run.name)
     return AuditTrail(run, sinks or {"": otherwise}, settings.namespace, counts)

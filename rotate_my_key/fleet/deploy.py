@@ -1,14 +1,12 @@
 """What IT deploys: the CloudFormation templates, and the zip for AWS Lambda, made from what is installed here.
 
-- The templates are text files beside this module, in Jinja2 with `<< >>` and `##`, since YAML, CloudFormation and Step
-  Functions use the usual signs. What a role may do is not written a second time: it is read from `policies/`, where a
-  test needs every action of it.
+- The templates are text files beside this module, in Jinja2 with `<< >>` and `##`. What a role may do is read from
+  `policies/`, where a test needs every action of it.
 - The zip has what the handler imports and no more: the rooms of this package that `fleet` stands on, and the libraries
-  under them. botocore is part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide); its urllib3
-  may be older than the one that we know (2), so that one comes along.
-- No compiled part: markupsafe, PyYAML and charset-normalizer all do without theirs, so that one zip serves both
-  architectures and every Python, whatever computer made it.
-- The same input gives the same bytes: sorted names, one time stamp, one mode. Only another zlib packs otherwise.
+  under them. boto3 is part of Lambda's Python runtime ("Lambda runtimes", AWS Lambda Developer Guide); its urllib3 may
+  be older than the one that we know (2), so that one comes along.
+- No compiled part, for markupsafe, PyYAML and charset-normalizer do without theirs: one zip serves both architectures
+  and every Python. The same input gives the same bytes, but for another zlib.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -36,12 +34,7 @@ _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cloudform
 _SCHEDULES = (("Remind", "remind", ""), ("Enforce", "enforce", "Enforcing"), ("Sweep", "sweep", "Reissuing"))
 # What Step Functions tries again: a busy Lambda, and what the function itself says will pass (errors.TryLater).
 _RETRY = {
-    "ErrorEquals": [
-        "Lambda.TooManyRequestsException",
-        "Lambda.ServiceException",
-        "Lambda.SdkClientException",
-        "TryLater",
-    ],
+    "ErrorEquals": [*(f"Lambda.{each}Exception" for each in ("TooManyRequests", "Service", "SdkClient")), "TryLater"],
     "IntervalSeconds": 10,
     "MaxAttempts": 6,
     "BackoffRate": 2,
@@ -116,12 +109,8 @@ _PLAIN = "rotate-my-key fleet package"
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGE = "rotate_my_key"
 _OTHER_ROOMS = {"cli", "demo.py", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
-_ALWAYS = ("configobj", "jinja2", "markupsafe", "urllib3")
-_BOTOCORE = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
-_APPRISE = (
-    *("apprise", "certifi", "charset-normalizer", "click", "idna", "markdown", "oauthlib", "pyyaml", "requests"),
-    *("requests-oauthlib", "urllib3"),
-)
+_NAME = re.compile(r"[\w.-]+")
+_ALWAYS = ("configobj", "jinja2", "urllib3")  # and what they need
 _COMPILED = (".so", ".pyd", ".dylib", ".dll", ".pyc", ".pyi", ".c", ".pyx")
 _OF_A_DISTRIBUTION = ("METADATA", "entry_points.txt", "LICENSE", "LICENCE", "NOTICE", "COPYING")
 _OWN_FILES = "files"  # the folder in the zip for what IT adds
@@ -154,8 +143,8 @@ def build(version: str, *, apprise: bool = False, botocore: bool = False, includ
 
     Raises Problem if something is not installed here, cannot be read, or would be too large for Lambda.
     """
-    names = {*_ALWAYS, *(_APPRISE if apprise else ()), *(_BOTOCORE if botocore else ())}
-    found = [_distribution(name) for name in sorted(names)]
+    roots = (*_ALWAYS, *(["apprise"] if apprise else ()), *(["boto3"] if botocore else ()))
+    found = [each for _, each in sorted(_needed(roots).items())]
     files: dict[str, str] = dict(_ours())
     for each in found:
         files |= dict(_theirs(each))
@@ -168,13 +157,22 @@ def build(version: str, *, apprise: bool = False, botocore: bool = False, includ
     return _zipped(files, parts)
 
 
-def _distribution(name: str) -> Distribution:
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        raise Problem(f"{name} is not installed here, so it cannot be put into the zip", how_to_get(name)) from None
-    if not found.files:
-        raise Problem(f"{name} is installed here without a list of its files", how_to_get(name))
+def _needed(roots: Iterable[str]) -> dict[str, Distribution]:
+    """These distributions and all that they require, whatever the system and without extras, by name. Raises Problem
+    for one that is not installed."""
+    found: dict[str, Distribution] = {}
+    names = list(roots)
+    while names:
+        name = re.sub(r"[-_.]+", "-", names.pop()).lower()
+        if name in found:
+            continue
+        try:
+            found[name] = distribution(name)
+        except PackageNotFoundError:
+            raise Problem(f"{name} is not installed here, so it cannot be put into the zip", how_to_get(name)) from None
+        if not found[name].files:
+            raise Problem(f"{name} is installed here without a list of its files", how_to_get(name))
+        names += [match[0] for row in found[name].requires or () if ";" not in row and (match := _NAME.match(row))]
     return found
 
 

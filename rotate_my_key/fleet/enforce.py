@@ -2,17 +2,16 @@
 
 - Templates are rendered and the audit is written to before anything is done; an audit that cannot be written ends the
   run before the next action. Nothing else does: what fails is named, and the rest goes on.
-- Notices first, one for each owner with all of their keys, remembered once they are out. Then the actions, each by
-  facts that are fetched again. When the allowed hours or the time are over, the rest is left to the next run.
+- Notices first, one for each owner with all of their keys, remembered once they are out. Then the actions. When the
+  allowed hours or the time are over, the rest is left to the next run.
 - The owner is told of each action at once, the admins of all at the end. Owners who could not be reached are tried
-  again at the end of the run, then by the next run: until then the tag keeps the intent. Killed in between, the next
-  run tells once more. What an earlier run did and could not finish is an action of this run.
+  again at the end of the run, then by the next run: until then the tag keeps the intent.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -41,116 +40,6 @@ from .users import UserLook, look
 _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 
 
-class Completion:
-    """One run's. `waiting` are the results whose owner has not heard, with what went wrong, by key id."""
-
-    def __init__(self, context: EnforceContext, actor: Actor) -> None:
-        self._context = context
-        self._actor = actor
-        self._partly: list[Problem] = []
-        self.waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = {}
-
-    @property
-    def untold(self) -> list[Problem]:
-        """What went wrong with telling owners, and did not pass with a later try."""
-        return [*self._partly, *(problem for _, problems in self.waiting.values() for problem in problems)]
-
-    def finish(self, result: ActionResult) -> ActionResult:
-        """Tell its owner and close its tag; gives the result with what went wrong. Raises Interrupted."""
-        told = self._tell(result)
-        trouble = self._settle(result, told=told)
-        if not told:
-            why = self.waiting[result.act.key.key_id or ""][1][0]
-            trouble = type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
-        return replace(result, problem=result.problem or trouble)
-
-    def late(
-        self, results: Iterable[ActionResult], time_left: Callable[[], float], *, hurry: bool
-    ) -> list[ActionResult]:
-        """Tell those who have not heard, some seconds later too where it may pass and there is no `hurry`. Gives the
-        results as they are then. Who has still not heard goes into the audit. Raises NotKept, Interrupted."""
-        heard: dict[str, Problem | None] = {}
-        for pause in _PAUSES:
-            mine = [result for result, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
-            if not mine or (pause and (hurry or time_left() <= pause)):
-                break
-            if pause:
-                self._context.sleep(pause)
-            for result in mine:
-                if self._tell(result):
-                    heard[result.act.key.key_id or ""] = self._settle(result, told=True)
-        for result, why in self.waiting.values():
-            self.record(result, why[0])
-        return [
-            replace(each, state=ActionState.DONE, problem=heard[key_id])
-            if (key_id := each.act.key.key_id or "") in heard
-            else each
-            for each in results
-        ]
-
-    def record(self, result: ActionResult, problem: Problem | None = None) -> None:
-        """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
-        outcome, told, note = ("failed", "no", problem.message) if problem else ("done", "yes", "")
-        said = {"owner": self._owner(result), "told": told, "note": note}
-        self._actor.record(result.act, result.account, outcome, what="notified", **said)
-
-    def _owner(self, result: ActionResult) -> str:
-        assert result.found
-        owner = self._context.owner(result.found)
-        return owner.address or owner.name
-
-    def _tell(self, result: ActionResult) -> bool:
-        """Whether he has heard, or there is no way to tell him: then notices are not asked for."""
-        assert result.found
-        took, problems = self._context.notifier.tell(self._context.owner(result.found), [done(result)])
-        key_id = result.act.key.key_id or ""
-        if problems and not took:
-            self.waiting[key_id] = (result, problems)
-            return False
-        self.waiting.pop(key_id, None)
-        self._partly += problems
-        return True
-
-    def _settle(self, result: ActionResult, *, told: bool) -> Problem | None:
-        """The tag. What is not in the audit yet the next run is to find."""
-        if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
-            return None
-        memory = settled(result.found.facts.memory, result.act, self._context.now().date(), told=told)
-        return self._context.remember(result.found, memory, noted=True)
-
-
-def finish_left(planned: UnfinishedAction, completion: Completion, actor: Actor) -> ActionResult | None:
-    """What an earlier run did, if the tag still says so: another one may have told it meanwhile, and then it is None.
-    Raises NotKept, Interrupted."""
-    place, user, key_id = planned.found.place, planned.act.user, planned.act.key.key_id
-    found = look(place, user, actor.settings, actor.now(), closely=True)
-    left = next((each for each in left_of(found) if each.act.key.key_id == key_id), None)
-    if left is None:
-        return None
-    result = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
-    if not left.recorded:
-        actor.record(left.act, place.account, ActionState.DONE.value, note=result.note)
-        return completion.finish(result)
-    told = completion.finish(result)
-    if told.problem is None:
-        completion.record(result)
-    state = ActionState.DONE if told.problem is None else ActionState.FAILED
-    return replace(told, act=replace(left.act, kind=ActionKind.NOTIFY), state=state, note="told by a later run")
-
-
-@dataclass(frozen=True, slots=True)
-class ApplyContext:
-    """What a run needs besides `context`. `time_left` gives the seconds until no further act may begin;
-    `check` raises Interrupted, before an act or a notice, once the person wants to stop."""
-
-    context: EnforceContext
-    audit: AuditTrail
-    maker: Maker | None = None
-    time_left: Callable[[], float] = lambda: float("inf")
-    told: Callable[[ActionResult | Skipped], None] = lambda result: None
-    check: Callable[[], None] = lambda: None
-
-
 @dataclass(frozen=True, slots=True)
 class EnforceResult:
     """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
@@ -163,15 +52,28 @@ class EnforceResult:
     code: int = 0
 
 
-def carry_out(plan: EnforcePlan, doing: ApplyContext) -> EnforceResult:
+def carry_out(
+    plan: EnforcePlan,
+    context: EnforceContext,
+    audit: AuditTrail,
+    maker: Maker | None = None,
+    *,
+    time_left: Callable[[], float] = lambda: float("inf"),
+    told: Callable[[ActionResult | Skipped], None] = lambda result: None,
+    check: Callable[[], None] = lambda: None,
+) -> EnforceResult:
     """Do it. Raises WrongUsage for a template that cannot be rendered and NotKept for an audit that cannot be written,
     before anything is done; Interrupted too then, and while the admins are told. One that comes in between ends the
-    acts: what was done so far is told and in the outcome."""
-    context = doing.context
+    acts: what was done so far is told and in the outcome.
+
+    `time_left` gives the seconds until no further act may begin; `check` raises Interrupted, before an act or a notice,
+    once the person wants to stop; `told` hears of each result.
+    """
     context.notifier.check(context.now())
     where = {"settings": context.settings.where, "preset": context.settings.enforce.preset}
-    doing.audit.record(Event(context.now(), "begun", policy=context.settings.fingerprint, details=where))
-    run = _Run(plan, doing)
+    audit.record(Event(context.now(), "begun", policy=context.settings.fingerprint, details=where))
+    actor = Actor(context.settings, context.now, audit, maker, context.unreached, context.sleep)
+    run = _EnforceRun(plan, context, actor, time_left, told, check, list(plan.spared))
     try:
         run.everything()
     except (NotKept, Interrupted) as problem:
@@ -179,38 +81,40 @@ def carry_out(plan: EnforcePlan, doing: ApplyContext) -> EnforceResult:
     return run.end()
 
 
-class _Run:
-    """One run under way."""
+@dataclass
+class _EnforceRun:
+    """One run under way. `waiting` are the results whose owner has not heard, with what went wrong, by key id; `untold`
+    is what went wrong with telling others."""
 
-    def __init__(self, plan: EnforcePlan, doing: ApplyContext) -> None:
-        self._plan = plan
-        self._doing = doing
-        self._context = context = doing.context
-        self._settings = context.settings
-        self._actor = Actor(self._settings, context.now, doing.audit, doing.maker, context.unreached, context.sleep)
-        self._completion = Completion(context, self._actor)
-        self._results: list[ActionResult] = []
-        self._spared = list(plan.spared)
-        self._untold: list[Problem] = []
-        self.stopped: Problem | Interrupted | None = None
+    plan: EnforcePlan
+    context: EnforceContext
+    actor: Actor
+    time_left: Callable[[], float]
+    told: Callable[[ActionResult | Skipped], None]
+    check: Callable[[], None]
+    spared: list[tuple[AwsAccount, Skipped]]
+    results: list[ActionResult] = field(default_factory=list)
+    untold: list[Problem] = field(default_factory=list)
+    waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = field(default_factory=dict)
+    stopped: Problem | Interrupted | None = None
 
     def everything(self) -> None:
         """All of it. Raises NotKept, Interrupted."""
-        with Pool(self._context.workers) as pool:
-            pool.map(self._remember_look, self._plan.looks)
-        for each in self._plan.left:
+        with Pool(self.context.workers) as pool:
+            pool.map(self._remember_look, self.plan.looks)
+        for each in self.plan.left:
             self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
-        for owner, steps in by_owner(self._plan.notices, self._context):
+        for owner, steps in by_owner(self.plan.notices, self.context):
             self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
-        for step in self._plan.acts:
+        for step in self.plan.acts:
             who = (step.found.account.number, step.act.user.arn)
             if not self._apart([step], partial(self._act, step, goes_on=who not in failed)):
                 failed.add(who)
 
     def _apart(self, steps: list[PlannedAction], do: Callable[[], bool | None]) -> bool | None:
         """A fault with one user ends nobody else's turn. Raises Interrupted once the person wants to stop."""
-        self._doing.check()
+        self.check()
         try:
             return do()
         except Problem:
@@ -222,26 +126,41 @@ class _Run:
 
     def _remember_look(self, found: UserLook) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
-        problem = self._context.remember(found, found.facts.memory)
+        problem = self.context.remember(found, found.facts.memory)
         if problem:
-            self._untold.append(type(problem)(f"{found.user.name} in {found.account}: {problem.message}"))
+            self.untold.append(type(problem)(f"{found.user.name} in {found.account}: {problem.message}"))
 
-    def _finish(self, left: UnfinishedAction) -> None:
-        result = finish_left(left, self._completion, self._actor)
-        if result:
-            self._end_of(result)
+    def _finish(self, planned: UnfinishedAction) -> None:
+        """What an earlier run did, if the tag still says so: another one may have told it meanwhile. Raises NotKept,
+        Interrupted."""
+        place, key_id, actor = planned.found.place, planned.act.key.key_id, self.actor
+        found = look(place, planned.act.user, actor.settings, actor.now(), closely=True)
+        left = next((each for each in left_of(found) if each.act.key.key_id == key_id), None)
+        if left is None:
+            return
+        result = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
+        if not left.recorded:
+            actor.record(left.act, place.account, ActionState.DONE.value, note=result.note)
+        told = self._finished(result)
+        if left.recorded:
+            if told.problem is None:
+                self._record(result)
+            state = ActionState.FAILED if told.problem else ActionState.DONE
+            act = replace(left.act, kind=ActionKind.NOTIFY)
+            told = replace(told, act=act, state=state, note="told by a later run")
+        self._end_of(told)
 
     def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
-        took, problems = self._context.notifier.tell(owner, [coming(each.act, each.found.account) for each in steps])
+        took, problems = self.context.notifier.tell(owner, [coming(each.act, each.found.account) for each in steps])
         if not took:
             failure = problems[0] if problems else Problem("no channel reaches him")
             self._add(steps, ActionState.FAILED, "nobody was told", failure)
             return
-        self._untold += problems
+        self.untold += problems
         for found, mine in by_user(steps):
             ids = [step.act.key.key_id or "" for step in mine]
-            memory = after_notice(found.facts.memory, ids, self._context.now().date())
-            problem = self._context.remember(found, memory)
+            memory = after_notice(found.facts.memory, ids, self.context.now().date())
+            problem = self.context.remember(found, memory)
             if problem:
                 problem = type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
             for step in mine:
@@ -254,25 +173,25 @@ class _Run:
                     "not_before": f"{act.at:%Y-%m-%d}" if comes else "",
                     "note": problem.message if problem else "",
                 }
-                self._actor.record(act, found.account, "done", **said)
+                self.actor.record(act, found.account, "done", **said)
 
     def _act(self, step: PlannedAction, *, goes_on: bool) -> bool:
         """Whether what comes after it for the same user may go on; it `goes_on` if what came before did."""
         if not goes_on:
             self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
             return False
-        if why := closed(self._settings.enforce, self._context.now()):
+        if why := closed(self.context.settings.enforce, self.context.now()):
             self._spare(step, SkipRule.HOURS, why)
             return True
-        if self._doing.time_left() <= 0:
+        if self.time_left() <= 0:
             self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
             return True
-        result = self._actor.act(step.act, step.found.place)
+        result = self.actor.act(step.act, step.found.place)
         if isinstance(result, Skipped):
             self._spare(step, result.rule, result.why)
             return False
         if result.complete:
-            result = self._completion.finish(result)
+            result = self._finished(result)
         self._end_of(result)
         if isinstance(result.problem, NotKept):
             raise result.problem
@@ -280,53 +199,113 @@ class _Run:
 
     def _spare(self, step: PlannedAction, rule: SkipRule, why: str) -> None:
         spare = Skipped(rule, step.act.user, step.act.key, why)
-        self._spared.append((step.found.account, spare))
-        self._doing.told(spare)
+        self.spared.append((step.found.account, spare))
+        self.told(spare)
 
     def _add(self, steps: list[PlannedAction], state: ActionState, note: str, problem: Problem | None) -> None:
         for step in steps:
             self._end_of(ActionResult(step.act, step.found.account, state, note, problem))
 
     def _end_of(self, result: ActionResult) -> None:
-        self._results.append(result)
-        self._doing.told(result)
+        self.results.append(result)
+        self.told(result)
+
+    # Telling the owner of an act
+
+    def _finished(self, result: ActionResult) -> ActionResult:
+        """Tell its owner and close its tag; gives the result with what went wrong. Raises Interrupted."""
+        told = self._tell(result)
+        trouble = self._settle(result, told=told)
+        if not told:
+            why = self.waiting[result.act.key.key_id or ""][1][0]
+            trouble = type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
+        return replace(result, problem=result.problem or trouble)
+
+    def _late(self) -> None:
+        """Tell those who have not heard, some seconds later too where it may pass and nobody stopped the run. Who has
+        still not heard goes into the audit. Raises NotKept, Interrupted."""
+        heard: dict[str, Problem | None] = {}
+        for pause in _PAUSES:
+            mine = [result for result, why in self.waiting.values() if not pause or isinstance(why[0], TryLater)]
+            if not mine or (pause and (self.stopped or self.time_left() <= pause)):
+                break
+            if pause:
+                self.context.sleep(pause)
+            for result in mine:
+                if self._tell(result):
+                    heard[result.act.key.key_id or ""] = self._settle(result, told=True)
+        for result, why in self.waiting.values():
+            self._record(result, why[0])
+        for number, each in enumerate(self.results):
+            if (key_id := each.act.key.key_id or "") in heard:
+                self.results[number] = replace(each, state=ActionState.DONE, problem=heard[key_id])
+
+    def _record(self, result: ActionResult, problem: Problem | None = None) -> None:
+        """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
+        outcome, told, note = ("failed", "no", problem.message) if problem else ("done", "yes", "")
+        said = {"owner": self._owner(result), "told": told, "note": note}
+        self.actor.record(result.act, result.account, outcome, what="notified", **said)
+
+    def _owner(self, result: ActionResult) -> str:
+        assert result.found
+        owner = self.context.owner(result.found)
+        return owner.address or owner.name
+
+    def _tell(self, result: ActionResult) -> bool:
+        """Whether they have heard, or there is no way to tell them: then notices are not asked for."""
+        assert result.found
+        took, problems = self.context.notifier.tell(self.context.owner(result.found), [done(result)])
+        key_id = result.act.key.key_id or ""
+        if problems and not took:
+            self.waiting[key_id] = (result, problems)
+            return False
+        self.waiting.pop(key_id, None)
+        self.untold += problems
+        return True
+
+    def _settle(self, result: ActionResult, *, told: bool) -> Problem | None:
+        """The tag. What is not in the audit yet the next run is to find."""
+        if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
+            return None
+        memory = settled(result.found.facts.memory, result.act, self.context.now().date(), told=told)
+        return self.context.remember(result.found, memory, noted=True)
 
     def end(self) -> EnforceResult:
         """Tell the admins, close the audit, add up."""
         try:
-            self._results = self._completion.late(self._results, self._doing.time_left, hurry=self.stopped is not None)
+            self._late()
         except (NotKept, Interrupted) as problem:
             self.stopped = self.stopped or problem
-        self._untold += self._completion.untold
-        broken = [Remark(about, problem.message) for about, problem in self._plan.broken]
+        self.untold += [problem for _, problems in self.waiting.values() for problem in problems]
+        broken = [Remark(about, problem.message) for about, problem in self.plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
-        unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self._spared)]
-        self._untold += self._context.notifier.report(self._results, unsure, list(unreached_of(self._spared)), broken)
+        unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self.spared)]
+        self.untold += self.context.notifier.report(self.results, unsure, list(unreached_of(self.spared)), broken)
         numbers = self._numbers()
         try:
-            self._doing.audit.close(numbers)
+            self.actor.audit.close(numbers)
         except NotKept as problem:
             self.stopped = self.stopped or problem
-        problems = [result.problem for result in self._results if result.problem]
-        problems += [problem for _, problem in self._plan.broken] + self._untold
+        problems = [result.problem for result in self.results if result.problem]
+        problems += [problem for _, problem in self.plan.broken] + self.untold
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
         if isinstance(self.stopped, Interrupted):
             code = self.stopped.code
-        results, spared, untold = tuple(self._results), tuple(self._spared), tuple(self._untold)
+        results, spared, untold = tuple(self.results), tuple(self.spared), tuple(self.untold)
         return EnforceResult(results, spared, untold, self.stopped, numbers, code)
 
     def _numbers(self) -> dict[str, float]:
-        counts = Counter(WORDS[result.act.kind] for result in self._results if result.complete)
-        states = Counter(result.state for result in self._results)
+        counts = Counter(WORDS[result.act.kind] for result in self.results if result.complete)
+        states = Counter(result.state for result in self.results)
         numbers = {
             **{word.capitalize(): counts[word] for word in WORDS.values()},
             "Failed": states[ActionState.FAILED],
             "Unknown": states[ActionState.UNKNOWN],
-            "Spared": len(self._spared),
-            "Unsure": len(unsure_of(self._spared)),
-            "Accounts": self._plan.accounts,
-            "Broken": len(self._plan.broken),
-            "Users": self._plan.users,
+            "Spared": len(self.spared),
+            "Unsure": len(unsure_of(self.spared)),
+            "Accounts": self.plan.accounts,
+            "Broken": len(self.plan.broken),
+            "Users": self.plan.users,
         }
         return {name: float(number) for name, number in numbers.items()}

@@ -1,12 +1,10 @@
 """AWS Lambda: the fleet's commands as one handler. A program of its own, as `cli/` is: it reads environment and clock.
 
 Event: {"command": "remind" | "report" | "enforce" | "sweep" | "accounts"}, and "account": a number, for one of them
-alone (a Distributed Map gives it). The engines are those of the command line; what the handler returns and logs is made
-of plain values for JSON and has no secret. It raises what is wrong with the run as a whole, so that Lambda tries again,
-keeps the event, and the alarm goes off; what is wrong with one account or one notice of many is in the result
-(`failed`, `left`, `troubles`), with `incomplete`, and has an alarm of its own.
-
-It ends before Lambda ends it: what has not begun when the time is up is `left`, apart from what failed.
+alone (a Distributed Map gives it). It raises what is wrong with the run as a whole, so that Lambda tries again and the
+alarm goes off; what is wrong with one account or one notice of many is in the result (`failed`, `left`, `troubles`),
+with `incomplete`, and has an alarm of its own. What it returns and logs has no secret. It ends before Lambda ends it:
+what has not begun when the time is up is `left`.
 """
 
 from __future__ import annotations
@@ -35,7 +33,7 @@ from .assembly import Assembly, FleetSigner
 from .audit import AuditTrail, TextSink
 from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
-from .enforce import ApplyContext, carry_out
+from .enforce import carry_out
 from .enforce_plan import EnforceContext, check, plan_run
 from .handover import waiting
 from .judge import addresses, count, judge
@@ -187,7 +185,7 @@ def enforce(job: FunctionRun) -> Result:
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
     maker = keymaker(assembly, settings, audit, sleep)
-    outcome = carry_out(plan, ApplyContext(context, audit, maker, job.deadline.left))
+    outcome = carry_out(plan, context, audit, maker, time_left=job.deadline.left)
     if outcome.stopped:
         raise outcome.stopped
     troubles = [f"{each.about}: {each.text}" for each in failures_of(outcome.results)]

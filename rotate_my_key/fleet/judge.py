@@ -4,12 +4,10 @@ Pure but for the mapping file: tags, groups and settings are handed in.
 
 - Fresh, due and overdue are the laptop's own (`Policy.verdict`); what a key is beyond its age goes before them.
 - Owners: the first rule that gives an address decides; if none does, the first that gives a name. Root is nobody's by
-  tag or name. IAM compares user names and the tag keys of users without regard to case (IAM User Guide, "Tags for IAM
-  resources", and CreateUser), so it is done here too.
+  tag or name. User names and tag keys are compared without regard to case, as IAM does.
 - What could not be read is said by `unreadable`: whoever acts on a user must ask, for "" from `exempt` is then no
   answer.
-- The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users. It asks more
-  of credentials (passwords, certificates) than is looked at here.
+- The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users.
 """
 
 from __future__ import annotations

@@ -1,12 +1,10 @@
 """Values become messages through jinja2, and go to people over channels: a dry run shows exactly what a real one sends.
 
 - The templates are ours, or IT's own of the same name in a folder. `NAME.txt.j2` is the subject and the text: its first
-  line is `Subject: ...`. `NAME.html.j2` is the page beside it; a message without one has text only. One of ours stays
-  within reach of IT's own as `built-in/NAME.txt.j2`, to extend or include; files that begin with `_` are for including.
+  line is `Subject: ...`. `NAME.html.j2` is the page beside it, if there is one. One of ours stays within reach of IT's
+  own as `built-in/NAME.txt.j2`; files that begin with `_` are for including.
 - A template sees the values it is given and nothing else (a sandbox), HTML is escaped by the engine, and a name that is
-  not there is an error, not a blank.
-- Templates of IT's own are rendered once with an example before anything else (`rehearse`): one that is wrong is found
-  on a day on which nobody is to be told.
+  not there is an error. Templates of IT's own are rendered once with an example before anything else (`rehearse`).
 """
 
 from __future__ import annotations

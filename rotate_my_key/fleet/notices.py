@@ -2,14 +2,11 @@
 the same plan.
 
 - An owner gets one notice with all of their keys that are active and due or overdue, over all accounts: the first at
-  the first run that finds one, and then at most one in `repeat`, counted in whole days (UTC). So a run that is some
-  hours early or late changes nothing, and a weekly run tells each time. A key that becomes due in between comes with
-  the next notice.
+  the first run that finds one, and then at most one in `repeat`, counted in whole days (UTC).
 - What went out before stands in the users' tags; of a user whose tag cannot be read nothing is known, and the owner is
-  told again rather than not at all. A key that is gone was answered: nothing about it counts any more.
-- What people named (accounts, owners) is made one line here, so that no template can make a header or a line of it.
-- No type has a field that could hold a secret, and an id is masked before it gets here. Rows that say the same of many
-  are one (`alike`).
+  told again rather than not at all. A key that is gone was answered.
+- What people named (accounts, owners) is made one line here, so that no template can make a header or a line of it. No
+  type has a field that could hold a secret, and an id is masked before it gets here.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Ways to tell somebody, made from the settings by name: mail through Amazon SES, topics of Amazon SNS, and whatever
 else `apprise` can (Telegram, Slack, Teams, webhooks).
 
-Nothing here shows a URL or a token: a channel is called by its name in the settings. apprise's URLs are tokens. They
-are fetched from the vault by name when there is something to deliver, and stay in the function that fetched them.
-apprise logs them at some levels, and so do the libraries below it (urllib3 names the path of a request); so nothing is
-logged while it works, whatever it raises is dropped, and a failure is told by the names of channel and service.
+Nothing here shows a URL or a token: a channel is called by its name in the settings. apprise's URLs are tokens: they
+are fetched from the vault when there is something to deliver. apprise and the libraries below it log them, so nothing
+is logged while it works, whatever it raises is dropped, and a failure is told by the names of channel and service.
 """
 
 from __future__ import annotations

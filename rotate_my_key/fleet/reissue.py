@@ -1,12 +1,9 @@
 """`fleet reissue`: make a key for a user who cannot, and hand it over, in an order that survives being killed.
 
-The decisions come first (`plan_reissue`): a key that waits for its user is not made twice; a key that an earlier run
-made and did not hand over is removed if it is certain that nobody uses it; an inactive key gives way on consent, an
-active one never.
-
-1. The intent goes into the audit. 2. A key that an earlier run left undelivered is deleted. 3. The place is made, with
-its policy and the record, before there is a key. 4. An inactive key gives way, if that was agreed to. 5. One
-CreateAccessKey. 6. The key is put in its place, then the record names it. 7. Only then is anybody told.
+1. The intent goes into the audit. 2. A key that an earlier run left undelivered is deleted, if it is certain that
+nobody uses it. 3. The place is made, with its policy and the record, before there is a key. 4. An inactive key gives
+way, if that was agreed to; an active one never. 5. One CreateAccessKey. 6. The key is put in its place, then the record
+names it. 7. Only then is anybody told.
 
 What fails after 5 is taken back: the new key is deleted, and that is confirmed before it is said. What is killed leaves
 the record, by which the next run or the sweep finds the key. The user's old key is never touched.

@@ -4,8 +4,7 @@
 - An owner who cannot be told is a row and stops nobody else. What passes by itself (throttled, offline) is tried again
   after the others had their turn; a channel that fails one after the other is given a rest until then.
 - What was told is written into the users' tags right after it was delivered, owner by owner, so that a run that is
-  killed has told nobody twice.
-- When time is up the rest are rows and the digest still goes out: the next run tells them.
+  killed has told nobody twice. When time is up the rest are rows and the digest still goes out.
 """
 
 from __future__ import annotations

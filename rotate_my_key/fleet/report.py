@@ -1,12 +1,9 @@
 """The report in its forms for programs and for people: JSON, CSV, and a page.
 
-- JSON: docs/json.md has the fields. Times are ISO 8601 in UTC with seconds.
-- CSV (RFC 4180, UTF-8): a row a key. A cell that a spreadsheet would take for a formula gets an apostrophe in front,
-  which spreadsheets do not show (OWASP, "CSV Injection").
+- JSON: docs/json.md has the fields. CSV (RFC 4180, UTF-8): a row a key. A cell that a spreadsheet would take for a
+  formula gets an apostrophe in front (OWASP, "CSV Injection").
 - The page needs nothing else: no script, no font, no request to anybody. Its charts are numbers here: where each
-  rectangle and word stands; `templates/report/page.html.j2` draws them.
-
-User names, tags and errors are other people's words: the template engine escapes them.
+  rectangle and word stands; `templates/report/page.html.j2` draws them, and escapes what other people named.
 """
 
 from __future__ import annotations

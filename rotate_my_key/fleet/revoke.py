@@ -1,13 +1,12 @@
 """`fleet revoke`: every key of one user is switched off now, in every account; and taking back what the fleet did.
 
 - A key that leaked must not wait, and who switched it off must be known to take it back. So tag and audit are begun
-  before, in threads of their own, and get a moment; what takes longer is ended after, and what could not be written is
-  told. Only the key that signs the run waits for both.
+  before, in threads of their own, and get a moment; what takes longer is ended after. Only the key that signs the run
+  waits for both.
 - Each account is looked at again when it is its turn, and once more at the end, so that a key that was made meanwhile
   goes too. A key that was off before is left as it is.
 - Taken back is only what the fleet itself switched off, by the tag: `revoke --undo` what `revoke` did, `enforce --undo`
   what `enforce` did. Everything remembered of such a key begins anew, its notices too.
-- Sessions that were made from the keys live on: `end_sessions` gives the command that ends them.
 """
 
 from __future__ import annotations

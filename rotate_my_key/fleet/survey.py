@@ -1,13 +1,11 @@
 """All users and keys of some accounts, with as few calls as will do.
 
-- First every account is asked for its credential report, which AWS then makes meanwhile; then they are collected. AWS
-  itself gives a report again for four hours.
-- ListAccessKeys and ListUserTags are called only for users who need attention by their report: two calls each. The
-  report tells no ids, so each of its slots is matched with a listed key, to learn its last use without another call;
-  where that is not certain AWS is asked. The groups that are exempt are read once an account, if anybody there needs
-  attention.
-- An account whose report is denied, cannot be read or never comes is listed user by user.
-- What goes wrong in an account is a survey with a problem, or a note; the others go on.
+- First every account is asked for its credential report, which AWS then makes meanwhile; then they are collected.
+- ListAccessKeys and ListUserTags are called only for users who need attention by their report. It tells no ids, so each
+  of its slots is matched with a listed key, to learn its last use without another call; where that is not certain AWS
+  is asked. The groups that are exempt are read once an account, if anybody there needs attention.
+- An account whose report is denied, cannot be read or never comes is listed user by user. What goes wrong in an account
+  is a survey with a problem, or a note; the others go on.
 """
 
 from __future__ import annotations
@@ -136,7 +134,7 @@ def survey_accounts(
     The keys of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it
     cannot be known which accounts there are.
     """
-    run = _Run(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
+    run = _SurveyRun(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
     accounts = accounts_of(organization, settings.accounts)
 
     def tick(what: str) -> Callable[[int, int], None]:
@@ -174,7 +172,7 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
     return left
 
 
-class _Run(NamedTuple):
+class _SurveyRun(NamedTuple):
     """What all accounts are looked at with."""
 
     settings: FleetSettings
@@ -200,7 +198,7 @@ class _AccountLook:
     thousands of keys.
     """
 
-    run: _Run
+    run: _SurveyRun
     directory: AccountDirectory
     source: SurveySource = SurveySource.REPORT
     at: datetime | None = None

@@ -11,6 +11,7 @@ exempt and cannot be read: of a group, and nothing is done in the account; of a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -95,10 +96,8 @@ def _looked(place: AccountView, user: FleetUser, verb: Callable[[UserLook], User
         return verb(look.with_user(keys=tuple(sorted(keys, key=lambda key: key.created))))
     except Gone:
         return None
-    except Problem as problem:
-        return replace(look, problem=problem)
     except Exception as error:  # noqa: BLE001
-        return replace(look, problem=fault(error))
+        return replace(look, problem=error if isinstance(error, Problem) else fault(error))
 
 
 # All users of an account
@@ -113,10 +112,8 @@ def enter(
         users = tuple(directory.users())
         members = dict(_members(directory, settings))
         passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
-    except Problem as problem:
-        return AccountView(account, problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
-        return AccountView(account, problem=fault(error))
+        return AccountView(account, problem=error if isinstance(error, Problem) else fault(error))
     return AccountView(account, directory, members, passwords, users)
 
 
@@ -163,9 +160,8 @@ def look(
 
     def verb(found: UserLook) -> UserLook:
         gone = not found.user.keys and settings.enforce.delete_after is not None
-        if closely or gone or any(_matters(key, settings, now) for key in found.user.keys):
-            return _closely(found, settings, now)
-        return found
+        matter = closely or gone or any(_matters(key, settings, now) for key in found.user.keys)
+        return _closely(found, settings, now) if matter else found
 
     user = replace(user, password=place.passwords.get(user.name))
     return _looked(place, user, verb) or UserLook(place, UserFacts(replace(user, keys=())))
@@ -181,9 +177,8 @@ def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLoo
     unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else found.facts.unsure
     if place.nowhere:
         unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
-    return replace(
-        found, facts=replace(found.facts, exempt=exempt(found.user, settings.exempt, members), unsure=unsure)
-    )
+    reason = exempt(found.user, settings.exempt, members)
+    return replace(found, facts=replace(found.facts, exempt=reason, unsure=unsure))
 
 
 def recalled(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
@@ -233,7 +228,8 @@ def look_up(
         if within is None or not all(key.active for key in look.user.keys):
             all_tags.append(read_tags(look))
         for key in look.user.keys if uses else ():
-            last_uses[key.key_id] = _last_use(look, key)
+            with suppress(Exception):  # it is for the eye alone
+                last_uses[key.key_id] = look.directory.last_use(key.key_id or "")
 
     try:
         if within is None:
@@ -252,10 +248,9 @@ def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) 
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
     try:
         place = AccountView(account, organization.directory(account))
-    except Problem as problem:
-        return UserLook(AccountView(account), UserFacts(user), problem=problem)
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
-        return UserLook(AccountView(account), UserFacts(user), problem=fault(error))
+        problem = error if isinstance(error, Problem) else fault(error)
+        return UserLook(AccountView(account), UserFacts(user), problem=problem)
     return _looked(place, user, lambda found: found)
 
 
@@ -266,13 +261,6 @@ def read_tags(found: UserLook) -> Mapping[str, str] | None:
     except Gone:
         raise
     except Exception:  # noqa: BLE001 - nothing about one user's tags may end it for all
-        return None
-
-
-def _last_use(found: UserLook, key: FleetKey) -> LastUse | None:
-    try:
-        return found.directory.last_use(key.key_id or "")
-    except Exception:  # noqa: BLE001 - it is for the eye alone
         return None
 
 

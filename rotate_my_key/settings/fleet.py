@@ -1,12 +1,9 @@
 """The fleet's settings as values: what `fleet.ini` or an SSM parameter says, with a default for everything. Pure.
 
 Durations are timedeltas; empty texts and tuples mean "not set". `max_age` and `remind_before` are the laptop's own
-settings unless the fleet's file says otherwise: both sides judge by the same `Policy`.
-
-Presets are ready rules: what five well-known systems do, as settings of this one. A preset lies below what `fleet.ini`
-says besides, so any part of it can be changed there. None of them names accounts or channels: nothing is done to a key
-until [enforce] accounts is set. What is better than in the system whose rules they are is in `here`;
-`tests/fleet/enforce/test_presets.py` shows both, day by day.
+settings unless the fleet's file says otherwise. Presets are ready rules: what five well-known systems do, below what
+`fleet.ini` says besides. None of them names accounts or channels: nothing is done to a key until [enforce] accounts is
+set. `tests/fleet/enforce/test_presets.py` shows them day by day.
 """
 
 from __future__ import annotations

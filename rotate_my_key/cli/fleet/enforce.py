@@ -13,7 +13,7 @@ from ...core.policy import format_duration
 from ...core.words import day, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
-from ...fleet.enforce import ApplyContext, EnforceResult, carry_out
+from ...fleet.enforce import EnforceResult, carry_out
 from ...fleet.enforce_plan import (
     NO_CHANNEL,
     NOWHERE,
@@ -129,15 +129,13 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
 def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: Assembly) -> EnforceResult:
     audit = open_audit(app, assembly, "enforce")
     stop = Stop(app.interject)
-    doing = ApplyContext(
-        context,
-        audit,
-        keymaker(assembly, context.settings, audit, time.sleep),
-        told=lambda each: app.say(_result_text(each) if isinstance(each, ActionResult) else _skipped_text(each)),
-        check=stop.check,
-    )
+    maker = keymaker(assembly, context.settings, audit, time.sleep)
+
+    def told(each: ActionResult | Skipped) -> None:
+        app.say(_result_text(each) if isinstance(each, ActionResult) else _skipped_text(each))
+
     with stop.on_interrupt():
-        return carry_out(plan, doing)
+        return carry_out(plan, context, audit, maker, told=told, check=stop.check)
 
 
 # Presets

@@ -9,7 +9,7 @@ from typing import Any
 
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.actions import Notifier
-from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
+from rotate_my_key.fleet.enforce import EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_run
 from rotate_my_key.fleet.memory import KeyMemory, decode, ref
 from rotate_my_key.fleet.messages import Channels, Renderer
@@ -101,7 +101,7 @@ class Company:
 
     def carry_out(self, plan: EnforcePlan) -> EnforceResult:
         """What `--apply` does with a plan."""
-        return carry_out(plan, ApplyContext(self.context(), self.audit, self.maker, lambda: self.time_left))
+        return carry_out(plan, self.context(), self.audit, self.maker, time_left=lambda: self.time_left)
 
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""

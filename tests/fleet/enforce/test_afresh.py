@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.errors import Denied
-from rotate_my_key.fleet.enforce import ApplyContext, EnforceResult, carry_out
+from rotate_my_key.fleet.enforce import EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import plan_run
 from rotate_my_key.settings.fleet import Exempt
 from tests.fleet.enforce.company import RULES, Company, did
@@ -31,7 +31,7 @@ def run(company: Company, meanwhile: Any) -> EnforceResult:
     """What happens between the plan and the consent."""
     plan = company.plan()
     meanwhile()
-    return carry_out(plan, ApplyContext(company.context(), company.audit))
+    return carry_out(plan, company.context(), company.audit)
 
 
 def test_who_joins_an_exempt_group_meanwhile_is_spared(company: Company) -> None:

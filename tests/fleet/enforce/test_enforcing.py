@@ -19,7 +19,7 @@ from rotate_my_key.core.errors import Denied, Interrupted, NoRoom, NotAllowed, P
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.fleet.audit import NotKept
-from rotate_my_key.fleet.enforce import ApplyContext, carry_out
+from rotate_my_key.fleet.enforce import carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
@@ -253,7 +253,7 @@ def test_what_changed_since_it_was_planned_is_not_done(
     (key_id,) = company.user("alice", 97)
     context, plan = company.context(), company.plan()
     change(company, key_id)
-    outcome = carry_out(plan, ApplyContext(context, company.audit))
+    outcome = carry_out(plan, context, company.audit)
     assert did(outcome) == [f"spare alice: {rule}"]
     assert company.audit.lines() == []
 
@@ -591,7 +591,7 @@ def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_pat
 
     broken = replace(context, notifier=replace(context.notifier, renderer=Renderer(str(tmp_path), company.now)))
     with pytest.raises(WrongUsage, match=r"act\.txt\.j2"):
-        carry_out(company.plan(), ApplyContext(broken, company.audit))
+        carry_out(company.plan(), broken, company.audit)
     assert not CHANGES & set(company.here.calls)
 
 
@@ -655,8 +655,7 @@ def test_what_was_done_before_ctrl_c_is_told(company: Company) -> None:
         if len(asked) == 2:
             raise Interrupted("stopped")
 
-    doing = ApplyContext(company.context(), company.audit, check=check)
-    outcome = carry_out(company.plan(), doing)
+    outcome = carry_out(company.plan(), company.context(), company.audit, check=check)
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 130)
     assert "enforce --undo alice" in company.chat.sent[0].text
     assert "this run: stopped" in company.chat.sent[0].text
