@@ -28,11 +28,9 @@ _PAGE = 1000  # the most that ListUsers and GetGroup give at once; IAM may give 
 
 
 class AccountDirectory:
-    """The users and keys of one account, to which `calls` go. Safe to share between threads.
-
-    `begin` is called before a verb that begins something, and raises where nothing may begin any more. A verb that ends
-    what was begun (an act, and what is remembered of it) is never stopped.
-    """
+    """The users and keys of one account, to which `calls` go. Safe to share between threads. `begin` is called before a
+    verb that begins something, and raises where nothing may begin any more. A verb that ends what was begun (an act,
+    and what is remembered of it) is never stopped."""
 
     def __init__(self, account: AwsAccount, calls: AccountCalls, begin: Callable[[], None] = lambda: None) -> None:
         self.account = account
@@ -161,11 +159,9 @@ def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool]], str | None
 
 
 class AwsOrganization:
-    """All accounts that the caller may look at. Safe to share between threads.
-
-    `role` is the name of the role in other accounts, "" for none; `calls` are to the caller's own account. `left_out`
-    are the accounts that `accounts` came upon and left out: suspended, or about to be closed.
-    """
+    """All accounts that the caller may look at. Safe to share between threads. `role` is the name of the role in other
+    accounts, "" for none; `calls` are to the caller's own account. `left_out` are the accounts that `accounts` came
+    upon and left out: suspended, or about to be closed."""
 
     def __init__(self, way: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
         self._way = way
@@ -189,10 +185,8 @@ class AwsOrganization:
         return tuple(account for account, active in entries if active)
 
     def directory(self, account: AwsAccount) -> AccountDirectory:
-        """The directory of an account: by the role there, or without one for the caller's own.
-
-        Sends nothing but GetCallerIdentity, once. Raises WrongUsage for another account without a role.
-        """
+        """The directory of an account: by the role there, or without one for the caller's own. Sends nothing but
+        GetCallerIdentity, once. Raises WrongUsage for another account without a role."""
         me = self.me()
         with self._lock:
             if account.number not in self._directories:

@@ -57,7 +57,7 @@ class ActionState(Enum):
 @dataclass(frozen=True, slots=True)
 class ActionResult:
     """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `place`
-    is where a new key waits for its user; `found` is the user as he was right before."""
+    is where a new key waits for its user; `found` is the user as they were right before."""
 
     act: Act
     account: AwsAccount

@@ -39,11 +39,9 @@ class FleetSigner:
 
 
 class Assembly:
-    """The adapters of one run, each made once and when first needed. Safe to share between threads once made.
-
-    `tell` is called with each endpoint that is not AWS's own, once and before anything is sent there. `patience` is for
-    how many seconds throttling is waited out.
-    """
+    """The adapters of one run, each made once and when first needed. Safe to share between threads once made. `tell` is
+    called with each endpoint that is not AWS's own, once and before anything is sent there. `patience` is for how many
+    seconds throttling is waited out."""
 
     def __init__(
         self,

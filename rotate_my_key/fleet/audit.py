@@ -173,11 +173,9 @@ def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run:
 def open_audit(
     settings: Settings, run: AuditRun, cloud: AwsCloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
 ) -> AuditTrail:
-    """The audit that the settings name; `otherwise` where they name none, for acts are never without.
-
-    `metrics` takes the metric line (in Lambda: standard output); without it a log group does, and one alone, for each
-    line counts. Raises WrongUsage for a file whose path is not absolute.
-    """
+    """The audit that the settings name; `otherwise` where they name none, for acts are never without. `metrics` takes
+    the metric line (in Lambda: standard output); without it a log group does, and one alone, for each line counts.
+    Raises WrongUsage for a file whose path is not absolute."""
     sinks: dict[str, Sink] = {}
     if settings.file:
         if not os.path.isabs(settings.file):

@@ -75,9 +75,7 @@ class Sweeper:
 
 def sweep(tools: Sweeper, only: Iterable[tuple[str, str]] | None = None) -> Iterator[CleanupResult]:
     """Look at every place, or at those of `only` (account and user); one that cannot be settled is a row and no more.
-
-    Raises Problem only if the places cannot be listed, Interrupted.
-    """
+    Raises Problem only if the places cannot be listed, Interrupted."""
     for account, user in tools.waiting.everybody() if only is None else only:
         swept = _one(tools, account, user)
         if swept:

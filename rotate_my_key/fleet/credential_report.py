@@ -40,10 +40,8 @@ _Row = Mapping[str, str]  # by column
 
 
 def entries(text: str, account: str) -> Iterator[ReportEntry]:
-    """Read a report of the account with this number.
-
-    Raises Problem naming the line for what cannot be read: no row is passed over in silence.
-    """
+    """Read a report of the account with this number. Raises Problem naming the line for what cannot be read: no row is
+    passed over in silence."""
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         head = [name.strip() for name in next(rows, [])]

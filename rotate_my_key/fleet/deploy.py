@@ -140,9 +140,7 @@ class Package:
 
 def build(version: str, *, apprise: bool = False, botocore: bool = False, include: Sequence[str] = ()) -> Package:
     """Make the zip. `include` are files and folders of IT's own (a mapping, templates): they lie in `files/` there.
-
-    Raises Problem if something is not installed here, cannot be read, or would be too large for Lambda.
-    """
+    Raises Problem if something is not installed here, cannot be read, or would be too large for Lambda."""
     roots = (*_ALWAYS, *(["apprise"] if apprise else ()), *(["boto3"] if botocore else ()))
     found = [each for _, each in sorted(_needed(roots).items())]
     files: dict[str, str] = dict(_ours())

@@ -23,7 +23,6 @@ from .enforce_plan import (
     EnforceContext,
     EnforcePlan,
     PlannedAction,
-    UnfinishedAction,
     by_owner,
     by_user,
     left_of,
@@ -103,7 +102,7 @@ class _EnforceRun:
         with Pool(self.context.workers) as pool:
             pool.map(self._remember_look, self.plan.looks)
         for each in self.plan.left:
-            self._apart([PlannedAction(each.act, each.found)], partial(self._finish, each))
+            self._apart([each], partial(self._finish, each))
         for owner, steps in by_owner(self.plan.notices, self.context):
             self._apart(steps, partial(self._notify, owner, steps))
         failed: set[tuple[str, str]] = set()
@@ -130,7 +129,7 @@ class _EnforceRun:
         if problem:
             self.untold.append(type(problem)(f"{found.user.name} in {found.account}: {problem.message}"))
 
-    def _finish(self, planned: UnfinishedAction) -> None:
+    def _finish(self, planned: PlannedAction) -> None:
         """What an earlier run did, if the tag still says so: another one may have told it meanwhile. Raises NotKept,
         Interrupted."""
         place, key_id, actor = planned.found.place, planned.act.key.key_id, self.actor

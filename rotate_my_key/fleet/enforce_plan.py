@@ -70,22 +70,15 @@ class EnforceContext:
 
 @dataclass(frozen=True, slots=True)
 class PlannedAction:
-    """An act, and the user whose key it is about."""
+    """An act, and the user whose key it is about. `recorded`: an earlier run did it, the audit has its outcome and
+    only telling is left."""
 
     act: Act
     found: UserLook
+    recorded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class UnfinishedAction:
-    """An act, and the user whose key it is about. `recorded`: the audit has its outcome, and only telling is left."""
-
-    act: Act
-    found: UserLook
-    recorded: bool
-
-
-def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
+def left_of(found: UserLook) -> Iterator[PlannedAction]:
     """What is left of one user."""
     user, rest = found.user, "by a run that was cut off or could not tell"
     for key in user.keys:
@@ -93,29 +86,27 @@ def left_of(found: UserLook) -> Iterator[UnfinishedAction]:
         if not key.active and known.intended and known.off:
             act = Act(ActionKind.DEACTIVATE, user, key, f"switched off on {known.off}, {rest}")
             before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
-            yield UnfinishedAction(act, found, before.off is not None)
+            yield PlannedAction(act, found, before.off is not None)
     for name, known in deletions(found.facts.memory).items():
         if known.intended:
             key = FleetKey(False, datetime.combine(known.made or known.intended, time(), UTC), name)
             act = Act(ActionKind.DELETE, user, key, f"deleted on {known.intended}, {rest}")
-            yield UnfinishedAction(act, found, known.off is not None)
+            yield PlannedAction(act, found, known.off is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class EnforcePlan:
     """What would be done: `notices` first, then `acts`, those of the oldest keys first; `spared` with the accounts.
-
     `broken` are accounts and users that could not be looked at; `looks` what the tags should say of keys that were
     found switched off or on again; `left` is what earlier runs did and did not tell. `closed` says why no act is
-    allowed at this moment, or is "".
-    """
+    allowed at this moment, or is ""."""
 
     notices: tuple[PlannedAction, ...] = ()
     acts: tuple[PlannedAction, ...] = ()
     spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
     broken: tuple[tuple[str, Problem], ...] = ()
     looks: tuple[UserLook, ...] = ()
-    left: tuple[UnfinishedAction, ...] = ()
+    left: tuple[PlannedAction, ...] = ()
     accounts: int = 0
     users: int = 0
     closed: str = ""

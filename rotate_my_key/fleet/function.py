@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from secrets import token_hex
@@ -87,36 +87,25 @@ _REPORTS = 180.0  # seconds to wait for credential reports, where that much is l
 _TOLD = 50  # as many troubles are told of; the rest is counted
 
 
-@dataclass(frozen=True, slots=True)
 class FunctionRun:
     """One run. `account` is the one that it is for, "" for all; `late` are accounts that were left for want of time;
-    `say` takes a line for the log."""
+    `say` takes a line for the log. Raises WrongUsage for an account that the settings leave out."""
 
-    assembly: Assembly
-    settings: FleetSettings
-    late: set[str]
-    now: datetime
-    deadline: Deadline
-    say: Callable[[str], None]
-    account: str = ""
-
-    @classmethod
-    def of(
-        cls,
+    def __init__(
+        self,
         assembly: Assembly,
         settings: FleetSettings,
         now: datetime,
         deadline: Deadline,
         say: Callable[[str], None],
         account: str = "",
-    ) -> FunctionRun:
-        """With `account` it is about that one alone. Raises WrongUsage for an account that the settings leave out."""
+    ) -> None:
         where = settings.accounts
         if account and (account in where.but or (where.only and account not in where.only)):
             raise WrongUsage(f"account {account} is left out by the settings", "change [accounts] there")
-        if account:
-            settings = replace(settings, accounts=replace(where, only=(account,)))
-        return cls(assembly, settings, deadline.watch(assembly.organization), now, deadline, say, account)
+        self.settings = replace(settings, accounts=replace(where, only=(account,))) if account else settings
+        self.assembly, self.now, self.deadline, self.say, self.account = assembly, now, deadline, say, account
+        self.late = deadline.watch(assembly.organization)
 
     def audit(self, command: str) -> AuditTrail:
         """Where it is written down what this run does: as the settings say, else the log of the function. The metric
@@ -283,7 +272,7 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
     settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
     ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
     deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
-    job = FunctionRun.of(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
+    job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
     log("info", "begun", command=command, account=account, policy=job.settings.fingerprint)
     result = {"version": 1, "command": command, "policy": job.settings.fingerprint, **JOBS[command](job)}
     log("info", "done", seconds=round(time.monotonic() - began, 1), **result)

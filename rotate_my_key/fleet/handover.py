@@ -38,12 +38,10 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 @dataclass(frozen=True, slots=True)
 class HandoverRecord:
-    """What a hand-over is about.
-
-    `at` is when CreateAccessKey was to be sent, by AWS's clock; `run` names the run that did it; `had` are the ids that
-    the user had then; `replaces` is one of them or "". `key_id` is the key that waits there, "" until it is stored.
-    `spot` is for a secret: its region and the end of its ARN. `taken`: the record is there and what waited is not.
-    """
+    """What a hand-over is about. `at` is when CreateAccessKey was to be sent, by AWS's clock; `run` names the run that
+    did it; `had` are the ids that the user had then; `replaces` is one of them or "". `key_id` is the key that waits
+    there, "" until it is stored. `spot` is for a secret: its region and the end of its ARN. `taken`: what waited is
+    gone."""
 
     account: str
     user: str
@@ -119,10 +117,8 @@ _MAY = ["secretsmanager:GetSecretValue", "secretsmanager:DeleteSecret"]
 
 
 def readers(user_arn: str, reader: str, user: str) -> tuple[str, ...]:
-    """The ARNs that may read: the user's, and that of the role they sign in with (`reissue.reader`).
-
-    Raises WrongUsage for a reader that is no role or session of one.
-    """
+    """The ARNs that may read: the user's, and that of the role they sign in with (`reissue.reader`). Raises WrongUsage
+    for a reader that is no role or session of one."""
     if not reader:
         return (user_arn,)
     arn = reader.replace("{user}", user)
@@ -136,11 +132,9 @@ def readers(user_arn: str, reader: str, user: str) -> tuple[str, ...]:
 
 def reading_policy(arns: tuple[str, ...]) -> str:
     """The secret's resource policy: these may read and delete it, nobody else may read, whatever other policies say.
-
     aws:PrincipalArn is the role's ARN for a session, and aws:userid ends in its name (IAM User Guide, "Global condition
     keys"). ListSecrets and the like show no value. BatchGetSecretValue needs GetSecretValue. A principal has no
-    wildcards; where a reader has one, its account decides who it is, within the condition.
-    """
+    wildcards; where a reader has one, its account decides who it is, within the condition."""
     exact = [arn for arn in arns if "*" not in arn and "?" not in arn]
     rows: list[dict[str, Any]] = [_row("Reader", "Allow", {"AWS": exact}, _MAY)]
     for number, arn in enumerate(sorted(set(arns) - set(exact))):

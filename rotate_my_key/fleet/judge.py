@@ -38,11 +38,8 @@ _FORM = "a line is user,address or account/user,address; put a name with a comma
 
 
 def read_mapping(text: str, where: str) -> dict[str, str]:
-    """The mapping file: CSV with `user,address` or `account/user,address`; `#` begins a comment.
-
-    Blank lines and a head `user,address` are passed over; root is `<root_account>`. Raises WrongUsage naming `where`
-    and the line.
-    """
+    """The mapping file: CSV with `user,address` or `account/user,address`; `#` begins a comment, and a head is passed
+    over. Raises WrongUsage naming `where` and the line."""
     found: dict[str, str] = {}
     lines = io.StringIO(text.removeprefix("\ufeff"), newline="")
     kept = ("\n" if line.lstrip().startswith("#") else line for line in lines)
@@ -103,10 +100,8 @@ def _tag(tags: Mapping[str, str], key: str) -> str | None:
 
 
 def exempt(user: FleetUser, rules: Exempt, members: Members | None) -> str:
-    """Why a user is left alone, such as `tag rotate-my-key=exempt`, or "". Root never is.
-
-    `members` are the users of the groups in `rules`. "" is an answer only if `unreadable` has nothing to say.
-    """
+    """Why a user is left alone, such as `tag rotate-my-key=exempt`, or "". Root never is. `members` are the users of
+    the groups in `rules`."""
     return "" if user.is_root else next(_reasons(user, rules, members), "")
 
 
@@ -136,10 +131,8 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def unreadable(user: FleetUser, rules: Exempt, members: Members | None) -> str:
-    """What keeps us from knowing whether a user is exempt, such as `the tags of alice`; "" if it is known.
-
-    It is known once one rule holds, whatever else could not be read.
-    """
+    """What keeps us from knowing whether a user is exempt, such as `the tags of alice`; "" if it is known, as it is
+    once one rule holds, whatever else could not be read."""
     if user.is_root or exempt(user, rules, members):
         return ""
     if rules.tags and user.tags is None:
@@ -153,10 +146,8 @@ def unreadable(user: FleetUser, rules: Exempt, members: Members | None) -> str:
 
 
 def addresses(owners: Owners) -> dict[str, str]:
-    """The addresses by user that the settings' `mapping` file holds; none if there is no such setting.
-
-    A relative path is one from where the program runs. Raises WrongUsage, Problem.
-    """
+    """The addresses by user that the settings' `mapping` file holds; none if there is no such setting. Raises
+    WrongUsage, Problem."""
     if not owners.mapping:
         return {}
     data = read(owners.mapping)
@@ -199,10 +190,8 @@ def violated(key: FleetKey, now: datetime, *, root: bool) -> Iterator[Control]:
 
 
 def is_unused(key: FleetKey, after: timedelta, now: datetime) -> bool:
-    """Whether an active key was not used for so long; without a use on record it counts from when it was made.
-
-    Unknown (denied, throttled) is not unused.
-    """
+    """Whether an active key was not used for so long; without a use on record it counts from when it was made. Unknown
+    (denied, throttled) is not unused."""
     return key.active and key.last_use is not None and now - (key.last_use.at or key.created) >= after
 
 
@@ -343,10 +332,8 @@ def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
 
 @dataclass(frozen=True, slots=True)
 class AgeBar:
-    """Active keys of users with an age from `start` up to, and without, `end` (None: older ones too).
-
-    All of them have the same `verdict` by age; `exempt` of them are left alone, and are not in `keys`.
-    """
+    """Active keys of users with an age from `start` up to, and without, `end` (None: older ones too), all of the same
+    `verdict` by age; `exempt` of them are left alone, and are not in `keys`."""
 
     start: timedelta
     end: timedelta | None

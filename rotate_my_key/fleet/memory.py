@@ -25,16 +25,13 @@ _FACT = re.compile(r"([a-z])([0-9]{1,8})")
 
 @dataclass(frozen=True, slots=True)
 class KeyMemory:
-    """What is known of one key: `notices` were given, the `first` and the `last` on these days.
+    """What is known of one key: `notices` were given, the `first` and the `last` on these days. The other days are when
+    the fleet switched it `off`, first saw it switched off by somebody else (`found_off`), `made` it for its user,
+    `revoked` it, and saw it on again (`back`).
 
-    `off`: the day on which the fleet switched the key off; `found_off`: the day on which it first saw it switched off
-    by somebody else. `made`: the day on which the fleet made this key for its user (`reissue`). `revoked`: the day on
-    which `revoke` switched it off. `intended`: the day on which the fleet was about to switch it off: one that is off
-    then was switched off by it, though the run was stopped before it could write that down. `back`: the day on which it
-    was switched on again, or first seen so.
-
-    An intent stays until the owner was told of the act; with `off` beside it only that is left. Under the whole id of a
-    key stands its deletion: `intended`, `off` as above, and `made`, the key's own day.
+    `intended`: when it was about to be switched off; one that is off then was switched off by the fleet, though the run
+    was stopped before it could write that down. An intent stays until the owner was told of the act; with `off` beside
+    it only that is left. Under the whole id of a key stands its deletion, with the key's own day as `made`.
     """
 
     notices: int = 0
@@ -112,28 +109,24 @@ def _key(part: str) -> tuple[str, KeyMemory]:
     known: dict[str, int | date] = {}
     for fact in facts:
         match = _FACT.fullmatch(fact)
-        if not match or match[1] not in names:
+        value = _value(match[1], match[2]) if match else None
+        if not match or match[1] not in names or value is None:
             raise UnreadableTag(part)
-        try:
-            known[names[match[1]]] = _count(match[2]) if match[1] == "n" else _day(match[2])
-        except ValueError:
-            raise UnreadableTag(part) from None
+        known[names[match[1]]] = value
     if not _REF.fullmatch(name):
         raise UnreadableTag(part)
     return name, KeyMemory(**known)  # type: ignore[arg-type]
 
 
-def _count(text: str) -> int:
-    if int(text) > _MOST:
-        raise ValueError(text)
-    return int(text)
-
-
-def _day(text: str) -> date:
-    """Not 31 December 9999, which no day of grace can be added to."""
-    if len(text) != 8 or int(text[:4]) not in _YEARS:
-        raise ValueError(text)
-    return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+def _value(letter: str, digits: str) -> int | date | None:
+    """A count or a day, None for neither. Not 31 December 9999, which no day of grace can be added to."""
+    if letter == "n":
+        return int(digits) if int(digits) <= _MOST else None
+    try:
+        day = date(int(digits[:-4] or 0), int(digits[-4:-2] or 0), int(digits[-2:]))
+    except ValueError:
+        return None
+    return day if len(digits) == 8 and day.year in _YEARS else None
 
 
 def recall(user: FleetUser, tag: str) -> tuple[Memory, str]:

@@ -46,9 +46,7 @@ _HINT = "the values that a template may use stand in docs/it/remind.md"
 
 class Renderer:
     """Makes messages. `folder` holds templates of IT's own, "" for none; `now` is the time that ages are told by.
-
-    Raises WrongUsage for a folder that is not there, and for a file in it that overrides nothing.
-    """
+    Raises WrongUsage for a folder that is not there, and for a file in it that overrides nothing."""
 
     def __init__(self, folder: str, now: datetime) -> None:
         check_folder(folder)

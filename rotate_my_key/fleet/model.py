@@ -26,12 +26,8 @@ class AwsAccount:
 
 @dataclass(frozen=True, slots=True)
 class FleetKey:
-    """One access key of somebody.
-
-    `key_id` is None where only the credential report told of it: the report holds no ids. `created` is the CreateDate
-    of ListAccessKeys if the id is known, else the report's `last_rotated`. `last_use` is None if it could not be known
-    (denied, throttled): unknown, not "never".
-    """
+    """One access key of somebody. `key_id` is None where only the credential report told of it; `created` is then the
+    report's `last_rotated`. `last_use` is None if it could not be known (denied, throttled): unknown, not "never"."""
 
     active: bool
     created: datetime
@@ -41,11 +37,8 @@ class FleetKey:
 
 @dataclass(frozen=True, slots=True)
 class FleetUser:
-    """A user (or root) of an account. `tags` and `groups` are None where they were not asked for or are denied.
-
-    `signed_in` is the last sign-in with the password, None for never or unknown; `password`: whether he has one (None:
-    unknown).
-    """
+    """A user (or root) of an account. `tags` and `groups` are None where they were not asked for or are denied,
+    `signed_in`, the last sign-in with the password, for never or unknown, and `password` if nobody knows."""
 
     account: str
     arn: str
@@ -81,12 +74,9 @@ class SurveySource(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AccountSurvey:
-    """What was found in one account; `problem` says in a line why it could not be looked at, else it is "".
-
-    `hint` is what to do about that. `at` is when the facts were true: a credential report may be four hours old.
-    `notes` are for a person. `code` is the exit code of what went wrong, 0 if nothing did; it is set too where only
-    some users could not be looked at.
-    """
+    """What was found in one account; `problem` and `hint` say why it could not be looked at. `at` is when the facts
+    were true: a credential report may be four hours old. `notes` are for a person. `code` is the exit code of what went
+    wrong, 0 if nothing did; it is set too where only some users could not be looked at."""
 
     account: AwsAccount
     users: tuple[FleetUser, ...] = ()
@@ -120,11 +110,8 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the audit: who was told what, what was done and why.
-
-    `what` is a word such as `notified`, `deactivated`, `deleted`, `restored`, `revoked`, `reissued`, `spared`;
-    `policy` is the fingerprint of the settings that decided. `details` has no secrets.
-    """
+    """One line of the audit: who was told what, what was done and why. `what` is a word such as `notified`,
+    `deactivated` or `revoked`; `policy` is the fingerprint of the settings that decided. `details` has no secrets."""
 
     at: datetime
     what: str

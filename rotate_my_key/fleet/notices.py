@@ -30,12 +30,9 @@ _NAMED = 50  # users of an account that a row of the digest names
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key in a notice. `key` is its masked id, "" if it is not known; `owner` is who is told of it.
-
-    `age` is its age now, `since` when it became due or overdue, `overdue` when it is or was overdue. `last_use` None is
-    unknown, not "never". `told` is how many notices about it went out before this one; `unsure` says what could not be
-    read, so that its user may be exempt after all.
-    """
+    """One key in a notice. `key` is its masked id, "" if it is not known; `owner` is who is told of it. `since` is when
+    it became due or overdue, `overdue` when it is or was overdue. `last_use` None is unknown, not "never". `told` is
+    how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt."""
 
     account: AwsAccount
     user: str
@@ -58,10 +55,8 @@ class KeyLine:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one owner is told: all of his keys that are due, the oldest first.
-
-    `escalated`: so many notices went unanswered that others are told as well.
-    """
+    """What one owner is told: all of their keys that are due, the oldest first. `escalated`: so many notices went
+    unanswered that others are told as well."""
 
     owner: Owner
     keys: tuple[KeyLine, ...]
@@ -168,10 +163,8 @@ class Digest:
 
 
 def one_line(text: str) -> str:
-    """A text for a place that takes one line, such as a mail's subject: what does not print becomes a blank.
-
-    That includes Unicode's line separators, and the signs that turn the direction of writing.
-    """
+    """A text for a place that takes one line, such as a mail's subject: what does not print becomes a blank, Unicode's
+    line separators and the signs that turn the direction of writing too."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
@@ -227,11 +220,8 @@ class NoticePlan:
 
 
 def plan_notices(cases: Iterable[DueKey], policy: Policy, remind: Remind, now: datetime) -> NoticePlan:
-    """Decide for one run; owners in the order of their names.
-
-    An owner who was told less than `repeat` ago is left in peace. A memory of a day to come (somebody's clock was
-    wrong) is none: else it could silence us for years.
-    """
+    """Decide for one run; owners in the order of their names. An owner who was told less than `repeat` ago is left in
+    peace. A memory of a day to come (somebody's clock was wrong) is none: else it could silence us for years."""
     today, due, quiet = now.date(), list[PlannedNotice](), list[PlannedNotice]()
     by_owner: dict[str, list[DueKey]] = {}
     for case in cases:

@@ -87,9 +87,7 @@ class TopicChannel:
     wants_address = False
 
     def __init__(self, settings: ChannelSettings, topics: Sns) -> None:
-        self.name = settings.name
-        self._topic = settings.topic
-        self._topics = topics
+        self.name, self._topic, self._topics = settings.name, settings.topic, topics
 
     def deliver(self, message: Message) -> None:
         """See Channel."""
@@ -120,15 +118,11 @@ class MailChannel:
     wants_address = True
 
     def __init__(self, settings: ChannelSettings, mail: Ses) -> None:
-        self.name = settings.name
-        self._settings = settings
-        self._mail = mail
+        self.name, self._settings, self._mail = settings.name, settings, mail
 
     def deliver(self, message: Message) -> None:
-        """One mail to each address, so that nobody sees the others'.
-
-        Raises TryLater only if it arrived nowhere: who has it need not get it twice.
-        """
+        """One mail to each address, so that nobody sees the others'. Raises TryLater only if it arrived nowhere: who
+        has it need not get it twice."""
         addresses = (message.to,) if message.to else self._settings.to
         if not addresses:
             raise _no_address(self.name)
@@ -164,9 +158,7 @@ class ChatChannel:
     wants_address = False
 
     def __init__(self, settings: ChannelSettings, vault: NamedSecrets) -> None:
-        self.name = settings.name
-        self._secret = settings.urls
-        self._vault = vault
+        self.name, self._secret, self._vault = settings.name, settings.urls, vault
 
     def deliver(self, message: Message) -> None:
         """See Channel. Each URL is tried once: who was told already must not be told again."""
@@ -187,10 +179,8 @@ class ChatChannel:
             )
 
     def _try(self, apprise: Any, message: Message) -> tuple[int, int, list[str]]:
-        """How many URLs there are, how many make no sense (then nothing is sent), and which services failed.
-
-        Nothing is raised from here but what the vault raises: a traceback would hold the URLs.
-        """
+        """How many URLs there are, how many make no sense (then nothing is sent), and which services failed. Nothing is
+        raised from here but what the vault raises: a traceback would hold the URLs."""
         urls = _urls(self._vault.secret(self._secret))
         with _silence():
             services = [_service(apprise, url) for url in urls]

@@ -33,7 +33,7 @@ class Heading(NamedTuple):
 
 
 class Paragraph(NamedTuple):
-    """A paragraph."""
+    """Words that are read one after the other."""
 
     words: Words
 

@@ -193,51 +193,42 @@ class HandoverResult:
 
 def hand_over(plan: ReissuePlan, directory: AccountDirectory, context: ReissueContext) -> HandoverResult:
     """Do what the plan says. Raises Problem kinds; what was begun and could not be taken back is said."""
-    return _HandOver(plan, directory, context).run()
+    hand = _HandOver(plan, directory, context)
+    record = plan.record if plan.waits and plan.record else hand.over()
+    until, where = record.at + context.settings.reissue.keep, context.waiting.where(record)
+    rest = (record.replaces, tuple(hand.deleted), tuple(hand.notes))
+    return HandoverResult(record.account, plan.user.name, record.key_id, where, plan.way, until, *rest)
 
 
 class _HandOver:
-    """One reissue."""
+    """One reissue. `deleted` are keys that went on the way, `notes` for a person."""
 
     def __init__(self, plan: ReissuePlan, directory: AccountDirectory, context: ReissueContext) -> None:
         self._plan = plan
         self._directory = directory
         self._context = context
-        self._user = plan.user.name
-        self._deleted: list[str] = []
-        self._notes: list[str] = []
+        self._account, self._user = plan.request.account.number, plan.user.name
+        self.deleted: list[str] = []
+        self.notes: list[str] = []
 
-    def run(self) -> HandoverResult:
-        plan = self._plan
-        if plan.waits:
-            assert plan.record is not None
-            return self._handed(plan.record)
+    def over(self) -> HandoverRecord:
+        """The record of a key that was made and waits."""
         self._record("intended")
-        if plan.discards:
-            self._discard(plan.discards.key_id)
+        if self._plan.discards:
+            self._discard(self._plan.discards.key_id)
         record = self._made()
         self._remember(record.key_id)
         try:
             self._record("done", record.key_id)
         except Problem as problem:
-            self._notes.append(f"the audit could not be written: {problem.message}")
-        return self._handed(record)
-
-    def _handed(self, record: HandoverRecord) -> HandoverResult:
-        context = self._context
-        until = record.at + context.settings.reissue.keep
-        where = context.waiting.where(record)
-        rest = (record.replaces, tuple(self._deleted), tuple(self._notes))
-        return HandoverResult(record.account, self._user, record.key_id, where, self._plan.way, until, *rest)
+            self.notes.append(f"the audit could not be written: {problem.message}")
+        return record
 
     def _record(self, outcome: str, key_id: str = "") -> None:
-        plan = self._plan
-        why = "asked for" if not plan.replaces else f"asked for, to replace {plan.replaces}"
-        who = (plan.request.account.number, self._user, key_id)
-        context = self._context
+        context, replaces = self._context, self._plan.replaces
+        why = f"asked for, to replace {replaces}" if replaces else "asked for"
+        who = (self._account, self._user, key_id)
         context.audit.record(Event(context.now(), "reissued", *who, why, context.settings.fingerprint, outcome))
-
-    # Room
 
     def _discard(self, key_id: str) -> None:
         """Off first: what was never used is missed by nobody, and a use that shows up late is met by a key that is
@@ -258,9 +249,7 @@ class _HandOver:
             return True
 
         self._wait(_SETTLE, gone)
-        self._deleted.append(key_id)
-
-    # The key
+        self.deleted.append(key_id)
 
     def _made(self) -> HandoverRecord:
         """The record of a key that was made and stored."""
@@ -281,11 +270,11 @@ class _HandOver:
     def _reserved(self) -> HandoverRecord:
         """The place, ours alone: two runs at once must not make two keys."""
         plan, context = self._plan, self._context
-        gone = set(self._deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
+        gone = set(self.deleted) | ({plan.gives_up.key_id} if plan.gives_up else set())
         had = tuple(key.key_id for key in plan.keys if key.key_id not in gone)
-        record = HandoverRecord(plan.request.account.number, self._user, context.now(), context.run, had, plan.replaces)
+        record = HandoverRecord(self._account, self._user, context.now(), context.run, had, plan.replaces)
         record = context.waiting.reserve(record, plan.readers)
-        if plan.gives_up and plan.gives_up.key_id not in self._deleted:
+        if plan.gives_up and plan.gives_up.key_id not in self.deleted:
             self._delete(plan.gives_up.key_id)
             record = context.waiting.reserve(replace(record, at=context.now()), plan.readers)
         self._check_ours()
@@ -293,14 +282,12 @@ class _HandOver:
 
     def _check_ours(self) -> None:
         """What was written just now may show a moment later."""
-        account = self._plan.request.account.number
-
-        def ours() -> bool | None:
-            found = self._context.waiting.find(account, self._user)
-            return True if found and found.run == self._context.run else None
-
-        if not self._wait(_SHOWS, ours):
+        if not self._wait(_SHOWS, lambda: self._is_ours() or None):
             raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
+
+    def _is_ours(self) -> bool:
+        found = self._context.waiting.find(self._account, self._user)
+        return found is not None and found.run == self._context.run
 
     def _settle_lost(self, record: HandoverRecord, problem: Unanswered, *, last: bool) -> None:
         """An answer was lost: its key, whose secret nobody has, is deleted as soon as it shows. If none shows, or AWS
@@ -343,26 +330,23 @@ class _HandOver:
             return Problem(text, "rotate-my-key fleet reissue --sweep")
         text = f"{problem.message}; the new key was deleted again, and nothing else changed"
         try:
-            found = self._context.waiting.find(record.account, self._user)
-            if found and found.run == record.run:
+            if self._is_ours():
                 self._context.waiting.remove(record.account, self._user)
         except Problem:
             text += " (its empty place is left to the sweep)"
         kind = TryLater if isinstance(problem, TryLater) else NotAllowed if isinstance(problem, NotAllowed) else Problem
         return kind(text, problem.hint)
 
-    # Remembering
-
     def _remember(self, key_id: str) -> None:
         """In the user's tag; that it cannot be written there stops nothing, for the record knows it too."""
         tag, directory = self._context.settings.remind.tag, self._directory
         try:
-            there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self._deleted)
+            there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self.deleted)
             remember_key(directory, self._user, tag, key_id, there, made=self._context.now().date())
         except UnreadableTag:
-            self._notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
+            self.notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
         except Problem as problem:
-            self._notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")
+            self.notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")
 
 
 def keymaker(

@@ -91,10 +91,8 @@ class Cause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SwitchResult:
-    """A key that was switched, or could not be: `problem`; without a key the account could not be looked at.
-
-    `notes` are for a person: what could not be written down.
-    """
+    """A key that was switched, or could not be: `problem`; without a key the account could not be looked at. `notes`
+    are for a person: what could not be written down."""
 
     account: AwsAccount
     user: str
@@ -333,12 +331,10 @@ def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
 
 
 def end_sessions(user: str, now: datetime) -> str:
-    """The command that ends what sessions of this user may do, to be typed in his account.
-
-    A session from GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for
-    sessions only, so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security
-    credentials"). Sessions of a role need the same policy on the role.
-    """
+    """The command that ends what sessions of this user may do, to be typed in his account. A session from
+    GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for sessions only,
+    so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security credentials").
+    Sessions of a role need the same policy on the role."""
     older = {"DateLessThan": {"aws:TokenIssueTime": f"{now.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}}
     denied = {"Effect": "Deny", "Action": "*", "Resource": "*", "Condition": older}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [denied]}, separators=(",", ":"))

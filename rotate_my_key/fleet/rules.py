@@ -1,20 +1,16 @@
 """What is done to one user's keys, and what is skipped and why. Pure: the same facts and day, the same answer.
 
-- Nothing is done but by an age or a time that is set; comparisons are `>=`, so a run that comes late misses nothing.
-- An active key is switched off, never deleted. One that is switched off is deleted once it has been off for as long as
-  is set, counted in days (UTC) from the day that is written down, at the earliest on the day after.
+- Nothing is done but by an age or a time that is set; comparisons are `>=`, so a run that comes late misses nothing. An
+  active key is switched off, never deleted; one that is off is deleted once it has been so for as long as is set.
 - Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
   use, tags, exemptions) means that nothing is done, and so does a memory that cannot be true.
 - Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
   keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
 
-Every look at a user's keys also updates what is remembered of them (`observed`):
-
-- A key that is found switched off, and not by the fleet, is off from the day on which it was first seen so. Where a run
-  was about to do it, the fleet did it; the intent stays until the owner was told.
-- A key that works although it was switched off, or was used on a later day, was switched on by somebody: everything
-  about it begins anew, its notices too. So does a key that is used after its notices and is not due by its age.
-- A key that is gone is forgotten, but for a deletion of which the owner was not told.
+Every look at a user's keys also updates what is remembered of them (`observed`). A key that is found switched off, and
+not by the fleet, is off from that day on; where a run was about to do it, the fleet did it. A key that works although
+it was switched off was switched on by somebody: everything about it begins anew, its notices too. So does a key that is
+used after its notices and is not due by its age. A key that is gone is forgotten, but for a deletion that was not told.
 """
 
 from __future__ import annotations
@@ -61,10 +57,8 @@ class SkipRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserFacts:
-    """A user with all of his keys (ids and exact days), and what is remembered of them.
-
-    `exempt` is why he is left alone, or ""; `unsure` says what of his exemption or memory could not be read, or is "".
-    """
+    """A user with all of his keys (ids and exact days), and what is remembered of them. `exempt` is why he is left
+    alone, or ""; `unsure` says what of his exemption or memory could not be read, or is ""."""
 
     user: FleetUser
     memory: Memory = field(default_factory=dict)
@@ -245,11 +239,9 @@ def _used(key: FleetKey) -> bool:
 
 
 def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> date:
-    """The first day on which something may be taken away. Notices without a first day are counted from no day.
-
-    Without notices a key that was switched on again rests as long as two notices are apart, at least a day: else the
-    next run would undo the undoing.
-    """
+    """The first day on which something may be taken away. Notices without a first day are counted from no day. Without
+    notices a key that was switched on again rests as long as two notices are apart, at least a day: else the next run
+    would undo the undoing."""
     if due.kind is ActionKind.REISSUE:
         return date.min
     if not settings.enforce.notices:

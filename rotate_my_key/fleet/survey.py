@@ -50,10 +50,8 @@ class NeverCame(TryLater):
 
 @dataclass
 class Answering:
-    """Whether AWS answers at all. Safe to share between threads.
-
-    Where one account after the other only lets time pass, each of hundreds would do so; the rest is not asked.
-    """
+    """Whether AWS answers at all: where one account after the other only lets time pass, the rest is not asked. Safe to
+    share between threads."""
 
     monotonic: Callable[[], float]
     lost: int = 0
@@ -77,11 +75,9 @@ class Answering:
 
 
 def fetch(directory: AccountDirectory, ready: bool, asked_before: bool, waiting: ReportWait) -> tuple[str, datetime]:
-    """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report.
-
-    The first try is made without asking if it is there by now, which is a call less: at once if it was `asked_before`
-    other accounts were. Raises NeverCame, and what the directory raises.
-    """
+    """The CSV, and when it was made. `ready` is what AWS said when it was asked for the report. The first try is made
+    without asking again, a call less: at once if it was `asked_before` other accounts were. Raises NeverCame, and what
+    the directory raises."""
     until = waiting.monotonic() + waiting.longest
     pause, attempt = _FIRST_PAUSE, True
     if not ready and not asked_before:
@@ -109,10 +105,7 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of it, of h
 @dataclass(frozen=True, slots=True)
 class Details:
     """A user as they are now, None if they are gone. `attention`: their tags were asked for, None are denied.
-
-    `trouble`: their keys could not be listed, so that they are as the report has them; without a report the user is
-    None.
-    """
+    `trouble`: their keys could not be listed, so that they are as the report has them; without one the user is None."""
 
     user: FleetUser | None
     attention: bool = False
@@ -129,11 +122,9 @@ def survey_accounts(
     progress: Progress = lambda what, done, total: None,
     workers: int = 8,
 ) -> list[AccountSurvey]:
-    """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order.
-
-    The keys of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it
-    cannot be known which accounts there are.
-    """
+    """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order. The keys
+    of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it cannot be
+    known which accounts there are."""
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
     accounts = accounts_of(organization, settings.accounts)
 
@@ -151,10 +142,8 @@ def survey_accounts(
 
 
 def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsAccount, ...]:
-    """The accounts that the settings mean. Without a role that is the caller's own alone.
-
-    Raises WrongUsage for others; Problem if there is none, so that looking at nothing is not taken for finding nothing.
-    """
+    """The accounts that the settings mean. Without a role that is the caller's own alone. Raises WrongUsage for others;
+    Problem if there is none, so that looking at nothing is not taken for finding nothing."""
     if not accounts.role:
         own = organization.me().account
         others = [number for number in accounts.only if number != own]
@@ -191,12 +180,9 @@ class _SurveyRun(NamedTuple):
 @dataclass(slots=True)
 class _AccountLook:
     """One account on the way; its verbs are run in threads. `users` are with whether they are to be looked at, `found`
-    by ARN.
-
-    `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now. After
-    three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
-    thousands of keys.
-    """
+    by ARN. `later`: AWS is throttling there, or away, after all patience, so that others need not be asked about now.
+    After three keys in a row without an answer no last use is asked for any more: who is denied or throttled is so for
+    thousands of keys."""
 
     run: _SurveyRun
     directory: AccountDirectory
@@ -329,11 +315,9 @@ class _AccountLook:
 
 
 def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[str, LastUse]:
-    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only.
-
-    A slot's date is when its key was made or last changed. So equal dates match, if there is but one pair of them, and
-    what is then left over, if it is one of each and the key is not younger than the slot.
-    """
+    """The last uses that the report tells of, by key id; of keys that are certainly those of a slot only. A slot's date
+    is when its key was made or last changed. So equal dates match, if there is but one pair of them, and what is then
+    left over, if it is one of each and the key is not younger than the slot."""
     pairs = []
     for slot in slots:
         same = [key for key in listed if key.created == slot.created]

@@ -32,7 +32,6 @@ _REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds
 @dataclass(frozen=True, slots=True)
 class AccountView:
     """One account on the way: `members` of the exempt groups, `passwords` by user name where they say who is exempt.
-
     `problem` is why nothing may be done there."""
 
     account: AwsAccount
@@ -47,9 +46,7 @@ class AccountView:
 @dataclass(frozen=True, slots=True)
 class UserLook:
     """A user with their facts; keys are in the order of their age. `recorded` is what their tag says, before this look.
-
-    `problem` is why their keys are not known.
-    """
+    `problem` is why their keys are not known."""
 
     place: AccountView
     facts: UserFacts
@@ -213,12 +210,10 @@ def look_up(
     uses: bool = True,
     within: float | None = None,
 ) -> UserLook | None:
-    """The user as they are in an account now; None if there is no such user.
-
-    Only the list of their keys is waited for as long as it takes. A last use that cannot be read is None, whatever the
-    reason; without `uses` none is asked for. `within`: tags and last uses that do not come in so many seconds are not
-    known, and tags are asked for only where a key is off: they say by whom.
-    """
+    """The user as they are in an account now; None if there is no such user. Only the list of their keys is waited for
+    as long as it takes. A last use that cannot be read is None, whatever the reason; without `uses` none is asked for.
+    `within`: tags and last uses that do not come in so many seconds are not known, and tags are asked for only where a
+    key is off: they say by whom."""
     found = look_up_keys(organization, account, name)
     if found is None or found.problem:
         return found

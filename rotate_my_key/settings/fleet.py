@@ -26,9 +26,7 @@ REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers 
 @dataclass(frozen=True, slots=True)
 class Accounts:
     """Which accounts: the caller's own alone, or with `role` those of the organization by assuming that role there.
-
-    `only` and `but` are account numbers; with `only` no organization need be asked.
-    """
+    `only` and `but` are account numbers; with `only` no organization need be asked."""
 
     role: str = ""
     external_id: str = ""
@@ -38,11 +36,8 @@ class Accounts:
 
 @dataclass(frozen=True, slots=True)
 class Owners:
-    """Who owns a user's keys. `by` is the order in which it is tried: of `tag`, `name`, `mapping`.
-
-    `tag` names a user tag that holds an address; `domain` makes an address of a user name that is none; `mapping` is a
-    CSV file (`user,address` or `account/user,address`).
-    """
+    """Who owns a user's keys. `by` is the order in which it is tried: of `tag`, `name`, `mapping`. `tag` names a user
+    tag that holds an address; `domain` makes an address of a user name that is none; `mapping` is a CSV file."""
 
     by: tuple[str, ...] = ("mapping", "tag", "name")
     tag: str = "owner"
@@ -64,11 +59,8 @@ class Exempt:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
-    """One way to tell somebody. `kind` is ses, sns or apprise.
-
-    ses: `sender` (an address or an identity's), `region`; sns: `topic` (an ARN); apprise: `urls` names a secret, as
-    `secretsmanager:NAME` or `ssm:NAME`: an apprise URL is a token. `to` are fixed addresses, for mail to admins.
-    """
+    """One way to tell somebody. `kind` is ses, sns or apprise; `topic` is an ARN, `urls` names a secret, as
+    `secretsmanager:NAME` or `ssm:NAME`: an apprise URL is a token. `to` are fixed addresses, for mail to admins."""
 
     name: str
     kind: str
@@ -134,11 +126,9 @@ def zone(name: str) -> tzinfo:
 
 @dataclass(frozen=True, slots=True)
 class ReissueSettings:
-    """How a key that IT makes reaches its user; off unless `enabled`.
-
-    `through` is secretsmanager or s3; `reader` is the ARN of a role that may read beside the user himself, `{user}` in
-    it is his name; `bucket` and `prefix` are for s3; what was not fetched is deleted after `keep`.
-    """
+    """How a key that IT makes reaches its user; off unless `enabled`. `through` is secretsmanager or s3; `reader` is
+    the ARN of a role that may read beside the user, `{user}` in it is their name; what was not fetched is deleted after
+    `keep`."""
 
     enabled: bool = False
     through: str = "secretsmanager"
@@ -154,9 +144,7 @@ class ReissueSettings:
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
     """Where events are written: a `file` of JSON lines, a CloudWatch `log_group`, an S3 `bucket`; any of them, or none.
-
-    `namespace` is that of the metrics.
-    """
+    `namespace` is that of the metrics."""
 
     file: str = ""
     log_group: str = ""
@@ -168,10 +156,8 @@ class AuditSettings:
 
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
-    """All of it. `text` is what was read, `where` names it for people; `fingerprint` names this version of the policy.
-
-    `unused_after` is the age of a last use at which CIS wants a credential disabled.
-    """
+    """All of it. `text` is what was read, `where` names it for people. `unused_after` is the age of a last use at which
+    CIS wants a credential disabled."""
 
     policy: Policy = field(default_factory=Policy)
     unused_after: timedelta = timedelta(days=45)

@@ -43,11 +43,9 @@ _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel
 
 
 def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None = None) -> FleetSettings:
-    """The settings that a text says, over `base`; `where` names it for people (a path, or `ssm:/NAME`).
-
-    A preset that [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so
-    that what the text says besides goes before it. Raises WrongUsage.
-    """
+    """The settings that a text says, over `base`; `where` names it for people (a path, or `ssm:/NAME`). A preset that
+    [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so that what the
+    text says besides goes before it. Raises WrongUsage."""
     file = File(where, text.encode(), hint=_hint(where))
     config = file.parse()
     for name in config.sections:
@@ -216,10 +214,8 @@ _NAMED = "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 def load(
     paths: Paths, named: str, fetch: Callable[[str], str], base: FleetSettings, preset: ApplyPreset | None = None
 ) -> FleetSettings:
-    """The settings; `named` is a path or `ssm:NAME`, "" for the usual places; `fetch` gives a parameter's text.
-
-    Raises WrongUsage for what is wrong in them, Problem for a file that cannot be read, and what `fetch` raises.
-    """
+    """The settings; `named` is a path or `ssm:NAME`, "" for the usual places; `fetch` gives a parameter's text. Raises
+    WrongUsage for what is wrong in them, Problem for a file that cannot be read, and what `fetch` raises."""
     if named.startswith(_PARAMETER):
         return parse(fetch(named), named, base, preset)
     path = named or _usual(paths)

@@ -120,9 +120,7 @@ def alone(app: App, wait: float = _WAIT) -> None:
 
 def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     """The settings and the adapters of a command that has the `fleet_options`. `preset` goes before the settings' own.
-
-    Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem.
-    """
+    Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem."""
     meta, paths = click.get_current_context().meta, app.paths
     aws = Aws(
         app.env,

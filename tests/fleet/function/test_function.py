@@ -343,7 +343,7 @@ def company(*numbers: str) -> FakeOrganization:
 def job(organization: FakeOrganization, settings: FleetSettings, account: str = "", left: float = 900) -> FunctionRun:
     """A run with so many seconds left."""
     parts = cast(Assembly, _Parts(organization))
-    return FunctionRun.of(parts, settings, NOW, Deadline(lambda: left, 30), lambda line: None, account)
+    return FunctionRun(parts, settings, NOW, Deadline(lambda: left, 30), lambda line: None, account)
 
 
 ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
@@ -415,7 +415,7 @@ def test_what_time_does_not_allow_is_left() -> None:
     slow.user("bob", 98)
     broken.broken["request_report"] = Denied("no", action="sts:AssumeRole")
     parts = cast(Assembly, _Parts(FakeOrganization(fresh, slow, broken)))
-    made = FunctionRun.of(parts, SETTINGS, NOW, Deadline(lambda: slow.left, 30), lambda line: None)
+    made = FunctionRun(parts, SETTINGS, NOW, Deadline(lambda: slow.left, 30), lambda line: None)
     result = JOBS["report"](made)
     assert (result["looked_at"], result["left"]) == (1, [TWO])
     assert [each["account"] for each in result["failed"]] == [THREE]
