@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
 from ..aws.calls import Answer, read_keys, read_last_use, read_nothing
