@@ -116,7 +116,7 @@ class Actor:
             return ActionResult(planned, account, failed, "whether its user is exempt cannot be read", problem)
         if found.problem:
             return ActionResult(planned, account, failed, "its keys cannot be read", found.problem)
-        fresh = _same(planned, decide(found.facts, self.settings, self.now()))
+        fresh = _same(planned, decide(found, self.settings, self.now()))
         if isinstance(fresh, Act):
             fresh = self.unreached(fresh, found) or fresh
         if isinstance(fresh, Skipped):
@@ -165,7 +165,7 @@ class Actor:
                 made = self.maker(directory, user)
                 note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
                 return ActionResult(act, account, ActionState.DONE, note, place=made.place)
-            memory = intended(found.facts.memory, act, self.now().date())
+            memory = intended(found.memory, act, self.now().date())
             write(found, memory, self.settings.remind.tag, self.sleep)
         except Problem as problem:
             return ActionResult(act, account, ActionState.FAILED, "", problem)
@@ -194,7 +194,7 @@ class Actor:
         if isinstance(problem, TryLater):  # it may show yet: then the tag is right
             return ActionResult(act, account, unknown, "not carried out so far", problem)
         with suppress(Problem):
-            write(found, found.facts.memory, self.settings.remind.tag, self.sleep, noted=True)
+            write(found, found.memory, self.settings.remind.tag, self.sleep, noted=True)
         return ActionResult(act, account, ActionState.FAILED, "", problem)
 
 

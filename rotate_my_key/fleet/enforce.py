@@ -125,7 +125,7 @@ class _EnforceRun:
 
     def _remember_look(self, found: UserLook) -> None:
         """That a key was found switched off counts from the day on which it can be written down."""
-        problem = self.context.remember(found, found.facts.memory)
+        problem = self.context.remember(found, found.memory)
         if problem:
             self.untold.append(type(problem)(f"{found.user.name} in {found.account}: {problem.message}"))
 
@@ -158,7 +158,7 @@ class _EnforceRun:
         self.untold += problems
         for found, mine in by_user(steps):
             ids = [step.act.key.key_id or "" for step in mine]
-            memory = after_notice(found.facts.memory, ids, self.context.now().date())
+            memory = after_notice(found.memory, ids, self.context.now().date())
             problem = self.context.remember(found, memory)
             if problem:
                 problem = type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
@@ -266,7 +266,7 @@ class _EnforceRun:
         """The tag. What is not in the audit yet the next run is to find."""
         if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
             return None
-        memory = settled(result.found.facts.memory, result.act, self.context.now().date(), told=told)
+        memory = settled(result.found.memory, result.act, self.context.now().date(), told=told)
         return self.context.remember(result.found, memory, noted=True)
 
     def end(self) -> EnforceResult:

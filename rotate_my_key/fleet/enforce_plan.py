@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
+from functools import partial
 
 from ..core.errors import Problem, WrongUsage, fault
 from ..core.parallel import Pool
@@ -47,7 +48,7 @@ class EnforceContext:
 
     def owner(self, found: UserLook) -> Owner:
         """Whom to tell of a user's keys."""
-        return owner_of(found.facts.user, self.settings.owners, self.mapping)
+        return owner_of(found.user, self.settings.owners, self.mapping)
 
     def remember(self, found: UserLook, memory: Memory, *, noted: bool = False) -> Problem | None:
         """Put the memory into a user's tag; gives why that is not possible. `noted`: this run has written there."""
@@ -87,7 +88,7 @@ def left_of(found: UserLook) -> Iterator[PlannedAction]:
             act = Act(ActionKind.DEACTIVATE, user, key, f"switched off on {known.off}, {rest}")
             before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
             yield PlannedAction(act, found, before.off is not None)
-    for name, known in deletions(found.facts.memory).items():
+    for name, known in deletions(found.memory).items():
         if known.intended:
             key = FleetKey(False, datetime.combine(known.made or known.intended, time(), UTC), name)
             act = Act(ActionKind.DELETE, user, key, f"deleted on {known.intended}, {rest}")
@@ -144,18 +145,14 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
         if not context.notifier.channels.owners:
             context, shut = replace(context, preview=True), f"{NOWHERE}; besides, {NO_CHANNEL}"
     with Pool(context.workers) as pool:
-        places = pool.map(
+        entered = pool.map(
             lambda account: enter(context.organization, account, settings, context.sleep),
             accounts,
-            lambda done, total: context.progress("accounts", done, total),
+            partial(context.progress, "accounts"),
         )
-        places = without_group(places, settings) if context.whole else places
+        places = without_group(entered, settings) if context.whole else entered
         jobs = [(place, user) for place in places for user in place.users]
-        found = pool.map(
-            lambda job: look(job[0], job[1], settings, now),
-            jobs,
-            lambda done, total: context.progress("users", done, total),
-        )
+        found = pool.map(lambda job: look(*job, settings, now), jobs, partial(context.progress, "users"))
     plan = _decided(found, context, now)
     if shut.startswith(NOWHERE):
         plan = replace(plan, looks=(), left=())
@@ -184,7 +181,7 @@ def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> E
     faults: list[tuple[str, Problem]] = []
     for each in found:
         try:
-            decisions = decide(each.facts, context.settings, now)
+            decisions = decide(each, context.settings, now)
             sure = [one if isinstance(one, Skipped) else context.unreached(one, each) or one for one in decisions]
         except Exception as error:  # noqa: BLE001 - a fault with one user ends nobody else's run
             faults.append((f"{each.user.name} in {each.account}", fault(error)))

@@ -327,7 +327,7 @@ def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list
 def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
-    return [] if held.facts.unsure else [key for key in off if cause_of(held.known(key.key_id)) is cause]
+    return [] if held.unsure else [key for key in off if cause_of(held.known(key.key_id)) is cause]
 
 
 def end_sessions(user: str, now: datetime) -> str:

@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
 from ..core.policy import Policy, Verdict
-from ..settings.fleet import DAYS, Enforce, FleetSettings, zone
+from ..settings.fleet import DAYS, Enforce, FleetSettings, span_of, zone
 from .memory import KeyMemory, Memory, ref, whole_days
 from .model import FleetKey, FleetUser
 
@@ -65,9 +65,9 @@ class UserFacts:
     exempt: str = ""
     unsure: str = ""
 
-    def known(self, key: FleetKey) -> KeyMemory:
+    def known(self, key_id: str | None) -> KeyMemory:
         """What is remembered of a key."""
-        return self.memory.get(ref(key.key_id or ""), KeyMemory())
+        return self.memory.get(ref(key_id or ""), KeyMemory())
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
     due_actions = [
         due
         for due in _due_actions(facts, settings, now)
-        if now >= due.at - _lead(due, settings) or facts.known(due.key).doubt(now.date())
+        if now >= due.at - _lead(due, settings) or facts.known(due.key.key_id).doubt(now.date())
     ]
     allowed = account in settings.enforce.accounts
     for rule, why in (
@@ -143,7 +143,7 @@ def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> It
     active = [key for key in keys if key.active]
     for key in keys:
         if not key.active:
-            yield from _deletion(key, facts.known(key), settings, now.date())
+            yield from _deletion(key, facts.known(key.key_id), settings, now.date())
     for key in active:
         yield from _deactivation(key, settings, now)
     at = settings.enforce.reissue_at
@@ -183,7 +183,7 @@ def _judged(
     due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
 ) -> Iterator[Decision]:
     """The act, the notice that it needs first, or what spares it; nothing for one whose time has not come."""
-    user, known, today, rules = facts.user, facts.known(due.key), now.date(), settings.enforce
+    user, known, today, rules = facts.user, facts.known(due.key.key_id), now.date(), settings.enforce
     if why := known.doubt(today):
         if now >= due.at or due.kind is ActionKind.DELETE:  # when it may go is not known
             yield Skipped(SkipRule.UNSURE, user, due.key, why)
@@ -213,7 +213,7 @@ def _spared(
 ) -> tuple[SkipRule, str] | None:
     """What spares a key whatever its user was told. Another one takes its place once it has reached the user: one that
     they made themselves, or one of IT's that was used."""
-    key, known, keys = due.key, facts.known(due.key), facts.user.keys
+    key, known, keys = due.key, facts.known(due.key.key_id), facts.user.keys
     planned = [each.kind for each in before if isinstance(each, Act)]
     if due.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
@@ -224,12 +224,12 @@ def _spared(
         return SkipRule.LAST_USE, "its last use cannot be read"
     elif due.kind is ActionKind.DEACTIVATE:
         younger = [each for each in keys if each.active and each.created > key.created]
-        arrived = any(not facts.known(each).made or _used(each) for each in younger)
+        arrived = any(not facts.known(each.key_id).made or _used(each) for each in younger)
         if settings.enforce.reissue_at is not None and not arrived:
             return SkipRule.NEW_KEY, "no newer key has reached its user yet"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
-        if ActionKind.DEACTIVATE in planned or any(facts.known(each).off == today for each in keys):
+        if ActionKind.DEACTIVATE in planned or any(facts.known(each.key_id).off == today for each in keys):
             return SkipRule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
     return None
 
@@ -340,7 +340,7 @@ def closed(enforce: Enforce, now: datetime) -> str:
     if DAYS[local.weekday()] not in enforce.weekdays:
         days = ", ".join(enforce.weekdays) or "no day"
         return f"it is {local:%A} in {enforce.timezone}, and acts are allowed on {days}"
-    begin, end = map(int, enforce.hours.split("-"))
+    begin, end = span_of(enforce.hours)
     if begin <= local.hour < end or (begin > end and not end <= local.hour < begin):
         return ""
     return f"it is {local:%H:%M} in {enforce.timezone}, and acts are allowed from {begin} to {end} o'clock"

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
@@ -127,17 +128,15 @@ def survey_accounts(
     known which accounts there are."""
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
     accounts = accounts_of(organization, settings.accounts)
-
-    def tick(what: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(what, done, total)
-
     with Pool(workers) as pool:
         looks = pool.map(
-            lambda each: _AccountLook(run, organization.directory(each)).request(), accounts, tick("asking for reports")
+            lambda each: _AccountLook(run, organization.directory(each)).request(),
+            accounts,
+            partial(progress, "asking for reports"),
         )
-        pool.map(lambda look: look.collect(len(looks) > 1), looks, tick("collecting reports"))
+        pool.map(lambda look: look.collect(len(looks) > 1), looks, partial(progress, "collecting reports"))
         jobs = [(look, user) for look in looks if not look.problem for user, closely in look.users if closely]
-        pool.map(lambda job: job[0].details(job[1]), jobs, tick("looking at users"))
+        pool.map(lambda job: job[0].details(job[1]), jobs, partial(progress, "looking at users"))
     return [look.survey(account) for account, look in zip(accounts, looks, strict=True)]
 
 

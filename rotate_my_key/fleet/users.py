@@ -10,7 +10,7 @@ exempt and cannot be read: of a group, and nothing is done in the account; of a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -44,12 +44,11 @@ class AccountView:
 
 
 @dataclass(frozen=True, slots=True)
-class UserLook:
-    """A user with their facts; keys are in the order of their age. `recorded` is what their tag says, before this look.
-    `problem` is why their keys are not known."""
+class UserLook(UserFacts):
+    """A user of an account with what is known of them; keys are in the order of their age. `recorded` is what their tag
+    says, before this look. `problem` is why their keys are not known."""
 
-    place: AccountView
-    facts: UserFacts
+    place: AccountView = field(kw_only=True)
     recorded: Memory = field(default_factory=dict)
     problem: Problem | None = None
 
@@ -65,32 +64,23 @@ class UserLook:
         return self.place.directory
 
     @property
-    def user(self) -> FleetUser:
-        """Who it is."""
-        return self.facts.user
-
-    @property
     def stale(self) -> bool:
         """Whether this look changes what is remembered."""
-        return not self.facts.unsure and not self.facts.exempt and self.facts.memory != self.recorded
+        return not self.unsure and not self.exempt and self.memory != self.recorded
 
-    def known(self, key_id: str | None) -> KeyMemory:
-        """What is remembered of a key."""
-        return self.facts.memory.get(ref(key_id or ""), KeyMemory())
-
-    def with_user(self, **changes: object) -> UserLook:
-        """The same with another list of keys, or tags."""
-        return replace(self, facts=replace(self.facts, user=replace(self.user, **changes)))  # type: ignore[arg-type]
+    def with_keys(self, keys: Iterable[FleetKey]) -> UserLook:
+        """The same with these keys."""
+        return replace(self, user=replace(self.user, keys=tuple(keys)))
 
 
 def _looked(place: AccountView, user: FleetUser, verb: Callable[[UserLook], UserLook]) -> UserLook | None:
     """What the verb makes of a user with the keys that are listed now; None if there is no such user. What goes wrong
     with one user ends nobody else's run."""
-    look = UserLook(place, UserFacts(replace(user, keys=())))
+    look = UserLook(replace(user, keys=()), place=place)
     try:
         listed = look.directory.keys(user.name)
         keys = (FleetKey(key.active, key.created, key.key_id) for key in listed)
-        return verb(look.with_user(keys=tuple(sorted(keys, key=lambda key: key.created))))
+        return verb(look.with_keys(sorted(keys, key=lambda key: key.created)))
     except Gone:
         return None
     except Exception as error:  # noqa: BLE001
@@ -161,21 +151,21 @@ def look(
         return _closely(found, settings, now) if matter else found
 
     user = replace(user, password=place.passwords.get(user.name))
-    return _looked(place, user, verb) or UserLook(place, UserFacts(replace(user, keys=())))
+    return _looked(place, user, verb) or UserLook(replace(user, keys=()), place=place)
 
 
 def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLook:
     directory, place = found.directory, found.place
     tags = directory.tags(found.user.name)
     keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in found.user.keys)
-    found = recalled(found.with_user(keys=keys), tags, settings, now)
+    found = recalled(found.with_keys(keys), tags, settings, now)
     members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
     unknown = unreadable(found.user, settings.exempt, members)
-    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else found.facts.unsure
+    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else found.unsure
     if place.nowhere:
         unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
     reason = exempt(found.user, settings.exempt, members)
-    return replace(found, facts=replace(found.facts, exempt=reason, unsure=unsure))
+    return replace(found, exempt=reason, unsure=unsure)
 
 
 def recalled(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
@@ -183,7 +173,7 @@ def recalled(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSet
     user = replace(found.user, tags=tags)
     recorded, why = recall(user, settings.remind.tag)
     memory = observed(user, recorded, settings.policy, now)
-    return replace(found, facts=UserFacts(user, memory, unsure=why), recorded=recorded)
+    return replace(found, user=user, memory=memory, exempt="", unsure=why, recorded=recorded)
 
 
 def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
@@ -234,7 +224,7 @@ def look_up(
     except Gone:
         return None
     keys = tuple(replace(key, last_use=last_uses.get(key.key_id)) for key in look.user.keys)
-    return recalled(look.with_user(keys=keys), all_tags[0] if all_tags else None, settings, now)
+    return recalled(look.with_keys(keys), all_tags[0] if all_tags else None, settings, now)
 
 
 def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserLook | None:
@@ -245,7 +235,7 @@ def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) 
         place = AccountView(account, organization.directory(account))
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
         problem = error if isinstance(error, Problem) else fault(error)
-        return UserLook(AccountView(account), UserFacts(user), problem=problem)
+        return UserLook(user, place=AccountView(account), problem=problem)
     return _looked(place, user, lambda found: found)
 
 
@@ -289,9 +279,9 @@ def switched(found: UserLook, key: FleetKey, *, on: bool) -> Problem | None:
 
 def remember(found: UserLook, known: Mapping[str, KeyMemory], tag: str) -> str:
     """Write what is known of these keys (by id) into the user's tag, over what was; gives why that is not possible."""
-    if found.facts.unsure:
-        return found.facts.unsure
-    memory = {**found.facts.memory, **{ref(key_id): each for key_id, each in known.items()}}
+    if found.unsure:
+        return found.unsure
+    memory = {**found.memory, **{ref(key_id): each for key_id, each in known.items()}}
     try:
         if value := tag_value(memory, tag):
             found.directory.tag(found.user.name, tag, value)

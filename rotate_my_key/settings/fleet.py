@@ -9,6 +9,7 @@ set. `tests/fleet/enforce/test_presets.py` shows them day by day.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta, tzinfo
@@ -20,6 +21,7 @@ from ..core.model import EXEMPT_KEY, EXEMPT_VALUE
 from ..core.policy import Policy, format_duration
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])")
 REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
 
 
@@ -110,6 +112,14 @@ class Enforce:
     hours: str = "9-17"
     timezone: str = "UTC"
     most: int = 10
+
+
+def span_of(hours: str) -> tuple[int, int]:
+    """Where `9-17` begins and ends; 22-6 goes over midnight. Raises WrongUsage."""
+    found = _HOURS.fullmatch(hours)
+    if not found or int(found[1]) == int(found[2]):
+        raise WrongUsage(f"{hours!r} is not a span of hours", "write it like 9-17, or 0-24 for always")
+    return int(found[1]), int(found[2])
 
 
 def zone(name: str) -> tzinfo:

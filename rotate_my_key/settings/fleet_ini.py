@@ -20,7 +20,7 @@ from ..core.errors import Problem, WrongUsage
 from ..core.policy import Policy
 from ..core.words import nearest
 from ..files.paths import Paths
-from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, zone
+from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
 from .ini import File
 from .table import READERS, Raw, write
 from .trust import read, unreadable
@@ -32,7 +32,6 @@ _POLICY = ("max_age", "remind_before")
 _TOP = ("unused_after", "contact", "exact")
 _CHANNELS = "channels"
 _ACCOUNT = re.compile(r"\d{12}")
-_HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])")
 _SECRET = re.compile(r"(secretsmanager|ssm):[\w/+=.@:-]+", re.ASCII)
 _MAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+|[^<>]*<[^\s@<>,;]+@[^\s@<>,;]+>")
 _MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
@@ -162,6 +161,8 @@ def _checked(name: str, value: Any) -> Any:
     match name:
         case "tags":  # laptop and fleet leave the same users alone, whatever else is named
             return tuple(dict.fromkeys((*Exempt().tags, *value)))
+        case "hours":
+            span_of(value)
         case "timezone":
             zone(value)
         case "topic":
@@ -173,12 +174,6 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _hours(text: str) -> bool:
-    """Whether it is a span of hours; 22-6 goes over midnight."""
-    found = _HOURS.fullmatch(text)
-    return found is not None and int(found[1]) != int(found[2])
-
-
 # What the values of a name must be, what one that is not is called, and what to write.
 _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     **dict.fromkeys(
@@ -187,7 +182,6 @@ _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     ),
     "by": ({"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping"),
     "weekdays": (DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}"),
-    "hours": (_hours, "a span of hours", "write it like 9-17, or 0-24 for always"),
     "through": ({"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3"),
     "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),

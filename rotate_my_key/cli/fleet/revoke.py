@@ -164,7 +164,7 @@ def _key(key: FleetKey, now: datetime) -> str:
 def _left(held: UserLook, key: FleetKey) -> str:
     if key.active:
         return "nothing to undo"
-    return f"left: {held.facts.unsure or f'switched off {_WHO[cause_of(held.known(key.key_id))]}'}"
+    return f"left: {held.unsure or f'switched off {_WHO[cause_of(held.known(key.key_id))]}'}"
 
 
 def _revoked_text(user: str, held: Sequence[UserLook], switched: Sequence[SwitchResult], undo: str) -> str:
