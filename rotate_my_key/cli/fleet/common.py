@@ -35,7 +35,6 @@ from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
 from ...settings.fleet import FleetSettings, with_preset
 from ...settings.fleet_ini import load
-from .. import show
 from ..app import App
 from ..talk import Person
 from ..wiring import mfa_serials
@@ -210,6 +209,8 @@ def close(app: App, audit: AuditTrail, numbers: Mapping[str, float]) -> int:
 
 def problem_json(problem: Problem | Interrupted | None) -> dict[str, Any] | None:
     """As in every --json."""
+    from .. import show  # loads what a rotation is
+
     return show.problem_json(problem) if problem else None
 
 
