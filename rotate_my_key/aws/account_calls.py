@@ -378,15 +378,15 @@ class AccountCalls:
 
     def __init__(
         self,
-        way: CallRoute,
+        route: CallRoute,
         source: Source,
         where: CallSite,
         transport: Transport | None = None,
         limiters: dict[str, RateLimiter] | None = None,
     ) -> None:
         """`limiters`: those of the services, which throttle each for itself."""
-        self._kept = self._way, self._source, self._where = way, source, where
-        self._transport = transport or way.transport
+        self._kept = self._route, self._source, self._where = route, source, where
+        self._transport = transport or route.transport
         self.now = self._transport.aws.clock.now  # AWS's clock
         self._limiters: dict[str, RateLimiter] = {} if limiters is None else limiters
 
@@ -417,10 +417,10 @@ class AccountCalls:
     ) -> T:
         """Call "sesv2:SendEmail" or the like; see Calls.call. Raises Problem."""
         service = action.split(":")[0]
-        self._way.announce(self._transport, service)
+        self._route.announce(self._transport, service)
         aws = self._transport.aws
         limiter = self._limiters.setdefault(service, RateLimiter(aws.sleep, aws.monotonic))
-        calls = self._way.calls(self._where, self._transport, limiter)
+        calls = self._route.calls(self._where, self._transport, limiter)
 
         def repeats(error: Exception) -> bool:
             return again(error) and passes(error)
@@ -446,10 +446,10 @@ class AccountCalls:
 
     def presign(self, method: str, seconds: int, **params: Any) -> str:
         """See Transport.presign. Raises Problem."""
-        self._way.announce(self._transport, "s3")
+        self._route.announce(self._transport, "s3")
         pair = self._source.credentials()
         try:
             return self._transport.presign(pair, method, seconds, **params)
         except FAILURES as error:
             failure = error
-        raise self._way.calls(self._where, self._transport).explain(failure, "s3:GetObject", pair)
+        raise self._route.calls(self._where, self._transport).explain(failure, "s3:GetObject", pair)

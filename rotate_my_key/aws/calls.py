@@ -81,17 +81,16 @@ def read_created(answer: Answer, user: str | None) -> tuple[Credentials, AccessK
 
     Without a key of this user with a secret it is no answer."""
     made = answer["AccessKey"]
-    pair = _pair(made, _KEY_ID)
     if made["UserName"] != (user or made["UserName"]):
         raise ValueError(user)
-    return pair, _key(made)
+    return Credentials(_matching(_KEY_ID, made["AccessKeyId"]), _text(made["SecretAccessKey"])), _key(made)
 
 
 def read_session(answer: Answer) -> Credentials:
     """GetSessionToken."""
     made = answer["Credentials"]
-    pair = _pair(made, _KEY_IDS)
-    return Credentials(pair.key_id, pair.secret, _text(made["SessionToken"]))
+    key_id = _matching(_KEY_IDS, made["AccessKeyId"])
+    return Credentials(key_id, _text(made["SecretAccessKey"]), _text(made["SessionToken"]))
 
 
 def read_owner(answer: Answer) -> str:
@@ -111,10 +110,6 @@ def read_nothing(answer: Answer) -> None:
 
 def _key(entry: Answer) -> AccessKey:
     return AccessKey(_matching(_KEY_IDS, entry["AccessKeyId"]), _text(entry["Status"]), in_utc(entry["CreateDate"]))
-
-
-def _pair(made: Answer, key_id: re.Pattern[str]) -> Credentials:
-    return Credentials(_matching(key_id, made["AccessKeyId"]), _text(made["SecretAccessKey"]))
 
 
 def _matching(form: re.Pattern[str], value: str) -> str:

@@ -104,20 +104,16 @@ _CALL: ContextVar[RequestContext] = ContextVar("call")
 def _sign_with_pair(context: dict[str, Any], **_: Any) -> None:
     """before-call: botocore/signers.py takes the credentials from the request's context if there are any."""
     call = _CALL.get()
-    context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
+    pair = BotoCredentials(call.pair.key_id, call.pair.secret, call.pair.token)
+    context.setdefault("signing", {})["request_credentials"] = pair
     if call.read_timeout is not None:
         context["read_timeout"] = call.read_timeout
 
 
 def _presign_with_pair(request: Any, **_: Any) -> None:
     """before-sign: a presigned URL is signed without a call."""
-    call = _CALL.get(None)
-    if call is not None:
-        request.context.setdefault("signing", {})["request_credentials"] = _credentials(call.pair)
-
-
-def _credentials(pair: Credentials) -> BotoCredentials:
-    return BotoCredentials(pair.key_id, pair.secret, pair.token)
+    if _CALL.get(None) is not None:
+        _sign_with_pair(request.context)
 
 
 def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:

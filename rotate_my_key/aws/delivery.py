@@ -283,10 +283,10 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
     Raises Problem for what is no such link, NotAllowed for one that has expired, Gone, TryLater.
     """
-    link = aws.transport(None, wide=True)
-    _check(url, link, tell)
+    transport = aws.transport(None, wide=True)
+    _check(url, transport, tell)
     request = AWSRequest(method="GET", url=url, headers={"Accept-Encoding": "identity"}).prepare()
-    pool = link.pool_to(url)
+    pool = transport.pool_to(url)
 
     def send() -> AWSResponse:
         with pool.borrow() as connection:
@@ -304,17 +304,17 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
         return _presigned_body(answer, most)
     finally:
         pool.close()
-    raise _told(failure, url, link)
+    raise _told(failure, url, transport)
 
 
-def _check(url: str, link: Transport, tell: Callable[[str], None]) -> None:
+def _check(url: str, transport: Transport, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
     endpoints.check(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
         raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
     if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":
         return
-    ours = urlsplit(link.at(link.region or FALLBACK_REGION).url("s3"))
+    ours = urlsplit(transport.at(transport.region or FALLBACK_REGION).url("s3"))
     if (parts.scheme, parts.netloc) != (ours.scheme, ours.netloc):
         raise Problem(f"the link leads to {parts.hostname}, which is not S3; nothing was sent there", _ASK)
     tell(f"{parts.scheme}://{parts.netloc}")
@@ -339,10 +339,10 @@ def _presigned_body(answer: AWSResponse, most: int) -> bytes:
     raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
 
 
-def _told(error: Exception, url: str, link: Transport) -> Problem:
+def _told(error: Exception, url: str, transport: Transport) -> Problem:
     """Without the URL: only its host is named."""
     parts = urlsplit(url)
-    sent = FailedRequest("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", link.region, timedelta(0))
+    sent = FailedRequest("s3:GetObject", "", f"{parts.scheme}://{parts.netloc}", transport.region, timedelta(0))
     problem = translate(error, sent)
     kind = TryLater if isinstance(problem, TryLater) else Problem
     return kind(problem.message, problem.hint)

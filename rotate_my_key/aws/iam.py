@@ -104,15 +104,6 @@ class User:
         self.listed: set[str] = set()  # whose keys the list was of, where no name was given
         self.refused = 0.0
 
-    def known(self, who: Identity, pairs: Sequence[Credentials], refused: float) -> None:
-        """From now on it is known who this is, and which of the user's keys work."""
-        self.name, self.who = who.user, who
-        self.sign_with(pairs, refused)
-
-    def sign_with(self, pairs: Sequence[Credentials], refused: float) -> None:
-        """The user's keys are others now."""
-        self.own, self.refused = CredentialChain(pairs), refused
-
     @property
     def signers(self) -> CredentialChain:
         """Who signs now."""
@@ -194,25 +185,26 @@ _ACTION = "sts:GetCallerIdentity"
 
 
 class Proof:
-    """`timeout` and `interval` in seconds; times are read from `monotonic`."""
+    """That AWS knows a new pair. `timeout` and `interval` in seconds, by the clock of `calls`."""
 
-    def __init__(self, calls: Calls, timeout: float, interval: float) -> None:
+    def __init__(self, calls: Calls, pair: Credentials, timeout: float, interval: float) -> None:
         self._calls = calls
-        self._transport = calls.transport
+        self._pair = pair
         self._timeout = timeout
         self._interval = interval
         self._sleep = calls.retry.sleep
         self._monotonic = calls.retry.monotonic
 
-    def of(self, pair: Credentials, times: int) -> Identity:
+    def by(self, times: int) -> Identity:
         """See the port: `times` sign-ins in a row. Whatever passes by itself is a no, and begins the row again."""
         deadline = self._monotonic() + self._timeout
         with ExitStack() as held:
-            connections = [held.enter_context(self._transport.pool("sts").borrow()) for _ in range(times)]
+            pool = self._calls.transport.pool("sts")
+            connections = [held.enter_context(pool.borrow()) for _ in range(times)]
             turn = 0
             while True:
                 try:
-                    return self._row(pair, connections[turn:] + connections[:turn])
+                    return self._same(self._row(connections[turn:] + connections[:turn]))
                 except FAILURES as error:
                     failure = error
                 pause = self._calls.retry.poll()
@@ -220,14 +212,14 @@ class Proof:
                     break
                 self._sleep(pause)
                 turn = (turn + 1) % times
-        raise self._ended(failure, pair)
+        raise self._ended(failure)
 
-    def _row(self, pair: Credentials, connections: list[Connection]) -> Identity:
+    def _row(self, connections: list[Connection]) -> list[Identity]:
         """One row. The next sign-in does not wait for the one before to end, but is not begun after a no."""
         if not self._interval:
-            return self._same(pair, self._at_once(pair, connections))
+            return self._at_once(connections)
         began = self._monotonic()
-        first = self._sign_in(pair, connections[0])
+        first = self._sign_in(connections[0])
         running: list[Running[Identity]] = []
         for number, connection in enumerate(connections[1:], start=1):
             wait = began + number * self._interval - self._monotonic()
@@ -235,17 +227,16 @@ class Proof:
                 self._sleep(wait)
             if any(sign_in.failed for sign_in in running):
                 break
-            running.append(Running(partial(self._sign_in, pair, connection)))
-        return self._same(pair, [first, *(sign_in.result() for sign_in in running)])
+            running.append(Running(partial(self._sign_in, connection)))
+        return [first, *(sign_in.result() for sign_in in running)]
 
-    def _at_once(self, pair: Credentials, connections: list[Connection]) -> list[Identity]:
+    def _at_once(self, connections: list[Connection]) -> list[Identity]:
         """Without an interval the whole row costs one round trip; all of it ends before a no is told."""
-        running = [Running(partial(self._sign_in, pair, connection)) for connection in connections[1:]]
-        asked: list[Callable[[], Identity]] = [partial(self._sign_in, pair, connections[0])]
-        asked += [sign_in.result for sign_in in running]
+        running = [Running(partial(self._sign_in, connection)) for connection in connections[1:]]
+        asked: list[Callable[[], Identity]] = [partial(self._sign_in, connections[0])]
         found: list[Identity] = []
         failure: Exception | None = None
-        for answer in asked:
+        for answer in asked + [sign_in.result for sign_in in running]:
             try:
                 found.append(answer())
             except FAILURES as error:
@@ -254,24 +245,23 @@ class Proof:
             raise failure
         return found
 
-    @staticmethod
-    def _same(pair: Credentials, answers: list[Identity]) -> Identity:
+    def _sign_in(self, connection: Connection) -> Identity:
+        return self._calls.transport.call(_ACTION, self._pair, connection, read_identity, {})
+
+    def _same(self, answers: list[Identity]) -> Identity:
         if any(answer != answers[0] for answer in answers):
             raise OtherIdentity(
-                f"AWS says that key {mask(pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
+                f"AWS says that key {mask(self._pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
                 "check the endpoint and the proxy with: rotate-my-key doctor",
             )
         return answers[0]
 
-    def _sign_in(self, pair: Credentials, connection: Connection) -> Identity:
-        return self._transport.call(_ACTION, pair, connection, read_identity, {})
-
-    def _ended(self, failure: Exception, pair: Credentials) -> Problem:
-        problem = self._calls.explain(failure, _ACTION, pair)
+    def _ended(self, failure: Exception) -> Problem:
+        problem = self._calls.explain(failure, _ACTION, self._pair)
         if not isinstance(problem, KeyRefused) or problem.wrong_secret:
             return problem
         return TryLater(
-            f"AWS does not accept key {mask(pair.key_id)} yet, after {round(self._timeout)} s",
+            f"AWS does not accept key {mask(self._pair.key_id)} yet, after {round(self._timeout)} s",
             "nothing is lost; repeat the command in a few minutes (propagation_timeout says how long it waits)",
         )
 
@@ -434,7 +424,8 @@ class IamAccount:
             asked.used.result()
             return Look(pair, identity, (), None, None, self.now())
         self._transport.check_partition(identity)
-        self._user.known(identity, [pair], 0.0)
+        self._user.name, self._user.who = identity.user, identity
+        self._user.own, self._user.refused = own, 0.0
         return self._seen(pair, identity, refused, asked)
 
     def _seen(self, pair: Credentials, identity: Identity, refused: KeyRefused | None, asked: _LookCalls) -> Look:
@@ -486,11 +477,11 @@ class IamAccount:
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port. From now on a refusal is waited out for the propagation time."""
-        self._user.sign_with(pairs, self._timeout)
+        self._user.own, self._user.refused = CredentialChain(pairs), self._timeout
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """See the port."""
-        return Proof(self._calls, self._timeout, self._interval).of(pair, times)
+        return Proof(self._calls, pair, self._timeout, self._interval).by(times)
 
     # Changing
 

@@ -163,8 +163,8 @@ class AwsOrganization:
     accounts, "" for none; `calls` are to the caller's own account. `left_out` are the accounts that `accounts` came
     upon and left out: suspended, or about to be closed."""
 
-    def __init__(self, way: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
-        self._way = way
+    def __init__(self, route: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
+        self._route = route
         self._caller = caller
         self._calls = calls
         self._role = role.strip("/").removeprefix("role/")
@@ -202,4 +202,4 @@ class AwsOrganization:
             )
         arn = f"arn:{me.partition}:iam::{account.number}:role/{self._role}"
         role = Role(arn, self._external_id, self._calls, self._calls.now)
-        return AccountCalls(self._way, role, CallSite(account.number, f"the role {self._role}"))
+        return AccountCalls(self._route, role, CallSite(account.number, f"the role {self._role}"))

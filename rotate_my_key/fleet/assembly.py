@@ -80,7 +80,7 @@ class Assembly:
         """All accounts that the caller may look at."""
         where = self.settings.accounts
         if self._organization is None:
-            self._organization = AwsOrganization(self._way, self._caller, self._own, where.role, where.external_id)
+            self._organization = AwsOrganization(self._route, self._caller, self._own, where.role, where.external_id)
         return self._organization
 
     @cached_property
@@ -96,12 +96,12 @@ class Assembly:
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)
 
     @cached_property
-    def _way(self) -> CallRoute:
+    def _route(self) -> CallRoute:
         """Where the first calls go is named here, before the sign-in of a profile may go there too."""
         transport = self._aws.transport(self._signer.profile, wide=True)
-        way = CallRoute(transport, self._tell, self._patience)
-        way.announce(transport, "sts")
-        return way
+        route = CallRoute(transport, self._tell, self._patience)
+        route.announce(transport, "sts")
+        return route
 
     @cached_property
     def _auth(self) -> AuthProfile:
@@ -109,9 +109,9 @@ class Assembly:
 
     @cached_property
     def _caller(self) -> Caller:
-        calls = self._way.calls(CallSite("", self._auth.words))
+        calls = self._route.calls(CallSite("", self._auth.words))
         return Caller(self._auth, calls, self._signer.sessions, self._signer.serials)
 
     @cached_property
     def _own(self) -> AccountCalls:
-        return AccountCalls(self._way, self._caller, CallSite("", self._auth.words))
+        return AccountCalls(self._route, self._caller, CallSite("", self._auth.words))

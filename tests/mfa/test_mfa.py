@@ -182,74 +182,40 @@ def test_of_several_devices_one_is_chosen(desk: Desk, device: Device) -> None:
 # What cannot be: each says what to do, exit 4
 
 
-def no_device(desk: Desk) -> None:
-    """Nobody registered one."""
-    desk.aws.demand_mfa()
+def demanding(desk: Desk, *, apps: int = 0, keys: int = 0, serial: str = "", setting: str = "", **demand: Any) -> None:
+    """MFA is demanded, and alice has so many apps and security keys; what profile or settings say is her device."""
+    desk.aws.demand_mfa(**demand)
+    made = [desk.aws.add_mfa("alice", shows_codes=shows) for shows in [True] * apps + [False] * keys]
+    if serial:
+        named = serial.format(account=desk.aws.account, last=made[-1].serial if made else "")
+        desk.add(f"[default]\nmfa_serial = {named}\n", desk.config)
+    if setting:
+        desk.settings(f"mfa_serial = {setting}\n")
 
 
-def security_key(desk: Desk) -> None:
-    """A passkey."""
-    desk.aws.demand_mfa()
-    desk.aws.add_mfa("alice", shows_codes=False)
-
-
-def security_key_set(desk: Desk) -> None:
-    """A passkey, in the profile."""
-    desk.aws.demand_mfa()
-    key = desk.aws.add_mfa("alice", shows_codes=False)
-    desk.add(f"[default]\nmfa_serial = {key.serial}\n", desk.config)
-
-
-def several(desk: Desk) -> None:
-    """Two apps."""
-    desk.aws.demand_mfa()
-    desk.aws.add_mfa("alice")
-    desk.aws.add_mfa("alice")
-
-
-def not_told(desk: Desk) -> None:
-    """ListMFADevices is denied too."""
-    desk.aws.demand_mfa(but=())
-    desk.aws.add_mfa("alice")
-
-
-def no_terminal(desk: Desk) -> None:
-    """Everything is there but a person."""
-    desk.aws.demand_mfa()
-    desk.aws.add_mfa("alice")
-
-
-def nobodys_device(desk: Desk) -> None:
-    """A misspelt serial number in the profile, and a code."""
-    desk.aws.demand_mfa()
-    desk.add(f"[default]\nmfa_serial = arn:aws:iam::{desk.aws.account}:mfa/alise\n", desk.config)
-
-
-def not_a_device(desk: Desk) -> None:
-    """Something else in the setting."""
-    desk.aws.demand_mfa()
-    desk.settings("mfa_serial = my phone\n")
-
-
+KEY_SET = {"keys": 1, "serial": "{last}"}
+NOT_TOLD: dict[str, Any] = {"apps": 1, "but": ()}
+PHONE = {"setting": "my phone"}
+ALISE = {"serial": "arn:aws:iam::{account}:mfa/alise"}
 CANNOT: list[Any] = [
-    pytest.param(no_device, "", r"no MFA device", r"register one .* --auth-profile NAME", id="no device"),
-    pytest.param(security_key, "", r"security key or passkey", r"--auth-profile NAME", id="a security key"),
-    pytest.param(security_key_set, "", r"security key or passkey", r"--auth-profile NAME", id="a security key, set"),
-    pytest.param(several, "123456", r"alice has 2 MFA devices", r"config set mfa_serial arn:\S+$", id="several"),
-    pytest.param(not_told, "", r"which device", r"config set mfa_serial arn:aws:iam::\d+:mfa/alice", id="not told"),
-    pytest.param(no_terminal, "", r"wants an MFA code of alice", r"rotate --mfa-code CODE$", id="no terminal"),
-    pytest.param(no_terminal, "000000", r"wrong, or was used", r"30 s\), then: .* --mfa-code CODE$", id="wrong code"),
-    pytest.param(nobodys_device, "123456", r"alise \(mfa_serial of profile default", r"set mfa_serial", id="misspelt"),
-    pytest.param(not_a_device, "123456", r"'my phone' .* is not an MFA device", r"arn:aws:iam", id="not a device"),
+    pytest.param({}, "", r"no MFA device", r"register one .* --auth-profile NAME", id="no device"),
+    pytest.param({"keys": 1}, "", r"security key or passkey", r"--auth-profile NAME", id="a security key"),
+    pytest.param(KEY_SET, "", r"security key or passkey", r"--auth-profile NAME", id="a security key, set"),
+    pytest.param({"apps": 2}, "123456", r"alice has 2 MFA devices", r"config set mfa_serial arn:\S+$", id="several"),
+    pytest.param(NOT_TOLD, "", r"which device", r"config set mfa_serial arn:aws:iam::\d+:mfa/alice", id="not told"),
+    pytest.param({"apps": 1}, "", r"wants an MFA code of alice", r"rotate --mfa-code CODE$", id="no terminal"),
+    pytest.param({"apps": 1}, "000000", r"wrong, or was used", r"30 s\), then: .* --mfa-code CODE$", id="wrong code"),
+    pytest.param(ALISE, "123456", r"alise \(mfa_serial of profile default", r"set mfa_serial", id="misspelt"),
+    pytest.param(PHONE, "123456", r"'my phone' .* is not an MFA device", r"arn:aws:iam", id="not a device"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("prepare", "code", "message", "hint"), CANNOT)
 def test_what_cannot_be(
-    desk: Desk, old: Credentials, prepare: Callable[[Desk], None], code: str, message: str, hint: str
+    desk: Desk, old: Credentials, prepare: dict[str, Any], code: str, message: str, hint: str
 ) -> None:
     """Exit 4, one line and a hint, and nothing is changed."""
-    prepare(desk)
+    demanding(desk, **prepare)
     before = desk.credentials.read_bytes()
     done = desk.run("rotate", "--yes", *(["--mfa-code", code] if code else []))
     assert done.code == 4, done.text
