@@ -158,6 +158,7 @@ def _lasting(tree: Tree) -> dict[str, Any]:
 def check(laptop: Laptop, flow: Flow, states: KeyStates, moments: list[Moment]) -> None:
     """The next runs settle, whatever was left; all that fail are told, not only the first."""
     failures = []
+    laptop.time_flies()  # once: each time adds to it
     for moment in moments:
         lay(laptop.home, moment.tree)
         flow.relay(laptop)
@@ -176,7 +177,6 @@ def _survives(laptop: Laptop, flow: Flow) -> None:
     later."""
     flow.now(laptop)
     laptop.calm(LATER)
-    laptop.time_flies()
     laptop.age_temporaries()
     done = laptop.run(*flow.again(laptop))
     said = f"exit {done.code}\n{done.text}"

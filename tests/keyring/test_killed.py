@@ -12,7 +12,6 @@ import pytest
 from tests.disk import STRACE
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop, new_server
 from tests.killing import CHANGING, LATER, ONE_THREAD, Flow, check, needs_strace, record
-from tests.laptop import Laptop
 from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
@@ -24,56 +23,50 @@ IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={se
 pytestmark = [pytest.mark.slow, needs_strace]
 
 
-def in_file(laptop: Laptop) -> None:
+def in_file(laptop: KeyringLaptop) -> None:
     """As it is at first."""
 
 
-def stored(laptop: Laptop) -> None:
+def stored(laptop: KeyringLaptop) -> None:
     """The pair is in the keyring and nowhere else."""
-    assert isinstance(laptop, KeyringLaptop)
     assert laptop.run(*STORE).code == 0
     works(laptop)
     laptop.no_secret_on_disk()
     assert list(laptop.entries()) == ["rotate-my-key: work"]
 
 
-def works(laptop: Laptop) -> None:
+def works(laptop: KeyringLaptop) -> None:
     """The profile has the pair that it had."""
-    assert isinstance(laptop, KeyringLaptop)
     assert laptop.sdk_pair() == laptop.old
 
 
-def signs_in(laptop: Laptop) -> None:
+def signs_in(laptop: KeyringLaptop) -> None:
     """The profile has a pair that works, and no secret is on the disk."""
-    assert isinstance(laptop, KeyringLaptop)
     laptop.sdk_pair()
     laptop.no_secret_on_disk()
 
 
-def undone(laptop: Laptop) -> None:
+def undone(laptop: KeyringLaptop) -> None:
     """It is stored; restoring undoes it."""
     stored(laptop)
     assert laptop.run(*RESTORE).code == 0
     restored(laptop)
 
 
-def restored(laptop: Laptop) -> None:
+def restored(laptop: KeyringLaptop) -> None:
     """Both files are as they were, byte for byte."""
-    assert isinstance(laptop, KeyringLaptop)
     works(laptop)
     laptop.as_it_was()
 
 
-def rotated(laptop: Laptop) -> None:
+def rotated(laptop: KeyringLaptop) -> None:
     """There is one key, another one, and nothing is left to be done."""
-    assert isinstance(laptop, KeyringLaptop)
     assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.sdk_pair().key_id] != [laptop.old.key_id]
     assert '"moving": "' not in (laptop.index.read_text() if laptop.index.exists() else "")
 
 
-def rotated_there(laptop: Laptop) -> None:
+def rotated_there(laptop: KeyringLaptop) -> None:
     """It is the one in the keyring, and nowhere else; restored, the files differ in the two values alone."""
-    assert isinstance(laptop, KeyringLaptop)
     rotated(laptop)
     pair = laptop.sdk_pair()
     assert list(laptop.entries()) == ["rotate-my-key: work"]
