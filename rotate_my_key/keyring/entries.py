@@ -113,7 +113,8 @@ def decode(text: str) -> tuple[str, str]:
 
 
 class KeyringEntries:
-    """The `Entries` port over a backend of keyring. `backend` names it, and is asked when it is first needed.
+    """The keyring. `backend` names the backend, and is asked when it is first needed. Every verb may raise TryLater: it
+    is locked, or there is none (at the moment).
 
     `env` tells the session bus and whether there is a display; `tell` reaches a person at a terminal, if there is one;
     `around` each call keeps backends from asking on it.
@@ -141,16 +142,16 @@ class KeyringEntries:
         self._silent: TryLater | None = None
 
     def get(self, name: Name) -> str | None:
-        """See the port."""
+        """The text; None if there is no such entry."""
         text: str | None = self._call("get_password", name)
         return text
 
     def set(self, name: Name, text: str) -> None:
-        """See the port."""
+        """Store the text durably, over what was there. Not every keyring does that at once: some remove it first."""
         self._call("set_password", name, text)
 
     def delete(self, name: Name) -> None:
-        """See the port."""
+        """Remove the entry; one that is not there is removed already."""
         for _ in range(_COPIES):
             self._call("delete_password", name)
             if self.get(name) is None:
@@ -158,7 +159,7 @@ class KeyringEntries:
         raise TryLater("the keyring keeps an entry that was to be removed", "rotate-my-key status")
 
     def check(self) -> None:
-        """See the port."""
+        """Raises Problem for what is no safe place for a secret by its kind."""
         found = self._bounded(self._backend)
         for kind in type(found).__mro__:
             what = f"{kind.__module__}.{kind.__name__}"

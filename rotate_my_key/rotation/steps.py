@@ -184,7 +184,8 @@ class Steps:
         old, new = self._pair(note.unwanted), self._pair(_wanted(world))
         self._keep(note, old)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
-        self._here.places.mend(torn, old, new)
+        if torn:
+            self._here.places.mend(torn, old, new)
         left = world.places_in(*_LEFT)
         self._here.places.write(
             [p for p in left if world.places[p] is PlaceState.UNWANTED], old, new, noter(note, self._here)

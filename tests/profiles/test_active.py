@@ -100,7 +100,7 @@ def test_a_key_in_the_config_file_has_its_place_there(files: ProfilePaths) -> No
     ids=[
         "none",
         "the holder's",
-        "the profile's goes before",
+        "the profile's before it",
         "AWS_DEFAULT_REGION before all",
         "AWS_REGION is not botocore's",
     ],
@@ -312,24 +312,13 @@ def test_every_profile_is_listed_with_its_kind(files: ProfilePaths) -> None:
     """The credentials file's first; a key in both files is two facts, the winner first; what is no use has a note."""
     write(
         files,
-        "[default]\n"
-        + ONE
-        + "[session]\n"
-        + ONE
-        + "aws_session_token = t\n[half]\naws_access_key_id = x\n[mixed]\n"
-        + ONE,
-        "[default]\n"
-        + TWO
-        + "[profile role]\n"
-        + ROLE
-        + "[profile env]\nrole_arn = r\ncredential_source = Environment\n"
+        f"[default]\n{ONE}[session]\n{ONE}aws_session_token = t\n[half]\naws_access_key_id = x\n[mixed]\n{ONE}",
+        f"[default]\n{TWO}[profile role]\n{ROLE}[profile env]\nrole_arn = r\ncredential_source = Environment\n"
         "[profile sso]\nsso_session = s\n[profile web]\nrole_arn = r\nweb_identity_token_file = t\n"
         "[profile login]\nlogin_session = l\n[profile program]\ncredential_process = p\n[profile empty]\nregion = r\n"
-        "[profile mixed]\nsso_session = s\n[profile own]\n"
-        + TWO
-        + ROLE.replace("base", "own")
-        + "[sso-session s]\nx = y\n",
+        f"[profile mixed]\nsso_session = s\n[profile own]\n{TWO}{ROLE.replace('base', 'own')}[sso-session s]\nx = y\n",
     )
+    session = "holds temporary credentials (a session), which end by themselves"
     listed = [
         (fact.profile, fact.kind, fact.place and os.path.basename(fact.place.path), fact.source, fact.also, fact.note)
         for fact in sections(files)
@@ -337,14 +326,7 @@ def test_every_profile_is_listed_with_its_kind(files: ProfilePaths) -> None:
     assert listed == [
         ("default", Kind.STATIC, "credentials", None, (), ""),
         ("default", Kind.STATIC, "config", None, (), ""),
-        (
-            "session",
-            Kind.SESSION,
-            "credentials",
-            None,
-            (),
-            "holds temporary credentials (a session), which end by themselves",
-        ),
+        ("session", Kind.SESSION, "credentials", None, (), session),
         ("half", Kind.NONE, None, None, (), "has an aws_access_key_id and no aws_secret_access_key"),
         ("mixed", Kind.STATIC, "credentials", None, (Kind.SSO,), ""),
         ("role", Kind.ROLE, None, "base", (), ""),

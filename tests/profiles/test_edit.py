@@ -97,15 +97,6 @@ def test_several_profiles_change_in_one_edit() -> None:
     assert warnings == ()
 
 
-def test_a_line_that_merely_names_the_key_is_told() -> None:
-    """Nobody reads a pair there, so it stops nothing."""
-    text = f"[a]\n{PAIR}note = {OLD.key_id} is mine\n"
-    assert edited(text, "a") == (
-        replaced(PAIR.join(["[a]\n", ""])) + f"note = {OLD.key_id} is mine\n",
-        ("FILE, line 4 names key ...OLD1 too and is left as it is",),
-    )
-
-
 def test_a_new_pair_may_be_longer_or_shorter() -> None:
     """Values of other lengths shift what follows, and nothing else."""
     longer = Credentials(NEW.key_id * 3, "s")
@@ -156,30 +147,23 @@ def test_where_sdks_differ_there_is_a_warning(text: str, warning: str) -> None:
     assert warning in warnings[0]
 
 
+# fmt: off
 REFUSALS = {
-    "a comment behind the id": (
-        "[a]\n" + PAIR.replace("\n", " # mine\n", 1),
-        "line 2 has a comment behind aws_access_key_id",
-    ),
-    "a comment behind the secret": (
-        "[a]\n" + PAIR[:-1] + " ; mine\n",
-        "line 3 has a comment behind aws_secret_access_key",
-    ),
+    "a comment behind the id": ("[a]\n" + PAIR.replace("\n", " # mine\n", 1),
+        "line 2 has a comment behind aws_access_key_id"),
+    "a comment behind the secret": ("[a]\n" + PAIR[:-1] + " ; mine\n",
+        "line 3 has a comment behind aws_secret_access_key"),
     "quotes": ("[a]\n" + PAIR.replace(OLD.secret, f'"{OLD.secret}"'), "line 3 has quotes around aws_secret_access_key"),
-    "the value on the next line": (
-        f"[a]\naws_access_key_id = {OLD.key_id}\naws_secret_access_key =\n  {OLD.secret}\n",
-        "line 3 has the value of aws_secret_access_key on the next line",
-    ),
+    "the value on the next line": (f"[a]\naws_access_key_id = {OLD.key_id}\naws_secret_access_key =\n  {OLD.secret}\n",
+        "line 3 has the value of aws_secret_access_key on the next line"),
     "an indented line below": (f"[a]\n{PAIR}\n\n  region = x\n", "line 6 is indented"),
     "old Mac line ends": ("[a]\r" + PAIR.replace("\n", "\r"), "CR without LF"),
     "one CR in a comment": ("[a]\n# x\ry\n" + PAIR, "line 3 is neither"),
     "blanks inside brackets": (f"[ a ]\n{PAIR}", "line 1 has blanks inside its brackets"),
     "a session token": (f"[a]\n{PAIR}aws_session_token = x\n", "gives profile a a session token"),
     "keys from DEFAULT": (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", "line 2 gives aws_access_key_id to all profiles"),
-    "the id from DEFAULT": (
-        f"[DEFAULT]\naws_access_key_id = {OLD.key_id}\n[a]\naws_secret_access_key = {OLD.secret}\n",
-        "line 2 gives aws_access_key_id to all profiles",
-    ),
+    "the id from DEFAULT": (f"[DEFAULT]\naws_access_key_id = {OLD.key_id}\n[a]\naws_secret_access_key = {OLD.secret}\n",
+        "line 2 gives aws_access_key_id to all profiles"),
     "no secret": (f"[a]\naws_access_key_id = {OLD.key_id}\n", "has no aws_secret_access_key"),
     "another secret": ("[a]\n" + PAIR.replace(OLD.secret, "other"), "line 3 holds another aws_secret_access_key"),
     "no such profile": (f"[b]\n{PAIR}", "has no profile"),
@@ -187,14 +171,17 @@ REFUSALS = {
     "a key twice": (f"[a]\n{PAIR}{PAIR}", "line 4 sets aws_access_key_id again"),
     "an upper-case key twice": (f"[a]\n{PAIR}{PAIR.upper()}", "line 4 sets aws_access_key_id again"),
 }
+# fmt: on
 
 
-def test_a_mention_elsewhere_stays_and_is_warned_about() -> None:
+@pytest.mark.parametrize("between", ["", "[b]\n"], ids=["in the section", "elsewhere"])
+def test_a_mention_stays_and_is_warned_about(between: str) -> None:
     """A setting that names the key without being a pair is left as it is; it will point at a dead key."""
-    data, warnings = edited(f"[a]\n{PAIR}[b]\nlogin = {OLD.key_id}\n", "a")
-    assert data == f"[a]\n{replaced(PAIR)}[b]\nlogin = {OLD.key_id}\n"
-    assert len(warnings) == 1
-    assert "line 5 names key ...OLD1 too" in warnings[0]
+    line = 5 if between else 4
+    assert edited(f"[a]\n{PAIR}{between}login = {OLD.key_id} is mine\n", "a") == (
+        f"[a]\n{replaced(PAIR)}{between}login = {OLD.key_id} is mine\n",
+        (f"FILE, line {line} names key ...OLD1 too and is left as it is",),
+    )
 
 
 @pytest.mark.parametrize(("text", "reason"), REFUSALS.values(), ids=REFUSALS)

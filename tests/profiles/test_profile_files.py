@@ -136,103 +136,62 @@ def commented(comment: str) -> str:
 
 
 GOOD = f"[default]\n{PAIR}"
+WORK = f"{GOOD}[work]\n"
 ID_LINE, SECRET_LINE = PAIR.splitlines(keepends=True)
 
 # A second place, which botocore does not read or reads otherwise, and some SDK reads all the same: where it is (lines
 # count from the file's start), and what is said of it.
+# fmt: off
 FOR_OTHERS = {
-    "a comment behind both": (GOOD + "[work]\n" + commented("  # work"), "", "line 5 has a comment behind aws_access"),
-    "the other kind of comment": (
-        GOOD + "[work]\n" + commented(" ; work"),
-        "",
-        "line 5 has a comment behind aws_access",
-    ),
-    "a comment without a blank": (GOOD + "[work]\n" + commented("#work"), "", "line 5 has a comment behind aws_access"),
-    "a comment behind the secret": (
-        GOOD + "[work]\n" + ID_LINE + SECRET_LINE[:-1] + " # x\n",
-        "",
-        "line 6 has a comment behind aws_secret",
-    ),
-    "quotes": (
-        GOOD + f'[work]\naws_access_key_id="{OLD.key_id}"\naws_secret_access_key="{OLD.secret}"\n',
-        "",
-        "line 5 has q",
-    ),
+    "a comment behind both": (WORK + commented("  # work"), "", "line 5 has a comment behind aws_access"),
+    "the other kind of comment": (WORK + commented(" ; work"), "",
+        "line 5 has a comment behind aws_access"),
+    "a comment without a blank": (WORK + commented("#work"), "", "line 5 has a comment behind aws_access"),
+    "a comment behind the secret": (WORK + ID_LINE + SECRET_LINE[:-1] + " # x\n", "",
+        "line 6 has a comment behind aws_secret"),
+    "quotes": (WORK + f'aws_access_key_id="{OLD.key_id}"\naws_secret_access_key="{OLD.secret}"\n', "",
+        "line 5 has q"),
     "single quotes, and a comment": (
-        GOOD + f"[work]\naws_access_key_id = '{OLD.key_id}' # x\naws_secret_access_key = '{OLD.secret}' # y\n",
-        "",
-        "line 5 has quotes",
-    ),
-    "blanks within the quotes": (
-        GOOD + f'[work]\naws_access_key_id=" {OLD.key_id} "\naws_secret_access_key=" {OLD.secret} "\n',
-        "",
-        "line 5 ",
-    ),
-    "quotes for an empty token": (
-        GOOD + f'[work]\n{PAIR}aws_session_token = ""\n',
-        "",
-        "line 7 gives profile work",
-    ),
-    "a comment for an empty token": (
-        GOOD + f"[work]\n{PAIR}aws_session_token = # none\n",
-        "",
-        "line 7 gives profile work",
-    ),
-    "an indented secret": (GOOD + "[work]\n" + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
-    "both indented below a setting": (
-        GOOD + "[work]\nregion = eu-west-1\n  " + ID_LINE + "  " + SECRET_LINE,
-        "",
-        "line 6 is indented",
-    ),
-    "in a block of settings": (GOOD + "[work]\ns3 =\n  " + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
-    "in a block, beside another key": (
-        GOOD + "[work]\n" + OTHER + "s3 =\n  " + ID_LINE + "  " + SECRET_LINE,
-        "",
-        "line 8 is indented",
-    ),
-    "the secret on the next line": (
-        GOOD + "[work]\n" + ID_LINE + f"aws_secret_access_key =\n  {OLD.secret}\n",
-        "",
-        "line 6 has the value of aws_secret_access_key on the next line",
-    ),
-    "something below the secret": (GOOD + "[work]\n" + PAIR + "  more\n", "", "line 7 is indented"),
+        WORK + f"aws_access_key_id = '{OLD.key_id}' # x\naws_secret_access_key = '{OLD.secret}' # y\n",
+        "", "line 5 has quotes"),
+    "blanks within the quotes": (WORK + f'aws_access_key_id=" {OLD.key_id} "\naws_secret_access_key=" {OLD.secret} "\n',
+        "", "line 5 "),
+    "quotes for an empty token": (WORK + f'{PAIR}aws_session_token = ""\n', "", "line 7 gives profile work"),
+    "a comment for an empty token": (WORK + f"{PAIR}aws_session_token = # none\n", "",
+        "line 7 gives profile work"),
+    "an indented secret": (WORK + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
+    "both indented below a setting": (WORK + "region = eu-west-1\n  " + ID_LINE + "  " + SECRET_LINE, "",
+        "line 6 is indented"),
+    "in a block of settings": (WORK + "s3 =\n  " + ID_LINE + "  " + SECRET_LINE, "", "line 6 is indented"),
+    "in a block, beside another key": (WORK + OTHER + "s3 =\n  " + ID_LINE + "  " + SECRET_LINE, "",
+        "line 8 is indented"),
+    "the secret on the next line": (WORK + ID_LINE + f"aws_secret_access_key =\n  {OLD.secret}\n", "",
+        "line 6 has the value of aws_secret_access_key on the next line"),
+    "something below the secret": (WORK + PAIR + "  more\n", "", "line 7 is indented"),
     "capitals and a comment": (
-        GOOD + f"[work]\nAWS_ACCESS_KEY_ID : {OLD.key_id} # x\nAWS_Secret_Access_Key: {OLD.secret} # y\n",
-        "",
-        "line 5 has a comment",
-    ),
+        WORK + f"AWS_ACCESS_KEY_ID : {OLD.key_id} # x\nAWS_Secret_Access_Key: {OLD.secret} # y\n",
+        "", "line 5 has a comment"),
     "blanks within the brackets": (GOOD + "[ work ]\n" + PAIR, "", "line 4 has blanks inside its brackets"),
     "lent to all": (GOOD + "[DEFAULT]\n" + PAIR + "[work]\nregion = x\n", "", "line 5 gives aws_access_key_id to all"),
     "lent to none": (GOOD, f"[DEFAULT]\n{PAIR}", r"line 1 begins \[DEFAULT\], which botocore does not read"),
-    "a name of two words": (
-        GOOD,
-        f"[profile my company]\n{PAIR}",
-        r"line 1 begins \[profile my company\], which botoc",
-    ),
+    "a name of two words": (GOOD, f"[profile my company]\n{PAIR}",
+        r"line 1 begins \[profile my company\], which botoc"),
     "a bracket behind the header": (GOOD, f"[profile work] # [x]\n{PAIR}", "line 1 begins"),
     "a name with a quote": (GOOD, f"[profile Single'Quote]\n{PAIR}", r"line 1 begins \[profile Single'Quote\], which"),
     "a name of two words, and comments": (GOOD, "[profile my company]\n" + commented(" # x"), "line 1 begins"),
     "no word profile": (GOOD, f"[work]\n{PAIR}", r"line 1 begins \[work\], which botocore does not read"),
     "blanks within the brackets of config": (GOOD, f"[ profile work ]\n{PAIR}", "line 1 begins"),
     "a capital": (GOOD, f"[Profile work]\n{PAIR}", "line 1 begins"),
-    "a default that botocore passes over": (
-        GOOD,
-        f"[default]\n{PAIR}[profile default]\nregion = x\n",
-        r"line 1 begins \[default\]; botocore takes \[profile default\] for that profile",
-    ),
+    "a default that botocore passes over": (GOOD, f"[default]\n{PAIR}[profile default]\nregion = x\n",
+        r"line 1 begins \[default\]; botocore takes \[profile default\] for that profile"),
     "a comment in config": (GOOD, "[profile work]\n" + commented(" # work"), "line 2 has a comment"),
-    "half a pair in each file": (
-        GOOD + "[work]\n" + ID_LINE,
-        f"[profile work]\n{SECRET_LINE}",
-        r"line 4 begins \[work\], which has no aws_secret_access_key",
-    ),
-    "half a pair in each file, turned round": (
-        GOOD + "[work]\n" + SECRET_LINE,
-        f"[profile work]\n{ID_LINE}",
-        r"line 1 begins \[profile work\], which has no aws_secret_access_key",
-    ),
+    "half a pair in each file": (WORK + ID_LINE, f"[profile work]\n{SECRET_LINE}",
+        r"line 4 begins \[work\], which has no aws_secret_access_key"),
+    "half a pair in each file, turned round": (WORK + SECRET_LINE, f"[profile work]\n{ID_LINE}",
+        r"line 1 begins \[profile work\], which has no aws_secret_access_key"),
     "old line ends": (GOOD, f"[profile work]\r{PAIR}".replace("\n", "\r"), "has line ends that SDKs read differently"),
 }
+# fmt: on
 
 
 def read_by_botocore(home: Home) -> list[tuple[object, object]]:
@@ -265,11 +224,11 @@ def test_a_place_that_only_other_sdks_read_refuses_the_rotation(
 
 
 READ_BY_NOBODY = {
-    "a comment": GOOD + "[work]\n" + PAIR.replace("aws_", "# aws_"),
-    "the other kind of comment": GOOD + "[work]\n" + PAIR.replace("aws_", ";aws_"),
+    "a comment": WORK + PAIR.replace("aws_", "# aws_"),
+    "the other kind of comment": WORK + PAIR.replace("aws_", ";aws_"),
     "an indented comment": GOOD + "  # " + ID_LINE + "  # " + SECRET_LINE,
     "a comment above": f"# {ID_LINE}# {SECRET_LINE}" + GOOD,
-    "other names": GOOD + "[work]\n" + PAIR.replace("aws_", "my_"),
+    "other names": WORK + PAIR.replace("aws_", "my_"),
     "in the text of another setting": f"{GOOD}[work]\nnote = {OLD.key_id} {OLD.secret}\n",
 }
 
