@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,6 @@ def command(app: App, /) -> tuple[FleetSettings, str]:
     me = assembly.organization.me()
     list(assembly.organization.directory(AwsAccount(me.account)).users())
     return settings, me.arn
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
 
 
 @pytest.fixture

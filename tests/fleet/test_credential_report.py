@@ -80,11 +80,7 @@ def test_root() -> None:
             "TRUE,2026-11-01T10:00:00Z,N/A,N/A,N/A",
             FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(None)),
         ),
-        (
-            "an inactive key whose date is not told is no key",
-            "FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3",
-            None,
-        ),
+        ("an inactive key whose date is not told is no key", "FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3", None),
         (
             "an active key without a date is as old as its user",
             "true,N/A,N/A,N/A,N/A",

@@ -288,11 +288,7 @@ def test_mapping_file() -> None:
     """Head, comments, blank lines, a byte order mark, quotes and blanks around values are all right."""
     text = '\ufeffuser,address\r\n# us\r\n\r\nAlice, al@x.org\r\n123456789012/bob,bob@x.org\n"a,b",ab@x.org\n'
     text += "alice,al@x.org"
-    assert read_mapping(text, "owners.csv") == {
-        "alice": "al@x.org",
-        "123456789012/bob": "bob@x.org",
-        "a,b": "ab@x.org",
-    }
+    assert read_mapping(text, "owners.csv") == {"alice": "al@x.org", "123456789012/bob": "bob@x.org", "a,b": "ab@x.org"}
 
 
 @pytest.mark.parametrize(

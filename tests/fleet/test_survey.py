@@ -252,10 +252,7 @@ def test_a_report_that_cannot_be_read_falls_back_to_lists(aws: FakeDirectory) ->
 
 @pytest.mark.parametrize(
     ("problem", "code"),
-    [
-        (Denied("sts:AssumeRole is denied", action="sts:AssumeRole"), 5),
-        (TryLater("AWS cannot be reached"), 75),
-    ],
+    [(Denied("sts:AssumeRole is denied", action="sts:AssumeRole"), 5), (TryLater("AWS cannot be reached"), 75)],
 )
 def test_where_lists_would_end_the_same_way_they_are_not_tried(problem: Problem, code: int) -> None:
     """No role or no network: the account's row says so, and the other accounts are looked at."""

@@ -178,11 +178,7 @@ def _check(statement: Mapping[str, Any]) -> None:
 
 
 def admit(
-    documents: Sequence[Document],
-    call: Call,
-    signer: Signer,
-    resource: str,
-    context: Context | None = None,
+    documents: Sequence[Document], call: Call, signer: Signer, resource: str, context: Context | None = None
 ) -> None:
     """Raises Refused (AccessDenied) if these documents, which are all of the signer's, do not allow the call."""
     ask = Ask(f"{call.service}:{call.action}", resource, {**who(signer), **(context or {})})

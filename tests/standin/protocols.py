@@ -216,10 +216,7 @@ def _ses(request: Request) -> tuple[str, Payload]:
     for method, path, action in _SES:
         match = re.fullmatch(path, request.path)
         if method == request.method and match:
-            return action, {
-                **_body(request),
-                **{name: unquote(value) for name, value in match.groupdict().items()},
-            }
+            return action, {**_body(request), **{name: unquote(value) for name, value in match.groupdict().items()}}
     return request.method, {}
 
 

@@ -25,6 +25,7 @@ from tests.standin import Account, Call, StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
+Enter = Callable[..., Credentials]
 
 LOST = (ConnectionClosedError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
 
@@ -227,7 +228,7 @@ def shop(aws: StandIn) -> Account:
 
 
 @pytest.fixture
-def enter(client: Client) -> Callable[..., Credentials]:
+def enter(client: Client) -> Enter:
     """Assume a role: `enter(pair, role)`."""
 
     def make(pair: Credentials, role: str, **more: Any) -> Credentials:
@@ -283,9 +284,7 @@ def test_a_lone_account_is_in_no_organization(aws: StandIn, client: Client, refu
     assert refusal(organizations.list_accounts)[0] == "AWSOrganizationsNotInUseException"
 
 
-def test_a_role_lets_the_main_account_in(
-    aws: StandIn, shop: Account, client: Client, enter: Callable[..., Credentials]
-) -> None:
+def test_a_role_lets_the_main_account_in(aws: StandIn, shop: Account, client: Client, enter: Enter) -> None:
     """Its session acts in the account of the role, and has its ARN."""
     session = enter(aws.add_key("alice"), shop.add_role("fleet"))
     arn = f"arn:aws:sts::{shop.account}:assumed-role/fleet/fleet"
@@ -322,7 +321,7 @@ def test_who_is_not_let_in(aws: StandIn, shop: Account, client: Client, refusal:
 
 
 def test_a_role_from_a_role_lasts_an_hour(
-    aws: StandIn, shop: Account, client: Client, refusal: Refusal, enter: Callable[..., Credentials]
+    aws: StandIn, shop: Account, client: Client, refusal: Refusal, enter: Enter
 ) -> None:
     """Role chaining has a limit of its own."""
     role = shop.add_role("fleet")
@@ -335,9 +334,7 @@ def test_a_role_from_a_role_lasts_an_hour(
 @pytest.mark.parametrize(
     ("how", "code"), [("throttled", "Throttling"), ("500", "InternalFailure"), ("503", "ServiceUnavailable")]
 )
-def test_a_broken_account(
-    aws: StandIn, shop: Account, client: Client, enter: Callable[..., Credentials], how: Any, code: str
-) -> None:
+def test_a_broken_account(aws: StandIn, shop: Account, client: Client, enter: Enter, how: Any, code: str) -> None:
     """IAM there answers so for good, the role still lets in, and other accounts are well."""
     session = enter(aws.add_key("alice"), shop.add_role("fleet"))
     aws.break_account(shop.account, how)
@@ -359,9 +356,7 @@ def test_an_account_that_lets_nobody_in(aws: StandIn, shop: Account, client: Cli
     assert client("sts", pair).assume_role(RoleArn=other, RoleSessionName="me")
 
 
-def test_an_account_that_does_not_answer(
-    aws: StandIn, shop: Account, client: Client, enter: Callable[..., Credentials]
-) -> None:
+def test_an_account_that_does_not_answer(aws: StandIn, shop: Account, client: Client, enter: Enter) -> None:
     """Until all is well; others are served meanwhile."""
     pair = aws.add_key("alice")
     session = enter(pair, shop.add_role("fleet"))

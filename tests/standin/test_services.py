@@ -15,13 +15,14 @@ from tests.standin import StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
+Service = Callable[[str], Any]
 DAY = 24 * 3600 * 1000
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 NAMES = ["plain", "a/b/c.json", "a key with blanks", "ümläut/ß", "plus+and&more=~!*'()", "%41", "a//b", "x?y#z"]
 
 
 @pytest.fixture
-def service(aws: StandIn, client: Client) -> Callable[[str], Any]:
+def service(aws: StandIn, client: Client) -> Service:
     """A client that signs as alice: `service("ssm")`."""
     pair = aws.add_key("alice")
     return lambda name: client(name, pair)
@@ -35,7 +36,7 @@ def mail(sender: str = "IT <it@example.com>", *to: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def ses(service: Callable[[str], Any]) -> Any:
+def ses(service: Service) -> Any:
     """SES, version 2."""
     return service("sesv2")
 
@@ -113,7 +114,7 @@ def test_each_service_says_no_in_its_own_words(aws: StandIn, service: Any, clien
     assert refusal(s3.get_object, Bucket="bucket", Key="x")[:2] == ("AccessDenied", 403)
 
 
-def test_a_message_is_published(aws: StandIn, service: Callable[[str], Any], refusal: Refusal) -> None:
+def test_a_message_is_published(aws: StandIn, service: Service, refusal: Refusal) -> None:
     """To a topic of the region and the account, with a text; it can be looked at, and is not in the record."""
     sns, topic, far = service("sns"), aws.add_topic("keys", "eu-west-1"), aws.add_topic("keys", "us-east-1")
     assert sns.publish(TopicArn=topic, Subject="your key", Message="the text")["MessageId"]
@@ -131,7 +132,7 @@ def test_a_message_is_published(aws: StandIn, service: Callable[[str], Any], ref
     assert len(aws.published) == 2
 
 
-def test_batches_of_events(aws: StandIn, service: Callable[[str], Any], refusal: Refusal) -> None:
+def test_batches_of_events(aws: StandIn, service: Service, refusal: Refusal) -> None:
     """In order, of a day, of a mebibyte with 26 bytes for each event; what is too old is left out, and told."""
 
     def event(at: int, message: str = "x") -> dict[str, Any]:
@@ -154,7 +155,7 @@ def test_batches_of_events(aws: StandIn, service: Callable[[str], Any], refusal:
     assert logs.put_log_events(**stream, logEvents=[event(-15 * DAY)])["rejectedLogEventsInfo"]
 
 
-def test_parameters(aws: StandIn, service: Callable[[str], Any], refusal: Refusal) -> None:
+def test_parameters(aws: StandIn, service: Service, refusal: Refusal) -> None:
     """By name or ARN; a SecureString must be decrypted; no value is in the record."""
     ssm = service("ssm")
     aws.add_parameter("/fleet/settings", "max_age = 90d")
@@ -173,7 +174,7 @@ def test_parameters(aws: StandIn, service: Callable[[str], Any], refusal: Refusa
 
 
 @pytest.fixture
-def vault(service: Callable[[str], Any]) -> Any:
+def vault(service: Service) -> Any:
     """Secrets Manager."""
     return service("secretsmanager")
 
@@ -315,7 +316,7 @@ def test_policies_that_a_secret_cannot_have(aws: StandIn, vault: Any, refusal: R
 
 
 @pytest.fixture
-def s3(aws: StandIn, service: Callable[[str], Any]) -> Any:
+def s3(aws: StandIn, service: Service) -> Any:
     """S3; there is a bucket."""
     aws.add_bucket("bucket")
     return service("s3")

@@ -23,6 +23,7 @@ from tests.standin import StandIn
 
 Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
+SignIn = Callable[[Credentials], Credentials]
 
 REFUSED = ("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
 
@@ -198,11 +199,7 @@ def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: C
     assert refusal(client("events", wrong).list_rules)[0] == "InvalidSignatureException"
 
 
-WRONG_CODE = (
-    "AccessDenied",
-    403,
-    "MultiFactorAuthentication failed with invalid MFA one time pass code. ",
-)
+WRONG_CODE = ("AccessDenied", 403, "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 
 
 def pair_of(answer: dict[str, Any]) -> Credentials:
@@ -212,7 +209,7 @@ def pair_of(answer: dict[str, Any]) -> Credentials:
 
 
 @pytest.fixture
-def session_for(aws: StandIn, client: Client) -> Callable[[Credentials], Credentials]:
+def session_for(aws: StandIn, client: Client) -> SignIn:
     """Sign in with MFA: `session_for(pair)`."""
     device = aws.add_mfa("alice")
 
@@ -235,9 +232,7 @@ def test_devices_are_listed(aws: StandIn, client: Client) -> None:
     assert re.fullmatch(rf"arn:aws:iam::{aws.account}:u2f/user/alice/\S+", key)
 
 
-def test_a_session_signs_in_as_its_user(
-    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
-) -> None:
+def test_a_session_signs_in_as_its_user(aws: StandIn, client: Client, session_for: SignIn) -> None:
     """An ASIA key with a token; GetCallerIdentity gives the user's own ARN."""
     session = session_for(aws.add_key("alice"))
     assert session.key_id.startswith("ASIA")
@@ -284,7 +279,7 @@ def test_a_session_without_mfa_may_not_call_iam(aws: StandIn, client: Client, re
 
 
 def test_iam_wants_the_users_name_of_a_session(
-    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials]
+    aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn
 ) -> None:
     """ValidationError without it."""
     iam = client("iam", session_for(aws.add_key("alice")))
@@ -293,9 +288,7 @@ def test_iam_wants_the_users_name_of_a_session(
     assert len(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]) == 1
 
 
-def test_a_session_outlives_its_key(
-    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
-) -> None:
+def test_a_session_outlives_its_key(aws: StandIn, client: Client, session_for: SignIn) -> None:
     """Deleted or not."""
     pair = aws.add_key("alice")
     iam = client("iam", session_for(pair))
@@ -303,9 +296,7 @@ def test_a_session_outlives_its_key(
     assert iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] == []
 
 
-def test_no_session_of_a_session(
-    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials]
-) -> None:
+def test_no_session_of_a_session(aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn) -> None:
     """GetSessionToken is for long-term keys."""
     session = session_for(aws.add_key("alice"))
     assert (
@@ -319,13 +310,7 @@ def test_no_session_of_a_session(
     [("ended", "ExpiredToken"), ("token", "InvalidClientTokenId"), ("secret", "SignatureDoesNotMatch")],
 )
 def test_sessions_that_are_no_good(
-    aws: StandIn,
-    client: Client,
-    refusal: Refusal,
-    session_for: Callable[[Credentials], Credentials],
-    service: str,
-    what: str,
-    code: str,
+    aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn, service: str, what: str, code: str
 ) -> None:
     """Over, or with a wrong token or secret."""
     session = session_for(aws.add_key("alice"))
@@ -340,9 +325,7 @@ def test_sessions_that_are_no_good(
 
 
 @pytest.mark.parametrize("explicit", [True, False])
-def test_demanding_mfa(
-    aws: StandIn, client: Client, refusal: Refusal, session_for: Callable[[Credentials], Credentials], explicit: bool
-) -> None:
+def test_demanding_mfa(aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn, explicit: bool) -> None:
     """All of IAM is denied to a user's key but what is let through, and allowed to his session; STS is for all."""
     pair = aws.add_key("alice")
     aws.demand_mfa(explicit=explicit)
@@ -377,9 +360,7 @@ def test_a_role_that_demands_mfa(aws: StandIn, client: Client, refusal: Refusal)
     assert sts.assume_role(RoleArn=arn, RoleSessionName="me", **code)
 
 
-def test_the_use_of_a_session_is_no_use_of_a_key(
-    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
-) -> None:
+def test_the_use_of_a_session_is_no_use_of_a_key(aws: StandIn, client: Client, session_for: SignIn) -> None:
     """Only long-term keys have a last use."""
     aws.settings.last_use = 0
     pair = aws.add_key("alice")
@@ -405,9 +386,7 @@ def test_partitions(aws: StandIn, client: Client, partition: str) -> None:
     assert root == f"arn:{partition}:iam::{aws.account}:root"
 
 
-def test_codes_and_tokens_are_not_recorded(
-    aws: StandIn, client: Client, session_for: Callable[[Credentials], Credentials]
-) -> None:
+def test_codes_and_tokens_are_not_recorded(aws: StandIn, client: Client, session_for: SignIn) -> None:
     """The record of calls holds no secret."""
     session = session_for(aws.add_key("alice"))
     client("sts", session).get_caller_identity()

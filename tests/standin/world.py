@@ -243,13 +243,7 @@ class World:
         return Signer(session.pair, session.user, session.arn, mfa=session.mfa, role=session.role)
 
     def open_session(
-        self,
-        user: MotoUser | None,
-        seconds: int,
-        *,
-        mfa: bool = False,
-        role: Role | None = None,
-        name: str = "session",
+        self, user: MotoUser | None, seconds: int, *, mfa: bool = False, role: Role | None = None, name: str = "session"
     ) -> Session:
         """New temporary credentials of a user, or of a role under a session name."""
         arn = self.arn_of(f"assumed-role/{role.name}/{name}", "sts") if role else self.arn(user)

@@ -226,11 +226,7 @@ CHANGED: list[tuple[str, Callable[[Company, str], Any], str]] = [
         lambda company, key_id: company.here.set_active("alice", key_id, active=False),
         "changed",
     ),
-    (
-        "he was made exempt",
-        lambda company, key_id: company.here.tag("alice", "rotate-my-key", "exempt"),
-        "exempt",
-    ),
+    ("he was made exempt", lambda company, key_id: company.here.tag("alice", "rotate-my-key", "exempt"), "exempt"),
     (
         "its last use cannot be read any more",
         lambda company, key_id: company.here.broken.__setitem__("last_use", Problem("")),
@@ -334,11 +330,7 @@ EXEMPT: list[tuple[str, Exempt, Callable[[Company], Any]]] = [
     ("tag", Exempt(), lambda company: company.here.tag("alice", "rotate-my-key", "exempt")),
     ("name", Exempt(names=("ali*",)), lambda company: None),
     ("group", Exempt(groups=("bots",)), lambda company: company.here.everybody["alice"].groups.add("bots")),
-    (
-        "bot",
-        Exempt(never_signed_in=True),
-        lambda company: setattr(company.here.everybody["alice"], "password", False),
-    ),
+    ("bot", Exempt(never_signed_in=True), lambda company: setattr(company.here.everybody["alice"], "password", False)),
 ]
 
 

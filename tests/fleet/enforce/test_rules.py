@@ -125,12 +125,7 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     # Deleting
     ("an active key is never deleted", facts(key("B", 900), B=OFF), {"deactivate_at": None}, []),
     ("after ten days off it is deleted", facts(key("B", 100, active=False, used=11), B=OFF), {}, ["delete B"]),
-    (
-        "after nine it is not",
-        facts(key("B", 100, active=False), B=replace(OFF, off=TODAY - 9 * DAY)),
-        {},
-        [],
-    ),
+    ("after nine it is not", facts(key("B", 100, active=False), B=replace(OFF, off=TODAY - 9 * DAY)), {}, []),
     ("with no day written down it is never deleted", facts(key("B", 900, active=False), B=TOLD), {}, []),
     (
         "found switched off counts from that day",
@@ -138,12 +133,7 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
         {},
         ["delete B"],
     ),
-    (
-        "of two days the later counts",
-        facts(key("B", 900, active=False), B=replace(OFF, found_off=TODAY - DAY)),
-        {},
-        [],
-    ),
+    ("of two days the later counts", facts(key("B", 900, active=False), B=replace(OFF, found_off=TODAY - DAY)), {}, []),
     (
         "a revoked key is deleted after notices only",
         facts(key("B", 9, active=False), B=KeyMemory(revoked=TODAY - 30 * DAY)),
@@ -344,12 +334,7 @@ LOOKS: list[tuple[str, FleetKey, KeyMemory, KeyMemory]] = [
     ("a key that works keeps its notices", key("B", 80), TOLD, TOLD),
     ("found switched off: from today on", key("B", 80, active=False, used=9), TOLD, replace(TOLD, found_off=TODAY)),
     ("known to be off: nothing changes", key("B", 80, active=False, used=9), SWITCHED_OFF, SWITCHED_OFF),
-    (
-        "used on the day it was switched off is no news",
-        key("B", 80, active=False, used=5),
-        SWITCHED_OFF,
-        SWITCHED_OFF,
-    ),
+    ("used on the day it was switched off is no news", key("B", 80, active=False, used=5), SWITCHED_OFF, SWITCHED_OFF),
     (
         "used later: somebody switched it on in between, so it counts from today",
         key("B", 80, active=False, used=3),

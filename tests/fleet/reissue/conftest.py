@@ -10,13 +10,6 @@ from tests.standin import StandIn
 from .office import Office, new_office
 
 
-@pytest.fixture(scope="package")
-def running() -> Iterator[StandIn]:
-    """One stand-in for all."""
-    with StandIn() as aws:
-        yield aws
-
-
 @pytest.fixture
 def office(tmp_path: Path, running: StandIn, capsys: pytest.CaptureFixture[str]) -> Iterator[Office]:
     """Secrets Manager."""

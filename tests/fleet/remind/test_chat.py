@@ -64,10 +64,7 @@ def web() -> Iterator[Web]:
     server.server_close()
 
 
-@pytest.mark.parametrize(
-    "form",
-    ["{0}", "\n{0}\n\n", '{{"url": "{0}"}}', '["{0}"]'],
-)
+@pytest.mark.parametrize("form", ["{0}", "\n{0}\n\n", '{{"url": "{0}"}}', '["{0}"]'])
 def test_a_chat_gets_subject_and_text(web: Web, form: str) -> None:
     """The URL is a secret: one a line, or in JSON as the console of Secrets Manager makes it."""
     made("chat", Cloud(form.format(web.url()))).deliver(LETTER)

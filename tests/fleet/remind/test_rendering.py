@@ -75,10 +75,7 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
     [
         ([case(age=80)], "Please replace your AWS access key by 5 December 2026"),
         ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for replacement"),
-        (
-            [case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")],
-            "2 AWS access keys of yours need replacing",
-        ),
+        ([case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")], "2 AWS access keys of yours need replacing"),
     ],
 )
 def test_subjects(cases: list[DueKey], subject: str) -> None:

@@ -113,10 +113,7 @@ def test_a_watch_says_that_all_is_well(company: Company, tmp_path: Path) -> None
     for name in ("alice", "bob"):
         for key in aws.keys(name):
             aws.delete_key(key.key_id)
-    aws.add_parameter(
-        "/rotate-my-key/settings",
-        WATCH.format(topic=aws.add_topic("rotate-my-key-admins", "eu-west-1")),
-    )
+    aws.add_parameter("/rotate-my-key/settings", WATCH.format(topic=aws.add_topic("rotate-my-key-admins", "eu-west-1")))
     aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
     with telegram(tmp_path) as chat:
         watch(company, **chat.environment)
