@@ -1,7 +1,4 @@
-"""The survey of many accounts: which calls it makes, what it knows, and what becomes of trouble.
-
-Calls about many accounts and users, side by side.
-"""
+"""The survey of many accounts: which calls it makes, what it knows, what becomes of trouble; and its threads."""
 
 from __future__ import annotations
 

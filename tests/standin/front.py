@@ -1,11 +1,8 @@
-"""HTTP/1.1 on 127.0.0.1: connections that are kept open and counted, and the ways in which they break.
-
-Knows requests, answers and sockets, nothing of AWS. One thread a connection.
-
-A call from its arrival to its answer: recorded, delayed, spoiled, checked, allowed, carried out.
+"""A call from its arrival on 127.0.0.1 to its answer: recorded, delayed, spoiled, checked, allowed, carried out.
 
 The order: callbacks and faults "before"; signature and key; policy; the action; callbacks and faults "after". The lock
 is held only while the account is read or changed, so a call that hangs or whose callback blocks holds up no other.
+One thread a connection; connections are kept open and counted.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""Users, their tags and their groups: what IAM lists of them in pages, and where it draws the line.
-
-Sources: IAM API reference (ListUsers, TagUser, Tag, GetGroup), IAM User Guide ("IAM and AWS STS quotas", "Tags for IAM
-resources": the keys of tags know no case).
-
-The calls that the stand-in answers itself, because moto would answer them for any key and at once.
+"""The calls of IAM and STS that the stand-in answers itself: moto would answer them for any key, at once, in one page.
 
 Each takes the world, who signed and the parameters, and gives the result as the API reference describes it;
-moto's serializer makes AWS's XML of it. Without UserName, IAM means the user whose long-term
-key signed.
+moto's serializer makes AWS's XML of it. Without UserName, IAM means the user whose long-term key signed.
+Sources: IAM API reference, IAM User Guide ("IAM and AWS STS quotas"; "Tags for IAM resources": keys know no case).
 """
 
 from __future__ import annotations

@@ -1,16 +1,11 @@
-"""The conditions of policies: which operators and keys there are, and whether they hold.
-
-Pure. Rules of the IAM User Guide ("IAM JSON policy elements: Condition operators"): a key that the call does not have
-fails every operator but the negated ones, `...IfExists` and `ForAllValues:`. Values are compared after wildcards only
-by the `Like` operators and by those for ARNs.
-
-Policies: whether the documents attached to a user, a role or a secret allow a call.
+"""Policies: whether the documents attached to a user, a role or a secret allow a call, and whether conditions hold.
 
 Pure. As much of IAM's language as the policies of this project use: Effect, Action and NotAction with wildcards,
-Resource with wildcards and `${aws:username}`, Principal with AWS principals, and the conditions of conditions.py.
+Resource with wildcards and `${aws:username}`, Principal with AWS principals, and conditions.
 Anything else in a document is refused when it is attached, so that no test passes because a part was not understood.
-The rules are those of the IAM User Guide ("Policy evaluation logic"): a Deny decides, then an Allow; without either it
-is denied.
+The rules are those of the IAM User Guide ("Policy evaluation logic": a Deny decides, then an Allow; without either it
+is denied. "Condition operators": a key that the call does not have fails every operator but the negated ones,
+`...IfExists` and `ForAllValues:`; wildcards count only in the `Like` operators and in those for ARNs).
 
 A user without any document may do everything, unless the settings say `strict`: most tests are not about rights.
 """

@@ -1,17 +1,9 @@
-"""How each service speaks: the body that a result or a refusal travels in, and what a refusal is called there. Pure.
+"""What travels: what a request asks for, the body of a result or a refusal, and lists in pages. Pure.
 
 IAM, STS and SNS speak the query protocol (XML), Organizations, SSM, Secrets Manager and CloudWatch Logs JSON 1.1, SES
 version 2 JSON over REST, S3 XML over REST. The names and statuses are those of "Common Errors" in the services' API
-references.
-
-Lists in pages, as AWS cuts them. Pure.
-
-A page ends with a token that names its last element, so that a list may change between two pages: nothing that stays is
-left out or shown twice, as with AWS's own tokens. They are opaque: nobody can count with them.
-
-What a request asks for: the action and what comes with it, whatever protocol it is written in. Pure.
-
-Query protocol: the parameters. JSON: the body. REST: what path, query, headers and body say, in the API's names.
+references. A page ends with a token that names its last element, so that a list may change between two pages: nothing
+that stays is left out or shown twice, as with AWS's own tokens.
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
-"""`Settings`: how AWS behaves at the moment. Pure.
+"""How AWS behaves at the moment: its settings, and what goes wrong on purpose, by rules that pick their calls. Pure.
 
-What goes wrong on purpose: faults and denials, each a rule that picks the calls it is for.
-
-Pure. A rule counts down as it is applied; the caller holds the lock.
-
-IAM's policy simulator: what the rules in force would say to calls that are not made.
+A rule counts down as it is applied; the caller holds the lock.
 """
 
 from __future__ import annotations

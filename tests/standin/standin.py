@@ -1,6 +1,4 @@
-"""`Trouble`: the verbs by which a stand-in is made to misbehave, and is watched.
-
-`StandIn`: AWS on 127.0.0.1, which refuses what AWS refuses, and misbehaves when told to.
+"""`StandIn`: AWS on 127.0.0.1, which refuses what AWS refuses, and misbehaves when told to by the verbs of `Trouble`.
 
 All verbs and attributes may be used at any time and from any thread, from `on_call` callbacks too. Each StandIn has a
 random account number of its own; moto's state is one per process, split by account, so several may run side by side.
@@ -210,17 +208,7 @@ class StandIn(Account, Trouble):
         with self._front.lock:
             return list(self._front.organization.worlds)
 
-    def set_account_state(self, number: str, state: str) -> None:
-        """ACTIVE, SUSPENDED or PENDING_CLOSURE."""
-        with self._front.lock:
-            self._front.organization.entries[number].state = state
-
     @property
     def organization_id(self) -> str:
         """For `aws:PrincipalOrgID`."""
         return self._front.organization.id
-
-    def delegate(self, number: str) -> None:
-        """Let a member read the organization, as a delegated administrator may."""
-        with self._front.lock:
-            self._front.organization.readers.add(number)

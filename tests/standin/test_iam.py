@@ -1,11 +1,4 @@
-"""The calls of a rotation, as IAM answers them.
-
-AWS is slow to know: new keys, dead keys, lists.
-
-Lists of users and groups in AWS's pages, and the limits of tags.
-
-The credential report: asked for, waited for, read, and grown old.
-"""
+"""IAM as the tests' AWS has it: keys and their lags, users and groups in pages, tags, the credential report."""
 
 import csv
 import io

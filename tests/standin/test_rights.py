@@ -1,7 +1,4 @@
-"""Rights over HTTP: what each call asks for, on which resource, and what a role or a user may do with just that.
-
-The conditions of policies: every operator, with the key there, not there, and there several times.
-"""
+"""Rights over HTTP: what each call asks for, on which resource, and under which conditions a policy allows it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Who is let in: signatures, keys, clocks.
-
-MFA devices, temporary credentials and roles: who may sign with them, and what AWS says to the others.
-"""
+"""Who is let in: signatures, keys, clocks; MFA devices, temporary credentials and roles."""
 
 import http.client
 import re

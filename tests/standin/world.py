@@ -1,17 +1,9 @@
-"""A key with its past: what was true of it when, and what it was used for.
-
-Pure, but for moto's own object of the key.
-
-The account: its users, their keys, and how slowly AWS comes to know of a change.
+"""The accounts: their users and keys, and how slowly AWS comes to know of a change; one, or an organization of several.
 
 Users and keys live in moto's IAM backend, so that everything moto answers (users, reports) agrees; what moto does not
 know stands here: who may sign in with what at this moment, and what a list shows at this moment. Knows no HTTP.
 The lags of `Settings` hold for what `create_key`, `set_status` and `delete_key` change; what `add_user` and `add_key`
 set up has been there for long. The caller holds the lock.
-
-The accounts of a stand-in: one, or an organization of several whose management account is the first.
-
-Answers AWS Organizations as its API reference describes it ("ListAccounts" gives 20 accounts on a page at most).
 """
 
 from __future__ import annotations
@@ -320,7 +312,6 @@ class Organization:
         self.id = "o-" + "".join(secrets.choice(_LETTERS) for _ in range(10))
         self.worlds: dict[str, World] = {}
         self.entries: dict[str, Entry] = {}
-        self.readers: set[str] = {account}  # the management account, and delegated administrators
         self.main = self.add(account, "Management")
 
     @property
@@ -363,7 +354,9 @@ class Organization:
 
     def list_accounts(self, world: World, payload: Mapping[str, Any]) -> dict[str, Any]:
         """ListAccounts. Raises Refused."""
-        self._admit(world)
+        self._in_use()
+        if world is not self.main:
+            raise Refused("AccessDeniedException", "You don't have permissions to access this resource.", 400)
         count = size(payload.get("MaxResults"), 20, 20, self.settings.page_size)
         page, token = cut(self.entries.values(), lambda entry: entry.number, payload.get("NextToken", ""), count)
         return {"Accounts": [self._told(entry) for entry in page], **({"NextToken": token} if token else {})}
@@ -376,11 +369,6 @@ class Organization:
         account = main.arn_of(f"account/{self.id}/{main.account}", "organizations")
         told = {"Id": self.id, "Arn": arn, "FeatureSet": "ALL", "MasterAccountArn": account}
         return {"Organization": {**told, "MasterAccountId": main.account, "MasterAccountEmail": _mail(main.account)}}
-
-    def _admit(self, world: World) -> None:
-        self._in_use()
-        if world.account not in self.readers:
-            raise Refused("AccessDeniedException", "You don't have permissions to access this resource.", 400)
 
     def _in_use(self) -> None:
         if not self.exists:

@@ -1,10 +1,4 @@
-"""A leaked key waits for nothing that is not needed to switch it off, and no account waits for another.
-
-`revoke` with one fault at one call, each call and each kind once: the other account never suffers, and the same
-command again ends it.
-
-Everything of one user is switched off now, and only what the fleet switched off is switched on again.
-"""
+"""Everything of one user is switched off now, waits for nothing that is not needed for that, and can be taken back."""
 
 from __future__ import annotations
 
