@@ -8,6 +8,7 @@ import ast
 import json
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -159,6 +160,13 @@ def test_arrows_go_down_only() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     """Not even inside one room, inside a function or for a type alone."""
     assert not list(circles())
+
+
+def test_a_class_name_stands_once() -> None:
+    """Whoever reads it knows which is meant; a private one is its module's business."""
+    nodes = (node for module in MODULES for node in tree(module).body)
+    names = Counter(node.name for node in nodes if isinstance(node, ast.ClassDef) and node.name[0] != "_")
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def circles() -> Iterator[frozenset[str]]:

@@ -10,7 +10,7 @@ from ..rotation.run import Result, Run
 from ..rotation.unfinished import unfinished
 from . import show
 from .app import App
-from .talk import Consent, Narrator
+from .talk import Narrator, TerminalConsent
 from .wiring import Wiring
 
 _THE = {"keyring": "the keyring", "file": "its file"}
@@ -63,7 +63,7 @@ class _Move:
         broken = wiring.finish_moves()
         if unfinished(wiring.here, mend=False):
             policy = app.settings.policy
-            consent = Consent(
+            consent = TerminalConsent(
                 app,
                 policy,
                 yes=True,

@@ -38,7 +38,7 @@ from ..settings import Settings, after_rotate
 from ..state.history import Mark
 from . import reminder, show
 from .app import App
-from .talk import Consent, Narrator, Teller
+from .talk import Narrator, Teller, TerminalConsent
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ class Rotate:
             self.wiring.host,
             self.wiring.boot,
         )
-        self._consent = Consent(
+        self._consent = TerminalConsent(
             app,
             self._settings.policy,
             yes=yes,

@@ -27,7 +27,7 @@ from .copies import OtherCopies, foreseen
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
 
 
-class Consent:
+class TerminalConsent:
     """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
     endpoints that are not AWS's."""
 
