@@ -197,45 +197,6 @@ def _cells(key: Mapping[str, Any]) -> dict[str, str]:
 WIDTH = 360
 _ROW, _BAR = 24, 16
 _LABEL, _NUMBER = 88, 56  # room for the words left and right of the bars
-
-
-@dataclass(frozen=True, slots=True)
-class ChartLine:
-    """A bar with its label and number; `y` is its upper edge, `middle` where words stand, `end` where the number
-    begins. Of each piece: where it begins, how wide it is, and the kind that names its colour."""
-
-    label: str
-    number: int
-    y: float
-    middle: float
-    end: float
-    pieces: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chart:
-    """Lines from top to bottom. `words` tells the same to who does not see them."""
-
-    title: str
-    words: str
-    height: float
-    lines: tuple[ChartLine, ...]
-    width: int = WIDTH
-    label: int = _LABEL - 8
-    bar: int = _BAR
-
-
-def ages(bars: Sequence[AgeBar]) -> Chart:
-    """How old users' active keys are; root's are to be deleted, whatever their age."""
-    parts = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in bars]
-    return _chart("Ages of active keys of users, without those of root", parts)
-
-
-def verdicts(standings: Mapping[Status, int]) -> Chart:
-    """How many keys have which verdict."""
-    return _chart("Verdicts", [(STATUS_WORDS[each], {each.value: number}) for each, number in standings.items()])
-
-
 STATUS_WORDS = {
     Status.ROOT: "root",
     Status.OVERDUE: "overdue",
@@ -246,18 +207,34 @@ STATUS_WORDS = {
 }
 
 
-def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> Chart:
+def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
+    """How old users' active keys are, for root's are to be deleted whatever their age; how many have which verdict."""
+    ages = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in report.ages]
+    yield _chart("Ages of active keys of users, without those of root", ages)
+    standings = report.counts.standings.items()
+    yield _chart("Verdicts", [(STATUS_WORDS[each], {each.value: number}) for each, number in standings])
+
+
+def _chart(title: str, parts: Sequence[tuple[str, Mapping[str, int]]]) -> dict[str, Any]:
+    """Lines from top to bottom. `words` tells the same to who does not see them."""
     most = max((sum(numbers.values()) for _, numbers in parts), default=0) or 1
-    room = WIDTH - _LABEL - _NUMBER
-    lines = tuple(_line(label, numbers, place, room / most) for place, (label, numbers) in enumerate(parts))
-    words = "; ".join(f"{label}: {sum(numbers.values()):,}" for label, numbers in parts)
-    return Chart(title, words, _ROW * len(parts), lines)
+    scale = (WIDTH - _LABEL - _NUMBER) / most
+    return {
+        "title": title,
+        "words": "; ".join(f"{label}: {sum(numbers.values()):,}" for label, numbers in parts),
+        "width": WIDTH,
+        "height": _ROW * len(parts),
+        "label": _LABEL - 8,
+        "bar": _BAR,
+        "lines": [_line(label, numbers, place, scale) for place, (label, numbers) in enumerate(parts)],
+    }
 
 
-def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> ChartLine:
+def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> dict[str, Any]:
+    """A bar of pieces, with its label and number; `y` is its upper edge, `middle` where words stand, `end` where the
+    number begins. The kind of a piece names its colour."""
     pieces: list[dict[str, Any]] = []
-    x = float(_LABEL)
-    end: float = _LABEL
+    x, end = float(_LABEL), 0.0
     for kind, count_ in numbers.items():
         if count_:
             width = max(count_ * scale, 1.5)  # one key among thousands is still seen
@@ -265,7 +242,8 @@ def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> C
             end = round(x, 2) + round(width, 2)
             x += width
     y = place * _ROW + (_ROW - _BAR) / 2
-    return ChartLine(label, sum(numbers.values()), y, y + _BAR / 2, end + 6, tuple(pieces))
+    edges = {"y": y, "middle": y + _BAR / 2, "end": (end or _LABEL) + 6}
+    return {"label": label, "number": sum(numbers.values()), **edges, "pieces": pieces}
 
 
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "report")
@@ -306,7 +284,7 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
             ("due", "due", standings[Status.DUE]),
             ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
         ],
-        "charts": (ages(report.ages), verdicts(report.counts.standings)),
+        "charts": list(_charts(report)),
         "benchmark": BENCHMARK,
         "failed": [survey for survey in report.surveys if survey.problem],
         "notes": [(survey.account, note) for survey in report.surveys for note in survey.notes],
