@@ -222,6 +222,14 @@ def test_a_refusal_is_said_kept_and_shown(desk: Desk) -> None:
     assert "failed: " in desk.run("schedule", "show").out
 
 
+def test_a_command_that_fails_afterwards_is_named(desk: Desk) -> None:
+    """The key is replaced; what did not follow is what `show` tells."""
+    desk.settings("[after_rotate]\n[[teller]]\ncommand = /bin/false\n")
+    done = desk.run(*ONCE)
+    assert (done.code, "teller" in done.err) == (1, True)
+    assert "failed: after_rotate teller ended with exit code 1" in desk.run("schedule", "show").out
+
+
 def test_a_broken_setting_is_a_failure_too(desk: Desk) -> None:
     """What goes wrong before any key is looked at is noted as well."""
     desk.settings("max_age = soon\n")
