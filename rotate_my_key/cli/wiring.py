@@ -16,7 +16,7 @@ from .. import __version__
 from ..core.errors import Problem
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..files.private import Lock, make_private_dir, sweep_private
+from ..files.private import Lock, make_private_dir, sweep_folder
 from ..files.regular import real_path, sweep
 from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
@@ -135,12 +135,12 @@ class Wiring:
     def _sweep(self) -> None:
         """Once a run and before it writes anything: with --all several keys are written side by side."""
         paths = self._app.paths
-        sweep_private(self._rotations)
+        sweep_folder(self._rotations)
         for folder in (
             paths.state_dir,
             *(os.path.join(paths.state_dir, name) for name in ("reminder", "after", "handed")),
         ):
-            sweep_private(folder, _ABANDONED)  # what stands here is written without the lock
+            sweep_folder(folder, age=_ABANDONED)  # what stands here is written without the lock
         for path in filter(None, (paths.credentials, paths.config)):
             sweep(real_path(path))
         if os.path.lexists(self.keyring.index.path):

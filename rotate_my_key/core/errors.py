@@ -3,10 +3,8 @@
 One root, `Problem`: a message, a hint that is the next command, and an exit code. Problems are caught for good in one
 place, `cli/program.py`; so is Ctrl-C, `Interrupted`, which stands apart. No message ever holds a secret.
 
-What was not foreseen: the computer has no more of something, or a fault of this program. A fault is told by where it
-happened: its values may be what must not be shown. Pure.
-
-What the system's error numbers mean to a person. No message holds any content of a file.
+What the system's error numbers mean to a person is said here too, and what was not foreseen: that the computer has no
+more of something, or a fault of this program, which is told by where it happened. No message holds a file's content.
 """
 
 from __future__ import annotations
@@ -193,11 +191,6 @@ def frames(error: BaseException) -> list[str]:
     return found
 
 
-def words(error: BaseException) -> str:
-    """`OverflowError at rules.py:182 in _grace_ends`."""
-    return f"{type(error).__name__} at {(frames(error) or ['an unknown place'])[-1]}"
-
-
 def fault(error: BaseException, version: str = "") -> Problem:
     """What was not foreseen, as a problem of this computer or of this program, so that other accounts and users go
     on."""
@@ -208,38 +201,36 @@ def fault(error: BaseException, version: str = "") -> Problem:
         return Problem(f"the system says: {error.strerror.lower()}{name}", "rotate-my-key doctor")
     if isinstance(error, ImportError) and error.name:
         return Problem(f"a part of rotate-my-key cannot be loaded: {error.name}", "./install.sh")
-    return Problem(f"a fault in rotate-my-key{version and f' {version}'}: {words(error)}", "report it, with -vv")
+    where = (frames(error) or ["an unknown place"])[-1]
+    return Problem(
+        f"a fault in rotate-my-key{version and f' {version}'}: {type(error).__name__} at {where}", "report it, with -vv"
+    )
 
 
-_DENIED = (errno.EACCES, errno.EPERM)
+_AGAIN = ", then run rotate-my-key again"
+_DENIED = ("permission denied", "ls -ld {folder} {path}")
+_MISSING = ("there is no such file", "ls -ld {folder}")
+_WHY = {
+    errno.ENOSPC: ("the disk is full", f"make room (df -h {{folder}}){_AGAIN}"),
+    errno.EDQUOT: ("your disk quota is used up", f"make room (quota -s){_AGAIN}"),
+    errno.EFBIG: ("it would be larger than the limit for files", f"raise the limit (ulimit -f){_AGAIN}"),
+    errno.EROFS: ("the file system is read-only", f"make it writable (findmnt -T {{folder}}){_AGAIN}"),
+    errno.EIO: ("the disk reports an error", "copy your files away, and look at the disk (dmesg)"),
+    errno.EACCES: _DENIED,
+    errno.EPERM: _DENIED,
+    errno.ELOOP: ("the link leads in a circle or is not expected here", "ls -l {path}"),
+    errno.ENOENT: _MISSING,
+    errno.ENOTDIR: _MISSING,
+}
 
 
 def explain(error: OSError, doing: str, path: str) -> Problem:
     """The Problem for an error met while `doing` something ("write", "read") to the file or folder `path`."""
-    folder = _folder(path)
-    rerun = "then run rotate-my-key again"
     if scarce := shortage(error):
         return TryLater(f"cannot {doing} {path}: {scarce.message}", scarce.hint)
-    match error.errno:
-        case errno.ENOSPC:
-            why, hint = "the disk is full", f"make room (df -h {folder}), {rerun}"
-        case errno.EDQUOT:
-            why, hint = "your disk quota is used up", f"make room (quota -s), {rerun}"
-        case errno.EFBIG:
-            why, hint = "it would be larger than the limit for files", f"raise the limit (ulimit -f), {rerun}"
-        case errno.EROFS:
-            why, hint = "the file system is read-only", f"make it writable (findmnt -T {folder}), {rerun}"
-        case errno.EIO:
-            why, hint = "the disk reports an error", "copy your files away, and look at the disk (dmesg)"
-        case errno.EACCES | errno.EPERM:
-            why, hint = "permission denied", f"ls -ld {folder} {path}"
-        case errno.ELOOP:
-            why, hint = "the link leads in a circle or is not expected here", f"ls -l {path}"
-        case errno.ENOENT | errno.ENOTDIR:
-            why, hint = "there is no such file", f"ls -ld {folder}"
-        case _:
-            why, hint = (error.strerror or "input/output error").lower(), f"ls -ld {folder} {path}"
-    return Problem(f"cannot {doing} {path}: {why}", hint)
+    unknown = ((error.strerror or "input/output error").lower(), _DENIED[1])
+    why, hint = _WHY.get(error.errno or 0, unknown)
+    return Problem(f"cannot {doing} {path}: {why}", hint.format(folder=_folder(path), path=path))
 
 
 def _folder(path: str) -> str:
@@ -249,4 +240,4 @@ def _folder(path: str) -> str:
 
 def is_denied(error: OSError) -> bool:
     """Whether another way of writing may be allowed where this one is not."""
-    return error.errno in (*_DENIED, errno.EROFS, errno.ENOTSUP)
+    return error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTSUP)

@@ -1,14 +1,10 @@
-"""The whole rotation on one page: the facts, and which step comes next.
+"""The whole rotation on one page: the facts, which step comes next, and what each step changes in the facts.
 
 Pure: no file, no clock, no network. `next_step` looks at the facts only, so it does not matter how we got here: a first
-run, a run after `kill -9`, taking back and undo are the same table, read with wanted and unwanted swapped. What a step
-changes in the facts is said by `after`.
+run, a run after `kill -9`, taking back and undo are the same table, read with wanted and unwanted swapped. `after`
+carries the facts forward between two looks at AWS; it is also all that `--dry-run` needs.
 
 Words: the *wanted* key is the one that the places shall hold in the end, the *unwanted* one shall be gone from AWS.
-
-What each step changes in the facts, if it certainly went well: they are carried forward between two looks at AWS.
-
-Pure. It is also all that `--dry-run` needs: the same table, on facts that nothing was done to.
 """
 
 from __future__ import annotations

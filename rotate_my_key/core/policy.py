@@ -1,14 +1,12 @@
-"""How old a key may get: durations, and the one definition of fresh, due and overdue.
+"""How old a key may get: durations, the one definition of fresh, due and overdue, and the verdict of each row.
 
 Pure, and apart from `model.py` because the fast path (`status --cached`) can afford little more. Times are aware
 datetimes in UTC, durations are timedeltas.
 
-The rows of `status`: facts about one key, as the JSON values that are cached and printed, and their verdict.
-
-Pure, and on the fast path: rows are plain dicts, for `status --cached` reads them from a file and prints them again.
-A row has: profiles, kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished,
-told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days,
-due and overdue. A line of `history` is here for the same reason.
+A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
+kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished, told, switched_off_until,
+places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and overdue.
+A line of `history` is here for the same reason.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 The environment and the platform are handed in; only the password database, the working directory and (on Windows) the
 system's known folders are looked at, and no file. On Linux and macOS the answers are platformdirs's own, worked out
 here because its import costs more than everything else that `status --cached` may do; a contract test compares the two.
-
-Libraries that not everybody has: with which command one comes along depends on how this program was installed.
 """
 
 from __future__ import annotations

@@ -243,11 +243,6 @@ def remove_private(path: str) -> None:
         raise explain(error, "remove", path) from None
 
 
-def sweep_private(folder: str, age: float = 0.0) -> None:
-    """Remove what killed runs left of half-written files; under the lock, or only what is `age` seconds old."""
-    sweep_folder(folder, age=age)
-
-
 def _fill(fd: int, data: bytes) -> None:
     platform.make_private(fd)
     platform.write_at(fd, data, 0)

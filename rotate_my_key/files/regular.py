@@ -1,14 +1,12 @@
-"""Files that a person names: a regular one is read, and nothing else is ever waited for.
+"""Files that belong to the user: a regular one is read, and is changed so that nobody ever reads half of it.
 
-A pipe may never be written to, a device never ends. Only the null device is let through: to every SDK it is an empty
-file, and people name it to say "none".
+Nothing else is ever waited for: a pipe may never be written to, a device never ends. Only the null device is let
+through: to every SDK it is an empty file, and people name it to say "none".
 
-Changing a file that belongs to the user, so that nobody ever reads half of it.
-
-By rename wherever that is possible: a new file beside the old one, complete and durable, takes its place at once; mode,
-owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in place, which the caller
-decides on and notes. Whatever fails leaves the old file as it was and nothing beside it; what a killed run left
-beside it bears one name pattern, which `sweep` removes.
+A file is changed by rename wherever that is possible: a new one beside it, complete and durable, takes its place at
+once; mode, owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in place, as
+the caller decides and notes. Whatever fails leaves the old file as it was and nothing beside it; what a killed run
+left beside it bears one name pattern, which `sweep` removes.
 """
 
 from __future__ import annotations

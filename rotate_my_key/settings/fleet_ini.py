@@ -14,10 +14,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from ..core.errors import Problem, WrongUsage
-from ..core.policy import Policy
 from ..core.words import nearest
 from ..files.paths import Paths
 from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
@@ -56,16 +56,14 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
             base = preset(named, base)
         except WrongUsage as wrong:
             raise file.wrong_in("enforce", "preset", wrong.message, wrong.hint) from None
-    top = _Reader(file, "", {name: config[name] for name in config.scalars}, where)
-    policy = Policy(**{**base.policy._asdict(), **top.values(dict.fromkeys(_POLICY, timedelta(1)), also=_TOP)})
-    found: dict[str, Any] = top.values({name: getattr(base, name) for name in _TOP}, also=_POLICY)
+    known = dict.fromkeys(_POLICY, timedelta(1)) | {name: getattr(base, name) for name in _TOP}
+    found = _values(file, "", {name: config[name] for name in config.scalars}, known)
+    policy = base.policy._replace(**{name: found.pop(name) for name in _POLICY if name in found})
     for name in _SECTIONS:
         before = getattr(base, name)
-        reader = _Reader(file, name, config.get(name, {}), where)
-        found[name] = replace(
-            before, **reader.values({each.name: getattr(before, each.name) for each in fields(before)})
-        )
-    channels = _channels(file, config.get(_CHANNELS, {}), where) or base.channels
+        known = {each.name: getattr(before, each.name) for each in fields(before)}
+        found[name] = replace(before, **_values(file, name, config.get(name, {}), known))
+    channels = _channels(file, config.get(_CHANNELS, {})) or base.channels
     for name in ("owners", "admins", "escalate"):
         for each in getattr(found["remind"], name):
             if each not in channels:
@@ -75,57 +73,34 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
     return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
 
 
-def _channels(file: File, sections: Mapping[str, Any], where: str) -> dict[str, ChannelSettings]:
+def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSettings]:
     blank = {each.name: "" for each in fields(ChannelSettings)} | {"to": ()}
     del blank["name"]
     channels = {}
     for name, section in sections.items():
         if not isinstance(section, Mapping):
-            raise file.wrong_in(
-                _CHANNELS, name, f"{name} is no channel; a channel is a section [[{name}]]", _hint(where)
-            )
-        reader = _Reader(file, name, section, where)
-        channel = ChannelSettings(name=name, **{**blank, **reader.values(blank)})
-        if channel.kind not in _NEEDED:
-            raise reader.wrong("kind", f"kind is {channel.kind or 'not set'}; allowed: {', '.join(_NEEDED)}")
-        needed = _NEEDED[channel.kind]
-        if not getattr(channel, needed):
-            raise reader.wrong("kind", f"a channel of kind {channel.kind} needs {needed}")
+            what = f"{name} is no channel; a channel is a section [[{name}]]"
+            raise file.wrong_in(_CHANNELS, name, what, _hint(file.path))
+        channel = ChannelSettings(name=name, **{**blank, **_values(file, name, section, blank)})
+        needed = _NEEDED.get(channel.kind, "")
+        what = f"a channel of kind {channel.kind} needs {needed}"
+        if not needed:
+            what = f"kind is {channel.kind or 'not set'}; allowed: {', '.join(_NEEDED)}"
+        if not needed or not getattr(channel, needed):
+            raise file.wrong_in(name, "kind" if "kind" in section else "", what, _hint(file.path))
         channels[name] = channel
     return channels
 
 
-class _Reader:
-    """One section: its values by the kinds of the built-in ones."""
+def _values(file: File, section: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """What is set of the known names, each read as its built-in value is. Raises WrongUsage."""
+    readers = {name: partial(_value, name, builtin) for name, builtin in known.items()}
+    unknown, hint = partial(_unknown, "setting", known=tuple(known)), _hint(file.path)
+    return {name: each.value for name, each in file.read(section, given, readers, unknown, lambda _: hint).items()}
 
-    def __init__(self, file: File, section: str, given: Mapping[str, Any], where: str) -> None:
-        self._file = file
-        self._section = section
-        self._given = given
-        self._where = where
 
-    def values(self, known: Mapping[str, Any], *, also: tuple[str, ...] = ()) -> dict[str, Any]:
-        """What is set of the known names; `also` are names that are known elsewhere. Raises WrongUsage."""
-        for name in self._given:
-            if name not in known and name not in also:
-                raise self.wrong(name, _unknown("setting", name, (*known, *also)))
-        return {name: self._value(name, known[name]) for name in known if name in self._given}
-
-    def _value(self, name: str, builtin: Any) -> Any:
-        raw = self._given[name]
-        if isinstance(raw, Mapping):
-            raise self.wrong(name, f"{name} is a setting, not a section")
-        try:
-            return _checked(name, _read(name, raw, builtin))
-        except WrongUsage as wrong:
-            raise self.wrong(name, f"{name}: {wrong.message}; {wrong.hint}") from None
-
-    def wrong(self, name: str, what: str) -> Exception:
-        """What is wrong with a name, or with the section if it has no such name."""
-        there = name if name in self._given else ""
-        if not self._section and not there:
-            return WrongUsage(f"{self._where}: {what}", _hint(self._where))
-        return self._file.wrong_in(self._section, there, what, _hint(self._where))
+def _value(name: str, builtin: Any, raw: Raw) -> Any:
+    return _checked(name, _read(name, raw, builtin))
 
 
 def _read(name: str, raw: Raw, builtin: Any) -> Any:

@@ -1,21 +1,20 @@
-"""The commands that run after a rotation: [after_rotate] of the user's own file, a section [[NAME]] for each.
-
-A command is a list of arguments; no shell reads it.
-
-A config.ini, through ConfigObj: read against the configspec, and changed without losing a comment.
+"""A config.ini, through ConfigObj: read against the configspec, and changed without losing a comment.
 
 ConfigObj walks the configspec with `Checks`, a validator of our own: importing the one it ships costs as much again as
 ConfigObj itself, and this runs at every start that finds a file. A contract test holds the two together. Every wrong
 value names file, line and what is allowed. Nothing here decides between files.
+
+[after_rotate] of the user's own file has the commands that run after a rotation, a section [[NAME]] for each: a list of
+arguments, which no shell reads.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from configobj import ConfigObj, ConfigObjError, DuplicateError, Section
 
@@ -23,13 +22,13 @@ from ..core.errors import Problem, WrongUsage
 from .table import CONFIGSPEC, READERS, SITE_CONFIGSPEC, TABLE, Given, Raw, Value, near, write
 from .trust import read
 
-if TYPE_CHECKING:
-    from ..core.errors import Problem
-
-
 AFTER = "after_rotate"
-_FIELDS = {"command": "", "secret": "no", "timeout": "1m", "profiles": ""}
-_KINDS = {"secret": "yes_no", "timeout": "duration_above_zero", "profiles": "names"}
+_FIELDS: Mapping[str, Callable[[Raw], Value]] = {
+    "command": lambda raw: tuple(raw) if isinstance(raw, list) else (write(raw),),
+    "secret": READERS["yes_no"],
+    "timeout": READERS["duration_above_zero"],
+    "profiles": READERS["names"],
+}
 _HINT = "see docs/recipes.md"
 
 
@@ -39,54 +38,10 @@ class Hook(NamedTuple):
 
     name: str
     command: tuple[str, ...]
-    secret: bool
-    timeout: timedelta
-    profiles: tuple[str, ...]
     where: str
-
-
-class HookFile(Protocol):
-    """The file they are in."""
-
-    def where(self, name: str, section: str = "") -> str:
-        """Path and line of a name."""
-
-    def wrong_in(self, section: str, name: str, what: str, hint: str) -> Problem:
-        """What is wrong there."""
-
-
-def read_hooks(file: HookFile, section: Mapping[str, Any]) -> tuple[Hook, ...]:
-    """All of them, in order. Raises WrongUsage, naming the line and what is allowed."""
-    for name, value in section.items():
-        if not isinstance(value, Mapping):
-            raise file.wrong_in(
-                AFTER, name, f"{name} stands in [{AFTER}] itself: each command has a section [[NAME]]", _HINT
-            )
-    return tuple(_hook(file, name, entry) for name, entry in section.items())
-
-
-def _hook(file: HookFile, name: str, entry: Mapping[str, Any]) -> Hook:
-    values: dict[str, Any] = {}
-    for field, raw in entry.items():
-        if field not in _FIELDS or isinstance(raw, Mapping):
-            what = f"[[{name}]] has no setting {field}, only {', '.join(_FIELDS)}"
-            raise file.wrong_in(name, field, what, _HINT)
-    for field, kind in _KINDS.items():
-        try:
-            values[field] = READERS[kind](entry.get(field, _FIELDS[field]))
-        except WrongUsage as wrong:
-            raise file.wrong_in(name, field, f"{field}: {wrong.message}; {wrong.hint}", _HINT) from None
-    return Hook(name, _command(file, name, entry.get("command", "")), **values, where=file.where("command", name))
-
-
-def _command(file: HookFile, name: str, raw: str | list[str]) -> tuple[str, ...]:
-    words = [raw] if isinstance(raw, str) else raw
-    if not words or not words[0]:
-        raise file.wrong_in(name, "", f"[[{name}]] has no command", _HINT)
-    if len(words) == 1 and " " in words[0] and not words[0].startswith(("/", "~")):
-        what = f"command of [[{name}]]: no shell reads it; separate its words by commas: {', '.join(words[0].split())}"
-        raise file.wrong_in(name, "command", what, _HINT)
-    return tuple(words)
+    secret: bool = False
+    timeout: timedelta = timedelta(minutes=1)
+    profiles: tuple[str, ...] = ()
 
 
 class Checks:
@@ -127,8 +82,14 @@ class File:
                 raise self._stray_section(name)
         if AFTER in config.sections:
             self.hooks(config)
-        mine = dict(self._given(config, ""))
-        return mine, dict(self._given(config["enforced"], "enforced")) if self.site else {}
+        mine, enforced = config, config["enforced"] if self.site else Section(config, 1, config)
+        for name in enforced.sections:
+            raise self._stray_section(name)
+        top = {name: mine[name] for name in mine.scalars}
+        readers = dict.fromkeys(TABLE, _checked)
+        return self.read("", top, readers, _unknown, _to_set), self.read(
+            "enforced", enforced, readers, _unknown, _to_set
+        )
 
     def parse(self, configspec: Sequence[str] | None = None) -> ConfigObj:
         """The file as a ConfigObj. Raises like `settings` if it is none."""
@@ -164,20 +125,27 @@ class File:
         """Where a name is set: the path and the line."""
         return f"{self.path} line {self._line(name, section)}"
 
-    def _given(self, section: Section, title: str) -> Iterator[tuple[str, Given]]:
-        for name in section.sections if title else ():
-            raise self._stray_section(name)
-        for name in section.scalars:
-            value = section[name]
-            if name not in TABLE:
-                meant = near(name)
-                what = f"there is no setting {name}" + (f"; did you mean {meant}?" if meant else "")
-                raise self._wrong(self._line(name, title), what, f"rotate-my-key config set {name} --unset")
-            if isinstance(value, WrongUsage):
-                what = f"{name}: {value.message}; {value.hint}"
-                hint = f"rotate-my-key config set {name} {TABLE[name].example}"
-                raise self._wrong(self._line(name, title), what, hint)
-            yield name, Given(value, self.where(name, title))
+    def read(
+        self,
+        section: str,
+        given: Mapping[str, Any],
+        readers: Mapping[str, Callable[[Any], Any]],
+        unknown: Callable[[str], str],
+        hint: Callable[[str], str],
+    ) -> dict[str, Given]:
+        """The values that a section has `given`, each by its reader. Raises like `settings`; `unknown` says what is
+        wrong with a name that has no reader."""
+        found: dict[str, Given] = {}
+        for name, raw in given.items():
+            if name not in readers:
+                raise self.wrong_in(section, name, unknown(name), hint(name))
+            if isinstance(raw, Mapping):
+                raise self.wrong_in(section, name, f"{name} is a setting, not a section", hint(name))
+            try:
+                found[name] = Given(readers[name](raw), self.where(name, section))
+            except WrongUsage as wrong:
+                raise self.wrong_in(section, name, f"{name}: {wrong.message}; {wrong.hint}", hint(name)) from None
+        return found
 
     def _stray_section(self, name: str) -> Problem:
         what = f"[{name}] is no section of this file: settings stand at its top, without one"
@@ -211,8 +179,48 @@ class File:
         return WrongUsage(message, hint or self.hint)
 
 
+def _checked(value: Value | WrongUsage) -> Value:
+    """What `Checks` left."""
+    if isinstance(value, WrongUsage):
+        raise value
+    return value
+
+
+def _unknown(name: str) -> str:
+    meant = near(name)
+    return f"there is no setting {name}" + (f"; did you mean {meant}?" if meant else "")
+
+
+def _to_set(name: str) -> str:
+    return f"rotate-my-key config set {name} {TABLE[name].example if name in TABLE else '--unset'}"
+
+
 def _key(line: str) -> str:
     return line.partition("=")[0].strip(" \t'\"")
+
+
+def read_hooks(file: File, section: Mapping[str, Any]) -> tuple[Hook, ...]:
+    """All of them, in order. Raises WrongUsage, naming the line and what is allowed."""
+    for name, value in section.items():
+        if not isinstance(value, Mapping):
+            what = f"{name} stands in [{AFTER}] itself: each command has a section [[NAME]]"
+            raise file.wrong_in(AFTER, name, what, _HINT)
+    return tuple(_hook(file, name, entry) for name, entry in section.items())
+
+
+def _hook(file: File, name: str, entry: Mapping[str, Any]) -> Hook:
+    def unknown(field: str) -> str:
+        return f"[[{name}]] has no setting {field}, only {', '.join(_FIELDS)}"
+
+    given = file.read(name, entry, _FIELDS, unknown, lambda _: _HINT)
+    found: dict[str, Any] = {field: each.value for field, each in given.items()}
+    words = found.pop("command", ())
+    if not words or not words[0]:
+        raise file.wrong_in(name, "", f"[[{name}]] has no command", _HINT)
+    if len(words) == 1 and " " in words[0] and not words[0].startswith(("/", "~")):
+        what = f"command of [[{name}]]: no shell reads it; separate its words by commas: {', '.join(words[0].split())}"
+        raise file.wrong_in(name, "command", what, _HINT)
+    return Hook(name, words, file.where("command", name), **found)
 
 
 def change(path: str, name: str, value: Value | None) -> bool:

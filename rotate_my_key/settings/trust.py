@@ -1,15 +1,13 @@
-"""Reading a settings file's bytes. Apart from `ini`, so that a start without files need not import ConfigObj.
+"""Reading a settings file's bytes, and whether the site's was put there by whoever runs this computer.
 
-Whether the site's settings were put there by whoever runs this computer.
+Apart from `ini`, so that a start without files need not import ConfigObj.
 
 A file that anybody else could have written, replaced or moved into place could switch things for every user here, so
 each folder from the top down, each link on the way and the file itself must belong to root (Administrators or the
 system on Windows) and be writable by no one else. Only looks; whoever asks decides what follows.
 
-Windows's answer to `trust`: who owns a file and who may change it.
-
-A security descriptor is asked for in the text form that the system itself gives (SDDL), so that all but the asking can
-be tested anywhere. https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format
+On Windows a security descriptor is asked for in the text form that the system itself gives (SDDL), so that all but the
+asking can be tested anywhere. https://learn.microsoft.com/windows/win32/secauthz/security-descriptor-string-format
 """
 
 from __future__ import annotations
@@ -64,7 +62,7 @@ def objection(path: str, owner: int = 0, top: str = "/") -> str:
     with suppress(PermissionError):  # then the way there tells why
         os.lstat(path)
     if sys.platform == "win32":
-        return objection_windows(path)
+        return _windows_objection(path)
     mode = 0
     for here in _on_the_way(path):
         if top.startswith(here.rstrip("/") + "/") and here != top:
@@ -163,7 +161,7 @@ def _mask(rights: str) -> int:
     return mask
 
 
-def objection_windows(path: str) -> str:
+def _windows_objection(path: str) -> str:
     """Why the file does not count, in words, or "" if it does. Raises OSError as `trust.objection` does."""
     if os.path.normcase(os.path.realpath(path)) != os.path.normcase(path):
         return f"{path} leads elsewhere"

@@ -2,11 +2,12 @@
 
 import errno
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from rotate_my_key.core import errors
-from rotate_my_key.core.errors import CodeRefused, Denied, KeyRefused, Problem, fault, shortage
+from rotate_my_key.core.errors import CodeRefused, Denied, KeyRefused, Problem, explain, fault, is_denied, shortage
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
 
@@ -50,25 +51,12 @@ def test_ctrl_c_is_no_problem() -> None:
         raise errors.Interrupted("stopped")
 
 
-def test_a_hint_is_not_always_needed() -> None:
-    """Then it is empty."""
+def test_what_a_problem_knows_besides() -> None:
+    """A wrong secret does not pass by waiting, a wrong device not by another code; of a denial IT hears which action
+    and why, and it is told for the first time unless somebody says otherwise. A hint is not always needed."""
     assert Problem("something is wrong").hint == ""
-
-
-def test_a_refusal_knows_whether_the_secret_was_wrong() -> None:
-    """That does not pass by waiting."""
-    assert not KeyRefused("no").wrong_secret
-    assert KeyRefused("no", wrong_secret=True).wrong_secret
-
-
-def test_a_refused_code_knows_whether_the_device_was_wrong() -> None:
-    """Another code would not help then."""
-    assert not CodeRefused("no").device
-    assert CodeRefused("no", device=True).device
-
-
-def test_a_denial_knows_which_action_and_why() -> None:
-    """For the sentence that IT gets; it is told for the first time unless somebody says otherwise."""
+    assert [KeyRefused("no", wrong_secret=wrong).wrong_secret for wrong in (False, True)] == [False, True]
+    assert [CodeRefused("no", device=wrong).device for wrong in (False, True)] == [False, True]
     plain = Denied("no")
     assert (plain.action, plain.explicit, plain.quarantined, plain.quiet) == ("", False, False, False)
     denied = Denied("no", action="iam:DeleteAccessKey", explicit=True, quarantined=True)
@@ -104,3 +92,34 @@ OTHERS = {
 def test_other_errors_are_not_tried_again(said: str, error: Exception) -> None:
     """What the system says is passed on; a fault of ours is told by where it happened."""
     assert (shortage(error), fault(error).code, fault(error).message) == (None, 1, said)
+
+
+def test_a_fault_is_told_by_where_it_happened() -> None:
+    """The innermost call, without any value."""
+    with pytest.raises(OverflowError) as caught:
+        _ = timedelta.max * 2
+    assert "OverflowError at test_errors.py:" in fault(caught.value).message
+    assert "in test_a_fault_is_told_by_where_it_happened" in fault(caught.value).message
+
+
+WHY = {
+    "cannot write /d/x: the disk is full": (errno.ENOSPC, "/d/x", "make room (df -h /d), then run rotate-my-key again"),
+    "cannot write /x: there is no such file": (errno.ENOTDIR, "/x", "ls -ld /"),
+    "cannot write x: permission denied": (errno.EPERM, "x", "ls -ld . x"),
+    r"cannot write C:\d\x: the file system is read-only": (
+        errno.EROFS,
+        r"C:\d\x",
+        r"make it writable (findmnt -T C:\d), then run rotate-my-key again",
+    ),
+    "cannot write /d/x: stale file handle": (errno.ESTALE, "/d/x", "ls -ld /d /d/x"),
+}
+
+
+@pytest.mark.parametrize("said", WHY)
+def test_what_the_system_says_of_a_file(said: str) -> None:
+    """In a line, with a command that shows or mends it; what passes by itself is to be tried again."""
+    number, path, hint = WHY[said]
+    problem = explain(OSError(number, "Stale file handle"), "write", path)
+    assert (problem.message, problem.hint, problem.code) == (said, hint, 1)
+    assert explain(OSError(errno.EMFILE, "x"), "read", path).code == 75
+    assert is_denied(OSError(number, "x")) == (number in (errno.EPERM, errno.EROFS))

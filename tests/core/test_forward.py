@@ -163,6 +163,12 @@ def test_a_discarded_answer_is_settled() -> None:
     assert facts.note == replace(NOTE, lost=(NOW,))
 
 
+def test_taking_back_wants_the_other_key_in_the_same_places() -> None:
+    """Nothing is written by it: what was there is now what is not wanted."""
+    facts = after(Step.TAKE_BACK, world(MADE, home=WANTED, work=ELSE), NOW)
+    assert (facts.note, facts.places) == (MADE.swapped(), {HOME: UNWANTED, WORK: ELSE})
+
+
 def test_a_switch_leaves_alone_what_a_person_changed() -> None:
     """Only places that hold the old pair, or a torn one, get the new one."""
     facts = after(Step.SWITCH, world(MADE, home=TORN, work=ELSE), NOW)

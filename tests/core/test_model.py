@@ -204,3 +204,8 @@ def test_a_place_is_known_by_its_path_and_profile() -> None:
 def test_who_is_left_alone(tags: dict[str, str] | None, left_alone: bool) -> None:
     """The tag's key and value are read without regard to case, as IAM reads keys; unknown tags say nothing."""
     assert is_exempt(tags) is left_alone
+
+
+def test_a_section_that_no_sdk_reads_cannot_be_named() -> None:
+    """It is called by what stands in its brackets."""
+    assert [Place("/x", name).is_read for name in ("work", "[work]")] == [True, False]

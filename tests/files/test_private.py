@@ -16,7 +16,7 @@ from rotate_my_key.files.private import (
     read_private,
     remove_private,
     reserve_private,
-    sweep_private,
+    sweep_folder,
     write_private,
 )
 
@@ -162,8 +162,8 @@ def test_what_a_killed_run_left_is_swept_from_a_folder(tmp_path: Path) -> None:
     """Half-written files of any state file, and nothing else."""
     write_private(str(tmp_path / "note"), b"note")
     (tmp_path / f".rotate-my-key.note.{16 * '0'}.tmp").write_bytes(b"half")
-    sweep_private(str(tmp_path))
-    sweep_private(str(tmp_path / "none"))
+    sweep_folder(str(tmp_path))
+    sweep_folder(str(tmp_path / "none"))
     assert os.listdir(tmp_path) == ["note"]
 
 
@@ -173,7 +173,7 @@ def test_without_the_lock_only_old_leftovers_are_swept(tmp_path: Path) -> None:
     for path in (young, old):
         path.write_bytes(b"half")
     os.utime(old, (1, 1))
-    sweep_private(str(tmp_path), age=60.0)
+    sweep_folder(str(tmp_path), age=60.0)
     assert os.listdir(tmp_path) == [young.name]
 
 

@@ -142,7 +142,7 @@ def test_precedence(paths: Paths, given: str, max_age: int, source: str) -> None
     loaded = settings.load(paths, env, {"max_age": "1d"} if "flag" in given else {"max_age": None})
     assert loaded.max_age == days(max_age)
     where = source.format(config_file=paths.config_file, site_file=paths.site_file)
-    assert loaded.origin["max_age"] == settings.Origin(f"{max_age}d", where, f"{max_age}d")
+    assert loaded.origin["max_age"] == settings.ValueOrigin(f"{max_age}d", where, f"{max_age}d")
 
 
 def test_an_empty_variable_counts_as_unset(paths: Paths) -> None:

@@ -1,9 +1,11 @@
-"""What earlier versions wrote is read by this one: each file in `golden/` was written by the version it is named for.
+"""Records: what earlier versions wrote is read, what makes no sense is nothing, what is newer is left alone.
 
-Never change one: add another when a form changes.
+Each file in `golden/` was written by an earlier version. Never change one: add another when a form changes.
 """
 
+import hashlib
 import json
+import os
 import shutil
 from base64 import b64decode
 from collections.abc import Callable
@@ -12,8 +14,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rotate_my_key.copies.find import Memory
+from rotate_my_key.core.errors import Problem, Unreadable
 from rotate_my_key.core.model import Credentials, Identity, InPlace, Place, PlaceKind
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Past
@@ -21,9 +26,10 @@ from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
 from rotate_my_key.schedule import job
 from rotate_my_key.state import transit
-from rotate_my_key.state.cache import FileCache
+from rotate_my_key.state.cache import Cached, FileCache
 from rotate_my_key.state.history import FileHistory, HandedKeys, Mark, PendingChange, PendingChanges
 from rotate_my_key.state.notes import FileNotes, FileStaging
+from rotate_my_key.state.records import Newer
 
 GOLDEN = Path(__file__).parent / "golden"
 OLD, NEW = "AKIAOLDOLDOLDOLDOLD1", "AKIANEWNEWNEWNEWNEW2"
@@ -140,7 +146,11 @@ READ: dict[str, tuple[str, Read, object]] = {
     "keyring-system": ("keyring.json", lambda m: (m.index.load(), m.index.backend), ({"default": ENTRY}, "system")),
     "schedule": ("schedule.json", lambda m: job.load_runs(str(m.folder)), LAST),
     "copies": ("copies.json", lambda m: m.copies.load(), {"/home/alice/.env": {OLD, NEW}}),
-    "entry": ("entry", lambda m: entries.decode((m.folder / "entry").read_text()), (NEW, SECRET)),
+    "entry": (
+        "entry",
+        lambda m: entries.decode((m.folder / "entry").read_bytes().decode(errors="replace")),
+        (NEW, SECRET),
+    ),
 }
 
 
@@ -201,3 +211,140 @@ def values(data: bytes) -> list[dict[str, object]]:
         value |= {"files": len(value["files"])} if "files" in value else {}
         value |= {"record": values(b64decode(value["record"])), "checksum": ""} if "record" in value else {}
     return found
+
+
+# golden file: what is read where there is nothing that makes sense, and of a newer version
+NOTHING: dict[str, tuple[object, object]] = {
+    "note": (Unreadable, Newer),
+    "kept": ({}, Newer),
+    "history": ((), ()),
+    "status": ([], []),
+    "handed": (Mark(), Mark()),
+    "after": ((), ()),
+    "export": (Unreadable, Newer),
+    "delivery": (Unreadable, Newer),
+    "keyring": (Unreadable, Newer),
+    "schedule": (None, None),
+    "copies": ({}, {}),
+    "entry": (Unreadable, Newer),
+}
+NONSENSE = {
+    "empty": b"",
+    "only reserved": b" " * 4096,
+    "not text": b"\xff\xfe\0",
+    "no object": b"[]",
+    "nothing": b"null",
+    "no fields": b"{}",
+    "nothing but a version": b'{"version": 1}',
+    "a version that is none": b'{"version": "new"}',
+    "an endless version": b'{"version": Infinity}',
+    "nested without end": b"[" * 100_000,
+    "cut off": None,
+    "times without a zone": None,
+}
+
+
+def reading(folder: Path, name: str, data: bytes) -> object:
+    """What a record is read as, or the kind of Problem that it is."""
+    where, read, _ = READ[name]
+    (folder / where).write_bytes(data)
+    (folder / where).chmod(0o600)
+    try:
+        return read(Memories(folder))
+    except Problem as problem:
+        assert problem.hint
+        return type(problem)
+
+
+@pytest.mark.parametrize("name", NOTHING)
+@pytest.mark.parametrize("how", NONSENSE)
+def test_what_makes_no_sense_is_said_or_is_nothing(tmp_path: Path, name: str, how: str) -> None:
+    """Torn or foreign: never something that anybody stumbles over later."""
+    golden = (GOLDEN / name).read_bytes()
+    data = NONSENSE[how]
+    if how == "cut off":
+        data = golden[:40]
+    elif how == "times without a zone":
+        data = golden.replace(b"+00:00", b"")
+        if data == golden or name == "status":  # whose rows are for whoever shows them
+            return
+    assert data is not None
+    assert reading(tmp_path, name, data) == NOTHING[name][0]
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_a_newer_version_is_left_alone(tmp_path: Path, name: str) -> None:
+    """It is not unreadable, so that nobody moves it aside; what only tells of the past is as if it were not there."""
+    value = json.loads(
+        (GOLDEN / name).read_bytes().splitlines()[0] if name == "history" else (GOLDEN / name).read_bytes()
+    )
+    value["version"] = 3
+    if "checksum" in value:
+        del value["checksum"]
+        value["checksum"] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    assert reading(tmp_path, name, json.dumps(value).encode()) == NOTHING[name][1]
+
+
+@pytest.mark.parametrize("field", [b'"replaces": 1', b'"replaces": "../x"', b'"replaces": ["AKIA"]'])
+def test_a_mark_with_a_strange_value_agrees_to_nothing_more(tmp_path: Path, field: bytes) -> None:
+    """The key is replaced all the same."""
+    assert reading(tmp_path, "handed", b'{%s, "delivery": "x", "signer": ""}' % field) == Mark()
+    assert HandedKeys(str(tmp_path)).ids() == (NEW,)
+
+
+def test_a_mark_is_kept_until_it_is_cleared(tmp_path: Path) -> None:
+    """A second takes the place of the first."""
+    handed = HandedKeys(str(tmp_path / "handed"))
+    assert handed.ids() == ()
+    handed.mark(NEW)
+    assert handed.read(NEW) == Mark()
+    handed.mark(NEW, MARK)
+    assert (handed.ids(), handed.read(NEW)) == ((NEW,), MARK)
+    handed.clear(NEW)
+    assert (handed.ids(), handed.read(NEW)) == ((), Mark())
+
+
+@given(st.lists(st.text(max_size=20), max_size=3), st.none() | st.text(max_size=9))
+def test_a_line_of_history_is_read_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], new: str
+) -> None:
+    """Whatever a profile is called: also line ends and other separators."""
+    history = FileHistory(str(tmp_path_factory.mktemp("state") / "history.jsonl"))
+    past = Past(SECOND, "rotated", "1", "arn", "AKIAOLD", new, tuple(names), tuple(names))
+    history.add(past)
+    history.add(PAST)
+    assert history.entries() == (past, PAST)
+
+
+def test_a_line_of_history_that_is_cut_off_is_passed_over(tmp_path: Path) -> None:
+    """The next one begins on a line of its own."""
+    m = Memories(tmp_path)
+    m.history.add(PAST)
+    with (tmp_path / "history.jsonl").open("ab") as torn:
+        torn.write(b'{"at": "2026-05-04T12:30:15+00:00", "action": "rot')
+    m.history.add(PAST)
+    assert m.history.entries() == (PAST, PAST)
+
+
+@pytest.mark.parametrize("changed", ["credentials", "config", None])
+def test_rows_are_of_the_files_as_they_were(tmp_path: Path, changed: str | None) -> None:
+    """A file that changed or came is seen: a profile may hold another key now. Who wants to know is told."""
+    (tmp_path / "credentials").write_text("[default]\n")
+    told: list[object] = []
+    files = [str(tmp_path / "credentials"), str(tmp_path / "config")]
+    cache = FileCache(str(tmp_path / "state" / "status.json"), files, told.append)
+    assert cache.load() == Cached([], False)
+    cache.save(ROWS)
+    if changed:
+        (tmp_path / changed).write_text("[other]\n# longer\n")
+    assert (cache.load(), told) == (Cached(ROWS, not changed), [ROWS])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize("name", sorted(WRITTEN.keys() - {"export", "delivery", "entry"}))
+def test_records_are_private_and_hold_no_secret(tmp_path: Path, name: str) -> None:
+    """0600; only a stored pair has its secret in it."""
+    WRITTEN[name](Memories(tmp_path))
+    file = tmp_path / READ[name][0]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (SECRET in file.read_text()) == (name in ("staged", "kept"))
