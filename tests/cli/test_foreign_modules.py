@@ -39,7 +39,7 @@ def test_modules_of_other_programs_are_left_out(foreign: Path, args: tuple[str, 
 def test_where_we_come_from_ourselves_stays(foreign: Path) -> None:
     """Installed with `pip --target` and found by PYTHONPATH: what stands beside us there is meant for us."""
     done = run(f"{ROOT}{os.pathsep}{foreign}", "--version")
-    assert "a foreign module was imported: click" in done.stdout + done.stderr
+    assert "a foreign module was imported" in done.stdout + done.stderr
 
 
 def test_what_belongs_to_this_python_stays() -> None:
