@@ -132,7 +132,7 @@ class AccountDirectory:
             raise NoRoom(f"{user} has two access keys already", problem.hint) from None
 
     def _of(self, user: str, call: Callable[[], T], what: str = "user") -> T:
-        """A call about a user, or about something of his; Gone tells what it was."""
+        """A call about a user, or about something of theirs; Gone tells what it was."""
         try:
             return call()
         except Gone:

@@ -203,7 +203,7 @@ def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> E
 
 
 def by_owner(steps: Iterable[PlannedAction], context: EnforceContext) -> Iterator[tuple[Owner, list[PlannedAction]]]:
-    """One notice for each owner, whatever accounts his users are in."""
+    """One notice for each owner, whatever accounts their users are in."""
     found: dict[str, tuple[Owner, list[PlannedAction]]] = {}
     for step in steps:
         owner = context.owner(step.found)

@@ -80,7 +80,7 @@ class Renderer:
         return Message(subject[:LONGEST_SUBJECT], f"{_BLANK.sub(_TWO, text).strip()}\n", html, to)
 
     def _render(self, file: str, values: Mapping[str, Any]) -> str:
-        """A template is somebody's program: whatever it raises is a line for him."""
+        """A template is somebody's program: whatever it raises is a line for them."""
         try:
             return self._templates.get_template(file).render(values)
         except Exception as error:  # noqa: BLE001

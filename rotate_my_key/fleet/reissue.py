@@ -41,7 +41,7 @@ Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
 
 @dataclass(frozen=True, slots=True)
 class ReissueRequest:
-    """Whom to make a key for. `profile` is the one that he should put it in; `replace_inactive`: an inactive key of his
+    """Whom to make a key for. `profile` is the one to put it in; `replace_inactive`: an inactive key of theirs
     may be deleted for room; `renew`: a key that waits and was never used is replaced."""
 
     account: AwsAccount
@@ -177,7 +177,7 @@ class ReissueContext:
 
 @dataclass(frozen=True, slots=True)
 class HandoverResult:
-    """A key that waits for its user. `place` is what he gives to `adopt`; `deleted` are keys that went on the way;
+    """A key that waits for its user. `place` is what they give to `adopt`; `deleted` are keys that went on the way;
     `notes` are for a person. No secret."""
 
     account: str

@@ -331,7 +331,7 @@ def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
 
 
 def end_sessions(user: str, now: datetime) -> str:
-    """The command that ends what sessions of this user may do, to be typed in his account. A session from
+    """The command that ends what sessions of this user may do, to be typed in their account. A session from
     GetSessionToken or GetFederationToken may do what its user may, and aws:TokenIssueTime is there for sessions only,
     so that a key is not denied by it (IAM User Guide, "Disabling permissions for temporary security credentials").
     Sessions of a role need the same policy on the role."""

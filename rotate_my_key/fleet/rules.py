@@ -57,8 +57,8 @@ class SkipRule(Enum):
 
 @dataclass(frozen=True, slots=True)
 class UserFacts:
-    """A user with all of his keys (ids and exact days), and what is remembered of them. `exempt` is why he is left
-    alone, or ""; `unsure` says what of his exemption or memory could not be read, or is ""."""
+    """A user with all of their keys (ids and exact days), and what is remembered of them. `exempt` is why they are left
+    alone, or ""; `unsure` says what of their exemption or memory could not be read, or is ""."""
 
     user: FleetUser
     memory: Memory = field(default_factory=dict)

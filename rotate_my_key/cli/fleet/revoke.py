@@ -84,7 +84,7 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
 def _find(
     app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
 ) -> tuple[RevokeContext, list[UserLook]]:
-    """Raises Gone if there is no such user anywhere, Problem too if he is in no account that could be looked at."""
+    """Raises Gone if there is no such user anywhere, Problem too if they are in no account that could be looked at."""
     if strange := [number for number in numbers if not (number.isdecimal() and len(number) == 12)]:
         raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
     settings, assembly = open_fleet(app)
