@@ -16,7 +16,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import re
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -30,11 +29,10 @@ from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Place, PlaceKind
 from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
 from ..state.notes import ROLES, SIZE, FileStaging
-from ..state.records import Form
+from ..state.records import Form, KeyFiles
 from . import entries as names
 from .entries import SYSTEM, KeyringEntries, noted_backend
 
-_MARK = re.compile(r"([A-Z0-9]{4,128})\.keyring")
 _NOT_KEPT = "the keyring did not keep what was stored in it"
 
 
@@ -318,7 +316,7 @@ class LocalStaging:
     """
 
     def __init__(self, folder: str, keyring: KeyringStore) -> None:
-        self._folder = folder
+        self._marks = KeyFiles(folder, ".keyring")
         self._keyring = keyring
         self._files = FileStaging(folder)
 
@@ -326,8 +324,8 @@ class LocalStaging:
         """In the keyring if one of the places is there: such a pair never touches the disk."""
         if not any(place.kind is PlaceKind.KEYRING for place in places):
             return self._files.reserve(name)
-        make_private_dir(self._folder)
-        return None if self._holds(name) else reserve_private(self._path(name), SIZE)
+        make_private_dir(self._marks.path)
+        return None if self._holds(name) else reserve_private(self._marks.file(name), SIZE)
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
         """See the port. If the disk is full an earlier note will do: the secret of a new key that goes into the keyring
@@ -340,7 +338,7 @@ class LocalStaging:
             raise TryLater(_NOT_KEPT, "rotate-my-key")
         earlier = self.get_record(name)
         try:
-            return None if record == earlier else write_private(self._path(name), record)
+            return None if record == earlier else write_private(self._marks.file(name), record)
         except Problem:
             if not earlier:
                 raise
@@ -360,20 +358,18 @@ class LocalStaging:
         """See the port."""
         if not self._holds(name):
             return self._files.get_record(name)
-        return (read_private(self._path(name)) or b"").strip() or None
+        return (read_private(self._marks.file(name)) or b"").strip() or None
 
     def names(self) -> tuple[str, ...]:
         """See the port."""
-        in_files = self._files.names()
-        found = map(_MARK.fullmatch, os.listdir(self._folder) if os.path.isdir(self._folder) else ())
-        return tuple(dict.fromkeys([*in_files, *sorted(match[1] for match in found if match)]))
+        return tuple(dict.fromkeys([*self._files.names(), *self._marks.ids()]))
 
     def drop(self, name: str) -> None:
         """Remove both entries, then the file that says they are there; and what is in files."""
         if self._holds(name):
             for role in ROLES:
                 self._keyring.entries.delete(names.of_rotation(name, role))
-            remove_private(self._path(name))
+            remove_private(self._marks.file(name))
         self._files.drop(name)
 
     def where(self, name: str) -> str:
@@ -382,10 +378,4 @@ class LocalStaging:
 
     def _holds(self, name: str) -> bool:
         """Whether the pairs of this rotation rest in the keyring."""
-        return os.path.lexists(self._path(name))
-
-    def _path(self, name: str) -> str:
-        file = f"{name}.keyring"
-        if not _MARK.fullmatch(file):
-            raise Problem(f"{file!r} is no name for a staged record", "rotate-my-key status")
-        return os.path.join(self._folder, file)
+        return os.path.lexists(self._marks.file(name))
