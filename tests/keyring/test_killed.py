@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rotate_my_key.core.model import Credentials
 from tests.disk import STRACE
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop, new_server
 from tests.killing import CHANGING, LATER, ONE_THREAD, Flow, check, needs_strace, record
@@ -59,16 +60,17 @@ def restored(laptop: KeyringLaptop) -> None:
     laptop.as_it_was()
 
 
-def rotated(laptop: KeyringLaptop) -> None:
+def rotated(laptop: KeyringLaptop) -> Credentials:
     """There is one key, another one, and nothing is left to be done."""
-    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.sdk_pair().key_id] != [laptop.old.key_id]
+    pair = laptop.sdk_pair()
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id] != [laptop.old.key_id]
     assert '"moving": "' not in (laptop.index.read_text() if laptop.index.exists() else "")
+    return pair
 
 
 def rotated_there(laptop: KeyringLaptop) -> None:
     """It is the one in the keyring, and nowhere else; restored, the files differ in the two values alone."""
-    rotated(laptop)
-    pair = laptop.sdk_pair()
+    pair = rotated(laptop)
     assert list(laptop.entries()) == ["rotate-my-key: work"]
     laptop.no_secret_on_disk()
     assert laptop.run(*RESTORE).code == 0
