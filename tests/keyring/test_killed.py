@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from rotate_my_key.keyring.store import Index
 from tests.disk import STRACE
 from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop, new_server
 from tests.killing import CHANGING, LATER, ONE_THREAD, Flow, check, needs_strace, record
@@ -64,7 +65,7 @@ def rotated(laptop: KeyringLaptop) -> Credentials:
     """There is one key, another one, and nothing is left to be done."""
     pair = laptop.sdk_pair()
     assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id] != [laptop.old.key_id]
-    assert '"moving": "' not in (laptop.index.read_text() if laptop.index.exists() else "")
+    assert not Index(str(laptop.index)).moving()
     return pair
 
 
