@@ -179,11 +179,11 @@ class Scanner:
         except OSError:
             self.tally.unreadable.append(root)
             return
-        stack, told = [root], self._clock()
+        stack, ticked = [root], self._clock()
         while stack:
             folder = stack.pop()
-            if self._clock() - told >= _TICK:
-                told = self._clock()
+            if self._clock() - ticked >= _TICK:
+                ticked = self._clock()
                 self._tick(self.tally.files, folder)
             try:
                 with os.scandir(folder) as entries:

@@ -329,10 +329,10 @@ def check_files(computer: Computer) -> Iterator[Finding]:
 
 def _home(computer: Computer) -> Iterator[Finding]:
     """Programs look for ~/.aws in HOME; started with sudo, it may still be another person's."""
-    given, home = computer.env.get("HOME", ""), computer.paths.home
+    variable, home = computer.env.get("HOME", ""), computer.paths.home
     where = Where(variable="HOME")
-    if computer.posix and not os.path.isabs(given):
-        what = f"is {given!r}, not an absolute path" if given else "is not set"
+    if computer.posix and not os.path.isabs(variable):
+        what = f"is {variable!r}, not an absolute path" if variable else "is not set"
         message = f"HOME {what}, so programs disagree where ~/.aws is"
         yield Finding(Level.WARNING, "home", message, f"export HOME={computer.word(home)}".replace("~", home), where)
     if not os.path.isdir(home):
@@ -463,10 +463,10 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
-                told = note is not None and note.told
-                how = "cannot be finished by itself; what is stored of it stays" if told else "the next run finishes it"
+                stuck = note is not None and note.told
+                how = "cannot be finished by itself; what is stored of it stays" if stuck else "the next run finishes it"
                 message = f"a rotation of key {mask(name)} is unfinished; {how}"
-                remedy = "rotate-my-key status" if told else "rotate-my-key"
+                remedy = "rotate-my-key status" if stuck else "rotate-my-key"
                 yield Finding(Level.WARNING, "unfinished", message, remedy, where)
 
 

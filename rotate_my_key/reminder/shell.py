@@ -253,8 +253,8 @@ def rc_file(shell: str, home: str, env: Mapping[str, str], platform: str = sys.p
 
     For bash on macOS the login file: its terminals start login shells, which do not read ~/.bashrc.
     """
-    given = env.get("XDG_CONFIG_HOME", "")
-    config = given if os.path.isabs(given) else os.path.join(home, ".config")
+    xdg = env.get("XDG_CONFIG_HOME", "")
+    config = xdg if os.path.isabs(xdg) else os.path.join(home, ".config")
     match shell:
         case "zsh":
             return os.path.join(env.get("ZDOTDIR") or home, ".zshrc")
