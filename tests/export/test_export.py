@@ -125,6 +125,7 @@ def test_a_dead_key_gives_way(here: Laptop, there: Laptop) -> None:
     there.unchanged_but_for_the_pair()
 
 
+@pytest.mark.slow
 def test_what_an_earlier_run_began_is_finished_first(here: Laptop, there: Laptop) -> None:
     """A rotation that was killed there is finished, and then its key is the younger one: it stays."""
     file = carried(here, there)

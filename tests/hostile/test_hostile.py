@@ -90,6 +90,7 @@ def test_a_fresh_key_stays(aws: StandIn, tmp_path: Path, odd: str, often: str) -
     assert (ended.codes, ended.fresh, ended.rotated) == ([0], True, False)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
 def test_memory_stays_small(aws: StandIn, tmp_path: Path) -> None:
     """200 MB of blanks and 100,000 keys take a process no further than a good answer does, but for some megabytes."""

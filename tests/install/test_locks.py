@@ -85,6 +85,7 @@ def extra(source: Path) -> str:
     return "export" if source.stem == "age" else "fleet" if source.parent.name == "fleet" else ""
 
 
+@pytest.mark.slow
 def test_what_is_imported_is_declared_and_what_is_declared_is_imported() -> None:
     """The dependencies are what the program imports; two places may import an extra too, and do."""
     runtime = names(PROJECT["dependencies"])

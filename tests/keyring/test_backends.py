@@ -64,6 +64,7 @@ def test_a_keyring_without_a_desktop(server: KeyringLaptop) -> None:
     assert not server.index.exists()
 
 
+@pytest.mark.slow
 def test_changing_the_setting_loses_no_key(server: KeyringLaptop) -> None:
     """The keyring that holds a key is the one that is asked for it, whatever the settings and the environment say."""
     assert server.run(*STORE).code == 0

@@ -48,6 +48,7 @@ def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
     assert not laptop.index.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("crlf", [False, True], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(
     ("text", "config"),
@@ -125,6 +126,7 @@ def test_status_and_all_see_it(tmp_path: Path, running: StandIn, keyring: Keyrin
     assert [row["verdict"] for row in cached if "work" in row["profiles"]] == ["fresh"]
 
 
+@pytest.mark.slow
 def test_a_locked_keyring(laptop: KeyringLaptop) -> None:
     """`credentials` says so in one line, exit 75, at once; `rotate` and `restore` too; `status` knows the key's id."""
     laptop.run(*STORE)

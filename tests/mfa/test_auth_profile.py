@@ -129,6 +129,7 @@ def test_a_role_that_wants_mfa(desk: Desk, old: Credentials, admin: str) -> None
     assert done.code == 0, done.text
 
 
+@pytest.mark.slow
 def test_status_and_delete_key(desk: Desk, admin: str) -> None:
     """Every command that calls IAM has the option."""
     other = desk.aws.add_key("alice")

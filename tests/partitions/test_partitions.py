@@ -59,6 +59,7 @@ def test_a_whole_rotation(
     assert f"arn:{partition}:iam::{desk.aws.account}:user/alice" in desk.run("history", "--json").out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["restore", "undo"])
 def test_a_region_that_went_with_the_files(all_of_aws: MakeDesk, command: str) -> None:
     """Where only the profile said which partition it is, an unfinished rotation knows it by its user."""

@@ -130,6 +130,7 @@ def test_aws_is_slow_to_know(laptop: Laptop, lag: str) -> None:
     laptop.settled()
 
 
+@pytest.mark.slow
 def test_rotated_twice_in_a_row_while_lists_lag(laptop: Laptop) -> None:
     """The second run meets a list that still shows the deleted key and not yet the new one."""
     laptop.aws.settings.listing = 3

@@ -390,6 +390,7 @@ def test_line_ends(laptop: Laptop, crlf: bool, last: bytes) -> None:
     laptop.settled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["aws", "boto3"])
 def test_other_readers_read_the_new_key(laptop: Laptop, name: str) -> None:
     """The real AWS CLI, and boto3, sign in with the file afterwards."""

@@ -17,7 +17,7 @@ from tests.laptop import Laptop, sampled
 pytestmark = needs_strace
 
 SPARSE = 4  # moments of each flow in the default run
-USUAL = ("rotate, the first time", "rotate, in place", "undo", "copies", "after_rotate", "import")
+USUAL = ("rotate, the first time", "undo", "copies")
 
 
 def fresh(laptop: Laptop) -> None:

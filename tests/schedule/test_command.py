@@ -196,6 +196,7 @@ def test_nothing_due_is_a_good_run(empty: Desk, make_key: Make) -> None:
     assert empty.changes == []
 
 
+@pytest.mark.slow
 def test_offline_is_tried_again_and_is_no_failure(desk: Desk) -> None:
     """75 and silence; the last result that counted stays."""
     assert desk.run(*ONCE).code == 0

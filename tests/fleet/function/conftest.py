@@ -1,4 +1,4 @@
-"""Lambda, as far as it matters here: the zip unpacked, botocore beside it as the runtime has it, a fresh process."""
+"""Lambda, as far as it matters here: the zip unpacked, boto3 beside it as the runtime has it, a fresh process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.standin import StandIn
 __all__ = ["desk", "empty", "make_key", "old"]
 
 SITE = Path(botocore.__file__).parents[1]
-RUNTIME = ("botocore", "dateutil", "jmespath", "six.py")  # what Lambda's Python brings, of what is needed
+RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py")  # what Lambda's Python brings of it
 PARAMETER = "/rotate-my-key/fleet"
 _START = """
 import json, sys
