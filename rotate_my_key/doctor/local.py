@@ -464,8 +464,10 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
                 stuck = note is not None and note.told
-                how = "cannot be finished by itself; what is stored of it stays" if stuck else "the next run finishes it"
-                message = f"a rotation of key {mask(name)} is unfinished; {how}"
+                end = (
+                    "cannot be finished by itself; what is stored of it stays" if stuck else "the next run finishes it"
+                )
+                message = f"a rotation of key {mask(name)} is unfinished; {end}"
                 remedy = "rotate-my-key status" if stuck else "rotate-my-key"
                 yield Finding(Level.WARNING, "unfinished", message, remedy, where)
 
