@@ -45,7 +45,7 @@ class _Refused(Exception):
 
 
 @dataclass
-class _Key:
+class _StoredKey:
     """An access key; it signs in from `known` on, in seconds of the monotonic clock."""
 
     pair: Credentials
@@ -61,7 +61,7 @@ class DemoAws:
         """`propagation`: seconds until a new key is known. `latency`: seconds that each answer takes."""
         self._propagation, self._latency = propagation, latency
         self._lock = threading.Lock()
-        self._keys: dict[str, _Key] = {}
+        self._keys: dict[str, _StoredKey] = {}
         self.pair = self._add(timedelta(days=98), 0.0)
         self.secrets = {self.pair.secret}
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -86,7 +86,7 @@ class DemoAws:
             "".join(secrets.choice(_SECRET_ALPHABET) for _ in range(40)),
         )
         created = (datetime.now(UTC) - age).replace(microsecond=0)
-        self._keys[pair.key_id] = _Key(pair, created, time.monotonic() + propagation)
+        self._keys[pair.key_id] = _StoredKey(pair, created, time.monotonic() + propagation)
         return pair
 
     def answer(self, headers: dict[str, str], body: bytes) -> tuple[int, str]:
@@ -168,7 +168,7 @@ class DemoAws:
         del self._keys[self._key(values).pair.key_id]
         return ""
 
-    def _key(self, values: dict[str, str]) -> _Key:
+    def _key(self, values: dict[str, str]) -> _StoredKey:
         key_id = values.get("AccessKeyId", "")
         try:
             return self._keys[key_id]
@@ -186,7 +186,7 @@ class DemoAws:
     }
 
 
-def _described(key: _Key) -> str:
+def _described(key: _StoredKey) -> str:
     return (
         f"<UserName>{_USER}</UserName><AccessKeyId>{key.pair.key_id}</AccessKeyId><Status>{key.status}</Status>"
         f"<CreateDate>{key.created:%Y-%m-%dT%H:%M:%SZ}</CreateDate>"

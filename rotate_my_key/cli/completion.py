@@ -7,7 +7,7 @@ is said but the answer: a complaint would end up in the middle of what the perso
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,18 +15,16 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from ..core.errors import Problem
 from .app import App
-from .table import GLOBAL, GROUPS
+from .table import COMPLETE, GROUPS, with_command
 
-VARIABLE = "_ROTATE_MY_KEY_COMPLETE"  # click's own name for this program's
 _PROFILES = {"profile", "profiles", "auth_profile"}
-_OWN = {"--help", "-h", "--version"}
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 
 
 def complete(program: click.Group, app: App, instruction: str) -> int:
     """Do what the shell asks for: `bash_source`, `bash_complete` and so on. Gives the exit code."""
     shell = instruction.partition("_")[0]
-    return shell_complete(_Completing(program, app, shell), {"obj": app}, "rotate-my-key", VARIABLE, instruction)
+    return shell_complete(_Completing(program, app, shell), {"obj": app}, "rotate-my-key", COMPLETE, instruction)
 
 
 class _Completing(click.Group):
@@ -62,7 +60,7 @@ class _Completing(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """See click; what begins with an option of `rotate` is `rotate`."""
-        return super().make_context(info_name, _with_command(args), parent, **extra)
+        return super().make_context(info_name, with_command(args), parent, **extra)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands with their lines of --help; options, with those of `rotate`."""
@@ -75,14 +73,6 @@ class _Completing(click.Group):
         with click.Context(rotate, ctx, "rotate", resilient_parsing=True) as inner:
             items += rotate.shell_complete(inner, incomplete)
         return list({item.value: item for item in items}.values())
-
-
-def _with_command(args: Sequence[str]) -> list[str]:
-    for number, word in enumerate(args):
-        if word not in GLOBAL:
-            bare = word.startswith("-") and word not in _OWN
-            return [*args[:number], "rotate", *args[number:]] if bare else list(args)
-    return list(args)
 
 
 class _Profile(click.types.StringParamType):

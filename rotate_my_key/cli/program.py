@@ -17,24 +17,14 @@ import click
 from .. import __version__
 from ..core.errors import Interrupted, Problem
 from .app import App
-from .table import GLOBAL, GROUPS
+from .table import COMPLETE, GLOBAL, GROUPS, OWN, with_command
 
 _COMMANDS = [name for group in GROUPS.values() for name in group]
-_COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for it
 _STATUS = "rotate-my-key status"
-_OWN = {"--help", "-h", "--version"}
 # What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
-_READS |= {
-    "config",
-    "config show",
-    "config get",
-    "config path",
-    "reminder",
-    "reminder show",
-    "schedule",
-    "schedule show",
-}
+_READS |= {"config", "config show", "config get", "config path"}
+_READS |= {"reminder", "reminder show", "schedule", "schedule show"}
 
 
 def _set(name: str, context: click.Context, value: Any) -> None:
@@ -43,33 +33,18 @@ def _set(name: str, context: click.Context, value: Any) -> None:
         setattr(app, name, max(value, getattr(app, name)))
 
 
+def _global(*names: str, text: str, **more: Any) -> click.Option:
+    name = names[-1].removeprefix("--").replace("-", "_")
+    keep = lambda context, option, value: _set(name, context, value)  # noqa: E731
+    return click.Option(list(names), expose_value=False, is_eager=True, callback=keep, help=text, **more)
+
+
 def _globals() -> list[click.Option]:
     """The options that may stand before or after the command."""
     return [
-        click.Option(
-            ["-v", "--verbose"],
-            count=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("verbose", c, v),
-            help="Say more; -vv says most.",
-        ),
-        click.Option(
-            ["-q", "--quiet"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("quiet", c, v),
-            help="Say nothing but results and problems.",
-        ),
-        click.Option(
-            ["--no-color"],
-            is_flag=True,
-            expose_value=False,
-            is_eager=True,
-            callback=lambda c, p, v: _set("no_color", c, v),
-            help="No colours (NO_COLOR does the same).",
-        ),
+        _global("-v", "--verbose", text="Say more; -vv says most.", count=True),
+        _global("-q", "--quiet", text="Say nothing but results and problems.", is_flag=True),
+        _global("--no-color", text="No colours (NO_COLOR does the same).", is_flag=True),
     ]
 
 
@@ -108,16 +83,6 @@ def add_globals(command: click.Command) -> None:
                 add_globals(child)
 
 
-def _with_command(args: Sequence[str]) -> list[str]:
-    """Insert `rotate` where no command is named: `rotate-my-key --force` is `rotate-my-key rotate --force`."""
-    for number, word in enumerate(args):
-        if word in _OWN:
-            return list(args)
-        if word not in GLOBAL:
-            return list(args) if not word.startswith("-") else [*args[:number], "rotate", *args[number:]]
-    return [*args, "rotate"]
-
-
 @click.command(
     cls=_Program,
     params=_globals(),
@@ -141,11 +106,12 @@ def run(args: Sequence[str], env: Any) -> int:
 
 
 def _called(app: App, args: Sequence[str]) -> int:
-    if app.env.get(_COMPLETE):  # at TAB
+    if app.env.get(COMPLETE):  # at TAB
         from .completion import complete
 
-        return complete(program, app, app.env[_COMPLETE])
-    words = _with_command(args)
+        return complete(program, app, app.env[COMPLETE])
+    words = with_command(args)
+    words += [] if set(words) - GLOBAL else ["rotate"]
     _check_owner(app, words)
     code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
     sys.stdout.flush() if sys.stdout else None
@@ -190,7 +156,7 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
 def _check_owner(app: App, words: Sequence[str]) -> None:
     """Raises Problem if what is called would leave root's files in another person's home."""
     name = _named(words)
-    if " ".join(name) in _READS or name[:1] == ["fleet"] or not _OWN.isdisjoint(words):
+    if " ".join(name) in _READS or name[:1] == ["fleet"] or not OWN.isdisjoint(words):
         return
     from ..files.private import must_be_mine
 

@@ -24,22 +24,8 @@ if TYPE_CHECKING:
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
-    "profiles",
-    "kind",
-    "key_id",
-    "account",
-    "user",
-    "created",
-    "age_days",
-    "due",
-    "overdue",
-    "verdict",
-    "why",
-    "last_use",
-    "exempt",
-    "switched_off_until",
-    "seen_at",
-    "places",
+    *("profiles", "kind", "key_id", "account", "user", "created", "age_days", "due", "overdue", "verdict", "why"),
+    *("last_use", "exempt", "switched_off_until", "seen_at", "places"),
 )
 _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
 

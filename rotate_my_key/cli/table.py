@@ -1,5 +1,9 @@
 """The table of commands, and the options that may stand before or after any of them. Light: the door reads it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 # Each command's line in --help: read without loading any.
 GROUPS: dict[str, dict[str, str]] = {
     "Daily": {
@@ -30,3 +34,14 @@ GROUPS: dict[str, dict[str, str]] = {
     },
 }
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
+OWN = {"--help", "-h", "--version"}  # of the program itself
+COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for the variable that asks what to offer at TAB
+
+
+def with_command(args: Sequence[str]) -> list[str]:
+    """Insert `rotate` before an option where no command is named: `--force` is `rotate --force`."""
+    for number, word in enumerate(args):
+        if word not in GLOBAL:
+            bare = word.startswith("-") and word not in OWN
+            return [*args[:number], "rotate", *args[number:]] if bare else list(args)
+    return list(args)
