@@ -1,4 +1,7 @@
-"""A key that was handed over takes another's place, by the loop of a rotation: killed and failing at every point."""
+"""A key that was handed over takes another's place, by the loop of a rotation: killed and failing at every point.
+
+On one laptop the old key is in its places; on a new one it is in none, and goes with its id alone.
+"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -6,13 +9,17 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.core.errors import Denied, KeyRefused, OtherIdentity, Problem
-from rotate_my_key.core.model import Credentials, Identity
+from rotate_my_key.core.model import Credentials, Identity, LastUse
 from rotate_my_key.rotation.engine import Waiter
 from rotate_my_key.rotation.incoming import (
+    Elsewhere,
     Incoming,
     Origin,
+    Takeover,
     Way,
     check_delivery,
+    elsewhere,
+    plan_elsewhere,
     plan_incoming,
     plan_takeover,
     take_over,
@@ -21,27 +28,41 @@ from rotate_my_key.rotation.ports import Ending, Outcome
 from tests.engine.computer import DEFAULT, POLICY, WORK, Computer
 from tests.engine.fakes import ALICE, Aws, FakeAccount, Killed
 
-MOST = 60  # points; more than an adoption passes
+MOST = 60  # points; more than either passes
 BOB = Identity("123456789012", "arn:aws:iam::123456789012:user/bob")
 
 
 class Laptop(Computer):
-    """Alice's computer; IT has made a key for her, an hour ago."""
+    """Alice's computer, whose places hold the old key; IT has made a key for her, an hour ago."""
+
+    least = 20  # points that it passes
 
     def __init__(self, aws: Aws | None = None) -> None:
         super().__init__(aws)
         self.new = self.aws.add("it", timedelta(hours=1))
+
+    def plan(self) -> Takeover:
+        """What is to be done."""
+        return plan_takeover(self.new, self.old, self.account.look([self.new]), self.account, self.here)
+
+    @property
+    def left(self) -> bool:
+        """Whether the old key has not given way yet."""
+        return self.old in self.home.places.values()
 
     def adopt(self, kill_at: int | None = None, faults: Mapping[int, str] | None = None) -> Outcome | None:
         """The new key takes the old one's place; None if it was killed."""
         self.points.start(kill_at, faults)
         self.account = FakeAccount(self.aws, self.points)
         try:
-            look = self.account.look([self.new])
-            plan = plan_takeover(self.new, self.old, look, self.account, self.here)
-            return take_over(plan, self.account, self.here, self.progress, POLICY, Waiter(self.aws.pause, _never))
+            return self.take(self.plan())
         except Killed:
             return None
+
+    def take(self, plan: Takeover) -> Outcome:
+        """Do it; nobody presses Ctrl-C."""
+        waiter = Waiter(self.aws.pause, lambda: None)
+        return take_over(plan, self.account, self.here, self.progress, POLICY, waiter)
 
     def adopted(self) -> None:
         """The new key alone is there, in every place, and nothing is left behind."""
@@ -50,8 +71,86 @@ class Laptop(Computer):
         assert (self.home.notes, self.home.records) == ({}, {})
 
 
-def _never() -> None:
-    """Nobody presses Ctrl-C."""
+class NewLaptop(Laptop):
+    """A new laptop, whose profile holds the key that IT has made; the old one works elsewhere."""
+
+    least = 10
+
+    def __init__(self, aws: Aws | None = None) -> None:
+        super().__init__(aws)
+        del self.home.places[WORK]
+        self.puts(DEFAULT, self.new)
+
+    def plan(self) -> Takeover:
+        """See above."""
+        return plan_elsewhere(self.new, self.old.key_id, self.account.look([self.new]), self.account, self.here)
+
+    @property
+    def left(self) -> bool:
+        """See above."""
+        return self.old.key_id in self.aws.there()
+
+    def found(self) -> Elsewhere | None:
+        """What `adopt` sees before it asks."""
+        return elsewhere(self.old.key_id, self.account.look([self.new]), self.account, self.here)
+
+
+BOTH = pytest.mark.parametrize("kind", [Laptop, NewLaptop])
+
+
+@BOTH
+@pytest.mark.parametrize("written", ["by rename", "in place"])
+@pytest.mark.parametrize(("list_lag", "sign_in_lag"), [(0, 0), (3, 9)], ids=["at once", "late"])
+def test_killed_at_any_point_the_next_run_finishes(
+    kind: type[Laptop], written: str, list_lag: float, sign_in_lag: float
+) -> None:
+    """At every point the profile works (see `Computer.watch`); the next run, or the same command again, ends it."""
+    for point in range(MOST):
+        laptop = kind(Aws(list_lag, sign_in_lag))
+        laptop.home.in_place = {DEFAULT.path} if written == "in place" else set()
+        survived = laptop.adopt(kill_at=point) is not None
+        laptop.aws.pause(1)
+        if laptop.home.notes or laptop.home.records:
+            results = laptop.run()
+            assert results and not any(result.problem for result in results if result.outcome), laptop.points.names
+        if laptop.left:
+            assert laptop.adopt() is not None
+        laptop.adopted()
+        if survived:
+            break
+    assert kind.least < point < MOST
+
+
+@BOTH
+@pytest.mark.parametrize("word", ["later", "lost", "throttled", "denied", "full"])
+def test_any_single_failure_is_survived(kind: type[Laptop], word: str) -> None:
+    """In the same run, or in the next one; the key that was handed over is never deleted."""
+    for point in range(MOST):
+        laptop = kind()
+        try:
+            laptop.adopt(faults={point: word})
+        except Problem:
+            laptop.aws.pause(30)
+            if laptop.home.notes or laptop.home.records:
+                laptop.run()
+        assert laptop.new.key_id in laptop.aws.there(), laptop.points.names
+        if laptop.left:
+            assert laptop.adopt() is not None
+        laptop.adopted()
+
+
+@BOTH
+def test_who_may_not_delete_keeps_the_old_key(kind: type[Laptop]) -> None:
+    """The new one is in place all the same, and the note stays: the next run tries again."""
+    laptop = kind()
+    laptop.aws.denies = {"iam:UpdateAccessKey", "iam:DeleteAccessKey"}
+    with pytest.raises(Denied):
+        laptop.adopt()
+    assert set(laptop.home.places.values()) == {laptop.new}
+    assert laptop.aws.there() == {laptop.old.key_id: "Active", laptop.new.key_id: "Active"}
+    laptop.aws.denies = set()
+    laptop.run()
+    laptop.adopted()
 
 
 def test_the_old_key_gives_way() -> None:
@@ -63,43 +162,6 @@ def test_the_old_key_gives_way() -> None:
     laptop.adopted()
     names = laptop.points.names
     assert names.index("stage") < names.index("new note") < names.index("write") < names.index("update")
-
-
-@pytest.mark.parametrize("written", ["by rename", "in place"])
-@pytest.mark.parametrize(("list_lag", "sign_in_lag"), [(0, 0), (3, 9)], ids=["at once", "late"])
-def test_killed_at_any_point_the_next_run_finishes(written: str, list_lag: float, sign_in_lag: float) -> None:
-    """At every point the profile works (see `Computer.watch`); the next run, or the same command again, ends it."""
-    for point in range(MOST):
-        laptop = Laptop(Aws(list_lag, sign_in_lag))
-        laptop.home.in_place = {DEFAULT.path} if written == "in place" else set()
-        survived = laptop.adopt(kill_at=point) is not None
-        laptop.aws.pause(1)
-        if laptop.home.notes or laptop.home.records:
-            results = laptop.run()
-            assert results and not any(result.problem for result in results if result.outcome), laptop.points.names
-        if laptop.old in laptop.home.places.values():
-            assert laptop.adopt() is not None
-        laptop.adopted()
-        if survived:
-            break
-    assert 20 < point < MOST
-
-
-@pytest.mark.parametrize("word", ["later", "lost", "throttled", "denied", "full"])
-def test_any_single_failure_is_survived(word: str) -> None:
-    """In the same run, or in the next one; the key that was handed over is never deleted."""
-    for point in range(MOST):
-        laptop = Laptop()
-        try:
-            laptop.adopt(faults={point: word})
-        except Problem:
-            laptop.aws.pause(30)
-            if laptop.home.notes or laptop.home.records:
-                laptop.run()
-        assert laptop.new.key_id in laptop.aws.there(), laptop.points.names
-        if laptop.old in laptop.home.places.values():
-            assert laptop.adopt() is not None
-        laptop.adopted()
 
 
 def test_an_old_key_that_is_switched_off_gives_way() -> None:
@@ -118,16 +180,6 @@ def test_an_old_key_that_is_gone_gives_way() -> None:
     laptop.adopted()
 
 
-def test_who_may_not_delete_keeps_the_old_key() -> None:
-    """The new one is in place all the same, and the old one is said."""
-    laptop = Laptop()
-    laptop.aws.denies = {"iam:UpdateAccessKey", "iam:DeleteAccessKey"}
-    with pytest.raises(Denied):
-        laptop.adopt()
-    assert set(laptop.home.places.values()) == {laptop.new}
-    assert laptop.aws.there() == {laptop.old.key_id: "Active", laptop.new.key_id: "Active"}
-
-
 def test_a_place_that_cannot_be_written_is_met_before_anything() -> None:
     """Nothing is changed."""
     laptop = Laptop()
@@ -136,6 +188,70 @@ def test_a_place_that_cannot_be_written_is_met_before_anything() -> None:
         laptop.adopt()
     assert set(laptop.home.places.values()) == {laptop.old}
     assert laptop.home.notes == {}
+
+
+# No place holds the old key
+
+
+def test_the_old_key_goes_after_the_new_one_has_signed_in_as_read() -> None:
+    """Noted, checked as read from its place, switched off, deleted: in that order."""
+    laptop = NewLaptop()
+    outcome = laptop.adopt()
+    assert outcome is not None
+    assert (outcome.ending, outcome.old, outcome.new) == (Ending.MERGED, laptop.old.key_id, laptop.new.key_id)
+    laptop.adopted()
+    names = [name for name in laptop.points.names if name in ("stage", "new note", "prove", "update", "delete")]
+    assert list(dict.fromkeys(names)) == ["stage", "new note", "prove", "update", "delete"]
+
+
+def test_a_new_key_that_somebody_switched_off_gives_up_nothing() -> None:
+    """Then the old one may be the only one that works."""
+    laptop = NewLaptop()
+    plan = laptop.plan()
+    laptop.changes(laptop.new.key_id, "Inactive")
+    with pytest.raises(Problem):
+        laptop.take(plan)
+    assert laptop.aws.there()[laptop.old.key_id] == "Active"
+
+
+def test_without_a_place_that_holds_the_new_key_nothing_is_begun() -> None:
+    """Somebody took it out again: no note is left."""
+    laptop = NewLaptop()
+    laptop.puts(DEFAULT, Credentials("AKIAOTHER", "x" * 40))
+    with pytest.raises(Problem, match="no profile here holds"):
+        laptop.adopt()
+    assert laptop.home.notes == {}
+    assert laptop.aws.there()[laptop.old.key_id] == "Active"
+
+
+def test_what_is_found_elsewhere() -> None:
+    """A key that the user has and no place here holds; not one that is gone, nor ours, nor no name."""
+    laptop = NewLaptop()
+    found = laptop.found()
+    assert found is not None
+    assert (found.key.key_id, found.use) == (laptop.old.key_id, LastUse(None))
+    assert elsewhere("", laptop.account.look([laptop.new]), laptop.account, laptop.here) is None
+    laptop.puts(DEFAULT, laptop.old)
+    assert laptop.found() is None
+    laptop.puts(DEFAULT, laptop.new)
+    laptop.changes(laptop.old.key_id, None)
+    assert laptop.found() is None
+
+
+def test_what_counts_as_a_use_since() -> None:
+    """Of anything but iam and sts, after IT made the new key; that it is not known counts, for nobody can say no."""
+    laptop = NewLaptop()
+    found, made = laptop.found(), laptop.aws.now()
+    assert found is not None
+    uses = {
+        "none": (LastUse(None), False),
+        "before": (LastUse(made - timedelta(minutes=1), "s3", "eu-west-1"), False),
+        "after": (LastUse(made + timedelta(minutes=1), "s3", "eu-west-1"), True),
+        "our own": (LastUse(made + timedelta(minutes=1), "sts", "eu-west-1"), False),
+        "not known": (None, True),
+    }
+    for name, (use, expected) in uses.items():
+        assert Elsewhere(found.key, use).is_in_use_since(made) is expected, name
 
 
 # What is refused
