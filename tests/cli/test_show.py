@@ -152,9 +152,3 @@ def test_json_of_a_key() -> None:
     """As AWS lists it."""
     key = AccessKey(OLD, "Active", NOW)
     assert show.key_json(key) == {"key_id": OLD, "status": "Active", "created": "2026-05-04T12:00:00+00:00"}
-
-
-def test_columns() -> None:
-    """Two blanks apart, nothing behind the last."""
-    assert show.columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
-    assert show.columns([]) == []

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.words import day, join, number, span, used
+from rotate_my_key.core.words import columns, day, join, nearest, number, span, used
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -49,3 +49,15 @@ def test_last_uses(service: str, region: str, where: str) -> None:
     """With what is known of where; no date means never, or not known."""
     assert used(NOW - timedelta(hours=3), service, region, NOW) == f"last used 3 hours ago{where}"
     assert used(None, service, region, NOW) == "no use on record"
+
+
+def test_columns() -> None:
+    """Two blanks apart, nothing behind the last."""
+    assert columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
+    assert columns([]) == []
+
+
+def test_nearest() -> None:
+    """One of the names that are known, or nothing."""
+    assert nearest("max_agee", ["keep_old", "max_age"]) == "max_age"
+    assert (nearest("x", ["keep_old"]), nearest("max_age", [])) == ("", "")
