@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem, shell_complete
 
 from ..core.errors import Problem
 from .app import App
-from .table import COMPLETE, GROUPS, with_command
+from .table import COMPLETE, GLOBAL, GROUPS, with_command
 
 _PROFILES = {"profile", "profiles", "auth_profile"}
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")
@@ -60,7 +60,7 @@ class _Completing(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """See click; what begins with an option of `rotate` is `rotate`."""
-        return super().make_context(info_name, with_command(args), parent, **extra)
+        return super().make_context(info_name, with_command(args) if set(args) - GLOBAL else args, parent, **extra)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Commands with their lines of --help; options, with those of `rotate`."""

@@ -111,7 +111,6 @@ def _called(app: App, args: Sequence[str]) -> int:
 
         return complete(program, app, app.env[COMPLETE])
     words = with_command(args)
-    words += [] if set(words) - GLOBAL else ["rotate"]
     _check_owner(app, words)
     code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
     sys.stdout.flush() if sys.stdout else None

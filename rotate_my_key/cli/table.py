@@ -39,9 +39,9 @@ COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for the variable that asks 
 
 
 def with_command(args: Sequence[str]) -> list[str]:
-    """Insert `rotate` before an option where no command is named: `--force` is `rotate --force`."""
+    """Insert `rotate` where no command is named: `--force` is `rotate --force`."""
     for number, word in enumerate(args):
         if word not in GLOBAL:
             bare = word.startswith("-") and word not in OWN
             return [*args[:number], "rotate", *args[number:]] if bare else list(args)
-    return list(args)
+    return [*args, "rotate"]

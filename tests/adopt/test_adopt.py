@@ -37,13 +37,13 @@ class Laptop:
         path.write_text(text or f"{HEAD}\r\n{self.given.key_id},{self.given.secret}\r\n", encoding="utf-8")
         return str(path)
 
-    def run(self, *words: str, kill_at: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(self, *words: str, kill_at: str = "", piped: str | None = None) -> "subprocess.CompletedProcess[str]":
         """The command as a process; `kill_at` is the call during which it is killed."""
         env = {"HOME": str(self.home), "AWS_ENDPOINT_URL": self.aws.url, "ROTATE_MY_KEY_PROOF_INTERVAL": "0"}
         process = subprocess.Popen(
             [sys.executable, "-m", "rotate_my_key", *words],
             env={**env, "PATH": os.environ["PATH"]},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if piped is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -55,7 +55,7 @@ class Laptop:
 
         if kill_at:
             self.aws.on_call(kill)
-        out, said = process.communicate(timeout=60)
+        out, said = process.communicate(piped, timeout=60)
         return subprocess.CompletedProcess(words, process.returncode, out, said)
 
     def held(self, profile: str = "default") -> Credentials | None:
@@ -88,19 +88,7 @@ def test_a_first_key_makes_folder_and_profile(laptop: Laptop) -> None:
 
 def test_it_comes_by_standard_input(laptop: Laptop) -> None:
     """`-` reads the file's text from a pipe."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rotate_my_key", "adopt", "-", "--yes"],
-        env={
-            "HOME": str(laptop.home),
-            "AWS_ENDPOINT_URL": laptop.aws.url,
-            "ROTATE_MY_KEY_PROOF_INTERVAL": "0",
-            "PATH": os.environ["PATH"],
-        },
-        input=f"{HEAD}\n{laptop.given.key_id},{laptop.given.secret}\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = laptop.run("adopt", "-", "--yes", piped=f"{HEAD}\n{laptop.given.key_id},{laptop.given.secret}\n")
     assert done.returncode == 0, done.stderr
     assert laptop.settled()
 
@@ -221,14 +209,7 @@ def test_bad_files_are_refused(laptop: Laptop, text: str, code: int, words: str)
 
 def test_a_pipe_with_something_else(laptop: Laptop) -> None:
     """Said of what came in, and what would have been right."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rotate_my_key", "adopt", "-", "--yes"],
-        env={"HOME": str(laptop.home), "AWS_ENDPOINT_URL": laptop.aws.url, "PATH": os.environ["PATH"]},
-        input="hello\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = laptop.run("adopt", "-", "--yes", piped="hello\n")
     assert done.returncode == 1
     assert "standard input holds neither the console's accessKeys.csv nor a link from IT" in done.stderr
 

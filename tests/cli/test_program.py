@@ -10,8 +10,7 @@ import pytest
 
 from rotate_my_key import __version__
 from rotate_my_key.cli.main import run
-from rotate_my_key.cli.program import _with_command
-from rotate_my_key.cli.table import GROUPS
+from rotate_my_key.cli.table import GROUPS, with_command
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
@@ -40,7 +39,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 )
 def test_without_a_command_it_is_rotate(typed: str, meant: str) -> None:
     """Wherever the options stand."""
-    assert _with_command(typed.split()) == meant.split()
+    assert with_command(typed.split()) == meant.split()
 
 
 def test_the_version(env: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
