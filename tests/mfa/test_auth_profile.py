@@ -247,64 +247,52 @@ def test_another_account(desk: Desk, admin: str) -> None:
     assert desk.changes == []
 
 
-def ask(desk: Desk) -> str:
-    """No such profile."""
-    return "nobody"
+def nothing(desk: Desk) -> None:
+    """All is as it was."""
 
 
-def empty_profile(desk: Desk) -> str:
-    """A profile that says a region and no more; the metadata service is not asked."""
-    desk.add("[profile bare]\nregion = eu-west-1\n", desk.config)
-    return "bare"
-
-
-def process_fails(desk: Desk) -> str:
-    """A program that ends with an error."""
-    desk.add("[profile tool]\ncredential_process = false\n", desk.config)
-    return "tool"
-
-
-def no_such_role(desk: Desk) -> str:
-    """AWS does not let carol assume it."""
-    desk.add("[profile boss]\nrole_arn = arn:aws:iam::123456789012:role/boss\nsource_profile = carol\n", desk.config)
-    return "boss"
-
-
-def dead_key(desk: Desk) -> str:
+def dead_key(desk: Desk) -> None:
     """Carol's key is switched off."""
     desk.aws.set_status(desk.aws.keys("carol")[0].key_id, "Inactive")
-    return "carol"
 
 
-def no_rights(desk: Desk) -> str:
+def no_rights(desk: Desk) -> None:
     """Carol may do nothing either."""
     desk.aws.deny("*", user="carol")
-    return "carol"
 
 
-def login(desk: Desk) -> str:
-    """`aws login`, which needs more of botocore than is installed."""
-    desk.add(f"[profile signed]\nlogin_session = arn:aws:iam::{desk.aws.account}:user/carol\n", desk.config)
-    return "signed"
-
-
+# Profiles that only name a region (the metadata service is not asked), a program that fails, a role that carol may not
+# assume, and `aws login`, which needs more of botocore than is installed.
+PROFILES = """[profile bare]
+region = eu-west-1
+[profile tool]
+credential_process = false
+[profile boss]
+role_arn = arn:aws:iam::123456789012:role/boss
+source_profile = carol
+[profile signed]
+login_session = arn:aws:iam::{account}:user/carol
+"""
 REFUSED: list[Any] = [
-    pytest.param(ask, 1, "there is no profile nobody to sign with", "aws configure list-profiles", id="no profile"),
-    pytest.param(empty_profile, 1, "profile bare has nothing to sign in with", "aws configure sso", id="empty"),
-    pytest.param(process_fails, 1, "credential_process of profile tool", "get-caller-identity", id="process fails"),
-    pytest.param(no_such_role, 5, "boss cannot sign in: AWS answers AccessDenied to AssumeRole", "boss", id="no role"),
-    pytest.param(dead_key, 5, "does not accept the credentials of profile carol", "--profile carol", id="dead key"),
-    pytest.param(no_rights, 5, "profile carol: you are not allowed to call iam:List", "alice", id="no rights"),
-    pytest.param(login, 1, "`aws login`", "aws configure export-credentials --profile signed", id="aws login"),
+    pytest.param(
+        "nobody", nothing, 1, "no profile nobody to sign with", "aws configure list-profiles", id="no profile"
+    ),
+    pytest.param("bare", nothing, 1, "profile bare has nothing to sign in with", "aws configure sso", id="empty"),
+    pytest.param("tool", nothing, 1, "credential_process of profile tool", "get-caller-identity", id="process fails"),
+    pytest.param("boss", nothing, 5, "cannot sign in: AWS answers AccessDenied to AssumeRole", "boss", id="no role"),
+    pytest.param("carol", dead_key, 5, "not accept the credentials of profile carol", "--profile carol", id="dead key"),
+    pytest.param("carol", no_rights, 5, "profile carol: you are not allowed to call iam:List", "alice", id="no rights"),
+    pytest.param("signed", nothing, 1, "`aws login`", "export-credentials --profile signed", id="aws login"),
 ]
 
 
-@pytest.mark.parametrize(("make", "code", "message", "hint"), REFUSED)
+@pytest.mark.parametrize(("name", "prepare", "code", "message", "hint"), REFUSED)
 def test_what_is_refused(
-    desk: Desk, admin: str, make: Callable[[Desk], str], code: int, message: str, hint: str
+    desk: Desk, admin: str, name: str, prepare: Callable[[Desk], None], code: int, message: str, hint: str
 ) -> None:
     """One line with the profile's name and the next command; nothing is changed."""
-    name = make(desk)
+    desk.add(PROFILES.format(account=desk.aws.account), desk.config)
+    prepare(desk)
     done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", name)
     said, then = done.problem()
     assert done.code == code, done.text
