@@ -13,8 +13,8 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from ..core.errors import Problem, TryLater, explain
 from . import platform
@@ -116,11 +116,7 @@ def write_private(path: str, data: bytes) -> None:
     must_be_mine(os.path.dirname(path))
     temporary = temporary_name(path)
     try:
-        fd = os.open(temporary, platform.CREATE, 0o600)
-        try:
-            _fill(fd, data)
-        finally:
-            os.close(fd)
+        _make(temporary, data)
         platform.replace(temporary, path)
         platform.fsync_directory(os.path.dirname(path) or ".")
     except OSError as error:
@@ -155,7 +151,9 @@ def _make(path: str, data: bytes) -> None:
     """A new file, durable; none if it cannot be filled."""
     fd = os.open(path, platform.CREATE, 0o600)
     try:
-        _fill(fd, data)
+        platform.make_private(fd)
+        platform.write_at(fd, data, 0)
+        platform.fsync(fd)
     except OSError:
         discard(path)
         raise
@@ -166,17 +164,12 @@ def _make(path: str, data: bytes) -> None:
 def append_private(path: str, line: bytes) -> None:
     """Add one line (without its line end), in one call. A line that a crash cut off before is ended first."""
     try:
-        fd = os.open(path, os.O_CREAT | os.O_APPEND | platform.WRITE | platform.NO_FOLLOW, 0o600)
-        try:
-            status = os.fstat(fd)
-            _refuse_foreign(status, path)
+        with _mine(path, os.O_CREAT | os.O_APPEND | platform.WRITE) as (fd, status):
             platform.make_private(fd)
             if status.st_size:
                 os.lseek(fd, -1, os.SEEK_END)
                 line = line if os.read(fd, 1) == b"\n" else b"\n" + line
             _append(fd, line + b"\n", status.st_size)
-        finally:
-            os.close(fd)
         if not status.st_size:
             platform.fsync_directory(os.path.dirname(path) or ".")
     except OSError as error:
@@ -189,15 +182,10 @@ def read_private(path: str, most: int = 1 << 20) -> bytes | None:
     Raises Problem if it belongs to another user, is no regular file, or has more than `most` bytes.
     """
     try:
-        fd = os.open(path, platform.READ | platform.NO_FOLLOW)
-        try:
-            status = os.fstat(fd)
-            _refuse_foreign(status, path)
+        with _mine(path, platform.READ) as (fd, status):
             if not stat.S_ISREG(status.st_mode):
                 raise Problem(f"{path} is not a regular file", f"ls -l {path}")
             data = platform.read_all(fd, most + 1)
-        finally:
-            os.close(fd)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -218,16 +206,11 @@ def overwrite_private(path: str, data: bytes) -> None:
     Raises Problem if the file is missing or smaller than `data`.
     """
     try:
-        fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
-        try:
-            status = os.fstat(fd)
-            _refuse_foreign(status, path)
+        with _mine(path, platform.WRITE) as (fd, status):
             if status.st_size < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             platform.write_at(fd, data, 0)
             platform.fsync(fd)
-        finally:
-            os.close(fd)
     except OSError as error:
         raise explain(error, "write", path) from None
 
@@ -243,10 +226,16 @@ def remove_private(path: str) -> None:
         raise explain(error, "remove", path) from None
 
 
-def _fill(fd: int, data: bytes) -> None:
-    platform.make_private(fd)
-    platform.write_at(fd, data, 0)
-    platform.fsync(fd)
+@contextmanager
+def _mine(path: str, flags: int) -> Iterator[tuple[int, os.stat_result]]:
+    """A file of this user's own, opened, and what it is. Raises Problem for another user's; never through a link."""
+    fd = os.open(path, flags | platform.NO_FOLLOW, 0o600)
+    try:
+        status = os.fstat(fd)
+        _refuse_foreign(status, path)
+        yield fd, status
+    finally:
+        os.close(fd)
 
 
 def _append(fd: int, data: bytes, size: int) -> None:
