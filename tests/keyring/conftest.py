@@ -164,8 +164,9 @@ class KeyringLaptop(Laptop):
     def sdk_pair(self, profile: str = "work") -> Credentials:
         """The pair that botocore gets for a profile in this session; it is Active at AWS, with its very secret."""
         with self.session():
-            found = botocore.session.Session(profile=profile).get_credentials().get_frozen_credentials()
-        pair = Credentials(found.access_key, found.secret_key)
+            found = botocore.session.Session(profile=profile).get_credentials()
+            assert found, f"{profile} has no key"
+            pair = Credentials(*found.get_frozen_credentials()[:2])
         status = {key.key_id: key.status for key in self.aws.keys("alice")}
         assert status.get(pair.key_id) == "Active", f"{profile} uses {pair.key_id}, AWS has {status}"
         assert self.aws.pair(pair.key_id) == pair
