@@ -21,7 +21,6 @@ THREADS = "core.parallel"  # a room of its own here, for who may start threads
 CORE = {  # what each module of it may import of the others
     "core": set(),
     "core.errors": set(),
-    "core.words": set(),
     "core.policy": {"core.errors"},
     "core.model": {"core.errors", "core.policy"},
     "core.plan": {"core.errors", "core.policy", "core.model"},
@@ -261,7 +260,7 @@ HEAVY = {
     *("importlib.metadata", "pathlib", "tempfile", "logging", "concurrent.futures", "subprocess", "filelock", "psutil"),
     *("dataclasses", "inspect"),
 }
-LIGHT = {"core", "core.errors", "core.policy", "core.words", "policies"}  # modules of ours, besides those of cli/
+LIGHT = {"core", "core.errors", "core.policy", "policies"}  # modules of ours, besides those of cli/
 OF_HISTORY = {"files", "files.paths", "files.platform", "files.private", "state", "state.history", "state.records"}
 
 

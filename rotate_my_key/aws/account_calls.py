@@ -21,8 +21,9 @@ from typing import Any, Protocol, TypeVar
 
 from botocore.exceptions import ClientError, ParamValidationError
 
-from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
+from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
 from ..core.model import Credentials, Identity
+from ..core.policy import mask
 from .calls import (
     BUDGETS,
     Calls,

@@ -23,7 +23,7 @@ from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from ..core.errors import Problem
-from ..core.words import nearest
+from ..core.policy import nearest
 
 HOT = ("iam", "sts")  # what a rotation needs
 WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")

@@ -21,7 +21,8 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import NameResolutionError
 
-from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater, mask
+from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..core.policy import mask
 
 FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
 

@@ -20,9 +20,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look
 from ..core.parallel import Running
+from ..core.policy import mask
 from .calls import (
     Answer,
     Attempts,

@@ -24,8 +24,9 @@ import boto3
 from botocore import exceptions as boto
 from botocore.credentials import Credentials as BotoCredentials
 
-from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem, mask
+from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem
 from ..core.model import Credentials, Identity
+from ..core.policy import mask
 from .calls import Calls, CredentialChain, read_identity, read_owner, read_session, read_user_arn
 from .client import Aws, Read
 from .errors import (

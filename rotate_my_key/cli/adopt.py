@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage, mask
+from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage
 from ..core.model import Credentials, Look, Place
-from ..core.words import day
+from ..core.policy import day, mask
 from ..files.regular import read_regular
 from ..profiles.kinds import sections
 from ..profiles.which import PROFILE_VARIABLES, named_profile

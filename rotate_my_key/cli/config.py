@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import settings
 from ..core.errors import Problem, WrongUsage
-from ..core.words import columns
+from ..core.policy import columns
 from ..files.paths import Paths
 from ..settings import Given, Settings, ValueOrigin
 from .app import App

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..core.model import Credentials
-from ..core.words import join, number
+from ..core.policy import join, number
 
 if TYPE_CHECKING:
     from ..copies.change import Copy

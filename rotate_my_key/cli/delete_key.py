@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..core.errors import Problem, mask
+from ..core.errors import Problem
 from ..core.model import Look
-from ..core.words import span
+from ..core.policy import mask, span
 from ..rotation.facts import is_stranded
 from ..rotation.survey import Retirement, plan_retirement, retire
 from ..rotation.unfinished import look_at, resume, unfinished

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..core import words
-from ..core.errors import Problem, mask
-from ..core.words import join
+from ..core import policy
+from ..core.errors import Problem
+from ..core.policy import join, mask
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..files.regular import read_start
 from ..profiles.which import Active
@@ -70,7 +70,7 @@ def _schedule(app: App) -> Iterator[Finding]:
             yield Finding(Level.WARNING, "schedule", message, "rotate-my-key schedule install", where)
     failed = jobs.failure(jobs.load_runs(app.paths.state_dir)) if there else None
     if failed:
-        message = f"the daily run of {words.day(failed.at)} failed: {failed.message}"
+        message = f"the daily run of {policy.day(failed.at)} failed: {failed.message}"
         yield Finding(Level.WARNING, "schedule", message, failed.hint or _SHOW)
 
 

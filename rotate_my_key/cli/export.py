@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.errors import KeyRefused, NeedsPerson, Problem
 from ..core.model import Credentials, Identity
+from ..core.policy import mask
 from ..files import age
 from ..rotation.incoming import sign_in
 from ..rotation.unfinished import unfinished

@@ -14,9 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..core.model import Credentials, Look, Place
-from ..core.words import join
+from ..core.policy import join, mask
 from ..profiles.kinds import ROTATABLE, Kind, sections
 from ..rotation.incoming import plan_elsewhere, take_over
 from ..rotation.ports import Account

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..core.words import columns, stamp
+from ..core.policy import columns, stamp
 from ..state.history import FileHistory
 from .app import App
 

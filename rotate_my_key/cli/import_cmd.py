@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 
 import click
 
-from ..core.errors import KeyRefused, NeedsPerson, Problem, mask
+from ..core.errors import KeyRefused, NeedsPerson, Problem
 from ..core.model import Place
-from ..core.policy import Past
+from ..core.policy import Past, mask
 from ..files import age
 from ..files.regular import read_regular
 from ..profiles.which import named_profile

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.errors import Problem, mask
+from ..core.errors import Problem
 from ..core.model import PlaceKind
+from ..core.policy import mask
 from ..keyring.store import Move
 from ..rotation.prepare import RotateOptions
 from ..rotation.run import Result, Run

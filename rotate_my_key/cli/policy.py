@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import policies
 from ..core.errors import WrongUsage
-from ..core.words import nearest
+from ..core.policy import nearest
 from .app import App
 
 

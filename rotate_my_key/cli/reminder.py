@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from ..core import words
+from ..core import policy
 from ..core.errors import NeedsPerson, NotAllowed, Problem, WrongUsage
 from ..core.policy import Row, format_duration, parse_duration
 from ..files.regular import read_start
@@ -122,7 +122,7 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
     if as_json:
         app.json({"snoozed_until": _iso(until)})
     elif length:
-        app.out(f"The reminder is silent until {words.day(moment)}, {moment.astimezone():%H:%M}.")
+        app.out(f"The reminder is silent until {policy.day(moment)}, {moment.astimezone():%H:%M}.")
     else:
         app.out("The reminder speaks again.")
 
@@ -186,7 +186,7 @@ def _lines(state: State | None, until: int, now: datetime) -> list[str]:
 
     lines = []
     if until > now.timestamp():
-        lines.append(f"silent until {words.day(datetime.fromtimestamp(until, UTC), now)}")
+        lines.append(f"silent until {policy.day(datetime.fromtimestamp(until, UTC), now)}")
     if state is None:
         return [*lines, "nothing is known of your keys yet (rotate-my-key status)"]
     ripe = [item for item in state.items if item.at <= now.timestamp()]
@@ -194,7 +194,7 @@ def _lines(state: State | None, until: int, now: datetime) -> list[str]:
         lines.append(f"to say: {line(ripe, state.limit, int(now.timestamp()), 'default')}")
     coming = [item.at for item in state.items if item.at > now.timestamp()]
     if coming:
-        lines.append(f"the next key is due on {words.day(datetime.fromtimestamp(min(coming), UTC), now)}")
+        lines.append(f"the next key is due on {policy.day(datetime.fromtimestamp(min(coming), UTC), now)}")
     return lines
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from ..core.errors import Problem, mask
+from ..core.errors import Problem
+from ..core.policy import mask
 from ..rotation.unfinished import plan_restoration, restorable, restore, unfinished
 from . import show
 from .app import App

@@ -14,11 +14,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from .. import __version__
-from ..core.errors import Denied, NeedsPerson, NoDefault, NotAllowed, Problem, WrongUsage, mask
+from ..core.errors import Denied, NeedsPerson, NoDefault, NotAllowed, Problem, WrongUsage
 from ..core.model import Credentials
 from ..core.plan import Note, Step
-from ..core.policy import STATIC, Row
-from ..core.words import stamp
+from ..core.policy import STATIC, Row, mask, stamp
 from ..profiles.kinds import ROTATABLE, ProfileFact, sections
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import (

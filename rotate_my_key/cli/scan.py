@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..core.errors import Problem, WrongUsage, mask
+from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..core.words import columns, join, number
+from ..core.policy import columns, join, mask, number
 from ..rotation.facts import LocalState
 from .app import App
 from .copies import few, stays

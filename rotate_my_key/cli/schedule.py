@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from .. import settings
-from ..core import words
-from ..core.errors import Interrupted, Problem, TryLater, WrongUsage, mask
+from ..core import policy
+from ..core.errors import Interrupted, Problem, TryLater, WrongUsage
+from ..core.policy import mask
 from ..rotation.run import Result
 from ..schedule import choose, schedulers
 from ..schedule import job as jobs
@@ -66,7 +67,7 @@ def uninstall(app: App, *, as_json: bool) -> None:
     if as_json:
         app.json({"removed": gone})
     elif gone:
-        app.out(f"Removed: {words.join(gone)}. Nothing rotates your keys by itself any more.")
+        app.out(f"Removed: {policy.join(gone)}. Nothing rotates your keys by itself any more.")
     else:
         app.out("No schedule was installed.")
 
@@ -129,7 +130,7 @@ def _came_of(attempt: Attempt) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    return f"{words.day(moment, datetime.now(UTC))}, {moment.astimezone():%H:%M}"
+    return f"{policy.day(moment, datetime.now(UTC))}, {moment.astimezone():%H:%M}"
 
 
 def _json(
@@ -144,8 +145,8 @@ def _json(
         "where": installed.where if installed else None,
         "trouble": (installed.trouble or None) if installed else None,
         "command": [job.program, *jobs.ROTATE] if job else None,
-        "next": words.stamp(installed.next) if installed else None,
-        **{name: each and {**each._asdict(), "at": words.stamp(each.at)} for name, each in attempts.items()},
+        "next": policy.stamp(installed.next) if installed else None,
+        **{name: each and {**each._asdict(), "at": policy.stamp(each.at)} for name, each in attempts.items()},
     }
 
 
@@ -169,7 +170,7 @@ def _keys(app: App) -> list[Key]:
     found = Finder(Wiring.of(app), settings.load(app.paths, {}), mixed=False).every_key()
     for left in found.problems:
         if left.problem:
-            app.say(f"left out: {words.join(left.profiles)}: {left.problem.message}")
+            app.say(f"left out: {policy.join(left.profiles)}: {left.problem.message}")
     ids = [find().key_id for _, find in found.jobs]
     return [
         Key(tuple(names), key_id, _known(rows.get(key_id) or {}))
@@ -181,7 +182,7 @@ def _known(row: dict[str, Any]) -> str:
     if not row.get("user"):
         return ""
     created = row.get("created")
-    age = f", {words.span(datetime.now(UTC) - datetime.fromisoformat(created))} old" if created else ""
+    age = f", {policy.span(datetime.now(UTC) - datetime.fromisoformat(created))} old" if created else ""
     return f"{row['user']} in {row['account']}{age}"
 
 
@@ -191,9 +192,9 @@ def _refused(app: App, keys: Sequence[Key], *, yes: bool) -> list[Key]:
         app.say("No profile here holds a key yet; the daily run finds it once there is one.")
         return []
     app.say(_INTRODUCTION)
-    width = max(len(words.join(key.profiles)) for key in keys)
+    width = max(len(policy.join(key.profiles)) for key in keys)
     for key in keys:
-        app.say(f"  {words.join(key.profiles):{width}}  {mask(key.key_id)}  {key.known}".rstrip())
+        app.say(f"  {policy.join(key.profiles):{width}}  {mask(key.key_id)}  {key.known}".rstrip())
     app.say(_SHARED)
     flag = "rotate-my-key schedule install --yes"
     question = "Rotate {} ({}) without asking?"
@@ -201,7 +202,7 @@ def _refused(app: App, keys: Sequence[Key], *, yes: bool) -> list[Key]:
         key
         for key in keys
         if not yes
-        and not app.confirm(question.format(mask(key.key_id), words.join(key.profiles)), default=True, flag=flag)
+        and not app.confirm(question.format(mask(key.key_id), policy.join(key.profiles)), default=True, flag=flag)
     ]
 
 
@@ -216,10 +217,10 @@ def _exclude(app: App, names: Sequence[str]) -> None:
     ceiling = settings.site(app.paths).enforced.get("exclude")
     if ceiling and row.tighten(wanted, ceiling.value) != wanted:
         ask = f"; ask {now.contact}" if now.contact else ""
-        refusal = f"your site does not let you exclude {words.join(names)} ({ceiling.where}){ask}"
+        refusal = f"your site does not let you exclude {policy.join(names)} ({ceiling.where}){ask}"
         raise Problem(refusal, "rotate-my-key config get exclude")
     ini.change(app.paths.config_file, "exclude", wanted)
-    app.say(f"excluded from now on: {words.join(names)} (rotate-my-key config get exclude)")
+    app.say(f"excluded from now on: {policy.join(names)} (rotate-my-key config get exclude)")
 
 
 # The run that nobody watches
@@ -259,10 +260,10 @@ def _outcome(problem: Problem | Interrupted | None, results: Sequence[Result], c
     """In words what came of a run, and what to type: the problem that decided the code, or how many keys there were."""
     for each, profiles in [(problem, ()), *((result.problem, result.profiles) for result in results)]:
         if code and each and each.code == code:
-            return f"{words.join(profiles)}: {each.message}" if profiles else each.message, each.hint
+            return f"{policy.join(profiles)}: {each.message}" if profiles else each.message, each.hint
     keys = [result for result in results if result.problem or result.outcome]
     endings = [r.outcome.ending.value if r.outcome and not r.problem else "problem" for r in keys]
     if not endings:
         return f"exit code {code}" if code else "there was no key to rotate", ""
     counted = Counter(_WORDS.get(ending, ending) for ending in endings)
-    return words.join(f"{count} {ending}" for ending, count in counted.items()), ""
+    return policy.join(f"{count} {ending}" for ending, count in counted.items()), ""

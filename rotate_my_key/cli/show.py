@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ..core.errors import Interrupted, Problem, mask
+from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
-from ..core.policy import Policy
-from ..core.words import day, join, span, stamp, used
+from ..core.policy import Policy, day, join, mask, span, stamp, used
 from ..rotation.ports import Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result

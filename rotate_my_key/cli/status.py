@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ..core import words
-from ..core.errors import Problem, mask
-from ..core.policy import STATIC, Row, check, judge
+from ..core import policy
+from ..core.errors import Problem
+from ..core.policy import STATIC, Row, check, judge, mask
 from .app import App
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
     if not rows:
         app.out("no profile here holds a key")
         return
-    lines = words.columns([_HEAD, *(_cells(row, now) for row in rows)])
+    lines = policy.columns([_HEAD, *(_cells(row, now) for row in rows)])
     app.out(app.style(lines[0], bold=True))
     for row, line in zip(rows, lines[1:], strict=True):
         colour = _COLOURS.get(row["verdict"])
@@ -180,7 +180,7 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
         if not names:
             continue
         state = "active" if other["status"] == "Active" else "switched off"
-        age = words.span(now - datetime.fromisoformat(other["created"]))
+        age = policy.span(now - datetime.fromisoformat(other["created"]))
         profile = "" if "default" in names else f" -p {quote(names[0])}"
         app.say(
             f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds: "
@@ -193,15 +193,15 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     verdict = row["verdict"]
     if row.get("switched_off_until"):
         what = "works" if row.get("works") else "switched off"
-        verdict = f"{what} until {words.day(datetime.fromisoformat(row['switched_off_until']), now)}"
-    age = words.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
+        verdict = f"{what} until {policy.day(datetime.fromisoformat(row['switched_off_until']), now)}"
+    age = policy.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
     use = _last_use(row.get("last_use"), now)
-    return (verdict, words.join(row["profiles"]) or "-", key, age, use, who, row["why"])
+    return (verdict, policy.join(row["profiles"]) or "-", key, age, use, who, row["why"])
 
 
 def _last_use(use: Row | None, now: datetime) -> str:
     if use is None:
         return "-"
     at = datetime.fromisoformat(use["at"]) if use["at"] else None
-    return words.used(at, use["service"] or "", use["region"] or "", now).removeprefix("last used ")
+    return policy.used(at, use["service"] or "", use["region"] or "", now).removeprefix("last used ")

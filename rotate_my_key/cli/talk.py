@@ -12,10 +12,9 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 
-from ..core.errors import NeedsPerson, mask
+from ..core.errors import NeedsPerson
 from ..core.plan import Note, Step
-from ..core.policy import Policy
-from ..core.words import join, span
+from ..core.policy import Policy, join, mask, span
 from ..rotation.ports import Did, Ending
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ..core.errors import Problem, mask
+from ..core.errors import Problem
 from ..core.plan import Note
+from ..core.policy import mask
 from ..rotation.ports import Ending, Outcome
 from ..rotation.run import Result
 from ..rotation.unfinished import describe, resume, turn, undoable, unfinished

@@ -13,11 +13,6 @@ import errno
 import re
 
 
-def mask(key_id: str) -> str:
-    """A key id for the screen and for messages: `...MPLE`."""
-    return f"...{key_id[-4:]}"
-
-
 class Problem(Exception):
     """Something is wrong and this run made nothing worse (exit 1).
 

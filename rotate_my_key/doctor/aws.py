@@ -11,10 +11,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..aws import endpoints
-from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater, mask
+from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..core.model import Identity, LastUse, Look, is_exempt
-from ..core.policy import Policy, Verdict
-from ..core.words import number
+from ..core.policy import Policy, Verdict, mask, number
 from ..profiles.kinds import odd_length
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where

@@ -14,9 +14,10 @@ from shlex import quote
 from urllib.parse import urlsplit
 
 from .. import settings
-from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable, mask
+from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
 from ..core.model import Place
 from ..core.plan import Note
+from ..core.policy import mask
 from ..files import platform
 from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index

@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage, mask
+from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
+from ..core.policy import mask
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept

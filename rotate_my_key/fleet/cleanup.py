@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from ..core.errors import Gone, Problem, mask
+from ..core.errors import Gone, Problem
 from ..core.model import AccessKey, LastUse
 from ..core.parallel import Pool
-from ..core.words import day
+from ..core.policy import day, mask
 from ..settings.fleet import Accounts, FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .audit import AuditTrail

@@ -15,7 +15,7 @@ from functools import partial
 
 from ..core.errors import Problem, WrongUsage, fault
 from ..core.parallel import Pool
-from ..core.words import number
+from ..core.policy import number
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .actions import Notifier, write

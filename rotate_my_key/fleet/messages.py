@@ -21,11 +21,10 @@ from typing import Any, Protocol
 import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 
-from ..core import words
+from ..core import policy
 from ..core.errors import WrongUsage
 from ..core.model import LastUse
-from ..core.policy import Verdict
-from ..core.words import number, span
+from ..core.policy import Verdict, number, span
 from ..settings.fleet import FleetSettings
 from ..settings.trust import oversized
 from .judge import Row, Status
@@ -136,7 +135,7 @@ def day(moment: datetime) -> str:
 
 def used(use: LastUse | None, now: datetime) -> str:
     """`last used 3 hours ago (s3, eu-west-1)`. AWS's record lags: absent means never, or not known."""
-    return words.used(use.at, use.service, use.region, now) if use else "last use not known"
+    return policy.used(use.at, use.service, use.region, now) if use else "last use not known"
 
 
 def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:

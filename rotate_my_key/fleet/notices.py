@@ -16,10 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ..core.errors import mask
 from ..core.model import LastUse
-from ..core.policy import Policy, Verdict
-from ..core.words import join, number
+from ..core.policy import Policy, Verdict, join, mask, number
 from ..settings.fleet import Accounts, Remind
 from .judge import Row
 from .memory import KeyMemory, recall, ref, whole_days

@@ -19,8 +19,9 @@ from enum import Enum
 from typing import TypeVar
 
 from ..aws.services import AwsCloud
-from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage, mask
+from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
 from ..core.model import AccessKey, Credentials, Identity, LastUse
+from ..core.policy import mask
 from ..settings.fleet import FleetSettings
 from ..state.transit import Delivered, write_delivery
 from .accounts import AccountDirectory

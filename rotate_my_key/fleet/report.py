@@ -20,8 +20,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..core.policy import Policy, format_duration
-from ..core.words import number, span
+from ..core.policy import Policy, format_duration, number, span
 from ..settings.fleet import FleetSettings
 from .judge import BENCHMARK, AgeBar, KeyCounts, Row, Status, count, histogram, judge
 from .messages import day, used

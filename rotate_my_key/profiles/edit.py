@@ -13,8 +13,9 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..core.errors import Problem, mask
+from ..core.errors import Problem
 from ..core.model import Credentials, PlaceKind
+from ..core.policy import mask
 from ..keyring.store import Line, Lines, Process
 from .file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile, config_section
 from .ini import DEFAULT, unsafe, verified

@@ -14,8 +14,9 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..core.errors import Problem, TryLater, mask
+from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, PlaceKind
+from ..core.policy import mask
 from ..files import regular as disk
 from ..files.private import remove_private
 from ..files.regular import Written

@@ -19,7 +19,7 @@ from shlex import quote
 
 from ..core.errors import NeedsPerson, NoDefault, Problem
 from ..core.model import Credentials, Place, PlaceKind
-from ..core.words import nearest
+from ..core.policy import nearest
 from ..files.regular import is_null
 from .edit import plain_header
 from .file import KEY_ID, SECRET, TOKENS, ProfileFile, ProfilePaths, Profiles, Section, config_profile

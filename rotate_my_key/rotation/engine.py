@@ -20,11 +20,10 @@ from ..core.errors import (
     StillOwed,
     TryLater,
     Unanswered,
-    mask,
 )
 from ..core.model import AccessKey, Credentials, Place
 from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
-from ..core.policy import Policy
+from ..core.policy import Policy, mask
 from .facts import LocalState, say_once, see, settled_since
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, Steps, Tools, ending_of, forget_if_held

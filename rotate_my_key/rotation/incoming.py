@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
-from ..core.errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, mask
+from ..core.errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..core.plan import SETTLE, Note
-from ..core.policy import Policy
+from ..core.policy import Policy, mask
 from .engine import Rotation, Waiter
 from .facts import LocalState, first_world, listed
 from .ports import Account, Outcome, Progress

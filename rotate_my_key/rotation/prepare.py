@@ -16,11 +16,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater, mask
+from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Past, Policy, Verdict
-from ..core.words import day
+from ..core.policy import Past, Policy, Verdict, day, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 

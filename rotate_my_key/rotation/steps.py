@@ -10,10 +10,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered, mask
+from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
 from ..core.model import Credentials, Identity, InPlace, LastUse, Place
 from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
-from ..core.policy import Past
+from ..core.policy import Past, mask
 from .facts import LocalState, is_nothing, settled_since
 from .ports import Account, Did, Ending, Progress
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from ..core.errors import Gone, NotAllowed, Problem, mask
+from ..core.errors import Gone, NotAllowed, Problem
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt
 from ..core.parallel import side_by_side
 from ..core.plan import Note
-from ..core.policy import STATIC, Past, Row
+from ..core.policy import STATIC, Past, Row, mask
 from .facts import LocalState, is_stranded, listed, readable_notes
 from .ports import Account
 from .unfinished import Unfinished

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..core.errors import KeyRefused, OtherIdentity, Problem, TryLater, Unreadable, mask
+from ..core.errors import KeyRefused, OtherIdentity, Problem, TryLater, Unreadable
 from ..core.model import AccessKey, Credentials, Identity, Look, Place
 from ..core.plan import SETTLE, Note, PlaceState
-from ..core.policy import Policy
+from ..core.policy import Policy, mask
 from .engine import Rotation, Waiter
 from .facts import Callers, LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
 from .ports import Account, Ending, Outcome, Progress

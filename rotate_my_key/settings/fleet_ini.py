@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import Problem, WrongUsage
-from ..core.words import nearest
+from ..core.policy import nearest
 from ..files.paths import Paths
 from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
 from .ini import File

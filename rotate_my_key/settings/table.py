@@ -13,8 +13,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ..core.errors import WrongUsage
-from ..core.policy import format_duration, parse_duration
-from ..core.words import nearest
+from ..core.policy import format_duration, nearest, parse_duration
 
 Value = timedelta | bool | str | tuple[str, ...]
 Raw = str | bool | timedelta | Sequence[str]

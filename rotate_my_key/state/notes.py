@@ -12,9 +12,10 @@ import time
 from collections.abc import Collection
 from typing import NamedTuple
 
-from ..core.errors import TryLater, Unreadable, mask
+from ..core.errors import TryLater, Unreadable
 from ..core.model import Credentials, Place
 from ..core.plan import NOTE_VERSION, Note
+from ..core.policy import mask
 from ..files.private import (
     create_private,
     make_private_dir,

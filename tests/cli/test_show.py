@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotate_my_key.cli import show
-from rotate_my_key.core import words
+from rotate_my_key.core import policy
 from rotate_my_key.core.errors import NeedsPerson
 from rotate_my_key.core.model import AccessKey, LastUse, Place, PlaceKind
 from rotate_my_key.core.plan import ENDS, Step
@@ -32,7 +32,7 @@ def tilde(path: str) -> str:
 )
 def test_a_list(items: list[str], text: str) -> None:
     """With commas and an "and"."""
-    assert words.join(items) == text
+    assert policy.join(items) == text
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_list(items: list[str], text: str) -> None:
 )
 def test_a_span(duration: timedelta, text: str) -> None:
     """Rounded down to the largest unit."""
-    assert words.span(duration) == text
+    assert policy.span(duration) == text
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_span(duration: timedelta, text: str) -> None:
 )
 def test_a_day(moment: datetime, text: str) -> None:
     """With the year if it is another one."""
-    assert words.day(moment, NOW) == text
+    assert policy.day(moment, NOW) == text
 
 
 @pytest.mark.parametrize(

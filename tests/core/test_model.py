@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.core.errors import WrongUsage, mask
+from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind, is_exempt
-from rotate_my_key.core.policy import Policy, Verdict, format_duration, parse_duration
+from rotate_my_key.core.policy import Policy, Verdict, format_duration, mask, parse_duration
 
 MADE = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

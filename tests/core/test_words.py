@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.words import columns, day, join, nearest, number, span, used
+from rotate_my_key.core.policy import columns, day, join, nearest, number, span, used
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -23,7 +23,7 @@ from ... import __version__
 from ...aws.client import Aws
 from ...aws.signin import MfaSessions
 from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
-from ...core.words import nearest, number
+from ...core.policy import nearest, number
 from ...files.private import Lock, make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, FileSink

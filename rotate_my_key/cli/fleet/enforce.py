@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...core.errors import WrongUsage, mask
-from ...core.policy import format_duration
-from ...core.words import day, number, stamp
+from ...core.errors import WrongUsage
+from ...core.policy import day, format_duration, mask, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
 from ...fleet.enforce import EnforceResult, carry_out

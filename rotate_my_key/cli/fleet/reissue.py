@@ -14,9 +14,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage, mask
-from ...core.policy import format_duration
-from ...core.words import day, join, number, stamp
+from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage
+from ...core.policy import day, format_duration, join, mask, number, stamp
 from ...files.private import write_private
 from ...fleet import reissue as engine
 from ...fleet.audit import AuditTrail, TextSink

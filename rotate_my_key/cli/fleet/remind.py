@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from ...core.errors import Problem, WrongUsage
-from ...core.words import join, number, stamp
+from ...core.policy import join, number, stamp
 from ...fleet.assembly import Assembly
 from ...fleet.audit import TextSink
 from ...fleet.messages import Channels, Findings, Letter, Renderer, rehearse

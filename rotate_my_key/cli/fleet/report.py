@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ...core.errors import WrongUsage, mask
-from ...core.policy import format_duration
-from ...core.words import number, span, used
+from ...core.errors import WrongUsage
+from ...core.policy import format_duration, mask, number, span, used
 from ...fleet.judge import BENCHMARK, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
 from ...fleet.report import KeyReport, make, page, table, values

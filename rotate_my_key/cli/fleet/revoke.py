@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage, mask
-from ...core.words import number, span, stamp, used
+from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
+from ...core.policy import mask, number, span, stamp, used
 from ...fleet import revoke as engine
 from ...fleet.model import FleetKey
 from ...fleet.revoke import Cause, RevokeContext, SwitchResult, cause_of, restorable
