@@ -143,7 +143,8 @@ class FileStaging:
 
     def _read(self, name: str, role: str) -> _Stored | None:
         """None for a record that is torn, or only reserved. Raises Newer."""
+        data = read_private(self._files[role].file(name)) or b""
         try:
-            return _STORED.decode(read_private(self._files[role].file(name)))
+            return _STORED.decode(data) if data.strip() else None
         except Unreadable:
             return None
