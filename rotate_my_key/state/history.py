@@ -28,7 +28,7 @@ class FileHistory:
     def entries(self) -> tuple[Past, ...]:
         """All lines that can be read, oldest first."""
         lines = (read_private(self._path, _MOST) or b"").split(b"\n")
-        return tuple(past for line in lines if (past := _PAST.find(line)))
+        return tuple(past for line in lines if line and (past := _PAST.find(line)))
 
 
 class Mark(NamedTuple):
