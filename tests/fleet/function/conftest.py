@@ -113,7 +113,7 @@ def settings(aws: StandIn) -> Callable[[str], None]:
     """Put the settings into the parameter."""
 
     def put(text: str) -> None:
-        aws.add_parameter(PARAMETER, text)
+        aws.add_parameter(PARAMETER, text or "\n")  # SSM takes no empty value
 
     return put
 
