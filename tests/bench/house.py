@@ -1,4 +1,4 @@
-"""`python -m tests.bench.house`: the figures of the house, each found out afresh.
+"""`python -m tests.bench.house [-v]`: the figures of the house, each found out afresh.
 
 Lines, files, circles, names that stand twice and modules with one reader are read off the source; what one rotation
 executes, and through which functions its new secret goes, is watched in a rotation against the demo's AWS.
@@ -126,6 +126,13 @@ def main() -> None:
     }
     for name, (now, limit) in rows.items():
         print(f"{name:44}{now:>8,}{limit:>8,}{'' if now <= limit else '  too much'}")
+    if "-v" in sys.argv[1:]:
+        print("\nexecuted:", *(f"  {_short(file)}" for file in sorted(watch.files)), sep="\n")
+        print("\nthe pair:", *(f"  {_short(file)} {name}" for file, name in sorted(watch.handed)), sep="\n")
+
+
+def _short(file: str) -> str:
+    return str(Path(file).relative_to(PACKAGE))
 
 
 if __name__ == "__main__":
