@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.core.policy import Policy
-from rotate_my_key.reminder import login, state
+from rotate_my_key.reminder import state
 from rotate_my_key.reminder.folder import derive
 from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State, line
 
@@ -74,7 +74,7 @@ def test_once_a_day(said: str, again: str) -> None:
     moment, expected = (int(datetime.fromisoformat(text).timestamp()) for text in (said, again))
     item = Item(KEY, "A", (), moment - DAY)
     spoken = {item.label: moment}
-    assert state.following(item, spoken, login.midnights(spoken)) == expected
+    assert state.following(item, spoken, state.midnights(spoken)) == expected
 
 
 def test_a_kept_key_is_said_once_and_when_its_time_is_over() -> None:
