@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 import time
+from contextlib import suppress
 
 NAME = sys.platform  # for who has to be told which system this is
 
@@ -25,9 +26,10 @@ if sys.platform == "win32":
     import ctypes
     from ctypes import wintypes
 
-    # Access denied, sharing violation, lock violation; the two ways in which ReplaceFileW says that a file is in use
-    # and that nothing has changed (ERROR_UNABLE_TO_REMOVE_REPLACED, ERROR_UNABLE_TO_MOVE_REPLACEMENT).
-    _PASSING = (5, 32, 33, 1175, 1176)
+    # Access denied, sharing violation, lock violation; and the ways in which ReplaceFileW says that a file is in use:
+    # it cannot remove the old one, or move the new one, and with 1177 the old one has the backup's name already.
+    _IN_USE = (1175, 1176, 1177)
+    _PASSING = (5, 32, 33, *_IN_USE)
     _ATTEMPTS = 10
 
     _replace_file = ctypes.WinDLL("kernel32", use_last_error=True).ReplaceFileW
@@ -38,22 +40,46 @@ if sys.platform == "win32":
         """Put `source` where `target` is; ReplaceFileW keeps the target's ACLs, streams and attributes.
 
         Virus scanners and indexers hold a file open for a moment, and readers keep it from being replaced as long as
-        they read: tried again for a second.
+        they read: tried again for a second. Raises OSError, EBUSY if it is in use for longer.
         """
         for attempt in range(_ATTEMPTS):
             try:
                 return _replace_once(source, target)
             except OSError as error:
-                if getattr(error, "winerror", 0) not in _PASSING or attempt == _ATTEMPTS - 1:
+                code = getattr(error, "winerror", 0)
+                if attempt == _ATTEMPTS - 1 and code in _IN_USE:
+                    raise OSError(errno.EBUSY, error.strerror) from None
+                if attempt == _ATTEMPTS - 1 or code not in _PASSING:
                     raise
             time.sleep(0.1)
         return None
 
     def _replace_once(source: str, target: str) -> None:
         if not os.path.exists(target):
-            os.replace(source, target)
-        elif not _replace_file(target, source, None, 0, None, None):
-            raise ctypes.WinError(ctypes.get_last_error())
+            return os.replace(source, target)
+        backup = backup_name(target)  # without one, 1176 means that the old file is no more
+        with suppress(OSError):
+            os.unlink(backup)
+        if not _replace_file(target, source, backup, 0, None, None):
+            error = ctypes.WinError(ctypes.get_last_error())
+            put_back(target)
+            raise error
+        with suppress(OSError):
+            os.unlink(backup)
+        return None
+
+    def put_back(target: str) -> bool:
+        """Rename what ReplaceFileW left under the backup's name alone, failing half-way or killed; tells if it did."""
+        backup = backup_name(target)
+        if os.path.exists(target) or not os.path.exists(backup):
+            return False
+        with suppress(OSError):
+            os.rename(backup, target)
+        return os.path.exists(target)
+
+    def backup_name(target: str) -> str:
+        """What the old file is called for a moment."""
+        return f"{target}.rotate-my-key-old"
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
         """Nothing to do: `replace` keeps what the target has."""
@@ -74,6 +100,10 @@ else:
     def replace(source: str, target: str) -> None:
         """Put `source` where `target` is, at once: a reader sees the old file or the new one."""
         os.replace(source, target)
+
+    def put_back(target: str) -> bool:
+        """Nothing to do: `replace` leaves nothing half done."""
+        return False
 
     def fsync_directory(path: str) -> None:
         """Make a rename in this directory durable; not every file system can, and those need not."""

@@ -187,7 +187,7 @@ def read_private(path: str, most: int = 1 << 20) -> bytes | None:
                 raise Problem(f"{path} is not a regular file", f"ls -l {path}")
             data = platform.read_all(fd, most + 1)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return read_private(path, most) if platform.put_back(path) else None
     except OSError as error:
         raise explain(error, "read", path) from None
     if len(data) > most:

@@ -110,7 +110,7 @@ def snapshot(path: str) -> Snapshot | None:
             return None
         fd = os.open(real, platform.READ)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return snapshot(path) if platform.put_back(real) else None
     except OSError as error:
         raise explain(error, "read", path) from None
     try:

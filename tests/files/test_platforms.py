@@ -34,7 +34,8 @@ class Function:
 
 
 class Kernel32:
-    """ReplaceFileW: fails with the errors it was given, then does it."""
+    """ReplaceFileW with a name for a backup: fails with the errors it was given and leaves behind what Microsoft's page
+    says, then does it."""
 
     def __init__(self) -> None:
         self.errors: list[int] = []
@@ -42,12 +43,16 @@ class Kernel32:
         self.calls: list[tuple[object, ...]] = []
         self.ReplaceFileW = Function(self._replace)
 
-    def _replace(self, target: str, source: str, *more: object) -> int:
+    def _replace(self, target: str, source: str, backup: str, *more: object) -> int:
         self.calls.append((target, source, *more))
+        assert not os.path.exists(backup)
         if self.errors:
             self.last = self.errors.pop(0)
+            if self.last == 1177:  # ERROR_UNABLE_TO_MOVE_REPLACEMENT_2: the replaced file has the backup's name
+                os.rename(target, backup)
             return 0
-        os.replace(source, target)
+        os.rename(target, backup)
+        os.rename(source, target)
         return 1
 
 
@@ -93,14 +98,15 @@ def files(tmp_path: Path) -> tuple[str, str]:
 def test_windows_replaces_through_replacefile(
     windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str]
 ) -> None:
-    """ReplaceFileW keeps ACLs; without a backup and without flags, so that a failure leaves both files as they were."""
+    """ReplaceFileW keeps ACLs; the backup, without which a failure may lose the file, is gone afterwards."""
     source, target = files
     windows.replace(source, target)
-    assert kernel.calls == [(target, source, None, 0, None, None)]
+    assert kernel.calls == [(target, source, 0, None, None)]
     assert Path(target).read_bytes() == b"new"
+    assert os.listdir(os.path.dirname(target)) == ["old"]
 
 
-@pytest.mark.parametrize("code", [5, 32, 33, 1175, 1176])
+@pytest.mark.parametrize("code", [5, 32, 33, 1175, 1176, 1177])
 def test_windows_waits_for_who_has_the_file_open(
     windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str], code: int
 ) -> None:
@@ -110,17 +116,37 @@ def test_windows_waits_for_who_has_the_file_open(
     assert Path(files[1]).read_bytes() == b"new"
 
 
-@pytest.mark.parametrize(("codes", "calls"), [([32] * 10, 10), ([2], 1)], ids=["for long", "another error"])
+@pytest.mark.parametrize(
+    ("codes", "calls", "number"),
+    [
+        pytest.param([32] * 10, 10, errno.EACCES, id="for long"),
+        *(pytest.param([code] * 10, 10, errno.EBUSY, id=f"{code} for long") for code in (1175, 1176, 1177)),
+        pytest.param([2], 1, errno.EINVAL, id="another error"),
+    ],
+)
 def test_windows_gives_up(
-    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str], codes: list[int], calls: int
+    windows: types.ModuleType, kernel: Kernel32, files: tuple[str, str], codes: list[int], calls: int, number: int
 ) -> None:
-    """After a second, or at once for what does not pass; the target is as it was, and denied means in place."""
+    """After a second, or at once for what does not pass; the target is as it was. In use or denied: in place."""
     kernel.errors = list(codes)
     with pytest.raises(OSError) as caught:
         windows.replace(*files)
     assert len(kernel.calls) == calls
     assert Path(files[1]).read_bytes() == b"old"
-    assert caught.value.errno == (errno.EACCES if codes[0] == 32 else errno.EINVAL)
+    assert caught.value.errno == number
+
+
+def test_windows_puts_back_what_a_killed_run_left(windows: types.ModuleType, files: tuple[str, str]) -> None:
+    """Killed within ReplaceFileW, the file may have the backup's name alone: whoever reads it next renames it."""
+    source, target = files
+    assert not windows.put_back(target)
+    os.rename(target, windows.backup_name(target))
+    assert windows.put_back(target)
+    assert Path(target).read_bytes() == b"old"
+    Path(windows.backup_name(target)).write_bytes(b"left over")
+    assert not windows.put_back(target)
+    windows.replace(source, target)
+    assert os.listdir(os.path.dirname(target)) == ["old"]
 
 
 def test_windows_makes_a_new_file_by_rename(
