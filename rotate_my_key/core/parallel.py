@@ -1,15 +1,18 @@
 """Calls in threads: a few that go out together (`Running`, `side_by_side`), and many over a few threads (`Pool`).
 
-A `Running` that hangs never keeps the process from ending after Ctrl-C: its thread is a daemon. Where no thread can be
-started, the calls are made one after the other. A pool ends with the calls that are out: what has not begun is dropped.
+A `Running` that hangs never keeps the process from ending after Ctrl-C. Where no thread can be started, or one dies for
+want of memory as it begins, the calls are made one after the other. A pool ends with the calls that are out: what has
+not begun is dropped.
 """
 
 from __future__ import annotations
 
+import sys
+from _thread import start_new_thread  # Thread.start waits without an end for a thread that dies as it begins
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock, getprofile, gettrace
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -28,14 +31,24 @@ class Running(Generic[T]):
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
+        self._taken = Lock()
         self._done = Event()
         self._error: BaseException | None = None
         try:
-            Thread(target=self._run, daemon=True).start()
+            start_new_thread(self._watched, ())
         except RuntimeError:  # "can't start new thread"
             self._run()
 
+    def _watched(self) -> None:
+        """As Thread would: by whoever profiles or traces this process."""
+        sys.setprofile(getprofile())
+        sys.settrace(gettrace())
+        self._run()
+
     def _run(self) -> None:
+        """Make the call, unless it is made already."""
+        if not self._taken.acquire(blocking=False):
+            return
         try:
             self._value = self._call()
         except BaseException as error:  # noqa: BLE001 - `result` raises it
@@ -55,7 +68,7 @@ class Running(Generic[T]):
     def result(self) -> T:
         """Wait for the call to end; raises what it raised."""
         while not self._done.wait(_STEP):
-            pass
+            self._run()  # in vain, but for a thread that never began
         if self._error is not None:
             raise self._error
         return self._value
