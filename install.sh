@@ -41,7 +41,7 @@ upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
   --purge           with --uninstall: remove settings and state too
   --demo            a whole rotation against a stand-in for AWS, without an
                     account; nothing is installed, but its environment is kept
-                    in ~/.cache until --uninstall
+                    in ~/.local/share for an installation
   --test            make .venv in this checkout and run the tests in it
   --help            this text
 
