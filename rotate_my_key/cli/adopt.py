@@ -40,13 +40,14 @@ from ..rotation.incoming import (
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
+from ..rotation.session import exit_code
 from ..rotation.unfinished import unfinished
 from ..state.history import Mark
 from ..state.transit import Delivered
 from . import show
 from .app import App
 from .handover import Delivery, check_named, give_up, holder, holds, is_delivery, is_link, only_profile
-from .rotate import Rotate, exit_code, remember
+from .rotate import Rotate, remember
 from .talk import Narrator
 from .wiring import Wiring
 

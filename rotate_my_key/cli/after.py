@@ -173,7 +173,7 @@ class After:
             "old_key_id": change.old,
             "new_key_id": change.new,
             "profiles": list(dict.fromkeys(h.place.profile for h in held)),
-            "places": [show.place_json(h.place) for h in held],
+            "places": [h.place.json() for h in held],
         }
         return {**value, "secret": pair.secret} if hook.secret else value
 

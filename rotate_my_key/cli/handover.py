@@ -18,8 +18,9 @@ from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLat
 from ..core.model import Credentials, Look, Place
 from ..core.policy import join, mask
 from ..profiles.kinds import ROTATABLE, Kind, sections
-from ..rotation.incoming import plan_elsewhere, take_over
+from ..rotation.incoming import elsewhere, plan_elsewhere, take_over
 from ..rotation.ports import Account
+from ..rotation.prepare import first_look
 from ..rotation.run import Result
 from ..state.history import Mark
 from ..state.transit import LONGEST, Delivered, read_delivery
@@ -223,7 +224,7 @@ def check_named(named: str | None, delivered: Delivered) -> None:
 
 # The old key that a delivery names and no place here holds, as on a new laptop
 
-RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
+_RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
 
 
 def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str, profile: str) -> list[Result]:
@@ -234,16 +235,71 @@ def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str,
         outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
         return [Result((profile,), old, outcome)]
     except Problem as problem:
-        problem.message = still_there(pair, old, problem.message)
-        problem.hint = RIGHTS if isinstance(problem, Denied) else problem.hint
+        problem.message = _still_there(pair, old, problem.message)
+        problem.hint = _RIGHTS if isinstance(problem, Denied) else problem.hint
         return [Result((profile,), old, problem=problem)]
     finally:
         narrator.end()
 
 
-def still_there(pair: Credentials, old: str, why: str) -> str:
+def _still_there(pair: Credentials, old: str, why: str) -> str:
     """What is said of a key that is in its place, while the old one is not gone."""
     return (
         f"key {mask(pair.key_id)} is in place, and stays the one that IT has made for now, "
         f"because the old key {mask(old)} is still there: {why}"
     )
+
+
+# What `adopt` was stopped over
+
+
+def finish_taken(
+    app: App,
+    settle: Callable[[], list[Result]],
+    tell: Callable[[Result], None],
+    rotate: Callable[[str], list[Result]],
+) -> list[Result]:
+    """Finish it for each key that is marked and that a place here holds; gives what came of that, and has told it.
+    What earlier runs had begun comes first: a run that was killed may not have brought its key into the places.
+    `rotate` rotates the key of a profile."""
+    wiring = Wiring.of(app)
+    settled = settle()
+    results = list(settled)
+    for pair, profile in wiring.handed_held():
+        mark = wiring.handed.read(pair.key_id)
+        if mark.replaces and mark.replaces in wiring.here.notes.names():  # it could not be settled
+            told = next((each.problem for each in settled if each.problem and each.key_id == mark.replaces), None)
+            why = _still_there(pair, mark.replaces, "you are not allowed to delete it")
+            results.append(Result((profile,), pair.key_id, problem=told or NotAllowed(why, _RIGHTS)))
+            if not told:
+                tell(results[-1])
+            continue
+        done = _given_up(app, wiring, pair, profile, mark)
+        for result in done:
+            if result.problem:
+                tell(result)
+        results += done
+        if mark.delivery:
+            Delivery(app, mark.delivery, profile, mark.signer).remove_left(pair.key_id, profile)
+            wiring.handed.mark(pair.key_id, mark._replace(delivery="", signer=""))
+        if not any(result.problem for result in done):
+            results += rotate(profile)
+    wiring.forget_handed()
+    return results
+
+
+def _given_up(app: App, wiring: Wiring, pair: Credentials, profile: str, mark: Mark) -> list[Result]:
+    """The old key that the delivery named, if it is still there; what was begun has been settled before."""
+    if not mark.replaces:
+        return []
+    account = wiring.account(profile)
+    try:
+        with wiring.stop.on_interrupt(), wiring.lock(), app.waiting("asking AWS"):
+            look = first_look(pair, account, wiring.here, wiring.waiter.pause)
+            if not elsewhere(mark.replaces, look, account, wiring.here):
+                return []
+            return give_up(app, account, look, pair, mark.replaces, profile)
+    except Denied:
+        return []  # who may not even list their keys is told so by the rotation
+    except Problem as problem:
+        return [Result((profile,), pair.key_id, problem=problem)]

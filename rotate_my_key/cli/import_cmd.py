@@ -97,7 +97,7 @@ def _tell(app: App, plan: Placement, places: Sequence[Place], *, as_json: bool) 
                 "replaced": plan.old.key_id if plan.old else None,
                 "account": who.account,
                 "arn": who.arn,
-                "places": [show.place_json(place) for place in places],
+                "places": [place.json() for place in places],
             }
         )
         return

@@ -36,7 +36,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
             plan = plan_restoration(note, account, wiring.here)
             restore(plan, account, wiring.here)
     if as_json:
-        app.json({"key_id": plan.pair.key_id, "places": [show.place_json(place) for place in plan.places]})
+        app.json({"key_id": plan.pair.key_id, "places": [place.json() for place in plan.places]})
     elif plan.places:
         app.out(f"Done: {where} {'has' if len(plan.places) == 1 else 'have'} key {key} again.")
     else:

@@ -16,7 +16,7 @@ from ..core.policy import columns, join, mask, number
 from ..rotation.facts import LocalState
 from .app import App
 from .copies import few, stays
-from .rotate import Finder
+from .rotate import finder
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Scan:
     def _wanted(self, names: Sequence[str | None], *, all_keys: bool) -> list[Forms]:
         from ..copies.forms import Forms
 
-        finder = Finder(self._wiring, self._app.settings, True)
-        keys = finder.every_key() if all_keys else finder.named(names)
+        found = finder(self._wiring, self._app.settings, mixed=True)
+        keys = found.every_key() if all_keys else found.named(names)
         pairs = {}
         for profiles, find in keys.jobs:
             pair = find()

@@ -13,12 +13,13 @@ from ..core import policy
 from ..core.errors import Interrupted, Problem, TryLater, WrongUsage
 from ..core.policy import mask
 from ..rotation.run import Result
+from ..rotation.session import exit_code
 from ..schedule import choose, schedulers
 from ..schedule import job as jobs
 from ..schedule.job import Attempt, Installation, ScheduledJob, Scheduler
 from . import reminder
 from .app import App
-from .rotate import Finder, exit_code
+from .rotate import finder
 from .wiring import Wiring
 
 _INTRODUCTION = (
@@ -167,7 +168,7 @@ def _keys(app: App) -> list[Key]:
     for variable in (*ours, *jobs.left_out(app.env)):
         app.say(f"note: {variable} is set here, and the scheduled run does not see it")
     rows = {row.get("key_id"): row for row in reminder.cache(app).load().rows}
-    found = Finder(Wiring.of(app), settings.load(app.paths, {}), mixed=False).every_key()
+    found = finder(Wiring.of(app), settings.load(app.paths, {}), mixed=False).every_key()
     for left in found.problems:
         if left.problem:
             app.say(f"left out: {policy.join(left.profiles)}: {left.problem.message}")

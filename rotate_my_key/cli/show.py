@@ -226,17 +226,12 @@ def result_json(result: Result, policy: Policy) -> dict[str, Any]:
         "account": outcome.account or None,
         "arn": outcome.arn or None,
         "ending": "problem" if problem else outcome.ending.value,
-        "places": [place_json(place) for place in outcome.places],
+        "places": [place.json() for place in outcome.places],
         "kept_until": stamp(outcome.until),
         "next_due": stamp(policy.due_at(outcome.created)) if outcome.created and not problem else None,
         "steps": [step.value for step in outcome.steps],
         "problem": problem_json(problem) if problem else None,
     }
-
-
-def place_json(place: Place) -> dict[str, str]:
-    """A place for `--json`."""
-    return {"path": place.path, "profile": place.profile, "kind": place.kind.value}
 
 
 def problem_json(problem: Problem | Interrupted) -> dict[str, Any]:

@@ -116,6 +116,10 @@ class Place:
         """Whether it is a profile of botocore's, which `-p` can name."""
         return not self.profile.startswith("[")
 
+    def json(self) -> dict[str, str]:
+        """As `--json` and the cached status have it."""
+        return {"path": self.path, "profile": self.profile, "kind": self.kind.value}
+
 
 @dataclass(frozen=True, slots=True)
 class InPlace:

@@ -15,11 +15,20 @@ from typing import Protocol
 from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
 from ..core.model import Credentials, Identity
 from ..core.parallel import side_by_side
-from ..core.plan import Note
+from ..core.plan import Note, Step
 from .engine import Rotation, Waiter
 from .facts import Callers, LocalState, is_begun, is_new
 from .ports import Account, Ending, Outcome, Progress
-from .prepare import RotateOptions, RotationPlan, gives_up, prepare
+from .prepare import (
+    RotateOptions,
+    RotationPlan,
+    delete_command,
+    foresee,
+    gives_up,
+    in_the_way,
+    prepare,
+    second_in_use,
+)
 from .unfinished import Unfinished, resume, unfinished
 
 
@@ -100,6 +109,20 @@ class Run:
         with self.lock():
             settled += self._settle()
             return _once([*settled, *broken, *self._rotate_all(pairs)])
+
+    def foresee(self, jobs: Sequence[Job]) -> list[Result]:
+        """What would be done with each key, for `--dry-run`."""
+        results = []
+        for job in jobs:
+            try:
+                seen = prepare(job.find(), self.options, job.account(), self.here, self.waiter.pause)
+                if in_the_way(seen):
+                    raise NeedsPerson(second_in_use(seen), delete_command(seen))
+                steps = foresee(seen.world(self.here), self.options.policy)
+                results.append(Result(job.profiles, seen.key.key_id, _foreseen(seen, steps), seen))
+            except Problem as problem:
+                results.append(Result(job.profiles, "", problem=problem))
+        return results
 
     def _checked(self, result: Result) -> Result:
         """The second slot is asked about before the question: what cannot end well is not asked for."""
@@ -295,6 +318,15 @@ def _undone(result: Result) -> Result:
     ending = Ending.EXEMPT if result.plan.exempt and ending is Ending.FRESH else ending
     fresh = Outcome(ending, key.key_id, key.key_id, who.account, who.arn, result.plan.places, created=key.created)
     return replace(result, outcome=fresh)
+
+
+def _foreseen(seen: RotationPlan, steps: Sequence[Step]) -> Outcome:
+    who = seen.look.identity
+    ending = Ending.DUE if seen.due else Ending.EXEMPT if seen.exempt else Ending.FRESH
+    created = seen.key.created
+    return Outcome(
+        ending, seen.key.key_id, None, who.account, who.arn, seen.places, created=created, steps=tuple(steps)
+    )
 
 
 def _once(results: list[Result]) -> list[Result]:

@@ -103,11 +103,7 @@ def _key_row(key_id: str, held: Sequence[Use], facts: Row) -> Row:
         "user": None,
         "created": None,
         "last_use": None,
-        "places": [
-            {"path": use.place.path, "profile": use.place.profile, "kind": use.place.kind.value}
-            for use in held
-            if use.place
-        ],
+        "places": [use.place.json() for use in held if use.place],
         **facts,
     }
 
