@@ -152,7 +152,7 @@ def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) 
     told = rotate.run_after()
     if as_json:
         keys = [show.result_json(result, app.settings.policy) for result in results]
-        app.json({"keys": keys, "after_rotate": [each.json() for each in told]})
+        app.json({"keys": keys, "after_rotate": show.commands_json(told)})
     return exit_code([*results, *(each.result() for each in told)])
 
 

@@ -14,7 +14,7 @@ from ..settings import Given, Settings, ValueOrigin
 from .app import App
 
 if TYPE_CHECKING:
-    from ..settings.ini import Hook
+    from ..core.policy import Hook
 
 
 def show(app: App, *, as_json: bool) -> None:

@@ -30,7 +30,7 @@ from .talk import Narrator, Teller, TerminalConsent
 from .wiring import Wiring
 
 if TYPE_CHECKING:
-    from .after import After, Told
+    from ..rotation.after import After, CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,16 +166,16 @@ class Rotate:
             state, settings = self._app.paths.state_dir, self._app.paths.config_file
             if not os.path.isdir(os.path.join(state, "after")) and not after_rotate(settings):
                 return None
-        from .after import After
+        from .after import after
 
-        return After(self._app, self.wiring)
+        return after(self._app, self.wiring)
 
     @property
     def changing(self) -> Callable[[Note], None] | None:
         """To be told before places are changed."""
         return self.after.changing if self.after else None
 
-    def run_after(self) -> list[Told]:
+    def run_after(self) -> list[CommandResult]:
         """Run the commands that are to be run."""
         return self.after.run() if self.after else []
 
@@ -267,7 +267,7 @@ def run(app: App, **options: Any) -> int:
     typed = Typed(**options)
     rotation, results, told = _run(app, typed)
     if typed.as_json:
-        app.json({"dry_run": typed.dry_run, **rotation.json(results), "after_rotate": [t.json() for t in told]})
+        app.json({"dry_run": typed.dry_run, **rotation.json(results), "after_rotate": show.commands_json(told)})
     return exit_code([*results, *(each.result() for each in told)])
 
 
@@ -277,7 +277,7 @@ def quietly(app: App, **options: Any) -> list[Result]:
     return [*results, *(each.result() for each in told)]
 
 
-def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[Told]]:
+def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResult]]:
     if typed.profiles and typed.all_keys:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
     app.flags["keep_old"] = typed.keep_old

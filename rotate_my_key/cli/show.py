@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
@@ -13,6 +13,9 @@ from ..core.policy import Policy, day, join, mask, span, stamp, used
 from ..rotation.ports import Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
+
+if TYPE_CHECKING:
+    from ..rotation.after import CommandResult
 
 ShowPath = Callable[[str], str]
 
@@ -237,6 +240,18 @@ def result_json(result: Result, policy: Policy) -> dict[str, Any]:
 def problem_json(problem: Problem | Interrupted) -> dict[str, Any]:
     """A problem for `--json`; `code` is the exit code it stands for."""
     return {"message": problem.message, "hint": problem.hint, "code": problem.code}
+
+
+def commands_json(results: Sequence[CommandResult]) -> list[dict[str, Any]]:
+    """How the commands of [after_rotate] ended, for `--json`."""
+    return [
+        {
+            "name": each.name,
+            "exit_code": each.exit_code,
+            "problem": problem_json(each.problem) if each.problem else None,
+        }
+        for each in results
+    ]
 
 
 def key_json(key: AccessKey) -> dict[str, Any]:

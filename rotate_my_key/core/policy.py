@@ -7,7 +7,7 @@ datetimes in UTC, durations are timedeltas.
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
 kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished, told, switched_off_until,
 places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and overdue.
-A line of `history` is here for the same reason.
+A line of `history` is here for the same reason, and what says which commands follow a rotation.
 """
 
 from __future__ import annotations
@@ -108,6 +108,31 @@ class Past(NamedTuple):
     new: str | None = None
     deleted: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+
+
+class PendingChange(NamedTuple):
+    """The places of rotation `name` went from the key `old` to `new`, a user's. `left` names the commands still to run
+    once some have `begun`."""
+
+    name: str
+    old: str
+    new: str
+    account: str
+    arn: str
+    begun: bool = False
+    left: tuple[str, ...] = ()
+
+
+class Hook(NamedTuple):
+    """A command of the user's own that is told of a new key. `secret`: whether it gets the new secret; `profiles`:
+    those it is for, () for all; `where`: path and line."""
+
+    name: str
+    command: tuple[str, ...]
+    where: str
+    secret: bool = False
+    timeout: timedelta = timedelta(minutes=1)
+    profiles: tuple[str, ...] = ()
 
 
 class _Key(NamedTuple):

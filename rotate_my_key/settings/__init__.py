@@ -17,7 +17,7 @@ from ..files.paths import Paths
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
 
 if TYPE_CHECKING:
-    from .ini import Hook
+    from ..core.policy import Hook
 
 __all__ = [
     "TABLE",

@@ -13,12 +13,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from configobj import ConfigObj, ConfigObjError, DuplicateError, Section
 
 from ..core.errors import Problem, WrongUsage
+from ..core.policy import Hook
 from .table import CONFIGSPEC, READERS, SITE_CONFIGSPEC, TABLE, Given, Raw, Value, near, write
 from .trust import read
 
@@ -30,18 +30,6 @@ _FIELDS: Mapping[str, Callable[[Raw], Value]] = {
     "profiles": READERS["names"],
 }
 _HINT = "see docs/recipes.md"
-
-
-class Hook(NamedTuple):
-    """One command. `secret`: whether it gets the new secret; `profiles`: those it is for, () for all; `where`: path and
-    line."""
-
-    name: str
-    command: tuple[str, ...]
-    where: str
-    secret: bool = False
-    timeout: timedelta = timedelta(minutes=1)
-    profiles: tuple[str, ...] = ()
 
 
 class Checks:

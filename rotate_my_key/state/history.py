@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from ..core.policy import Past
+from ..core.policy import Past, PendingChange
 from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
 from .records import Form, KeyFiles
 
@@ -69,19 +69,6 @@ class HandedKeys:
     def clear(self, key_id: str) -> None:
         """Forget it: it was replaced, or nothing here holds it."""
         remove_private(self._folder.file(key_id))
-
-
-class PendingChange(NamedTuple):
-    """The places of rotation `name` went from the key `old` to `new`, a user's. `left` names the commands still to run
-    once some have `begun`."""
-
-    name: str
-    old: str
-    new: str
-    account: str
-    arn: str
-    begun: bool = False
-    left: tuple[str, ...] = ()
 
 
 _CHANGE = Form(PendingChange)

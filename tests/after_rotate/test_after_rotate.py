@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.errors import Problem
+from rotate_my_key.core.policy import PendingChange
 from rotate_my_key.files.command import run
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
-from rotate_my_key.state.history import PendingChange, PendingChanges
+from rotate_my_key.state.history import PendingChanges
 from tests.laptop import Finished, Laptop
 
 from .conftest import script, settings

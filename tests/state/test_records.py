@@ -21,13 +21,13 @@ from rotate_my_key.copies.find import Memory
 from rotate_my_key.core.errors import Problem, Unreadable
 from rotate_my_key.core.model import Credentials, Identity, InPlace, Place, PlaceKind
 from rotate_my_key.core.plan import Note
-from rotate_my_key.core.policy import Past
+from rotate_my_key.core.policy import Past, PendingChange
 from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
 from rotate_my_key.schedule import job
 from rotate_my_key.state import transit
 from rotate_my_key.state.cache import Cached, FileCache
-from rotate_my_key.state.history import FileHistory, HandedKeys, Mark, PendingChange, PendingChanges
+from rotate_my_key.state.history import FileHistory, HandedKeys, Mark, PendingChanges
 from rotate_my_key.state.notes import FileNotes, FileStaging
 from rotate_my_key.state.records import Newer
 
