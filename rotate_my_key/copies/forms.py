@@ -2,7 +2,9 @@ r"""How a pair is spelled in files, and a new pair put in its place with the sam
 
 Pure: bytes in, bytes out. An id is spelled in one way. So are the letters and digits of a secret; its slashes, plus and
 equals signs differ: `\/` in JSON, `%2F` in an address, `&#x2F;` in XML. Base64 (as in a Kubernetes secret) is taken
-apart and put together again. What remains of the old pair after that is spelled in a way not known here.
+apart and put together again. The password that SES takes over SMTP beside the id is derived from the secret, for each
+region another: it counts as the secret, and is derived anew. What remains of the old pair after that is spelled in a
+way not known here.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import Error
-from collections.abc import Iterable, Mapping
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from hmac import digest
 from typing import NamedTuple
 
 from ..core.model import Credentials
@@ -29,6 +32,7 @@ _SPELLINGS: tuple[Mapping[bytes, bytes], ...] = (
     {b"/": b"%252F", b"+": b"%252B", b"=": b"%253D"},  # an address in an address
     {b"/": b"\\u002f", b"+": b"\\u002b", b"=": b"\\u003d"},
     {b"/": b"\\u002F", b"+": b"\\u002B", b"=": b"\\u003D"},
+    {b"/": b"/", b"+": b"\\x2b", b"=": b"\\x3d"},  # fish's variables
     {b"/": b"/", b"+": b"\\u002B", b"=": b"="},  # .NET's JSON
     {b"/": b"/", b"+": b"\\u002b", b"=": b"\\u003d"},
     {b"/": b"&#x2F;", b"+": b"+", b"=": b"="},  # HTML and XML
@@ -42,19 +46,33 @@ _BASE64 = rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{27,}={0,2}(?![A-Za-z0-9+/=])"
 _KNOWN = r"[A-Za-z0-9/+=]+"
 _BOMS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 OVERLAP = 256  # bytes; no form is longer
+_REGION = rb"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"
+_SES = """
+af-south-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2
+ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1
+eu-central-2 eu-north-1 eu-south-1 eu-south-2 eu-west-1 eu-west-2 eu-west-3 eusc-de-east-1 il-central-1 me-central-1
+me-south-1 mx-central-1 sa-east-1 us-east-1 us-east-2 us-gov-east-1 us-gov-west-1 us-west-1 us-west-2
+"""  # where a file names no region; as botocore has them, which a test compares
 
 
 class Found(NamedTuple):
-    """What of a pair is in a file: how often the id, how often the whole secret, and whether nothing of the old pair is
-    left in `data`, the content with the new one."""
+    """What of a pair is in a file: how often the id, how often the whole secret or what is derived from it; how many
+    passwords for SMTP are derived from something else, less the ids that they may belong to; and whether nothing of the
+    old pair is left in `data`, the content with the new one."""
 
-    ids: int
-    secrets: int
-    whole: bool
+    ids: int = 0
+    secrets: int = 0
+    strange: int = 0
+    whole: bool = True
     data: bytes = b""
 
     def __repr__(self) -> str:  # `data` holds a secret
-        return f"Found(ids={self.ids}, secrets={self.secrets}, whole={self.whole})"
+        return f"Found(ids={self.ids}, secrets={self.secrets}, strange={self.strange}, whole={self.whole})"
+
+    def and_in(self, word: Found) -> Found:
+        """The same with what is in a word of it."""
+        ids, secrets, strange = self.ids + word.ids, self.secrets + word.secrets, self.strange + word.strange
+        return Found(ids, secrets, strange, self.whole and word.whole, self.data)
 
 
 class Forms:
@@ -63,19 +81,9 @@ class Forms:
     def __init__(self, pair: Credentials) -> None:
         self.pair = pair
         self._id = pair.key_id.encode()
-        runs = re.findall(rb"[A-Za-z0-9]+", pair.secret.encode())
-        core = max(runs, key=len, default=b"")
-        self._core = core if len(core) >= 8 else pair.secret.encode()
         self._base64 = tuple(_within_base64(self._id, before) for before in range(3))
-
-    @cached_property
-    def _secret(self) -> re.Pattern[bytes]:
-        return re.compile(b"".join(_pattern(char) for char in _chars(self.pair.secret)))
-
-    @property
-    def needles(self) -> tuple[bytes, ...]:
+        self.needles = (self._id, _core(pair.secret), *self._base64)
         """A file that holds the pair in any form holds one of these; but for UTF-16, where they are spread out."""
-        return (self._id, self._core, *self._base64)
 
     def here(self, data: bytes) -> bool:
         """Whether anything of the pair is in `data`."""
@@ -88,43 +96,81 @@ class Forms:
     def swap(self, data: bytes, new: Credentials) -> Found:
         """The content with `new` in place of the pair, spelled in the same way."""
         if not re.fullmatch(_KNOWN, new.secret):
-            return Found(data.count(self._id), 0, False)
-        found = self._swap(data, new, nested=False)
-        return found._replace(whole=found.whole and not self.here(found.data))
+            return Found(data.count(self._id), whole=False)
+        words = list(self._words(new, frozenset(re.findall(_REGION, data))))
+        found = self._swap(data, new, words)
+        left = [*self.needles, *(_core(old) for old, _ in words)]
+        left += [_within_base64(_core(self.pair.secret), before) for before in range(3)]
+        whole = found.whole and found.strange <= 0 and not any(each in found.data for each in left)
+        return found._replace(whole=whole)
 
-    def _swap(self, data: bytes, new: Credentials, *, nested: bool) -> Found:
-        ids, secrets, whole = data.count(self._id), 0, True
+    def _words(self, new: Credentials, regions: frozenset[bytes]) -> Iterator[tuple[str, str]]:
+        """The secret and all that is derived from it, each with what takes its place."""
+        yield self.pair.secret, new.secret
+        yield from zip(_smtp(self.pair.secret, regions), _smtp(new.secret, regions), strict=True)
 
-        def respelled(found: re.Match[bytes]) -> bytes:
-            nonlocal secrets, whole
-            secrets += 1
-            text = _respell(found, self.pair.secret, new.secret)
-            whole = whole and text is not None
-            return found[0] if text is None else text
+    def _swap(self, data: bytes, new: Credentials, words: list[tuple[str, str]], *, nested: bool = False) -> Found:
+        ids = data.count(self._id)
+        derived = {old.encode() for old, _ in words}
+        strange = sum(_plain(each) not in derived for each in _SMTP.findall(data))
+        others = len(_ANY_ID.findall(data)) - ids
+        found = Found(ids, 0, strange - max(0, others), True, data.replace(self._id, new.key_id.encode()))
+        for old, successor in words:
+            if _core(old) in found.data:
+                found = _put(found, old, successor)
+        if nested:
+            return found
 
-        def decoded(found: re.Match[bytes]) -> bytes:
-            nonlocal ids, secrets, whole
-            inner = self._inside(found[0], new)
-            if inner is None:
-                return found[0]
-            ids, secrets, whole = ids + inner.ids, secrets + inner.secrets, whole and inner.whole
-            return b64encode(inner.data)
+        def decoded(match: re.Match[bytes]) -> bytes:
+            nonlocal found
+            inner = self._inside(match[0], new, words)
+            found = found.and_in(inner)
+            return b64encode(inner.data) if inner.ids or inner.secrets else match[0]
 
-        text = data.replace(self._id, new.key_id.encode())
-        text = self._secret.sub(respelled, text)
-        if not nested and any(each in text for each in self._base64):
-            text = re.sub(_BASE64, decoded, text)
-        return Found(ids, secrets, whole, text)
+        text = re.sub(_BASE64, decoded, found.data)
+        return found._replace(data=text)
 
-    def _inside(self, token: bytes, new: Credentials) -> Found | None:
-        """What a word in base64 holds; None if it is none, or holds nothing of the pair."""
+    def _inside(self, token: bytes, new: Credentials, words: list[tuple[str, str]]) -> Found:
+        """What of the pair a word in base64 holds."""
         try:
             inner = b64decode(token, validate=True)
         except Error:
-            return None
-        if b64encode(inner) != token or not self.here(inner):
-            return None
-        return self._swap(inner, new, nested=True)
+            return Found()
+        return self._swap(inner, new, words, nested=True) if b64encode(inner) == token else Found()
+
+
+def _put(found: Found, old: str, new: str) -> Found:
+    """The content with `new` in place of a secret or what is derived from one, and what is then found in all."""
+    secrets, whole = found.secrets, found.whole
+
+    def respelled(match: re.Match[bytes]) -> bytes:
+        nonlocal secrets, whole
+        secrets += 1
+        text = _respell(match, old, new)
+        whole = whole and text is not None
+        return match[0] if text is None else text
+
+    data = re.sub(b"".join(_pattern(char) for char in _chars(old)), respelled, found.data)
+    return found._replace(secrets=secrets, whole=whole, data=data)
+
+
+@lru_cache(maxsize=8)
+def _smtp(secret: str, regions: frozenset[bytes]) -> list[str]:
+    """The passwords for SES's SMTP interface: the one of before 2019, then that of each region. The algorithm:
+    https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html"""
+    found = [b"\2" + digest(secret.encode(), b"SendRawEmail", "sha256")]
+    for region in sorted(regions | set(_SES.encode().split())):
+        key = f"AWS4{secret}".encode()
+        for word in (b"11111111", region, b"ses", b"aws4_request", b"SendRawEmail"):
+            key = digest(key, word, "sha256")
+        found.append(b"\4" + key)
+    return [b64encode(each).decode() for each in found]
+
+
+def _core(secret: str) -> bytes:
+    """The longest part of it that every program spells alike."""
+    longest = max(re.findall(r"[A-Za-z0-9]+", secret), key=len, default="")
+    return (longest if len(longest) >= 8 else secret).encode()
 
 
 def utf16(data: bytes) -> bytes | None:
@@ -166,3 +212,15 @@ def _respell(found: re.Match[bytes], old: str, new: str) -> bytes | None:
     ):
         usual = _IN_ADDRESS
     return b"".join(seen.get(char) or usual.get(char) or char for char in _chars(new))
+
+
+_MEANS = {spelled: sign for each in _SPELLINGS for sign, spelled in each.items() if sign in b"/+"}
+_SIGN = b"|".join(re.escape(spelled) for spelled in sorted(_MEANS, key=len, reverse=True))
+# What a password for SMTP looks like: 33 bytes, of which the first is 4 (before 2019: 2).
+_SMTP = re.compile(rb"(?<![\w/+])(?:B[A-P]|A[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+=])" % _SIGN)
+_ANY_ID = re.compile(rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])")
+
+
+def _plain(spelled: bytes) -> bytes:
+    """A secret without the spelling of its slashes and plus signs."""
+    return re.sub(_SIGN, lambda sign: _MEANS[sign[0]], spelled)

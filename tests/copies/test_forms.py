@@ -1,12 +1,15 @@
 """How a pair is found and respelled, byte by byte."""
 
 from base64 import b64encode
+from collections.abc import Sequence
+from urllib.parse import quote
 
+import botocore.session
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotate_my_key.copies.forms import Forms, utf16
+from rotate_my_key.copies.forms import _SES, Forms, _smtp, utf16
 from rotate_my_key.core.model import Credentials
 
 OLD = Credentials("AKIAOLDOLDOLDOLDOLD1", "abcdefghijklm/nopqrstuvwxyz+0123456789AB")
@@ -31,6 +34,7 @@ SPELLED = {
         r"abcdefghijklm\u002fnopqrstuvwxyz\u002b0123456789AB",
         r"ZYXWVUTSRQ\u002bPONMLKJIHG\u002fFEDCBA9876543210zy",
     ),
+    "fish": (r"abcdefghijklm/nopqrstuvwxyz\x2b0123456789AB", r"ZYXWVUTSRQ\x2bPONMLKJIHG/FEDCBA9876543210zy"),
     "XML": ("abcdefghijklm&#x2F;nopqrstuvwxyz+0123456789AB", "ZYXWVUTSRQ+PONMLKJIHG&#x2F;FEDCBA9876543210zy"),
 }
 
@@ -58,17 +62,81 @@ def test_where_the_old_secret_has_no_signs_an_address_is_told_by_what_is_before_
     assert done.whole and done.data == before.format(NEW.key_id, after).encode()
 
 
+@pytest.mark.parametrize("plain_id", [False, True], ids=["both", "the secret alone"])
 @pytest.mark.parametrize("inner", ["{}", "{}\n", "AWS_KEY=x\n{}", "a{}bc", "ab{}c"])
-def test_base64_is_taken_apart_and_put_together_again(inner: str) -> None:
-    """A Kubernetes secret holds values, or whole files."""
+def test_base64_is_taken_apart_and_put_together_again(inner: str, plain_id: bool) -> None:
+    """A Kubernetes secret holds values, or whole files; FileZilla writes the secret so, and the id as it is."""
 
     def manifest(pair: Credentials) -> bytes:
-        words = (b64encode(inner.format(value).encode()) for value in (pair.key_id, pair.secret))
-        return b"data:\n  a: %b\n  b: %b\n" % tuple(words)
+        first, second = (inner.format(value).encode() for value in (pair.key_id, pair.secret))
+        return b"data:\n  a: %b\n  b: %b\n" % (first if plain_id else b64encode(first), b64encode(second))
 
     done = Forms(OLD).swap(manifest(OLD), NEW)
     assert Forms(OLD).here(manifest(OLD))
-    assert done.whole and done.data == manifest(NEW)
+    assert done.whole and (done.ids, done.secrets) == (1, 1) and done.data == manifest(NEW)
+
+
+# What Terraform's tests have for two secrets: https://github.com/hashicorp/terraform-provider-aws, access_key_test.go
+MAIL = Credentials(OLD.key_id, "some+secret+key"), Credentials(NEW.key_id, "another+secret+key")
+EU = "BMXhUYlu5Z3gSXVQORxlVa7XPaz91aGWdfHxvkOZdWZ2", "BBbphbrQmrKMx42d1N6+C7VINYEBGI5v9VsZeTxwskfh"
+US = "BH+jbMzper5WwlwUar9E1ySBqHa9whi0GPo+sJ0mVYJj", "BKVmjjMDFk/qqw8EROW99bjCS65PF8WKvK5bSr4Y6EqF"
+OF_2018 = "AnkqhOiWEcszZZzTMCQbOY1sPGoLFgMH9zhp4eNgSjo4", "Akwqr0Giwi8FsQFgW3DXWCC2DiiQ/jZjqLDWK8TeTBgL"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("user {}\npassword {}\n", EU),
+        ("SMTP_USER={}\nSMTP_PASSWORD='{}'\n", US),
+        ("[email-smtp.us-east-1.amazonaws.com]:587 {}:{}\n", OF_2018),
+        ("smtp://{}:{}@email-smtp.us-west-1.amazonaws.com:587", [quote(word, safe="") for word in US]),
+        ("auth plain {}", None),
+    ],
+    ids=["msmtp", "a .env", "of 2018", "an address", "base64"],
+)
+def test_a_password_for_smtp_is_derived_anew(text: str, words: Sequence[str] | None) -> None:
+    """Whatever region of SES it is for, beside the id that is its user's name; the file then holds a whole pair."""
+
+    def content(which: int) -> bytes:
+        if words:
+            return text.format(MAIL[which].key_id, words[which]).encode()
+        return text.format(b64encode(f"\0{MAIL[which].key_id}\0{EU[which]}".encode()).decode()).encode()
+
+    done = Forms(MAIL[0]).swap(content(0), MAIL[1])
+    assert done.whole and (done.ids, done.secrets) == (1, 1)
+    assert done.data == content(1)
+
+
+STRANGE = EU[0][::-1].replace("2Z", "BA")  # of a region that nobody knows of, or of another secret
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("{0.key_id} {0.secret} user={0.key_id} password={1}", False),
+        ("{0.key_id} {0.secret} {0.secret} {0.key_id} {1}", False),
+        ("{0.key_id} {0.secret} AKIASOMEBODYELSES000 {1}", True),
+        ("{0.key_id} {0.secret} x{1}", True),
+    ],
+    ids=["beside the id", "somewhere", "somebody else's", "another word"],
+)
+def test_a_password_that_is_not_derived_from_the_secret_would_not_fit(text: str, whole: bool) -> None:
+    """A file with one is none that takes the new pair, unless it names whose it may be."""
+    assert Forms(OLD).swap(text.format(OLD, STRANGE).encode(), NEW).whole is whole
+
+
+def test_a_region_that_the_file_names_is_known() -> None:
+    """So that SES may open new ones; those that botocore knows are known without."""
+    session = botocore.session.get_session()
+    known = {
+        region for name in session.get_available_partitions() for region in session.get_available_regions("ses", name)
+    }
+    assert known == set(_SES.split())
+    text, new = (
+        f"{pair.key_id} {_smtp(pair.secret, frozenset([b'xx-new-9']))[-1]} email-smtp.xx-new-9.amazonaws.com".encode()
+        for pair in (OLD, NEW)
+    )
+    assert Forms(OLD).swap(text, NEW)[:4] == (1, 1, 0, True) and Forms(OLD).swap(text, NEW).data == new
 
 
 @pytest.mark.parametrize(
@@ -77,6 +145,7 @@ def test_base64_is_taken_apart_and_put_together_again(inner: str) -> None:
         "abcdefghijklm|nopqrstuvwxyz+0123456789AB",
         "abcdefghijklm/nopqrstuvwxyz+01234\n56789AB",
         "abcdefghijklm&sol;nopqrstuvwxyz+0123456789AB",
+        b64encode(OLD.secret.encode()).decode().rstrip("="),
     ],
 )
 def test_a_spelling_that_is_not_known_is_not_touched(secret: str) -> None:
