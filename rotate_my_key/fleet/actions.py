@@ -57,14 +57,15 @@ class ActionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ActionResult:
-    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `place`
-    is where a new key waits for its user; `found` is the user as they were right before."""
+    """An act and how it ended. `note` is for a person; `problem` why it failed, or what went wrong beside it; `made` is
+    the id of a new key, which waits for its user at `place`; `found` is the user as they were right before."""
 
     act: Act
     account: AwsAccount
     state: ActionState
     note: str = ""
     problem: Problem | None = None
+    made: str = ""
     place: str = ""
     found: UserLook | None = field(default=None, repr=False, compare=False)
 
@@ -126,7 +127,7 @@ class Actor:
         result = replace(self._do(fresh, found), found=found)
         try:
             note = result.note or (result.problem.message if result.problem else "")
-            self.record(fresh, account, result.state.value, note=note)
+            self.record(fresh, account, result.state.value, note=note, made=result.made)
         except NotKept as problem:
             return replace(result, problem=problem)
         return result
@@ -165,7 +166,7 @@ class Actor:
                     raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
                 made = self.maker(directory, user)
                 note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
-                return ActionResult(act, account, ActionState.DONE, note, place=made.place)
+                return ActionResult(act, account, ActionState.DONE, note, made=made.key_id, place=made.place)
             memory = intended(found.memory, act, self.now().date())
             write(found, memory, self.settings.remind.tag, self.sleep)
         except Problem as problem:
@@ -287,27 +288,30 @@ class Notifier:
         unsure: Sequence[Remark],
         unreached: Sequence[Remark],
         broken: Sequence[Remark],
+        waits: str = "",
     ) -> tuple[Problem, ...]:
-        """Tell the admins what a run did, what it could not know and whom it could not tell, if there is anything."""
+        """Tell the admins what a run did, what it could not know, whom it could not tell and what `waits` for the next
+        one, if there is anything."""
         ended = list(results)
         lines = [done(each) for each in ended if each.complete and each.act.kind is not ActionKind.NOTIFY]
         failures = failures_of(ended)
-        if not (lines or failures or unsure or unreached or broken):
+        if not (lines or failures or unsure or unreached or broken or waits):
             return ()
-        message = self._admins(lines, failures, unsure, unreached, broken)
+        message = self._admins(lines, failures, unsure, unreached, broken, waits=waits)
         return _deliver([(each, message) for each in self.channels.admins])[1]
 
     def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:
         said = {"contact": one_line(self.settings.contact), "link": one_line(self.settings.remind.link)}
         return self.renderer.message("act", {"lines": lines, **said}, to)
 
-    def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark]) -> Message:
+    def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark], waits: str = "") -> Message:
         failures, unsure, unreached, broken = remarks
         said = {
             "policy": self.settings.fingerprint,
             "preset": self.settings.enforce.preset,
             "unsure": unsure,
             "unheard": unreached,
+            "waits": waits,
             "command": self.command or _command(self.settings.where),
         }
         return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})

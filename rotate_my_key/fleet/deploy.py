@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__, policies
@@ -141,7 +142,8 @@ class Package:
 def build(version: str, *, apprise: bool = False, botocore: bool = False, include: Sequence[str] = ()) -> Package:
     """Make the zip. `include` are files and folders of IT's own (a mapping, templates): they lie in `files/` there.
     Raises Problem if something is not installed here, cannot be read, or would be too large for Lambda."""
-    roots = (*_ALWAYS, *(["apprise"] if apprise else ()), *(["boto3"] if botocore else ()))
+    zones = ["tzdata"] if find_spec("tzdata") else ()  # for a runtime that has no time zones
+    roots = (*_ALWAYS, *zones, *(["apprise"] if apprise else ()), *(["boto3"] if botocore else ()))
     found = [each for _, each in sorted(_needed(roots).items())]
     files: dict[str, str] = dict(_ours())
     for each in found:

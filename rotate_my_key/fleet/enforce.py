@@ -17,6 +17,7 @@ from functools import partial
 
 from ..core.errors import Interrupted, Problem, TryLater, fault
 from ..core.parallel import Pool
+from ..core.policy import number
 from .actions import WORDS, ActionResult, ActionState, Actor, Maker, coming, done
 from .audit import AuditTrail, NotKept
 from .enforce_plan import (
@@ -41,12 +42,14 @@ _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 
 @dataclass(frozen=True, slots=True)
 class EnforceResult:
-    """What a run did. `stopped` is why it ended early, if it did; `untold` what went wrong with telling people."""
+    """What a run did. `stopped` is why it ended early, if it did; `waits` says what it left to the next run for want of
+    time; `untold` what went wrong with telling people."""
 
     results: tuple[ActionResult, ...] = ()
     spared: tuple[tuple[AwsAccount, Skipped], ...] = ()
     untold: tuple[Problem, ...] = ()
     stopped: Problem | Interrupted | None = None
+    waits: TryLater | None = None
     numbers: dict[str, float] = field(default_factory=dict)
     code: int = 0
 
@@ -95,6 +98,7 @@ class _EnforceRun:
     results: list[ActionResult] = field(default_factory=list)
     untold: list[Problem] = field(default_factory=list)
     waiting: dict[str, tuple[ActionResult, tuple[Problem, ...]]] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)  # why acts were left to the next run
     stopped: Problem | Interrupted | None = None
 
     def everything(self) -> None:
@@ -181,9 +185,11 @@ class _EnforceRun:
             return False
         if why := closed(self.context.settings.enforce, self.context.now()):
             self._spare(step, SkipRule.HOURS, why)
+            self.left.append(why)
             return True
         if self.time_left() <= 0:
             self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
+            self.left.append("no time was left")
             return True
         result = self.actor.act(step.act, step.found.place)
         if isinstance(result, Skipped):
@@ -235,9 +241,9 @@ class _EnforceRun:
                     heard[result.act.key.key_id or ""] = self._settle(result, told=True)
         for result, why in self.waiting.values():
             self._record(result, why[0])
-        for number, each in enumerate(self.results):
+        for place, each in enumerate(self.results):
             if (key_id := each.act.key.key_id or "") in heard:
-                self.results[number] = replace(each, state=ActionState.DONE, problem=heard[key_id])
+                self.results[place] = replace(each, state=ActionState.DONE, problem=heard[key_id])
 
     def _record(self, result: ActionResult, problem: Problem | None = None) -> None:
         """A line of the audit: that its owner was told late, or was not. Raises NotKept."""
@@ -280,19 +286,26 @@ class _EnforceRun:
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
         unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self.spared)]
-        self.untold += self.context.notifier.report(self.results, unsure, list(unreached_of(self.spared)), broken)
+        waits = self._waits()
+        unheard, said = list(unreached_of(self.spared)), waits.message if waits else ""
+        self.untold += self.context.notifier.report(self.results, unsure, unheard, broken, said)
         numbers = self._numbers()
         try:
             self.actor.audit.close(numbers)
         except NotKept as problem:
             self.stopped = self.stopped or problem
         problems = [result.problem for result in self.results if result.problem]
-        problems += [problem for _, problem in self.plan.broken] + self.untold
+        problems += [problem for _, problem in self.plan.broken] + self.untold + ([waits] if waits else [])
         code = first_code(problem.code for problem in [*problems, *([self.stopped] if self.stopped else [])])
         if isinstance(self.stopped, Interrupted):
             code = self.stopped.code
         results, spared, untold = tuple(self.results), tuple(self.spared), tuple(self.untold)
-        return EnforceResult(results, spared, untold, self.stopped, numbers, code)
+        return EnforceResult(results, spared, untold, self.stopped, waits, numbers, code)
+
+    def _waits(self) -> TryLater | None:
+        """What only a run at another time can do: a schedule that never meets the hours must not be silent."""
+        many = number(len(self.left), "act waits", "acts wait")
+        return TryLater(f"{many} for a later run: {self.left[0]}") if self.left else None
 
     def _numbers(self) -> dict[str, float]:
         counts = Counter(WORDS[result.act.kind] for result in self.results if result.complete)
@@ -307,4 +320,4 @@ class _EnforceRun:
             "Broken": len(self.plan.broken),
             "Users": self.plan.users,
         }
-        return {name: float(number) for name, number in numbers.items()}
+        return {name: float(many) for name, many in numbers.items()}

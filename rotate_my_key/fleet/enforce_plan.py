@@ -19,6 +19,7 @@ from ..core.policy import number
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .actions import Notifier, write
+from .handover import check as check_handover
 from .judge import Addresses, owner_of
 from .memory import KeyMemory, Memory, ref
 from .model import AwsAccount, FleetKey, Owner
@@ -120,7 +121,8 @@ def enforces(settings: FleetSettings) -> bool:
 
 
 def check(settings: FleetSettings, *, apply: bool) -> None:
-    """Raises WrongUsage if nothing is to be enforced, or for rules that contradict each other."""
+    """Raises WrongUsage if nothing is to be enforced, for rules that contradict each other, and for what cannot be
+    done by these settings whatever AWS says."""
     enforce = settings.enforce
     if not enforces(settings):
         raise WrongUsage(
@@ -129,6 +131,8 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
         )
     if enforce.reissue_at is not None and not settings.reissue.enabled:
         raise WrongUsage("reissue_at is set, and making keys is switched off", "set enabled = yes in [reissue]")
+    if enforce.reissue_at is not None:
+        check_handover(settings.reissue, settings.where, accounts=enforce.accounts)
     if apply and not enforce.accounts:
         raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
 
@@ -137,6 +141,9 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
     """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
     settings, now = context.settings, context.now()
     accounts, missing = _accounts(context)
+    if settings.enforce.reissue_at is not None:
+        own = context.organization.me().account
+        check_handover(settings.reissue, settings.where, own, [account.number for account in accounts])
     shut = closed(settings.enforce, now)
     if not settings.enforce.accounts:  # what the rules would do; `check` lets nobody do it
         everywhere = tuple(account.number for account in accounts)

@@ -25,7 +25,7 @@ from typing import Any
 from .. import __version__
 from ..aws.client import Aws
 from ..core.errors import NotAllowed, Problem, TryLater, WrongUsage
-from ..settings.fleet import FleetSettings, with_preset
+from ..settings.fleet import Enforce, FleetSettings, with_preset
 from ..settings.fleet_ini import parse
 from .accounts import AwsOrganization
 from .actions import Notifier, failures_of
@@ -179,7 +179,7 @@ def enforce(job: FunctionRun) -> Result:
         raise outcome.stopped
     troubles = [f"{each.about}: {each.text}" for each in failures_of(outcome.results)]
     troubles += [f"{about}: {problem.message}" for about, problem in plan.broken]
-    troubles += [problem.message for problem in outcome.untold]
+    troubles += [problem.message for problem in (*outcome.untold, *([outcome.waits] if outcome.waits else []))]
     spared = Counter(spare.rule.value for _, spare in outcome.spared)
     result = _told(job, plan.accounts - len(job.late), [], troubles)
     return {**result, "numbers": outcome.numbers, "spared": dict(spared), "closed": plan.closed}
@@ -238,6 +238,7 @@ JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
 
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter
+ZONE = "ROTATE_MY_KEY_FLEET_TIMEZONE"  # that of the schedules: [enforce] hours are meant in it, unless they say another
 _SPARE = 30.0  # seconds for ending what was begun: letters under way, the digest, the audit
 _ACCOUNT = re.compile(r"\d{12}")
 _warm: dict[str, Assembly] = {}  # what a later call in the same process reuses: files, connections, credentials
@@ -269,7 +270,8 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
     if not name:
         raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
     assembly = _assembly()
-    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", FleetSettings(), with_preset)
+    base = FleetSettings(enforce=Enforce(timezone=os.environ.get(ZONE) or "UTC"))
+    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", base, with_preset)
     ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
     deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
     job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)

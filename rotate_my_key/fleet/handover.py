@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -207,14 +207,31 @@ def named(where: str) -> str:
     return "fleet.ini" if where == "built-in" else where
 
 
+def check(settings: ReissueSettings, where: str, own: str = "", accounts: Collection[str] = ()) -> None:
+    """Whether keys of these accounts can be handed over, by the settings alone, which were read from `where`. `own` is
+    the caller's account; where it is not known yet, it can be one of them at most. AWS's own KMS key can be used in its
+    own account only (Secrets Manager User Guide, "Resource-based policies"). Raises WrongUsage."""
+    there = f"under [reissue] in {named(where)}"
+    readers("", settings.reader, "user")
+    if settings.through == "s3":
+        if not settings.bucket:
+            raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
+        return
+    others = sorted({*accounts} - {own})[0 if own else 1 :]
+    if others and not settings.kms_key:
+        raise WrongUsage(
+            f"account {others[0]} cannot read a secret of {f'account {own}' if own else 'another'} "
+            "without a KMS key of yours",
+            f"set kms_key {there}, and let the account use it",
+        )
+
+
 def waiting(cloud: AwsCloud, me: Identity, settings: ReissueSettings, where: str = "fleet.ini") -> HandoverStore:
     """The places that the settings choose, which were read from `where`. Raises WrongUsage."""
-    if settings.through == "secretsmanager":
-        return SecretStore(cloud.secrets(settings.region), me, settings.prefix, settings.kms_key, named(where))
-    if not settings.bucket:
-        there = f"under [reissue] in {named(where)}"
-        raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
-    return BucketStore(cloud.objects(settings.region), settings)
+    check(settings, where)
+    if settings.through == "s3":
+        return BucketStore(cloud.objects(settings.region), settings)
+    return SecretStore(cloud.secrets(settings.region), me, settings, where)
 
 
 @dataclass(frozen=True)
@@ -223,18 +240,12 @@ class SecretStore:
 
     secrets: SecretsManager
     me: Identity
-    prefix: str
-    kms_key: str = ""
-    settings: str = "fleet.ini"  # where they stand
+    settings: ReissueSettings
+    read_from: str = "fleet.ini"
 
     def check(self, account: str) -> None:
-        """AWS's own KMS key can be used in its own account only (Secrets Manager User Guide, "Resource-based
-        policies")."""
-        if account != self.me.account and not self.kms_key:
-            raise WrongUsage(
-                f"account {account} cannot read a secret of account {self.me.account} without a KMS key of yours",
-                f"set kms_key under [reissue] in {self.settings}, and let the account use it",
-            )
+        """See HandoverStore."""
+        check(self.settings, self.read_from, self.me.account, (account,))
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See HandoverStore."""
@@ -242,31 +253,31 @@ class SecretStore:
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See HandoverStore."""
-        name = secret_name(self.prefix, record.account, record.user)
-        arn = self.secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.kms_key)
+        name = secret_name(self.settings.prefix, record.account, record.user)
+        arn = self.secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.settings.kms_key)
         return replace(record, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
         """See HandoverStore."""
-        name = secret_name(self.prefix, account, user)
+        name = secret_name(self.settings.prefix, account, user)
         found = self.secrets.about(name)
         return _read(found[1].get(TAG, ""), account, user, name) if found else None
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See HandoverStore."""
-        for name, _, tags in self.secrets.names(self.prefix):
-            place = secret_place(self.prefix, name)
+        for name, _, tags in self.secrets.names(self.settings.prefix):
+            place = secret_place(self.settings.prefix, name)
             if place and TAG in tags:
                 yield place
 
     def remove(self, account: str, user: str) -> None:
         """See HandoverStore."""
-        self.secrets.delete(secret_name(self.prefix, account, user))
+        self.secrets.delete(secret_name(self.settings.prefix, account, user))
 
     def where(self, record: HandoverRecord) -> str:
         """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
         region, _, end = record.spot.partition("/")
-        name = secret_name(self.prefix, record.account, record.user)
+        name = secret_name(self.settings.prefix, record.account, record.user)
         arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 

@@ -166,11 +166,12 @@ _AGAIN = "repeat the command in two minutes"
 
 @dataclass(frozen=True, slots=True)
 class ReissueContext:
-    """What a reissue works with. `run` names this run, `now` is AWS's clock, `pause` waits for seconds."""
+    """What a reissue works with. `audit` is None where whoever asks for it writes it down; `run` names this run, `now`
+    is AWS's clock, `pause` waits for seconds."""
 
     waiting: HandoverStore
     settings: FleetSettings
-    audit: AuditTrail
+    audit: AuditTrail | None
     run: str
     now: Callable[[], datetime]
     pause: Callable[[float], None]
@@ -220,16 +221,16 @@ class _HandOver:
         record = self._made()
         self._remember(record.key_id)
         try:
-            self._record("done", record.key_id)
+            self._record("done", made=record.key_id)
         except Problem as problem:
             self.notes.append(f"the audit could not be written: {problem.message}")
         return record
 
-    def _record(self, outcome: str, key_id: str = "") -> None:
-        context, replaces = self._context, self._plan.replaces
-        why = f"asked for, to replace {replaces}" if replaces else "asked for"
-        who = (self._account, self._user, key_id)
-        context.audit.record(Event(context.now(), "reissued", *who, why, context.settings.fingerprint, outcome))
+    def _record(self, outcome: str, **made: str) -> None:
+        context, who = self._context, (self._account, self._user, self._plan.replaces)
+        event = Event(context.now(), "reissued", *who, "asked for", context.settings.fingerprint, outcome, made)
+        if context.audit:
+            context.audit.record(event)
 
     def _discard(self, key_id: str) -> None:
         """Off first: what was never used is missed by nobody, and a use that shows up late is met by a key that is
@@ -358,7 +359,7 @@ def keymaker(
         return None
     places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
     run = audit.run.name.rpartition("-")[2]
-    context = ReissueContext(places, settings, audit, run, assembly.now, sleep)
+    context = ReissueContext(places, settings, None, run, assembly.now, sleep)
 
     def make(directory: AccountDirectory, user: FleetUser) -> ReissuedKey:
         """A key for this user, or the one that waits. Never in place of another one: no consent was given."""

@@ -23,7 +23,7 @@ from rotate_my_key.fleet.enforce import carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
-from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, planned
+from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, THERE, Company, did, planned
 from tests.fleet.fakes import NOW, FakeDirectory, spoil
 
 VERBS = ("users", "keys", "last_use", "tags", "tag", "untag", "set_active", "delete")
@@ -450,11 +450,15 @@ def test_the_oldest_go_first_and_no_more_than_allowed(company: Company) -> None:
 
 
 def test_outside_of_its_hours_nothing_is_done(company: Company) -> None:
-    """Notices go out; keys are left to the next run."""
+    """Notices go out; keys are left to the next run, and the admins read that they wait: else a schedule that never
+    meets the hours would be silent for ever."""
     company.enforce(hours="13-17")
     company.user("alice", 97)
     company.user("bob", 97, told=None)
-    assert did(company.run()) == ["notify bob done", "spare alice: hours"]
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["notify bob done", "spare alice: hours"], 75)
+    assert company.chat.sent[-1].subject == "AWS access keys: 0 acts, some wait"
+    assert "1 act waits for a later run: it is 12:00 in UTC, and acts are" in company.chat.sent[-1].text
     company.advance(2 / 24)
     assert did(company.run()) == ["deactivate alice done", "spare bob: grace"]
 
@@ -478,7 +482,9 @@ def test_when_time_is_up_the_rest_is_left_to_the_next_run() -> None:
     """As in Lambda: what was begun is finished, nothing else begins."""
     company = Company(time_left=0)
     company.user("alice", 97)
-    assert did(company.run()) == ["spare alice: limit"]
+    outcome = company.run()
+    assert (did(outcome), outcome.code) == (["spare alice: limit"], 75)
+    assert "1 act waits for a later run: no time was left" in company.chat.sent[-1].text
 
 
 # Who switched it off, and since when
@@ -521,10 +527,19 @@ def test_used_while_it_was_off_it_was_not_off(company: Company) -> None:
 # Settings
 
 
+def makes(accounts: tuple[str, ...] = (HERE,), **how: Any) -> FleetSettings:
+    """IT makes keys in these accounts."""
+    enforce = Enforce(reissue_at=60 * DAY, accounts=accounts)
+    return FleetSettings(enforce=enforce, reissue=ReissueSettings(enabled=True, **how))
+
+
 WRONG: list[tuple[str, FleetSettings, bool, str]] = [
     ("nothing set", FleetSettings(), False, "nothing is to be enforced"),
     ("no accounts", FleetSettings(enforce=Enforce(deactivate_at=DAY)), True, "no account is named"),
     ("no reissue", FleetSettings(enforce=Enforce(reissue_at=DAY)), False, "reissue_at is set"),
+    ("nobody can read", makes(accounts=(HERE, THERE)), False, f"account {THERE} cannot read a secret of another"),
+    ("no bucket", makes(through="s3"), False, "reissue.bucket is not set"),
+    ("no such reader", makes(reader="alice"), False, "reissue.reader 'alice' is neither a role's ARN"),
 ]
 
 
@@ -533,6 +548,15 @@ def test_settings_that_cannot_be_meant(sentence: str, settings: FleetSettings, a
     """They are refused before AWS is asked anything."""
     with pytest.raises(WrongUsage, match=said):
         check(settings, apply=apply)
+
+
+def test_a_key_that_its_user_could_not_read_is_not_even_planned() -> None:
+    """Seen once it is known who asks and which accounts there are: no user is looked at, and nobody told."""
+    company = Company()
+    company.enforce(accounts=(THERE,), reissue_at=60 * DAY)
+    with pytest.raises(WrongUsage, match=f"account {THERE} cannot read a secret of account {HERE}"):
+        company.plan()
+    assert company.there.calls == {}
 
 
 def test_without_accounts_a_dry_run_shows_what_the_rules_would_do() -> None:
@@ -589,8 +613,8 @@ def test_a_template_that_cannot_be_rendered_stops_a_run_that_did_nothing(tmp_pat
 
 def test_it_makes_no_key_where_nobody_can() -> None:
     """A run without a maker names it and goes on."""
-    company = Company(replace(RULES, reissue=ReissueSettings(enabled=True)))
-    company.enforce(reissue_at=60 * DAY)
+    company = Company()
+    company.enforce(reissue_at=60 * DAY, accounts=(HERE,))
     company.user("alice", 65)
     company.user("bob", 97, 5)
     assert sorted(did(company.run())) == ["deactivate bob done", "reissue alice failed"]
@@ -655,9 +679,9 @@ def test_what_was_done_before_ctrl_c_is_told(company: Company) -> None:
 
 
 def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:
-    """The owner reads where it waits; the audit has the new id; one that fails stops nobody else."""
-    company = Company(replace(RULES, reissue=ReissueSettings(enabled=True)))
-    company.enforce(reissue_at=60 * DAY)
+    """The owner reads where it waits; the audit has the new id, and each act once; one that fails stops nobody else."""
+    company = Company()
+    company.enforce(reissue_at=60 * DAY, accounts=(HERE,))
     company.user("alice", 65)
     company.user("bob", 66)
 
@@ -671,8 +695,8 @@ def test_a_maker_of_keys_is_asked_and_what_it_made_is_told() -> None:
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["reissue bob failed", "reissue alice done"], 5)
     assert "rotate-my-key adopt secretsmanager:arn:x" in company.mail.sent[0].text
-    (new,) = [key_id for key_id in company.status("alice") if key_id in str(company.audit.events[-1].details)]
-    assert new in company.status("alice")
+    assert company.audit.events[-1].details["made"] in company.status("alice")
+    assert company.audit.lines().count("reissued alice done") == 1
 
 
 def test_whether_it_was_carried_out_may_stay_unknown(company: Company) -> None:

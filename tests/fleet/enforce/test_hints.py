@@ -115,7 +115,7 @@ def test_outside_the_hours_nothing_is_asked(firm: Firm) -> None:
     done = firm.enforce()
     assert "0 acts now; 1 waits for the next open hours." in done.out
     done = firm.enforce("--apply")
-    assert (done.code, done.out) == (0, "0 acts now; 1 waits for the next open hours.\n"), done.text
+    assert (done.code, done.out) == (75, "0 acts now; 1 waits for the next open hours.\n"), done.text
     assert firm.changes == set()
 
 

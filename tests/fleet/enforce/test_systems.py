@@ -24,6 +24,7 @@ from tests.fleet.enforce.conftest import Firm
 
 pytestmark = pytest.mark.slow
 PLACE = re.compile(r"secretsmanager:arn:\S+")
+KMS = "arn:aws:kms:eu-west-1:{account}:key/1234"
 
 
 class Stage:
@@ -37,6 +38,7 @@ class Stage:
             "[accounts]\nrole = rotate-my-key-fleet\n"
             f"[enforce]\npreset = {preset}\naccounts = {numbers}\n"
             "weekdays = mon, tue, wed, thu, fri, sat, sun\nhours = 0-24\nmost = 50\n"
+            f"[reissue]\nkms_key = {KMS.format(account=firm.aws.account)}\n"
         )
         self.day = 0
         self.log: list[tuple[int, str]] = []
@@ -47,6 +49,8 @@ class Stage:
         pairs = self.firm.person(name, *ages, **tags)
         if name == "alice":
             self.firm.aws.attach_policy("alice", json.loads(policies.text("self")))
+            key = {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": KMS.format(account=self.firm.aws.account)}
+            self.firm.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": [key]})
             self.laptop.profiles(work=pairs[0])
         return [pair.key_id for pair in pairs]
 

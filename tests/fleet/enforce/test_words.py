@@ -116,7 +116,7 @@ def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
         return ReissuedKey(pair.key_id, "secretsmanager:arn:x")
 
     company = Company(replace(RULES), maker=make)
-    company.enforce(reissue_at=60 * DAY, deactivate_at=None)
+    company.enforce(reissue_at=60 * DAY, accounts=(HERE,), deactivate_at=None)
     company.user("alice", 387)
     assert "387 days old, and a new key is made at 60 days" in enforce_shown.plan_text(company.plan(), NOW)
     company.run()

@@ -11,10 +11,11 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -213,6 +214,25 @@ def test_a_notice_that_does_not_arrive_makes_the_run_incomplete(function: Lambda
     assert result["troubles"][0].startswith("alice@example.com over mail: ")
     assert (ended.lines[-1]["message"], ended.lines[-1]["incomplete"]) == ("done", True)
     assert len(aws.published) == 1
+
+
+def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """Two zones would mean a run that comes every day outside of its hours. Where acts wait all the same, the run is
+    incomplete, and the admins are told."""
+    hour = datetime.now(ZoneInfo("Pacific/Kiritimati")).hour  # 14 hours ahead of UTC
+    rules = f"deactivate_at = 90d\naccounts = {aws.account}\nweekdays = mon, tue, wed, thu, fri, sat, sun\n"
+    mail(
+        "[owners]\ndomain = example.com\n[remind]\nowners = mail,\nadmins = admins,\n"
+        f"[enforce]\n{rules}hours = {hour}-{(hour + 2) % 24}\n"
+    )
+    day = f"{datetime.now(UTC) - timedelta(days=10):%Y%m%d}"
+    aws.set_tags("alice", {"rotate-my-key-fleet": f"1 {aws.keys('alice')[0].key_id[-8:]}:n1:f{day}:l{day}"})
+    shut = function.invoke({"command": "enforce"}).answers[0][1]
+    assert (shut["numbers"]["Deactivated"], shut["incomplete"]) == (0, True)
+    assert shut["troubles"][0].startswith("1 act waits for a later run: it is ")
+    assert "1 act waits for a later run" in aws.published[-1].message
+    there = function.invoke({"command": "enforce"}, ROTATE_MY_KEY_FLEET_TIMEZONE="Pacific/Kiritimati").answers[0][1]
+    assert (there["numbers"]["Deactivated"], there["incomplete"], there["closed"]) == (1, False, "")
 
 
 # With apprise

@@ -225,12 +225,13 @@ def test_one_run_at_a_time() -> None:
 
 
 def test_the_function_is_the_handler() -> None:
-    """The name in the template is a function of this package, and it reads the variable that the template sets."""
+    """The name in the template is a function of this package, and it reads the variables that the template sets."""
     properties = read(TemplateKind.FUNCTION)["Resources"]["Function"]["Properties"]
     module, _, name = properties["Handler"].rpartition(".")
     imported = __import__(module, fromlist=[name])
     assert callable(getattr(imported, name))
-    assert list(properties["Environment"]["Variables"]) == [imported.SETTINGS]
+    assert list(properties["Environment"]["Variables"]) == [imported.SETTINGS, imported.ZONE]
+    assert properties["Environment"]["Variables"][imported.ZONE] == {"Ref": "TimeZone"}
 
 
 def machine(concurrency: int = 7, tolerated: int = 5) -> dict[str, Any]:

@@ -59,11 +59,11 @@ def test_in_a_bucket_it_has_a_name_and_no_link() -> None:
 
 
 def test_it_is_remembered_and_recorded(company: Company) -> None:
-    """The intent before anything, the deed after; the tag names the day."""
+    """The intent before anything, the deed after, about the key that is replaced; the tag names the day."""
     handed = company.reissue()
-    assert [(event.outcome, event.key_id) for event in company.audit.events] == [
-        ("intended", ""),
-        ("done", handed.key_id),
+    assert [(event.outcome, event.key_id, event.details) for event in company.audit.events] == [
+        ("intended", handed.replaces, {}),
+        ("done", handed.replaces, {"made": handed.key_id}),
     ]
     memory = decode(company.world.everybody["alice"].tags["rotate-my-key-fleet"])
     assert memory[handed.key_id[-8:]].made == company.now().date()

@@ -209,7 +209,7 @@ class Company:
         """The places."""
         if self.through == "s3":
             return BucketStore(self.objects, self.settings.reissue)
-        return SecretStore(self.secrets, self.me, self.settings.reissue.prefix)
+        return SecretStore(self.secrets, self.me, self.settings.reissue)
 
     # What IT does
 
