@@ -131,15 +131,8 @@ class Laptop:
             raise AssertionError(f"it hangs:\n{out}{err}") from None
         assert process.returncode is not None
         if process.returncode < 0:
-            self._wait_for_aws()
+            self.aws.settle()
         return Finished(process.returncode, out, err)
-
-    def _wait_for_aws(self) -> None:
-        """What a killed process has sent may still be at work: a fault that ends, or a clock that is set, before it is
-        answered would be another story. A call that is held up on purpose is not waited for."""
-        until = time.monotonic() + 5
-        while time.monotonic() < until and not all(call.outcome for call in self.aws.calls):
-            time.sleep(0.01)
 
     def signal(self, number: int = signal.SIGKILL) -> None:
         """Send the running process a signal; after SIGKILL it is gone when this returns."""

@@ -56,6 +56,7 @@ class Laptop:
         if kill_at:
             self.aws.on_call(kill)
         out, said = process.communicate(piped, timeout=60)
+        self.aws.settle()
         return subprocess.CompletedProcess(words, process.returncode, out, said)
 
     def held(self, profile: str = "default") -> Credentials | None:

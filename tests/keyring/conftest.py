@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -69,6 +69,14 @@ class Keyring:
         self._daemon.stdin.write(b"pw" if unlocked else b"")
         self._daemon.stdin.close()
         self._await()
+
+    def revive(self) -> bool:
+        """Start gnome-keyring again if it has ended by itself: on a busy machine it crashes now and then, with a call
+        in the middle. Gives whether it had."""
+        crashed = self._daemon is not None and self._daemon.poll() is not None
+        if crashed:
+            self.start()
+        return crashed
 
     def lock(self) -> None:
         """Log out and in again, without typing the password."""
@@ -135,6 +143,11 @@ class KeyringLaptop(Laptop):
 
     keyring: Keyring
     config: bytes
+
+    def run(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Finished:
+        """As ever; once more if gnome-keyring has crashed meanwhile, for which the program says to try again."""
+        done = super().run(*args, env=env, before=before)
+        return super().run(*args, env=env, before=before) if done.code == 75 and self.keyring.revive() else done
 
     @property
     def config_file(self) -> Path:
@@ -233,7 +246,7 @@ def new_server(folder: Path, aws: StandIn, *, text: str, config: str = CONFIG) -
     """Such a machine, whose key is due."""
     made = new_keyring_laptop(folder, aws, Keyring(folder / "nothing"), text=text, config=config)
     server = Server(made.home, made.aws, made.old, made.original)
-    server.config = made.config
+    server.config, server.keyring = made.config, made.keyring
     nowhere = {"DBUS_SESSION_BUS_ADDRESS": "(unset)", "XDG_RUNTIME_DIR": "/nonexistent"}
     server.env = {**nowhere, "KEPT_IN": str(server.kept), "PYTHONPATH": str(Path(__file__).parents[2])}
     done = server.run("config", "set", "keyring_backend", "tests.keyring.kept.Sealed")

@@ -7,6 +7,7 @@ random account number of its own; moto's state is one per process, split by acco
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Collection
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -183,6 +184,14 @@ class StandIn(Account, Trouble):
     def calls(self) -> list[Call]:
         """What arrived so far, in order of arrival."""
         return self._front.calls
+
+    def settle(self) -> None:
+        """Wait for what a killed program has sent, which may still be at work: a fault that ends, a key that is aged or
+        a clock that is set before it is answered would be another story. A call that is held up on purpose is not
+        waited for."""
+        until = time.monotonic() + 5
+        while time.monotonic() < until and not all(call.outcome for call in self.calls):
+            time.sleep(0.01)
 
     # Accounts
 

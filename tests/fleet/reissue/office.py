@@ -160,6 +160,7 @@ class Office:
 
         self.aws.on_call(kill, when, action)  # type: ignore[arg-type]
         process.communicate(timeout=60)
+        self.aws.settle()
         return process.returncode == -signal.SIGKILL
 
     def deliver(self, **changes: Any) -> str:

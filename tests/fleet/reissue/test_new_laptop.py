@@ -55,6 +55,7 @@ def fresh_killed(office: Office, action: str, nth: int, when: str, link: str, *w
 
     office.aws.on_call(kill, when, action)  # type: ignore[arg-type]
     process.communicate(link, timeout=60)
+    office.aws.settle()
     return process.returncode == -signal.SIGKILL
 
 
