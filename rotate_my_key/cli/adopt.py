@@ -40,7 +40,7 @@ from ..rotation.incoming import (
 from ..rotation.ports import Ending, Outcome
 from ..rotation.prepare import first_look
 from ..rotation.run import Result
-from ..rotation.session import exit_code
+from ..rotation.session import exit_code, of_commands
 from ..rotation.unfinished import unfinished
 from ..state.history import Mark
 from ..state.transit import Delivered
@@ -149,11 +149,11 @@ def _say_replaced(
 
 def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) -> int:
     """Run what follows a rotation; gives the exit code."""
-    told = rotate.run_after()
+    told = rotate.wiring.here.commands.run()
     if as_json:
         keys = [show.result_json(result, app.settings.policy) for result in results]
         app.json({"keys": keys, "after_rotate": show.commands_json(told)})
-    return exit_code([*results, *(each.result() for each in told)])
+    return exit_code([*results, *of_commands(told)])
 
 
 # The question about a delivery
@@ -272,7 +272,7 @@ class _Adopting:
         wiring, app, old = self._wiring, self._app, self._plan.old
         assert old is not None and self._look is not None
         plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here, wiring.host, wiring.boot)
-        narrator = Narrator(app, changing=self._rotate.changing)
+        narrator = Narrator(app)
         for warning in plan.warnings:
             narrator.warn(warning)
         profiles = tuple(dict.fromkeys(place.profile for place in plan.note.places))

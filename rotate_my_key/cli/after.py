@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 from ..core.errors import Problem
 from ..files.command import run
 from ..files.private import Lock
-from ..rotation.after import After, CommandResult
+from ..rotation.after import After
 from ..settings import after_rotate
 from ..state.history import PendingChanges
 from .app import App
 
 if TYPE_CHECKING:
     from ..core.policy import Hook
-    from .wiring import Wiring
+    from ..rotation.ports import CommandResult, Notes, Places
 
 _WAIT = 180.0  # seconds for another run's commands
 
 
-def after(app: App, wiring: Wiring) -> After:
+def after(app: App, places: Places, notes: Notes) -> After:
     """The commands of this run."""
-    state, here = app.paths.state_dir, wiring.here
+    state = app.paths.state_dir
     changes = PendingChanges(os.path.join(state, "after"))
-    lock = os.path.join(state, "after.lock")
-    return After(LocalCommands(app), changes, here.places, here.notes, lambda: Lock(lock, _WAIT))
+    return After(LocalCommands(app), changes, places, notes, lambda: Lock(os.path.join(state, "after.lock"), _WAIT))
 
 
 class LocalCommands:
@@ -60,10 +59,13 @@ class LocalCommands:
         for line in lines:
             self._app.detail(f"  {hook.name}: {line}")
 
-    def ended(self, result: CommandResult) -> None:
+    def ended(self, result: CommandResult, *, holds: bool) -> None:
         """See the port."""
         if result.problem is None:
             self._app.say(f"  after_rotate: {result.name} done")
+            return
+        if holds:
+            self._app.complain(f"  {result.problem.message}")
             return
         self._app.complain(f"{self._app.style('error:', fg='red', bold=True)} {result.problem.message}")
         self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")

@@ -4,33 +4,29 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from .. import __version__
 from ..core.errors import NoDefault, Problem, WrongUsage
 from ..core.plan import Note
 from ..core.policy import mask
 from ..profiles.kinds import ROTATABLE, sections
+from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
 from ..rotation.run import Job, Result, Run
-from ..rotation.session import ActiveKey, Finder, exit_code, id_of, ids, seen_rows
+from ..rotation.session import ActiveKey, Finder, exit_code, id_of, ids, of_commands, seen_rows
 from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
-from ..settings import Settings, after_rotate
+from ..settings import Settings
 from . import reminder, show
 from .app import App
 from .talk import Narrator, Teller, TerminalConsent
 from .wiring import Wiring
-
-if TYPE_CHECKING:
-    from ..rotation.after import After, CommandResult
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,26 +155,6 @@ class Rotate:
         again = run.rotate(chosen)
         return [*self._told, *(each for each in again if each.plan or each.key_id not in known)]
 
-    @cached_property
-    def after(self) -> After | None:
-        """The person's commands; None if there are none, and none that an earlier run owes."""
-        with suppress(Problem):
-            state, settings = self._app.paths.state_dir, self._app.paths.config_file
-            if not os.path.isdir(os.path.join(state, "after")) and not after_rotate(settings):
-                return None
-        from .after import after
-
-        return after(self._app, self.wiring)
-
-    @property
-    def changing(self) -> Callable[[Note], None] | None:
-        """To be told before places are changed."""
-        return self.after.changing if self.after else None
-
-    def run_after(self) -> list[CommandResult]:
-        """Run the commands that are to be run."""
-        return self.after.run() if self.after else []
-
     def names_nothing(self, problem: Problem) -> bool:
         """Whether all that is wrong is that no profile was named and none is called default: what an earlier run began
         under a profile's name is finished all the same."""
@@ -250,7 +226,7 @@ class Rotate:
         return self._accounts[name]
 
     def _narrator(self, prefix: str) -> Narrator:
-        narrator = Narrator(self._app, prefix, changing=self.changing, spin=not self._several)
+        narrator = Narrator(self._app, prefix, spin=not self._several)
         self._narrators.append(narrator)
         return narrator
 
@@ -268,13 +244,13 @@ def run(app: App, **options: Any) -> int:
     rotation, results, told = _run(app, typed)
     if typed.as_json:
         app.json({"dry_run": typed.dry_run, **rotation.json(results), "after_rotate": show.commands_json(told)})
-    return exit_code([*results, *(each.result() for each in told)])
+    return exit_code([*results, *of_commands(told)])
 
 
 def quietly(app: App, **options: Any) -> list[Result]:
     """The same without a word of what went well; gives what came of each key, and of the commands that follow."""
     _, results, told = _run(app, Typed(**{**options, "as_json": True}))
-    return [*results, *(each.result() for each in told)]
+    return [*results, *of_commands(told)]
 
 
 def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResult]]:
@@ -289,15 +265,16 @@ def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResu
         )
     rotation = Rotate(app, typed)
     if typed.dry_run:
-        return rotation, rotation.dry_run(), []
-    return rotation, _rotate(app, rotation), rotation.run_after()
+        seen = rotation.dry_run()
+        hooks = [hook for result in seen if result.plan for hook in result.plan.hooks]
+        return rotation, seen, [CommandResult(name, None) for name in dict.fromkeys(hook.name for hook in hooks)]
+    return rotation, _rotate(app, rotation), rotation.wiring.here.commands.run()
 
 
 def _rotate(app: App, rotation: Rotate) -> list[Result]:
     """Where what shall happen afterwards cannot be done, nothing is begun; what was begun is finished all the same."""
     try:
-        if rotation.after:
-            rotation.after.check()
+        rotation.wiring.here.commands.check()
     except Problem as problem:
         unready = Result((), "", problem=problem)
         results = [*rotation.settle(), unready]

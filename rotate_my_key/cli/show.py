@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
 from ..core.policy import Policy, day, join, mask, span, stamp, used
-from ..rotation.ports import Did, Ending, Outcome
+from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
-
-if TYPE_CHECKING:
-    from ..rotation.after import CommandResult
 
 ShowPath = Callable[[str], str]
 
@@ -118,7 +115,6 @@ def doing(step: Step) -> str:
 _FORESEEN = {
     Step.CREATE: "make a new key",
     Step.PROVE: "prove it with AWS: three sign-ins in a row",
-    Step.FOLLOW: "change the other files that hold it, before the old key goes",
     Step.DEACTIVATE: "switch the old key off",
     Step.DELETE: "delete the old key",
     Step.MAKE_ROOM: "delete the inactive key",
@@ -133,9 +129,19 @@ def foreseen(steps: Sequence[Step], plan: RotationPlan, show_path: ShowPath) -> 
     for step in steps:
         if step is Step.SWITCH and plan.draft:
             lines += [f"change {place.profile} in {where(place, show_path)}" for place in plan.draft.places]
+        elif step is Step.FOLLOW and plan.draft:
+            lines += ["change the other files that hold it, before the old key goes"] if plan.draft.copies else []
+            lines += _commands(plan, holding=True)
         elif step in _FORESEEN:
             lines.append(_FORESEEN[step])
-    return lines
+    return [*lines, *_commands(plan, holding=False)]
+
+
+def _commands(plan: RotationPlan, *, holding: bool) -> list[str]:
+    """The commands of [after_rotate] that would run before the old key goes, or at the end."""
+    names = [hook.name for hook in plan.hooks if (hook.holds_old and not plan.leaked) == holding]
+    when = "before the old key goes" if holding else "at the end"
+    return [f"run {join(names)} of [after_rotate], {when}"] if names else []
 
 
 def result_line(result: Result, policy: Policy, now: datetime) -> str:

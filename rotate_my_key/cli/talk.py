@@ -91,16 +91,12 @@ class TerminalConsent:
 
 
 class Narrator:
-    """One key's progress. `prefix` tells keys apart where several are rotated side by side; `changing` is called before
-    places are changed."""
+    """One key's progress. `prefix` tells keys apart where several are rotated side by side."""
 
-    def __init__(
-        self, app: App, prefix: str = "", *, changing: Callable[[Note], None] | None = None, spin: bool = True
-    ) -> None:
+    def __init__(self, app: App, prefix: str = "", *, spin: bool = True) -> None:
         self._app = app
         self._prefix = f"{prefix}: " if prefix else "  "
         self._spin = spin
-        self._changing = changing
         self._spinner = ExitStack()
         self._switched_off = ""
         self._made = ""
@@ -110,8 +106,6 @@ class Narrator:
         """A step begins."""
         self._spinner.close()
         self._app.detail(f"{self._prefix}({step.value})", 2)
-        if step is Step.SWITCH and note is not None and self._changing:
-            self._changing(note)
         text = show.doing(step)
         if self._spin and text:
             self._spinner.enter_context(self._app.waiting(text))

@@ -9,7 +9,6 @@ from ..rotation.ports import Ending, Outcome
 from ..rotation.run import Result
 from ..rotation.unfinished import describe, resume, turn, undoable, unfinished
 from . import show
-from .after import after
 from .app import App
 from .rotate import remember
 from .talk import Narrator
@@ -26,8 +25,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     if not yes and not app.confirm("Undo the rotation now?", default=False, flag=flag):
         app.say("Nothing was changed.")
         return 4
-    commands = after(app, wiring)
-    narrator = Narrator(app, changing=commands.changing)
+    narrator = Narrator(app)
     with wiring.stop.on_interrupt(), wiring.lock():
         try:
             outcome = _undo(app, wiring, note, narrator)
@@ -37,7 +35,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     remember(wiring, app, [result])
     if not as_json:
         app.out(f"Done; key {mask(outcome.old)} is in use again.")
-    told = commands.run()
+    told = wiring.here.commands.run()
     if as_json:
         copies = wiring.copies.json(note.name)
         keys = [{**show.result_json(result, app.settings.policy), "copies": copies}]

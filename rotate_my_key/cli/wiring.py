@@ -24,6 +24,7 @@ from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
 from ..rotation.facts import LocalState
+from ..rotation.ports import NO_COMMANDS
 from ..rotation.run import Result
 from ..rotation.unfinished import is_missing
 from ..state.history import FileHistory, HandedKeys
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from ..aws.iam import IamAccount
     from ..aws.signin import AuthProfile, MfaSessions, Serial, SigningStrategy
     from ..profiles.move import Moving
+    from ..rotation.ports import Notes, OwnCommands, Places
     from ..settings import Settings
     from .app import App
     from .talk import Person
@@ -72,8 +74,23 @@ class Wiring:
         from ..keyring.store import LocalStaging
         from ..profiles.places import LocalPlaces
 
-        places, staging = LocalPlaces(self.files, self.keyring), LocalStaging(self._rotations, self.keyring)
-        return LocalState(places, staging, FileNotes(self._rotations), self.history, self.copies)
+        places, notes = LocalPlaces(self.files, self.keyring), FileNotes(self._rotations)
+        staging, commands = LocalStaging(self._rotations, self.keyring), self._commands(places, notes)
+        return LocalState(places, staging, notes, self.history, self.copies, commands)
+
+    def _commands(self, places: Places, notes: Notes) -> OwnCommands:
+        """The person's own; nothing is loaded where there are none, and none that an earlier run owes."""
+        from ..settings import after_rotate
+
+        app = self._app
+        with suppress(Problem):
+            if not os.path.isdir(os.path.join(app.paths.state_dir, "after")) and not after_rotate(
+                app.paths.config_file
+            ):
+                return NO_COMMANDS
+        from .after import after
+
+        return after(app, places, notes)
 
     @cached_property
     def copies(self) -> OtherCopies:

@@ -71,8 +71,8 @@ class Interrupted(BaseException):
 
 
 class StillOwed(Problem):
-    """Files that were to take the new key do not have it yet, and the old one goes on working for them (exit 1); `over`
-    if it could not, and the rotation came to its end without them."""
+    """Files or commands that were to take the new key do not have it yet, and the old one goes on working for them
+    (exit 1); `over` if it could not, and the rotation came to its end without them."""
 
     def __init__(self, message: str, hint: str = "", *, over: bool = False) -> None:
         super().__init__(message, hint)

@@ -139,7 +139,8 @@ class World:
     seen: `begun` here, NoRoom (`full`), whether `keys` are as AWS last listed them (`fresh_list`), ids deleted
     (`gone`) and switched `on`, ids that somebody uses or a place here holds (`used`), ids that were checked and found
     unused (`unused`), ids that signed in (`proven`), also as read from their places (`checked`), steps that AWS denied,
-    and what was asked to follow and could not (`owed`; None until that was tried).
+    and the files that were asked to follow and could not (`owed`; None until that was tried). `untold` names the
+    person's commands that are still to be told of the wanted key before the unwanted one goes.
     """
 
     key_id: str
@@ -163,6 +164,7 @@ class World:
     checked: frozenset[str] = frozenset()
     denied: frozenset[Step] = frozenset()
     owed: tuple[str, ...] | None = None
+    untold: tuple[str, ...] = ()
 
     def places_in(self, *states: PlaceState) -> list[Place]:
         """The places in one of these states, in order."""
@@ -275,7 +277,7 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     due = note.switch_off_at if switch_off else note.delete_at
     # "At once" is not left to a clock that AWS's next answer may set back.
     early = unwanted is not None and note.began < due and now < due
-    if _must_follow(world, note) and not (early and note.followed):
+    if _must_follow(world, note, early=early):
         return Step.FOLLOW if wanted in world.checked else Step.CHECK
     if unwanted is None:
         return _finish(world, note, wanted)
@@ -290,16 +292,20 @@ def _retire(world: World, note: Note, wanted: str, now: datetime) -> Step:
     return Step.DEACTIVATE if switch_off else Step.DELETE
 
 
-def _must_follow(world: World, note: Note) -> bool:
-    """Whether this run has still to bring the wanted key to all that was asked to follow: once a run."""
-    return note.copies and world.owed is None and {note.wanted, note.unwanted} <= world.secrets
+def _must_follow(world: World, note: Note, *, early: bool) -> bool:
+    """Whether this run has still to bring the wanted key to all that was asked to follow: once a run. Commands take
+    their time, which a key that has leaked does not have: they run after it is gone."""
+    if world.owed is not None:
+        return False
+    copies = note.copies and {note.wanted, note.unwanted} <= world.secrets and not (early and note.followed)
+    return copies or bool(world.untold and not note.leaked)
 
 
 def waits_for_owed(world: World, note: Note) -> bool:
     """Whether the unwanted key must go on working, because something that was asked to follow could not. A key that has
     leaked waits for nobody; one that somebody else switched off is of no use any more to what waits for it."""
     unwanted = world.keys.get(note.unwanted)
-    return bool(world.owed) and unwanted is not None and unwanted.active and not note.leaked
+    return bool(world.owed or world.untold) and unwanted is not None and unwanted.active and not note.leaked
 
 
 def _finish(world: World, note: Note, wanted: str) -> Step:
@@ -433,7 +439,7 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
             places = {p: PlaceState.WANTED if s in empty else s for p, s in world.places.items()}
             return replace(world, places=places, checked=world.checked | wanted)
         case Step.FOLLOW:
-            return replace(world, note=replace(note, followed=True), owed=())
+            return replace(world, note=replace(note, followed=True), owed=(), untold=())
         case Step.SWITCH_ON:
             return _with_status(replace(world, on=world.on | wanted), note.wanted, "Active")
         case Step.DEACTIVATE:

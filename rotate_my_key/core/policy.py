@@ -112,7 +112,7 @@ class Past(NamedTuple):
 
 class PendingChange(NamedTuple):
     """The places of rotation `name` went from the key `old` to `new`, a user's. `left` names the commands still to run
-    once some have `begun`."""
+    once some have `begun`, and may have been told."""
 
     name: str
     old: str
@@ -125,7 +125,8 @@ class PendingChange(NamedTuple):
 
 class Hook(NamedTuple):
     """A command of the user's own that is told of a new key. `secret`: whether it gets the new secret; `profiles`:
-    those it is for, () for all; `where`: path and line."""
+    those it is for, () for all; `holds_old`: whether the old key goes on working until it has succeeded; `where`: path
+    and line."""
 
     name: str
     command: tuple[str, ...]
@@ -133,6 +134,7 @@ class Hook(NamedTuple):
     secret: bool = False
     timeout: timedelta = timedelta(minutes=1)
     profiles: tuple[str, ...] = ()
+    holds_old: bool = True
 
 
 class _Key(NamedTuple):

@@ -2,38 +2,27 @@
 which change, in which order.
 
 At least once each: a command that failed, or that a killed run did not come to, runs with the next `rotate`. Nothing
-that a command does undoes a rotation.
+that a command does undoes a rotation. The old key waits for those that hold it: they run once the new one is in its
+places, and the record of the change says until the end of the rotation who was told of what. The others run when the
+run is over.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from ..core.errors import Problem
-from ..core.model import Credentials, Holding
+from ..core.model import Credentials, Holding, Place
 from ..core.plan import Note
 from ..core.policy import Hook, PendingChange
-from .ports import Notes, Places
-from .run import Result
+from .ports import CommandResult, Notes, Places
 
 _VERSION = 1
 _AGAIN = "mend it, then: rotate-my-key"
-
-
-class CommandResult(NamedTuple):
-    """How one command ended."""
-
-    name: str
-    exit_code: int | None
-    problem: Problem | None = None
-
-    def result(self) -> Result:
-        """What it means for the exit code."""
-        return Result((), "", problem=self.problem)
 
 
 class Programs(Protocol):
@@ -53,21 +42,21 @@ class Programs(Protocol):
     def said(self, hook: Hook, lines: Sequence[str]) -> None:
         """Pass on what it said, without the secret."""
 
-    def ended(self, result: CommandResult) -> None:
-        """Tell how it ended."""
+    def ended(self, result: CommandResult, *, holds: bool) -> None:
+        """Tell how it ended; if it `holds` the old key, the run ends by telling what to do about a failure."""
 
     def warn(self, text: str) -> None:
         """Something that the person should know and that stops nothing."""
 
 
 class Changes(Protocol):
-    """What is still to be told; every verb may raise Problem."""
+    """What was to be told, and to whom it was; a record for each rotation. Every verb may raise Problem."""
 
-    def note(self, change: PendingChange) -> None:
-        """Remember it, durably. A change straight back, before anybody was told of the first, is none."""
+    def load(self, name: str) -> PendingChange | None:
+        """The record of a rotation, if there is one that can be read."""
 
     def save(self, change: PendingChange) -> None:
-        """Write the record anew."""
+        """Write the record anew, durably."""
 
     def all(self) -> tuple[PendingChange, ...]:
         """The records that can be read."""
@@ -77,7 +66,7 @@ class Changes(Protocol):
 
 
 class After:
-    """The commands of one run. `lock` keeps other runs from running them too."""
+    """The port `OwnCommands` of one run. `lock` keeps other runs from running them too."""
 
     def __init__(
         self,
@@ -92,8 +81,10 @@ class After:
         self._places = places
         self._notes = notes
         self._lock = lock
-        self._noting = threading.Lock()  # with --all several keys are rotated side by side
-        self._refused = False  # `check` has said why none can run
+        self._one_at_a_time = threading.Lock()  # with --all several keys are rotated side by side
+        self._results: list[CommandResult] = []
+        self._tried: set[tuple[PendingChange, str]] = set()
+        self._refused = False  # it was said why none can run
 
     @cached_property
     def _hooks(self) -> tuple[Hook, ...] | Problem:
@@ -103,7 +94,7 @@ class After:
             return problem
 
     def check(self) -> None:
-        """Before anything is begun: whether they can be run at all. Raises Problem."""
+        """See the port."""
         if isinstance(self._hooks, Problem):
             self._refused = True
             raise self._hooks
@@ -111,41 +102,94 @@ class After:
             if not self._programs.is_there(hook):
                 raise Problem(f"{hook.where}: there is no program {hook.command[0]}", f"command -v {hook.command[0]}")
 
-    def changing(self, note: Note) -> None:
-        """A rotation is about to change its places: remember, durably, that the commands are to run.
+    def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
+        """See the port."""
+        hooks, profiles = self._hooks, {place.profile for place in places}
+        if isinstance(hooks, Problem):
+            return ()
+        return tuple(hook for hook in hooks if not (hook.profiles and profiles.isdisjoint(hook.profiles)))
 
-        That this cannot be written stops no rotation.
-        """
-        if not self._hooks or note.wanted is None:
+    # What is to be told
+
+    def changing(self, note: Note) -> None:
+        """See the port. What is taken back was noted when it was done."""
+        hooks = self._hooks
+        if not hooks or note.wanted is None:
             return
-        who = note.identity
         try:
-            with self._noting:
-                self._changes.note(PendingChange(note.name, note.unwanted, note.wanted, who.account, who.arn))
+            with self._one_at_a_time:
+                self._note(_change(note), () if isinstance(hooks, Problem) else tuple(hook.name for hook in hooks))
         except Problem as problem:
+            waits = isinstance(hooks, Problem) or any(hook.holds_old for hook in hooks)
+            if waits and not (note.back or note.leaked):
+                raise
             self._programs.warn(f"the commands of [after_rotate] will not run: {problem.message}")
 
-    def run(self) -> list[CommandResult]:
-        """Run what is to be run, for every change whose new key is in its places."""
-        if not self._changes.all():
-            return []
-        with self._lock():
-            return [result for change in self._changes.all() for result in self._run(change)]
+    def _note(self, change: PendingChange, names: tuple[str, ...]) -> None:
+        """A change straight back, before anybody was told of the first, is none; after that all are told again."""
+        before = self._changes.load(change.name)
+        if before is None:
+            self._changes.save(change)
+        elif _keys(before) == _keys(change):
+            return
+        elif before.begun:
+            self._changes.save(change._replace(begun=bool(names), left=names))
+        elif (before.old, before.new) == (change.new, change.old):
+            self._changes.drop(change.name)
+        else:
+            self._changes.save(change)
 
-    def _run(self, change: PendingChange) -> list[CommandResult]:
+    def untold(self, note: Note) -> tuple[str, ...]:
+        """See the port."""
+        change = self._due(note)
+        if change is None:
+            return ()
+        if isinstance(self._hooks, Problem):
+            return change.left if change.begun else ("after_rotate",)
+        return tuple(hook.name for hook in self.of(note.places) if hook.holds_old and _is_left(hook, change))
+
+    def _due(self, note: Note) -> PendingChange | None:
+        """What the commands are to be told of in this rotation. If they were told of the key that is unwanted now, and
+        no place had to be changed back, they are told of the other all the same."""
+        change = self._changes.load(note.name) if note.wanted else None
+        if change is None:
+            return None
+        now = _change(note)
+        if _keys(change) == _keys(now):
+            return change
+        return now if change.begun and (change.new, change.old) == (now.old, now.new) else None
+
+    # Running them
+
+    def tell(self, note: Note) -> None:
+        """See the port."""
+        with self._one_at_a_time, self._lock():
+            change = self._due(note)
+            held = self._held(change) if change else []
+            if change and held:
+                self._run(change, held, holding=True)
+
+    def run(self) -> list[CommandResult]:
+        """See the port."""
+        if self._changes.all():
+            with self._one_at_a_time, self._lock():
+                for change in self._changes.all():
+                    self._finish(change)
+        return self._results
+
+    def _finish(self, change: PendingChange) -> None:
+        """Run what is left of a change whose new key is in its places; forget one of which nothing is left."""
+        held = self._held(change)
+        if held and (change.left or not change.begun):
+            change = self._run(change, held)
+        if not (held and (change.left or not change.begun)) and not self._is_under_way(change):
+            self._changes.drop(change.name)
+
+    def _held(self, change: PendingChange) -> list[Holding]:
+        """The places that hold the new key; none if somebody put another one into some of them."""
         held = self._places.search([change.old, change.new])
         mine = [h for h in held if h.pair and h.pair.key_id == change.new]
-        if len(mine) < len(held) or not mine:
-            if not self._is_under_way(change):
-                self._changes.drop(change.name)  # somebody put another key there
-            return []
-        if isinstance(self._hooks, Problem):
-            result = CommandResult("after_rotate", None, self._hooks)
-            return [result if self._refused else self._tell(result)]
-        profiles = {h.place.profile for h in mine}
-        todo = [h for h in self._hooks if not (h.profiles and profiles.isdisjoint(h.profiles))]
-        todo = [h for h in todo if not change.begun or h.name in change.left]
-        return self._run_each(change, mine, todo)
+        return mine if len(mine) == len(held) else []
 
     def _is_under_way(self, change: PendingChange) -> bool:
         try:
@@ -154,25 +198,34 @@ class After:
             return True
         return note is not None
 
-    def _run_each(self, change: PendingChange, held: Sequence[Holding], todo: Sequence[Hook]) -> list[CommandResult]:
-        results: list[CommandResult] = []
-        left = tuple(hook.name for hook in todo)
+    def _run(self, change: PendingChange, held: Sequence[Holding], *, holding: bool = False) -> PendingChange:
+        """Run what is left and was not tried in this run, or only those that are `holding` the old key; gives what is
+        left then."""
+        if isinstance(self._hooks, Problem):
+            if not self._refused:
+                self._ended(CommandResult("after_rotate", None, self._hooks))
+            self._refused = True
+            return change
+        todo = [hook for hook in self.of([h.place for h in held]) if _is_left(hook, change)]
+        change = change._replace(begun=True, left=tuple(hook.name for hook in todo))
+        self._changes.save(change)
+        about = change._replace(left=())
         for hook in todo:
-            self._changes.save(change._replace(begun=True, left=left))
-            results.append(self._tell(self._one(hook, change, held)))
-            if results[-1].problem is None:
-                left = tuple(name for name in left if name != hook.name)
-        if left:
-            self._changes.save(change._replace(begun=True, left=left))
-        else:
-            self._changes.drop(change.name)
-        return results
+            if (holding and not hook.holds_old) or (about, hook.name) in self._tried:
+                continue
+            self._tried.add((about, hook.name))
+            result = self._one(hook, change, held)
+            self._ended(result, holds=holding)
+            if result.problem is None:
+                change = change._replace(left=tuple(name for name in change.left if name != hook.name))
+                self._changes.save(change)
+        return change
 
     def _one(self, hook: Hook, change: PendingChange, held: Sequence[Holding]) -> CommandResult:
         pair = held[0].pair
         assert pair is not None
         try:
-            code, said = self._programs.run(hook, given(hook, change, held, pair))
+            code, said = self._programs.run(hook, given(hook, change, [h.place for h in held], pair))
         except Problem as problem:
             return CommandResult(hook.name, None, Problem(f"after_rotate {hook.name}: {problem.message}", _AGAIN))
         lines = said.replace(pair.secret, "(the secret)").splitlines()
@@ -184,12 +237,12 @@ class After:
         text = f"after_rotate {hook.name} {how}{': ' if last else ''}{_printable(last)}"
         return CommandResult(hook.name, code, Problem(text, _AGAIN))
 
-    def _tell(self, result: CommandResult) -> CommandResult:
-        self._programs.ended(result)
-        return result
+    def _ended(self, result: CommandResult, *, holds: bool = False) -> None:
+        self._results.append(result)
+        self._programs.ended(result, holds=holds)
 
 
-def given(hook: Hook, change: PendingChange, held: Sequence[Holding], pair: Credentials) -> dict[str, Any]:
+def given(hook: Hook, change: PendingChange, places: Sequence[Place], pair: Credentials) -> dict[str, Any]:
     """What a command reads on its stdin."""
     value = {
         "version": _VERSION,
@@ -198,10 +251,23 @@ def given(hook: Hook, change: PendingChange, held: Sequence[Holding], pair: Cred
         "user": change.arn.rsplit("/", 1)[-1],
         "old_key_id": change.old,
         "new_key_id": change.new,
-        "profiles": list(dict.fromkeys(h.place.profile for h in held)),
-        "places": [h.place.json() for h in held],
+        "profiles": list(dict.fromkeys(place.profile for place in places)),
+        "places": [place.json() for place in places],
     }
     return {**value, "secret": pair.secret} if hook.secret else value
+
+
+def _change(note: Note) -> PendingChange:
+    assert note.wanted is not None
+    return PendingChange(note.name, note.unwanted, note.wanted, note.identity.account, note.identity.arn)
+
+
+def _keys(change: PendingChange) -> tuple[str, str, str]:
+    return change.name, change.old, change.new
+
+
+def _is_left(hook: Hook, change: PendingChange) -> bool:
+    return not change.begun or hook.name in change.left
 
 
 def _seconds(hook: Hook) -> str:

@@ -177,8 +177,9 @@ class Rotation:
         if note is None:
             key = world.keys.get(world.key_id)
             return Outcome(Ending.FRESH, world.key_id, created=key.created if key else None)
-        if world.owed and Step.FINISH in self._done:
-            self._reason = self._reason or _over(note, world.owed)
+        untold = () if note.leaked else world.untold
+        if (world.owed or untold) and Step.FINISH in self._done:
+            self._reason = self._reason or _over(note, world.owed or (), untold)
         if step is Step.BLOCKED and not self._reason:
             self._reason = _blocked(note, world, self._here)
         if self._reason:
@@ -223,11 +224,14 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
     return problem
 
 
-def _over(note: Note, owed: Sequence[str]) -> Problem:
+def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
+    old = mask(note.unwanted)
+    if not owed:
+        text = f"{_commands(untold)} failed, and key {old} is deleted"
+        return StillOwed(text, shlex.join(["rotate-my-key", "after", "run", *untold[:1]]), over=True)
     was, it = ("was", "it") if len(owed) == 1 else ("were", "they")
     return StillOwed(
-        f"{_files(owed)} {was} not changed, and key {mask(note.unwanted)}, which {it} may hold, is deleted; "
-        "put the new one in by hand",
+        f"{_files(owed)} {was} not changed, and key {old}, which {it} may hold, is deleted; put the new one in by hand",
         "rotate-my-key status",
         over=True,
     )
@@ -235,14 +239,19 @@ def _over(note: Note, owed: Sequence[str]) -> Problem:
 
 def _owed(note: Note, world: World) -> Problem:
     """The old key goes on working until all that was asked to follow has."""
-    assert world.owed
     profile = world.places_in(PlaceState.WANTED)[0].profile
     without = shlex.join(["rotate-my-key", "delete-key", note.unwanted, "-p", profile])
-    new, old, does = mask(note.wanted or ""), mask(note.unwanted), "does" if len(world.owed) == 1 else "do"
+    new, owed = mask(note.wanted or ""), world.owed or ()
+    lacks = [f"{_files(owed)} {'does' if len(owed) == 1 else 'do'} not have key {new} yet"] if owed else []
+    lacks += [f"{_commands(world.untold)} failed for key {new}"] if world.untold else []
     return StillOwed(
-        f"{_files(world.owed)} {does} not have key {new} yet, so {old} goes on working",
-        f"rotate-my-key, once that is mended; if nobody needs them: {without}",
+        f"{' and '.join(lacks)}, so {mask(note.unwanted)} goes on working",
+        f"rotate-my-key, once that is mended; if nobody needs {'them' if owed else 'that'}: {without}",
     )
+
+
+def _commands(names: Sequence[str]) -> str:
+    return f"command{'s' if len(names) > 1 else ''} {', '.join(names)} of [after_rotate]"
 
 
 def _files(paths: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from ..core.errors import KeyRefused, Problem
 from ..core.model import AccessKey, Credentials, Holding, Identity, Look, Place
 from ..core.plan import Note, PlaceState, World
-from .ports import NO_COPIES, Account, Copies, History, Notes, Places, Staging
+from .ports import NO_COMMANDS, NO_COPIES, Account, Copies, History, Notes, OwnCommands, Places, Staging
 
 _YOUNG = timedelta(minutes=2)
 P = TypeVar("P", bound=Problem)
@@ -30,6 +30,7 @@ class LocalState:
     notes: Notes
     history: History
     copies: Copies = NO_COPIES
+    commands: OwnCommands = NO_COMMANDS
 
 
 class Callers:
@@ -117,7 +118,8 @@ def see(world: World, name: str, here: LocalState) -> tuple[World, dict[str, Cre
     for holding in holdings:
         if holding.pair and states[holding.place] is not PlaceState.OTHER:
             pairs.setdefault(holding.pair.key_id, holding.pair)
-    return replace(world, note=note, places=states, secrets=frozenset(pairs)), pairs
+    untold = here.commands.untold(note)
+    return replace(world, note=note, places=states, secrets=frozenset(pairs), untold=untold), pairs
 
 
 def _with_staged(note: Note, key_id: str, notes: Notes) -> Note:

@@ -10,11 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+from ..core.errors import Problem
 from ..core.model import AccessKey, Credentials, Holding, Identity, InPlace, LastUse, Look, Place
 from ..core.plan import Note, Step
-from ..core.policy import Past
+from ..core.policy import Hook, Past
 
 
 class Account(Protocol):
@@ -217,6 +218,65 @@ class NoCopies:
 
 
 NO_COPIES = NoCopies()
+
+
+class OwnCommands(Protocol):
+    """The person's own commands that are told of a new key ([after_rotate]); see `after.py`."""
+
+    def check(self) -> None:
+        """Raises Problem if they cannot be run at all."""
+
+    def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
+        """Those that are told of a new key in these places, in order; none if they cannot be run."""
+
+    def changing(self, note: Note) -> None:
+        """Remember, durably, that the places are about to take the wanted key. Raises Problem if something that uses
+        the unwanted key would not be told."""
+
+    def untold(self, note: Note) -> tuple[str, ...]:
+        """The names of those that are still to be told of the wanted key before the unwanted one goes."""
+
+    def tell(self, note: Note) -> None:
+        """Run those, in order. Raises TryLater while another run runs them."""
+
+    def run(self) -> list[CommandResult]:
+        """At the end of a run: all that is still to be run. Gives how each ended that this run ran."""
+
+
+class CommandResult(NamedTuple):
+    """How one command ended; `exit_code` is None if it did not start, or its time was over."""
+
+    name: str
+    exit_code: int | None
+    problem: Problem | None = None
+
+
+class NoCommands:
+    """There are none."""
+
+    def check(self) -> None:
+        """Nothing is wrong."""
+
+    def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
+        """None."""
+        return ()
+
+    def changing(self, note: Note) -> None:
+        """Nobody is to be told."""
+
+    def untold(self, note: Note) -> tuple[str, ...]:
+        """Nobody is."""
+        return ()
+
+    def tell(self, note: Note) -> None:
+        """Nothing to do."""
+
+    def run(self) -> list[CommandResult]:
+        """Nothing to do."""
+        return []
+
+
+NO_COMMANDS = NoCommands()
 
 
 @dataclass(frozen=True, slots=True)

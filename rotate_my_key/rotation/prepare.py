@@ -19,7 +19,7 @@ from typing import Protocol
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Past, Policy, Verdict, day, mask
+from ..core.policy import Hook, Past, Policy, Verdict, day, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
@@ -55,7 +55,8 @@ class Second:
 
 @dataclass(frozen=True, slots=True)
 class RotationPlan:
-    """What would happen to a key. `draft` is the note that BEGIN would write; None if nothing is to be done."""
+    """What would happen to a key. `draft` is the note that BEGIN would write; None if nothing is to be done. `hooks`
+    are the person's commands that would be told."""
 
     pair: Credentials
     options: RotateOptions
@@ -67,6 +68,7 @@ class RotationPlan:
     warnings: tuple[str, ...] = ()
     second: Second | None = None
     draft: Note | None = None
+    hooks: tuple[Hook, ...] = ()
 
     @property
     def due(self) -> bool:
@@ -95,7 +97,8 @@ class RotationPlan:
             draft = replace(draft, may_delete=self.second.key.key_id)
         name = draft.name if draft else self.key.key_id
         world = first_world(self.look, name, here, None)
-        return replace(world, draft=draft, asked=draft is not None, forced=draft is not None)
+        untold = tuple(hook.name for hook in self.hooks if hook.holds_old)
+        return replace(world, draft=draft, asked=draft is not None, forced=draft is not None, untold=untold)
 
 
 def prepare(
@@ -128,6 +131,7 @@ def prepare(
         plan,
         second=second,
         draft=draft,
+        hooks=here.commands.of(draft.places),
         warnings=(*warnings, *here.places.rehearse(draft.places, old)),
     )
 

@@ -13,7 +13,7 @@ from typing import Protocol
 from ..core.errors import Problem
 from ..core.model import Credentials
 from ..core.policy import STATIC, Row, stamp
-from .ports import Ending, Outcome
+from .ports import CommandResult, Ending, Outcome
 from .run import Job, Result
 
 Find = Callable[[], Credentials]
@@ -146,6 +146,11 @@ def exit_code(results: Sequence[Result]) -> int:
     codes = {r.problem.code for r in results if r.problem}
     codes |= {4 for r in results if r.outcome and r.outcome.ending is Ending.DECLINED}
     return next((code for code in _ORDER if code in codes), max(codes, default=0))
+
+
+def of_commands(ended: Sequence[CommandResult]) -> list[Result]:
+    """What the commands of [after_rotate] mean for the exit code."""
+    return [Result((), "", problem=each.problem) for each in ended]
 
 
 _REPLACED = {Ending.ROTATED, Ending.MERGED, Ending.WAITING}

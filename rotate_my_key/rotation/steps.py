@@ -183,6 +183,7 @@ class Steps:
         note = _note(world)
         old, new = self._pair(note.unwanted), self._pair(_wanted(world))
         self._keep(note, old)
+        self._here.commands.changing(note)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
         if torn:
             self._here.places.mend(torn, old, new)
@@ -229,11 +230,16 @@ class Steps:
         return bool(read)
 
     def _follow(self, world: World) -> World:
-        """Bring the wanted pair to the other files that were asked to have it; what could not be is owed."""
-        note = _note(world)
-        owed = self._here.copies.update(self._pair(note.unwanted), self._pair(_wanted(world)))
-        if note.followed == bool(owed):
-            note = self._save(replace(note, followed=not owed))
+        """Bring the wanted pair to the other files that were asked to have it, and run the commands that are told of
+        it; what could not be is owed."""
+        note, here = _note(world), self._here
+        old, new = self.pairs.get(note.unwanted), self._pair(_wanted(world))
+        owed = here.copies.update(old, new) if note.copies and old else ()
+        if world.untold and not note.leaked:
+            here.commands.tell(note)
+        followed = not (owed or here.commands.untold(note))
+        if note.followed != followed:
+            note = self._save(replace(note, followed=followed))
         return replace(after(Step.FOLLOW, world, self._account.now()), note=note, owed=owed)
 
     # Retiring the other key

@@ -28,6 +28,7 @@ _FIELDS: Mapping[str, Callable[[Raw], Value]] = {
     "secret": READERS["yes_no"],
     "timeout": READERS["duration_above_zero"],
     "profiles": READERS["names"],
+    "holds_old": READERS["yes_no"],
 }
 _HINT = "see docs/recipes.md"
 

@@ -75,33 +75,26 @@ _CHANGE = Form(PendingChange)
 
 
 class PendingChanges:
-    """Rotations whose [after_rotate] commands are still to run. A record is written before a place is changed, and goes
-    when they have run: a run that is killed in between leaves it to the next. What no longer fits (nothing here holds
-    the new key) is no record. Every verb may raise Problem."""
+    """Rotations of which the [after_rotate] commands are told. A record is written before a place is changed, and goes
+    when they have run and the rotation has ended: a run that is killed in between leaves it to the next. Every verb may
+    raise Problem."""
 
     def __init__(self, folder: str) -> None:
         self._folder = KeyFiles(folder, ".json")
 
-    def note(self, change: PendingChange) -> None:
-        """Remember it, durably. A change straight back, before anybody was told of the first, is none."""
-        before = self._load(change.name)
-        if before and not before.begun and (before.old, before.new) == (change.new, change.old):
-            self.drop(change.name)
-        elif before is None or before[:3] != change[:3]:
-            self.save(change)
-
     def save(self, change: PendingChange) -> None:
-        """Write the record anew."""
+        """Write the record anew, durably."""
         make_private_dir(self._folder.path)
         write_private(self._folder.file(change.name), _CHANGE.encode(change))
 
     def all(self) -> tuple[PendingChange, ...]:
         """The records that can be read."""
-        return tuple(change for name in self._folder.ids() if (change := self._load(name)))
+        return tuple(change for name in self._folder.ids() if (change := self.load(name)))
 
     def drop(self, name: str) -> None:
         """All is done."""
         remove_private(self._folder.file(name))
 
-    def _load(self, name: str) -> PendingChange | None:
+    def load(self, name: str) -> PendingChange | None:
+        """The record of one rotation, if there is one that this version can read."""
         return _CHANGE.find(read_private(self._folder.file(name)))

@@ -5,17 +5,22 @@ import os
 import signal
 import sys
 import time
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.core.policy import PendingChange
+from rotate_my_key.core.policy import Hook, PendingChange
 from rotate_my_key.files.command import run
+from rotate_my_key.rotation.after import After
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
 from rotate_my_key.state.history import PendingChanges
+from tests.core.worlds import ALICE, NEW, NOTE, OLD
 from tests.laptop import Finished, Laptop
 
 from .conftest import script, settings
@@ -95,23 +100,87 @@ def test_the_secret_only_for_who_asks(laptop: Laptop) -> None:
     assert not [secret for secret in laptop.secrets() if secret in done.text]
 
 
-def test_a_failure_is_told_and_undoes_nothing(laptop: Laptop) -> None:
-    """One line with the exit code and what it said last; the next run tells it again, until it is well."""
-    telling(laptop, "[[fine]]\ncommand = touch, fine")
+def active(laptop: Laptop) -> list[str]:
+    """The keys that work."""
+    return [key.key_id for key in laptop.aws.keys("alice") if key.active]
+
+
+def test_the_old_key_waits_for_a_command_that_failed(laptop: Laptop) -> None:
+    """It goes on working; each run tries again what failed, with the same JSON, until it is well, and then ends it."""
+    telling(laptop, "[[fine]]\ncommand = touch, fine\n[[late]]\ncommand = touch, late\nholds_old = no")
     (laptop.home / "code").write_text("3")
-    done = rotate(laptop)
-    assert done.code == 1
-    assert "error: after_rotate teller ended with exit code 3: on stderr\nhint: " in done.err
-    assert "Done." in done.out
-    assert laptop.works() != laptop.old
-    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.pair().key_id]
-    (laptop.home / "fine").unlink()
+    done = rotate(laptop, "--json")
+    new = laptop.works()
+    assert (done.code, active(laptop)) == (1, [laptop.old.key_id, new.key_id])
+    assert "  after_rotate teller ended with exit code 3: on stderr\n  after_rotate: fine done\n" in done.err
+    said = f"command teller of [after_rotate] failed for key ...{new.key_id[-4:]}, so ...{laptop.old.key_id[-4:]} goes"
+    assert f"error: {said} on working\nhint: rotate-my-key, once that is mended; " in done.err
+    assert [(each["name"], each["exit_code"]) for each in json.loads(done.out)["after_rotate"]] == [
+        ("teller", 3),
+        ("fine", 0),
+        ("late", 0),
+    ]
+    for name in ("fine", "late"):
+        (laptop.home / name).unlink()
     assert rotate(laptop).code == 1
     (laptop.home / "code").unlink()
-    assert rotate(laptop).code == 0
-    assert ids(laptop) == [(laptop.old.key_id, laptop.pair().key_id)] * 3
-    assert not (laptop.home / "fine").exists()
+    done = rotate(laptop)
+    assert (done.code, active(laptop)) == (0, [new.key_id]), done.text
+    assert ids(laptop) == [(laptop.old.key_id, new.key_id)] * 3
+    assert told(laptop)[0] == told(laptop)[2]
+    assert not (laptop.home / "fine").exists() and not (laptop.home / "late").exists()
     assert pending(laptop) == []
+
+
+GOES_ON = {
+    "one that holds nothing": ((), "holds_old = no"),
+    "a leak": (("--force", "--keep-old", "0"), ""),
+}
+
+
+@pytest.mark.parametrize("case", GOES_ON)
+def test_the_old_key_goes_all_the_same(laptop: Laptop, case: str) -> None:
+    """And who failed is told again by the next run, at its end."""
+    words, more = GOES_ON[case]
+    telling(laptop, more)
+    (laptop.home / "code").write_text("3")
+    done = rotate(laptop, *words)
+    new = laptop.works().key_id
+    assert (done.code, active(laptop)) == (1, [new])
+    assert "Done." in done.out
+    assert "error: after_rotate teller ended with exit code 3: on stderr\nhint: " in done.err
+    assert done.err.index("switched off, deleted") < done.err.index("teller ended")
+    (laptop.home / "code").unlink()
+    assert rotate(laptop).code == 0
+    assert ids(laptop) == [(laptop.old.key_id, new)] * 2
+    assert pending(laptop) == []
+
+
+def test_undo_tells_all_that_may_have_been_told(laptop: Laptop) -> None:
+    """Also one that failed; and the new key goes on working until they have succeeded with the old one."""
+    telling(laptop)
+    (laptop.home / "code").write_text("3")
+    assert rotate(laptop).code == 1
+    new = laptop.works().key_id
+    done = laptop.run("undo", "--yes")
+    assert (done.code, active(laptop)) == (1, [laptop.old.key_id, new])
+    (laptop.home / "code").unlink()
+    assert laptop.run("rotate", "--yes", env={"ROTATE_MY_KEY_MAX_AGE": "900d"}).code == 0
+    assert (laptop.works(), active(laptop)) == (laptop.old, [laptop.old.key_id])
+    assert ids(laptop) == [(laptop.old.key_id, new), *[(new, laptop.old.key_id)] * 2]
+    assert pending(laptop) == []
+
+
+def test_undo_tells_them_though_the_old_file_came_back(laptop: Laptop) -> None:
+    """No place is changed then, and those that follow have the new key all the same."""
+    telling(laptop)
+    before = laptop.file.read_bytes()
+    assert rotate(laptop, "--keep-old", "7d", "--old-active").code == 0
+    laptop.file.write_bytes(before)
+    done = laptop.run("undo", "--yes")
+    assert done.code == 0, done.text
+    assert [old for old, _ in ids(laptop)] == [laptop.old.key_id, ids(laptop)[0][1]]
+    assert active(laptop) == [laptop.old.key_id]
 
 
 def test_it_takes_too_long(laptop: Laptop) -> None:
@@ -149,13 +218,25 @@ def test_taken_back_nobody_is_told(laptop: Laptop) -> None:
     """The places hold the old key again, so nothing has changed."""
     telling(laptop)
     laptop.aws.add_user("bob")
-    laptop.at("UpdateAccessKey", 1, lambda call: laptop.signal())
+    laptop.at("GetCallerIdentity", 5, lambda call: laptop.signal())  # as read from the profile
     assert laptop.end(laptop.start("rotate", "--yes", "--keep-old", "7d")).code < 0
+    assert laptop.pair() != laptop.old
     laptop.calm()
     assert laptop.run("undo", "--yes").code == 0
     assert laptop.pair() == laptop.old
     assert told(laptop) == []
     assert pending(laptop) == []
+
+
+def test_a_dry_run_names_them(laptop: Laptop) -> None:
+    """And when each would run; --json lists them, not ended."""
+    telling(laptop, "[[late]]\ncommand = touch, late\nholds_old = no\n[[other]]\ncommand = id\nprofiles = other")
+    done = rotate(laptop, "--dry-run")
+    lines = ["run teller of [after_rotate], before the old key goes", "run late of [after_rotate], at the end"]
+    assert [line.strip() for line in done.out.splitlines() if "after_rotate" in line] == lines
+    named = json.loads(rotate(laptop, "--dry-run", "--json").out)["after_rotate"]
+    assert named == [{"name": name, "exit_code": None, "problem": None} for name in ("teller", "late")]
+    assert told(laptop) == []
 
 
 REFUSED = {
@@ -197,9 +278,9 @@ def test_the_site_cannot_set_commands() -> None:
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 def test_a_file_that_others_can_write_runs_nothing(laptop: Laptop, what: str) -> None:
-    """The hint mends it; what an earlier run began is finished all the same."""
+    """The hint mends it; what an earlier run began is finished then, and the old key goes on working until then."""
     telling(laptop)
-    laptop.at("DeleteAccessKey", 1, lambda call: laptop.signal())
+    laptop.at("GetCallerIdentity", 5, lambda call: laptop.signal())
     assert laptop.end(laptop.start("rotate", "--yes")).code < 0
     laptop.calm()
     file = laptop.home / ".config/rotate-my-key/config.ini"
@@ -209,11 +290,12 @@ def test_a_file_that_others_can_write_runs_nothing(laptop: Laptop, what: str) ->
     assert done.code == 1
     assert f"are not run: {loose} can be written by others\nhint: chmod go-w {loose}\n" in done.err
     assert done.err.count("are not run") == 1
-    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.pair().key_id]
+    assert active(laptop) == [laptop.old.key_id, laptop.pair().key_id]
     assert "are not run" in laptop.run("config", "show").err
     assert told(laptop) == []
     loose.chmod(0o700)
     assert rotate(laptop).code == 0
+    assert active(laptop) == [laptop.pair().key_id]
     assert ids(laptop) == [(laptop.old.key_id, laptop.pair().key_id)]
 
 
@@ -284,18 +366,23 @@ def test_killed_while_it_runs(laptop: Laptop) -> None:
 
 
 def test_a_change_straight_back_is_none(tmp_path: Path) -> None:
-    """Unless somebody may have been told of it."""
+    """Unless somebody may have been told of it: then all are told again."""
     store = PendingChanges(str(tmp_path / "after"))
-    there = PendingChange("AKIAOLD", "AKIAOLD", "AKIANEW", "1", "arn")
-    back = there._replace(old="AKIANEW", new="AKIAOLD")
-    store.note(there)
-    store.note(back)
+    programs, places = cast("Any", SimpleNamespace(hooks=lambda: (Hook("x", ("true",), ""),))), cast("Any", None)
+    after = After(programs, store, places, places, nullcontext)
+    there = replace(NOTE, wanted=NEW)
+    change = PendingChange(OLD, OLD, NEW, ALICE.account, ALICE.arn)
+    after.changing(there)
+    assert (after.untold(there), store.all()) == (("x",), (change,))
+    after.changing(there.swapped())
     assert store.all() == ()
-    store.save(there._replace(begun=True, left=("x",)))
-    store.note(there)
-    assert store.all()[0].left == ("x",)
-    store.note(back)
-    assert store.all() == (back,)
+    store.save(change._replace(begun=True))
+    after.changing(there)
+    assert (after.untold(there), store.all()) == ((), (change._replace(begun=True),))
+    assert after.untold(there.swapped()) == ("x",)
+    for note in (there.swapped(), there):
+        after.changing(note)
+        assert after.untold(note) == ("x",)
 
 
 def test_what_makes_no_sense_is_no_record(tmp_path: Path) -> None:
