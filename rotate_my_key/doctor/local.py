@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from shlex import quote
@@ -18,7 +19,7 @@ from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
 from ..core.model import Place
 from ..core.plan import Note
 from ..core.policy import mask
-from ..files import platform
+from ..files import git, platform
 from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index
 from ..profiles.file import KEY_ID, SECRET
@@ -325,6 +326,8 @@ def check_files(computer: Computer) -> Iterator[Finding]:
             yield from _folder(computer, folder)
         for path in paths:
             yield from _file(computer, path)
+    for path in paths:
+        yield from _tracked(computer, path)
     yield from _room(computer, [os.path.dirname(os.path.realpath(path)) for path in paths])
 
 
@@ -363,6 +366,17 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
         remedy = computer.mount(path) or computer.chmod("600", path)
         yield Finding(Level.BROKEN, "file-mode", message, remedy, Where(path))
+
+
+def _tracked(computer: Computer, path: str) -> Iterator[Finding]:
+    """A repository that only this computer has is no matter: the old key in it dies with the rotation."""
+    with suppress(OSError):
+        repository = git.tracking(os.path.realpath(path))
+        if repository and repository.has_remote and _holds_secrets(path):
+            git_dir = os.path.relpath(repository.git_dir, repository.folder)
+            of_a_home = "" if git_dir == ".git" else f" --git-dir {quote(git_dir)} --work-tree ."
+            remedy = f"git -C {computer.word(repository.folder)}{of_a_home} rm --cached {quote(repository.name)}"
+            yield Finding(Level.WARNING, "tracked", f"{computer.show(path)} is {git.PUBLIC}", remedy, Where(path))
 
 
 def _foreign(computer: Computer, path: str, owner: int) -> Finding:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
+from ..files import git
 from ..files import regular as files
 from ..files.private import make_private_dir, write_private
 from ..files.regular import Snapshot, Written, is_null, refuse_odd
@@ -162,6 +163,9 @@ class LocalPlaces:
             if (len(old.key_id), len(old.secret)) != (LENGTHS[KEY_ID], LENGTHS[SECRET]):
                 raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
             yield f"{path} can only be written in place, since {reason}: an SDK may meet it half-written"
+        with suppress(OSError):  # of a repository that cannot be read: nobody pushes it
+            if (repository := git.tracking(found.path)) and repository.has_remote:
+                yield f"{path} is {git.PUBLIC}"
         yield from tried
 
     def check(self, places: Collection[Place], pair: Credentials) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,6 +101,25 @@ def replaced() -> Callable[[Laptop], object]:
         laptop.state.mkdir(parents=True, mode=0o700)
         past = Past(datetime.now(UTC), "rotated", "123456789012", arn, GONE, laptop.old.key_id, (GONE,), ())
         FileHistory(str(laptop.state / "history.jsonl")).add(past)
+
+    return make
+
+
+def tracked(folder: str, git: str, *, remote: bool = True) -> Callable[[Laptop], object]:
+    """git tracks the credentials in that folder of the home."""
+
+    def make(laptop: Laptop) -> None:
+        where = laptop.home / folder
+        where.mkdir(exist_ok=True)
+        if folder:
+            laptop.credentials.rename(where / "credentials")
+            laptop.credentials.symlink_to(where / "credentials")
+        bare = "--bare .dotfiles" if "." in git else ""
+        push = f"{git} remote add origin https://example.com/x" if remote else "true"
+        name = "credentials" if folder else ".aws/credentials"
+        script = f"git init -q {bare} && {git} add {name} && {push}"
+        env = {"PATH": os.environ["PATH"], "HOME": str(laptop.home), "GIT_CONFIG_NOSYSTEM": "1"}
+        subprocess.run(["sh", "-c", script], cwd=where, env=env, check=True)
 
     return make
 
@@ -323,6 +343,9 @@ MODES = [
     Row("~/.aws can be written by others", lambda laptop: (laptop.home / ".aws").chmod(0o777), {"folder-mode"}),
     Row("the credentials file has two names",
         lambda laptop: os.link(laptop.credentials, laptop.home / "again"), {"in-place"}),
+    Row("the credentials are linked into a repository that is pushed", tracked("dotfiles", "git"), {"tracked"}),
+    Row("a whole home is one", tracked("", "git --git-dir=.dotfiles --work-tree=."), {"tracked"}),
+    Row("nobody pushes it", tracked("dotfiles", "git", remote=False), set()),
     Row("~/.aws is read-only", lambda laptop: (laptop.home / ".aws").chmod(0o500), {"in-place"},
         needs="user"),
     Row("neither the file nor its folder can be written",

@@ -1,6 +1,7 @@
 """The places in both profile files: found, rehearsed, written, healed."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -335,6 +336,21 @@ def test_rehearsing_a_pipe_is_refused_at_once(home: Home) -> None:
     os.mkfifo(home.credentials)
     with pytest.raises(Problem, match="not a regular file"):
         home.files.rehearse([home.place("a")], OLD)
+
+
+def test_a_file_that_is_pushed_is_said_before_anything_is_done(home: Home) -> None:
+    """The next push gives the new secret away; a repository that stays on this computer does not."""
+    folder = home.credentials.parent
+    home.credentials.write_text(f"[a]\n{PAIR}")
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    for words in (
+        ["init", "-q"],
+        ["add", "-f", home.credentials.name],
+        ["remote", "add", "o", "https://example.com/x"],
+    ):
+        assert not list(home.files.rehearse([home.place("a")], OLD))
+        subprocess.run(["git", *words], cwd=folder, env=environment, check=True)
+    assert "tracked by git in a repository with a remote" in home.files.rehearse([home.place("a")], OLD)[0]
 
 
 def test_a_file_with_two_names_is_written_in_place_and_noted_before(home: Home) -> None:
