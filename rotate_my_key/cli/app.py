@@ -194,16 +194,33 @@ class App:
     def confirm(self, question: str, *, default: bool, flag: str) -> bool:
         """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it, and
         Interrupted if the answer is Ctrl-C or Ctrl-D."""
+        with self._question(flag):
+            return click.confirm(question, default=default, prompt_suffix=" ", err=True)
+
+    @contextmanager
+    def _question(self, flag: str) -> Iterator[None]:
         if not self.terminal:
             raise NeedsPerson("this needs your consent, and there is no terminal to ask on", flag)
-
         self._stop_spinner()
         try:
             with handled():  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
-                return click.confirm(question, default=default, prompt_suffix=" ", err=True)
+                yield
         except click.Abort:
             self.complain("")
             raise Interrupted("stopped at the question; nothing was begun") from None
+
+    def choose(self, question: str, letters: str, *, default: str, flag: str) -> str:
+        """Ask for one of these letters, or a word that begins with it. Raises as `confirm` does."""
+
+        def letter(typed: str) -> str:
+            if typed.strip()[:1].lower() in tuple(letters):
+                return typed.strip()[:1].lower()
+            raise click.UsageError(f"type one of {', '.join(letters)}")
+
+        with self._question(flag):
+            shown: dict[str, Any] = {"show_default": False, "prompt_suffix": " ", "err": True}
+            answer: str = click.prompt(question, default=default, value_proc=letter, **shown)
+            return answer
 
     def line(self, question: str, check: Callable[[], None]) -> str:
         """Ask for a line of text: for a terminal only, from any thread. `check` raises once the person wants to stop.

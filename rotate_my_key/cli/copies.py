@@ -12,7 +12,7 @@ from ..core.policy import join, number
 
 if TYPE_CHECKING:
     from ..copies.change import Copy
-    from ..copies.find import LocalCopies
+    from ..copies.find import LocalCopies, RunningProcess
     from .app import App
 
 _SHOWN = 5  # files named in a row; `scan` names all
@@ -61,6 +61,13 @@ class OtherCopies:
             if not (copy.can_change or copy.is_changed) and text not in self._said:
                 self._said.add(text)
                 (self._app.complain if copy.owed else self._app.say)(f"  {text}")
+
+    def running(self, pairs: Sequence[Credentials]) -> list[RunningProcess]:
+        """This user's programs that run with one of these pairs now."""
+        from ..copies.find import processes
+        from ..copies.forms import Forms
+
+        return list(processes([Forms(pair) for pair in pairs]))
 
     def foresee(self, pair: Credentials) -> None:
         """Look for what a rotation of this pair would meet: the well-known files and those that earlier scans found."""
@@ -121,6 +128,21 @@ class OtherCopies:
 def few(paths: Sequence[str]) -> str:
     """The first of these paths, and how many more there are."""
     return join(paths) if len(paths) <= _SHOWN else f"{', '.join(paths[:_SHOWN])} and {len(paths) - _SHOWN} more"
+
+
+def in_words(running: Sequence[RunningProcess], it: str) -> list[str]:
+    """What is said of the programs that run with the key (`it`: "this key"); of those above this one, which have it
+    one from the other, the nearest is named: the shell."""
+    names: dict[str, list[str]] = {}
+    for process in running:
+        if not process.above:
+            names.setdefault(process.name, []).append(str(process.pid))
+    programs = [f"{name} ({few(pids)})" for name, pids in names.items()]
+    lines = [f"Running now with {it}: {few(programs)}"] if programs else []
+    if shells := [process for process in running if process.above]:
+        shell = min(shells, key=lambda process: process.above)
+        lines.append(f"This {shell.name} ({shell.pid}) has {it} in its {shell.where} until you start a new one")
+    return lines
 
 
 def will_stay(copy: Copy, path: str) -> str:

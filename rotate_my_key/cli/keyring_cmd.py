@@ -72,6 +72,8 @@ class _Move:
                 replace_inactive=False,
                 foreign=lambda _: (),
                 copies=self._wiring.copies,
+                others=lambda _: None,
+                looked=lambda _: None,
             )
             run = Run(
                 wiring.here,

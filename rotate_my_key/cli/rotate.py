@@ -8,19 +8,19 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from .. import __version__
 from ..core.errors import NoDefault, Problem, WrongUsage
 from ..core.plan import Note
-from ..core.policy import mask
+from ..core.policy import Row, by_others, mask
 from ..profiles.kinds import ROTATABLE, sections
 from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
 from ..rotation.run import Job, Result, Run
 from ..rotation.session import ActiveKey, Finder, exit_code, id_of, ids, of_commands, seen_rows
-from ..rotation.survey import is_kept
+from ..rotation.survey import is_kept, use_row
 from ..rotation.unfinished import unfinished
 from ..settings import Settings
 from . import reminder, show
@@ -101,7 +101,7 @@ class Rotate:
         self.wiring = wiring = Wiring.of(app)
         self._names: Sequence[str | None] = typed.profiles or (None,)
         self._several = typed.all_keys or len(typed.profiles) > 1
-        self._teller = Teller(app, self._out, wiring.copies, self._foreign, several=self._several)
+        self._teller = Teller(app, self._out, wiring.copies, self._foreign, self._others, several=self._several)
         self.tell, self.json = self._teller.tell, self._teller.json
         self._narrators: list[Narrator] = []
         self._told: list[Result] = []
@@ -117,6 +117,8 @@ class Rotate:
             replace_inactive=settings.replace_inactive,
             foreign=self._foreign,
             copies=wiring.copies,
+            others=self._others,
+            looked=self._looked,
         )
 
     @classmethod
@@ -206,6 +208,7 @@ class Rotate:
         results = [*problems, *seen]
         for result in results:
             self._teller.problem(result)
+        self._looked([each.plan for each in seen if each.plan and each.key_id in self._before])
         return results
 
     def _jobs(self) -> tuple[list[Job], list[Result]]:
@@ -232,6 +235,18 @@ class Rotate:
 
     def _narrator_for(self, note: Note) -> Narrator:
         return self._narrator(note.places[0].profile if self._several and note.places else "")
+
+    def _looked(self, plans: Sequence[RotationPlan]) -> None:
+        """Kept even if the person stops at the question: a look is a use of the key, and covers what was before it."""
+        if plans:
+            remember(self.wiring, self._app, [Result((), plan.key.key_id, plan=plan) for plan in plans])
+
+    @cached_property
+    def _before(self) -> dict[str, Row]:
+        return {row["key_id"]: row for row in reminder.cache(self._app).load().rows if row.get("key_id")}
+
+    def _others(self, plan: RotationPlan) -> Row | None:
+        return by_others(use_row(plan.look.last_use), self._before.get(plan.key.key_id, {}))
 
     def _foreign(self, plan: RotationPlan) -> Sequence[str]:
         accounts = [a for a in self._accounts.values() if a.endpoint == (plan.draft and plan.draft.endpoint)]

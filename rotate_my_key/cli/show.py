@@ -9,16 +9,17 @@ from typing import Any
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
-from ..core.policy import Policy, day, join, mask, span, stamp, used
+from ..core.policy import Policy, Row, day, join, mask, span, stamp, used, used_by
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
+from ..rotation.survey import use_row
 
 ShowPath = Callable[[str], str]
 
 
 def last_used(use: LastUse | None, now: datetime) -> str:
-    """`last used 3 hours ago (s3, eu-west-1)`."""
+    """`last used 3 hours ago by s3 in eu-west-1`."""
     return "last use not known" if use is None else used(use.at, use.service, use.region, now)
 
 
@@ -40,15 +41,15 @@ def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str
     return [(path, names(group)) for path, group in files.items()]
 
 
-def header(plan: RotationPlan, policy: Policy, foreign: Sequence[str] = ()) -> list[str]:
-    """Who, which key, how old: the lines before the question."""
+def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequence[str] = ()) -> list[str]:
+    """Who, which key, how old: the lines before the question. `others`: the last use by others."""
     who, key, now = plan.look.identity, plan.key, plan.look.now
     used = f", used by {names(plan.places)}" if plan.places else ""
     lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
     age, limit = span(now - key.created), span(policy.max_age)
     limit = limit.removesuffix(" days") if age.endswith(" days") and key.active else limit
     off = "" if key.active else ", switched off"
-    lines.append(f"{age} old, the limit is {limit}{off}; {last_used(plan.look.last_use, now)}")
+    lines.append(f"{age} old, the limit is {limit}{off}; {used_by(use_row(plan.look.last_use), others, now)}")
     if plan.look.auth_profile:
         lines.append(f"Profile {plan.look.auth_profile} signs the calls to IAM.")
     if foreign:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
     *("profiles", "kind", "key_id", "account", "user", "created", "age_days", "due", "overdue", "verdict", "why"),
-    *("last_use", "exempt", "switched_off_until", "seen_at", "places"),
+    *("last_use", "used_by_others", "exempt", "switched_off_until", "seen_at", "places"),
 )
 _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
 
@@ -98,7 +98,14 @@ def _live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
 
 def _by_id(kept: Cached) -> dict[str, Row]:
     facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown", "others")
-    return {row["key_id"]: {name: row.get(name) for name in facts} for row in kept.rows if row.get("key_id")}
+    return {
+        row["key_id"]: {
+            **{name: row.get(name) for name in facts},
+            "used_by_others": policy.by_others(row.get("last_use"), row),
+        }
+        for row in kept.rows
+        if row.get("key_id")
+    }
 
 
 def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str, Row]:
@@ -106,6 +113,7 @@ def _lasting(app: App, found: dict[str, Row], kept: dict[str, Row]) -> dict[str,
     lasting = {}
     for key_id, row in found.items():
         old = kept.get(key_id, {})
+        row["used_by_others"] = policy.by_others(row.get("last_use"), old)
         if row.get("unknown"):
             app.detail(f"{mask(key_id)}: {row['unknown']}")
         lasting[key_id] = old if row.get("unknown") and old.get("created") else row
@@ -182,9 +190,11 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
         state = "active" if other["status"] == "Active" else "switched off"
         age = policy.span(now - datetime.fromisoformat(other["created"]))
         profile = "" if "default" in names else f" -p {quote(names[0])}"
+        where = ", and most often another computer has: rotate-my-key doctor"
+        where = where if other["status"] == "Active" else f": rotate-my-key delete-key {other['key_id']}"
         app.say(
-            f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds: "
-            f"rotate-my-key delete-key {other['key_id']}{profile}"
+            f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds"
+            f"{where}{profile}"
         )
 
 
@@ -196,12 +206,6 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
         verdict = f"{what} until {policy.day(datetime.fromisoformat(row['switched_off_until']), now)}"
     age = policy.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
-    use = _last_use(row.get("last_use"), now)
+    use = policy.used_by(row.get("last_use"), row.get("used_by_others"), now)
+    use = use.removeprefix("last used ").partition(";")[0] if row.get("last_use") else "-"
     return (verdict, policy.join(row["profiles"]) or "-", key, age, use, who, row["why"])
-
-
-def _last_use(use: Row | None, now: datetime) -> str:
-    if use is None:
-        return "-"
-    at = datetime.fromisoformat(use["at"]) if use["at"] else None
-    return policy.used(at, use["service"] or "", use["region"] or "", now).removeprefix("last used ")

@@ -9,26 +9,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from ..core.errors import NeedsPerson
+from ..core.parallel import Running
 from ..core.plan import Note, Step
-from ..core.policy import Policy, join, mask, span
+from ..core.policy import Policy, Row, join, mask, span
 from ..rotation.ports import Did, Ending
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
 from . import show
 from .app import App
 from .commands import CODE
-from .copies import OtherCopies, foreseen
+from .copies import OtherCopies, foreseen, in_words
 
 _ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
+_DAY = timedelta(days=1)
+_PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a server who is who
 
 
 class TerminalConsent:
     """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
-    endpoints that are not AWS's."""
+    endpoints that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the
+    keys before the question."""
 
     def __init__(
         self,
@@ -40,9 +45,13 @@ class TerminalConsent:
         replace_inactive: bool,
         foreign: Callable[[RotationPlan], Sequence[str]],
         copies: OtherCopies,
+        others: Callable[[RotationPlan], Row | None],
+        looked: Callable[[Sequence[RotationPlan]], None],
     ) -> None:
         self._app = app
         self._policy = policy
+        self._looked = looked
+        self._others = others
         self._flag = flag
         self._replace_inactive = replace_inactive
         self._foreign = foreign
@@ -50,21 +59,42 @@ class TerminalConsent:
         self.asks = not yes
         self.attended = app.terminal
 
-    def agree(self, plans: Sequence[RotationPlan]) -> bool:
+    def agree(self, plans: Sequence[RotationPlan]) -> timedelta | None:
         """Tell what will happen and ask once, whatever the number of keys."""
+        pairs = [plan.pair for plan in plans]
+        looking = Running(partial(self._copies.running, pairs))
         for plan in plans:
             self.introduce(plan)
-        self._copies.tell([plan.pair for plan in plans])
-        it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
-        agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
-        if agreed:
+        self._looked(plans)
+        self._copies.tell(pairs)
+        running = looking.result() if looking.wait(_PATIENCE) and not looking.failed else []
+        for line in in_words(running, "this key" if len(plans) == 1 else "one of these keys"):
+            self._app.complain(line)
+        longer = self._ask(plans, used=bool(running) or any(map(self._is_used, plans)))
+        if longer is not None:
             self._copies.ask()
-        return agreed
+        return longer
+
+    def _ask(self, plans: Sequence[RotationPlan], *, used: bool) -> timedelta | None:
+        """Where somebody may need the old key, and it would go at once, it may be kept working for a day."""
+        it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
+        at_once = any(plan.draft and plan.draft.switch_off_at < plan.look.now + _DAY for plan in plans)
+        if not used or not at_once or any(plan.leaked for plan in plans):
+            agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
+            return timedelta(0) if agreed else None
+        question = f"Rotate {it}? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
+        answer = self._app.choose(question, "ykn", default="k", flag=self._flag)
+        return {"y": timedelta(0), "k": _DAY}.get(answer)
+
+    def _is_used(self, plan: RotationPlan) -> bool:
+        """Whether anything but this program has used the key within the last day."""
+        use = self._others(plan)
+        return bool(use and datetime.fromisoformat(use["at"]) > plan.look.now - _DAY)
 
     def introduce(self, plan: RotationPlan) -> None:
         """The lines before the question, also where nothing is asked."""
         say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
-        for line in show.header(plan, self._policy, self._foreign(plan)):
+        for line in show.header(plan, self._policy, self._others(plan), self._foreign(plan)):
             say(line)
         for warning in plan.warnings if self.asks else ():
             say(f"{self._app.style('note:', fg='yellow')} {warning}")
@@ -145,8 +175,8 @@ class Narrator:
 
 
 class Teller:
-    """`out` takes results; with `several` keys each line says which it is about; `foreign` names endpoints that are
-    not AWS's own."""
+    """`out` takes results; with `several` keys each line says which it is about; `foreign` and `others` as
+    TerminalConsent has them."""
 
     def __init__(
         self,
@@ -154,6 +184,7 @@ class Teller:
         out: Callable[[str], None],
         copies: OtherCopies,
         foreign: Callable[[RotationPlan], Sequence[str]],
+        others: Callable[[RotationPlan], Row | None],
         *,
         several: bool,
     ) -> None:
@@ -162,6 +193,7 @@ class Teller:
         self._settings = app.settings
         self._copies = copies
         self._foreign = foreign
+        self._others = others
         self._several = several
 
     def tell(self, result: Result) -> None:
@@ -189,7 +221,7 @@ class Teller:
 
     def dry(self, result: Result, plan: RotationPlan) -> None:
         """The steps that would be taken."""
-        for line in show.header(plan, self._settings.policy, self._foreign(plan)):
+        for line in show.header(plan, self._settings.policy, self._others(plan), self._foreign(plan)):
             self._app.say(line)
         steps = result.outcome.steps if result.outcome else ()
         lines = show.foreseen(steps, plan, self._app.show_path)

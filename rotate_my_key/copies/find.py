@@ -440,12 +440,13 @@ def _may_be_mine(path: str) -> bool:
 
 class RunningProcess(NamedTuple):
     """A process of this user that holds a key: its number, its name, the key's id, and whether `environment` or
-    `command line` shows it."""
+    `command line` shows it. `above`: how many processes above this one it is, as its shell is; 0: it is elsewhere."""
 
     pid: int
     name: str
     key_id: str
     where: str
+    above: int = 0
 
 
 def processes(wanted: Sequence[Forms]) -> Iterator[RunningProcess]:
@@ -455,6 +456,7 @@ def processes(wanted: Sequence[Forms]) -> Iterator[RunningProcess]:
 
     me = psutil.Process()
     user = me.username()
+    above = {process.pid: steps for steps, process in enumerate(me.parents(), start=1)}
     for process in psutil.process_iter():
         try:
             if process == me or process.username() != user:
@@ -467,4 +469,4 @@ def processes(wanted: Sequence[Forms]) -> Iterator[RunningProcess]:
         for forms in wanted:
             where = next((where for where, text in shown.items() if forms.here(os.fsencode(text))), None)
             if where:
-                yield RunningProcess(process.pid, name, forms.pair.key_id, where)
+                yield RunningProcess(process.pid, name, forms.pair.key_id, where, above.get(process.pid, 0))

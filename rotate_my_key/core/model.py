@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+
+from .policy import OUR_SERVICES, mask, span, used
+
+_LATELY = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,28 @@ class LastUse:
     @property
     def is_evidence(self) -> bool:
         """Whether somebody needs the key: our own calls are signed with it and count as a use of `iam` or `sts`."""
-        return self.at is not None and self.service not in ("iam", "sts")
+        return self.at is not None and self.service not in OUR_SERVICES
+
+
+def second_in_use(
+    profile: str, own: AccessKey, other: AccessKey, use: LastUse | None, now: datetime
+) -> tuple[str, str]:
+    """What is said of a user's second active key, which nothing here holds: AWS allows no third, so computers that have
+    one each need to share one. `profile` holds our own key here."""
+    last = used(use.at, use.service, use.region, now) if use else "last use not known"
+    said = (
+        f"a second active key {mask(other.key_id)} ({span(now - other.created)} old, {last}), which most often another "
+        "computer has, and AWS allows no third"
+    )
+    here = "" if profile == "default" else f" -p {profile}"
+    delete = f"rotate-my-key delete-key {{}}{here}"
+    if use and (use.at is None or now - use.at > _LATELY):
+        return said, f"if no other computer has it: {delete.format(other.key_id)}"
+    if other.created > own.created:
+        share = f"on that computer rotate-my-key export, here rotate-my-key import{here}; {delete.format(own.key_id)}"
+    else:
+        share = f"rotate-my-key export{here}, on that computer rotate-my-key import; {delete.format(other.key_id)}"
+    return said, f"{share}; from then on rotate-my-key rotate --keep-old 7d --old-active, and carry the new key over"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,9 @@ Pure, and apart from `model.py` because the fast path (`status --cached`) can af
 datetimes in UTC, durations are timedeltas.
 
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
-kind, key_id, account, user, created, last_use, seen_at, exempt, refused, unknown, unfinished, told, switched_off_until,
-places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and overdue.
+kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, refused, unknown, unfinished, told,
+switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and
+overdue.
 A line of `history` is here for the same reason, and what says which commands follow a rotation.
 """
 
@@ -88,6 +89,8 @@ class Policy(NamedTuple):
 
 
 Row = dict[str, Any]
+OUR_SERVICES = ("iam", "sts")  # all that a rotation and a look call
+_SLACK = timedelta(minutes=2)  # between AWS's clock and ours
 
 STATIC = "static pair"
 _AT_LEAST = {"due": (Verdict.DUE, Verdict.OVERDUE), "overdue": (Verdict.OVERDUE,)}
@@ -222,11 +225,35 @@ def span(duration: timedelta, *, at_least: bool = False) -> str:
 
 
 def used(at: datetime | None, service: str, region: str, now: datetime) -> str:
-    """`last used 3 hours ago (s3, eu-west-1)`."""
+    """`last used 3 hours ago by s3 in eu-west-1`."""
     if at is None:
         return "no use on record"
-    where = ", ".join(word for word in (service, region) if word and word != "N/A")
-    return f"last used {span(now - at)} ago" + (f" ({where})" if where else "")
+    words = [f"{by} {word}" for by, word in (("by", service), ("in", region)) if word not in ("", "N/A")]
+    return " ".join([f"last used {span(now - at)} ago", *words])
+
+
+def by_others(use: Row | None, before: Row) -> Row | None:
+    """The last use by anything but this program that is known, of what AWS says now and of the row of an earlier look.
+
+    AWS tells the last use only, and our own calls are uses, which it shows a quarter of an hour later and more. A use
+    of IAM or STS before our last look (`seen_at`) may be ours.
+    """
+    at, looked = use and _time(use["at"]), _time(before.get("seen_at"))
+    if use and at and not (use["service"] in OUR_SERVICES and looked and at <= looked + _SLACK):
+        return use
+    if "used_by_others" in before:
+        known: Row | None = before["used_by_others"]
+        return known if known and _time(known["at"]) else None
+    return by_others(before.get("last_use"), {"seen_at": before.get("seen_at")}) if before.get("last_use") else None
+
+
+def used_by(use: Row | None, others: Row | None, now: datetime) -> str:
+    """`last used 3 hours ago by s3; since then only by rotate-my-key`: of what AWS says, and of `by_others`."""
+    last = _time(use["at"]) if use else None
+    if others and (at := _time(others["at"])):
+        since = "; since then only by rotate-my-key" if last and last > at else ""
+        return used(at, others["service"] or "", others["region"] or "", now) + since
+    return used(last, "rotate-my-key", "", now) if use else "last use not known"
 
 
 def stamp(moment: datetime | None) -> str | None:

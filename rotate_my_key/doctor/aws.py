@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..aws import endpoints
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
-from ..core.model import Identity, LastUse, Look, is_exempt
+from ..core.model import Identity, Look, is_exempt, second_in_use
 from ..core.policy import Policy, Verdict, mask, number
 from ..profiles.kinds import odd_length
 from ..profiles.which import Active
@@ -170,9 +170,10 @@ class Online:
             message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
             return Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
         if key.active:
-            used = _used(account.last_use(key_id), look.now)
-            message = f"{who} has a second active key {mask(key_id)} ({age}, {used}), and AWS allows no third"
-            return Finding(Level.BROKEN, "second-key", message, delete)
+            own = next((each for each in look.keys if each.key_id == self._active.pair.key_id), key)
+            use, name = account.last_use(key_id), quote(self._active.profile)
+            said, remedy = second_in_use(name, own, key, use, look.now)
+            return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
         message = f"{who} has a second key {mask(key_id)} ({age}), switched off; a rotation needs its place"
         return Finding(Level.WARNING, "inactive-second-key", message, delete)
 
@@ -238,14 +239,6 @@ class Online:
         if not region or endpoints.partition_of(region) in ("", theirs):
             return None
         return Finding(Level.BROKEN, "partition", problem.message, self._set_region(endpoints.main_region(theirs)))
-
-
-def _used(use: LastUse | None, now: datetime) -> str:
-    if use is None:
-        return "its last use is not known"
-    if use.at is None:
-        return "no use of it is on record"
-    return f"last used {(now - use.at).days} days ago by {use.service} in {use.region}"
 
 
 def _denials(rights: Rights) -> Iterator[Finding]:

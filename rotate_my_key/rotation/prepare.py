@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
-from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt
+from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
 from ..core.policy import Hook, Past, Policy, Verdict, day, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
@@ -40,6 +40,12 @@ class RotateOptions:
     host: str = ""
     boot: str = ""
     leaked: frozenset[str] = frozenset()
+
+    def working_for(self, longer: timedelta) -> RotateOptions:
+        """The same, but the old key goes on working for so long at least."""
+        if not longer:
+            return self
+        return replace(self, keep_old=max(self.keep_old, longer), old_active=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +305,7 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
             )
         return False
     if second.key.active:
-        raise NeedsPerson(second_in_use(plan), delete_command(plan))
+        raise second_in_the_way(plan)
     if asked.give_up(plan):
         return True
     raise NeedsPerson(
@@ -316,23 +322,21 @@ def in_the_way(plan: RotationPlan) -> bool:
 def delete_command(plan: RotationPlan) -> str:
     """How to retire the second key: by a profile of the same user."""
     assert plan.second is not None
-    names = [place.profile for place in plan.places]
-    profile = [] if not names or "default" in names else ["-p", names[0]]
+    profile = [] if (name := _profile(plan)) == "default" else ["-p", name]
     return shlex.join(["rotate-my-key", "delete-key", plan.second.key.key_id, *profile])
 
 
-def second_in_use(plan: RotationPlan) -> str:
-    """That the user's second key is active, and what is known of it."""
-    second = plan.second
-    assert second is not None
-    use, text = second.last_use, "its last use is not known"
-    if use and use.at:
-        text = f"last used on {_day(use.at)} by {use.service} in {use.region}"
-    elif use:
-        text = "no use of it is recorded"
-    made = f"made on {_day(second.key.created)}"
-    who = plan.look.identity.user
-    return f"{who} has a second active key {mask(second.key.key_id)} ({made}, {text}), and AWS allows no third"
+def _profile(plan: RotationPlan) -> str:
+    names = [place.profile for place in plan.places] or ["default"]
+    return "default" if "default" in names else names[0]
+
+
+def second_in_the_way(plan: RotationPlan) -> NeedsPerson:
+    """That the user's second key is active, what is known of it, and how to go on."""
+    assert plan.second is not None
+    other, use = plan.second.key, plan.second.last_use
+    said, hint = second_in_use(shlex.quote(_profile(plan)), plan.key, other, use, plan.look.now)
+    return NeedsPerson(f"{plan.look.identity.user} has {said}", hint)
 
 
 def _day(moment: datetime) -> str:

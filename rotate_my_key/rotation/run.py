@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
@@ -22,12 +23,11 @@ from .ports import Account, Ending, Outcome, Progress
 from .prepare import (
     RotateOptions,
     RotationPlan,
-    delete_command,
     foresee,
     gives_up,
     in_the_way,
     prepare,
-    second_in_use,
+    second_in_the_way,
 )
 from .unfinished import Unfinished, resume, unfinished
 
@@ -59,8 +59,8 @@ class Consent(Protocol):
     attended: bool  # whether there is a person to ask
     asks: bool  # whether `agree` would ask: not with --yes
 
-    def agree(self, plans: Sequence[RotationPlan]) -> bool:
-        """Whether these keys shall be rotated now."""
+    def agree(self, plans: Sequence[RotationPlan]) -> timedelta | None:
+        """None if these keys shall not be rotated now, else for how long the old ones shall go on working at least."""
 
     def introduce(self, plan: RotationPlan) -> None:
         """Tell what will happen, where nothing is asked."""
@@ -102,10 +102,12 @@ class Run:
             still = [(job, pair) for job, pair in pairs if _find(job)[0] == pair]
             seen = [self._checked(result) for result in self._look_all(still)]
             due = [result.plan for result in seen if _is_due(result) and result.plan]
-            if not due or not self.consent.agree(due):
-                return _once([*settled, *broken, *(_undone(result) for result in seen)])
+            longer = self.consent.agree(due) if due else None
+            if longer is None:
+                return _once([*settled, *broken, *(undone(result) for result in seen)])
+            self.options = self.options.working_for(longer)
             pairs = [each for each, result in zip(still, seen, strict=True) if _is_due(result)]
-            broken += [_undone(result) for result in seen if not _is_due(result)]
+            broken += [undone(result) for result in seen if not _is_due(result)]
         with self.lock():
             settled += self._settle()
             return _once([*settled, *broken, *self._rotate_all(pairs)])
@@ -117,7 +119,7 @@ class Run:
             try:
                 seen = prepare(job.find(), self.options, job.account(), self.here, self.waiter.pause)
                 if in_the_way(seen):
-                    raise NeedsPerson(second_in_use(seen), delete_command(seen))
+                    raise second_in_the_way(seen)
                 steps = foresee(seen.world(self.here), self.options.policy)
                 results.append(Result(job.profiles, seen.key.key_id, _foreseen(seen, steps), seen))
             except Problem as problem:
@@ -215,7 +217,7 @@ class Run:
             if result.plan and result.plan.due:
                 users.setdefault(result.plan.look.identity, []).append((job, result))
             else:
-                done.append(_undone(result))
+                done.append(undone(result))
         for results in side_by_side([partial(self._one_user, keys) for keys in users.values()]):
             done += results
         return done
@@ -238,7 +240,7 @@ class Run:
     def _one(self, job: Job, result: Result) -> Result:
         plan = result.plan
         if plan is None or not plan.due:
-            return _undone(result)
+            return undone(result)
         try:
             for warning in plan.warnings:
                 job.progress.warn(warning)
@@ -309,7 +311,7 @@ def _new_id(job: Job) -> str | None:
     return pair.key_id if pair else None
 
 
-def _undone(result: Result) -> Result:
+def undone(result: Result) -> Result:
     """A key that was looked at and needs nothing."""
     if result.problem or result.outcome or not result.plan:
         return result

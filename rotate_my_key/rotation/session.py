@@ -12,9 +12,11 @@ from typing import Protocol
 
 from ..core.errors import Problem
 from ..core.model import Credentials
-from ..core.policy import STATIC, Row, stamp
+from ..core.policy import STATIC, Row, by_others, stamp
 from .ports import CommandResult, Ending, Outcome
-from .run import Job, Result
+from .prepare import RotationPlan
+from .run import Job, Result, undone
+from .survey import use_row
 
 Find = Callable[[], Credentials]
 
@@ -159,15 +161,17 @@ _REPLACED = {Ending.ROTATED, Ending.MERGED, Ending.WAITING}
 def seen_rows(rows: Sequence[Row], results: Sequence[Result], now: datetime) -> list[Row] | None:
     """The rows of the cached status with the keys that were looked at or made: the profiles that held the old id hold
     the new one now. None if there was none."""
-    known = [r.outcome for r in results if r.outcome and r.outcome.created and r.outcome.arn]
-    for outcome in known:
-        rows = _with(rows, outcome, now)
+    known = [(r.outcome, r.plan) for r in map(undone, results) if r.outcome and r.outcome.created and r.outcome.arn]
+    for outcome, plan in known:
+        rows = _with(rows, outcome, plan, now)
     return list(rows) if known else None
 
 
-def _with(rows: Sequence[Row], outcome: Outcome, now: datetime) -> list[Row]:
+def _with(rows: Sequence[Row], outcome: Outcome, plan: RotationPlan | None, now: datetime) -> list[Row]:
     held = [row for row in rows if row.get("key_id") in (outcome.old, outcome.new)]
     key_id = outcome.new if outcome.ending in _REPLACED and outcome.new else outcome.old
+    before = next((row for row in held if row["key_id"] == key_id), {})
+    use = use_row(plan.look.last_use) if plan and plan.key.key_id == key_id else before.get("last_use")
     places = [place for row in held for place in row.get("places") or []]
     row = {
         "profiles": list(
@@ -178,7 +182,8 @@ def _with(rows: Sequence[Row], outcome: Outcome, now: datetime) -> list[Row]:
         "account": outcome.account,
         "user": outcome.arn.rsplit("/", 1)[-1],
         "created": stamp(outcome.created),
-        "last_use": held[0].get("last_use") if held and key_id == outcome.old else None,
+        "last_use": use,
+        "used_by_others": by_others(use, before),
         "exempt": outcome.ending is Ending.EXEMPT,
         "seen_at": stamp(now),
         "places": places or [place.json() for place in outcome.places],

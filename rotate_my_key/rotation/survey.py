@@ -56,7 +56,7 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     return {
         **row,
         "created": _text(key.created),
-        "last_use": _last_use(look.last_use),
+        "last_use": use_row(look.last_use),
         "exempt": is_exempt(look.tags),
         "refused": refused,
         "others": [
@@ -103,6 +103,7 @@ def _key_row(key_id: str, held: Sequence[Use], facts: Row) -> Row:
         "user": None,
         "created": None,
         "last_use": None,
+        "used_by_others": None,
         "places": [use.place.json() for use in held if use.place],
         **facts,
     }
@@ -185,7 +186,8 @@ def _unfinished(found: Unfinished) -> Row:
     return {"unfinished": "rotate-my-key finishes it"}
 
 
-def _last_use(use: LastUse | None) -> dict[str, Any] | None:
+def use_row(use: LastUse | None) -> dict[str, Any] | None:
+    """A last use as rows have it; None if it is not known."""
     if use is None:
         return None
     return {"at": _text(use.at) if use.at else None, "service": use.service or None, "region": use.region or None}

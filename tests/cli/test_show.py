@@ -66,8 +66,8 @@ def test_a_day(moment: datetime, text: str) -> None:
     [
         pytest.param(None, "last use not known", id="denied is unknown, not never"),
         pytest.param(LastUse(None), "no use on record", id="none"),
-        pytest.param(LastUse(NOW - timedelta(hours=3), "s3", "eu-west-1"), "last used 3 hours ago (s3, eu-west-1)"),
-        pytest.param(LastUse(NOW - timedelta(days=2), "iam", "N/A"), "last used 2 days ago (iam)", id="no region"),
+        pytest.param(LastUse(NOW - timedelta(hours=3), "s3", "eu-west-1"), "last used 3 hours ago by s3 in eu-west-1"),
+        pytest.param(LastUse(NOW - timedelta(days=2), "iam", "N/A"), "last used 2 days ago by iam", id="no region"),
     ],
 )
 def test_the_last_use(use: LastUse | None, text: str) -> None:

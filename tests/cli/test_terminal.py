@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk
 
 QUESTION = "Rotate it now? [Y/n]"
@@ -58,6 +62,56 @@ def test_answers(desk: Desk, old: Credentials, keys: str, code: int, rotated: bo
         assert done.lines[-1] == "Nothing was changed."
         assert desk.credentials.read_bytes() == before
         assert desk.changes == []
+
+
+KEEP = "Rotate it? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
+
+
+@pytest.mark.parametrize(("keys", "kept"), [("what\r\r", True), ("yes\r", False)], ids=["Enter", "yes"])
+def test_a_key_in_use_may_go_on_working(desk: Desk, old: Credentials, keys: str, kept: bool) -> None:
+    """Who uses it is said before the question, whose answer is then k: the old key works for a day more. That it was
+    used, not by us, is known on the day after, too."""
+    desk.aws.set_last_use(old.key_id, LastUse(datetime.now(UTC) - timedelta(hours=3), "s3", "eu-west-1"))
+    with program(old) as process:
+        run = desk.terminal()
+        run.until("the limit is 90; last used 3 hours ago by s3 in eu-west-1")
+        run.until(f"Running now with this key: sleep ({process.pid})")
+        run.answer(KEEP, keys)
+        done = run.end()
+    assert done.code == 0, done.text
+    assert desk.ids() == {desk.held(): "Active", **({old.key_id: "Active"} if kept else {})}
+    assert ("is kept and works until" in done.lines[-1]) is kept
+
+
+def test_a_leaked_key_is_not_kept(desk: Desk, old: Credentials) -> None:
+    """Whoever uses it."""
+    with program(old):
+        run = desk.terminal("rotate", "--force", "--keep-old", "0")
+        run.answer(QUESTION, "\r")
+        assert run.end().code == 0
+    assert list(desk.ids()) == [desk.held()]
+
+
+@contextmanager
+def program(pair: Credentials) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that has the key in its environment."""
+    with subprocess.Popen(["sleep", "60"], env={"AWS_ACCESS_KEY_ID": pair.key_id, "PATH": os.environ["PATH"]}) as run:
+        yield run
+        run.kill()
+
+
+def test_a_use_by_others_outlives_our_own(desk: Desk, old: Credentials) -> None:
+    """AWS knows the last use only, and a look is one: even if the person stops at the question, it is remembered."""
+    desk.aws.set_last_use(old.key_id, LastUse(datetime.now(UTC) - timedelta(hours=3), "s3", "eu-west-1"))
+    run = desk.terminal()
+    run.answer(KEEP, "\x03")
+    assert run.end().code == 130
+    desk.aws.set_last_use(old.key_id, LastUse(datetime.now(UTC), "sts", "us-east-1"))
+    done = desk.run("rotate", "--dry-run")
+    assert "last used 3 hours ago by s3 in eu-west-1; since then only by rotate-my-key" in done.err
+    (row,) = desk.run("status", "--json").json["keys"]
+    assert (row["last_use"]["service"], row["used_by_others"]["service"]) == ("sts", "s3")
+    assert "3 hours ago by s3 in eu-west-1  alice" in desk.run("status").out
 
 
 @pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.policy import columns, day, join, nearest, number, span, used
+from rotate_my_key.core.policy import Row, by_others, columns, day, join, nearest, number, span, used, used_by
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -43,12 +43,48 @@ def test_days() -> None:
 
 @pytest.mark.parametrize(
     ("service", "region", "where"),
-    [("s3", "eu-west-1", " (s3, eu-west-1)"), ("s3", "N/A", " (s3)"), ("N/A", "", "")],
+    [("s3", "eu-west-1", " by s3 in eu-west-1"), ("s3", "N/A", " by s3"), ("N/A", "", "")],
 )
 def test_last_uses(service: str, region: str, where: str) -> None:
     """With what is known of where; no date means never, or not known."""
     assert used(NOW - timedelta(hours=3), service, region, NOW) == f"last used 3 hours ago{where}"
     assert used(None, service, region, NOW) == "no use on record"
+
+
+def use(hours: int, service: str) -> Row:
+    """A last use as rows have it."""
+    return {"at": (NOW - timedelta(hours=hours)).isoformat(), "service": service, "region": "eu-west-1"}
+
+
+S3, STS, ROLE = use(5, "s3"), use(3, "sts"), use(1, "sts")
+LOOKED: Row = {"seen_at": STS["at"]}
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "text"),
+    [
+        pytest.param(S3, {}, "5 hours ago by s3 in eu-west-1", id="somebody else"),
+        pytest.param(STS, {}, "3 hours ago by sts in eu-west-1", id="not by us: we never called"),
+        pytest.param(STS, LOOKED, "3 hours ago by rotate-my-key", id="our own look"),
+        pytest.param(ROLE, LOOKED, "1 hour ago by sts in eu-west-1", id="after our last call"),
+        pytest.param(
+            STS,
+            {**LOOKED, "last_use": S3},
+            "5 hours ago by s3 in eu-west-1; since then only by rotate-my-key",
+            id="remembered by an older version",
+        ),
+        pytest.param(
+            STS,
+            {**LOOKED, "last_use": STS, "used_by_others": S3},
+            "5 hours ago by s3 in eu-west-1; since then only by rotate-my-key",
+            id="covered by our own call for long",
+        ),
+        pytest.param(None, {**LOOKED, "used_by_others": S3}, "5 hours ago by s3 in eu-west-1", id="no answer now"),
+    ],
+)
+def test_our_own_calls_are_told_apart(now: Row | None, before: Row, text: str) -> None:
+    """AWS tells the last use only, and every call of ours is one; what was seen of others before is not forgotten."""
+    assert used_by(now, by_others(now, before), NOW) == f"last used {text}"
 
 
 def test_columns() -> None:

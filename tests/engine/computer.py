@@ -46,7 +46,7 @@ class Yes:
     def __init__(self, *, room: bool = False) -> None:
         self._room = room
 
-    def agree(self, plans: Sequence[RotationPlan]) -> bool:
+    def agree(self, plans: Sequence[RotationPlan]) -> timedelta:
         """Not asked."""
         raise AssertionError
 

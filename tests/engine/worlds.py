@@ -387,12 +387,13 @@ COMMANDS_RUN: dict[str, Callable[[Life, Go, How], list[Result] | None]] = {
 
 
 def _hinted(hint: str, aws: Aws) -> Iterator[Go]:
-    """The commands that a hint names."""
-    if found := re.search(r"delete-key (\S+)", hint):
+    """The commands that a hint names. A key that another computer might have is on none here."""
+    if found := re.search(r"delete-key (\w+)", hint):
         there = list(reversed(aws.there()))
-        if found[1] in there:
-            yield Go("delete-key", key=there.index(found[1]))
-            yield Go("delete-key", key=there.index(found[1]))
+        goes = {found[1]} ^ (set(there) if "here rotate-my-key import" in hint else set())
+        for key_id in goes & set(there):
+            yield Go("delete-key", key=there.index(key_id))
+            yield Go("delete-key", key=there.index(key_id))
     if found := re.search(r"rotate-my-key (undo|restore)(?: -p (\S+))?", hint):
         profiles = [place.profile for place in PLACES]
         yield Go(found[1], place=profiles.index(found[2]) if found[2] else 0)

@@ -8,6 +8,7 @@ from typing import Any
 import pexpect
 import pytest
 
+from rotate_my_key.core.model import LastUse
 from tests.laptop import AGE, Laptop
 
 
@@ -201,12 +202,34 @@ def test_an_inactive_second_key_is_asked_about_in_a_terminal(laptop: Laptop) -> 
     laptop.settled()
 
 
-def test_an_active_second_key_is_never_touched(laptop: Laptop) -> None:
-    """Exit 4 with when and by what it was last used, and how to go on; also with replace_inactive."""
-    second = laptop.aws.add_key("alice", age=AGE * 2)
+@pytest.mark.parametrize(
+    ("age", "hours", "said"),
+    [
+        (
+            AGE * 2,
+            3,
+            "hint: rotate-my-key export, on that computer rotate-my-key import; rotate-my-key delete-key OTHER",
+        ),
+        (
+            AGE / 2,
+            3,
+            "hint: on that computer rotate-my-key export, here rotate-my-key import; rotate-my-key delete-key OWN",
+        ),
+        (AGE * 2, 24 * 100, "hint: if no other computer has it: rotate-my-key delete-key OTHER"),
+    ],
+    ids=["in use", "in use, and younger", "not used for long"],
+)
+def test_an_active_second_key_is_never_touched(laptop: Laptop, age: timedelta, hours: int, said: str) -> None:
+    """Exit 4 with when and by what it was last used, and how two computers share the younger one; also with
+    replace_inactive."""
+    second = laptop.aws.add_key("alice", age=age)
+    laptop.aws.set_last_use(second.key_id, LastUse(datetime.now(UTC) - timedelta(hours=hours), "s3", "eu-west-1"))
     laptop.env["ROTATE_MY_KEY_REPLACE_INACTIVE"] = "yes"
     done = laptop.run()
-    assert done.code == 4 and "second active key" in done.err and f"delete-key {second.key_id}" in done.err, done.text
+    assert done.code == 4 and "has a second active key" in done.err and "ago by s3 in eu-west-1)" in done.err, done.text
+    assert said.replace("OTHER", second.key_id).replace("OWN", laptop.old.key_id) in done.err
+    for each in (laptop.run("doctor"), laptop.run("rotate", "--dry-run")):
+        assert "which most often another computer has" in each.text
     assert laptop.works() == laptop.old
     assert [key.active for key in laptop.aws.keys("alice")] == [True, True]
 

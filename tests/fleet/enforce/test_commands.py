@@ -215,7 +215,7 @@ def test_revoke_shows_first_and_asks(left: Firm) -> None:
     done = left.it.run("fleet", "revoke", "alice")
     assert (done.code, left.changes) == (4, set())
     assert done.err.count("works, ") == 3
-    assert "last used 3 hours ago (s3, eu-west-1)" in done.err
+    assert "last used 3 hours ago by s3 in eu-west-1" in done.err
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def test_the_old_key_goes_with_the_same_yes(fresh: Office) -> None:
     assert done.code == 0, done.text
     ends(fresh, handed)
     tail = fresh.old.key_id[-4:]
-    assert f"The old key ...{tail} is on no profile here; last used 2 days ago (s3, eu-west-1)." in done.err
+    assert f"The old key ...{tail} is on no profile here; last used 2 days ago by s3 in eu-west-1." in done.err
     assert "It stops working everywhere" in done.err
     assert done.err.index("default added") < done.err.index(f"old key ...{tail} switched off, deleted")
 

@@ -54,7 +54,7 @@ def test_owners_and_admins_are_told(told: Company) -> None:
     assert [mail.to for mail in mails] == [("alice@example.com",), ("bob@example.com",)]
     mail = mails[0]
     assert "98 days old, overdue since" in mail.text and "<li" in mail.html
-    assert "last used 3 hours ago (s3, eu-west-1)" in mail.text
+    assert "last used 3 hours ago by s3 in eu-west-1" in mail.text
     (published,) = told.aws.published
     assert published.subject == "AWS access keys: 1 overdue, 1 due"
     assert (told.remembered("alice") or "").count(":n1:") == 1

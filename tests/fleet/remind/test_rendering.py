@@ -45,7 +45,7 @@ Hello, this access key at AWS is yours, and the limit is 90 days:
 
   ...MPLE of alice in production (123456789012)
     98 days old, overdue since 17 November 2026
-    last used 3 hours ago (s3, eu-west-1)
+    last used 3 hours ago by s3 in eu-west-1
 
 On the computer that uses it, type
 
@@ -284,7 +284,7 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     [
         (None, "last use not known"),
         (LastUse(None, "N/A", "N/A"), "no use on record"),
-        (LastUse(NOW - timedelta(days=40), "s3", "N/A"), "last used 40 days ago (s3)"),
+        (LastUse(NOW - timedelta(days=40), "s3", "N/A"), "last used 40 days ago by s3"),
     ],
 )
 def test_an_unknown_last_use_is_not_never(use: LastUse | None, said: str) -> None:
