@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key import __version__
-from tests.install.machine import REPO
+from tests.install.machine import REPO, need
 
 LOCKS = ("build", "runtime", "export", "fleet", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
@@ -66,6 +67,28 @@ def test_the_locks_are_of_one_piece() -> None:
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
     assert wanted <= set(versions(lock))
+
+
+# The systems that README names, as uv calls them.
+SYSTEMS = (
+    *("x86_64-manylinux2014", "aarch64-manylinux_2_28", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"),
+    *("aarch64-apple-darwin", "x86_64-apple-darwin", "x86_64-pc-windows-msvc"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("lock", ["runtime", "export", "fleet", "dev"])
+def test_every_python_on_every_system_finds_a_wheel(tmp_path: Path, lock: str, system: str) -> None:
+    """From 3.11 on, and nothing is built; but pyrage has none for musl (Alpine): no export there, and no --test."""
+    lacks = {"pyrage"} if "musl" in system and lock in ("export", "dev") else set()
+    command = [need("uv"), "pip", "install", "--dry-run", "--no-config", "--require-hashes", "--only-binary", ":all:"]
+    command += ["--python-platform", system, "--target", str(tmp_path / "none"), "-r", str(REPO / f"locks/{lock}.txt")]
+    for minor in range(11, 16):
+        python = f"3.{minor}"
+        done = subprocess.run([*command, "--python-version", python], capture_output=True, text=True)
+        told = re.findall(r"([\w.-]+)==\S+\s+has\s+no\s+usable\s+wheels", done.stderr)
+        assert (python, set(told), done.returncode != 0) == (python, lacks, bool(lacks)), done.stderr
 
 
 def imported(source: Path) -> set[str]:

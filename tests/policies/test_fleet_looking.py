@@ -37,8 +37,7 @@ def test_tags_are_one_key_alone(name: str) -> None:
 @cache
 def reference() -> dict[str, Any]:
     """The Service Authorization Reference by service, as cfn-lint brings it."""
-    found = find_spec("cfnlint")
-    assert found
+    found = find_spec("cfnlint") or pytest.skip("cfn-lint is not for this Python yet")
     assert found.origin
     file = Path(found.origin).parent / "data" / "AdditionalSpecs" / "Policies.json"
     services: dict[str, Any] = json.loads(file.read_text())

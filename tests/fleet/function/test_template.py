@@ -80,6 +80,8 @@ def test_the_templates_pass_cfn_lint(tmp_path: Path, region: str) -> None:
 def lint(home: Path, region: str, *files: Path) -> tuple[int, str]:
     """How cfn-lint ends, and what it says; remarks count too."""
     program = Path(sys.executable).with_name("cfn-lint")
+    if sys.version_info >= (3, 15) and not program.exists():
+        pytest.skip("cfn-lint is not for this Python yet")
     done = subprocess.run(
         [program, "--include-checks", "I", "--regions", region, "--", *files],
         capture_output=True,
