@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Problem
 from ..files.command import run
-from ..files.private import Lock
+from ..files.private import Lock, make_private_dir
 from ..rotation.after import After
 from ..settings import after_rotate
 from ..state.history import PendingChanges
@@ -23,18 +23,24 @@ if TYPE_CHECKING:
 _WAIT = 180.0  # seconds for another run's commands
 
 
-def after(app: App, places: Places, notes: Notes) -> After:
-    """The commands of this run."""
+def after(app: App, places: Places, notes: Notes, *, loud: bool = False) -> After:
+    """The commands of this run; `loud`: what they print is shown."""
     state = app.paths.state_dir
     changes = PendingChanges(os.path.join(state, "after"))
-    return After(LocalCommands(app), changes, places, notes, lambda: Lock(os.path.join(state, "after.lock"), _WAIT))
+
+    def lock() -> Lock:
+        make_private_dir(state)
+        return Lock(os.path.join(state, "after.lock"), _WAIT)
+
+    return After(LocalCommands(app, app.say if loud else app.detail), changes, places, notes, lock)
 
 
 class LocalCommands:
     """The port `Programs`, for this computer."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, say: Callable[[str], None]) -> None:
         self._app = app
+        self._say = say
 
     def hooks(self) -> tuple[Hook, ...]:
         """See the port."""
@@ -57,7 +63,7 @@ class LocalCommands:
     def said(self, hook: Hook, lines: Sequence[str]) -> None:
         """See the port."""
         for line in lines:
-            self._app.detail(f"  {hook.name}: {line}")
+            self._say(f"  {hook.name}: {line}")
 
     def ended(self, result: CommandResult, *, holds: bool) -> None:
         """See the port."""

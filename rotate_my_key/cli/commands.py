@@ -172,6 +172,40 @@ _EACH: tuple[click.Command, ...] = (
         signing_options,
         AS_JSON,
     ),
+    click.Group(
+        "after",
+        help="Run the commands of [after_rotate] in config.ini, which are told of a new key.",
+        commands=[
+            _command(
+                "after_cmd.run",
+                """Run the commands again, or one of them, for the last rotation here.
+
+                \b
+                rotate-my-key after run           all, in the order of the file
+                rotate-my-key after run github    this one
+
+                They are told of the key that the profiles hold now. If the old key goes on working because a command
+                had failed, the next rotate-my-key ends that.
+                """,
+                click.argument("hook", required=False, metavar="[NAME]"),
+                AS_JSON,
+            ),
+            _command(
+                "after_cmd.test",
+                """Try a command with a made-up key.
+
+                \b
+                rotate-my-key after test github
+
+                Its JSON has "test": true. A command that does not look at that brings the made-up key to wherever it
+                brings keys; `after run` puts that right. Shows all that the command prints.
+                """,
+                click.argument("hook", metavar="NAME"),
+                YES,
+                AS_JSON,
+            ),
+        ],
+    ),
     _command(
         "doctor",
         """Say which key is used here and why, and what stands in the way of a rotation.

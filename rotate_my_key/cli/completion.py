@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -33,7 +34,7 @@ class _Completing(click.Group):
     def __init__(self, program: click.Group, app: App, shell: str) -> None:
         super().__init__(program.name, params=program.params, context_settings=program.context_settings)
         self._program = program
-        self._types = {"profile": _Profile(app, quotes=shell != "bash"), "setting": _Setting()}
+        self._types = {"profile": _Profile(app, quotes=shell != "bash"), "setting": _Setting(), "hook": _Hook(app)}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See click."""
@@ -52,6 +53,8 @@ class _Completing(click.Group):
                 param.type = self._types["profile"]
             elif command.name in ("get", "set") and param.name == "name":
                 param.type = self._types["setting"]
+            elif param.name == "hook":
+                param.type = self._types["hook"]
         if isinstance(command, click.Group):
             for child in command.commands.values():
                 self._teach(child)
@@ -97,6 +100,22 @@ class _Setting(click.types.StringParamType):
         from ..settings import TABLE
 
         return [CompletionItem(name) for name in TABLE if name.startswith(incomplete)]
+
+
+class _Hook(click.types.StringParamType):
+    """The name of a command of [after_rotate]."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those of the person's settings; none if they cannot be read."""
+        from ..settings import after_rotate
+
+        with suppress(Problem):
+            names = [hook.name for hook in after_rotate(self._app.paths.config_file)]
+            return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return []
 
 
 def _profiles(app: App) -> Iterator[str]:

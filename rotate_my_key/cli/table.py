@@ -14,6 +14,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "Repair": {
         "undo": "Put the old key back, until it is deleted.",
         "restore": "Put a key back where a file was emptied or replaced.",
+        "after": "Run a command of [after_rotate] again, or try it.",
         "doctor": "Find what stands in the way of a rotation, with its remedy.",
         "delete-key": "Retire one of your keys that nothing here holds.",
     },

@@ -9,20 +9,21 @@ run is over.
 
 from __future__ import annotations
 
+import shlex
 import threading
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from typing import Any, Protocol
 
-from ..core.errors import Problem
+from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials, Holding, Place
 from ..core.plan import Note
-from ..core.policy import Hook, PendingChange
+from ..core.policy import Hook, Past, PendingChange
 from .ports import CommandResult, Notes, Places
 
 _VERSION = 1
-_AGAIN = "mend it, then: rotate-my-key"
+_AFTER = ("rotate-my-key", "after")
 
 
 class Programs(Protocol):
@@ -177,6 +178,52 @@ class After:
                     self._finish(change)
         return self._results
 
+    def again(self, name: str | None, history: Sequence[Past]) -> list[CommandResult]:
+        """Run one of them, or all, whether they have been told or not, for the last rotation here whose new key the
+        profiles hold. Raises Problem if there is none."""
+        with self._one_at_a_time, self._lock():
+            change, held = self._last(history, self.named(name) if name else None)
+            todo = [hook for hook in self.of([h.place for h in held]) if name in (None, hook.name)]
+            for hook in todo:
+                result = self._one(hook, change, held, again=shlex.join([*_AFTER, "run", hook.name]))
+                self._ended(result)
+                record = self._changes.load(change.name)
+                if record and _keys(record) == _keys(change) and result.problem is None:
+                    left = record.left if record.begun else [each.name for each in self.of([h.place for h in held])]
+                    left = tuple(each for each in left if each != hook.name)
+                    self._changes.save(record._replace(begun=True, left=left))
+        return self._results
+
+    def named(self, name: str) -> Hook:
+        """The command of that name. Raises Problem."""
+        hooks = self._hooks
+        if isinstance(hooks, Problem):
+            raise hooks
+        for hook in hooks:
+            if hook.name == name:
+                return hook
+        raise WrongUsage(f"[after_rotate] has no command {name}", "rotate-my-key config show")
+
+    def _last(self, history: Sequence[Past], hook: Hook | None) -> tuple[PendingChange, list[Holding]]:
+        """The last change, finished or not, that these are told of."""
+        notes = [note for name in self._notes.names() if (note := self._load(name))]
+        under_way = [_change(note) if note.wanted else None for note in notes]
+        for change in reversed([*map(_past_change, history), *under_way]):
+            held = self._held(change) if change else []
+            if change and held and (hook is None or hook in self.of([h.place for h in held])):
+                return change, held
+        raise Problem("the profiles here hold no key that a rotation has brought", "rotate-my-key history")
+
+    def rehearse(self, hook: Hook, places: Sequence[Place]) -> CommandResult:
+        """Run it with a made-up pair, as if it had come into these places."""
+        new = Credentials("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
+        again = shlex.join([*_AFTER, "test", hook.name])
+        user = "arn:aws:iam::123456789012:user/alice"
+        change = PendingChange("", "AKIAIOSFODNN7EXAMPLE", new.key_id, "123456789012", user)
+        result = self._one(hook, change, [Holding(place, new) for place in places], again=again, test=True)
+        self._ended(result)
+        return result
+
     def _finish(self, change: PendingChange) -> None:
         """Run what is left of a change whose new key is in its places; forget one of which nothing is left."""
         held = self._held(change)
@@ -192,11 +239,13 @@ class After:
         return mine if len(mine) == len(held) else []
 
     def _is_under_way(self, change: PendingChange) -> bool:
-        try:
-            note = self._notes.load(change.name)
-        except Problem:
-            return True
-        return note is not None
+        return change.name in self._notes.names()
+
+    def _load(self, name: str) -> Note | None:
+        """A note that can be read."""
+        with suppress(Problem):
+            return self._notes.load(name)
+        return None
 
     def _run(self, change: PendingChange, held: Sequence[Holding], *, holding: bool = False) -> PendingChange:
         """Run what is left and was not tried in this run, or only those that are `holding` the old key; gives what is
@@ -221,13 +270,23 @@ class After:
                 self._changes.save(change)
         return change
 
-    def _one(self, hook: Hook, change: PendingChange, held: Sequence[Holding]) -> CommandResult:
-        pair = held[0].pair
+    def _one(
+        self,
+        hook: Hook,
+        change: PendingChange,
+        held: Sequence[Holding],
+        *,
+        again: str = "rotate-my-key",
+        test: bool = False,
+    ) -> CommandResult:
+        """Run it; `again` is the command that tries it once more, for the hint."""
+        pair, again = held[0].pair, f"mend it, then: {again}"
         assert pair is not None
+        value = given(hook, change, [h.place for h in held], pair)
         try:
-            code, said = self._programs.run(hook, given(hook, change, [h.place for h in held], pair))
+            code, said = self._programs.run(hook, {**value, "test": True} if test else value)
         except Problem as problem:
-            return CommandResult(hook.name, None, Problem(f"after_rotate {hook.name}: {problem.message}", _AGAIN))
+            return CommandResult(hook.name, None, Problem(f"after_rotate {hook.name}: {problem.message}", again))
         lines = said.replace(pair.secret, "(the secret)").splitlines()
         self._programs.said(hook, lines)
         if code == 0:
@@ -235,7 +294,7 @@ class After:
         how = f"ended with exit code {code}" if code is not None else f"took longer than {_seconds(hook)}"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         text = f"after_rotate {hook.name} {how}{': ' if last else ''}{_printable(last)}"
-        return CommandResult(hook.name, code, Problem(text, _AGAIN))
+        return CommandResult(hook.name, code, Problem(text, again))
 
     def _ended(self, result: CommandResult, *, holds: bool = False) -> None:
         self._results.append(result)
@@ -260,6 +319,14 @@ def given(hook: Hook, change: PendingChange, places: Sequence[Place], pair: Cred
 def _change(note: Note) -> PendingChange:
     assert note.wanted is not None
     return PendingChange(note.name, note.unwanted, note.wanted, note.identity.account, note.identity.arn)
+
+
+def _past_change(past: Past) -> PendingChange | None:
+    """What the history tells of a rotation: which key went, and which one came."""
+    if past.new is None or past.action not in ("rotated", "merged", "undone"):
+        return None
+    old, new = (past.new, past.old) if past.action == "undone" else (past.old, past.new)
+    return PendingChange(past.old, old, new, past.account, past.arn)
 
 
 def _keys(change: PendingChange) -> tuple[str, str, str]:

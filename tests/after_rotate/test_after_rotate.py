@@ -239,6 +239,42 @@ def test_a_dry_run_names_them(laptop: Laptop) -> None:
     assert told(laptop) == []
 
 
+def test_one_is_run_again_by_hand(laptop: Laptop) -> None:
+    """With what the last rotation here brought; the next run ends what had waited for it."""
+    telling(laptop, "[[fine]]\ncommand = touch, fine\n[[other]]\ncommand = touch, other\nprofiles = other")
+    assert "no key that a rotation has brought" in laptop.run("after", "run").err
+    (laptop.home / "code").write_text("3")
+    assert rotate(laptop).code == 1
+    done = laptop.run("after", "run", "teller")
+    assert (done.code, done.err.splitlines()[-1]) == (1, "hint: mend it, then: rotate-my-key after run teller")
+    (laptop.home / "fine").unlink()
+    (laptop.home / "code").unlink()
+    done = laptop.run("after", "run", "teller", "--json")
+    ran = [{"name": "teller", "exit_code": 0, "problem": None}]
+    assert json.loads(done.out) == {"version": 1, "after_rotate": ran}
+    assert rotate(laptop).code == 0
+    assert active(laptop) == [laptop.pair().key_id]
+    assert laptop.run("after", "run").code == 0
+    assert (laptop.home / "fine").exists() and not (laptop.home / "other").exists()
+    assert [told(laptop)[0]] * 4 == told(laptop)
+    assert laptop.run("after", "run", "other").code == 1
+    assert "has no command nobody\nhint: rotate-my-key config show" in laptop.run("after", "run", "nobody").err
+
+
+def test_one_is_tried_with_a_made_up_key(laptop: Laptop) -> None:
+    """With "test": true, after a question; all that it prints is shown."""
+    telling(laptop, "secret = yes\nprofiles = work")
+    done = laptop.run("after", "test", "teller")
+    assert (done.code, told(laptop)) == (4, [])
+    assert done.err.splitlines()[-1] == "hint: rotate-my-key after test teller --yes"
+    done = laptop.run("after", "test", "teller", "--yes")
+    assert done.code == 0 and "  teller: on stderr\n" in done.err
+    (given,) = told(laptop)
+    assert (given["test"], given["profiles"]) == (True, ["work"])
+    assert laptop.old.key_id not in json.dumps(given) and laptop.old.secret not in json.dumps(given)
+    assert laptop.works() == laptop.old and pending(laptop) == []
+
+
 REFUSED = {
     "a program that is not there": ("command = no-such-program", "there is no program no-such-program"),
     "words without commas": (
