@@ -22,10 +22,21 @@ from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept
 from .memory import Memory, tag_value
-from .messages import Channel, Channels, Renderer, fitting
+from .messages import LISTED, Channel, Channels, Renderer, fitting
 from .model import AwsAccount, Event, FleetUser, Message, Owner
 from .notices import Remark, one_line
-from .rules import Act, ActionKind, Decision, Skipped, SkipRule, decide, intended
+from .rules import (
+    Act,
+    ActionKind,
+    Decision,
+    Skipped,
+    SkipRule,
+    decide,
+    deleted_at,
+    intended,
+    switched_off_at,
+    waits_for,
+)
 from .users import AccountView, UserLook, look, members_again
 
 _STALE = timedelta(minutes=1)
@@ -140,7 +151,7 @@ class Actor:
         except Gone:
             return Skipped(SkipRule.CHANGED, act.user, act.key, "there is no such user any more")
         if act.user.created and found.created and found.created != act.user.created:
-            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has got his name")
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has that name now")
         return replace(act.user, arn=found.arn, created=found.created, signed_in=found.signed_in)
 
     def _members(self, place: AccountView) -> AccountView:
@@ -230,13 +241,15 @@ def write(
         stubbornly(lambda: directory.untag(user.name, tag), sleep)
 
 
+FAILED = "What did not work"
 DONE_WORDS = {ActionKind.DEACTIVATE: "switched off", ActionKind.DELETE: "deleted", ActionKind.REISSUE: "replaced"}
 
 
 @dataclass(frozen=True, slots=True)
 class ActionLine:
     """One key in a message. `coming` is what will be done to it, on the day `at` at the earliest; `done` what was;
-    `place` is where a new key waits. `why` is a clause."""
+    `waits`: a new key waits for its user, at `place` if that is known; `gone` is when this one is deleted at the
+    earliest. `why` is a clause."""
 
     account: AwsAccount
     user: str
@@ -246,19 +259,26 @@ class ActionLine:
     at: datetime | None = None
     done: str = ""
     place: str = ""
+    waits: bool = False
+    gone: datetime | None = None
 
 
-def coming(act: Act, account: AwsAccount) -> ActionLine:
-    """For a notice that comes before an act."""
-    word = DONE_WORDS[act.coming or ActionKind.DEACTIVATE]
-    return ActionLine(account, act.user.name, mask(act.key.key_id or ""), act.why, coming=word, at=act.at)
+def coming(act: Act, found: UserLook, settings: FleetSettings, now: datetime, place: str = "") -> ActionLine:
+    """For a notice that comes before an act; `place` is where a new key waits."""
+    word, waits = DONE_WORDS[act.coming or ActionKind.DEACTIVATE], waits_for(found, act.key, settings, now)
+    gone = deleted_at(act.at, settings) if act.coming is ActionKind.DEACTIVATE else None
+    told = (found.account, act.user.name, mask(act.key.key_id or ""), act.why)
+    return ActionLine(*told, coming=word, at=act.at, place=place if waits else "", waits=waits, gone=gone)
 
 
-def done(result: ActionResult) -> ActionLine:
-    """For what was done."""
-    act = result.act
-    why, word = (f"it is {act.why}", "") if act.kind is ActionKind.REISSUE else (act.why, DONE_WORDS[act.kind])
-    return ActionLine(result.account, act.user.name, mask(act.key.key_id or ""), why, done=word, place=result.place)
+def done(result: ActionResult, settings: FleetSettings, now: datetime) -> ActionLine:
+    """For what was done. A new key is told of with the last day of the old one."""
+    act, made = result.act, result.act.kind is ActionKind.REISSUE
+    why, word = (f"it is {act.why}", "") if made else (act.why, DONE_WORDS[act.kind])
+    off = switched_off_at(result.found, act.key, settings, now) if made and result.found else None
+    gone = deleted_at(now if act.kind is ActionKind.DEACTIVATE else off, settings)
+    told = (result.account, act.user.name, mask(act.key.key_id or ""), why)
+    return ActionLine(*told, at=off, done=word, place=result.place, waits=made, gone=gone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +293,10 @@ class Notifier:
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
         line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
-        for each in (line, replace(line, coming="", done="deleted"), replace(line, coming="", place="s3://b/n")):
+        made = replace(line, coming="", waits=True, place="s3://b/n", gone=now)
+        for each in (line, replace(line, coming="", done="deleted"), made, replace(made, place="", at=None)):
             self._owner([each], "")
-            self._admins([each], *[[Remark("a", "b")]] * 4)
+            self._admins([each], {"an example": [Remark("a", "b")]})
 
     def tell(self, owner: Owner, lines: Sequence[ActionLine]) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
         """Tell an owner; gives the names of the channels that took it, and what went wrong with the others."""
@@ -283,38 +304,35 @@ class Notifier:
         return _deliver([(each, fitting(each, message)) for each in self.channels.reaching(owner)])
 
     def report(
-        self,
-        results: Iterable[ActionResult],
-        unsure: Sequence[Remark],
-        unreached: Sequence[Remark],
-        broken: Sequence[Remark],
-        waits: str = "",
+        self, results: Iterable[ActionResult], troubles: Mapping[str, Sequence[Remark]], now: datetime, waits: str = ""
     ) -> tuple[Problem, ...]:
-        """Tell the admins what a run did, what it could not know, whom it could not tell and what `waits` for the next
+        """Tell the admins what a run did, what else they must know (rows by their title) and what `waits` for the next
         one, if there is anything."""
         ended = list(results)
-        lines = [done(each) for each in ended if each.complete and each.act.kind is not ActionKind.NOTIFY]
-        failures = failures_of(ended)
-        if not (lines or failures or unsure or unreached or broken or waits):
+        acts = [each for each in ended if each.complete and each.act.kind is not ActionKind.NOTIFY]
+        rows = {title: found for title, found in {FAILED: failures_of(ended), **troubles}.items() if found}
+        if not (acts or rows or waits):
             return ()
-        message = self._admins(lines, failures, unsure, unreached, broken, waits=waits)
+        message = self._admins([done(each, self.settings, now) for each in acts], rows, waits)
         return _deliver([(each, message) for each in self.channels.admins])[1]
 
     def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:
         said = {"contact": one_line(self.settings.contact), "link": one_line(self.settings.remind.link)}
         return self.renderer.message("act", {"lines": lines, **said}, to)
 
-    def _admins(self, lines: Sequence[ActionLine], *remarks: Sequence[Remark], waits: str = "") -> Message:
-        failures, unsure, unreached, broken = remarks
+    def _admins(
+        self, lines: Sequence[ActionLine], troubles: Mapping[str, Sequence[Remark]], waits: str = ""
+    ) -> Message:
         said = {
+            "lines": lines,
+            "troubles": troubles,
+            "waits": waits,
+            "most": LISTED,
             "policy": self.settings.fingerprint,
             "preset": self.settings.enforce.preset,
-            "unsure": unsure,
-            "unheard": unreached,
-            "waits": waits,
             "command": self.command or _command(self.settings.where),
         }
-        return self.renderer.message("acts", {"lines": lines, "failures": failures, "broken": broken, **said})
+        return self.renderer.message("acts", said)
 
 
 def _command(where: str) -> str:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 
 from ..core.errors import Gone, Problem
 from ..core.model import AccessKey, LastUse
@@ -27,7 +28,7 @@ from .handover import HandoverRecord, HandoverStore, made_then
 from .memory import UnreadableTag
 from .model import AwsAccount, Event
 from .survey import accounts_of
-from .users import remember_key
+from .users import remember_keys
 
 _YOUNG = timedelta(minutes=15)  # a function in Lambda runs no longer than that
 _LISTED = timedelta(minutes=5)  # long after it was made AWS lists a key: that takes seconds
@@ -158,8 +159,8 @@ def _do(swept: CleanupResult, record: HandoverRecord, directory: AccountDirector
             directory.set_active(swept.user, swept.key_id, False)
     if swept.disposition is Disposition.SWITCHED_OFF:  # remembered, so that `enforce` knows who it was
         with suppress(Problem, UnreadableTag):
-            today = tools.now().date()
-            remember_key(directory, swept.user, tools.settings.remind.tag, swept.key_id, off=today)
+            noted = {swept.key_id: partial(replace, off=tools.now().date())}
+            remember_keys(directory, swept.user, tools.settings.remind.tag, noted)
     else:
         if swept.disposition is Disposition.DELETED:
             with suppress(Gone):

@@ -27,15 +27,16 @@ from .enforce_plan import (
     by_owner,
     by_user,
     left_of,
-    unreached_of,
+    spared_of,
     unsure_of,
 )
+from .memory import UnreadableTag
 from .model import AwsAccount, Event, Owner
 from .notices import Remark
 from .remind import after_notice
-from .rules import ActionKind, Skipped, SkipRule, closed, settled
+from .rules import ActionKind, Skipped, SkipRule, closed, settled, switched_off_at
 from .survey import first_code
-from .users import UserLook, look
+from .users import UserLook, look, remember_keys
 
 _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round at the end
 
@@ -107,13 +108,20 @@ class _EnforceRun:
             pool.map(self._remember_look, self.plan.looks)
         for each in self.plan.left:
             self._apart([each], partial(self._finish, each))
-        for owner, steps in by_owner(self.plan.notices, self.context):
-            self._apart(steps, partial(self._notify, owner, steps))
+        made = {each.act.key.key_id for each in self.plan.acts if each.act.kind is ActionKind.REISSUE}
+        self._notices([each for each in self.plan.notices if each.act.key.key_id not in made])
         failed: set[tuple[str, str]] = set()
         for step in self.plan.acts:
             who = (step.found.account.number, step.act.user.arn)
             if not self._apart([step], partial(self._act, step, goes_on=who not in failed)):
                 failed.add(who)
+        heard = {each.act.key.key_id for each in self.results if each.act.kind is ActionKind.REISSUE and each.complete}
+        self._notices([each for each in self.plan.notices if each.act.key.key_id in made - heard])
+
+    def _notices(self, steps: list[PlannedAction]) -> None:
+        """One for each owner. Whoever is to hear of a new key hears nothing else of the old one."""
+        for owner, mine in by_owner(steps, self.context):
+            self._apart(mine, partial(self._notify, owner, mine))
 
     def _apart(self, steps: list[PlannedAction], do: Callable[[], bool | None]) -> bool | None:
         """A fault with one user ends nobody else's turn. Raises Interrupted once the person wants to stop."""
@@ -154,15 +162,18 @@ class _EnforceRun:
         self._end_of(told)
 
     def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
-        took, problems = self.context.notifier.tell(owner, [coming(each.act, each.found.account) for each in steps])
+        context = self.context
+        now = context.now()
+        lines = [coming(each.act, each.found, context.settings, now, context.place_of(each)) for each in steps]
+        took, problems = context.notifier.tell(owner, lines)
         if not took:
-            failure = problems[0] if problems else Problem("no channel reaches him")
+            failure = problems[0] if problems else Problem("no channel reaches them")
             self._add(steps, ActionState.FAILED, "nobody was told", failure)
             return
         self.untold += problems
         for found, mine in by_user(steps):
             ids = [step.act.key.key_id or "" for step in mine]
-            memory = after_notice(found.memory, ids, self.context.now().date())
+            memory = after_notice(found.memory, ids, self.context.now().date(), warned=ids)
             problem = self.context.remember(found, memory)
             if problem:
                 problem = type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
@@ -259,7 +270,9 @@ class _EnforceRun:
     def _tell(self, result: ActionResult) -> bool:
         """Whether they have heard, or there is no way to tell them: then notices are not asked for."""
         assert result.found
-        took, problems = self.context.notifier.tell(self.context.owner(result.found), [done(result)])
+        context = self.context
+        line = done(result, context.settings, context.now())
+        took, problems = context.notifier.tell(context.owner(result.found), [line])
         key_id = result.act.key.key_id or ""
         if problems and not took:
             self.waiting[key_id] = (result, problems)
@@ -269,11 +282,24 @@ class _EnforceRun:
         return True
 
     def _settle(self, result: ActionResult, *, told: bool) -> Problem | None:
-        """The tag. What is not in the audit yet the next run is to find."""
-        if result.found is None or result.act.kind is ActionKind.REISSUE or isinstance(result.problem, NotKept):
+        """The tag. What is not in the audit yet the next run is to find. The message about a new key is a notice too,
+        and whoever made it has written into the tag since."""
+        found, act, now = result.found, result.act, self.context.now()
+        if found is None or isinstance(result.problem, NotKept):
             return None
-        memory = settled(result.found.memory, result.act, self.context.now().date(), told=told)
-        return self.context.remember(result.found, memory, noted=True)
+        if act.kind is not ActionKind.REISSUE:
+            memory = settled(found.memory, act, now.date(), told=told)
+            return self.context.remember(found, memory, noted=True)
+        warned = switched_off_at(found, act.key, self.context.settings, now) is not None
+        change = {act.key.key_id or "": lambda known: known.noticed(now.date(), warned=warned)}
+        try:
+            if told:
+                remember_keys(found.directory, act.user.name, self.context.settings.remind.tag, change)
+        except UnreadableTag:
+            return Problem("told, but it cannot be remembered: the tag was changed meanwhile")
+        except Problem as problem:
+            return problem
+        return None
 
     def end(self) -> EnforceResult:
         """Tell the admins, close the audit, add up."""
@@ -285,10 +311,10 @@ class _EnforceRun:
         broken = [Remark(about, problem.message) for about, problem in self.plan.broken]
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
-        unsure = [Remark(f"{each.user.name} in {account}", each.why) for account, each in unsure_of(self.spared)]
         waits = self._waits()
-        unheard, said = list(unreached_of(self.spared)), waits.message if waits else ""
-        self.untold += self.context.notifier.report(self.results, unsure, unheard, broken, said)
+        troubles = {**spared_of(self.spared), "Accounts and users that could not be looked at": broken}
+        said = waits.message if waits else ""
+        self.untold += self.context.notifier.report(self.results, troubles, self.context.now(), said)
         numbers = self._numbers()
         try:
             self.actor.audit.close(numbers)

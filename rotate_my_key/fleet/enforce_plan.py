@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from functools import partial
@@ -22,9 +22,9 @@ from .actions import Notifier, write
 from .handover import check as check_handover
 from .judge import Addresses, owner_of
 from .memory import KeyMemory, Memory, ref
-from .model import AwsAccount, FleetKey, Owner
+from .model import AwsAccount, Finder, FleetKey, Owner
 from .notices import Remark
-from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions
+from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions, waits_for
 from .survey import Progress, accounts_of
 from .users import UserLook, enter, look, without_group
 
@@ -46,10 +46,16 @@ class EnforceContext:
     workers: int = 8
     preview: bool = False  # nothing can be done anyway: what would be, if owners could be told
     whole: bool = True  # over all accounts of the settings; else one is missing because it is another run's
+    places: Finder = lambda account, user: ""
 
     def owner(self, found: UserLook) -> Owner:
         """Whom to tell of a user's keys."""
         return owner_of(found.user, self.settings.owners, self.mapping)
+
+    def place_of(self, step: PlannedAction) -> str:
+        """Where a new key waits for a user, "" if none does or that is not known."""
+        waits = waits_for(step.found, step.act.key, self.settings, self.now())
+        return self.places(step.found.account.number, step.act.user.name) if waits else ""
 
     def remember(self, found: UserLook, memory: Memory, *, noted: bool = False) -> Problem | None:
         """Put the memory into a user's tag; gives why that is not possible. `noted`: this run has written there."""
@@ -116,8 +122,7 @@ class EnforcePlan:
 
 def enforces(settings: FleetSettings) -> bool:
     """Whether anything is to be done at some age."""
-    enforce = settings.enforce
-    return any((enforce.deactivate_at, enforce.reissue_at, enforce.unused_for)) or enforce.delete_after is not None
+    return bool(settings.enforce.ages) or settings.enforce.delete_after is not None
 
 
 def check(settings: FleetSettings, *, apply: bool) -> None:
@@ -132,6 +137,9 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
     if enforce.reissue_at is not None and not settings.reissue.enabled:
         raise WrongUsage("reissue_at is set, and making keys is switched off", "set enabled = yes in [reissue]")
     if enforce.reissue_at is not None:
+        if enforce.deactivate_anyway_at is not None and enforce.deactivate_anyway_at < enforce.reissue_at:
+            what = "deactivate_anyway_at is below reissue_at: a key would go before there is a new one"
+            raise WrongUsage(what, "set it some weeks above reissue_at in [enforce]")
         check_handover(settings.reissue, settings.where, accounts=enforce.accounts)
     if apply and not enforce.accounts:
         raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
@@ -229,6 +237,21 @@ def by_user(steps: Iterable[PlannedAction]) -> Iterator[tuple[UserLook, list[Pla
 def unsure_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> list[tuple[AwsAccount, Skipped]]:
     """What is spared because something could not be read: somebody should see to it, or it is spared for ever."""
     return [(account, each) for account, each in spared if each.rule in (SkipRule.UNSURE, SkipRule.LAST_USE)]
+
+
+def spared_of(spared: Sequence[tuple[AwsAccount, Skipped]]) -> dict[str, list[Remark]]:
+    """What of it admins must know, by title; whoever cannot be told is in one row alone."""
+    lost = {(account, each.user.arn) for account, each in spared if each.rule is SkipRule.UNREACHED}
+    others = [(account, each) for account, each in spared if (account, each.user.arn) not in lost]
+    rows = {
+        "Stuck: no new key has reached its user": (SkipRule.STUCK, SkipRule.NEW_KEY),
+        "Spared because something could not be read": (SkipRule.UNSURE, SkipRule.LAST_USE),
+    }
+    found = {
+        title: [Remark(f"{each.user.name} in {account}", each.why) for account, each in others if each.rule in rules]
+        for title, rules in rows.items()
+    }
+    return {**found, "Spared because nobody could be told": list(unreached_of(spared))}
 
 
 def unreached_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> Iterator[Remark]:

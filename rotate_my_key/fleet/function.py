@@ -35,10 +35,10 @@ from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
 from .enforce import carry_out
 from .enforce_plan import EnforceContext, check, plan_run
-from .handover import waiting
+from .handover import finder, waiting
 from .judge import addresses, count, judge
 from .messages import Channels, Renderer
-from .model import AccountSurvey, AwsAccount
+from .model import AccountSurvey, AwsAccount, Finder
 from .notify import channels_of
 from .reissue import keymaker
 from .remind import RemindContext, prepare
@@ -116,6 +116,11 @@ class FunctionRun:
         """For ages as they are now."""
         return Renderer(self.settings.remind.templates, self.now)
 
+    @property
+    def places(self) -> Finder:
+        """Where new keys wait for their users."""
+        return finder(self.assembly.cloud, self.assembly.organization.me, self.settings.reissue)
+
     def channels(self) -> Channels:
         """The channels of the settings. Raises WrongUsage."""
         return channels_of(self.settings, self.assembly.cloud)
@@ -140,7 +145,7 @@ def remind(job: FunctionRun) -> Result:
     that something is wrong, and they would look in vain for what. A run for one account of many sends the admins no
     digest: each would get one an account."""
     surveys = _surveyed(job)
-    plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now)
+    plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now, job.places)
     renderer, audit = job.renderer(), job.audit("remind")
     around = RemindContext(job.assembly.organization, time.sleep, audit, job.deadline.left)
     channels = Channels() if job.account and not job.settings.remind.owners else job.channels()
@@ -169,7 +174,9 @@ def enforce(job: FunctionRun) -> Result:
     audit = job.audit("enforce")
     notifier = Notifier(job.channels(), settings, job.renderer())
     mapping, whole = addresses(settings.owners), not job.account
-    context = EnforceContext(assembly.organization, settings, mapping, notifier, assembly.now, sleep, whole=whole)
+    context = EnforceContext(
+        assembly.organization, settings, mapping, notifier, assembly.now, sleep, whole=whole, places=job.places
+    )
     plan = plan_run(context)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")

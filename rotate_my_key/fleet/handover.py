@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from ..core.errors import Gone, Problem, WrongUsage
 from ..core.model import AccessKey, Identity
 from ..settings.fleet import ReissueSettings
 from ..state.transit import reservation
+from .model import Finder
 
 VERSION = "1"
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the record
@@ -200,6 +201,21 @@ class HandoverStore(Protocol):
 
     def link(self, record: HandoverRecord) -> str:
         """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
+
+
+def finder(cloud: AwsCloud, me: Callable[[], Identity], settings: ReissueSettings) -> Finder:
+    """Gives where a key waits for a user, "" if none does or that cannot be known: a message without it still says that
+    one waits."""
+
+    def find(account: str, user: str) -> str:
+        try:
+            store = waiting(cloud, me(), settings)
+            record = store.find(account, user)
+            return store.where(record) if record and record.key_id and not record.taken else ""
+        except Problem:
+            return ""
+
+    return find if settings.enabled else lambda account, user: ""
 
 
 def named(where: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 
 from ..core.errors import Problem
@@ -25,9 +25,10 @@ _FACT = re.compile(r"([a-z])([0-9]{1,8})")
 
 @dataclass(frozen=True, slots=True)
 class KeyMemory:
-    """What is known of one key: `notices` were given, the `first` and the `last` on these days. The other days are when
-    the fleet switched it `off`, first saw it switched off by somebody else (`found_off`), `made` it for its user,
-    `revoked` it, and saw it on again (`back`).
+    """What is known of one key: `notices` were given, the `first` and the `last` on these days; `warnings` of them, the
+    first one when it was `warned` of, said what will be done to it and when. The other days are when the fleet switched
+    it `off`, first saw it switched off by somebody else (`found_off`), `made` it for its user, made another one in its
+    place (`reissued`), `revoked` it, and saw it on again (`back`).
 
     `intended`: when it was about to be switched off; one that is off then was switched off by the fleet, though the run
     was stopped before it could write that down. An intent stays until the owner was told of the act; with `off` beside
@@ -43,6 +44,9 @@ class KeyMemory:
     revoked: date | None = None
     intended: date | None = None
     back: date | None = None
+    warnings: int = 0
+    warned: date | None = None
+    reissued: date | None = None
 
     def doubt(self, today: date) -> str:
         """Why nothing may be done by what is said here, or "": what may be done counts from a first day, and a day that
@@ -50,11 +54,23 @@ class KeyMemory:
         days = [value for each in fields(self) if isinstance(value := getattr(self, each.name), date)]
         if days and max(days) > today:
             return "its memory says a day that has not come"
-        return "its memory counts notices, and says no first day" if self.notices and not self.first else ""
+        lost = (self.notices and not self.first) or (self.warnings and not self.warned)
+        return "its memory counts notices, and says no first day" if lost else ""
+
+    @property
+    def anew(self) -> KeyMemory:
+        """What stays of it when everything about the key begins anew."""
+        return KeyMemory(made=self.made, reissued=self.reissued)
+
+    def noticed(self, today: date, *, warned: bool) -> KeyMemory:
+        """After one more notice, which said what is coming or not."""
+        more = replace(self, notices=self.notices + 1, first=self.first or today, last=today)
+        return replace(more, warnings=self.warnings + 1, warned=self.warned or today) if warned else more
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
-_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmrib", strict=True))
+_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmribwde", strict=True))
+_COUNTS = "nw"
 
 
 class UnreadableTag(ValueError):
@@ -120,7 +136,7 @@ def _key(part: str) -> tuple[str, KeyMemory]:
 
 def _value(letter: str, digits: str) -> int | date | None:
     """A count or a day, None for neither. Not 31 December 9999, which no day of grace can be added to."""
-    if letter == "n":
+    if letter in _COUNTS:
         return int(digits) if int(digits) <= _MOST else None
     try:
         day = date(int(digits[:-4] or 0), int(digits[-4:-2] or 0), int(digits[-2:]))

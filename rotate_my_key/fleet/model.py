@@ -5,7 +5,7 @@ Pure. Times are aware datetimes in UTC. Nothing here can hold a secret: no type 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -22,6 +22,9 @@ class AwsAccount:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.number})" if self.name else self.number
+
+
+Finder = Callable[[str, str], str]  # where a new key waits, of account and user; "" if none does or it is not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,17 @@ the same plan.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from ..core.model import LastUse
-from ..core.policy import Policy, Verdict, join, mask, number
-from ..settings.fleet import Accounts, Remind
+from ..core.policy import Verdict, join, mask, number
+from ..settings.fleet import Accounts, FleetSettings
 from .judge import Row
-from .memory import KeyMemory, recall, ref, whole_days
-from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
+from .memory import recall, whole_days
+from .model import AccountSurvey, AwsAccount, Finder, Owner
+from .rules import UserFacts, deleted_at, observed, switched_off_at, waits_for
 
 _NAMED = 50  # users of an account that a row of the digest names
 
@@ -30,7 +31,9 @@ _NAMED = 50  # users of an account that a row of the digest names
 class KeyLine:
     """One key in a notice. `key` is its masked id, "" if it is not known; `owner` is who is told of it. `since` is when
     it became due or overdue, `overdue` when it is or was overdue. `last_use` None is unknown, not "never". `told` is
-    how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt."""
+    how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt.
+    `off` is when it will be switched off at the earliest and `gone` when deleted, None if that is not sure; `waits`: IT
+    has made a new key in its place, which waits for its user at `place` if that is known."""
 
     account: AwsAccount
     user: str
@@ -44,6 +47,10 @@ class KeyLine:
     told: int = 0
     unsure: str = ""
     root: bool = False
+    off: datetime | None = None
+    gone: datetime | None = None
+    waits: bool = False
+    place: str = ""
 
     @property
     def late(self) -> bool:
@@ -67,8 +74,8 @@ class Notice:
 
     @property
     def rotatable(self) -> int:
-        """How many of them `rotate-my-key` can replace: root's it cannot."""
-        return sum(not line.root for line in self.keys)
+        """How many of them `rotate-my-key` is to replace: root's it cannot, and for others a new one waits."""
+        return sum(not (line.root or line.waits) for line in self.keys)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -167,35 +174,11 @@ def one_line(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class DueKey:
-    """An active key that is due or overdue, of a user who is not exempt, or may be: then `unsure` says why."""
-
-    account: AwsAccount
-    user: FleetUser
-    key: FleetKey
-    verdict: Verdict
-    owner: Owner
-    unsure: str = ""
-
-    def known(self, remind: Remind) -> KeyMemory:
-        """What the user's tag says of the key."""
-        memory, _ = recall(self.user, remind.tag)
-        return memory.get(ref(self.key.key_id), KeyMemory()) if self.key.key_id else KeyMemory()
-
-
-def cases_of(rows: Iterable[Row]) -> Iterator[DueKey]:
-    """Of all keys those that somebody is to be told of. An exemption that could not be read is none, and is said."""
-    for row in rows:
-        if row.key.active and row.by_age is not Verdict.FRESH and not row.exempt:
-            yield DueKey(row.account, row.user, row.key, row.by_age, row.owner, row.uncertain)
-
-
-@dataclass(frozen=True, slots=True)
 class PlannedNotice:
-    """A notice and the cases that it is about."""
+    """A notice and the keys that it is about, with what is remembered of their users."""
 
     notice: Notice
-    cases: tuple[DueKey, ...]
+    cases: tuple[tuple[Row, UserFacts], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,45 +200,67 @@ class NoticePlan:
         return tuple(sorted((line for line in self.old if line.told), key=lambda line: line.told, reverse=True))
 
 
-def plan_notices(cases: Iterable[DueKey], policy: Policy, remind: Remind, now: datetime) -> NoticePlan:
-    """Decide for one run; owners in the order of their names. An owner who was told less than `repeat` ago is left in
-    peace. A memory of a day to come (somebody's clock was wrong) is none: else it could silence us for years."""
+def plan_notices(
+    rows: Iterable[Row], settings: FleetSettings, now: datetime, places: Finder = lambda account, user: ""
+) -> NoticePlan:
+    """Decide for one run who is told of which of these keys; owners in the order of their names. An exemption that
+    could not be read is none, and is said. An owner who was told less than `repeat` ago is left in peace. A memory of a
+    day to come (somebody's clock was wrong) is none: else it could silence us for years. `places` says where new keys
+    wait."""
     today, due, quiet = now.date(), list[PlannedNotice](), list[PlannedNotice]()
-    by_owner: dict[str, list[DueKey]] = {}
-    for case in cases:
-        by_owner.setdefault((case.owner.address or case.owner.name).lower(), []).append(case)
-    for _, mine in sorted(by_owner.items()):
-        told = [last for case in mine if (last := case.known(remind).last) and last <= today]
-        rests = bool(told) and (today - max(told)).days < whole_days(remind.repeat)
-        (quiet if rests else due).append(_planned(mine, policy, remind, now))
+    by_owner: dict[str, list[tuple[Row, UserFacts]]] = {}
+    for row in rows:
+        if row.key.active and row.by_age is not Verdict.FRESH and not row.exempt:
+            mine = by_owner.setdefault((row.owner.address or row.owner.name).lower(), [])
+            mine.append((row, facts_of(row, settings, now)))
+    for _, cases in sorted(by_owner.items()):
+        told = [last for row, facts in cases if (last := facts.known(row.key.key_id).last) and last <= today]
+        rests = bool(told) and (today - max(told)).days < whole_days(settings.remind.repeat)
+        (quiet if rests else due).append(_planned(cases, settings, now, places))
     return NoticePlan(tuple(due), tuple(quiet))
 
 
-def _planned(cases: list[DueKey], policy: Policy, remind: Remind, now: datetime) -> PlannedNotice:
-    ordered = tuple(sorted(cases, key=lambda case: (case.key.created, case.account, case.user.arn)))
-    lines = tuple(_line(case, policy, remind, now) for case in ordered)
-    escalated = bool(remind.escalate_after) and max(line.told for line in lines) >= remind.escalate_after
-    said = ordered[0].owner
+def facts_of(row: Row, settings: FleetSettings, now: datetime) -> UserFacts:
+    """What the rules of `enforce` are asked with: the same memory, seen the same way."""
+    memory, why = recall(row.user, settings.remind.tag)
+    if not why and all(key.key_id for key in row.user.keys):
+        memory = observed(row.user, memory, settings.policy, now)
+    return UserFacts(row.user, memory, row.exempt, row.uncertain or why)
+
+
+def _planned(
+    cases: list[tuple[Row, UserFacts]], settings: FleetSettings, now: datetime, places: Finder
+) -> PlannedNotice:
+    ordered = tuple(sorted(cases, key=lambda case: (case[0].key.created, case[0].account, case[0].user.arn)))
+    lines = tuple(_line(row, facts, settings, now, places) for row, facts in ordered)
+    after = settings.remind.escalate_after if settings.remind.escalate else 0
+    escalated = bool(after) and max(line.told for line in lines) >= after
+    said = ordered[0][0].owner
     owner = Owner(one_line(said.name), one_line(said.address), said.how)
     return PlannedNotice(Notice(owner, lines, escalated), ordered)
 
 
-def _line(case: DueKey, policy: Policy, remind: Remind, now: datetime) -> KeyLine:
-    created = case.key.created
-    overdue = policy.overdue_at(created)
+def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, places: Finder) -> KeyLine:
+    created, policy = row.key.created, settings.policy
+    overdue, off = policy.overdue_at(created), switched_off_at(facts, row.key, settings, now)
+    waits = waits_for(facts, row.key, settings, now)
     return KeyLine(
-        AwsAccount(case.account.number, one_line(case.account.name)),
-        "root" if case.user.is_root else one_line(case.user.name),
-        one_line(case.owner.address or case.owner.name),
-        mask(case.key.key_id) if case.key.key_id else "",
-        case.verdict,
+        AwsAccount(row.account.number, one_line(row.account.name)),
+        "root" if row.user.is_root else one_line(row.user.name),
+        one_line(row.owner.address or row.owner.name),
+        mask(row.key.key_id) if row.key.key_id else "",
+        row.by_age,
         now - created,
-        overdue if case.verdict is Verdict.OVERDUE else policy.due_at(created),
+        overdue if row.by_age is Verdict.OVERDUE else policy.due_at(created),
         overdue,
-        case.key.last_use,
-        case.known(remind).notices,
-        one_line(case.unsure),
-        case.user.is_root,
+        row.key.last_use,
+        facts.known(row.key.key_id).notices,
+        one_line(row.uncertain),
+        row.user.is_root,
+        off,
+        deleted_at(off, settings),
+        waits,
+        places(row.account.number, row.user.name) if waits else "",
     )
 
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import TypeVar
 
 from ..aws.services import AwsCloud
@@ -34,7 +35,7 @@ from .memory import UnreadableTag
 from .messages import Channels, Renderer
 from .model import AwsAccount, Event, FleetUser
 from .notify import channels
-from .users import remember_key
+from .users import remember_keys
 
 T = TypeVar("T")
 Uses = Mapping[str, LastUse | None]  # by id; None is unknown, not "never"
@@ -344,7 +345,10 @@ class _HandOver:
         tag, directory = self._context.settings.remind.tag, self._directory
         try:
             there = {key_id, *(key.key_id for key in self._plan.keys)} - set(self.deleted)
-            remember_key(directory, self._user, tag, key_id, there, made=self._context.now().date())
+            today, replaces = self._context.now().date(), self._plan.replaces
+            noted = {key_id: partial(replace, made=today)}
+            noted |= {replaces: partial(replace, reissued=today)} if replaces else {}
+            remember_keys(directory, self._user, tag, noted, there)
         except UnreadableTag:
             self.notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
         except Problem as problem:
@@ -384,6 +388,6 @@ def tell(
     ways = Channels(channels(settings.remind.owners, settings.channels, cloud))
     owner = owner_of(user, settings.owners, addresses(settings.owners))
     why = f"IT has made a new key, {mask(handed.key_id)}"
-    line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place)
+    line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place, waits=True)
     notifier = Notifier(ways, settings, Renderer(settings.remind.templates, now))
     return notifier.tell(owner, [line])

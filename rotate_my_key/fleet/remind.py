@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from itertools import groupby
@@ -20,7 +20,7 @@ from ..core.parallel import Pool
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .audit import AuditTrail
-from .judge import Addresses, judge
+from .judge import Addresses, Row, judge
 from .memory import KeyMemory, Memory, recall, ref, tag_value
 from .messages import (
     Channels,
@@ -34,18 +34,19 @@ from .messages import (
     letters,
     rehearse,
 )
-from .model import AccountSurvey, AwsAccount, Event, FleetUser, Owner
-from .notices import Digest, DueKey, NoticePlan, PlannedNotice, Remark, cases_of, plan_notices
+from .model import AccountSurvey, AwsAccount, Event, Finder, FleetUser, Owner
+from .notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark, plan_notices
+from .rules import UserFacts
 from .survey import first_code
 
 
-def after_notice(memory: Memory, key_ids: Iterable[str], today: date) -> dict[str, KeyMemory]:
-    """The memory after one more notice about these keys; what else is known of them stays."""
-    found = dict(memory)
-    for key_id in key_ids:
-        known = found.get(ref(key_id), KeyMemory())
-        found[ref(key_id)] = replace(known, notices=known.notices + 1, first=known.first or today, last=today)
-    return found
+def after_notice(
+    memory: Memory, key_ids: Iterable[str], today: date, warned: Collection[str] = ()
+) -> dict[str, KeyMemory]:
+    """The memory after one more notice about these keys, which said of the `warned` ones what will be done and when;
+    what else is known of them stays."""
+    notes = {ref(each): memory.get(ref(each), KeyMemory()).noticed(today, warned=each in warned) for each in key_ids}
+    return {**memory, **notes}
 
 
 _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round of those that may pass by themselves
@@ -150,16 +151,18 @@ class _Delivery:
     def _remember(self, planned: PlannedNotice) -> None:
         """Write down that the owner of these keys was told of them; a row for each user of whom that is not possible.
         Who is told without being remembered is told again by the next run."""
-        users: dict[tuple[str, str], list[DueKey]] = {}
-        for case in planned.cases:
-            users.setdefault((case.account.number, case.user.arn), []).append(case)
+        users: dict[tuple[str, str], list[tuple[Row, UserFacts, KeyLine]]] = {}
+        for (row, facts), line in zip(planned.cases, planned.notice.keys, strict=True):
+            users.setdefault((row.account.number, row.user.arn), []).append((row, facts, line))
         for found in users.values():
-            account, user = found[0].account, found[0].user
-            memory, why = recall(user, self.settings.remind.tag)
-            told = [case.key.key_id for case in found if case.key.key_id]
+            row, facts, _ = found[0]
+            account, user = row.account, row.user
+            _, why = recall(user, self.settings.remind.tag)
+            told = {each.key.key_id: line for each, _, line in found if each.key.key_id}
             if not why and len(told) < len(found):
                 why = "the id of a key is not known"
-            problem = Problem(why) if why else self._write(account, user, after_notice(memory, told, self._today))
+            memory = after_notice(facts.memory, told, self._today, [each for each, line in told.items() if line.off])
+            problem = Problem(why) if why else self._write(account, user, memory)
             if problem:
                 with self.lock:
                     self.forgotten.append(Remark(f"{user.name} in {account}", problem.message, problem.hint))
@@ -188,14 +191,14 @@ class _Delivery:
             Event(
                 now,
                 "notified",
-                case.account.number,
-                case.user.name,
-                case.key.key_id or "",
-                f"{case.verdict.value}, {(now - case.key.created).days} days old",
+                row.account.number,
+                row.user.name,
+                row.key.key_id or "",
+                f"{row.by_age.value}, {row.age.days} days old",
                 self.settings.fingerprint,
-                details={"owner": who, "channels": over, "notice": str(number)},
+                details={"owner": who, "channels": over, "notice": str(number), **_coming(line)},
             )
-            for case in planned.cases
+            for (row, _), line in zip(planned.cases, planned.notice.keys, strict=True)
         ]
         try:
             self.around.audit.record(*events)
@@ -205,12 +208,21 @@ class _Delivery:
                 self.codes.add(problem.code)
 
 
+def _coming(line: KeyLine) -> dict[str, str]:
+    """What the notice said will be done, and when."""
+    return {"coming": "deactivate", "not_before": f"{line.off:%Y-%m-%d}"} if line.off else {}
+
+
 def prepare(
-    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime
+    surveys: Sequence[AccountSurvey],
+    settings: FleetSettings,
+    mapping: Addresses,
+    now: datetime,
+    places: Finder = lambda account, user: "",
 ) -> tuple[NoticePlan, Findings]:
-    """Decide who is told of what, out of what was found in the accounts."""
+    """Decide who is told of what, out of what was found in the accounts; `places` says where new keys wait."""
     rows = judge(surveys, settings, mapping, now)
-    return plan_notices(cases_of(rows), settings.policy, settings.remind, now), findings_of(surveys, rows)
+    return plan_notices(rows, settings, now, places), findings_of(surveys, rows)
 
 
 def preview(

@@ -314,7 +314,7 @@ def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list
         tools.audit.record(tools.event("restored", held, key, why, "intended"))
         problem = switched(held, key, on=True)
         if not problem:
-            fresh[key.key_id or ""] = KeyMemory(made=held.known(key.key_id).made, back=tools.now().date())
+            fresh[key.key_id or ""] = replace(held.known(key.key_id).anew, back=tools.now().date())
         notes = [remember(held, fresh, tools.settings.remind.tag)] if fresh else []
         try:
             tools.audit.record(tools.event("restored", held, key, why, "failed" if problem else "done"))

@@ -5,7 +5,9 @@
 - Before something is taken away its notices are written down, the first at least `grace` ago. What is not known (last
   use, tags, exemptions) means that nothing is done, and so does a memory that cannot be true.
 - Of a user's keys one is switched off in a run, the older first, and the next one on another day. Where IT makes new
-  keys (`reissue_at`), a key is not switched off before a younger one has reached its user.
+  keys (`reissue_at`), it makes one for each key, and that key is not switched off before a younger one has reached its
+  user; at `deactivate_anyway_at` it is, whatever the user did.
+- A notice counts for an act if it said what will be done, and when.
 
 Every look at a user's keys also updates what is remembered of them (`observed`). A key that is found switched off, and
 not by the fleet, is off from that day on; where a run was about to do it, the fleet did it. A key that works although
@@ -45,6 +47,7 @@ class SkipRule(Enum):
     LAST_USE = "last use unknown"
     USED = "used"
     NEW_KEY = "new key not received"
+    STUCK = "stuck"
     NOTICES = "notices"
     GRACE = "grace"
     ONE_AT_A_TIME = "one at a time"
@@ -100,13 +103,15 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class _DueAction:
-    """What an age or a time alone calls for, and from when on. `by_use`: because the key is not used."""
+    """What an age or a time alone calls for, and from when on. `by_use`: because the key is not used; `waits`: not
+    before a younger key has reached its user, whenever that is."""
 
     kind: ActionKind
     key: FleetKey
     at: datetime
     why: str
     by_use: bool = False
+    waits: bool = False
 
 
 def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
@@ -138,42 +143,57 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
 
 
 def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
-    """Deletions first, for they make room; then the older key before the younger."""
+    """Deletions first, for they make room; then a new key; then the older key before the younger."""
     keys = sorted(facts.user.keys, key=lambda key: key.created)
     active = [key for key in keys if key.active]
     for key in keys:
         if not key.active:
             yield from _deletion(key, facts.known(key.key_id), settings, now.date())
-    for key in active:
-        yield from _deactivation(key, settings, now)
     at = settings.enforce.reissue_at
     if active and at is not None:
         key = active[-1]
         why = f"{_days(now - key.created)} old, and a new key is made at {_days(at)}"
         yield _DueAction(ActionKind.REISSUE, key, key.created + at, why)
+    for key in active:
+        yield from _deactivation(key, facts, settings, now)
 
 
 def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: date) -> Iterator[_DueAction]:
     after, since = settings.enforce.delete_after, off_since(known)
     if after is not None and since is not None:
-        at = _midnight(since) + max(whole_days(after), 1) * _DAY
+        at = deleted_at(_midnight(since), settings)
+        assert at
         what = "switched off since" if since in (known.off, known.revoked) else "first seen switched off on"
         why = f"{what} {_date(since, today)}, and the limit is {_days(after)}"
         yield _DueAction(ActionKind.DELETE, key, at, why)
 
 
-def _deactivation(key: FleetKey, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
-    """By age or by not being used, whichever comes first."""
-    limit, unused = settings.enforce.deactivate_at, settings.enforce.unused_for
+def _deactivation(key: FleetKey, facts: UserFacts, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
+    """By age or by not being used, whichever comes first; what waits for a younger key, and comes before the last day,
+    too."""
+    rules, kind = settings.enforce, ActionKind.DEACTIVATE
+    waits = rules.reissue_at is not None and not _arrived(key, facts)
     due_actions = []
-    if limit is not None:
-        why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
-        due_actions.append(_DueAction(ActionKind.DEACTIVATE, key, key.created + limit, why))
-    if unused is not None:
+    for limit, waiting in ((rules.deactivate_at, waits), (rules.deactivate_anyway_at, False)):
+        if limit is not None:
+            why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
+            due_actions.append(_DueAction(kind, key, key.created + limit, why, waits=waiting))
+    if (unused := rules.unused_for) is not None:
         used = (key.last_use and key.last_use.at) or key.created
         why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
-        due_actions.append(_DueAction(ActionKind.DEACTIVATE, key, used + unused, why, by_use=True))
-    yield from sorted(due_actions, key=lambda due: due.at)[:1]
+        due_actions.append(_DueAction(kind, key, used + unused, why, by_use=True, waits=waits))
+    found = sorted(due_actions, key=lambda due: (due.at, due.waits))
+    sure = next((due for due in found if not due.waits), None)
+    if found and found[0].waits:
+        yield found[0]
+    if sure:
+        yield sure
+
+
+def _arrived(key: FleetKey, facts: UserFacts) -> bool:
+    """Whether another key has taken its place: one that its user made themselves, or one of IT's that was used."""
+    younger = [each for each in facts.user.keys if each.active and each.created > key.created]
+    return any(not facts.known(each.key_id).made or _used(each) for each in younger)
 
 
 # What rules make of it
@@ -188,45 +208,80 @@ def _judged(
         if now >= due.at or due.kind is ActionKind.DELETE:  # when it may go is not known
             yield Skipped(SkipRule.UNSURE, user, due.key, why)
         return
-    told = due.kind is ActionKind.REISSUE or known.notices >= rules.notices
-    grace, pause = whole_days(rules.grace) * _DAY, whole_days(settings.remind.repeat)
-    if not told and (known.last is None or (today - known.last).days >= pause):
-        at = max(due.at, _midnight(known.first or today) + grace)
-        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, at)
+    if due.waits:
+        if now >= due.at:
+            yield Skipped(SkipRule.NEW_KEY, user, due.key, "no newer key has reached its user yet")
+        return
+    told = due.kind is ActionKind.REISSUE or known.warnings >= rules.notices
+    pause = whole_days(settings.remind.repeat)
+    if not told and (known.last is None or not known.warnings or (today - known.last).days >= pause):
+        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, _announced(due, known, rules, today))
     elif now < due.at:
         return
-    elif spared := _spared(due, before, facts, settings, today):
+    elif spared := _spared(due, before, facts, settings, now):
         yield Skipped(spared[0], user, due.key, spared[1])
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
-        yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.notices} of {rules.notices} notices given{said}")
+        yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.warnings} of {rules.notices} notices given{said}")
     elif today < (earliest := _grace_ends(due, known, settings)):
-        since = f"first told on {_date(known.first, today)}" if rules.notices else ""
+        since = f"first told on {_date(known.warned, today)}" if rules.notices else ""
         since = since or f"switched on again on {_date(known.back, today)}"
         yield Skipped(SkipRule.GRACE, user, due.key, f"{since}, so not before {_date(earliest, today)}")
     else:
         yield Act(due.kind, user, due.key, due.why)
 
 
+def _announced(due: _DueAction, known: KeyMemory, rules: Enforce, today: date) -> datetime:
+    """When something is taken away at the earliest, of which its user is told today."""
+    grace = whole_days(rules.grace) if rules.notices else 0
+    return max(due.at, _midnight(known.warned or today) + grace * _DAY)
+
+
+def deleted_at(off: datetime | None, settings: FleetSettings) -> datetime | None:
+    """When a key is deleted at the earliest that is switched off then; None for never."""
+    after = settings.enforce.delete_after
+    return None if off is None or after is None else off + max(whole_days(after), 1) * _DAY
+
+
+def switched_off_at(facts: UserFacts, key: FleetKey, settings: FleetSettings, now: datetime) -> datetime | None:
+    """When an active key will be switched off at the earliest if nothing changes; None if that is not sure, or far off
+    for a key that is in use. Of this every message about the key tells, whichever run sends it."""
+    unsure = facts.user.is_root or facts.exempt or facts.unsure or facts.known(key.key_id).doubt(now.date())
+    if unsure or facts.user.account not in settings.enforce.accounts:
+        return None
+    sure = [due for due in _deactivation(key, facts, settings, now) if not due.waits]
+    near = [due for due in sure if not due.by_use or now >= due.at - _lead(due, settings)]
+    return _announced(near[0], facts.known(key.key_id), settings.enforce, now.date()) if near else None
+
+
+def waits_for(facts: UserFacts, key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
+    """Whether a key that IT made waits for its user, to take the place of this one. Not on the day of the sweep."""
+    keep = settings.reissue.keep
+    made = [(each, day) for each in facts.user.keys if each != key and (day := facts.known(each.key_id).made)]
+    unused = [day for each, day in made if each.active and each.last_use and not each.last_use.at]
+    return key.active and any(now.date() < day + whole_days(keep) * _DAY for day in unused)
+
+
 def _spared(
-    due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, today: date
+    due: _DueAction, before: list[Decision], facts: UserFacts, settings: FleetSettings, now: datetime
 ) -> tuple[SkipRule, str] | None:
-    """What spares a key whatever its user was told. Another one takes its place once it has reached the user: one that
-    they made themselves, or one of IT's that was used."""
-    key, known, keys = due.key, facts.known(due.key.key_id), facts.user.keys
+    """What spares a key whatever its user was told."""
+    key, known, keys, today = due.key, facts.known(due.key.key_id), facts.user.keys, now.date()
     planned = [each.kind for each in before if isinstance(each, Act)]
     if due.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
             return SkipRule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
+        if known.reissued:
+            at = switched_off_at(facts, key, settings, now)
+            then = f"; it will be switched off on {_date(at.date(), today)}" if at else ""
+            return SkipRule.STUCK, f"a new key was made on {_date(known.reissued, today)} and not fetched{then}"
         if len(keys) - planned.count(ActionKind.DELETE) >= 2:
             return SkipRule.NO_ROOM, "there are two keys, and AWS allows no third"
     elif key.last_use is None:
         return SkipRule.LAST_USE, "its last use cannot be read"
     elif due.kind is ActionKind.DEACTIVATE:
-        younger = [each for each in keys if each.active and each.created > key.created]
-        arrived = any(not facts.known(each.key_id).made or _used(each) for each in younger)
-        if settings.enforce.reissue_at is not None and not arrived:
-            return SkipRule.NEW_KEY, "no newer key has reached its user yet"
+        if ActionKind.REISSUE in planned and now < due.at + whole_days(settings.enforce.grace) * _DAY:
+            return SkipRule.NEW_KEY, "a new key is made first"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
         if ActionKind.DEACTIVATE in planned or any(facts.known(each.key_id).off == today for each in keys):
@@ -246,7 +301,7 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
         return date.min
     if not settings.enforce.notices:
         return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
-    return known.first + whole_days(settings.enforce.grace) * _DAY if known.first else date.max
+    return known.warned + whole_days(settings.enforce.grace) * _DAY if known.warned else date.max
 
 
 def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:
@@ -297,7 +352,7 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMe
     if key.active:
         answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
         if since or answered:
-            return KeyMemory(made=known.made, back=now.date() if since else known.back)
+            return replace(known.anew, back=now.date() if since else known.back)
         return replace(known, intended=None)
     if since is None and known.intended:
         known, since = replace(known, off=known.intended), known.intended

@@ -161,7 +161,7 @@ def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLoo
     found = recalled(found.with_keys(keys), tags, settings, now)
     members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
     unknown = unreadable(found.user, settings.exempt, members)
-    unsure = f"{unknown}, which may exempt him, cannot be read" if unknown else found.unsure
+    unsure = f"{unknown}, which may exempt them, cannot be read" if unknown else found.unsure
     if place.nowhere:
         unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
     reason = exempt(found.user, settings.exempt, members)
@@ -181,10 +181,9 @@ def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
     enforce = settings.enforce
     if not key.active:
         return enforce.delete_after is not None
-    ages = [age for age in (enforce.deactivate_at, enforce.reissue_at, enforce.unused_for) if age is not None]
     spaced = whole_days(settings.remind.repeat) * enforce.notices
     lead = max(enforce.grace, timedelta(days=spaced)) + timedelta(days=1)
-    return bool(ages) and now - key.created >= min(ages) - lead
+    return bool(enforce.ages) and now - key.created >= min(enforce.ages) - lead
 
 
 # One user, in any account
@@ -292,14 +291,18 @@ def remember(found: UserLook, known: Mapping[str, KeyMemory], tag: str) -> str:
     return ""
 
 
-def remember_key(
-    directory: AccountDirectory, user: str, tag: str, key_id: str, there: set[str] | None = None, **facts: object
+def remember_keys(
+    directory: AccountDirectory,
+    user: str,
+    tag: str,
+    changes: Mapping[str, Callable[[KeyMemory], KeyMemory]],
+    there: set[str] | None = None,
 ) -> None:
-    """Write facts about one key into the tag, over what it says at this moment; of other keys only those that are
-    `there` stay, if that is known. Raises Problem, UnreadableTag."""
+    """Change what the tag says of these keys (by id) at this moment; of other keys only those that are `there` stay, if
+    that is known. Raises Problem, UnreadableTag."""
     tags = directory.tags(user)
     if tags is None:  # writing would forget what stands there
-        raise Problem("his tags may not be read (iam:ListUserTags)")
+        raise Problem("their tags may not be read (iam:ListUserTags)")
     memory = decode(value_of(tags, tag))
-    memory[ref(key_id)] = replace(memory.get(ref(key_id), KeyMemory()), **facts)  # type: ignore[arg-type]
+    memory |= {ref(key_id): change(memory.get(ref(key_id), KeyMemory())) for key_id, change in changes.items()}
     directory.tag(user, tag, encode(memory, there))

@@ -95,13 +95,15 @@ class Enforce:
     """What is done to keys that are too old; None: never.
 
     `deactivate_at` is an age; `delete_after` counts from when a key was switched off. `reissue_at` is the age at which
-    IT makes a new key. An act needs `notices` recorded notices, the first at least `grace` before it. `accounts` is the
-    list of accounts in which anything may be done: empty means nowhere. `weekdays` (of DAYS), `hours` (`9-17` from 9:00
-    until before 17:00, `22-6` over midnight) and `timezone` say when. `most` acts a run.
+    IT makes a new key; the old one waits for it until `deactivate_anyway_at`. An act needs `notices` recorded notices,
+    the first at least `grace` before it. `accounts` is the list of accounts in which anything may be done: empty means
+    nowhere. `weekdays` (of DAYS), `hours` (`9-17` from 9:00 until before 17:00, `22-6` over midnight) and `timezone`
+    say when. `most` acts a run.
     """
 
     preset: str = ""
     deactivate_at: timedelta | None = None
+    deactivate_anyway_at: timedelta | None = None
     delete_after: timedelta | None = None
     reissue_at: timedelta | None = None
     unused_for: timedelta | None = None
@@ -112,6 +114,12 @@ class Enforce:
     hours: str = "9-17"
     timezone: str = "UTC"
     most: int = 10
+
+    @property
+    def ages(self) -> tuple[timedelta, ...]:
+        """The ages at which something is done to an active key, as far as they are set."""
+        ages = (self.deactivate_at, self.deactivate_anyway_at, self.reissue_at, self.unused_for)
+        return tuple(age for age in ages if age is not None)
 
 
 def span_of(hours: str) -> tuple[int, int]:
@@ -228,7 +236,13 @@ def _days(count: int) -> timedelta:
     return timedelta(days=count)
 
 
-_NOTHING: dict[str, Any] = dict.fromkeys(("deactivate_at", "delete_after", "reissue_at", "unused_for"))
+def _off(count: int) -> dict[str, timedelta]:
+    """Switched off at that age, whether a new key was fetched or not."""
+    return {"deactivate_at": _days(count), "deactivate_anyway_at": _days(count)}
+
+
+AGES = ("deactivate_at", "deactivate_anyway_at", "delete_after", "reissue_at", "unused_for")  # of Enforce
+_NOTHING: dict[str, Any] = dict.fromkeys(AGES)
 
 PRESETS = {
     each.name: each
@@ -246,7 +260,7 @@ PRESETS = {
         Preset(
             "mail-owners",
             "(b) a Lambda that mails each owner about all of their old keys, every few days",
-            "each owner is told of all his active keys of 90 days or more, every 3 days; after 3 notices others "
+            "each owner is told of all their active keys of 90 days or more, every 3 days; after 3 notices others "
             "are told too; no key is touched",
             "reminders that go unanswered are counted, told to others and listed for the admins",
             Policy(_days(90), _days(0)),
@@ -257,35 +271,52 @@ PRESETS = {
             "staged-90",
             "(c) a Lambda that makes a key at 60 to 70 days, deactivates at 80 to 90 and deletes after 90",
             "owners are told from 60 days on; at 60 days IT makes a new key; at 80 the old one is switched off, "
-            "if the new one has reached its user; 10 days later it is deleted",
-            "there are no windows that a run could miss or meet twice; no key is deleted while it works; the old "
-            "one waits for the new one to arrive",
+            "whether the new one was fetched or not; 10 days later it is deleted",
+            "there are no windows that a run could miss or meet twice; no key is deleted while it works; one new key "
+            "is made, and each message has the day",
             Policy(_days(90), _days(30)),
             {"repeat": _days(7)},
-            {"reissue_at": _days(60), "deactivate_at": _days(80), "delete_after": _days(10)},
+            {
+                "reissue_at": _days(60),
+                "deactivate_at": _days(80),
+                "deactivate_anyway_at": _days(80),
+                "delete_after": _days(10),
+            },
             reissue=True,
         ),
         Preset(
             "staged-30-60",
             "(d) a Lambda that warns at 30 days, rotates at 60, and deactivates and deletes 10 days later each",
             "owners are told from 30 days on; at 60 days IT makes a new key; at 70 the old one is switched off, "
-            "if the new one has reached its user; 10 days later it is deleted",
-            "weekly runs miss no day; deletion counts from the day on which the key was switched off; the old one "
-            "waits for the new one to arrive",
+            "whether the new one was fetched or not; 10 days later it is deleted",
+            "weekly runs miss no day; deletion counts from the day on which the key was switched off; each message "
+            "has the day",
             Policy(_days(60), _days(30)),
             {"repeat": _days(7)},
-            {"reissue_at": _days(60), "deactivate_at": _days(70), "delete_after": _days(10)},
+            {
+                "reissue_at": _days(60),
+                "deactivate_at": _days(70),
+                "deactivate_anyway_at": _days(70),
+                "delete_after": _days(10),
+            },
             reissue=True,
         ),
         Preset(
             "two-key-loop",
             "(e) a shell loop that makes a new key for everybody and makes room where there are two",
-            "at 90 days IT makes a new key; where there are two keys, a switched-off one is deleted after 7 days "
-            "and the older of two that work is switched off first, if it is 90 days old too; told 14 days before",
-            "a key that works is never deleted for room; nothing goes without a notice; one error ends nothing",
+            "at 76 days IT makes a new key; at 90 the old one is switched off, fetched or not; where there are two "
+            "keys, a switched-off one is deleted after 7 days and the older of two that work is switched off first, "
+            "if it is 90 days old too; told 14 days before",
+            "the new key comes 14 days before the old one goes; a key that works is never deleted for room; nothing "
+            "goes without a notice; one error ends nothing",
             Policy(_days(90), _days(14)),
             {"repeat": _days(7)},
-            {"reissue_at": _days(90), "deactivate_at": _days(90), "delete_after": _days(7)},
+            {
+                "reissue_at": _days(76),
+                "deactivate_at": _days(90),
+                "deactivate_anyway_at": _days(90),
+                "delete_after": _days(7),
+            },
             reissue=True,
         ),
     )

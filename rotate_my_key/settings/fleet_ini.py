@@ -20,7 +20,7 @@ from typing import Any
 from ..core.errors import Problem, WrongUsage
 from ..core.policy import nearest
 from ..files.paths import Paths
-from .fleet import DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
+from .fleet import AGES, DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
 from .ini import File
 from .table import READERS, Raw, write
 from .trust import read, unreadable
@@ -113,16 +113,15 @@ def _read(name: str, raw: Raw, builtin: Any) -> Any:
         if int(text) > _MOST:
             raise WrongUsage(f"{text} is too much", f"write a whole number up to {_MOST}")
         return int(text)
-    if name in _OPTIONAL and text.lower() in ("", "never"):
+    if name in AGES and text.lower() in ("", "never"):
         return None
-    if isinstance(builtin, timedelta) or name in _OPTIONAL:
+    if isinstance(builtin, timedelta) or name in AGES:
         return READERS["duration_above_zero" if name in _ABOVE_ZERO else "duration"](raw)
     return READERS["names" if isinstance(builtin, tuple) else "text"](raw)
 
 
 _MOST = 1000
-_OPTIONAL = ("deactivate_at", "delete_after", "reissue_at", "unused_for")
-_ABOVE_ZERO = ("max_age", "unused_after", "deactivate_at", "reissue_at", "unused_for", "keep", "link_for")
+_ABOVE_ZERO = ("max_age", "unused_after", "keep", "link_for", *(age for age in AGES if age != "delete_after"))
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -23,6 +23,7 @@ from ...fleet.enforce_plan import (
     plan_run,
     unsure_of,
 )
+from ...fleet.handover import finder
 from ...fleet.judge import addresses
 from ...fleet.messages import Channels, Renderer, wrapped
 from ...fleet.model import AwsAccount, FleetKey
@@ -38,7 +39,12 @@ from .revoke import take_back
 
 _LISTED = 30  # lines of a list; --json has all
 _ACCOUNTS = 10  # in which the rest is counted
-_FIRST = (SkipRule.UNSURE, SkipRule.LAST_USE, SkipRule.UNREACHED)  # rules that ask for somebody to mend something
+_FIRST = (
+    SkipRule.STUCK,
+    SkipRule.UNSURE,
+    SkipRule.LAST_USE,
+    SkipRule.UNREACHED,
+)  # rules that ask for somebody to mend something
 # By the kind of action.
 _WOULD = {
     "notify": "Owners to be told:",
@@ -119,8 +125,16 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
     notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
+        places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
         context = EnforceContext(
-            assembly.organization, settings, mapping, notifier, assembly.now, time.sleep, progress=progress
+            assembly.organization,
+            settings,
+            mapping,
+            notifier,
+            assembly.now,
+            time.sleep,
+            progress=progress,
+            places=places,
         )
         return context, plan_run(context)
 

@@ -15,9 +15,11 @@ from ...core.errors import Problem, WrongUsage
 from ...core.policy import join, number, stamp
 from ...fleet.assembly import Assembly
 from ...fleet.audit import TextSink
+from ...fleet.handover import finder
+from ...fleet.judge import Row
 from ...fleet.messages import Channels, Findings, Letter, Renderer, rehearse
 from ...fleet.model import Owner
-from ...fleet.notices import Digest, DueKey, KeyLine, NoticePlan, PlannedNotice, Remark, alike, some
+from ...fleet.notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark, alike, some
 from ...fleet.notify import Unset, channels_of
 from ...fleet.remind import RemindContext, RemindResult, prepare, preview
 from ...fleet.remind import remind as send
@@ -39,7 +41,8 @@ def remind(app: App, *, dry_run: bool, yes: bool, as_json: bool) -> int:
         if not dry_run:
             alone(app)
         surveys, mapping, now = surveyed(app, settings, assembly)
-    plan, findings = prepare(surveys, settings, mapping, now)
+    places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
+    plan, findings = prepare(surveys, settings, mapping, now, places)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = preview(plan, findings, channels, settings, renderer)
     tell_left_out(app, assembly)
@@ -254,21 +257,21 @@ def _notice(planned: PlannedNotice, sent: Sequence[tuple[Letter, str]], *, quiet
         "escalated": notice.escalated,
         "quiet": quiet,
         "told": told,
-        "keys": [_key(case, line) for case, line in zip(planned.cases, notice.keys, strict=True)],
+        "keys": [_key(row, line) for (row, _), line in zip(planned.cases, notice.keys, strict=True)],
         "letters": _letters(letter for letter in sent if letter[0].planned is planned),
     }
 
 
-def _key(case: DueKey, line: KeyLine) -> _Values:
-    use = case.key.last_use
+def _key(row: Row, line: KeyLine) -> _Values:
+    use = row.key.last_use
     return {
-        "account": case.account.number,
-        "account_name": case.account.name,
+        "account": row.account.number,
+        "account_name": row.account.name,
         "user": line.user,
-        "arn": case.user.arn,
-        "key_id": case.key.key_id,
+        "arn": row.user.arn,
+        "key_id": row.key.key_id,
         "verdict": line.verdict.value,
-        "created": stamp(case.key.created),
+        "created": stamp(row.key.created),
         "age_days": line.age.days,
         "overdue": stamp(line.overdue),
         "last_used": stamp(use.at) if use else None,

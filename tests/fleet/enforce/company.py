@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from rotate_my_key.core.model import LastUse
@@ -64,7 +64,7 @@ class Company:
         ids = [directory.key(name, age) for age in ages]
         if told is not None:
             day = (self.now - told * DAY).date()
-            self.remember(name, {key_id: KeyMemory(1, day, day) for key_id in ids}, directory)
+            self.remember(name, {key_id: noticed(1, day, day) for key_id in ids}, directory)
         return ids
 
     def remember(self, name: str, memory: Mapping[str, KeyMemory], where: FakeDirectory | None = None) -> None:
@@ -106,6 +106,11 @@ class Company:
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""
         (where or self.here).everybody[name].used[key_id] = LastUse(at or self.now, "s3", "eu-west-1")
+
+
+def noticed(notices: int, first: date, last: date, **more: date) -> KeyMemory:
+    """So many notices, each of which said what is coming."""
+    return KeyMemory(notices, first, last, warnings=notices, warned=first, **more)
 
 
 def planned(plan: EnforcePlan) -> list[str]:

@@ -87,7 +87,7 @@ class Firm:
     def told(self, name: str, days: int = 10, at: Account | None = None) -> None:
         """As if one notice about each key had been given so many days ago."""
         aws, day = at or self.aws, f"{datetime.now(UTC) - timedelta(days=days):%Y%m%d}"
-        parts = [f"{key.key_id[-8:]}:n1:f{day}:l{day}" for key in aws.keys(name)]
+        parts = [f"{key.key_id[-8:]}:n1:f{day}:l{day}:w1:d{day}" for key in aws.keys(name)]
         aws.set_tags(name, {**aws.tags(name), TAG: " ".join(["1", *parts])})
 
     def ids(self, name: str, at: Account | None = None) -> dict[str, str]:

@@ -55,7 +55,7 @@ def test_a_user_of_the_same_name_is_another(company: Company) -> None:
 
     outcome = run(company, anew)
     assert did(outcome) == ["deactivate bob done", "spare alice: changed"]
-    assert "another user has got his name" in [spare.why for _, spare in outcome.spared]
+    assert "another user has that name now" in [spare.why for _, spare in outcome.spared]
 
 
 def test_a_user_that_is_gone_is_left(company: Company) -> None:

@@ -23,7 +23,7 @@ from rotate_my_key.fleet.enforce import carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
-from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, THERE, Company, did, planned
+from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, THERE, Company, did, noticed, planned
 from tests.fleet.fakes import NOW, FakeDirectory, spoil
 
 VERBS = ("users", "keys", "last_use", "tags", "tag", "untag", "set_active", "delete")
@@ -78,7 +78,7 @@ def company() -> tuple[Company, dict[str, str]]:
     (bob,) = found.user("bob", 130)
     found.here.set_active("bob", bob, active=False)
     day = (found.now - 12 * DAY).date()
-    found.remember("bob", {bob: KeyMemory(1, day, day, off=day)})
+    found.remember("bob", {bob: noticed(1, day, day, off=day)})
     ids[bob] = "bob"
     ids[found.user("carol", 90, told=None)[0]] = "carol"
     return found, ids
@@ -359,9 +359,8 @@ def test_a_lost_answer_is_looked_up(problem: Problem, company: Company) -> None:
     spoil(company.here, "set_active", problem, times=1, done=True)
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 0)
-    assert company.known("alice", key_id) == KeyMemory(
-        1, *[(company.now - 10 * DAY).date()] * 2, off=company.now.date()
-    )
+    told = (company.now - 10 * DAY).date()
+    assert company.known("alice", key_id) == noticed(1, told, told, off=company.now.date())
 
 
 def test_a_deletion_whose_answer_is_lost_is_looked_up(company: Company) -> None:
@@ -369,7 +368,7 @@ def test_a_deletion_whose_answer_is_lost_is_looked_up(company: Company) -> None:
     (key_id,) = company.user("alice", 120, told=None)
     company.here.set_active("alice", key_id, active=False)
     day = (company.now - 20 * DAY).date()
-    company.remember("alice", {key_id: KeyMemory(1, day, day, off=day)})
+    company.remember("alice", {key_id: noticed(1, day, day, off=day)})
     spoil(company.here, "delete", Unanswered("no answer"), times=1, done=True)
     assert did(company.run()) == ["delete alice done"]
     assert TAG not in company.here.everybody["alice"].tags
@@ -642,7 +641,7 @@ def test_ctrl_c_is_no_error_of_a_user(verb: str) -> None:
     company.user("alice", 97)
     (bob,) = company.user("bob", 130)
     company.here.set_active("bob", bob, active=False)
-    company.remember("bob", {bob: KeyMemory(1, DAY0, DAY0, off=DAY0)})
+    company.remember("bob", {bob: noticed(1, DAY0, DAY0, off=DAY0)})
     company.user("carol", 90, told=None)
     target: Any = company.mail if verb == "deliver" else company.here
     real = getattr(target, verb)
@@ -740,7 +739,7 @@ def intended(company: Company) -> str:
     (key_id,) = company.user("alice", 97)
     day = (company.now - 10 * DAY).date()
     company.here.set_active("alice", key_id, active=False)
-    company.remember("alice", {key_id: KeyMemory(1, day, day, intended=company.now.date())})
+    company.remember("alice", {key_id: noticed(1, day, day, intended=company.now.date())})
     return key_id
 
 
@@ -792,7 +791,7 @@ def test_who_was_not_told_is_told_by_the_next_run(company: Company) -> None:
     (bob,) = company.user("bob", 130)
     company.here.set_active("bob", bob, active=False)
     day = (company.now - 12 * DAY).date()
-    company.remember("bob", {bob: KeyMemory(1, day, day, off=day)})
+    company.remember("bob", {bob: noticed(1, day, day, off=day)})
     company.mail.broken = TryLater("the mail server is down")
     outcome = company.run()
     assert (sorted(did(outcome)), outcome.code) == (["deactivate alice done", "delete bob done"], 75)

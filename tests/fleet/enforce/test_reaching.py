@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.core.errors import Denied, WrongUsage
 from rotate_my_key.fleet.actions import ReissuedKey
 from rotate_my_key.settings.fleet import Owners, Remind
-from tests.fleet.enforce.company import DAY, RULES, Company, did, planned
+from tests.fleet.enforce.company import DAY, HERE, RULES, Company, did, planned
 from tests.fleet.fakes import FakeDirectory
 
 MAKES = replace(RULES, owners=Owners(tag="email"), remind=Remind(owners=("mail",)))
@@ -26,7 +26,7 @@ def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
 def company() -> Company:
     """Owners are known by a tag alone; keys are made at 60 days."""
     found = Company(MAKES, maker=make)
-    found.enforce(reissue_at=60 * DAY)
+    found.enforce(reissue_at=60 * DAY, accounts=(HERE,))
     return found
 
 

@@ -22,12 +22,13 @@ from rotate_my_key.fleet.memory import LONGEST, KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
 from rotate_my_key.fleet.rules import Act, Decision, UserFacts, closed, decide, observed
 from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind, zone
+from tests.fleet.enforce.company import noticed
 
 NOW = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
 TODAY = NOW.date()
 ACCOUNT = "123456789012"
 DAY = timedelta(days=1)
-TOLD = KeyMemory(notices=1, first=TODAY - 10 * DAY, last=TODAY - 10 * DAY)
+TOLD = noticed(1, TODAY - 10 * DAY, TODAY - 10 * DAY)
 RECENT = object()  # a last use an hour ago
 
 
@@ -64,6 +65,8 @@ def said(decisions: list[Decision]) -> list[str]:
     return words
 
 
+REPLACED = replace(TOLD, reissued=TODAY - 30 * DAY)
+LAST = {"reissue_at": 60 * DAY, "deactivate_anyway_at": 90 * DAY}
 OFF = replace(TOLD, off=TODAY - 10 * DAY)
 CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     ("a fresh key is not named", facts(key("B", 30)), {}, []),
@@ -76,25 +79,25 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     ("and no earlier", facts(key("B", 82.9)), {}, []),
     (
         "a notice of yesterday is not repeated today, and is too young",
-        facts(key("B", 90), B=KeyMemory(1, TODAY - DAY, TODAY - DAY)),
+        facts(key("B", 90), B=noticed(1, TODAY - DAY, TODAY - DAY)),
         {},
         ["spare B: grace"],
     ),
     (
         "grace ends after the days that are set, whatever the hour",
-        facts(key("B", 90), B=KeyMemory(1, TODAY - 7 * DAY, TODAY - 7 * DAY)),
+        facts(key("B", 90), B=noticed(1, TODAY - 7 * DAY, TODAY - 7 * DAY)),
         {},
         ["deactivate B"],
     ),
     (
         "of three notices two are not enough; the third waits for its turn",
-        facts(key("B", 90), B=KeyMemory(2, TODAY - 20 * DAY, TODAY - 2 * DAY)),
+        facts(key("B", 90), B=noticed(2, TODAY - 20 * DAY, TODAY - 2 * DAY)),
         {"notices": 3},
         ["spare B: notices"],
     ),
     (
         "and comes when its turn is there",
-        facts(key("B", 90), B=KeyMemory(2, TODAY - 20 * DAY, TODAY - 3 * DAY)),
+        facts(key("B", 90), B=noticed(2, TODAY - 20 * DAY, TODAY - 3 * DAY)),
         {"notices": 3},
         ["notify B"],
     ),
@@ -107,14 +110,14 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     ),
     (
         "nor is one of a day that has not come",
-        facts(key("B", 90), B=KeyMemory(1, TODAY + DAY, TODAY + DAY)),
+        facts(key("B", 90), B=noticed(1, TODAY + DAY, TODAY + DAY)),
         {},
         ["spare B: unsure"],
     ),
-    ("and before its time nothing is said", facts(key("B", 89), B=KeyMemory(1, TODAY + DAY, TODAY + DAY)), {}, []),
+    ("and before its time nothing is said", facts(key("B", 89), B=noticed(1, TODAY + DAY, TODAY + DAY)), {}, []),
     (
         "off since a day that has not come spares",
-        facts(key("B", 900, active=False), B=KeyMemory(1, TODAY - DAY, TODAY - DAY, off=TODAY + 9000 * DAY)),
+        facts(key("B", 900, active=False), B=noticed(1, TODAY - DAY, TODAY - DAY, off=TODAY + 9000 * DAY)),
         {},
         ["spare B: unsure"],
     ),
@@ -274,13 +277,13 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
         "his only key is not switched off where IT makes keys",
         facts(key("B", 95), B=TOLD),
         {"reissue_at": 60 * DAY},
-        ["spare B: new key not received", "reissue B"],
+        ["reissue B", "spare B: new key not received"],
     ),
     (
         "a switched-off younger key is no replacement",
         facts(key("B", 95), key("C", 5, active=False), B=TOLD),
         {"reissue_at": 60 * DAY},
-        ["spare B: new key not received", "spare B: no room"],
+        ["spare B: no room", "spare B: new key not received"],
     ),
     (
         "a key that is deleted in this run makes room",
@@ -295,6 +298,34 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
         ["spare B: new key not received"],
     ),
     ("nobody without an active key gets one", facts(key("B", 65, active=False)), {"reissue_at": 60 * DAY}, []),
+    # The last day
+    (
+        "one new key is made for a key, and no second where it was not fetched",
+        facts(key("B", 70), B=KeyMemory(reissued=TODAY - 8 * DAY)),
+        {"reissue_at": 60 * DAY},
+        ["spare B: stuck"],
+    ),
+    (
+        "on its last day a key goes, new one or not",
+        facts(key("B", 90), B=REPLACED),
+        LAST,
+        ["spare B: stuck", "deactivate B"],
+    ),
+    (
+        "also with a new one that waits",
+        facts(key("B", 90), key("C", 3, used=None), B=REPLACED, C=KeyMemory(made=TODAY - 3 * DAY)),
+        LAST,
+        ["deactivate B"],
+    ),
+    ("its user is told of that day in time", facts(key("B", 84)), LAST, ["reissue B", "notify B"]),
+    ("a new one comes first", facts(key("B", 92), B=TOLD), LAST, ["reissue B", "spare B: new key not received"]),
+    ("but does not put it off for ever", facts(key("B", 97), B=TOLD), LAST, ["reissue B", "deactivate B"]),
+    (
+        "a notice that did not say what is coming is none",
+        facts(key("B", 90), B=KeyMemory(5, TODAY - 30 * DAY, TODAY)),
+        {},
+        ["notify B"],
+    ),
 ]
 
 
@@ -321,7 +352,7 @@ def test_a_notice_tells_what_comes_and_when() -> None:
 def test_each_decision_gives_its_reason() -> None:
     """Why it is done, or why not, in words with the figures."""
     (act,) = decide(facts(key("B", 97), B=TOLD), policy(), NOW)
-    (spare,) = decide(facts(key("B", 97), B=KeyMemory(1, TODAY, TODAY)), policy(), NOW)
+    (spare,) = decide(facts(key("B", 97), B=noticed(1, TODAY, TODAY)), policy(), NOW)
     assert act.why == "97 days old, and the limit is 90 days"
     assert spare.why == "first told on 25 November, so not before 2 December"
 
@@ -392,9 +423,9 @@ def test_a_key_that_is_gone_is_forgotten() -> None:
 def test_all_that_can_be_known_of_two_keys_has_room_in_a_tag() -> None:
     """And is read back as it was."""
     dates: dict[str, Any] = dict.fromkeys(
-        ("first", "last", "off", "found_off", "made", "revoked", "intended", "back"), TODAY
+        ("first", "last", "off", "found_off", "made", "revoked", "intended", "back", "warned", "reissued"), TODAY
     )
-    memory = {name: KeyMemory(notices=9999, **dates) for name in ("ABCD2345", "EFGH6789")}
+    memory = {name: KeyMemory(notices=9999, warnings=9999, **dates) for name in ("ABCD2345", "EFGH6789")}
     assert len(encode(memory)) <= LONGEST
     assert decode(encode(memory)) == memory
 

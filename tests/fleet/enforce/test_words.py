@@ -123,7 +123,7 @@ def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     (mine,), (theirs,) = company.mail.sent, company.chat.sent
     assert mine.subject == "A new AWS access key waits for you"
     text = " ".join(mine.text.split())
-    assert "It is 387 days old, and a new key is made at 60 days. The new one waits for you; take it over" in text
+    assert "It is 387 days old, and a new key is made at 60 days. A new key waits for you in its place. Take it" in text
     assert "a new key was made: it is 387 days old, and a new key is made at 60 days" in " ".join(theirs.text.split())
 
 

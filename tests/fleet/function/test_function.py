@@ -226,7 +226,7 @@ def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: Stan
         f"[enforce]\n{rules}hours = {hour}-{(hour + 2) % 24}\n"
     )
     day = f"{datetime.now(UTC) - timedelta(days=10):%Y%m%d}"
-    aws.set_tags("alice", {"rotate-my-key-fleet": f"1 {aws.keys('alice')[0].key_id[-8:]}:n1:f{day}:l{day}"})
+    aws.set_tags("alice", {"rotate-my-key-fleet": f"1 {aws.keys('alice')[0].key_id[-8:]}:n1:f{day}:l{day}:w1:d{day}"})
     shut = function.invoke({"command": "enforce"}).answers[0][1]
     assert (shut["numbers"]["Deactivated"], shut["incomplete"]) == (0, True)
     assert shut["troubles"][0].startswith("1 act waits for a later run: it is ")

@@ -195,7 +195,7 @@ def test_schedules(kind: TemplateKind, name: str, command: str, condition: str |
 
 def test_people_are_reminded_on_weekdays() -> None:
     """Unless told otherwise."""
-    assert read(TemplateKind.FUNCTION)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 9 ? * MON-FRI *)"
+    assert read(TemplateKind.FUNCTION)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 10 ? * MON-FRI *)"
 
 
 @with_function

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy, Verdict
+from rotate_my_key.fleet.judge import Row, Status
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notices import DueKey
 from rotate_my_key.settings.fleet import REMEMBERED
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 
@@ -30,14 +30,21 @@ def case(
     use: LastUse | None = USED,
     unsure: str = "",
     now: datetime = NOW,
-) -> DueKey:
+) -> Row:
     """One old key: alice's, 98 days old, of whom nothing is remembered."""
     key = FleetKey(True, now - timedelta(days=age), key_id, use)
     user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}", (key,), tags=dict(tags or {}))
     to = f"{name}@example.com" if address is None else address
+    return row(account, user, key, Owner(name, to, "user name"), now, unsure)
+
+
+def row(
+    account: AwsAccount, user: FleetUser, key: FleetKey, owner: Owner, now: datetime = NOW, unsure: str = ""
+) -> Row:
+    """As a survey's judgement has it."""
     verdict = POLICY.verdict(key, now)
-    assert verdict is not Verdict.FRESH
-    return DueKey(account, user, key, verdict, Owner(name, to, "user name"), unsure)
+    status = Status.FRESH if verdict is Verdict.FRESH else Status.OVERDUE
+    return Row(account, user, key, status, verdict, now - key.created, owner, uncertain=unsure)
 
 
 def remembered(value: str) -> dict[str, str]:
@@ -45,13 +52,13 @@ def remembered(value: str) -> dict[str, str]:
     return {REMEMBERED: value}
 
 
-def without_tags(found: DueKey) -> DueKey:
+def without_tags(found: Row) -> Row:
     """The same, but the tags could not be read."""
     return replace(found, user=replace(found.user, tags=None))
 
 
-def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "") -> list[DueKey]:
-    """What a survey of these accounts finds: every active key that is due, with the tags as they are now."""
+def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "") -> list[Row]:
+    """What a survey of these accounts finds: every key, with the tags as they are now."""
     cases = []
     for directory in directories:
         for user in directory.everybody.values():
@@ -59,9 +66,8 @@ def found_in(directories: Iterable[FakeDirectory], now: datetime, owner: str = "
             fleet_user = FleetUser(directory.account.number, directory.arn(user), keys, tags=dict(user.tags))
             name = owner or user.name
             cases += [
-                DueKey(directory.account, fleet_user, key, verdict, Owner(name, f"{name}@example.com", "user name"))
+                row(directory.account, fleet_user, key, Owner(name, f"{name}@example.com", "user name"), now)
                 for key in keys
-                if key.active and (verdict := POLICY.verdict(key, now)) is not Verdict.FRESH
             ]
     return cases
 

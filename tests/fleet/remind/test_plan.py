@@ -10,20 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.core.policy import Policy, Verdict
+from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.memory import decode, encode, recall, ref, whole_days
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
-from rotate_my_key.fleet.notices import DueKey, NoticePlan, plan_notices
+from rotate_my_key.fleet.notices import NoticePlan, plan_notices
 from rotate_my_key.fleet.remind import after_notice
-from rotate_my_key.settings.fleet import REMEMBERED, Remind
+from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
 from tests.fleet.fakes import NOW
-from tests.fleet.remind.cases import OTHER, POLICY, case, remembered, without_tags
+from tests.fleet.remind.cases import OTHER, case, remembered, row, without_tags
 
 DAYS = timedelta(days=1)
 
 
-def plan(*cases: DueKey, now: datetime = NOW, repeat: float = 3, escalate_after: int = 3) -> NoticePlan:
+def plan(*cases: Row, now: datetime = NOW, repeat: float = 3, escalate_after: int = 3) -> NoticePlan:
     """The plan of one run."""
-    return plan_notices(cases, POLICY, Remind(repeat=repeat * DAYS, escalate_after=escalate_after), now)
+    remind = Remind(repeat=repeat * DAYS, escalate_after=escalate_after, escalate=("boss",))
+    return plan_notices(cases, FleetSettings(remind=remind), now)
 
 
 def told(days_ago: int, notices: int = 1, key_id: str = "AKIAIOSFODNN7EXAMPLE") -> dict[str, str]:
@@ -137,7 +139,7 @@ def test_unanswered_are_the_keys_that_were_told_of() -> None:
         (replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root")), "root has no tags"),
     ],
 )
-def test_who_cannot_be_remembered_is_told(found: DueKey, why: str) -> None:
+def test_who_cannot_be_remembered_is_told(found: Row, why: str) -> None:
     """A tag of somebody else's, or none that may be read: he is told as if for the first time."""
     assert plan(found).now[0].notice.number == 1
     assert why in recall(found.user, REMEMBERED)[1]
@@ -182,21 +184,18 @@ class Person:
     tag: str = ""
     notices: list[tuple[datetime, str]] = field(default_factory=list)
 
-    def case(self, now: datetime) -> DueKey | None:
+    def case(self, now: datetime) -> Row:
         """What a survey finds."""
         key = FleetKey(True, self.created, self.key_id)
         tags = {REMEMBERED: self.tag} if self.tag else {}
         user = FleetUser("123456789012", "arn:aws:iam::123456789012:user/alice", (key,), tags=tags)
-        verdict = POLICY.verdict(key, now)
-        owner = Owner("alice", "alice@example.com")
-        return None if verdict is Verdict.FRESH else DueKey(AwsAccount("123456789012"), user, key, verdict, owner)
+        return row(AwsAccount("123456789012"), user, key, Owner("alice", "alice@example.com"), now)
 
     def run(self, now: datetime, remind: Remind) -> None:
         """One run of the fleet."""
-        found = self.case(now)
-        planned = plan_notices([found] if found else [], POLICY, remind, now)
+        planned = plan_notices([self.case(now)], FleetSettings(remind=remind), now)
         for each in planned.now:
-            self.notices.append((now, each.cases[0].key.key_id or ""))
+            self.notices.append((now, each.cases[0][0].key.key_id or ""))
             self.tag = encode(after_notice(decode(self.tag), [self.key_id], now.date()), [self.key_id])
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.memory import decode, ref
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer
 from rotate_my_key.fleet.model import Message
-from rotate_my_key.fleet.notices import DueKey, Remark, plan_notices
+from rotate_my_key.fleet.notices import Remark, plan_notices
 from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
 from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
-from tests.fleet.remind.cases import POLICY, found_in
+from tests.fleet.remind.cases import found_in
 
 SETTINGS = FleetSettings(remind=Remind(owners=("mail",), admins=("ops",), escalate=("boss",)))
 DAY = timedelta(days=1)
@@ -70,7 +71,7 @@ class Office:
         channels = Channels((self.mail, *self.others), (self.ops,), (self.boss,))
         return self.remind(found_in(self.directories, NOW + day * DAY, self.owner), channels, NOW + day * DAY, workers)
 
-    def remind(self, cases: list[DueKey], channels: Channels, now: datetime = NOW, workers: int = 1) -> RemindResult:
+    def remind(self, cases: list[Row], channels: Channels, now: datetime = NOW, workers: int = 1) -> RemindResult:
         """Tell of these cases over these channels."""
         around = RemindContext(
             FakeOrganization(*self.directories),
@@ -79,7 +80,7 @@ class Office:
             self.time_left,
             workers=workers,
         )
-        plan = plan_notices(cases, POLICY, self.settings.remind, now)
+        plan = plan_notices(cases, self.settings, now)
         templates = Renderer(self.settings.remind.templates, now)
         return remind(plan, self.findings, channels, self.settings, templates, around)
 
@@ -352,7 +353,7 @@ def test_many_owners_at_once() -> None:
 
 def test_a_preview_is_what_is_sent(office: Office) -> None:
     """A dry run shows the same messages, and sends and writes nothing."""
-    plan = plan_notices(found_in(office.directories, NOW), POLICY, SETTINGS.remind, NOW)
+    plan = plan_notices(found_in(office.directories, NOW), SETTINGS, NOW)
     channels = Channels((office.mail,), (office.ops,), (office.boss,))
     shown = preview(plan, Findings(), channels, SETTINGS, Renderer("", NOW))
     assert (office.mail.sent, office.ops.sent, office.home.calls["tag"]) == ([], [], 0)

@@ -13,28 +13,31 @@ import pytest
 
 from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import LastUse
+from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer, SentLetters, digest_letters, digest_of, letters
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
-from rotate_my_key.fleet.notices import DigestCounts, DueKey, Remark, plan_notices
+from rotate_my_key.fleet.notices import DigestCounts, Remark, plan_notices
 from rotate_my_key.settings.fleet import FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeChannel
-from tests.fleet.remind.cases import OTHER, POLICY, case, remembered
+from tests.fleet.remind.cases import OTHER, case, remembered
 
-SETTINGS = FleetSettings(contact="#aws-help in the chat", remind=Remind(link="https://wiki.example.com/keys"))
+SETTINGS = FleetSettings(
+    contact="#aws-help in the chat", remind=Remind(link="https://wiki.example.com/keys", escalate=("boss",))
+)
 TOLD = remembered("1 7EXAMPLE:n4:f20261101:l20261118")
 
 
-def written(*cases: DueKey, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
+def written(*cases: Row, folder: str = "", settings: FleetSettings = SETTINGS, which: int = 0) -> Message:
     """The first letter that goes out for these keys, or another."""
     channels = Channels(owners=(FakeChannel(),), escalate=(FakeChannel("boss", wants_address=False),))
-    plan = plan_notices(cases, POLICY, settings.remind, NOW)
+    plan = plan_notices(cases, settings, NOW)
     return letters(plan, channels, settings, Renderer(folder, NOW))[which].message
 
 
-def digest(*cases: DueKey, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
+def digest(*cases: Row, settings: FleetSettings = SETTINGS, reminds: bool = True, **more: Any) -> Message:
     """The digest after all of them were told."""
     channels = Channels((FakeChannel(),) if reminds else (), (FakeChannel("ops", wants_address=False),))
-    plan, renderer = plan_notices(cases, POLICY, settings.remind, NOW), Renderer("", NOW)
+    plan, renderer = plan_notices(cases, settings, NOW), Renderer("", NOW)
     findings = Findings(DigestCounts(2, 10, 12, 1), **more)
     found = digest_of(plan, findings, SentLetters(plan.now), channels, renderer)
     return digest_letters(found, channels, settings, renderer)[0].message
@@ -78,7 +81,7 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
         ([case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")], "2 AWS access keys of yours need replacing"),
     ],
 )
-def test_subjects(cases: list[DueKey], subject: str) -> None:
+def test_subjects(cases: list[Row], subject: str) -> None:
     """A subject says what it is about, in one line."""
     assert written(*cases).subject == subject
 
@@ -120,7 +123,7 @@ def test_values_make_no_lines() -> None:
     owner = Owner("alice\r\nBcc: all@example.com", "", "tag owner")
     found = replace(case(account=evil, tags=TOLD), owner=owner)
     channels = Channels(owners=(FakeChannel("chat", False),), escalate=(FakeChannel("boss", wants_address=False),))
-    plan = plan_notices([found], POLICY, SETTINGS.remind, NOW)
+    plan = plan_notices([found], SETTINGS, NOW)
     sent = [letter.message for letter in letters(plan, channels, SETTINGS, Renderer("", NOW))]
     assert len(sent) == 2
     for message in sent:
@@ -203,7 +206,7 @@ def test_a_digest_on_demand() -> None:
     """With `digest` off it comes only if a key is old or something is wrong, and does not promise to come always."""
     off = replace(SETTINGS, remind=replace(SETTINGS.remind, digest=False))
     channels, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer("", NOW)
-    plan = plan_notices([], POLICY, off.remind, NOW)
+    plan = plan_notices([], off, NOW)
     assert digest_letters(digest_of(plan, Findings(), SentLetters(), channels, renderer), channels, off, renderer) == ()
     assert "every run" not in digest(case(), settings=off).text
 
@@ -253,7 +256,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     """Its name is said."""
     (tmp_path / "digest.txt.j2").write_bytes(b"Subject: \xff\n")
     channels, renderer = Channels(admins=(FakeChannel("ops", False),)), Renderer(str(tmp_path), NOW)
-    plan = plan_notices([case()], POLICY, SETTINGS.remind, NOW)
+    plan = plan_notices([case()], SETTINGS, NOW)
     with pytest.raises(WrongUsage, match=r"digest\.txt\.j2: .*utf-8"):
         digest_letters(digest_of(plan, Findings(), SentLetters(), channels, renderer), channels, SETTINGS, renderer)
 
