@@ -3,6 +3,8 @@
 One JSON object on a pipe, as botocore's ProcessProvider wants it; nothing on a terminal, since a secret is never shown.
 What goes wrong is one line on stderr, which SDKs pass on to the person. Runs at every start of an SDK: no click, no
 `model.py`, no profile files, no settings while `keyring.json` says where the pair is, no search for a keyring.
+
+An answer expires, so that a program that is running asks again and follows a rotation: `policy.LIVE` says how soon.
 """
 
 from __future__ import annotations
@@ -10,14 +12,18 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 from ..core.errors import NeedsPerson, Problem, WrongUsage, fault
+from ..core.policy import LIVE, LIVE_SOON
+from ..files.paths import Paths, find
 from ..keyring.entries import SYSTEM, KeyringEntries, noted_backend, pair_in
 
 _USAGE = "rotate-my-key credentials --profile NAME"
+SPARE = 240.0  # seconds: a request that was signed at the last moment is on its way, or is made again
 
 
 def run(args: Sequence[str], env: Mapping[str, str]) -> int:
@@ -43,19 +49,36 @@ def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
     profile = _profile(args)
     if sys.stdout is None or sys.stdout.isatty():
         raise NeedsPerson("a secret is not shown on a terminal", "SDKs run this command by themselves")
-    backend = _backend(env)
+    paths = find(env)
+    backend = _backend(paths, env)
     entries = KeyringEntries(lambda: backend, env, around=unasked)
+    asked_at = time.time()
     with nullcontext() if backend == SYSTEM else _apart():
         pair = pair_in(entries, profile)
     if pair is None:
         raise Problem(f"the keyring holds no pair for profile {profile}", "rotate-my-key status")
-    return json.dumps({"Version": 1, "AccessKeyId": pair[0], "SecretAccessKey": pair[1]})
+    span = LIVE_SOON if _in_rotation(pair[0], os.path.join(paths.state_dir, "rotations")) else LIVE
+    until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(asked_at + span.total_seconds() - SPARE))
+    return json.dumps({"Version": 1, "AccessKeyId": pair[0], "SecretAccessKey": pair[1], "Expiration": until})
 
 
-def _backend(env: Mapping[str, str]) -> str:
-    from ..files.paths import find
+def _in_rotation(key_id: str, folder: str) -> bool:
+    """Whether a note names the key: it is being replaced, or has replaced one that is kept. Looked at after the pair: a
+    new key is in the keyring only while there is a note, or once the old one is gone."""
+    try:
+        for name in os.listdir(folder):
+            if name.endswith(".note"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    if key_id in file.read():
+                        return True
+    except FileNotFoundError:  # no rotation yet, or one that was finished just now
+        return False
+    except (OSError, ValueError):
+        return True
+    return False
 
-    paths = find(env)
+
+def _backend(paths: Paths, env: Mapping[str, str]) -> str:
     noted = noted_backend(os.path.join(paths.state_dir, "keyring.json"))
     if noted is None:
         from ..settings import load

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
             """CreateDate, in UTC."""
 
 
+# How long a key that has left the keyring goes on working: by then every program that was given it has asked again. The
+# shorter one is for the key that `undo` removes: while a note names a key, what `credentials` gives expires sooner.
+# Both, less some minutes to spare, are more than the 15 in which botocore asks at each call (docs/decisions/19).
+LIVE, LIVE_SOON = timedelta(hours=1), timedelta(minutes=20)
+
 _DURATION = re.compile(r"(\d{1,6})\s*([smhdw]?)", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

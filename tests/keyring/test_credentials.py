@@ -8,10 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from rotate_my_key.core.policy import LIVE, LIVE_SOON
 from tests.keyring.conftest import KeyringLaptop
 from tests.keyring.test_real_keyring import STORE
 
@@ -27,10 +29,13 @@ def stored(laptop: KeyringLaptop) -> KeyringLaptop:
 
 @pytest.mark.parametrize("args", [CREDENTIALS, ("-q", *CREDENTIALS), ("credentials", "--profile=work")])
 def test_the_protocol(stored: KeyringLaptop, args: tuple[str, ...]) -> None:
-    """One JSON object as ProcessProvider wants it, and not a word more."""
+    """One JSON object as ProcessProvider wants it, and not a word more. It expires within `LIVE`."""
     done = stored.run(*args)
+    answer = json.loads(done.out)
+    expires = datetime.fromisoformat(answer.pop("Expiration"))
     expected = {"Version": 1, "AccessKeyId": stored.old.key_id, "SecretAccessKey": stored.old.secret}
-    assert (done.code, json.loads(done.out), done.err) == (0, expected, "")
+    assert (done.code, answer, done.err) == (0, expected, "")
+    assert LIVE_SOON < expires - datetime.now(UTC) < LIVE
 
 
 def test_never_on_a_terminal(stored: KeyringLaptop) -> None:
@@ -128,7 +133,7 @@ def test_it_stays_light(stored: KeyringLaptop) -> None:
     assert {name for name in loaded if name.startswith("keyring.backends.")} == {
         f"keyring.backends.{name}" for name in ("SecretService", "fail")
     }
-    ours = "cli cli.main cli.table cli.credentials core core.errors core.parallel files files.paths keyring"
+    ours = "cli cli.main cli.table cli.credentials core core.errors core.parallel core.policy files files.paths keyring"
     ours += " keyring.entries state state.records"
     assert {name for name in loaded if name.startswith("rotate_my_key.")} <= {
         f"rotate_my_key.{name}" for name in ours.split()
