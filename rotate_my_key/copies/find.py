@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -29,49 +30,29 @@ from ..state.records import Form
 from .change import Copy, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms
 
-# Relative to the home; read before each rotation. None of them in Desktop, Documents or Downloads.
-_STORAGE = """
-.s3cfg .boto .s3ql/authinfo2 .passwd-s3fs .config/rclone/rclone.conf .rclone.conf .mc/config.json .mcli/config.json
-.cyberduckrc .config/filezilla/sitemanager.xml .filezilla/sitemanager.xml .dvc/config .config/dvc/config .restic-env
-.config/restic/env .config/borgmatic/config.yaml .duplicacy/preferences .fog .mlflow/credentials .dbt/profiles.yml
-"""
-_SHELLS = """
-.profile .bash_profile .bash_login .bash_aliases .bashrc .zshenv .zprofile .zshrc .zlogin .kshrc .cshrc .tcshrc .login
-.config/fish/config.fish .config/fish/fish_variables .config/powershell/profile.ps1 .config/nushell/env.nu
-.config/nushell/config.nu .xonshrc .xprofile .pam_environment .ssh/environment .tmux.conf
-"""
-_TOOLS = """
-.netrc _netrc .gitconfig .git-credentials .npmrc .yarnrc.yml .pypirc .docker/config.json .kube/config .terraformrc
-.terraform.d/credentials.tfrc.json terraform.tfvars .serverlessrc .serverless/config.json .chalice/config.json
-.m2/settings.xml .gradle/gradle.properties .sbt/.credentials .ivy2/.credentials .pulumi/credentials.json .actrc
-.config/act/actrc .config/gh/hosts.yml .config/Code/User/settings.json .config/VSCodium/User/settings.json
-.jupyter/jupyter_notebook_config.py .curlrc .wgetrc
-"""
-_HISTORIES = """
-.bash_history .zsh_history .zhistory .histfile .history .sh_history .ksh_history .local/share/fish/fish_history
-.local/share/powershell/PSReadLine/ConsoleHost_history.txt .config/nushell/history.txt .python_history
-.node_repl_history .psql_history .mysql_history .sqlite_history .irb_history .rediscli_history .lesshst .viminfo
-"""
-_WELL_KNOWN = tuple("".join((_STORAGE, _SHELLS, _TOOLS, _HISTORIES)).split())
-_FOLDERS = (".aws", ".config/environment.d", ".bashrc.d", ".zshrc.d", ".config/fish/conf.d", ".oh-my-zsh/custom")
-
 # Names of files that hold settings, anywhere in a home. Compiled when first needed: a rotation does not need it.
 _TELLING = (
-    r"\.?env(rc)?([.-].*)?|.*\.env(rc)?",
-    r".*\.(tfvars(\.json)?|tfstate(\..*)?|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties|run\.xml)",
+    r"\.?env(rc)?([.-].*)?|.*\.env(rc)?|\.\w*rc|\.r(environ|profile)|\.secrets?|\.vars|conf(ig)?(\.local)?",
+    r".*\.(tf|tfvars(\.json)?|tfstate(\..*)?|hcl|tfbackend|ipynb|https?|rest|s3cfg|boto|kubeconfig|properties)",
     r"(docker-)?compose.*\.ya?ml|serverless.*\.(ya?ml|json|ts|js)|samconfig.*|values.*\.ya?ml|kubeconfig.*",
-    r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json",
-    r"(settings|config).*\.(py|json|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
-    r".*credentials.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
+    r".*secrets?.*\.(ya?ml|json|toml|ini|txt)|application.*\.ya?ml|(appsettings|local\.settings).*\.json|.*\.run\.xml",
+    r".*(settings|config).*\.(py|jsonc?|jsx?|ts|ya?ml|toml|ini|php|rb|xml)|wp-config\.php|.*\.(cfg|conf)",
+    r".*credentials?.*|.*accesskeys.*\.csv|rootkey\.csv|\.?(npmrc|netrc|pypirc|dockercfg)|_netrc",
     r"dockerfile.*|makefile|justfile|jenkinsfile|vagrantfile|procfile|workspace\.xml|(launch|tasks)\.json",
     r"\.gitlab-ci\.yml|\.travis\.yml|bitbucket-pipelines\.yml|.*\.postman_.*\.json|insomnia.*\.(json|ya?ml)",
     r".*\.(sh|bash|zsh|fish|ps1|bat|cmd|plist|service)|.*history.*|.*\.(bak|backup|old|orig|save)|.*~",
+    r".*mcp.*\.(json|ya?ml|toml)|devcontainer\.json",
+)
+# Folders of which every file may hold one: of run configurations, dev containers, EB and dotfile managers.
+_TELLING_FOLDERS = frozenset(
+    {"runConfigurations", ".devcontainer", ".elasticbeanstalk", "dotfiles", ".dotfiles", "stow"}
 )
 
 # Never entered: what cannot hold a copy that anybody wrote, or is made anew from what does.
 _NO_SETTINGS = frozenset({"node_modules", "__pycache__", ".snapshots", ".Trash", "lost+found"})
 # Of a git folder: what is packed is history, and packed bytes show no key.
 _GIT_STORES = frozenset({"objects", "lfs", "modules"})
+_GIT = (".git", f"{os.sep}.dotfiles", f"{os.sep}.cfg")
 # Without a PATH not entered either: caches and what programs install, large and rarely written by hand.
 _LEFT_OUT = frozenset(
     {".cache", ".npm", ".cargo", ".rustup", ".gem", ".nuget", ".nvm", ".pyenv", ".local", "Library", "AppData"}
@@ -79,28 +60,73 @@ _LEFT_OUT = frozenset(
 )
 
 
-def well_known(home: str, unreadable: list[str]) -> Iterator[str]:
+@cache
+def _known() -> tuple[list[str], ...]:
+    """The paths of `known.txt`, in parts."""
+    with open(os.path.join(os.path.dirname(__file__), "known.txt"), encoding="ascii") as file:
+        lines = [line.partition("  ")[0].rstrip() for line in file]
+    return tuple(line.split("/") for line in lines if line and line[0] != "#")
+
+
+def well_known(home: str, unreadable: list[str], root: str = os.sep) -> Iterator[str]:
     """The files that `rotate` reads before its question, there or not; folders that cannot be listed go to
-    `unreadable`."""
-    for name in _WELL_KNOWN:
-        yield os.path.join(home, *name.split("/"))
-    for path in _files_of(home, unreadable):
-        name = os.path.basename(path).lower()
-        if name.startswith((".env", "env.")) or name.endswith((".env", ".envrc")):
-            yield path
-    for folder in _FOLDERS:
-        yield from _files_of(os.path.join(home, *folder.split("/")), unreadable)
+    `unreadable`. Snaps have homes of their own in this one, and flatpaks folders for settings and data."""
+    for parts in _known():
+        yield from _below(root if parts[0] == "" else home, parts, unreadable)
+    snaps = [os.path.join(path, which) for path in _folders(home, "snap") for which in ("current", "common")]
+    for snap in filter(os.path.isdir, snaps):
+        for parts in _known():
+            if parts[0] and parts[-1] != "**":
+                yield from _below(snap, parts, unreadable)
+    for flatpak in _folders(home, ".var", "app"):
+        for parts in _known():
+            if parts[0] == ".config" or parts[:2] == [".local", "share"]:
+                inside = ["config", *parts[1:]] if parts[0] == ".config" else ["data", *parts[2:]]
+                yield from _below(flatpak, inside, unreadable)
 
 
-def _files_of(folder: str, unreadable: list[str]) -> Iterator[str]:
-    try:
-        for entry in os.scandir(folder):
-            if not entry.is_dir(follow_symlinks=False):
-                yield entry.path
-    except (FileNotFoundError, NotADirectoryError):
+def _folders(*above: str) -> list[str]:
+    """The folders in a folder, none if it cannot be listed."""
+    with suppress(OSError), os.scandir(os.path.join(*above)) as entries:
+        return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
+
+
+def _below(folder: str, parts: Sequence[str], unreadable: list[str]) -> Iterator[str]:
+    """The files that fit the parts of a path; one without a star there or not."""
+    star = next((at for at, part in enumerate(parts) if "*" in part), len(parts))
+    folder = os.path.join(folder, *parts[:star])
+    if star == len(parts):
+        yield folder
         return
+    part, rest = parts[star], parts[star + 1 :]
+    for entry in _entries(folder, unreadable):
+        is_folder = _is_folder(entry, follow=bool(rest))  # dotfile managers link whole folders of settings
+        if part == "**":
+            if is_folder and entry.name not in _NO_SETTINGS | {".git"}:
+                yield from _below(entry.path, parts[star:], unreadable)
+            elif not is_folder:
+                yield entry.path
+        elif is_folder == bool(rest) and fnmatchcase(entry.name.lower(), part.lower()):
+            yield from _below(entry.path, rest, unreadable)
+
+
+def _is_folder(entry: os.DirEntry[str], *, follow: bool) -> bool:
+    with suppress(OSError):  # links that lead round in circles
+        return entry.is_dir(follow_symlinks=follow)
+    return False
+
+
+def _entries(folder: str, unreadable: list[str]) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError:
-        unreadable.append(folder)
+        if folder not in unreadable:
+            unreadable.append(folder)
+        return []
 
 
 @cache
@@ -108,6 +134,9 @@ def _telling() -> re.Pattern[str]:
     return re.compile("|".join(_TELLING), re.IGNORECASE)
 
 
+# Windows: what a folder lists has the device 0 (https://docs.python.org/3/library/os.html#os.DirEntry.stat), and a link
+# to a folder may count as a folder.
+_JUNCTION = 0xA0000003
 _BUFFER = 1 << 18
 _LARGE = 1 << 20  # a binary file of more bytes than that is passed over
 _HEAD = 8192  # bytes in which a binary file shows a zero, as git has it
@@ -179,9 +208,9 @@ class Scanner:
         except OSError:
             self.tally.unreadable.append(root)
             return
-        stack, ticked = [root], self._clock()
+        stack, ticked = [(root, telling)], self._clock()
         while stack:
-            folder = stack.pop()
+            folder, telling = stack.pop()
             if self._clock() - ticked >= _TICK:
                 ticked = self._clock()
                 self._tick(self.tally.files, folder)
@@ -195,17 +224,18 @@ class Scanner:
                             if path not in self._named and self._holds(path) and not self._is_apart(path):
                                 yield path
                         elif entry.is_dir(follow_symlinks=False) and self._enters(entry, device, telling):
-                            stack.append(entry.path)
+                            stack.append((entry.path, telling and entry.name not in _TELLING_FOLDERS))
             except OSError:
                 self.tally.unreadable.append(folder)
 
     def _enters(self, entry: os.DirEntry[str], device: int, telling: bool) -> bool:
         name, path = entry.name, entry.path
+        status = entry.stat(follow_symlinks=False)
         if telling and name in _LEFT_OUT:
             self.tally.skip("read only if named", path)
-        elif name in _NO_SETTINGS or (name in _GIT_STORES and os.path.basename(os.path.dirname(path)) == ".git"):
+        elif name in _NO_SETTINGS or (name in _GIT_STORES and os.path.dirname(path).endswith(_GIT)):
             self.tally.skip("holds no settings", path)
-        elif entry.stat(follow_symlinks=False).st_dev != device:
+        elif getattr(status, "st_reparse_tag", 0) == _JUNCTION or (status.st_dev or os.lstat(path).st_dev) != device:
             self.tally.skip("another file system", path)
         else:
             return not self._is_apart(path)

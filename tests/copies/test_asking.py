@@ -24,7 +24,7 @@ def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop, ke
     """Once, for all of them; a no leaves them alone and rotates all the same."""
     lay(laptop, laptop.old)
     run = Terminal([], laptop.environment(), laptop.home, 120)
-    run.answer("3 other files here hold it too: ~/.s3cfg, ~/.bash_history and ~/.env", "")
+    run.answer("3 other files here hold it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
     run.answer("Rotate it now? [Y/n]", "y\r")
     run.answer("Change 2 files too? [Y/n]", keys)
     done = run.end()

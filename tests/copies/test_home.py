@@ -1,4 +1,4 @@
-"""A home with over forty copies: every one is updated or named with its reason, whichever way it is asked for."""
+"""A home with some ninety copies: every one is updated or named with its reason, whichever way it is asked for."""
 
 import json
 import os
@@ -6,16 +6,16 @@ import stat
 import subprocess
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from rotate_my_key.copies.find import Scanner, well_known
 from rotate_my_key.core.model import Credentials
 from tests.laptop import Finished, Laptop
 
-from .home import NAMED, UPDATED, plant
-
-COPY = "AWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY=SECRET\n"
+from .home import NAMED, UPDATED, WELL_KNOWN, holds, plant
 
 
 def findings(laptop: Laptop, done: Finished, key_id: str, code: int = 0) -> dict[str, str]:
@@ -36,7 +36,7 @@ def mend(laptop: Laptop, new: Credentials) -> None:
     """A person sees to the files that are owed: gives rights, removes a second name, edits by hand."""
     (laptop.home / "app/locked.env").chmod(0o600)
     (laptop.home / "app/linked-too.txt").unlink()
-    for name in ("app/config.toml", "app/windows.ps1"):
+    for name in ("app/config.toml", "app/windows.ps1", "app/mail.env"):
         (laptop.home / name).write_bytes(NAMED[name][0](new))
 
 
@@ -46,7 +46,8 @@ OWED = ("unknown spelling", "read-only", "cannot be replaced")
 def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None:
     """Those that are changed hold one pair, byte by byte; those that are left alone another; modes are as they were."""
     for name, write in UPDATED.items():
-        assert (laptop.home / name).read_bytes() == write(updated), name
+        data = (laptop.home / name).read_bytes()
+        assert data == write(updated) and holds(name, data, updated), name
         assert stat.S_IMODE((laptop.home / name).stat().st_mode) == 0o600
     for name, (write, _) in NAMED.items():
         assert (laptop.home / name).read_bytes() == write(left), name
@@ -55,7 +56,14 @@ def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None
 
 def plain(data: bytes) -> bytes:
     """Without the spellings of slashes and plus signs."""
-    for spelled, sign in ((b"\\\\/", b"/"), (b"\\/", b"/"), (b"&#x2F;", b"/"), (b"\\u002B", b"+"), (b"\\u002F", b"/")):
+    for spelled, sign in (
+        (b"\\\\/", b"/"),
+        (b"\\/", b"/"),
+        (b"&#x2F;", b"/"),
+        (b"\\u002B", b"+"),
+        (b"\\u002F", b"/"),
+        (b"\\x2b", b"+"),
+    ):
         data = data.replace(spelled, sign)
     return data
 
@@ -121,13 +129,30 @@ def test_left_alone_unless_asked_for(laptop: Laptop) -> None:
     plant(laptop.home, laptop.old)
     done = laptop.run("rotate", "--yes")
     check_files(laptop, laptop.old, laptop.old)
-    assert "other files here hold it too: ~/.s3cfg, " in done.err
+    assert "other files here hold it too: ~/.aws/credentials.bak, ~/.aws/amazonq/mcp.json, " in done.err
     assert not (laptop.state / "copies.json").exists()
     first = laptop.works()
     (laptop.home / ".env").write_bytes(UPDATED[".env"](first))
     laptop.run("rotate", "--yes", "--force", env={"ROTATE_MY_KEY_UPDATE_COPIES": "yes"})
     assert (laptop.home / ".env").read_bytes() == UPDATED[".env"](laptop.works())
     assert (laptop.home / "app/settings.py").read_bytes() == UPDATED["app/settings.py"](laptop.old)
+
+
+def test_a_rotation_reads_the_places_where_programs_keep_keys(tmp_path: Path) -> None:
+    """Also in snaps and flatpaks, where dotfile managers link whole folders, and in the Windows homes that WSL sees."""
+    root, home = tmp_path / "root", tmp_path / "home"
+    pair = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
+    plant(home, pair)
+    (home / ".config/Code").rename(home / "dotfiles/Code")
+    (home / ".config/Code").symlink_to(home / "dotfiles/Code")
+    windows = root / "mnt/c/Users/alice/.aws/credentials"
+    windows.parent.mkdir(parents=True)
+    windows.touch()
+    unreadable: list[str] = []
+    found = set(well_known(str(home), unreadable, str(root)))
+    assert {str(home / name) for name in WELL_KNOWN} | {str(windows)} <= found and not unreadable
+    others = [name for name in UPDATED if name not in WELL_KNOWN]
+    assert not found & {str(home / name) for name in others} and len(UPDATED) >= 60
 
 
 def test_nothing_is_said_where_nothing_is_found(laptop: Laptop) -> None:
@@ -143,7 +168,7 @@ def test_a_file_that_others_can_read_is_changed_and_named(laptop: Laptop) -> Non
     try:
         folder.chmod(0o755)
         path = folder / ".env"
-        path.write_text(COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret))
+        path.write_bytes(UPDATED[".env"](laptop.old))
         path.chmod(0o644)
         found = json.loads(laptop.run("scan", str(folder), "--json").out)["keys"][0]["files"]
         assert {each["path"]: each["finding"] for each in found}[str(path)] == "copy"
@@ -178,18 +203,18 @@ def test_processes_are_named_without_a_value(laptop: Laptop, where: str) -> None
 def test_a_whole_tree_and_what_is_passed_over(laptop: Laptop) -> None:
     """Below a PATH every file is read; what is not is said, links lead nowhere, and what is not there is a problem."""
     root = laptop.home / "work"
-    text = COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret)
+    data = UPDATED[".env"](laptop.old)
     for name in ("deep/er/main.go", "node_modules/x/index.js", ".git/objects/aa/bb", ".git/config"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).write_text(text)
-    (root / "large.bin").write_bytes(b"\0" * (2 << 20) + text.encode())
-    (root / "large.txt").write_bytes(b"x" * (3 << 18) + text.encode() + b"y" * (1 << 18))
-    (root / "edge.txt").write_bytes(b"x" * ((1 << 18) - 10) + text.encode() + b"y" * (1 << 18))
+        (root / name).write_bytes(data)
+    (root / "large.bin").write_bytes(b"\0" * (2 << 20) + data)
+    (root / "large.txt").write_bytes(b"x" * (3 << 18) + data + b"y" * (1 << 18))
+    (root / "edge.txt").write_bytes(b"x" * ((1 << 18) - 10) + data + b"y" * (1 << 18))
     (root / "pipe").parent.mkdir(exist_ok=True)
     os.mkfifo(root / "pipe")
     outside = laptop.home.parent / "outside"
     outside.mkdir()
-    (outside / "file").write_text(text)
+    (outside / "file").write_bytes(data)
     (root / "link").symlink_to(outside)
     (root / "filelink").symlink_to(outside / "file")
     done = laptop.run("scan", str(root), "--json")
@@ -200,6 +225,17 @@ def test_a_whole_tree_and_what_is_passed_over(laptop: Laptop) -> None:
     assert "Not read: 1 (a large binary file: ~/work/large.bin)." in laptop.run("scan", str(root)).err
     missing = laptop.run("scan", str(root / "nowhere"))
     assert missing.code == 1 and "there is no" in missing.err
+
+
+def test_folders_that_windows_lists_without_their_device_are_entered() -> None:
+    """Only asking for the folder itself tells the device there; a junction may lead to another one, or in circles."""
+    folder = os.stat("/")
+    listed = SimpleNamespace(st_dev=0, st_reparse_tag=0)
+    entry: Any = SimpleNamespace(name="root", path="/", stat=lambda follow_symlinks: listed)
+    assert Scanner([])._enters(entry, folder.st_dev, telling=False)
+    assert not Scanner([])._enters(entry, folder.st_dev + 1, telling=False)
+    listed.st_reparse_tag = 0xA0000003
+    assert not Scanner([])._enters(entry, folder.st_dev, telling=False)
 
 
 def test_what_cannot_be_read_is_counted(laptop: Laptop) -> None:
@@ -217,7 +253,7 @@ def test_a_scan_is_remembered_and_forgets_what_is_gone(laptop: Laptop) -> None:
     """Paths and ids, never values; a file that holds the key no more is forgotten by the next scan."""
     path = laptop.home / "odd" / "place.dat"
     path.parent.mkdir()
-    path.write_text(COPY.replace("ID", laptop.old.key_id).replace("SECRET", laptop.old.secret))
+    path.write_bytes(UPDATED[".env"](laptop.old))
     laptop.run("scan", str(path.parent))
     kept = json.loads((laptop.state / "copies.json").read_text())
     assert kept == {"version": 1, "paths": {str(path): [laptop.old.key_id]}}
