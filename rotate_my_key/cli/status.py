@@ -41,6 +41,7 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
     else:
         _print(app, chosen, now)
         _tell_second(app, rows, profiles, now)
+        _tell_emptied(app)
     if not least:
         return 0
     counted = chosen if profiles else [row for row in chosen if not set(row["profiles"]) & set(settings.exclude)]
@@ -61,12 +62,14 @@ def _rows(app: App, cached: bool) -> list[Row]:
 def _from_cache(app: App, kept: Cached) -> list[Row]:
     """The files as they are now, with what was last seen of their keys."""
     from ..profiles.kinds import sections
-    from ..rotation.survey import survey, with_notes
+    from ..rotation.survey import came_back, survey, with_notes
     from ..rotation.unfinished import unfinished
     from .wiring import Wiring
 
     wiring = Wiring.of(app)
-    rows = survey([_use(fact, wiring) for fact in sections(wiring.files)], _by_id(kept))
+    uses = [_use(fact, wiring) for fact in sections(wiring.files)]
+    back = came_back([use.key_id for use in uses if use.key_id], wiring.history)
+    rows = survey(uses, {**_by_id(kept), **back})
     return with_notes(rows, unfinished(wiring.here, mend=False))
 
 
@@ -196,6 +199,19 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
             f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds"
             f"{where}{profile}"
         )
+
+
+def _tell_emptied(app: App) -> None:
+    """Profiles that hold no key now, though it is stored."""
+    if not _under_way(app):
+        return
+    from ..rotation.facts import readable_notes
+    from .wiring import Wiring
+
+    wiring = Wiring(app, asks=False)
+    for profile in sorted({place.profile for note in readable_notes(wiring.here) for place in note.places}):
+        if command := wiring.put_back(profile):
+            app.say(f"profile {profile} no longer holds its key, which is stored here: {command}")
 
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:

@@ -145,6 +145,21 @@ class Hook(NamedTuple):
     holds_old: bool = True
 
 
+def gone(history: Iterable[Past]) -> dict[str, str]:
+    """What became of each key that was deleted here: `replaced here on 4 February 2026 by ...Q2XA`, the last that took
+    its place."""
+    ends = {key_id: past for past in history for key_id in past.deleted}
+
+    def told(key_id: str) -> str:
+        way = [key_id]
+        while (past := ends.get(way[-1])) and (by := past.new if past.old == way[-1] else past.old) and by not in way:
+            way.append(by)
+        when = f"here on {day(ends[key_id].at)}"
+        return f"replaced {when} by {mask(way[-1])}" if way[1:] else f"deleted {when}"
+
+    return {key_id: told(key_id) for key_id in ends}
+
+
 class _Key(NamedTuple):
     created: datetime
 

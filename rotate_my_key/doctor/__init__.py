@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.errors import Problem
+from ..core.policy import gone
 from ..profiles.which import Active
 from ..state.history import FileHistory
 from ..state.notes import FileNotes
@@ -37,12 +38,12 @@ def examine(
 ) -> Report:
     """Look at everything. `account_of` leads to AWS for a key; without it nothing is sent. `more` was found before."""
     active, refusals = local.find(computer)
-    gone = _deleted(computer)
+    ended = _ended(computer)
     findings = [
         *local.check_environment(computer),
         *refusals,
         *(local.check_profiles(computer, active) if active else ()),
-        *local.dead(computer, gone),
+        *local.dead(computer, ended),
         *local.check_files(computer),
         *local.check_state(computer, now, active.pair.key_id if active else ""),
         *local.check_program(computer),
@@ -57,7 +58,7 @@ def examine(
             if any(found.code == "ca-bundle" for found in findings):  # the answers would mislead
                 online.unchecked = ["what AWS says of the key: the CA bundle has to be put right first"]
             else:
-                online.ask(account_of(active), gone | _rotating(computer))
+                online.ask(account_of(active), ended.keys() | _rotating(computer))
         except Problem as problem:
             online.unchecked = [f"what AWS says of the key: {problem.message}"]
         findings += online.findings
@@ -67,12 +68,11 @@ def examine(
     return Report(active, identity, tuple(dict.fromkeys(ranked)), tuple(unchecked), KEYLESS if active else "")
 
 
-def _deleted(computer: Computer) -> set[str]:
-    """The keys that this tool has deleted."""
+def _ended(computer: Computer) -> dict[str, str]:
+    """The keys that this tool has deleted, with what became of them."""
     with suppress(Problem):  # said by local.check_state
-        entries = FileHistory(os.path.join(computer.paths.state_dir, "history.jsonl")).entries()
-        return {key_id for past in entries for key_id in past.deleted}
-    return set()
+        return gone(FileHistory(os.path.join(computer.paths.state_dir, "history.jsonl")).entries())
+    return {}
 
 
 def _rotating(computer: Computer) -> set[str]:

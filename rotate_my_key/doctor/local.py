@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -272,17 +272,19 @@ def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
     return computer.in_file(Level.WARNING, "other-secret", message, computer.locate(place.path))
 
 
-def dead(computer: Computer, gone: Collection[str]) -> Iterator[Finding]:
+def dead(computer: Computer, ended: Mapping[str, str]) -> Iterator[Finding]:
     """Keys that this tool has deleted and that something here still holds: an old file came back, or a shell is old."""
     variable = KEYS[0]
-    if computer.env.get(variable) in gone:
-        message = f"{variable} is a key that was replaced here and is deleted"
+    if end := ended.get(computer.env.get(variable, "")):
+        message = f"{variable} is a key that was {end}"
         names = [name for name in (variable, "AWS_SECRET_ACCESS_KEY") if name in computer.env]
         yield computer.in_variable(Level.BROKEN, "dead-key", message, *names)
-    for holding in computer.holding(gone) if gone else ():
+    for holding in computer.holding(ended) if ended else ():
         if holding.pair:
-            what = f"{holding.place.profile} in {computer.show(holding.place.path)}"
-            message = f"{what} holds key {mask(holding.pair.key_id)}, which was replaced here and is deleted"
+            key_id, where = holding.pair.key_id, computer.show(holding.place.path)
+            message = (
+                f"{holding.place.profile} in {where} holds key {mask(key_id)}, {ended[key_id]}; an older file came back"
+            )
             yield computer.in_file(Level.WARNING, "dead-key", message, computer.locate(holding.place.path))
 
 

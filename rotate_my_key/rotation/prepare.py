@@ -19,7 +19,7 @@ from typing import Protocol
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Hook, Past, Policy, Verdict, day, mask
+from ..core.policy import Hook, Policy, Verdict, gone, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
@@ -176,8 +176,11 @@ def first_look(
     handed over just now (`young`) is waited for. Raises KeyRefused; a wrong secret at once, and a key that this tool
     has deleted, which a backup or a sync brought back, without a call.
     """
-    if past := next((past for past in here.history.entries() if pair.key_id in past.deleted), None):
-        raise _came_back(pair.key_id, past)
+    if end := gone(here.history.entries()).get(pair.key_id):
+        raise KeyRefused(
+            f"key {mask(pair.key_id)} was {end}; an older file came back",
+            "bring back the newer file, also where the older one came from; or put in a new key: rotate-my-key adopt",
+        )
     try:
         return account.look([pair])
     except KeyRefused as problem:
@@ -192,14 +195,6 @@ def first_look(
             account.identify(pair)
             return account.look([pair], patient=True)
     raise refusal  # of the look, which knows who signed
-
-
-def _came_back(key_id: str, past: Past) -> KeyRefused:
-    what = f"was replaced here on {day(past.at)}" if past.old == key_id else f"was deleted here on {day(past.at)}"
-    return KeyRefused(
-        f"key {mask(key_id)} {what}: an older file seems to have come back",
-        "bring back the newer file; or ask IT for a new key, and put it in place with: rotate-my-key adopt",
-    )
 
 
 def _own_key(

@@ -18,9 +18,9 @@ from ..core.errors import Gone, NotAllowed, Problem
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt
 from ..core.parallel import side_by_side
 from ..core.plan import Note
-from ..core.policy import STATIC, Past, Row, mask
+from ..core.policy import STATIC, Past, Row, gone, mask
 from .facts import LocalState, is_stranded, listed, readable_notes
-from .ports import Account
+from .ports import Account, History
 from .unfinished import Unfinished
 
 
@@ -37,6 +37,8 @@ class Use:
 
 def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     """Ask AWS about one pair: the facts for its row. Never raises a Problem: what went wrong is in the row."""
+    if back := came_back([pair.key_id], here.history):
+        return {"seen_at": _text(account.now()), **back[pair.key_id]}
     try:
         look = account.look([pair])
     except NotAllowed as problem:
@@ -65,6 +67,13 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
             if other.key_id != pair.key_id
         ],
     }
+
+
+def came_back(key_ids: Iterable[str], history: History) -> dict[str, Row]:
+    """Those of these keys that were deleted here, of which AWS need not be asked, with what their rows say."""
+    ends = gone(history.entries())
+    more = "; an older file came back: bring back the newer one, or rotate-my-key adopt"
+    return {key_id: {"refused": f"{ends[key_id]}{more}"} for key_id in key_ids if key_id in ends}
 
 
 def look_at_each(
