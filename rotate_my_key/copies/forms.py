@@ -46,7 +46,7 @@ _BASE64 = rb"(?<![A-Za-z0-9+/])[A-Za-z0-9+/]{27,}={0,2}(?![A-Za-z0-9+/=])"
 _KNOWN = r"[A-Za-z0-9/+=]+"
 _BOMS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 OVERLAP = 256  # bytes; no form is longer
-_REGION = rb"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"
+_REGION = rb"email-smtp(?:-fips)?\.([a-z0-9-]+)\."
 _SES = """
 af-south-1 ap-east-2 ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-south-2 ap-southeast-1 ap-southeast-2
 ap-southeast-3 ap-southeast-4 ap-southeast-5 ap-southeast-6 ap-southeast-7 ca-central-1 ca-west-1 eu-central-1
@@ -81,9 +81,10 @@ class Forms:
     def __init__(self, pair: Credentials) -> None:
         self.pair = pair
         self._id = pair.key_id.encode()
-        self._base64 = tuple(_within_base64(self._id, before) for before in range(3))
-        self.needles = (self._id, _core(pair.secret), *self._base64)
+        core = _core(pair.secret)
+        self.needles = (self._id, core, *_in_base64(self._id))
         """A file that holds the pair in any form holds one of these; but for UTF-16, where they are spread out."""
+        self._hidden = (*_in_base64(self._id), *_in_base64(core))
 
     def here(self, data: bytes) -> bool:
         """Whether anything of the pair is in `data`."""
@@ -99,33 +100,39 @@ class Forms:
             return Found(data.count(self._id), whole=False)
         words = list(self._words(new, frozenset(re.findall(_REGION, data))))
         found = self._swap(data, new, words)
-        left = [*self.needles, *(_core(old) for old, _ in words)]
-        left += [_within_base64(_core(self.pair.secret), before) for before in range(3)]
-        whole = found.whole and found.strange <= 0 and not any(each in found.data for each in left)
-        return found._replace(whole=whole)
+        if hidden := [form for form in self._hidden if form in found.data]:
+            found = self._unfold(found, hidden, new, words)
+        left = (self._id, *(_core(old) for old, _ in words), *self._hidden)
+        return found._replace(whole=found.whole and found.strange <= 0 and not any(each in found.data for each in left))
 
     def _words(self, new: Credentials, regions: frozenset[bytes]) -> Iterator[tuple[str, str]]:
         """The secret and all that is derived from it, each with what takes its place."""
         yield self.pair.secret, new.secret
         yield from zip(_smtp(self.pair.secret, regions), _smtp(new.secret, regions), strict=True)
 
-    def _swap(self, data: bytes, new: Credentials, words: list[tuple[str, str]], *, nested: bool = False) -> Found:
-        ids = data.count(self._id)
-        derived = {old.encode() for old, _ in words}
-        strange = sum(_plain(each) not in derived for each in _SMTP.findall(data))
-        others = len(_ANY_ID.findall(data)) - ids
-        found = Found(ids, 0, strange - max(0, others), True, data.replace(self._id, new.key_id.encode()))
+    def _swap(self, data: bytes, new: Credentials, words: list[tuple[str, str]]) -> Found:
+        ids, strange = data.count(self._id), 0
+        if mail := _SMTP.findall(data):
+            derived = {old.encode() for old, _ in words}
+            others = len(_ANY_ID.findall(data)) - ids
+            strange = sum(_plain(each) not in derived for each in mail) - max(0, others)
+        found = Found(ids, 0, strange, True, data.replace(self._id, new.key_id.encode()))
         for old, successor in words:
             if _core(old) in found.data:
                 found = _put(found, old, successor)
-        if nested:
-            return found
+        return found
+
+    def _unfold(self, found: Found, hidden: list[bytes], new: Credentials, words: list[tuple[str, str]]) -> Found:
+        """The same within words in base64: those that hide something of the pair, or may be a password for SMTP."""
 
         def decoded(match: re.Match[bytes]) -> bytes:
             nonlocal found
-            inner = self._inside(match[0], new, words)
+            word = match[0]
+            if len(word) != _MAIL_IN_BASE64 and not any(form in word for form in hidden):
+                return word
+            inner = self._inside(word, new, words)
             found = found.and_in(inner)
-            return b64encode(inner.data) if inner.ids or inner.secrets else match[0]
+            return b64encode(inner.data) if inner.ids or inner.secrets else word
 
         text = re.sub(_BASE64, decoded, found.data)
         return found._replace(data=text)
@@ -136,7 +143,7 @@ class Forms:
             inner = b64decode(token, validate=True)
         except Error:
             return Found()
-        return self._swap(inner, new, words, nested=True) if b64encode(inner) == token else Found()
+        return self._swap(inner, new, words) if b64encode(inner) == token else Found()
 
 
 def _put(found: Found, old: str, new: str) -> Found:
@@ -179,10 +186,10 @@ def utf16(data: bytes) -> bytes | None:
     return data[2:].decode(encoding, "replace").encode("utf-8", "replace") if encoding else None
 
 
-def _within_base64(word: bytes, before: int) -> bytes:
-    """The part of a word's base64 that does not depend on its neighbours, with so many bytes before it (modulo 3)."""
-    text = b64encode(bytes(before) + word)
-    return text[(before * 8 + 5) // 6 : (before + len(word)) * 8 // 6]
+def _in_base64(word: bytes) -> Iterator[bytes]:
+    """The parts of a word's base64 that do not depend on its neighbours, with 0 to 2 bytes before it (modulo 3)."""
+    for before in range(3):
+        yield b64encode(bytes(before) + word)[(before * 8 + 5) // 6 : (before + len(word)) * 8 // 6]
 
 
 def _chars(text: str) -> Iterable[bytes]:
@@ -217,7 +224,8 @@ def _respell(found: re.Match[bytes], old: str, new: str) -> bytes | None:
 _MEANS = {spelled: sign for each in _SPELLINGS for sign, spelled in each.items() if sign in b"/+"}
 _SIGN = b"|".join(re.escape(spelled) for spelled in sorted(_MEANS, key=len, reverse=True))
 # What a password for SMTP looks like: 33 bytes, of which the first is 4 (before 2019: 2).
-_SMTP = re.compile(rb"(?<![\w/+])(?:B[A-P]|A[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+=])" % _SIGN)
+_SMTP = re.compile(rb"[AB](?<![\w/+].)(?:(?<=B)[A-P]|(?<=A)[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+=])" % _SIGN, re.DOTALL)
+_MAIL_IN_BASE64 = 60  # characters
 _ANY_ID = re.compile(rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])")
 
 

@@ -69,6 +69,10 @@ def _notebook(pair: Credentials, *, printed: bool) -> bytes:
     return json.dumps({"cells": [{"cell_type": "code", "source": source, "outputs": outputs}]}, indent=1).encode()
 
 
+def _docker(pair: Credentials) -> bytes:
+    return json.dumps({"auths": {"registry.example.com": {"auth": base64(f"{pair.key_id}:{pair.secret}")}}}).encode()
+
+
 def _kubernetes(pair: Credentials) -> bytes:
     return (
         f"kind: Secret\ndata:\n  id: {base64(pair.key_id)}\n  secret: {base64(pair.secret)}\n"
@@ -122,7 +126,7 @@ WELL_KNOWN: Mapping[str, Write] = {
         "# VERSION: 3.0\nSETUVAR --export A:ID\nSETUVAR --export S:SECRET\n", lambda s: s.replace("+", "\\x2b")
     ),
     ".config/powershell/profile.ps1": text('$env:AWS_ACCESS_KEY_ID="ID"\n$env:AWS_SECRET_ACCESS_KEY="SECRET"\n'),
-    ".docker/config.json": spelled('{"env": {"AWS_ACCESS_KEY_ID": "ID", "SECRET_KEY": "SECRET"}}', _json),
+    ".docker/config.json": _docker,
     ".aws/credentials.bak": text("[default]\naws_access_key_id = ID\naws_secret_access_key = SECRET\n"),
     ".kube/config": text("users:\n- exec:\n    env:\n    - {name: A, value: ID}\n    - {name: B, value: SECRET}\n"),
     ".Renviron": text("AWS_ACCESS_KEY_ID=ID\nAWS_SECRET_ACCESS_KEY='SECRET'\n"),

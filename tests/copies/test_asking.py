@@ -1,7 +1,5 @@
 """The question about other copies, in a terminal."""
 
-import pytest
-
 from rotate_my_key.core.model import Credentials
 from tests.cli.terminal import Terminal
 from tests.laptop import Laptop
@@ -19,31 +17,27 @@ def lay(laptop: Laptop, pair: Credentials) -> None:
     (laptop.home / ".bash_history").write_bytes(NAMED[".bash_history"][0](pair))
 
 
-@pytest.mark.parametrize(("keys", "changed"), [("\r", True), ("n\r", False)], ids=["Enter", "n"])
-def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop, keys: str, changed: bool) -> None:
-    """Once, for all of them; a no leaves them alone and rotates all the same."""
-    lay(laptop, laptop.old)
-    run = Terminal([], laptop.environment(), laptop.home, 120)
-    run.answer("3 other files here hold it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
-    run.answer("Rotate it now? [Y/n]", "y\r")
-    run.answer("Change 2 files too? [Y/n]", keys)
-    done = run.end()
-    assert done.code == 0, done.text
-    new = laptop.works()
-    for name in FEW:
-        assert (laptop.home / name).read_bytes() == UPDATED[name](new if changed else laptop.old)
-    assert ("  ~/.s3cfg and ~/.env: changed" in done.text) is changed
-    assert (laptop.home / ".bash_history").read_bytes() == NAMED[".bash_history"][0](laptop.old)
-
-
-def test_a_no_to_the_rotation_asks_nothing_more(laptop: Laptop) -> None:
-    """And changes nothing."""
+def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop) -> None:
+    """Once, for all; a no leaves them alone and rotates all the same. A no to the rotation itself asks nothing more."""
     lay(laptop, laptop.old)
     run = Terminal([], laptop.environment(), laptop.home, 120)
     run.answer("Rotate it now? [Y/n]", "n\r")
     done = run.end()
-    assert done.code == 4 and "Change" not in done.text
-    assert laptop.works() == laptop.old
+    assert done.code == 4 and "Change" not in done.text and laptop.works() == laptop.old
+    for keys in ("n\r", "\r"):
+        before = laptop.works()
+        lay(laptop, before)
+        run = Terminal(["--force"], laptop.environment(), laptop.home, 120)
+        run.answer("3 other files here hold it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
+        run.answer("Rotate it now? [Y/n]", "y\r")
+        run.answer("Change 2 files too? [Y/n]", keys)
+        done = run.end()
+        assert done.code == 0, done.text
+        new = laptop.works()
+        for name in FEW:
+            assert (laptop.home / name).read_bytes() == UPDATED[name](before if keys == "n\r" else new)
+        assert ("  ~/.s3cfg and ~/.env: changed" in done.text) is (keys == "\r")
+        assert (laptop.home / ".bash_history").read_bytes() == NAMED[".bash_history"][0](before)
 
 
 def test_files_of_an_earlier_scan_are_asked_about_too(laptop: Laptop) -> None:

@@ -155,13 +155,6 @@ def test_a_rotation_reads_the_places_where_programs_keep_keys(tmp_path: Path) ->
     assert not found & {str(home / name) for name in others} and len(UPDATED) >= 60
 
 
-def test_nothing_is_said_where_nothing_is_found(laptop: Laptop) -> None:
-    """And nothing is remembered."""
-    done = laptop.run()
-    assert "other file" not in done.text and not (laptop.state / "copies.json").exists()
-    laptop.tidy()
-
-
 def test_a_file_that_others_can_read_is_changed_and_named(laptop: Laptop) -> None:
     """With the mode that it has: the new secret is shown to no more people there than the old one was."""
     folder = Path(tempfile.mkdtemp())

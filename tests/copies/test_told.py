@@ -4,13 +4,12 @@ import json
 import os
 from typing import Any
 
-import pytest
-
 from rotate_my_key.core.model import Credentials
 from tests.laptop import Finished, Laptop
 
 COPY = "AWS_ACCESS_KEY_ID={id}\nAWS_SECRET_ACCESS_KEY={secret}\n"
 REMEMBERED = "odd/place.dat"
+UPDATE = ("--update-copies",)
 
 
 def plant(laptop: Laptop, pair: Credentials) -> None:
@@ -38,75 +37,49 @@ def is_silent(laptop: Laptop, *runs: Finished) -> bool:
 
 
 LEFT = {".bash_history": "shell history", ".zshrc": "id without its secret"}
+ASKED = "  ~/.env and ~/odd/place.dat would be changed"
 
 
 def test_a_dry_run_names_every_file_and_what_would_become_of_it(laptop: Laptop) -> None:
-    """Those that earlier scans found too; nothing changes."""
+    """In words and in JSON, those that earlier scans found too, each that would not be changed with its reason; nothing
+    changes."""
     plant(laptop, laptop.old)
     before = laptop.files()
-    done = laptop.run("rotate", "--dry-run", "--json")
-    assert told(laptop, done) == {".env": "copy", REMEMBERED: "copy", **LEFT}
-    assert json.loads(done.out)["update_copies"] is False
-    asked = laptop.run("rotate", "--dry-run", "--json", "--update-copies")
-    assert told(laptop, asked) == told(laptop, done)
-    assert json.loads(asked.out)["update_copies"] is True
+    for words, line in (((), f"{ASKED} with --update-copies, and keep the old key without"), (UPDATE, ASKED)):
+        done = laptop.run("rotate", "--dry-run", "--json", *words)
+        assert told(laptop, done) == {".env": "copy", REMEMBERED: "copy", **LEFT}
+        assert json.loads(done.out)["update_copies"] is bool(words)
+        said = laptop.run("rotate", "--dry-run", *words)
+        lines = said.out.splitlines()
+        start = lines.index("Other files here hold it too:")
+        assert lines[start + 1] == line
+        rest = {text.partition(":")[0] for text in lines[start + 2 :]}
+        assert rest == {f"  ~/{name} would be left as it is" for name in LEFT}
+        assert is_silent(laptop, done, said)
     assert laptop.files() == before
-    assert is_silent(laptop, done, asked)
 
 
-@pytest.mark.parametrize(
-    ("words", "line"),
-    [
-        ((), "  ~/.env and ~/odd/place.dat would be changed with --update-copies, and keep the old key without"),
-        (("--update-copies",), "  ~/.env and ~/odd/place.dat would be changed"),
-    ],
-    ids=["left alone", "updated"],
-)
-def test_a_dry_run_says_it_in_words(laptop: Laptop, words: tuple[str, ...], line: str) -> None:
-    """What would be changed, and each file that would not be, with its reason."""
-    plant(laptop, laptop.old)
-    done = laptop.run("rotate", "--dry-run", *words)
-    assert done.code == 0, done.text
-    lines = done.out.splitlines()
-    start = lines.index("Other files here hold it too:")
-    assert lines[start + 1] == line
-    rest = sorted(lines[start + 2 :])
-    assert [text.partition(":")[0] for text in rest] == [
-        "  ~/.bash_history would be left as it is",
-        "  ~/.zshrc would be left as it is",
-    ]
-    assert is_silent(laptop, done)
-
-
-def test_a_dry_run_of_a_key_that_is_not_due_looks_for_none(laptop: Laptop) -> None:
-    """There is nothing to do, and nothing to say of other files."""
-    assert laptop.run("rotate", "--yes", "-q").code == 0
-    plant(laptop, laptop.works())
-    done = laptop.run("rotate", "--dry-run")
-    assert done.out == "Nothing to do.\n"
-    assert told(laptop, laptop.run("rotate", "--dry-run", "--json")) == {}
-
-
-def test_a_rotation_that_changes_them_tells_each(laptop: Laptop) -> None:
-    """Changed, or why not."""
-    plant(laptop, laptop.old)
-    done = laptop.run("rotate", "--yes", "--json", "--update-copies")
-    assert told(laptop, done) == {".env": "updated", REMEMBERED: "updated", **LEFT}
-    assert json.loads(done.out)["update_copies"] is True
-    assert laptop.works().secret in (laptop.home / REMEMBERED).read_text()
-    assert is_silent(laptop, done)
-
-
-def test_a_rotation_that_leaves_them_tells_the_well_known_ones(laptop: Laptop) -> None:
-    """What it saw before it began: not more than it reads in two seconds."""
+def test_a_rotation_tells_what_became_of_each(laptop: Laptop) -> None:
+    """Left alone: the ones that it saw before it began, which is not more than it reads in two seconds. Changed, or why
+    not. A dry run of a key that is not due looks for none."""
     plant(laptop, laptop.old)
     done = laptop.run("rotate", "--yes", "--json")
     assert told(laptop, done) == {".env": "copy", **LEFT}
     assert json.loads(done.out)["update_copies"] is False
-    assert is_silent(laptop, done)
+    plant(laptop, laptop.works())
+    changed = laptop.run("rotate", "--yes", "--force", "--json", *UPDATE)
+    assert told(laptop, changed) == {".env": "updated", REMEMBERED: "updated", **LEFT}
+    assert json.loads(changed.out)["update_copies"] is True
+    assert laptop.works().secret in (laptop.home / REMEMBERED).read_text()
+    dry = laptop.run("rotate", "--dry-run")
+    assert dry.out == "Nothing to do.\n"
+    assert is_silent(laptop, done, changed, dry)
 
 
-def test_without_a_copy_the_list_is_empty(laptop: Laptop) -> None:
-    """And a dry run in words says nothing of files."""
+def test_without_a_copy_nothing_is_said_or_remembered(laptop: Laptop) -> None:
+    """In words, and in JSON an empty list."""
     assert "Other files" not in laptop.run("rotate", "--dry-run").text
-    assert told(laptop, laptop.run("rotate", "--yes", "--json")) == {}
+    done = laptop.run("rotate", "--yes", "--json")
+    assert told(laptop, done) == {} and "other file" not in done.text
+    assert not (laptop.state / "copies.json").exists()
+    laptop.tidy()
