@@ -100,7 +100,7 @@ def _live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
 
 
 def _by_id(kept: Cached) -> dict[str, Row]:
-    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "refused", "unknown", "others")
+    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "wanted", "refused", "unknown", "others")
     return {
         row["key_id"]: {
             **{name: row.get(name) for name in facts},

@@ -53,11 +53,15 @@ class LastUse:
         return self.at is not None and self.service not in OUR_SERVICES
 
 
-def second_in_use(
-    profile: str, own: AccessKey, other: AccessKey, use: LastUse | None, now: datetime
-) -> tuple[str, str]:
+def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse | None, look: Look) -> tuple[str, str]:
     """What is said of a user's second active key, which nothing here holds: AWS allows no third, so computers that have
-    one each need to share one. `profile` holds our own key here."""
+    one each need to share one, and one that IT made and nobody has used waits to be adopted. `profile` holds our own
+    key here."""
+    now = look.now
+    if made_by_it(look.tags, other.key_id) and not (use and use.at):
+        said = f"a new key {mask(other.key_id)} of IT's, {span(now - other.created)} old, which waits to be taken over"
+        message = "the message about it says from where"
+        return f"{said}; {message}", f"rotate-my-key adopt{'' if profile == 'default' else f' -p {profile}'}"
     last = used(use.at, use.service, use.region, now) if use else "last use not known"
     said = (
         f"a second active key {mask(other.key_id)} ({span(now - other.created)} old, {last}), which most often another "
@@ -112,6 +116,26 @@ def is_exempt(tags: Mapping[str, str] | None) -> bool:
     """
     said = (value for key, value in (tags or {}).items() if key.lower() == EXEMPT_KEY)
     return any(value.strip().lower() == EXEMPT_VALUE for value in said)
+
+
+FLEET_KEY = "rotate-my-key-fleet"  # the user tag in which IT's side remembers each key: see fleet/memory.py
+
+
+def _noted(tags: Mapping[str, str] | None, key_id: str, letter: str) -> bool:
+    """Whether that tag has this fact of a key: `1 ABCD2345:n2:f20261101`, by the last eight characters of the id."""
+    said = next((value for key, value in (tags or {}).items() if key.lower() == FLEET_KEY), "").split()
+    facts = next((part.split(":")[1:] for part in said[1:] if part.split(":")[0] == key_id[-8:]), [])
+    return said[:1] == ["1"] and any(fact[:1] == letter for fact in facts)
+
+
+def made_by_it(tags: Mapping[str, str] | None, key_id: str) -> bool:
+    """Whether IT made this key."""
+    return _noted(tags, key_id, "m")
+
+
+def wanted_by_it(tags: Mapping[str, str] | None, key_id: str) -> bool:
+    """Whether IT has asked for this key to be replaced: by its limits the key is due, whatever the ones here are."""
+    return _noted(tags, key_id, "n") and not is_exempt(tags)
 
 
 class PlaceKind(Enum):

@@ -5,9 +5,9 @@ Pure, and apart from `model.py` because the fast path (`status --cached`) can af
 datetimes in UTC, durations are timedeltas.
 
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
-kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, refused, unknown, unfinished, told,
-switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge` adds verdict, why, age_days, due and
-overdue.
+kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, wanted (IT asks for its replacement),
+refused, unknown, unfinished, told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge`
+adds verdict, why, age_days, due and overdue.
 A line of `history` is here for the same reason, and what says which commands follow a rotation.
 """
 
@@ -191,7 +191,10 @@ def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) 
         return "unknown", "not looked up yet"
     if row.get("exempt"):
         return "exempt", "the user is tagged exempt"
-    return policy.verdict(_Key(created), now).value, ""
+    verdict = policy.verdict(_Key(created), now)
+    return (
+        (Verdict.DUE.value, "IT asks for it") if row.get("wanted") and verdict is Verdict.FRESH else (verdict.value, "")
+    )
 
 
 def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest: float) -> int:
@@ -199,7 +202,8 @@ def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest
     known or was looked up more than `oldest` seconds ago."""
     keys = [row for row in rows if row["verdict"] not in ("exempt", "not rotatable", "switched off", "kept")]
     ages = [_time(row.get("created")) for row in keys]
-    if any(age and policy.verdict(_Key(age), now) in _AT_LEAST[least] for age in ages):
+    wanted = least == "due" and any(row["verdict"] == "due" for row in keys)
+    if wanted or any(age and policy.verdict(_Key(age), now) in _AT_LEAST[least] for age in ages):
         return 3
     if not all(ages) or any(row["verdict"] in ("unknown", "refused") for row in keys):
         return 75

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..aws import endpoints
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
-from ..core.model import Identity, Look, is_exempt, second_in_use
+from ..core.model import Identity, Look, is_exempt, second_in_use, wanted_by_it
 from ..core.policy import Policy, Verdict, mask, number
 from ..profiles.kinds import odd_length
 from ..profiles.which import Active
@@ -147,6 +147,9 @@ class Online:
             message = f"key {mask(key_id)} is {days} days old, the limit is {policy.max_age.days}"
             level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
             yield Finding(level, verdict.value, message, command, self._where)
+        elif wanted_by_it(look.tags, key_id):
+            message = f"IT asks for key {mask(key_id)} to be replaced, which is due by its limits"
+            yield Finding(Level.ADVICE, "due", message, command, self._where)
 
     def _same_by_sso(self, account: str) -> Iterator[Finding]:
         """A way into the same account that needs no long-term key."""
@@ -172,7 +175,7 @@ class Online:
         if key.active:
             own = next((each for each in look.keys if each.key_id == self._active.pair.key_id), key)
             use, name = account.last_use(key_id), quote(self._active.profile)
-            said, remedy = second_in_use(name, own, key, use, look.now)
+            said, remedy = second_in_use(name, own, key, use, look)
             return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
         message = f"{who} has a second key {mask(key_id)} ({age}), switched off; a rotation needs its place"
         return Finding(Level.WARNING, "inactive-second-key", message, delete)

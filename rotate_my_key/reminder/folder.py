@@ -151,6 +151,7 @@ def _item(row: Row, policy: Policy, exclude: Collection[str]) -> Item | None:
         return None
     moment = datetime.fromtimestamp(created, UTC)
     due, overdue = int(policy.due_at(moment).timestamp()), int(policy.overdue_at(moment).timestamp())
+    due = min(due, _seconds(row.get("seen_at"))) if row.get("wanted") else due
     return Item(KEY, key_id, names, max(due, 0), max(overdue, 0), created, _seconds(row.get("seen_at")))
 
 

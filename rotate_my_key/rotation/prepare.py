@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
-from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use
+from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use, wanted_by_it
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
 from ..core.policy import Hook, Policy, Verdict, gone, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
@@ -118,6 +118,8 @@ def prepare(
     look = first_look(pair, account, here, pause, young=options.young)
     look, key = _own_key(look, pair, account, here, pause)
     verdict = options.policy.verdict(key, look.now)
+    if verdict is Verdict.FRESH and wanted_by_it(look.tags, key.key_id):
+        verdict = Verdict.DUE
     plan = RotationPlan(pair, options, look, key, verdict, is_exempt(look.tags), ())
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == pair)
@@ -330,7 +332,7 @@ def second_in_the_way(plan: RotationPlan) -> NeedsPerson:
     """That the user's second key is active, what is known of it, and how to go on."""
     assert plan.second is not None
     other, use = plan.second.key, plan.second.last_use
-    said, hint = second_in_use(shlex.quote(_profile(plan)), plan.key, other, use, plan.look.now)
+    said, hint = second_in_use(shlex.quote(_profile(plan)), plan.key, other, use, plan.look)
     return NeedsPerson(f"{plan.look.identity.user} has {said}", hint)
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import Gone, NotAllowed, Problem
-from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, wanted_by_it
 from ..core.parallel import side_by_side
 from ..core.plan import Note
 from ..core.policy import STATIC, Past, Row, gone, mask
@@ -60,6 +60,7 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
         "created": _text(key.created),
         "last_use": use_row(look.last_use),
         "exempt": is_exempt(look.tags),
+        "wanted": wanted_by_it(look.tags, pair.key_id),
         "refused": refused,
         "others": [
             {"key_id": other.key_id, "status": other.status, "created": _text(other.created)}

@@ -17,12 +17,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ..core.errors import WrongUsage
-from ..core.model import EXEMPT_KEY, EXEMPT_VALUE
+from ..core.model import EXEMPT_KEY, EXEMPT_VALUE, FLEET_KEY
 from ..core.policy import Policy, format_duration
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]?\d|2[0-3])-([01]?\d|2[0-4])")
-REMEMBERED = "rotate-my-key-fleet"  # the user tag in which the fleet remembers what it said and did
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class Remind:
     digest: bool = True
     templates: str = ""
     link: str = ""
-    tag: str = REMEMBERED
+    tag: str = FLEET_KEY
 
 
 @dataclass(frozen=True, slots=True)

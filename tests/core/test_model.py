@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import WrongUsage
-from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse, Place, PlaceKind, is_exempt
+from rotate_my_key.core.model import (
+    AccessKey,
+    Credentials,
+    Identity,
+    LastUse,
+    Place,
+    PlaceKind,
+    is_exempt,
+    made_by_it,
+    wanted_by_it,
+)
 from rotate_my_key.core.policy import Policy, Verdict, format_duration, mask, parse_duration
 
 MADE = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -209,3 +219,21 @@ def test_who_is_left_alone(tags: dict[str, str] | None, left_alone: bool) -> Non
 def test_a_section_that_no_sdk_reads_cannot_be_named() -> None:
     """It is called by what stands in its brackets."""
     assert [Place("/x", name).is_read for name in ("work", "[work]")] == [True, False]
+
+
+NOTED = [
+    ("nothing is noted", None, False, False),
+    ("a notice was given", "1 ABCD2345:n2:f20261101:l20261104", False, True),
+    ("IT made it", "1 EFGH6789:n1 ABCD2345:m20261101", True, False),
+    ("another key is meant", "1 EFGH6789:n1:m20261101", False, False),
+    ("another version wrote it", "2 ABCD2345:n1:m20261101", False, False),
+    ("somebody else wrote it", "owned by ABCD2345:n1", False, False),
+]
+
+
+@pytest.mark.parametrize(("sentence", "value", "made", "wanted"), NOTED, ids=[case[0] for case in NOTED])
+def test_what_it_has_noted_of_a_key(sentence: str, value: str | None, made: bool, wanted: bool) -> None:
+    """By the tag of IT's side; whoever is exempt is asked for nothing."""
+    tags = {"Rotate-My-Key-Fleet": value} if value else None
+    assert (made_by_it(tags, "AKIAIOSFABCD2345"), wanted_by_it(tags, "AKIAIOSFABCD2345")) == (made, wanted)
+    assert not wanted_by_it({**(tags or {}), "rotate-my-key": "exempt"}, "AKIAIOSFABCD2345")

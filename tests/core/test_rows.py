@@ -24,6 +24,8 @@ VERDICTS = [
     pytest.param(row(1, unknown="x"), "unknown", id="not reachable"),
     pytest.param(row(), "unknown", id="never looked up"),
     pytest.param(row(99, exempt=True), "exempt", id="tagged exempt"),
+    pytest.param(row(1, wanted=True), "due", id="IT asks for it"),
+    pytest.param(row(95, wanted=True), "overdue", id="IT asks for it, and it is overdue anyway"),
     pytest.param(row(switched_off_until="2026-07-01"), "switched off", id="kept"),
     pytest.param(row(kind="sso"), "not rotatable", id="another sign-in"),
     pytest.param(row() | {"created": "soon"}, "unknown", id="a time that is none"),
@@ -41,6 +43,7 @@ def test_the_verdict_of_a_row(facts: Row, verdict: str) -> None:
 CHECKS = [
     pytest.param([row(1)], "due", 0, id="fresh"),
     pytest.param([row(80)], "due", 3, id="due"),
+    pytest.param([row(1, wanted=True)], "due", 3, id="due by IT's limits"),
     pytest.param([row(80)], "overdue", 0, id="due, and overdue is asked"),
     pytest.param([row(95)], "overdue", 3, id="overdue"),
     pytest.param([row(1), row()], "due", 75, id="one of unknown age"),

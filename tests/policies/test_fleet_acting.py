@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.settings.fleet import REMEMBERED
+from rotate_my_key.core.model import FLEET_KEY
 from tests.cli.conftest import Done
 from tests.policies.company import OLD, REFUSED, Company, allowed, company, hook, with_channels
 
@@ -36,9 +36,9 @@ def enforcing(company: Callable[..., Company], hook: str) -> Company:
     here = with_channels(company("fleet-enforce"), hook)
     aws = here.desk.aws
     (alice,), (bob,) = aws.keys("alice"), here.member.keys("bob")
-    aws.set_tags("alice", {REMEMBERED: f"1 {alice.key_id[-8:]}:n2:f20260901:l20261001"})
+    aws.set_tags("alice", {FLEET_KEY: f"1 {alice.key_id[-8:]}:n2:f20260901:l20261001:w2:d20260901"})
     here.member.set_status(bob.key_id, "Inactive")
-    here.member.set_tags("bob", {REMEMBERED: f"1 {bob.key_id[-8:]}:n2:f20260801:l20260901:o20260915"})
+    here.member.set_tags("bob", {FLEET_KEY: f"1 {bob.key_id[-8:]}:n2:f20260801:l20260901:w2:d20260801:o20260915"})
     aws.add_user("carol")
     aws.add_key("carol", OLD)
     accounts = f"{aws.account}, {here.member.account}"

@@ -14,7 +14,7 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.settings.fleet import REMEMBERED
+from rotate_my_key.core.model import FLEET_KEY
 from tests.policies.company import REFUSED, Company, allowed, company, hook, with_channels
 
 __all__ = ["company", "hook"]
@@ -29,7 +29,7 @@ def test_tags_are_one_key_alone(name: str) -> None:
         if {"iam:TagUser", "iam:UntagUser"} & set(statement["Action"]):
             assert set(statement["Action"]) <= {"iam:TagUser", "iam:UntagUser"}
             assert statement["Condition"] == {
-                "ForAllValues:StringEquals": {"aws:TagKeys": [REMEMBERED]},
+                "ForAllValues:StringEquals": {"aws:TagKeys": [FLEET_KEY]},
                 "Null": {"aws:TagKeys": "false"},
             }
 

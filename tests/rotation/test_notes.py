@@ -8,7 +8,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.laptop import AGE, Laptop
 
 
@@ -232,6 +232,37 @@ def test_an_active_second_key_is_never_touched(laptop: Laptop, age: timedelta, h
         assert "which most often another computer has" in each.text
     assert laptop.works() == laptop.old
     assert [key.active for key in laptop.aws.keys("alice")] == [True, True]
+
+
+def told_by_it(laptop: Laptop, *facts: tuple[Credentials, str]) -> None:
+    """As IT's side notes it in the user's tag."""
+    known = " ".join(f"{pair.key_id[-8:]}:{fact}" for pair, fact in facts)
+    laptop.aws.set_tags("alice", {"rotate-my-key-fleet": f"1 {known}"})
+
+
+def test_a_key_that_it_made_is_to_be_adopted(laptop: Laptop) -> None:
+    """It waits, and must not be deleted: `rotate` and `doctor` say adopt, until somebody has used it."""
+    made = laptop.aws.add_key("alice", age=timedelta(days=2))
+    told_by_it(laptop, (laptop.old, "n1:f20261101:l20261101"), (made, "m20261201"))
+    for done in (laptop.run(), laptop.run("doctor")):
+        assert "of IT's, 2 days old, which waits to be taken over" in done.text
+        assert "rotate-my-key adopt" in done.text and "delete-key" not in done.text
+    laptop.aws.set_last_use(made.key_id, LastUse(datetime.now(UTC) - timedelta(hours=3), "s3", "eu-west-1"))
+    assert "which most often another computer has" in laptop.run().err
+
+
+def test_what_it_asks_for_is_due(laptop: Laptop) -> None:
+    """IT's limit may be the earlier one: `status`, `doctor` and a plain `rotate` know it by the tag; the new key is
+    fresh again."""
+    laptop.env["ROTATE_MY_KEY_MAX_AGE"] = "700d"
+    assert "Nothing to do" in laptop.run().out
+    told_by_it(laptop, (laptop.old, "n1:f20261101:l20261101"))
+    assert laptop.run("status", "--check", "due").code == 3
+    assert "IT asks for it" in laptop.run("status", "--cached").out
+    assert "IT asks for key" in laptop.run("doctor").text
+    assert laptop.run().code == 0
+    assert laptop.works() != laptop.old
+    assert "IT asks for it" not in laptop.run("status").out
 
 
 def both_here(laptop: Laptop, age: timedelta, status: str = "Active") -> None:

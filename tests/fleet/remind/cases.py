@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotate_my_key.core.model import LastUse
+from rotate_my_key.core.model import FLEET_KEY, LastUse
 from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import Row, Status
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
-from rotate_my_key.settings.fleet import REMEMBERED
 from tests.fleet.fakes import NOW, FakeDirectory, FakeOrganization
 
 POLICY = Policy()
@@ -49,7 +48,7 @@ def row(
 
 def remembered(value: str) -> dict[str, str]:
     """A user's tags with what the fleet wrote down."""
-    return {REMEMBERED: value}
+    return {FLEET_KEY: value}
 
 
 def without_tags(found: Row) -> Row:

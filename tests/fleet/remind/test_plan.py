@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotate_my_key.core.model import FLEET_KEY
 from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.memory import decode, encode, recall, ref, whole_days
 from rotate_my_key.fleet.model import AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.fleet.notices import NoticePlan, plan_notices
 from rotate_my_key.fleet.remind import after_notice
-from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
+from rotate_my_key.settings.fleet import FleetSettings, Remind
 from tests.fleet.fakes import NOW
 from tests.fleet.remind.cases import OTHER, case, remembered, row, without_tags
 
@@ -142,13 +143,13 @@ def test_unanswered_are_the_keys_that_were_told_of() -> None:
 def test_who_cannot_be_remembered_is_told(found: Row, why: str) -> None:
     """A tag of somebody else's, or none that may be read: he is told as if for the first time."""
     assert plan(found).now[0].notice.number == 1
-    assert why in recall(found.user, REMEMBERED)[1]
+    assert why in recall(found.user, FLEET_KEY)[1]
 
 
 def test_tag_keys_have_no_case() -> None:
     """IAM takes Rotate-My-Key-Fleet for the same tag."""
     (value,) = told(1).values()
-    assert len(plan(case(tags={REMEMBERED.title(): value})).quiet) == 1
+    assert len(plan(case(tags={FLEET_KEY.title(): value})).quiet) == 1
 
 
 def test_a_day_to_come_silences_nobody() -> None:
@@ -187,7 +188,7 @@ class Person:
     def case(self, now: datetime) -> Row:
         """What a survey finds."""
         key = FleetKey(True, self.created, self.key_id)
-        tags = {REMEMBERED: self.tag} if self.tag else {}
+        tags = {FLEET_KEY: self.tag} if self.tag else {}
         user = FleetUser("123456789012", "arn:aws:iam::123456789012:user/alice", (key,), tags=tags)
         return row(AwsAccount("123456789012"), user, key, Owner("alice", "alice@example.com"), now)
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.errors import Denied, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.core.model import FLEET_KEY
 from rotate_my_key.fleet.judge import Row
 from rotate_my_key.fleet.memory import decode, ref
 from rotate_my_key.fleet.messages import Channels, Findings, Renderer
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notices import Remark, plan_notices
 from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
-from rotate_my_key.settings.fleet import REMEMBERED, FleetSettings, Remind
+from rotate_my_key.settings.fleet import FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.remind.cases import found_in
 
@@ -86,7 +87,7 @@ class Office:
 
     def tag(self, name: str, directory: FakeDirectory | None = None) -> str | None:
         """What is remembered of a user."""
-        return (directory or self.home).everybody[name].tags.get(REMEMBERED)
+        return (directory or self.home).everybody[name].tags.get(FLEET_KEY)
 
 
 def addresses(channel: FakeChannel) -> list[str]:
@@ -168,7 +169,7 @@ def test_without_an_old_key_the_digest_comes() -> None:
     ("tags", "said"),
     [
         ({f"t{n}": "" for n in range(50)}, "the user has 50 tags already"),
-        ({REMEMBERED: "of the data team"}, f"the tag {REMEMBERED} holds something that this version does not write"),
+        ({FLEET_KEY: "of the data team"}, f"the tag {FLEET_KEY} holds something that this version does not write"),
     ],
 )
 def test_what_cannot_be_remembered_is_a_row(office: Office, tags: dict[str, str], said: str) -> None:
