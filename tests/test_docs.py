@@ -43,7 +43,7 @@ def help_of(*words: str) -> str:
 
 def commands(*group: str) -> set[str]:
     """The commands that --help shows."""
-    _, *sections = re.split(r"^(?:Daily|Repair|This computer|For IT|Commands):$", help_of(*group), flags=re.MULTILINE)
+    _, *sections = re.split(r"^(?:Start here|More|For IT|Commands):$", help_of(*group), flags=re.MULTILINE)
     return {name for section in sections for name in re.findall(r"^  ([a-z][a-z-]*)  ", section, re.MULTILINE)}
 
 

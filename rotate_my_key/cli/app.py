@@ -106,6 +106,15 @@ class App:
 
     # Where things are
 
+    def shell(self, command: str) -> str:
+        """The shell that the person uses. Raises NeedsPerson, with the command that names it."""
+        from ..reminder import shell
+
+        found = shell.detect(self.env, os.getppid(), shell.process, terminal=_is_terminal(sys.stderr))
+        if not found:
+            raise NeedsPerson("cannot tell which shell you use", f"rotate-my-key {command} install --shell bash")
+        return found
+
     @cached_property
     def paths(self) -> Paths:
         """The files and folders of this user; loaded when first needed."""

@@ -91,6 +91,7 @@ class _Policy(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line a policy."""
+        super().format_epilog(ctx, formatter)
         from .. import policies
 
         with formatter.section("Policies"):
@@ -208,9 +209,9 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "doctor",
-        """Say which key is used here and why, and what stands in the way of a rotation.
+        """Say which key is used here and why, and what could make a rotation fail.
 
-        Each finding is one line, and below it the command that puts it right. Nothing is changed, here or at AWS. Exit
+        Each finding is one line, and below it the command that fixes it. Nothing is changed, here or in AWS. Exit
         code 1 if something is broken.
         """,
         _profile("This profile's key instead of the active one's."),
@@ -219,10 +220,11 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "delete_key",
-        """Retire one of your keys that no place here holds.
+        """Deactivate, then delete, one of your keys that no profile here holds.
 
-        KEY_ID is the whole id, or its last four characters. An active key is only switched off, so that whatever still
-        uses it can be found and switched back; a second call deletes it.
+        KEY_ID is the whole access key ID, or its last four characters. An active key is only deactivated at first, so
+        that you see what still uses it; the same command deletes it the second time. An administrator, or another of
+        your keys, can activate it until then: aws iam update-access-key --status Active.
         """,
         click.argument("key_id"),
         _profile("The profile of the user whose key it is."),
@@ -232,7 +234,7 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "adopt",
-        """Take a first or new key that IT or the console gave.
+        """Set up a first or new key that IT or the AWS console gave you.
 
         Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS,
         puts it into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is
@@ -251,7 +253,7 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "export",
-        """Print what another computer needs to use the same key, sealed with a passphrase or for an age recipient.
+        """Print what another computer needs to use the same key, encrypted with a passphrase or for an age recipient.
 
         The passphrase is asked for, hidden. What is printed is an age file, in letters: it can go by mail or chat, the
         passphrase should go another way. There: rotate-my-key import.
@@ -269,7 +271,7 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "import_cmd",
-        """Take a key that rotate-my-key export sealed on another computer.
+        """Set up a key that rotate-my-key export encrypted on another computer.
 
         Reads the file (or - for standard input; without one you can paste it) and asks for the passphrase, hidden.
         Proves the key with AWS and puts it into the profile, which is made if it is absent. The key stays as it is: it
@@ -284,11 +286,11 @@ _EACH: tuple[click.Command, ...] = (
     ),
     click.Group(
         "keyring",
-        help="Move a profile's pair between its file and the system's keyring.",
+        help="Move a profile's key between its file and the system's keyring.",
         commands=[
             _command(
                 "keyring_cmd.store",
-                """Move a profile's pair into the keyring.
+                """Move a profile's key into the keyring.
 
                 The profile gets a credential_process line instead, so SDKs and the aws command go on working with it,
                 wherever the keyring is unlocked. `keyring restore` puts the file back as it was.
@@ -299,7 +301,7 @@ _EACH: tuple[click.Command, ...] = (
             ),
             _command(
                 "keyring_cmd.restore",
-                "Move a profile's pair from the keyring back into its file.",
+                "Move a profile's key from the keyring back into its file.",
                 _profile("The profile; else the active one."),
                 YES,
                 AS_JSON,
@@ -308,15 +310,15 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "scan",
-        """Find other files and processes that hold a key.
+        """Find other files and running programs that hold a key.
 
-        Reads the places of your home where keys hide, or everything below each PATH. What it finds is remembered
+        Reads the files of your home where keys usually are, or everything below each PATH. What it finds is remembered
         (paths, never values), and `rotate` offers to change it with the key. Shows no secret.
         """,
         click.argument("paths", nargs=-1, metavar="[PATH...]"),
         _PROFILES,
         _flag("--all", "all_keys", text="Every key on this computer."),
-        _flag("--update", text="Put the new pair where an old one is, while that is kept."),
+        _flag("--update", text="Put the new key where an old one is, while that is kept."),
         _flag("-y", "--yes", text="With --update: do not ask."),
         AS_JSON,
     ),
@@ -422,6 +424,27 @@ _EACH: tuple[click.Command, ...] = (
             _command("config.path", "Where the settings are: your file and your site's.", AS_JSON),
         ],
     ),
+    click.Group(
+        "completion",
+        help="Complete commands, options, profiles and settings at TAB, in bash, zsh, fish and PowerShell.",
+        commands=[
+            _command(
+                "completion.install",
+                "Set it up in your shell's start-up file; safe to run again.",
+                _SHELL,
+                _NO_QUESTION,
+                AS_JSON,
+            ),
+            _command(
+                "completion.uninstall",
+                "Take it out again, byte for byte; from every shell, unless one is named.",
+                _SHELL,
+                _NO_QUESTION,
+                AS_JSON,
+            ),
+            _command("completion.show", "Print the script, for a start-up file of your own.", _SHELL),
+        ],
+    ),
     _command(
         "demo",
         """Watch a whole rotation, from beginning to end, without an account.
@@ -442,3 +465,53 @@ _EACH: tuple[click.Command, ...] = (
     ),
 )
 COMMANDS = {command.name or "": command for command in _EACH}
+
+# The end of each --help, by the whole name of the command.
+EXAMPLES = {
+    "rotate": ("rotate --dry-run", "rotate -p work --keep-old 7d", "rotate --all --yes"),
+    "status": ("status", "status --check overdue --cached", "status -p work --json"),
+    "history": ("history", "history --json"),
+    "undo": ("undo", "undo -p work --yes"),
+    "restore": ("restore", "restore -p work"),
+    "doctor": ("doctor", "doctor -p work --json"),
+    "after": ("after run", "after test deploy"),
+    "after run": ("after run", "after run deploy"),
+    "after test": ("after test deploy",),
+    "delete-key": ("delete-key MPLE", "delete-key AKIAIOSFODNN7EXAMPLE -p work"),
+    "adopt": ("adopt ~/Downloads/accessKeys.csv -p work", "adopt s3://BUCKET/NAME --auth-profile sso"),
+    "export": ("export -p work", "export -p work -r age1... -o work.age"),
+    "import": ("import work.age -p work", "import work.age -i ~/.ssh/id_ed25519"),
+    "keyring": ("keyring store -p work", "keyring restore -p work"),
+    "keyring store": ("keyring store -p work",),
+    "keyring restore": ("keyring restore -p work",),
+    "scan": ("scan", "scan ~/projects -p work", "scan --update"),
+    "reminder": ("reminder install", "reminder snooze 3d", "reminder show"),
+    "reminder install": ("reminder install", "reminder install --shell fish"),
+    "reminder uninstall": ("reminder uninstall",),
+    "reminder show": ("reminder show", "reminder show --shell zsh"),
+    "reminder snooze": ("reminder snooze 3d", "reminder snooze 0"),
+    "schedule": ("schedule install", "schedule show"),
+    "schedule install": ("schedule install", "schedule install --yes"),
+    "schedule uninstall": ("schedule uninstall",),
+    "schedule show": ("schedule show", "schedule show --json"),
+    "config": ("config", "config set max_age 60d", "config get keep_old"),
+    "config show": ("config show", "config show --json"),
+    "config get": ("config get max_age",),
+    "config set": ("config set max_age 60d", "config set --unset max_age"),
+    "config path": ("config path",),
+    "completion": ("completion install", "completion show --shell zsh"),
+    "completion install": ("completion install", "completion install --shell fish"),
+    "completion uninstall": ("completion uninstall",),
+    "completion show": ("completion show --shell bash",),
+    "demo": ("demo", "demo --fast"),
+    "policy": ("policy self", "policy fleet-report"),
+    "fleet": ("fleet report", "fleet remind --dry-run", "fleet revoke alice"),
+    "fleet report": ("fleet report", "fleet report --html", "fleet report --all --csv"),
+    "fleet remind": ("fleet remind --dry-run", "fleet remind --yes"),
+    "fleet enforce": ("fleet enforce --presets", "fleet enforce", "fleet enforce --undo alice"),
+    "fleet revoke": ("fleet revoke alice --why 'left on Friday'", "fleet revoke alice --undo"),
+    "fleet reissue": ("fleet reissue alice --dry-run", "fleet reissue --sweep"),
+    "fleet template": ("fleet template", "fleet template --member-role"),
+    "fleet package": ("fleet package", "fleet package --out fleet.zip --apprise"),
+    "fleet onboarding": ("fleet onboarding", "fleet onboarding --html"),
+}

@@ -1,4 +1,5 @@
-"""What the shell offers at TAB: commands, options, profiles, settings; through click, for bash, zsh and fish.
+"""What the shell offers at TAB: commands, options, profiles, settings; through click. And `completion`, which sets it
+up: a script in the state folder, and a marked block in the shell's start-up file that sources it.
 
 Runs at every TAB, so it reads only the names in the profile files, with our own reader: no botocore, no boto3. Nothing
 is said but the answer: a complaint would end up in the middle of what the person types.
@@ -6,13 +7,20 @@ is said but the answer: a complaint would end up in the middle of what the perso
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem, shell_complete
+from click.shell_completion import (
+    CompletionItem,
+    ShellComplete,
+    add_completion_class,
+    get_completion_class,
+    shell_complete,
+)
 
 from ..core.errors import Problem
 from .app import App
@@ -26,6 +34,37 @@ def complete(program: click.Group, app: App, instruction: str) -> int:
     """Do what the shell asks for: `bash_source`, `bash_complete` and so on. Gives the exit code."""
     shell = instruction.partition("_")[0]
     return shell_complete(_Completing(program, app, shell), {"obj": app}, "rotate-my-key", COMPLETE, instruction)
+
+
+@add_completion_class
+class _PowerShell(ShellComplete):
+    """click has none of its own: words and answers go line by line."""
+
+    name = "powershell"
+    source_template = """\
+Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
+    param($word, $ast, $position)
+    $env:COMP_WORDS = ($ast.CommandElements | ForEach-Object { $_.Extent.Text }) -join "`n"
+    $env:COMP_CWORD = $word
+    $env:%(complete_var)s = 'powershell_complete'
+    try {
+        %(prog_name)s | ForEach-Object {
+            $value, $help = $_ -split "`t", 2
+            [Management.Automation.CompletionResult]::new($value, $value, 'ParameterValue', "$value $help")
+        }
+    } finally { Remove-Item Env:COMP_WORDS, Env:COMP_CWORD, Env:%(complete_var)s }
+}
+"""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one that is typed, and that one."""
+        typed = os.environ.get("COMP_CWORD", "")
+        words = os.environ["COMP_WORDS"].split("\n")[1:]
+        return words[:-1] if typed and words and words[-1] == typed else words, typed
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """One line."""
+        return f"{item.value}\t{item.help or ''}"
 
 
 class _Completing(click.Group):
@@ -116,6 +155,61 @@ class _Hook(click.types.StringParamType):
             names = [hook.name for hook in after_rotate(self._app.paths.config_file)]
             return [CompletionItem(name) for name in names if name.startswith(incomplete)]
         return []
+
+
+# The command
+
+
+def install(app: App, *, shell: str | None, as_json: bool) -> None:
+    """Write the script, and have the shell's start-up file source it; safe to run again."""
+    from ..files.private import make_private_dir, write_private
+    from ..reminder import shell as shells
+
+    chosen = shell or app.shell("completion")
+    script = _script(app, chosen)
+    make_private_dir(os.path.dirname(script))
+    write_private(script, _source(chosen).encode())
+    path = shells.rc_file(chosen, app.paths.home, app.env)
+    changed = shells.install(path, os.fsencode(shells.guard(chosen, script)), "completion")
+    if as_json:
+        return app.json({"shell": chosen, "rc_file": path, "changed": changed, "script": script})
+    app.out(f"{app.show_path(path)}: completion is {'in it now' if changed else 'in it already'} ({chosen})")
+    return app.say("New terminals have it. To take it out: rotate-my-key completion uninstall")
+
+
+def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
+    """Take it out again, byte for byte; from every shell, unless one is named."""
+    from ..files.private import remove_private
+    from ..reminder import shell as shells
+
+    every = shells.every_rc_file(app.paths.home, app.env)
+    changed = [path for name, path in every if shell in (None, name) and shells.uninstall(path, "completion")]
+    for name, _ in every:
+        if shell in (None, name):
+            remove_private(_script(app, name))
+    if as_json:
+        return app.json({"changed": changed})
+    for path in changed:
+        app.out(f"{app.show_path(path)}: completion is out of it")
+    return None if changed else app.out("Completion was not installed.")
+
+
+def show(app: App, *, shell: str | None) -> None:
+    """Print the script, for a start-up file of your own."""
+    app.out(_source(shell or app.shell("completion")).rstrip("\n"))
+
+
+def _script(app: App, shell: str) -> str:
+    return os.path.join(app.paths.state_dir, "completion", shell)
+
+
+def _source(shell: str) -> str:
+    made = get_completion_class(shell)
+    assert made is not None
+    source = made(click.Group(), {}, "rotate-my-key", COMPLETE).source()
+    if shell == "zsh":  # where the start-up file has not set completion up itself
+        source = f"(( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit -i; }}\n{source}"
+    return source
 
 
 def _profiles(app: App) -> Iterator[str]:

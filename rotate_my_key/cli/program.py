@@ -7,20 +7,24 @@ Commands are loaded when called, so that `--help` and `--version` cost little mo
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import Any
 
 import click
 
 from .. import __version__
 from ..core.errors import Interrupted, Problem
+from ..core.policy import nearest
 from .app import App
-from .table import COMPLETE, GLOBAL, GROUPS, OWN, with_command
+from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN, with_command
 
-_COMMANDS = [name for group in GROUPS.values() for name in group]
 _STATUS = "rotate-my-key status"
+# What works on one profile, the active one unless it is named.
+_OF_ONE = {"rotate", "undo", "restore", "doctor", "delete-key", "adopt", "export", "import", "keyring"}
 # What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
 _READS |= {"config", "config show", "config get", "config path"}
@@ -53,16 +57,16 @@ class _Program(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of --help."""
-        return _COMMANDS
+        return COMMANDS
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Load one command and give it the global options."""
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
-        from .commands import COMMANDS
+        from . import commands
 
-        command = COMMANDS.get(cmd_name) or import_module(f".{cmd_name}", __package__).command
-        add_globals(command)
+        command = commands.COMMANDS.get(cmd_name) or import_module(f".{cmd_name}", __package__).command
+        _complete(command, cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -72,15 +76,19 @@ class _Program(click.Group):
                 formatter.write_dl(list(rows.items()))
 
 
-def add_globals(command: click.Command) -> None:
-    """Give a command, and the commands of a group that are loaded, the options that may stand anywhere."""
+def _complete(command: click.Command, name: str) -> None:
+    """Give a command, and those of a group that are loaded, the options that may stand anywhere, and their examples."""
+    from .commands import EXAMPLES
+
     if not any(param.name == "no_color" for param in command.params):
         command.params += _globals()
+        lines = "\n".join(f"  rotate-my-key {words}" for words in EXAMPLES.get(name, ()))
+        command.epilog = f"\b\nExamples:\n{lines}" if lines else None
     if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            child = command.commands.get(name)
+        for each in command.list_commands(click.Context(command)):
+            child = command.commands.get(each)
             if child:
-                add_globals(child)
+                _complete(child, f"{name} {each}")
 
 
 @click.command(
@@ -90,7 +98,7 @@ def add_globals(command: click.Command) -> None:
     epilog="Exit codes: 0 done, or nothing to do · 1 a problem · 2 usage · 3 status --check · 4 needs a person · "
     "5 AWS does not allow it · 75 try again later · 130 interrupted.",
 )
-@click.version_option(__version__, prog_name="rotate-my-key", message="%(prog)s %(version)s")
+@click.version_option(__version__, "-V", "--version", prog_name="rotate-my-key", message="%(prog)s %(version)s")
 def program() -> None:
     """Replace your own AWS access key, and never be locked out.
 
@@ -102,17 +110,17 @@ def run(args: Sequence[str], env: Any) -> int:
     """Run the program; gives the exit code."""
     app = App(env)
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
-    return guarded(app, args, lambda: _called(app, args))
+    words = with_command(args)
+    return guarded(app, words, lambda: _called(app, words))
 
 
-def _called(app: App, args: Sequence[str]) -> int:
+def _called(app: App, words: Sequence[str]) -> int:
     if app.env.get(COMPLETE):  # at TAB
         from .completion import complete
 
         return complete(program, app, app.env[COMPLETE])
-    words = with_command(args)
     _check_owner(app, words)
-    code = program.main(words, prog_name="rotate-my-key", standalone_mode=False, obj=app)
+    code = program.main(list(words), prog_name="rotate-my-key", standalone_mode=False, obj=app)
     sys.stdout.flush() if sys.stdout else None
     return int(code or 0)
 
@@ -134,8 +142,7 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         app.complain(error.ctx.get_help())
         return 2
     except click.UsageError as error:
-        name = error.ctx.command_path if error.ctx else " ".join(("rotate-my-key", *_named(args)))
-        _show(app, _lower(error.format_message()), f"{name} --help")
+        _show(app, *_usage(error, args))
         return 2
     except click.ClickException as error:
         _show(app, _lower(error.format_message()), "")
@@ -165,6 +172,7 @@ def _check_owner(app: App, words: Sequence[str]) -> None:
 def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
     """Two lines, and with --json one object on stdout, whatever happened; gives the exit code."""
     app.problem = problem
+    problem.hint = _same_profile(problem.hint, args)
     _show(app, problem.message, problem.hint)
     if "--json" in args and not app.result_given:
         try:
@@ -174,6 +182,23 @@ def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
         except Problem as unwritten:
             _show(app, unwritten.message, unwritten.hint)
     return problem.code
+
+
+def _same_profile(hint: str, args: Sequence[str]) -> str:
+    """A hint about the profile that was typed: a command that works on one profile works on that one."""
+    name, words, typed = _named(args), hint.split(), _typed_profiles(args)
+    if name[:1] == ["fleet"] or len(typed) != 1 or words[:1] != ["rotate-my-key"] or _OF_ONE.isdisjoint(words[1:2]):
+        return hint
+    if not {"-p", "--profile", "--all"}.isdisjoint(words):
+        return hint
+    at = 3 if words[1] == "keyring" else 2
+    return " ".join([*words[:at], "-p", shlex.quote(typed.pop()), *words[at:]])
+
+
+def _typed_profiles(args: Sequence[str]) -> set[str]:
+    """The values of -p in all its spellings."""
+    split = [part for word in args for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
+    return {value for word, value in pairwise(split) if word in ("-p", "--profile")}
 
 
 def _named(args: Sequence[str]) -> list[str]:
@@ -186,6 +211,19 @@ def _named(args: Sequence[str]) -> list[str]:
         group = group.get_command(click.Context(group), word)
         found += [word] if group else []
     return found
+
+
+def _usage(error: click.UsageError, args: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with the words, and the help of the command that was meant."""
+    words, named = [word for word in args if word not in GLOBAL], _named(args)
+    name = error.ctx.command_path if error.ctx else " ".join(("rotate-my-key", *named))
+    group, word = error.ctx and error.ctx.command, (words[len(named) :] or ["-"])[0]
+    if not isinstance(group, click.Group) or word.startswith("-"):
+        return _lower(error.format_message()), f"{name} --help"
+    assert error.ctx is not None
+    meant = nearest(word, group.list_commands(error.ctx))
+    question = f". Did you mean '{meant}'?" if meant else ""
+    return f"no such command '{word}'{question}", " ".join(filter(None, (name, meant, "--help")))
 
 
 def _show(app: App, message: str, hint: str) -> None:

@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ..core import policy
-from ..core.errors import NeedsPerson, NotAllowed, Problem, WrongUsage
+from ..core.errors import NotAllowed, Problem, WrongUsage
 from ..core.policy import Row, format_duration, parse_duration
 from ..files.regular import read_start
-from .app import App, _is_terminal
+from .app import App
 
 if TYPE_CHECKING:
     from ..reminder.folder import Folder
@@ -31,7 +31,7 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
     from ..reminder import shell as shells
     from ..reminder.folder import Installed
 
-    chosen = shell or _detect(app)
+    chosen = shell or app.shell("reminder")
     path = os.path.abspath(rc_file) if rc_file else shells.rc_file(chosen, app.paths.home, app.env)
     mine = folder(app)
     places = tuple(dict.fromkeys([*mine.installed().places, (chosen, path)]))
@@ -77,7 +77,7 @@ def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
     """What is installed and when it speaks next; with --shell or --system the text that goes into the shell."""
     mine = folder(app)
     if shell or system:
-        chosen = shell or _detect(app)
+        chosen = shell or app.shell("reminder")
         text = _text(app, mine, chosen, system)
         if as_json:
             app.json({"shell": chosen, "system": system, "text": text})
@@ -133,15 +133,6 @@ def say(app: App) -> int:
     from .main import run
 
     return main(folder(app).path, lambda: run(ASK, app.env))
-
-
-def _detect(app: App) -> str:
-    from ..reminder import shell as shells
-
-    found = shells.detect(app.env, os.getppid(), shells.process, terminal=_is_terminal(sys.stderr))
-    if not found:
-        raise NeedsPerson("cannot tell which shell you use", "rotate-my-key reminder install --shell bash")
-    return found
 
 
 def _program(app: App) -> str:

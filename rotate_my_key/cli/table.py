@@ -6,43 +6,52 @@ from collections.abc import Sequence
 
 # Each command's line in --help: read without loading any.
 GROUPS: dict[str, dict[str, str]] = {
-    "Daily": {
-        "rotate": "Replace the access key, if it is due (the default).",
-        "status": "Show every key on this computer: age, last use, verdict.",
+    "Start here": {
+        "rotate": "Replace your access key, if it is due (also without a command).",
+        "status": "Show every key on this computer: age, last use, what is due.",
+        "undo": "Put the old key back, as long as it is not deleted.",
+        "doctor": "Check what could make a rotation fail, and say how to fix it.",
+        "reminder": "A line in a new terminal when a key is due.",
+        "schedule": "Rotate every day what is due, unattended.",
+    },
+    "More": {
         "history": "Show past rotations on this computer.",
-    },
-    "Repair": {
-        "undo": "Put the old key back, until it is deleted.",
         "restore": "Put a key back where a file was emptied or replaced.",
-        "after": "Run a command of [after_rotate] again, or try it.",
-        "doctor": "Find what stands in the way of a rotation, with its remedy.",
-        "delete-key": "Retire one of your keys that nothing here holds.",
-    },
-    "This computer": {
-        "adopt": "Take a first or new key that IT or the console gave.",
-        "export": "Seal a key for another computer.",
-        "import": "Take a key that was sealed on another computer.",
-        "keyring": "Move a profile's pair between its file and the OS keyring.",
-        "scan": "Find other files and processes that hold the key.",
-        "reminder": "One line a day in a new terminal when a key is due.",
-        "schedule": "A daily rotation that nobody watches.",
+        "after": "Run one of your own commands of [after_rotate] again, or try it.",
+        "delete-key": "Deactivate, then delete, a key of yours that is not used here.",
+        "adopt": "Set up a key that IT or the AWS console gave you.",
+        "export": "Encrypt a key, to carry it to another computer.",
+        "import": "Set up a key that was exported on another computer.",
+        "keyring": "Keep a profile's key in the system's keyring.",
+        "scan": "Find other files and running programs that have the key.",
         "config": "Show and change settings, and where each comes from.",
-        "demo": "Watch a whole rotation against a stand-in; no account needed.",
+        "completion": "Complete commands and profiles at TAB.",
+        "demo": "Watch a whole rotation; no AWS account needed.",
     },
     "For IT": {
-        "policy": "Print the least IAM policy: self, self-mfa, fleet-*.",
-        "fleet": "For all users of a company: report, remind, enforce, reissue.",
+        "policy": "Print the least IAM policy for a task.",
+        "fleet": "For all users of a company: report, remind, enforce, revoke.",
     },
 }
+COMMANDS = [name for rows in GROUPS.values() for name in rows]
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
-OWN = {"--help", "-h", "--version"}  # of the program itself
+OWN = {"--help", "-h", "--version", "-V"}  # of the program itself
 COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for the variable that asks what to offer at TAB
 
 
+_WITH_VALUE = {"-p", "--profile", "--auth-profile", "--mfa-code", "--keep-old"}  # what follows is no command
+
+
 def with_command(args: Sequence[str]) -> list[str]:
-    """Insert `rotate` where no command is named: `--force` is `rotate --force`."""
-    for number, word in enumerate(args):
-        if word not in GLOBAL:
-            bare = word.startswith("-") and word not in OWN
-            return [*args[:number], "rotate", *args[number:]] if bare else list(args)
-    return [*args, "rotate"]
+    """The words with the command in front: `--force` is `rotate --force`, `-p two status` is `status -p two`, and
+    `help status` is `status --help`."""
+    before = next((number for number, word in enumerate(args) if word not in GLOBAL), len(args))
+    first, rest = list(args[:before]), list(args[before:])
+    if rest[:1] == ["help"]:
+        return [*first, *rest[1:], "--help"]
+    if rest and (not rest[0].startswith("-") or rest[0] in OWN):
+        return [*first, *rest]
+    for number in range(1, len(rest)):
+        if rest[number] in COMMANDS and rest[number - 1] not in _WITH_VALUE:
+            return [*first, *rest[number:], *rest[:number]]
+    return [*first, "rotate", *rest]

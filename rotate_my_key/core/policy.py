@@ -14,7 +14,7 @@ A line of `history` is here for the same reason, and what says which commands fo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -291,11 +291,16 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """What was probably meant, or ""."""
+_SLIPS = 3  # letters that a slip adds or loses, at the most
+
+
+def nearest(name: str, known: Collection[str], cutoff: float = 0.6) -> str:
+    """What was probably meant: the one that begins so, else the one most like it, if that is like enough; or ""."""
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(name, list(known), n=1, cutoff=cutoff)), "")
+    begun = [each for each in known if name and each.startswith(name)]
+    near = [each for each in known if abs(len(each) - len(name)) <= _SLIPS]
+    return begun[0] if len(begun) == 1 else next(iter(get_close_matches(name, near, n=1, cutoff=cutoff)), "")
 
 
 def mask(key_id: str) -> str:

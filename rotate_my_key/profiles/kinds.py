@@ -202,12 +202,6 @@ def rotate_command(name: str) -> str:
     return f"rotate-my-key rotate -p {shlex.quote(name)}"
 
 
-def elsewhere(profiles: Profiles) -> str:
-    """The next command where this profile has nothing to rotate."""
-    usable = [fact.profile for fact in facts(profiles) if fact.kind in ROTATABLE and not fact.also]
-    return rotate_command(usable[0]) if usable else "rotate-my-key status"
-
-
 def odd_character(value: str) -> str:
     """Words for the first character that is in no access key, or ""."""
     if _PASTE.search(value):

@@ -27,7 +27,6 @@ from .kinds import (
     ROTATABLE,
     Kind,
     Reader,
-    elsewhere,
     facts,
     is_own_source,
     judge,
@@ -89,7 +88,7 @@ def _source(profiles: Profiles, name: str, visited: Sequence[str]) -> str:
         problem = f"leads in a circle, without a key: source_profile goes {circle}"
     else:
         return source
-    raise Problem(f"profile {show_name(name)} {problem}", elsewhere(profiles))
+    raise Problem(f"profile {show_name(name)} {problem}", _STATUS)
 
 
 def _no_key(profiles: Profiles, visited: Sequence[str], ways: Sequence[Kind]) -> Problem:
@@ -102,8 +101,11 @@ def _no_key(profiles: Profiles, visited: Sequence[str], ways: Sequence[Kind]) ->
     }[ways[0] if ways else Kind.NONE]
     if ways[:1] == (Kind.PROCESS,):
         return Problem(f"profile {show_name(visited[-1])} {what}", _in_a_program(profiles, visited[-1]))
+    hint = {Kind.SSO: "aws sso login --profile {}", Kind.LOGIN: "aws login --profile {}"}.get(
+        (*ways, Kind.NONE)[0], _STATUS
+    )
     through = f" (source_profile of {show_name(visited[-2])})" if visited[1:] else ""
-    return Problem(f"profile {show_name(visited[-1])}{through} {what}", elsewhere(profiles))
+    return Problem(f"profile {show_name(visited[-1])}{through} {what}", hint.format(quote(visited[-1])))
 
 
 def _in_a_program(profiles: Profiles, name: str) -> str:
@@ -113,10 +115,10 @@ def _in_a_program(profiles: Profiles, name: str) -> str:
     program = os.path.basename((profiles.merged[name]["credential_process"].split() or [""])[0].strip("\"'"))
     if program.removesuffix(".exe") == "aws-vault":
         return f"aws-vault rotate {quote(name)}"
-    usable = elsewhere(profiles)
-    return usable if "-p" in usable else f"rotate-my-key adopt -p {quote(name + '-key')}"
+    return f"rotate-my-key adopt -p {quote(name + '-key')}"
 
 
+_STATUS = "rotate-my-key status"
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _KEY = "AWS_ACCESS_KEY_ID"
 _KEY_VARIABLES = {_KEY: "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
@@ -236,10 +238,13 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
         return Problem(f"{what}: {state}", command)
 
     names = list(profiles.merged)
-    usable = [fact.profile for fact in facts(profiles) if fact.kind in ROTATABLE]
-    near = nearest(name, names) or [*usable, *names][0]
+    near = nearest(name, names)
+    meant = f". Did you mean {show_name(near)}?" if near else ""
     more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
-    return Problem(f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}", rotate_command(near))
+    return Problem(
+        f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}{meant}",
+        f"rotate-my-key status -p {quote(near)}" if near else "rotate-my-key status",
+    )
 
 
 def _state(file: ProfileFile) -> str:
@@ -303,7 +308,7 @@ def _pair_in_force(profiles: Profiles, holder: str) -> tuple[Place, Credentials,
     judged, shown = judge(file, section), file.shown
     if judged.kind is not Kind.STATIC or judged.pair is None:
         hint = judged.hint.format(profile=quote(holder), section=section, file=shown)
-        raise Problem(f"profile {show_name(holder)} in {shown} {judged.reason}", hint or elsewhere(profiles))
+        raise Problem(f"profile {show_name(holder)} in {shown} {judged.reason}", hint or _STATUS)
     if file is profiles.config:
         _check_spellings(file, holder, judged.pair)
     return Place(file.path, holder, file.kind), judged.pair, f"in {shown}, line {file.line_of(section, KEY_ID)}"

@@ -133,34 +133,41 @@ def _one_line(text: str) -> str:
     return text
 
 
-_BEGIN, _END = b"# >>> rotate-my-key reminder >>>", b"# <<< rotate-my-key reminder <<<"
 _NEW, _OPEN = b" (this file was made for it)", b" (the line before had no end)"
-_BLOCK = re.compile(
-    rb"^" + re.escape(_BEGIN) + rb"(?P<note> \([^)\n]*\))?\r?\n(?:(?!" + re.escape(_BEGIN) + rb").*\n)*?"
-    + re.escape(_END) + rb"(?:\r?\n|\Z)",
-    re.MULTILINE,
-)  # fmt: skip
+
+
+def _marks(name: str) -> tuple[bytes, bytes]:
+    """The first and the last line of a block."""
+    return f"# >>> rotate-my-key {name} >>>".encode(), f"# <<< rotate-my-key {name} <<<".encode()
+
+
+def _pattern(name: str) -> re.Pattern[bytes]:
+    begin, end = map(re.escape, _marks(name))
+    note, rest = rb"(?P<note> \([^)\n]*\))?\r?\n", rb"(?:\r?\n|\Z)"
+    return re.compile(rb"^" + begin + note + rb"(?:(?!" + begin + rb").*\n)*?" + end + rest, re.MULTILINE)
+
+
 _TRIES = 5
 
 
-def added(data: bytes | None, line: bytes) -> bytes:
+def added(data: bytes | None, line: bytes, name: str = "reminder") -> bytes:
     """The file with the block in it: where one is already, else at the end. None is a file that is not there yet.
 
     Raises Problem if there is half a block.
     """
-    found = _find(data or b"")
+    found = _find(data or b"", name)
     if found and data is not None:
-        return data[: found.start()] + _block(line, found["note"] or b"") + data[found.end() :]
+        return data[: found.start()] + _block(line, found["note"] or b"", name) + data[found.end() :]
     if data is None:
-        return _block(line, _NEW)
+        return _block(line, _NEW, name)
     if data and not data.endswith(b"\n"):
-        return data + b"\n" + _block(line, _OPEN)
-    return data + _block(line, b"")
+        return data + b"\n" + _block(line, _OPEN, name)
+    return data + _block(line, b"", name)
 
 
-def removed(data: bytes) -> bytes | None:
+def removed(data: bytes, name: str = "reminder") -> bytes | None:
     """The file as it was before; None if it was not there. Raises Problem if there is half a block."""
-    found = _find(data)
+    found = _find(data, name)
     if not found:
         return data
     before, after = data[: found.start()], data[found.end() :]
@@ -171,21 +178,21 @@ def removed(data: bytes) -> bytes | None:
     return before + after
 
 
-def has_block(data: bytes) -> bool:
+def has_block(data: bytes, name: str = "reminder") -> bool:
     """Whether there is one, whole or half."""
-    return _BEGIN in data
+    return _marks(name)[0] in data
 
 
-def install(path: str, line: bytes) -> bool:
+def install(path: str, line: bytes, name: str = "reminder") -> bool:
     """Put the block into the file; False if it is there already. Raises Problem, TryLater."""
-    by_hand = "rotate-my-key reminder show prints what to put there by hand"
-    return _change(path, lambda data: added(data, line), by_hand)
+    by_hand = f"rotate-my-key {name} show prints what to put there by hand"
+    return _change(path, lambda data: added(data, line, name), by_hand)
 
 
-def uninstall(path: str) -> bool:
+def uninstall(path: str, name: str = "reminder") -> bool:
     """Take the block out; False if there was none. Raises Problem, TryLater."""
     by_hand = f"take the lines of rotate-my-key out by hand: nano {path}"
-    return _change(path, lambda data: removed(data) if data and has_block(data) else data, by_hand)
+    return _change(path, lambda data: removed(data, name) if data and has_block(data, name) else data, by_hand)
 
 
 def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: str) -> bool:
@@ -216,17 +223,19 @@ def _create(path: str, data: bytes) -> Written:
     return Written.DONE if create_private(real_path(path), data) else Written.CHANGED
 
 
-def _block(line: bytes, note: bytes) -> bytes:
-    return b"%b%b\n%b\n%b\n" % (_BEGIN, note, line, _END)
+def _block(line: bytes, note: bytes, name: str) -> bytes:
+    begin, end = _marks(name)
+    return b"%b%b\n%b\n%b\n" % (begin, note, line, end)
 
 
-def _find(data: bytes) -> re.Match[bytes] | None:
-    found = list(_BLOCK.finditer(data))
-    marks = data.count(_BEGIN), data.count(_END)
+def _find(data: bytes, name: str) -> re.Match[bytes] | None:
+    begin, end = _marks(name)
+    found = list(_pattern(name).finditer(data))
+    marks = data.count(begin), data.count(end)
     if marks != (len(found), len(found)) or len(found) > 1:
         raise Problem(
             "the block of rotate-my-key in this file was changed by hand, and cannot be told apart any more",
-            f"take out the lines between and with {_BEGIN.decode()!r}, then try again",
+            f"take out the lines between and with {begin.decode()!r}, then try again",
         )
     return found[0] if found else None
 

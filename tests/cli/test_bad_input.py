@@ -83,9 +83,9 @@ CASES = {
         "-p nobody",
         1,
         "there is no profile nobody .*default, work",
-        "rotate .*-p default",
+        "status",
     ),
-    "a misspelled profile": (nothing, "-p wrok", 1, "no profile wrok", "rotate .*-p work"),
+    "a misspelled profile": (nothing, "-p wrok", 1, "no profile wrok .*Did you mean work", "status -p work"),
     "no profile at all": (lambda d: d.credentials.unlink(), "", 1, "does not exist", "aws configure|adopt"),
     "a file that is named and missing": (
         env(AWS_SHARED_CREDENTIALS_FILE="{home}/no"),
@@ -99,23 +99,29 @@ CASES = {
     "no profile file": (text("hello\n"), "", 1, "line 1 stands before the first section", "move it"),
     "UTF-16": (lambda d: d.credentials.write_bytes("[default]\n".encode("utf-16")), "", 1, "is UTF-16", "UTF-8"),
     "one section twice": (lambda d: d.add("[default]\nregion=x\n"), "", 1, r"line 8 begins \[default\] again", "merge"),
-    "a session token": (replaced("[work]", "aws_session_token = x\n[work]"), "", 1, "temporary credentials", "-p work"),
+    "a session token": (replaced("[work]", "aws_session_token = x\n[work]"), "", 1, "temporary credentials", "status"),
     "an id of a session": (replaced("= AKIA", "= ASIA"), "", 1, "temporary credentials", "status"),
-    "SSO": (lambda d: (d.credentials.unlink(), d.add(SSO, d.config)), "", 1, "signs in with SSO", "status"),
+    "SSO": (
+        lambda d: (d.credentials.unlink(), d.add(SSO, d.config)),
+        "",
+        1,
+        "signs in with SSO",
+        "aws sso login --profile default",
+    ),
     "a key beside SSO": (config(SSO), "", 4, "SDKs disagree which wins", "--mixed"),
     "a role without a key": (
         config("[profile r]\nrole_arn = x\n"),
         "-p r",
         1,
         "has a role_arn, but neither",
-        "-p default",
+        "status",
     ),
     "a process": (
         config("[profile r]\ncredential_process = x\n"),
         "-p r",
         1,
         "gets its key from a program",
-        "-p default",
+        "adopt -p r-key",
     ),
     "root": (root, "-p root", 1, "the account's root user", "delete it in the console"),
     "keys in the environment": (
@@ -328,7 +334,16 @@ def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> 
     assert desk.credentials.read_bytes() == before
 
 
-def test_a_wrong_command(desk: Desk) -> None:
-    """An unknown command is usage."""
-    done = desk.run("rotat")
-    assert (done.code, done.problem()) == (2, ("no such command 'rotat'", "rotate-my-key --help"))
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("keyring store -p work", "rotate-my-key keyring store -p work -y"),
+        ("export --profile=work", "rotate-my-key export -p work --recipient age1..."),
+        ("-p work adopt", "rotate-my-key adopt -p work accessKeys.csv --yes"),
+        ("rotate -p work -p default --mfa-code 1", "rotate-my-key rotate --mfa-code 123456"),
+        ("undo -p work --mfa-code 1", "rotate-my-key undo -p work --mfa-code 123456"),
+    ],
+)
+def test_a_hint_is_about_the_profile_that_was_typed(desk: Desk, typed: str, hint: str) -> None:
+    """A command for the active profile would act on another key."""
+    assert desk.run(*typed.split()).problem()[1] == hint

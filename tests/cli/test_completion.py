@@ -1,4 +1,4 @@
-"""TAB in real shells: bash, zsh and fish, set up as docs/completion.md says."""
+"""TAB in real shells: bash, zsh and fish, set up by `completion install`."""
 
 import os
 import shutil
@@ -90,41 +90,58 @@ def test_tab_loads_no_sdk(env: dict[str, str]) -> None:
     assert not loaded & {"boto3", "botocore", "urllib3", "keyring", "rich", "configobj"}
 
 
-def set_up(shell: str, env: dict[str, str]) -> list[str]:
-    """As docs/completion.md says; gives how to start the shell."""
-    home = Path(env["HOME"])
-    source = f"{VARIABLE}={shell}_source rotate-my-key"
-    if shell == "fish":
-        folder = home / ".config/fish/completions"
-        folder.mkdir(parents=True)
-        (folder / "rotate-my-key.fish").write_text(f"{source} | source\n")
-        return ["fish", "--private"]
-    if shell == "zsh":
-        (home / ".zshrc").write_text(f'autoload -U compinit; compinit -u\neval "$({source})"\nPS1="> "\n')
-        return ["zsh", "-i"]
-    (home / ".bashrc").write_text(f'eval "$({source})"\nPS1="> "\n')
-    return ["bash", "--rcfile", str(home / ".bashrc"), "-i"]
+def run(env: dict[str, str], *words: str) -> str:
+    """The program; gives what it prints."""
+    done = subprocess.run(["rotate-my-key", *words], env=env, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+RC_FILES = {"bash": ".bashrc", "zsh": ".zshrc", "fish": ".config/fish/config.fish"}
+START = {"bash": ["bash", "-i"], "zsh": ["zsh", "-i"]}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such shells")
 @pytest.mark.parametrize("shell", SHELLS)
 def test_a_real_shell_completes_a_profile(shell: str, env: dict[str, str]) -> None:
-    """A person types the beginning of a profile's name and TAB: the rest appears."""
+    """After `completion install` a person types the beginning of a profile's name and TAB: the rest appears."""
     if not shutil.which(shell):
         pytest.skip(f"{shell} is not installed: its completion is untested here")
-    command = set_up(shell, env)
+    rc_file = Path(env["HOME"], RC_FILES[shell])
+    rc_file.parent.mkdir(parents=True, exist_ok=True)
+    rc_file.write_text('PS1="> "\n' if shell != "fish" else "")
+    run(env, "completion", "install", "--shell", shell)
     if shell == "fish":  # it can be asked what it would offer
-        done = subprocess.run(
-            ["fish", "-c", "complete -C 'rotate-my-key rotate -p sa'"],
-            env=env,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert done.stdout.split() == ["sandbox"]
+        asked = "complete -C 'rotate-my-key rotate -p sa'; complete -C 'rotate-my-key keyring s'"
+        done = subprocess.run(["fish", "-ic", asked], env=env, capture_output=True, text=True, check=True)
+        assert done.stdout.split("\n")[:2] == ["sandbox", "store\tMove a profile's key into the keyring."]
         return
+    command = START[shell]
     with pexpect.spawn(command[0], command[1:], env=env, timeout=30, encoding="utf-8", dimensions=(24, 200)) as child:
         child.expect("> ")
         child.send("rotate-my-key rotate -p sa\t")
         child.expect("sandbox")
         child.close(force=True)
+
+
+def test_it_is_set_up_once_and_taken_out_again(env: dict[str, str]) -> None:
+    """Beside the reminder's block, which stays; byte for byte, with the script."""
+    rc_file = Path(env["HOME"], ".bashrc")
+    rc_file.write_bytes(b"# mine, without an end")
+    run(env, "reminder", "install", "--shell", "bash")
+    before = rc_file.read_bytes()
+    for told in ("in it now", "in it already"):
+        assert told in run(env, "completion", "install", "--shell", "bash")
+    assert before in rc_file.read_bytes() != before
+    assert "out of it" in run(env, "completion", "uninstall")
+    assert rc_file.read_bytes() == before
+    assert not list(Path(env["HOME"], ".local/state/rotate-my-key/completion").iterdir())
+    assert "not installed" in run(env, "completion", "uninstall")
+
+
+def test_powershell_asks_line_by_line(env: dict[str, str]) -> None:
+    """Its script gives the words and the one that is typed, and gets a line for each offer."""
+    assert "Register-ArgumentCompleter -Native -CommandName rotate-my-key" in run(
+        env, "completion", "show", "--shell", "powershell"
+    )
+    asked = {"COMP_WORDS": "rotate-my-key\nrotate\n-p\nsa", "COMP_CWORD": "sa", VARIABLE: "powershell_complete"}
+    assert run({**env, **asked}) == "sandbox\t\n"

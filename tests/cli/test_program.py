@@ -35,6 +35,12 @@ def env(tmp_path: Path) -> dict[str, str]:
         pytest.param("-v --version", "-v --version", id="the version"),
         pytest.param("nonsense", "nonsense", id="an unknown command stays one"),
         pytest.param("rotate --help", "rotate --help", id="help of a command"),
+        pytest.param("-V", "-V", id="the version, short"),
+        pytest.param("help", "--help", id="help as a word"),
+        pytest.param("-q help keyring store", "-q keyring store --help", id="help of a command as a word"),
+        pytest.param("-p two status", "status -p two", id="an option of the command before it"),
+        pytest.param("--json -v -p two keyring store", "keyring store --json -v -p two", id="options of a subcommand"),
+        pytest.param("-p status --force", "rotate -p status --force", id="a profile that is called like a command"),
     ],
 )
 def test_without_a_command_it_is_rotate(typed: str, meant: str) -> None:
@@ -107,6 +113,14 @@ def test_global_options_work_before_and_after(
     ("words", "error", "hint"),
     [
         pytest.param("nonsense", "no such command 'nonsense'", "rotate-my-key --help", id="an unknown command"),
+        pytest.param("frobnicate", "no such command 'frobnicate'", "rotate-my-key --help", id="one like no other"),
+        pytest.param(
+            "-q statsu", "no such command 'statsu'. Did you mean 'status'?", "rotate-my-key status --help", id="a slip"
+        ),
+        pytest.param("hist", "no such command 'hist'. Did you mean", "rotate-my-key history --help", id="a beginning"),
+        pytest.param(
+            "keyring stor", "no such command 'stor'. Did", "rotate-my-key keyring store --help", id="in a group"
+        ),
         pytest.param("status --nonsense", "no such option", "rotate-my-key status --help", id="an unknown option"),
         pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key rotate --help", id="no value"),
         pytest.param(

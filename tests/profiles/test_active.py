@@ -148,11 +148,11 @@ def test_the_same_key_in_both_files_is_no_reason_to_warn(files: ProfilePaths) ->
 @pytest.mark.parametrize(
     ("profile", "hint"),
     [
-        ("wrok", "rotate-my-key rotate -p work"),
-        ("my ow", "rotate-my-key rotate -p 'my own'"),
-        ("quite different", "rotate-my-key rotate -p work"),
+        ("wrok", "rotate-my-key status -p work"),
+        ("my ow", "rotate-my-key status -p 'my own'"),
+        ("quite different", "rotate-my-key status"),
     ],
-    ids=["a slip", "a slip in a name to be quoted", "no slip: one that can be rotated"],
+    ids=["a slip", "a slip in a name to be quoted", "no slip: all of them"],
 )
 def test_an_unknown_profile_hints_at_the_nearest(files: ProfilePaths, profile: str, hint: str) -> None:
     """The next command is one that works."""
@@ -190,11 +190,11 @@ def test_a_mixed_profile_needs_a_person(files: ProfilePaths) -> None:
     assert problem.hint.endswith("rotate-my-key rotate -p default --mixed")
 
 
-def test_a_profile_without_a_key_hints_at_one_with(files: ProfilePaths) -> None:
-    """If there is none, at the list."""
-    write(files, config="[default]\nsso_session = s\n")
-    assert refusal(files).hint == "rotate-my-key status"
-    assert refusal(write(files, "[work]\n" + ONE)).hint == "rotate-my-key rotate -p work"
+def test_a_profile_without_a_key_hints_at_no_other_key(files: ProfilePaths) -> None:
+    """But at its own way in, or at the list."""
+    write(files, "[work]\n" + ONE, "[default]\nsso_session = s\n[profile plain]\nregion = eu-west-1\n")
+    assert refusal(files).hint == "aws sso login --profile default"
+    assert refusal(files, "plain").hint == "rotate-my-key status"
 
 
 # Files that are none, and files that cannot be read.
