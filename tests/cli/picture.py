@@ -56,7 +56,7 @@ def record(propagation: float = PROPAGATION) -> list[str]:
         file.write_text(FILE.format(id=pair.key_id, secret=pair.secret))
         env = {"HOME": home, "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": aws.url, "LC_ALL": "C.UTF-8"}
         run = Terminal([], env, home, WIDTH)
-        run.answer("Rotate it now?", "y\r")
+        run.answer("Rotate it?", "y\r")
         done = run.end()
     if done.code != 0:
         raise SystemExit(f"the run ended with {done.code}:\n{done.text}")
