@@ -71,18 +71,24 @@ def _known() -> tuple[list[str], ...]:
 def well_known(home: str, unreadable: list[str], root: str = os.sep) -> Iterator[str]:
     """The files that `rotate` reads before its question, there or not; folders that cannot be listed go to
     `unreadable`. Snaps have homes of their own in this one, and flatpaks folders for settings and data."""
-    for parts in _known():
-        yield from _below(root if parts[0] == "" else home, parts, unreadable)
+    try:
+        known = _known()
+    except OSError:  # too many open files, a failing disk: then nobody knows what is in the home
+        unreadable.append(home)
+        return
+    for parts in known:
+        yield from _below(home if parts[0] else root, parts, unreadable)
     snaps = [os.path.join(path, which) for path in _folders(home, "snap") for which in ("current", "common")]
     for snap in filter(os.path.isdir, snaps):
-        for parts in _known():
+        for parts in known:
             if parts[0] and parts[-1] != "**":
                 yield from _below(snap, parts, unreadable)
     for flatpak in _folders(home, ".var", "app"):
-        for parts in _known():
-            if parts[0] == ".config" or parts[:2] == [".local", "share"]:
-                inside = ["config", *parts[1:]] if parts[0] == ".config" else ["data", *parts[2:]]
-                yield from _below(flatpak, inside, unreadable)
+        for parts in known:
+            if parts[0] == ".config":
+                yield from _below(flatpak, ["config", *parts[1:]], unreadable)
+            elif parts[:2] == [".local", "share"]:
+                yield from _below(flatpak, ["data", *parts[2:]], unreadable)
 
 
 def _folders(*above: str) -> list[str]:

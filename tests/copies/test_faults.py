@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from rotate_my_key.copies import find
 from rotate_my_key.core.model import Credentials
 from tests.killing import STRACE
 from tests.laptop import Finished, Laptop
@@ -149,9 +150,14 @@ def test_failing_at_some_calls(laptop: Laptop) -> None:
 
 @pytest.mark.slow
 def test_what_leads_to_copies_cannot_be_read(laptop: Laptop) -> None:
-    """The home cannot be listed, or what earlier scans found cannot be read: nobody knows which files hold the key."""
+    """The home cannot be listed, or what earlier scans found or where to look cannot be read: nobody knows which files
+    hold the key."""
     lay(laptop, laptop.old)
-    for file, why in ((".", "cannot be listed"), (".local/state/rotate-my-key/copies.json", "cannot read")):
+    for file, why in (
+        (".", "cannot be listed"),
+        (".local/state/rotate-my-key/copies.json", "cannot read"),
+        (str(Path(find.__file__).with_name("known.txt")), "cannot be listed"),
+    ):
         assert laptop.run("scan").code == 0
         before = laptop.works()
         fault = Fault("openat", 1, on=True, file=file)
