@@ -114,15 +114,17 @@ _EACH: tuple[click.Command, ...] = (
         Makes a new key, proves it with AWS, writes it into every profile here that holds the old one, switches the old
         one off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
 
-        With --update-copies the old key works until all those files have the new one. For a key that has leaked type
-        --force --keep-old 0: it goes at once, and waits for no file.
+        With --overlap the old key goes on working for programs that are running, and with --update-copies until all
+        those files have the new one. For a key that has leaked type --force --keep-old 0 --overlap 0: it goes at once,
+        and waits for nothing.
         """,
         _PROFILES,
         _flag("--all", "all_keys", text="Every key on this computer that is due, each once."),
         _flag("--force", text="Whatever the key's age."),
         YES,
-        click.option("--keep-old", metavar="DURATION", help="Keep the old key, switched off, that long (7d)."),
-        _flag("--old-active", text="With --keep-old: the old key keeps working until then."),
+        click.option("--overlap", metavar="DURATION", help="Let the old key go on working that long (1d)."),
+        click.option("--keep-old", metavar="DURATION", help="Then keep it, deactivated, that long (7d)."),
+        _flag("--old-active", text="With --keep-old: all of that time it goes on working."),
         _flag("--update-copies", text="Other files that hold the key take the new one too (see scan)."),
         _flag("--mixed", text="Also profiles that hold a key beside sso, role or process settings."),
         _flag("--dry-run", text="Say what would be done; change nothing."),

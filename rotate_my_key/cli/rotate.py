@@ -7,7 +7,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import Any
 
@@ -37,6 +37,7 @@ class Typed:
     all_keys: bool = False
     force: bool = False
     yes: bool = False
+    overlap: str | None = None
     keep_old: str | None = None
     old_active: bool = False
     update_copies: bool = False
@@ -56,6 +57,7 @@ class Typed:
         }
         words = [word for name in self.profiles for word in ("-p", name)]
         words += [flag for flag, given in flags.items() if given]
+        words += ["--overlap", self.overlap] if self.overlap else []
         words += ["--keep-old", self.keep_old] if self.keep_old else []
         return shlex.join(["rotate-my-key", "rotate", *words, "--yes"])
 
@@ -107,7 +109,14 @@ class Rotate:
         self._told: list[Result] = []
         self._accounts: dict[str, Any] = {}
         self._options = RotateOptions(
-            settings.policy, typed.force, settings.keep_old, typed.old_active, young, wiring.host, wiring.boot
+            settings.policy,
+            typed.force,
+            settings.keep_old if typed.old_active else settings.overlap,
+            settings.overlap_most,
+            timedelta(0) if typed.old_active else settings.keep_old,
+            young,
+            wiring.host,
+            wiring.boot,
         )
         self._consent = TerminalConsent(
             app,
@@ -134,7 +143,8 @@ class Rotate:
         unmoved = wiring.finish_moves()
         chosen, problems = self._jobs()
         done = ids(before)
-        if self._typed.force and self._typed.keep_old is not None and not self._settings.keep_old:
+        spans = self._settings.overlap, self._settings.keep_old
+        if self._typed.force and self._typed.keep_old is not None and not any(spans):
             self._options = replace(self._options, leaked=frozenset(map(id_of, chosen)) - {""})
         chosen = [job for job in chosen if not done or id_of(job) not in done]
         problems = [*unmoved, *problems]
@@ -271,6 +281,7 @@ def quietly(app: App, **options: Any) -> list[Result]:
 def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResult]]:
     if typed.profiles and typed.all_keys:
         raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
+    app.flags["overlap"] = typed.overlap
     app.flags["keep_old"] = typed.keep_old
     app.flags["update_copies"] = typed.update_copies or None
     _check_version(app)

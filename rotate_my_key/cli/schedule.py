@@ -24,7 +24,7 @@ from .wiring import Wiring
 
 _INTRODUCTION = (
     "Once a day and without a question each of these keys would be replaced, if it is due.\n"
-    f"The old one would be kept for {jobs.KEPT_DAYS} days, switched off."
+    f"The old one would go on working for a day, and then be kept for {jobs.KEPT_DAYS} days, switched off."
 )
 _SHARED = (
     "Only this computer is updated; anything else that uses the key (CI, another computer) stops working.\n"
@@ -90,7 +90,7 @@ def show(app: App, *, as_json: bool) -> None:
         app.out(f"installed: {scheduler.title}, once a day: {app.show_path(installed.where)}")
         if installed.trouble:
             app.out(f"trouble: {installed.trouble} (rotate-my-key schedule install)")
-        app.out(f"runs: rotate-my-key {shlex.join(jobs.ROTATE)}")
+        app.out(f"runs: rotate-my-key {shlex.join([*jobs.ROTATE, *_overlap(app)])}")
     runs = jobs.load_runs(app.paths.state_dir)
     app.out(f"last run: {_came_of(runs.last) if runs else 'none yet'}")
     if runs and runs.settled and runs.settled.at != runs.last.at:
@@ -249,12 +249,20 @@ def _rotate(app: App, arguments: Sequence[str]) -> tuple[Attempt, list[str]]:
     results: list[Result] = []
 
     def call() -> int:
-        results.extend(quietly(unattended, **options("rotate", arguments[1:], unattended)))
+        given = options("rotate", [*arguments[1:], *_overlap(unattended)], unattended)
+        results.extend(quietly(unattended, **given))
         return exit_code(results)
 
     code = guarded(unattended, arguments, call)
     message, hint = _outcome(unattended.problem, results, code)
     return Attempt(datetime.now(UTC), code, message, hint), unattended.complaints
+
+
+def _overlap(app: App) -> Sequence[str]:
+    """The schedule's own overlap, unless a setting says otherwise; jobs that were installed long ago have it too."""
+    return (
+        ("--overlap", jobs.OVERLAP) if settings.load(app.paths, app.env).origin["overlap"].source == "built-in" else ()
+    )
 
 
 def _outcome(problem: Problem | Interrupted | None, results: Sequence[Result], code: int) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
-from ..core.policy import Policy, Row, day, join, mask, span, stamp, used, used_by
+from ..core.policy import Policy, Row, clock, day, join, mask, span, stamp, used, used_by
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
@@ -61,12 +61,14 @@ def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequ
             f"{mask(plan.draft.wanted or '')} too, and {mask(plan.draft.unwanted)} goes."
         )
     elif second and second.kept:
-        lines.append(f"Key {mask(second.key.key_id)}, kept by an earlier rotation, is deleted to make room.")
+        works = f" and working until {clock(second.kept.switch_off_at, now)}" if second.key.active else ""
+        lines.append(f"Key {mask(second.key.key_id)}, kept by an earlier rotation{works}, is deleted to make room.")
     return lines
 
 
-def did_line(did: Did, show_path: ShowPath) -> str:
-    """What a step did."""
+def did_line(did: Did, show_path: ShowPath, *, back: bool = False) -> str:
+    """What a step did; `back`: of a rotation that is taken back, where the new key goes."""
+    which = "new" if back else "old"
     match did.step:
         case Step.CREATE:
             return f"made a new key {mask(did.key_id)}"
@@ -77,9 +79,9 @@ def did_line(did: Did, show_path: ShowPath) -> str:
         case Step.RESTORE:
             return "; ".join(f"{path}: {who} restored" for path, who in by_file(did.places, show_path))
         case Step.DEACTIVATE:
-            return f"old key {mask(did.key_id)} switched off"
+            return f"{which} key {mask(did.key_id)} switched off"
         case Step.DELETE:
-            return f"old key {mask(did.key_id)} deleted"
+            return f"{which} key {mask(did.key_id)} deleted"
         case Step.DISCARD:
             return f"removed key {mask(did.key_id)}, whose secret never arrived"
         case Step.MAKE_ROOM:
@@ -155,20 +157,28 @@ def result_line(result: Result, policy: Policy, now: datetime) -> str:
             return _fresh(result, due, now)
         case Ending.EXEMPT:
             return "This user is tagged exempt; --force rotates the key all the same."
-        case Ending.ROTATED | Ending.MERGED:
+        case Ending.ROTATED | Ending.MERGED | Ending.WAITING:
             return f"Done. {due}".strip()
-        case Ending.WAITING:
-            until = day(outcome.until, now) if outcome.until else "later"
-            kept = "is kept, switched off," if Step.DEACTIVATE in outcome.steps else "is kept and works"
-            return f"Done; the old key {mask(outcome.old)} {kept} until {until}. {due}".strip()
         case Ending.UNDONE:
-            return f"Done; key {mask(outcome.old)} is in use again."
+            return f"Done. Key {mask(outcome.old)} is in use again."
         case Ending.REPLACED:
             return f"Nothing to do: another run has replaced key {mask(outcome.old)} just now."
         case Ending.DECLINED:
             return "Nothing was changed."
         case _:
             return f"The rotation of key {mask(outcome.old)} was given up; nothing was changed."
+
+
+def kept_line(outcome: Outcome, now: datetime) -> str:
+    """How long the old key works, and when it goes; "" if it is gone."""
+    if outcome.until is None:
+        return ""
+    works = outcome.works_until
+    kept = f"works until {clock(works, now)}; then" if works else "is switched off"
+    if works and works == outcome.until:
+        return f"old key {mask(outcome.old)} {kept} it is deactivated and deleted"
+    off = " it is deactivated," if works else ""
+    return f"old key {mask(outcome.old)} {kept}{off} and deleted on {day(outcome.until, now)}"
 
 
 def _fresh(result: Result, due: str, now: datetime) -> str:
@@ -237,6 +247,7 @@ def result_json(result: Result, policy: Policy) -> dict[str, Any]:
         "arn": outcome.arn or None,
         "ending": "problem" if problem else outcome.ending.value,
         "places": [place.json() for place in outcome.places],
+        "works_until": stamp(outcome.works_until),
         "kept_until": stamp(outcome.until),
         "next_due": stamp(policy.due_at(outcome.created)) if outcome.created and not problem else None,
         "steps": [step.value for step in outcome.steps],

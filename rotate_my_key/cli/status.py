@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
     *("profiles", "kind", "key_id", "account", "user", "created", "age_days", "due", "overdue", "verdict", "why"),
-    *("last_use", "used_by_others", "exempt", "switched_off_until", "seen_at", "places"),
+    *("last_use", "used_by_others", "exempt", "works_until", "switched_off_until", "seen_at", "places"),
 )
 _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
 
@@ -217,9 +217,10 @@ def _tell_emptied(app: App) -> None:
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
     verdict = row["verdict"]
-    if row.get("switched_off_until"):
-        what = "works" if row.get("works") else "switched off"
-        verdict = f"{what} until {policy.day(datetime.fromisoformat(row['switched_off_until']), now)}"
+    for what, until in (("works", row.get("works_until")), ("switched off", row.get("switched_off_until"))):
+        if until:
+            verdict = f"{what} until {policy.clock(datetime.fromisoformat(until), now)}"
+            break
     age = policy.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
     use = policy.used_by(row.get("last_use"), row.get("used_by_others"), now)

@@ -130,12 +130,14 @@ class Narrator:
         self._spinner = ExitStack()
         self._switched_off = ""
         self._made = ""
+        self._back = False
         self._lock = threading.Lock()
 
     def doing(self, step: Step, note: Note | None) -> None:
         """A step begins."""
         self._spinner.close()
         self._app.detail(f"{self._prefix}({step.value})", 2)
+        self._back = note is not None and note.back
         text = show.doing(step)
         if self._spin and text:
             self._spinner.enter_context(self._app.waiting(text))
@@ -148,10 +150,10 @@ class Narrator:
                 self._switched_off = did.key_id
                 return
             if did.step is Step.DELETE and did.key_id == self._switched_off:
-                self._say(f"{show.did_line(Did(Step.DEACTIVATE, did.key_id), self._app.show_path)}, deleted")
+                self._say(f"{self._line(Did(Step.DEACTIVATE, did.key_id))}, deleted")
                 self._switched_off = ""
                 return
-            text = show.did_line(did, self._app.show_path)
+            text = self._line(did)
             if did.step is Step.PROVE and did.key_id == self._made:
                 text = text.replace(f"key {mask(did.key_id)}", "it")
             if did.step is Step.CREATE:
@@ -167,8 +169,11 @@ class Narrator:
         """No more steps: stop the spinner, say what was held back."""
         self._spinner.close()
         if self._switched_off:
-            self._say(show.did_line(Did(Step.DEACTIVATE, self._switched_off), self._app.show_path))
+            self._say(self._line(Did(Step.DEACTIVATE, self._switched_off)))
             self._switched_off = ""
+
+    def _line(self, did: Did) -> str:
+        return show.did_line(did, self._app.show_path, back=self._back)
 
     def _say(self, text: str) -> None:
         self._app.say(f"{self._prefix}{text}")
@@ -205,6 +210,8 @@ class Teller:
         if earlier:
             text = show.settled_line(result)
             return self._app.say(text) if text else None
+        if result.outcome and (kept := show.kept_line(result.outcome, now)):
+            self._app.say(f"{self._prefix(result) or '  '}{kept}")
         text = show.result_line(result, self._settings.policy, now)
         if text.startswith("Done"):
             text = self._app.style("Done", fg="green", bold=True) + text.removeprefix("Done")

@@ -20,9 +20,9 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     wiring = Wiring.of(app)
     wiring.finish_moves()
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
-    app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}")
+    app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}.")
     flag = f"rotate-my-key undo --yes{f' -p {profile}' if profile else ''}"
-    if not yes and not app.confirm("Undo the rotation now?", default=False, flag=flag):
+    if not yes and not app.confirm("Undo the rotation?", default=False, flag=flag):
         app.say("Nothing was changed.")
         return 4
     narrator = Narrator(app)
@@ -34,7 +34,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     result = Result(tuple(dict.fromkeys(place.profile for place in note.places)), note.name, outcome)
     remember(wiring, app, [result])
     if not as_json:
-        app.out(f"Done; key {mask(outcome.old)} is in use again.")
+        app.out(f"Done. Key {mask(outcome.old)} is in use again.")
     told = wiring.here.commands.run()
     if as_json:
         copies = wiring.copies.json(note.name)

@@ -14,13 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .model import AccessKey, Identity, InPlace, Place
+from .model import AccessKey, Identity, InPlace, LastUse, Place
 from .policy import Policy, Verdict
 
 # A CreateAccessKey is given 15 s to answer; one that was carried out shows in the list within that time again.
 SETTLE = timedelta(seconds=15)
 # CreateDate has whole seconds and comes from another host than the Date header.
 _BEFORE, _AFTER = timedelta(seconds=2), timedelta(seconds=20)
+# After the switch we sign with the new key, and for some minutes with the old one where that is refused.
+_OURS = timedelta(minutes=15)
+_ONCE_MORE = timedelta(days=1)  # at least, for what is used daily
 
 NOTE_VERSION = 1
 
@@ -79,9 +82,12 @@ class Note:
     answer is not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of
     such an answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies`
     if other files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key;
-    `leaked` if the unwanted key waits for nobody; `extended` once an old key that was kept working was kept on because
-    something used it. All times are AWS's; `switch_off_at` or
-    `delete_at` equal to `began` mean at once.
+    `leaked` if the unwanted key waits for nobody.
+
+    The unwanted key goes on working until `switch_off_at`, and is kept, switched off, until `delete_at`. Both count
+    from the switch; `since` is when that was, or when it was last kept on because something else used it: at `used`,
+    as last seen, and until `latest` at the most (None, in a note of an older version: once, and then it is `extended`).
+    All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at once.
     """
 
     name: str
@@ -106,6 +112,9 @@ class Note:
     followed: bool = False
     leaked: bool = False
     extended: bool = False
+    since: datetime | None = None
+    used: datetime | None = None
+    latest: datetime | None = None
     host: str = ""
     boot: str = ""
 
@@ -113,6 +122,45 @@ class Note:
     def back(self) -> bool:
         """Whether the key that was to be replaced is wanted again: taking back, or `undo`."""
         return self.wanted == self.name
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the unwanted key goes on working for a while after the switch."""
+        return self.switch_off_at > self.began
+
+    def switched(self, now: datetime) -> Note:
+        """The note once the places take the wanted key: what was agreed to counts from then."""
+        if self.since or self.delete_at == self.began:
+            return self
+        off, gone, latest = (
+            at + max(now - self.began, timedelta(0)) if at and at > self.began else at
+            for at in (self.switch_off_at, self.delete_at, self.latest)
+        )
+        assert off and gone
+        return replace(self, since=now, switch_off_at=off, delete_at=gone, latest=latest)
+
+    def switched_off(self, now: datetime) -> Note:
+        """The note once the unwanted key is switched off after an overlap: it is kept as long as was agreed to."""
+        if not self.overlaps:
+            return self
+        keep = self.delete_at - self.switch_off_at
+        return replace(self, switch_off_at=self.began, delete_at=now + keep if keep else self.began)
+
+    def is_used(self, use: LastUse | None) -> bool:
+        """Whether something else than this tool has used the unwanted key since the switch, or since it was last seen
+        to. Of our own calls AWS tells as of any others, as a use of iam or sts."""
+        if use is None or use.at is None:
+            return False
+        return use.at > (self.used or self.since or self.began) + (timedelta(0) if use.is_evidence else _OURS)
+
+    def kept_on(self, use: LastUse, now: datetime) -> Note | None:
+        """The note with another overlap, because of this use; None if that was as long as it may be."""
+        once_more = max(self.switch_off_at - (self.since or self.began), _ONCE_MORE)
+        until = min(now + once_more, self.latest) if self.latest else now + (self.delete_at - self.began)
+        if until <= now or (self.extended and not self.latest):
+            return None
+        keep = self.delete_at - self.switch_off_at
+        return replace(self, since=now, used=use.at, switch_off_at=until, delete_at=until + keep, extended=True)
 
     def swapped(self, *, undo: bool = False) -> Note:
         """The same rotation in the other direction, without delay."""
@@ -420,10 +468,10 @@ def after(step: Step, world: World, now: datetime, made: AccessKey | None = None
             unused = world.unused | {found} if found else world.unused
             return replace(world, listed_at=now, fresh_list=True, unused=unused)
         case _:
-            return world if note is None else _with_wanted(step, world, note)
+            return world if note is None else _with_wanted(step, world, note, now)
 
 
-def _with_wanted(step: Step, world: World, note: Note) -> World:
+def _with_wanted(step: Step, world: World, note: Note, now: datetime) -> World:
     wanted = frozenset({note.wanted}) if note.wanted else frozenset[str]()
     match step:
         case Step.PROVE:
@@ -433,7 +481,7 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
         case Step.SWITCH:
             left = {PlaceState.UNWANTED, PlaceState.TORN}
             places = {p: PlaceState.WANTED if s in left else s for p, s in world.places.items()}
-            return replace(world, places=places, checked=world.checked | wanted)
+            return replace(world, note=note.switched(now), places=places, checked=world.checked | wanted)
         case Step.RESTORE:
             empty = {PlaceState.EMPTY, PlaceState.AWAY}
             places = {p: PlaceState.WANTED if s in empty else s for p, s in world.places.items()}
@@ -443,7 +491,7 @@ def _with_wanted(step: Step, world: World, note: Note) -> World:
         case Step.SWITCH_ON:
             return _with_status(replace(world, on=world.on | wanted), note.wanted, "Active")
         case Step.DEACTIVATE:
-            return _with_status(world, note.unwanted, "Inactive")
+            return _with_status(replace(world, note=note.switched_off(now)), note.unwanted, "Inactive")
         case _:
             return _deleted(step, world, note)
 

@@ -6,8 +6,8 @@ datetimes in UTC, durations are timedeltas.
 
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
 kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, wanted (IT asks for its replacement),
-refused, unknown, unfinished, told, switched_off_until, places; times are ISO 8601 in UTC, None is "not known". `judge`
-adds verdict, why, age_days, due and overdue.
+refused, unknown, unfinished, told, works_until, switched_off_until, places; times are ISO 8601 in UTC, None is "not
+known". `judge` adds verdict, why, age_days, due and overdue.
 A line of `history` is here for the same reason, and what says which commands follow a rotation.
 """
 
@@ -183,7 +183,7 @@ def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) 
     if row.get("kind") != STATIC:
         return "not rotatable", row.get("note") or row.get("kind") or ""
     if row.get("switched_off_until"):
-        return "kept" if row.get("works") else "switched off", row.get("note") or ""
+        return "kept" if row.get("works_until") else "switched off", row.get("note") or ""
     for word in ("unfinished", "refused", "unknown"):
         if row.get(word):
             return word, str(row[word])
@@ -236,6 +236,13 @@ def day(moment: datetime, now: datetime | None = None) -> str:
     local = moment.astimezone()
     year = "" if now is not None and local.year == now.astimezone().year else f" {local.year}"
     return f"{local.day} {local:%B}{year}"
+
+
+def clock(moment: datetime, now: datetime) -> str:
+    """`today, 14:30`, `tomorrow, 14:30`, or the day."""
+    local = moment.astimezone()
+    days = (local.date() - now.astimezone().date()).days
+    return f"{('today', 'tomorrow')[days]}, {local:%H:%M}" if days in (0, 1) else day(moment, now)
 
 
 def span(duration: timedelta, *, at_least: bool = False) -> str:

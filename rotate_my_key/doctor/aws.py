@@ -258,4 +258,4 @@ def _denials(rights: Rights) -> Iterator[Finding]:
 
 def _leaked() -> Finding:
     message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
-    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0")
+    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0 --overlap 0")

@@ -128,6 +128,7 @@ class CompanyFacts(NamedTuple):
 
     max_age: timedelta
     remind_before: timedelta
+    overlap: timedelta
     keep_old: timedelta
     snooze: bool
     contact: str
@@ -157,9 +158,11 @@ def _text(*words: str | Code) -> Paragraph:
 
 def _beginning(facts: CompanyFacts) -> list[Part]:
     due = max(facts.max_age - facts.remind_before, timedelta(0))
+    works = f"The old key goes on working for {length(facts.overlap)}" if facts.overlap else ""
+    off = f"is kept for {length(facts.keep_old)}, switched off, before it is deleted" if facts.keep_old else ""
     kept = "The old key is deleted as soon as the new one works."
-    if facts.keep_old:
-        kept = f"The old key is kept for {length(facts.keep_old)}, switched off, before it is deleted."
+    if works or off:
+        kept = f"{works}, then it {off or 'is deleted'}." if works else f"The old key {off}."
     needed = f"Version {facts.minimum_version} or newer is needed: "
     return [
         Heading(1, "Your AWS access key"),
@@ -228,7 +231,7 @@ def _remembering(facts: CompanyFacts) -> list[Part]:
 def _helping(facts: CompanyFacts) -> list[Part]:
     return [
         Heading(2, "If a key may have leaked"),
-        Block(["rotate-my-key rotate --force --keep-old 0"]),
+        Block(["rotate-my-key rotate --force --keep-old 0 --overlap 0"]),
         _text(f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."),
         Heading(2, "If something is wrong"),
         _text(

@@ -144,7 +144,7 @@ def _item(row: Row, policy: Policy, exclude: Collection[str]) -> Item | None:
         return None
     if row.get("unfinished") and not row.get("told"):
         return Item(UNFINISHED, key_id, names, 0)
-    if kept_until := _seconds(row.get("switched_off_until")):
+    if kept_until := _seconds(row.get("works_until") or row.get("switched_off_until")):
         return Item(KEPT, key_id, names, 0, kept_until)
     created = _seconds(row.get("created"))
     if not created or row.get("refused") or row.get("exempt") or not set(names).isdisjoint(exclude):

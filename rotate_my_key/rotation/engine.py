@@ -202,9 +202,7 @@ def outcome_of(ending: Ending, note: Note, world: World, steps: tuple[Step, ...]
     """The outcome of a rotation that had a note."""
     key: AccessKey | None = world.keys.get(note.wanted or "")
     unwanted = world.keys.get(note.unwanted)
-    until = None
-    if ending is Ending.WAITING:
-        until = note.switch_off_at if unwanted and unwanted.active else note.delete_at
+    waits = ending is Ending.WAITING
     return Outcome(
         ending=ending,
         old=note.name,
@@ -212,7 +210,8 @@ def outcome_of(ending: Ending, note: Note, world: World, steps: tuple[Step, ...]
         account=note.identity.account,
         arn=note.identity.arn,
         places=tuple(world.places_in(PlaceState.WANTED)),
-        until=until,
+        until=note.delete_at if waits else None,
+        works_until=note.switch_off_at if waits and note.overlaps and unwanted and unwanted.active else None,
         created=key.created if key else None,
         steps=steps,
     )

@@ -320,8 +320,9 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run. `new` and `created` are of the key that the places hold now; `until` is for a kept one.
-    `ended`: when a rotation was finished whose note came back, with a backup, and was now removed."""
+    """What came of a run. `new` and `created` are of the key that the places hold now. A kept one works until
+    `works_until`, if that is said, and is kept, switched off, `until` then. `ended`: when a rotation was finished whose
+    note came back, with a backup, and was now removed."""
 
     ending: Ending
     old: str
@@ -330,6 +331,7 @@ class Outcome:
     arn: str = ""
     places: tuple[Place, ...] = ()
     until: datetime | None = None
+    works_until: datetime | None = None
     ended: datetime | None = None
     created: datetime | None = None
     steps: tuple[Step, ...] = ()

@@ -19,7 +19,7 @@ from typing import Protocol
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
 from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use, wanted_by_it
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Hook, Policy, Verdict, gone, mask
+from ..core.policy import Hook, Policy, Verdict, clock, gone, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
@@ -29,13 +29,16 @@ NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 
 @dataclass(frozen=True, slots=True)
 class RotateOptions:
-    """What the person asked for, for all keys of a run. `young`: the keys were handed over just now. `host` and `boot`
-    name this computer and its current start; the keys of `leaked`, by id, wait for nobody."""
+    """What the person asked for, for all keys of a run: how long the old key goes on working after the switch
+    (`overlap`; `overlap_most` if something else uses it still), and is then kept, switched off (`keep_old`). `young`:
+    the keys were handed over just now. `host` and `boot` name this computer and its current start; the keys of
+    `leaked`, by id, wait for nobody."""
 
     policy: Policy
     forced: bool = False
+    overlap: timedelta = timedelta(0)
+    overlap_most: timedelta = timedelta(0)
     keep_old: timedelta = timedelta(0)
-    old_active: bool = False
     young: bool = False
     host: str = ""
     boot: str = ""
@@ -43,9 +46,7 @@ class RotateOptions:
 
     def working_for(self, longer: timedelta) -> RotateOptions:
         """The same, but the old key goes on working for so long at least."""
-        if not longer:
-            return self
-        return replace(self, keep_old=max(self.keep_old, longer), old_active=True)
+        return replace(self, overlap=max(self.overlap, longer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +249,7 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
 def _draft(plan: RotationPlan, endpoint: str) -> Note:
     """The note of an ordinary rotation."""
     options, now = plan.options, plan.look.now
-    later = now + options.keep_old
+    off = now + options.overlap
     return Note(
         name=plan.key.key_id,
         identity=plan.look.identity,
@@ -257,8 +258,9 @@ def _draft(plan: RotationPlan, endpoint: str) -> Note:
         known=tuple(k.key_id for k in plan.look.keys),
         places=plan.places,
         began=now,
-        switch_off_at=later if options.old_active else now,
-        delete_at=later,
+        switch_off_at=off,
+        delete_at=off + options.keep_old,
+        latest=now + options.overlap_most if options.overlap else None,
         host=options.host,
         boot=options.boot,
     )
@@ -294,12 +296,8 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
         return False
     key_id = second.key.key_id
     if second.kept:
-        until = second.kept.delete_at
-        if not asked.attended and plan.look.now < until and not plan.leaked:
-            raise NeedsPerson(
-                f"key {mask(key_id)} is switched off and kept until {_day(until)}, and AWS allows no third key",
-                delete_command(plan),
-            )
+        if not asked.attended and plan.look.now < second.kept.delete_at and not plan.leaked:
+            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and AWS allows no third key", _rotate_command(plan))
         return False
     if second.key.active:
         raise second_in_the_way(plan)
@@ -308,6 +306,21 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
     raise NeedsPerson(
         f"the user's second key {mask(key_id)} is switched off, and AWS allows no third", delete_command(plan)
     )
+
+
+def _kept(second: Second, now: datetime) -> str:
+    """What an earlier rotation promised of its old key."""
+    assert second.kept is not None
+    how, until = "is kept, switched off,", second.kept.delete_at
+    if second.key.active:
+        how, until = "works", second.kept.switch_off_at
+    return f"old key {mask(second.key.key_id)} {how} until {clock(until, now)}"
+
+
+def _rotate_command(plan: RotationPlan) -> str:
+    """The same where a person can be asked: they give up what is kept."""
+    force = ["--force"] if plan.options.forced else []
+    return f"in a terminal: {shlex.join(['rotate-my-key', 'rotate', '-p', _profile(plan), *force])}"
 
 
 def in_the_way(plan: RotationPlan) -> bool:
@@ -334,8 +347,3 @@ def second_in_the_way(plan: RotationPlan) -> NeedsPerson:
     other, use = plan.second.key, plan.second.last_use
     said, hint = second_in_use(shlex.quote(_profile(plan)), plan.key, other, use, plan.look)
     return NeedsPerson(f"{plan.look.identity.user} has {said}", hint)
-
-
-def _day(moment: datetime) -> str:
-    """`4 February 2026`; strftime's "%-d" is not known on Windows."""
-    return f"{moment.day} {moment:%B %Y}"

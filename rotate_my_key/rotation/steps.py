@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
-from ..core.model import Credentials, Identity, InPlace, LastUse, Place
+from ..core.model import Credentials, Identity, InPlace, Place
 from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
 from ..core.policy import Past, mask
 from .facts import LocalState, is_nothing, settled_since
@@ -180,9 +180,11 @@ class Steps:
 
     def _switch(self, world: World) -> World:
         """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
-        note = _note(world)
-        old, new = self._pair(note.unwanted), self._pair(_wanted(world))
+        note, old, new = _note(world), self._pair(_note(world).unwanted), self._pair(_wanted(world))
         self._keep(note, old)
+        if (begun := note.switched(self._account.now())) is not note:
+            note = self._save(begun)
+            world = replace(world, note=note)
         self._here.commands.changing(note)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
         if torn:
@@ -251,8 +253,10 @@ class Steps:
 
     def _deactivate(self, world: World) -> World:
         unwanted = _note(world).unwanted
-        if use := self._used_elsewhere(_note(world)):
-            return self._kept_on(world, use)
+        if _note(world).overlaps:
+            world = self._end_overlap(world)
+            if _note(world).overlaps:
+                return world
         try:
             self._account.set_active(unwanted, False)
         except Gone:
@@ -261,23 +265,19 @@ class Steps:
         self._tell(Step.DEACTIVATE, unwanted)
         return after(Step.DEACTIVATE, world, self._account.now())
 
-    def _used_elsewhere(self, note: Note) -> LastUse | None:
-        """The use, by something else than us, of an old key that was kept working; asked once a rotation."""
-        if note.back or note.extended or note.switch_off_at <= note.began:
-            return None
+    def _end_overlap(self, world: World) -> World:
+        """The old key was kept working. What else has used it since the switch keeps it on, and is said; where AWS does
+        not tell, it ends as agreed."""
+        note, now = _note(world), self._account.now()
         use = self._account.last_use(note.unwanted)
-        return use if use and use.is_evidence and use.at and use.at > note.began else None
-
-    def _kept_on(self, world: World, use: LastUse) -> World:
-        """Something else still has the old key: keep it working for as long again, once, and say where it is used."""
-        note = _note(world)
-        until = self._account.now() + (note.delete_at - note.began)
-        self._save(replace(note, switch_off_at=until, delete_at=until, extended=True))
-        self._progress.warn(
-            f"key {mask(note.unwanted)} was used after it was replaced, by {use.service} in {use.region} "
-            f"at {use.at:%Y-%m-%d %H:%M} UTC: something else still has it, so it is kept once more"
-        )
-        return replace(world, note=replace(note, switch_off_at=until, delete_at=until, extended=True))
+        again = note.kept_on(use, now) if use and note.is_used(use) else None
+        if use and use.at and note.is_used(use):
+            what = "goes on working" if again else "was kept working as long as it may be"
+            self._progress.warn(
+                f"old key {mask(note.unwanted)} {what}: something else still uses it, last by {use.service} in "
+                f"{use.region} at {use.at:%Y-%m-%d %H:%M} UTC"
+            )
+        return replace(world, note=self._save(again or note.switched_off(now)))
 
     def _delete(self, world: World) -> World:
         unwanted = _note(world).unwanted

@@ -165,14 +165,9 @@ def _kept_row(note: Note) -> Row:
         "account": note.identity.account,
         "user": note.identity.user,
         "switched_off_until": _text(note.delete_at),
-        "works": _works_on(note),
+        "works_until": _text(note.switch_off_at) if note.overlaps else None,
         "note": f"replaced by {mask(note.wanted or '')}",
     }
-
-
-def _works_on(note: Note) -> bool:
-    """Whether the old key was to be kept as it is, and is switched off only when it goes."""
-    return note.switch_off_at > note.began
 
 
 def _lost_row(found: Unfinished) -> Row:

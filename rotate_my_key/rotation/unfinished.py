@@ -247,7 +247,7 @@ def undoable(found: Sequence[Unfinished], profile: str | None, here: LocalState)
     Raises Problem if there is none, or more than one.
     """
     notes = [each.note for each in found if each.note and _can_turn(each.note, here)]
-    return _choose(notes, profile, "undo", "is kept (rotate --keep-old 7d keeps it for a week)")
+    return _choose(notes, profile, "undo", "is kept (rotate --overlap 1d keeps it working for a day)")
 
 
 def turn(note: Note, here: LocalState) -> Note:
@@ -267,7 +267,7 @@ def _can_turn(note: Note, here: LocalState) -> bool:
 def describe(note: Note) -> str:
     """What would happen, in a line."""
     old, new = (note.wanted, note.unwanted) if note.back else (note.unwanted, note.wanted)
-    return f"key {mask(old or '')} is put back and works again, and key {mask(new or '')} is deleted"
+    return f"this puts key {mask(old or '')} back and deletes {mask(new or '')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ NAME = "rotate-my-key"
 MARK = "made by `rotate-my-key schedule install`, removed by `rotate-my-key schedule uninstall`"
 ROTATE = ("rotate", "--all", "--yes", "--quiet", "--keep-old", "7d")
 KEPT_DAYS = 7
+OVERLAP = "1d"  # unless somebody has set another: nobody is there to see what is running
 
 # What moves our files, or the way to AWS. Settings (ROTATE_MY_KEY_...) belong into config.ini and are not among them.
 _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "config"}

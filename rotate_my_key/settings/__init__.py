@@ -63,6 +63,8 @@ class Settings(NamedTuple):
 
     max_age: timedelta
     remind_before: timedelta
+    overlap: timedelta
+    overlap_most: timedelta
     keep_old: timedelta
     replace_inactive: bool
     propagation_timeout: timedelta

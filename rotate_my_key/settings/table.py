@@ -154,6 +154,8 @@ TABLE: Mapping[str, Setting] = {
     for row in (
         ("max_age", "duration_above_zero", "90d", "less", "90d"),
         ("remind_before", "duration", "15d", "more", "15d"),
+        ("overlap", "duration", "0", "-", "1d"),
+        ("overlap_most", "duration", "14d", "-", "14d"),
         ("keep_old", "duration", "0", "-", "12h"),
         ("replace_inactive", "yes_no", "no", "no", "no"),
         ("propagation_timeout", "duration_above_zero", "2m", "-", "2m"),

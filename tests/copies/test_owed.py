@@ -108,12 +108,12 @@ def test_what_takes_no_secret_by_its_nature_is_said_and_not_waited_for(laptop: L
 
 @pytest.mark.parametrize("when", sampled(["owed by an earlier run", "owed by this run"], "owed by an earlier run"))
 def test_a_leak_waits_for_no_file(laptop: Laptop, when: str) -> None:
-    """`--force --keep-old 0` retires the key at once, with exit 1 and the file that is left without one."""
+    """`--force --keep-old 0 --overlap 0` retires the key at once, with exit 1 and the file that is left without one."""
     lay(laptop, laptop.old)
     if when == "owed by an earlier run":
         rotated(laptop)
     second = laptop.works()
-    done = laptop.run("rotate", "--yes", "--force", "--keep-old", "0", "--update-copies")
+    done = laptop.run("rotate", "--yes", "--force", "--keep-old", "0", "--overlap", "0", "--update-copies")
     assert done.code == 1 and str(laptop.home / BAD) in done.err, done.text
     ended(laptop)
     assert laptop.works() != second

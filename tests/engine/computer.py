@@ -90,11 +90,11 @@ class Computer:
         meet: Mapping[int, Callable[[], None]] | None = None,
         *,
         force: bool = False,
+        overlap: timedelta = timedelta(0),
         keep_old: timedelta = timedelta(0),
-        old_active: bool = False,
     ) -> list[Result] | None:
         """`rotate --yes`; None if it was killed."""
-        options = RotateOptions(POLICY, force, keep_old, old_active, host=self.host)
+        options = RotateOptions(POLICY, force, overlap, overlap * 3, keep_old, host=self.host)
         return self._process(lambda: self._rotate(options), kill_at, faults, meet)
 
     def undo(

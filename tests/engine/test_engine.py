@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.core.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
-from rotate_my_key.core.model import Credentials, Holding, Identity, Place
+from rotate_my_key.core.model import Credentials, Holding, Identity, LastUse, Place
 from rotate_my_key.core.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
 from rotate_my_key.rotation.incoming import sign_in
@@ -325,9 +325,51 @@ def test_the_old_key_is_kept_switched_off(computer: Computer) -> None:
 def test_the_old_key_is_kept_active(computer: Computer) -> None:
     """Then it goes off and away in one run."""
     keep = timedelta(days=7)
-    computer.run(keep_old=keep, old_active=True)
+    computer.run(overlap=keep)
     assert computer.aws.there()[computer.old.key_id] == "Active"
     computer.aws.pause(keep.total_seconds() + 1)
+    computer.run()
+    computer.settled()
+
+
+DAY = timedelta(days=1)
+
+
+def test_an_overlap_counts_from_the_switch(computer: Computer) -> None:
+    """Not from the day on which a rotation began that was stopped; what is kept afterwards counts from its end."""
+    computer.run(kill_at=point("prove"), overlap=DAY, keep_old=DAY)
+    computer.aws.pause(3 * 86400)
+    computer.run()
+    for late, status in ((0.9, "Active"), (3, "Inactive"), (0.9, "Inactive"), (0.2, None)):
+        computer.aws.pause(late * 86400)
+        computer.run()
+        assert computer.aws.there().get(computer.old.key_id) == status
+    computer.settled()
+
+
+def test_an_overlap_ends_as_agreed_where_aws_does_not_tell_of_the_use(computer: Computer) -> None:
+    """Denied is not "still in use"."""
+    computer.aws.denies = {"iam:GetAccessKeyLastUsed"}
+    computer.run(overlap=DAY)
+    computer.aws.keys[computer.old.key_id].use = LastUse(computer.aws.now() + DAY / 2, "s3", "eu-west-1")
+    computer.aws.pause(86400 + 60)
+    computer.run()
+    computer.settled()
+
+
+@pytest.mark.parametrize(("force", "days", "keys"), [(False, 365, 6), (True, 40, 21)], ids=["what is due", "all keys"])
+def test_a_year_of_daily_runs(computer: Computer, force: bool, days: int, keys: int) -> None:
+    """Never more than two keys; each goes on working for a day after it was replaced; one is left."""
+    used = {computer.old.key_id: computer.aws.now()}
+    for _ in range(days):
+        computer.run(overlap=DAY, force=force)
+        used[computer.find().key_id] = computer.aws.now()
+        computer.aws.pause(86400 - 600)
+        there = computer.aws.there()
+        assert len(there) <= 2
+        assert all(there.get(key_id) == "Active" for key_id, at in used.items() if computer.aws.now() - at < DAY)
+    assert len(used) == keys
+    computer.aws.pause(2 * 86400)
     computer.run()
     computer.settled()
 
@@ -459,7 +501,7 @@ def test_a_key_that_was_switched_off_a_moment_ago_is_switched_on_before_it_is_pu
     """Undone at once: the list still shows it as active, and it still signs in. If that is denied, it was left on."""
     computer = Computer(Aws(list_lag=8, sign_in_lag=3))
     computer.aws.denies = {"iam:UpdateAccessKey"} if denied else set()
-    computer.run(keep_old=timedelta(days=7), old_active=denied)
+    computer.run(**{"overlap" if denied else "keep_old": timedelta(days=7)})
     computer.undo()
     assert computer.aws.there() == {computer.old.key_id: "Active"}
     assert set(computer.home.places.values()) == {computer.old}

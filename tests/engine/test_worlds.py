@@ -33,7 +33,7 @@ def test_a_sample_of_worlds(shard: int) -> None:
         ),
         pytest.param(
             World(
-                (Go(hours=1, old_active=True, meet=((16, Act("tears a record")),)), Act("empties all")),
+                (Go(hours=1, overlap="on", meet=((16, Act("tears a record")),)), Act("empties all")),
                 places=2,
                 second="here",
             ),
@@ -68,7 +68,7 @@ def test_a_sample_of_worlds(shard: int) -> None:
         ),
         pytest.param(
             World(
-                (Go(hours=168, old_active=True), Act("deletes a key"), Go("adopt")),
+                (Go(hours=168, overlap="on"), Act("deletes a key"), Go("adopt")),
                 places=2,
                 second="here",
             ),

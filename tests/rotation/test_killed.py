@@ -13,6 +13,7 @@ from rotate_my_key.core.model import Credentials
 from tests.copies.home import UPDATED
 from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, record, second_name, told
 from tests.laptop import Laptop, sampled
+from tests.rotation.test_overlap import hours_pass
 
 pytestmark = needs_strace
 
@@ -48,6 +49,30 @@ def killed(laptop: Laptop) -> None:
 def kept(laptop: Laptop) -> None:
     """The old key is kept, switched off."""
     assert laptop.run("rotate", "--yes", "--keep-old", "7d").code == 0
+
+
+def overlapping(laptop: Laptop) -> tuple[str, ...]:
+    """The old key goes on working; a run afterwards waits for the day on which it goes."""
+    return ("rotate", "--yes", "--overlap", "1d", "--keep-old", "1d")
+
+
+def both_work(laptop: Laptop) -> None:
+    """Whatever runs with the old key goes on, as that is what the profile holds, or was agreed to."""
+    there = {key.key_id: key.status for key in laptop.aws.keys("alice")}
+    assert there[laptop.old.key_id] == there[laptop.works().key_id] == "Active"
+
+
+def waiting(laptop: Laptop) -> None:
+    """Both keys work, and the new one is in place."""
+    both_work(laptop)
+    assert laptop.pair() != laptop.old
+    laptop.unchanged_but_for_the_pair()
+
+
+def over(laptop: Laptop) -> None:
+    """The overlap of an earlier rotation has ended."""
+    assert laptop.run(*overlapping(laptop)[:4]).code == 0
+    hours_pass(laptop, 25)
 
 
 def undoing(laptop: Laptop) -> tuple[str, ...]:
@@ -162,6 +187,8 @@ FLOWS = {
     "rotate, in place": Flow(in_place, relay=in_place),
     "resume": Flow(killed),
     "undo": Flow(kept, undoing, undoing),
+    "rotate, with an overlap": Flow(known, overlapping, overlapping, waiting, now=both_work),
+    "the overlap ends": Flow(over),
     "copies": Flow(copied, copying, copying, followed, now=holds_one),
     "after_rotate": Flow(telling, end=was_told),
     "adopt": Flow(handed_over, adopting, adopting, end=lambda laptop: one_key(laptop, "default"), now=held_if_there),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -179,13 +180,23 @@ def test_what_is_excluded_already_is_not_listed(desk: Desk, systemd: Box, make_k
 
 
 def test_a_run_rotates_what_is_due_and_notes_it(desk: Desk, old: Credentials) -> None:
-    """The old key is kept, switched off; nothing is said, so that cron sends no mail."""
+    """The old key goes on working for a day and is then kept; nothing is said, so that cron sends no mail."""
     done = desk.run(*ONCE)
     assert (done.code, done.text) == (0, "")
-    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+    assert desk.ids() == {old.key_id: "Active", desk.held(): "Active"}
+    (row,) = [row for row in desk.run("status", "--json").json["keys"] if row["key_id"] == old.key_id]
+    works, gone = (datetime.fromisoformat(row[name]) for name in ("works_until", "switched_off_until"))
+    assert (gone - works).days == 7 and 0 <= (works - datetime.now(UTC)).days < 1
     assert kept(desk)["settled"] == kept(desk)["last"]
     assert "1 replaced" in desk.run("schedule", "show").out
     assert (desk.state / "schedule.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_setting_for_the_overlap_counts(desk: Desk, old: Credentials) -> None:
+    """The schedule's own is a default."""
+    desk.settings("overlap = 0\n")
+    assert desk.run(*ONCE).code == 0
+    assert desk.ids()[old.key_id] == "Inactive"
 
 
 def test_nothing_due_is_a_good_run(empty: Desk, make_key: Make) -> None:
@@ -228,7 +239,7 @@ def test_a_command_that_fails_afterwards_is_named(desk: Desk) -> None:
     desk.settings("[after_rotate]\n[[teller]]\ncommand = /bin/false\n")
     done = desk.run(*ONCE)
     assert (done.code, "teller" in done.err) == (1, True)
-    assert "failed: after_rotate teller ended with exit code 1" in desk.run("schedule", "show").out
+    assert "command teller of [after_rotate] failed for key" in desk.run("schedule", "show").out
 
 
 def test_a_broken_setting_is_a_failure_too(desk: Desk) -> None:

@@ -66,6 +66,8 @@ def test_built_in_settings(paths: Paths) -> None:
     assert {name: getattr(loaded, name) for name in settings.TABLE} == {
         "max_age": days(90),
         "remind_before": days(15),
+        "overlap": days(0),
+        "overlap_most": days(14),
         "keep_old": days(0),
         "replace_inactive": False,
         "propagation_timeout": timedelta(minutes=2),

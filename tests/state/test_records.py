@@ -209,7 +209,9 @@ def values(data: bytes) -> list[dict[str, object]]:
         found = [json.loads(line) for line in data.splitlines()]
     for value in found:
         value |= {"files": len(value["files"])} if "files" in value else {}
-        value |= {"record": values(b64decode(value["record"])), "checksum": ""} if "record" in value else {}
+        if "record" in value:
+            record = values(b64decode(value.pop("record")))
+            value |= {f"record: {name}": each for part in record for name, each in part.items()} | {"checksum": ""}
     return found
 
 

@@ -16,7 +16,7 @@ from ..app import App
 
 _DAY = 86400
 # What the page tells of, and what should therefore be the site's and not one person's.
-_TOLD = ("max_age", "remind_before", "keep_old", "snooze", "contact", "minimum_version", "auth_profile")
+_TOLD = ("max_age", "remind_before", "overlap", "keep_old", "snooze", "contact", "minimum_version", "auth_profile")
 
 
 def template(app: App, *, as_map: bool, member_role: bool) -> None:
