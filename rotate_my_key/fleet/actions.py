@@ -313,7 +313,13 @@ class Notifier:
         rows = {title: found for title, found in {FAILED: failures_of(ended), **troubles}.items() if found}
         if not (acts or rows or waits):
             return ()
-        message = self._admins([done(each, self.settings, now) for each in acts], rows, waits)
+        return self.acts([done(each, self.settings, now) for each in acts], rows, waits)
+
+    def acts(
+        self, lines: Sequence[ActionLine], troubles: Mapping[str, Sequence[Remark]] | None = None, waits: str = ""
+    ) -> tuple[Problem, ...]:
+        """Tell the admins of these acts; gives what went wrong."""
+        message = self._admins(lines, troubles or {}, waits)
         return _deliver([(each, message) for each in self.channels.admins])[1]
 
     def _owner(self, lines: Sequence[ActionLine], to: str) -> Message:

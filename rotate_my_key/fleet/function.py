@@ -24,9 +24,10 @@ from typing import Any
 
 from .. import __version__
 from ..aws.client import Aws
-from ..core.errors import NotAllowed, Problem, TryLater, WrongUsage
+from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
 from ..settings.fleet import Enforce, FleetSettings, with_preset
 from ..settings.fleet_ini import parse
+from . import revoke as emergency
 from .accounts import AwsOrganization
 from .actions import Notifier, failures_of
 from .assembly import Assembly, FleetSigner
@@ -40,10 +41,12 @@ from .judge import addresses, count, judge
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount, Finder
 from .notify import channels_of
-from .reissue import keymaker
+from .reissue import ReissueContext, ReissueRequest, hand_over, keymaker, plan_reissue
+from .reissue import tell as tell_of
 from .remind import RemindContext, prepare
 from .remind import remind as send
 from .survey import ReportWait, accounts_of, survey_accounts
+from .users import UserLook
 
 
 class OutOfTime(TryLater):
@@ -88,8 +91,9 @@ _TOLD = 50  # as many troubles are told of; the rest is counted
 
 
 class FunctionRun:
-    """One run. `account` is the one that it is for, "" for all; `late` are accounts that were left for want of time;
-    `say` takes a line for the log. Raises WrongUsage for an account that the settings leave out."""
+    """One run. `account` is the one that it is for, "" for all; `wishes` are what else an event about one person says;
+    `late` are accounts that were left for want of time; `say` takes a line for the log. Raises WrongUsage for an
+    account that the settings leave out, but where it is about a person."""
 
     def __init__(
         self,
@@ -99,11 +103,14 @@ class FunctionRun:
         deadline: Deadline,
         say: Callable[[str], None],
         account: str = "",
+        wishes: Mapping[str, str] | None = None,
     ) -> None:
-        where = settings.accounts
-        if account and (account in where.but or (where.only and account not in where.only)):
+        where, self.wishes = settings.accounts, wishes or {}
+        if account and not wishes and (account in where.but or (where.only and account not in where.only)):
             raise WrongUsage(f"account {account} is left out by the settings", "change [accounts] there")
-        self.settings = replace(settings, accounts=replace(where, only=(account,))) if account else settings
+        self.settings = (
+            replace(settings, accounts=replace(where, only=(account,))) if account and not wishes else settings
+        )
         self.assembly, self.now, self.deadline, self.say, self.account = assembly, now, deadline, say, account
         self.late = deadline.watch(assembly.organization)
 
@@ -205,6 +212,69 @@ def sweep(job: FunctionRun) -> Result:
     return {**_told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(dispositions)}
 
 
+def revoke(job: FunctionRun) -> Result:
+    """Every key of one user, or of all users of an owner, is switched off now; owners and admins are told."""
+    tools, found, hidden = _persons(job, "revoke")
+    why = job.wishes.get("why", "asked for")
+    done = emergency.revoke(tools, found, why)
+    problems = [problem for each in done if (problem := each.problem)]
+    tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
+    notifier = Notifier(job.channels(), job.settings, job.renderer(), "rotate-my-key fleet revoke")
+    problems += emergency.tell(tools, done, why, notifier)
+    return _switched(job, found, done, [*problems, *hidden])
+
+
+def undo(job: FunctionRun) -> Result:
+    """What `revoke` switched off of them is switched on again."""
+    tools, found, hidden = _persons(job, "revoke")
+    done = emergency.take_back(tools, found, emergency.Cause.REVOKE)
+    problems = [problem for each in done if (problem := each.problem)]
+    tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
+    return _switched(job, found, done, [*problems, *hidden])
+
+
+def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, list[UserLook], Sequence[Problem]]:
+    """The users whom the event names, in all accounts, and why there may be more accounts. Raises Gone for nobody."""
+    assembly, user, owner = job.assembly, job.wishes.get("user", ""), job.wishes.get("owner", "")
+    if bool(user) == bool(owner):
+        raise WrongUsage("the event names no user, or two", '{"command": "revoke", "user": "alice"}')
+    tools = emergency.RevokeContext(assembly.organization, job.settings, job.audit(command), assembly.now)
+    accounts, denied = emergency.everywhere(tools, [job.account] if job.account else [])
+    mapping = addresses(job.settings.owners)
+    mine, broken = emergency.owned(tools, accounts, owner, mapping) if owner else ([], [])
+    found = [*mine, *broken] if owner else emergency.find(tools, accounts, user, uses=False)
+    if not found:
+        raise Gone(f"there is no user {user or f'of {owner}'} in {len(accounts)} accounts")
+    return tools, found, [denied] if denied else []
+
+
+def _switched(
+    job: FunctionRun,
+    found: Sequence[UserLook],
+    done: Sequence[emergency.SwitchResult],
+    problems: Sequence[Problem],
+) -> Result:
+    well = [{"account": each.account.number, "user": each.user} for each in done if each.key and not each.problem]
+    troubles = [problem.message for problem in problems] + [note for each in done for note in each.notes]
+    return {**_told(job, len({each.account for each in found}), [], list(dict.fromkeys(troubles))), "switched": well}
+
+
+def reissue(job: FunctionRun) -> Result:
+    """A key is made for one user, and its owner told where it waits."""
+    assembly, settings, user = job.assembly, job.settings, job.wishes.get("user", "")
+    me = assembly.organization.me()
+    places, audit = waiting(assembly.cloud, me, settings.reissue, settings.where), job.audit("reissue")
+    request = ReissueRequest(AwsAccount(job.account or me.account), user)
+    directory = assembly.organization.directory(request.account)
+    plan = plan_reissue(request, directory, places, settings, assembly.now())
+    context = ReissueContext(places, settings, audit, token_hex(4), assembly.now, time.sleep)
+    handed = hand_over(plan, directory, context)
+    audit.close({plan.way.value: 1})
+    took, problems = tell_of(handed, plan.user, request.account, settings, assembly.cloud, assembly.now())
+    troubles = [*handed.notes, *(problem.message for problem in problems)]
+    return {**_told(job, 1, [], troubles), "place": handed.place, "key_id": handed.key_id, "told": list(took)}
+
+
 def _surveyed(job: FunctionRun) -> list[AccountSurvey]:
     """All accounts. Raises Problem if none could be looked at, for want of rights or of time."""
     patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
@@ -240,8 +310,10 @@ def _told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]],
 
 
 JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
-    each.__name__: each for each in (accounts, report, remind, enforce, sweep)
+    each.__name__: each for each in (accounts, report, remind, enforce, sweep, revoke, undo, reissue)
 }
+# What an event about one person may say besides command and account.
+_WISHES = {"revoke": {"user", "owner", "why"}, "undo": {"user", "owner"}, "reissue": {"user"}}
 
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter
@@ -272,7 +344,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def _run(event: Any, context: Any) -> dict[str, Any]:
     began = time.monotonic()
-    command, account = _read(event, tuple(JOBS))
+    command, account, wishes = _read(event, tuple(JOBS))
     name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
     if not name:
         raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
@@ -281,24 +353,28 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
     settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", base, with_preset)
     ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
     deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
-    job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account)
-    log("info", "begun", command=command, account=account, policy=job.settings.fingerprint)
+    job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account, wishes)
+    log("info", "begun", command=command, account=account, policy=job.settings.fingerprint, **wishes)
     result = {"version": 1, "command": command, "policy": job.settings.fingerprint, **JOBS[command](job)}
     log("info", "done", seconds=round(time.monotonic() - began, 1), **result)
     return result
 
 
-def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str]:
-    """The command and the account ("" for all) of an event. Raises WrongUsage."""
+def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str, dict[str, str]]:
+    """The command, the account ("" for all) and what else an event says. Raises WrongUsage."""
     if not isinstance(event, Mapping) or event.get("command") not in commands:
         raise WrongUsage(f"the event names no command; there are: {', '.join(commands)}", '{"command": "remind"}')
     account = event.get("account", "")
     if not isinstance(account, str) or not (account == "" or _ACCOUNT.fullmatch(account)):
         raise WrongUsage("the event's account is no text of twelve digits", '{"account": "123456789012"}')
-    strange = sorted(set(event) - {"command", "account"})
+    known = _WISHES.get(event["command"], set())
+    strange = sorted(set(event) - {"command", "account", *known})
     if strange:  # a misspelt account would be all accounts
         raise WrongUsage(f"the event has {strange[0]!r}, which means nothing here", "command and account are known")
-    return str(event["command"]), account
+    wishes = {name: event[name] for name in sorted(known & set(event))}
+    if any(not isinstance(each, str) or not each for each in wishes.values()) or (known and not wishes):
+        raise WrongUsage("the event says of nobody what to do", '{"command": "revoke", "user": "alice"}')
+    return str(event["command"]), account, wishes
 
 
 def _assembly() -> Assembly:

@@ -14,21 +14,26 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from threading import Lock
 
+from ..aws.services import AwsCloud
 from ..core.errors import Denied, Gone, Problem, fault
 from ..core.parallel import Pool, Running
+from ..core.policy import mask
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
+from .actions import ActionLine, Notifier
 from .audit import AuditTrail, NotKept
+from .judge import Addresses, addresses, owner_of
 from .memory import KeyMemory
-from .model import AwsAccount, Event, FleetKey
+from .model import AwsAccount, Event, FleetKey, FleetUser, Owner
 from .rules import off_since
 from .survey import accounts_of
-from .users import UserLook, accounts_named, look_up, look_up_keys, read_tags, recalled, remember, switched
+from .users import UserLook, accounts_named, look_up, look_up_keys, lost, read_tags, recalled, remember, switched
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
 QUICK = 2.0  # seconds that the question waits for last uses and tags
@@ -115,6 +120,7 @@ class RevokeContext:
     signs: str = ""
     shortly: float = SHORTLY
     quick: float = QUICK
+    cloud: AwsCloud | None = None  # for the channels
 
     def look_up(self, account: AwsAccount, user: str, *, uses: bool = True, quick: bool = False) -> UserLook | None:
         """The user as they are now; see `users.look_up`."""
@@ -129,12 +135,16 @@ class RevokeContext:
 
 def everywhere(tools: RevokeContext, numbers: Sequence[str]) -> tuple[list[AwsAccount], Denied | None]:
     """The accounts of these numbers, or all that there are, whatever the settings leave out for reports: a thief does
-    not read them. Those of the settings, and why, where the organization may not be asked. Raises Problem."""
+    not read them; those too that the settings name and the organization does not list. Those of the settings alone, and
+    why, where the organization may not be asked. Raises Problem."""
     if numbers:
         return accounts_named((), numbers), None
     chosen = tools.settings.accounts
     try:
-        return list(accounts_of(tools.organization, replace(chosen, only=(), but=()))), None
+        listed = accounts_of(tools.organization, replace(chosen, only=(), but=()))
+        known = {account.number for account in listed}
+        named = [AwsAccount(number) for number in chosen.only if number not in known]
+        return [*listed, *(named if chosen.role else ())], None
     except Denied as denied:
         if not chosen.only:
             raise
@@ -196,6 +206,46 @@ def find(
     with Pool(tools.workers) as pool:
         found = pool.map(lambda account: tools.look_up(account, user, uses=uses, quick=quick), accounts)
     return [held for held in found if held]
+
+
+def owned(
+    tools: RevokeContext, accounts: Sequence[AwsAccount], address: str, mapping: Addresses
+) -> tuple[list[UserLook], list[UserLook]]:
+    """Every user of these accounts whose owner has that address, with their keys, and the accounts that could not be
+    looked at."""
+
+    def there(account: AwsAccount) -> list[UserLook]:
+        try:
+            directory = tools.organization.directory(account)
+            users = list(directory.users())
+            if "tag" in tools.settings.owners.by:
+                users = [replace(user, tags=directory.tags(user.name)) for user in users]
+        except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
+            return [lost(account, "", error)]
+        owners = [(user, owner_of(user, tools.settings.owners, mapping).address) for user in users]
+        mine = [user.name for user, owner in owners if owner.lower() == address.lower()]
+        return [found for name in mine if (found := tools.look_up(account, name))]
+
+    with Pool(tools.workers) as pool:
+        found = [one for each in pool.map(there, accounts) for one in each]
+    return [each for each in found if each.user.name], [each for each in found if not each.user.name]
+
+
+def tell(tools: RevokeContext, done: Iterable[SwitchResult], why: str, notifier: Notifier) -> list[Problem]:
+    """Tell owners and admins of the keys that are off now; gives what went wrong. Nothing waits for it."""
+    off = [each for each in done if each.key and not each.problem]
+    by_owner: dict[str, tuple[Owner, list[ActionLine]]] = {}
+    mapping = addresses(tools.settings.owners)
+    for each in off:
+        user = FleetUser(each.account.number, f"arn:aws:iam::{each.account.number}:user/{each.user}")
+        with suppress(Problem):
+            user = replace(user, tags=tools.organization.directory(each.account).tags(each.user))
+        owner = owner_of(user, tools.settings.owners, mapping)
+        key_id = each.key.key_id if each.key else ""
+        line = ActionLine(each.account, each.user, mask(key_id or ""), f"revoked, {why}", done="switched off")
+        by_owner.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(line)
+    problems = [problem for owner, lines in by_owner.values() for problem in notifier.tell(owner, lines)[1]]
+    return [*problems, *notifier.acts([line for _, lines in by_owner.values() for line in lines])]
 
 
 def cause_of(known: KeyMemory) -> Cause:
@@ -328,6 +378,11 @@ def restorable(held: UserLook, cause: Cause) -> list[FleetKey]:
     """The keys that are off for this cause. Where the tag cannot be read there are none."""
     off = [key for key in held.user.keys if not key.active]
     return [] if held.unsure else [key for key in off if cause_of(held.known(key.key_id)) is cause]
+
+
+def end_password(user: str) -> str:
+    """The command that ends a user's signing in with a password, to be typed in their account."""
+    return f"aws iam delete-login-profile {shlex.join(('--user-name', user))}"
 
 
 def end_sessions(user: str, now: datetime) -> str:

@@ -233,9 +233,15 @@ def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) 
     try:
         place = AccountView(account, organization.directory(account))
     except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
-        problem = error if isinstance(error, Problem) else fault(error)
-        return UserLook(user, place=AccountView(account), problem=problem)
+        return lost(account, name, error)
     return _looked(place, user, lambda found: found)
+
+
+def lost(account: AwsAccount, name: str, error: Exception) -> UserLook:
+    """A user, "" for any, of an account that cannot be looked at."""
+    user = FleetUser(account.number, f"arn:aws:iam::{account.number}:user/{name}")
+    problem = error if isinstance(error, Problem) else fault(error)
+    return UserLook(user, place=AccountView(account), problem=problem)
 
 
 def read_tags(found: UserLook) -> Mapping[str, str] | None:

@@ -129,7 +129,8 @@ def _enforce() -> None:
 
 
 @_does("revoke.revoke", "Switch off every key of one user, in every account.")
-@click.argument("user")
+@click.argument("user", required=False, metavar="[USER]")
+@click.option("--owner", metavar="ADDRESS", help="Every user and bot of whoever has this address, instead of USER.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable; default: all).")
 @click.option("--why", metavar="TEXT", default="asked for", help="The reason, for the audit.")
 @click.option("--undo", is_flag=True, help="Switch on again what revoke switched off.")
@@ -140,7 +141,8 @@ def _revoke() -> None:
     """Switch off every key of USER in all accounts: somebody left, or a key leaked.
 
     Shows what it found first. Nothing is deleted, and what was off before stays as it was. An account that fails is
-    named, and the exit code is not 0. Sessions that were made from the keys live on: it says how to end them.
+    named, and the exit code is not 0. Owners and admins are told by the channels of the settings. Sessions that were
+    made from the keys live on, and so does the password: it says how to end them.
     """
 
 
@@ -148,7 +150,7 @@ def _revoke() -> None:
 @click.argument("user", required=False, metavar="[USER]")
 @click.option("--account", metavar="NUMBER", help="The user's account (default: the caller's own).")
 @click.option("--for-profile", metavar="NAME", default="", help="The profile that the user should put it in.")
-@click.option("--replace-inactive", is_flag=True, help="Delete a key of his that is switched off, to make room.")
+@click.option("--replace-inactive", is_flag=True, help="Delete a key of theirs that is switched off, to make room.")
 @click.option("--renew", is_flag=True, help="Replace a key that waits already and was never used.")
 @click.option("--link-file", metavar="FILE", help="With S3: write a link to fetch it with into this file (0600).")
 @click.option("--sweep", is_flag=True, help="Delete what was not fetched in time.")
@@ -157,10 +159,10 @@ def _revoke() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; no secret is in it.")
 @fleet_options
 def _reissue() -> None:
-    """Make a key for USER, and put it where only he can fetch it.
+    """Make a key for USER, and put it where only they can fetch it.
 
-    He takes it with rotate-my-key adopt, which puts it in place of the old one and rotates it at once. His old key is
-    not touched here. Off unless the settings say so.
+    They take it with rotate-my-key adopt, which puts it in place of the old one and rotates it at once. Their old key
+    is not touched here. Off unless the settings say so.
     """
 
 

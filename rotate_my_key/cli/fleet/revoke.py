@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
-from ...core.policy import mask, number, span, stamp, used
+from ...core.policy import join, mask, number, span, stamp, used
 from ...fleet import revoke as engine
+from ...fleet.actions import Notifier
+from ...fleet.judge import addresses
+from ...fleet.messages import Renderer
 from ...fleet.model import FleetKey
+from ...fleet.notify import channels_of
 from ...fleet.revoke import Cause, RevokeContext, SwitchResult, cause_of, restorable
 from ...fleet.survey import first_code
 from ...fleet.users import UserLook
 from ..app import App
-from .common import again, agreed, close, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import again, agreed, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
 _WHO = {
     Cause.ENFORCE: "by enforce",
@@ -23,12 +27,26 @@ _WHO = {
 }
 
 
-def revoke(app: App, *, user: str, account: tuple[str, ...], why: str, undo: bool, yes: bool, as_json: bool) -> int:
+def revoke(
+    app: App,
+    *,
+    user: str | None,
+    owner: str | None,
+    account: tuple[str, ...],
+    why: str,
+    undo: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Show what there is, ask, switch off, and say how to take it back."""
+    if bool(user) == bool(owner):
+        raise WrongUsage("name one user, or --owner ADDRESS", "rotate-my-key fleet revoke USER")
+    user, owner = user or "", owner or ""
     if undo:
-        return take_back(app, user, account, yes=yes, as_json=as_json, cause=Cause.REVOKE)
+        return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE)
     with stoppable(app, "nothing was changed"):
-        tools, found = _find(app, user, account, uses=not yes, quick=True)
+        tools, found, hidden = _find(app, user, account, owner, uses=not yes, quick=True)
+    user = user or join(dict.fromkeys(each.user.name for each in found if each.user.name))  # of that owner
     if not as_json or not yes:
         app.say(_found_text(found, tools.now()))
     own = engine.own_key(tools, found)
@@ -45,25 +63,50 @@ def revoke(app: App, *, user: str, account: tuple[str, ...], why: str, undo: boo
         return 4
     with stoppable(app, "some of the keys may still work"), app.waiting("switching off"):
         done = engine.revoke(tools, found, why)
-    command = engine.end_sessions(user, tools.now())
-    code = _end(app, tools, [each.problem for each in done])
+    names = list(dict.fromkeys(each.user.name for each in found if each.user.name))
+    commands = [engine.end_sessions(name, tools.now()) for name in names]
+    code = _end(app, tools, [*(each.problem for each in done), hidden])
     if as_json:
-        app.json({**_json(found, done), "end_sessions": command})
+        app.json({**_json(found, done), "end_sessions": commands[0]})
     else:
         app.out(_revoked_text(user, found, done, _undo(app, own=own is not None)))
         app.say(
-            f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in his "
-            f"account:\n    {command}\nSessions of roles that he took on: revoke them at each role (IAM, Roles, Revoke "
-            "sessions)."
+            f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in "
+            f"their account:\n{_indented(commands)}\nSessions of roles that they took on: revoke them at each role "
+            "(IAM, Roles, Revoke sessions).\nThe password of the console, if they have one, still works. In their "
+            f"account:\n{_indented(map(engine.end_password, names))}"
         )
     _warn_notes(app, done)
+    _tell(app, tools, done, why)
     return code
 
 
-def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json: bool, cause: Cause) -> int:
+def _indented(commands: Iterable[str]) -> str:
+    return "\n".join(f"    {command}" for command in commands)
+
+
+def _tell(app: App, tools: RevokeContext, done: Sequence[SwitchResult], why: str) -> None:
+    """Owners and admins, by the channels of the settings; that it fails changes nothing of what was done."""
+    settings, remind = tools.settings, tools.settings.remind
+    if not (remind.owners or remind.admins) or not any(each.key and not each.problem for each in done):
+        return
+    try:
+        assert tools.cloud
+        renderer = Renderer(remind.templates, tools.now())
+        notifier = Notifier(channels_of(settings, tools.cloud), settings, renderer, fleet(app, "revoke"))
+        problems = engine.tell(tools, done, why, notifier)
+    except Problem as error:
+        problems = [error]
+    for problem in problems:
+        warn(app, f"somebody was not told: {problem.message}", problem.hint)
+
+
+def take_back(
+    app: App, user: str, account: Sequence[str], owner: str = "", *, yes: bool, as_json: bool, cause: Cause
+) -> int:
     """`--undo` of revoke and of enforce: each takes back what it did, and no more."""
     with stoppable(app, "nothing was changed"):
-        tools, found = _find(app, user, account)
+        tools, found, hidden = _find(app, user, account, owner)
     keys = [key for held in found for key in restorable(held, cause)]
     if not as_json or not yes:
         app.say(_found_text(found, tools.now(), cause))
@@ -71,7 +114,7 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
         return 4
     with stoppable(app, "some of the keys may be on already"), app.waiting("switching on"):
         done = engine.take_back(tools, found, cause) if keys else []
-    code = _end(app, tools, [held.problem for held in found] if not keys else [each.problem for each in done])
+    code = _end(app, tools, [hidden, *([each.problem for each in done] if keys else [held.problem for held in found])])
     if as_json:
         app.json(_json(found, done))
     else:
@@ -82,27 +125,33 @@ def take_back(app: App, user: str, account: Sequence[str], *, yes: bool, as_json
 
 
 def _find(
-    app: App, user: str, numbers: Sequence[str], *, uses: bool = True, quick: bool = False
-) -> tuple[RevokeContext, list[UserLook]]:
-    """Raises Gone if there is no such user anywhere, Problem too if they are in no account that could be looked at."""
+    app: App, user: str, numbers: Sequence[str], owner: str = "", *, uses: bool = True, quick: bool = False
+) -> tuple[RevokeContext, list[UserLook], Problem | None]:
+    """With why there may be more accounts than were looked at. Raises Gone if there is no such user anywhere, Problem
+    too if they are in no account that could be looked at."""
     if strange := [number for number in numbers if not (number.isdecimal() and len(number) == 12)]:
         raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
     settings, assembly = open_fleet(app)
     audit = open_audit(app, assembly, "revoke")
-    tools = RevokeContext(assembly.organization, settings, audit, assembly.now, signs=assembly.signing_key())
+    signs, cloud = assembly.signing_key(), assembly.cloud
+    tools = RevokeContext(assembly.organization, settings, audit, assembly.now, signs=signs, cloud=cloud)
     accounts, denied = engine.everywhere(tools, numbers)
     if denied:
         warn(app, f"only the accounts of the settings are looked at: {denied.message}")
-    with app.waiting(f"looking for {user} in {number(len(accounts), 'account')}"):
-        found = engine.find(tools, accounts, user, uses=uses, quick=quick)
+    with app.waiting(f"looking for {user or owner} in {number(len(accounts), 'account')}"):
+        if owner:
+            mine, broken = engine.owned(tools, accounts, owner, addresses(settings.owners))
+            found = [*mine, *broken]
+        else:
+            found = engine.find(tools, accounts, user, uses=uses, quick=quick)
     if not numbers and not settings.accounts.role:
         warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
     if found and all(held.problem for held in found):
-        raise _nowhere(app, user, found)
+        raise _nowhere(app, user or owner, found)
     if not found:
         where = "there" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
-        raise Gone(f"there is no user {user} {where}", "aws iam list-users")
-    return tools, found
+        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", "rotate-my-key fleet report --all")
+    return tools, found, denied
 
 
 def _nowhere(app: App, user: str, broken: Sequence[UserLook]) -> Problem:

@@ -204,7 +204,11 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     assert "3 keys of alice switched off. To take it back: rotate-my-key fleet revoke alice --undo" in done.out
     assert "Sessions that were made from these keys live on" in done.err
     assert "aws iam put-user-policy --user-name alice" in done.err
+    assert "aws iam delete-login-profile --user-name alice" in done.err
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
+    (mail,), (note,) = left.aws.mails, left.aws.published
+    assert (mail.to, mail.text.count("revoked, left the company")) == (("alice@example.com",), 3)
+    assert note.message.count("rotate-my-key fleet revoke --undo alice --account ") == 3
     done = left.it.run("fleet", "revoke", "--undo", "alice", "-y")
     assert done.code == 0, done.text
     assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
@@ -216,6 +220,32 @@ def test_revoke_shows_first_and_asks(left: Firm) -> None:
     assert (done.code, left.changes) == (4, set())
     assert done.err.count("works, ") == 3
     assert "last used 3 hours ago by s3 in eu-west-1" in done.err
+
+
+def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> None:
+    """By tag, mapping or name, in every account; `--undo` too. Whoever is nobody's is not touched."""
+    prod = left.members["prod"]
+    prod.set_tags("bob", {"owner": "Alice@example.com"})
+    done = left.it.run("fleet", "revoke", "--owner", "alice@example.com", "-y")
+    assert done.code == 0, done.text
+    assert {*left.ids("alice").values(), *left.ids("alice", prod).values(), *left.ids("bob", prod).values()} == {
+        "Inactive"
+    }
+    assert "4 keys of alice and bob switched off" in done.out
+    assert left.it.run("fleet", "revoke", "--owner", "alice@example.com", "--undo", "-y").code == 0
+    assert {*left.ids("alice").values(), *left.ids("bob", prod).values()} == {"Active"}
+    assert left.it.run("fleet", "revoke", "--owner", "nobody@example.com", "-y").code == 1
+    assert left.it.run("fleet", "revoke", "-y").code == 2
+
+
+def test_whoever_may_not_list_accounts_is_not_told_that_all_is_done(left: Firm) -> None:
+    """What the settings name is done, and the exit code says that there may be more."""
+    prod = left.members["prod"]
+    left.settings(f"[accounts]\nrole = rotate-my-key-fleet\nonly = {left.aws.account}, {prod.account}\n")
+    left.aws.deny("ListAccounts")
+    done = left.it.run("fleet", "revoke", "alice", "-y")
+    assert done.code == 5, done.text
+    assert {*left.ids("alice").values(), *left.ids("alice", prod).values()} == {"Inactive"}
 
 
 @pytest.mark.slow

@@ -235,6 +235,28 @@ def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: Stan
     assert (there["numbers"]["Deactivated"], there["incomplete"], there["closed"]) == (1, False, "")
 
 
+def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """At three in the morning whoever may invoke the function can do it, and take it back; who is told reads why."""
+    revoked, back = function.invoke(
+        {"command": "revoke", "user": "alice", "why": "leaked"}, {"command": "undo", "owner": "alice@example.com"}
+    ).answers
+    assert (len(revoked[1]["switched"]), revoked[1]["incomplete"]) == (1, False), revoked
+    assert (len(back[1]["switched"]), back[1]["incomplete"]) == (1, False), back
+    assert "revoked, leaked" in aws.mails[-1].text
+    assert [key.status for key in aws.keys("alice")] == ["Active"]
+    answers = function.invoke({"command": "revoke"}, {"command": "revoke", "user": "nobody"}).answers
+    assert [kind for _, kind, _, _ in answers] == ["WrongUsage", "Gone"]
+
+
+def test_a_key_is_made_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """It waits, and its owner is told where; nothing else is in the answer."""
+    mail("[owners]\ndomain = example.com\n[remind]\nowners = mail,\nadmins = admins,\n[reissue]\nenabled = yes\n")
+    answer = function.invoke({"command": "reissue", "user": "alice"}).answers[0]
+    assert answer[0] == "answer", answer
+    assert answer[1]["place"] in " ".join(aws.mails[-1].text.split())
+    assert [key.status for key in aws.keys("alice")] == ["Active", "Active"]
+
+
 # With apprise
 
 

@@ -115,9 +115,9 @@ def test_the_role_of_the_function_has_the_printed_policies(kind: TemplateKind, n
 
 @with_function
 def test_the_role_of_the_function_has_nothing_else(kind: TemplateKind) -> None:
-    """Besides it may write its own log and its own dead letters."""
+    """Besides it may write its own log and its own dead letters, and switch keys off where revoking is allowed."""
     found = role_policies(kind)
-    assert set(found) == {*FLEET, "run"}
+    assert set(found) == {*FLEET, "run", "fleet-revoke"}
     assert {action for each in statements(found["run"]) for action in each["Action"]} == OWN
     assert all(
         each["Resource"] in ({"GetAtt": "Logs.Arn"}, {"GetAtt": "DeadLetters.Arn"}) for each in statements(found["run"])
@@ -138,7 +138,9 @@ def test_the_role_in_member_accounts_has_the_part_about_users(name: str) -> None
 def test_acting_is_off_until_it_is_asked_for(kind: TemplateKind) -> None:
     """Without parameters nobody may switch off, delete or make a key, and no schedule does."""
     parameters, found = read(kind)["Parameters"], role_policies(kind)
-    assert (parameters["Enforce"]["Default"], parameters["Reissue"]["Default"]) == ("no", "no")
+    assert {parameters[name]["Default"] for name in ("Enforce", "Revoke", "Reissue")} == {"no"}
+    assert found["fleet-revoke"]["Condition"] == "Revoking"
+    assert [each["Action"] for each in statements(found["fleet-revoke"])] == [["iam:UpdateAccessKey"]]
     assert (found["fleet-enforce"]["Condition"], found["fleet-reissue"]["Condition"]) == ("Enforcing", "Reissuing")
     assert "Condition" not in found["fleet-remind"]
     always = json.dumps(found["fleet-remind"])
@@ -158,8 +160,9 @@ def test_a_template_can_be_passed_as_it_is(kind: TemplateKind) -> None:
     assert len(template(kind).encode("ascii")) < 51_200
 
 
-def test_a_member_account_trusts_one_role_with_the_external_id() -> None:
-    """Nobody else may take the role there, and its name is the one the policies let the function take."""
+def test_a_member_account_trusts_the_roles_that_are_named_with_the_external_id() -> None:
+    """The function's and that of people, who must act when it cannot; its name is the one that the policies have."""
+    assert read(TemplateKind.MEMBER_ROLE)["Parameters"]["FleetRole"]["Type"] == "CommaDelimitedList"
     role = read(TemplateKind.MEMBER_ROLE)["Resources"]["Role"]["Properties"]
     (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
     assert trust == {
