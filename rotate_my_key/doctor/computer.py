@@ -83,7 +83,10 @@ class Report:
         return any(finding.level is Level.BROKEN for finding in self.findings)
 
 
-_COMMAND = re.compile(r"(?:^|: )((?:rotate-my-key|aws|unset|ls) [^;,]+)$|^((?:rotate-my-key|aws|unset|ls)\b[^;,]*)")
+_COMMAND = re.compile(
+    r"(?:^|: )((?:rotate-my-key|aws|unset|ls) [^;,]+)$|^((?:rotate-my-key|aws|unset|ls)\b[^;,]*)"
+    r"|^((?:\(umask|powershell) .*)"
+)
 _LINE = re.compile(r"\bline (\d+)")
 # Where shells set variables at login, most likely first.
 _STARTUP = (
@@ -248,7 +251,7 @@ class Computer:
         where = where if where.file else self.locate(problem.message)
         command = _COMMAND.search(problem.hint)
         if command:
-            return Finding(level, code, problem.message, (command[1] or command[2]).strip(), where)
+            return Finding(level, code, problem.message, command[command.lastindex or 0].strip(), where)
         remedy = self._edit(where) if where.file else otherwise or problem.hint
         hint = f": {problem.hint}" if problem.hint and remedy != problem.hint else ""
         return Finding(level, code, problem.message + hint, remedy, where)

@@ -10,9 +10,11 @@ botocore as here.
 
 from __future__ import annotations
 
+import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
+from shlex import quote
 
 from ..core.errors import Problem
 from ..core.model import PlaceKind
@@ -36,7 +38,7 @@ class Ini:
         self.kind = kind
         self.shown = shown or path
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            raise self._utf16()
+            raise self._encoded("UTF-16")
         try:
             text = data.decode()
         except UnicodeDecodeError as error:
@@ -106,12 +108,9 @@ class Ini:
 
     def _not_ini(self, number: int, what: str, hint: str) -> Problem:
         if self.text.startswith("\ufeff"):
-            return Problem(
-                f"{self.shown} starts with a byte order mark (BOM), which botocore cannot read",
-                "save the file as UTF-8 without BOM",
-            )
+            return self._encoded("UTF-8")
         if "\0" in self.text:
-            return self._utf16()
+            return self._encoded("UTF-16BE" if self.text[0] == "\0" else "UTF-16LE")
         return self.problem(number, what, hint)
 
     def _check_blocks(self) -> None:
@@ -203,8 +202,25 @@ class Ini:
         before = sum(map(len, self.lines[:number])) + number + column
         return before if self.text.isascii() else len(self.text[:before].encode())
 
-    def _utf16(self) -> Problem:
-        return Problem(f"{self.shown} is UTF-16, which botocore cannot read", "save the file as UTF-8 without BOM")
+    def _encoded(self, encoding: str) -> Problem:
+        """As Notepad (UTF-8 with a mark) and PowerShell 5.1 (UTF-16) write files."""
+        what = "starts with a byte order mark (BOM)" if encoding == "UTF-8" else "is UTF-16"
+        return Problem(
+            f"{self.shown} {what}, which botocore cannot read", to_utf8(os.path.realpath(self.path), encoding)
+        )
+
+
+def to_utf8(path: str, encoding: str, *, windows: bool = os.name == "nt") -> str:
+    """The command that makes a file UTF-8 without a byte order mark, all at once, and keeps every character of it."""
+    new = f"{path}.new"
+    if windows:  # for cmd and PowerShell alike, so without a $
+        old, new = ("'" + name.replace("'", "''") + "'" for name in (path, new))
+        name = {"UTF-8": "UTF8", "UTF-16BE": "BigEndianUnicode"}.get(encoding, "Unicode")
+        text = f"[IO.File]::ReadAllText({old}, [Text.Encoding]::{name})"
+        return f'powershell -c "[IO.File]::WriteAllText({new}, {text}); Move-Item -Force -LiteralPath {new} {old}"'
+    old, new = quote(path), quote(new)
+    made = f"tail -c +4 {old}" if encoding == "UTF-8" else f"iconv -f {encoding} -t UTF-8 {old}"
+    return f"(umask 077; {made} >{new}) && mv {new} {old}"
 
 
 Changes = Mapping[str, Mapping[str, str | None] | None]  # by section: its values that change; None: it is gone

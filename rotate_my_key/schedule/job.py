@@ -138,21 +138,25 @@ class Commands:
         """Run it to its end, in that folder and with more variables. A program that is not there, or hangs, has a code
         other than 0. Raises TryLater where no process can be started just now."""
         import subprocess
+        from tempfile import TemporaryFile
 
         program = self.has(name)
         if program is None:
             return ProgramResult(_MISSING, err=f"there is no program {name}".encode())
         try:
-            done = subprocess.run(
-                [program, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                cwd=folder,
-                timeout=_TIMEOUT,
-                env={**self._env, **env},
-                check=False,
-            )
-            return ProgramResult(done.returncode, done.stdout, done.stderr)
+            with TemporaryFile() as out, TemporaryFile() as err:  # a pipe lasts as long as a child left behind
+                done = subprocess.run(
+                    [program, *words],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    cwd=folder,
+                    timeout=_TIMEOUT,
+                    env={**self._env, **env},
+                    check=False,
+                )
+                said = [(file.seek(0), file.read())[1] for file in (out, err)]
+            return ProgramResult(done.returncode, *said)
         except subprocess.TimeoutExpired:
             why = f"gave no answer within {_TIMEOUT:.0f} seconds"
         except OSError as error:

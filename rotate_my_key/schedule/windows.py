@@ -1,12 +1,13 @@
 """Task Scheduler: a task of the user, who must be logged on (a task without that cannot read his keyring).
 
 It starts at logon and every four hours; the run itself sees to it that it is once a day. schtasks wants its XML in
-UTF-16. Not run on Windows yet: see docs/platforms.md.
+UTF-16. What was run on Windows: see docs/platforms.md.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from xml.sax.saxutils import escape
 
@@ -110,13 +111,10 @@ class TaskScheduler:
         found = self._run("/Query", "/XML")
         if found.code:
             return None
-        other = job is not None and escape(job.program) not in _text(found.out)
+        # In a pipe schtasks speaks the console's code page, and may write ? or a likeness for what that has not.
+        program = re.sub(rb"[^\x00-\x7f]+", rb".+?", re.escape(escape(job.program)).encode()) if job else None
+        other = program is not None and not re.search(program, found.out)
         return Installation(self._name, None, "it was installed for another program" if other else "")
 
     def _run(self, verb: str, *words: str) -> ProgramResult:
         return self._commands.run("schtasks", verb, "/TN", self._name, *words)
-
-
-def _text(data: bytes) -> str:
-    """What schtasks printed: UTF-16 in a file, the console's encoding in a pipe."""
-    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")

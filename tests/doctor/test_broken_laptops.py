@@ -248,8 +248,9 @@ FILES = [
     Row("a section twice", credentials(GOOD + "[default]\nregion = x\n"), {"unreadable-file"}, EDIT, line=4),
     Row("a key twice", credentials(GOOD + "aws_access_key_id = x\n"), {"unreadable-file"}, EDIT, line=4),
     Row("a line before the first section", credentials("hello\n" + GOOD), {"unreadable-file"}, EDIT, line=1),
-    Row("a BOM", raw(lambda data: b"\xef\xbb\xbf" + data.split(b"\n", 1)[1]), {"unreadable-file"}, EDIT),
-    Row("UTF-16", raw(lambda data: data.decode().encode("utf-16")), {"unreadable-file"}, EDIT),
+    Row("a BOM", raw(lambda data: b"\xef\xbb\xbf" + data), {"unreadable-file"}, RUN),
+    Row("UTF-16", raw(lambda data: data.decode().encode("utf-16")), {"unreadable-file"}, RUN),
+    Row("UTF-16 without a BOM", raw(lambda data: data.decode().encode("utf-16-le")), {"unreadable-file"}, RUN),
     Row("Latin-1", raw(lambda data: b"# J\xfcrgen\n" + data), {"unreadable-file"}, EDIT, line=1),
     Row("a quoted secret", credentials(GOOD.replace("{secret}", '"{secret}"')), {"unusable-key"}, EDIT, line=2),
     *(

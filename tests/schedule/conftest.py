@@ -48,7 +48,7 @@ class Box:
 
     def add(self, name: str, script: str) -> None:
         """Put a program in."""
-        tools = {tool: shutil.which(tool) or tool for tool in ("cat", "rm", "mv", "tail")}
+        tools = {tool: shutil.which(tool) or tool for tool in ("cat", "iconv", "rm", "mv", "sleep", "tail")}
         path = self.folder / name
         path.write_text(script.format(folder=self.folder, **tools))
         path.chmod(0o755)

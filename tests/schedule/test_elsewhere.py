@@ -10,7 +10,7 @@ import pytest
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.files.paths import Paths
 from rotate_my_key.schedule import choose, schedulers
-from rotate_my_key.schedule.job import ScheduledJob, Scheduler
+from rotate_my_key.schedule.job import Commands, ScheduledJob, Scheduler
 from tests.schedule.conftest import Box
 
 # Knows one agent. `gone` says that nobody sits at the screen.
@@ -25,18 +25,18 @@ bootout) [ -f '{folder}/loaded' ] && {rm} '{folder}/loaded' ;;
 print) [ -f '{folder}/loaded' ] ;;
 esac
 """
-# Keeps the XML of one task.
+# Keeps the XML of one task, and gives it in the code page of a German console.
 SCHTASKS = """#!/bin/sh
 echo "$*" >>'{folder}/log'
 task='{folder}/task.xml'
 case $1 in
 /Create) [ ! -f '{folder}/unwilling' ] || {{ echo 'ERROR: Access is denied.' >&2; exit 1; }}
    {cat} "$6" >"$task" ;;
-/Query) [ -f "$task" ] || exit 1; [ "$4" != /XML ] || exec {cat} "$task" ;;
+/Query) [ -f "$task" ] || exit 1; [ "$4" != /XML ] || exec {iconv} -f UTF-16 -t CP850 "$task" ;;
 /Delete) exec {rm} "$task" ;;
 esac
 """
-JOB = ScheduledJob("/usr/local/bin/rotate-my-key", {})
+JOB = ScheduledJob("/home/Jörg & Söhne/bin/rotate-my-key", {})
 MOVED = ScheduledJob("/elsewhere/rotate-my-key", {})
 
 
@@ -129,6 +129,12 @@ def test_a_task_that_is_not_allowed(box: Box, tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"ERROR: Access is denied\."):
         first(box, tmp_path, "win32").install(JOB)
     assert tree(tmp_path / "state") == []
+
+
+def test_a_program_that_leaves_one_behind(box: Box) -> None:
+    """What schtasks has started in its turn is not waited for."""
+    box.add("schtasks", "#!/bin/sh\necho yes\n{sleep} 31 &\n")
+    assert Commands({"PATH": str(box.folder)}).run("schtasks") == (0, b"yes\n", b"")
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
