@@ -45,7 +45,7 @@ class OtherCopies:
         """Say, once a run, how many other files hold these pairs; if they shall change, also which of them cannot."""
         with self._lock:  # keys of several users are rotated side by side
             new = [pair for pair in pairs if pair.key_id not in self._seen]
-            found = self._glance(new, self.files.remembered() if new and self.wanted else ())
+            found = self._glance(new)
         paths = list(dict.fromkeys(self._app.show_path(copy.path) for copy in found if not copy.is_unread))
         if paths:
             one, them = len(paths) == 1, "it" if len(new) == 1 else "them"
@@ -70,8 +70,8 @@ class OtherCopies:
         return list(processes([Forms(pair) for pair in pairs]))
 
     def foresee(self, pair: Credentials) -> None:
-        """Look for what a rotation of this pair would meet: the well-known files and those that earlier scans found."""
-        self._glance([pair], self.files.remembered())
+        """Look for what a rotation of this pair would meet."""
+        self._glance([pair])
 
     def found(self, key_id: str) -> list[Copy]:
         """What was seen in this run of the files that hold this key, or held it: changed, or why not."""
@@ -88,24 +88,20 @@ class OtherCopies:
         return [{**copy.json(), "owed": waits and copy.owed} for copy in self.found(key_id)]
 
     def ask(self) -> None:
-        """Ask, of what `tell` found and of what earlier scans did, whether it shall change with the keys."""
+        """Ask of what `tell` found whether it shall change with the keys."""
         found = [copy for each in self._seen.values() for copy in each]
         good = len({copy.path for copy in found if copy.can_change})
-        earlier = len(set(self.files.remembered()) - {copy.path for copy in found})
-        if self.wanted or not (good or earlier):
-            return
-        self._say_what_stays(found, will_stay)
-        what = [number(good, "file")] if good else []
-        what += [f"{number(earlier, 'file')} that earlier scans found"] if earlier else []
-        flag = "rotate-my-key rotate --update-copies"
-        self.agreed = self._app.confirm(f"Change {join(what)} too?", default=True, flag=flag)
+        if good and not self.wanted:
+            self._say_what_stays(found, will_stay)
+            flag = "rotate-my-key rotate --update-copies"
+            self.agreed = self._app.confirm(f"Change {number(good, 'file')} too?", default=True, flag=flag)
 
-    def _glance(self, pairs: Sequence[Credentials], also: Sequence[str] = ()) -> list[Copy]:
+    def _glance(self, pairs: Sequence[Credentials]) -> list[Copy]:
         if not pairs:
             return []
         from ..copies.forms import Forms
 
-        found = self.files.glance([Forms(pair) for pair in pairs], also)
+        found = self.files.glance([Forms(pair) for pair in pairs])
         for pair in pairs:
             self._seen[pair.key_id] = [copy for copy in found if copy.key_id == pair.key_id]
         return found

@@ -274,16 +274,16 @@ class LocalCopies:
         self._memory.learn([(c.path, c.key_id) for c in found if not c.is_profile], [f.pair.key_id for f in wanted])
         return found, scanner.tally
 
-    def glance(self, wanted: Sequence[Forms], also: Iterable[str] = (), seconds: float = 2.0) -> list[Copy]:
-        """Read the well-known files and `also` only, and no longer than that: one may lie on a disk that does not
-        answer. Also gives those that cannot be read, so that nobody knows."""
+    def glance(self, wanted: Sequence[Forms], seconds: float = 2.0) -> list[Copy]:
+        """Read the well-known files and those that earlier scans found, and no longer than that: one may lie on a disk
+        that does not answer. Also gives those that cannot be read, so that nobody knows."""
         found: list[Copy] = []
         scanner = self._scanner(wanted)
         unread = scanner.tally.unreadable
 
         def look() -> None:
             until = time.monotonic() + seconds
-            paths = dict.fromkeys([*well_known(self._home, unread), *also])
+            paths = dict.fromkeys([*well_known(self._home, unread), *self._remembered()])
             for path in scanner.files(paths):
                 found.extend(copy for copy in self._judged(path, wanted) if copy.why is not Why.PROFILE)
                 if time.monotonic() > until:
@@ -294,8 +294,7 @@ class LocalCopies:
         Running(look).wait(seconds)
         return list(dict.fromkeys(found))
 
-    def remembered(self) -> list[str]:
-        """The files that earlier scans found, as far as that can be read."""
+    def _remembered(self) -> list[str]:
         try:
             return list(self._memory.load())
         except Problem:

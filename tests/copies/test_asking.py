@@ -41,13 +41,16 @@ def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop) ->
 
 
 def test_files_of_an_earlier_scan_are_asked_about_too(laptop: Laptop) -> None:
-    """They are not read before the question; their number is told."""
+    """They are read before the question too, and counted if they hold the key still."""
     odd = laptop.home / "odd.dat"
     odd.write_bytes(UPDATED[".env"](laptop.old))
     odd.chmod(0o600)
-    laptop.run("scan", str(odd))
+    gone = laptop.home / "gone.dat"
+    gone.write_bytes(odd.read_bytes())
+    laptop.run("scan", str(odd), str(gone))
+    gone.unlink()
     run = Terminal([], laptop.environment(), laptop.home, 120)
     run.answer("Rotate it now? [Y/n]", "y\r")
-    run.answer("Change 1 file that earlier scans found too? [Y/n]", "\r")
+    run.answer("Change 1 file too? [Y/n]", "\r")
     assert run.end().code == 0
     assert odd.read_bytes() == UPDATED[".env"](laptop.works())
