@@ -38,7 +38,7 @@ Words = Callable[[Laptop], tuple[str, ...]]
 
 class Flow(NamedTuple):
     """A run: what is there before it, its words, what is run afterwards, and what a home that is laid out lacks. `now`
-    must be so at once, `end` when the next runs have ended."""
+    must be so at once, `end` when the next runs have ended. `code` is what it ends with if nobody stops it."""
 
     before: Prepare
     words: Words = lambda laptop: ROTATE
@@ -46,6 +46,7 @@ class Flow(NamedTuple):
     end: Prepare = lambda laptop: whole(laptop)
     relay: Prepare = lambda laptop: None
     now: Prepare = lambda laptop: _works(laptop)
+    code: int = 0
 
 
 def whole(laptop: Laptop) -> None:
@@ -65,16 +66,16 @@ def _works(laptop: Laptop) -> None:
 
 
 class Moment(NamedTuple):
-    """What may be left: after which call, the files, how many changes AWS has had, and whether a command was told."""
+    """What may be left: after which call, the files, how many changes AWS has had, what commands were told by then."""
 
     where: str
     tree: Tree
     changes: int
-    told: bool
+    told: bytes
 
 
 def told(laptop: Laptop) -> Path:
-    """What a command of [after_rotate] leaves, on another disk."""
+    """What the commands of [after_rotate] leave, on another disk."""
     return laptop.home.parent / "told"
 
 
@@ -131,17 +132,19 @@ def record(laptop: Laptop, flow: Flow) -> tuple[KeyStates, list[Moment]]:
     """Run it to its end; gives what each moment may leave, each but once."""
     flow.before(laptop)
     disk, states, log = Disk(laptop.home), KeyStates(laptop.aws), laptop.home.parent / "log"
+    lines = told(laptop).read_bytes() if told(laptop).exists() else b""
     done = laptop.run(*flow.words(laptop), before=strace(log))
-    assert done.code == 0, done.text
+    assert done.code == flow.code, done.text
     states.end()
     moments: list[Moment] = []
-    changes, is_told = 0, False
+    changes = 0
     for call in calls(log):
         changes += call.action in CHANGING
-        is_told |= any(str(told(laptop)) in str(word) for word in call.words) and call.name == "openat"
+        if call.name == "write" and str(told(laptop)) in call.words:
+            lines += b"".join(word for word in call.words if isinstance(word, bytes))
         if disk.do(call) or call.action in CHANGING:
             where = f"after {call.name} {call.words}"[:200]
-            moments += [Moment(f"{where}: {name}", tree, changes, is_told) for name, tree in variants(disk)]
+            moments += [Moment(f"{where}: {name}", tree, changes, lines) for name, tree in variants(disk)]
     assert _lasting(disk.left()) == _lasting(disk.left(lambda each: True)), "it ended, and not all of it is durable"
     return states, list({_what_matters(moment): moment for moment in moments}.values())
 
@@ -162,7 +165,7 @@ def check(laptop: Laptop, flow: Flow, states: KeyStates, moments: list[Moment]) 
     for moment in moments:
         lay(laptop.home, moment.tree)
         flow.relay(laptop)
-        told(laptop).write_text("") if not moment.told else None
+        told(laptop).write_bytes(moment.told[: moment.told.rfind(b"\n") + 1])
         states.put_back(moment.changes)
         laptop.aws.settings.clock_offset = 0
         try:

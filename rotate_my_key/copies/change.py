@@ -1,10 +1,10 @@
 """Of a file that holds a pair: whether the new one may stand there, or why not; and puts it there.
 
 What git tracks and what is only a record of the past (a history, a log, a state, a notebook's output) takes no living
-secret, by its nature; the old key does not wait for such a file. What could take it and does not, because it cannot be
-read, written or understood, is *owed*. A file is changed at once or not at all, with all that a profile file is
-promised: mode, owner, links and attributes stay, nobody reads half of it, and what a killed run leaves beside it is
-swept by the next. Only for who holds the lock.
+secret, by its nature; the old key does not wait for such a file, nor for one that is no text. What could take it and
+does not, because it cannot be read, written or understood, is *owed*. A file is changed at once or not at all, with all
+that a profile file is promised: mode, owner, links and attributes stay, nobody reads half of it, and what a killed run
+leaves beside it is swept by the next. Only for who holds the lock.
 """
 
 from __future__ import annotations
@@ -63,7 +63,10 @@ class Why(Enum):
     CHANGED = "changed meanwhile", "another program writes it; close that, then run the command again"
 
 
-_OWED = {Why.SPELLING, Why.READ_ONLY, Why.IN_PLACE, Why.UNREADABLE, Why.CHANGED}
+_OWED = {
+    *(Why.SPELLING, Why.READ_ONLY, Why.IN_PLACE, Why.UNREADABLE, Why.CHANGED),
+    *(Why.WITHOUT_ID, Why.LARGE, Why.FOREIGN),
+}
 
 
 class Copy(NamedTuple):

@@ -156,6 +156,19 @@ def test_the_old_key_goes_all_the_same(laptop: Laptop, case: str) -> None:
     assert pending(laptop) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("rotate", "--all", "--yes"), ("schedule", "run", "rotate", "--all", "--yes")])
+def test_it_holds_whoever_rotates(laptop: Laptop, words: tuple[str, ...]) -> None:
+    """Several keys at once, and the schedule: the commands run one at a time, and each key waits for its own."""
+    telling(laptop, "profiles = work")
+    (laptop.home / "code").write_text("3")
+    done = laptop.run(*words)
+    assert (done.code, active(laptop)) == (1, [laptop.old.key_id, laptop.works().key_id]), done.text
+    (laptop.home / "code").unlink()
+    assert "teller done" in laptop.run(*words).err
+    assert active(laptop) == [laptop.works().key_id]
+
+
 def test_undo_tells_all_that_may_have_been_told(laptop: Laptop) -> None:
     """Also one that failed; and the new key goes on working until they have succeeded with the old one."""
     telling(laptop)

@@ -36,12 +36,13 @@ def expected(word: str) -> dict[str, str]:
 def mend(laptop: Laptop, new: Credentials) -> None:
     """A person sees to the files that are owed: gives rights, removes a second name, edits by hand."""
     (laptop.home / "app/locked.env").chmod(0o600)
-    (laptop.home / "app/linked-too.txt").unlink()
+    for name in ("app/linked-too.txt", "app/secret.txt"):
+        (laptop.home / name).unlink()
     for name in ("app/config.toml", "app/windows.ps1", "app/mail.env"):
         (laptop.home / name).write_bytes(NAMED[name][0](new))
 
 
-OWED = ("unknown spelling", "read-only", "cannot be replaced")
+OWED = ("unknown spelling", "read-only", "cannot be replaced", "secret without its id")
 
 
 def check_files(laptop: Laptop, updated: Credentials, left: Credentials) -> None:

@@ -236,6 +236,7 @@ def worlds(draw: st.DrawFn) -> World:
         checked=draw(ids),
         denied=draw(st.frozensets(st.sampled_from([Step.DEACTIVATE, Step.DELETE, Step.TAKE_BACK]))),
         owed=draw(st.sampled_from([None, (), ("a",)])),
+        untold=draw(st.sampled_from([(), ("a",)])),
     )
 
 

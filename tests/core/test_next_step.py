@@ -528,6 +528,16 @@ def test_turning_round_swaps_the_keys_and_waits_no_longer() -> None:
         pytest.param(COPIES_KEPT, {"owed": ("a",)}, Step.BLOCKED, id="one could not: that is no quiet wait"),
         pytest.param(COPIES_KEPT, {"owed": ()}, Step.WAIT, id="they have: wait"),
         pytest.param(replace(COPIES_KEPT, followed=True), {}, Step.WAIT, id="so they had in an earlier run: wait"),
+        pytest.param(MADE, {"untold": ("a",)}, Step.FOLLOW, id="a command is to be told: it is run"),
+        pytest.param(MADE, {"untold": ("a",), "owed": ()}, Step.BLOCKED, id="it failed: the old key stays"),
+        pytest.param(replace(MADE, leaked=True), {"untold": ("a",)}, Step.DEACTIVATE, id="a leak waits for no command"),
+        pytest.param(KEPT_ACTIVE, {"untold": ("a",)}, Step.FOLLOW, id="the old key is kept working: it is run at once"),
+        pytest.param(
+            replace(COPIES_KEPT, followed=True),
+            {"untold": ("a",), "owed": ()},
+            Step.BLOCKED,
+            id="that is no quiet wait",
+        ),
         pytest.param(
             replace(MERGE, copies=True).swapped(),
             {"checked": (OLD,), "work": PlaceState.OWN},

@@ -3,13 +3,14 @@
 Nothing is lost, whatever the command and whatever of the files had reached the disk.
 """
 
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pyrage
 import pytest
 
-from rotate_my_key.core.model import Credentials
 from tests.copies.home import UPDATED
 from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, record, second_name, told
 from tests.laptop import Laptop, sampled
@@ -18,7 +19,7 @@ from tests.rotation.test_overlap import hours_pass
 pytestmark = needs_strace
 
 SPARSE = 4  # moments of each flow in the default run
-USUAL = ("rotate, the first time", "undo", "copies")
+USUAL = ("rotate, the first time", "undo", "what follows")
 
 
 def fresh(laptop: Laptop) -> None:
@@ -81,59 +82,84 @@ def undoing(laptop: Laptop) -> tuple[str, ...]:
     return ("undo", "--yes") if noted else ROTATE
 
 
-# Other files and commands
+# Other files and commands, which are to have the new key before the old one goes
 
-COPIES = (".env", ".bashrc", ".s3cfg")
+COPIES = (".env", ".bashrc", ".s3cfg", ".passwd-s3fs", ".netrc")
+COMMANDS = ("one", "two")
 
 
-def copied(laptop: Laptop) -> None:
-    """Files that hold the pair too."""
+def asked(laptop: Laptop) -> None:
+    """Files that hold the pair too, and commands that are told of it; one that is named in `broken` fails."""
     for name in COPIES:
         (laptop.home / name).write_bytes(UPDATED[name](laptop.old))
-
-
-def copying(laptop: Laptop) -> tuple[str, ...]:
-    """What was asked for is in the note, once there is a new key; who sees none asks for it again."""
-    there = [key.key_id for key in laptop.aws.keys("alice")]
-    return (*ROTATE, "--update-copies") if there == [laptop.old.key_id] else ROTATE
-
-
-def pairs_of(laptop: Laptop) -> list[Credentials]:
-    """Those that AWS takes now."""
-    return [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice") if key.active]
-
-
-def holds_one(laptop: Laptop) -> None:
-    """Each of the files holds one whole pair that works, as the profiles do."""
-    laptop.works()
-    for name in COPIES:
-        assert (laptop.home / name).read_bytes() in [UPDATED[name](pair) for pair in pairs_of(laptop)], name
-
-
-def followed(laptop: Laptop) -> None:
-    """They hold the pair that is in force."""
-    one_key(laptop)
-    for name in COPIES:
-        assert (laptop.home / name).read_bytes() == UPDATED[name](laptop.pair()), name
-    assert not list(laptop.home.rglob(".rotate-my-key.*"))
-
-
-def telling(laptop: Laptop) -> None:
-    """There is such a command."""
+    text = "update_copies = yes\n[after_rotate]\n"
+    for name in COMMANDS:
+        tell = f"! grep -q {name} {broken(laptop)} && {{ printf '{name} '; cat; echo; }} >>{told(laptop)}"
+        text += f'[[{name}]]\ncommand = "/bin/sh", "-c", "{tell}"\n'
     folder = laptop.home / ".config" / "rotate-my-key"
     folder.mkdir(parents=True)
-    command = f'"/bin/sh", "-c", "cat >>{told(laptop)}"'
-    (folder / "config.ini").write_text(f"[after_rotate]\n[[teller]]\ncommand = {command}\n")
+    (folder / "config.ini").write_text(text)
     for path in (folder, folder.parent):
         path.chmod(0o700)
     (folder / "config.ini").chmod(0o600)
+    mended(laptop)
 
 
-def was_told(laptop: Laptop) -> None:
-    """It has run for the key that is in force, and is not to run again."""
+def broken(laptop: Laptop) -> Path:
+    """Names what fails."""
+    return laptop.home.parent / "broken"
+
+
+def mended(laptop: Laptop) -> None:
+    """Nothing fails any more, and every file has one name."""
+    broken(laptop).write_text("")
+    (laptop.home.parent / "second-name").unlink(missing_ok=True)
+
+
+def asked_and_kept(laptop: Laptop) -> None:
+    """They have the new key, and the old one is kept."""
+    asked(laptop)
+    kept(laptop)
+
+
+def last_told(laptop: Laptop) -> dict[str, str]:
+    """The key that each command was told of last."""
+    lines = told(laptop).read_text().splitlines() if told(laptop).exists() else []
+    pairs = [line.partition(" ") for line in lines]
+    return dict.fromkeys(COMMANDS, laptop.old.key_id) | {
+        name: json.loads(given)["new_key_id"] for name, _, given in pairs
+    }
+
+
+def none_lacks_it(laptop: Laptop) -> None:
+    """The profiles, each file and each command have a key that works: one whole pair, or told of last."""
+    laptop.works()
+    good = [laptop.aws.pair(key.key_id) for key in laptop.aws.keys("alice") if key.active]
+    for name in COPIES:
+        assert (laptop.home / name).read_bytes() in [UPDATED[name](pair) for pair in good], name
+    assert set(last_told(laptop).values()) <= {pair.key_id for pair in good}
+
+
+def followed(laptop: Laptop) -> None:
+    """They have the key that is in force, and nothing is left to be done."""
     one_key(laptop)
-    assert laptop.pair().key_id in told(laptop).read_text()
+    for name in COPIES:
+        assert (laptop.home / name).read_bytes() == UPDATED[name](laptop.pair()), name
+    assert set(last_told(laptop).values()) == {laptop.pair().key_id}
+    assert not list(laptop.home.rglob(".rotate-my-key.*"))
     assert not [path for path in (laptop.state / "after").glob("*") if path.suffix != ".tmp"]
+
+
+def spoilt(name: str) -> Flow:
+    """A rotation in which this file or command cannot take the new key."""
+
+    def before(laptop: Laptop) -> None:
+        asked(laptop)
+        if name in COPIES:
+            (laptop.home.parent / "second-name").hardlink_to(laptop.home / name)
+        broken(laptop).write_text(name)
+
+    return Flow(before, end=followed, relay=mended, now=none_lacks_it, code=1)
 
 
 # A key that comes in
@@ -189,8 +215,8 @@ FLOWS = {
     "undo": Flow(kept, undoing, undoing),
     "rotate, with an overlap": Flow(known, overlapping, overlapping, waiting, now=both_work),
     "the overlap ends": Flow(over),
-    "copies": Flow(copied, copying, copying, followed, now=holds_one),
-    "after_rotate": Flow(telling, end=was_told),
+    "what follows": Flow(asked, end=followed, relay=mended, now=none_lacks_it),
+    "what follows, undone": Flow(asked_and_kept, undoing, undoing, followed, mended, none_lacks_it),
     "adopt": Flow(handed_over, adopting, adopting, end=lambda laptop: one_key(laptop, "default"), now=held_if_there),
     "import": Flow(sealed, importing, importing, imported),
 }
@@ -201,6 +227,14 @@ def test_stopped_at_some_moments(laptop: Laptop, name: str) -> None:
     """A sample, spread over the whole run."""
     states, moments = record(laptop, FLOWS[name])
     check(laptop, FLOWS[name], states, moments[:: len(moments) // SPARSE])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*COPIES, *COMMANDS])
+def test_stopped_while_one_cannot_follow(laptop: Laptop, name: str) -> None:
+    """The old key works as long as one lacks the new one, and once that is mended the next run ends it."""
+    states, moments = record(laptop, spoilt(name))
+    check(laptop, spoilt(name), states, moments)
 
 
 @pytest.mark.slow
