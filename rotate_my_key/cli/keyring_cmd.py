@@ -106,7 +106,8 @@ class _Move:
         self._app.say(f"{profile}, key {mask(key_id)}, in {where}: its pair moves {to}.")
         if self._move is Move.STORE:
             self._app.say(
-                "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out."
+                "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out. "
+                "Programs that are started from now on follow a rotation while they run."
             )
 
     def _tell(self, profile: str, key_id: str, action: str) -> int:

@@ -9,13 +9,13 @@ Words: the *wanted* key is the one that the places shall hold in the end, the *u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .model import AccessKey, Identity, InPlace, LastUse, Place
-from .policy import Policy, Verdict
+from .model import AccessKey, Identity, InPlace, LastUse, Place, PlaceKind
+from .policy import LIVE, LIVE_SOON, Policy, Verdict
 
 # A CreateAccessKey is given 15 s to answer; one that was carried out shows in the list within that time again.
 SETTLE = timedelta(seconds=15)
@@ -82,12 +82,13 @@ class Note:
     answer is not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of
     such an answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies`
     if other files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key;
-    `leaked` if the unwanted key waits for nobody.
+    `leaked` if the unwanted key waits for nobody; `live` if it waits for the programs that the keyring gave it.
 
     The unwanted key goes on working until `switch_off_at`, and is kept, switched off, until `delete_at`. Both count
-    from the switch; `since` is when that was, or when it was last kept on because something else used it: at `used`,
-    as last seen, and until `latest` at the most (None, in a note of an older version: once, and then it is `extended`).
-    All times are AWS's; `switch_off_at` or `delete_at` equal to `began` mean at once.
+    from the switch; `since` is when that was (or when the programs of a live profile have asked again), or when it was
+    last kept on because something else used it: at `used`, as last seen, and until `latest` at the most (None, in a
+    note of an older version: once, and then it is `extended`). All times are AWS's; `switch_off_at` or `delete_at`
+    equal to `began` mean at once.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Note:
     copies: bool = False
     followed: bool = False
     leaked: bool = False
+    live: bool = False
     extended: bool = False
     since: datetime | None = None
     used: datetime | None = None
@@ -128,8 +130,17 @@ class Note:
         """Whether the unwanted key goes on working for a while after the switch."""
         return self.switch_off_at > self.began
 
-    def switched(self, now: datetime) -> Note:
-        """The note once the places take the wanted key: what was agreed to counts from then."""
+    def switched(self, places: Collection[Place], now: datetime) -> Note:
+        """The note once these places take the wanted key: what was agreed to counts from then. A program that the
+        keyring gave the unwanted key has it until it asks again; that of `undo` was given for a shorter time."""
+        note = self._counted(now)
+        if not self.live or self.leaked or all(place.kind is not PlaceKind.KEYRING for place in places):
+            return note
+        asked = now + (LIVE_SOON if self.back else LIVE)
+        off = max(asked, note.switch_off_at)
+        return replace(note, since=asked, switch_off_at=off, delete_at=off + (note.delete_at - note.switch_off_at))
+
+    def _counted(self, now: datetime) -> Note:
         if self.since or self.delete_at == self.began:
             return self
         off, gone, latest = (
@@ -479,13 +490,9 @@ def _with_wanted(step: Step, world: World, note: Note, now: datetime) -> World:
         case Step.CHECK:
             return replace(world, proven=world.proven | wanted, checked=world.checked | wanted)
         case Step.SWITCH:
-            left = {PlaceState.UNWANTED, PlaceState.TORN}
-            places = {p: PlaceState.WANTED if s in left else s for p, s in world.places.items()}
-            return replace(world, note=note.switched(now), places=places, checked=world.checked | wanted)
+            return _placed(world, note, {PlaceState.UNWANTED, PlaceState.TORN}, now)
         case Step.RESTORE:
-            empty = {PlaceState.EMPTY, PlaceState.AWAY}
-            places = {p: PlaceState.WANTED if s in empty else s for p, s in world.places.items()}
-            return replace(world, places=places, checked=world.checked | wanted)
+            return _placed(world, note, {PlaceState.EMPTY, PlaceState.AWAY}, now)
         case Step.FOLLOW:
             return replace(world, note=replace(note, followed=True), owed=(), untold=())
         case Step.SWITCH_ON:
@@ -494,6 +501,12 @@ def _with_wanted(step: Step, world: World, note: Note, now: datetime) -> World:
             return _with_status(replace(world, note=note.switched_off(now)), note.unwanted, "Inactive")
         case _:
             return _deleted(step, world, note)
+
+
+def _placed(world: World, note: Note, left: set[PlaceState], now: datetime) -> World:
+    wanted = note.wanted or ""
+    places = {place: PlaceState.WANTED if state in left else state for place, state in world.places.items()}
+    return replace(world, note=note.switched(places, now), places=places, checked=world.checked | {wanted})
 
 
 def _deleted(step: Step, world: World, note: Note) -> World:

@@ -29,7 +29,8 @@ __all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
 
 KEYLESS = (
     "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), "
-    "aws login, or IAM Roles Anywhere"
+    "aws login, or IAM Roles Anywhere. "
+    "Programs that are running follow a rotation of a key that is in the keyring (rotate-my-key keyring store)"
 )
 
 

@@ -17,9 +17,20 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
-from ..core.model import AccessKey, Credentials, Holding, LastUse, Look, Place, is_exempt, second_in_use, wanted_by_it
+from ..core.model import (
+    AccessKey,
+    Credentials,
+    Holding,
+    LastUse,
+    Look,
+    Place,
+    PlaceKind,
+    is_exempt,
+    second_in_use,
+    wanted_by_it,
+)
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import Hook, Policy, Verdict, clock, gone, mask
+from ..core.policy import LIVE, Hook, Policy, Verdict, clock, gone, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
@@ -131,7 +142,7 @@ def prepare(
         return plan
     second = _second(look, key, account, here)
     draft = _merged(plan, second, account.endpoint) or _draft(plan, account.endpoint)
-    draft = replace(draft, copies=here.copies.wanted, leaked=plan.leaked)
+    draft = replace(draft, copies=here.copies.wanted, leaked=plan.leaked, live=not options.young)
     old = pair if draft.name == key.key_id or second is None else second.pair
     assert old is not None
     if not draft.places:
@@ -249,7 +260,9 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
 def _draft(plan: RotationPlan, endpoint: str) -> Note:
     """The note of an ordinary rotation."""
     options, now = plan.options, plan.look.now
-    off = now + options.overlap
+    live = not (plan.leaked or options.young) and any(place.kind is PlaceKind.KEYRING for place in plan.places)
+    overlap = max(options.overlap, LIVE) if live else options.overlap
+    off = now + overlap
     return Note(
         name=plan.key.key_id,
         identity=plan.look.identity,
@@ -260,7 +273,7 @@ def _draft(plan: RotationPlan, endpoint: str) -> Note:
         began=now,
         switch_off_at=off,
         delete_at=off + options.keep_old,
-        latest=now + options.overlap_most if options.overlap else None,
+        latest=now + max(overlap, options.overlap_most) if overlap else None,
         host=options.host,
         boot=options.boot,
     )

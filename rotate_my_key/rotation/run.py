@@ -282,7 +282,7 @@ class Run:
         """The key that this tool kept for a while goes now: its slot is needed. Gives what it left without a key, if it
         has leaked and so could not wait."""
         account = self.account_for(kept)
-        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked)
+        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked, live=False)
         self.here.notes.save(hurried)
         try:
             resume(hurried, account, self.here, self.progress_for(kept), self.options.policy, self.waiter)

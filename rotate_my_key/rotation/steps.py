@@ -180,11 +180,9 @@ class Steps:
 
     def _switch(self, world: World) -> World:
         """Put the wanted pair in every place that holds the unwanted one, and sign in with what can be read there."""
-        note, old, new = _note(world), self._pair(_note(world).unwanted), self._pair(_wanted(world))
+        note = self._hand_over(world)
+        old, new = self._pair(note.unwanted), self._pair(_wanted(world))
         self._keep(note, old)
-        if (begun := note.switched(self._account.now())) is not note:
-            note = self._save(begun)
-            world = replace(world, note=note)
         self._here.commands.changing(note)
         torn = [w for w in note.in_place if world.places.get(w.place) is PlaceState.TORN]
         if torn:
@@ -198,6 +196,12 @@ class Steps:
         self._tell(Step.SWITCH, new.key_id, tuple(left))
         return after(Step.SWITCH, world, self._account.now())
 
+    def _hand_over(self, world: World) -> Note:
+        """Note, before a place changes, how long the other key goes on working."""
+        note = _note(world)
+        later = note.switched(world.places, self._account.now())
+        return note if later == note else save_beside(later, self._here)
+
     def _keep(self, note: Note, pair: Credentials) -> None:
         """What is written over is stored, even if a person has lost what BEGIN had stored."""
         staging, role = self._here.staging, "kept" if pair.key_id == note.name else "staged"
@@ -208,7 +212,7 @@ class Steps:
         """Put the stored pair back where a file was emptied, and sign in with what can be read there."""
         pair = self._pair(_wanted(world))
         places = world.places_in(*EMPTIED)
-        put_back(places, pair, _note(world), self._here)
+        put_back(places, pair, self._hand_over(world), self._here)
         if not self._sign_in_as_read(world, places, 1):
             return world
         self._tell(Step.RESTORE, pair.key_id, tuple(places))
@@ -311,7 +315,7 @@ class Steps:
         except (KeyRefused, TryLater) as problem:
             raise Denied(f"key {mask(other.key_id)} cannot be put back: {problem.message}", problem.hint) from None
         world = after(Step.TAKE_BACK, world, self._account.now())
-        save_turned(_note(world), self._here)
+        save_beside(_note(world), self._here)
         self._account.sign_with([other, *self._others(world)])
         return world
 
@@ -356,9 +360,9 @@ def put_back(places: Collection[Place], pair: Credentials, note: Note, here: Loc
             here.places.write([holding.place], held, pair, noter(note, here))
 
 
-def save_turned(note: Note, here: LocalState) -> Note:
-    """Save a note that was turned round: beside the stored pairs first, so that a note which is rebuilt from there does
-    not go on with the key that was just switched off."""
+def save_beside(note: Note, here: LocalState) -> Note:
+    """Save a note of which none that is rebuilt may know less: beside the stored pairs first. One that was turned round
+    must not go on with the key that was just switched off, nor switch off what programs have."""
     record = here.notes.encode(note)
     for role, pair in here.staging.get(note.name).items():
         here.staging.put(note.name, role, pair, record)

@@ -18,7 +18,7 @@ from ..core.policy import Policy, mask
 from .engine import Rotation, Waiter
 from .facts import Callers, LocalState, first_world, is_young, listed, place_states, readable_notes, say_once, see
 from .ports import Account, Ending, Outcome, Progress
-from .steps import EMPTIED, forget, noter, prove_as, put_back, save_turned
+from .steps import EMPTIED, forget, noter, prove_as, put_back, save_beside
 
 _OTHER_HOST = timedelta(minutes=10)
 _MOST_OTHERS = 16
@@ -254,7 +254,7 @@ def turn(note: Note, here: LocalState) -> Note:
     """Note, durably, that the old key is wanted again. A rotation that is being undone already stays as it is."""
     if note.back and note.undo:
         return note
-    return save_turned(note.swapped(undo=True), here)
+    return save_beside(note.swapped(undo=True), here)
 
 
 def _can_turn(note: Note, here: LocalState) -> bool:

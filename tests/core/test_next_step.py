@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.core.model import AccessKey
+from rotate_my_key.core.model import AccessKey, Place, PlaceKind
 from rotate_my_key.core.plan import SETTLE, Note, PlaceState, Step, World, next_step, stranger, to_discard
-from rotate_my_key.core.policy import Policy
+from rotate_my_key.core.policy import LIVE, LIVE_SOON, Policy
 from tests.core.worlds import (
     AWAY,
     BACK,
@@ -39,6 +39,7 @@ NEW_OFF = replace(NEW_KEY, status="Inactive")
 SENT = replace(NOTE, sent=NOW - seconds(30))  # a CreateAccessKey whose answer is not known
 JUST_SENT = replace(NOTE, sent=NOW - seconds(5))
 LOST = replace(NOTE, lost=(NOW - seconds(30),))  # it was looked for, and may show late
+KEYRING = Place("/home/alice/.aws/config", "vault", PlaceKind.KEYRING)
 KEPT = replace(MADE, delete_at=NOW + timedelta(days=7))
 KEPT_ACTIVE = replace(KEPT, switch_off_at=KEPT.delete_at)
 ROOM = replace(NOTE, known=(OLD, OTHER), may_delete=OTHER)
@@ -511,6 +512,23 @@ def test_turning_round_swaps_the_keys_and_waits_no_longer() -> None:
     assert back.switch_off_at == back.delete_at == KEPT.began
     forth = back.swapped()
     assert (forth.wanted, forth.unwanted, forth.back, forth.undo) == (NEW, OLD, False, False)
+
+
+@pytest.mark.parametrize(
+    ("note", "place", "later"),
+    [
+        pytest.param(replace(MADE, live=True), KEYRING, LIVE, id="a program that has the old key asks again"),
+        pytest.param(replace(BACK, live=True), KEYRING, LIVE_SOON, id="undo: it was given the new key for less"),
+        pytest.param(replace(MADE, live=True), HOME, timedelta(0), id="no program is given a key that is in a file"),
+        pytest.param(replace(MADE, live=True, leaked=True), KEYRING, timedelta(0), id="a leaked key waits for nobody"),
+        pytest.param(MADE, KEYRING, timedelta(0), id="a key that was handed over goes at once"),
+    ],
+)
+def test_programs_that_follow(note: Note, place: Place, later: timedelta) -> None:
+    """From the very switch on, also of a rotation that was begun long ago; and another one counts anew."""
+    for now in (NOW, NOW + timedelta(days=3)):
+        note = note.switched([WORK, place], now)
+        assert (note.switch_off_at, note.delete_at) == ((now + later,) * 2 if later else (note.began,) * 2)
 
 
 @pytest.mark.parametrize(

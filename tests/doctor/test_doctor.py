@@ -262,7 +262,8 @@ def test_what_a_person_sees(laptop: Laptop) -> None:
         "         unset AWS_ENDPOINT_URL",
         "Found: 1 broken and 1 to look at.",
         "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), aws login, or IAM Roles "
-        "Anywhere.",
+        "Anywhere. Programs that are running follow a rotation of a key that is in the keyring (rotate-my-key keyring "
+        "store).",
     ]
     assert done.stderr == ""
 

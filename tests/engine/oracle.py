@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from rotate_my_key.core.model import Credentials, Place
+from rotate_my_key.cli.credentials import SPARE
+from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import LIVE, LIVE_SOON
 from tests.engine.fakes import Aws, Home, Key, Mix
 
 MOST_POINTS, MOST_SECONDS = 1500, 7200  # of one run
@@ -55,6 +57,7 @@ class Oracle:
     _was: Facts | None = None
     _mark: object = None
     _like_ours: set[str] = field(default_factory=set)
+    _given: dict[str, float] = field(default_factory=dict)
     _changed: dict[str, float] = field(default_factory=dict)
     _points: int = 0
     _began: float = 0.0
@@ -74,12 +77,16 @@ class Oracle:
         """Take the world as it is: what has changed in it was no doing of the program."""
         self._mark = self._marked()
         self._was = self._facts()
+        kept = [held for place, held in self.home.places.items() if place.kind is PlaceKind.KEYRING]
+        ids = [held.key_id for held in kept if isinstance(held, Credentials)]
+        self._given = {key_id: until for key_id, until in self._given.items() if key_id in ids}
 
     def look(self) -> None:
         """Judge what has changed since the last look, and whether the process comes to an end."""
         self._points += 1
         if self._points > MOST_POINTS or self.aws.seconds > self._began + MOST_SECONDS:
             raise Broken("no end", f"{self._points} points, {self.aws.seconds - self._began} seconds")
+        self._give()
         mark = self._marked()
         if mark == self._mark:
             return
@@ -96,6 +103,14 @@ class Oracle:
                 self._written(place, held, now.held.get(place), now)
         self._check_secrets(was, now)
 
+    def _give(self) -> None:
+        """A program asks `credentials` at each point, and has what the keyring holds until that expires."""
+        for place, held in self.home.places.items():
+            if place.kind is PlaceKind.KEYRING and isinstance(held, Credentials):
+                named = any(held.key_id in (note.wanted, note.unwanted) for note in self._notes())
+                until = self.aws.seconds + (LIVE_SOON if named else LIVE).total_seconds() - SPARE
+                self._given[held.key_id] = max(until, self._given.get(held.key_id, until))
+
     def works(self, held: Held) -> bool:
         """Whether this is a pair that AWS accepts, but for its lags, and refuses no more now and then."""
         key = self.aws.keys.get(held.key_id) if isinstance(held, Credentials) else None
@@ -111,6 +126,9 @@ class Oracle:
             raise Broken("in a place", f"a place here holds {name}")
         if self._given_up(key.pair.key_id, before):
             return
+        live = any(note.live and note.unwanted == key.pair.key_id for note in self._notes())
+        if live and self._given.get(key.pair.key_id, 0.0) > self.aws.seconds:
+            raise Broken("in a program", f"a program that is running has {name}")
         if any(held == key.pair and place in self._noted() for place, held in self.home.unmounted.items()):
             raise Broken("away", f"a place of the rotation whose disk is away holds {name}")
         if not self._is_ours(key):
@@ -118,10 +136,12 @@ class Oracle:
         if was.has(key.pair) and not any(self._is_sure(pair, now) for pair in seen - {key.pair}):
             raise Broken("no other", f"{name}, and no place was seen that holds the other")
 
+    def _notes(self) -> list[Note]:
+        return [note for note in self.home.notes.values() if isinstance(note, Note)]
+
     def _noted(self) -> set[Place]:
         """The places of all notes whose file is away now."""
-        notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
-        return {place for note in notes for place in note.places if place.path in self.home.away}
+        return {place for note in self._notes() for place in note.places if place.path in self.home.away}
 
     def was_changed(self, key_id: str) -> bool:
         """Whether a person has changed the key so late that AWS's answers to this process may not have shown it."""
@@ -147,7 +167,7 @@ class Oracle:
         key_id = key.pair.key_id
         if key.maker != "somebody else" or key_id in self._like_ours:
             return True
-        notes = [note for note in self.home.notes.values() if isinstance(note, Note)]
+        notes = self._notes()
         sent = {note.sent for note in notes} | {sent for note in notes for sent in note.lost}
         lost = sent - {None, *self.aws.answered}
         if key.use is None and any(-3 <= (key.created - s).total_seconds() <= 21 for s in lost if s):

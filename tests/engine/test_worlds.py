@@ -40,6 +40,10 @@ def test_a_sample_of_worlds(shard: int) -> None:
             id="the secret of the younger of two keys is lost, and the older one is put back",
         ),
         pytest.param(
+            World((Go(), Go(meet=((5, Act("spoils the notes")),)), Go()), places=3),
+            id="the note is lost of a rotation that waits for programs",
+        ),
+        pytest.param(
             World((Go(hours=168), Go("undo", meet=((6, Act("loses the state")),)))),
             id="undo has lost the secret of the old key",
         ),

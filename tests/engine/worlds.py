@@ -21,6 +21,7 @@ from typing import Any
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.core.plan import Note
+from rotate_my_key.core.policy import LIVE
 from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, WORK, Computer
@@ -239,8 +240,10 @@ class Life:
             self._settle(Go())
         results = self._settle(Go(force=True))
         endings = {result.outcome.ending for result in results if result.outcome}
-        if not endings & {Ending.ROTATED, Ending.MERGED}:
+        if not endings & {Ending.ROTATED, Ending.MERGED, Ending.WAITING}:
             raise Broken("blocked", f"not rotated: {results}")
+        self.aws.pause(LIVE.total_seconds())
+        self._settle(Go())
         if left := self._left():
             raise Broken("left", f"{left} after {results}")
 

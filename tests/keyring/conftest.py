@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import botocore.session
@@ -17,6 +18,7 @@ import secretstorage
 from jeepney.io.blocking import open_dbus_connection
 
 from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.policy import LIVE
 from tests.keyring import kept
 from tests.laptop import COMMENTED, Finished, Laptop, new_laptop
 from tests.standin import StandIn
@@ -26,6 +28,7 @@ BUS = shutil.which("dbus-daemon")
 AWS = str(Path(sys.executable).parent / "aws")
 NO_KEYRING = "NO GNOME-KEYRING HERE: nothing of the real Secret Service is tested (apt-get install gnome-keyring dbus)"
 
+ROTATE = ("rotate", "-p", "work", "--yes")
 CONFIG = """\
 # settings; a comment
 
@@ -206,6 +209,21 @@ class KeyringLaptop(Laptop):
         named = {f"{each['service']}: {each['username']}": text for each, text in found}
         assert len(named) == len(found)
         return named
+
+    def rotated(self) -> Finished:
+        """`rotate`, and once more when every program has asked for its key again; gives both."""
+        first = self.run(*ROTATE)
+        self.time_passes(LIVE)
+        second = self.run(*ROTATE)
+        return Finished(max(first.code, second.code), first.out + second.out, first.err + second.err)
+
+    def time_passes(self, span: timedelta) -> None:
+        """What was to be done later has come closer: each note is so much older."""
+        for path in self.rotations.glob("*.note"):
+            note = json.loads(path.read_text())
+            for name in ("began", "switch_off_at", "delete_at"):
+                note[name] = (datetime.fromisoformat(note[name]) - span).isoformat()
+            path.write_text(json.dumps(note))
 
     def no_secret_on_disk(self) -> None:
         """No secret of alice's is in any file."""

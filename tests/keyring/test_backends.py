@@ -12,11 +12,12 @@ import pytest
 from rotate_my_key.cli.credentials import unasked
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.policy import LIVE_SOON
 from rotate_my_key.keyring.entries import SERVICE, SYSTEM, KeyringEntries, Name, decode, installed, pair_in
 from rotate_my_key.keyring.store import Index, KeyringStore
 from tests.keyring import kept
-from tests.keyring.conftest import Keyring, KeyringLaptop, new_server
-from tests.keyring.test_real_keyring import PLAIN, RESTORE, ROTATE, STORE
+from tests.keyring.conftest import ROTATE, Keyring, KeyringLaptop, new_server
+from tests.keyring.test_real_keyring import PLAIN, RESTORE, STORE
 from tests.standin import StandIn
 
 CREDENTIALS = ("credentials", "--profile", "work")
@@ -53,7 +54,7 @@ def test_a_keyring_without_a_desktop(server: KeyringLaptop) -> None:
     assert server.run(*STORE).code == 0
     assert server.sdk_pair() == server.old
     server.no_secret_on_disk()
-    done = server.run(*ROTATE)
+    done = server.rotated()
     assert done.code == 0, done.text
     assert server.sdk_pair() != server.old
     server.no_secret_on_disk()
@@ -99,6 +100,8 @@ def test_a_kept_pair_is_found_after_the_setting_changed(server: KeyringLaptop) -
     done = server.run("undo", "--yes")
     assert done.code == 0, done.text
     assert server.works("work") == server.old
+    server.time_passes(LIVE_SOON)
+    server.run("rotate", "-p", "work")
     assert kept.Sealed().load() == {}
     server.run("rotate", "--yes", "-p", "work")
     assert not server.index.exists()

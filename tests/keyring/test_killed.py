@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.policy import LIVE
 from rotate_my_key.keyring.store import Index
 from tests.disk import STRACE
-from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop, new_server
+from tests.keyring.conftest import ALONE, CONFIG, ROTATE, Keyring, KeyringLaptop, new_keyring_laptop, new_server
 from tests.killing import CHANGING, LATER, ONE_THREAD, Flow, check, needs_strace, record
 from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
-ROTATE = ("rotate", "-p", "work", "--yes")
 IN_CREDENTIALS = (ALONE, CONFIG)
 IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={secret}\n#x")
 
@@ -62,7 +62,10 @@ def restored(laptop: KeyringLaptop) -> None:
 
 
 def rotated(laptop: KeyringLaptop) -> Credentials:
-    """There is one key, another one, and nothing is left to be done."""
+    """When programs have asked again there is one key, another one, and nothing is left to be done."""
+    laptop.time_passes(LIVE)
+    assert laptop.run(*ROTATE).code == 0
+    assert not laptop.rotations.exists() or not list(laptop.rotations.iterdir())
     pair = laptop.sdk_pair()
     assert [key.key_id for key in laptop.aws.keys("alice")] == [pair.key_id] != [laptop.old.key_id]
     assert not Index(str(laptop.index)).moving()
@@ -140,7 +143,6 @@ def goes_on(laptop: KeyringLaptop, flow: Flow) -> None:
     laptop.age_temporaries()
     done = laptop.run(*flow.again(laptop))
     assert done.code == 0, done.text
-    assert not laptop.rotations.exists() or not list(laptop.rotations.iterdir())
     flow.end(laptop)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.keyring.conftest import ALONE, CONFIG, Keyring, KeyringLaptop, new_keyring_laptop
+from rotate_my_key.core.policy import LIVE, LIVE_SOON
+from tests.keyring.conftest import ALONE, CONFIG, ROTATE, Keyring, KeyringLaptop, new_keyring_laptop
 from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 PLAIN = "[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
-ROTATE = ("rotate", "-p", "work", "--yes")
 
 
 def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
@@ -28,7 +28,7 @@ def test_store_rotate_restore(laptop: KeyringLaptop) -> None:
     laptop.no_secret_on_disk()
     assert stat.S_IMODE(laptop.index.stat().st_mode) == 0o600
 
-    rotated = laptop.run(*ROTATE)
+    rotated = laptop.rotated()
     assert rotated.code == 0, rotated.text
     assert "the keyring: work changed" in rotated.text
     new = laptop.sdk_pair()
@@ -102,7 +102,7 @@ def test_a_key_in_file_and_keyring_changes_in_both(tmp_path: Path, running: Stan
     """The same pair in a profile of the file and in the keyring: one rotation, both places."""
     laptop = new_keyring_laptop(tmp_path, running, keyring)
     assert laptop.run(*STORE).code == 0
-    done = laptop.run(*ROTATE)
+    done = laptop.rotated()
     assert done.code == 0, done.text
     assert laptop.sdk_pair("work") == laptop.sdk_pair("default") == laptop.works("default")
     laptop.signs_in("work")
@@ -175,7 +175,7 @@ def test_locked_in_the_middle(laptop: KeyringLaptop) -> None:
     laptop.keyring.unlock()
     laptop.sdk_pair()
     laptop.calm(20)
-    done = laptop.run(*ROTATE)
+    done = laptop.rotated()
     assert done.code == 0, done.text
     assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.sdk_pair().key_id]
     assert list(laptop.entries()) == ["rotate-my-key: work"]
@@ -189,6 +189,9 @@ def test_the_old_key_is_kept_in_the_keyring(laptop: KeyringLaptop) -> None:
     assert done.code == 0, done.text
     laptop.no_secret_on_disk()
     assert any("kept" in name for name in laptop.entries())
+    laptop.time_passes(LIVE)
+    assert laptop.run(*ROTATE).code == 0
+    assert [key.status for key in laptop.aws.keys("alice")] == ["Inactive", "Active"]
     laptop.calm(660)
     assert laptop.run("-q", "rotate", "-p", "work", "--yes").code == 0
     assert list(laptop.entries()) == ["rotate-my-key: work"]
@@ -204,13 +207,17 @@ def test_keyring_and_secret_tool_read_it(laptop: KeyringLaptop) -> None:
 
 @pytest.mark.slow
 def test_undo(laptop: KeyringLaptop) -> None:
-    """A kept old pair comes back from the keyring, into the keyring."""
+    """A kept old pair comes back, into the keyring; the new key works until programs have asked again."""
     assert laptop.run(*STORE).code == 0
     assert laptop.run(*ROTATE, "--keep-old", "10m").code == 0
     assert laptop.sdk_pair() != laptop.old
     done = laptop.run("undo", "--yes")
     assert done.code == 0, done.text
     assert laptop.sdk_pair() == laptop.old
+    assert [key.status for key in laptop.aws.keys("alice")] == ["Active", "Active"]
+    laptop.time_passes(LIVE_SOON)
+    laptop.run("rotate", "-p", "work")
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
     assert list(laptop.entries()) == ["rotate-my-key: work"]
     laptop.no_secret_on_disk()
 
@@ -271,7 +278,7 @@ def test_refused_early(tmp_path: Path, running: StandIn, keyring: Keyring, text:
 def test_without_consent(laptop: KeyringLaptop) -> None:
     """Without a terminal and without --yes: exit 4, naming the flag."""
     done = laptop.run("keyring", "store", "-p", "work")
-    assert (done.code, "keyring store -y" in done.err) == (4, True), done.err
+    assert (done.code, "keyring store -p work -y" in done.err) == (4, True), done.err
     laptop.as_it_was()
 
 
