@@ -22,7 +22,7 @@ from typing import Any
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__))
 _SUMMARIES = {
-    "self": "a user may rotate his own access keys",
+    "self": "a user may rotate their own access keys",
     "self-mfa": "the same, but only after signing in with MFA",
     "fleet-report": "`fleet report` sees the users and keys of all accounts",
     "fleet-remind": "`fleet remind` sees them, tells the owners, and remembers it in one tag",

@@ -38,6 +38,8 @@ _MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d{1,2}")
 _TOPIC = re.compile(r"arn:aws[\w-]*:sns:[a-z0-9-]+:\d{12}:[\w-]{1,256}(\.fifo)?", re.ASCII)
 _TOPIC_LIKE = "arn:aws:sns:eu-west-1:123456789012:NAME"
+_HEAD = re.compile(r"\s*\[+\s*([^\]]*?)\s*\]+")
+_HASH = re.compile(r"""\s*([\w-]+)\s*=\s*(?:#|[^"'#]*\s#(?=\S))""")
 _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
 
 
@@ -47,6 +49,7 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
     text says besides goes before it. Raises WrongUsage."""
     file = File(where, text.encode(), hint=_hint(where))
     config = file.parse()
+    _check_hashes(file, text)
     for name in config.sections:
         if name not in (*_SECTIONS, _CHANNELS):
             raise file.wrong_in(name, "", _unknown("section", name, (*_SECTIONS, _CHANNELS)), _hint(where))
@@ -71,6 +74,17 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
                 there = _unknown("channel", each, tuple(channels)) if channels else none
                 raise file.wrong_in("remind", name, there, _hint(where))
     return replace(base, **found, policy=policy, channels=channels, where=where, text=text)
+
+
+def _check_hashes(file: File, text: str) -> None:
+    """A value such as #aws-help would be a comment, and empty without a word. Raises WrongUsage."""
+    section = ""
+    for line in text.splitlines():
+        if head := _HEAD.match(line):
+            section = head[1]
+        elif cut := _HASH.match(line):
+            what = "what begins with # is a comment, and not a part of the value"
+            raise file.wrong_in(section, cut[1], what, f'put the value in double quotes: {cut[1]} = "..."')
 
 
 def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSettings]:

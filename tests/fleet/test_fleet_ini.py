@@ -122,6 +122,19 @@ def test_the_file_goes_before_the_preset_that_it_names() -> None:
 
 
 TOPIC = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:keys"
+HASHES = ["contact = #aws-help", "contact = ask #aws-help", "[remind]\nlink = #wiki"]
+
+
+@pytest.mark.parametrize("text", HASHES)
+def test_a_value_that_would_be_a_comment_is_refused(text: str) -> None:
+    """Silently it would be empty, or cut; a comment after a value, and a # in quotes, are as they were."""
+    kept = parse('contact = "#aws-help"  # ours\n[enforce]\nmost = 5 # few', "fleet.ini", FleetSettings())
+    assert (kept.contact, kept.enforce.most) == ("#aws-help", 5)
+    with pytest.raises(WrongUsage, match=r"what begins with # is a comment") as caught:
+        parse(text, "fleet.ini", FleetSettings())
+    assert "double quotes" in caught.value.hint
+
+
 WRONG = [
     ("max_agee = 3d", "line 1: there is no setting max_agee; did you mean max_age?"),
     ("contact = x\n[remindx]\na = 1", "line 2: there is no section remindx; did you mean remind?"),

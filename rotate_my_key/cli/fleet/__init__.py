@@ -105,7 +105,7 @@ def _report() -> None:
 def _remind() -> None:
     """Tell the owners of keys that are due or overdue, and send the admins a digest.
 
-    One notice for each owner with all of his keys, repeated until they are replaced. What was sent is remembered in a
+    One notice for each owner with all of their keys, repeated until they are replaced. What was sent is remembered in a
     tag of the user. The settings say over which channels.
     """
 

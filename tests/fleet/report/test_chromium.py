@@ -71,6 +71,18 @@ def text(report: Make, accounts: list[FakeDirectory]) -> str:
     return page(report(), every=True)
 
 
+def test_it_prints_as_a_table(
+    report: Make, accounts: list[FakeDirectory], chromium: Callable[..., str], tmp_path: Path
+) -> None:
+    """Paper is no phone: a page takes some thirty keys, and not three."""
+    for number in range(40):
+        accounts[0].user(f"user{number}", 98)
+    (tmp_path / "page.html").write_text(page(report(), every=True))
+    chromium(f"--print-to-pdf={tmp_path / 'page.pdf'}", "--no-pdf-header-footer", f"file://{tmp_path / 'page.html'}")
+    data = (tmp_path / "page.pdf").read_bytes()
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 4
+
+
 class _Server(ThreadingHTTPServer):
     """Serves the page and its measure, and writes down every path that is asked for."""
 
