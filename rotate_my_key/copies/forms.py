@@ -100,7 +100,8 @@ class Forms:
             return Found(data.count(self._id), whole=False)
         words = list(self._words(new, frozenset(re.findall(_REGION, data))))
         found = self._swap(data, new, words)
-        if hidden := [form for form in self._hidden if form in found.data]:
+        hidden = [form for form in self._hidden if form in found.data]
+        if hidden or _MAIL_IN_BASE64.search(found.data):
             found = self._unfold(found, hidden, new, words)
         left = (self._id, *(_core(old) for old, _ in words), *self._hidden)
         return found._replace(whole=found.whole and found.strange <= 0 and not any(each in found.data for each in left))
@@ -128,7 +129,7 @@ class Forms:
         def decoded(match: re.Match[bytes]) -> bytes:
             nonlocal found
             word = match[0]
-            if len(word) != _MAIL_IN_BASE64 and not any(form in word for form in hidden):
+            if not _MAIL_IN_BASE64.fullmatch(word) and not any(form in word for form in hidden):
                 return word
             inner = self._inside(word, new, words)
             found = found.and_in(inner)
@@ -224,8 +225,8 @@ def _respell(found: re.Match[bytes], old: str, new: str) -> bytes | None:
 _MEANS = {spelled: sign for each in _SPELLINGS for sign, spelled in each.items() if sign in b"/+"}
 _SIGN = b"|".join(re.escape(spelled) for spelled in sorted(_MEANS, key=len, reverse=True))
 # What a password for SMTP looks like: 33 bytes, of which the first is 4 (before 2019: 2).
-_SMTP = re.compile(rb"[AB](?<![\w/+].)(?:(?<=B)[A-P]|(?<=A)[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+=])" % _SIGN, re.DOTALL)
-_MAIL_IN_BASE64 = 60  # characters
+_SMTP = re.compile(rb"[AB](?<![\w/+].)(?:(?<=B)[A-P]|(?<=A)[g-v])(?:[A-Za-z0-9]|%b){42}(?![\w/+])" % _SIGN, re.DOTALL)
+_MAIL_IN_BASE64 = re.compile(rb"Q(?<![A-Za-z0-9+/].)[klWX][A-Za-z0-9+/]{57}[A-Za-z0-9+/=]", re.DOTALL)
 _ANY_ID = re.compile(rb"(?<![A-Z0-9])AKIA[A-Z0-9]{16}(?![A-Z0-9])")
 
 

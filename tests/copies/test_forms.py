@@ -91,8 +91,9 @@ OF_2018 = "AnkqhOiWEcszZZzTMCQbOY1sPGoLFgMH9zhp4eNgSjo4", "Akwqr0Giwi8FsQFgW3DXW
         ("[email-smtp.us-east-1.amazonaws.com]:587 {}:{}\n", OF_2018),
         ("smtp://{}:{}@email-smtp.us-west-1.amazonaws.com:587", [quote(word, safe="") for word in US]),
         ("auth plain {}", None),
+        ("user {}\npassword {}\n", [b64encode(word.encode()).decode() for word in EU]),
     ],
-    ids=["msmtp", "a .env", "of 2018", "an address", "base64"],
+    ids=["msmtp", "a .env", "of 2018", "an address", "base64", "base64 of it alone"],
 )
 def test_a_password_for_smtp_is_derived_anew(text: str, words: Sequence[str] | None) -> None:
     """Whatever region of SES it is for, beside the id that is its user's name; the file then holds a whole pair."""
@@ -115,14 +116,16 @@ STRANGE = EU[0][::-1].replace("2Z", "BA")  # of a region that nobody knows of, o
     [
         ("{0.key_id} {0.secret} user={0.key_id} password={1}", False),
         ("{0.key_id} {0.secret} {0.secret} {0.key_id} {1}", False),
+        ("{0.key_id} {0.secret} {2}", False),
         ("{0.key_id} {0.secret} AKIASOMEBODYELSES000 {1}", True),
         ("{0.key_id} {0.secret} x{1}", True),
     ],
-    ids=["beside the id", "somewhere", "somebody else's", "another word"],
+    ids=["beside the id", "somewhere", "base64", "somebody else's", "another word"],
 )
 def test_a_password_that_is_not_derived_from_the_secret_would_not_fit(text: str, whole: bool) -> None:
     """A file with one is none that takes the new pair, unless it names whose it may be."""
-    assert Forms(OLD).swap(text.format(OLD, STRANGE).encode(), NEW).whole is whole
+    text = text.format(OLD, STRANGE, b64encode(STRANGE.encode()).decode())
+    assert Forms(OLD).swap(text.encode(), NEW).whole is whole
 
 
 def test_a_region_that_the_file_names_is_known() -> None:
