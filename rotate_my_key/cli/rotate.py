@@ -164,7 +164,8 @@ class Rotate:
         for result in self._told:
             self.tell(result)
         known = {result.key_id for result in self._told}
-        again = run.rotate(chosen)
+        told = {result.problem.message for result in self._told if result.problem}
+        again = [each for each in run.rotate(chosen) if not each.problem or each.problem.message not in told]
         return [*self._told, *(each for each in again if each.plan or each.key_id not in known)]
 
     def names_nothing(self, problem: Problem) -> bool:

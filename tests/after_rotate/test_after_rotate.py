@@ -20,6 +20,7 @@ from rotate_my_key.rotation.after import After
 from rotate_my_key.settings.ini import File
 from rotate_my_key.settings.trust import own_objection
 from rotate_my_key.state.history import PendingChanges
+from tests.cli.terminal import Terminal
 from tests.core.worlds import ALICE, NEW, NOTE, OLD
 from tests.laptop import Finished, Laptop
 
@@ -132,6 +133,20 @@ def test_the_old_key_waits_for_a_command_that_failed(laptop: Laptop) -> None:
     assert pending(laptop) == []
 
 
+@pytest.mark.slow
+def test_at_a_terminal_it_is_said_once(laptop: Laptop) -> None:
+    """What was finished before the question is not told again with the key."""
+    telling(laptop)
+    (laptop.home / "code").write_text("3")
+    assert rotate(laptop).code == 1
+    screen = Terminal((), laptop.environment(), laptop.home).end()
+    assert screen.code == 1
+    assert [line for line in screen.lines if "error:" in line or "ended with" in line] == [
+        "  after_rotate teller ended with exit code 3: on stderr",
+        next(line for line in screen.lines if "failed for key" in line),
+    ]
+
+
 GOES_ON = {
     "one that holds nothing": ((), "holds_old = no"),
     "a leak": (("--force", "--keep-old", "0"), ""),
@@ -162,6 +177,7 @@ def test_it_holds_whoever_rotates(laptop: Laptop, words: tuple[str, ...]) -> Non
     """Several keys at once, and the schedule: the commands run one at a time, and each key waits for its own."""
     telling(laptop, "profiles = work")
     (laptop.home / "code").write_text("3")
+    laptop.env["ROTATE_MY_KEY_OVERLAP"] = "0"
     done = laptop.run(*words)
     assert (done.code, active(laptop)) == (1, [laptop.old.key_id, laptop.works().key_id]), done.text
     (laptop.home / "code").unlink()
