@@ -120,6 +120,10 @@ class OtherCopies:
         self._say_what_stays(found, stays)
         return tuple(copy.path for copy in found if copy.owed)
 
+    def took(self, new: Credentials) -> tuple[str, ...]:
+        """See the port."""
+        return tuple(copy.path for copy in self._done.get(new.key_id, ()) if copy.is_changed)
+
 
 def few(paths: Sequence[str]) -> str:
     """The first of these paths, and how many more there are."""

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from datetime import datetime
 
-from ..core.policy import columns, stamp
+from ..core.policy import Past, columns, join, span, stamp
 from ..state.history import FileHistory
 from .app import App
 
 
 def run(app: App, *, as_json: bool) -> None:
-    """Show past rotations on this computer: when, which key gave way to which, for whom."""
+    """Show past rotations on this computer: when, which key gave way to which, for whom; how long both worked."""
     entries = FileHistory(os.path.join(app.paths.state_dir, "history.jsonl")).entries()
     if as_json:
-        app.json({"history": [{**past._asdict(), "at": stamp(past.at)} for past in entries]})
+        app.json({"history": [_json(past) for past in entries]})
         return
     if not entries:
         app.out("nothing was rotated here yet")
         return
-    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT")]
-    rows += [
-        (
-            f"{past.at.astimezone():%Y-%m-%d %H:%M}",
-            past.action,
-            past.old,
-            past.new or "-",
-            past.arn.rsplit("/", 1)[-1],
-            past.account,
-        )
-        for past in entries
-    ]
-    for line in columns(rows):
+    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "BOTH WORKED", "USER", "ACCOUNT"), *map(_cells, entries)]
+    head, *lines = columns(rows)
+    app.out(head)
+    for past, line in zip(entries, lines, strict=True):
         app.out(line)
+        for more in _more(app, past):
+            app.out(f"  {more}")
+
+
+def _json(past: Past) -> dict[str, object]:
+    """Times as the other commands give them."""
+    return {name: stamp(value) if isinstance(value, datetime) else value for name, value in past._asdict().items()}
+
+
+def _cells(past: Past) -> tuple[str, ...]:
+    both = span(past.old_off - past.new_made) if past.old_off and past.new_made else "-"
+    user = past.arn.rsplit("/", 1)[-1]
+    when = f"{past.at.astimezone():%Y-%m-%d %H:%M}"
+    return (when, past.action, past.old, past.new or "-", both, user, past.account)
+
+
+def _more(app: App, past: Past) -> Iterator[str]:
+    """Who used the old key meanwhile, and what it waited for."""
+    if past.used_at:
+        yield f"the old key was used meanwhile by {past.used_by}, last on {past.used_at.astimezone():%Y-%m-%d %H:%M}"
+    if past.copies:
+        yield f"changed with it: {join(map(app.show_path, past.copies))}"
+    if past.commands:
+        yield f"told of it: {join(past.commands)}"

@@ -75,7 +75,7 @@ def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse |
         share = f"on that computer rotate-my-key export, here rotate-my-key import{here}; {delete.format(own.key_id)}"
     else:
         share = f"rotate-my-key export{here}, on that computer rotate-my-key import; {delete.format(other.key_id)}"
-    return said, f"{share}; from then on rotate-my-key rotate --keep-old 7d --old-active, and carry the new key over"
+    return said, f"{share}; from then on rotate-my-key rotate --overlap 7d, and carry the new key over"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ class Note:
     answer is not known, `lost` when earlier ones did, `made` when the new key was made; `again` is set once the key of
     such an answer was removed and another is to be made; `told` once it was said that no run can finish it; `copies`
     if other files that hold the pair change with it; `followed` once all that was asked to follow has the wanted key;
-    `leaked` if the unwanted key waits for nobody; `live` if it waits for the programs that the keyring gave it.
+    `leaked` if the unwanted key waits for nobody; `live` if it waits for the programs that the keyring gave it. For the
+    history: `took` are the files that changed too, `off` is when a key that is kept was switched off, `used_by` what
+    used it.
 
     The unwanted key goes on working until `switch_off_at`, and is kept, switched off, until `delete_at`. Both count
     from the switch; `since` is when that was (or when the programs of a live profile have asked again), or when it was
@@ -117,6 +119,9 @@ class Note:
     since: datetime | None = None
     used: datetime | None = None
     latest: datetime | None = None
+    used_by: str = ""
+    off: datetime | None = None
+    took: tuple[str, ...] = ()
     host: str = ""
     boot: str = ""
 
@@ -171,7 +176,11 @@ class Note:
         if until <= now or (self.extended and not self.latest):
             return None
         keep = self.delete_at - self.switch_off_at
-        return replace(self, since=now, used=use.at, switch_off_at=until, delete_at=until + keep, extended=True)
+        return replace(self.seen(use), since=now, switch_off_at=until, delete_at=until + keep, extended=True)
+
+    def seen(self, use: LastUse) -> Note:
+        """The note with the last use by something else."""
+        return replace(self, used=use.at, used_by=f"{use.service} in {use.region}")
 
     def swapped(self, *, undo: bool = False) -> Note:
         """The same rotation in the other direction, without delay."""
@@ -185,6 +194,8 @@ class Note:
             undo=undo,
             told=False,
             followed=False,
+            off=None,
+            took=(),
         )
 
 

@@ -105,7 +105,9 @@ class Past(NamedTuple):
     """One line of the history: what was done here. Ids are whole, secrets are never in it.
 
     `action` is "rotated", "taken back", "undone", "merged", "deleted" or "imported"; `old` is the id that is gone or
-    was put back, "" if an import took nobody's place.
+    was put back, "" if an import took nobody's place. From `new_made` to `old_off` both keys worked; `used_at` is when
+    something else was last seen to use the old one meanwhile, `used_by` what ("s3 in eu-west-1"). `copies` and
+    `commands` are those that the old key waited for.
     """
 
     at: datetime
@@ -116,6 +118,12 @@ class Past(NamedTuple):
     new: str | None = None
     deleted: tuple[str, ...] = ()
     places: tuple[str, ...] = ()
+    new_made: datetime | None = None
+    old_off: datetime | None = None
+    used_at: datetime | None = None
+    used_by: str = ""
+    copies: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
 
 
 class PendingChange(NamedTuple):

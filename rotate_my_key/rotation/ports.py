@@ -206,6 +206,9 @@ class Copies(Protocol):
         secret by its nature (a history, what git tracks) is told and not owed. To do it again does no harm.
         """
 
+    def took(self, new: Credentials) -> tuple[str, ...]:
+        """The paths that took `new` in this run."""
+
 
 class NoCopies:
     """Leaves all other files alone."""
@@ -214,6 +217,10 @@ class NoCopies:
 
     def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
         """Nothing to do."""
+        return ()
+
+    def took(self, new: Credentials) -> tuple[str, ...]:
+        """None did."""
         return ()
 
 

@@ -89,7 +89,7 @@ class Steps:
     def _finish(self, world: World) -> World:
         note = _note(world)
         try:
-            self._remember(past_of(note, self._account.now()))
+            self._remember(self._past(note, self._account.now()))
         except Problem as problem:
             self._progress.warn(f"the history could not be written: {problem.message}")
         forget(note.name, self._here)
@@ -97,8 +97,21 @@ class Steps:
 
     def _remember(self, past: Past) -> None:
         """Once: a run that was killed right after writing this line leaves the note."""
-        if all(past._replace(at=line.at) != line for line in self._here.history.entries()):
+        if all(line[1:7] != past[1:7] for line in self._here.history.entries()):
             self._here.history.add(past)
+
+    def _past(self, note: Note, now: datetime) -> Past:
+        """With what the unwanted key waited for. One that was kept switched off stopped working long ago."""
+        commands, off = self._here.commands, note.since if note.delete_at > note.began else now
+        past = past_of(note, now)
+        return past._replace(
+            new_made=None if note.back else note.made,
+            old_off=None if note.back else note.off or off,
+            used_at=note.used,
+            used_by=note.used_by,
+            copies=note.took,
+            commands=tuple(h.name for h in commands.of(note.places) if h.holds_old and not note.leaked),
+        )
 
     # Making the new key
 
@@ -244,8 +257,9 @@ class Steps:
         if world.untold and not note.leaked:
             here.commands.tell(note)
         followed = not (owed or here.commands.untold(note))
-        if note.followed != followed:
-            note = self._save(replace(note, followed=followed))
+        took = tuple(dict.fromkeys([*note.took, *here.copies.took(new)]))
+        if (note.followed, note.took) != (followed, took):
+            note = self._save(replace(note, followed=followed, took=took))
         return replace(after(Step.FOLLOW, world, self._account.now()), note=note, owed=owed)
 
     # Retiring the other key
@@ -267,7 +281,9 @@ class Steps:
             self._delete_key(unwanted)
             return after(Step.DELETE, world, self._account.now())
         self._tell(Step.DEACTIVATE, unwanted)
-        return after(Step.DEACTIVATE, world, self._account.now())
+        world, now = after(Step.DEACTIVATE, world, self._account.now()), self._account.now()
+        kept = _note(world).delete_at > now
+        return replace(world, note=self._save(replace(_note(world), off=now))) if kept else world
 
     def _end_overlap(self, world: World) -> World:
         """The old key was kept working. What else has used it since the switch keeps it on, and is said; where AWS does
@@ -281,6 +297,7 @@ class Steps:
                 f"old key {mask(note.unwanted)} {what}: something else still uses it, last by {use.service} in "
                 f"{use.region} at {use.at:%Y-%m-%d %H:%M} UTC"
             )
+            note = note.seen(use)
         return replace(world, note=self._save(again or note.switched_off(now)))
 
     def _delete(self, world: World) -> World:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk
 
 MakeKey = Callable[..., Credentials]
@@ -152,5 +154,32 @@ def test_history(desk: Desk, old: Credentials) -> None:
     assert desk.run("history").out == "nothing was rotated here yet\n"
     desk.run("rotate", "--yes")
     head, line = desk.run("history").out.splitlines()
-    assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "USER", "ACCOUNT"]
-    assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "alice", desk.aws.account]
+    assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "BOTH", "WORKED", "USER", "ACCOUNT"]
+    assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "a", "moment", "alice", desk.aws.account]
+
+
+def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
+    """What used the old key after the switch, how long both worked, and what the old one waited for."""
+    copy, short = desk.home / ".env", {"ROTATE_MY_KEY_OVERLAP_MOST": "1s"}
+    copy.write_text(f"AWS_ACCESS_KEY_ID={old.key_id}\nAWS_SECRET_ACCESS_KEY={old.secret}\n")
+    desk.settings("[after_rotate]\n[[restart]]\ncommand = true\n")
+    assert desk.run("rotate", "--yes", "--update-copies", "--overlap", "1s", **short).code == 0
+    used = datetime.now(UTC) + timedelta(seconds=1)
+    desk.aws.set_last_use(old.key_id, LastUse(used, "s3", "eu-west-1"))
+    time.sleep(1.1)
+    assert desk.run("rotate", **short).code == 0
+    (past,) = desk.run("history", "--json").json["history"]
+    assert past["used_by"] == "s3 in eu-west-1" and abs(datetime.fromisoformat(past["used_at"]) - used) < timedelta(
+        seconds=2
+    )
+    assert past["copies"] == [str(copy)] and past["commands"] == ["restart"]
+    assert (
+        timedelta(0)
+        < datetime.fromisoformat(past["old_off"]) - datetime.fromisoformat(past["new_made"])
+        < timedelta(minutes=1)
+    )
+    assert [line.partition(", last on")[0] for line in desk.run("history").out.splitlines()[2:]] == [
+        "  the old key was used meanwhile by s3 in eu-west-1",
+        "  changed with it: ~/.env",
+        "  told of it: restart",
+    ]
