@@ -364,6 +364,7 @@ _EACH: tuple[click.Command, ...] = (
                 _NO_QUESTION,
                 AS_JSON,
             ),
+            _command("rotate.finish", "What a login starts once an old key was kept long enough.", hidden=True),
             _command("reminder.say", "What login shells run; `main.py` takes a shorter way there.", hidden=True),
         ],
     ),

@@ -74,10 +74,9 @@ def run(args: Sequence[str], env: Mapping[str, str]) -> int:
         return give(words[1:], env)
     if words == ["reminder", "say"]:  # at a login, once a day
         from ..files.paths import find
-        from ..reminder.login import ASK
         from ..reminder.login import main as say
 
-        return say(os.path.join(find(env).state_dir, "reminder"), lambda: run(ASK, env))
+        return say(os.path.join(find(env).state_dir, "reminder"), lambda words: run(words, env))
     from .app import handled
 
     with handled():

@@ -129,10 +129,10 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
 
 def say(app: App) -> int:
     """What login shells run; `main.py` takes a shorter way there."""
-    from ..reminder.login import ASK, main
+    from ..reminder.login import main
     from .main import run
 
-    return main(folder(app).path, lambda: run(ASK, app.env))
+    return main(folder(app).path, lambda words: run(words, app.env))
 
 
 def _program(app: App) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -195,6 +196,10 @@ class Rotate:
             wiring.waiter,
         )
 
+    def let_go(self) -> None:
+        """Only the old keys that were kept as long as was agreed to."""
+        self._told_by(lambda run: run.settle(only_kept=True))
+
     def _told_by(self, do: Callable[[Run], list[Result]]) -> list[Result]:
         wiring = self.wiring
         with wiring.stop.on_interrupt(), self._app.waiting("asking AWS"):
@@ -271,6 +276,17 @@ def run(app: App, **options: Any) -> int:
     if typed.as_json:
         app.json({"dry_run": typed.dry_run, **rotation.json(results), "after_rotate": show.commands_json(told)})
     return exit_code([*results, *of_commands(told)])
+
+
+def finish(app: App) -> int:
+    """What a login starts once an old key was kept long enough: it goes, as was agreed to when it was replaced, and
+    nothing else is done. Nobody is asked, and whatever is in its way is told by `status`."""
+    from . import status
+
+    app.wiring = Wiring(app, asks=False)
+    with suppress(Problem):
+        Rotate(app, Typed(yes=True, as_json=True)).let_go()
+    return status.run(app, profiles=(), cached=False, least=None, as_json=False)
 
 
 def quietly(app: App, **options: Any) -> list[Result]:

@@ -135,6 +135,12 @@ class Note:
         """Whether the unwanted key goes on working for a while after the switch."""
         return self.switch_off_at > self.began
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether the places have the wanted key, and the unwanted one was kept as long as was agreed to."""
+        kept = self.since is not None or self.delete_at > self.began
+        until = self.switch_off_at if self.overlaps else self.delete_at
+        return kept and not self.back and self.wanted is not None and until <= now
+
     def switched(self, places: Collection[Place], now: datetime) -> Note:
         """The note once these places take the wanted key: what was agreed to counts from then. A program that the
         keyring gave the unwanted key has it until it asks again; that of `undo` was given for a shorter time."""

@@ -8,12 +8,12 @@ import sys
 
 if __name__ == "__main__":
     sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from rotate_my_key.reminder.login import ASK, main
+    from rotate_my_key.reminder.login import main
 
-    def status() -> None:
-        """Loaded in the child that asks."""
+    def run(words: tuple[str, ...]) -> None:
+        """Loaded in the child that asks AWS."""
         from rotate_my_key.cli.main import run
 
-        run(ASK, os.environ)
+        run(words, os.environ)
 
-    main(sys.argv[1], status)
+    main(sys.argv[1], run)

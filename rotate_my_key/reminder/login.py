@@ -11,39 +11,40 @@ import sys
 import time
 
 from . import state as states
-from .state import DAY, KEY, Item, State, line
+from .state import DAY, KEPT, KEY, Item, State, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ASK = ("-q", "status")  # what asks AWS anew
+FINISH = ("-q", "reminder", "finish")  # what lets an old key go that was kept long enough, and then does the same
 STATE, DUE, SAID, ASKED, CLAIM = "state", "due", "said", "asked", "saying"
 _TRUSTED = 3 * DAY  # AWS was asked so lately that the key is not gone
 _CHANCE = 10  # seconds that asking AWS may take before the line is shown without an answer
 _STALE = 60  # seconds after which whoever claimed the line was killed
 
 
-def main(folder: str, status: Callable[[], object]) -> int:
-    """Say what is to be said, from the state in that folder; always 0. `status` asks AWS, in a child."""
+def main(folder: str, run: Callable[[tuple[str, ...]], object]) -> int:
+    """Say what is to be said, from the state in that folder; always 0. `run` runs a command, in a child."""
     try:
-        return _run(folder, int(time.time()), status)
+        return _run(folder, int(time.time()), run)
     except (OSError, ValueError, OverflowError):
         return 0
 
 
-def _run(folder: str, now: int, status: Callable[[], object]) -> int:
+def _run(folder: str, now: int, run: Callable[[tuple[str, ...]], object]) -> int:
     state = load(folder)
     if state is None or not _claim(folder, now):
         return 0
     try:
-        text, ask = _speak(folder, state, now)
+        text, command = _speak(folder, state, now)
     finally:
         os.unlink(os.path.join(folder, CLAIM))
     if text:
         os.write(1, (text + "\n").encode(sys.stdout.encoding or "utf-8", "replace"))
-    if ask:
-        _ask(status)
+    if command:
+        _detach(command, run)
     return 0
 
 
@@ -70,27 +71,29 @@ def _claim(folder: str, now: int) -> bool:
     return True
 
 
-def _speak(folder: str, state: State, now: int) -> tuple[str, bool]:
-    """The line to show, noted as said before it is shown; and whether AWS is to be asked."""
+def _speak(folder: str, state: State, now: int) -> tuple[str, tuple[str, ...]]:
+    """The line to show, noted as said before it is shown; and the command that is to be run, if any.
+
+    Of an old key whose time is over nothing is said: it goes, as was agreed to, and `status` tells of one that cannot.
+    """
     said = states.decode_said(states.read(os.path.join(folder, SAID)), now)
-    if state.snoozed > now:
-        _rewrite(folder, state, said)
-        return "", False
     ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
     since_asked = now - _when(os.path.join(folder, ASKED))
-    known = [item for item in ripe if _is_known(item, now, since_asked)]
-    ask = any(item.kind == KEY for item in ripe) and not 0 <= since_asked < DAY
+    over = [item for item in ripe if item.kind == KEPT and item.until <= now]
+    known = [item for item in ripe if _is_known(item, now, since_asked)] if state.snoozed <= now else over
+    ask = state.snoozed <= now and any(item.kind == KEY for item in ripe) and not 0 <= since_asked < DAY
     if ask:
         _write(os.path.join(folder, ASKED), f"{now}\n".encode())
     if known:
         said = {label: moment for label, moment in said.items() if label in {item.label for item in state.items}}
         said.update({item.label: now for item in known})
         _write(os.path.join(folder, SAID), states.encode_said(said))
-    if known or not ripe:
+    if known or not ripe or state.snoozed > now:
         _rewrite(folder, state, said)
     active = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
     colour = os.isatty(1) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return line(known, state.limit, now, active, colour=colour), ask
+    text = line([item for item in known if item not in over], state.limit, now, active, colour=colour)
+    return text, FINISH if over else ASK if ask else ()
 
 
 def _is_known(item: Item, now: int, since_asked: int) -> bool:
@@ -135,13 +138,13 @@ def _write(path: str, data: bytes, times: tuple[int, int] | None = None) -> None
         raise
 
 
-def _ask(status: Callable[[], object]) -> None:
-    """Have `status` ask AWS, in a child that belongs to nobody: no output, no terminal, no zombie."""
+def _detach(words: tuple[str, ...], run: Callable[[tuple[str, ...]], object]) -> None:
+    """Run a command in a child that belongs to nobody: no output, no terminal, no zombie."""
     if sys.platform == "win32" or not hasattr(os, "fork"):
         import subprocess
 
         detached = getattr(subprocess, "DETACHED_PROCESS", 0)
-        command = [sys.executable, "-I", "-m", "rotate_my_key", *ASK]
+        command = [sys.executable, "-I", "-m", "rotate_my_key", *words]
         null = subprocess.DEVNULL
         subprocess.Popen(command, stdin=null, stdout=null, stderr=null, creationflags=detached)
         return
@@ -153,10 +156,10 @@ def _ask(status: Callable[[], object]) -> None:
         for fd in (0, 1, 2):
             os.dup2(null_fd, fd)
         if sys.platform == "darwin":  # its libraries refuse to work in a child that was only forked
-            os.execv(sys.executable, [sys.executable, "-I", "-m", "rotate_my_key", *ASK])  # noqa: S606
+            os.execv(sys.executable, [sys.executable, "-I", "-m", "rotate_my_key", *words])  # noqa: S606
         import site
 
         site.main()  # started without it (-S)
-        status()
+        run(words)
     finally:
         os._exit(0)

@@ -90,20 +90,24 @@ def _item(words: list[str]) -> Item:
 
 def first(state: State, said: dict[str, int], midnight: dict[int, int]) -> int | None:
     """When there is next something to say; None if never."""
-    moments = [following(item, said, midnight) for item in state.items]
-    return min(max(min(moments), state.snoozed), _LATEST) if moments else None
+    moments = [
+        max(following(item, said, midnight), min(state.snoozed, item.until) if item.kind == KEPT else state.snoozed)
+        for item in state.items
+    ]
+    return min(*moments, _LATEST) if moments else None
 
 
 def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int:
     """When to say an item next: from its time on, once on a calendar day and not twice in one night.
 
-    A kept key is said once, and then only when its time is over.
+    A kept key is said once; when its time is over it goes, and nobody can put that off.
     """
     last = said.get(item.label)
     if last is None:
         return item.at
-    again = max(midnight.get(last, last + DAY), last + 8 * _HOURS)
-    return max(item.until if item.kind == KEPT else item.at, again)
+    if item.kind == KEPT and last < item.until:
+        return item.until
+    return max(item.at, midnight.get(last, last + DAY), last + 8 * _HOURS)
 
 
 def read(path: str) -> bytes:
@@ -170,7 +174,7 @@ _PLAIN = "-_.@+/:="  # beside letters and digits: what a shell takes as it is
 def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool = False) -> str:
     """One line about all of these; "" if there are none. `limit` in seconds; `active` is the profile in use."""
     keys = sorted((item for item in items if item.kind == KEY), key=lambda item: item.until)
-    parts = [_kept(item, now) for item in items if item.kind == KEPT][:1]
+    parts = [_kept(item) for item in items if item.kind == KEPT][:1]
     parts += [_failed(item) for item in items if item.kind == FAILED][:1]
     parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
     parts += [_keys(keys, limit, now, active)] if keys else []
@@ -210,11 +214,9 @@ def _failed(item: Item) -> str:
     return f"The daily rotation of {when} failed. Type: {_TOOL} schedule show"
 
 
-def _kept(item: Item, now: int) -> str:
+def _kept(item: Item) -> str:
     moment = time.localtime(item.until)
     until = f"{moment.tm_mday} {time.strftime('%B', moment)}"
-    if item.until <= now:
-        return f"The old key {_mask(item.key_id)} was kept until {until} and can go. Type: {_TOOL}"
     return f"The old key {_mask(item.key_id)} is kept until {until}, in case something misses it ({_TOOL} undo)."
 
 

@@ -84,12 +84,13 @@ class Run:
     _room: set[str] = field(default_factory=set)
     _callers: Callers = field(default_factory=Callers)
 
-    def settle(self) -> list[Result]:
-        """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more."""
+    def settle(self, *, only_kept: bool = False) -> list[Result]:
+        """Finish what earlier runs began, under the lock; a rotation that cannot be settled is a result and no more.
+        `only_kept`: only that of old keys which were kept long enough."""
         if not is_begun(self.here):
             return []
         with self.lock():
-            return self._settle()
+            return self._settle(only_kept=only_kept)
 
     def rotate(self, jobs: Sequence[Job]) -> list[Result]:
         """Rotate the keys of these jobs that are due, or all of them if forced."""
@@ -137,11 +138,13 @@ class Run:
 
     # Finishing
 
-    def _settle(self) -> list[Result]:
+    def _settle(self, *, only_kept: bool = False) -> list[Result]:
         if not is_begun(self.here):
             return []
         results: list[Result] = []
         for found in unfinished(self.here, mend=True):
+            if only_kept and not (found.note and found.note.is_over(self.account_for(found.note).now())):
+                continue
             try:
                 if found.note is None:
                     raise found.problem or Problem("a rotation is unfinished", "rotate-my-key status")

@@ -16,6 +16,7 @@ from rotate_my_key.reminder import shell as shells
 from rotate_my_key.reminder.state import DAY
 from rotate_my_key.schedule.job import Attempt, keep_run
 from tests.cli.conftest import Desk
+from tests.rotation.test_overlap import hours_pass
 
 PATIENCE = 60
 
@@ -101,6 +102,21 @@ def test_a_kept_old_key_is_mentioned(empty: Desk) -> None:
     old = desk.held()
     assert desk.run("rotate", "--yes", "--keep-old", "7d").code == 0
     assert f"The old key ...{old[-4:]} is kept until " in login(desk)
+
+
+def test_an_old_key_goes_at_a_login_once_its_time_is_over(empty: Desk) -> None:
+    """The person opens a terminal, and types nothing."""
+    desk = desk_with_key(empty, timedelta(days=98))
+    desk.run("reminder", "install", "--shell", "bash")
+    old = desk.held()
+    assert desk.run("rotate", "--yes", "--overlap", "1d").code == 0
+    hours_pass(desk, 25)
+    desk.run("status")
+    assert login(desk) == ""
+    until = time.monotonic() + PATIENCE
+    while (old in desk.ids() or list((desk.state / "rotations").iterdir())) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert desk.ids() == {desk.held(): "Active"}
 
 
 def test_an_unfinished_rotation_is_mentioned(empty: Desk) -> None:

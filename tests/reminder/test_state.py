@@ -18,7 +18,7 @@ from rotate_my_key.reminder import state
 from rotate_my_key.reminder.folder import derive
 from rotate_my_key.reminder.state import DAY, FAILED, KEPT, KEY, UNFINISHED, Item, State, line
 
-from .conftest import Home, key
+from .conftest import Home, key, wait_for
 
 NOW = int(time.time())
 POLICY = Policy()
@@ -82,6 +82,22 @@ def test_a_kept_key_is_said_once_and_when_its_time_is_over() -> None:
     item = Item(KEPT, "A", (), 0, NOW + 7 * DAY)
     assert state.following(item, {}, {}) == 0
     assert state.following(item, {item.label: NOW}, {}) == NOW + 7 * DAY
+
+
+def test_an_old_key_whose_time_is_over_goes_without_a_word(home: Home) -> None:
+    """Its end is started, once a day, in a child; a reminder that was put off does not put that off."""
+    before = NOW - DAY
+    home.write(Item(KEPT, "A", (), 0, before), key(), snoozed=NOW + 9 * DAY)
+    assert int((home.state / "state").read_text().split()[0]) == before
+    ran = home.state / "ran"
+    code = (
+        f"import sys; sys.path.append({str(ROOT)!r}); from rotate_my_key.reminder.login import main; "
+        f"main({str(home.state)!r}, lambda words: open({str(ran)!r}, 'a').write(' '.join(words) + ';'))"
+    )
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+        assert (done.stdout, done.stderr) == ("", "")
+        assert wait_for(ran) == "-q reminder finish;"
 
 
 def test_a_clock_that_was_wrong() -> None:

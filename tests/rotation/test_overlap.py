@@ -3,24 +3,40 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.state.notes import FileNotes
 from tests.laptop import Finished, Laptop
+from tests.standin import StandIn
 
 DAY = timedelta(days=1)
 
 
-def hours_pass(laptop: Laptop, hours: float) -> None:
-    """Every rotation under way began so much earlier."""
-    notes, ago = FileNotes(str(laptop.rotations)), timedelta(hours=hours)
+class Computer(Protocol):
+    """A laptop, or a desk."""
+
+    @property
+    def aws(self) -> StandIn:
+        """AWS."""
+
+    @property
+    def state(self) -> Path:
+        """The state dir."""
+
+
+def hours_pass(computer: Computer, hours: float) -> None:
+    """Every rotation under way began so much earlier, and its old key was last used before that."""
+    notes, ago = FileNotes(str(computer.state / "rotations")), timedelta(hours=hours)
     for name in notes.names():
         note = notes.load(name)
         assert note
         times = ("began", "switch_off_at", "delete_at", "since", "latest", "used")
         notes.save(replace(note, **{at: getattr(note, at) - ago for at in times if getattr(note, at)}))
+        computer.aws.set_last_use(note.unwanted, LastUse(note.began - 2 * ago, "sts", "us-east-1"))
 
 
 def old_key(laptop: Laptop) -> str:
@@ -74,13 +90,13 @@ def test_what_something_else_uses_is_kept_on(laptop: Laptop) -> None:
     laptop.env["ROTATE_MY_KEY_OVERLAP_MOST"] = "60h"
     rotate(laptop, "--overlap", "1d")
     for _ in range(2):
-        use(laptop, "s3", timedelta(seconds=-5))
         hours_pass(laptop, 25)
+        use(laptop, "s3")
         done = laptop.run("rotate")
         assert "goes on working: something else still uses it, last by s3 in eu-west-1 at " in done.err
         assert old_key(laptop) == "Active"
-    use(laptop, "s3", timedelta(seconds=-5))
     hours_pass(laptop, 25)
+    use(laptop, "s3")
     done = laptop.run("rotate")
     assert "was kept working as long as it may be" in done.err
     assert old_key(laptop) == ""
@@ -98,8 +114,8 @@ def test_what_something_else_uses_is_kept_on(laptop: Laptop) -> None:
 def test_whose_use_it_is(laptop: Laptop, service: str, minutes: int, status: str) -> None:
     """Told by the service, and by the time after the switch."""
     rotate(laptop, "--overlap", "1d")
-    use(laptop, service, timedelta(hours=25, minutes=-minutes))
     hours_pass(laptop, 25)
+    use(laptop, service, timedelta(hours=25, minutes=-minutes))
     assert laptop.run("rotate").code == 0
     assert old_key(laptop) == status
 
