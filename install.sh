@@ -425,7 +425,7 @@ uninstall() {
             "$name status shows which; $name finishes a rotation, $name delete-key lets a kept key go"
     done
     [ ! -e "$state/keyring.json" ] || fail 'a key is in the keyring, and only this program gives it to your programs' \
-        "$name keyring restore -p NAME"
+        "$name uninstall"
     there=
     for folder in "$data" "$cache"; do [ ! -d "$folder" ] || there=$folder; done
     if ours; then
@@ -441,16 +441,13 @@ uninstall() {
     if [ -d "$config" ] || [ -d "$state" ]; then say "settings and state stay: $config, $state"; fi
 }
 
-remove_starters() { # what would start the program when it is gone; a version that knows none of them has none
+remove_starters() { # what would start the program when it is gone
     if ! "$link" --version >/dev/null 2>&1; then
         say "note: $name does not start, so its reminder and its schedule stay, if there are any"
-        return 0
+    elif "$link" uninstall --help >/dev/null 2>&1; then
+        quietly "$link" uninstall --yes ||
+            fail 'the reminder or the schedule could not be removed, so the program stays' "$name uninstall"
     fi
-    for starter in schedule reminder; do
-        "$link" "$starter" uninstall --help >/dev/null 2>&1 || continue
-        quietly "$link" "$starter" uninstall ||
-            fail "the $starter could not be removed, so the program stays" "$name $starter uninstall"
-    done
 }
 
 purge() {

@@ -449,6 +449,17 @@ _EACH: tuple[click.Command, ...] = (
         ],
     ),
     _command(
+        "uninstall",
+        """Prepare for removing rotate-my-key, and say which command removes it.
+
+        Moves keys from the keyring back into their files, and takes out the reminder, the schedule and completion: with
+        the program gone they would not work. Refuses while a rotation is unfinished or an old key is kept. Settings and
+        history stay.
+        """,
+        YES,
+        AS_JSON,
+    ),
+    _command(
         "demo",
         """Watch a whole rotation, from beginning to end, without an account.
 
@@ -506,6 +517,7 @@ EXAMPLES = {
     "completion install": ("completion install", "completion install --shell fish"),
     "completion uninstall": ("completion uninstall",),
     "completion show": ("completion show --shell bash",),
+    "uninstall": ("uninstall", "uninstall --yes"),
     "demo": ("demo", "demo --fast"),
     "policy": ("policy self", "policy fleet-report"),
     "fleet": ("fleet report", "fleet remind --dry-run", "fleet revoke alice"),

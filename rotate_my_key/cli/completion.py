@@ -179,6 +179,16 @@ def install(app: App, *, shell: str | None, as_json: bool) -> None:
 
 def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
     """Take it out again, byte for byte; from every shell, unless one is named."""
+    changed = remove(app, shell)
+    if as_json:
+        return app.json({"changed": changed})
+    for path in changed:
+        app.out(f"{app.show_path(path)}: completion is out of it")
+    return None if changed else app.out("Completion was not installed.")
+
+
+def remove(app: App, shell: str | None = None) -> list[str]:
+    """Take it out; gives the start-up files that had it."""
     from ..files.private import remove_private
     from ..reminder import shell as shells
 
@@ -187,11 +197,7 @@ def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
     for name, _ in every:
         if shell in (None, name):
             remove_private(_script(app, name))
-    if as_json:
-        return app.json({"changed": changed})
-    for path in changed:
-        app.out(f"{app.show_path(path)}: completion is out of it")
-    return None if changed else app.out("Completion was not installed.")
+    return changed
 
 
 def show(app: App, *, shell: str | None) -> None:

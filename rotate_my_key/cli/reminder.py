@@ -49,6 +49,18 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
 
 def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
     """Take the reminder out again, byte for byte; from every shell, unless one is named."""
+    changed = remove(app, shell, rc_file)
+    if as_json:
+        app.json({"changed": changed})
+        return
+    for path in changed:
+        app.out(f"{app.show_path(path)}: the reminder is out of it")
+    if not changed:
+        app.out("The reminder was not installed.")
+
+
+def remove(app: App, shell: str | None = None, rc_file: str | None = None) -> list[str]:
+    """Take it out; gives the start-up files that had it."""
     from ..reminder import shell as shells
 
     mine = folder(app)
@@ -64,13 +76,7 @@ def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool
         mine.remember(known._replace(places=left))
     else:
         mine.remove()
-    if as_json:
-        app.json({"changed": changed})
-        return
-    for path in changed:
-        app.out(f"{app.show_path(path)}: the reminder is out of it")
-    if not changed:
-        app.out("The reminder was not installed.")
+    return changed
 
 
 def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:

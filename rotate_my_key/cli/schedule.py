@@ -63,14 +63,20 @@ def install(app: App, *, yes: bool, as_json: bool) -> int:
 
 def uninstall(app: App, *, as_json: bool) -> None:
     """Take the daily run out again, with everything that `install` made."""
-    gone = [scheduler.title for scheduler in _schedulers(app) if scheduler.uninstall()]
-    jobs.forget_runs(app.paths.state_dir)
+    gone = remove(app)
     if as_json:
         app.json({"removed": gone})
     elif gone:
         app.out(f"Removed: {policy.join(gone)}. Nothing rotates your keys by itself any more.")
     else:
         app.out("No schedule was installed.")
+
+
+def remove(app: App) -> list[str]:
+    """Take it out; gives what there was, in words."""
+    gone = [scheduler.title for scheduler in _schedulers(app) if scheduler.uninstall()]
+    jobs.forget_runs(app.paths.state_dir)
+    return gone
 
 
 def show(app: App, *, as_json: bool) -> None:

@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "scan": "Find other files and running programs that have the key.",
         "config": "Show and change settings, and where each comes from.",
         "completion": "Complete commands and profiles at TAB.",
+        "uninstall": "Prepare for removing rotate-my-key, and say how.",
         "demo": "Watch a whole rotation; no AWS account needed.",
     },
     "For IT": {

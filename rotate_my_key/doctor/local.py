@@ -23,7 +23,7 @@ from ..files import git, platform
 from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
 from ..keyring.store import Index
 from ..profiles.file import KEY_ID, SECRET
-from ..profiles.kinds import Kind, facts
+from ..profiles.kinds import OPTION, Kind, entry_of, facts, words_of
 from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.history import HandedKeys
@@ -515,9 +515,20 @@ NAME = "rotate-my-key"
 
 def check_program(computer: Computer) -> Iterator[Finding]:
     """All of it."""
+    yield from _left_behind(computer)
     yield from _settings(computer)
     yield from _version(computer)
     yield from _path(computer)
+
+
+def _left_behind(computer: Computer) -> Iterator[Finding]:
+    """Profiles whose key another installation put into the keyring, and which is gone since: no program gets it."""
+    for name, values in {}.items() if isinstance(computer.profiles, Problem) else computer.profiles.merged.items():
+        program = words_of(values[OPTION])[0] if entry_of(values) else ""
+        if os.path.isabs(program) and not os.access(program, os.X_OK):
+            message = f"the key of profile {name} is in the keyring, and {program}, which reads it there, is gone"
+            remedy = f"rotate-my-key keyring restore -p {quote(name)}"
+            yield Finding(Level.BROKEN, "program-gone", message, remedy, _section(computer, name))
 
 
 def _settings(computer: Computer) -> Iterator[Finding]:
@@ -557,14 +568,31 @@ def _version(computer: Computer) -> Iterator[Finding]:
     yield Finding(Level.BROKEN, "old-version", f"{message} ({origin.ceiling or origin.source})", upgrade(), where)
 
 
+# By a part of the path of an environment: how it was made, and what upgrades and removes what is in it.
+_WAYS = {
+    "/pipx/": (f"pipx upgrade {NAME}", f"pipx uninstall {NAME}"),
+    "/uv/tools/": (f"uv tool upgrade {NAME}", f"uv tool uninstall {NAME}"),
+    f"/{NAME}/venv-": ("./install.sh", "./install.sh --uninstall"),
+}
+
+
+def _way(prefix: str) -> tuple[str, str] | None:
+    folders = prefix.replace("\\", "/").lower()
+    return next((way for part, way in _WAYS.items() if part in folders), None)
+
+
 def upgrade(prefix: str = sys.prefix) -> str:
     """The command that brings a newer version, by how this one was installed."""
-    folders = prefix.replace("\\", "/").lower()
-    if "/pipx/" in folders:
-        return f"pipx upgrade {NAME}"
-    if "/uv/tools/" in folders:
-        return f"uv tool upgrade {NAME}"
-    return "./install.sh"
+    return (_way(prefix) or ("./install.sh",))[0]
+
+
+def removal(prefix: str = sys.prefix) -> str:
+    """The command that removes the program, by how it was installed."""
+    way = _way(prefix)
+    if way is None:
+        return f"{quote(sys.executable)} -m pip uninstall {NAME}"
+    shared = prefix.partition(f"/lib/{NAME}/venv-")[0]
+    return way[1] + (f" --prefix {quote(shared)}" if shared != prefix else "")
 
 
 def _path(computer: Computer) -> Iterator[Finding]:

@@ -360,6 +360,10 @@ def test_a_key_in_the_keyring(laptop: Laptop) -> None:
     codes = {f["code"] for f in json.loads(done.stdout)["findings"]}
     assert "keyring" in codes
     assert done.returncode == 1
+    laptop.write(laptop.config, config.replace("= rotate-my-key", "= /gone/bin/rotate-my-key"), 0o644)
+    (finding,) = [f for f in json.loads(run(laptop, "--json").stdout)["findings"] if f["code"] == "program-gone"]
+    assert finding["message"].endswith("and /gone/bin/rotate-my-key, which reads it there, is gone")
+    assert finding["remedy"] == "rotate-my-key keyring restore -p default"
 
 
 def test_without_any_home(laptop: Laptop) -> None:
@@ -375,6 +379,7 @@ def test_every_code_is_documented() -> None:
     elsewhere = {
         "unfinished",
         "keyring",
+        "program-gone",
         "reminder",
         "schedule",
         "handed-key",

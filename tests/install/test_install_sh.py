@@ -249,7 +249,7 @@ class TestUninstall:
         (state / "keyring.json").write_text("{}")
         done = machine.install("--uninstall", "--purge")
         assert done.returncode == 1
-        assert done.stderr.splitlines()[1] == "hint: rotate-my-key keyring restore -p NAME"
+        assert done.stderr.splitlines()[1] == "hint: rotate-my-key uninstall"
         assert (state / "keyring.json").exists()
 
     def test_nothing_there(self, machine: Machine, tree: Tree) -> None:

@@ -18,6 +18,7 @@ from tests.killing import CHANGING, LATER, ONE_THREAD, Flow, check, needs_strace
 from tests.standin import StandIn
 
 STORE = ("keyring", "store", "-p", "work", "-y")
+UNINSTALL = ("uninstall", "-y")
 RESTORE = ("keyring", "restore", "-p", "work", "-y")
 IN_CREDENTIALS = (ALONE, CONFIG)
 IN_CONFIG = ("", CONFIG + "\naws_access_key_id = {id}\naws_secret_access_key={secret}\n#x")
@@ -87,6 +88,7 @@ FLOWS = {
     "store": Flow(in_file, lambda _: STORE, lambda _: STORE, undone, now=works),
     "store, and then rotate": Flow(in_file, lambda _: STORE, lambda _: ROTATE, rotated, now=works),
     "restore": Flow(stored, lambda _: RESTORE, lambda _: RESTORE, restored, now=works),
+    "uninstall": Flow(stored, lambda _: UNINSTALL, lambda _: UNINSTALL, restored, now=works),
     "rotate": Flow(stored, lambda _: ROTATE, lambda _: ROTATE, rotated_there, now=signs_in),
 }
 
