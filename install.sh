@@ -23,21 +23,22 @@ Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR] [--with fleet]
 
 Installs rotate-my-key for you: a Python environment of its own under
 ~/.local/share/rotate-my-key and a link in ~/.local/bin. Run it again to
-upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv.
+upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv; with
+uv it takes a fraction of the time.
 
   --prefix DIR      install into DIR/lib/rotate-my-key and DIR/bin; as root with
                     /usr/local, for all users
   --wheelhouse DIR  take the packages from DIR, without a network; to fill it:
                     python3 -m pip download --require-hashes -d DIR \
-                      -r locks/build.txt -r locks/runtime.txt
+                      -r locks/runtime.txt
                     and the same with -r locks/export.txt (for export and
                     import; not for every system) and -r locks/fleet.txt
                     (for --with fleet)
   --with fleet      also what IT's fleet commands need, notices to Telegram,
                     Slack, Teams and a hundred more among it; an upgrade
                     keeps it
-  --uninstall       remove what was installed, with your reminder and schedule;
-                    settings and state stay
+  --uninstall       remove what was installed, with your reminder and schedule
+                    (see rotate-my-key uninstall); settings and state stay
   --purge           with --uninstall: remove settings and state too
   --demo            a whole rotation against a stand-in for AWS, without an
                     account; nothing is installed, but its environment is kept
@@ -162,25 +163,48 @@ else:
     print("ok " + base)
 '
 
-find_python() { # sets python to the first that will do, or to '' if uv is to see to it
-    python='' old='' bare='' private=''
-    set -- python3 python3.14 python3.13 python3.12 python3.11
+# Runs pip in an environment that has none: from the wheel that came with Python, which saves installing it there.
+pip='
+import ensurepip, glob, os, runpy, sys, sysconfig
+folders = sysconfig.get_config_var("WHEEL_PKG_DIR"), os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")
+wheels = [wheel for folder in folders if folder for wheel in glob.glob(os.path.join(folder, "pip-*.whl"))]
+if wheels:
+    sys.path.insert(0, wheels[0])
+else:
+    ensurepip.bootstrap()
+sys.argv[0] = "pip"
+runpy.run_module("pip", run_name="__main__", alter_sys=True)
+'
+
+find_python() { # sets pythons to those that will do, one a line, and python to the first; to none if uv is to find one
+    pythons='' python='' old='' bare='' private='' uv=''
+    set -- python3 python3.15 python3.14 python3.13 python3.12 python3.11
     [ -z "${PYTHON:-}" ] || set -- "$PYTHON"
     for candidate in "$@"; do
+        case $system:$(command -v "$candidate") in
+        Darwin:/usr/bin/python3) xcode-select -p >/dev/null 2>&1 || continue ;; # Apple's stub, which opens a dialog
+        esac
         found=$("$candidate" -I -c "$probe" ${prefix:+all} 2>/dev/null </dev/null) || continue
         case $found in
-        'ok '*) python=${found#ok } && return ;;
+        'ok '*) add_python "${found#ok }" ;;
         'old '*) old=${old:-"; $candidate is ${found#old }"} ;;
         'bare '*) bare=${bare:-${found#bare }} ;;
         'private '*) private=${private:-${found#private }} ;;
         esac
     done
-    if [ -z "${PYTHON:-}" ] && command -v uv >/dev/null; then return; fi
+    python=${pythons%%"$newline"*}
+    if command -v uv >/dev/null; then uv=uv; fi
+    [ -z "$python" ] || return 0
+    if [ -n "$uv" ] && [ -z "${PYTHON:-}" ]; then return; fi
     [ -z "$private" ] || unreachable "$private"
     [ -z "$bare" ] || fail "Python $bare is here, but without its modules venv and ensurepip" \
         "on Debian and Ubuntu: sudo apt install python$bare-venv"
     fail "Python 3.11 or newer is needed${old:-, and there is none}" \
         'sudo apt install python3 python3-venv, sudo dnf install python3, brew install python; or install uv'
+}
+
+add_python() { # PYTHON: once, whatever names lead to it
+    case $newline$pythons in *"$newline$1$newline"*) ;; *) pythons=$pythons$1$newline ;; esac
 }
 
 unreachable() { # PYTHON
@@ -197,48 +221,149 @@ silently() { # COMMAND...: sets output
     output=$("$@" 2>&1 </dev/null)
 }
 
-make_venv() { # VENV
-    if [ -n "$python" ]; then
+during() { # WHAT COMMAND...: runs it; in a terminal says what goes on, and for how many seconds
+    what=$1
+    shift
+    if [ ! -t 2 ]; then
+        "$@"
+        return
+    fi
+    count_seconds &
+    counting=$!
+    code=0
+    "$@" || code=$?
+    stop_counting
+    return $code
+}
+
+count_seconds() {
+    seconds=0
+    while kill -0 $$ 2>/dev/null; do
+        printf '\r  %s: %s s' "$what" "$seconds" >&2
+        sleep 1
+        seconds=$((seconds + 1))
+    done
+}
+
+stop_counting() {
+    [ -n "$counting" ] || return 0
+    kill "$counting" 2>/dev/null || :
+    wait "$counting" 2>/dev/null || :
+    counting=
+    printf '\n' >&2
+}
+
+make_venv() { # VENV: with pip for the tests alone, which start it
+    if [ -n "$python" ] && [ "$mode" = test ]; then
         quietly "$python" -I -m venv --clear "$1"
+    elif [ -n "$uv" ]; then
+        quietly uv venv --clear --python "${python:->=3.11}" "$1"
     else
-        quietly uv venv --clear --python '>=3.11' "$1"
+        quietly "$python" -I -m venv --clear --without-pip "$1"
     fi || fail 'the Python environment could not be made' 'df -h: is the disk full?'
 }
 
-add() { # VENV ARGUMENT...: pip install, or uv's; sets output
-    target=$1/bin/python
+add() { # VENV ARGUMENT...: uv's pip install, or pip's; sets output
+    into=$1
     shift
     [ -z "$wheelhouse" ] || set -- --no-index --find-links "$wheelhouse" "$@"
-    if [ -z "$python" ]; then
-        silently uv pip install --python "$target" --compile-bytecode "$@"
-    elif [ -n "$wheelhouse" ]; then
-        silently "$target" -I -m pip --isolated install --compile "$@"
-    else
-        silently "$target" -I -m pip install --compile "$@"
+    if [ -n "$uv" ]; then
+        silently uv pip install --python "$into/bin/python" --compile-bytecode "$@"
+        return
     fi
+    if [ -n "$wheelhouse" ]; then set -- --isolated install "$@"; else set -- install "$@"; fi
+    silently "$into/bin/python" -I -c "$pip" "$@" --no-compile && compile "$into"
+}
+
+compile() { # VENV: on all processors, which pip does not; what no Python 3 can read stays as it is
+    for site in "$1"/lib/python3*/site-packages; do
+        "$1/bin/python" -I -m compileall -q -j 0 "$site" >/dev/null 2>&1 || :
+    done
 }
 
 try_locked() { # VENV LOCK...: adds what the locks name; no source package, so that nothing runs while it is installed
-    into=$1
+    target=$1
     shift
     for lock in "$@"; do
         shift
         set -- "$@" -r "$src/locks/$lock.txt"
     done
-    add "$into" --require-hashes --only-binary :all: "$@"
+    add "$target" --require-hashes --only-binary :all: "$@"
 }
 
-add_locked() { # VENV LOCK...: the same, or the end
+fill() { # VENV LOCK...: makes it, with what the locks name and the first Python that has all of it
+    until try_filling "$@"; do
+        if [ -n "$missing" ] && [ -n "$others" ]; then
+            say "note: there is no wheel of $missing for $(version_of "$1"); trying the next Python" >&2
+            pythons=$others python=${others%%"$newline"*}
+            rm -rf "${1:?}/bin"
+        elif [ -n "$uv" ] && [ -n "$python" ] && [ -z "$missing" ] && [ -z "$tampered" ]; then
+            say 'note: uv could not fetch the packages; trying pip' >&2 # whose mirrors and certificates uv may not know
+            uv=
+        else
+            give_up "$1"
+        fi
+    done
+}
+
+try_filling() { # VENV LOCK...: sets missing, tampered and others
+    missing='' tampered='' others=${pythons#*"$newline"} size='25 MB'
+    if [ "$mode" = test ]; then
+        size='120 MB'
+        "$1/bin/python" -I -m pip --version >/dev/null 2>&1 || make_venv "$1"
+    else
+        make_venv "$1"
+        check_reach
+        add_program "$1"
+    fi
+    during "fetching and unpacking $size with ${uv:-pip (uv would be faster)}" try_with_export "$@" && return
+    case $output in *'DO NOT MATCH THE HASHES'* | *'ash mismatch'*) tampered=yes ;; esac
+    return 1
+}
+
+try_with_export() { # VENV LOCK...: and what seals an export, unless there is no wheel of that here (musl, a wheelhouse)
+    if [ "$mode" != test ]; then
+        try_locked "$@" export && return
+        find_missing
+        [ -n "$missing" ] || return
+    fi
     try_locked "$@" && return
-    printf '%s\n' "$output" | tail -n 15 >&2
-    case $output in
-    *'DO NOT MATCH THE HASHES'* | *'Hash mismatch'*)
-        fail 'a package is not the one that the lock file names, so it was not used' \
-            'a mirror or a proxy changes packages: ask the people who run it'
+    find_missing
+    if [ -n "$missing" ] && ! was_answered "$1"; then missing=; fi
+    return 1
+}
+
+version_of() { # VENV
+    "$1/bin/python" -I -c 'import sys; print("Python %d.%d on this system" % sys.version_info[:2])'
+}
+
+find_missing() { # sets missing to the package that has no wheel for this Python and system; to none if that is not said
+    missing='' said=$(printf '%s' "$output" | tr -s '[:space:]' ' ')
+    case $said in
+    *'No solution found'*) missing=$(printf '%s\n' "$said" | sed -n 's/.*you require \([^ ,]*\).*/\1/p') ;;
+    *'No matching distribution found for '*)
+        missing=${said##*'No matching distribution found for '}
+        missing=${missing%% *}
         ;;
     esac
-    [ -z "$wheelhouse" ] || fail "the packages could not be taken from $wheelhouse" \
+}
+
+was_answered() { # VENV: whether an index said so, for pip says the same where it reached none
+    [ -z "$uv$wheelhouse" ] || return 0
+    asked=$1/bin/python
+    set -- download --retries 1 --only-binary :all: --no-deps -d "$1" "$missing"
+    said=$("$asked" -I -c "$pip" "$@" 2>&1 </dev/null) && return 1
+    case $said in *'onnection broken'* | *'ould not fetch URL'*) return 1 ;; esac
+}
+
+give_up() { # VENV
+    [ -n "$missing" ] || printf '%s\n' "$output" | tail -n 15 >&2
+    [ -z "$tampered" ] || fail 'a package is not the one that the lock file names, so it was not used' \
+        'a mirror or a proxy changes packages: ask the people who run it'
+    [ -z "$wheelhouse" ] || fail "the packages could not be taken from $wheelhouse${missing:+: there is no $missing}" \
         './install.sh --help tells how to fill it'
+    [ -z "$missing" ] || fail "there is no wheel of $missing for $(version_of "$1")" \
+        'name another Python, from 3.11 on: PYTHON=python3.13 ./install.sh'
     fail 'the packages could not be fetched: is there a network, and does it need a proxy?' \
         'set HTTPS_PROXY, or bring them along: ./install.sh --wheelhouse DIR'
 }
@@ -274,10 +399,8 @@ build() { # [BUT]: sets venv to an environment made of this checkout: one that t
         fi
     done
     new_venv
-    make_venv "$venv"
-    check_reach
-    add_packages
-    add_program
+    fill "$venv" runtime ${with:+"$with"}
+    [ -z "$with" ] || printf '%s\n' "$with" >"$venv/with"
     write_launcher
     check_start
     printf '%s\n' "$wanted" >"$venv/built-from"
@@ -285,9 +408,9 @@ build() { # [BUT]: sets venv to an environment made of this checkout: one that t
 
 fingerprint() { # [LOCK]: changes with the Python and the lock file, or with all that an installation is made of
     if [ -n "${1:-}" ]; then
-        printf '%s\n' "${python:-uv}" | cat - "$src/locks/$1.txt"
+        printf '%s\n' "${pythons:-uv}" | cat - "$src/locks/$1.txt"
     else
-        printf '%s\n' "${python:-uv}" "$with"
+        printf '%s\n' "${pythons:-uv}" "$with"
         find "$src/$package" "$src/locks" "$src/pyproject.toml" -type f ! -name '*.pyc' -exec cksum {} +
     fi | cksum | tr ' ' .
 }
@@ -301,19 +424,6 @@ keep_with() { # an upgrade keeps what --with brought
     [ -n "$with" ] || with=$(cat "${before%/bin/*}/with" 2>/dev/null) || with=
     [ "$with" != notify ] || with=fleet # its name before
     [ -f "$src/locks/$with.txt" ] || with=
-}
-
-add_packages() { # and what seals an export, unless there is no wheel of it for this system (musl), or in the wheelhouse
-    set -- "$venv" build runtime
-    [ -z "$with" ] || set -- "$@" "$with"
-    try_locked "$@" export || no_such_wheel || add_locked "$@" export
-    ! no_such_wheel || add_locked "$@"
-    [ -z "$with" ] || printf '%s\n' "$with" >"$venv/with"
-}
-
-no_such_wheel() { # whether pip, or uv, failed since what it looked through did not have one of the packages
-    case $output in *'No matching distribution found'* | *'No solution found'*) return 0 ;; esac
-    return 1
 }
 
 check_owner() { # root's files in somebody's home would be in the way of that person's next upgrade
@@ -338,16 +448,12 @@ new_venv() { # sets venv to a folder that is nobody else's; its name says what i
     unfinished=$venv
 }
 
-add_program() { # from the checkout, which stays as it is; then what only installs goes again, some of it slows starting
-    if ! add "$venv" --no-deps --no-build-isolation "$src"; then
-        printf '%s\n' "$output" | tail -n 15 >&2
-        fail "$name could not be built"
-    fi
-    if [ -n "$python" ]; then
-        quietly "$venv/bin/python" -I -m pip uninstall --yes flit_core setuptools pip
-    else
-        quietly uv pip uninstall --python "$venv/bin/python" flit_core
-    fi || fail "$name could not be built"
+add_program() { # VENV: a copy, as pip would make it, but without building a wheel first
+    for site in "$1"/lib/python3*/site-packages; do
+        cp -R "$src/$package" "$site/" || fail "cannot write into $site" 'df -h: is the disk full?'
+        chmod -R u+w,go-w,a+rX "$site/$package"
+        find "$site/$package" -name __pycache__ -prune -exec rm -rf {} +
+    done
 }
 
 write_launcher() { # isolated (-I): no variable and no folder of the caller's changes what is loaded
@@ -390,6 +496,7 @@ report() {
 # --- leave nothing behind --------------------------------------------------------------------------------------------
 
 cleanup() { # on every way out; after kill -9 the next run's sweep does it
+    stop_counting
     case $(readlink "$link" 2>/dev/null) in "$unfinished"/*) unfinished= ;; esac
     [ -n "$unfinished" ] || return 0
     rm -rf "$unfinished"
@@ -488,10 +595,10 @@ tests() {
     venv=$src/.venv
     if [ ! -x "$venv/bin/python" ] || [ "$(cat "$venv/locked" 2>/dev/null)" != "$(fingerprint dev)" ]; then
         say 'preparing .venv' >&2
-        "$venv/bin/python" -I -m pip --version >/dev/null 2>&1 || make_venv "$venv"
-        add_locked "$venv" dev
+        wanted=$(fingerprint dev)
+        fill "$venv" dev
         see_checkout "$venv"
-        fingerprint dev >"$venv/locked"
+        printf '%s\n' "$wanted" >"$venv/locked"
     fi
     cd "$src"
     exec "$venv/bin/python" -m pytest -n auto --dist worksteal -m 'not slow' "$@"
@@ -500,7 +607,9 @@ tests() {
 # --- the command line ------------------------------------------------------------------------------------------------
 
 package=rotate_my_key mode=install purge=no prefix='' wheelhouse='' with=''
-bin='' data='' link='' made='' unfinished=''
+bin='' data='' link='' made='' unfinished='' counting=''
+newline='
+'
 system=$(uname -s)
 
 absolute() { # PATH

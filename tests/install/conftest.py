@@ -28,7 +28,6 @@ def machine(tmp_path: Path) -> Machine:
         shutil.copy(REPO / name, found.checkout / name)
     (found.checkout / "README.md").write_text("# A test\n")
     (found.checkout / "rotate_my_key/cli/__init__.py").touch()
-    (found.checkout / "locks/build.txt").write_text(locked("build"))
     for lock in ("runtime", "dev"):
         (found.checkout / f"locks/{lock}.txt").write_text(locked("runtime", "click"))
     (found.checkout / "locks/export.txt").write_text(locked("export"))
@@ -48,8 +47,8 @@ def ready(machine: Machine, wheelhouse: Path) -> Machine:
 
 @pytest.fixture(scope="session")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the lock files for running and for building name, and pytest with xdist; made once for all workers. It has
-    nothing of the extras."""
+    """What the lock file for running names, and pytest with xdist; made once for all workers. It has nothing of the
+    extras."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "wheelhouse"
     folder.mkdir(exist_ok=True)
@@ -58,7 +57,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not wanted.exists():
             making = folder / "making.txt"
-            making.write_text(locked("build") + locked("runtime") + locked("dev", *PYTEST))
+            making.write_text(locked("runtime") + locked("dev", *PYTEST))
             download = [sys.executable, "-I", "-m", "pip", "download", "--require-hashes", "--only-binary", ":all:"]
             subprocess.run([*download, "-d", str(folder), "-r", str(making)], check=True, stdin=subprocess.DEVNULL)
             making.rename(wanted)

@@ -16,8 +16,8 @@ import pytest
 REPO = Path(__file__).resolve().parents[2]
 # All that install.sh may need besides Python.
 TOOLS = (
-    *("cat", "chmod", "cksum", "dirname", "find", "id", "ln", "mkdir", "mv"),
-    *("ps", "readlink", "rm", "rmdir", "sed", "sh", "tail", "tr", "uname"),
+    *("cat", "chmod", "cksum", "cp", "dirname", "find", "id", "ln", "mkdir", "mv", "ps"),
+    *("readlink", "rm", "rmdir", "sed", "sh", "sleep", "tail", "tr", "uname"),
 )
 
 PYTEST = (

@@ -9,13 +9,15 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pexpect
 import pytest
 
-from tests.install.machine import PROGRAM, PYTEST, REPO, Machine, locked, missing, need
+from tests.install.machine import PROGRAM, PYTEST, REPO, TOOLS, Machine, base_python, locked, missing, need
 
 pytestmark = pytest.mark.slow
 
@@ -28,8 +30,21 @@ def version(machine: Machine) -> str:
     return machine.run(machine.command, "--version").stdout.strip()
 
 
-def test_from_nothing_and_back(ready: Machine, tree: Tree) -> None:
+@pytest.fixture(params=["the system's tools", "busybox"])
+def any_tools(request: pytest.FixtureRequest, ready: Machine) -> Machine:
+    """A machine with the tools that are here, or with busybox's, which know little more than POSIX does, as BSD's."""
+    if request.param == "busybox":
+        busybox = need("busybox")
+        known = subprocess.run([busybox, "--list"], capture_output=True, text=True).stdout.split()
+        for tool in set(TOOLS) & set(known):
+            (ready.tools / tool).unlink()
+            (ready.tools / tool).symlink_to(busybox)
+    return ready
+
+
+def test_from_nothing_and_back(any_tools: Machine, tree: Tree) -> None:
     """An empty home gets a command that works, and is empty again after --uninstall; the checkout stays as it was."""
+    ready = any_tools
     checkout = tree(ready.checkout)
     done = ready.install()
     assert done.returncode == 0, done.stderr
@@ -61,6 +76,40 @@ def test_what_is_installed_is_compiled_and_complete(ready: Machine) -> None:
     assert (site / "rotate_my_key/py.typed").exists()
     names = {re.split(r"[-.]", entry.name)[0] for entry in site.iterdir()}
     assert names - {"__pycache__"} == {"click", "rotate_my_key"}
+
+
+def test_the_next_python_where_the_first_has_no_wheel(ready: Machine) -> None:
+    """The newest Python may be newer than the wheels: what is missing is named, and the next one is taken."""
+    other = another_python()
+    (ready.tools / "python3").rename(ready.tools / "python3.11")
+    (ready.tools / "python3").symlink_to(other)
+    lock = ready.checkout / "locks/runtime.txt"
+    lock.write_text(lock.read_text() + locked("runtime", "cffi", "pycparser"))  # the wheelhouse has them for one Python
+    done = ready.install()
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(
+        r"note: there is no wheel of cffi==\S+ for Python 3.\d+ on this system; trying the next Python\n", done.stderr
+    )
+    assert version(ready) == "rotate-my-key 1.0.0"
+
+
+def another_python() -> str:
+    """A Python of another version than the one that runs the tests, from PATH or from beside it (pyenv)."""
+    beside = [str(path) for path in Path(base_python()).parents[2].glob("*/bin/python3.1[1-9]")]
+    for found in filter(None, [*(shutil.which(f"python3.{minor}") for minor in range(11, 16)), *beside]):
+        done = subprocess.run([found, "-c", "import sys, ensurepip; print(sys.version_info[1])"], capture_output=True)
+        if done.returncode == 0 and int(done.stdout) != sys.version_info[1]:
+            return found
+    pytest.skip("there is one Python here")
+
+
+def test_in_a_terminal_it_says_what_takes_long(ready: Machine) -> None:
+    """How much is fetched, by what, and for how long that has gone on; without a terminal nothing of it is said."""
+    install = pexpect.spawn("sh", [str(ready.checkout / "install.sh")], env=ready.environment(), timeout=300)
+    install.expect_exact("fetching and unpacking 25 MB with pip (uv would be faster): 0 s")
+    install.expect_exact(": 1 s")
+    install.expect_exact("is ready")
+    install.expect(pexpect.EOF)
 
 
 def test_a_python_that_went_away_is_told(ready: Machine) -> None:
@@ -207,7 +256,7 @@ def packages(machine: Machine) -> set[str]:
     return {entry.name.partition("-")[0] for entry in site.glob("*.dist-info")}
 
 
-ALONE = {"click", "rotate_my_key"}
+ALONE = {"click"}
 
 
 class TestExtras:
@@ -267,7 +316,9 @@ class TestExtras:
         (either.checkout / "locks/fleet.txt").write_text(locked("fleet", "apprise"))
         done = either.install("--with", "fleet")
         assert done.returncode == 1
-        assert "the packages could not be fetched" in done.stderr.splitlines()[-2]
+        wrong, hint = done.stderr.splitlines()[-2:]
+        assert re.fullmatch(r"install.sh: there is no wheel of apprise==\S+ for Python 3.\d+ on this system", wrong)
+        assert hint.startswith("hint: name another Python")
         assert tree(either.home) == before
 
     def test_a_wheelhouse_without_them(self, ready: Machine, wheelhouse: Path) -> None:
@@ -281,7 +332,7 @@ class TestExtras:
         (ready.checkout / "locks/fleet.txt").write_text(locked("fleet", "apprise"))
         done = ready.install("--wheelhouse", wheelhouse, "--with", "fleet")
         assert done.returncode == 1
-        assert f"the packages could not be taken from {wheelhouse}" in done.stderr
+        assert f"the packages could not be taken from {wheelhouse}: there is no apprise==" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -343,7 +394,19 @@ def public_python() -> str:
 
 
 class TestUv:
-    """The same with uv alone."""
+    """The same with uv: alone, and beside a Python with pip."""
+
+    def test_it_is_taken_before_pip_and_pip_where_it_cannot_fetch(self, ready: Machine) -> None:
+        """uv does not read pip's configuration, with the company's mirror in it."""
+        log = ready.root / "log"
+        script = f"""echo "$1" >>'{log}'; [ "$1" != pip ] || [ ! -e '{log}.off' ] || {{ echo offline >&2; exit 2; }}"""
+        ready.add_tool("uv", f"""{script}; exec '{need("uv")}' "$@\"""")
+        assert ready.install().stderr == ""
+        assert log.read_text().split() == ["venv", "pip"]
+        Path(f"{log}.off").touch()
+        done = ready.install()
+        assert (done.returncode, done.stderr) == (0, "note: uv could not fetch the packages; trying pip\n")
+        assert version(ready) == "rotate-my-key 1.0.0"
 
     @pytest.fixture
     def with_uv(self, ready: Machine) -> Machine:
@@ -360,7 +423,6 @@ class TestUv:
         (site,) = with_uv.venvs[0].glob("lib/python3*/site-packages")
         assert list(site.glob("click/__pycache__/*.pyc"))
         assert list(site.glob("rotate_my_key/__pycache__/*.pyc"))
-        assert not list(site.glob("flit_core*"))
         with_uv.set_version("1.0.0", PROGRAM.replace('"rotate-my-key"', '"changed"'))
         assert with_uv.install().returncode == 0
         assert version(with_uv) == "changed 1.0.0"
