@@ -157,6 +157,8 @@ def _aws_file(env: Mapping[str, str], platform: str, tilde: HomeOf, variable: st
     if not text:
         return ""
     path = _expand_user(_expand_variables(text, env, platform), platform, tilde)
+    if platform == "win32":
+        path = path.replace("/", os.sep)  # the default has slashes, and people are shown it
     if os.path.isabs(path):
         return path
     try:

@@ -35,7 +35,7 @@ class Windows:
 
     def ask(self, *words: Any) -> Any:
         """Have `inside.py` do it."""
-        with socket.create_connection(("127.0.0.1", self.port)) as connection, connection.makefile("rwb") as file:
+        with socket.create_connection(("127.0.0.1", self.port), 300) as connection, connection.makefile("rwb") as file:
             file.write(json.dumps(words).encode() + b"\n")
             file.flush()
             well, answer = json.loads(file.readline())
@@ -57,10 +57,9 @@ def windows() -> Iterator[Windows]:
     if not WINE.exists():
         needed = "NO WINE64 HERE: nothing is tested on Windows"
         (pytest.fail if os.environ.get("ROTATE_MY_KEY_NO_SKIP") else pytest.skip)(needed)
-    env = {**os.environ, "USER": NAME, "WINEPREFIX": str(FOLDER / "prefix"), "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
-    made = subprocess.run(
-        [HERE / "machine.sh", FOLDER], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
-    )
+    env = {"USER": NAME, "WINEPREFIX": str(FOLDER / "prefix"), "WINEDEBUG": "-all", "LC_ALL": "C.UTF-8"}
+    machine = [HERE / "machine.sh", FOLDER]
+    made = subprocess.run(machine, env={**os.environ, **env}, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
     drive = FOLDER / "prefix" / "drive_c"
     shutil.copy(HERE / "inside.py", drive)
@@ -68,14 +67,14 @@ def windows() -> Iterator[Windows]:
         port = free.getsockname()[1]
     command, none = [WINE, PYTHON, r"C:\inside.py", str(port)], subprocess.DEVNULL
     inside = subprocess.Popen(command, env=env, start_new_session=True, stdin=none, stdout=none, stderr=none)
-    machine = Windows(drive, port)
+    windows = Windows(drive, port)
     for _ in range(600):
         with suppress(OSError):
-            machine.do("")
+            windows.do("")
             break
         assert inside.poll() is None, "inside.py has ended"
         time.sleep(0.1)
-    yield machine
+    yield windows
     inside.kill()
     inside.wait()
     subprocess.run([WINE.with_name("wineserver64"), "-k"], env=env, check=False)

@@ -3,8 +3,10 @@
 A server of lines of JSON on loopback: a request and its answer a connection. Runs in Windows' Python.
 """
 
+import importlib
 import json
 import os
+import pkgutil
 import socketserver
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 
 _running: dict[str, subprocess.Popen[bytes]] = {}
 _names: dict[str, Any] = {"os": os}
-_SECONDS = 120
+_SECONDS = 280
 
 
 def run(name: str, command: list[str] | str, env: dict[str, str | None], given: str = "") -> tuple[int, str, str]:
@@ -76,7 +78,25 @@ def killed_at(nth: int, args: list[str]) -> None:
     main(args)
 
 
+def load() -> None:
+    """Load every module, and print how many there are; what cannot be loaded goes to stderr."""
+    import rotate_my_key
+
+    names = [found.name for found in pkgutil.walk_packages(rotate_my_key.__path__, "rotate_my_key.")]
+    for name in names:
+        try:
+            if not name.endswith("__main__"):
+                importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001  all of them are told
+            if getattr(error, "name", "") not in ("apprise", "jinja2", "pyrage"):
+                print(name, repr(error), file=sys.stderr)
+    print(len(names))
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "load":
+        load()
+        sys.exit()
     if sys.argv[1] == "killed-at":
         killed_at(int(sys.argv[2]), sys.argv[3:])
     with _Server(("127.0.0.1", int(sys.argv[1])), _Handler) as server:

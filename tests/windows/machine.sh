@@ -49,13 +49,16 @@ make_python() { # the one on PyPI that is built for Windows: the PSF's own, embe
     rm -rf sdist
 }
 
+pytest=' colorama hypothesis iniconfig packaging pluggy pytest sortedcontainers ' # and pygments, which rich brings
 made=$USER$(cat "$script" "$checkout"/locks/{runtime,dev}.txt | sha256sum)
 if [ "$(cat made 2>/dev/null)" != "$made" ]; then
     rm -rf prefix made
     windows wineboot -i
     windows reg add 'HKCU\Software\Wine' /v Version /d win10 /f
     make_python
-    for_windows --target "$python/Lib/site-packages" -r "$checkout/locks/runtime.txt" -r /dev/stdin <<-'EOF'
+    awk -v names="$pytest" '/^[^ #]/ { split($1, name, "=="); wanted = index(names, " " name[1] " ") } wanted' \
+        "$checkout/locks/dev.txt" >pytest.txt
+    for_windows --target "$python/Lib/site-packages" -r "$checkout/locks/runtime.txt" -r pytest.txt -r /dev/stdin <<-'EOF'
 	pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13
 	EOF
     echo "$made" >made

@@ -1,0 +1,105 @@
+"""What Windows does to a profile file, and what stands beside a rotation there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from rotate_my_key.profiles.ini import to_utf8
+from tests.windows.conftest import HERE, PYTHON, WindowsLaptop
+
+pytestmark = pytest.mark.slow
+OWN = ("core", r"profiles\test_ini.py", r"profiles\test_edit.py")
+HOLD = """
+import ctypes
+from ctypes import wintypes
+kernel = ctypes.WinDLL("kernel32")
+kernel.CreateFileW.restype = wintypes.HANDLE
+numbers = [wintypes.DWORD] * 2
+kernel.CreateFileW.argtypes = [wintypes.LPCWSTR, *numbers, wintypes.LPVOID, *numbers, wintypes.HANDLE]
+kernel.CloseHandle.argtypes = [wintypes.HANDLE]
+held = kernel.CreateFileW({path!r}, 0x80000000, {share}, None, 3, 0, None)
+result = held not in (None, 2**64 - 1)
+"""
+
+
+@contextmanager
+def held(laptop: WindowsLaptop, share: int) -> Iterator[None]:
+    """Another program has the credentials file open."""
+    assert laptop.windows.do(HOLD.format(path=laptop.windows.path(laptop.file), share=share))
+    try:
+        yield
+    finally:
+        laptop.windows.do("kernel.CloseHandle(held)")
+
+
+def test_every_module_can_be_loaded(laptop: WindowsLaptop) -> None:
+    """None needs what Windows has not, but for those of IT that need the extra `fleet`."""
+    done = laptop.shell([PYTHON, r"C:\inside.py", "load"])
+    assert (done.code, done.err) == (0, ""), done.text
+    assert int(done.out) > 100
+
+
+def test_what_needs_no_linux_passes_there_too(laptop: WindowsLaptop) -> None:
+    """The tests of the pure core and of profile files as bytes, if botocore reads UTF-8."""
+    repo = "Z:" + str(HERE.parents[1]).replace("/", "\\")  # wine's name for all of Linux
+    tests = [rf"{repo}\tests\{name}" for name in OWN]
+    command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests]
+    done = laptop.shell(command, {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"})
+    assert done.code == 0, done.text
+
+
+@pytest.mark.parametrize("share", [3, 7], ids=["read and write", "all"])
+def test_a_file_that_another_program_reads(laptop: WindowsLaptop, share: int) -> None:
+    """It is replaced, or written in place."""
+    with held(laptop, share):
+        done = laptop.run()
+        assert done.code == 0, done.text
+    laptop.settled()
+
+
+@pytest.mark.parametrize("share", [0, 1], ids=["nothing", "read"])
+def test_a_file_that_another_program_keeps_to_itself(laptop: WindowsLaptop, share: int) -> None:
+    """Nothing is changed, at AWS neither; when it is closed, the same command works."""
+    with held(laptop, share):
+        done = laptop.run()
+        assert done.code in (1, 75), done.text
+        assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
+    assert laptop.file.read_bytes() == laptop.original
+    laptop.settled()
+
+
+def test_a_file_that_is_read_only(laptop: WindowsLaptop) -> None:
+    """It is replaced, and is read-only again."""
+    assert laptop.cmd(r"attrib +r .aws\credentials && rotate-my-key --yes").code == 0
+    assert "R" in laptop.cmd(r"attrib .aws\credentials").out[:12]
+    laptop.cmd(r"attrib -r .aws\credentials")
+    laptop.settled(rotated=None)
+
+
+@pytest.mark.parametrize("form", [r"\\?\C:{path}", r"%USERPROFILE%\.aws\credentials", r"~\.aws/credentials"])
+def test_a_file_that_a_variable_names(laptop: WindowsLaptop, form: str) -> None:
+    """In Windows' own ways of writing a path."""
+    named = form.format(path=laptop.windows.path(laptop.file).removeprefix("C:"))
+    done = laptop.run(env={"AWS_SHARED_CREDENTIALS_FILE": named})
+    assert done.code == 0, done.text
+    laptop.settled()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_as_notepad_and_powershell_write_it(laptop: WindowsLaptop, encoding: str) -> None:
+    """Refused, and the hint is the command that converts it."""
+    laptop.file.write_bytes(laptop.original.decode().encode(encoding))
+    done = laptop.run()
+    assert done.code == 1
+    name = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}[encoding]
+    assert to_utf8(laptop.windows.path(laptop.file), name, windows=True) in done.err
+    assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
+
+
+@pytest.mark.parametrize("page", [437, 850, 1252, 65001])
+def test_code_pages(laptop: WindowsLaptop, page: int) -> None:
+    """Nothing that is shown stops a command, whatever the console can show."""
+    done = laptop.cmd(f"chcp {page} >nul & rotate-my-key --dry-run")
+    assert done.code == 0, done.text
+    assert "default and work" in done.text
