@@ -21,9 +21,9 @@ from ..core.policy import mask
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory
 from .audit import AuditTrail, NotKept
-from .memory import Memory, tag_value
+from .memory import Memory, ref, tag_value
 from .messages import LISTED, Channel, Channels, Renderer, fitting
-from .model import AwsAccount, Event, FleetUser, Message, Owner
+from .model import AwsAccount, Event, FleetKey, FleetUser, Message, Owner
 from .notices import Remark, one_line
 from .rules import (
     Act,
@@ -275,10 +275,21 @@ def done(result: ActionResult, settings: FleetSettings, now: datetime) -> Action
     """For what was done. A new key is told of with the last day of the old one."""
     act, made = result.act, result.act.kind is ActionKind.REISSUE
     why, word = (f"it is {act.why}", "") if made else (act.why, DONE_WORDS[act.kind])
-    off = switched_off_at(result.found, act.key, settings, now) if made and result.found else None
+    off = (
+        switched_off_at(_with_new_key(result.found, act.key, now), act.key, settings, now)
+        if made and result.found
+        else None
+    )
     gone = deleted_at(now if act.kind is ActionKind.DEACTIVATE else off, settings)
     told = (result.account, act.user.name, mask(act.key.key_id or ""), why)
     return ActionLine(*told, at=off, done=word, place=result.place, waits=made, gone=gone)
+
+
+def _with_new_key(found: UserLook, key: FleetKey, now: datetime) -> UserLook:
+    """As the tag says it from now on."""
+    return replace(
+        found, memory={**found.memory, ref(key.key_id or ""): replace(found.known(key.key_id), reissued=now.date())}
+    )
 
 
 @dataclass(frozen=True, slots=True)

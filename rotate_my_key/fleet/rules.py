@@ -225,6 +225,7 @@ def _judged(
         yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.warnings} of {rules.notices} notices given{said}")
     elif today < (earliest := _grace_ends(due, known, settings)):
         since = f"first told on {_date(known.warned, today)}" if rules.notices else ""
+        since = f"a new key was made on {_date(known.reissued, today)}" if known.reissued else since
         since = since or f"switched on again on {_date(known.back, today)}"
         yield Skipped(SkipRule.GRACE, user, due.key, f"{since}, so not before {_date(earliest, today)}")
     else:
@@ -232,9 +233,11 @@ def _judged(
 
 
 def _announced(due: _DueAction, known: KeyMemory, rules: Enforce, today: date) -> datetime:
-    """When something is taken away at the earliest, of which its user is told today."""
-    grace = whole_days(rules.grace) if rules.notices else 0
-    return max(due.at, _midnight(known.warned or today) + grace * _DAY)
+    """When something is taken away at the earliest, of which its user is told today. A new key that was made for them
+    they must have time to fetch, and often it is fetched with the old one."""
+    grace = whole_days(rules.grace) * _DAY
+    told = _midnight(known.warned or today) + grace if rules.notices else due.at
+    return max(due.at, told, *([_midnight(known.reissued) + grace] if known.reissued else []))
 
 
 def deleted_at(off: datetime | None, settings: FleetSettings) -> datetime | None:
@@ -280,7 +283,8 @@ def _spared(
     elif key.last_use is None:
         return SkipRule.LAST_USE, "its last use cannot be read"
     elif due.kind is ActionKind.DEACTIVATE:
-        if ActionKind.REISSUE in planned and now < due.at + whole_days(settings.enforce.grace) * _DAY:
+        announced = _announced(due, known, settings.enforce, today)
+        if ActionKind.REISSUE in planned and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY:
             return SkipRule.NEW_KEY, "a new key is made first"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
@@ -299,9 +303,13 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
     would undo the undoing."""
     if due.kind is ActionKind.REISSUE:
         return date.min
+    if not settings.enforce.notices and known.reissued and due.kind is ActionKind.DEACTIVATE:
+        return known.reissued + whole_days(settings.enforce.grace) * _DAY
     if not settings.enforce.notices:
         return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
-    return known.warned + whole_days(settings.enforce.grace) * _DAY if known.warned else date.max
+    grace = whole_days(settings.enforce.grace) * _DAY
+    fetched = known.reissued + grace if known.reissued and due.kind is ActionKind.DEACTIVATE else date.min
+    return max(known.warned + grace, fetched) if known.warned else date.max
 
 
 def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:

@@ -77,6 +77,8 @@ KINDS: dict[str, Kind] = {
     "two": Kind(TWO),
     "twoidle": Kind(TWO, after=None),
     "spare": Kind(SPARE),
+    "full": Kind(((95, "Active"), (50, "Inactive"))),
+    "fullnever": Kind(((95, "Active"), (50, "Inactive")), after=None),
     "old": Kind(OLD),
     "oldnever": Kind(OLD, after=None),
     "joiner": Kind(since=100, after=None),

@@ -319,7 +319,18 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
     ),
     ("its user is told of that day in time", facts(key("B", 84)), LAST, ["reissue B", "notify B"]),
     ("a new one comes first", facts(key("B", 92), B=TOLD), LAST, ["reissue B", "spare B: new key not received"]),
-    ("but does not put it off for ever", facts(key("B", 97), B=TOLD), LAST, ["reissue B", "deactivate B"]),
+    (
+        "and its user gets time to fetch it, often with the old one",
+        facts(key("B", 95), B=replace(TOLD, reissued=TODAY - DAY)),
+        LAST,
+        ["spare B: stuck", "spare B: grace"],
+    ),
+    (
+        "but it does not put it off for ever",
+        facts(key("B", 114), B=noticed(1, TODAY - 20 * DAY, TODAY - 20 * DAY)),
+        LAST,
+        ["reissue B", "deactivate B"],
+    ),
     (
         "a notice that did not say what is coming is none",
         facts(key("B", 90), B=KeyMemory(5, TODAY - 30 * DAY, TODAY)),
