@@ -1,4 +1,5 @@
-"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, dead, credentials, scan, fleet, fleet-package;
+"""`python -m tests.bench [NAME...]`: start-up, rotation, status, all, dead, credentials, running, scan, fleet,
+fleet-package;
 and `python -m tests.bench.house`: the figures of the code itself."""
 
 from __future__ import annotations
@@ -167,6 +168,13 @@ def credentials() -> None:
     measure(TOOL, environment("", ""), TURNS)
 
 
+def running() -> None:
+    """Programs that are running through rotations: how many of their calls fail."""
+    from .running import running as measure
+
+    measure()
+
+
 def scan() -> None:
     """Looking for a key in 200,000 files, beside grep."""
     from .scan import scan as measure
@@ -195,6 +203,7 @@ BENCHES = {
     "all": every,
     "dead": dead,
     "credentials": credentials,
+    "running": running,
     "scan": scan,
     "fleet": fleet,
     "fleet-package": fleet_package,
