@@ -132,7 +132,7 @@ class Form(Generic[T]):
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind(value)
         if _is_made_of_fields(kind):
-            return kind(*value) if isinstance(value, list) else self._made(kind, value)
+            return self._made(kind, dict(zip(_hints(kind), value, strict=True)) if isinstance(value, list) else value)
         if kind is not Any and type(value) is not kind:
             raise TypeError
         return value

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import Problem, Unreadable
@@ -84,6 +84,7 @@ json_values = st.recursive(
 )
 
 
+@example("places", [[None, None]])
 @given(st.sampled_from(sorted(json.loads(FileNotes("").encode(NOTE)))), json_values)
 def test_a_note_with_a_wrong_value_is_read_right_or_not_at_all(field: str, value: Any) -> None:
     """It never becomes a note that something stumbles over later."""
