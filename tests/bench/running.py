@@ -36,7 +36,9 @@ class Caller:
         self.name = name
         self._log = folder / f"{name}.log"
         with self._log.open("wb") as log:
-            self._process = subprocess.Popen(command, env=laptop.environment(), cwd=cwd, stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                command, env=laptop.environment(), cwd=cwd, stdout=log, stderr=subprocess.DEVNULL
+            )
 
     def lines(self) -> list[str]:
         """A line a call."""
@@ -44,7 +46,7 @@ class Caller:
 
     def failed(self) -> list[str]:
         """Those that failed."""
-        return [line for line in self.lines() if not line.startswith("ok")]
+        return [line for line in self.lines() if line.startswith("failed")]
 
     def goes_on(self) -> None:
         """Wait for two more calls, so that what comes next finds it at work."""
@@ -63,7 +65,8 @@ class Caller:
 @contextmanager
 def callers(laptop: KeyringLaptop, folder: Path, node: Path | None, *, live: bool) -> Iterator[list[Caller]]:
     """The programs, each at work. `node` is a folder with the JavaScript SDK."""
-    script = f"while :; do {AWS} sts get-caller-identity --profile work >/dev/null && echo ok; sleep 0.1; done"
+    call = f"{AWS} sts get-caller-identity --profile work >/dev/null"
+    script = f"while :; do {call} && echo ok || echo failed; sleep 0.1; done"
     ahead = str(round((LIVE.total_seconds() - SPARE - _JS_WINDOW - AFTER) * 1000))
     commands = {
         "boto3": [sys.executable, "-m", "tests.bench.caller", "work", *([str(AFTER)] if live else [])],
