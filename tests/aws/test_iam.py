@@ -142,11 +142,12 @@ def test_root_has_no_keys_to_rotate(account: IamAccount, standin: StandIn) -> No
 
 
 def test_identify_asks_once(account: IamAccount, standin: StandIn, pair: Credentials) -> None:
-    """One call, and a refusal at once."""
+    """One call, and a refusal at once. What an earlier test sent may still arrive, signed with another key."""
     assert account.identify(pair).user == "alice"
     with pytest.raises(KeyRefused):
         account.identify(UNKNOWN)
-    assert actions(standin) == ["GetCallerIdentity"] * 2
+    mine = [call.action for call in standin.calls if call.key_id in (pair.key_id, UNKNOWN.key_id)]
+    assert mine == ["GetCallerIdentity"] * 2
 
 
 def creations(standin: StandIn) -> int:

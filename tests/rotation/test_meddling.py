@@ -204,4 +204,4 @@ def test_status_names_a_second_active_key(laptop: Laptop) -> None:
     second = laptop.aws.add_key("alice")
     told = laptop.run("status").text
     assert f"second key ...{second.key_id[-4:]}, active, a moment old" in told, told
-    assert f"rotate-my-key delete-key {second.key_id}" in told
+    assert "rotate-my-key doctor" in told and "delete-key" not in told  # another computer may well use it
