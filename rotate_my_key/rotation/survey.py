@@ -268,8 +268,11 @@ def _check_places(key_id: str, here: LocalState) -> None:
 
 
 def _check_notes(key: AccessKey, here: LocalState) -> None:
-    """A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on. A
-    kept old one may; and so may any of a rotation whose places all hold other keys by now."""
+    """A key that a rotation may still put into its places must not go: one that works, or that `undo` switches on; also
+    where only the stored pair is left of that rotation. A kept old one may; and so may any of a rotation whose places
+    all hold other keys by now."""
     notes = [note for note in readable_notes(here) if note.wanted == key.key_id and (key.active or note.undo)]
-    if any(not is_stranded(note, here) for note in notes):
+    lost = [name for name in here.staging.names() if name not in here.notes.names()]
+    staged = {pair.key_id for name in lost if (pair := here.staging.get(name).get("staged"))}
+    if any(not is_stranded(note, here) for note in notes) or (key.active and key.key_id in staged):
         raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", "rotate-my-key")

@@ -12,10 +12,12 @@ from rotate_my_key.core.model import (
     Credentials,
     Identity,
     LastUse,
+    Look,
     Place,
     PlaceKind,
     is_exempt,
     made_by_it,
+    second_in_use,
     wanted_by_it,
 )
 from rotate_my_key.core.policy import Policy, Verdict, format_duration, mask, parse_duration
@@ -237,3 +239,13 @@ def test_what_it_has_noted_of_a_key(sentence: str, value: str | None, made: bool
     tags = {"Rotate-My-Key-Fleet": value} if value else None
     assert (made_by_it(tags, "AKIAIOSFABCD2345"), wanted_by_it(tags, "AKIAIOSFABCD2345")) == (made, wanted)
     assert not wanted_by_it({**(tags or {}), "rotate-my-key": "exempt"}, "AKIAIOSFABCD2345")
+
+
+@pytest.mark.parametrize(("profile", "hint"), [("default", "rotate-my-key adopt"), ("a", "rotate-my-key adopt -p a")])
+def test_a_key_that_it_made_waits_to_be_adopted(profile: str, hint: str) -> None:
+    """It is no other computer's, and is not to be deleted."""
+    own, other = AccessKey("AKIAOLDOLDOLDOLDOLD1", "Active", MADE), AccessKey("AKIAIOSFABCD2345", "Active", MADE)
+    pair, who = Credentials(own.key_id, "x"), Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
+    tags = {"rotate-my-key-fleet": "1 ABCD2345:m20261101"}
+    said, command = second_in_use(profile, own, other, None, Look(pair, who, (own, other), tags, None, MADE + day(3)))
+    assert (said.split(",")[0], command) == ("a new key ...2345 of IT's", hint)

@@ -1,12 +1,12 @@
 """Which step comes next: the table of the rotation, a sentence a row."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from rotate_my_key.core.model import AccessKey, Place, PlaceKind
+from rotate_my_key.core.model import AccessKey, LastUse, Place, PlaceKind
 from rotate_my_key.core.plan import SETTLE, Note, PlaceState, Step, World, next_step, stranger, to_discard
 from rotate_my_key.core.policy import LIVE, LIVE_SOON, Policy
 from tests.core.worlds import (
@@ -583,3 +583,42 @@ def test_what_was_asked_to_follow(note: Note, facts: dict[str, Any], step: Step)
 def test_nothing_waits_for_a_key_that_is_off(keys: tuple[AccessKey, ...], owed: Any, step: Step) -> None:
     """What could not take the new key is named at the end."""
     assert decide(world(COPIES, *keys, home=WANTED, checked=(NEW,), owed=owed)) is step
+
+
+DAY = timedelta(days=1)
+KEPT_ON = replace(KEPT_ACTIVE, switch_off_at=NOW, delete_at=NOW + DAY, latest=NOW + 10 * DAY, since=NOW - 2 * DAY)
+
+
+@pytest.mark.parametrize(
+    ("note", "over"),
+    [
+        pytest.param(replace(KEPT, since=NOW, delete_at=NOW), True, id="kept as long as was agreed"),
+        pytest.param(KEPT, False, id="not yet"),
+        pytest.param(KEPT_ON, True, id="the overlap is over"),
+        pytest.param(replace(KEPT_ON, switch_off_at=NOW + DAY), False, id="it is not"),
+        pytest.param(MADE, False, id="nothing is kept"),
+        pytest.param(replace(BACK, since=NOW), False, id="it is taken back"),
+        pytest.param(replace(NOTE, since=NOW), False, id="no key was made"),
+    ],
+)
+def test_what_was_agreed_to_ends(note: Note, over: bool) -> None:
+    """A login may finish only what is over."""
+    assert note.is_over(NOW) is over
+
+
+@pytest.mark.parametrize(
+    ("note", "until"),
+    [
+        pytest.param(KEPT_ON, NOW + 2 * DAY, id="as long again"),
+        pytest.param(replace(KEPT_ON, since=NOW - timedelta(hours=1)), NOW + DAY, id="a day at least"),
+        pytest.param(replace(KEPT_ON, latest=NOW + DAY / 2), NOW + DAY / 2, id="not longer than it may be"),
+        pytest.param(replace(KEPT_ON, latest=NOW), None, id="as long as it may be already"),
+        pytest.param(replace(KEPT_ON, latest=None, began=NOW - DAY), NOW + 2 * DAY, id="a note of an older version"),
+        pytest.param(replace(KEPT_ON, latest=None, extended=True), None, id="which was kept on once already"),
+    ],
+)
+def test_an_old_key_in_use_is_kept_on(note: Note, until: datetime | None) -> None:
+    """And for as long as before switched off after that; who used it is noted."""
+    kept = note.kept_on(LastUse(NOW, "s3", "eu-west-1"), NOW)
+    assert (kept and kept.switch_off_at) == until
+    assert kept is None or (kept.delete_at - kept.switch_off_at, kept.used_by) == (DAY, "s3 in eu-west-1")

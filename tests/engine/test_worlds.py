@@ -88,6 +88,19 @@ def test_a_sample_of_worlds(shard: int) -> None:
             ),
             id="the new key is gone, and the old one, which was taken back to, is switched off",
         ),
+        pytest.param(
+            World(
+                (
+                    Go(kill_at=26, meet=((12, Act("brings the notes back", 4)),)),
+                    Act("loses the notes"),
+                    Go("delete-key"),
+                    Go(),
+                ),
+                list_lag=2,
+                sign_in_lag=10,
+            ),
+            id="the key of a rotation whose note is lost is to be deleted",
+        ),
     ],
 )
 def test_worlds_that_were_hard(world: World) -> None:

@@ -317,6 +317,18 @@ CASES: list[tuple[str, UserFacts, dict[str, Any], list[str]]] = [
         LAST,
         ["deactivate B"],
     ),
+    (
+        "before it, one that waits for its user is left alone",
+        facts(key("B", 88), B=TOLD),
+        {"reissue_at": 89 * DAY, "deactivate_anyway_at": 95 * DAY},
+        [],
+    ),
+    (
+        "and without notices a new one has the grace to be fetched",
+        facts(key("B", 95), B=KeyMemory(reissued=TODAY - DAY)),
+        {**LAST, "notices": 0},
+        ["spare B: stuck", "spare B: grace"],
+    ),
     ("its user is told of that day in time", facts(key("B", 84)), LAST, ["reissue B", "notify B"]),
     ("a new one comes first", facts(key("B", 92), B=TOLD), LAST, ["reissue B", "spare B: new key not received"]),
     (

@@ -6,12 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.errors import Problem, WrongUsage
+from rotate_my_key.core.errors import Problem, TryLater, WrongUsage
 from rotate_my_key.core.model import AccessKey, Credentials, Identity
 from rotate_my_key.fleet.handover import (
     HandoverRecord,
     decode,
     encode,
+    finder,
     made_then,
     place_name,
     place_of,
@@ -164,6 +165,15 @@ def test_a_session_with_a_wildcard_is_told_by_its_end() -> None:
 
 
 # Places
+
+
+def test_a_message_goes_without_the_place_that_cannot_be_known() -> None:
+    """It still says that a key waits."""
+
+    def nobody() -> Identity:
+        raise TryLater("cannot reach AWS", "try again")
+
+    assert finder(None, nobody, ReissueSettings(enabled=True))("123456789012", "alice") == ""  # type: ignore[arg-type]
 
 
 def test_a_bucket_must_be_named() -> None:
