@@ -149,7 +149,8 @@ class Note:
             return note
         asked = now + (LIVE_SOON if self.back else LIVE)
         off = max(asked, note.switch_off_at)
-        return replace(note, since=asked, switch_off_at=off, delete_at=off + (note.delete_at - note.switch_off_at))
+        keep = self.delete_at - (self.switch_off_at if self.overlaps else self.since or self.began)
+        return replace(note, since=asked, switch_off_at=off, delete_at=off + keep)
 
     def _counted(self, now: datetime) -> Note:
         if self.since or self.delete_at == self.began:

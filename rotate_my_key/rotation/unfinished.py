@@ -310,7 +310,8 @@ def plan_restoration(note: Note, account: Account, here: LocalState) -> Restorat
     other = next((each for each in order if each is not pair), None)
     aim = replace(note, wanted=pair.key_id, unwanted=other.key_id if other else "")
     states = place_states(aim, here.places.search([pair.key_id], note.places), stored, here)
-    to_fill = {*EMPTIED, PlaceState.UNWANTED}
+    # What an undo has not come to is the undo's to change.
+    to_fill = EMPTIED if note.back else {*EMPTIED, PlaceState.UNWANTED}
     return Restoration(
         note,
         pair,

@@ -101,6 +101,14 @@ def test_a_sample_of_worlds(shard: int) -> None:
             ),
             id="the key of a rotation whose note is lost is to be deleted",
         ),
+        pytest.param(
+            World((Go(faults=((32, "lost"),)), Go("undo"), Go("restore")), list_lag=2, sign_in_lag=10),
+            id="the old key is gone, which neither undo nor restore can see",
+        ),
+        pytest.param(
+            World((Go(hours=168, kill_at=21),), places=3, second="here"),
+            id="a run was killed before the switch, and the next one comes weeks later",
+        ),
     ],
 )
 def test_worlds_that_were_hard(world: World) -> None:

@@ -323,8 +323,11 @@ class Life:
             return
 
     def put_any(self, which: int) -> None:
-        """The newest key that works is put into a place."""
+        """The newest key that works, and whose secret is anywhere, is put into a place."""
+        stored = [record[0] for record in self.home.records.values() if record]
+        known = [*stored, *self.home.places.values()]
         keys = [key for key in self.aws.keys.values() if key.owner != BOB and self.computer.oracle.works(key.pair)]
+        keys = [key for key in keys if key.maker != "us" or key.pair in known]
         if keys:
             self.computer.puts(self.spot(which), keys[-1].pair)
 
