@@ -149,7 +149,7 @@ class Note:
             return note
         asked = now + (LIVE_SOON if self.back else LIVE)
         off = max(asked, note.switch_off_at)
-        keep = self.delete_at - (self.switch_off_at if self.overlaps else self.since or self.began)
+        keep = max(self.delete_at - (self.switch_off_at if self.overlaps else self.since or self.began), timedelta(0))
         return replace(note, since=asked, switch_off_at=off, delete_at=off + keep)
 
     def _counted(self, now: datetime) -> Note:

@@ -109,6 +109,10 @@ def test_a_sample_of_worlds(shard: int) -> None:
             World((Go(hours=168, kill_at=21),), places=3, second="here"),
             id="a run was killed before the switch, and the next one comes weeks later",
         ),
+        pytest.param(
+            World((Go(), Act("switches a key off")), places=3),
+            id="the new key is switched off while programs of the keyring have it",
+        ),
     ],
 )
 def test_worlds_that_were_hard(world: World) -> None:

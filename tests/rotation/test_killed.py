@@ -15,6 +15,7 @@ from tests.copies.home import UPDATED
 from tests.killing import LATER, ROTATE, Flow, check, needs_strace, one_key, record, second_name, told
 from tests.laptop import Laptop, sampled
 from tests.rotation.test_overlap import hours_pass
+from tests.standin.rules import When
 
 pytestmark = needs_strace
 
@@ -237,6 +238,27 @@ def test_stopped_while_one_cannot_follow(laptop: Laptop, name: str) -> None:
     """The old key works as long as one lacks the new one, and once that is mended the next run ends it."""
     states, moments = record(laptop, spoilt(name))
     check(laptop, spoilt(name), states, moments)
+
+
+CHANGES = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey")
+LOOKS = ("GetCallerIdentity", "GetUser", "ListAccessKeys", "GetAccessKeyLastUsed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("action", "when"),
+    [*((action, "before") for action in (*LOOKS, *CHANGES)), *((action, "after") for action in CHANGES)],
+)
+def test_no_answer_comes_while_all_is_to_follow(laptop: Laptop, action: str, when: When) -> None:
+    """From one call or from another: no key is off that one of them needs, and the next run ends it."""
+    asked(laptop)
+    laptop.env["ROTATE_MY_KEY_PROPAGATION_TIMEOUT"] = "2s"
+    laptop.aws.fault(action, "drop", when, times=None)
+    laptop.run(*ROTATE)
+    none_lacks_it(laptop)
+    laptop.calm(LATER)
+    assert laptop.run(*ROTATE).code == 0
+    followed(laptop)
 
 
 @pytest.mark.slow
