@@ -504,13 +504,15 @@ def test_it_is_declined(office: Office) -> None:
 
 @pytest.mark.slow
 def test_the_commands_that_run_afterwards(office: Office) -> None:
-    """They are told once, of the key that is there in the end."""
+    """They are told of each key before the one that it replaces goes: of IT's, then of the one that stays."""
     told = office.alice.home / "told"
     office.alice.settings(f"[after_rotate]\n[[note]]\ncommand = tee, -a, {told}\n")
-    done = office.adopt(office.place())
+    place, handed = office.place(), office.new_id()
+    done = office.adopt(place)
     assert done.code == 0, done.text
-    (value,) = told.read_text().replace("}{", "}\n{").splitlines()
-    assert json.loads(value)["new_key_id"] == office.held().key_id
+    values = map(json.loads, told.read_text().replace("}{", "}\n{").splitlines())
+    changes = [(value["old_key_id"], value["new_key_id"]) for value in values]
+    assert changes == [(office.old.key_id, handed), (handed, office.held().key_id)]
 
 
 @pytest.mark.slow
