@@ -86,10 +86,10 @@ def rotated_there(laptop: KeyringLaptop) -> None:
 
 FLOWS = {
     "store": Flow(in_file, lambda _: STORE, lambda _: STORE, undone, now=works),
-    "store, and then rotate": Flow(in_file, lambda _: STORE, lambda _: ROTATE, rotated, now=works),
+    "store, and then rotate": Flow(in_file, lambda _: STORE, lambda _: ROTATE, rotated, now=works, waits=True),
     "restore": Flow(stored, lambda _: RESTORE, lambda _: RESTORE, restored, now=works),
     "uninstall": Flow(stored, lambda _: UNINSTALL, lambda _: UNINSTALL, restored, now=works),
-    "rotate": Flow(stored, lambda _: ROTATE, lambda _: ROTATE, rotated_there, now=signs_in),
+    "rotate": Flow(stored, lambda _: ROTATE, lambda _: ROTATE, rotated_there, now=signs_in, waits=True),
 }
 
 
