@@ -12,7 +12,7 @@ import pytest
 from rotate_my_key.cli.credentials import unasked
 from rotate_my_key.core.errors import Problem, TryLater
 from rotate_my_key.core.model import Credentials
-from rotate_my_key.core.policy import LIVE_SOON
+from rotate_my_key.core.policy import LIVE, LIVE_SOON
 from rotate_my_key.keyring.entries import SERVICE, SYSTEM, KeyringEntries, Name, decode, installed, pair_in
 from rotate_my_key.keyring.store import Index, KeyringStore
 from tests.keyring import kept
@@ -75,6 +75,8 @@ def test_changing_the_setting_loses_no_key(server: KeyringLaptop) -> None:
     assert done.code == 0, done.text
     assert server.sdk_pair() != server.old
     assert server.run(*RESTORE).code == 0
+    server.time_passes(LIVE)  # programs have asked again
+    assert server.run("rotate", "-p", "work", "--yes").code == 0
     assert kept.Sealed().load() == {}
 
 

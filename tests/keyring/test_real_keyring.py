@@ -123,7 +123,7 @@ def test_status_and_all_see_it(tmp_path: Path, running: StandIn, keyring: Keyrin
     assert done.code == 0, done.text
     assert laptop.sdk_pair().key_id != laptop.old.key_id
     cached = json.loads(laptop.run("status", "--cached", "--json").out)["keys"]
-    assert [row["verdict"] for row in cached if "work" in row["profiles"]] == ["fresh"]
+    assert [row["verdict"] for row in cached if "work" in row["profiles"]] == ["fresh", "kept"]
 
 
 @pytest.mark.slow
