@@ -345,7 +345,7 @@ class _LookCalls:
 
 class IamAccount:
     """See the port. `profile` gives region and endpoints; `signing` decides who signs the IAM calls; `user` names the
-    user whose keys it is about, and `partition` where he is, if that is known before the first look."""
+    user whose keys it is about, and `partition` where they are, if that is known before the first look."""
 
     def __init__(
         self,

@@ -115,8 +115,7 @@ _EACH: tuple[click.Command, ...] = (
         one off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
 
         With --overlap the old key goes on working for programs that are running, and with --update-copies until all
-        those files have the new one. For a key that has leaked type --force --keep-old 0 --overlap 0: it goes at once,
-        and waits for nothing.
+        those files have the new one. The last example is for a key that has leaked: it goes at once.
         """,
         _PROFILES,
         _flag("--all", "all_keys", text="Every key on this computer that is due, each once."),
@@ -152,7 +151,7 @@ _EACH: tuple[click.Command, ...] = (
     _command("history", "Show past rotations on this computer: when, which key gave way to which, for whom.", AS_JSON),
     _command(
         "undo",
-        """Put the old key back: until it is deleted (see rotate --keep-old).
+        """Put the old key back, as long as it is not deleted (see rotate --overlap and --keep-old).
 
         Switches the old key on, proves it, restores it in every profile here that holds the new one, byte for byte, and
         deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
@@ -482,7 +481,7 @@ COMMANDS = {command.name or "": command for command in _EACH}
 
 # The end of each --help, by the whole name of the command.
 EXAMPLES = {
-    "rotate": ("rotate --dry-run", "rotate -p work --keep-old 7d", "rotate --all --yes"),
+    "rotate": ("rotate --dry-run", "rotate --all --overlap 1d", "rotate -p work --force --keep-old 0 --overlap 0"),
     "status": ("status", "status --check overdue --cached", "status -p work --json"),
     "history": ("history", "history --json"),
     "undo": ("undo", "undo -p work --yes"),

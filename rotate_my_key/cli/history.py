@@ -20,7 +20,7 @@ def run(app: App, *, as_json: bool) -> None:
     if not entries:
         app.out("nothing was rotated here yet")
         return
-    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "BOTH WORKED", "USER", "ACCOUNT"), *map(_cells, entries)]
+    rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT"), *map(_cells, entries)]
     head, *lines = columns(rows)
     app.out(head)
     for past, line in zip(entries, lines, strict=True):
@@ -35,14 +35,15 @@ def _json(past: Past) -> dict[str, object]:
 
 
 def _cells(past: Past) -> tuple[str, ...]:
-    both = span(past.old_off - past.new_made) if past.old_off and past.new_made else "-"
     user = past.arn.rsplit("/", 1)[-1]
     when = f"{past.at.astimezone():%Y-%m-%d %H:%M}"
-    return (when, past.action, past.old, past.new or "-", both, user, past.account)
+    return (when, past.action, past.old, past.new or "-", user, past.account)
 
 
 def _more(app: App, past: Past) -> Iterator[str]:
-    """Who used the old key meanwhile, and what it waited for."""
+    """How long both keys worked, who used the old one meanwhile, and what it waited for."""
+    if past.old_off and past.new_made:
+        yield f"both keys worked for {span(past.old_off - past.new_made)}"
     if past.used_at:
         yield f"the old key was used meanwhile by {past.used_by}, last on {past.used_at.astimezone():%Y-%m-%d %H:%M}"
     if past.copies:

@@ -24,6 +24,7 @@ from .ports import CommandResult, Notes, Places
 
 _VERSION = 1
 _AFTER = ("rotate-my-key", "after")
+_SETTINGS = "rotate-my-key config path"
 
 
 class Programs(Protocol):
@@ -182,8 +183,12 @@ class After:
         """Run one of them, or all, whether they have been told or not, for the last rotation here whose new key the
         profiles hold. Raises Problem if there is none."""
         with self._one_at_a_time, self._lock():
+            if isinstance(self._hooks, Problem):
+                raise self._hooks
             change, held = self._last(history, self.named(name) if name else None)
             todo = [hook for hook in self.of([h.place for h in held]) if name in (None, hook.name)]
+            if not todo:
+                raise Problem("[after_rotate] has no command for the profiles that hold this key", _SETTINGS)
             for hook in todo:
                 result = self._one(hook, change, held, again=shlex.join([*_AFTER, "run", hook.name]))
                 self._ended(result)
@@ -202,7 +207,7 @@ class After:
         for hook in hooks:
             if hook.name == name:
                 return hook
-        raise WrongUsage(f"[after_rotate] has no command {name}", "rotate-my-key config show")
+        raise WrongUsage(f"[after_rotate] has no command {name}", _SETTINGS)
 
     def _last(self, history: Sequence[Past], hook: Hook | None) -> tuple[PendingChange, list[Holding]]:
         """The last change, finished or not, that these are told of."""

@@ -100,7 +100,7 @@ class RotationPlan:
 
     @property
     def merge(self) -> bool:
-        """Whether the places of one of the user's keys take the pair of his other one first."""
+        """Whether the places of one of the user's keys take the pair of the other one first."""
         return self.draft is not None and self.draft.wanted is not None
 
     def pairs(self) -> dict[str, Credentials]:

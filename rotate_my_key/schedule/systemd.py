@@ -86,7 +86,7 @@ def _word(text: str) -> str:
 
 
 class Systemd:
-    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of his data."""
+    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of their data."""
 
     title = "a systemd user timer"
 

@@ -191,7 +191,7 @@ def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], di
 
 def _said(row: Setting, env: Mapping[str, str], flags: Mapping[str, Raw | None]) -> Given | None:
     """What was asked for this run alone, by flag or environment. A variable set to nothing counts as unset."""
-    raw, source, hint = flags.get(row.name), f"flag {row.flag}", f"{row.flag} {row.example}"
+    raw, source, hint = flags.get(row.name), f"flag {row.flag}", f"rotate-my-key rotate {row.flag} {row.example}"
     if raw is None:
         raw, source, hint = env.get(row.variable) or None, row.variable, f"unset {row.variable}"
     if raw is None:

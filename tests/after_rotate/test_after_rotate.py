@@ -287,7 +287,9 @@ def test_one_is_run_again_by_hand(laptop: Laptop) -> None:
     assert (laptop.home / "fine").exists() and not (laptop.home / "other").exists()
     assert [told(laptop)[0]] * 4 == told(laptop)
     assert laptop.run("after", "run", "other").code == 1
-    assert "has no command nobody\nhint: rotate-my-key config show" in laptop.run("after", "run", "nobody").err
+    assert "has no command nobody\nhint: rotate-my-key config path" in laptop.run("after", "run", "nobody").err
+    settings(laptop, "[after_rotate]\n")
+    assert "has no command for the profiles" in laptop.run("after", "run").err
 
 
 def test_one_is_tried_with_a_made_up_key(laptop: Laptop) -> None:

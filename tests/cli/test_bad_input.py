@@ -195,7 +195,7 @@ CASES = {
     "an unknown setting": (settings("max_aeg = 9d\n"), "", 2, "did you mean max_age", "config set max_aeg --unset"),
     "settings that are none": (settings("[x\n"), "", 2, "line 1: the line is not NAME = VALUE", "config path"),
     "a wrong variable": (env(ROTATE_MY_KEY_MAX_AGE="soon"), "", 2, "ROTATE_MY_KEY_MAX_AGE: 'soon'", "unset"),
-    "a wrong value of a flag": (nothing, "--keep-old soon", 2, "'soon' is not a duration", "--keep-old 12h"),
+    "a wrong value of a flag": (nothing, "--keep-old soon", 2, "'soon' is not a duration", "rotate --keep-old 12h"),
     "a flag without its other": (nothing, "--old-active", 2, "does nothing without --keep-old", "--keep-old 7d"),
     "an unknown option": (nothing, "--frobnicate", 2, "no such option", "rotate --help"),
     "two ways to choose": (nothing, "-p work --all", 2, "do not go together", "--all"),

@@ -150,12 +150,13 @@ def test_no_keys(empty: Desk) -> None:
 
 
 def test_history(desk: Desk, old: Credentials) -> None:
-    """One line a rotation with whole ids; nothing yet is said in words."""
+    """One line a rotation with whole ids, and how long both keys worked; nothing yet is said in words."""
     assert desk.run("history").out == "nothing was rotated here yet\n"
     desk.run("rotate", "--yes")
-    head, line = desk.run("history").out.splitlines()
-    assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "BOTH", "WORKED", "USER", "ACCOUNT"]
-    assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "a", "moment", "alice", desk.aws.account]
+    head, line, more = desk.run("history").out.splitlines()
+    assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "USER", "ACCOUNT"]
+    assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "alice", desk.aws.account]
+    assert more == "  both keys worked for a moment"
 
 
 def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
@@ -179,6 +180,7 @@ def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
         < timedelta(minutes=1)
     )
     assert [line.partition(", last on")[0] for line in desk.run("history").out.splitlines()[2:]] == [
+        "  both keys worked for a moment",
         "  the old key was used meanwhile by s3 in eu-west-1",
         "  changed with it: ~/.env",
         "  told of it: restart",
