@@ -73,8 +73,7 @@ class LocalCommands:
         if holds:
             self._app.complain(f"  {result.problem.message}")
             return
-        self._app.complain(f"{self._app.style('error:', fg='red', bold=True)} {result.problem.message}")
-        self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
+        self._app.show_problem(result.problem)
 
     def warn(self, text: str) -> None:
         """See the port."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
+import shlex
 import signal
 import sys
 import threading
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
 JSON_VERSION = 1
 _SLICE = 0.1  # seconds
+# A command that works on one profile, the active one unless it is named; and what names it, or all, or only helps.
+_OF_ONE = re.compile(r"rotate-my-key (rotate|undo|restore|doctor|delete-key|adopt|export|import|keyring \w+)(?![\w-])")
+_NAMED = re.compile(r"(^| )(-p|--profile|--all|--help)\b")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -98,6 +103,7 @@ class App:
         self.no_color = bool(env.get("NO_COLOR"))
         self.flags: dict[str, Raw | None] = {}
         self.command = "rotate-my-key"  # as it was called, for hints
+        self.profile = ""  # the one that was typed, for hints
         self.mfa_code: str | None = None  # of --mfa-code
         self.result_given = False  # the one object of --json
         self.problem: Problem | Interrupted | None = None  # that the run ended with
@@ -176,6 +182,20 @@ class App:
         """Talk for -v or -vv."""
         if self.verbose >= level:
             self.complain(text)
+
+    def show_problem(self, problem: Problem | Interrupted, prefix: str = "", profile: str = "") -> None:
+        """What is wrong, and what to type; about this profile, else the one that was typed."""
+        problem.hint = self.about(problem.hint, profile)
+        self.complain(f"{self.style('error:', fg='red', bold=True)} {prefix}{problem.message}")
+        if problem.hint:
+            self.complain(f"{self.style('hint:', bold=True)} {problem.hint}")
+
+    def about(self, hint: str, profile: str = "") -> str:
+        """A hint that names the profile in question, where it would act on the active one: another key."""
+        name = profile or self.profile
+        if not name or _NAMED.search(hint):
+            return hint
+        return _OF_ONE.sub(lambda found: f"{found[0]} -p {shlex.quote(name)}", hint, count=1)
 
     def complain(self, text: str) -> None:
         """What must be said even with --quiet, on stderr, above the spinner. That nobody listens any more stops no

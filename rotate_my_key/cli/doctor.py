@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -93,6 +94,8 @@ def run(app: App, *, profile: str | None, as_json: bool) -> int:
     )
     with app.waiting("looking"):
         report = examine(computer, partial(_account, wiring), datetime.now(UTC), findings(app))
+    found = (replace(finding, remedy=app.about(finding.remedy)) for finding in report.findings)
+    report = replace(report, findings=tuple(found))
     if as_json:
         app.json(_json(report))
     else:

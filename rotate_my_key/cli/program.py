@@ -7,7 +7,6 @@ Commands are loaded when called, so that `--help` and `--version` cost little mo
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -23,8 +22,6 @@ from .app import App
 from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN, with_command
 
 _STATUS = "rotate-my-key status"
-# What works on one profile, the active one unless it is named.
-_OF_ONE = {"rotate", "undo", "restore", "doctor", "delete-key", "adopt", "export", "import", "keyring"}
 # What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
 _READS |= {"config", "config show", "config get", "config path"}
@@ -111,6 +108,7 @@ def run(args: Sequence[str], env: Any) -> int:
     app = App(env)
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
     words = with_command(args)
+    app.profile = _typed_profile(words)
     return guarded(app, words, lambda: _called(app, words))
 
 
@@ -142,10 +140,10 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         app.complain(error.ctx.get_help())
         return 2
     except click.UsageError as error:
-        _show(app, *_usage(error, args))
+        app.show_problem(Problem(*_usage(error, args)))
         return 2
     except click.ClickException as error:
-        _show(app, _lower(error.format_message()), "")
+        app.show_problem(Problem(_lower(error.format_message())))
         return 1
     except (click.Abort, KeyboardInterrupt, EOFError):
         app.complain("")
@@ -172,33 +170,22 @@ def _check_owner(app: App, words: Sequence[str]) -> None:
 def _end(app: App, args: Sequence[str], problem: Problem | Interrupted) -> int:
     """Two lines, and with --json one object on stdout, whatever happened; gives the exit code."""
     app.problem = problem
-    problem.hint = _same_profile(problem.hint, args)
-    _show(app, problem.message, problem.hint)
+    app.show_problem(problem)
     if "--json" in args and not app.result_given:
         try:
             app.json({"problem": {"message": problem.message, "hint": problem.hint, "code": problem.code}})
         except BrokenPipeError:
             _silence()
         except Problem as unwritten:
-            _show(app, unwritten.message, unwritten.hint)
+            app.show_problem(unwritten)
     return problem.code
 
 
-def _same_profile(hint: str, args: Sequence[str]) -> str:
-    """A hint about the profile that was typed: a command that works on one profile works on that one."""
-    name, words, typed = _named(args), hint.split(), _typed_profiles(args)
-    if name[:1] == ["fleet"] or len(typed) != 1 or words[:1] != ["rotate-my-key"] or _OF_ONE.isdisjoint(words[1:2]):
-        return hint
-    if not {"-p", "--profile", "--all"}.isdisjoint(words):
-        return hint
-    at = 3 if words[1] == "keyring" else 2
-    return " ".join([*words[:at], "-p", shlex.quote(typed.pop()), *words[at:]])
-
-
-def _typed_profiles(args: Sequence[str]) -> set[str]:
-    """The values of -p in all its spellings."""
+def _typed_profile(args: Sequence[str]) -> str:
+    """The one profile that the words name; "" if they name none or several. The fleet's only signs."""
     split = [part for word in args for part in (word.split("=", 1) if word.startswith("--profile=") else [word])]
-    return {value for word, value in pairwise(split) if word in ("-p", "--profile")}
+    named = {value for word, value in pairwise(split) if word in ("-p", "--profile")}
+    return named.pop() if len(named) == 1 and _named(args)[:1] != ["fleet"] else ""
 
 
 def _named(args: Sequence[str]) -> list[str]:
@@ -224,12 +211,6 @@ def _usage(error: click.UsageError, args: Sequence[str]) -> tuple[str, str]:
     meant = nearest(word, group.list_commands(error.ctx))
     question = f". Did you mean '{meant}'?" if meant else ""
     return f"no such command '{word}'{question}", " ".join(filter(None, (name, meant, "--help")))
-
-
-def _show(app: App, message: str, hint: str) -> None:
-    app.complain(f"{app.style('error:', fg='red', bold=True)} {message}")
-    if hint:
-        app.complain(f"{app.style('hint:', bold=True)} {hint}")
 
 
 def _unexpected(app: App, args: Sequence[str], error: Exception) -> int:

@@ -221,10 +221,8 @@ class Teller:
         """What is wrong with one key, and what to type; nothing if nothing is."""
         if not result.problem:
             return
-        error = self._app.style("error:", fg="red", bold=True)
-        self._app.complain(f"{error} {self._prefix(result)}{result.problem.message}")
-        if result.problem.hint:
-            self._app.complain(f"{self._app.style('hint:', bold=True)} {result.problem.hint}")
+        about = next(iter(result.profiles), "") if self._several else ""
+        self._app.show_problem(result.problem, self._prefix(result), about)
 
     def dry(self, result: Result, plan: RotationPlan) -> None:
         """The steps that would be taken."""

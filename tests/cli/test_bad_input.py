@@ -353,3 +353,27 @@ def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> 
 def test_a_hint_is_about_the_profile_that_was_typed(desk: Desk, typed: str, hint: str) -> None:
     """A command for the active profile would act on another key."""
     assert desk.run(*typed.split()).problem()[1] == hint
+
+
+def test_a_hint_about_one_of_several_names_it(desk: Desk, make_key: Callable[..., Credentials]) -> None:
+    """Also in --json, and where the one that was typed is told of by the rotation itself."""
+    bob = make_key("bob")
+    desk.profiles(bob=bob)
+    desk.aws.demand_mfa()
+    desk.aws.add_mfa("alice")
+    desk.aws.add_mfa("bob")
+    hint = "rotate-my-key rotate -p {} --mfa-code CODE"
+    done = desk.run("rotate", "--all", "--yes", "--json")
+    assert [key["problem"]["hint"] for key in done.json["keys"]] == [hint.format("default"), hint.format("bob")]
+    assert desk.run("rotate", "-p", "bob", "--yes").problem()[1] == hint.format("bob")
+    assert desk.run("rotate", "--yes").problem()[1] == hint.replace(" -p {}", "")
+
+
+def test_a_remedy_is_about_the_profile_that_was_typed(desk: Desk, make_key: Callable[..., Credentials]) -> None:
+    """`doctor -p bob` never names a command for another one's key."""
+    desk.profiles(bob=make_key("bob"))
+    desk.aws.demand_mfa()
+    desk.aws.add_mfa("bob")
+    told = desk.run("doctor", "-p", "bob", "--json").json["findings"]
+    ours = [finding["remedy"] for finding in told if finding["remedy"].startswith("rotate-my-key")]
+    assert ours and all(" -p bob" in remedy for remedy in ours), ours
