@@ -15,7 +15,7 @@ from typing import Any
 from .. import __version__
 from ..core.errors import NoDefault, Problem, WrongUsage
 from ..core.plan import Note
-from ..core.policy import Row, by_others, mask
+from ..core.policy import Row, by_others, mask, parse_duration
 from ..profiles.kinds import ROTATABLE, sections
 from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
@@ -45,6 +45,12 @@ class Typed:
     mixed: bool = False
     dry_run: bool = False
     as_json: bool = False
+
+    def is_leak(self, overlap: timedelta) -> bool:
+        """Whether the key has leaked, and waits for nobody, however long a site lets others go on working; `overlap` is
+        the setting's, if none was typed."""
+        working = overlap if self.overlap is None else parse_duration(self.overlap)
+        return self.force and self.keep_old is not None and not (working or parse_duration(self.keep_old))
 
     @property
     def with_yes(self) -> str:
@@ -144,9 +150,9 @@ class Rotate:
         unmoved = wiring.finish_moves()
         chosen, problems = self._jobs()
         done = ids(before)
-        spans = self._settings.overlap, self._settings.keep_old
-        if self._typed.force and self._typed.keep_old is not None and not any(spans):
-            self._options = replace(self._options, leaked=frozenset(map(id_of, chosen)) - {""})
+        if self._typed.is_leak(self._settings.overlap):
+            leaked = frozenset(map(id_of, chosen)) - {""}
+            self._options = replace(self._options, leaked=leaked, overlap=timedelta(0))
         chosen = [job for job in chosen if not done or id_of(job) not in done]
         problems = [*unmoved, *problems]
         results = [*problems, *self._told_by(lambda run: self._settled_first(run, chosen))]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
+from rotate_my_key.cli.rotate import Typed
 from rotate_my_key.core.model import Credentials
 from tests.cli.conftest import Desk
 
@@ -166,3 +168,19 @@ def test_no_secret_is_said(desk: Desk, old: Credentials) -> None:
     for secret in (old.secret, new.secret):
         assert secret not in said
         assert secret.encode() not in kept
+
+
+@pytest.mark.parametrize(
+    ("typed", "overlap", "leak"),
+    [
+        (Typed(force=True, keep_old="0", overlap="0"), 1, True),
+        (Typed(force=True, keep_old="0"), 0, True),
+        (Typed(force=True, keep_old="0"), 1, False),
+        (Typed(force=True, keep_old="7d", overlap="0"), 0, False),
+        (Typed(force=True, overlap="0"), 0, False),
+        (Typed(keep_old="0", overlap="0"), 0, False),
+    ],
+)
+def test_what_is_a_leak(typed: Typed, overlap: int, leak: bool) -> None:
+    """By what was typed: a site that lets old keys go on working for days does not let one that has leaked."""
+    assert typed.is_leak(timedelta(days=overlap)) is leak
