@@ -51,14 +51,8 @@ def revoke(
         app.say(_found_text(found, tools.now()))
     own = engine.own_key(tools, found)
     if own:
-        warn(
-            app,
-            f"{mask(own[1].key_id or '')} of {own[0].user.name} in {own[0].account} signs this run: it is switched off "
-            "last, and somebody else must sign to take that back",
-        )
-    keys = sum(key.active for each in found for key in each.user.keys)
-    unknown = any(each.problem for each in found)  # an account that cannot be looked at may have some
-    works = number(keys, "key") if keys else "what there is" if unknown else ""
+        warn(app, _own_text(*own))
+    works = _working(found)
     if works and not yes and not agreed(app, f"Switch off {works} now?"):
         return 4
     with stoppable(app, "some of the keys may still work"), app.waiting("switching off"):
@@ -67,18 +61,37 @@ def revoke(
     commands = [engine.end_sessions(name, tools.now()) for name in names]
     code = _end(app, tools, [*(each.problem for each in done), hidden])
     if as_json:
-        app.json({**_json(found, done), "end_sessions": commands[0]})
+        app.json({**_json(found, done), "end_sessions": "\n".join(commands)})
     else:
         app.out(_revoked_text(user, found, done, _undo(app, own=own is not None)))
-        app.say(
-            f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in "
-            f"their account:\n{_indented(commands)}\nSessions of roles that they took on: revoke them at each role "
-            "(IAM, Roles, Revoke sessions).\nThe password of the console, if they have one, still works. In their "
-            f"account:\n{_indented(map(engine.end_password, names))}"
-        )
+        app.say(_left_text(user, commands, [engine.end_password(name) for name in names]))
     _warn_notes(app, done)
     _tell(app, tools, done, why)
     return code
+
+
+def _own_text(held: UserLook, key: FleetKey) -> str:
+    return (
+        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
+        "somebody else must sign to take that back"
+    )
+
+
+def _working(found: Sequence[UserLook]) -> str:
+    """What is to be switched off, in words; an account that cannot be looked at may have some. "" for nothing."""
+    if keys := sum(key.active for each in found for key in each.user.keys):
+        return number(keys, "key")
+    return "what there is" if any(each.problem for each in found) else ""
+
+
+def _left_text(user: str, sessions: Sequence[str], passwords: Sequence[str]) -> str:
+    """What goes on without the keys, and how to end it."""
+    return (
+        f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in "
+        f"their account:\n{_indented(sessions)}\nSessions of roles that they took on: revoke them at each role "
+        "(IAM, Roles, Revoke sessions).\nThe password of the console, if they have one, still works. In their "
+        f"account:\n{_indented(passwords)}"
+    )
 
 
 def _indented(commands: Iterable[str]) -> str:

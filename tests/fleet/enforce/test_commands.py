@@ -233,6 +233,9 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     }
     assert "4 keys of alice and bob switched off" in done.out
     assert left.it.run("fleet", "revoke", "--owner", "alice@example.com", "--undo", "-y").code == 0
+    commands = left.it.run("fleet", "revoke", "--owner", "alice@example.com", "-y", "--json").json["end_sessions"]
+    assert [re.search(r"--user-name (\S+)", line)[1] for line in commands.splitlines()] == ["alice", "bob"]
+    assert left.it.run("fleet", "revoke", "--owner", "alice@example.com", "--undo", "-y").code == 0
     assert {*left.ids("alice").values(), *left.ids("bob", prod).values()} == {"Active"}
     assert left.it.run("fleet", "revoke", "--owner", "nobody@example.com", "-y").code == 1
     assert left.it.run("fleet", "revoke", "-y").code == 2
