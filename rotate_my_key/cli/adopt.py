@@ -5,7 +5,6 @@ way holds a dead one. It comes as the console's file, is typed, or is what `flee
 from __future__ import annotations
 
 import csv
-import io
 import re
 import shlex
 import sys
@@ -55,6 +54,10 @@ _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers
 _SECRET = re.compile(r"[\x21-\x7e]{16,128}")
 _MOST = 1 << 16  # bytes
 _HEADS = ("access key id", "secret access key")  # of the console's accessKeys.csv, in any case
+_VALUE = r"""["']?[ \t]*[ \t=:|][ \t|]*["']?([^\s"',;|}]+)"""
+_NAMED = re.compile(f"(?i:access[_ ]?key[_ ]?id){_VALUE}|(?i:secret[_ ]?access[_ ]?key){_VALUE}")
+_COMMENT = re.compile(r"\s*[#;]|sep=")  # the latter is Excel's
+_ACCEPTED = "accessKeys.csv, the JSON of aws iam create-access-key, a section of a credentials file, lines with export"
 
 
 def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up: str | None, as_json: bool) -> int:
@@ -73,7 +76,7 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     if _was_replaced(rotate.wiring, given.key_id):
         _file_can_go(app, file)
         return _say_replaced(app, rotate, given.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, given)
+    adopting = _Adopting(app, name, given, file or "")
     adopting.introduce()
     if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
         app.say("Nothing was changed.")
@@ -101,7 +104,7 @@ def _adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_j
     if _was_replaced(rotate.wiring, delivered.pair.key_id):
         delivery.remove(name)
         return _say_replaced(app, rotate, delivered.pair.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, delivered.pair, delivered)
+    adopting = _Adopting(app, name, delivered.pair, delivery.name, delivered)
     adopting.introduce()
     command = shlex.join(["rotate-my-key", "adopt", delivery.name, *(["-p", profile] if profile else [])])
     if not _ask(app, adopting.elsewhere, delivered, command, yes=yes, named=named is not None):
@@ -179,8 +182,10 @@ def _ask(app: App, old: Elsewhere | None, delivered: Delivered, command: str, *,
 class _Adopting:
     """One key on its way into a profile."""
 
-    def __init__(self, app: App, profile: str, pair: Credentials, delivered: Delivered | None = None) -> None:
-        self._app, self._profile, self._pair, self._delivered = app, profile, pair, delivered
+    def __init__(
+        self, app: App, profile: str, pair: Credentials, source: str, delivered: Delivered | None = None
+    ) -> None:
+        self._app, self._profile, self._pair, self._source, self._delivered = app, profile, pair, source, delivered
         self._wiring = wiring = Wiring.of(app)
         self._rotate = Rotate.of(app, profile, young=True)
         _, _, self._account = holds(wiring, profile)
@@ -209,10 +214,11 @@ class _Adopting:
         pairs, others, _ = holds(self._wiring, self._profile)
         if self._delivered:
             who, replaces = self._delivered.identity, self._delivered.replaces
-            key = Incoming(Origin.DELIVERY, self._pair, who, self._profile, replaces)
+            key = Incoming(Origin.DELIVERY, self._pair, who, self._profile, replaces, self._source)
         else:
             assert self._look is not None
-            key = Incoming(Origin.CONSOLE, self._pair, self._look.identity, self._profile)
+            who = self._look.identity
+            key = Incoming(Origin.CONSOLE, self._pair, who, self._profile, source=self._source)
         return plan_incoming(key, pairs, others, self._account)
 
     def introduce(self) -> None:
@@ -352,46 +358,60 @@ def _given(app: App, source: str | None) -> Credentials | str:
         )
     if is_delivery(source):
         return source
-    text = _text(source)
+    text, name = _text(source), "standard input" if source == "-" else source
     line = text.strip()
     if source == "-" and (is_link(line) or is_delivery(line)) and not any(map(str.isspace, line)):
         return line
-    return _from_csv(source, text)
+    keys = keys_in(text)
+    if not keys:
+        accepted = f"{_ACCEPTED}, or a link from IT" if source == "-" else _ACCEPTED
+        raise Problem(f"{name} holds no access key that can be read; accepted are {accepted}", "rotate-my-key adopt")
+    if len(keys) > 1:
+        raise Problem(f"{name} holds {len(keys)} keys, and one is taken at a time", "rotate-my-key adopt")
+    return _checked(*keys[0])
 
 
 def _asked(app: App) -> Credentials | str:
     if not app.terminal:
         raise NeedsPerson("there is no terminal to ask for the key on", "rotate-my-key adopt accessKeys.csv --yes")
-    key_id: str = click.prompt("Access key ID, or the link from IT (hidden)", hide_input=True, err=True).strip()
-    if is_link(key_id) or is_delivery(key_id):
-        return key_id
+    typed: str = click.prompt("Access key ID, or the link from IT (hidden)", hide_input=True, err=True).strip()
+    if is_link(typed) or is_delivery(typed):
+        return typed
+    if keys := keys_in(typed):  # both were pasted, in one line
+        return _checked(*keys[0])
+    key_id = _value(typed, 1)
     check_id(key_id)
-    secret = click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip()
-    return _checked(key_id, secret)
+    return _checked(key_id, _value(click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip(), 2))
 
 
-def _from_csv(path: str, text: str) -> Credentials:
-    """The key of the console's file: a head line, then one line with the id and the secret."""
-    rows = [row for row in csv.reader(io.StringIO(text)) if any(cell.strip() for cell in row)]
-    heads = [cell.strip().lower() for cell in rows[0]] if rows else []
-    if any(head not in heads for head in _HEADS):
-        what = "is not the console's accessKeys.csv"
-        if path == "-":
-            path, what = "standard input", "holds neither the console's accessKeys.csv nor a link from IT"
-        raise Problem(f"{path} {what}", "rotate-my-key adopt")
-    if len(rows) != 2 or len(rows[1]) != len(heads):
-        raise Problem(f"{path} holds {len(rows) - 1} keys, and one is taken at a time", "rotate-my-key adopt")
-    key_id, secret = (rows[1][heads.index(head)].strip() for head in _HEADS)
-    return _checked(key_id, secret)
+def _value(typed: str, group: int) -> str:
+    """What was typed, without a name before it (`aws_access_key_id = `)."""
+    found = _NAMED.search(typed)
+    return found[group] if found and found[group] else typed
+
+
+def keys_in(text: str) -> tuple[tuple[str, str], ...]:
+    """Each id with its secret, as they are written: by names (JSON, a section, lines for a shell), below names (the
+    console's table, with commas, semicolons or tabs), or alone. Whether they can be a key is not looked at."""
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip() and not _COMMENT.match(line)]
+    for delimiter in ",;\t":
+        rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=delimiter)]
+        heads = [cell.lower() for row in rows[:1] for cell in row]
+        if set(_HEADS) <= set(heads):
+            key_id, secret = map(heads.index, _HEADS)
+            return tuple({(row[key_id], row[secret]): None for row in rows[1:] if len(row) > max(key_id, secret)})
+    named = _NAMED.findall("\n".join(lines).replace("\\/", "/"))
+    ids, secrets = [key_id for key_id, _ in named if key_id], [secret for _, secret in named if secret]
+    words = re.split(r"[\s,;|]+", text.strip())
+    if not named and len(words) == 2 and _ID.fullmatch(words[0]):
+        return ((words[0], words[1]),)
+    return tuple(dict.fromkeys(zip(ids, secrets, strict=True))) if len(ids) == len(secrets) else ()
 
 
 def _text(path: str) -> str:
-    try:
-        stdin = path == "-"
-        data = sys.stdin.buffer.read(_MOST) if stdin else read_regular(path, "rotate-my-key adopt -", _MOST)
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Problem(f"{path} is not a text file", "rotate-my-key adopt") from None
+    """A file's text, whichever editor wrote it: what is no UTF-8 stands beside the key, which is plain ASCII."""
+    data = sys.stdin.buffer.read(_MOST) if path == "-" else read_regular(path, "rotate-my-key adopt -", _MOST)
+    return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
 
 
 def _checked(key_id: str, secret: str) -> Credentials:

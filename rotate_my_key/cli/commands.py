@@ -237,15 +237,16 @@ _EACH: tuple[click.Command, ...] = (
         "adopt",
         """Set up a first or new key that IT or the AWS console gave you.
 
-        Reads the console's accessKeys.csv (or - for standard input), or asks for the key, hidden. Proves it with AWS,
-        puts it into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is
-        dead afterwards.
+        Reads a file (or - for standard input), or asks for the key, hidden: accessKeys.csv from the console, the JSON
+        of aws iam create-access-key, a section of a credentials file, or export lines. Proves the key with AWS, puts it
+        into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is dead
+        afterwards.
 
         A DELIVERY is what IT made with fleet reissue: secretsmanager:NAME or s3://BUCKET/NAME, fetched with
         --auth-profile or with the profile's own key; or a link, which is a secret: paste it when asked, or give it to -
         on standard input.
         """,
-        click.argument("source", required=False, metavar="[accessKeys.csv | DELIVERY]", type=click.Path()),
+        click.argument("source", required=False, metavar="[FILE | DELIVERY]", type=click.Path()),
         _profile("The profile to put it in (else AWS_PROFILE, else default)."),
         YES,
         click.option("--give-up", metavar="KEY_ID", help="The old key of a DELIVERY may go though it was used since."),

@@ -48,14 +48,14 @@ def run(app: App, *, file: str | None, profile: str | None, identity: str | None
     Rotate.of(app, name).settle()
     wiring = Wiring.of(app)
     with wiring.stop.on_interrupt(), wiring.lock():
-        plan, places = _store(app, wiring, exported, name)
+        plan, places = _store(app, wiring, exported, name, file or "")
     reminder.refresh(app)
     _tell(app, plan, places, as_json=as_json)
     return 0
 
 
-def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[Placement, list[Place]]:
-    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile)
+def _store(app: App, wiring: Wiring, exported: Exported, profile: str, file: str) -> tuple[Placement, list[Place]]:
+    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile, source=file)
     pairs, others, account = holds(wiring, profile)
     with app.waiting("asking AWS"):
         try:

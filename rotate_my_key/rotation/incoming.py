@@ -11,6 +11,7 @@ places hold the new one before there is a note, and of the old one there is the 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -28,11 +29,11 @@ from .unfinished import Unfinished
 
 
 class Origin(Enum):
-    """Who hands the key over; as it is typed in a hint."""
+    """Who hands the key over."""
 
-    CONSOLE = "adopt"
-    EXPORT = "import FILE"
-    DELIVERY = "adopt DELIVERY"
+    CONSOLE = "console"
+    EXPORT = "export"
+    DELIVERY = "delivery"
 
 
 class Way(Enum):
@@ -45,13 +46,15 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A key for a profile, and the user whose it is; `replaces` is the id that a delivery names, or ""."""
+    """A key for a profile, and the user whose it is; `replaces` is the id that a delivery names, and `source` the
+    file or delivery that was typed; each may be ""."""
 
     origin: Origin
     pair: Credentials
     identity: Identity
     profile: str
     replaces: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +149,10 @@ def plan_incoming(
 
 
 def _elsewhere(key: Incoming) -> str:
-    return f"rotate-my-key {key.origin.value} -p ANOTHER_NAME"
+    """The command that puts it into a profile of its own: the second account of a consultant."""
+    who, command = key.identity, "import" if key.origin is Origin.EXPORT else "adopt"
+    name = who.user if who.user != key.profile else f"{who.user}-{who.account}"
+    return shlex.join(["rotate-my-key", command, *([key.source] if key.source else []), "-p", name])
 
 
 def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
@@ -159,10 +165,10 @@ def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
     works = f"profile {profile} holds a key that works, {mask(old.key_id)}"
     foreign = f"profile {profile} holds a key of {owner.user} in {owner.account}, and" if owner != who else ""
     match key.origin:
+        case Origin.CONSOLE | Origin.EXPORT if foreign:
+            raise Problem(f"{foreign} it works", _elsewhere(key))
         case Origin.CONSOLE:
             raise Problem(works, f"rotate-my-key rotate --force -p {profile}")
-        case Origin.EXPORT if foreign:
-            raise Problem(f"{foreign} it works", _elsewhere(key))
         case Origin.DELIVERY if foreign:
             raise Problem(f"{foreign} the delivery is for {who.user} in {who.account}", _elsewhere(key))
         case Origin.EXPORT if not _is_older(old, key.pair, account):

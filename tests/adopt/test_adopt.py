@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.cli.adopt import check_id
+from rotate_my_key.cli.adopt import check_id, keys_in
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, PlaceKind
 from rotate_my_key.profiles.edit import insert_pair
 from rotate_my_key.profiles.file import ProfileFile
+from tests.cli.terminal import Terminal
 from tests.standin import Call, StandIn
 
 PAIR = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
@@ -123,6 +126,41 @@ def test_a_key_that_works_is_not_thrown_away(laptop: Laptop) -> None:
     assert laptop.credentials.read_text() == before
 
 
+def test_a_key_of_another_account_gets_a_profile_of_its_own(laptop: Laptop) -> None:
+    """What is typed next names the same file and a profile that is free; and it works."""
+    laptop.aws.add_user("ben")
+    other = laptop.aws.add_key("ben")
+    laptop.credentials.parent.mkdir()
+    laptop.credentials.write_text(
+        f"[default]\naws_access_key_id={other.key_id}\naws_secret_access_key={other.secret}\n"
+    )
+    path = laptop.csv(name="my keys.csv")
+    done = laptop.run("adopt", path, "--yes")
+    assert done.returncode == 1
+    account = laptop.aws.account
+    assert f"profile default holds a key of ben in {account}, and it works" in done.stderr
+    hint = shlex.split(done.stderr.rpartition("hint: ")[2])
+    assert hint == ["rotate-my-key", "adopt", path, "-p", "alice"]
+    assert laptop.run(*hint[1:], "--yes").returncode == 0
+    assert laptop.settled("alice")
+    assert laptop.held() == other
+
+
+@pytest.mark.parametrize(
+    "answers", [["{0}", "{1}"], ["AWS_ACCESS_KEY_ID={0}", "AWS_SECRET_ACCESS_KEY={1}"], ["{0},{1}"]]
+)
+def test_what_is_pasted_at_the_hidden_prompt(laptop: Laptop, answers: list[str]) -> None:
+    """The values alone, with their names, or both in one line; neither is shown."""
+    env = {"HOME": str(laptop.home), "AWS_ENDPOINT_URL": laptop.aws.url, "ROTATE_MY_KEY_PROOF_INTERVAL": "0"}
+    run = Terminal(["adopt", "--yes"], {**env, "PATH": os.environ["PATH"]}, laptop.home)
+    for answer in answers:
+        run.answer("(hidden)", answer.format(laptop.given.key_id, laptop.given.secret) + "\r")
+    done = run.end()
+    assert done.code == 0, done.text
+    assert laptop.settled()
+    assert laptop.given.secret not in done.stream
+
+
 CALLS = ("CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey", "GetCallerIdentity")
 
 
@@ -187,24 +225,76 @@ def test_taken_twice_after_the_new_key_died_is_no_success(laptop: Laptop) -> Non
     assert "hint: " in again.stderr
 
 
+ID, S = PAIR.key_id, PAIR.secret
+CREATED = {"AccessKey": {"UserName": "alice", "AccessKeyId": ID, "Status": "Active", "SecretAccessKey": S}}
+SENT = {
+    "the console's file": f"{HEAD}\r\n{ID},{S}\r\n",
+    "the console's file, with a BOM": f"\ufeff{HEAD}\r\n{ID},{S}",
+    "the console's file of before": f'User Name,Access Key Id,Secret Access Key\n"alice",{ID},{S}\n',
+    "of a new user": f"User name,Password,{HEAD},Console login link\nbob,aVeryLongPassword/1,{ID},{S},https://x/console",
+    "Excel in Europe": f"sep=;\r\nAccess key ID;Secret access key\r\n{ID};{S}\r\n",
+    "Excel, a text with tabs": f"Access key ID\tSecret access key\n{ID}\t{S}\n",
+    "Excel, every cell quoted": f'"User name";"Access key ID";"Secret access key"\n"Ann; M";"{ID}";"{S}"\n',
+    "aws iam create-access-key": json.dumps(CREATED, indent=4),
+    "the same in one line": json.dumps(CREATED),
+    "the same, with escaped slashes": json.dumps(CREATED).replace("/", "\\/"),
+    "the same, --output yaml": f"AccessKey:\n  AccessKeyId: {ID}\n  SecretAccessKey: {S}\n  UserName: alice\n",
+    "the same, --output table": f"|  AccessKeyId     |  {ID}  |\n|  SecretAccessKey |  {S}  |\n",
+    "a section": f"[default]\naws_access_key_id = {ID}\naws_secret_access_key = {S}\nregion = eu-west-1\n",
+    "a section, the old key a comment": f"[a]\n# aws_access_key_id = {ID[::-1]}\n"
+    f"AWS_ACCESS_KEY_ID={ID}\nAWS_SECRET_ACCESS_KEY={S}",
+    "two sections, one key": f"[a]\naws_access_key_id={ID}\naws_secret_access_key={S}\n" * 2,
+    "export": f"export AWS_ACCESS_KEY_ID={ID}\nexport AWS_SECRET_ACCESS_KEY='{S}'\n",
+    "export in one line": f"export AWS_ACCESS_KEY_ID={ID}; export AWS_SECRET_ACCESS_KEY={S};",
+    "set": f"set AWS_ACCESS_KEY_ID={ID}\r\nset AWS_SECRET_ACCESS_KEY={S}\r\n",
+    "fish": f"set -gx AWS_ACCESS_KEY_ID {ID}\nset -gx AWS_SECRET_ACCESS_KEY {S}\n",
+    "PowerShell": f'$env:AWS_ACCESS_KEY_ID="{ID}"\n$Env:AWS_SECRET_ACCESS_KEY = "{S}"\n',
+    "a mail": f"Hello Alice,\nAccess key ID: {ID}\nSecret access key: {S}\n\nBye",
+    "the two alone": f"{ID}\n{S}\n",
+}
+
+
+@pytest.mark.parametrize("text", SENT.values(), ids=SENT)
+def test_what_it_and_aws_send_is_read(text: str) -> None:
+    """Each form gives the key, whichever system's line ends it has."""
+    assert {keys_in(text), keys_in(text.replace("\n", "\r\n"))} == {((ID, S),)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_a_file_of_any_editor_is_taken(laptop: Laptop, encoding: str) -> None:
+    """As Excel and PowerShell save it; what stands beside the key need not be readable."""
+    path = Path(laptop.csv())
+    path.write_bytes(f"User name,{HEAD}\nJürgen,{laptop.given.key_id},{laptop.given.secret}\n".encode(encoding))
+    done = laptop.run("adopt", str(path), "--yes")
+    assert done.returncode == 0, done.stderr
+    assert laptop.settled()
+
+
+NO_KEY, SEVERAL = "holds no access key that can be read; accepted are", "keys, and one is taken at a time"
 BAD = [
-    pytest.param("", 1, "is not the console's accessKeys.csv", id="an empty file"),
-    pytest.param("a,b\n1,2\n", 1, "is not the console's accessKeys.csv", id="other heads"),
-    pytest.param(f"{HEAD}\n", 1, "holds 0 keys", id="no key"),
-    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPL1,{PAIR.secret}\nAKIAIOSFODNN7EXAMPL2,x\n", 1, "holds 2 keys", id="two"),
-    pytest.param(f"{HEAD}\nASIAIOSFODNN7EXAMPLE,{PAIR.secret}\n", 1, "temporary key", id="a session's key"),
-    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPLE,short\n", 1, "not a secret access key", id="half a secret"),
+    pytest.param("", NO_KEY, id="an empty file"),
+    pytest.param("a,b\n1,2\n", NO_KEY, id="other heads"),
+    pytest.param(f"{HEAD}\n", NO_KEY, id="no key"),
+    pytest.param(f"{HEAD}\n{PAIR.key_id}\n", NO_KEY, id="half a row"),
+    pytest.param(f"aws_access_key_id = {PAIR.key_id}\n", NO_KEY, id="no secret"),
+    pytest.param('"' + PAIR.secret * 900, NO_KEY, id="a quote without an end"),
+    pytest.param("\0\x1b[2J\udcff" * 99, NO_KEY, id="control characters"),
+    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPL1,{PAIR.secret}\nAKIAIOSFODNN7EXAMPL2,x\n", f"2 {SEVERAL}", id="two"),
+    pytest.param(f"{HEAD}\nASIAIOSFODNN7EXAMPLE,{PAIR.secret}\n", "temporary key", id="a session's key"),
+    pytest.param(f"{HEAD}\nAKIAIOSFODNN7EXAMPLE,short\n", "not a secret access key", id="half a secret"),
 ]
 
 
-@pytest.mark.parametrize(("text", "code", "words"), BAD)
-def test_bad_files_are_refused(laptop: Laptop, text: str, code: int, words: str) -> None:
-    """One line, a hint, and nothing is made."""
-    path = laptop.csv(text or "\n")
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_bad_files_are_refused(laptop: Laptop, text: str, words: str) -> None:
+    """One line, a hint, nothing of the file on the screen, and nothing is made."""
+    path = laptop.csv("-")
+    Path(path).write_bytes(text.encode("utf-8", "surrogateescape"))
     done = laptop.run("adopt", path, "--yes")
-    assert done.returncode == code
+    assert done.returncode == 1
     assert words in done.stderr
-    assert "hint: " in done.stderr
+    assert re.fullmatch(r"error: [^\n]+\nhint: [^\n]+\n", done.stderr)
+    assert PAIR.secret not in done.stderr
     assert not laptop.credentials.exists()
 
 
@@ -212,7 +302,8 @@ def test_a_pipe_with_something_else(laptop: Laptop) -> None:
     """Said of what came in, and what would have been right."""
     done = laptop.run("adopt", "-", "--yes", piped="hello\n")
     assert done.returncode == 1
-    assert "standard input holds neither the console's accessKeys.csv nor a link from IT" in done.stderr
+    assert f"standard input {NO_KEY} accessKeys.csv" in done.stderr
+    assert "or a link from IT" in done.stderr
 
 
 def test_a_wrong_paste_is_told_what_would_be_right() -> None:
