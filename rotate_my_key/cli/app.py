@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ..core.errors import Interrupted, NeedsPerson, Problem
+from .layout import wrap
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -157,8 +158,19 @@ class App:
         """Whether there is a person to ask: input and talk both go to a terminal."""
         return _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
 
-    def out(self, text: str) -> None:
-        """A result, on stdout. Raises Problem if it cannot be written: what it tells of is done all the same."""
+    def width(self, stream: IO[str] | None = None) -> int:
+        """How many columns the terminal has; 0 where it is none (a file, a pipe), so that nothing is folded there."""
+        stream = stream or sys.stdout
+        if not _is_terminal(stream):
+            return 0
+        with suppress(OSError, ValueError):
+            return int(self.env.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
+        return 0
+
+    def out(self, text: str, *, exact: bool = False) -> None:
+        """A result, on stdout, fitted to the terminal; `exact` as it is, for programs. Raises Problem if it cannot be
+        written: what it tells of is done all the same."""
+        text = text if exact else wrap(text, self.width())
         try:
             click.echo(text, color=None if not self.no_color else False)
         except BrokenPipeError:
@@ -171,12 +183,12 @@ class App:
         text = io.StringIO()  # dumps() would hold every bit of a long text at once
         json.dump({"version": JSON_VERSION, **value}, text, indent=2, ensure_ascii=not _is_utf8(sys.stdout))
         self.result_given = True
-        self.out(text.getvalue())
+        self.out(text.getvalue(), exact=True)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, exact: bool = False) -> None:
         """Talk, on stderr; not with --quiet."""
         if not self.quiet:
-            self.complain(text)
+            self.complain(text, exact=exact)
 
     def detail(self, text: str, level: int = 1) -> None:
         """Talk for -v or -vv."""
@@ -188,7 +200,7 @@ class App:
         problem.hint = self.about(problem.hint, profile)
         self.complain(f"{self.style('error:', fg='red', bold=True)} {prefix}{problem.message}")
         if problem.hint:
-            self.complain(f"{self.style('hint:', bold=True)} {problem.hint}")
+            self.complain(f"{self.style('hint:', bold=True)} {problem.hint}", exact=True)
 
     def about(self, hint: str, profile: str = "") -> str:
         """A hint that names the profile in question, where it would act on the active one: another key."""
@@ -197,9 +209,10 @@ class App:
             return hint
         return _OF_ONE.sub(lambda found: f"{found[0]} -p {shlex.quote(name)}", hint, count=1)
 
-    def complain(self, text: str) -> None:
-        """What must be said even with --quiet, on stderr, above the spinner. That nobody listens any more stops no
-        rotation."""
+    def complain(self, text: str, *, exact: bool = False) -> None:
+        """What must be said even with --quiet, on stderr, above the spinner; `exact` as `out` has it. That nobody
+        listens any more stops no rotation."""
+        text = text if exact else wrap(text, self.width(sys.stderr))
         with suppress(OSError):
             if self._spinner:
                 from rich.text import Text

@@ -202,7 +202,7 @@ def remove(app: App, shell: str | None = None) -> list[str]:
 
 def show(app: App, *, shell: str | None) -> None:
     """Print the script, for a start-up file of your own."""
-    app.out(_source(shell or app.shell("completion")).rstrip("\n"))
+    app.out(_source(shell or app.shell("completion")).rstrip("\n"), exact=True)
 
 
 def _script(app: App, shell: str) -> str:

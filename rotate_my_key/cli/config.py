@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from .. import settings
 from ..core.errors import Problem, WrongUsage
-from ..core.policy import columns
 from ..files.paths import Paths
 from ..settings import Given, Settings, ValueOrigin
 from .app import App
+from .layout import table
 
 if TYPE_CHECKING:
     from ..core.policy import Hook
@@ -25,8 +25,12 @@ def show(app: App, *, as_json: bool) -> None:
         hooks = [hook.name for hook in _hooks(app)]
         app.json({"settings": entries, "after_rotate": hooks, "notices": list(loaded.notices)})
         return
-    rows = [(name, loaded.origin[name].text or "-", _whence(loaded.origin[name])) for name in settings.TABLE]
-    app.out("\n".join(columns(rows)))
+    rows = [
+        (name, loaded.origin[name].text or "-", _whence(loaded.origin[name]), row.meaning)
+        for name, row in settings.TABLE.items()
+    ]
+    head, *lines = table([("SETTING", "VALUE", "FROM", "MEANING"), *rows], app.width())
+    app.out("\n".join([app.style(head, bold=True), *lines]))
     for hook in _hooks(app):
         secret = ", with the secret" if hook.secret else ""
         app.out(f"after_rotate {hook.name}{secret}: {shlex.join(hook.command)}  {hook.where}")
@@ -48,13 +52,15 @@ def get(app: App, *, name: str, as_json: bool) -> None:
     if as_json:
         app.json({"name": row.name, **_entry(loaded, row.name)})
     else:
-        app.out(loaded.origin[row.name].text)
+        app.out(loaded.origin[row.name].text, exact=True)
 
 
 def set_(app: App, *, name: str, value: str | None, unset: bool) -> None:
     """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
     if unset == (value is not None):
-        raise WrongUsage("give either a value or --unset", f"rotate-my-key config set {name} VALUE")
+        name, _, value = name.partition("=")  # as other programs have it
+        again = shlex.join(["rotate-my-key", "config", "set", name])
+        raise WrongUsage("give either a value or --unset", f"{again} {shlex.quote(value) if value else 'VALUE'}")
     if value is None:
         _unset(app, name)
     else:
@@ -71,11 +77,16 @@ def path(app: App, *, as_json: bool) -> None:
         app.json({**found})
         return
     for whose, file in found.items():
-        app.out(f"{whose}  {file['path']}  ({file['state']})")
+        state = file["state"].replace(f"{file['path']} ", "", 1)
+        app.out(f"{whose}  {file['path']}  ({state})")
 
 
 def _set(app: App, name: str, text: str) -> None:
-    row = settings.setting(name)
+    try:
+        row = settings.setting(name)
+    except WrongUsage as wrong:
+        again = f"rotate-my-key config set {settings.near(name)} {shlex.quote(text)}"
+        raise WrongUsage(wrong.message, again if settings.near(name) else wrong.hint) from None
     try:
         value = row.read(text)
     except WrongUsage as wrong:
@@ -93,7 +104,7 @@ def _set(app: App, name: str, text: str) -> None:
     now, file = f"{'now' if changed else 'already'} {settings.write(value) or 'empty'}", app.paths.config_file
     app.say(f"{row.name} is {now} in {app.show_path(file)}")
     if app.env.get(row.variable):
-        app.say(f"{row.variable} is set and goes before it")
+        app.say(f"note: {row.variable} is set, and overrides it")
 
 
 def _change(path: str, name: str, value: settings.Value | None) -> bool:
@@ -141,7 +152,7 @@ def _entry(loaded: Settings, name: str) -> dict[str, object]:
 def _whence(origin: ValueOrigin) -> str:
     if not origin.ceiling:
         return origin.source
-    return f"held by {origin.ceiling}; {origin.source} has {origin.asked or 'nothing'}"
+    return f"limited by {origin.ceiling}; {origin.source} has {origin.asked or 'nothing'}"
 
 
 def _user_state(file: str) -> str:

@@ -58,7 +58,7 @@ def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
     before = _FILE.format(id=aws.pair.key_id, secret=aws.pair.secret)
     _write(path, before)
     _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
-    app.out(before.replace(aws.pair.secret, "*" * 40))
+    app.out(before.replace(aws.pair.secret, "*" * 40), exact=True)
     _say(app, "$ rotate-my-key --yes")
     options = ["--no-color"] if app.no_color else []
     environment = {**os.environ, **({"ROTATE_MY_KEY_PROOF_INTERVAL": "0"} if fast else {})}

@@ -35,7 +35,7 @@ def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: s
     with app.waiting("sealing it"):
         sealed = age.seal(write_export(exported), passphrase=passphrase, recipients=recipients)
     if output is None or output == "-":
-        app.out(sealed.rstrip("\n"))
+        app.out(sealed.rstrip("\n"), exact=True)
     else:
         _write(app, output, sealed)
 

@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator
 from datetime import datetime
 
-from ..core.policy import Past, columns, join, span, stamp
+from ..core.policy import Past, join, span, stamp
 from ..state.history import FileHistory
 from .app import App
+from .layout import table
 
 
 def run(app: App, *, as_json: bool) -> None:
@@ -21,7 +22,7 @@ def run(app: App, *, as_json: bool) -> None:
         app.out("nothing was rotated here yet")
         return
     rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT"), *map(_cells, entries)]
-    head, *lines = columns(rows)
+    head, *lines = table(rows, app.width())
     app.out(head)
     for past, line in zip(entries, lines, strict=True):
         app.out(line)

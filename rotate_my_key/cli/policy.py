@@ -15,4 +15,4 @@ def run(app: App, *, name: str | None) -> None:
         meant = nearest(name or "", known) or known[0]
         what = f"there is no policy {name}" if name else "name a policy"
         raise WrongUsage(f"{what}; there are: {', '.join(known)}", f"rotate-my-key policy {meant}")
-    app.out(policies.text(name).rstrip("\n"))
+    app.out(policies.text(name).rstrip("\n"), exact=True)

@@ -88,7 +88,7 @@ def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
         if as_json:
             app.json({"shell": chosen, "system": system, "text": text})
         else:
-            app.out(text.rstrip("\n"))
+            app.out(text.rstrip("\n"), exact=True)
         return
     state, until = mine.load(), _snoozed(app, mine)
     places = mine.installed().places

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..core.policy import columns, join, mask, number
+from ..core.policy import join, mask, number
 from ..rotation.facts import LocalState
 from .app import App
 from .copies import few, stays
+from .layout import table
 from .rotate import finder
 from .wiring import Wiring
 
@@ -183,7 +184,7 @@ class Scan:
                 [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"] for p in processes
             ]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
-            for line in columns(rows):
+            for line in table([("", ""), *rows], self._app.width())[1:]:
                 self._app.out(f"  {line}")
         for line in self._closing():
             self._app.say(line)

@@ -242,7 +242,7 @@ class _Unattended(App):
         super().__init__(env)
         self.complaints: list[str] = []
 
-    def complain(self, text: str) -> None:
+    def complain(self, text: str, *, exact: bool = False) -> None:
         self.complaints.append(text)
 
 

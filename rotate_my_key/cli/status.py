@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..core import policy
 from ..core.errors import Problem
 from ..core.policy import STATIC, Row, check, judge, mask
 from .app import App
+from .layout import table
 
 if TYPE_CHECKING:
     from ..core.model import Credentials
@@ -27,7 +29,20 @@ _FIELDS = (
     *("profiles", "kind", "key_id", "account", "user", "created", "age_days", "due", "overdue", "verdict", "why"),
     *("last_use", "used_by_others", "exempt", "works_until", "switched_off_until", "seen_at", "places"),
 )
-_HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER", "")
+_HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "USER", "LAST USE", "")
+# What is worst comes first.
+_ORDER = (
+    *("overdue", "refused", "unfinished", "due", "unknown", "kept", "switched off", "fresh", "exempt", "not rotatable"),
+)
+_SIGN_IN = {
+    "sso": "signs in with SSO",
+    "login": "signs in with aws login",
+    "process": "gets credentials from a program",
+    "web identity": "a role, with a web identity token",
+    "session": "temporary credentials, which expire on their own",
+    "role": "a role",
+    "none": "no key in it",
+}
 
 
 def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None, as_json: bool) -> int:
@@ -38,10 +53,12 @@ def run(app: App, *, profiles: tuple[str, ...], cached: bool, least: str | None,
     chosen = _chosen(rows, profiles)
     if as_json:
         app.json({"cached": cached, "keys": [_public(row) for row in chosen]})
-    else:
+    elif not (least and app.quiet):  # a script looks at the exit code alone
+        chosen.sort(key=lambda row: _ORDER.index(row["verdict"]))
         _print(app, chosen, now)
         _tell_second(app, rows, profiles, now)
         _tell_emptied(app)
+        _tell_next(app, chosen, profiles)
     if not least:
         return 0
     counted = chosen if profiles else [row for row in chosen if not set(row["profiles"]) & set(settings.exclude)]
@@ -139,7 +156,7 @@ def _use(fact: ProfileFact, wiring: Wiring) -> Use:
         if key_id:
             return Use(fact.profile, STATIC, key_id, fact.place, fact.note)
     note = fact.note or (f"a role, with the key of {fact.source}" if fact.source else "")
-    return Use(fact.profile, fact.kind.value, key_id, fact.place, note)
+    return Use(fact.profile, fact.kind.value, key_id, fact.place, note, mixed=bool(fact.also))
 
 
 def _under_way(app: App) -> bool:
@@ -171,33 +188,53 @@ def _print(app: App, rows: Sequence[Row], now: datetime) -> None:
     if not rows:
         app.out("no profile here holds a key")
         return
-    lines = policy.columns([_HEAD, *(_cells(row, now) for row in rows)])
-    app.out(app.style(lines[0], bold=True))
-    for row, line in zip(rows, lines[1:], strict=True):
+    head, *lines = table([_HEAD, *(_cells(row, now) for row in rows)], app.width())
+    app.out(app.style(head, bold=True))
+    for row, line in zip(rows, lines, strict=True):
         colour = _COLOURS.get(row["verdict"])
         app.out(app.style(line, fg=colour) if colour else line)
+
+
+def _tell_next(app: App, rows: Sequence[Row], profiles: Sequence[str]) -> None:
+    """What to type: for the keys whose time has come, and for those that AWS refuses."""
+    excluded = () if profiles else app.settings.exclude
+    ripe = [row for row in rows if row["verdict"] in ("due", "overdue") and not set(row["profiles"]) & set(excluded)]
+    plain = [row for row in ripe if not row.get("mixed")]
+    if plain:
+        words = policy.join(dict.fromkeys(row["verdict"] for row in plain)).replace("and", "or")
+        every = len(plain) > 1 and not profiles
+        which = " --all" if every else "".join(f" -p {quote(row['profiles'][0])}" for row in plain)
+        are = "is" if len(plain) == 1 else "are"
+        app.say(f"{policy.number(len(plain), 'key')} {are} {words}: rotate-my-key rotate{which}")
+    for row in ripe:
+        if row.get("mixed"):
+            app.say(
+                f"{row['profiles'][0]} is {row['verdict']}: rotate-my-key rotate -p {quote(row['mixed'][0])} --mixed"
+            )
+    for row in rows:
+        if row["verdict"] == "refused" and row["profiles"]:
+            name = row["profiles"][0]
+            app.say(f"{name} is refused; to see why: rotate-my-key doctor -p {quote(name)}")
 
 
 def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: datetime) -> None:
     """A user has two keys at most: one that nothing here holds takes the room that a rotation needs."""
     if not any(row.get("others") for row in rows):
         return
-    from shlex import quote
-
     from ..rotation.survey import unheld
 
     for row, other in unheld(rows):
         names = [name for name in row["profiles"] if not profiles or name in profiles]
         if not names:
             continue
-        state = "active" if other["status"] == "Active" else "switched off"
+        active = other["status"] == "Active"
+        state = "active" if active else "inactive"
         age = policy.span(now - datetime.fromisoformat(other["created"]))
-        profile = "" if "default" in names else f" -p {quote(names[0])}"
-        where = ", and most often another computer has: rotate-my-key doctor"
-        where = where if other["status"] == "Active" else f": rotate-my-key delete-key {other['key_id']}"
+        end = "perhaps on another computer" if active else "delete it if nothing needs it"
+        command = "doctor" if active else f"delete-key {other['key_id']}"
         app.say(
-            f"{row['user']} has a second key {mask(other['key_id'])}, {state}, {age} old, that no profile here holds"
-            f"{where}{profile}"
+            f"{row['user']} has a second key, {mask(other['key_id'])} ({state}, {age} old), "
+            f"that no profile here has; {end}: rotate-my-key {command} -p {quote(names[0])}"
         )
 
 
@@ -216,8 +253,8 @@ def _tell_emptied(app: App) -> None:
 
 def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     who = f"{row['user']} in {row['account']}" if row.get("user") else "-"
-    verdict = row["verdict"]
-    for what, until in (("works", row.get("works_until")), ("switched off", row.get("switched_off_until"))):
+    verdict = "inactive" if row["verdict"] == "switched off" else row["verdict"]
+    for what, until in (("works", row.get("works_until")), ("inactive", row.get("switched_off_until"))):
         if until:
             verdict = f"{what} until {policy.clock(datetime.fromisoformat(until), now)}"
             break
@@ -225,4 +262,7 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     key = mask(row["key_id"]) if row.get("key_id") else "-"
     use = policy.used_by(row.get("last_use"), row.get("used_by_others"), now)
     use = use.removeprefix("last used ").partition(";")[0] if row.get("last_use") else "-"
-    return (verdict, policy.join(row["profiles"]) or "-", key, age, use, who, row["why"])
+    why = _SIGN_IN.get(row["why"], "") or row["why"] or ""
+    if row.get("mixed") and not why:
+        why = f"{policy.join(row['mixed'])} can sign in without a key too; SDKs disagree on which one wins"
+    return (verdict, policy.join(row["profiles"]) or "-", key, age, who, use, why)

@@ -26,13 +26,15 @@ from .unfinished import Unfinished
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What one profile signs in with: `kind` is "static pair", "sso", ...; a static pair has an id and a place."""
+    """What one profile signs in with: `kind` is "static pair", "sso", ...; a static pair has an id and a place. `mixed`
+    if it has another way to sign in beside its key."""
 
     profile: str
     kind: str
     key_id: str | None = None
     place: Place | None = None
     note: str = ""
+    mixed: bool = False
 
 
 def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
@@ -114,6 +116,7 @@ def _key_row(key_id: str, held: Sequence[Use], facts: Row) -> Row:
         "created": None,
         "last_use": None,
         "used_by_others": None,
+        "mixed": [use.profile for use in held if use.mixed],
         "places": [use.place.json() for use in held if use.place],
         **facts,
     }

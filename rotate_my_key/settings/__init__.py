@@ -30,6 +30,7 @@ __all__ = [
     "ValueOrigin",
     "after_rotate",
     "load",
+    "near",
     "setting",
     "site",
     "user",

@@ -121,13 +121,15 @@ class Given(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """One row: `kind` names its reader, `builtin` is text, `tighter` is less, more, no, fewer, higher or - (fixed)."""
+    """One row: `kind` names its reader, `builtin` is text, `tighter` is less, more, no, fewer, higher or - (fixed);
+    `meaning` is for people."""
 
     name: str
     kind: str
     builtin: str
     tighter: str
     example: str
+    meaning: str
 
     @property
     def variable(self) -> str:
@@ -152,23 +154,23 @@ PREFIX = "ROTATE_MY_KEY_"
 TABLE: Mapping[str, Setting] = {
     row[0]: Setting(*row)
     for row in (
-        ("max_age", "duration_above_zero", "90d", "less", "90d"),
-        ("remind_before", "duration", "15d", "more", "15d"),
-        ("overlap", "duration", "0", "-", "1d"),
-        ("overlap_most", "duration", "14d", "-", "14d"),
-        ("keep_old", "duration", "0", "-", "12h"),
-        ("replace_inactive", "yes_no", "no", "no", "no"),
-        ("propagation_timeout", "duration_above_zero", "2m", "-", "2m"),
-        ("proof_interval", "duration", "1s", "-", "1s"),
-        ("mfa_serial", "text", "", "-", "arn:aws:iam::123456789012:mfa/alice"),
-        ("auth_profile", "text", "", "-", "sso"),
-        ("exclude", "names", "", "fewer", "legacy,ci"),
-        ("update_copies", "yes_no", "no", "no", "no"),
-        ("snooze", "yes_no", "yes", "no", "no"),
-        ("contact", "text", "", "-", "it@example.com"),
-        ("minimum_version", "version", "", "higher", "1.2.0"),
-        ("cache_max_age", "duration", "7d", "less", "7d"),
-        ("keyring_backend", "backend", "system", "-", "system"),
+        ("max_age", "duration_above_zero", "90d", "less", "90d", "a key this old is overdue"),
+        ("remind_before", "duration", "15d", "more", "15d", "a key is due this long before that"),
+        ("overlap", "duration", "0", "-", "1d", "the old key works this much longer"),
+        ("overlap_most", "duration", "14d", "-", "14d", "the longest overlap, if it is still used"),
+        ("keep_old", "duration", "0", "-", "12h", "then kept, inactive, this long"),
+        ("replace_inactive", "yes_no", "no", "no", "no", "may an inactive second key be deleted?"),
+        ("propagation_timeout", "duration_above_zero", "2m", "-", "2m", "how long a new key may take to work"),
+        ("proof_interval", "duration", "1s", "-", "1s", "time between the three test sign-ins"),
+        ("mfa_serial", "text", "", "-", "arn:aws:iam::123456789012:mfa/alice", "your MFA device, if codes are needed"),
+        ("auth_profile", "text", "", "-", "sso", "signs the IAM calls instead of the key"),
+        ("exclude", "names", "", "fewer", "legacy,ci", "profiles that rotate --all leaves alone"),
+        ("update_copies", "yes_no", "no", "no", "no", "change copies in other files too?"),
+        ("snooze", "yes_no", "yes", "no", "no", "may the reminder be snoozed?"),
+        ("contact", "text", "", "-", "it@example.com", "whom to ask for help"),
+        ("minimum_version", "version", "", "higher", "1.2.0", "the oldest version that may be used"),
+        ("cache_max_age", "duration", "7d", "less", "7d", "older cached data is not trusted"),
+        ("keyring_backend", "backend", "system", "-", "system", "the keyring that keys are stored in"),
     )
 }
 

@@ -72,9 +72,14 @@ def test_show_says_where_each_value_comes_from(home: Home) -> None:
     theirs(home, "[enforced]\nmax_age = 60d\n")
     home.env = {"ROTATE_MY_KEY_KEEP_OLD": "12h"}
     out, err = run(home, "show")
-    rows = {line.split()[0]: re.split(r"\s{2,}", line)[1:] for line in out.splitlines()}
+    head, *lines = (re.split(r"\s{2,}", line) for line in out.splitlines())
+    assert head == ["SETTING", "VALUE", "FROM", "MEANING"]
+    rows = {name: [value, source] for name, value, source, _ in lines}
     assert list(rows) == list(settings.TABLE)
-    assert rows["max_age"] == ["60d", f"held by {home.paths.site_file} line 2; {home.paths.config_file} line 1 has 80d"]
+    assert rows["max_age"] == [
+        "60d",
+        f"limited by {home.paths.site_file} line 2; {home.paths.config_file} line 1 has 80d",
+    ]
     assert rows["keep_old"] == ["12h", "ROTATE_MY_KEY_KEEP_OLD"]
     assert rows["contact"] == ["-", "built-in"]
     assert err == ""
@@ -134,6 +139,16 @@ def test_an_unknown_setting_is_named_with_the_nearest(home: Home, words: tuple[s
         run(home, *words)
 
 
+@pytest.mark.parametrize(
+    "words", [("max_age=60d",), ("max-agee", "60d")], ids=["as other programs have it", "a typing error"]
+)
+def test_a_hint_of_set_is_the_whole_command(home: Home, words: tuple[str, ...]) -> None:
+    """It works as it is printed."""
+    with pytest.raises(WrongUsage) as caught:
+        run(home, "set", *words)
+    assert caught.value.hint == "rotate-my-key config set max_age 60d"
+
+
 def test_set_writes_and_keeps_the_rest(home: Home) -> None:
     """One value changes, comments stay, and it counts from then on."""
     file = mine(home, "# mine\n\nsnooze = no # never\n")
@@ -185,7 +200,7 @@ def test_set_mends_a_wrong_value(home: Home) -> None:
 def test_set_says_that_the_environment_goes_before(home: Home) -> None:
     """A change that has no effect now is not passed over."""
     home.env = {"ROTATE_MY_KEY_MAX_AGE": "5d"}
-    assert "ROTATE_MY_KEY_MAX_AGE is set and goes before it" in run(home, "set", "max_age", "60d")[1]
+    assert "ROTATE_MY_KEY_MAX_AGE is set, and overrides it" in run(home, "set", "max_age", "60d")[1]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +275,7 @@ def test_path_says_where_the_files_are_and_whether_they_are_read(
     if site is not None:
         theirs(home, site)
     lines = run(home, "path")[0].splitlines()
+    assert all(line.count(str(Path(home.paths.config_file).parent)) <= 1 for line in lines)
     assert lines[0].startswith(f"user  {home.paths.config_file}  ({states[0]}")
     assert lines[1].startswith(f"site  {home.paths.site_file}  ({states[1]}")
     shown = json.loads(run(home, "path", "--json")[0])

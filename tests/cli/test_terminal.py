@@ -111,7 +111,7 @@ def test_a_use_by_others_outlives_our_own(desk: Desk, old: Credentials) -> None:
     assert "last used 3 hours ago by s3 in eu-west-1; since then only by rotate-my-key" in done.err
     (row,) = desk.run("status", "--json").json["keys"]
     assert (row["last_use"]["service"], row["used_by_others"]["service"]) == ("sts", "s3")
-    assert "3 hours ago by s3 in eu-west-1  alice" in desk.run("status").out
+    assert f"alice in {desk.aws.account}  3 hours ago by s3 in eu-west-1" in desk.run("status").out
 
 
 @pytest.mark.parametrize("keys", ["\x03", "\x04"], ids=["Ctrl-C", "Ctrl-D"])
@@ -164,20 +164,21 @@ def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[...,
     """One line a key under a head, in columns; colours for the verdicts."""
     desk.profiles(fresh=make_key("bob", days=3))
     desk.add("[profile login]\nsso_start_url = https://example.com/start\n", desk.config)
-    done = desk.shown("status")
-    head, *rows = done.lines
-    assert re.split(r"  +", head) == ["VERDICT", "PROFILES", "KEY", "AGE", "LAST USE", "USER"]
+    done = desk.shown("status", COLUMNS="140")
+    head, *rows, more = done.lines
+    assert more == "1 key is overdue: rotate-my-key rotate -p default"
+    assert re.split(r"  +", head) == ["VERDICT", "PROFILES", "KEY", "AGE", "USER", "LAST USE"]
     assert [re.split(r"  +", row) for row in rows] == [
         [
             "overdue",
             "default and work",
             last(old.key_id),
             "98 days",
-            "no use on record",
             f"alice in {desk.aws.account}",
+            "no use on record",
         ],
-        ["fresh", "fresh", rows[1].split()[2], "3 days", "no use on record", f"bob in {desk.aws.account}"],
-        ["not rotatable", "login", "-", "-", "-", "-", "sso"],
+        ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "no use on record"],
+        ["not rotatable", "login", "-", "-", "-", "-", "signs in with SSO"],
     ]
     assert "\x1b[31m" in done.styled[1]
     assert "\x1b[32m" in done.styled[2]

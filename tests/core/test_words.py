@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotate_my_key.core.policy import Row, by_others, columns, day, join, nearest, number, span, used, used_by
+from rotate_my_key.core.policy import Row, by_others, day, join, nearest, number, span, used, used_by
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
@@ -85,12 +85,6 @@ LOOKED: Row = {"seen_at": STS["at"]}
 def test_our_own_calls_are_told_apart(now: Row | None, before: Row, text: str) -> None:
     """AWS tells the last use only, and every call of ours is one; what was seen of others before is not forgotten."""
     assert used_by(now, by_others(now, before), NOW) == f"last used {text}"
-
-
-def test_columns() -> None:
-    """Two blanks apart, nothing behind the last."""
-    assert columns([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
-    assert columns([]) == []
 
 
 def test_nearest() -> None:

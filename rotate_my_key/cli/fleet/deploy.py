@@ -25,7 +25,7 @@ def template(app: App, *, as_map: bool, member_role: bool) -> None:
         raise WrongUsage("--map and --member-role are two templates", "rotate-my-key fleet template --member-role")
     kinds = deploy.TemplateKind
     kind = kinds.MAP if as_map else kinds.MEMBER_ROLE if member_role else kinds.FUNCTION
-    app.out(deploy.template(kind).rstrip("\n"))
+    app.out(deploy.template(kind).rstrip("\n"), exact=True)
 
 
 def package(app: App, *, out: str, apprise: bool, with_botocore: bool, include: tuple[str, ...], as_json: bool) -> None:
@@ -45,7 +45,8 @@ def package(app: App, *, out: str, apprise: bool, with_botocore: bool, include: 
         f"  aws s3 cp {shlex.quote(out)} s3://BUCKET/{made.name}\n"
         "  rotate-my-key fleet template > fleet.yaml\n"
         "  aws cloudformation deploy --stack-name rotate-my-key-fleet --template-file fleet.yaml "
-        f"--capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=BUCKET CodeKey={made.name}"
+        f"--capabilities CAPABILITY_IAM --parameter-overrides CodeBucket=BUCKET CodeKey={made.name}",
+        exact=True,
     )
 
 
@@ -62,7 +63,7 @@ def onboarding(app: App, *, as_html: bool, install: str) -> None:
             app.say(f"note: {name} is {origin.text} by {origin.source}, not by the site's settings")
     told = {name: getattr(settings, name) for name in _TOLD}
     parts = pages.onboarding(pages.CompanyFacts(**told, install=install, reminders=_reminders(settings)))
-    app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"))
+    app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)
 
 
 def _reminders(settings: Settings) -> list[str]:

@@ -47,9 +47,10 @@ def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, a
     if as_json:
         app.json(values(found))
     elif as_csv:
-        app.out(table(found).rstrip("\n"))
+        app.out(table(found).rstrip("\n"), exact=True)
     else:
-        app.out(page(found, every=every).rstrip("\n") if as_html else report_text(found, app, every=every))
+        text = page(found, every=every).rstrip("\n") if as_html else report_text(found, app, every=every)
+        app.out(text, exact=True)
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
