@@ -9,10 +9,12 @@ import difflib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ..core.errors import Interrupted, Problem
 from .app import App
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 _KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM", "NO_COLOR", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT")
 _PROPAGATION = 3.0  # seconds until a new key is known; AWS takes 8 to 10
 _LATENCY = 0.05  # seconds that an answer takes
+_PAUSE = 1.0  # seconds before the question is answered
+_STOPPED = "Stopped. Everything in the demo was made up, and is gone."
 _FILE = """\
 # My keys. Alice, since 2019; please keep this file tidy!
 
@@ -48,27 +52,62 @@ def run(app: App, *, fast: bool) -> int:
     from ..demo import DemoAws
 
     propagation, latency = (0.0, 0.0) if fast else (_PROPAGATION, _LATENCY)
-    with DemoAws(propagation=propagation, latency=latency) as aws, _elsewhere(aws.url) as home:
-        return _play(app, aws, os.path.join(home, ".aws", "credentials"), fast)
+    try:
+        with DemoAws(propagation=propagation, latency=latency) as aws, _elsewhere(aws.url) as home:
+            code = _play(app, aws, os.path.join(home, ".aws", "credentials"), fast)
+    except KeyboardInterrupt:
+        app.complain(_STOPPED)
+        return Interrupted.code
+    if code == 0 and shutil.which("rotate-my-key", path=app.env.get("PATH")):
+        _say(app, "\nNow your own keys: rotate-my-key status")
+    elif code == 0:
+        _say(app, "\nTo install it: ./install.sh")
+    return code
+
+
+class _Watched(App):
+    """Answers what it is asked, so that it can be seen."""
+
+    pause = 0.0  # seconds in which the question can be read
+    terminal = True
+
+    def confirm(self, question: str, **more: Any) -> bool:
+        """Yes."""
+        time.sleep(self.pause)
+        self.complain(f"{question} y")
+        return True
+
+    def choose(self, question: str, letters: str, **more: Any) -> str:
+        """The first."""
+        return letters[0] if self.confirm(question) else ""
+
+    def show_problem(self, problem: Problem | Interrupted, prefix: str = "", profile: str = "") -> None:
+        """What was stopped here leaves nothing that a next run could finish."""
+        if isinstance(problem, Interrupted):
+            self.complain(_STOPPED)
+        else:
+            super().show_problem(problem, prefix, profile)
 
 
 def _play(app: App, aws: DemoAws, path: str, fast: bool) -> int:
-    from .main import run
+    from .program import run
 
     before = _FILE.format(id=aws.pair.key_id, secret=aws.pair.secret)
     _write(path, before)
     _say(app, "A made-up home, a made-up key that is 98 days old, and a file full of comments:")
     app.out(before.replace(aws.pair.secret, "*" * 40), exact=True)
-    _say(app, "$ rotate-my-key --yes")
-    options = ["--no-color"] if app.no_color else []
-    environment = {**os.environ, **({"ROTATE_MY_KEY_PROOF_INTERVAL": "0"} if fast else {})}
-    code = run(["rotate", "--yes", *options], environment)
+    _say(app, "$ rotate-my-key")
+    watched = _Watched({**os.environ, **({"ROTATE_MY_KEY_PROOF_INTERVAL": "0"} if fast else {})})
+    watched.no_color, watched.pause = app.no_color, 0.0 if fast else _PAUSE
+    code = run(["rotate"], watched.env, watched)
+    if code:
+        return code
     after = _read(path)
     _say(app, "\nWhat changed in the file, and nothing else did:")
     for line in _diff(before, after, aws.secrets):
-        app.out(app.style(line, fg={"+": "green", "-": "red"}.get(line[:1], "bright_black")))
-    keys = ", ".join(f"{key.key_id} {key.status}" for key in aws.keys())  # noqa: SIM118  no mapping
-    _say(app, f"\nWhat alice has at AWS now: {keys}")
+        app.out(app.style(line, fg={"+": "green", "-": "red"}.get(line[:1], "bright_black")), exact=True)
+    keys = ", ".join(f"{key.key_id} ({key.status.lower()})" for key in aws.keys())  # noqa: SIM118  no mapping
+    _say(app, f"\nAlice's keys in AWS now: {keys}")
     return code
 
 

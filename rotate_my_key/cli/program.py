@@ -103,9 +103,9 @@ def program() -> None:
     """
 
 
-def run(args: Sequence[str], env: Any) -> int:
-    """Run the program; gives the exit code."""
-    app = App(env)
+def run(args: Sequence[str], env: Any, app: App | None = None) -> int:
+    """Run the program; gives the exit code. The demo brings an `app` of its own."""
+    app = app or App(env)
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
     words = with_command(args)
     app.profile = _typed_profile(words)

@@ -33,7 +33,8 @@ NONSENSE = {
 
 @pytest.mark.parametrize("nonsense", [{}, NONSENSE], ids=["plain", "nonsense in the environment"])
 def test_the_demo(desk: Desk, tmp_path: Path, nonsense: dict[str, str]) -> None:
-    """The file before, the lines of a rotation, a diff of four lines, the key that is left; nothing else is touched."""
+    """The file before, the question and its answer, the steps, a diff of four lines, the key that is left, what to type
+    next; nothing else is touched."""
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     before = desk.snapshot()
@@ -42,13 +43,34 @@ def test_the_demo(desk: Desk, tmp_path: Path, nonsense: dict[str, str]) -> None:
     assert desk.snapshot() == before
     assert list(temporary.iterdir()) == []
     assert desk.aws.calls == []
+    assert re.search(r"\nRotate it.* y\n", done.err)
     assert re.search(
         r"made a new key .*\n  proved it with AWS .*\n  ~/\.aws/credentials: default and work changed", done.err
     )
     diff = [line for line in done.out.splitlines() if re.match(r"[-+][^-+]", line)]
     assert sorted(line[0] for line in diff) == ["+"] * 4 + ["-"] * 4
     assert all("aws_access_key_id" in line or "aws_secret_access_key" in line for line in diff)
-    assert re.search(r"What alice has at AWS now: AKIA\w+ Active\n", done.out)
+    assert re.search(r"Alice's keys in AWS now: AKIA\w+ \(active\)\n\nTo install it: ./install.sh\n$", done.out)
+
+
+def test_once_it_is_installed_the_next_command_is_status(desk: Desk, tmp_path: Path) -> None:
+    """Where the shell finds the program."""
+    (tmp_path / "rotate-my-key").touch(0o755)
+    done = desk.process("demo", "--fast", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert done.out.endswith("\n\nNow your own keys: rotate-my-key status\n")
+
+
+@pytest.mark.parametrize("at", ["$ rotate-my-key", "made a new key"])
+def test_ctrl_c_says_nothing_of_real_keys(desk: Desk, at: str) -> None:
+    """Nothing is left to finish, so nothing is to be typed; whether it comes before the question or during a step."""
+    run = desk.terminal("demo")
+    run.until(at)
+    run.type("\x03")
+    done = run.end()
+    assert done.code == 130
+    assert done.lines[-1] == "Stopped. Everything in the demo was made up, and is gone."
+    assert "hint:" not in done.text
+    assert "next run" not in done.text
 
 
 def test_no_secret_is_shown(desk: Desk) -> None:
