@@ -1,88 +1,121 @@
-"""Makes docs/rotation.svg: a real run of rotate-my-key in a real terminal, against AWS's stand-in, in a throwaway home.
+"""Makes docs/rotation.svg: a real run of `rotate-my-key demo` in a real terminal, line by line as it appears.
 
     .venv/bin/python -m tests.cli.picture [FILE]
 
-Nothing is drawn by hand. Two things are arranged: the stand-in's account has the number that AWS's own examples use,
-and the line that names the stand-in's address is left out. `tests/test_docs.py` runs this and compares the words.
+No line is drawn by hand. Key IDs and the beginnings of secrets are replaced by AWS's own examples, so that two runs of
+one day give the same bytes, and the line that names the demo's address is left out. It moves by CSS alone, stands still
+for people who want no motion, and fetches nothing. `tests/test_docs.py` compares its words with a new run.
 """
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import sys
 import tempfile
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from xml.etree import ElementTree
 
-from rich._export_format import CONSOLE_SVG_FORMAT
-from rich.console import Console
+from rich.color import ColorType
 from rich.text import Text
 
-from rotate_my_key.core.model import LastUse
 from tests.cli.terminal import ROOT, Terminal
-from tests.standin import StandIn
 
 PICTURE = ROOT / "docs" / "rotation.svg"
-WIDTH = 80
-PROPAGATION = 8.0  # seconds until the stand-in knows a new key, as at AWS
-FILE = """\
-[default]
-aws_access_key_id = {id}
-aws_secret_access_key = {secret}
-region = eu-west-1
-
-[work]
-aws_access_key_id = {id}
-aws_secret_access_key = {secret}
+IDS = ("AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHB6VOQ2XA")  # the old one, the new one
+_STARTS = ("wJ", "je")  # of their secrets
+_COLUMNS = 94
+_LETTER, _LINE, _EDGE = 8.0, 18, 16  # pixels, of the widest of the fonts at 13 px
+_LEFT_OUT = re.compile(r"Not AWS itself|^Endpoint: ")
+_FIRST, _LAST = re.compile(r"\$ rotate-my-key"), re.compile(r"Alice's keys")
+# Seconds before a line appears, by what it says; the first that fits.
+_PAUSES = [(r"\$ ", 1.0), (r"\w+ in \d", 0.8), (r"  .*\(\d+ s\)", 2.4), (r"  \S", 0.8), (r"Done", 0.5)]
+_PAUSES += [(r"What changed", 1.5), (r"", 0.1)]
+_ANSWER, _END = 2.0, 7.0
+_COLOURS = ["#6e7681", "#ff7b72", "#7ee787", "#e3b341", "#79c0ff", "#d2a8ff", "#76e3ea", "#c9d1d9"]
+_FORM = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" aria-label="rotate-my-key demo">
+<style>
+text {{ font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; fill: #c9d1d9; white-space: pre }}
+{colours}
+@media (prefers-reduced-motion: no-preference) {{
+{motion}
+}}
+</style>
+<rect width="{width}" height="{height}" rx="8" fill="#0d1117"/>
+<circle cx="20" cy="18" r="5" fill="#ff5f57"/><circle cx="38" cy="18" r="5" fill="#febc2e"/>
+<circle cx="56" cy="18" r="5" fill="#28c840"/>
+{lines}
+</svg>
 """
-_LEFT_OUT = "Not AWS itself"
 
 
-def record(propagation: float = PROPAGATION) -> list[str]:
-    """The lines that a person sees after `rotate-my-key` and `y`, with their colours (ANSI)."""
-    with StandIn() as aws, tempfile.TemporaryDirectory() as home:
-        aws.account = "123456789012"
-        aws.reset()
-        aws.settings.propagation = propagation
-        aws.settings.latency = 0.05
-        aws.add_user("alice")
-        use = LastUse(datetime.now(UTC) - timedelta(hours=3, minutes=5), "s3", "eu-west-1")
-        pair = aws.add_key("alice", timedelta(days=98), use=use)
-        file = Path(home, ".aws", "credentials")
-        file.parent.mkdir(0o700)
-        file.touch(0o600)
-        file.write_text(FILE.format(id=pair.key_id, secret=pair.secret))
-        env = {"HOME": home, "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": aws.url, "LC_ALL": "C.UTF-8"}
-        run = Terminal([], env, home, WIDTH)
-        run.answer("Rotate it?", "y\r")
-        done = run.end()
+def record(*options: str) -> list[str]:
+    """The lines of `demo OPTIONS` from the command on, with their colours (ANSI)."""
+    with tempfile.TemporaryDirectory() as home:
+        env = {"HOME": home, "PATH": "/nonexistent", "LC_ALL": "C.UTF-8", "TMPDIR": os.environ.get("TMPDIR", "/tmp")}
+        done = Terminal(["demo", *options], env, home, _COLUMNS).end()
     if done.code != 0:
-        raise SystemExit(f"the run ended with {done.code}:\n{done.text}")
-    return ["$ rotate-my-key", *(line for line in done.styled if _LEFT_OUT not in line)]
+        raise SystemExit(f"the demo ended with {done.code}:\n{done.text}")
+    plain = done.lines
+    first = next(at for at, line in enumerate(plain) if _FIRST.match(line))
+    last = next(at for at, line in enumerate(plain) if _LAST.match(line))
+    return [_example(done.styled[at], plain) for at in range(first, last + 1) if not _LEFT_OUT.search(plain[at])]
+
+
+def _example(line: str, plain: list[str]) -> str:
+    """A line with the ids and secrets of AWS's examples."""
+    seen = [re.search(rf"^\{sign}aws_access_key_id\W+(\w+)", "\n".join(plain), re.MULTILINE) for sign in "-+"]
+    for found, example, start in zip(seen, IDS, _STARTS, strict=True):
+        assert found
+        line = line.replace(found[1], example).replace(f"...{found[1][-4:]}", f"...{example[-4:]}")
+        sign = "-" if example == IDS[0] else "+"
+        line = re.sub(rf"(\{sign}aws_secret_access_key\W*?)[^\s*=]{{2}}(\*{{9}})", rf"\g<1>{start}\2", line)
+    return line
 
 
 def draw(lines: list[str]) -> str:
-    """The lines as SVG, on their own: no font and nothing else is fetched when somebody looks at it."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    for line in lines:
-        console.print(Text.from_ansi(line), soft_wrap=True)
-    form = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
-    form = form.replace('-matrix">', '-matrix" xml:space="preserve">')  # else some viewers drop the indentation
-    svg = console.export_svg(title="rotate-my-key", code_format=form, unique_id="rotation")
-    return "\n".join(line.rstrip() for line in svg.splitlines()) + "\n"
+    """The lines as an SVG that shows one after the other, and begins again."""
+    rows, at, seconds = [], [], 0.0
+    for row, line in enumerate(lines):
+        text = Text.from_ansi(line)
+        seconds += next(pause for what, pause in _PAUSES if re.match(what, text.plain))
+        parts = ""
+        for piece in text.divide([len(text) - 1]) if re.search(r"\? .*\S$", text.plain) else [text]:
+            seconds += _ANSWER if parts else 0
+            parts += f'<tspan class="l{len(at)}">{"".join(_parts(piece))}</tspan>'
+            at.append(seconds)
+        rows.append(f'<text x="{_EDGE}" y="{52 + row * _LINE}" xml:space="preserve">{parts}</text>')
+    total = seconds + _END
+    moves = [
+        f".l{n} {{ animation: l{n} {total:.1f}s step-end infinite }} "
+        f"@keyframes l{n} {{ 0% {{ visibility: hidden }} {100 * when / total:.2f}% {{ visibility: visible }} }}"
+        for n, when in enumerate(at)
+    ]
+    colours = "\n".join(f".c{n} {{ fill: {colour} }}" for n, colour in enumerate(_COLOURS))
+    width, height = round(_COLUMNS * _LETTER) + 2 * _EDGE, len(lines) * _LINE + 60
+    return _FORM.format(width=width, height=height, colours=colours, motion="\n".join(moves), lines="\n".join(rows))
+
+
+def _parts(text: Text) -> Iterator[str]:
+    text = text.copy()
+    for piece in text.divide(sorted({edge for span in text.spans for edge in (span.start, span.end)})):
+        style = [span.style for span in piece.spans if not isinstance(span.style, str)]
+        colour = next((each.color for each in style if each.color and each.color.type is ColorType.STANDARD), None)
+        bold = ' font-weight="bold"' if any(each.bold for each in style) else ""
+        attributes = (f' class="c{(colour.number or 0) % 8}"' if colour else "") + bold
+        yield f"<tspan{attributes}>{escape(piece.plain)}</tspan>" if attributes else escape(piece.plain)
 
 
 def words(svg: str) -> list[str]:
-    """The lines of a picture, without what differs from run to run: ids, the days that a date is made of, seconds."""
+    """The lines of a picture, without what differs from run to run: the days that a date is made of, and seconds."""
     rows: dict[str, str] = {}
-    for y, text in re.findall(r'<text class="rotation-r\d+"[^>]* y="([\d.]+)"[^>]*>([^<]*)</text>', svg):
-        rows[y] = rows.get(y, "") + text
-    lines = [row.replace("&#160;", " ").replace("&gt;", ">").replace("&#x27;", "'").rstrip() for row in rows.values()]
-    for what, name in ((r"\.\.\.[A-Z0-9]{4}", "...ID"), (r"\(\d+ s\)", "(N s)"), (r"on \d+ \w+( \d{4})?", "on DAY")):
-        lines = [re.sub(what, name, line) for line in lines]
-    return lines
+    for text in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):  # noqa: S314  our own
+        rows[text.attrib["y"]] = rows.get(text.attrib["y"], "") + "".join(text.itertext())
+    lines = [line.rstrip() for line in rows.values()]
+    return [re.sub(r"on \d+ \w+ \d{4}", "on DAY", re.sub(r"\d+ s\)", "N s)", line)) for line in lines]
 
 
 def main() -> None:

@@ -26,6 +26,7 @@ def machine(tmp_path: Path) -> Machine:
         (found.tools / tool).symlink_to(need(tool))
     for name in ("install.sh", "pyproject.toml", "LICENSE", "rotate_my_key/__main__.py", "rotate_my_key/py.typed"):
         shutil.copy(REPO / name, found.checkout / name)
+    shutil.copytree(REPO / "man", found.checkout / "man")
     (found.checkout / "README.md").write_text("# A test\n")
     (found.checkout / "rotate_my_key/cli/__init__.py").touch()
     for lock in ("runtime", "dev"):

@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO, need
 
-LOCKS = ("build", "runtime", "export", "fleet", "dev")
+LOCKS = ("build", "runtime", "export", "fleet", "docs", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(
     r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
@@ -60,9 +60,10 @@ def test_the_locks_are_of_one_piece() -> None:
         ("runtime", names(PROJECT["dependencies"])),
         ("export", names(PROJECT["optional-dependencies"]["export"])),
         ("fleet", names(PROJECT["optional-dependencies"]["fleet"])),
+        ("docs", names(PROJECT["optional-dependencies"]["docs"])),
         ("dev", names(PROJECT["optional-dependencies"]["test"])),
     ],
-    ids=["runtime", "export", "fleet", "dev"],
+    ids=["runtime", "export", "fleet", "docs", "dev"],
 )
 def test_the_locks_hold_what_the_project_asks_for(lock: str, wanted: set[str]) -> None:
     """A dependency that was added is locked too: run locks/update."""
