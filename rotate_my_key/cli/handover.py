@@ -254,10 +254,7 @@ def _still_there(pair: Credentials, old: str, why: str) -> str:
 
 
 def finish_taken(
-    app: App,
-    settle: Callable[[], list[Result]],
-    tell: Callable[[Result], None],
-    rotate: Callable[[str], list[Result]],
+    app: App, settle: Callable[[], list[Result]], tell: Callable[[Result], None], rotate: Callable[[str], list[Result]]
 ) -> list[Result]:
     """Finish it for each key that is marked and that a place here holds; gives what came of that, and has told it.
     What earlier runs had begun comes first: a run that was killed may not have brought its key into the places.

@@ -20,16 +20,7 @@ from ..core.parallel import Pool
 from ..core.policy import number
 from .actions import WORDS, ActionResult, ActionState, Actor, Maker, coming, done
 from .audit import AuditTrail, NotKept
-from .enforce_plan import (
-    EnforceContext,
-    EnforcePlan,
-    PlannedAction,
-    by_owner,
-    by_user,
-    left_of,
-    spared_of,
-    unsure_of,
-)
+from .enforce_plan import EnforceContext, EnforcePlan, PlannedAction, by_owner, by_user, left_of, spared_of, unsure_of
 from .memory import UnreadableTag
 from .model import AwsAccount, Event, Owner
 from .notices import Remark

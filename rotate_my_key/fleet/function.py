@@ -249,10 +249,7 @@ def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, l
 
 
 def _switched(
-    job: FunctionRun,
-    found: Sequence[UserLook],
-    done: Sequence[emergency.SwitchResult],
-    problems: Sequence[Problem],
+    job: FunctionRun, found: Sequence[UserLook], done: Sequence[emergency.SwitchResult], problems: Sequence[Problem]
 ) -> Result:
     well = [{"account": each.account.number, "user": each.user} for each in done if each.key and not each.problem]
     troubles = [problem.message for problem in problems] + [note for each in done for note in each.notes]

@@ -57,10 +57,7 @@ def test_enforce_passes_with_its_policy(enforcing: Company) -> None:
 
 
 # What a run without an action tells: a trouble or an error that names it, or how much less was done and why.
-LESS_ENFORCED = {
-    "iam:GetAccessKeyLastUsed": {"last use unknown": 2},
-    "iam:ListUserTags": {"unsure": 2},
-}
+LESS_ENFORCED = {"iam:GetAccessKeyLastUsed": {"last use unknown": 2}, "iam:ListUserTags": {"unsure": 2}}
 NAMELESS = {"sts:AssumeRole": "may not be assumed by the caller"}
 
 

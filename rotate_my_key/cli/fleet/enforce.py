@@ -13,16 +13,7 @@ from ...core.policy import day, format_duration, mask, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
 from ...fleet.enforce import EnforceResult, carry_out
-from ...fleet.enforce_plan import (
-    NO_CHANNEL,
-    NOWHERE,
-    EnforceContext,
-    EnforcePlan,
-    check,
-    enforces,
-    plan_run,
-    unsure_of,
-)
+from ...fleet.enforce_plan import NO_CHANNEL, NOWHERE, EnforceContext, EnforcePlan, check, enforces, plan_run, unsure_of
 from ...fleet.handover import finder
 from ...fleet.judge import addresses
 from ...fleet.messages import Channels, Renderer, wrapped
