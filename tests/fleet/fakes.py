@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,19 @@ HEAD = (
     "cert_2_last_rotated"
 )
 BEGINNING = {"request_report", "report", "users", "find", "keys", "members"}  # verbs that begin something
+
+
+def rows(table: str, cells: int) -> list[list[str]]:
+    """The rows of a table in text: cells between `|`; a line that is indented goes on with the row above."""
+    joined = re.sub(r"\n +", " ", table.strip()).splitlines()
+    found = [[cell.strip() for cell in row.split("|")] for row in joined if row]
+    assert all(len(row) == cells for row in found), [row for row in found if len(row) != cells]
+    return found
+
+
+def flat(text: str) -> str:
+    """A message as one line, however it was wrapped."""
+    return " ".join(text.split())
 
 
 def spoil(
@@ -51,6 +65,62 @@ def spoil(
         raise error
 
     setattr(target, verb, spoiled)
+
+
+class Killed(BaseException):
+    """`kill -9`: no code of the program runs any more."""
+
+
+class Points:
+    """Counts what a run passes; at `kill_at` it dies, `faults` are words for a point."""
+
+    def __init__(self) -> None:
+        self.stop()
+
+    def start(self, kill_at: int | None = None, faults: Mapping[int, str] | None = None) -> None:
+        """A new process."""
+        self.names: list[str] = []
+        self.kill_at, self.faults, self.counts = kill_at, faults or {}, True
+
+    def stop(self) -> None:
+        """Nothing happens any more at what is watched."""
+        self.start()
+        self.counts = False
+
+    def reach(self, name: str) -> str:
+        """One point; gives the word of the fault that is due here."""
+        number = len(self.names)
+        self.names.append(name)
+        if number == self.kill_at:
+            raise Killed(name)
+        return self.faults.get(number, "")
+
+    def watch(self, target: Any, *verbs: str) -> None:
+        """From `start` on, before each of these verbs and when it was carried out there is a point."""
+        for verb in verbs:
+            setattr(target, verb, self._watched(verb, getattr(target, verb)))
+
+    def _watched(self, verb: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **named: Any) -> Any:
+            if self.counts:
+                self.reach(verb)
+            result = real(*args, **named)
+            if self.counts:
+                self.reach(f"{verb}, done")
+            return result
+
+        return call
+
+    def around(self, name: str, do: Callable[[], object]) -> None:
+        """A call that changes something: lost before or after it is carried out, denied, or done."""
+        word = self.reach(name)
+        if word == "denied":
+            raise Denied(f"not allowed to {name}")
+        if word == "before":
+            raise TryLater("no answer came")
+        do()
+        if self.reach(f"{name}, done") == "after" or word == "after":
+            raise TryLater("no answer came")
 
 
 @dataclass

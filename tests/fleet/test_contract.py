@@ -83,6 +83,7 @@ class Real:
 
     def __init__(self, standin: StandIn, aws: Aws) -> None:
         self.standin = standin
+        standin.settings.page_size = 2  # each list has pages
         self.organization: AwsOrganization = Assembly(aws, FleetSigner(), FleetSettings()).organization
         self.number = standin.account
         self.directory: AccountDirectory = self.organization.directory(AwsAccount(self.number))

@@ -70,41 +70,33 @@ def test_root() -> None:
     assert len(user.keys) == 1
 
 
-@pytest.mark.parametrize(
-    ("case", "slot", "key"),
-    [
-        ("no key", NO_KEY, None),
-        ("no key, in other words", "not_supported,not_supported,no_information,N/A,N/A", None),
-        (
-            "capital letters",
-            "TRUE,2026-11-01T10:00:00Z,N/A,N/A,N/A",
-            FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(None)),
-        ),
-        ("an inactive key whose date is not told is no key", "FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3", None),
-        (
-            "an active key without a date is as old as its user",
-            "true,N/A,N/A,N/A,N/A",
-            FleetKey(True, at("2020-01-01T00:00:00"), None, LastUse(None)),
-        ),
-        (
-            "a use without region",
-            "true,2026-11-01T10:00:00Z,2026-11-02T00:00:00Z,N/A,s3",
-            FleetKey(True, at("2026-11-01T10:00:00"), None, LastUse(at("2026-11-02T00:00:00"), "s3", "")),
-        ),
-        (
-            "a use that is not told is unknown, not never",
-            "true,2026-11-01T10:00:00Z,not_supported,not_supported,not_supported",
-            FleetKey(True, at("2026-11-01T10:00:00")),
-        ),
-        (
-            "another time zone",
-            "true,2026-11-01T10:00:00+02:00,N/A,N/A,N/A",
-            FleetKey(True, at("2026-11-01T08:00:00"), None, LastUse(None)),
-        ),
-    ],
-)
-def test_a_slot(case: str, slot: str, key: FleetKey | None) -> None:
+MADE = "true,2026-11-01T10:00:00Z"
+FIRST = at("2026-11-01T10:00:00")
+SLOTS: dict[str, tuple[str, FleetKey | None]] = {
+    "no key": (NO_KEY, None),
+    "no key, in other words": ("not_supported,not_supported,no_information,N/A,N/A", None),
+    "capital letters": (f"{MADE.upper()},N/A,N/A,N/A", FleetKey(True, FIRST, None, LastUse(None))),
+    "an inactive key whose date is not told is no key": ("FALSE,N/A,2026-11-01T10:00:00Z,eu-west-1,s3", None),
+    "an active key without a date is as old as its user": (
+        "true,N/A,N/A,N/A,N/A",
+        FleetKey(True, at("2020-01-01T00:00:00"), None, LastUse(None)),
+    ),
+    "a use without region": (
+        f"{MADE},2026-11-02T00:00:00Z,N/A,s3",
+        FleetKey(True, FIRST, None, LastUse(at("2026-11-02T00:00:00"), "s3", "")),
+    ),
+    "a use that is not told is unknown, not never": (f"{MADE}{',not_supported' * 3}", FleetKey(True, FIRST)),
+    "another time zone": (
+        "true,2026-11-01T10:00:00+02:00,N/A,N/A,N/A",
+        FleetKey(True, at("2026-11-01T08:00:00"), None, LastUse(None)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SLOTS)
+def test_a_slot(case: str) -> None:
     """What stands in a slot, and which key that is."""
+    slot, key = SLOTS[case]
     expected = (key,) if key else ()
     assert read(row(first=slot))[0].keys == expected
     assert read(row(second=slot))[0].keys == expected

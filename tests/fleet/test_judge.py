@@ -5,6 +5,7 @@ Whose keys they are, and who is left alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -28,7 +29,7 @@ from rotate_my_key.fleet.judge import (
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.settings.fleet import Exempt, FleetSettings, Owners
 
-from .fakes import NOW
+from .fakes import NOW, rows
 
 ACCOUNT = AwsAccount("123456789012", "shop")
 DAY = timedelta(days=1)
@@ -201,81 +202,39 @@ def person(name: str = "alice", path: str = "/", **facts: object) -> FleetUser:
 
 ROOT = FleetUser(ACCOUNT.number, f"arn:aws:iam::{ACCOUNT.number}:root")
 MAP = {"alice": "al@example.com", "123456789012/bob": "here@example.com", "bob": "bob@example.com"}
-TAGGED = {"Owner": " team@example.com "}
-
-
-@pytest.mark.parametrize(
-    ("case", "user", "owners", "owner"),
-    [
-        (
-            "the mapping comes first",
-            person(tags=TAGGED),
-            Owners(),
-            Owner("al@example.com", "al@example.com", "mapping"),
-        ),
-        (
-            "the order is what `by` says",
-            person(tags=TAGGED),
-            Owners(by=("tag", "mapping")),
-            Owner("team@example.com", "team@example.com", "tag owner"),
-        ),
-        (
-            "a line for the account goes before one for all",
-            person("bob"),
-            Owners(),
-            Owner("here@example.com", "here@example.com", "mapping"),
-        ),
-        (
-            "user names are compared as IAM compares them",
-            person("ALICE"),
-            Owners(),
-            Owner("al@example.com", "al@example.com", "mapping"),
-        ),
-        ("the domain makes an address", person("eve"), Owners(domain="x.org"), Owner("eve", "eve@x.org", "user name")),
-        ("a domain may begin with @", person("eve"), Owners(domain="@x.org"), Owner("eve", "eve@x.org", "user name")),
-        (
-            "a name that is an address stays",
-            person("e@y.org"),
-            Owners(domain="x.org"),
-            Owner("e@y.org", "e@y.org", "user name"),
-        ),
-        (
-            "a tag that is a name gets the domain",
-            person("eve", tags={"owner": "bob"}),
-            Owners(domain="x.org"),
-            Owner("bob", "bob@x.org", "tag owner"),
-        ),
-        (
-            "a tag without an address yields to a name that has one",
-            person("eve@y.org", tags={"owner": "Team Red"}),
-            Owners(),
-            Owner("eve@y.org", "eve@y.org", "user name"),
-        ),
-        (
-            "without any address the first name stays",
-            person("eve", tags={"owner": "Team Red"}),
-            Owners(),
-            Owner("Team Red", "", "tag owner"),
-        ),
-        (
-            "a name with a comma makes no address",
-            person("eve,x"),
-            Owners(domain="x.org"),
-            Owner("eve,x", "", "user name"),
-        ),
-        (
-            "denied tags are passed over",
-            person("eve", tags=None),
-            Owners(domain="x.org"),
-            Owner("eve", "eve@x.org", "user name"),
-        ),
-        ("no rule, no address", person("eve"), Owners(by=("mapping",)), Owner("eve")),
-        ("root gets no address by its name", ROOT, Owners(domain="x.org"), Owner("root")),
-    ],
+OWNERS = rows(
+    """
+the mapping comes first | alice Owner= team@example.com | | al@example.com al@example.com mapping
+the order is what `by` says | alice Owner= team@example.com | by=tag,mapping
+    | team@example.com team@example.com tag owner
+a line for the account goes before one for all | bob | | here@example.com here@example.com mapping
+user names are compared as IAM compares them | ALICE | | al@example.com al@example.com mapping
+the domain makes an address | eve | domain=x.org | eve eve@x.org user name
+a domain may begin with @ | eve | domain=@x.org | eve eve@x.org user name
+a name that is an address stays | e@y.org | domain=x.org | e@y.org e@y.org user name
+a tag that is a name gets the domain | eve owner=bob | domain=x.org | bob bob@x.org tag owner
+a tag without an address yields to a name that has one | eve@y.org owner=Red Team | | eve@y.org eve@y.org user name
+without any address the first name stays | eve owner=Red | | Red - tag owner
+a name with a comma makes no address | eve,x | domain=x.org | eve,x - user name
+denied tags are passed over | eve - | domain=x.org | eve eve@x.org user name
+no rule, no address | eve | by=mapping, | eve -
+root gets no address by its name | root | domain=x.org | root -
+""",
+    4,
 )
-def test_owner(case: str, user: FleetUser, owners: Owners, owner: Owner) -> None:
-    """Tag, name and mapping, in the order of the settings."""
-    assert owner_of(user, owners, MAP) == owner
+
+
+@pytest.mark.parametrize(("sentence", "who", "said", "owner"), OWNERS, ids=[case[0] for case in OWNERS])
+def test_owner(sentence: str, who: str, said: str, owner: str) -> None:
+    """Tag, name and mapping, in the order of the settings: a user with a tag, settings, and name, address and rule."""
+    name, _, tag = who.partition(" ")
+    tags = None if tag == "-" else dict([tag.split("=")] if tag else [])
+    setting, _, value = said.partition("=")
+    by = {"by": tuple(filter(None, value.split(","))), "domain": value}
+    owners = replace(Owners(), **{setting: by[setting]} if setting else {})
+    called, address, *how = owner.split()
+    found = owner_of(ROOT if name == "root" else person(name, tags=tags), owners, MAP)
+    assert found == Owner(called, "" if address == "-" else address, " ".join(how))
 
 
 def test_root_is_somebodys_by_the_mapping() -> None:

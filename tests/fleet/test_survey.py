@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import _thread
-import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
-from threading import Barrier, Event
 
 import pytest
 
 from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
 from rotate_my_key.core.model import LastUse
-from rotate_my_key.core.parallel import Pool
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
@@ -109,13 +105,6 @@ def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
     assert aws.calls == Counter(request_report=1, report=1, keys=5, tags=4)
 
 
-def test_keys_that_are_switched_off_need_no_attention(aws: FakeDirectory) -> None:
-    """However old they are: they are as the report has them."""
-    aws.user("off")
-    aws.key("off", 200, "Inactive")
-    assert called(one(aws), "off").keys[0].key_id is None
-
-
 def test_who_has_more_keys_than_slots_is_listed(directory: FakeDirectory) -> None:
     """AWS says in a column of its own that the report does not tell of all keys."""
     directory.user("many", 1, 2, 100)
@@ -155,7 +144,10 @@ def test_what_was_settled_since_the_report_needs_no_attention(directory: FakeDir
 
 def test_the_policy_decides_who_is_flagged(aws: FakeDirectory) -> None:
     """Stricter settings flag more; the days of the last use too."""
-    one(aws, settings=FleetSettings(policy=Policy(8 * DAY, DAY), unused_after=365 * DAY))
+    aws.user("off")
+    aws.key("off", 200, "Inactive")  # needs no attention however old it is
+    survey = one(aws, settings=FleetSettings(policy=Policy(8 * DAY, DAY), unused_after=365 * DAY))
+    assert called(survey, "off").keys[0].key_id is None
     assert aws.calls["keys"] == 4
     aws.calls.clear()
     one(aws, settings=FleetSettings(policy=Policy(400 * DAY, DAY), unused_after=365 * DAY))
@@ -175,14 +167,11 @@ def test_a_report_is_waited_for(directory: FakeDirectory) -> None:
     assert (survey.source, survey.problem) == (SurveySource.REPORT, "")
     assert directory.calls == Counter(request_report=4, report=2)
     assert slept == [0.25, 0.5, 1.0, 2.0]
-
-
-def test_half_a_minute_of_waiting_costs_ten_calls(directory: FakeDirectory) -> None:
-    """One to learn who we are, seven for asking, two for fetching: each pause is twice the one before."""
-    directory.waits = 6
-    slept: list[float] = []
-    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, ReportWait(slept.append, count().__next__))
-    assert 30 < sum(slept) < 35
+    directory.waits = 6  # half a minute costs ten calls: each pause is twice the one before
+    directory.calls.clear()
+    waits = ReportWait(slept.append, count().__next__)
+    survey_accounts(FakeOrganization(directory), FleetSettings(), NOW, waits)
+    assert 30 < sum(slept[4:]) < 35
     assert directory.calls.total() + 1 == 10
 
 
@@ -226,16 +215,79 @@ def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
     assert called(survey, "alice").keys[0].key_id
 
 
-# Without a report
+# What breaks
+
+NO_REPORT = Denied("no report", action="iam:GenerateCredentialReport")
+LISTED = "users were listed instead, and root's keys are not seen: no report"
+KEYS, TAGS = Denied("no keys", "ask IT", action="iam:ListAccessKeys"), Denied("no", action="iam:ListUserTags")
+BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str, int]]] = {
+    "without the report ids, ages, last uses and tags come from lists": (
+        {"request_report": NO_REPORT},
+        *("", 0, (LISTED,)),
+        {"request_report": 1, "users": 1, "keys": 5, "last_use": 4, "tags": 3},
+    ),
+    "where lists are denied too both reasons are told": (
+        {"request_report": NO_REPORT, "users": Denied("no lists", action="iam:ListUsers")},
+        *("no lists", 5, (LISTED,)),
+        {"request_report": 1, "users": 1},
+    ),
+    "lists of which all fail leave nothing known": (
+        {"request_report": NO_REPORT, "keys": KEYS},
+        *("no keys", 5, (LISTED,)),
+        {"request_report": 1, "users": 1, "keys": 5},
+    ),
+    "what the report tells is kept, without ids, and that ages are not exact is said": (
+        {"keys": KEYS},
+        *("", 5, ("ids and exact ages of the keys of 3 users are not known: no keys",)),
+        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
+    ),
+    "tags that are denied are not no tags": (
+        {"tags": TAGS},
+        *("", 0, ("the tags of 3 users, and so who is exempt or an owner by tag, are not known",)),
+        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
+    ),
+    "a last use that is throttled is unknown, and not never": (
+        {"request_report": NO_REPORT, "last_use": TryLater("throttled")},
+        *("", 0, (LISTED, "the last use of 4 keys is not known")),
+        {"request_report": 1, "users": 1, "keys": 5, "last_use": 3, "tags": 2},
+    ),
+    "groups that are denied leave it open who is exempt": (
+        {"members": Denied("iam:GetGroup is denied", action="iam:GetGroup")},
+        *("", 0, ("who is in group bots, and so exempt, is not known: iam:GetGroup is denied",)),
+        {"request_report": 1, "report": 1, "members": 1, "keys": 3, "tags": 3},
+    ),
+    "a user who goes meanwhile is no trouble": (
+        {"tags": Gone("there is no user")},
+        *("", 0, ()),
+        {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
+    ),
+}
 
 
-def test_a_denied_report_falls_back_to_lists(aws: FakeDirectory) -> None:
-    """Ids, ages, last uses, and the tags of whoever needs attention."""
-    aws.broken["request_report"] = Denied("GenerateCredentialReport is denied", action="iam:GenerateCredentialReport")
-    survey = one(aws)
-    assert (survey.source, survey.problem, survey.code, survey.at) == (SurveySource.LISTS, "", 0, NOW)
-    assert aws.calls == Counter(request_report=1, users=1, keys=5, last_use=4, tags=3)
-    assert called(survey, "due").keys[0].last_use == USED
+@pytest.mark.parametrize("sentence", BROKEN)
+def test_what_breaks(sentence: str, aws: FakeDirectory) -> None:
+    """Each row is a sentence, what fails, why the account could not be looked at, the exit code, notes and calls."""
+    aws.broken, problem, code, notes, calls = BROKEN[sentence]
+    groups = ("bots",) if "members" in aws.broken else ()
+    survey = one(aws, settings=FleetSettings(exempt=Exempt(groups=groups)), workers=1)
+    assert (survey.problem, survey.code, survey.notes) == (problem, code, notes)
+    assert aws.calls == Counter(calls)
+    assert survey.source is (SurveySource.LISTS if "request_report" in aws.broken else SurveySource.REPORT)
+    assert survey.hint == ("ask IT" if problem == "no keys" else "")
+    assert bool(problem) is (survey.users == ()) is (survey.at is None)
+    if aws.broken.keys() == {"request_report"}:
+        assert (called(survey, "due").keys[0].last_use, survey.at) == (USED, NOW)
+    if "last_use" in aws.broken:
+        assert all(key.last_use is None for user in survey.users for key in user.keys)
+    if aws.broken == {"keys": KEYS}:
+        (key,) = called(survey, "overdue").keys
+        assert (key.key_id, key.created, key.last_use) == (None, NOW - 98 * DAY, USED)
+    if aws.broken == {"tags": TAGS}:
+        assert called(survey, "overdue").tags is None
+    if groups:
+        assert called(survey, "overdue").groups is None
+    if "goes meanwhile" in sentence:
+        assert [user.name for user in survey.users] == ["root", "fresh", "nobody"]
 
 
 def test_a_report_that_cannot_be_read_falls_back_to_lists(aws: FakeDirectory) -> None:
@@ -263,89 +315,18 @@ def test_where_lists_would_end_the_same_way_they_are_not_tried(problem: Problem,
     assert called(second, "alice").keys[0].key_id
 
 
-def test_denied_report_and_denied_lists(aws: FakeDirectory) -> None:
-    """Then the account cannot be looked at; both reasons are told."""
-    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
-    aws.broken["users"] = Denied("no lists", action="iam:ListUsers")
-    survey = one(aws)
-    assert (survey.problem, survey.code, survey.at) == ("no lists", 5, None)
-    assert survey.notes == ("users were listed instead, and root's keys are not seen: no report",)
-
-
-def test_lists_of_which_some_fail(directory: FakeDirectory) -> None:
-    """Users whose keys are not known are counted, not left out in silence."""
-    directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
+def test_some_that_are_not_known_are_counted(directory: FakeDirectory) -> None:
+    """A user whose keys are not known, and a key of after the report whose use AWS does not tell."""
     directory.user("alice", 98)
     directory.user("bob", 98)
+    directory.unreported = {directory.key("alice", 0)}
+    directory.broken["last_use"] = TryLater("throttled")
+    assert one(directory).notes == ("the last use of one key is not known",)
+    directory.broken["request_report"] = NO_REPORT
     spoil(directory, "keys", TryLater("AWS is throttling"), lambda user: user == "bob")
     survey = one(directory)
     assert [user.name for user in survey.users] == ["alice"]
-    assert survey.notes[-1] == "the keys of one user are not known: AWS is throttling"
-    assert survey.code == 75
-
-
-def test_lists_of_which_all_fail(aws: FakeDirectory) -> None:
-    """Then nothing is known of the account."""
-    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
-    aws.broken["keys"] = Denied("no keys", "ask IT", action="iam:ListAccessKeys")
-    survey = one(aws)
-    assert (survey.problem, survey.hint, survey.code, survey.users) == ("no keys", "ask IT", 5, ())
-
-
-# Details that cannot be had
-
-
-def test_denied_list_access_keys(aws: FakeDirectory) -> None:
-    """What the report tells is kept, without ids; that ages are not exact is said, with its exit code."""
-    aws.broken["keys"] = Denied("iam:ListAccessKeys is denied", action="iam:ListAccessKeys")
-    survey = one(aws)
-    assert survey.notes == ("ids and exact ages of the keys of 3 users are not known: iam:ListAccessKeys is denied",)
-    assert survey.code == 5
-    (key,) = called(survey, "overdue").keys
-    assert (key.key_id, key.created, key.last_use) == (None, NOW - 98 * DAY, USED)
-
-
-def test_tags_that_are_not_known(aws: FakeDirectory) -> None:
-    """They are None, which is not "no tags"; a line says so."""
-    aws.broken["tags"] = Denied("no", action="iam:ListUserTags")
-    survey = one(aws)
-    assert called(survey, "overdue").tags is None
-    assert survey.notes == ("the tags of 3 users, and so who is exempt or an owner by tag, are not known",)
-    assert survey.code == 0
-
-
-def test_an_unknown_last_use_is_not_never(aws: FakeDirectory) -> None:
-    """Denied or throttled, it stays unknown."""
-    aws.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
-    aws.broken["last_use"] = TryLater("throttled")
-    survey = one(aws)
-    assert all(key.last_use is None for user in survey.users for key in user.keys)
-    assert survey.notes[-1] == "the last use of 4 keys is not known"
-
-
-def test_one_unknown_last_use(aws: FakeDirectory) -> None:
-    """A key of after the report whose use AWS does not tell."""
-    aws.unreported = {aws.key("overdue", 0)}
-    aws.broken["last_use"] = TryLater("throttled")
-    assert one(aws).notes == ("the last use of one key is not known",)
-
-
-def test_a_user_who_goes_meanwhile(aws: FakeDirectory) -> None:
-    """Deleted between two calls: gone, and no trouble."""
-    aws.broken["tags"] = Gone("there is no user")
-    survey = one(aws)
-    assert [user.name for user in survey.users] == ["root", "fresh", "nobody"]
-    assert (survey.notes, survey.code) == ((), 0)
-
-
-def test_last_uses_are_not_asked_for_in_vain(directory: FakeDirectory) -> None:
-    """Who is denied or throttled for three keys is so for thousands; each would take a minute's patience."""
-    for number in range(50):
-        directory.user(f"user{number}", 10)
-    directory.broken["request_report"] = Denied("no report", action="iam:GenerateCredentialReport")
-    directory.broken["last_use"] = TryLater("throttled")
-    one(directory, workers=1)
-    assert directory.calls["last_use"] == 3
+    assert (survey.notes[1], survey.code) == ("the keys of one user are not known: AWS is throttling", 75)
 
 
 @pytest.mark.parametrize("verb", ["keys", "tags"])
@@ -356,8 +337,7 @@ def test_an_account_that_is_throttled_is_not_asked_on(verb: str, directory: Fake
     directory.broken[verb] = TryLater("throttled")
     survey = one(directory, workers=1)
     assert directory.calls[verb] == 1
-    assert survey.code == 75
-    assert len(survey.users) == 51
+    assert (survey.code, len(survey.users)) == (75, 51)
     assert all(user.tags is None for user in survey.users)
 
 
@@ -384,14 +364,6 @@ def test_groups_are_read_once_an_account(aws: FakeDirectory) -> None:
     calm.user("fresh", 1)
     one(calm, settings=settings)
     assert calm.calls["members"] == 0
-
-
-def test_denied_groups(aws: FakeDirectory) -> None:
-    """Then it is not known who is exempt, and a line says so."""
-    aws.broken["members"] = Denied("iam:GetGroup is denied", action="iam:GetGroup")
-    survey = one(aws, settings=FleetSettings(exempt=Exempt(groups=("bots",))))
-    assert called(survey, "overdue").groups is None
-    assert survey.notes == ("who is in group bots, and so exempt, is not known: iam:GetGroup is denied",)
 
 
 # Which accounts
@@ -466,7 +438,6 @@ def test_an_interruption_is_not_waited_out() -> None:
 @pytest.fixture(autouse=True)
 def _no_leftovers() -> Iterator[None]:
     """Threads of one test do not run into the next."""
-    import threading
 
     before = set(threading.enumerate())
     yield
@@ -559,77 +530,3 @@ def test_one_answer_is_enough_to_go_on() -> None:
     waits = ReportWait(clock.sleep, lambda: clock.now)
     survey_accounts(FakeOrganization(*found), MANY, NOW, waits, workers=1)
     assert all(each.calls["report"] == 1 for each in found)
-
-
-def test_results_are_in_the_order_of_the_items() -> None:
-    """Whichever ends first."""
-    gates = [Event() for _ in range(3)]
-
-    def work(number: int) -> int:
-        if number < 2:
-            gates[number + 1].wait(5)
-        gates[number].set()
-        return number
-
-    with Pool(8) as pool:
-        assert pool.map(work, [0, 1, 2]) == [0, 1, 2]
-
-
-def test_so_many_at_a_time() -> None:
-    """All workers are used, for one list after the other."""
-    together = Barrier(4)
-    with Pool(4) as pool:
-        for _ in range(2):
-            assert pool.map(lambda item: together.wait(5) >= 0, range(8)) == [True] * 8
-
-
-def test_one_item_needs_no_thread() -> None:
-    """It is done in the caller's."""
-    with Pool(4) as pool:
-        assert pool.map(lambda item: threading.current_thread(), ["item"]) == [threading.current_thread()]
-        assert pool.map(lambda item: item, []) == []
-
-
-def test_the_first_error_ends_it() -> None:
-    """What has not begun is dropped: whoever wants a problem as a result catches it."""
-    over, begun = Event(), []
-
-    def work(number: int) -> None:
-        begun.append(number)
-        if number == 0:
-            raise Gone("it left")
-        over.wait(10)
-
-    with pytest.raises(Gone), Pool(1) as pool:
-        pool.map(work, range(100))
-    over.set()
-    assert begun in ([0], [0, 1])
-
-
-def test_ctrl_c_ends_it_at_once() -> None:
-    """Calls that hang are left alone, and none is begun any more."""
-    over, begun = Event(), []
-
-    def work(number: int) -> None:
-        begun.append(number)
-        if len(begun) == 2:
-            _thread.interrupt_main()
-        over.wait(10)
-
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background shell would have it ignored
-    try:
-        with pytest.raises(KeyboardInterrupt), Pool(2) as pool:
-            pool.map(work, range(10))
-    finally:
-        signal.signal(signal.SIGINT, before)
-    over.set()
-    assert sorted(begun) == [0, 1]
-
-
-def test_the_caller_is_told_how_many_are_done() -> None:
-    """In the caller's own thread, for a progress bar."""
-    told: list[tuple[int, int, bool]] = []
-    me = threading.current_thread()
-    with Pool(2) as pool:
-        pool.map(lambda item: item, range(3), lambda *how: told.append((*how, threading.current_thread() is me)))
-    assert told == [(done, 3, True) for done in range(4)]

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import LastUse
-from rotate_my_key.fleet.actions import Notifier
+from rotate_my_key.fleet.actions import Notifier, ReissuedKey
 from rotate_my_key.fleet.enforce import EnforceResult, carry_out
 from rotate_my_key.fleet.enforce_plan import EnforceContext, EnforcePlan, plan_run
-from rotate_my_key.fleet.memory import KeyMemory, decode, ref
+from rotate_my_key.fleet.memory import KeyMemory, decode, encode, ref
 from rotate_my_key.fleet.messages import Channels, Renderer
 from rotate_my_key.settings.fleet import Accounts, Enforce, FleetSettings, Owners, ReissueSettings
 from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
@@ -69,10 +70,20 @@ class Company:
 
     def remember(self, name: str, memory: Mapping[str, KeyMemory], where: FakeDirectory | None = None) -> None:
         """Write a user's tag; by key id."""
-        from rotate_my_key.fleet.memory import encode
-
         value = encode({ref(key_id): each for key_id, each in memory.items()})
         (where or self.here).everybody[name].tags[TAG] = value
+
+    def off(self, name: str, age: float, days: int) -> str:
+        """A user whose key was switched off so many days ago, after a notice; gives its id."""
+        (key_id,) = self.user(name, age, told=None)
+        self.here.set_active(name, key_id, active=False)
+        day = (self.now - days * DAY).date()
+        self.remember(name, {key_id: noticed(1, day, day, off=day)})
+        return key_id
+
+    def breaks(self, verb: str, problem: Problem) -> None:
+        """A verb fails in the first account."""
+        self.here.broken[verb] = problem
 
     def known(self, name: str, key_id: str, where: FakeDirectory | None = None) -> KeyMemory:
         """What the tag says of a key."""
@@ -106,6 +117,12 @@ class Company:
     def use(self, name: str, key_id: str, at: datetime | None = None, where: FakeDirectory | None = None) -> None:
         """The key is used."""
         (where or self.here).everybody[name].used[key_id] = LastUse(at or self.now, "s3", "eu-west-1")
+
+
+def make(directory: FakeDirectory, user: Any) -> ReissuedKey:
+    """A key that waits."""
+    pair, _ = directory.create(user.name)
+    return ReissuedKey(pair.key_id, "secretsmanager:arn:x")
 
 
 def noticed(notices: int, first: date, last: date, **more: date) -> KeyMemory:

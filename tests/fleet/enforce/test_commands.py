@@ -170,14 +170,6 @@ def test_what_cannot_be_meant_is_refused(firm: Firm, sentence: str, words: list[
     assert hint in said[1]
 
 
-def test_an_audit_that_cannot_be_written_stops_it(ready: Firm) -> None:
-    """Before anything is done."""
-    ready.settings(RULES.format(account=ready.aws.account) + "[audit]\nfile = /no/such/folder/audit.jsonl\n")
-    done = ready.enforce("--apply", "--yes")
-    assert (done.code, ready.changes) == (1, set())
-    assert "the audit cannot be written" in done.problem()[0]
-
-
 @pytest.mark.slow
 def test_audit_in_cloudwatch_and_s3(ready: Firm) -> None:
     """Both have every line, and the log group the metric line."""
@@ -214,14 +206,6 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
 
 
-def test_revoke_shows_first_and_asks(left: Firm) -> None:
-    """Every key with its age and last use; without an answer nothing is done."""
-    done = left.it.run("fleet", "revoke", "alice")
-    assert (done.code, left.changes) == (4, set())
-    assert done.err.count("works, ") == 3
-    assert "last used 3 hours ago by s3 in eu-west-1" in done.err
-
-
 def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> None:
     """By tag, mapping or name, in every account; `--undo` too. Whoever is nobody's is not touched."""
     prod = left.members["prod"]
@@ -239,6 +223,8 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     assert {*left.ids("alice").values(), *left.ids("bob", prod).values()} == {"Active"}
     assert left.it.run("fleet", "revoke", "--owner", "nobody@example.com", "-y").code == 1
     assert left.it.run("fleet", "revoke", "-y").code == 2
+    done = left.it.run("fleet", "revoke", "alise", "-y")  # the name may be misspelt
+    assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
 
 
 def test_whoever_may_not_list_accounts_is_not_told_that_all_is_done(left: Firm) -> None:
@@ -249,16 +235,6 @@ def test_whoever_may_not_list_accounts_is_not_told_that_all_is_done(left: Firm) 
     done = left.it.run("fleet", "revoke", "alice", "-y")
     assert done.code == 5, done.text
     assert {*left.ids("alice").values(), *left.ids("alice", prod).values()} == {"Inactive"}
-
-
-@pytest.mark.slow
-def test_revoke_in_one_account(left: Firm) -> None:
-    """`--account` limits it."""
-    member = left.members["prod"]
-    done = left.it.run("fleet", "revoke", "alice", "-y", "--account", member.account)
-    assert done.code == 0, done.text
-    assert set(left.ids("alice").values()) == {"Active"}
-    assert set(left.ids("alice", member).values()) == {"Inactive"}
 
 
 def test_an_account_that_lets_nobody_in_is_named(left: Firm) -> None:
@@ -277,13 +253,6 @@ def test_accounts_that_reports_leave_out_are_not_left_out(left: Firm) -> None:
     left.settings(f"[accounts]\nrole = rotate-my-key-fleet\nbut = {left.members['prod'].account}\n")
     left.it.run("fleet", "revoke", "alice", "-y")
     assert set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
-
-
-@pytest.mark.slow
-def test_a_user_who_is_nowhere(left: Firm) -> None:
-    """Nothing to do is a problem here: the name may be misspelt."""
-    done = left.it.run("fleet", "revoke", "alise", "-y")
-    assert (done.code, done.problem()[0]) == (1, "there is no user alise in any of 2 accounts")
 
 
 # Documented

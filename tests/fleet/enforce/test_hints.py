@@ -32,7 +32,10 @@ def test_the_hint_without_a_terminal_is_the_command_as_typed(left: Firm) -> None
     file.write_text("[accounts]\nrole = rotate-my-key-fleet\n")
     left.settings("")
     typed = ["fleet", "revoke", "alice", "--account", left.members["prod"].account, "--why", "it leaked"]
-    _, hint = left.it.run(*typed, "--settings", str(file)).problem()
+    asked = left.it.run(*typed, "--settings", str(file))
+    assert (asked.code, left.changes, asked.err.count("works, 200 days old")) == (4, set(), 1)
+    assert "last used 3 hours ago by s3 in eu-west-1" in asked.err
+    _, hint = asked.problem()
     done = left.it.run(*words(hint))
     assert done.code == 0, done.text
     assert set(left.ids("alice").values()) == {"Active"}

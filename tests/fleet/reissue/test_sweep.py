@@ -1,5 +1,6 @@
 """The sweep: what was not fetched goes, what is in use stays, what is not known is only switched off."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,9 @@ from rotate_my_key.fleet.memory import decode
 from .world import DAY, Company
 
 LONG = 8 * DAY
+MINUTE = DAY / 24 / 60
+UNLISTED = "made a moment ago, and not listed yet or gone already"
+GONE = "the key is gone: fetched and replaced, or deleted"
 
 
 @pytest.fixture(params=["secretsmanager", "s3"])
@@ -28,85 +32,74 @@ def new(company: Company) -> str:
     return company.delivery().pair.key_id
 
 
-def test_what_waits_is_left_for_a_week(company: Company) -> None:
-    """Up to the last second."""
-    before = company.status()
-    company.later(7 * DAY - timedelta(seconds=1))
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.why) == (Disposition.WAITS, "no use of it is recorded yet")
-    assert company.status() == before
-    assert new(company)
+def nothing(company: Company) -> None:
+    """Nobody does anything."""
 
 
-def test_what_was_not_fetched_goes(company: Company) -> None:
-    """The key first, switched off before it is deleted; the old one stays."""
-    key_id = new(company)
-    company.later(7 * DAY)
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.key_id) == (Disposition.DELETED, key_id)
-    assert list(company.status().values()) == ["Active"]
-    assert company.places == []
-    changes = [name for name in company.points.names if name in ("update", "delete", "delete secret", "delete object")]
-    assert changes[:3] in (["update", "delete", "delete secret"], ["update", "delete", "delete object"])
+def replaced(company: Company) -> None:
+    """It was fetched and rotated, as `adopt` does."""
+    company.world.delete("alice", new(company))
 
 
-def test_a_dry_run_changes_nothing(company: Company) -> None:
-    """It says what would be done."""
-    before, places = company.status(), company.places
-    company.later(LONG)
+def used(service: str) -> Callable[[Company], None]:
+    """It was used by that service."""
+    return lambda company: company.used(new(company), service)
+
+
+def unlisted(company: Company) -> None:
+    """The list lags."""
+    company.world.lag = 600
+
+
+def without_user(company: Company) -> None:
+    """The user is gone, with their keys."""
+    del company.world.everybody["alice"]
+
+
+FETCHED = "it was fetched: used on 25 November 2026 by"
+ROWS: dict[str, tuple[Callable[[Company], None], timedelta, Disposition, str]] = {
+    "what waits is left up to the last second of a week": (
+        *(nothing, 7 * DAY - timedelta(seconds=1), Disposition.WAITS),
+        "no use of it is recorded yet",
+    ),
+    "then it goes": (nothing, 7 * DAY, Disposition.DELETED, "not fetched in time"),
+    "what was fetched and replaced is cleared without waiting for a week": (replaced, DAY, Disposition.CLEARED, GONE),
+    "a list shows a new key within seconds": (replaced, 6 * MINUTE, Disposition.CLEARED, GONE),
+    "and in the first minutes nobody knows": (replaced, 1 * MINUTE, Disposition.WAITS, UNLISTED),
+    "a list that lags loses no key": (unlisted, 0 * DAY, Disposition.WAITS, UNLISTED),
+    "a key that is at work needs no place": (used("s3"), DAY / 24, Disposition.CLEARED, f"{FETCHED} s3"),
+    "one that was only looked at keeps it": (used("sts"), DAY, Disposition.WAITS, f"{FETCHED} sts"),
+    "by iam, too": (used("iam"), DAY, Disposition.WAITS, f"{FETCHED} iam"),
+    "until its time is over": (used("sts"), LONG, Disposition.CLEARED, f"{FETCHED} sts"),
+    "a user who is gone leaves nothing": (without_user, 0 * DAY, Disposition.CLEARED, "the user is gone"),
+}
+
+
+@pytest.mark.parametrize("sentence", ROWS)
+def test_what_becomes_of_it(sentence: str, company: Company) -> None:
+    """Each row is a sentence, what happens, how much later the sweep comes, and what it does, and says. A key that was
+    used stays; one that goes is switched off before it is deleted, and the old one stays; a dry run changes nothing."""
+    happens, later, disposition, why = ROWS[sentence]
+    key_id, old = new(company), next(iter(company.status()))
+    happens(company)
+    company.later(later)
+    before, places = dict(company.world.everybody), company.places
     (swept,) = company.sweep(apply=False)
-    assert swept.disposition is Disposition.DELETED
-    assert (company.status(), company.places) == (before, places)
+    assert (swept.disposition, swept.why, swept.key_id) == (disposition, why, key_id)
+    assert (dict(company.world.everybody), company.places) == (before, places)
     assert [event.what for event in company.audit.events] == ["reissued", "reissued"]
-
-
-def test_what_was_fetched_and_replaced_is_cleared(company: Company) -> None:
-    """`adopt` has rotated it: the key is gone, so its place goes, without waiting for a week."""
-    company.world.delete("alice", new(company))
-    company.later(DAY)
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted")
-    assert company.places == []
-
-
-@pytest.mark.parametrize("minutes", [1, 6])
-def test_a_key_that_is_gone_is_not_said_to_wait(company: Company, minutes: int) -> None:
-    """A list shows a new key within seconds: after some minutes it is gone, and in the first ones nobody knows."""
-    company.world.delete("alice", new(company))
-    company.later(timedelta(minutes=minutes))
-    (swept,) = company.sweep()
-    if minutes < 5:
-        assert (swept.disposition, swept.why) == (
-            Disposition.WAITS,
-            "made a moment ago, and not listed yet or gone already",
-        )
-    else:
-        assert swept.disposition is Disposition.CLEARED
-        assert company.places == []
-
-
-def test_a_key_that_is_at_work_needs_no_place(company: Company) -> None:
-    """Whatever uses it has it stored; when and by what is said. The key stays, and its place goes at once."""
-    key_id = new(company)
-    company.used(key_id, "s3")
-    company.later(timedelta(hours=1))
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "it was fetched: used on 25 November 2026 by s3")
-    assert company.status()[key_id] == "Active"
-    assert company.places == []
-
-
-@pytest.mark.parametrize("service", ["sts", "iam"])
-def test_a_key_that_only_signed_in_stays(company: Company, service: str) -> None:
-    """Somebody looked at it, and may not have stored it: it works on, and after a week its place goes."""
-    key_id = new(company)
-    company.used(key_id, service)
-    company.later(DAY)
-    assert [swept.disposition for swept in company.sweep()] == [Disposition.WAITS]
-    company.later(LONG)
-    assert [swept.disposition for swept in company.sweep()] == [Disposition.CLEARED]
-    assert company.status()[key_id] == "Active"
-    assert company.places == []
+    company.points.start()
+    assert [(each.disposition, each.why) for each in company.sweep()] == [(disposition, why)]
+    assert bool(company.places) == (disposition is Disposition.WAITS)
+    if happens is not without_user:
+        there = happens is not replaced and disposition is not Disposition.DELETED
+        assert company.status() == {old: "Active", **({key_id: "Active"} if there else {})}
+    if disposition is Disposition.DELETED:
+        changes = [
+            name for name in company.points.names if name in ("update", "delete", "delete secret", "delete object")
+        ]
+        assert changes[:2] == ["update", "delete"]
+        assert changes[2] in ("delete secret", "delete object")
 
 
 def test_a_use_that_is_not_known_switches_off_and_no_more(company: Company) -> None:
@@ -121,25 +114,6 @@ def test_a_use_that_is_not_known_switches_off_and_no_more(company: Company) -> N
     assert [swept.disposition for swept in company.sweep()] == [Disposition.LEFT]
     del company.world.broken["last_use"]
     assert [swept.disposition for swept in company.sweep()] == [Disposition.DELETED]
-    assert company.places == []
-
-
-def test_a_list_that_lags_loses_no_key(company: Company) -> None:
-    """A key that was stored just now and is not listed yet was not "fetched and replaced"."""
-    company.world.lag = 600
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.why) == (
-        Disposition.WAITS,
-        "made a moment ago, and not listed yet or gone already",
-    )
-    assert new(company)
-
-
-def test_a_user_who_is_gone_leaves_nothing(company: Company) -> None:
-    """His keys are gone with him."""
-    del company.world.everybody["alice"]
-    (swept,) = company.sweep()
-    assert (swept.disposition, swept.why) == (Disposition.CLEARED, "the user is gone")
     assert company.places == []
 
 
@@ -163,14 +137,12 @@ def test_every_act_is_recorded_before_and_after(company: Company) -> None:
     assert company.status() == before
     company.audit.broken = None
     company.sweep()
-    assert [(event.what, event.outcome) for event in company.audit.events[2:]] == [
-        ("deleted", "intended"),
-        ("deleted", "done"),
-    ]
+    events = [(event.what, event.outcome) for event in company.audit.events[2:]]
+    assert events == [("deleted", "intended"), ("deleted", "done")]
 
 
-def test_what_a_user_took_from_the_bucket_is_his() -> None:
-    """The object is gone, the slip is there, no use is known yet: his key is not deleted."""
+def test_what_a_user_took_from_the_bucket_is_theirs() -> None:
+    """The object is gone, the slip is there, no use is known yet: the key is not deleted."""
     company = Company("s3")
     company.world.user("alice")
     handed = company.reissue()

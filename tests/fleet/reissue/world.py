@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotate_my_key.core.errors import Denied, Gone, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, Gone, Unanswered
 from rotate_my_key.core.model import AccessKey, Credentials, Identity, LastUse
 from rotate_my_key.fleet.cleanup import CleanupResult, Sweeper, sweep
 from rotate_my_key.fleet.handover import BucketStore, HandoverStore, SecretStore
@@ -27,47 +27,11 @@ from rotate_my_key.fleet.reissue import (
 from rotate_my_key.settings.fleet import FleetSettings
 from rotate_my_key.settings.fleet import ReissueSettings as Settings
 from rotate_my_key.state.transit import Delivered, read_delivery
-from tests.fleet.fakes import NEVER, NOW, FakeAudit, FakeDirectory, FakeOrganization
+from tests.fleet.fakes import NEVER, NOW, FakeAudit, FakeDirectory, FakeOrganization, Killed, Points
 
 ACCOUNT = AwsAccount("123456789012")
 REGION = "eu-west-1"
 DAY = timedelta(days=1)
-
-
-class Killed(BaseException):
-    """`kill -9`: no code of the program runs any more."""
-
-
-class Points:
-    """Counts what a run passes; at `kill_at` it dies, `faults` are words for a point."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.kill_at: int | None = None
-        self.faults: Mapping[int, str] = {}
-
-    def start(self, kill_at: int | None = None, faults: Mapping[int, str] | None = None) -> None:
-        """A new process."""
-        self.names, self.kill_at, self.faults = [], kill_at, faults or {}
-
-    def reach(self, name: str) -> str:
-        """One point; gives the word of the fault that is due here."""
-        number = len(self.names)
-        self.names.append(name)
-        if number == self.kill_at:
-            raise Killed(name)
-        return self.faults.get(number, "")
-
-    def around(self, name: str, do: Callable[[], object]) -> None:
-        """A call that changes something: lost before or after it is carried out, denied, or done."""
-        word = self.reach(name)
-        if word == "denied":
-            raise Denied(f"not allowed to {name}")
-        if word == "before":
-            raise TryLater("no answer came")
-        do()
-        if self.reach(f"{name}, done") == "after" or word == "after":
-            raise TryLater("no answer came")
 
 
 class World(FakeDirectory):
@@ -270,4 +234,4 @@ class Company:
         self.settings = replace(self.settings, reissue=replace(self.settings.reissue, **changes))  # type: ignore[arg-type]
 
 
-__all__ = ["ACCOUNT", "DAY", "NEVER", "NOW", "UTC", "Company", "Killed"]
+__all__ = ["ACCOUNT", "DAY", "NEVER", "NOW", "UTC", "Company", "FakeSecrets", "Killed", "Points"]

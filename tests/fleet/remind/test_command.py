@@ -67,14 +67,6 @@ def test_owners_and_admins_are_told(told: Company) -> None:
     ]
 
 
-def test_a_second_run_leaves_owners_in_peace(told: Company) -> None:
-    """The admins hear of it all the same."""
-    told.remind("--yes")
-    done = told.remind("--yes")
-    assert (done.code, len(told.aws.mails), len(told.aws.published)) == (0, 2, 2)
-    assert "0 owners told now, 2 a short while ago" in told.aws.published[1].message
-
-
 def test_without_a_terminal_it_does_not_ask(told: Company) -> None:
     """Exit 4 names the flag; nothing was sent or remembered."""
     done = told.remind()
@@ -106,19 +98,6 @@ def test_a_dry_run_says_that_ses_is_in_its_sandbox(told: Company) -> None:
     told.aws.verify("bob@example.com")
     assert "SES is in its sandbox here" not in told.remind("--dry-run", "--quiet").out
     assert "channel mail: SES is in its sandbox here" in told.remind("--dry-run").err
-
-
-def test_a_sandbox_refuses_one_and_not_the_other(told: Company) -> None:
-    """Whoever is verified is told; who is not is a row in the digest, and nothing is remembered of him."""
-    told.aws.settings.ses_sandbox = True
-    change(told, "domain = example.com", "domain = example.org")
-    told.aws.verify("bob@example.org")
-    done = told.remind("--yes")
-    assert done.code == 5
-    assert [mail.to for mail in told.aws.mails] == [("bob@example.org",)]
-    assert (told.remembered("alice"), told.remembered("bob") is None) == (None, False)
-    digest = " ".join(told.aws.published[0].message.split())
-    assert "Did not arrive (1) alice@example.org over mail: " in digest
 
 
 def test_before_anything_is_set_a_dry_run_shows_what_would_be_sent(company: Company) -> None:
@@ -161,19 +140,6 @@ def test_wrong_settings_are_found_before_anything_is_sent(company: Company) -> N
     assert company.actions == set()
 
 
-def test_tags_that_cannot_be_written(told: Company) -> None:
-    """One has fifty, one holds something of somebody's: both are told, both are rows, neither tag is touched."""
-    told.aws.set_tags("alice", {f"tag{number}": "" for number in range(50)})
-    told.aws.set_tags("bob", {"rotate-my-key-fleet": "the data team"})
-    done = told.remind("--yes")
-    assert (done.code, len(told.aws.mails)) == (0, 2)
-    assert told.remembered("bob") == "the data team"
-    assert len(told.aws.tags("alice")) == 50
-    digest = told.aws.published[0].message
-    assert "Told without being remembered, so again in the next run (2)" in digest
-    assert "alice in" in done.err and "was told, and will be again by the next run" in done.err
-
-
 def test_tagging_denied(told: Company) -> None:
     """Everybody is told; the exit code says that AWS does not allow something."""
     told.aws.deny("TagUser")
@@ -183,17 +149,6 @@ def test_tagging_denied(told: Company) -> None:
     (line, hint) = done.err.splitlines()[-2:]
     assert "warning: 2 users (" in line and " were told, and will be again by the next run: " in line
     assert hint == "hint: allow it: rotate-my-key policy fleet-remind"
-
-
-def test_least_rights_to_watch(company: Company) -> None:
-    """With owners unset it needs to read and to publish, and nothing else."""
-    topic = company.aws.add_topic("rotate-my-key-ops", "eu-west-1")
-    company.settings(f"[remind]\nadmins = ops\n[channels]\n[[ops]]\nkind = sns\ntopic = {topic}\n")
-    company.may(*READ, "sns:Publish")
-    done = company.remind("--yes")
-    assert done.code == 0, done.text
-    assert "iam:TagUser" not in company.actions
-    assert "Old keys (2)" in company.aws.published[0].message
 
 
 @pytest.mark.slow

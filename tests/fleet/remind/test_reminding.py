@@ -137,6 +137,7 @@ def test_days_of_runs(office: Office) -> None:
         "AWS access keys: alice@example.com has not answered 3 reminders",
         "AWS access keys: bob@example.com has not answered 3 reminders",
     ]
+    assert "0 owners told now, 2 a short while ago" in office.ops.sent[1].text
     assert "Unanswered reminders (2)" in office.ops.sent[10].text
     assert "Unanswered reminders (1)" in office.ops.sent[11].text
 
