@@ -329,13 +329,13 @@ class Calls:
         `refused`, `again`: see RetryPolicy.run. `idle`: take a connection that was answered within so many seconds, or
         open one. Raises Problem; its `__cause__` and `__context__` are empty, as botocore's errors may quote secrets.
         """
-        last = signers.pairs[0]
+        last, tries = signers.pairs[0], 0
 
         def send(pair: Credentials) -> T:
-            nonlocal last
-            last = pair
+            nonlocal last, tries
+            last, tries = pair, tries + 1
             with self.transport.pool(action.split(":")[0]).borrow(idle) as connection:
-                return self.transport.call(action, pair, connection, read, params, read_timeout)
+                return self.transport.call(action, pair, connection, read, params, read_timeout, tries)
 
         try:
             return self.retry.run(lambda: signers.first_accepted(send), refused=refused, again=again)

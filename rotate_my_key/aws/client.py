@@ -38,11 +38,12 @@ from botocore.session import Session as CoreSession
 
 from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials, Identity
+from ..core.policy import mask
 from ..files.regular import oddity, read_start, refuse_odd
 from . import connections, endpoints
 from .connections import Connection, ConnectionPool, Limits, Tls, check_key_log
 from .endpoints import HOT, WIDE, Models
-from .errors import FAILURES, NotAws, configuration
+from .errors import FAILURES, NotAws, code_of, configuration
 
 _SECOND = timedelta(seconds=1)
 _BORNE = timedelta(minutes=16)  # AWS's quarter of an hour, and what the request took
@@ -96,6 +97,7 @@ class RequestContext:
     protocol: str
     size: int = 0
     status: int = 0
+    request_id: str = ""
 
 
 _CALL: ContextVar[RequestContext] = ContextVar("call")
@@ -116,6 +118,9 @@ def _presign_with_pair(request: Any, **_: Any) -> None:
         _sign_with_pair(request.context)
 
 
+_REQUEST_IDS = ("x-amzn-RequestId", "x-amz-request-id")  # S3 has its own
+
+
 def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     """before-send: what a handler gives is taken for the answer. Raises NotAws and botocore's HTTP errors."""
     call = _CALL.get()
@@ -123,6 +128,7 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     asked = call.clock.local()
     response = call.connection.send(request, call.size)
     body, call.status = response.content, response.status_code
+    call.request_id = next(filter(None, map(response.headers.get, _REQUEST_IDS)), "")
     if not connections.is_aws(call.protocol, call.action, call.status, body):
         raise NotAws(call.status, page=connections.is_page(body))
     if call.protocol == "rest-xml":  # botocore reads an object from the connection again
@@ -252,9 +258,10 @@ class Transport:
         read: Read[T],
         params: Mapping[str, Any],
         read_timeout: float | None = None,
+        tries: int = 1,
     ) -> T:
         """Send "iam:GetUser" or the like, once, and give what `read` makes of the answer. Raises one of FAILURES; the
-        timeout is in seconds.
+        timeout is in seconds; with this the call was sent `tries` times.
 
         The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
         """
@@ -263,7 +270,7 @@ class Transport:
         protocol = str(client.meta.service_model.protocol)
         call = RequestContext(pair, connection, read_timeout, self.aws.clock, name, protocol, _LONG.get(name, 0))
         try:
-            with _calling(call):
+            with _calling(call), self._logged(action, call, tries):
                 return read(getattr(client, xform_name(name))(**params))
         except (*FAILURES, Problem):
             raise
@@ -271,6 +278,24 @@ class Transport:
             if not call.status:  # nothing has come yet, so this is a fault of ours
                 raise
         raise NotAws(call.status)
+
+    @contextmanager
+    def _logged(self, action: str, call: RequestContext, tries: int) -> Iterator[None]:
+        """A line for the log, if there is one: what IT and AWS's support ask for. No value of the call is in it."""
+        if self.aws.log is None:
+            yield
+            return
+        began, failed = self.aws.monotonic(), ""
+        try:
+            yield
+        except Exception as error:
+            failed = f" {_plain(code_of(error)) or type(error).__name__}"
+            raise
+        finally:
+            took = f"{(self.aws.monotonic() - began) * 1000:.0f} ms"
+            answer = f"{call.status or 'no answer'}{failed}, request {_plain(call.request_id) or '-'}"
+            where = f"{action} {self.url(action.split(':')[0])}"
+            self.aws.log(f"{where} key {mask(call.pair.key_id)}: {answer}, try {tries}, {took}")
 
     def presign(self, pair: Credentials, method: str, seconds: int, **params: Any) -> str:
         """A URL of S3 that is signed with this pair and is good for so long; nothing is sent. Raises FAILURES."""
@@ -321,6 +346,11 @@ class Transport:
             transport.close()
 
 
+def _plain(text: str) -> str:
+    """What a server says of itself, for the log: a word, and not a long one."""
+    return text if re.fullmatch(r"[\w.:/+=-]{1,128}", text) else ""
+
+
 def _for_s3(config: Config, own: bool) -> Config:
     """Elsewhere than at AWS a bucket is seldom a host name. A URL signed for the regional host is good at once, and
     checksums that S3 does not demand are unknown to others. Signature 2, the default for URLs, knows no KMS."""
@@ -345,7 +375,7 @@ class Aws:
     `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
     computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
-    `limits` are for each answer.
+    `limits` are for each answer. `log` takes a line for each call, without secrets.
     """
 
     def __init__(
@@ -360,6 +390,7 @@ class Aws:
         credentials_file: str = "",
         endpoint_url: str = "",
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        log: Callable[[str], None] | None = None,
     ) -> None:
         self.clock = AwsClock(clock)
         self.sleep = sleep
@@ -367,6 +398,7 @@ class Aws:
         self.environ = environ
         self.endpoint_url = endpoint_url
         self.limits = limits
+        self.log = log
         self.lock = RLock()  # botocore's sessions are not safe to make clients in two threads
         self.config = Config(
             user_agent_extra=f"rotate-my-key/{version}",

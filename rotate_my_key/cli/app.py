@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ class App:
         self.env = env
         self.verbose = 0
         self.quiet = False
+        self.log_file = 0  # open, for --log-file
         self.no_color = bool(env.get("NO_COLOR"))
         self.flags: dict[str, Raw | None] = {}
         self.command = "rotate-my-key"  # as it was called, for hints
@@ -191,13 +193,44 @@ class App:
             self.complain(text, exact=exact)
 
     def detail(self, text: str, level: int = 1) -> None:
-        """Talk for -v or -vv."""
+        """Talk for -v or -vv, and for the log."""
         if self.verbose >= level:
             self.complain(text)
+        self._keep(text)
+
+    # The log, for IT
+
+    @property
+    def logs(self) -> bool:
+        """Whether anybody wants to know of each call to AWS."""
+        return bool(self.verbose or self.log_file)
+
+    def log(self, text: str) -> None:
+        """A line of what was called, for -v and for the log. No secret is in it."""
+        if self.verbose:
+            self.complain(f"{_now()} {text}", exact=True)
+        self._keep(text)
+
+    def open_log(self, path: str) -> None:
+        """From now on that file is written too: only the user may read it, if it is new. Raises Problem."""
+        from ..core.errors import explain
+        from ..files.regular import refuse_odd
+
+        refuse_odd(path)
+        try:
+            self.log_file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise explain(error, "write", path) from None
+
+    def _keep(self, text: str) -> None:
+        if self.log_file:
+            with suppress(OSError):  # a full disk stops no rotation
+                os.write(self.log_file, f"{_now()} {text.strip()}\n".encode())
 
     def show_problem(self, problem: Problem | Interrupted, prefix: str = "", profile: str = "") -> None:
         """What is wrong, and what to type; about this profile, else the one that was typed."""
         problem.hint = self.about(problem.hint, profile)
+        self._keep(f"error: {prefix}{problem.message}; hint: {problem.hint}")
         self.complain(f"{self.style('error:', fg='red', bold=True)} {prefix}{problem.message}")
         if problem.hint:
             self.complain(f"{self.style('hint:', bold=True)} {problem.hint}", exact=True)
@@ -328,6 +361,10 @@ class App:
         spinner, self._spinner = self._spinner, None
         if spinner:
             spinner.stop()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _typed(check: Callable[[], None]) -> str:

@@ -22,6 +22,7 @@ from .app import App
 from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN, with_command
 
 _STATUS = "rotate-my-key status"
+_LOG_FILE = "--log-file"
 # What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
 _READS |= {"config", "config show", "config get", "config path"}
@@ -43,9 +44,10 @@ def _global(*names: str, text: str, **more: Any) -> click.Option:
 def _globals() -> list[click.Option]:
     """The options that may stand before or after the command."""
     return [
-        _global("-v", "--verbose", text="Say more; -vv says most.", count=True),
-        _global("-q", "--quiet", text="Say nothing but results and problems.", is_flag=True),
+        _global("-v", "--verbose", text="Show more detail, such as each call to AWS (repeat for debug).", count=True),
+        _global("-q", "--quiet", text="Only show results and errors.", is_flag=True),
         _global("--no-color", text="No colours (NO_COLOR does the same).", is_flag=True),
+        _global(_LOG_FILE, text="Append each call to AWS to this file.", metavar="FILE", type=click.Path()),
     ]
 
 
@@ -107,12 +109,27 @@ def run(args: Sequence[str], env: Any, app: App | None = None) -> int:
     """Run the program; gives the exit code. The demo brings an `app` of its own."""
     app = app or App(env)
     app.verbose = 2 if "-vv" in args else 0  # also where the words cannot be parsed
+    args, log_file = _without_log_file(args)
     words = with_command(args)
     app.profile = _typed_profile(words)
-    return guarded(app, words, lambda: _called(app, words))
+    return guarded(app, words, lambda: _called(app, words, log_file))
 
 
-def _called(app: App, words: Sequence[str]) -> int:
+def _without_log_file(args: Sequence[str]) -> tuple[list[str], str]:
+    """The words without --log-file, which may stand anywhere, and its value."""
+    words = list(args)
+    for at, word in enumerate(words):
+        if word == _LOG_FILE and words[at + 1 :]:
+            return [*words[:at], *words[at + 2 :]], words[at + 1]
+        if word.startswith(f"{_LOG_FILE}="):
+            return [*words[:at], *words[at + 1 :]], word.partition("=")[2]
+    return words, ""
+
+
+def _called(app: App, words: Sequence[str], log_file: str) -> int:
+    if log_file:
+        app.open_log(log_file)
+        app.detail(f"rotate-my-key {__version__}: {' '.join(_named(words))}", 3)
     if app.env.get(COMPLETE):  # at TAB
         from .completion import complete
 

@@ -252,6 +252,7 @@ def _rotate(app: App, arguments: Sequence[str]) -> tuple[Attempt, list[str]]:
     from .rotate import quietly
 
     unattended = _Unattended(app.env)
+    unattended.log_file = app.log_file
     results: list[Result] = []
 
     def call() -> int:

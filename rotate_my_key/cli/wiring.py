@@ -229,6 +229,7 @@ class Wiring:
             monotonic=time.monotonic,
             config_file=paths.config,
             credentials_file=paths.credentials,
+            log=self._app.log if self._app.logs else None,
         )
 
     def account(self, profile: str | None, partition: str = "") -> IamAccount:

@@ -13,6 +13,7 @@ import socketserver
 import struct
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -126,7 +127,9 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(part)
         if answer.wire:
             return self._end(reset=False)
-        headers = {"Date": format_datetime(self.server.now(), usegmt=True), **answer.headers}
+        request_id = "" if "html" in answer.content_type else str(uuid.uuid4())  # a page for people is not AWS's
+        own = {"Date": format_datetime(self.server.now(), usegmt=True), "x-amzn-RequestId": request_id}
+        headers = {**own, **answer.headers}
         more = "".join(f"{name}: {value}\r\n" for name, value in headers.items() if value)
         head = (
             f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}\r\n"

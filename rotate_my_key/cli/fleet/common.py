@@ -129,6 +129,7 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
         monotonic=time.monotonic,
         config_file=paths.config,
         credentials_file=paths.credentials,
+        log=app.log if app.logs else None,
     )
     base = FleetSettings(policy=app.settings.policy, contact=app.settings.contact)
     foreign = f"{app.style('note:', fg='yellow')} the endpoint is not AWS's own:"  # said with --quiet too
