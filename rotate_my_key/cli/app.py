@@ -103,7 +103,9 @@ class App:
         self.verbose = 0
         self.quiet = False
         self.log_file = 0  # open, for --log-file
-        self.no_color = bool(env.get("NO_COLOR"))
+        self.forced_color = any(env.get(name, "0") not in ("", "0") for name in ("FORCE_COLOR", "CLICOLOR_FORCE"))
+        plain = env.get("CLICOLOR") == "0" or env.get("TERM") == "dumb"
+        self.no_color = bool(env.get("NO_COLOR")) or (plain and not self.forced_color)
         self.flags: dict[str, Raw | None] = {}
         self.command = "rotate-my-key"  # as it was called, for hints
         self.profile = ""  # the one that was typed, for hints
@@ -174,7 +176,7 @@ class App:
         written: what it tells of is done all the same."""
         text = text if exact else wrap(text, self.width())
         try:
-            click.echo(text, color=None if not self.no_color else False)
+            click.echo(text, color=self._color)
         except BrokenPipeError:
             raise
         except OSError as error:
@@ -252,13 +254,18 @@ class App:
 
                 self._spinner.console.print(Text.from_ansi(text), soft_wrap=True)
             else:
-                click.echo(text, err=True, color=None if not self.no_color else False)
+                click.echo(text, err=True, color=self._color)
 
     def interject(self, text: str) -> None:
         """As `complain`, from a signal handler: that may have interrupted a write to stderr, which bears no second."""
         clear = "\r\x1b[2K" if self._spinner else ""
         with suppress(OSError, ValueError, AttributeError):
             os.write(sys.stderr.fileno(), f"{clear}{text}\n".encode())
+
+    @property
+    def _color(self) -> bool | None:
+        """Whether click is to leave colours in the text; None where that depends on the terminal."""
+        return False if self.no_color else self.forced_color or None
 
     def style(self, text: str, **how: Any) -> str:
         """Coloured text, where colours are wanted; `click.echo` drops them where there is no terminal."""

@@ -20,7 +20,20 @@ from .app import App
 if TYPE_CHECKING:
     from ..demo import DemoAws
 
-_KEPT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "COLORTERM", "NO_COLOR", "TZ", "TMPDIR", "TEMP", "SYSTEMROOT")
+_KEPT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TZ",
+    "TMPDIR",
+    "TEMP",
+    "SYSTEMROOT",
+)
 _PROPAGATION = 3.0  # seconds until a new key is known; AWS takes 8 to 10
 _LATENCY = 0.05  # seconds that an answer takes
 _PAUSE = 1.0  # seconds before the question is answered

@@ -188,6 +188,9 @@ COLOURLESS = [
     pytest.param(("status", "--no-color"), {}, id="--no-color behind the command"),
     pytest.param(("--no-color", "status"), {}, id="--no-color before the command"),
     pytest.param(("status",), {"NO_COLOR": "1"}, id="NO_COLOR"),
+    pytest.param(("status",), {"NO_COLOR": "1", "FORCE_COLOR": "1"}, id="NO_COLOR before FORCE_COLOR"),
+    pytest.param(("status",), {"CLICOLOR": "0"}, id="CLICOLOR=0"),
+    pytest.param(("status",), {"TERM": "dumb"}, id="TERM=dumb"),
 ]
 
 
@@ -205,6 +208,13 @@ def test_errors_are_coloured_in_a_terminal_only(desk: Desk) -> None:
     piped = desk.process("rotate", "-p", "nobody")
     assert ESCAPE not in piped.text
     assert ESCAPE not in desk.process("status").text
+
+
+@pytest.mark.parametrize("name", ["FORCE_COLOR", "CLICOLOR_FORCE"])
+def test_colours_without_a_terminal(desk: Desk, name: str) -> None:
+    """The log of a CI server shows colours where it asks for them, and is asked nothing."""
+    assert "\x1b[31m" in desk.process("status", **{name: "1"}).text
+    assert ESCAPE not in desk.process("status", **{name: "0"}).text
 
 
 def test_quiet(desk: Desk) -> None:

@@ -218,7 +218,7 @@ class KeyringLaptop(Laptop):
         return Finished(max(first.code, second.code), first.out + second.out, first.err + second.err)
 
     def time_passes(self, span: timedelta) -> None:
-        """What was to be done later has come closer: each note is so much older, and a moment: AWS tells whole seconds."""
+        """What was to be done later has come closer: each note is that much older, and 2 s: AWS has no fractions."""
         span += timedelta(seconds=2)
         for path in self.rotations.glob("*.note"):
             note = json.loads(path.read_text())

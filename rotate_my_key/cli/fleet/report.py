@@ -65,7 +65,7 @@ def report_text(report: KeyReport, app: App, *, every: bool) -> str:
     terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(
         file=io.StringIO(),
-        force_terminal=terminal,
+        force_terminal=terminal or app.forced_color,
         no_color=app.no_color,
         width=shutil.get_terminal_size().columns if terminal else _PIPE_WIDTH,
         highlight=False,
