@@ -181,9 +181,8 @@ def translate(error: Exception, sent: FailedRequest) -> Problem:
 
 def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Problem:
     if code in REFUSED:
-        where = "" if sent.region else " (no region is set in the profile, so the partition aws was asked)"
         return KeyRefused(
-            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off{where}",
+            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off",
             "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT for a new key, and "
             "put it in place with: rotate-my-key adopt",
         )

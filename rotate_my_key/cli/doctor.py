@@ -1,4 +1,4 @@
-"""`doctor`: which key is used here and why, and what stands in the way, each with its remedy. Changes nothing."""
+"""`doctor`: which key is used here and why, what could make a rotation fail, and each remedy. Changes nothing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..core import policy
 from ..core.errors import Problem
-from ..core.policy import join, mask
+from ..core.policy import mask
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..files.regular import read_start
 from ..profiles.which import Active
 from . import reminder
 from .app import App
+from .layout import wrap
 from .wiring import Wiring
 
 if TYPE_CHECKING:
@@ -41,16 +42,16 @@ def _reminder(app: App) -> Iterator[Finding]:
     for shell, path in installed.places:
         again = f"rotate-my-key reminder install --shell {shell}"
         if not has_block(read_start(path)) or not os.path.isfile(mine.script(shell)):
-            message = f"the reminder was installed in {app.show_path(path)} ({shell}) and is not there any more"
+            message = f"the reminder was installed in {app.show_path(path)} ({shell}) but is no longer there"
             yield Finding(Level.WARNING, "reminder", message, again, Where(path))
     tool = installed.tool
     if tool and installed.places and not os.access(tool.command, os.X_OK):
-        message = f"the reminder runs {app.show_path(tool.command)}, which is gone"
+        message = f"the reminder runs {app.show_path(tool.command)}, which no longer exists"
         yield Finding(Level.WARNING, "reminder", message, "rotate-my-key reminder install", Where(tool.command))
 
 
 def _schedule(app: App) -> Iterator[Finding]:
-    """The daily run: still as it was installed, and no failure that only a person can mend."""
+    """The daily run: still as it was installed, and no failure that only a person can fix."""
     from ..schedule import job as jobs
     from ..schedule import schedulers
 
@@ -76,11 +77,13 @@ def _schedule(app: App) -> Iterator[Finding]:
 
 
 _HIDING = ("key-in-environment", "token-in-environment")
+_LEVELS = {Level.BROKEN: "problem", Level.WARNING: "warning", Level.ADVICE: "note"}
+_INDENT = " " * 9  # what a finding's level takes
 _COLORS = {Level.BROKEN: "red", Level.WARNING: "yellow", Level.ADVICE: "cyan"}
 
 
 def run(app: App, *, profile: str | None, as_json: bool) -> int:
-    """Say which key is used here and why, and what stands in the way of a rotation."""
+    """Say which key is used here and why, and what could make a rotation fail."""
     wiring = Wiring(app, asks=False)
     computer = Computer(
         app.env,
@@ -92,7 +95,7 @@ def run(app: App, *, profile: str | None, as_json: bool) -> int:
         search=wiring.here.places.search,
         put_back=wiring.put_back,
     )
-    with app.waiting("looking"):
+    with app.waiting("checking your keys..."):
         report = examine(computer, partial(_account, wiring), datetime.now(UTC), findings(app))
     found = (replace(finding, remedy=app.about(finding.remedy)) for finding in report.findings)
     report = replace(report, findings=tuple(found))
@@ -114,17 +117,16 @@ def _account(wiring: Wiring, active: Active) -> IamAccount:
 
 
 def _tell(app: App, report: Report) -> None:
+    """First whether all is well, then what to do, then what was not checked."""
+    app.out(app.style(summary(report), bold=True))
     if report.active:
         _tell_key(app, report, report.active)
     for finding in report.findings:
-        level = app.style(f"{finding.level.value:<8}", fg=_COLORS[finding.level], bold=True)
-        app.out(f"{level} {finding.message}{_where(app, finding)}")
-        app.out(f"         {finding.remedy}")
+        level = app.style(f"{_LEVELS[finding.level]:<8}", fg=_COLORS[finding.level], bold=True)
+        app.out(wrap(f"{level} {finding.message}{_where(app, finding)}", app.width(), _INDENT), exact=True)
+        app.out(f"{_INDENT}{finding.remedy}", exact=True)
     for text in report.unchecked:
-        app.out(f"not checked: {text}")
-    app.out(_summary(report))
-    if report.advice:
-        app.out(report.advice + ".")
+        app.out(f"{text[:1].upper()}{text[1:]}")
 
 
 def _tell_key(app: App, report: Report, active: Active) -> None:
@@ -147,13 +149,13 @@ def _where(app: App, finding: Finding) -> str:
     return f" ({', '.join(words)})" if words else ""
 
 
-def _summary(report: Report) -> str:
-    counted = []
-    for level, word in ((Level.BROKEN, "broken"), (Level.WARNING, "to look at"), (Level.ADVICE, "worth knowing")):
-        count = sum(finding.level is level for finding in report.findings)
-        if count:
-            counted.append(f"{count} {word}")
-    return f"Found: {join(counted)}." if counted else "Nothing stands in the way."
+def summary(report: Report) -> str:
+    """`1 problem, 2 warnings`; where AWS gave no answer, nothing is well for certain."""
+    levels = [finding.level for finding in report.findings]
+    counted = [policy.number(levels.count(level), word) for level, word in _LEVELS.items() if level in levels]
+    if report.active and not report.identity:
+        return f"{', '.join(counted) or 'No problems found'}; AWS could not be asked"
+    return ", ".join(counted) if Level.BROKEN in levels or Level.WARNING in levels else "No problems found."
 
 
 def _json(report: Report) -> dict[str, Any]:

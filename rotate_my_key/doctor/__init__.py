@@ -1,6 +1,6 @@
-"""Which key an SDK uses on this computer and why, and everything that stands in the way of a rotation.
+"""Which key an SDK uses on this computer and why, and everything that could make a rotation fail.
 
-The rules of this room: it changes nothing, neither at AWS nor in a single file, nor a file's times; it prints nothing.
+The rules of this room: it changes nothing, neither in AWS nor in a single file, nor a file's times; it prints nothing.
 A check is a small function that gives `Finding`s, each one line with a remedy that is a command. What other parts of
 the program refuse or warn about is taken from them, not written again.
 """
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["Computer", "Finding", "Level", "Report", "Where", "examine"]
 
 KEYLESS = (
-    "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), "
+    "AWS recommends avoiding long-term keys: use IAM Identity Center (aws configure sso), "
     "aws login, or IAM Roles Anywhere. "
-    "Programs that are running follow a rotation of a key that is in the keyring (rotate-my-key keyring store)"
+    "Running programs follow a rotation if the key is in the keyring (rotate-my-key keyring store)"
 )
 
 
@@ -57,11 +57,11 @@ def examine(
         online = Online(computer, active)
         try:
             if any(found.code == "ca-bundle" for found in findings):  # the answers would mislead
-                online.unchecked = ["what AWS says of the key: the CA bundle has to be put right first"]
+                online.unchecked = ["key not checked in AWS: fix the CA bundle first"]
             else:
                 online.ask(account_of(active), ended.keys() | _rotating(computer))
         except Problem as problem:
-            online.unchecked = [f"what AWS says of the key: {problem.message}"]
+            online.unchecked = [f"key not checked in AWS: {problem.message}"]
         findings += online.findings
         identity, unchecked = online.identity, online.unchecked
     short = [replace(found, message=computer.shorten(found.message)) for found in findings]

@@ -1,4 +1,4 @@
-"""What AWS says of the key, the user and the way there: age, status, second key, rights. Only calls that read; a
+"""What AWS says about the key, the user and the way there: age, status, second key, rights. Only calls that read; a
 network that is away is no finding.
 """
 
@@ -14,21 +14,21 @@ from ..aws import endpoints
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..core.model import Identity, Look, is_exempt, second_in_use, wanted_by_it
 from ..core.policy import Policy, Verdict, mask, number
-from ..profiles.kinds import odd_length
+from ..profiles.kinds import odd_length, rivals
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where
 
 if TYPE_CHECKING:
     from ..aws.iam import IamAccount, Rights
 
-_MAY = {"iam:CreateAccessKey": "make", "iam:UpdateAccessKey": "switch off", "iam:DeleteAccessKey": "delete"}
-_UNKNOWN = "whether you may make, switch off and delete keys: AWS tells only who may call iam:SimulatePrincipalPolicy"
+_MAY = {"iam:CreateAccessKey": "create", "iam:UpdateAccessKey": "deactivate", "iam:DeleteAccessKey": "delete"}
+_UNKNOWN = "permissions not checked: needs iam:SimulatePrincipalPolicy"
 _SKEW_REFUSED = timedelta(minutes=15)  # AWS: "Signature expired", "RequestExpired"
 _SKEW = timedelta(minutes=2)
 
 
 class Online:
-    """Asks AWS of the key in force; what came of it is in `identity`, `findings` and `unchecked`."""
+    """Asks AWS about the key in force; what came of it is in `identity`, `findings` and `unchecked`."""
 
     def __init__(self, computer: Computer, active: Active) -> None:
         self._computer, self._active = computer, active
@@ -100,7 +100,7 @@ class Online:
 
     def _clock(self, offset: timedelta) -> Finding:
         minutes = number(round(abs(offset) / timedelta(minutes=1)), "minute")
-        message = f"this computer's clock is {minutes} {'slow' if offset > timedelta(0) else 'fast'} by AWS's"
+        message = f"this computer's clock is {minutes} {'slow' if offset > timedelta(0) else 'fast'}"
         by_platform = {"win32": "w32tm /resync", "darwin": "sudo sntp -sS time.apple.com"}
         remedy = by_platform.get(self._computer.platform, "sudo timedatectl set-ntp true")
         return Finding(Level.BROKEN if abs(offset) > _SKEW_REFUSED else Level.WARNING, "clock", message, remedy)
@@ -112,7 +112,7 @@ class Online:
         if not who.is_root:
             message = f"{who.arn} is not an IAM user"
             return Finding(Level.BROKEN, "not-a-user", message, "rotate-my-key status", self._where)
-        message = "this is a key of the account's root user; make an IAM user (or use `aws login`), and delete the key"
+        message = "this is a key of the account's root user; create an IAM user (or use `aws login`) and delete the key"
         key_id, profile = self._active.pair.key_id, quote(self._active.holder)
         remedy = f"aws iam delete-access-key --access-key-id {key_id} --profile {profile}"
         return Finding(Level.BROKEN, "root-key", message, remedy, self._where)
@@ -131,25 +131,31 @@ class Online:
         """The key itself, and whether it is needed."""
         settings, key_id = self._computer.settings, self._active.pair.key_id
         policy = Policy() if isinstance(settings, Problem) else settings.policy
-        command = f"rotate-my-key rotate -p {quote(self._active.profile)}"
+        command = f"rotate-my-key rotate -p {quote(self._active.profile)}{self._mixed()}"
         key = next((key for key in look.keys if key.key_id == key_id), None)
         if key is None:
-            message = f"AWS does not list key {mask(key_id)} among those of {look.identity.user}"
+            message = f"AWS does not list key {mask(key_id)} among {look.identity.user}'s keys"
             yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", self._where)
         elif not key.active:
-            message = f"key {mask(key_id)} is switched off at AWS ({key.status})"
+            message = f"key {mask(key_id)} is inactive in AWS ({key.status})"
             yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", self._where)
         elif is_exempt(look.tags):
-            message = f"user {look.identity.user} is tagged as exempt, so a rotation has to be forced"
+            message = f"user {look.identity.user} is tagged as exempt; --force rotates the key anyway"
             yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", self._where)
         elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
             days = (look.now - key.created).days
-            message = f"key {mask(key_id)} is {days} days old, the limit is {policy.max_age.days}"
+            message = f"key {mask(key_id)} is {days} days old, maximum age is {policy.max_age.days} days"
             level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
             yield Finding(level, verdict.value, message, command, self._where)
         elif wanted_by_it(look.tags, key_id):
-            message = f"IT asks for key {mask(key_id)} to be replaced, which is due by its limits"
+            message = f"IT asks you to replace key {mask(key_id)}"
             yield Finding(Level.ADVICE, "due", message, command, self._where)
+
+    def _mixed(self) -> str:
+        """The option without which a key beside other ways to sign in is not rotated."""
+        profiles, holder = self._computer.profiles, self._active.holder
+        mixed = not isinstance(profiles, Problem) and rivals(profiles.merged.get(holder, {}), holder)
+        return " --mixed" if mixed else ""
 
     def _same_by_sso(self, account: str) -> Iterator[Finding]:
         """A way into the same account that needs no long-term key."""
@@ -157,7 +163,7 @@ class Online:
             for section, values in file.settings.items():
                 if values.get("sso_account_id") == account:
                     name = section.removeprefix("profile ").strip("'\" ")
-                    message = f"profile {name} signs in to the same account through SSO: the key may not be needed"
+                    message = f"profile {name} signs in to the same account through SSO; you may not need the key"
                     where = Where(file.path, file.line_of(section, "sso_account_id"))
                     remedy = f"aws sso login --profile {quote(name)}"
                     yield Finding(Level.ADVICE, "sso-beside-key", message, remedy, where)
@@ -170,23 +176,23 @@ class Online:
         delete = f"rotate-my-key delete-key {key_id}{profile}"
         who, age = look.identity.user, f"{(look.now - key.created).days} days old"
         if self._computer.holding([key_id]):
-            message = f"both keys of {who} are in use here; a rotation puts the younger one everywhere first"
+            message = f"both keys of {who} are in use here; a rotation puts the newer one everywhere first"
             return Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
         if key.active:
             own = next((each for each in look.keys if each.key_id == self._active.pair.key_id), key)
             use, name = account.last_use(key_id), quote(self._active.profile)
             said, remedy = second_in_use(name, own, key, use, look)
             return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
-        message = f"{who} has a second key {mask(key_id)} ({age}), switched off; a rotation needs its place"
+        message = f"{who} has a second key, {mask(key_id)} (inactive, {age}); a rotation needs its place"
         return Finding(Level.WARNING, "inactive-second-key", message, delete)
 
     # What AWS said instead of an answer
 
     def _no_answer(self, account: IamAccount, problem: Problem) -> None:
-        what, computer = f"what AWS says of key {mask(self._active.pair.key_id)}", self._computer
+        what, computer = f"key {mask(self._active.pair.key_id)} not checked in AWS", self._computer
         if isinstance(problem, Denied):
             self.findings.append(self._denied(problem))
-            self.unchecked.append(f"the key's age, a second key: {problem.message}")
+            self.unchecked.append(f"age and second key not checked: {problem.message}")
             try:
                 self.identity = account.identify(self._active.pair)
             except Problem as unanswered:
@@ -224,7 +230,7 @@ class Online:
             remedy = f"aws configure --profile {quote(self._active.holder)}"
             return Finding(Level.BROKEN, "wrong-secret", message, remedy, self._where)
         if not self._active.region:
-            message += "; no region is set, which a key of AWS's China or GovCloud needs"
+            self.unchecked.append("China and GovCloud not checked: no region is set, and their keys work only there")
         return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", self._where)
 
     def _proxy(self, problem: TryLater) -> Iterator[Finding]:
@@ -249,13 +255,13 @@ def _denials(rights: Rights) -> Iterator[Finding]:
     if rights.quarantined:
         yield _leaked()
     for action in rights.denied:
-        message = f"you are not allowed to call {action}: a rotation cannot {_MAY[action]} a key"
+        message = f"you may not call {action}, so a rotation cannot {_MAY[action]} a key"
         yield Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self")
     if rights.with_mfa:
-        message = f"a rotation asks for an MFA code: without one, {', '.join(rights.with_mfa)} would be denied"
+        message = f"a rotation asks for an MFA code; without one, {', '.join(rights.with_mfa)} would be denied"
         yield Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE")
 
 
 def _leaked() -> Finding:
-    message = "AWS found a key of this user in public and put the user in quarantine: the key has leaked; tell IT"
+    message = "the key has leaked: AWS found it in public and put the user in quarantine; tell IT"
     return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0 --overlap 0")

@@ -30,7 +30,7 @@ class Level(Enum):
     """How bad it is.
 
     BROKEN: a rotation would fail, another key is used than the profile's, or others can take the key. WARNING: some
-    program may use another key, or something should be put right soon. ADVICE: works, and could be better.
+    program may use another key, or something should be fixed soon. ADVICE: works, and could be better.
     """
 
     BROKEN = "broken"
@@ -51,7 +51,7 @@ NOWHERE = Where()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that stands in the way.
+    """One thing that could make a rotation fail.
 
     `code` is a fixed word for scripts; `message` one line, lower case, without full stop; `remedy` a command to type.
     """
@@ -79,7 +79,7 @@ class Report:
 
     @property
     def broken(self) -> bool:
-        """Whether something must be put right."""
+        """Whether something must be fixed."""
         return any(finding.level is Level.BROKEN for finding in self.findings)
 
 
@@ -219,10 +219,10 @@ class Computer:
                     return Where(path, number, variable)
         return Where(variable=variable)
 
-    # Findings, each with a command that puts it right
+    # Findings, each with a command that fixes it
 
     def in_variable(self, level: Level, code: str, message: str, *names: str) -> Finding:
-        """What is put right by taking variables out of the shell at hand."""
+        """What is fixed by unsetting variables in this shell."""
         if not self.posix:
             remedy = "Remove-Item " + ", ".join(f"Env:{name}" for name in names)
         else:
@@ -231,7 +231,7 @@ class Computer:
         return Finding(level, code, message, remedy, self.origin(names[0]))
 
     def in_file(self, level: Level, code: str, message: str, where: Where) -> Finding:
-        """What is put right in an editor."""
+        """What is fixed in an editor."""
         return Finding(level, code, message, self._edit(where), where)
 
     def set_at(self, level: Level, code: str, message: str, where: Where) -> Finding:

@@ -1,4 +1,4 @@
-"""What stands in the way of a rotation on this computer: the environment, the profile files, who may read and change
+"""What could make a rotation fail on this computer: the environment, the profile files, who may read and change
 them, what earlier runs left in the state folder, the settings and the program itself.
 """
 
@@ -59,7 +59,7 @@ def _keys(computer: Computer) -> Iterator[Finding]:
             yield computer.in_variable(level, f"{what}-in-environment", problem.message, *names)
     parts = list(filter(computer.env.get, _PARTS))
     if parts and not computer.env.get(KEYS[0]):
-        message = f"{' and '.join(parts)} without {KEYS[0]}: some SDKs refuse that, others pass over it"
+        message = f"{' and '.join(parts)} without {KEYS[0]}: some SDKs refuse that, others ignore it"
         yield computer.in_variable(Level.WARNING, "half-a-key-in-environment", message, *parts)
 
 
@@ -79,10 +79,10 @@ def _file_variables(computer: Computer) -> Iterator[Finding]:
         if value is None:
             continue
         if not value or not os.path.exists(path):
-            what = "is set to nothing" if not value else f"names {computer.show(path)}, which does not exist"
+            what = "is empty" if not value else f"names {computer.show(path)}, which does not exist"
             yield computer.in_variable(Level.WARNING, "file-variable", f"{variable} {what}", variable)
         elif value[0] == "~" or "$" in value or not os.path.isabs(value):
-            what = "which some SDKs take as it stands: ~ and $ mean nothing to them"
+            what = "which some SDKs take literally: they do not expand ~ and $"
             what = what if value[0] == "~" or "$" in value else "which is another file in each folder"
             remedy, where = f"export {variable}={computer.word(path)}", computer.origin(variable)
             yield Finding(Level.WARNING, "file-variable", f"{variable} is {value}, {what}", remedy, where)
@@ -92,7 +92,7 @@ def _regions(computer: Computer) -> Iterator[Finding]:
     """botocore knows AWS_DEFAULT_REGION only, most other SDKs AWS_REGION only."""
     ours, theirs = computer.env.get("AWS_DEFAULT_REGION"), computer.env.get("AWS_REGION")
     if ours and theirs and ours != theirs:
-        message = f"AWS_REGION={theirs} and AWS_DEFAULT_REGION={ours} differ, and SDKs disagree which counts"
+        message = f"AWS_REGION={theirs} and AWS_DEFAULT_REGION={ours} differ, and SDKs disagree on which one wins"
         yield computer.in_variable(Level.WARNING, "region-variables", message, "AWS_DEFAULT_REGION")
 
 
@@ -101,7 +101,7 @@ def _proxies(computer: Computer) -> Iterator[Finding]:
     message holds the value: it may hold a password."""
     upper, lower = computer.env.get("HTTPS_PROXY", ""), computer.env.get("https_proxy", "")
     if computer.posix and upper and lower and upper != lower:
-        message = "HTTPS_PROXY and https_proxy differ, and programs disagree which counts"
+        message = "HTTPS_PROXY and https_proxy differ, and programs disagree on which one wins"
         yield computer.in_variable(Level.WARNING, "proxy", message, "https_proxy")
     for name, value in (("https_proxy", lower), ("HTTPS_PROXY", upper)):
         if value and not _is_url(value):
@@ -133,12 +133,12 @@ def _bundles(computer: Computer) -> Iterator[Finding]:
 def _wrong_bundle(computer: Computer, value: str) -> str:
     """Why no connection can be made with it, or "". urllib3 expands `~` and no variables, and takes no folder."""
     if not value.strip() or value.startswith("\n"):
-        return "is empty, and no connection can be made so"
+        return "is empty, so no connection can be made"
     path = os.path.expanduser(value)
     if odd := oddity(path):
         return f"names {computer.show(path)}, which {odd}"
     if not os.path.exists(path):
-        more = " ($ means nothing there)" if "$" in value else ""
+        more = " ($ is not expanded there)" if "$" in value else ""
         return f"names {computer.show(path)}, which does not exist{more}"
     return "" if b"-----BEGIN" in read_start(path, -1) else f"names {computer.show(path)}, which holds no certificates"
 
@@ -157,7 +157,9 @@ def _key_log(computer: Computer) -> Iterator[Finding]:
     """OpenSSL's own variable, which Python and many other programs follow."""
     variable = "SSLKEYLOGFILE"
     if path := computer.env.get(variable):
-        message = f"{variable} is set: {computer.show(path)} lets whoever reads it decrypt this computer's connections"
+        message = (
+            f"{variable} is set: {computer.show(path)} lets anyone who can read it decrypt this computer's connections"
+        )
         yield computer.in_variable(Level.WARNING, "key-log", message, variable)
 
 
@@ -223,7 +225,8 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
         code, level = "nothing-to-rotate", Level.ADVICE
     elif fact.kind is Kind.SESSION:
         code, level = "session", Level.WARNING
-    return computer.problem(level, code, problem, "rotate-my-key status", _section(computer, name))
+    option = SECRET if SECRET in problem.message else KEY_ID
+    return computer.problem(level, code, problem, "rotate-my-key status", _section(computer, name, option))
 
 
 def _misspelt(computer: Computer, name: str) -> Finding | None:
@@ -231,16 +234,16 @@ def _misspelt(computer: Computer, name: str) -> Finding | None:
     for file in computer.read_files:
         for section in file.sections:
             if section != section.strip() and section.strip() in (name, f"profile {name}"):
-                message = f"[{section}] in {computer.show(file.path)} is not read: its brackets have blanks inside"
+                message = f"[{section}] in {computer.show(file.path)} is ignored: remove the blanks inside its brackets"
                 return computer.in_file(Level.BROKEN, "misspelt-section", message, Where(file.path))
     return None
 
 
-def _section(computer: Computer, name: str) -> Where:
-    """Where the profile's key stands, or else the file with its section."""
+def _section(computer: Computer, name: str, option: str = KEY_ID) -> Where:
+    """Where that line of the profile's key is, or else the file with its section."""
     assert not isinstance(computer.profiles, Problem)
     places = [
-        Where(f.path, f.line_of(s, KEY_ID) if KEY_ID in f.settings[s] else None)
+        Where(f.path, f.line_of(s, option) if option in f.settings[s] else None)
         for f, s in computer.profiles.sections_of(name)
     ]
     return max(places, key=lambda where: where.line is not None, default=Where())
@@ -268,7 +271,7 @@ def check_profiles(computer: Computer, active: Active) -> Iterator[Finding]:
 
 def _other_secret(computer: Computer, place: Place, key_id: str) -> Finding:
     what = f"profile {place.profile} in {computer.show(place.path)}"
-    message = f"{what} has the id of key {mask(key_id)} and another secret, or a token"
+    message = f"{what} has the ID of key {mask(key_id)} with another secret, or with a token"
     return computer.in_file(Level.WARNING, "other-secret", message, computer.locate(place.path))
 
 
@@ -301,7 +304,9 @@ def _writable(computer: Computer, path: str) -> Iterator[Finding]:
         yield Finding(Level.BROKEN, "unwritable", problem.message, remedy, where)
         return
     if found and reason:
-        message = f"{computer.show(path)} can only be written in place, since {reason}: an SDK may meet it half-written"
+        message = (
+            f"{computer.show(path)} can only be written in place, because {reason}; an SDK may read it half-written"
+        )
         yield Finding(Level.WARNING, "in-place", message, _replaceable(computer, found), where)
 
 
@@ -339,10 +344,10 @@ def _home(computer: Computer) -> Iterator[Finding]:
     where = Where(variable="HOME")
     if computer.posix and not os.path.isabs(variable):
         what = f"is {variable!r}, not an absolute path" if variable else "is not set"
-        message = f"HOME {what}, so programs disagree where ~/.aws is"
+        message = f"HOME {what}, so programs disagree on where ~/.aws is"
         yield Finding(Level.WARNING, "home", message, f"export HOME={computer.word(home)}".replace("~", home), where)
     if not os.path.isdir(home):
-        message = f"HOME is {home}, which is no folder"
+        message = f"HOME is {home}, which is not a folder"
         remedy = 'export HOME="$(getent passwd "$(id -un)" | cut -d: -f6)"'
         yield Finding(Level.BROKEN, "home", message, remedy, where)
     elif computer.posix and os.stat(home).st_uid != platform.my_uid():
@@ -387,7 +392,7 @@ def _foreign(computer: Computer, path: str, owner: int) -> Finding:
     message = f"{computer.show(path)} belongs to another user (uid {owner})"
     look = computer.mount(path) or f"ls -ln {computer.word(path)}"
     if platform.my_uid() == 0:
-        return Finding(Level.WARNING, "foreign-file", f"{message}; a rotation leaves it theirs", look, Where(path))
+        return Finding(Level.WARNING, "foreign-file", f"{message}; a rotation keeps that owner", look, Where(path))
     own = f'sudo chown "$(id -un)" {computer.word(path)}'
     remedy = look if owner or "findmnt" in look else own
     return Finding(Level.BROKEN, "foreign-file", message, remedy, Where(path))
@@ -443,10 +448,10 @@ def _state_folder(computer: Computer) -> Iterator[Finding]:
             yield Finding(Level.BROKEN, "foreign-state", message, remedy, Where(foreign))
             return
         if stat.S_IMODE(os.stat(folder).st_mode) & 0o077:
-            message = f"{shown} is open to others on this computer; a rotation keeps secrets there for a while"
+            message = f"{shown} can be read by others on this computer; a rotation stores secrets there for a while"
             yield Finding(Level.WARNING, "state-mode", message, computer.chmod("700", folder), where)
     if not os.access(there, os.W_OK | os.X_OK):
-        message = f"{shown} cannot be written to, so no rotation can be noted"
+        message = f"{shown} cannot be written to, so no rotation can begin"
         yield Finding(Level.BROKEN, "state-folder", message, computer.chmod("u+rwx", there), where)
 
 
@@ -474,16 +479,14 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             note = notes.load(name)
             staged = staging.get(name)
         except Unreadable:
-            message = f"the note of the rotation of key {mask(name)} cannot be read; the next run settles it"
+            message = f"the note of the rotation of key {mask(name)} cannot be read; the next run takes care of it"
             yield Finding(Level.WARNING, "unreadable-note", message, "rotate-my-key", where)
         except Problem as problem:
             yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
             if (note or staged) and not (note and _is_kept(note, now)):
                 stuck = note is not None and note.told
-                end = (
-                    "cannot be finished by itself; what is stored of it stays" if stuck else "the next run finishes it"
-                )
+                end = "no run can finish it; what is stored for it is kept" if stuck else "the next run finishes it"
                 message = f"a rotation of key {mask(name)} is unfinished; {end}"
                 remedy = "rotate-my-key status" if stuck else "rotate-my-key"
                 yield Finding(Level.WARNING, "unfinished", message, remedy, where)
@@ -494,14 +497,14 @@ def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
     index = Index(os.path.join(computer.paths.state_dir, "keyring.json"))
     try:
         if index.moving():
-            message = "moving a pair into or out of the keyring is unfinished; the next run finishes it"
+            message = "moving a key into or out of the keyring is unfinished; the next run finishes it"
             yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", Where(index.path))
         handed = HandedKeys(os.path.join(computer.paths.state_dir, "handed")).ids()
     except Problem as problem:
         yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), Where(index.path))
         return
     if key_id in handed:
-        message = f"key {mask(key_id)} came through other hands and is still to be replaced"
+        message = f"key {mask(key_id)} was handed to you and still has to be replaced"
         yield Finding(Level.WARNING, "handed-key", message, "rotate-my-key")
 
 
@@ -526,7 +529,9 @@ def _left_behind(computer: Computer) -> Iterator[Finding]:
     for name, values in {}.items() if isinstance(computer.profiles, Problem) else computer.profiles.merged.items():
         program = words_of(values[OPTION])[0] if entry_of(values) else ""
         if os.path.isabs(program) and not os.access(program, os.X_OK):
-            message = f"the key of profile {name} is in the keyring, and {program}, which reads it there, is gone"
+            message = (
+                f"the key of profile {name} is in the keyring, but {program}, which reads it there, no longer exists"
+            )
             remedy = f"rotate-my-key keyring restore -p {quote(name)}"
             yield Finding(Level.BROKEN, "program-gone", message, remedy, _section(computer, name))
 
@@ -564,7 +569,7 @@ def _version(computer: Computer) -> Iterator[Finding]:
         return
     origin = computer.settings.origin["minimum_version"]
     where = computer.locate(origin.ceiling or origin.source)
-    message = f"this is version {computer.version}, and at least {computer.settings.minimum_version} is asked for"
+    message = f"this is version {computer.version}, but at least {computer.settings.minimum_version} is required"
     yield Finding(Level.BROKEN, "old-version", f"{message} ({origin.ceiling or origin.source})", upgrade(), where)
 
 
@@ -602,7 +607,7 @@ def _path(computer: Computer) -> Iterator[Finding]:
     if not found:
         own = next((folder for folder in (mine, os.path.join(computer.paths.home, ".local/bin")) if _in(folder)), "")
         if own:
-            message = f"no folder of PATH holds {NAME}, so reminders and scripts do not find it"
+            message = f"{NAME} is in no folder of PATH, so the reminder and scripts do not find it"
             yield Finding(Level.WARNING, "not-on-path", message, f'export PATH={computer.word(own)}:"$PATH"', where)
     elif len(found) > 1:
         message = f"there is more than one {NAME} on PATH: {', '.join(map(computer.show, found))}"

@@ -252,15 +252,15 @@ FILES = [
     Row("UTF-16", raw(lambda data: data.decode().encode("utf-16")), {"unreadable-file"}, RUN),
     Row("UTF-16 without a BOM", raw(lambda data: data.decode().encode("utf-16-le")), {"unreadable-file"}, RUN),
     Row("Latin-1", raw(lambda data: b"# J\xfcrgen\n" + data), {"unreadable-file"}, EDIT, line=1),
-    Row("a quoted secret", credentials(GOOD.replace("{secret}", '"{secret}"')), {"unusable-key"}, EDIT, line=2),
+    Row("a quoted secret", credentials(GOOD.replace("{secret}", '"{secret}"')), {"unusable-key"}, EDIT, line=3),
     *(
         Row(f"the secret holds {what}", credentials(GOOD.replace("{secret}", f"{odd}{{secret}}")), {"unusable-key"},
-            EDIT, line=2)
+            EDIT, line=3)
         for what, odd in (("a blank of no width", "\u200b"), ("a soft hyphen", "\u00ad"), ("a curly quote", "\u201c"),
                           ("the mark of a paste", "\x1b[200~"))
     ),
     Row("the next header is glued to the secret", credentials(GOOD.replace("{secret}", "{secret}[work]")),
-        {"unusable-key"}, EDIT, line=2),
+        {"unusable-key"}, EDIT, line=3),
     *(
         Row(f"the pair under {name}", credentials(f"[default]\n{name} = {{id}}\n{other} = {{secret}}\n"),
             {"misspelt-setting"}, EDIT, line=2)

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotate_my_key.cli.doctor import summary
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.doctor import Level, Report
@@ -122,9 +123,9 @@ def test_the_key_and_why_it_is_that_one(laptop: Laptop) -> None:
     )
 
 
-def test_aws_advises_to_have_no_such_key_once(laptop: Laptop) -> None:
+def test_aws_recommends_to_have_no_such_key(laptop: Laptop) -> None:
     """It is no finding, and it is not said where there is no long-term key."""
-    assert "no long-term key" in laptop.examine(online=False).advice
+    assert "avoiding long-term keys" in laptop.examine(online=False).advice
     laptop.credentials.unlink()
     assert laptop.examine(online=False).advice == ""
 
@@ -247,23 +248,20 @@ def test_it_changes_nothing(laptop: Laptop, words: tuple[str, ...]) -> None:
 
 
 def test_what_a_person_sees(laptop: Laptop) -> None:
-    """The key and why, each finding with the command below it, worst first, and how many there are."""
+    """How many findings there are; the key and why; each finding with the command below it, worst first."""
     laptop.credentials.chmod(0o644)
     done = run(laptop)
     account = laptop.aws.account
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
+        "1 problem, 1 warning",
         f"The key in use is ...{laptop.old.key_id[-4:]}, alice in {account}:",
         "  no profile is named, so it is default",
         "  in ~/.aws/credentials, line 3",
-        "broken   ~/.aws/credentials holds secrets and can be read by others on this computer",
+        "problem  ~/.aws/credentials holds secrets and can be read by others on this computer",
         "         chmod 600 ~/.aws/credentials",
         f"warning  requests go to {laptop.aws.url}, which is not AWS (AWS_ENDPOINT_URL)",
         "         unset AWS_ENDPOINT_URL",
-        "Found: 1 broken and 1 to look at.",
-        "AWS advises to use no long-term key at all: IAM Identity Center (aws configure sso), aws login, or IAM Roles "
-        "Anywhere. Programs that are running follow a rotation of a key that is in the keyring (rotate-my-key keyring "
-        "store).",
     ]
     assert done.stderr == ""
 
@@ -294,7 +292,26 @@ def test_json(laptop: Laptop) -> None:
         "variable": "AWS_ENDPOINT_URL",
     }
     assert value["unchecked"] == []
-    assert value["advice"].startswith("AWS advises")
+    assert value["advice"].startswith("AWS recommends")
+
+
+def test_all_is_well_is_said_only_if_aws_was_asked(laptop: Laptop) -> None:
+    """Offline nothing is wrong, as far as that can be known; what never changes is not said each time."""
+    assert summary(laptop.examine()) == "No problems found."
+    laptop.endpoint = "http://127.0.0.1:1"
+    assert summary(laptop.examine()) == "No problems found; AWS could not be asked"
+    laptop.credentials.chmod(0o644)
+    assert summary(laptop.examine()) == "1 problem; AWS could not be asked"
+    (unchecked,) = laptop.examine().unchecked
+    assert "not checked in AWS: cannot reach" in unchecked and "long-term" not in run(laptop).stdout
+
+
+def test_a_mixed_profile_has_one_remedy_that_works(laptop: Laptop) -> None:
+    """Its key is overdue, too: the command to rotate it says --mixed."""
+    laptop.write(laptop.config, "[default]\nregion = eu-west-1\nsso_start_url = https://example.com/start\n", 0o644)
+    laptop.write(laptop.settings, "max_age = 2d\nremind_before = 1d\n")
+    remedies = {found.code: found.remedy for found in laptop.examine().findings}
+    assert remedies["overdue"] == "rotate-my-key rotate -p default --mixed"
 
 
 @pytest.mark.parametrize(
@@ -362,7 +379,7 @@ def test_a_key_in_the_keyring(laptop: Laptop) -> None:
     assert done.returncode == 1
     laptop.write(laptop.config, config.replace("= rotate-my-key", "= /gone/bin/rotate-my-key"), 0o644)
     (finding,) = [f for f in json.loads(run(laptop, "--json").stdout)["findings"] if f["code"] == "program-gone"]
-    assert finding["message"].endswith("and /gone/bin/rotate-my-key, which reads it there, is gone")
+    assert finding["message"].endswith("but /gone/bin/rotate-my-key, which reads it there, no longer exists")
     assert finding["remedy"] == "rotate-my-key keyring restore -p default"
 
 

@@ -79,7 +79,7 @@ def test_it_is_then_kept_switched_off(laptop: Laptop) -> None:
     hours_pass(laptop, 24 * 30)
     done = laptop.run("rotate")
     assert old_key(laptop) == "Inactive", done.text
-    assert "switched off until " in laptop.run("status").out
+    assert "inactive until " in laptop.run("status").out
     hours_pass(laptop, 24 * 7)
     assert laptop.run("rotate").code == 0
     assert old_key(laptop) == ""
