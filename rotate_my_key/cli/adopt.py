@@ -11,8 +11,6 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-import click
-
 from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage
 from ..core.model import Credentials, Look, Place
 from ..core.policy import day, mask
@@ -66,7 +64,7 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     if isinstance(given, str):
         return _adopt_delivery(app, given, profile, yes=yes, as_json=as_json, named=give_up)
     if give_up is not None:
-        raise WrongUsage("--give-up goes with a DELIVERY, which names the old key", "rotate-my-key adopt DELIVERY")
+        raise WrongUsage("--give-up is only for a new key from IT (DELIVERY)", "rotate-my-key adopt DELIVERY")
     name, file = profile or named_profile(app.env)[0], source if source != "-" else None
     for result in Wiring.of(app).finish_moves():
         if result.problem:
@@ -78,8 +76,8 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
         return _say_replaced(app, rotate, given.key_id, name, settled, as_json=as_json)
     adopting = _Adopting(app, name, given, file or "")
     adopting.introduce()
-    if not yes and not app.confirm("Take it?", default=True, flag="rotate-my-key adopt --yes"):
-        app.say("Nothing was changed.")
+    if not yes and not app.confirm("Use this key?", default=True, flag="rotate-my-key adopt --yes"):
+        app.say(show.CANCELLED)
         return 4
     adopting.store(Mark())
     results = adopting.rotate([])
@@ -108,7 +106,7 @@ def _adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_j
     adopting.introduce()
     command = shlex.join(["rotate-my-key", "adopt", delivery.name, *(["-p", profile] if profile else [])])
     if not _ask(app, adopting.elsewhere, delivered, command, yes=yes, named=named is not None):
-        app.say("Nothing was changed.")
+        app.say(show.CANCELLED)
         return 4
     results = adopting.store(delivery.mark)
     delivery.remove(name)
@@ -119,7 +117,7 @@ def _adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_j
 
 def _file_can_go(app: App, file: str | None) -> None:
     if file:
-        app.say(f"The key in {file} is dead now; the file can go.")
+        app.say(f"{file} no longer holds a valid key; you can delete it.")
 
 
 # A key that was taken before
@@ -137,16 +135,18 @@ def _say_replaced(
 
     Raises Problem if the profile holds no key, or one that AWS refuses.
     """
-    wiring, said = rotate.wiring, "was taken here already, and replaced"
+    wiring, said = rotate.wiring, "was already adopted here and replaced"
     facts = sections(wiring.files, wiring.keyring.pair)
     pair = next((fact.pair for fact in facts if fact.profile == profile and fact.pair), None)
     if pair is None:
         raise Problem(f"key {mask(key_id)} {said}; profile {profile} holds no key", "rotate-my-key status")
-    with app.waiting("asking AWS"):
+    with app.waiting("checking your keys..."):
         wiring.account(profile).look([pair])
     wiring.forget_handed()
     if not as_json:
-        app.out(f"Nothing to do: key {mask(key_id)} {said}; profile {profile} holds {mask(pair.key_id)}, which works.")
+        app.out(
+            f"Nothing to do: key {mask(key_id)} {said}; profile {profile} now has {mask(pair.key_id)}, which works."
+        )
     return _end(app, rotate, settled, as_json=as_json)
 
 
@@ -166,17 +166,17 @@ def _ask(app: App, old: Elsewhere | None, delivered: Delivered, command: str, *,
     """The one question. A key that something has used since needs a yes that names it; `command` is for the hint.
     Raises NeedsPerson."""
     if old is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
-        return yes or app.confirm("Take it?", default=True, flag=f"{command} --yes")
+        return yes or app.confirm("Use this key?", default=True, flag=f"{command} --yes")
     key, use = mask(old.key.key_id), old.use
-    what = f"AWS does not say whether key {key} is in use elsewhere"
+    what = f"AWS does not tell whether key {key} is in use elsewhere"
     if use and use.at:
         where = f"by {use.service} in {use.region} at {use.at:%Y-%m-%d %H:%M} UTC"
-        what = f"something else still uses the old key {key}: {where}, after IT had made the new one"
+        what = f"something else still uses the old key {key}: {where}, after IT created the new one"
     flag = f"{command} --yes --give-up {old.key.key_id}"
     if yes or not app.terminal:
         raise NeedsPerson(f"{what}, and {key} would stop working there; nothing was changed", flag)
     app.complain(f"{app.style('note:', fg='yellow')} {what}")
-    return app.confirm(f"Take it, and give up {key}?", default=False, flag=flag)
+    return app.confirm(f"Use the new key and delete {key}?", default=False, flag=flag)
 
 
 class _Adopting:
@@ -189,7 +189,7 @@ class _Adopting:
         self._wiring = wiring = Wiring.of(app)
         self._rotate = Rotate.of(app, profile, young=True)
         _, _, self._account = holds(wiring, profile)
-        with wiring.stop.on_interrupt(), app.waiting("asking AWS"):
+        with wiring.stop.on_interrupt(), app.waiting("checking your keys..."):
             if delivered:
                 check_delivery(pair, delivered.identity, self._account, wiring.waiter.pause)
             else:
@@ -225,21 +225,21 @@ class _Adopting:
         """Who, which key, what becomes of the old one."""
         given, old, who = self._delivered, self._plan.old, self._plan.key.identity
         say = self._app.complain if given else self._app.say
-        made = f" made by IT on {day(given.made)}" if given else ""
+        made = f" created by IT on {day(given.made)}" if given else ""
         say(f"{who.user} in {who.account}, key {mask(self._pair.key_id)}{made}, for profile {self._profile}")
         if old:
-            fate = ", which is switched off and deleted" if self._takes_over else ""
-            fate = fate if given else ", which AWS does not accept any more"
-            say(f"It takes the place of {mask(old.key_id)}{fate}.")
+            fate = ", which will be deactivated and deleted" if self._takes_over else ""
+            fate = fate if given else ", which AWS no longer accepts"
+            say(f"It replaces {mask(old.key_id)}{fate}.")
         if self._denied:
-            say("You may not manage your own keys, so it stays as it is.")
+            say("You are not allowed to manage your own keys, so it will not be replaced.")
         else:
-            say("It is replaced by a new key at once, and deleted: whoever has seen it holds a dead one.")
+            say("It will be replaced now and deleted, so any copy of it stops working.")
         if self.elsewhere:
             key, use = self.elsewhere.key, show.last_used(self.elsewhere.use, datetime.now(UTC))
-            state = "" if key.active else ", which is switched off"
-            say(f"The old key {mask(key.key_id)}{state} is on no profile here; {use}.")
-            say("It stops working everywhere: it is switched off and deleted.")
+            state = "" if key.active else " (inactive)"
+            say(f"The old key {mask(key.key_id)}{state} is in no profile here; {use}.")
+            say("It will be deactivated and deleted, so it stops working everywhere.")
 
     @property
     def _takes_over(self) -> bool:
@@ -269,9 +269,9 @@ class _Adopting:
         app, file = self._app, self._app.paths.credentials
         places = put(self._plan, file, self._wiring.here, self._wiring.warn)
         if self._plan.way is Way.ADD:
-            app.say(f"  {app.show_path(file)}: {self._profile} added")
+            app.say(f"  {app.show_path(file)}: added {self._profile}")
         elif self._plan.way is Way.REPLACE:
-            app.say(f"  {show.names(places)} changed")
+            app.say(f"  updated {show.names(places)}")
         return []
 
     def _take_over(self) -> list[Result]:
@@ -325,11 +325,11 @@ class _Adopting:
         if result.problem:
             self._rotate.tell(result)
         elif result.outcome and result.outcome.ending is not Ending.MERGED:
-            raise Problem("the places changed in the meantime, so nothing was done", "repeat the command")
+            raise Problem("the profiles changed in the meantime, so nothing was done", "repeat the command")
 
     def _stays(self, denied: Denied) -> Denied:
         problem = Denied(
-            f"the key is in place; it stays as IT made it, for {denied.message}",
+            f"the key is set up but was not replaced: {denied.message}",
             "ask IT for: rotate-my-key policy self",
             action=denied.action,
         )
@@ -353,7 +353,7 @@ def _given(app: App, source: str | None) -> Credentials | str:
         return _asked(app)
     if is_link(source):
         raise WrongUsage(
-            "a link is as good as the key itself, and others can read what is typed here",
+            "a link is as secret as the key itself, and others can read what is typed here",
             "rotate-my-key adopt, and paste the link when asked (or - to read it from a pipe)",
         )
     if is_delivery(source):
@@ -373,15 +373,18 @@ def _given(app: App, source: str | None) -> Credentials | str:
 
 def _asked(app: App) -> Credentials | str:
     if not app.terminal:
-        raise NeedsPerson("there is no terminal to ask for the key on", "rotate-my-key adopt accessKeys.csv --yes")
-    typed: str = click.prompt("Access key ID, or the link from IT (hidden)", hide_input=True, err=True).strip()
+        raise NeedsPerson(
+            "not running in a terminal, so the key cannot be asked for", "rotate-my-key adopt accessKeys.csv --yes"
+        )
+    typed = app.ask("Access key ID, or the link from IT (hidden)", hide_input=True).strip()
     if is_link(typed) or is_delivery(typed):
         return typed
     if keys := keys_in(typed):  # both were pasted, in one line
         return _checked(*keys[0])
     key_id = _value(typed, 1)
     check_id(key_id)
-    return _checked(key_id, _value(click.prompt("Secret access key (hidden)", hide_input=True, err=True).strip(), 2))
+    app.complain(f"Access key ID: {key_id}")  # it is no secret, and a typing error can be seen
+    return _checked(key_id, _value(app.ask("Secret access key (hidden)", hide_input=True).strip(), 2))
 
 
 def _value(typed: str, group: int) -> str:
@@ -426,4 +429,4 @@ def check_id(key_id: str) -> None:
     if key_id.startswith("ASIA"):
         raise Problem("that is a temporary key (ASIA...); only long-term keys can be rotated", "rotate-my-key adopt")
     if not _ID.fullmatch(key_id):
-        raise Problem("that is neither the id of an IAM user's access key (AKIA...) nor a link", "rotate-my-key adopt")
+        raise Problem("that is neither an access key ID of an IAM user (AKIA...) nor a link", "rotate-my-key adopt")

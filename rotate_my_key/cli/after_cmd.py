@@ -28,11 +28,11 @@ def test(app: App, *, hook: str, yes: bool, as_json: bool) -> int:
     commands = _commands(app, loud=True)
     chosen = commands.named(hook)
     app.say(
-        f'{chosen.name} is given a made-up key, and "test": true. If it does not look at that, it brings this key to'
+        f'{chosen.name} gets a made-up key, and "test": true. If it ignores "test", it stores the made-up key wherever'
     )
-    app.say(f"wherever it brings keys; then put it right with: rotate-my-key after run {quote(chosen.name)}")
+    app.say(f"it stores keys. To correct that: rotate-my-key after run {quote(chosen.name)}")
     if not yes and not app.confirm("Run it now?", default=False, flag=f"rotate-my-key after test {quote(hook)} --yes"):
-        app.say("Nothing was run.")
+        app.say("Cancelled. Nothing was run.")
         return 4
     profiles = chosen.profiles or (profile_in_force(app.env, None)[0],)
     places = [Place(app.paths.credentials, profile) for profile in profiles]

@@ -84,7 +84,7 @@ class Stop:
     def check(self) -> None:
         """Raises Interrupted once the person asked to stop."""
         if self._asked.is_set():
-            raise Interrupted("stopped; what was begun is finished by the next run", "rotate-my-key")
+            raise Interrupted("Interrupted. Run `rotate-my-key` again to finish; your profile works.", "rotate-my-key")
 
     def pause(self, seconds: float) -> None:
         """Sleep, in slices so that Ctrl-C is seen. Raises Interrupted."""
@@ -233,8 +233,9 @@ class App:
         """What is wrong, and what to type; about this profile, else the one that was typed."""
         problem.hint = self.about(problem.hint, profile)
         self._keep(f"error: {prefix}{problem.message}; hint: {problem.hint}")
-        self.complain(f"{self.style('error:', fg='red', bold=True)} {prefix}{problem.message}")
-        if problem.hint:
+        error = "" if isinstance(problem, Interrupted) else f"{self.style('error:', fg='red', bold=True)} "
+        self.complain(f"{error}{prefix}{problem.message}")
+        if problem.hint and f"`{problem.hint}`" not in problem.message:
             self.complain(f"{self.style('hint:', bold=True)} {problem.hint}", exact=True)
 
     def about(self, hint: str, profile: str = "") -> str:
@@ -276,33 +277,29 @@ class App:
     def confirm(self, question: str, *, default: bool, flag: str) -> bool:
         """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it, and
         Interrupted if the answer is Ctrl-C or Ctrl-D."""
-        with self._question(flag):
-            return click.confirm(question, default=default, prompt_suffix=" ", err=True)
-
-    @contextmanager
-    def _question(self, flag: str) -> Iterator[None]:
-        if not self.terminal:
-            raise NeedsPerson("this needs your consent, and there is no terminal to ask on", flag)
-        self._stop_spinner()
-        try:
-            with handled():  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
-                yield
-        except click.Abort:
-            self.complain("")
-            raise Interrupted("stopped at the question; nothing was begun") from None
+        question, answer = f"{question} [{'Y/n' if default else 'y/N'}]", "y" if default else "n"
+        return self.choose(question, "yn", default=answer, flag=flag) == "y"
 
     def choose(self, question: str, letters: str, *, default: str, flag: str) -> str:
         """Ask for one of these letters, or a word that begins with it. Raises as `confirm` does."""
+        if not self.terminal:
+            raise NeedsPerson("not running in a terminal: add --yes to confirm", flag)
+        while True:
+            answer = self.ask(question, " ", default=default, show_default=False).strip()[:1].lower()
+            if answer in tuple(letters):
+                return answer
+            self.complain(f"type one of {', '.join(letters)}")
 
-        def letter(typed: str) -> str:
-            if typed.strip()[:1].lower() in tuple(letters):
-                return typed.strip()[:1].lower()
-            raise click.UsageError(f"type one of {', '.join(letters)}")
-
-        with self._question(flag):
-            shown: dict[str, Any] = {"show_default": False, "prompt_suffix": " ", "err": True}
-            answer: str = click.prompt(question, default=default, value_proc=letter, **shown)
-            return answer
+    def ask(self, question: str, suffix: str = ": ", **how: Any) -> str:
+        """Ask for a line in a terminal, before anything is begun; `how` is as `click.prompt` has it. Raises
+        Interrupted."""
+        self._stop_spinner()
+        try:
+            with handled():  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
+                return str(click.prompt(question, prompt_suffix=suffix, err=True, **how))
+        except click.Abort:
+            self.complain("")
+            raise Interrupted("Cancelled. Nothing changed.") from None
 
     def line(self, question: str, check: Callable[[], None]) -> str:
         """Ask for a line of text: for a terminal only, from any thread. `check` raises once the person wants to stop.
@@ -315,7 +312,7 @@ class App:
         answer = _typed(check)
         if not answer:
             self.complain("")
-            raise Interrupted("stopped at the question", "repeat the command: it goes on from where it was")
+            raise Interrupted("Interrupted. Repeat the command to continue where it stopped.")
         return answer
 
     @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import Problem
 from ..core.model import Look
-from ..core.policy import mask, span
+from ..core.policy import mask, old
 from ..rotation.facts import is_stranded
 from ..rotation.survey import Retirement, plan_retirement, retire
 from ..rotation.unfinished import look_at, resume, unfinished
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool) -> int:
     """Retire one of your keys that no place here holds."""
     wiring = Wiring.of(app)
-    with app.waiting("asking AWS"):
+    with app.waiting("checking your keys..."):
         look, account = _look(wiring, key_id, profile)
         plan = plan_retirement(key_id, look, account, wiring.here)
     _introduce(app, plan)
@@ -50,11 +50,11 @@ def _look(wiring: Wiring, key_id: str, profile: str | None) -> tuple[Look, IamAc
 
 
 def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
-    key = mask(plan.key.key_id)
+    key, again = mask(plan.key.key_id), app.about(f"rotate-my-key delete-key {plan.key.key_id[-4:]}")
     sentences = {
-        "declined": "Nothing was changed.",
-        "deleted": f"Key {key} is deleted.",
-        "switched off": f"Key {key} is switched off. Once nothing misses it: the same command deletes it.",
+        "declined": show.CANCELLED,
+        "deleted": f"Deleted {key}.",
+        "switched off": f"Deactivated {key}. If nothing breaks, delete it: `{again}`",
     }
     if as_json:
         app.json({"key": show.key_json(plan.key), "action": action})
@@ -76,9 +76,9 @@ def _finish(app: App, wiring: Wiring, key_id: str) -> None:
 
 def _introduce(app: App, plan: Retirement) -> None:
     now, key, who = datetime.now(UTC), plan.key, plan.identity
-    app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}, {key.status.lower()}, {span(now - key.created)} old")
-    app.say(show.last_used(plan.last_use, now))
+    app.say(f"{who.user} in {who.account}, key {mask(key.key_id)}")
+    app.say(f"{key.status.lower()}, {old(now - key.created)}; {show.last_used(plan.last_use, now)}")
 
 
 def _question(plan: Retirement) -> str:
-    return f"{'Delete' if plan.deletes else 'Switch off'} {mask(plan.key.key_id)}?"
+    return f"{'Delete' if plan.deletes else 'Deactivate'} {mask(plan.key.key_id)}?"

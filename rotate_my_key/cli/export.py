@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-
-import click
+from shlex import quote
 
 from ..core.errors import KeyRefused, NeedsPerson, Problem
 from ..core.model import Credentials, Identity
@@ -27,12 +26,12 @@ def run(app: App, *, profile: str | None, recipients: tuple[str, ...], output: s
     wiring = Wiring.of(app)
     active = wiring.active(profile, mixed=True)
     _check_settled(wiring, active.pair)
-    with app.waiting("asking AWS"):
+    with app.waiting("checking your keys..."):
         who = _identity(wiring, profile, active.pair)
     exported = Exported(active.pair, who, active.profile, active.region, datetime.now(UTC))
     app.say(f"{who.user} in {who.account}, key {mask(active.pair.key_id)}")
     passphrase = "" if recipients else _passphrase(app)
-    with app.waiting("sealing it"):
+    with app.waiting("encrypting the key"):
         sealed = age.seal(write_export(exported), passphrase=passphrase, recipients=recipients)
     if output is None or output == "-":
         app.out(sealed.rstrip("\n"), exact=True)
@@ -45,13 +44,15 @@ def _check(app: App, recipients: tuple[str, ...], output: str | None) -> None:
     for text in recipients:
         age.recipient(text)
     if not recipients and not app.terminal:
-        raise NeedsPerson("there is no terminal to ask for a passphrase on", "rotate-my-key export --recipient age1...")
+        raise NeedsPerson(
+            "not running in a terminal, so a passphrase cannot be asked for", "rotate-my-key export --recipient age1..."
+        )
     if output and output != "-" and os.path.lexists(output):
         raise _is_there(output)
 
 
 def _is_there(path: str) -> Problem:
-    return Problem(f"{path} is there already", "rotate-my-key export -o ANOTHER_FILE")
+    return Problem(f"{path} already exists", "rotate-my-key export -o ANOTHER_FILE")
 
 
 def _check_settled(wiring: Wiring, pair: Credentials) -> None:
@@ -68,16 +69,19 @@ def _identity(wiring: Wiring, profile: str | None, pair: Credentials) -> Identit
     except KeyRefused as problem:
         raise KeyRefused(problem.message, problem.hint or "rotate-my-key status") from None
     if not who.is_user:
-        raise Problem(f"key {mask(pair.key_id)} belongs to {who.arn}, who is no IAM user", "rotate-my-key status")
+        raise Problem(f"key {mask(pair.key_id)} belongs to {who.arn}, which is not an IAM user", "rotate-my-key status")
     return who
 
 
 def _passphrase(app: App) -> str:
     while True:
-        text: str = click.prompt("Passphrase (hidden)", hide_input=True, confirmation_prompt="And again", err=True)
-        if len(text) >= _SHORTEST:
+        text = app.ask("Passphrase (hidden)", hide_input=True)
+        if len(text) < _SHORTEST:
+            app.complain(f"too short: use at least {_SHORTEST} characters")
+        elif app.ask("Repeat passphrase", hide_input=True) != text:
+            app.complain("the two passphrases differ")
+        else:
             return text
-        app.complain(f"that is short; take at least {_SHORTEST} characters, or a few words")
 
 
 def _write(app: App, path: str, sealed: str) -> None:
@@ -85,4 +89,4 @@ def _write(app: App, path: str, sealed: str) -> None:
 
     if not create_private(os.path.abspath(path), sealed.encode()):
         raise _is_there(path)
-    app.say(f"{path} is written; on the other computer: rotate-my-key import FILE")
+    app.say(f"Wrote {path}. On the other computer: rotate-my-key import {quote(os.path.basename(path))}")

@@ -84,7 +84,7 @@ class Delivery:
 
     def fetch(self) -> Delivered:
         """Fetch it. Raises Problem; no message holds a link or anything of what was fetched."""
-        with self._app.waiting("fetching what IT has made"):
+        with self._app.waiting("fetching the new key from IT"):
             return read_delivery(self._by_link() if self._link else self._by_name())
 
     def _by_link(self) -> bytes:
@@ -97,13 +97,13 @@ class Delivery:
             get, _ = self._calls()
             return get()
         except Gone:
-            text = "there is no such delivery: it was taken, or not fetched in time"
+            text = "there is no new key from IT there: it was already fetched, or has expired"
             raise Gone(text, "ask IT for a new one") from None
         except (NeedsPerson, TryLater, WrongUsage):
             raise
         except Problem as problem:  # whoever cannot sign in here needs another profile, or a link
             raise (NotAllowed if isinstance(problem, NotAllowed) else Problem)(
-                f"it cannot be fetched with profile {self._auth}: {problem.message}",
+                f"the new key from IT cannot be fetched with profile {self._auth}: {problem.message}",
                 f"rotate-my-key adopt {self._text} --auth-profile NAME; or ask IT for a link",
             ) from None
 
@@ -115,13 +115,13 @@ class Delivery:
         if self._mine:
             self._auth = profile
         try:
-            with self._app.waiting("removing what was delivered"):
+            with self._app.waiting("deleting IT's copy of the new key"):
                 _, delete = self._calls()
                 delete()
-            self._app.say("  what was delivered is deleted")
+            self._app.say("  deleted IT's copy of the new key")
         except Problem as problem:
             self._app.detail(f"  {problem.message}")
-            self._wiring.warn("what was delivered could not be deleted; IT's next run does it")
+            self._wiring.warn("IT's copy of the new key could not be deleted (IT will delete it)")
 
     def remove_left(self, key_id: str, profile: str) -> None:
         """As `remove`, for one that an earlier run fetched: by now another key may wait there, and that one stays."""
@@ -131,7 +131,7 @@ class Delivery:
             return
         except Problem as problem:
             self._app.detail(f"  {problem.message}")
-            self._wiring.warn("what was delivered could not be looked at; IT's next run deletes it")
+            self._wiring.warn("IT's copy of the new key could not be checked (IT will delete it)")
             return
         if there == key_id:
             self.remove(profile)
@@ -164,7 +164,7 @@ class Delivery:
     def _foreign(self, url: str) -> None:
         if url not in self._told:
             self._told.add(url)
-            self._app.complain(f"{self._app.style('note:', fg='yellow')} the endpoint is not AWS's own: {url}")
+            self._app.complain(f"{self._app.style('note:', fg='yellow')} endpoint: {url} (not AWS)")
 
 
 def _secret(text: str) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def _secret(text: str) -> tuple[str, str]:
     if found := _ARN.fullmatch(name):
         return name, found[1]
     if not _NAME.fullmatch(name):
-        raise WrongUsage(f"{name!r} is no name of a secret", "copy the whole of what IT wrote")
+        raise WrongUsage(f"{name!r} is not a valid name of a secret", "copy the whole of what IT wrote")
     return name, ""
 
 
@@ -182,7 +182,7 @@ def _object(text: str) -> tuple[str, str, str]:
     parts = urlsplit(text)
     name, regions = unquote(parts.path[1:]), parse_qs(parts.query).get("region", [""])
     if not _BUCKET.fullmatch(parts.netloc) or not name or not re.fullmatch(r"[a-z0-9-]*", regions[0]):
-        raise WrongUsage(f"{text!r} is no object of S3", "write it like s3://bucket/name")
+        raise WrongUsage(f"{text!r} is not an S3 object", "write it like s3://bucket/name")
     return parts.netloc, name, regions[0]
 
 
@@ -198,7 +198,8 @@ def only_profile(app: App) -> str:
     names = [fact.profile for fact in facts if fact.pair]
     if len({fact.pair for fact in facts if fact.pair}) > 1 and not app.settings.auth_profile:
         raise NeedsPerson(
-            f"this could be for {join(dict.fromkeys(names))}", "name one of them: rotate-my-key adopt DELIVERY -p NAME"
+            f"the new key from IT could be for profile {join(dict.fromkeys(names))}",
+            "name one of them: rotate-my-key adopt DELIVERY -p NAME",
         )
     return next(iter(names), "default")
 
@@ -218,8 +219,8 @@ def check_named(named: str | None, delivered: Delivered) -> None:
     old = delivered.replaces
     if named is None or (old and (named == old or (len(named) >= 4 and old.endswith(named.upper())))):
         return
-    what = f"replaces {mask(old)}, and no other key" if old else "replaces no key"
-    raise WrongUsage(f"--give-up {named}: the delivery {what}", "rotate-my-key adopt DELIVERY")
+    what = f"replaces {mask(old)}, not another key" if old else "replaces no key"
+    raise WrongUsage(f"--give-up {named}: the new key from IT {what}", "rotate-my-key adopt DELIVERY")
 
 
 # The old key that a delivery names and no place here holds, as on a new laptop
@@ -245,8 +246,7 @@ def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str,
 def _still_there(pair: Credentials, old: str, why: str) -> str:
     """What is said of a key that is in its place, while the old one is not gone."""
     return (
-        f"key {mask(pair.key_id)} is in place, and stays the one that IT has made for now, "
-        f"because the old key {mask(old)} is still there: {why}"
+        f"key {mask(pair.key_id)} is set up but was not replaced, because the old key {mask(old)} still exists: {why}"
     )
 
 
@@ -291,7 +291,7 @@ def _given_up(app: App, wiring: Wiring, pair: Credentials, profile: str, mark: M
         return []
     account = wiring.account(profile)
     try:
-        with wiring.stop.on_interrupt(), wiring.lock(), app.waiting("asking AWS"):
+        with wiring.stop.on_interrupt(), wiring.lock(), app.waiting("checking your keys..."):
             look = first_look(pair, account, wiring.here, wiring.waiter.pause)
             if not elsewhere(mark.replaces, look, account, wiring.here):
                 return []

@@ -44,7 +44,7 @@ def _cells(past: Past) -> tuple[str, ...]:
 def _more(app: App, past: Past) -> Iterator[str]:
     """How long both keys worked, who used the old one meanwhile, and what it waited for."""
     if past.old_off and past.new_made:
-        yield f"both keys worked for {span(past.old_off - past.new_made)}"
+        yield f"both keys worked for {span(past.old_off - past.new_made).replace('just now', 'less than a minute')}"
     if past.used_at:
         yield f"the old key was used meanwhile by {past.used_by}, last on {past.used_at.astimezone():%Y-%m-%d %H:%M}"
     if past.copies:

@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-import click
-
 from ..core.errors import KeyRefused, NeedsPerson, Problem
 from ..core.model import Place
 from ..core.policy import Past, mask
@@ -57,7 +55,7 @@ def run(app: App, *, file: str | None, profile: str | None, identity: str | None
 def _store(app: App, wiring: Wiring, exported: Exported, profile: str, file: str) -> tuple[Placement, list[Place]]:
     key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile, source=file)
     pairs, others, account = holds(wiring, profile)
-    with app.waiting("asking AWS"):
+    with app.waiting("checking your keys..."):
         try:
             prove_export(key.pair, key.identity, account, wiring.waiter.pause)
         except KeyRefused as problem:
@@ -101,14 +99,14 @@ def _tell(app: App, plan: Placement, places: Sequence[Place], *, as_json: bool) 
             }
         )
         return
-    app.say(f"{who.user} in {who.account}, key {mask(key_id)}: proved with AWS")
+    app.say(f"{who.user} in {who.account}, key {mask(key_id)} works")
     if plan.way is Way.THERE:
-        app.out(f"Nothing to do: profile {plan.key.profile} holds it already.")
+        app.out(f"Nothing to do: profile {plan.key.profile} already has it.")
         return
     for path in dict.fromkeys(show.where(place, app.show_path) for place in places):
         names = show.names(place for place in places if show.where(place, app.show_path) == path)
-        app.say(f"  {path}: {names} {'added' if plan.way is Way.ADD else 'changed'}")
-    app.out("Done; the export is not needed any more.")
+        app.say(f"  {path}: {'added' if plan.way is Way.ADD else 'updated'} {names}")
+    app.out("Done. You can delete the export.")
 
 
 # Opening it
@@ -120,7 +118,7 @@ def _open(app: App, file: str | None, identity: str | None) -> Exported:
     try:
         if not age.with_passphrase(sealed):
             if not key:
-                raise Problem("it was sealed for an age recipient", "rotate-my-key import FILE -i IDENTITY_FILE")
+                raise Problem("it was encrypted for an age recipient", "rotate-my-key import FILE -i IDENTITY_FILE")
             return read_export(age.unseal(sealed, identities=key))
         return read_export(age.unseal(sealed, passphrase=_passphrase(app)))
     except age.WrongPassphrase as problem:
@@ -130,10 +128,10 @@ def _open(app: App, file: str | None, identity: str | None) -> Exported:
 def _passphrase(app: App) -> str:
     if not app.terminal:
         raise NeedsPerson(
-            "there is no terminal to ask for the passphrase on", "in a terminal: rotate-my-key import FILE"
+            "not running in a terminal, so the passphrase cannot be asked for",
+            "in a terminal: rotate-my-key import FILE",
         )
-    text: str = click.prompt("Passphrase (hidden)", hide_input=True, err=True)
-    return text
+    return app.ask("Passphrase (hidden)", hide_input=True)
 
 
 def _read(path: str, hint: str) -> bytes:

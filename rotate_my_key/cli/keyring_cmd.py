@@ -97,25 +97,25 @@ class _Move:
     def _check(self, asked: str, holder: str) -> None:
         if asked != holder:
             raise Problem(
-                f"profile {asked} has no pair of its own: it uses that of {holder}",
+                f"profile {asked} has no key of its own: it uses the key of {holder}",
                 f"rotate-my-key keyring {self._move.value} -p {holder}",
             )
 
     def _introduce(self, profile: str, key_id: str, where: str) -> None:
         to = "into the keyring" if self._move is Move.STORE else "back into its file"
-        self._app.say(f"{profile}, key {mask(key_id)}, in {where}: its pair moves {to}.")
+        self._app.say(f"{profile}, key {mask(key_id)}, in {where}: it will be moved {to}.")
         if self._move is Move.STORE:
             self._app.say(
                 "It works wherever this keyring is unlocked: not in cron or over SSH while you are logged out. "
-                "Programs that are started from now on follow a rotation while they run."
+                "Programs that you start from now on get each new key without a restart."
             )
 
     def _tell(self, profile: str, key_id: str, action: str) -> int:
         there, here = ("keyring", "file") if self._move is Move.STORE else ("file", "keyring")
         sentences = {
-            "moved": f"Done. The pair of {profile} is in {_THE[there]} now.",
-            "none": f"Nothing to do: the pair of {profile} is in {_THE[there]} already.",
-            "declined": "Nothing was changed.",
+            "moved": f"Done. The key of {profile} is now in {_THE[there]}.",
+            "none": f"Nothing to do: the key of {profile} is already in {_THE[there]}.",
+            "declined": show.CANCELLED,
         }
         if self._json:
             place = here if action == "declined" else there

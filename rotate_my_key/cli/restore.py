@@ -17,19 +17,19 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     wiring = Wiring.of(app)
     note = restorable(unfinished(wiring.here, mend=False), profile, wiring.here)
     account = wiring.account_for(note)
-    with app.waiting("asking AWS"):
+    with app.waiting("checking your keys..."):
         plan = plan_restoration(note, account, wiring.here)
     key = mask(plan.pair.key_id)
     where = " and ".join(f"{who} in {path}" for path, who in show.by_file(plan.places, app.show_path))
     for place in plan.left:
         wiring.warn(f"{place.profile} in {app.show_path(place.path)} holds another key and is left alone")
     if not plan.places and plan.left:
-        raise Problem(f"there is no profile to put key {key} back into", "rotate-my-key status")
+        raise Problem(f"there is no profile to restore key {key} to", "rotate-my-key status")
     if plan.places:
-        app.say(f"{note.identity.user} in {note.identity.account}: key {key} goes back into {where}")
+        app.say(f"{note.identity.user} in {note.identity.account}: key {key} will be restored to {where}")
         flag = shlex.join(["rotate-my-key", "restore", *(["-p", profile] if profile else []), "--yes"])
-        if not yes and not app.confirm("Put it back now?", default=True, flag=flag):
-            app.say("Nothing was changed.")
+        if not yes and not app.confirm("Restore it now?", default=True, flag=flag):
+            app.say(show.CANCELLED)
             return 4
         with wiring.stop.on_interrupt(), wiring.lock():
             note = restorable(unfinished(wiring.here, mend=True), profile, wiring.here)
@@ -38,7 +38,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     if as_json:
         app.json({"key_id": plan.pair.key_id, "places": [place.json() for place in plan.places]})
     elif plan.places:
-        app.out(f"Done: {where} {'has' if len(plan.places) == 1 else 'have'} key {key} again.")
+        app.out(f"Done. Restored key {key} to {where}.")
     else:
-        app.out("Nothing to do: every profile of this key has it.")
+        app.out("Nothing to do: every profile still has this key.")
     return 0

@@ -96,7 +96,7 @@ def remember(wiring: Wiring, app: App, results: Sequence[Result]) -> None:
     try:
         cache.save(rows)
     except Problem as problem:
-        app.detail(f"the status could not be kept: {problem.message}")
+        app.detail(f"the status could not be saved: {problem.message}")
 
 
 class Rotate:
@@ -208,7 +208,7 @@ class Rotate:
 
     def _told_by(self, do: Callable[[Run], list[Result]]) -> list[Result]:
         wiring = self.wiring
-        with wiring.stop.on_interrupt(), self._app.waiting("asking AWS"):
+        with wiring.stop.on_interrupt(), self._app.waiting("checking your keys..."):
             try:
                 return do(self._run)
             finally:
@@ -220,7 +220,7 @@ class Rotate:
         chosen, problems = self._jobs()
         for found in unfinished(self.wiring.here, mend=False):
             if found.note is None or not is_kept(found.note):
-                self._out(f"A rotation of key {mask(found.name)} is unfinished; it would be finished first.")
+                self._out(f"A rotation of key {mask(found.name)} is unfinished and would be finished first.")
         seen = self._run.foresee(chosen)
         for result in seen:
             if result.outcome and result.plan:
@@ -303,7 +303,7 @@ def quietly(app: App, **options: Any) -> list[Result]:
 
 def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResult]]:
     if typed.profiles and typed.all_keys:
-        raise WrongUsage("-p and --all do not go together", "rotate-my-key rotate --all")
+        raise WrongUsage("-p and --all cannot be used together", "rotate-my-key rotate --all")
     app.flags["overlap"] = typed.overlap
     app.flags["keep_old"] = typed.keep_old
     app.flags["update_copies"] = typed.update_copies or None
@@ -351,5 +351,5 @@ def _check_version(app: App) -> None:
         from ..doctor.local import upgrade
 
         origin = app.settings.origin["minimum_version"]
-        asked = f"{origin.text} is asked for ({origin.ceiling or origin.source})"
-        app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, and at least {asked}: {upgrade()}")
+        asked = f"{origin.text} is required ({origin.ceiling or origin.source})"
+        app.say(f"{app.style('note:', fg='yellow')} this is version {__version__}, but at least {asked}: {upgrade()}")

@@ -189,7 +189,7 @@ def _known(row: dict[str, Any]) -> str:
     if not row.get("user"):
         return ""
     created = row.get("created")
-    age = f", {policy.span(datetime.now(UTC) - datetime.fromisoformat(created))} old" if created else ""
+    age = f", {policy.old(datetime.now(UTC) - datetime.fromisoformat(created))}" if created else ""
     return f"{row['user']} in {row['account']}{age}"
 
 

@@ -9,18 +9,19 @@ from typing import Any
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
-from ..core.policy import Policy, Row, clock, day, join, mask, span, stamp, used, used_by
+from ..core.policy import Policy, Row, clock, day, join, mask, old, span, stamp, used, used_by
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
 from ..rotation.survey import use_row
 
 ShowPath = Callable[[str], str]
+CANCELLED = "Cancelled. Nothing changed."
 
 
 def last_used(use: LastUse | None, now: datetime) -> str:
     """`last used 3 hours ago by s3 in eu-west-1`."""
-    return "last use not known" if use is None else used(use.at, use.service, use.region, now)
+    return "last use unknown" if use is None else used(use.at, use.service, use.region, now)
 
 
 def where(place: Place, show_path: ShowPath) -> str:
@@ -44,25 +45,28 @@ def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str
 def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequence[str] = ()) -> list[str]:
     """Who, which key, how old: the lines before the question. `others`: the last use by others."""
     who, key, now = plan.look.identity, plan.key, plan.look.now
-    used = f", used by {names(plan.places)}" if plan.places else ""
+    who_has = list(dict.fromkeys(place.profile for place in plan.places))
+    used = f" (profile{'s' if len(who_has) > 1 else ''} {', '.join(who_has)})" if who_has else ""
     lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
-    age, limit = span(now - key.created), span(policy.max_age)
-    limit = limit.removesuffix(" days") if age.endswith(" days") and key.active else limit
-    off = "" if key.active else ", switched off"
-    lines.append(f"{age} old, the limit is {limit}{off}; {used_by(use_row(plan.look.last_use), others, now)}")
+    age, limit = old(now - key.created), span(policy.max_age)
+    limit = limit.removesuffix(" days") if age.endswith(" days old") and key.active else limit
+    off = "" if key.active else ", inactive"
+    lines.append(f"{age}, maximum age is {limit}{off}; {used_by(use_row(plan.look.last_use), others, now)}")
     if plan.look.auth_profile:
-        lines.append(f"Profile {plan.look.auth_profile} signs the calls to IAM.")
+        lines.append(f"IAM calls are signed with profile {plan.look.auth_profile}.")
     if foreign:
-        lines.append(f"Not AWS itself: {join(foreign)}")
+        lines.append(f"Endpoint: {join(foreign)} (not AWS)")
     second = plan.second
     if plan.merge and second and plan.draft:
         lines.append(
-            f"The profiles here hold two keys of {who.user}: {names(plan.draft.places)} will use "
-            f"{mask(plan.draft.wanted or '')} too, and {mask(plan.draft.unwanted)} goes."
+            f"{who.user} has two keys in profiles here: {names(plan.draft.places)} will be switched to "
+            f"{mask(plan.draft.wanted or '')}, and {mask(plan.draft.unwanted)} will be deleted."
         )
     elif second and second.kept:
         works = f" and working until {clock(second.kept.switch_off_at, now)}" if second.key.active else ""
-        lines.append(f"Key {mask(second.key.key_id)}, kept by an earlier rotation{works}, is deleted to make room.")
+        lines.append(
+            f"Key {mask(second.key.key_id)}, kept by an earlier rotation{works}, will be deleted to make room."
+        )
     return lines
 
 
@@ -71,42 +75,42 @@ def did_line(did: Did, show_path: ShowPath, *, back: bool = False) -> str:
     which = "new" if back else "old"
     match did.step:
         case Step.CREATE:
-            return f"made a new key {mask(did.key_id)}"
+            return f"created a new key {mask(did.key_id)}"
         case Step.PROVE:
-            return f"proved key {mask(did.key_id)} with AWS ({did.seconds:.0f} s)"
+            return f"key {mask(did.key_id)} works (verified in {did.seconds:.0f} s)"
         case Step.SWITCH:
-            return "; ".join(f"{path}: {who} changed" for path, who in by_file(did.places, show_path))
+            return "; ".join(f"{path}: updated {who}" for path, who in by_file(did.places, show_path))
         case Step.RESTORE:
-            return "; ".join(f"{path}: {who} restored" for path, who in by_file(did.places, show_path))
+            return "; ".join(f"{path}: restored {who}" for path, who in by_file(did.places, show_path))
         case Step.DEACTIVATE:
-            return f"{which} key {mask(did.key_id)} switched off"
+            return f"deactivated the {which} key {mask(did.key_id)}"
         case Step.DELETE:
-            return f"{which} key {mask(did.key_id)} deleted"
+            return f"deleted the {which} key {mask(did.key_id)}"
         case Step.DISCARD:
-            return f"removed key {mask(did.key_id)}, whose secret never arrived"
+            return f"deleted key {mask(did.key_id)}, whose secret never arrived"
         case Step.MAKE_ROOM:
-            return f"removed the inactive key {mask(did.key_id)}"
+            return f"deleted the inactive key {mask(did.key_id)}"
         case Step.SWITCH_ON:
-            return f"key {mask(did.key_id)} switched on"
+            return f"reactivated key {mask(did.key_id)}"
         case _:
             return str(did.step.value)
 
 
 _DOING = {
-    Step.BEGIN: "checking that everything can be written",
-    Step.LOOK: "looking at what AWS lists",
-    Step.CREATE: "asking AWS for a new key",
-    Step.PROVE: "waiting until AWS knows the new key everywhere",
-    Step.SWITCH: "writing the profile",
-    Step.RESTORE: "writing the profile",
-    Step.FOLLOW: "changing other files that hold the key",
-    Step.CHECK: "signing in with what the profile holds",
-    Step.DEACTIVATE: "switching the old key off",
+    Step.BEGIN: "checking that your files can be written",
+    Step.LOOK: "checking your keys...",
+    Step.CREATE: "creating a new key",
+    Step.PROVE: "waiting for the new key to take effect (about 10 seconds, Ctrl-C is safe)",
+    Step.SWITCH: "updating your profiles",
+    Step.RESTORE: "updating your profiles",
+    Step.FOLLOW: "updating other files that hold the key",
+    Step.CHECK: "signing in with the key from the profile",
+    Step.DEACTIVATE: "deactivating the old key",
     Step.DELETE: "deleting the old key",
-    Step.DISCARD: "removing a key whose secret never arrived",
-    Step.MAKE_ROOM: "removing the inactive key",
-    Step.SWITCH_ON: "switching the key on",
-    Step.TAKE_BACK: "taking back what was begun",
+    Step.DISCARD: "deleting a key whose secret never arrived",
+    Step.MAKE_ROOM: "deleting the inactive key",
+    Step.SWITCH_ON: "reactivating the key",
+    Step.TAKE_BACK: "rolling back",
 }
 
 
@@ -116,9 +120,9 @@ def doing(step: Step) -> str:
 
 
 _FORESEEN = {
-    Step.CREATE: "make a new key",
-    Step.PROVE: "prove it with AWS: three sign-ins in a row",
-    Step.DEACTIVATE: "switch the old key off",
+    Step.CREATE: "create a new key",
+    Step.PROVE: "verify it: three sign-ins in a row",
+    Step.DEACTIVATE: "deactivate the old key",
     Step.DELETE: "delete the old key",
     Step.MAKE_ROOM: "delete the inactive key",
 }
@@ -128,12 +132,14 @@ def foreseen(steps: Sequence[Step], plan: RotationPlan, show_path: ShowPath) -> 
     """The lines of `--dry-run`."""
     lines = []
     if plan.due and plan.second and not plan.merge and not plan.second.kept:
-        lines.append(f"delete the inactive key {mask(plan.second.key.key_id)}, if you agree to that")
+        lines.append(f"delete the inactive key {mask(plan.second.key.key_id)}, if you agree")
     for step in steps:
         if step is Step.SWITCH and plan.draft:
-            lines += [f"change {place.profile} in {where(place, show_path)}" for place in plan.draft.places]
+            lines += [f"update {place.profile} in {where(place, show_path)}" for place in plan.draft.places]
         elif step is Step.FOLLOW and plan.draft:
-            lines += ["change the other files that hold it, before the old key goes"] if plan.draft.copies else []
+            lines += (
+                ["update the other files that hold it, before the old key is deactivated"] if plan.draft.copies else []
+            )
             lines += _commands(plan, holding=True)
         elif step in _FORESEEN:
             lines.append(_FORESEEN[step])
@@ -143,30 +149,30 @@ def foreseen(steps: Sequence[Step], plan: RotationPlan, show_path: ShowPath) -> 
 def _commands(plan: RotationPlan, *, holding: bool) -> list[str]:
     """The commands of [after_rotate] that would run before the old key goes, or at the end."""
     names = [hook.name for hook in plan.hooks if (hook.holds_old and not plan.leaked) == holding]
-    when = "before the old key goes" if holding else "at the end"
-    return [f"run {join(names)} of [after_rotate], {when}"] if names else []
+    when = "before the old key is deactivated" if holding else "at the end"
+    return [f"run {join(names)} from [after_rotate], {when}"] if names else []
 
 
 def result_line(result: Result, policy: Policy, now: datetime) -> str:
     """The last line for one key."""
     outcome = result.outcome
     assert outcome is not None
-    due = f"The next rotation is due on {day(policy.due_at(outcome.created), now)}." if outcome.created else ""
+    due = f"due on {day(policy.due_at(outcome.created), now)}." if outcome.created else ""
     match outcome.ending:
         case Ending.FRESH:
             return _fresh(result, due, now)
         case Ending.EXEMPT:
-            return "This user is tagged exempt; --force rotates the key all the same."
+            return "This user is tagged exempt. Use --force to rotate the key anyway."
         case Ending.ROTATED | Ending.MERGED | Ending.WAITING:
-            return f"Done. {due}".strip()
+            return f"Done. Next rotation {due}" if due else "Done."
         case Ending.UNDONE:
             return f"Done. Key {mask(outcome.old)} is in use again."
         case Ending.REPLACED:
-            return f"Nothing to do: another run has replaced key {mask(outcome.old)} just now."
+            return f"Nothing to do: another run has just replaced key {mask(outcome.old)}."
         case Ending.DECLINED:
-            return "Nothing was changed."
+            return CANCELLED
         case _:
-            return f"The rotation of key {mask(outcome.old)} was given up; nothing was changed."
+            return f"Gave up rotating key {mask(outcome.old)}. Nothing changed."
 
 
 def kept_line(outcome: Outcome, now: datetime) -> str:
@@ -174,11 +180,10 @@ def kept_line(outcome: Outcome, now: datetime) -> str:
     if outcome.until is None:
         return ""
     works = outcome.works_until
-    kept = f"works until {clock(works, now)}; then" if works else "is switched off"
     if works and works == outcome.until:
-        return f"old key {mask(outcome.old)} {kept} it is deactivated and deleted"
-    off = " it is deactivated," if works else ""
-    return f"old key {mask(outcome.old)} {kept}{off} and deleted on {day(outcome.until, now)}"
+        return f"old key {mask(outcome.old)} works until {clock(works, now)}; then it is deactivated and deleted"
+    working = f"works until {clock(works, now)}, " if works else ""
+    return f"old key {mask(outcome.old)} {working}stays inactive until {clock(outcome.until, now)} and is then deleted"
 
 
 def _fresh(result: Result, due: str, now: datetime) -> str:
@@ -186,7 +191,7 @@ def _fresh(result: Result, due: str, now: datetime) -> str:
     assert outcome is not None
     if outcome.created is None:
         return "Nothing to do."
-    return f"Nothing to do: key {mask(outcome.old)} is {span(now - outcome.created)} old. {due}"
+    return f"Key {mask(outcome.old)} is fine ({old(now - outcome.created)}). {due.capitalize()}"
 
 
 _COUNTED = {
@@ -206,7 +211,7 @@ def summary(results: Sequence[Result]) -> str:
     known = [word for word in dict.fromkeys([*_COUNTED.values(), *words]) if word in words and word != "failed"]
     known += ["failed"] if "failed" in words else []
     counts = ", ".join(f"{words.count(word)} {word}" for word in known)
-    return f"{len(words)} key{'s' if len(words) != 1 else ''}: {counts}" if words else "no key was found"
+    return f"{len(words)} key{'s' if len(words) != 1 else ''}: {counts}" if words else "no keys found"
 
 
 def _counted(result: Result) -> str:
@@ -225,14 +230,14 @@ def settled_line(result: Result) -> str:
         case Ending.ROTATED | Ending.MERGED:
             return f"finished the earlier rotation of key {mask(outcome.old)}"
         case Ending.TAKEN_BACK | Ending.UNDONE:
-            return f"finished taking back the rotation of key {mask(outcome.old)}"
+            return f"finished undoing the earlier rotation of key {mask(outcome.old)}"
         case _:
             if outcome.ended:
                 return (
-                    f"an old note was removed, of an earlier rotation of key {mask(outcome.old)} "
-                    f"that ended on {day(outcome.ended)}"
+                    f"removed a leftover record of the rotation of key {mask(outcome.old)}, "
+                    f"which ended on {day(outcome.ended)}"
                 )
-            return f"an earlier rotation of key {mask(outcome.old)} is given up: nothing is left of it to finish"
+            return f"gave up the earlier rotation of key {mask(outcome.old)}: there is nothing left to finish"
 
 
 def result_json(result: Result, policy: Policy) -> dict[str, Any]:

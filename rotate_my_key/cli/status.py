@@ -229,11 +229,11 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
             continue
         active = other["status"] == "Active"
         state = "active" if active else "inactive"
-        age = policy.span(now - datetime.fromisoformat(other["created"]))
+        age = policy.old(now - datetime.fromisoformat(other["created"]))
         end = "perhaps on another computer" if active else "delete it if nothing needs it"
         command = "doctor" if active else f"delete-key {other['key_id']}"
         app.say(
-            f"{row['user']} has a second key, {mask(other['key_id'])} ({state}, {age} old), "
+            f"{row['user']} has a second key, {mask(other['key_id'])} ({state}, {age}), "
             f"that no profile here has; {end}: rotate-my-key {command} -p {quote(names[0])}"
         )
 
@@ -261,7 +261,7 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     age = policy.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
     use = policy.used_by(row.get("last_use"), row.get("used_by_others"), now)
-    use = use.removeprefix("last used ").partition(";")[0] if row.get("last_use") else "-"
+    use = use.removeprefix("last ").removeprefix("used ").partition(";")[0] if row.get("last_use") else "-"
     why = _SIGN_IN.get(row["why"], "") or row["why"] or ""
     if row.get("mixed") and not why:
         why = f"{policy.join(row['mixed'])} can sign in without a key too; SDKs disagree on which one wins"

@@ -16,7 +16,7 @@ from typing import Any
 from ..core.errors import NeedsPerson
 from ..core.parallel import Running
 from ..core.plan import Note, Step
-from ..core.policy import Policy, Row, join, mask, span
+from ..core.policy import TWO_KEYS, Policy, Row, join, mask, old
 from ..rotation.ports import Did, Ending
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
@@ -25,7 +25,7 @@ from .app import App
 from .commands import CODE
 from .copies import OtherCopies, foreseen, in_words
 
-_ONLY_HERE = "Only this computer is updated; anything else that uses this key stops working."
+_ONLY_HERE = "Only this computer is updated. Anything else that uses this key will stop working."
 _DAY = timedelta(days=1)
 _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a server who is who
 
@@ -80,7 +80,7 @@ class TerminalConsent:
         it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
         at_once = any(plan.draft and plan.draft.switch_off_at < plan.look.now + _DAY for plan in plans)
         if not used or not at_once or any(plan.leaked for plan in plans):
-            agreed = self._app.confirm(f"Rotate {it} now?", default=True, flag=self._flag)
+            agreed = self._app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True, flag=self._flag)
             return timedelta(0) if agreed else None
         question = f"Rotate {it}? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
         answer = self._app.choose(question, "ykn", default="k", flag=self._flag)
@@ -114,8 +114,8 @@ class TerminalConsent:
             raise NeedsPerson("there is no second key", self._flag)
         now = plan.look.now
         self._app.say(
-            f"{plan.look.identity.user} has a second key {mask(second.key.key_id)}, switched off, "
-            f"{span(now - second.key.created)} old, {show.last_used(second.last_use, now)}; AWS allows no third."
+            f"Your other key, {mask(second.key.key_id)}, is inactive ({old(now - second.key.created)}, "
+            f"{show.last_used(second.last_use, now)}). {TWO_KEYS}."
         )
         return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=self._flag)
 
@@ -143,19 +143,19 @@ class Narrator:
             self._spinner.enter_context(self._app.waiting(text))
 
     def did(self, did: Did) -> None:
-        """A step went well; `switched off` and `deleted` of the same key make one line."""
+        """A step went well; deactivating and deleting the same key make one line."""
         with self._lock:
             self._spinner.close()
             if did.step is Step.DEACTIVATE:
                 self._switched_off = did.key_id
                 return
             if did.step is Step.DELETE and did.key_id == self._switched_off:
-                self._say(f"{self._line(Did(Step.DEACTIVATE, did.key_id))}, deleted")
+                self._say(f"deactivated and {self._line(did)}")
                 self._switched_off = ""
                 return
             text = self._line(did)
             if did.step is Step.PROVE and did.key_id == self._made:
-                text = text.replace(f"key {mask(did.key_id)}", "it")
+                text = text.replace(f"key {mask(did.key_id)}", "new key")
             if did.step is Step.CREATE:
                 self._made = did.key_id
             self._say(text)
@@ -282,13 +282,13 @@ class Person:
         if not self._asks or not self._app.terminal:
             raise self._unattended(whose, serial, complaint)
         if used:
-            self._app.complain(f"{complaint or 'a code is good for one use'}; {_NEXT}")
+            self._app.complain(f"{complaint or 'a code works only once'}; {_NEXT}")
         while True:
             code = "".join(self._app.line(f"MFA code for {whose} {serial}: ", self._check).split())
             if not CODE.fullmatch(code):
                 self._app.complain("an MFA code has six digits")
             elif code in used:
-                self._app.complain(f"that code was used already; {_NEXT}")
+                self._app.complain(f"that code has already been used; {_NEXT}")
             else:
                 return code
 
@@ -298,10 +298,10 @@ class Person:
             return NeedsPerson(complaint, f"{_NEXT}, then: {command}")
         if self._app.mfa_code:
             return NeedsPerson(
-                f"AWS wants an MFA code of {whose} {serial} too, and a code is good for one use",
+                f"AWS asks for an MFA code of {whose} {serial} too, and a code works only once",
                 f"{_NEXT}, then one at a time: {self._app.command} -p NAME --mfa-code CODE",
             )
-        return NeedsPerson(f"AWS wants an MFA code of {whose} {serial}", command)
+        return NeedsPerson(f"AWS asks for an MFA code of {whose} {serial}", command)
 
     def choose(self, user: str, serials: Sequence[str]) -> str:
         """See Codes."""
@@ -315,6 +315,6 @@ class Person:
             for number, serial in enumerate(serials, start=1):
                 self._app.complain(f"  {number}  {serial}")
             while True:
-                answer = self._app.line(f"Which one shall give the code? [1-{len(serials)}] ", self._check).strip()
+                answer = self._app.line(f"Which one do you want to use? [1-{len(serials)}] ", self._check).strip()
                 if answer.isdecimal() and 1 <= int(answer) <= len(serials):
                     return serials[int(answer) - 1]

@@ -148,8 +148,8 @@ class OtherIdentity(Problem):
 
 _NO_MEMORY = ("there is not enough memory", "ulimit -v")
 _SCARCE = {
-    errno.EAGAIN: ("no further process or thread can be started just now", "ulimit -u"),
-    errno.EMFILE: ("this program may not open any more files", "ulimit -n"),
+    errno.EAGAIN: ("no more processes or threads can be started right now", "ulimit -u"),
+    errno.EMFILE: ("this program cannot open any more files", "ulimit -n"),
     errno.ENFILE: ("too many files are open on this computer", "cat /proc/sys/fs/file-nr"),
     errno.ENOMEM: _NO_MEMORY,
 }
@@ -193,12 +193,13 @@ def fault(error: BaseException, version: str = "") -> Problem:
         return scarce
     if isinstance(error, OSError) and error.strerror:
         name = f" ({error.filename})" if isinstance(error.filename, str) else ""
-        return Problem(f"the system says: {error.strerror.lower()}{name}", "rotate-my-key doctor")
+        return Problem(f"system error: {error.strerror.lower()}{name}", "rotate-my-key doctor")
     if isinstance(error, ImportError) and error.name:
         return Problem(f"a part of rotate-my-key cannot be loaded: {error.name}", "./install.sh")
     where = (frames(error) or ["an unknown place"])[-1]
     return Problem(
-        f"a fault in rotate-my-key{version and f' {version}'}: {type(error).__name__} at {where}", "report it, with -vv"
+        f"internal error in rotate-my-key{version and f' {version}'}: {type(error).__name__} at {where}",
+        "report it, with -vv",
     )
 
 
@@ -208,12 +209,12 @@ _MISSING = ("there is no such file", "ls -ld {folder}")
 _WHY = {
     errno.ENOSPC: ("the disk is full", f"make room (df -h {{folder}}){_AGAIN}"),
     errno.EDQUOT: ("your disk quota is used up", f"make room (quota -s){_AGAIN}"),
-    errno.EFBIG: ("it would be larger than the limit for files", f"raise the limit (ulimit -f){_AGAIN}"),
+    errno.EFBIG: ("it would exceed the file size limit", f"raise the limit (ulimit -f){_AGAIN}"),
     errno.EROFS: ("the file system is read-only", f"make it writable (findmnt -T {{folder}}){_AGAIN}"),
     errno.EIO: ("the disk reports an error", "copy your files away, and look at the disk (dmesg)"),
     errno.EACCES: _DENIED,
     errno.EPERM: _DENIED,
-    errno.ELOOP: ("the link leads in a circle or is not expected here", "ls -l {path}"),
+    errno.ELOOP: ("the link is circular or not allowed here", "ls -l {path}"),
     errno.ENOENT: _MISSING,
     errno.ENOTDIR: _MISSING,
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .policy import OUR_SERVICES, mask, span, used
+from .policy import OUR_SERVICES, TWO_KEYS, mask, old, used
 
 _LATELY = timedelta(days=90)
 
@@ -59,13 +59,13 @@ def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse |
     key here."""
     now = look.now
     if made_by_it(look.tags, other.key_id) and not (use and use.at):
-        said = f"a new key {mask(other.key_id)} of IT's, {span(now - other.created)} old, which waits to be taken over"
-        message = "the message about it says from where"
+        said = f"a new key {mask(other.key_id)} from IT, {old(now - other.created)}, waiting to be adopted"
+        message = "IT's message says where to get it"
         return f"{said}; {message}", f"rotate-my-key adopt{'' if profile == 'default' else f' -p {profile}'}"
-    last = used(use.at, use.service, use.region, now) if use else "last use not known"
+    last = used(use.at, use.service, use.region, now) if use else "last use unknown"
     said = (
-        f"a second active key {mask(other.key_id)} ({span(now - other.created)} old, {last}), which most often another "
-        "computer has, and AWS allows no third"
+        f"a second active key {mask(other.key_id)} ({old(now - other.created)}, {last}), probably used on another "
+        f"computer, and {TWO_KEYS}"
     )
     here = "" if profile == "default" else f" -p {profile}"
     delete = f"rotate-my-key delete-key {{}}{here}"

@@ -94,6 +94,7 @@ class Policy(NamedTuple):
 
 
 Row = dict[str, Any]
+TWO_KEYS = "AWS allows two keys per user; remove one to go on"
 OUR_SERVICES = ("iam", "sts")  # all that a rotation and a look call
 _SLACK = timedelta(minutes=2)  # between AWS's clock and ours
 
@@ -260,15 +261,22 @@ def span(duration: timedelta, *, at_least: bool = False) -> str:
         if seconds >= size:
             text = number(seconds // size, name)
             return text.replace(" ", "+ ") if at_least else text
-    return "a moment"
+    return "just now"
+
+
+def old(age: timedelta) -> str:
+    """`98 days old`, or `created just now`."""
+    text = span(age)
+    return f"created {text}" if text == "just now" else f"{text} old"
 
 
 def used(at: datetime | None, service: str, region: str, now: datetime) -> str:
     """`last used 3 hours ago by s3 in eu-west-1`."""
     if at is None:
-        return "no use on record"
+        return "never used"
     words = [f"{by} {word}" for by, word in (("by", service), ("in", region)) if word not in ("", "N/A")]
-    return " ".join([f"last used {span(now - at)} ago", *words])
+    text = span(now - at)
+    return " ".join(["used just now" if text == "just now" else f"last used {text} ago", *words])
 
 
 def by_others(use: Row | None, before: Row) -> Row | None:
@@ -292,7 +300,7 @@ def used_by(use: Row | None, others: Row | None, now: datetime) -> str:
     if others and (at := _time(others["at"])):
         since = "; since then only by rotate-my-key" if last and last > at else ""
         return used(at, others["service"] or "", others["region"] or "", now) + since
-    return used(last, "rotate-my-key", "", now) if use else "last use not known"
+    return used(last, "rotate-my-key", "", now) if use else "last use unknown"
 
 
 def stamp(moment: datetime | None) -> str | None:

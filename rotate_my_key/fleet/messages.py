@@ -135,7 +135,7 @@ def day(moment: datetime) -> str:
 
 def used(use: LastUse | None, now: datetime) -> str:
     """`last used 3 hours ago by s3 in eu-west-1`. AWS's record lags: absent means never, or not known."""
-    return policy.used(use.at, use.service, use.region, now) if use else "last use not known"
+    return policy.used(use.at, use.service, use.region, now) if use else "last use unknown"
 
 
 def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:

@@ -295,7 +295,7 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
 
 
 def _row(row: Row, now: datetime) -> dict[str, Any]:
-    use = used(row.key.last_use, now).removeprefix("last used ").removeprefix("last use ")
+    use = used(row.key.last_use, now).removeprefix("last ").removeprefix("used ").removeprefix("use ")
     return {
         "kind": row.kind,
         "verdict": STATUS_WORDS[row.standing] if row.kind != "unused" else "unused",

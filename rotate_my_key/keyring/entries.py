@@ -95,7 +95,7 @@ class _Pair(NamedTuple):
 _PAIR = Form(
     _Pair,
     newer=("this keyring entry was written by a newer rotate-my-key", "use that version"),
-    wrong=("the keyring entry makes no sense: something else wrote it", "rotate-my-key keyring restore"),
+    wrong=("the keyring entry cannot be read: another program wrote it", "rotate-my-key keyring restore"),
 )
 
 
@@ -103,7 +103,7 @@ def encode(key_id: str, secret: str) -> str:
     """A pair as an entry's text. Raises Problem for one that has no room on every system."""
     text = _PAIR.encode(_Pair(key_id, secret)).decode()
     if len(text) > LONGEST:
-        raise Problem("this pair is too long for a keyring entry", "rotate-my-key status")
+        raise Problem("this key is too long for a keyring entry", "rotate-my-key status")
     return text
 
 
@@ -156,7 +156,7 @@ class KeyringEntries:
             self._call("delete_password", name)
             if self.get(name) is None:
                 return
-        raise TryLater("the keyring keeps an entry that was to be removed", "rotate-my-key status")
+        raise TryLater("the keyring did not remove an entry", "rotate-my-key status")
 
     def check(self) -> None:
         """Raises Problem for what is no safe place for a secret by its kind."""
@@ -164,7 +164,7 @@ class KeyringEntries:
         for kind in type(found).__mro__:
             what = f"{kind.__module__}.{kind.__name__}"
             if kind.__module__ in ("keyring.backends.null", "keyring.backends.fail"):
-                raise Problem(f"{self._name()}: {what} is no keyring: it keeps nothing", _USE_ANOTHER)
+                raise Problem(f"{self._name()}: {what} is not a keyring: it stores nothing", _USE_ANOTHER)
             if kind.__module__ == "keyring.backends.chainer":
                 raise Problem(f"{self._name()}: {what} may look for an entry where it was not stored", _USE_ANOTHER)
             if "plaintext" in kind.__name__.lower():
@@ -191,7 +191,7 @@ class KeyringEntries:
                 running = Running(call)
                 if not self._wait(running):
                     raise TryLater(
-                        f"the keyring gave no answer within {self._limit:.0f} seconds", "rotate-my-key status"
+                        f"the keyring did not answer within {self._limit:.0f} seconds", "rotate-my-key status"
                     )
                 return running.result()
             except TryLater as problem:
@@ -208,7 +208,7 @@ class KeyringEntries:
         if self._tell and left > _QUIET:
             if running.wait(_QUIET):
                 return True
-            self._tell("waiting for the keyring: it may ask something in a window of its own")
+            self._tell("waiting for the keyring: look for a window that asks you something")
             left -= _QUIET
         return running.wait(left)
 
@@ -232,16 +232,16 @@ class KeyringEntries:
             unlock = "unlock it (log in at the desktop, or open its program), then try again"
             return TryLater("the keyring is locked", _UNLOCK.get(self._platform, unlock))
         if kind == "NoKeyringError":
-            return Problem("keyring finds no keyring here", _USE_ANOTHER)
+            return Problem("no keyring was found on this computer", _USE_ANOTHER)
         if kind in ("ConnectionResetError", "BrokenPipeError", "EOFError") and self._name() == SYSTEM:
             return _absent("the session bus went away")
         if number := getattr(error, "winerror", 0):
             # 1312, ERROR_NO_SUCH_LOGON_SESSION: network logons (SSH with a key, WinRM) have no Credential Manager
-            return TryLater(f"the Credential Manager refuses (Windows error {number})", _UNLOCK["win32"])
+            return TryLater(f"the Credential Manager refused (Windows error {number})", _UNLOCK["win32"])
         if kind == "DBusErrorResponse":  # what the keyring's own program says
             said = [getattr(error, "name", "").rsplit(".", 1)[-1], *(str(word) for word in getattr(error, "data", ()))]
-            return TryLater(f"the keyring refuses: {' '.join(': '.join(said).split())}", "rotate-my-key status")
-        return TryLater(f"the keyring refuses ({kind})", _UNLOCK.get(self._platform, "rotate-my-key status"))
+            return TryLater(f"the keyring refused: {' '.join(': '.join(said).split())}", "rotate-my-key status")
+        return TryLater(f"the keyring refused ({kind})", _UNLOCK.get(self._platform, "rotate-my-key status"))
 
 
 def pair_in(entries: KeyringEntries, profile: str) -> tuple[str, str] | None:
@@ -416,7 +416,7 @@ def _chosen_by_keyring() -> Any:
     except Exception as error:  # noqa: BLE001 - of PYTHON_KEYRING_BACKEND, keyringrc.cfg, or a backend
         kind = type(error).__name__
         raise Problem(
-            f"keyring cannot use what PYTHON_KEYRING_BACKEND or keyringrc.cfg names ({kind})", _USE_ANOTHER
+            f"the backend that PYTHON_KEYRING_BACKEND or keyringrc.cfg names cannot be used ({kind})", _USE_ANOTHER
         ) from None
 
 

@@ -109,8 +109,8 @@ class Index:
         self._form = Form(
             _Second,
             version=2,
-            newer=("a newer rotate-my-key has put a pair into the keyring", "use that version"),
-            wrong=(f"{path} makes no sense", f"move it away (mv {path} {path}.old): the keyring is asked then"),
+            newer=("a newer rotate-my-key has put a key into the keyring", "use that version"),
+            wrong=(f"{path} cannot be read", f"move it away (mv {path} {path}.old): the keyring is asked then"),
         )
 
     def load(self) -> dict[str, Entry]:

@@ -217,7 +217,7 @@ class After:
             held = self._held(change) if change else []
             if change and held and (hook is None or hook in self.of([h.place for h in held])):
                 return change, held
-        raise Problem("the profiles here hold no key that a rotation has brought", "rotate-my-key history")
+        raise Problem("no profile here holds a key that came from a rotation", "rotate-my-key history")
 
     def rehearse(self, hook: Hook, places: Sequence[Place]) -> CommandResult:
         """Run it with a made-up pair, as if it had come into these places."""
@@ -285,7 +285,7 @@ class After:
         test: bool = False,
     ) -> CommandResult:
         """Run it; `again` is the command that tries it once more, for the hint."""
-        pair, again = held[0].pair, f"mend it, then: {again}"
+        pair, again = held[0].pair, f"fix it, then: {again}"
         assert pair is not None
         value = given(hook, change, [h.place for h in held], pair)
         try:

@@ -23,7 +23,7 @@ from ..core.errors import (
 )
 from ..core.model import AccessKey, Credentials, Place
 from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
-from ..core.policy import Policy, mask
+from ..core.policy import TWO_KEYS, Policy, mask
 from .facts import LocalState, say_once, see, settled_since
 from .ports import Account, Ending, Outcome, Progress
 from .steps import EMPTIED, Steps, Tools, ending_of, forget_if_held
@@ -76,7 +76,7 @@ class Rotation:
             if step in ENDS or (self._reason and world.note is None):
                 return self._end(step, world)
             world = self._take(step, world, steps)
-        raise TryLater("AWS gives no settled answer; nothing is lost", "rotate-my-key")
+        raise TryLater("AWS keeps giving contradictory answers; nothing is lost", "rotate-my-key")
 
     def _take(self, step: Step, world: World, steps: Steps) -> World:
         """One step, with what its failures mean for the facts."""
@@ -105,13 +105,11 @@ class Rotation:
 
     def _before(self, step: Step, world: World) -> None:
         if step is Step.CREATE and self._done.count(step) >= _MOST_CREATES:
-            raise TryLater("AWS did not answer twice; nothing is lost", "rotate-my-key")
+            raise TryLater("AWS failed to answer twice; nothing is lost", "rotate-my-key")
         if step is Step.DROP and world.full:
-            self._reason = NoRoom(
-                "the user has two access keys already, and AWS allows no third", "rotate-my-key status"
-            )
+            self._reason = NoRoom(f"you have two access keys already, and {TWO_KEYS}", "rotate-my-key status")
         elif step is Step.DROP and world.begun:
-            self._reason = self._reason or _no_place(world, "nothing was changed at AWS")
+            self._reason = self._reason or _no_place(world, "nothing was changed in AWS")
         if step is Step.TAKE_BACK:
             self._reason = self._reason or _why_back(world)
         self._progress.doing(step, world.note)
@@ -226,11 +224,12 @@ def _with_reason(problem: Denied, earlier: Problem | None) -> Denied:
 def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
     old = mask(note.unwanted)
     if not owed:
-        text = f"{_commands(untold)} failed, and key {old} is deleted"
+        text = f"{_commands(untold)} failed, and key {old} has been deleted"
         return StillOwed(text, shlex.join(["rotate-my-key", "after", "run", *untold[:1]]), over=True)
     was, it = ("was", "it") if len(owed) == 1 else ("were", "they")
     return StillOwed(
-        f"{_files(owed)} {was} not changed, and key {old}, which {it} may hold, is deleted; put the new one in by hand",
+        f"{_files(owed)} {was} not changed, and key {old}, which {it} may hold, has been deleted; "
+        "put the new one in by hand",
         "rotate-my-key status",
         over=True,
     )
@@ -244,13 +243,13 @@ def _owed(note: Note, world: World) -> Problem:
     lacks = [f"{_files(owed)} {'does' if len(owed) == 1 else 'do'} not have key {new} yet"] if owed else []
     lacks += [f"{_commands(world.untold)} failed for key {new}"] if world.untold else []
     return StillOwed(
-        f"{' and '.join(lacks)}, so {mask(note.unwanted)} goes on working",
-        f"rotate-my-key, once that is mended; if nobody needs {'them' if owed else 'that'}: {without}",
+        f"{' and '.join(lacks)}, so {mask(note.unwanted)} stays active",
+        f"rotate-my-key, once that is fixed; if nobody needs {'them' if owed else 'that'}: {without}",
     )
 
 
 def _commands(names: Sequence[str]) -> str:
-    return f"command{'s' if len(names) > 1 else ''} {', '.join(names)} of [after_rotate]"
+    return f"command{'s' if len(names) > 1 else ''} {', '.join(names)} from [after_rotate]"
 
 
 def _files(paths: Sequence[str]) -> str:
@@ -261,7 +260,7 @@ def _blocked(note: Note, world: World, here: LocalState) -> Problem:
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
     if away := ours and world.places_in(PlaceState.AWAY):
         return Problem(
-            f"{_names(away)} cannot be read now and may still hold key {mask(note.unwanted)}, which therefore stays",
+            f"{_names(away)} cannot be read now and may still hold key {mask(note.unwanted)}, so it is not deleted",
             f"rotate-my-key, once it is back; if it is gone for good: rotate-my-key delete-key {note.unwanted}",
         )
     if not ours:
@@ -271,12 +270,12 @@ def _blocked(note: Note, world: World, here: LocalState) -> Problem:
     wanted = world.keys.get(note.wanted or "")
     if wanted and wanted.active and world.places_in(PlaceState.WANTED) and note.unwanted in world.keys:
         return Problem(
-            f"no profile holds key {mask(note.unwanted)} any more, and it was not deleted; a copy of it is in "
+            f"no profile holds key {mask(note.unwanted)} any more, and it was not deleted; there is a copy in "
             f"{here.staging.where(note.name)}",
             f"rotate-my-key delete-key {note.unwanted}",
         )
     return Problem(
-        f"key {mask(note.wanted or note.unwanted)} does not work and key {mask(note.unwanted)} cannot be put back",
+        f"key {mask(note.wanted or note.unwanted)} does not work, and key {mask(note.unwanted)} cannot be restored",
         "rotate-my-key status",
     )
 
@@ -288,7 +287,8 @@ def _emptied(note: Note, world: World, here: LocalState) -> Problem:
     command = ["restore", "-p", emptied[0].profile] if emptied else ["delete-key", *stored[:1]]
     return Problem(
         f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
-        f"key {' or '.join(map(mask, stored))}; nothing was deleted, and a copy is in {here.staging.where(note.name)}",
+        f"key {' or '.join(map(mask, stored))}; nothing was deleted, and "
+        f"there is a copy in {here.staging.where(note.name)}",
         shlex.join(["rotate-my-key", *command]),
     )
 
@@ -297,7 +297,7 @@ def _no_secret(world: World) -> Problem:
     """CreateAccessKey has given a secret that is not the key's: it is given only once, so that key is of no use."""
     assert world.note is not None and world.note.wanted is not None
     return Problem(
-        f"AWS gave a wrong secret for the new key {mask(world.note.wanted)}; {mask(world.note.unwanted)} stays in use",
+        f"AWS sent a wrong secret for the new key {mask(world.note.wanted)}; {mask(world.note.unwanted)} stays in use",
         "rotate-my-key",
     )
 
@@ -306,7 +306,7 @@ def _why_back(world: World) -> Problem:
     """Somebody else has changed the key that was wanted."""
     note = world.note
     assert note is not None and note.wanted is not None
-    how = "switched off" if note.wanted in world.keys else "deleted"
+    how = "deactivated" if note.wanted in world.keys else "deleted"
     return Problem(
         f"somebody else {how} key {mask(note.wanted)} during the rotation, so {mask(note.unwanted)} stays in use",
         "rotate-my-key status",

@@ -91,14 +91,14 @@ def prove_export(pair: Credentials, expected: Identity, account: Account, pause:
         if problem.wrong_secret:
             raise
         raise KeyRefused(
-            f"AWS does not accept key {mask(pair.key_id)}: it was replaced since, or switched off",
+            f"AWS does not accept key {mask(pair.key_id)}: it has been replaced or deactivated",
             "on the other computer, once more: rotate-my-key export",
         ) from None
     if who == expected:
         who = account.prove(pair, 3)
     if who != expected:
         raise OtherIdentity(
-            f"key {mask(pair.key_id)} signs in as {who.arn}, and the export says {expected.arn}", "rotate-my-key doctor"
+            f"key {mask(pair.key_id)} signs in as {who.arn}, but the export says {expected.arn}", "rotate-my-key doctor"
         )
 
 
@@ -108,13 +108,13 @@ def check_delivery(pair: Credentials, expected: Identity, account: Account, paus
         who = sign_in(pair, account, pause)
     except KeyRefused as problem:
         raise KeyRefused(
-            f"AWS does not accept the key of the delivery, {mask(pair.key_id)}: it was taken, or not fetched in time",
+            f"AWS does not accept the new key from IT, {mask(pair.key_id)}: it was already adopted, or has expired",
             "ask IT for a new one",
             wrong_secret=problem.wrong_secret,
         ) from None
     if who != expected:
         raise OtherIdentity(
-            f"the delivery says that its key is {expected.arn}'s, and AWS says {who.arn}'s; nothing was changed",
+            f"the new key from IT should belong to {expected.arn}, but it belongs to {who.arn}; nothing was changed",
             "ask IT: somebody may have tampered with it",
         )
 
@@ -131,13 +131,13 @@ def plan_incoming(
     if not who.is_user:
         what = "the account's root user" if who.is_root else who.arn
         raise Problem(
-            f"key {mask(key.pair.key_id)} belongs to {what}; only a user's key can be rotated", "aws configure sso"
+            f"key {mask(key.pair.key_id)} belongs to {what}; only keys of IAM users can be rotated", "aws configure sso"
         )
     pairs = {each for _, each in held}
     if pairs == {key.pair}:
         return Placement(key, Way.THERE, tuple(place for place, _ in held))
     if others:
-        raise Problem(f"profile {profile} signs in by {' and '.join(others)}", elsewhere)
+        raise Problem(f"profile {profile} signs in with {' and '.join(others)}", elsewhere)
     if not pairs:
         return Placement(key, Way.ADD)
     pairs.discard(key.pair)  # a run that was killed may have changed one of two files
@@ -162,7 +162,7 @@ def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
     except KeyRefused:
         return
     profile, who = key.profile, key.identity
-    works = f"profile {profile} holds a key that works, {mask(old.key_id)}"
+    works = f"profile {profile} holds a working key, {mask(old.key_id)}"
     foreign = f"profile {profile} holds a key of {owner.user} in {owner.account}, and" if owner != who else ""
     match key.origin:
         case Origin.CONSOLE | Origin.EXPORT if foreign:
@@ -170,15 +170,15 @@ def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
         case Origin.CONSOLE:
             raise Problem(works, f"rotate-my-key rotate --force -p {profile}")
         case Origin.DELIVERY if foreign:
-            raise Problem(f"{foreign} the delivery is for {who.user} in {who.account}", _elsewhere(key))
+            raise Problem(f"{foreign} the new key from IT is for {who.user} in {who.account}", _elsewhere(key))
         case Origin.EXPORT if not _is_older(old, key.pair, account):
             raise Problem(
-                f"profile {profile} holds a younger key of {who.user}, {mask(old.key_id)}: the export is older",
+                f"profile {profile} holds a newer key of {who.user}, {mask(old.key_id)}, than the export",
                 "rotate-my-key status",
             )
         case Origin.DELIVERY if old.key_id != key.replaces:
-            named = f"is to replace {mask(key.replaces)}" if key.replaces else "replaces none"
-            raise Problem(f"{works}, and the delivery {named}", f"rotate-my-key rotate --force -p {profile}")
+            named = f"replaces {mask(key.replaces)}" if key.replaces else "replaces no key"
+            raise Problem(f"{works}, and the new key from IT {named}", f"rotate-my-key rotate --force -p {profile}")
 
 
 def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
@@ -186,7 +186,8 @@ def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
     made = {key.key_id: key.created for key in account.look([pair]).keys}
     if old.key_id not in made or pair.key_id not in made:
         raise Problem(
-            "AWS does not list both keys, so it is not known which is older", "repeat the command in a minute"
+            "AWS does not list both keys, so rotate-my-key cannot tell which one is newer",
+            "repeat the command in a minute",
         )
     return made[old.key_id] < made[pair.key_id]
 
@@ -198,7 +199,7 @@ def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Creden
         about = next((key.key_id for key in (pair, old) if key and key.key_id in ids), None)
         if about:
             raise each.problem or Problem(
-                f"a rotation of key {mask(each.name)} is not over on this computer, and {mask(about)} is part of it",
+                f"the rotation of key {mask(each.name)} is unfinished on this computer, and includes {mask(about)}",
                 "rotate-my-key status",
             )
 
@@ -212,7 +213,7 @@ def put(plan: Placement, file: str, here: LocalState, warn: Callable[[str], None
     key, old, places = plan.key, plan.old, here.places
     if plan.way is Way.ADD:
         if not file:
-            raise Problem("AWS_SHARED_CREDENTIALS_FILE is set to nothing", "unset AWS_SHARED_CREDENTIALS_FILE")
+            raise Problem("AWS_SHARED_CREDENTIALS_FILE is set but empty", "unset AWS_SHARED_CREDENTIALS_FILE")
         added = Place(file, key.profile)
         places.restore([added], key.pair)
         return [added]

@@ -30,7 +30,7 @@ from ..core.model import (
     wanted_by_it,
 )
 from ..core.plan import ENDS, Note, PlaceState, Step, World, after, next_step
-from ..core.policy import LIVE, Hook, Policy, Verdict, clock, gone, mask
+from ..core.policy import LIVE, TWO_KEYS, Hook, Policy, Verdict, clock, gone, mask
 from .facts import LocalState, first_world, is_new, listed, readable_notes
 from .ports import Account
 
@@ -159,14 +159,14 @@ def prepare(
 def left_alone(holdings: Sequence[Holding], pair: Credentials) -> tuple[str, ...]:
     """What is said of the places that hold a key's id, and not its pair."""
     return tuple(
-        f"{h.place.profile} in {h.place.path} holds this key {_how(h.pair)}, and is left alone"
+        f"{h.place.profile} in {h.place.path} holds this key {_how(h.pair)} and is left alone"
         for h in holdings
         if h.pair and h.pair != pair
     )
 
 
 def _how(held: Credentials) -> str:
-    return "with a session token" if held.token else "with another secret" if held.secret else "without its secret"
+    return "with a session token" if held.token else "with a different secret" if held.secret else "without its secret"
 
 
 def foresee(world: World, policy: Policy) -> list[Step]:
@@ -192,8 +192,8 @@ def first_look(
     """
     if end := gone(here.history.entries()).get(pair.key_id):
         raise KeyRefused(
-            f"key {mask(pair.key_id)} was {end}; an older file came back",
-            "bring back the newer file, also where the older one came from; or put in a new key: rotate-my-key adopt",
+            f"key {mask(pair.key_id)} was {end}; an older file has been restored",
+            "restore the newer file, also where the older one came from; or add a new key: rotate-my-key adopt",
         )
     try:
         return account.look([pair])
@@ -218,7 +218,7 @@ def _own_key(
     who = look.identity
     if who.is_root:
         raise Problem(
-            "this is a key of the account's root user, and root should have none",
+            "this is a key of the account's root user, which should have no keys",
             "delete it in the console (root's security credentials) and use an IAM user or `aws login`",
         )
     if not who.is_user:
@@ -236,7 +236,7 @@ def _own_key(
         raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", "rotate-my-key status")
     if not key.active and not look.auth_profile:
         raise NotAllowed(
-            f"key {mask(pair.key_id)} of {who.user} is switched off",
+            f"key {mask(pair.key_id)} of {who.user} is inactive",
             "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to switch it on",
         )
     return look, key
@@ -286,7 +286,7 @@ def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | 
         return None
     mine, other = plan.key, second.key
     if not mine.active and not other.active:
-        raise NotAllowed(f"both keys of {plan.look.identity.user} are switched off", "ask IT to switch one on")
+        raise NotAllowed(f"both keys of {plan.look.identity.user} are inactive", "ask IT to switch one on")
     younger = other.active and (other.created > mine.created or not mine.active)
     stays, goes = (other, mine) if younger else (mine, other)
     places = plan.places if goes is mine else second.places
@@ -310,21 +310,19 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
     key_id = second.key.key_id
     if second.kept:
         if not asked.attended and plan.look.now < second.kept.delete_at and not plan.leaked:
-            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and AWS allows no third key", _rotate_command(plan))
+            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _rotate_command(plan))
         return False
     if second.key.active:
         raise second_in_the_way(plan)
     if asked.give_up(plan):
         return True
-    raise NeedsPerson(
-        f"the user's second key {mask(key_id)} is switched off, and AWS allows no third", delete_command(plan)
-    )
+    raise NeedsPerson(f"your other key, {mask(key_id)}, is inactive, and {TWO_KEYS}", delete_command(plan))
 
 
 def _kept(second: Second, now: datetime) -> str:
     """What an earlier rotation promised of its old key."""
     assert second.kept is not None
-    how, until = "is kept, switched off,", second.kept.delete_at
+    how, until = "stays inactive", second.kept.delete_at
     if second.key.active:
         how, until = "works", second.kept.switch_off_at
     return f"old key {mask(second.key.key_id)} {how} until {clock(until, now)}"

@@ -159,10 +159,10 @@ class Steps:
         try:
             self._delete_key(key_id)
         except Problem as second:  # the note stays, and a later run discards the key
-            text = f"{problem.message}; key {mask(key_id)} was made for nothing: {second.message}"
+            text = f"{problem.message}; key {mask(key_id)} was created but cannot be used: {second.message}"
             return Problem(text, problem.hint)
         forget_if_held(replace(note, sent=None), self._here)
-        return Problem(f"{problem.message}; the new key was deleted, nothing changed", problem.hint)
+        return Problem(f"{problem.message}; the new key was deleted, and nothing changed", problem.hint)
 
     def _discard(self, world: World) -> World:
         """Delete a key whose secret never arrived."""
@@ -292,9 +292,9 @@ class Steps:
         use = self._account.last_use(note.unwanted)
         again = note.kept_on(use, now) if use and note.is_used(use) else None
         if use and use.at and note.is_used(use):
-            what = "goes on working" if again else "was kept working as long as it may be"
+            what = "stays active" if again else "was kept active for as long as allowed"
             self._progress.warn(
-                f"old key {mask(note.unwanted)} {what}: something else still uses it, last by {use.service} in "
+                f"old key {mask(note.unwanted)} {what}: something else still uses it, last {use.service} in "
                 f"{use.region} at {use.at:%Y-%m-%d %H:%M} UTC"
             )
             note = note.seen(use)
@@ -316,7 +316,7 @@ class Steps:
                 if key_id in self._shown:
                     return None
                 if self._account.now() >= until:
-                    raise TryLater(f"AWS does not know key {mask(key_id)} yet", "rotate-my-key") from None
+                    raise TryLater(f"key {mask(key_id)} has not taken effect in AWS yet", "rotate-my-key") from None
                 self._pause(1.0)
 
     # Turning round
@@ -326,11 +326,13 @@ class Steps:
         note = _note(world)
         other = self.pairs.get(note.unwanted)
         if other is None or note.wanted is None:
-            raise Denied(f"the pair of key {mask(note.unwanted)} is not here any more", "rotate-my-key status")
+            raise Denied(
+                f"the secret of key {mask(note.unwanted)} is no longer on this computer", "rotate-my-key status"
+            )
         try:
             prove_as(note.identity, other, self._account, 1)
         except (KeyRefused, TryLater) as problem:
-            raise Denied(f"key {mask(other.key_id)} cannot be put back: {problem.message}", problem.hint) from None
+            raise Denied(f"key {mask(other.key_id)} cannot be restored: {problem.message}", problem.hint) from None
         world = after(Step.TAKE_BACK, world, self._account.now())
         save_beside(_note(world), self._here)
         self._account.sign_with([other, *self._others(world)])
@@ -342,7 +344,9 @@ class Steps:
         try:
             return self.pairs[key_id]
         except KeyError:
-            raise Problem(f"the secret of key {mask(key_id)} is not here any more", "rotate-my-key status") from None
+            raise Problem(
+                f"the secret of key {mask(key_id)} is no longer on this computer", "rotate-my-key status"
+            ) from None
 
     def _others(self, world: World) -> list[Credentials]:
         pair = self.pairs.get(_note(world).unwanted)

@@ -54,9 +54,9 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     row["user"] = who.user
     if key is None:
         return {**row, "unknown": f"not listed among the keys of {who.user}"}
-    refused = "" if key.active else f"switched off at AWS ({key.status})"
+    refused = "" if key.active else f"{key.status.lower()} in AWS"
     if key.active and look.dead:
-        refused = "the secret here is not the key's"
+        refused = "the secret stored here is wrong"
     return {
         **row,
         "created": _text(key.created),
@@ -75,7 +75,7 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
 def came_back(key_ids: Iterable[str], history: History) -> dict[str, Row]:
     """Those of these keys that were deleted here, of which AWS need not be asked, with what their rows say."""
     ends = gone(history.entries())
-    more = "; an older file came back: bring back the newer one, or rotate-my-key adopt"
+    more = "; an older file has been restored: restore the newer one, or rotate-my-key adopt"
     return {key_id: {"refused": f"{ends[key_id]}{more}"} for key_id in key_ids if key_id in ends}
 
 
@@ -190,7 +190,7 @@ def _unfinished(found: Unfinished) -> Row:
     if found.problem:
         return {"unfinished": found.problem.message}
     if found.note and found.note.told:
-        return {"unfinished": "no run can finish it; see rotate-my-key doctor", "told": True}
+        return {"unfinished": "cannot be finished; see rotate-my-key doctor", "told": True}
     return {"unfinished": "rotate-my-key finishes it"}
 
 
@@ -233,7 +233,7 @@ def find_key(asked: str, look: Look, here: LocalState) -> AccessKey:
         known = " and ".join(mask(key.key_id) for key in keys) or "none"
         raise Problem(f"{who.user} in {who.account} has no key {asked!r} (has {known})", "rotate-my-key status")
     if len(fitting) > 1:
-        raise Problem(f"{asked!r} fits two keys of {who.user}", "rotate-my-key status --json")
+        raise Problem(f"{asked!r} matches two keys of {who.user}", "rotate-my-key status --json")
     return fitting[0]
 
 

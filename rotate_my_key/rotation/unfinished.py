@@ -133,8 +133,8 @@ def _first_look(note: Note, own: list[Credentials], account: Account, here: Loca
     A key that is dead costs no waiting: only the keys of a rotation that is minutes young are waited for.
     """
     refusal = KeyRefused(
-        f"neither key of the earlier rotation of key {mask(note.name)} is here any more, "
-        f"nor any other key of {note.identity.user} in {note.identity.account}",
+        f"the earlier rotation of key {mask(note.name)} cannot be finished: this computer no longer has a key of "
+        f"{note.identity.user} in {note.identity.account}",
         "rotate-my-key adopt",
     )
     young = False
@@ -170,8 +170,8 @@ def _others(note: Note, own: list[Credentials], here: LocalState) -> list[Creden
 
 def _not_ours(note: Note, seen: str) -> OtherIdentity:
     return OtherIdentity(
-        f"the rotation of key {mask(note.name)} belongs to {note.identity.arn} at {note.endpoint or 'AWS'}, "
-        f"and this is {seen}; nothing was changed",
+        f"the rotation of key {mask(note.name)} is for {note.identity.arn} at {note.endpoint or 'AWS'}, "
+        f"but this is {seen}; nothing was changed",
         "rotate-my-key status",
     )
 
@@ -187,7 +187,7 @@ def _is_old(note: Note, now: datetime) -> bool:
 
 def _check_host(note: Note, host: str, now: datetime) -> None:
     if note.host and host and note.host != host and abs(now - note.began) < _OTHER_HOST:
-        raise TryLater(f"a rotation of key {mask(note.name)} began on {note.host} a few minutes ago", "rotate-my-key")
+        raise TryLater(f"a rotation of key {mask(note.name)} started on {note.host} a few minutes ago", "rotate-my-key")
 
 
 def resume(
@@ -306,7 +306,7 @@ def plan_restoration(note: Note, account: Account, here: LocalState) -> Restorat
     order = [stored[key_id] for key_id in (note.wanted, note.unwanted) if key_id in stored]
     pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), note, account)), None)
     if pair is None:
-        raise Problem(f"no kept key of {look.identity.user} is active any more", "rotate-my-key status")
+        raise Problem(f"no stored key of {look.identity.user} is active any more", "rotate-my-key status")
     other = next((each for each in order if each is not pair), None)
     aim = replace(note, wanted=pair.key_id, unwanted=other.key_id if other else "")
     states = place_states(aim, here.places.search([pair.key_id], note.places), stored, here)
@@ -332,7 +332,7 @@ def restore(plan: Restoration, account: Account, here: LocalState) -> None:
         here.places.write(plan.places, plan.other, plan.pair, noter(plan.note, here))
     for holding in here.places.search([], plan.places):
         if holding.pair != plan.pair:
-            raise Problem(f"another program wrote {holding.place.path} just now", "rotate-my-key restore")
+            raise Problem(f"another program has just changed {holding.place.path}", "rotate-my-key restore")
         prove_as(plan.note.identity, holding.pair, account, 1)
 
 
@@ -350,11 +350,11 @@ def _choose(notes: Sequence[Note], profile: str | None, verb: str, what: str) ->
     if profile is not None:
         notes = [note for note in notes if any(place.profile == profile for place in note.places)]
     if not notes:
-        where = f" of profile {profile}" if profile else ""
-        raise Problem(f"there is nothing{where} to {verb}: no old key {what}", "rotate-my-key history")
+        where = f" for profile {profile}" if profile else ""
+        raise Problem(f"nothing to {verb}{where}: no old key {what}", "rotate-my-key history")
     if len(notes) > 1:
         names = sorted({place.profile for note in notes for place in note.places})
         raise Problem(
-            f"there is more than one key to {verb} ({', '.join(names)})", f"rotate-my-key {verb} -p {names[0]}"
+            f"there is more than one key to {verb} (profiles {', '.join(names)})", f"rotate-my-key {verb} -p {names[0]}"
         )
     return notes[0]

@@ -121,7 +121,7 @@ def test_a_key_that_works_is_not_thrown_away(laptop: Laptop) -> None:
     laptop.credentials.write_text(before)
     done = laptop.run("adopt", laptop.csv(), "--yes")
     assert done.returncode == 1
-    assert "holds a key that works" in done.stderr
+    assert "holds a working key" in done.stderr
     assert "hint: rotate-my-key rotate --force -p default" in done.stderr
     assert laptop.credentials.read_text() == before
 
@@ -197,7 +197,7 @@ def test_taken_twice_it_says_that_the_key_was_replaced(laptop: Laptop) -> None:
     before, held = laptop.credentials.read_bytes(), laptop.held()
     again = laptop.run(*words)
     assert (again.returncode, laptop.credentials.read_bytes()) == (0, before), again.stderr
-    assert "was taken here already, and replaced" in again.stdout
+    assert "was already adopted here and replaced" in again.stdout
     assert held is not None and held.key_id[-4:] in again.stdout
     assert json.loads(laptop.run(*words, "--json").stdout) == {"version": 1, "keys": [], "after_rotate": []}
     assert laptop.settled()
@@ -209,7 +209,7 @@ def test_taken_twice_into_a_profile_without_a_key_is_no_success(laptop: Laptop) 
     assert laptop.run(*words).returncode == 0
     again = laptop.run(*words, "-p", "work")
     assert again.returncode == 1
-    assert "was taken here already, and replaced; profile work holds no key" in again.stderr
+    assert "was already adopted here and replaced; profile work holds no key" in again.stderr
     assert "hint: rotate-my-key status" in again.stderr
 
 
@@ -310,7 +310,7 @@ def test_a_wrong_paste_is_told_what_would_be_right() -> None:
     """Both that may be pasted are named, and nothing of what was."""
     with pytest.raises(Problem) as caught:
         check_id("hello-secret")
-    assert caught.value.message == "that is neither the id of an IAM user's access key (AKIA...) nor a link"
+    assert caught.value.message == "that is neither an access key ID of an IAM user (AKIA...) nor a link"
 
 
 def test_without_a_terminal_nothing_is_asked(laptop: Laptop) -> None:
@@ -385,3 +385,16 @@ def test_two_variables_that_name_different_profiles_are_refused(tmp_path: Path, 
     )
     assert done.returncode == 1
     assert "AWS_PROFILE=a and AWS_DEFAULT_PROFILE=b are both set" in done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="a terminal of its own")
+def test_a_key_is_typed(laptop: Laptop) -> None:
+    """Its id is shown, so that a typing error can be seen; its secret is not."""
+    env = {"HOME": str(laptop.home), "AWS_ENDPOINT_URL": laptop.aws.url, "ROTATE_MY_KEY_PROOF_INTERVAL": "0"}
+    terminal = Terminal(["adopt"], {**env, "PATH": os.environ["PATH"]}, laptop.home)
+    terminal.answer("Access key ID, or the link from IT (hidden): ", f"{laptop.given.key_id}\r")
+    terminal.answer("Secret access key (hidden): ", f"{laptop.given.secret}\r")
+    terminal.answer("Use this key? [Y/n]", "y\r")
+    screen = terminal.end()
+    assert screen.code == 0, screen.text
+    assert laptop.given.key_id in screen.stream and laptop.given.secret not in screen.stream

@@ -291,9 +291,9 @@ def test_the_ways() -> None:
 def test_a_key_that_it_does_not_replace_is_not_thrown_away() -> None:
     """It works: the delivery may be old, or another's."""
     laptop = Laptop()
-    with pytest.raises(Problem, match=r"holds a key that works, .* and the delivery is to replace \.\.\.XXXX"):
+    with pytest.raises(Problem, match=r"holds a working key, .* and the new key from IT replaces \.\.\.XXXX"):
         way(laptop, laptop.old, replaces="AKIAXXXX")
-    with pytest.raises(Problem, match="the delivery replaces none"):
+    with pytest.raises(Problem, match="the new key from IT replaces no key"):
         way(laptop, laptop.old)
 
 
@@ -314,7 +314,7 @@ def test_another_users_key_stays() -> None:
 def test_a_profile_that_signs_in_otherwise_stays() -> None:
     """SSO or a role."""
     laptop = Laptop()
-    with pytest.raises(Problem, match="signs in by sso"):
+    with pytest.raises(Problem, match="signs in with sso"):
         key = Incoming(Origin.DELIVERY, laptop.new, ALICE, "default")
         plan_incoming(key, [], ["sso"], Identifying(laptop))
 
@@ -330,5 +330,5 @@ def test_a_delivery_whose_key_is_gone_is_refused() -> None:
     """It was swept, or taken elsewhere: a no is asked again for a while, then said."""
     laptop = Laptop()
     laptop.changes(laptop.new.key_id, None)
-    with pytest.raises(KeyRefused, match="it was taken, or not fetched in time"):
+    with pytest.raises(KeyRefused, match="it was already adopted, or has expired"):
         check_delivery(laptop.new, ALICE, Identifying(laptop), laptop.aws.pause)

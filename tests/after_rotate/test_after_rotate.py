@@ -164,7 +164,7 @@ def test_the_old_key_goes_all_the_same(laptop: Laptop, case: str) -> None:
     assert (done.code, active(laptop)) == (1, [new])
     assert "Done." in done.out
     assert "error: after_rotate teller ended with exit code 3: on stderr\nhint: " in done.err
-    assert done.err.index("switched off, deleted") < done.err.index("teller ended")
+    assert done.err.index("deactivated and deleted") < done.err.index("teller ended")
     (laptop.home / "code").unlink()
     assert rotate(laptop).code == 0
     assert ids(laptop) == [(laptop.old.key_id, new)] * 2

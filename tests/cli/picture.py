@@ -28,7 +28,7 @@ IDS = ("AKIAIOSFODNN7EXAMPLE", "AKIAI44QH8DHB6VOQ2XA")  # the old one, the new o
 _STARTS = ("wJ", "je")  # of their secrets
 _COLUMNS = 94
 _LETTER, _LINE, _EDGE = 8.0, 18, 16  # pixels, of the widest of the fonts at 13 px
-_LEFT_OUT = re.compile(r"Not AWS itself|^Endpoint: ")
+_LEFT_OUT = re.compile(r"^Endpoint: ")
 _FIRST, _LAST = re.compile(r"\$ rotate-my-key"), re.compile(r"Alice's keys")
 # Seconds before a line appears, by what it says; the first that fits.
 _PAUSES = [(r"\$ ", 1.0), (r"\w+ in \d", 0.8), (r"  .*\(\d+ s\)", 2.4), (r"  \S", 0.8), (r"Done", 0.5)]

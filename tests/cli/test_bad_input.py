@@ -170,12 +170,18 @@ CASES = {
     "denied: the list": (denied("ListAccessKeys"), "", 5, "not allowed to call iam:ListAccessKeys", "IT"),
     "denied: a new key": (denied("CreateAccessKey"), "", 5, "not allowed to call iam:CreateAccessKey", "IT"),
     "quarantine": (denied("CreateAccessKey", quarantine=True), "", 5, "the key has leaked", "tell IT at once"),
-    "a second key in use": (second("Active"), "", 4, "second active key .*AWS allows no third", "delete-key AKIA"),
+    "a second key in use": (
+        second("Active"),
+        "",
+        4,
+        "second active key .*AWS allows two keys per user",
+        "delete-key AKIA",
+    ),
     "a second key that is off": (
         second("Inactive"),
         "",
         4,
-        "is switched off, and AWS allows no third",
+        "is inactive, and AWS allows two keys per user; remove one to go on",
         "delete-key AKIA",
     ),
     "a note of a newer version": (
@@ -198,7 +204,7 @@ CASES = {
     "a wrong value of a flag": (nothing, "--keep-old soon", 2, "'soon' is not a duration", "rotate --keep-old 12h"),
     "a flag without its other": (nothing, "--old-active", 2, "does nothing without --keep-old", "--keep-old 7d"),
     "an unknown option": (nothing, "--frobnicate", 2, "no such option", "rotate --help"),
-    "two ways to choose": (nothing, "-p work --all", 2, "do not go together", "--all"),
+    "two ways to choose": (nothing, "-p work --all", 2, "cannot be used together", "--all"),
 }
 
 
@@ -317,7 +323,7 @@ def test_another_computer_is_at_work(desk: Desk) -> None:
     desk.aws.all_well()
     done = desk.run("rotate", "--yes")
     assert done.code == 75, done.text
-    assert "began on another" in done.problem()[0]
+    assert "started on another" in done.problem()[0]
 
 
 @pytest.mark.slow

@@ -61,7 +61,7 @@ def test_what_a_console_cannot_show_is_spelled_out(env: dict[str, str], encoding
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     said = done.stdout + done.stderr
     assert b"Traceback" not in said
-    assert b"a fault in rotate-my-key" not in said
+    assert b"internal error in rotate-my-key" not in said
     assert b"Unicode" not in said
     assert done.returncode in (0, 1, 5, 75)
     if "--json" in words:

@@ -21,10 +21,12 @@ def test_switched_off_and_then_deleted(desk: Desk, old: Credentials, make_key: M
     ]
     done = desk.run("delete-key", word, "--yes")
     assert done.code == 0, done.text
-    assert done.out.startswith(f"Key ...{second.key_id[-4:]} is switched off.")
+    assert done.out.startswith(
+        f"Deactivated ...{second.key_id[-4:]}. If nothing breaks, delete it: `rotate-my-key delete-key "
+    )
     assert desk.ids() == {old.key_id: "Active", second.key_id: "Inactive"}
     done = desk.run("delete-key", word, "--yes")
-    assert done.out == f"Key ...{second.key_id[-4:]} is deleted.\n"
+    assert done.out == f"Deleted ...{second.key_id[-4:]}.\n"
     assert desk.ids() == {old.key_id: "Active"}
     history = desk.run("history", "--json").json["history"]
     assert [(past["action"], past["old"]) for past in history] == [
@@ -37,11 +39,11 @@ def test_in_a_terminal(desk: Desk, make_key: MakeKey) -> None:
     """It says whose key it is and when it was last used, and asks; the answer is no unless it is y."""
     second = make_key(days=300)
     run = desk.terminal("delete-key", second.key_id[-4:])
-    run.answer(f"Switch off ...{second.key_id[-4:]}? [y/N]", "\r")
+    run.answer(f"Deactivate ...{second.key_id[-4:]}? [y/N]", "\r")
     done = run.end()
     assert done.code == 4
     assert done.lines[0] == f"alice in {desk.aws.account}, key ...{second.key_id[-4:]}, active, 300 days old"
-    assert done.lines[-1] == "Nothing was changed."
+    assert done.lines[-1] == "Cancelled. Nothing changed."
     run = desk.terminal("delete-key", second.key_id[-4:])
     run.answer("[y/N]", "y\r")
     assert run.end().code == 0

@@ -45,7 +45,7 @@ def test_the_demo(desk: Desk, tmp_path: Path, nonsense: dict[str, str]) -> None:
     assert desk.aws.calls == []
     assert re.search(r"\nRotate it.* y\n", done.err)
     assert re.search(
-        r"made a new key .*\n  proved it with AWS .*\n  ~/\.aws/credentials: default and work changed", done.err
+        r"created a new key .*\n  new key works .*\n  ~/\.aws/credentials: updated default and work", done.err
     )
     diff = [line for line in done.out.splitlines() if re.match(r"[-+][^-+]", line)]
     assert sorted(line[0] for line in diff) == ["+"] * 4 + ["-"] * 4
@@ -60,7 +60,7 @@ def test_once_it_is_installed_the_next_command_is_status(desk: Desk, tmp_path: P
     assert done.out.endswith("\n\nNow your own keys: rotate-my-key status\n")
 
 
-@pytest.mark.parametrize("at", ["$ rotate-my-key", "made a new key"])
+@pytest.mark.parametrize("at", ["$ rotate-my-key", "created a new key"])
 def test_ctrl_c_says_nothing_of_real_keys(desk: Desk, at: str) -> None:
     """Nothing is left to finish, so nothing is to be typed; whether it comes before the question or during a step."""
     run = desk.terminal("demo")

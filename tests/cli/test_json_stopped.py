@@ -36,8 +36,8 @@ class Trap(Mapping[str, str]):
         ("status --json", KeyboardInterrupt, 130, "stopped; whatever was begun is finished by the next run"),
         ("fleet report --json", KeyboardInterrupt, 130, "stopped"),
         ("status --json", EOFError, 130, "stopped; whatever was begun is finished by the next run"),
-        ("status --json", ZeroDivisionError, 1, "a fault in rotate-my-key "),
-        ("fleet report --json", ZeroDivisionError, 1, "a fault in rotate-my-key "),
+        ("status --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
+        ("fleet report --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
     ],
 )
 def test_stopped_or_broken_gives_one_object(

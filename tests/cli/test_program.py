@@ -124,7 +124,7 @@ def test_global_options_work_before_and_after(
         pytest.param("status --nonsense", "no such option", "rotate-my-key status --help", id="an unknown option"),
         pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key rotate --help", id="no value"),
         pytest.param(
-            "-p a --all", "-p and --all do not go together", "rotate-my-key rotate --all", id="a contradiction"
+            "-p a --all", "-p and --all cannot be used together", "rotate-my-key rotate --all", id="a contradiction"
         ),
     ],
 )
@@ -170,6 +170,8 @@ def test_a_fault_of_ours_never_shows_values(words: str, capsys: pytest.CaptureFi
     assert SECRET not in shown.out + shown.err
     assert "Traceback" not in shown.err
     first, second, *frames = shown.err.splitlines()
-    assert first.startswith(f"error: a fault in rotate-my-key {__version__}: ZeroDivisionError at test_program.py:")
+    assert first.startswith(
+        f"error: internal error in rotate-my-key {__version__}: ZeroDivisionError at test_program.py:"
+    )
     assert second == "hint: report it, with -vv"
     assert bool(frames) == ("-vv" in words)

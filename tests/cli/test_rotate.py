@@ -49,10 +49,10 @@ def test_all(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
     *lines, last = done.out.splitlines()
     assert last == "5 keys: 2 rotated, 1 not due, 1 exempt, 1 failed"
     assert {line.split(":")[0]: line.split(": ")[1][:13] for line in lines} == {
-        "default and work": "Done. The nex",
-        "bob": "Done. The nex",
+        "default and work": "Done. Next ro",
+        "bob": "Done. Next ro",
         "exempt": "This user is ",
-        "fresh": "Nothing to do",
+        "fresh": f"Key ...{kept['fresh'].key_id[-4:]} is"[:13],
     }
     assert not any(call.key_id == kept["excluded"].key_id for call in desk.aws.calls)
 
@@ -71,16 +71,14 @@ def test_two_keys_of_one_user(desk: Desk, make_key: MakeKey) -> None:
     done = desk.run("rotate", "--all", "--yes")
     assert done.code == 0, done.text
     assert list(desk.ids()) == [desk.held()] == [desk.held("work")] == [desk.held("third")]
-    assert "The profiles here hold two keys of alice" in done.err
+    assert "alice has two keys in profiles here" in done.err
 
 
 def test_nothing_is_due(desk: Desk, old: Credentials) -> None:
     """A fresh key is left alone, and it says when it will be due."""
     done = desk.run("rotate", ROTATE_MY_KEY_MAX_AGE="200d")
     assert (done.code, done.err) == (0, "")
-    said = (
-        rf"Nothing to do: key \.\.\.{old.key_id[-4:]} is 98 days old\. The next rotation is due on \d+ \w+( \d{{4}})?\."
-    )
+    said = rf"Key \.\.\.{old.key_id[-4:]} is fine \(98 days old\)\. Due on \d+ \w+( \d{{4}})?\."
     assert re.fullmatch(said, done.out.strip())
     assert desk.changes == []
 
@@ -111,11 +109,11 @@ def test_a_dry_run_tells_the_steps(desk: Desk) -> None:
     done = desk.run("rotate", "--dry-run")
     assert done.out.splitlines() == [
         "It would:",
-        "  make a new key",
-        "  prove it with AWS: three sign-ins in a row",
-        "  change default in ~/.aws/credentials",
-        "  change work in ~/.aws/credentials",
-        "  switch the old key off",
+        "  create a new key",
+        "  verify it: three sign-ins in a row",
+        "  update default in ~/.aws/credentials",
+        "  update work in ~/.aws/credentials",
+        "  deactivate the old key",
         "  delete the old key",
     ]
     keys = desk.run("rotate", "--dry-run", "--json").json["keys"]
@@ -125,7 +123,9 @@ def test_a_dry_run_tells_the_steps(desk: Desk) -> None:
 def test_keep_old(desk: Desk, old: Credentials) -> None:
     """The old key is kept, switched off; once its time has come the next run deletes it, without a question."""
     done = desk.run("rotate", "--yes", "--keep-old", "10m")
-    assert re.search(r"old key \.\.\.\w{4} is switched off and deleted on \d+ \w+", done.err)
+    assert re.search(
+        r"old key \.\.\.\w{4} stays inactive until (today|tomorrow|\d+ \w+)(, \d\d:\d\d)? and is then deleted", done.err
+    )
     assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
     assert desk.run("rotate").code == 0
     assert old.key_id in desk.ids()
@@ -148,7 +148,7 @@ def test_json(desk: Desk, old: Credentials) -> None:
     (key,) = done.json["keys"]
     assert done.json["version"] == 1
     assert (key["ending"], key["key_id"], key["new_key_id"]) == ("rotated", old.key_id, desk.held())
-    assert "made a new key" in done.err
+    assert "created a new key" in done.err
 
 
 @pytest.mark.parametrize("words", ["-p nobody", "-p nobody -p default", "", "--keep-old soon"])

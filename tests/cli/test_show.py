@@ -43,8 +43,8 @@ def test_a_list(items: list[str], text: str) -> None:
         (timedelta(hours=3, minutes=59), "3 hours"),
         (timedelta(hours=1), "1 hour"),
         (timedelta(minutes=1), "1 minute"),
-        (timedelta(seconds=59), "a moment"),
-        (timedelta(seconds=-5), "a moment"),
+        (timedelta(seconds=59), "just now"),
+        (timedelta(seconds=-5), "just now"),
     ],
 )
 def test_a_span(duration: timedelta, text: str) -> None:
@@ -64,8 +64,8 @@ def test_a_day(moment: datetime, text: str) -> None:
 @pytest.mark.parametrize(
     ("use", "text"),
     [
-        pytest.param(None, "last use not known", id="denied is unknown, not never"),
-        pytest.param(LastUse(None), "no use on record", id="none"),
+        pytest.param(None, "last use unknown", id="denied is unknown, not never"),
+        pytest.param(LastUse(None), "never used", id="none"),
         pytest.param(LastUse(NOW - timedelta(hours=3), "s3", "eu-west-1"), "last used 3 hours ago by s3 in eu-west-1"),
         pytest.param(LastUse(NOW - timedelta(days=2), "iam", "N/A"), "last used 2 days ago by iam", id="no region"),
     ],
@@ -78,22 +78,22 @@ def test_the_last_use(use: LastUse | None, text: str) -> None:
 @pytest.mark.parametrize(
     ("did", "text"),
     [
-        (Did(Step.CREATE, NEW), "made a new key ...Q2XA"),
-        (Did(Step.PROVE, NEW, seconds=8.4), "proved key ...Q2XA with AWS (8 s)"),
-        (Did(Step.SWITCH, NEW, (DEFAULT, WORK)), "~/.aws/credentials: default and work changed"),
+        (Did(Step.CREATE, NEW), "created a new key ...Q2XA"),
+        (Did(Step.PROVE, NEW, seconds=8.4), "key ...Q2XA works (verified in 8 s)"),
+        (Did(Step.SWITCH, NEW, (DEFAULT, WORK)), "~/.aws/credentials: updated default and work"),
         (
             Did(Step.SWITCH, NEW, (DEFAULT, Place("/home/alice/.aws/config", "a", PlaceKind.CONFIG))),
-            "~/.aws/credentials: default changed; ~/.aws/config: a changed",
+            "~/.aws/credentials: updated default; ~/.aws/config: updated a",
         ),
         (
             Did(Step.SWITCH, NEW, (Place("/home/alice/.aws/config", "a", PlaceKind.KEYRING),)),
-            "the keyring: a changed",
+            "the keyring: updated a",
         ),
-        (Did(Step.DEACTIVATE, OLD), "old key ...MPLE switched off"),
-        (Did(Step.DELETE, OLD), "old key ...MPLE deleted"),
-        (Did(Step.DISCARD, OLD), "removed key ...MPLE, whose secret never arrived"),
-        (Did(Step.MAKE_ROOM, OLD), "removed the inactive key ...MPLE"),
-        (Did(Step.SWITCH_ON, OLD), "key ...MPLE switched on"),
+        (Did(Step.DEACTIVATE, OLD), "deactivated the old key ...MPLE"),
+        (Did(Step.DELETE, OLD), "deleted the old key ...MPLE"),
+        (Did(Step.DISCARD, OLD), "deleted key ...MPLE, whose secret never arrived"),
+        (Did(Step.MAKE_ROOM, OLD), "deleted the inactive key ...MPLE"),
+        (Did(Step.SWITCH_ON, OLD), "reactivated key ...MPLE"),
     ],
 )
 def test_what_a_step_did(did: Did, text: str) -> None:
@@ -124,7 +124,7 @@ def test_every_ending_has_its_sentences(ending: Ending) -> None:
 def test_the_next_rotation_is_named() -> None:
     """The new key is due 75 days after it was made."""
     outcome = Outcome(Ending.ROTATED, OLD, NEW, created=NOW)
-    assert show.result_line(Result((), OLD, outcome), Policy(), NOW) == "Done. The next rotation is due on 18 July."
+    assert show.result_line(Result((), OLD, outcome), Policy(), NOW) == "Done. Next rotation due on 18 July."
 
 
 def test_json_has_whole_ids_and_times_in_utc() -> None:

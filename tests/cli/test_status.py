@@ -156,7 +156,7 @@ def test_history(desk: Desk, old: Credentials) -> None:
     head, line, more = desk.run("history").out.splitlines()
     assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "USER", "ACCOUNT"]
     assert line.split()[2:] == ["rotated", old.key_id, desk.held(), "alice", desk.aws.account]
-    assert more == "  both keys worked for a moment"
+    assert more == "  both keys worked for less than a minute"
 
 
 def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
@@ -180,7 +180,7 @@ def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
         < timedelta(minutes=1)
     )
     assert [line.partition(", last on")[0] for line in desk.run("history").out.splitlines()[2:]] == [
-        "  both keys worked for a moment",
+        "  both keys worked for less than a minute",
         "  the old key was used meanwhile by s3 in eu-west-1",
         "  changed with it: ~/.env",
         "  told of it: restart",

@@ -14,7 +14,7 @@ import pytest
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.cli.conftest import Desk
 
-QUESTION = "Rotate it now? [Y/n]"
+QUESTION = "Rotate it? It takes about 10 seconds. [Y/n]"
 ESCAPE = "\x1b["
 
 
@@ -33,20 +33,20 @@ def test_a_whole_rotation(desk: Desk, old: Credentials) -> None:
     (new,) = desk.ids()
     account, url = re.escape(desk.aws.account), re.escape(desk.aws.url)
     expected = [
-        rf"alice in {account}, key {last(old.key_id)}, used by default and work",
-        r"98 days old, the limit is 90; no use on record",
-        rf"Not AWS itself: {url}",
-        r"Only this computer is updated; anything else that uses this key stops working\.",
-        r"Rotate it now\? \[Y/n\] y",
-        rf"  made a new key {last(new)}",
-        r"  proved it with AWS \(\d s\)",
-        r"  ~/\.aws/credentials: default and work changed",
-        rf"  old key {last(old.key_id)} switched off, deleted",
-        r"Done\. The next rotation is due on \d+ \w+( \d{4})?\.",
+        rf"alice in {account}, key {last(old.key_id)} \(profiles default, work\)",
+        r"98 days old, maximum age is 90; never used",
+        rf"Endpoint: {url} \(not AWS\)",
+        r"Only this computer is updated\. Anything else that uses this key will stop working\.",
+        r"Rotate it\? It takes about 10 seconds\. \[Y/n\] y",
+        rf"  created a new key {last(new)}",
+        r"  new key works \(verified in \d s\)",
+        r"  ~/\.aws/credentials: updated default and work",
+        rf"  deactivated and deleted the old key {last(old.key_id)}",
+        r"Done\. Next rotation due on \d+ \w+( \d{4})?\.",
     ]
     for line, form in zip(done.lines, expected, strict=True):
         assert re.fullmatch(form, line), line
-    assert "waiting until AWS knows the new key everywhere" in done.stream
+    assert "waiting for the new key to take effect (about 10 seconds, Ctrl-C is safe)" in done.stream
 
 
 @pytest.mark.parametrize(("keys", "code", "rotated"), [("\r", 0, True), ("n\r", 4, False)], ids=["Enter", "n"])
@@ -59,7 +59,7 @@ def test_answers(desk: Desk, old: Credentials, keys: str, code: int, rotated: bo
     assert done.code == code, done.text
     assert (desk.held() != old.key_id) is rotated
     if not rotated:
-        assert done.lines[-1] == "Nothing was changed."
+        assert done.lines[-1] == "Cancelled. Nothing changed."
         assert desk.credentials.read_bytes() == before
         assert desk.changes == []
 
@@ -74,7 +74,7 @@ def test_a_key_in_use_may_go_on_working(desk: Desk, old: Credentials, keys: str,
     desk.aws.set_last_use(old.key_id, LastUse(datetime.now(UTC) - timedelta(hours=3), "s3", "eu-west-1"))
     with program(old) as process:
         run = desk.terminal()
-        run.until("the limit is 90; last used 3 hours ago by s3 in eu-west-1")
+        run.until("maximum age is 90; last used 3 hours ago by s3 in eu-west-1")
         run.until(f"Running now with this key: sleep ({process.pid})")
         run.answer(KEEP, keys)
         done = run.end()
@@ -122,7 +122,7 @@ def test_stopped_at_the_question(desk: Desk, keys: str) -> None:
     run.answer(QUESTION, keys)
     done = run.end()
     assert done.code == 130
-    assert done.lines[-1] == "error: stopped at the question; nothing was begun"
+    assert done.lines[-1] == "Cancelled. Nothing changed."
     assert desk.changes == []
     assert {name: file for name, file in desk.snapshot().items() if name in before} == before
 
@@ -132,11 +132,11 @@ def test_stopped_while_waiting(desk: Desk) -> None:
     desk.aws.settings.propagation = 5
     run = desk.terminal()
     run.answer(QUESTION, "y\r")
-    run.until("waiting until AWS knows")
+    run.until("waiting for the new key to take effect")
     run.type("\x03")
     done = run.end()
     assert done.code == 130, done.text
-    assert done.lines[-2:] == ["error: stopped; what was begun is finished by the next run", "hint: rotate-my-key"]
+    assert done.lines[-1:] == ["Interrupted. Run `rotate-my-key` again to finish; your profile works."]
     assert any("stopping" in line for line in done.lines)
     desk.aws.settings.propagation = 0
     again = desk.shown()
@@ -155,7 +155,7 @@ def test_the_inactive_second_key(desk: Desk, old: Credentials, make_key: Callabl
         run.answer(QUESTION, "\r")
     done = run.end()
     assert done.code == (0 if yes else 4), done.text
-    assert "AWS allows no third" in done.text
+    assert "AWS allows two keys per user" in done.text
     assert (second.key_id in desk.ids()) is not yes
     assert (old.key_id in desk.ids()) is not yes
 
@@ -175,9 +175,9 @@ def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[...,
             last(old.key_id),
             "98 days",
             f"alice in {desk.aws.account}",
-            "no use on record",
+            "never used",
         ],
-        ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "no use on record"],
+        ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "never used"],
         ["not rotatable", "login", "-", "-", "-", "-", "signs in with SSO"],
     ]
     assert "\x1b[31m" in done.styled[1]

@@ -21,7 +21,7 @@ def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop) ->
     """Once, for all; a no leaves them alone and rotates all the same. A no to the rotation itself asks nothing more."""
     lay(laptop, laptop.old)
     run = Terminal([], laptop.environment(), laptop.home, 120)
-    run.answer("Rotate it now? [Y/n]", "n\r")
+    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "n\r")
     done = run.end()
     assert done.code == 4 and "Change" not in done.text and laptop.works() == laptop.old
     for keys in ("n\r", "\r"):
@@ -29,7 +29,7 @@ def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop) ->
         lay(laptop, before)
         run = Terminal(["--force"], laptop.environment(), laptop.home, 120)
         run.answer("3 other files here hold it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
-        run.answer("Rotate it now? [Y/n]", "y\r")
+        run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
         run.answer("Change 2 files too? [Y/n]", keys)
         done = run.end()
         assert done.code == 0, done.text
@@ -50,7 +50,7 @@ def test_files_of_an_earlier_scan_are_asked_about_too(laptop: Laptop) -> None:
     laptop.run("scan", str(odd), str(gone))
     gone.unlink()
     run = Terminal([], laptop.environment(), laptop.home, 120)
-    run.answer("Rotate it now? [Y/n]", "y\r")
+    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
     run.answer("Change 1 file too? [Y/n]", "\r")
     assert run.end().code == 0
     assert odd.read_bytes() == UPDATED[".env"](laptop.works())

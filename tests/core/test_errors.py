@@ -64,9 +64,9 @@ def test_what_a_problem_knows_besides() -> None:
 
 
 SCARCE = {
-    "no process": (OSError(errno.EAGAIN, "x"), "no further process or thread"),
-    "no thread": (RuntimeError("can't start new thread"), "no further process or thread"),
-    "open files": (OSError(errno.EMFILE, "x"), "may not open any more files"),
+    "no process": (OSError(errno.EAGAIN, "x"), "no more processes or threads"),
+    "no thread": (RuntimeError("can't start new thread"), "no more processes or threads"),
+    "open files": (OSError(errno.EMFILE, "x"), "cannot open any more files"),
     "open files of all": (OSError(errno.ENFILE, "x"), "too many files are open on this computer"),
     "memory": (MemoryError(), "not enough memory"),
     "memory for a library": (ImportError("a.so: failed to map segment from shared object"), "not enough memory"),
@@ -82,9 +82,9 @@ def test_what_a_computer_runs_out_of_is_no_fault_of_ours(error: Exception, said:
 
 
 OTHERS = {
-    "the system says: stale file handle (/x)": OSError(errno.ESTALE, "Stale file handle", "/x"),
+    "system error: stale file handle (/x)": OSError(errno.ESTALE, "Stale file handle", "/x"),
     "a part of rotate-my-key cannot be loaded: zlib": ImportError("zlib.so: Input/output error", name="zlib"),
-    "a fault in rotate-my-key: RuntimeError at an unknown place": RuntimeError("x"),
+    "internal error in rotate-my-key: RuntimeError at an unknown place": RuntimeError("x"),
 }
 
 

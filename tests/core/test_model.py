@@ -248,4 +248,4 @@ def test_a_key_that_it_made_waits_to_be_adopted(profile: str, hint: str) -> None
     pair, who = Credentials(own.key_id, "x"), Identity("123456789012", "arn:aws:iam::123456789012:user/alice")
     tags = {"rotate-my-key-fleet": "1 ABCD2345:m20261101"}
     said, command = second_in_use(profile, own, other, None, Look(pair, who, (own, other), tags, None, MADE + day(3)))
-    assert (said.split(",")[0], command) == ("a new key ...2345 of IT's", hint)
+    assert (said.split(",")[0], command) == ("a new key ...2345 from IT", hint)

@@ -14,8 +14,8 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("seconds", "text", "at_least"),
     [
-        (0, "a moment", "a moment"),
-        (59, "a moment", "a moment"),
+        (0, "just now", "just now"),
+        (59, "just now", "just now"),
         (60, "1 minute", "1+ minute"),
         (7199, "1 hour", "1+ hour"),
         (86400 * 98 + 5, "98 days", "98+ days"),
@@ -48,7 +48,7 @@ def test_days() -> None:
 def test_last_uses(service: str, region: str, where: str) -> None:
     """With what is known of where; no date means never, or not known."""
     assert used(NOW - timedelta(hours=3), service, region, NOW) == f"last used 3 hours ago{where}"
-    assert used(None, service, region, NOW) == "no use on record"
+    assert used(None, service, region, NOW) == "never used"
 
 
 def use(hours: int, service: str) -> Row:

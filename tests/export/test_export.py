@@ -45,10 +45,9 @@ def test_with_a_passphrase(here: Laptop, there: Laptop) -> None:
     file = there.home / "key.age"
     terminal = in_terminal(here, "export", "-o", str(file))
     terminal.answer("Passphrase (hidden)", "short\r")
-    terminal.answer("And again", "short\r")
     terminal.until("at least 10 characters")
     terminal.answer("Passphrase (hidden)", f"{PASSPHRASE}\r")
-    terminal.answer("And again", f"{PASSPHRASE}\r")
+    terminal.answer("Repeat passphrase", f"{PASSPHRASE}\r")
     made = terminal.end()
     assert made.code == 0, made.text
     assert PASSPHRASE not in made.stream
@@ -92,7 +91,7 @@ def test_for_a_recipient(here: Laptop, there: Laptop) -> None:
     assert [(line["action"], line["old"]) for line in there.history()] == [("imported", here.old.key_id)]
     assert there.run().code == 0
     assert there.pair() == here.pair()
-    assert take(there, there.home / "key.age").out == "Nothing to do: profile default holds it already.\n"
+    assert take(there, there.home / "key.age").out == "Nothing to do: profile default already has it.\n"
     assert not [secret for secret in here.secrets() if secret in done.text]
 
 
@@ -141,11 +140,11 @@ def test_what_an_earlier_run_began_is_finished_first(here: Laptop, there: Laptop
 
 
 REFUSED = {
-    "a younger key of the same user": (1, "holds a younger key of alice"),
+    "a younger key of the same user": (1, "holds a newer key of alice"),
     "another user's key": (1, "holds a key of bob"),
-    "an export whose key is dead": (5, "it was replaced since, or switched off"),
-    "another user's export": (1, "and the export says"),
-    "an SSO profile": (1, "signs in by sso"),
+    "an export whose key is dead": (5, "it has been replaced or deactivated"),
+    "another user's export": (1, "but the export says"),
+    "an SSO profile": (1, "signs in with sso"),
 }
 
 
@@ -188,7 +187,7 @@ def test_export_refuses(here: Laptop, there: Laptop) -> None:
     assert here.run("export").code == 4
     assert here.run("export", "-r", "age1nonsense").code == 1
     taken = here.run("export", "-r", recipient(there), "-o", str(file))
-    assert (taken.code, "is there already" in taken.err) == (1, True)
+    assert (taken.code, "already exists" in taken.err) == (1, True)
     assert file.read_bytes() == before
     assert len(here.aws.calls) == calls
     assert there.run("import", str(there.home / "nothing")).code == 1

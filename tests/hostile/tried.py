@@ -60,7 +60,7 @@ def attempt(aws: StandIn, call: str, odd: str, often: str) -> Tried:
         laptop.answers(made.action, ODD[odd], 1 if often == "once" else None, made.skip)
         try:
             ended = laptop.rotate(HASTY if odd in SLOW else Limits())
-        except Exception as error:  # noqa: BLE001 - the program would end with "a fault in rotate-my-key"
+        except Exception as error:  # noqa: BLE001 - the program would end with "internal error in rotate-my-key"
             return Tried(call, odd, often, Ended([-1]), 0, f"a fault: {error!r}")
         wrong = _broken(laptop, ended) or _healed(laptop)
         return Tried(call, odd, often, ended, len(laptop.keys()), wrong)

@@ -66,8 +66,8 @@ def test_an_assumed_role(desk: Desk, old: Credentials, admin: str) -> None:
 def test_the_question_says_who_signs(desk: Desk, admin: str) -> None:
     """Before anything is done."""
     run = desk.terminal("rotate", "--auth-profile", "admin")
-    run.answer("Rotate it now? [Y/n]", "n\r")
-    assert "Profile admin signs the calls to IAM." in run.end().lines
+    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "n\r")
+    assert "IAM calls are signed with profile admin." in run.end().lines
 
 
 def test_the_setting(desk: Desk, old: Credentials, admin: str) -> None:
@@ -164,7 +164,7 @@ def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Cal
     desk.profiles(bob=young)
     desk.aws.set_status(young.key_id, "Inactive")
     run = desk.terminal("rotate", "-p", "bob", "--auth-profile", "admin")
-    run.answer("Rotate it now? [Y/n]", "y\r")
+    run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
     done = run.end()
     assert done.code == 0, done.text
     assert "switched off" in done.text
@@ -218,7 +218,7 @@ def test_both_keys_of_a_user_are_off(desk: Desk, old: Credentials, admin: str) -
     desk.aws.set_status(old.key_id, "Inactive")
     done = desk.run("rotate", "--yes", "-p", "work", "--auth-profile", "admin")
     assert done.code == 5
-    assert "both keys of alice are switched off" in done.problem()[0]
+    assert "both keys of alice are inactive" in done.problem()[0]
     assert desk.changes == []
 
 

@@ -13,7 +13,7 @@ from tests.cli.conftest import Desk
 from tests.standin import Call
 from tests.standin.sessions import Device
 
-QUESTION = "Rotate it now? [Y/n]"
+QUESTION = "Rotate it? It takes about 10 seconds. [Y/n]"
 PROMPT = "MFA code for alice's device "
 
 
@@ -174,7 +174,7 @@ def test_of_several_devices_one_is_chosen(desk: Desk, device: Device) -> None:
     desk.aws.add_mfa("alice", shows_codes=False)
     second = desk.aws.add_mfa("alice")
     run = desk.terminal("rotate", "--yes")
-    run.answer("Which one shall give the code? [1-2]", "2\r")
+    run.answer("Which one do you want to use? [1-2]", "2\r")
     run.answer(f"{PROMPT}{second.serial}: ", f"{second.code}\r")
     assert run.end().code == 0
 
@@ -247,7 +247,7 @@ def test_wrong_and_used_codes_at_the_terminal(desk: Desk, device: Device) -> Non
     run.answer(PROMPT, f"{used}\r")
     run.until("it is wrong, or was used already; wait for the device's next code (up to 30 s)")
     run.answer(PROMPT, f"{used}\r")
-    run.until("that code was used already")
+    run.until("that code has already been used")
     run.answer(PROMPT, f"{device.tick()}\r")
     assert run.end().code == 0
     assert [c.outcome for c in desk.aws.calls if c.action == "GetSessionToken"] == ["OK", "AccessDenied", "OK"]

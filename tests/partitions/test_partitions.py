@@ -55,7 +55,7 @@ def test_a_whole_rotation(
     for service, expected in (("iam", iam), ("sts", sts)):
         called = {f"{call.host} {call.region}" for call in desk.aws.calls if call.service == service}
         assert called == {expected.replace(" ", f".{domain} ")}
-    assert "Not AWS itself" not in done.text
+    assert "(not AWS)" not in done.text
     assert f"arn:{partition}:iam::{desk.aws.account}:user/alice" in desk.run("history", "--json").out
 
 
@@ -156,7 +156,7 @@ def test_endpoints(
     local = running.url.removeprefix("http://")
     for service, host in AWS.items():
         assert _hosts(desk, service) == {local if service in redirected else host}
-    assert (f"Not AWS itself: {running.url}" in done.text) == bool(redirected)
+    assert (f"Endpoint: {running.url} (not AWS)" in done.text) == bool(redirected)
 
 
 def test_http_to_another_computer_is_refused(all_of_aws: MakeDesk) -> None:

@@ -203,5 +203,5 @@ def test_status_names_a_second_active_key(laptop: Laptop) -> None:
     """Made elsewhere: it is in the way of the next rotation."""
     second = laptop.aws.add_key("alice")
     told = laptop.run("status").text
-    assert f"second key ...{second.key_id[-4:]}, active, a moment old" in told, told
+    assert f"second key ...{second.key_id[-4:]}, active, created just now" in told, told
     assert "rotate-my-key doctor" in told and "delete-key" not in told  # another computer may well use it

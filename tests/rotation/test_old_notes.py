@@ -302,7 +302,7 @@ def test_it_says_when_that_rotation_ended(laptop: Laptop) -> None:
     assert laptop.run("rotate", "--force", "--yes").code == 0
     back()
     done = laptop.run()
-    assert done.code == 0 and "that ended on" in done.err, done.text
+    assert done.code == 0 and "which ended on" in done.err, done.text
     assert notes(laptop) == []
 
 

@@ -239,7 +239,7 @@ def test_a_command_that_fails_afterwards_is_named(desk: Desk) -> None:
     desk.settings("[after_rotate]\n[[teller]]\ncommand = /bin/false\n")
     done = desk.run(*ONCE)
     assert (done.code, "teller" in done.err) == (1, True)
-    assert "command teller of [after_rotate] failed for key" in desk.run("schedule", "show").out
+    assert "command teller from [after_rotate] failed for key" in desk.run("schedule", "show").out
 
 
 def test_a_broken_setting_is_a_failure_too(desk: Desk) -> None:

@@ -167,7 +167,7 @@ def _last_use(row: Row, now: datetime, wide: bool) -> str:
     if use is None:
         return "unknown"
     where = (use.service, use.region) if wide else ("", "")
-    return used(use.at, *where, now).removeprefix("last used ")
+    return used(use.at, *where, now).removeprefix("last ").removeprefix("used ")
 
 
 # By name: from which width of the terminal on, and what stands there. An age from the credential report is a least one:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
-from ...core.policy import join, mask, number, span, stamp, used
+from ...core.policy import join, mask, number, old, stamp, used
 from ...fleet import revoke as engine
 from ...fleet.actions import Notifier
 from ...fleet.judge import addresses
@@ -219,8 +219,8 @@ def _found_text(found: Iterable[UserLook], now: datetime, undo: Cause | None = N
 def _key(key: FleetKey, now: datetime) -> str:
     state = "works" if key.active else "switched off"
     use = key.last_use
-    last = used(use.at, use.service, use.region, now) if use else "last use not known"
-    return f"{mask(key.key_id or '')}, {state}, {span(now - key.created)} old, {last}"
+    last = used(use.at, use.service, use.region, now) if use else "last use unknown"
+    return f"{mask(key.key_id or '')}, {state}, {old(now - key.created)}, {last}"
 
 
 def _left(held: UserLook, key: FleetKey) -> str:

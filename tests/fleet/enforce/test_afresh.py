@@ -93,7 +93,7 @@ def test_a_fault_with_one_user_is_a_row(company: Company, verb: str) -> None:
     assert (did(outcome), outcome.code) == (["deactivate bob done"], 1)
     ((about, problem),) = company.plan().broken
     assert about == "alice in prod (123456789012)"
-    assert problem.message.startswith("a fault in rotate-my-key: OverflowError at fakes.py:")
+    assert problem.message.startswith("internal error in rotate-my-key: OverflowError at fakes.py:")
     assert "AKIASECRET" not in problem.message
 
 
@@ -105,7 +105,7 @@ def test_a_fault_in_an_act_or_with_an_account_is_a_row(company: Company) -> None
     outcome = company.run()
     assert did(outcome) == ["deactivate alice unknown", "deactivate bob done"]
     assert outcome.code == 1
-    assert "a fault in rotate-my-key: KeyError at fakes.py:" in flat(company.chat.sent[-1].text)
+    assert "internal error in rotate-my-key: KeyError at fakes.py:" in flat(company.chat.sent[-1].text)
     assert [about for about, _ in company.plan().broken] == ["test (210987654321)"]
 
 

@@ -191,7 +191,7 @@ def test_a_fault_tells_where_and_not_what(function: Lambda, aws: StandIn, settin
     ended = function.invoke({"command": "report"}, milliseconds=secret)
     how, kind, message, behind = ended.answers[0]
     assert (how, kind, behind) == ("raised", "Fault", "None")
-    assert message.startswith("a fault in rotate-my-key ")
+    assert message.startswith("internal error in rotate-my-key ")
     assert "TypeError at function.py:" in message
     assert secret not in ended.text
     assert ended.lines[-1]["level"] == "error"

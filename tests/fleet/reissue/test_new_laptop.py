@@ -68,7 +68,7 @@ def test_the_old_key_goes_with_the_same_yes(fresh: Office) -> None:
     assert done.code == 0, done.text
     ends(fresh, handed)
     tail = fresh.old.key_id[-4:]
-    assert f"The old key ...{tail} is on no profile here; last used 2 days ago by s3 in eu-west-1." in done.err
+    assert f"The old key ...{tail} is in no profile here; last used 2 days ago by s3 in eu-west-1." in done.err
     assert "It stops working everywhere" in done.err
     assert done.err.index("default added") < done.err.index(f"old key ...{tail} switched off, deleted")
 
@@ -94,7 +94,7 @@ def test_a_yes_that_names_another_key(fresh: Office) -> None:
     link = fresh.link()
     done = fresh.paste(link, "--give-up", "AKIAXXXXXXXXXXXXXXXX")
     assert done.code == 2, done.text
-    assert f"the delivery replaces ...{fresh.old.key_id[-4:]}, and no other key" in done.problem()[0]
+    assert f"the new key from IT replaces ...{fresh.old.key_id[-4:]}, not another key" in done.problem()[0]
     assert not fresh.alice.credentials.exists()
 
 
@@ -107,7 +107,7 @@ def test_it_is_asked_about(fresh: Office) -> None:
         handed = fresh.alice.ids().keys() - {fresh.old.key_id}
         terminal = fresh.alice.terminal("adopt")
         terminal.answer("Access key ID, or the link from IT (hidden)", f"{link}\r")
-        terminal.answer(f"Take it, and give up ...{fresh.old.key_id[-4:]}? [y/N]", answer)
+        terminal.answer(f"Use the new key and delete ...{fresh.old.key_id[-4:]}? [y/N]", answer)
         screen = terminal.end()
         assert screen.code == code, screen.text
     ends(fresh, next(iter(handed)))
@@ -123,14 +123,14 @@ def test_who_may_not_delete_is_told_what_to_type(fresh: Office) -> None:
     done = fresh.paste(link)
     assert done.code == 5, done.text
     text, hint = done.problem()
-    assert f"key ...{handed[-4:]} is in place, and stays the one that IT has made for now" in text
-    assert f"the old key ...{fresh.old.key_id[-4:]} is still there" in text
+    assert f"key ...{handed[-4:]} is set up but was not replaced, because" in text
+    assert f"the old key ...{fresh.old.key_id[-4:]} still exists" in text
     assert hint == "ask IT for: rotate-my-key policy self; then: rotate-my-key"
     assert fresh.held("default").key_id == handed
     again = fresh.alice.run("-y")
     assert again.code == 5, again.text
     assert "Nothing to do" not in again.text
-    assert f"the old key ...{fresh.old.key_id[-4:]} is still there" in again.problem()[0]
+    assert f"the old key ...{fresh.old.key_id[-4:]} still exists" in again.problem()[0]
     fresh.aws.all_well()
     last = fresh.alice.run("-y")
     assert last.code == 0, last.text
@@ -235,6 +235,6 @@ def test_the_delivery_is_removed_by_whoever_finishes(office: Office) -> None:
     assert len(office.waiting()) == 1
     done = office.alice.run("rotate", "-y", "-p", "work")
     assert done.code == 0, done.text
-    assert "what was delivered is deleted" in done.err
+    assert "deleted IT's copy of the new key" in done.err
     assert office.waiting() == []
     office.settled(handed)

@@ -248,10 +248,10 @@ def test_bad_links(bucket: Office, spoil: Callable[[str], str], code: int, words
 
 TAMPERED: list[tuple[str, dict[str, object], int, str]] = [
     ("another user", {"user": "bob", "arn": "BOB"}, 1, "and AWS says"),
-    ("another secret", {"secret": "x" * 40}, 5, "AWS does not accept the key of the delivery"),
+    ("another secret", {"secret": "x" * 40}, 5, "AWS does not accept the new key from IT"),
     ("newer", {"version": 9}, 1, "another version"),
     ("reserved only", {"reserved": True}, 1, "is not there yet"),
-    ("replaces another key", {"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a key that works"),
+    ("replaces another key", {"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a working key"),
 ]
 
 
@@ -405,7 +405,7 @@ def test_a_link_is_pasted(bucket: Office) -> None:
     handed = bucket.new_id()
     terminal = bucket.alice.terminal("adopt")
     terminal.answer("Access key ID, or the link from IT (hidden)", f"{link}\r")
-    terminal.answer("Take it?", "y\r")
+    terminal.answer("Use this key?", "y\r")
     screen = terminal.end()
     assert screen.code == 0, screen.text
     assert "X-Amz" not in screen.stream
@@ -418,7 +418,7 @@ def test_it_is_declined(office: Office) -> None:
     place = office.place()
     before = office.alice.ids()
     terminal = office.alice.terminal("adopt", place)
-    terminal.answer("Take it?", "n\r")
+    terminal.answer("Use this key?", "n\r")
     assert terminal.end().code == 4
     assert (office.alice.ids(), office.held()) == (before, office.old)
     assert len(office.waiting()) == 1

@@ -92,7 +92,7 @@ def test_the_page_says_the_same_as_the_text() -> None:
     page = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", message.html)).split())
     for fact in ("...MPLE", "alice", "production (123456789012)", "98 days old", "overdue since 17 November 2026"):
         assert fact in page
-    for fact in ("to be replaced by 5 December 2026", "last use not known", "rotate-my-key rotate --all", "90 days"):
+    for fact in ("to be replaced by 5 December 2026", "last use unknown", "rotate-my-key rotate --all", "90 days"):
         assert fact in page
     assert '<a href="https://wiki.example.com/keys">' in message.html
 
@@ -285,8 +285,8 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("use", "said"),
     [
-        (None, "last use not known"),
-        (LastUse(None, "N/A", "N/A"), "no use on record"),
+        (None, "last use unknown"),
+        (LastUse(None, "N/A", "N/A"), "never used"),
         (LastUse(NOW - timedelta(days=40), "s3", "N/A"), "last used 40 days ago by s3"),
     ],
 )
