@@ -114,8 +114,8 @@ def test_the_old_key_waits_for_a_command_that_failed(laptop: Laptop) -> None:
     new = laptop.works()
     assert (done.code, active(laptop)) == (1, [laptop.old.key_id, new.key_id])
     assert "  after_rotate teller ended with exit code 3: on stderr\n  after_rotate: fine done\n" in done.err
-    said = f"command teller of [after_rotate] failed for key ...{new.key_id[-4:]}, so ...{laptop.old.key_id[-4:]} goes"
-    assert f"error: {said} on working\nhint: rotate-my-key, once that is mended; " in done.err
+    said = f"command teller from [after_rotate] failed for key ...{new.key_id[-4:]}, so ...{laptop.old.key_id[-4:]} stays"
+    assert f"error: {said} active\nhint: rotate-my-key, once that is fixed; " in done.err
     assert [(each["name"], each["exit_code"]) for each in json.loads(done.out)["after_rotate"]] == [
         ("teller", 3),
         ("fine", 0),
@@ -261,7 +261,10 @@ def test_a_dry_run_names_them(laptop: Laptop) -> None:
     """And when each would run; --json lists them, not ended."""
     telling(laptop, "[[late]]\ncommand = touch, late\nholds_old = no\n[[other]]\ncommand = id\nprofiles = other")
     done = rotate(laptop, "--dry-run")
-    lines = ["run teller of [after_rotate], before the old key goes", "run late of [after_rotate], at the end"]
+    lines = [
+        "run teller from [after_rotate], before the old key is deactivated",
+        "run late from [after_rotate], at the end",
+    ]
     assert [line.strip() for line in done.out.splitlines() if "after_rotate" in line] == lines
     named = json.loads(rotate(laptop, "--dry-run", "--json").out)["after_rotate"]
     assert named == [{"name": name, "exit_code": None, "problem": None} for name in ("teller", "late")]
@@ -271,11 +274,11 @@ def test_a_dry_run_names_them(laptop: Laptop) -> None:
 def test_one_is_run_again_by_hand(laptop: Laptop) -> None:
     """With what the last rotation here brought; the next run ends what had waited for it."""
     telling(laptop, "[[fine]]\ncommand = touch, fine\n[[other]]\ncommand = touch, other\nprofiles = other")
-    assert "no key that a rotation has brought" in laptop.run("after", "run").err
+    assert "no profile here holds a key that came from a rotation" in laptop.run("after", "run").err
     (laptop.home / "code").write_text("3")
     assert rotate(laptop).code == 1
     done = laptop.run("after", "run", "teller")
-    assert (done.code, done.err.splitlines()[-1]) == (1, "hint: mend it, then: rotate-my-key after run teller")
+    assert (done.code, done.err.splitlines()[-1]) == (1, "hint: fix it, then: rotate-my-key after run teller")
     (laptop.home / "fine").unlink()
     (laptop.home / "code").unlink()
     done = laptop.run("after", "run", "teller", "--json")

@@ -42,7 +42,10 @@ def test_in_a_terminal(desk: Desk, make_key: MakeKey) -> None:
     run.answer(f"Deactivate ...{second.key_id[-4:]}? [y/N]", "\r")
     done = run.end()
     assert done.code == 4
-    assert done.lines[0] == f"alice in {desk.aws.account}, key ...{second.key_id[-4:]}, active, 300 days old"
+    assert done.lines[:2] == [
+        f"alice in {desk.aws.account}, key ...{second.key_id[-4:]}",
+        "active, 300 days old; never used",
+    ]
     assert done.lines[-1] == "Cancelled. Nothing changed."
     run = desk.terminal("delete-key", second.key_id[-4:])
     run.answer("[y/N]", "y\r")
