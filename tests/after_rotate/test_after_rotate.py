@@ -114,7 +114,9 @@ def test_the_old_key_waits_for_a_command_that_failed(laptop: Laptop) -> None:
     new = laptop.works()
     assert (done.code, active(laptop)) == (1, [laptop.old.key_id, new.key_id])
     assert "  after_rotate teller ended with exit code 3: on stderr\n  after_rotate: fine done\n" in done.err
-    said = f"command teller from [after_rotate] failed for key ...{new.key_id[-4:]}, so ...{laptop.old.key_id[-4:]} stays"
+    said = (
+        f"command teller from [after_rotate] failed for key ...{new.key_id[-4:]}, so ...{laptop.old.key_id[-4:]} stays"
+    )
     assert f"error: {said} active\nhint: rotate-my-key, once that is fixed; " in done.err
     assert [(each["name"], each["exit_code"]) for each in json.loads(done.out)["after_rotate"]] == [
         ("teller", 3),

@@ -167,7 +167,7 @@ def test_a_young_key_that_was_switched_off(desk: Desk, admin: str, make_key: Cal
     run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
     done = run.end()
     assert done.code == 0, done.text
-    assert "switched off" in done.text
+    assert ", inactive; " in done.text
     assert list(desk.ids("bob")) == [desk.held("bob")] != [young.key_id]
 
 

@@ -203,7 +203,7 @@ CANNOT: list[Any] = [
     pytest.param(KEY_SET, "", r"security key or passkey", r"--auth-profile NAME", id="a security key, set"),
     pytest.param({"apps": 2}, "123456", r"alice has 2 MFA devices", r"config set mfa_serial arn:\S+$", id="several"),
     pytest.param(NOT_TOLD, "", r"which device", r"config set mfa_serial arn:aws:iam::\d+:mfa/alice", id="not told"),
-    pytest.param({"apps": 1}, "", r"wants an MFA code of alice", r"rotate --mfa-code CODE$", id="no terminal"),
+    pytest.param({"apps": 1}, "", r"asks for an MFA code of alice", r"rotate --mfa-code CODE$", id="no terminal"),
     pytest.param({"apps": 1}, "000000", r"wrong, or was used", r"30 s\), then: .* --mfa-code CODE$", id="wrong code"),
     pytest.param(ALISE, "123456", r"alise \(mfa_serial of profile default", r"set mfa_serial", id="misspelt"),
     pytest.param(PHONE, "123456", r"'my phone' .* is not an MFA device", r"arn:aws:iam", id="not a device"),
@@ -361,7 +361,7 @@ def test_status_never_asks(desk: Desk, device: Device) -> None:
     """Even at a terminal; the row says what it wants, and the option gives it."""
     shown = desk.shown("status")
     assert shown.code == 0
-    assert "wants an MFA code" in shown.text
+    assert "asks for an MFA code" in shown.text
     row = desk.run("status", "--json", "--mfa-code", device.code).json["keys"][0]
     assert (row["user"], row["verdict"]) == ("alice", "overdue")
 
