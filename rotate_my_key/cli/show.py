@@ -191,7 +191,7 @@ def _fresh(result: Result, due: str, now: datetime) -> str:
     assert outcome is not None
     if outcome.created is None:
         return "Nothing to do."
-    return f"Key {mask(outcome.old)} is fine ({old(now - outcome.created)}). {due.capitalize()}"
+    return f"Key {mask(outcome.old)} is fine ({old(now - outcome.created)}). {due[0].upper()}{due[1:]}"
 
 
 _COUNTED = {

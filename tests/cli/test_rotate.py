@@ -78,7 +78,7 @@ def test_nothing_is_due(desk: Desk, old: Credentials) -> None:
     """A fresh key is left alone, and it says when it will be due."""
     done = desk.run("rotate", ROTATE_MY_KEY_MAX_AGE="200d")
     assert (done.code, done.err) == (0, "")
-    said = rf"Key \.\.\.{old.key_id[-4:]} is fine \(98 days old\)\. Due on \d+ \w+( \d{{4}})?\."
+    said = rf"Key \.\.\.{old.key_id[-4:]} is fine \(98 days old\)\. Due on \d+ [A-Z]\w+( \d{{4}})?\."
     assert re.fullmatch(said, done.out.strip())
     assert desk.changes == []
 
