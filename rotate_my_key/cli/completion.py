@@ -221,8 +221,7 @@ def _source(shell: str) -> str:
 def _profiles(app: App) -> Iterator[str]:
     """As botocore names them. A file that cannot be read offers nothing."""
     from ..files.regular import read_regular
-    from ..profiles.file import config_profile
-    from ..profiles.ini import Ini
+    from ..profiles.file import Ini, config_profile
 
     for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
         try:

@@ -2,7 +2,7 @@
 credential_process line of a pair that goes into the keyring.
 
 Pure: bytes in, bytes out. Every byte stays but those that are meant, and each result is read again, in memory, before
-it is given (`ini.verified`). What was taken out and put back stands as it stood: where lines were is remembered without
+it is given (`verified`). What was taken out and put back stands as it stood: where lines were is remembered without
 their values, counted from the header of their section, so that changes elsewhere do not matter.
 """
 
@@ -17,8 +17,7 @@ from ..core.errors import Problem
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
 from ..keyring.store import Line, Lines, Process
-from .file import KEY_ID, SECRET, TOKENS, ProfileFile, clean_value, config_profile, config_section
-from .ini import DEFAULT, unsafe, verified
+from .file import DEFAULT, KEY_ID, SECRET, TOKENS, Ini, ProfileFile, clean_value, config_profile, config_section
 from .kinds import OPTION
 
 _VALUE = re.compile(r"[A-Za-z0-9/+=_.~:@%^*!-]+")  # what stands unquoted in a profile file, for every reader
@@ -271,6 +270,50 @@ def _check_line_ends(file: ProfileFile) -> None:
             f"{file.shown} has line ends that SDKs read differently (CR without LF)",
             f"save it with LF line ends: tr '\\r' '\\n' < {file.shown}",
         )
+
+
+# The last look at what is to be written
+
+Changes = Mapping[str, Mapping[str, str | None] | None]  # by section: its values that change; None: it is gone
+
+
+def verified(file: Ini, data: bytes, changes: Changes) -> bytes:
+    """The file's new bytes, after they were read again, if only these values differ from before. Raises Problem if not.
+
+    Where no line came or went, the lines of the sections that change are enough: what botocore makes of the lines
+    before them depends on bytes that are the same, and of those behind them on names and indentation here.
+    """
+    parts = [(file, data, changes)]
+    before, after = file.data.split(b"\n"), data.split(b"\n")
+    if len(before) == len(after):
+        parts = []
+        for section, values in changes.items():
+            first, end = file.extent(file.header(section))
+            old, new = before[first:end], after[first:end]
+            parts.append((Ini(b"\n".join(old), file.path), b"\n".join(new), {section: values}))
+            before[first:end] = new
+        if before != after:
+            raise unsafe(file)
+    for was, part, mine in parts:
+        expected = was.values()
+        for section, values in mine.items():
+            if values is None:
+                del expected[section]
+            else:
+                both = {**expected.get(section, {}), **values}
+                expected[section] = {name: value for name, value in both.items() if value is not None}
+        try:
+            read = Ini(part, file.path).values()
+        except Problem:
+            raise unsafe(file) from None
+        if read != expected:
+            raise unsafe(file)
+    return data
+
+
+def unsafe(file: Ini) -> Problem:
+    """What would be read otherwise than it is meant is not written."""
+    return Problem(f"{file.shown} cannot be edited safely", "write the pair on two plain lines: NAME = VALUE")
 
 
 # Why a pair cannot be changed byte by byte, each reason with its remedy. One rule stands behind all of them: botocore

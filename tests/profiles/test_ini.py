@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import PlaceKind
-from rotate_my_key.profiles.file import ProfileFile, config_profile
-from rotate_my_key.profiles.ini import Ini
+from rotate_my_key.profiles.file import Ini, ProfileFile, config_profile
 
 BLANKS = ["", " ", "  ", "\t", "\f", "\v", "\x1c", "\x85", "\xa0", "\u2003", "\u2028", "\ufeff", "\r"]
 NAMES = ["a", "A", "aws_access_key_id", "AWS_Access_Key_ID", "aws_secret_access_key", "s3", "", "x y", "\u212a", "[b"]

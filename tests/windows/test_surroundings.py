@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rotate_my_key.profiles.ini import to_utf8
+from rotate_my_key.profiles.file import to_utf8
 from tests.windows.conftest import HERE, PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
