@@ -37,7 +37,7 @@ from .calls import (
     read_session,
 )
 from .client import Read, Transport
-from .endpoints import is_own
+from .connections import is_own
 from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate
 from .signin import AuthProfile, MfaSessions, Serials
 

@@ -40,9 +40,8 @@ from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from ..files.regular import oddity, read_start, refuse_odd
-from . import connections, endpoints
-from .connections import Connection, ConnectionPool, Limits, Tls, check_key_log
-from .endpoints import HOT, WIDE, Models
+from . import connections
+from .connections import HOT, WIDE, Connection, ConnectionPool, Limits, Models, Tls, check_key_log, check_url, is_own
 from .errors import FAILURES, NotAws, code_of, configuration
 
 _SECOND = timedelta(seconds=1)
@@ -220,11 +219,11 @@ class Transport:
         try:
             client = self._make(service, config)
             if service == "s3":
-                client = self._make(service, _for_s3(config, endpoints.is_own(client.meta.endpoint_url, "s3")))
+                client = self._make(service, _for_s3(config, is_own(client.meta.endpoint_url, "s3")))
         except (*FAILURES, ValueError) as error:
             failure = error
         else:
-            endpoints.check(client.meta.endpoint_url)
+            check_url(client.meta.endpoint_url)
             self._pools[service] = self.pool_to(client.meta.endpoint_url)
             self._clients[service] = client
             return client
@@ -324,7 +323,7 @@ class Transport:
     def foreign(self) -> tuple[str, ...]:
         """The endpoints (URLs) that are not AWS's own; the person should be told before anything is sent there."""
         urls = {self.url(service): service for service in ("iam", "sts")}
-        return tuple(url for url, service in urls.items() if not endpoints.is_own(url, service))
+        return tuple(url for url, service in urls.items() if not is_own(url, service))
 
     def check_partition(self, identity: Identity) -> None:
         """The key's partition must be that of the region in force; where no region is set there is nothing to compare.

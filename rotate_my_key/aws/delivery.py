@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 from botocore.awsrequest import AWSRequest, AWSResponse
 
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
-from . import connections, endpoints
+from . import connections
 from .account_calls import AccountCalls, Exists, Leaving, gone
 from .calls import RetryPolicy, always, read_nothing
 from .client import FALLBACK_REGION, Aws, Transport
@@ -309,7 +309,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
 def _check(url: str, transport: Transport, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
-    endpoints.check(url)
+    connections.check_url(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
         raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
     if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":

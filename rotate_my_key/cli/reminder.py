@@ -21,7 +21,7 @@ from .app import App
 if TYPE_CHECKING:
     from ..reminder.folder import Folder
     from ..reminder.state import Item, State
-    from ..state.cache import FileCache
+    from ..state.history import FileCache
 
 _LONGEST = timedelta(days=30)
 
@@ -204,7 +204,7 @@ def _iso(moment: int) -> str | None:
 
 def cache(app: App) -> FileCache:
     """What AWS last said of the keys here. Made before the files are read: what changes later is newer."""
-    from ..state.cache import FileCache
+    from ..state.history import FileCache
 
     paths, made_from = app.paths, _newest(app)
 

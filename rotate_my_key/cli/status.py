@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..core.model import Credentials
     from ..profiles.kinds import ProfileFact
     from ..rotation.survey import Use
-    from ..state.cache import Cached, FileCache
+    from ..state.history import Cached, FileCache
     from .wiring import Wiring
 
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}

@@ -10,7 +10,7 @@ from datetime import timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from ..aws import endpoints
+from ..aws import connections
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..core.model import Identity, Look, is_exempt, second_in_use, wanted_by_it
 from ..core.policy import Policy, Verdict, mask, number
@@ -64,7 +64,7 @@ class Online:
 
     def _region(self) -> Iterator[Finding]:
         region = self._active.region
-        if meant := endpoints.nearest_region(region) if region else None:
+        if meant := connections.nearest_region(region) if region else None:
             variable = "AWS_DEFAULT_REGION" if self._computer.env.get("AWS_DEFAULT_REGION") else ""
             remedy = f"export {variable}={meant}" if variable else self._set_region(meant)
             message = f"there is no region {region}; did you mean {meant}?"
@@ -245,9 +245,9 @@ class Online:
         except Problem:
             return None
         region, theirs = self._active.region, self.identity.partition
-        if not region or endpoints.partition_of(region) in ("", theirs):
+        if not region or connections.partition_of(region) in ("", theirs):
             return None
-        return Finding(Level.BROKEN, "partition", problem.message, self._set_region(endpoints.main_region(theirs)))
+        return Finding(Level.BROKEN, "partition", problem.message, self._set_region(connections.main_region(theirs)))
 
 
 def _denials(rights: Rights) -> Iterator[Finding]:

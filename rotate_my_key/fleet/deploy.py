@@ -26,7 +26,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from .. import __version__, policies
-from ..aws.endpoints import WIDE
+from ..aws.connections import WIDE
 from ..core.errors import Problem
 from ..files.paths import how_to_get
 

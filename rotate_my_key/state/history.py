@@ -1,12 +1,17 @@
-"""What was done here, and what of it is still owed: past rotations, keys that were handed over and are to be replaced,
-commands that are to run after a rotation. Ids only, no secrets."""
+"""What is remembered between runs: past rotations, keys that were handed over and are to be replaced, commands that are
+to run after a rotation, and what AWS last said of the keys here. Ids only, no secrets.
+
+On the fast path, for `history` and `status --cached`: it imports little.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ..core.policy import Past, PendingChange
+from ..core.policy import Past, PendingChange, Row
 from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
 from .records import Form, KeyFiles
 
@@ -98,3 +103,65 @@ class PendingChanges:
     def load(self, name: str) -> PendingChange | None:
         """The record of one rotation, if there is one that this version can read."""
         return _CHANGE.find(read_private(self._folder.file(name)))
+
+
+_LARGEST = 16 << 20  # bytes
+
+Stamps = dict[str, tuple[int, ...] | None]
+
+
+class _Seen(NamedTuple):
+    files: Stamps
+    rows: tuple[Row, ...]
+
+
+_SEEN = Form(_Seen)
+
+
+class Cached(NamedTuple):
+    """The rows, and whether the profile files are still as they were when the rows were written."""
+
+    rows: list[Row]
+    current: bool
+
+
+class FileCache:
+    """What AWS last said of the keys here, in one file of the state dir: for `status --cached` and for the reminder.
+    Nothing is decided by it: a file that is missing, torn or of another version is an empty one, and it is read without
+    the checks of `files/write.py`, for it is only shown.
+
+    The rows are those of `status --json`, facts only; the verdict is worked out anew each time. `files` are the profile
+    files. `saved` is told each time of the rows.
+    """
+
+    def __init__(self, path: str, files: Sequence[str], saved: Callable[[Sequence[Row]], None] | None = None) -> None:
+        self._path = path
+        self._files = files
+        self._saved = saved
+
+    def load(self) -> Cached:
+        """Read it; no rows if there is nothing that makes sense."""
+        try:
+            with open(self._path, "rb") as file:
+                seen = _SEEN.find(file.read(_LARGEST))
+        except OSError:
+            seen = None
+        return Cached(list(seen.rows), seen.files == self._stamps()) if seen else Cached([], False)
+
+    def save(self, rows: Sequence[Row]) -> None:
+        """Write all rows. Raises Problem for a disk that is full or not ours."""
+        make_private_dir(os.path.dirname(self._path))
+        write_private(self._path, _SEEN.encode(_Seen(self._stamps(), tuple(rows))))
+        if self._saved:
+            self._saved(rows)
+
+    def _stamps(self) -> Stamps:
+        return {path: _stamp(path) for path in self._files}
+
+
+def _stamp(path: str) -> tuple[int, ...] | None:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.client import AwsClock
-from rotate_my_key.aws.endpoints import is_own
+from rotate_my_key.aws.connections import is_own
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials

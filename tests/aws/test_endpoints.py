@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.aws import endpoints
+from rotate_my_key.aws.connections import check_url
 from rotate_my_key.aws.iam import IamAccount
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
@@ -105,7 +105,7 @@ REFUSED = {
 def test_an_endpoint_that_could_be_read_in_two_ways(how: str) -> None:
     """Refused, and no message has a password in it."""
     with pytest.raises(Problem) as caught:
-        endpoints.check(REFUSED[how].replace("PORT", "8080"))
+        check_url(REFUSED[how].replace("PORT", "8080"))
     assert "hunter2" not in caught.value.message + caught.value.hint
 
 
@@ -129,7 +129,7 @@ def test_an_endpoint_that_could_be_read_in_two_ways(how: str) -> None:
 )
 def test_endpoints_as_people_have_them(url: str) -> None:
     """Encrypted, or on this computer."""
-    endpoints.check(url)
+    check_url(url)
 
 
 @pytest.mark.parametrize("where", ["environment", "profile", "services"])

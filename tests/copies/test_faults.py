@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.copies import known
+from rotate_my_key.copies import find
 from rotate_my_key.core.model import Credentials
 from tests.killing import STRACE
 from tests.laptop import Finished, Laptop
@@ -156,7 +156,7 @@ def test_what_leads_to_copies_cannot_be_read(laptop: Laptop) -> None:
     for file, why in (
         (".", "cannot be listed"),
         (".local/state/rotate-my-key/copies.json", "cannot read"),
-        (str(Path(known.__file__).with_name("known.txt")), "cannot be listed"),
+        (str(Path(find.__file__).with_name("known.txt")), "cannot be listed"),
     ):
         assert laptop.run("scan").code == 0
         before = laptop.works()

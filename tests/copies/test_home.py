@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.copies.find import Scanner
-from rotate_my_key.copies.known import well_known
+from rotate_my_key.copies.find import Scanner, well_known
 from rotate_my_key.core.model import Credentials
 from tests.laptop import Finished, Laptop
 

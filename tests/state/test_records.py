@@ -26,8 +26,7 @@ from rotate_my_key.keyring import entries
 from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
 from rotate_my_key.schedule import job
 from rotate_my_key.state import transit
-from rotate_my_key.state.cache import Cached, FileCache
-from rotate_my_key.state.history import FileHistory, HandedKeys, Mark, PendingChanges
+from rotate_my_key.state.history import Cached, FileCache, FileHistory, HandedKeys, Mark, PendingChanges
 from rotate_my_key.state.notes import FileNotes, FileStaging
 from rotate_my_key.state.records import Newer
 

@@ -105,7 +105,7 @@ def test_libraries_come_with_all_they_need(name: str) -> None:
 
 def test_botocore_knows_the_services_that_are_called_and_no_other(full: Package) -> None:
     """Of the 400 services of botocore some ten are in it, all that the adapters know."""
-    from rotate_my_key.aws.endpoints import WIDE
+    from rotate_my_key.aws.connections import WIDE
 
     data = {name.split("/")[2] for name in archive(full).namelist() if name.startswith("botocore/data/")}
     services = {name for name in data if "." not in name}
