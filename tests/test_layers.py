@@ -82,7 +82,7 @@ PLATFORM = {
     "files.paths": "where files are is another place on each system",
     "settings.trust": "who owns a file is told by other means on Windows",
     "files.command": "a group of processes gets no signal on Windows",
-    "files.private": "folders have no mode on Windows",
+    "files.write": "folders have no mode on Windows, and writing has no offset",
     "reminder.login": "what a child may do after fork",
     "doctor.computer": "a default that is handed in",
     "copies.change": "files have no group on Windows",
@@ -261,7 +261,7 @@ HEAVY = {
     *("dataclasses", "inspect"),
 }
 LIGHT = {"core", "core.errors", "core.policy", "policies"}  # modules of ours, besides those of cli/
-OF_HISTORY = {"files", "files.paths", "files.platform", "files.private", "state", "state.history", "state.records"}
+OF_HISTORY = {"files", "files.paths", "files.platform", "files.write", "state", "state.history", "state.records"}
 
 
 def looked(folder: Path, *words: str) -> tuple[int, set[str]]:

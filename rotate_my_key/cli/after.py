@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Problem
 from ..files.command import run
-from ..files.private import Lock, make_private_dir
+from ..files.platform import Lock
+from ..files.write import make_private_dir
 from ..rotation.after import After
 from ..settings import after_rotate
 from ..state.history import PendingChanges

@@ -162,7 +162,7 @@ class _Hook(click.types.StringParamType):
 
 def install(app: App, *, shell: str | None, as_json: bool) -> None:
     """Write the script, and have the shell's start-up file source it; safe to run again."""
-    from ..files.private import make_private_dir, write_private
+    from ..files.write import make_private_dir, write_private
     from ..reminder import shell as shells
 
     chosen = shell or app.shell("completion")
@@ -189,7 +189,7 @@ def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
 
 def remove(app: App, shell: str | None = None) -> list[str]:
     """Take it out; gives the start-up files that had it."""
-    from ..files.private import remove_private
+    from ..files.write import remove_private
     from ..reminder import shell as shells
 
     every = shells.every_rc_file(app.paths.home, app.env)

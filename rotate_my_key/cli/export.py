@@ -85,7 +85,7 @@ def _passphrase(app: App) -> str:
 
 
 def _write(app: App, path: str, sealed: str) -> None:
-    from ..files.private import create_private
+    from ..files.write import create_private
 
     if not create_private(os.path.abspath(path), sealed.encode()):
         raise _is_there(path)

@@ -179,7 +179,7 @@ def _check_owner(app: App, words: Sequence[str]) -> None:
     name = _named(words)
     if " ".join(name) in _READS or name[:1] == ["fleet"] or not OWN.isdisjoint(words):
         return
-    from ..files.private import must_be_mine
+    from ..files.write import must_be_mine
 
     must_be_mine(app.paths.state_dir)
 

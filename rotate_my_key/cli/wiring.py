@@ -16,8 +16,8 @@ from .. import __version__
 from ..core.errors import Problem
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..files.private import Lock, make_private_dir, sweep_folder
-from ..files.regular import real_path, sweep
+from ..files.platform import Lock
+from ..files.write import make_private_dir, real_path, sweep, sweep_folder
 from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
 from ..profiles.file import ProfilePaths, Profiles

@@ -19,9 +19,10 @@ from typing import NamedTuple
 
 from ..core.errors import Problem, explain
 from ..core.model import Credentials
-from ..files import git, platform
-from ..files import regular as files
-from ..files.regular import Snapshot, Written, foresee
+from ..files import platform
+from ..files import write as files
+from ..files.regular import is_tracked
+from ..files.write import Snapshot, Written, foresee
 from .forms import Forms, Found, utf16
 
 _MOST = 64 << 20  # bytes of a file that is changed
@@ -166,7 +167,7 @@ def _by_name(path: str) -> Why | None:
 def _by_content(found: Snapshot, content: Found, forms: Forms, *, utf_16: bool) -> Why | None:
     if found.path.endswith(".ipynb") and _in_output(found.data, forms):
         return Why.OUTPUT
-    if git.is_tracked(found.path):
+    if is_tracked(found.path):
         return Why.TRACKED
     if len(found.data) > _MOST:
         return Why.LARGE

@@ -27,8 +27,7 @@ from ..core.model import Credentials
 from ..core.parallel import Running
 from ..files import platform
 from ..files.paths import Paths
-from ..files.private import make_private_dir, read_private, write_private
-from ..files.regular import snapshot
+from ..files.write import make_private_dir, read_private, snapshot, write_private
 from ..state.records import Form
 from .change import Copy, Why, judge, swap, unreadable
 from .forms import OVERLAP, Forms

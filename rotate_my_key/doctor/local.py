@@ -19,8 +19,9 @@ from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
 from ..core.model import Place
 from ..core.plan import Note
 from ..core.policy import mask
-from ..files import git, platform
-from ..files.regular import Snapshot, foresee, oddity, read_start, snapshot
+from ..files import platform
+from ..files.regular import PUBLIC, oddity, read_start, tracking
+from ..files.write import Snapshot, foresee, snapshot
 from ..keyring.store import Index
 from ..profiles.file import KEY_ID, SECRET
 from ..profiles.kinds import OPTION, Kind, entry_of, facts, words_of
@@ -378,12 +379,12 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
 def _tracked(computer: Computer, path: str) -> Iterator[Finding]:
     """A repository that only this computer has is no matter: the old key in it dies with the rotation."""
     with suppress(OSError):
-        repository = git.tracking(os.path.realpath(path))
+        repository = tracking(os.path.realpath(path))
         if repository and repository.has_remote and _holds_secrets(path):
             git_dir = os.path.relpath(repository.git_dir, repository.folder)
             of_a_home = "" if git_dir == ".git" else f" --git-dir {quote(git_dir)} --work-tree ."
             remedy = f"git -C {computer.word(repository.folder)}{of_a_home} rm --cached {quote(repository.name)}"
-            yield Finding(Level.WARNING, "tracked", f"{computer.show(path)} is {git.PUBLIC}", remedy, Where(path))
+            yield Finding(Level.WARNING, "tracked", f"{computer.show(path)} is {PUBLIC}", remedy, Where(path))
 
 
 def _foreign(computer: Computer, path: str, owner: int) -> Finding:

@@ -1,7 +1,10 @@
-"""Where POSIX, macOS and Windows differ in writing files; the only module that asks which system this is.
+"""Where POSIX, macOS and Windows differ in writing and locking files.
 
 Functions take descriptors and paths and raise OSError. What a system has no notion of (owners on Windows, extended
 attributes on macOS through `os`) is done by its own means here, or is nothing to do.
+
+The lock lets one run at a time be at work for this user of the computer. Its file stays where it is: to remove it would
+let two runs lock two files of one name. A killed run leaves no lock behind.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+
+from ..core.errors import TryLater, explain
 
 NAME = sys.platform  # for who has to be told which system this is
 
@@ -202,17 +208,6 @@ def is_mount_point(path: str) -> bool:
     return any(line.split(b" ", 5)[4:5] == [name] for line in mounts)
 
 
-def write_at(fd: int, data: bytes, offset: int) -> None:
-    """Write all of `data` at `offset`: in one call, where the system takes it in one."""
-    while data:
-        if sys.platform == "win32":
-            os.lseek(fd, offset, os.SEEK_SET)
-            count = os.write(fd, data)
-        else:
-            count = os.pwrite(fd, data, offset)
-        data, offset = data[count:], offset + count
-
-
 def is_read_only(path: str) -> bool:
     """Whether the file system that a file is on is mounted read-only."""
     if sys.platform == "win32":
@@ -228,3 +223,72 @@ def read_all(fd: int, most: int = sys.maxsize) -> bytes:
         parts.append(part)
         most -= len(part)
     return b"".join(parts)
+
+
+_POLL = 0.05  # seconds
+
+
+class Lock:
+    """`with Lock(path, timeout):` holds the lock; `timeout` in seconds, `on_wait` is called once if it has to wait;
+    `pause` sleeps, and may raise whatever ends the waiting.
+
+    Raises TryLater if another run holds it for longer than that. `waited` tells afterwards whether there was a wait.
+    The folder must exist.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        timeout: float,
+        on_wait: Callable[[], None] | None = None,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._on_wait = on_wait
+        self._pause = pause
+        self._fd = -1
+        self.waited = False
+
+    def __enter__(self) -> Lock:
+        """Take the lock, waiting for it if need be."""
+        try:
+            self._fd = os.open(self._path, os.O_CREAT | WRITE | NO_FOLLOW, 0o600)
+            self._take()
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, OSError):
+                raise explain(error, "lock", self._path) from None
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the lock; closing the file does it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _take(self) -> None:
+        from filelock import lock_descriptor  # its import takes 30 ms
+
+        until = time.monotonic() + self._timeout
+        while not lock_descriptor(self._fd, blocking=False):
+            if not self.waited:
+                self.waited = True
+                if self._on_wait:
+                    self._on_wait()
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TryLater(
+                    f"another run of rotate-my-key is at work{self._who()}", "let it end, then run rotate-my-key again"
+                )
+            self._pause(min(_POLL, left))
+        with suppress(OSError):  # the process number, for who has to wait; a full disk is no reason not to run
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, f"\n{os.getpid()}\n".encode())
+
+    def _who(self) -> str:
+        os.lseek(self._fd, 1, os.SEEK_SET)  # the first byte is what is locked on Windows, where nobody else can read it
+        number = os.read(self._fd, 20).strip()
+        return f" (process {number.decode()})" if number.isdigit() else ""

@@ -1,27 +1,25 @@
-"""Files that belong to the user: a regular one is read, and is changed so that nobody ever reads half of it.
+"""Files of the user that are only looked at: what is wrong with one, what stands in it, whether git tracks it.
 
-Nothing else is ever waited for: a pipe may never be written to, a device never ends. Only the null device is let
-through: to every SDK it is an empty file, and people name it to say "none".
+Nothing but a regular file is ever waited for: a pipe may never be written to, a device never ends. Only the null device
+is let through: to every SDK it is an empty file, and people name it to say "none".
 
-A file is changed by rename wherever that is possible: a new one beside it, complete and durable, takes its place at
-once; mode, owner, extended attributes and links stay. Where rename cannot be, the bytes are written over in place, as
-the caller decides and notes. Whatever fails leaves the old file as it was and nothing beside it; what a killed run
-left beside it bears one name pattern, which `sweep` removes.
+Whether git tracks a file is read from its index itself: to ask git would be to run whatever a repository's settings
+tell it to. The format: https://git-scm.com/docs/index-format (versions 2 to 4). What makes no sense counts as tracked.
+The repository is the nearest `.git` above the file, or one of those that have a whole home as their work tree. Paths
+are real paths there, and OSError is raised where something of that cannot be read.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import shlex
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+import struct
+from functools import lru_cache
+from typing import NamedTuple
 
-from ..core.errors import Problem, explain, is_denied
+from ..core.errors import Problem, explain
 from . import platform
-from .private import discard, prefix, sweep_folder, temporary_name
 
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
@@ -73,230 +71,121 @@ def read_regular(path: str, hint: str = "", most: int = -1) -> bytes:
         raise explain(error, "read", path) from None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A regular file as found: its real path (links followed), content, and status of that same moment."""
+# Git
 
-    path: str
-    data: bytes = field(repr=False)
-    status: os.stat_result = field(repr=False)
-
-
-class Written(Enum):
-    """What came of an attempt to write."""
-
-    DONE = "done"
-    CHANGED = "changed"  # somebody else wrote the file meanwhile; nothing was written
-    IMPOSSIBLE = "impossible"  # this file cannot be replaced by rename; nothing was written
+_LARGEST_INDEX = 256 << 20  # bytes
+# yadm's (https://yadm.io), before and since 3.0, and what is usual for a bare one with the home as its work tree.
+_OF_A_HOME = (".local/share/yadm/repo.git", ".config/yadm/repo.git", ".dotfiles", ".cfg", ".dotfiles.git")
+PUBLIC = "tracked by git in a repository with a remote: the next push gives the key to whoever can read it"
 
 
-class _OnlyInPlaceError(Exception):
-    """Rename cannot be, for this reason; never leaves this module."""
+class Repository(NamedTuple):
+    """A repository that tracks a file: where it is, the folder that it keeps, and the file's name there."""
+
+    git_dir: str
+    folder: str
+    name: str
+
+    @property
+    def has_remote(self) -> bool:
+        """Whether somebody may push it."""
+        return b'[remote "' in _settings(self.git_dir)
 
 
-def real_path(path: str) -> str:
-    """The path of the file itself, with all links followed."""
-    return os.path.realpath(path)
+def is_tracked(path: str) -> bool:
+    """Whether a file is in the index of the repository that it lies in."""
+    return tracking(path) is not None
 
 
-def snapshot(path: str) -> Snapshot | None:
-    """Read a file, through links. None if there is none, or none that is regular: SDKs pass over pipes and /dev/null.
-
-    Raises Problem if it is there and cannot be read.
-    """
-    real = real_path(path)
-    try:
-        if not stat.S_ISREG(os.stat(real).st_mode):
-            return None
-        fd = os.open(real, platform.READ)
-    except (FileNotFoundError, NotADirectoryError):
-        return snapshot(path) if platform.put_back(real) else None
-    except OSError as error:
-        raise explain(error, "read", path) from None
-    try:
-        return Snapshot(real, platform.read_all(fd), os.fstat(fd))
-    except OSError as error:
-        raise explain(error, "read", path) from None
-    finally:
-        os.close(fd)
-
-
-def rehearse(found: Snapshot) -> str | None:
-    """Do all that a write does but the rename, with zeros instead of content.
-
-    None if the file can be replaced by rename; else why it can only be written in place. Raises Problem if neither.
-    """
-    try:
-        discard(_write_beside(found, bytes(len(found.data))))
-    except _OnlyInPlaceError as reason:
-        _open_for_writing(found.path, must=True)
-        return str(reason)
-    except OSError as error:
-        raise explain(error, "write beside", found.path) from None
-    _open_for_writing(found.path, must=False)
+def tracking(path: str) -> Repository | None:
+    """The repository that tracks the file."""
+    folder = path
+    while folder != (folder := os.path.dirname(folder)):
+        git = os.path.join(folder, ".git")
+        bare = (os.path.join(folder, *name.split("/")) for name in _OF_A_HOME)
+        git_dir = _git_dir(git) if _is_there(git) else next((each for each in bare if _is_bare(each)), None)
+        if git_dir:
+            found = Repository(git_dir, folder, os.path.relpath(path, folder).replace(os.sep, "/"))
+            names = _index(git_dir)
+            return found if names is None or os.fsencode(found.name) in names else None
     return None
 
 
-def foresee(found: Snapshot) -> str | None:
-    """What `rehearse` would say, as far as looking alone can tell: nothing is written, for `doctor`."""
-    try:
-        reason = _obstacle(found)
-    except OSError as error:
-        raise explain(error, "read", os.path.dirname(found.path)) from None
-    if not reason and not os.access(os.path.dirname(found.path), os.W_OK | os.X_OK):
-        reason = "its folder cannot be written to"
-    _open_for_writing(found.path, must=reason is not None)
-    return reason
+def _is_bare(path: str) -> bool:
+    return os.path.isfile(os.path.join(path, "HEAD"))
 
 
-def replace(found: Snapshot, data: bytes) -> Written:
-    """Put `data` where `found` is, by rename, if the file is still as found. Raises Problem if it cannot be written."""
-    sweep(found.path)
+def _is_there(path: str) -> bool:
     try:
-        temporary = _write_beside(found, data)
-    except _OnlyInPlaceError:
-        return Written.IMPOSSIBLE
+        os.lstat(path)
     except FileNotFoundError:
-        return Written.CHANGED
-    except OSError as error:
-        raise explain(error, "write beside", found.path) from None
+        return False
+    return True
+
+
+def _git_dir(git: str) -> str:
+    """`.git`, or where it points: in worktrees and submodules it is a file that says `gitdir: PATH`."""
     try:
-        if not _unchanged(found):
-            return Written.CHANGED
-        platform.replace(temporary, found.path)
+        with open(git, encoding="utf-8", errors="surrogateescape") as file:
+            text = file.read(4096).strip()
+    except (IsADirectoryError, PermissionError):  # which of them a folder gives depends on the system
+        return git
+    return os.path.join(os.path.dirname(git), text.removeprefix("gitdir:").strip())
+
+
+def _index(git_dir: str) -> frozenset[bytes] | None:
+    """All names in the index; None if it cannot be told."""
+    path = os.path.join(git_dir, "index")
+    try:
+        status = os.stat(path)
+        return _names_in(path, status.st_mtime_ns, 32 if b"sha256" in _settings(git_dir) else 20)
     except FileNotFoundError:
-        return Written.CHANGED  # swept by another user's run, or the folder moved
-    except OSError as error:
-        if error.errno in (errno.EBUSY, errno.EXDEV) or is_denied(error):
-            return Written.IMPOSSIBLE
-        raise explain(error, "replace", found.path) from None
-    finally:
-        discard(temporary)
-    _sync_directory(found.path)
-    return Written.DONE
+        return frozenset() if _is_there(os.path.join(git_dir, "HEAD")) else None
+    except (ValueError, struct.error, IndexError):
+        return None
 
 
-def remove(found: Snapshot) -> Written:
-    """Remove the file, if it is still as found. Raises Problem if it cannot be removed."""
-    try:
-        if not _unchanged(found):
-            return Written.CHANGED
-        os.unlink(found.path)
-    except FileNotFoundError:
-        return Written.CHANGED
-    except OSError as error:
-        raise explain(error, "remove", found.path) from None
-    _sync_directory(found.path)
-    return Written.DONE
+@lru_cache(maxsize=64)
+def _names_in(path: str, _changed: int, hash_size: int) -> frozenset[bytes] | None:
+    with open(path, "rb") as file:
+        return _names(file.read(_LARGEST_INDEX), hash_size)
 
 
-def overwrite(found: Snapshot, writes: Sequence[tuple[int, bytes]]) -> Written:
-    """Write each piece at its offset, one call each, if the file is still as found. Only a piece at its end makes it
-    longer.
-
-    Raises Problem if it cannot be written: then earlier pieces may have been.
-    """
-    fd = _open_for_writing(found.path, must=True, keep=True)
-    try:
-        if platform.read_all(fd) != found.data:
-            return Written.CHANGED
-        for offset, piece in writes:
-            platform.write_at(fd, piece, offset)
-        platform.fsync(fd)
-    except OSError as error:
-        raise explain(error, "write", found.path) from None
-    finally:
-        os.close(fd)
-    return Written.DONE
+def _settings(git_dir: str) -> bytes:
+    common = os.path.join(git_dir, "commondir")  # of a worktree: where the repository is
+    if os.path.exists(common):
+        with open(common, encoding="utf-8", errors="surrogateescape") as file:
+            git_dir = os.path.join(git_dir, file.read().strip())
+    with open(os.path.join(git_dir, "config"), "rb") as file:
+        return file.read().lower()
 
 
-def sweep(target: str) -> None:
-    """Remove what killed runs left beside `target`. Only under the lock: it would disturb another run at work."""
-    folder, name = os.path.split(target)
-    sweep_folder(folder, prefix(name))
+def _names(data: bytes, hash_size: int) -> frozenset[bytes] | None:
+    magic, version, count = struct.unpack_from(">4sII", data)
+    if magic != b"DIRC" or version not in (2, 3, 4):
+        return None
+    names, at, name = set(), 12, b""
+    for _ in range(count):
+        start = at
+        (flags,) = struct.unpack_from(">H", data, at + 40 + hash_size)
+        at += 42 + hash_size + (2 if flags & 0x4000 else 0)
+        if version == 4:
+            cut, at = _offset(data, at)
+            end = data.index(0, at)
+            name = name[: len(name) - cut] + data[at:end]
+            at = end + 1
+        else:
+            end = data.index(0, at)
+            name = data[at:end]
+            at = start + (end - start + 8) // 8 * 8
+        names.add(name)
+    return None if data[at : at + 4] == b"link" else frozenset(names)  # a split index: most names are elsewhere
 
 
-def _write_beside(found: Snapshot, data: bytes) -> str:
-    """A complete, durable file beside the target, with all its metadata; gives its path."""
-    reason = _obstacle(found)
-    if reason:
-        raise _OnlyInPlaceError(reason)
-    path = temporary_name(found.path)
-    try:
-        fd = os.open(path, platform.CREATE, 0o600)
-    except OSError as error:
-        if is_denied(error):
-            raise _OnlyInPlaceError("its folder cannot be written to") from None
-        raise
-    try:
-        platform.write_at(fd, data, 0)
-        _copy_metadata(found, fd)
-        platform.fsync(fd)
-    except BaseException:
-        discard(path)
-        raise
-    finally:
-        os.close(fd)
-    return path
-
-
-def _copy_metadata(found: Snapshot, fd: int) -> None:
-    source = os.open(found.path, platform.READ)
-    try:
-        platform.copy_metadata(source, fd, found.status)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOENT):
-            raise
-        raise _OnlyInPlaceError("its owner or attributes cannot be given to a new file") from None
-    finally:
-        os.close(source)
-
-
-def _obstacle(found: Snapshot) -> str | None:
-    if found.status.st_nlink > 1:
-        return "it has several names (hard links)"
-    if platform.is_mount_point(found.path):
-        return "it is mounted as a single file"
-    folder = os.stat(os.path.dirname(found.path))
-    if folder.st_mode & stat.S_ISVTX and platform.my_uid() not in (0, found.status.st_uid, folder.st_uid):
-        return "it belongs to another user"
-    return None
-
-
-def _open_for_writing(path: str, *, must: bool, keep: bool = False) -> int:
-    """Find out whether the file may be written: some (immutable ones) can neither be written nor replaced.
-
-    A file without write permission can be replaced, so without `must` that is no obstacle.
-    """
-    try:
-        fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
-    except OSError as error:
-        if error.errno == errno.EACCES and not must:
-            return -1
-        problem = explain(error, "write", path)
-        if error.errno == errno.EPERM:
-            problem = Problem(f"cannot write {path}: it is marked as unchangeable", f"lsattr {path}")
-        raise problem from None
-    if not keep:
-        os.close(fd)
-    return fd
-
-
-def _unchanged(found: Snapshot) -> bool:
-    fd = os.open(found.path, platform.READ | platform.NO_FOLLOW)
-    try:
-        return _identity(os.fstat(fd)) == _identity(found.status) and platform.read_all(fd) == found.data
-    finally:
-        os.close(fd)
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return (status.st_dev, status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink)
-
-
-def _sync_directory(path: str) -> None:
-    try:
-        platform.fsync_directory(os.path.dirname(path))
-    except OSError as error:
-        if not is_denied(error):  # a folder that can be written but not read is replaced in, yet cannot be opened
-            raise explain(error, "write", path) from None
+def _offset(data: bytes, at: int) -> tuple[int, int]:
+    """The number that git writes seven bits a byte, as in its packs; and where it ends."""
+    value = data[at] & 0x7F
+    while data[at] & 0x80:
+        at += 1
+        value = ((value + 1) << 7) | (data[at] & 0x7F)
+    return value, at + 1

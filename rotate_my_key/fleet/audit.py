@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from ..aws.delivery import S3
 from ..aws.services import AwsCloud, CloudWatchLogs
 from ..core.errors import Problem, WrongUsage
-from ..files.private import append_private
+from ..files.write import append_private
 from ..settings.fleet import AuditSettings as Settings
 from .model import Event
 

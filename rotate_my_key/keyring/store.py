@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Place, PlaceKind
-from ..files.private import make_private_dir, read_private, remove_private, reserve_private, write_private
+from ..files.write import make_private_dir, read_private, remove_private, reserve_private, write_private
 from ..state.notes import ROLES, SIZE, FileStaging
 from ..state.records import Form, KeyFiles
 from . import entries as names

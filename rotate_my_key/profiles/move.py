@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
-from ..files import regular as disk
-from ..files.private import remove_private
-from ..files.regular import Written
+from ..files import write as disk
+from ..files.write import Written, remove_private
 from ..keyring.store import Entry, KeyringStore, Move, Process
 from .edit import add_process, insert_pair, remove_process, take_out
 from .file import ProfileFile, ProfilePaths, Profiles

@@ -16,10 +16,9 @@ from typing import Any
 
 from ..core.errors import Problem, TryLater
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
-from ..files import git
-from ..files import regular as files
-from ..files.private import make_private_dir, write_private
-from ..files.regular import Snapshot, Written, is_null, refuse_odd
+from ..files import write as files
+from ..files.regular import PUBLIC, is_null, refuse_odd, tracking
+from ..files.write import Snapshot, Written, make_private_dir, write_private
 from ..keyring.store import KeyringStore
 from .edit import Edit, insert_pair, mentions, replace_pair, sections_of
 from .file import KEY_ID, SECRET, ProfileFile, ProfilePaths, Profiles
@@ -164,8 +163,8 @@ class LocalPlaces:
                 raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
             yield f"{path} can only be written in place, since {reason}: an SDK may meet it half-written"
         with suppress(OSError):  # of a repository that cannot be read: nobody pushes it
-            if (repository := git.tracking(found.path)) and repository.has_remote:
-                yield f"{path} is {git.PUBLIC}"
+            if (repository := tracking(found.path)) and repository.has_remote:
+                yield f"{path} is {PUBLIC}"
         yield from tried
 
     def check(self, places: Collection[Place], pair: Credentials) -> list[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ..core.errors import Problem
 from ..core.policy import STATIC, Policy, Row
-from ..files.private import make_private_dir, remove_private, write_private
+from ..files.write import make_private_dir, remove_private, write_private
 from . import login, state
 from . import shell as shells
 from .shell import Folders, Tool

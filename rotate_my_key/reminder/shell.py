@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..core.errors import Problem, TryLater
-from ..files.private import create_private, make_folder
-from ..files.regular import Written, real_path, remove, replace, snapshot
+from ..files.write import Written, create_private, make_folder, real_path, remove, replace, snapshot
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
 _FILES = {"bash": "bash.sh", "zsh": "zsh.zsh", "fish": "fish.fish", "powershell": "powershell.ps1"}

@@ -14,7 +14,7 @@ import shlex
 import zlib
 
 from ..core.errors import Problem, TryLater
-from ..files.private import make_private_dir, read_private, remove_private, write_private
+from ..files.write import make_private_dir, read_private, remove_private, write_private
 from .job import MARK, NAME, Commands, Installation, ScheduledJob
 
 _BEGIN = f"# >>> {NAME} >>> {MARK}"

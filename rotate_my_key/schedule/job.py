@@ -16,8 +16,8 @@ from typing import NamedTuple, Protocol
 
 from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
 from ..files.paths import Paths
-from ..files.private import make_folder, make_private_dir, read_private, remove_private, write_private
 from ..files.regular import read_regular
+from ..files.write import make_folder, make_private_dir, read_private, remove_private, write_private
 from ..state.records import Form
 
 NAME = "rotate-my-key"

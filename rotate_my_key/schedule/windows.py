@@ -12,7 +12,7 @@ import subprocess
 from xml.sax.saxutils import escape
 
 from ..core.errors import Problem
-from ..files.private import make_private_dir, remove_private, write_private
+from ..files.write import make_private_dir, remove_private, write_private
 from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob
 
 

@@ -259,7 +259,7 @@ def _rendered(config: ConfigObj) -> bytes:
 
 def _store(path: str, data: bytes) -> None:
     """Replace the file atomically; a link to it (from a folder of dotfiles) stays a link."""
-    from ..files.private import make_private_dir, write_private
+    from ..files.write import make_private_dir, write_private
 
     target = os.path.realpath(path)
     folder = os.path.dirname(target)

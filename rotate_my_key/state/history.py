@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..core.policy import Past, PendingChange, Row
-from ..files.private import append_private, make_private_dir, read_private, remove_private, write_private
+from ..files.write import append_private, make_private_dir, read_private, remove_private, write_private
 from .records import Form, KeyFiles
 
 _MOST = 64 << 20  # bytes; a line has about 300

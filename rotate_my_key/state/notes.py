@@ -16,7 +16,7 @@ from ..core.errors import TryLater, Unreadable
 from ..core.model import Credentials, Place
 from ..core.plan import NOTE_VERSION, Note
 from ..core.policy import mask
-from ..files.private import (
+from ..files.write import (
     create_private,
     make_private_dir,
     overwrite_private,

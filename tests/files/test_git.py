@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.files.git import is_tracked, tracking
+from rotate_my_key.files.regular import is_tracked, tracking
 
 NAMES = (".env", "a", "deep/er/file with blanks.txt", "ümlaut", "x" * 90 + "/y")
 

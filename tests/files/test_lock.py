@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.errors import Problem, TryLater
-from rotate_my_key.files.private import Lock
+from rotate_my_key.files.platform import Lock
 
 InChild = Callable[[Callable[[], object]], int]
 ROOT = Path(__file__).parents[2]
 HOLDER = """
 import sys
-from rotate_my_key.files.private import Lock
+from rotate_my_key.files.platform import Lock
 with Lock(sys.argv[1], 0):
     print("locked", flush=True)
     sys.stdin.read(1)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.files import platform as here
+from rotate_my_key.files.write import write_at
 
 SOURCE = Path(here.__file__)
 
@@ -67,6 +68,7 @@ def read_as(platform: str, monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """The module, as that system reads it."""
     monkeypatch.setattr(sys, "platform", platform)
     module = types.ModuleType(f"platform_{platform}")
+    module.__package__ = here.__package__
     exec(compile(SOURCE.read_text(), str(SOURCE), "exec"), module.__dict__)  # noqa: S102
     monkeypatch.setattr(module.time, "sleep", lambda seconds: None, raising=True)
     return module
@@ -167,8 +169,8 @@ def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.Modu
         windows.copy_metadata(fd, fd, os.fstat(fd))
         windows.fsync(fd)
         windows.fsync_directory(str(tmp_path))
-        windows.write_at(fd, b"0123", 0)
-        windows.write_at(fd, b"xx", 1)
+        write_at(fd, b"0123", 0)
+        write_at(fd, b"xx", 1)
         assert windows.read_all(fd) == b"0xx3"
     finally:
         os.close(fd)

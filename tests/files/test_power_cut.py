@@ -38,8 +38,8 @@ IN_PIECES = {"a folder and those above it", "the same where there are no hard li
 SCRIPT = f"""
 import errno, os, sys
 sys.path.insert(0, {str(ROOT)!r})
-from rotate_my_key.files.private import *
-from rotate_my_key.files.regular import overwrite, replace, snapshot
+from rotate_my_key.files.write import *
+from rotate_my_key.files.write import overwrite, replace, snapshot
 at = lambda name: os.path.join(sys.argv[1], name)
 
 def without_links(do):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.files.private import (
+from rotate_my_key.files.write import (
     append_private,
     create_private,
     make_private_dir,

@@ -18,9 +18,8 @@ from types import FrameType
 import pytest
 
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.files import regular as files
-from rotate_my_key.files.private import discard, temporary_name
-from rotate_my_key.files.regular import Snapshot, Written
+from rotate_my_key.files import write as files
+from rotate_my_key.files.write import Snapshot, Written, discard, temporary_name
 
 InChild = Callable[[Callable[[], object]], int]
 AsUser = Callable[[Callable[[], object]], None]
@@ -332,8 +331,8 @@ def test_a_file_mounted_alone_leaves_in_place(target: Path, mounted: Mounted) ->
     target.with_name("mount me").write_bytes(OLD)
     code = f"""
 import os, subprocess
-from rotate_my_key.files import regular as files
-from rotate_my_key.files.regular import Written
+from rotate_my_key.files import write as files
+from rotate_my_key.files.write import Written
 def found(): return files.snapshot({str(target)!r})
 assert files.rehearse(found()) == "it is mounted as a single file"
 assert files.replace(found(), b"x") is Written.IMPOSSIBLE
@@ -356,7 +355,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, mounted: Mounted) -> No
     code = f"""
 import os
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.files import regular as files
+from rotate_my_key.files import write as files
 path = {str(tmp_path)!r} + "/credentials"
 data = b"x" * 40000
 open(path, "wb").write(data)
@@ -382,7 +381,7 @@ def test_a_read_only_file_system_is_refused(target: Path, mounted: Mounted) -> N
     """Neither by rename nor in place."""
     code = f"""
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.files import regular as files
+from rotate_my_key.files import write as files
 try:
     files.rehearse(files.snapshot({str(target)!r}))
     raise SystemExit("it was possible")

@@ -113,7 +113,7 @@ def test_a_start_imports_no_more_than_it_needs(paths: Paths, file: str | None, l
         "import sys; from rotate_my_key import settings; from rotate_my_key.files.paths import Paths;"
         f"settings.load({paths!r}, {{}});"
         "slow = ('configobj', 'configobj.validate', 'pathlib', 'tempfile', 'difflib');"
-        "ours = ('rotate_my_key.files.private', 'rotate_my_key.files.platform', 'rotate_my_key.core.model');"
+        "ours = ('rotate_my_key.files.write', 'rotate_my_key.files.platform', 'rotate_my_key.core.model');"
         "print([m for m in slow + ours if m in sys.modules])"
     )
     env = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

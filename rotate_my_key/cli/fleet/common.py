@@ -24,7 +24,8 @@ from ...aws.client import Aws
 from ...aws.signin import MfaSessions
 from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
 from ...core.policy import nearest, number
-from ...files.private import Lock, make_private_dir
+from ...files.platform import Lock
+from ...files.write import make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, FileSink
 from ...fleet.judge import addresses

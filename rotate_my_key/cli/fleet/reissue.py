@@ -16,7 +16,7 @@ from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage
 from ...core.policy import day, format_duration, join, mask, number, stamp
-from ...files.private import write_private
+from ...files.write import write_private
 from ...fleet import reissue as engine
 from ...fleet.audit import AuditTrail, TextSink
 from ...fleet.cleanup import CleanupResult, Sweeper, cleanup_line, sweep, whereabouts

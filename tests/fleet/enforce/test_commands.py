@@ -19,7 +19,7 @@ from click.testing import CliRunner
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet.common import alone
 from rotate_my_key.core.errors import TryLater
-from rotate_my_key.files.private import Lock
+from rotate_my_key.files.platform import Lock
 from rotate_my_key.fleet.rules import SkipRule
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
