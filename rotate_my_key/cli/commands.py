@@ -5,13 +5,14 @@ its name, which is loaded when the command is called; so every --help costs litt
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, TypeVar
 
 import click
 
 from ..core.errors import WrongUsage
+from . import table
 from .app import App
 
 C = TypeVar("C", bound=Callable[..., Any])
@@ -530,3 +531,21 @@ EXAMPLES = {
     "fleet package": ("fleet package", "fleet package --out fleet.zip --apprise"),
     "fleet onboarding": ("fleet onboarding", "fleet onboarding --html"),
 }
+
+
+_WITH_VALUE = {"-p", "--profile", "--auth-profile", "--mfa-code", "--keep-old"}  # what follows is no command
+
+
+def with_command(args: Sequence[str]) -> list[str]:
+    """The words with the command in front: `--force` is `rotate --force`, `-p two status` is `status -p two`, and
+    `help status` is `status --help`."""
+    before = next((number for number, word in enumerate(args) if word not in table.GLOBAL), len(args))
+    first, rest = list(args[:before]), list(args[before:])
+    if rest[:1] == ["help"]:
+        return [*first, *rest[1:], "--help"]
+    if rest and (not rest[0].startswith("-") or rest[0] in table.OWN):
+        return [*first, *rest]
+    for number in range(1, len(rest)):
+        if rest[number] in table.COMMANDS and rest[number - 1] not in _WITH_VALUE:
+            return [*first, *rest[number:], *rest[:number]]
+    return [*first, "rotate", *rest]

@@ -24,7 +24,8 @@ from click.shell_completion import (
 
 from ..core.errors import Problem
 from .app import App
-from .table import COMPLETE, GLOBAL, GROUPS, with_command
+from .commands import with_command
+from .table import COMPLETE, GLOBAL, GROUPS
 
 _PROFILES = {"profile", "profiles", "auth_profile"}
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")

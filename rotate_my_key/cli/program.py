@@ -19,7 +19,8 @@ from .. import __version__
 from ..core.errors import Interrupted, Problem
 from ..core.policy import nearest
 from .app import App
-from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN, with_command
+from .commands import with_command
+from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN
 
 _STATUS = "rotate-my-key status"
 _LOG_FILE = "--log-file"

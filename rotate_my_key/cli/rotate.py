@@ -21,7 +21,7 @@ from ..rotation.ports import CommandResult
 from ..rotation.prepare import RotateOptions, RotationPlan
 from ..rotation.run import Job, Result, Run
 from ..rotation.session import ActiveKey, Finder, exit_code, id_of, ids, of_commands, seen_rows
-from ..rotation.survey import is_kept, use_row
+from ..rotation.survey import is_kept
 from ..rotation.unfinished import unfinished
 from ..settings import Settings
 from . import reminder, show
@@ -268,7 +268,7 @@ class Rotate:
         return {row["key_id"]: row for row in reminder.cache(self._app).load().rows if row.get("key_id")}
 
     def _others(self, plan: RotationPlan) -> Row | None:
-        return by_others(use_row(plan.look.last_use), self._before.get(plan.key.key_id, {}))
+        return by_others(plan.look.use, self._before.get(plan.key.key_id, {}))
 
     def _foreign(self, plan: RotationPlan) -> Sequence[str]:
         accounts = [a for a in self._accounts.values() if a.endpoint == (plan.draft and plan.draft.endpoint)]

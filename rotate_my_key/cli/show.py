@@ -13,7 +13,6 @@ from ..core.policy import Policy, Row, clock, day, join, mask, old, span, stamp,
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
-from ..rotation.survey import use_row
 
 ShowPath = Callable[[str], str]
 CANCELLED = "Cancelled. Nothing changed."
@@ -51,7 +50,7 @@ def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequ
     age, limit = old(now - key.created), span(policy.max_age)
     limit = limit.removesuffix(" days") if age.endswith(" days old") and key.active else limit
     off = "" if key.active else ", inactive"
-    lines.append(f"{age}, maximum age is {limit}{off}; {used_by(use_row(plan.look.last_use), others, now)}")
+    lines.append(f"{age}, maximum age is {limit}{off}; {used_by(plan.look.use, others, now)}")
     if plan.look.auth_profile:
         lines.append(f"IAM calls are signed with profile {plan.look.auth_profile}.")
     if foreign:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 # Each command's line in --help: read without loading any.
 GROUPS: dict[str, dict[str, str]] = {
     "Start here": {
@@ -38,21 +36,3 @@ COMMANDS = [name for rows in GROUPS.values() for name in rows]
 GLOBAL = {"-v", "-vv", "--verbose", "-q", "--quiet", "--no-color"}
 OWN = {"--help", "-h", "--version", "-V"}  # of the program itself
 COMPLETE = "_ROTATE_MY_KEY_COMPLETE"  # click's name for the variable that asks what to offer at TAB
-
-
-_WITH_VALUE = {"-p", "--profile", "--auth-profile", "--mfa-code", "--keep-old"}  # what follows is no command
-
-
-def with_command(args: Sequence[str]) -> list[str]:
-    """The words with the command in front: `--force` is `rotate --force`, `-p two status` is `status -p two`, and
-    `help status` is `status --help`."""
-    before = next((number for number, word in enumerate(args) if word not in GLOBAL), len(args))
-    first, rest = list(args[:before]), list(args[before:])
-    if rest[:1] == ["help"]:
-        return [*first, *rest[1:], "--help"]
-    if rest and (not rest[0].startswith("-") or rest[0] in OWN):
-        return [*first, *rest]
-    for number in range(1, len(rest)):
-        if rest[number] in COMMANDS and rest[number - 1] not in _WITH_VALUE:
-            return [*first, *rest[number:], *rest[:number]]
-    return [*first, "rotate", *rest]

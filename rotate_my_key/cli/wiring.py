@@ -23,8 +23,7 @@ from ..keyring.store import Index, KeyringStore
 from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
-from ..rotation.facts import LocalState
-from ..rotation.ports import NO_COMMANDS
+from ..rotation.facts import NO_COMMANDS, LocalState
 from ..rotation.run import Result
 from ..rotation.unfinished import is_missing
 from ..state.history import FileHistory, HandedKeys

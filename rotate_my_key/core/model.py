@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from .policy import OUR_SERVICES, TWO_KEYS, mask, old, used
+from .policy import OUR_SERVICES, TWO_KEYS, mask, old, stamp, used
 
 _LATELY = timedelta(days=90)
 
@@ -196,6 +196,12 @@ class Look:
     now: datetime
     auth_profile: str | None = None
     dead: bool = False
+
+    @property
+    def use(self) -> dict[str, str | None] | None:
+        """The last use as `--json` and the cached status have it; None if it is not known."""
+        use = self.last_use
+        return {"at": stamp(use.at), "service": use.service or None, "region": use.region or None} if use else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ start and after unknown outcomes, and carried forward in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,10 +15,53 @@ from typing import TypeVar
 from ..core.errors import KeyRefused, Problem
 from ..core.model import AccessKey, Credentials, Holding, Identity, Look, Place
 from ..core.plan import Note, PlaceState, World
-from .ports import NO_COMMANDS, NO_COPIES, Account, Copies, History, Notes, OwnCommands, Places, Staging
+from ..core.policy import Hook
+from .ports import Account, CommandResult, Copies, History, Notes, OwnCommands, Places, Staging
 
 _YOUNG = timedelta(minutes=2)
 P = TypeVar("P", bound=Problem)
+
+
+class NoCopies:
+    """Leaves all other files alone."""
+
+    wanted = False
+
+    def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
+        """Nothing to do."""
+        return ()
+
+    def took(self, new: Credentials) -> tuple[str, ...]:
+        """None did."""
+        return ()
+
+
+class NoCommands:
+    """There are none."""
+
+    def check(self) -> None:
+        """Nothing is wrong."""
+
+    def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
+        """None."""
+        return ()
+
+    def changing(self, note: Note) -> None:
+        """Nobody is to be told."""
+
+    def untold(self, note: Note) -> tuple[str, ...]:
+        """Nobody is."""
+        return ()
+
+    def tell(self, note: Note) -> None:
+        """Nothing to do."""
+
+    def run(self) -> list[CommandResult]:
+        """Nothing to do."""
+        return []
+
+
+NO_COMMANDS = NoCommands()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +72,7 @@ class LocalState:
     staging: Staging
     notes: Notes
     history: History
-    copies: Copies = NO_COPIES
+    copies: Copies = NoCopies()  # noqa: RUF009 - it keeps nothing
     commands: OwnCommands = NO_COMMANDS
 
 

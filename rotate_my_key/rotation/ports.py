@@ -210,23 +210,6 @@ class Copies(Protocol):
         """The paths that took `new` in this run."""
 
 
-class NoCopies:
-    """Leaves all other files alone."""
-
-    wanted = False
-
-    def update(self, old: Credentials, new: Credentials) -> tuple[str, ...]:
-        """Nothing to do."""
-        return ()
-
-    def took(self, new: Credentials) -> tuple[str, ...]:
-        """None did."""
-        return ()
-
-
-NO_COPIES = NoCopies()
-
-
 class OwnCommands(Protocol):
     """The person's own commands that are told of a new key ([after_rotate]); see `after.py`."""
 
@@ -256,34 +239,6 @@ class CommandResult(NamedTuple):
     name: str
     exit_code: int | None
     problem: Problem | None = None
-
-
-class NoCommands:
-    """There are none."""
-
-    def check(self) -> None:
-        """Nothing is wrong."""
-
-    def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
-        """None."""
-        return ()
-
-    def changing(self, note: Note) -> None:
-        """Nobody is to be told."""
-
-    def untold(self, note: Note) -> tuple[str, ...]:
-        """Nobody is."""
-        return ()
-
-    def tell(self, note: Note) -> None:
-        """Nothing to do."""
-
-    def run(self) -> list[CommandResult]:
-        """Nothing to do."""
-        return []
-
-
-NO_COMMANDS = NoCommands()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from ..core.policy import STATIC, Row, by_others, stamp
 from .ports import CommandResult, Ending, Outcome
 from .prepare import RotationPlan
 from .run import Job, Result, undone
-from .survey import use_row
 
 Find = Callable[[], Credentials]
 
@@ -171,7 +170,7 @@ def _with(rows: Sequence[Row], outcome: Outcome, plan: RotationPlan | None, now:
     held = [row for row in rows if row.get("key_id") in (outcome.old, outcome.new)]
     key_id = outcome.new if outcome.ending in _REPLACED and outcome.new else outcome.old
     before = next((row for row in held if row["key_id"] == key_id), {})
-    use = use_row(plan.look.last_use) if plan and plan.key.key_id == key_id else before.get("last_use")
+    use = plan.look.use if plan and plan.key.key_id == key_id else before.get("last_use")
     places = [place for row in held for place in row.get("places") or []]
     row = {
         "profiles": list(

@@ -12,13 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 from ..core.errors import Gone, NotAllowed, Problem
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, wanted_by_it
 from ..core.parallel import side_by_side
 from ..core.plan import Note
-from ..core.policy import STATIC, Past, Row, gone, mask
+from ..core.policy import STATIC, Past, Row, gone, mask, stamp
 from .facts import LocalState, is_stranded, listed, readable_notes
 from .ports import Account, History
 from .unfinished import Unfinished
@@ -40,14 +39,14 @@ class Use:
 def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     """Ask AWS about one pair: the facts for its row. Never raises a Problem: what went wrong is in the row."""
     if back := came_back([pair.key_id], here.history):
-        return {"seen_at": _text(account.now()), **back[pair.key_id]}
+        return {"seen_at": stamp(account.now()), **back[pair.key_id]}
     try:
         look = account.look([pair])
     except NotAllowed as problem:
-        return {"seen_at": _text(account.now()), "refused": problem.message}
+        return {"seen_at": stamp(account.now()), "refused": problem.message}
     except Problem as problem:
-        return {"seen_at": _text(account.now()), "unknown": problem.message}
-    who, row = look.identity, {"seen_at": _text(look.now), "account": look.identity.account}
+        return {"seen_at": stamp(account.now()), "unknown": problem.message}
+    who, row = look.identity, {"seen_at": stamp(look.now), "account": look.identity.account}
     if not who.is_user:
         return {**row, "refused": f"not a key of an IAM user: {who.arn}"}
     key = listed(look.keys, here.history).get(pair.key_id)
@@ -59,13 +58,13 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
         refused = "the secret stored here is wrong"
     return {
         **row,
-        "created": _text(key.created),
-        "last_use": use_row(look.last_use),
+        "created": stamp(key.created),
+        "last_use": look.use,
         "exempt": is_exempt(look.tags),
         "wanted": wanted_by_it(look.tags, pair.key_id),
         "refused": refused,
         "others": [
-            {"key_id": other.key_id, "status": other.status, "created": _text(other.created)}
+            {"key_id": other.key_id, "status": other.status, "created": stamp(other.created)}
             for other in listed(look.keys, here.history).values()
             if other.key_id != pair.key_id
         ],
@@ -88,7 +87,7 @@ def look_at_each(
         try:
             return look_at(pair, account_of(profile), here)
         except Problem as problem:
-            return {"seen_at": _text(datetime.now(UTC)), "unknown": problem.message}
+            return {"seen_at": stamp(datetime.now(UTC)), "unknown": problem.message}
 
     return side_by_side([partial(ask, *each) for each in pairs])
 
@@ -167,8 +166,8 @@ def _kept_row(note: Note) -> Row:
         "key_id": note.unwanted,
         "account": note.identity.account,
         "user": note.identity.user,
-        "switched_off_until": _text(note.delete_at),
-        "works_until": _text(note.switch_off_at) if note.overlaps else None,
+        "switched_off_until": stamp(note.delete_at),
+        "works_until": stamp(note.switch_off_at) if note.overlaps else None,
         "note": f"replaced by {mask(note.wanted or '')}",
     }
 
@@ -192,17 +191,6 @@ def _unfinished(found: Unfinished) -> Row:
     if found.note and found.note.told:
         return {"unfinished": "cannot be finished; see rotate-my-key doctor", "told": True}
     return {"unfinished": "rotate-my-key finishes it"}
-
-
-def use_row(use: LastUse | None) -> dict[str, Any] | None:
-    """A last use as rows have it; None if it is not known."""
-    if use is None:
-        return None
-    return {"at": _text(use.at) if use.at else None, "service": use.service or None, "region": use.region or None}
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True, slots=True)

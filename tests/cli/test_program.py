@@ -9,8 +9,9 @@ from typing import NoReturn
 import pytest
 
 from rotate_my_key import __version__
+from rotate_my_key.cli.commands import with_command
 from rotate_my_key.cli.main import run
-from rotate_my_key.cli.table import GROUPS, with_command
+from rotate_my_key.cli.table import GROUPS
 
 SECRET = "wJalrXUtnFEMI/K7MDENG"
 
