@@ -29,6 +29,7 @@ from .calls import (
     Calls,
     CredentialChain,
     RateLimiter,
+    Read,
     RetryPolicy,
     Wanted,
     all_pages,
@@ -36,7 +37,7 @@ from .calls import (
     in_utc,
     read_session,
 )
-from .client import Read, Transport
+from .client import Transport
 from .connections import is_own
 from .errors import DENIED, FAILURES, FailedRequest, FailureKind, code_of, message_of, translate
 from .signin import AuthProfile, MfaSessions, Serials
@@ -274,7 +275,7 @@ class Caller:
         user = self.identity()
         if not user.is_user:  # root's key: GetSessionToken would take its device, and nothing here is root's to do
             return own
-        sessions.open(user, CredentialChain([own]), self._calls, self._serials, 0.0, bad, denied=denied)
+        sessions.open(user, CredentialChain((own,)), self._calls, self._serials, 0.0, bad, denied=denied)
         self._user = user
         return sessions.of(user) or own
 
@@ -428,7 +429,7 @@ class AccountCalls:
 
         def send(pair: Credentials) -> T:
             return calls.call(
-                action, CredentialChain([pair]), read, params, again=repeats, idle=idle, read_timeout=read_timeout
+                action, CredentialChain((pair,)), read, params, again=repeats, idle=idle, read_timeout=read_timeout
             )
 
         for _ in range(_SIGNERS - 1):

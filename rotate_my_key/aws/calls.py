@@ -14,17 +14,23 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
+from botocore import xform_name
+
 from ..core.errors import Problem, TryLater
 from ..core.model import AccessKey, Credentials, Identity, LastUse
-from .client import Read, Transport
-from .errors import FAILURES, FailedRequest, FailureKind, is_certain, is_refusal, kind, translate
+from .client import LONG, RequestContext, Transport, calling
+from .connections import Connection
+from .errors import FAILURES, FailedRequest, FailureKind, NotAws, is_certain, is_refusal, kind, translate
 
 Answer = Mapping[str, Any]
+T = TypeVar("T")
+Read = Callable[[Answer], T]
 
 _ARN = re.compile(r"arn:aws[\w-]*:(iam|sts)::(\d{12}):[!-~]+")
 _KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM User Guide, "IAM identifiers": other letters are other things
@@ -200,8 +206,6 @@ class RateLimiter:
             self._distance = distance if distance >= _AT_ONCE else 0.0
 
 
-T = TypeVar("T")
-
 # No further attempt begins after so many seconds since the first failure of that kind.
 BUDGETS = {FailureKind.OFFLINE: 2.5, FailureKind.FLAKY: 12.0, FailureKind.BUSY: 20.0}
 _FIRST_DELAY = {FailureKind.OFFLINE: 0.2, FailureKind.FLAKY: 0.05, FailureKind.BUSY: 0.4}
@@ -278,11 +282,11 @@ def always(error: Exception) -> bool:
     return True
 
 
+@dataclass(eq=False, slots=True)
 class CredentialChain:
     """The pairs that may sign, the one to be tried first in front: AWS's last yes decides."""
 
-    def __init__(self, pairs: Sequence[Credentials]) -> None:
-        self.pairs = tuple(pairs)
+    pairs: tuple[Credentials, ...]
 
     def first_accepted(self, send: Callable[[Credentials], T]) -> T:
         """What `send` gives with the first pair that AWS accepts. Next time that one is tried first, so that a dead one
@@ -335,13 +339,42 @@ class Calls:
             nonlocal last, tries
             last, tries = pair, tries + 1
             with self.transport.pool(action.split(":")[0]).borrow(idle) as connection:
-                return self.transport.call(action, pair, connection, read, params, read_timeout, tries)
+                return self.send(action, pair, connection, read, params, read_timeout, tries)
 
         try:
             return self.retry.run(lambda: signers.first_accepted(send), refused=refused, again=again)
         except FAILURES as error:
             failure = error
         raise self.explain(failure, action, last)
+
+    def send(
+        self,
+        action: str,
+        pair: Credentials,
+        connection: Connection,
+        read: Read[T],
+        params: Mapping[str, Any],
+        read_timeout: float | None = None,
+        tries: int = 1,
+    ) -> T:
+        """Send a call once, on this connection, and give what `read` makes of the answer. Raises one of FAILURES; the
+        timeout is in seconds; with this the call was sent `tries` times.
+
+        The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
+        """
+        service, name = action.split(":")
+        client = self.transport.client(service)
+        protocol, clock = str(client.meta.service_model.protocol), self.transport.aws.clock
+        call = RequestContext(pair, connection, read_timeout, clock, name, protocol, LONG.get(name, 0))
+        try:
+            with calling(call), self.transport.logged(action, call, tries):
+                return read(getattr(client, xform_name(name))(**params))
+        except (*FAILURES, Problem):
+            raise
+        except Exception:
+            if not call.status:  # nothing has come yet, so this is a fault of ours
+                raise
+        raise NotAws(call.status)
 
     def explain(self, error: Exception, action: str, pair: Credentials) -> Problem:
         """The problem to raise for a failure of such a call."""

@@ -6,7 +6,9 @@
   signed with the pair that it brings (botocore's `request_credentials`), so botocore never looks for any, neither in
   files nor at the metadata service. botocore's events hand over the request; a context variable says to which call it
   belongs.
-- Requests leave through `connections` (event before-send), which see every answer first: its Date, and web pages.
+- Requests leave through `connections` (event before-send), and every answer is seen here first: its Date, and whether
+  it is AWS's. A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML
+  for success where an action has no result, and JSON that it cannot read for an error's message.
 """
 
 from __future__ import annotations
@@ -24,11 +26,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cache
 from threading import RLock
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore import xform_name
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -40,7 +41,6 @@ from ..core.errors import Problem, WrongUsage
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from ..files.regular import oddity, read_start, refuse_odd
-from . import connections
 from .connections import HOT, WIDE, Connection, ConnectionPool, Limits, Models, Tls, check_key_log, check_url, is_own
 from .errors import FAILURES, NotAws, code_of, configuration
 
@@ -128,12 +128,38 @@ def _send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
     response = call.connection.send(request, call.size)
     body, call.status = response.content, response.status_code
     call.request_id = next(filter(None, map(response.headers.get, _REQUEST_IDS)), "")
-    if not connections.is_aws(call.protocol, call.action, call.status, body):
-        raise NotAws(call.status, page=connections.is_page(body))
+    if not _is_aws(call, response):
+        raise NotAws(call.status, page=is_page(body))
     if call.protocol == "rest-xml":  # botocore reads an object from the connection again
         response.raw = io.BytesIO(body)
     call.clock.heard(response.headers.get("Date", ""), asked, accepted=call.status < 300)
     return response
+
+
+_START = rb"\s*(<\?xml[^>]*>\s*)?<"
+_PAGE = re.compile(_START + rb"(!doctype\s+)?html", re.IGNORECASE)
+_ROOT = re.compile(_START + rb"(\w+:)?(\w+)Response[\s>]")
+_JSON = re.compile(rb"\s*(\{|\Z)")  # some actions answer with nothing
+# An S3 object may be anything. A document type is never AWS's; it is where XML declares entities.
+_REST_XML = re.compile(rb"(?!" + _START + rb"(!doctype|html))", re.IGNORECASE)
+_BODIES = {"json": _JSON, "rest-json": _JSON, "rest-xml": _REST_XML}  # by botocore's `protocol` of the service
+
+
+def _is_aws(call: RequestContext, response: AWSResponse) -> bool:
+    """Whether the service may answer the action so. Where an action has no result, botocore would take the answer to
+    any other one for a yes."""
+    body = response.content
+    if call.protocol != "query":
+        return bool(_BODIES[call.protocol].match(body))
+    root = _ROOT.match(body)
+    if root is None or body.count(b"<SecretAccessKey>") > 1:  # one key has one secret
+        return False
+    return root[3].decode() == (call.action if response.status_code < 300 else "Error")
+
+
+def is_page(body: bytes) -> bool:
+    """Whether it is a web page."""
+    return bool(_PAGE.match(body))
 
 
 def _prepare(core: CoreSession) -> None:
@@ -144,7 +170,7 @@ def _prepare(core: CoreSession) -> None:
 
 
 @contextmanager
-def _calling(call: RequestContext) -> Iterator[None]:
+def calling(call: RequestContext) -> Iterator[None]:
     """Within the block the requests of this thread belong to this call."""
     token = _CALL.set(call)
     try:
@@ -162,11 +188,8 @@ _A_REGION = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-w
 _GLOBAL = {"iam", "sts", "organizations"}
 # Answers that may be longer than others, in bytes: a report has a line for each of thousands of users, a page of a list
 # a thousand of them, and what is sealed in a bucket is of any size that a person chose.
-_LONG = {"GetCredentialReport": 16 << 20, "ListUsers": 4 << 20, "GetGroup": 4 << 20, "ListObjectsV2": 4 << 20}
-_LONG |= {"GetObject": 16 << 20}
-
-T = TypeVar("T")
-Read = Callable[[Mapping[str, Any]], T]
+LONG = {"GetCredentialReport": 16 << 20, "ListUsers": 4 << 20, "GetGroup": 4 << 20, "ListObjectsV2": 4 << 20}
+LONG |= {"GetObject": 16 << 20}
 
 
 class Transport:
@@ -249,37 +272,8 @@ class Transport:
         """Connections to another host, with the TLS context and the proxies that are in force here."""
         return ConnectionPool(url, self._tls, self.aws.monotonic, self.aws.limits)
 
-    def call(
-        self,
-        action: str,
-        pair: Credentials,
-        connection: Connection,
-        read: Read[T],
-        params: Mapping[str, Any],
-        read_timeout: float | None = None,
-        tries: int = 1,
-    ) -> T:
-        """Send "iam:GetUser" or the like, once, and give what `read` makes of the answer. Raises one of FAILURES; the
-        timeout is in seconds; with this the call was sent `tries` times.
-
-        The answer may say anything: whatever botocore or `read` make of it, it ends as NotAws.
-        """
-        service, name = action.split(":")
-        client = self.client(service)
-        protocol = str(client.meta.service_model.protocol)
-        call = RequestContext(pair, connection, read_timeout, self.aws.clock, name, protocol, _LONG.get(name, 0))
-        try:
-            with _calling(call), self._logged(action, call, tries):
-                return read(getattr(client, xform_name(name))(**params))
-        except (*FAILURES, Problem):
-            raise
-        except Exception:
-            if not call.status:  # nothing has come yet, so this is a fault of ours
-                raise
-        raise NotAws(call.status)
-
     @contextmanager
-    def _logged(self, action: str, call: RequestContext, tries: int) -> Iterator[None]:
+    def logged(self, action: str, call: RequestContext, tries: int) -> Iterator[None]:
         """A line for the log, if there is one: what IT and AWS's support ask for. No value of the call is in it."""
         if self.aws.log is None:
             yield
@@ -301,7 +295,7 @@ class Transport:
         client = self.client("s3")
         with (
             self.pool("s3").borrow() as connection,
-            _calling(RequestContext(pair, connection, None, self.aws.clock, "GetObject", "rest-xml")),
+            calling(RequestContext(pair, connection, None, self.aws.clock, "GetObject", "rest-xml")),
         ):
             return str(client.generate_presigned_url(method, Params=params, ExpiresIn=seconds))  # type: ignore[attr-defined]
 

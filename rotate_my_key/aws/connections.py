@@ -1,5 +1,5 @@
 """Where AWS is, and the connections to its hosts: regions and endpoints, proxies, what may be sent unencrypted, shared
-TLS, a time and a size limit for each answer, and whether it is AWS's.
+TLS, and a time and a size limit for each answer.
 
 `Models` reads botocore's data files in half the time. botocore walks over the folders of all 400 services before it
 loads one, and reads JSON into OrderedDicts, from the days when a dict had no order. `Loader` and its `file_loader`
@@ -12,10 +12,6 @@ the server has meanwhile closed has an unknown outcome), or several at once.
 botocore's timeouts are for the time between two bytes, and it takes whatever length is sent. Limits are counted on
 the socket, below HTTP, so that status line, headers, chunks and trailers count as well as the body. Nothing is
 unpacked (nothing packed is asked for), and redirects are not followed.
-
-A captive portal or a proxy answers with a page for people. botocore takes one that is well-formed XML for success
-where an action has no result, and JSON that it cannot read for an error's message; so `is_aws` looks at the bytes
-first.
 """
 
 from __future__ import annotations
@@ -204,33 +200,6 @@ def is_loopback(url: str) -> bool:
 def proxies(url: str) -> dict[str, str]:
     """The proxies for a URL. None for this computer itself: the request would leave it, readable."""
     return {} if is_loopback(url) else dict(get_environ_proxies(url))
-
-
-_START = rb"\s*(<\?xml[^>]*>\s*)?<"
-_PAGE = re.compile(_START + rb"(!doctype\s+)?html", re.IGNORECASE)
-_ROOT = re.compile(_START + rb"(\w+:)?(\w+)Response[\s>]")
-_JSON = re.compile(rb"\s*(\{|\Z)")  # some actions answer with nothing
-# An S3 object may be anything. A document type is never AWS's; it is where XML declares entities.
-_REST_XML = re.compile(rb"(?!" + _START + rb"(!doctype|html))", re.IGNORECASE)
-
-# By botocore's `protocol` of the service.
-_BODIES = {"json": _JSON, "rest-json": _JSON, "rest-xml": _REST_XML}
-
-
-def is_aws(protocol: str, action: str, status: int, body: bytes) -> bool:
-    """Whether a service of this protocol may answer an action so. Where an action has no result, botocore would take
-    the answer to any other one for a yes."""
-    if protocol != "query":
-        return bool(_BODIES[protocol].match(body))
-    root = _ROOT.match(body)
-    if root is None or body.count(b"<SecretAccessKey>") > 1:  # one key has one secret
-        return False
-    return root[3].decode() == (action if status < 300 else "Error")
-
-
-def is_page(body: bytes) -> bool:
-    """Whether it is a web page."""
-    return bool(_PAGE.match(body))
 
 
 @dataclass(frozen=True, slots=True)

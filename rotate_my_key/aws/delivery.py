@@ -23,10 +23,10 @@ from urllib.parse import parse_qs, urlsplit
 from botocore.awsrequest import AWSRequest, AWSResponse
 
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
-from . import connections
 from .account_calls import AccountCalls, Exists, Leaving, gone
 from .calls import RetryPolicy, always, read_nothing
-from .client import FALLBACK_REGION, Aws, Transport
+from .client import FALLBACK_REGION, Aws, Transport, is_page
+from .connections import check_url
 from .errors import FAILURES, FailedRequest, NotAws, translate
 
 _SECRET, _PARAMETER = "secretsmanager:", "ssm:"
@@ -291,7 +291,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
     def send() -> AWSResponse:
         with pool.borrow() as connection:
             answer = connection.send(request)
-            page = connections.is_page(answer.content)
+            page = is_page(answer.content)
         if answer.status_code >= 500 or page:
             raise NotAws(answer.status_code, page=page)
         return answer
@@ -309,7 +309,7 @@ def fetch(aws: Aws, url: str, most: int, tell: Callable[[str], None]) -> bytes:
 
 def _check(url: str, transport: Transport, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
-    connections.check_url(url)
+    check_url(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
         raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
     if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":

@@ -185,22 +185,20 @@ class User:
 _ACTION = "sts:GetCallerIdentity"
 
 
+@dataclass(frozen=True, slots=True)
 class Proof:
     """That AWS knows a new pair. `timeout` and `interval` in seconds, by the clock of `calls`."""
 
-    def __init__(self, calls: Calls, pair: Credentials, timeout: float, interval: float) -> None:
-        self._calls = calls
-        self._pair = pair
-        self._timeout = timeout
-        self._interval = interval
-        self._sleep = calls.retry.sleep
-        self._monotonic = calls.retry.monotonic
+    calls: Calls
+    pair: Credentials
+    timeout: float
+    interval: float
 
     def by(self, times: int) -> Identity:
         """See the port: `times` sign-ins in a row. Whatever passes by itself is a no, and begins the row again."""
-        deadline = self._monotonic() + self._timeout
+        deadline = self.calls.retry.monotonic() + self.timeout
         with ExitStack() as held:
-            pool = self._calls.transport.pool("sts")
+            pool = self.calls.transport.pool("sts")
             connections = [held.enter_context(pool.borrow()) for _ in range(times)]
             turn = 0
             while True:
@@ -208,24 +206,24 @@ class Proof:
                     return self._same(self._row(connections[turn:] + connections[:turn]))
                 except FAILURES as error:
                     failure = error
-                pause = self._calls.retry.poll()
-                if kind(failure) is FailureKind.FINAL or self._monotonic() + pause > deadline:
+                pause = self.calls.retry.poll()
+                if kind(failure) is FailureKind.FINAL or self.calls.retry.monotonic() + pause > deadline:
                     break
-                self._sleep(pause)
+                self.calls.retry.sleep(pause)
                 turn = (turn + 1) % times
         raise self._ended(failure)
 
     def _row(self, connections: list[Connection]) -> list[Identity]:
         """One row. The next sign-in does not wait for the one before to end, but is not begun after a no."""
-        if not self._interval:
+        if not self.interval:
             return self._at_once(connections)
-        began = self._monotonic()
+        began = self.calls.retry.monotonic()
         first = self._sign_in(connections[0])
         running: list[Running[Identity]] = []
         for number, connection in enumerate(connections[1:], start=1):
-            wait = began + number * self._interval - self._monotonic()
+            wait = began + number * self.interval - self.calls.retry.monotonic()
             if wait > 0:
-                self._sleep(wait)
+                self.calls.retry.sleep(wait)
             if any(sign_in.failed for sign_in in running):
                 break
             running.append(Running(partial(self._sign_in, connection)))
@@ -247,22 +245,22 @@ class Proof:
         return found
 
     def _sign_in(self, connection: Connection) -> Identity:
-        return self._calls.transport.call(_ACTION, self._pair, connection, read_identity, {})
+        return self.calls.send(_ACTION, self.pair, connection, read_identity, {})
 
     def _same(self, answers: list[Identity]) -> Identity:
         if any(answer != answers[0] for answer in answers):
             raise OtherIdentity(
-                f"AWS says that key {mask(self._pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
+                f"AWS says that key {mask(self.pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
                 "check the endpoint and the proxy with: rotate-my-key doctor",
             )
         return answers[0]
 
     def _ended(self, failure: Exception) -> Problem:
-        problem = self._calls.explain(failure, _ACTION, self._pair)
+        problem = self.calls.explain(failure, _ACTION, self.pair)
         if not isinstance(problem, KeyRefused) or problem.wrong_secret:
             return problem
         return TryLater(
-            f"AWS does not accept key {mask(self._pair.key_id)} yet, after {round(self._timeout)} s",
+            f"AWS does not accept key {mask(self.pair.key_id)} yet, after {round(self.timeout)} s",
             "nothing is lost; repeat the command in a few minutes (propagation_timeout says how long it waits)",
         )
 
@@ -409,7 +407,7 @@ class IamAccount:
     def _look_as(self, pair: Credentials) -> Look:
         """All calls at once, if it is known who signs. The iam client is made while the first is on its way: beside
         another client's making it would take longer, not shorter (the GIL)."""
-        own = CredentialChain([pair])
+        own = CredentialChain((pair,))
         self._transport.client("sts")
         whose = Running(partial(self._signing.whose, pair, self._calls))
         self._transport.client("iam")
@@ -464,7 +462,7 @@ class IamAccount:
 
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
-        return self._calls.call("sts:GetCallerIdentity", CredentialChain([pair]), read_identity, {})
+        return self._calls.call("sts:GetCallerIdentity", CredentialChain((pair,)), read_identity, {})
 
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""
@@ -478,7 +476,7 @@ class IamAccount:
 
     def sign_with(self, pairs: Sequence[Credentials]) -> None:
         """See the port. From now on a refusal is waited out for the propagation time."""
-        self._user.own, self._user.refused = CredentialChain(pairs), self._timeout
+        self._user.own, self._user.refused = CredentialChain(tuple(pairs)), self._timeout
 
     def prove(self, pair: Credentials, times: int) -> Identity:
         """See the port."""

@@ -27,8 +27,8 @@ from botocore.credentials import Credentials as BotoCredentials
 from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
-from .calls import Calls, CredentialChain, read_identity, read_owner, read_session, read_user_arn
-from .client import Aws, Read
+from .calls import Calls, CredentialChain, Read, read_identity, read_owner, read_session, read_user_arn
+from .client import Aws
 from .errors import (
     DENIED,
     EXPIRED,
@@ -122,7 +122,7 @@ class AuthProfile:
                 pair = self.credentials()
                 try:
                     self._who[calls.transport.endpoint] = calls.call(
-                        "sts:GetCallerIdentity", CredentialChain([pair]), read_identity, {}
+                        "sts:GetCallerIdentity", CredentialChain((pair,)), read_identity, {}
                     )
                 except KeyRefused:
                     raise self._refused(pair) from None
@@ -410,7 +410,7 @@ class SigningStrategy:
             self.profile = auth = None
         signer = auth.identity(calls) if auth else None
         try:
-            identity = calls.call(_WHO, CredentialChain([pair]), read_identity, {})
+            identity = calls.call(_WHO, CredentialChain((pair,)), read_identity, {})
         except KeyRefused as refused:
             if auth is None or signer is None:
                 raise
@@ -430,7 +430,7 @@ class SigningStrategy:
 
         def ask(action: str, read: Read[str], **params: str) -> str:
             try:
-                return calls.call(action, CredentialChain([auth.credentials()]), read, params)
+                return calls.call(action, CredentialChain((auth.credentials(),)), read, params)
             except Gone:
                 return ""
             except Denied as denied:
@@ -449,9 +449,9 @@ class SigningStrategy:
     def signers(self, own: CredentialChain, user: Identity | None) -> CredentialChain:
         """Who signs for this user now. `own` are the user's keys; if they sign, they are given as they are."""
         if self.profile and self._auth:
-            return CredentialChain([self._auth.credentials()])
+            return CredentialChain((self._auth.credentials(),))
         session = self._sessions.of(user) if self._sessions and user else None
-        return CredentialChain([session]) if session else own
+        return CredentialChain((session,)) if session else own
 
     def patience(self, refused: float) -> float:
         """For how many seconds to wait if AWS refuses a signer that is none of the user's keys; those get `refused`,

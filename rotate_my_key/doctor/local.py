@@ -22,13 +22,13 @@ from ..core.policy import mask
 from ..files import platform
 from ..files.regular import PUBLIC, oddity, read_start, tracking
 from ..files.write import Snapshot, foresee, snapshot
-from ..keyring.store import Index
+from ..keyring.store import Index, LocalStaging
 from ..profiles.file import KEY_ID, SECRET
 from ..profiles.kinds import OPTION, Kind, entry_of, facts, words_of
 from ..profiles.places import LocalPlaces
 from ..profiles.which import Active, find_active, profile_in_force
 from ..state.history import HandedKeys
-from ..state.notes import FileNotes, FileStaging
+from ..state.notes import FileNotes
 from .computer import NOWHERE, Computer, Finding, Level, Where
 
 KEYS = ("AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE")
@@ -468,7 +468,7 @@ def _not_ours(folder: str) -> str:
 
 def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
     folder = os.path.join(computer.paths.state_dir, "rotations")
-    notes, staging = FileNotes(folder), FileStaging(folder)
+    notes, staging = FileNotes(folder), LocalStaging(folder)
     try:
         names = dict.fromkeys([*notes.names(), *staging.names()])
     except Problem as problem:

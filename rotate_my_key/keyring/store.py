@@ -25,10 +25,16 @@ from functools import cached_property
 from secrets import token_hex
 from typing import Any, NamedTuple
 
-from ..core.errors import Problem, TryLater
+from ..core.errors import Problem, TryLater, Unreadable
 from ..core.model import Credentials, Place, PlaceKind
-from ..files.write import make_private_dir, read_private, remove_private, reserve_private, write_private
-from ..state.notes import ROLES, SIZE, FileStaging
+from ..files.write import (
+    make_private_dir,
+    overwrite_private,
+    read_private,
+    remove_private,
+    reserve_private,
+    write_private,
+)
 from ..state.records import Form, KeyFiles
 from . import entries as names
 from .entries import SYSTEM, KeyringEntries, noted_backend
@@ -308,33 +314,68 @@ def shows(files: Iterable[str], texts: Iterable[str]) -> str | None:
     return None
 
 
-class LocalStaging:
-    """The `Staging` port: the pairs of a rotation that touches the keyring rest there, the others in files.
+SIZE = 4096  # bytes; a note with a few dozen places fits, a longer one takes a multiple
+ROLES = ("staged", "kept")
 
-    Where is settled when room is reserved: `<name>.keyring` in `folder` says that the pairs are in the keyring, before
-    the first of them is stored. The note is in it, and no secret.
+
+class _Stored(NamedTuple):
+    """A pair, and the note that goes with it."""
+
+    pair: Credentials
+    record: bytes
+
+
+_STORED = Form(
+    _Stored,
+    among=("pair",),
+    newer=("a stored pair was written by a newer rotate-my-key", "use that version"),
+    checked=True,
+)
+
+
+class LocalStaging:
+    """The `Staging` port: the pairs of a rotation that touches the keyring rest there, the others in files in `folder`,
+    `<name>.staged` and `<name>.kept`. All verbs may raise Problem.
+
+    Such a file is a record padded with blanks to a fixed size, with a checksum, so that one that is torn, or only
+    reserved, is no record. The room is taken beforehand: to store the secret of a key that AWS has just made needs no
+    more of the disk. `<name>.keyring` says, before the first of them is stored, that the pairs are in the keyring. The
+    note is in it, and no secret.
     """
 
-    def __init__(self, folder: str, keyring: KeyringStore) -> None:
+    def __init__(self, folder: str, keyring: KeyringStore | None = None) -> None:
+        self._folder = folder
+        self._files = {role: KeyFiles(folder, f".{role}") for role in ROLES}
         self._marks = KeyFiles(folder, ".keyring")
         self._keyring = keyring
-        self._files = FileStaging(folder)
 
     def reserve(self, name: str, places: Collection[Place] = ()) -> None:
-        """In the keyring if one of the places is there: such a pair never touches the disk."""
-        if not any(place.kind is PlaceKind.KEYRING for place in places):
-            return self._files.reserve(name)
-        make_private_dir(self._marks.path)
-        return None if self._holds(name) else reserve_private(self._marks.file(name), SIZE)
+        """Take the room for a staged record, or for the note if one of the places is in the keyring: such a pair never
+        touches the disk."""
+        make_private_dir(self._folder)
+        if any(place.kind is PlaceKind.KEYRING for place in places):
+            if self._held_in(name) is None:
+                reserve_private(self._marks.file(name), SIZE)
+        elif self._read(name, "staged") is None:
+            reserve_private(self._files["staged"].file(name), SIZE)
 
     def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
-        """See the port. If the disk is full an earlier note will do: the secret of a new key that goes into the keyring
-        shall not depend on the disk."""
-        if not self._holds(name):
-            return self._files.put(name, role, pair, record)
+        """Store a pair, and the note that goes with it. A record already there is replaced at once, never half."""
+        if keyring := self._held_in(name):
+            return self._put_entry(keyring, name, role, pair, record)
+        path, data = self._files[role].file(name), _STORED.encode(_Stored(pair, record))
+        data += b" " * (-(len(data) + 1) % SIZE) + b"\n"
+        if os.path.lexists(path) and os.lstat(path).st_size == len(data) and self._read(name, role) is None:
+            return overwrite_private(path, data)
+        make_private_dir(self._folder)
+        return write_private(path, data)
+
+    def _put_entry(self, keyring: KeyringStore, name: str, role: str, pair: Credentials, record: bytes) -> None:
+        """If the disk is full an earlier note will do: the secret of a new key that goes into the keyring shall not
+        depend on the disk."""
         entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
-        self._keyring.entries.set(entry, text)
-        if self._keyring.entries.get(entry) != text:
+        keyring.entries.set(entry, text)
+        if keyring.entries.get(entry) != text:
             raise TryLater(_NOT_KEPT, "rotate-my-key")
         earlier = self.get_record(name)
         try:
@@ -344,38 +385,49 @@ class LocalStaging:
                 raise
 
     def get(self, name: str) -> dict[str, Credentials]:
-        """See the port."""
-        if not self._holds(name):
-            return self._files.get(name)
-        found = {role: self._keyring.entries.get(names.of_rotation(name, role)) for role in ROLES}
+        """The pairs that can be read, by role."""
+        keyring = self._held_in(name)
+        if keyring is None:
+            return {role: read.pair for role in ROLES if (read := self._read(name, role))}
         pairs: dict[str, Credentials] = {}
-        for role, text in found.items():
+        for role in ROLES:
+            text = keyring.entries.get(names.of_rotation(name, role))
             with suppress(Problem):  # an entry that something else wrote is no record
                 pairs |= {role: Credentials(*names.decode(text))} if text else {}
         return pairs
 
     def get_record(self, name: str) -> bytes | None:
-        """See the port."""
-        if not self._holds(name):
-            return self._files.get_record(name)
-        return (read_private(self._marks.file(name)) or b"").strip() or None
+        """What was stored along with the staged pair, else with the kept one; None if neither can be read."""
+        if self._held_in(name):
+            return (read_private(self._marks.file(name)) or b"").strip() or None
+        return next((read.record for role in ROLES if (read := self._read(name, role))), None)
 
     def names(self) -> tuple[str, ...]:
-        """See the port."""
-        return tuple(dict.fromkeys([*self._files.names(), *self._marks.ids()]))
+        """The rotations of which something is stored, readable or not."""
+        in_files = sorted({name for files in self._files.values() for name in files.ids()})
+        return tuple(dict.fromkeys([*in_files, *(self._marks.ids() if self._keyring else ())]))
 
     def drop(self, name: str) -> None:
-        """Remove both entries, then the file that says they are there; and what is in files."""
-        if self._holds(name):
+        """Remove both entries, then the file that says they are there; and both records."""
+        if keyring := self._held_in(name):
             for role in ROLES:
-                self._keyring.entries.delete(names.of_rotation(name, role))
+                keyring.entries.delete(names.of_rotation(name, role))
             remove_private(self._marks.file(name))
-        self._files.drop(name)
+        for files in self._files.values():
+            remove_private(files.file(name))
 
     def where(self, name: str) -> str:
         """See the port."""
-        return "the keyring" if self._holds(name) else self._files.where(name)
+        return "the keyring" if self._held_in(name) else self._folder
 
-    def _holds(self, name: str) -> bool:
-        """Whether the pairs of this rotation rest in the keyring."""
-        return os.path.lexists(self._marks.file(name))
+    def _held_in(self, name: str) -> KeyringStore | None:
+        """The keyring, if the pairs of this rotation rest there."""
+        return self._keyring if self._keyring and os.path.lexists(self._marks.file(name)) else None
+
+    def _read(self, name: str, role: str) -> _Stored | None:
+        """None for a record that is torn, or only reserved. Raises Newer."""
+        data = read_private(self._files[role].file(name)) or b""
+        try:
+            return _STORED.decode(data) if data.strip() else None
+        except Unreadable:
+            return None

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 
@@ -40,7 +41,7 @@ class LocalPlaces:
         self._files = ((paths.credentials, PlaceKind.CREDENTIALS), (paths.config, PlaceKind.CONFIG))
         self._keyring = keyring
         self._lock = Lock()
-        self._parsed: dict[tuple[str, PlaceKind], ProfileFile] = {}
+        self._parse = lru_cache(len(self._files))(ProfileFile)  # a loop of many looks reads the same bytes again
 
     # Looking
 
@@ -156,8 +157,7 @@ class LocalPlaces:
         return warnings
 
     def _rehearse_file(self, path: str, group: list[Place], old: Credentials) -> Iterator[str]:
-        found = _present(path)
-        tried = self._try(found, group, old)
+        found, tried = self._try(path, group, old)
         if reason := files.rehearse(found):
             if (len(old.key_id), len(old.secret)) != (LENGTHS[KEY_ID], LENGTHS[SECRET]):
                 raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
@@ -173,16 +173,17 @@ class LocalPlaces:
         Nothing is written. Raises Problem with the remedy.
         """
         groups = _by_file(places).items()
-        return [text for path, group in groups for text in self._try(_present(path), group, pair)]
+        return [text for path, group in groups for text in self._try(path, group, pair)[1]]
 
-    def _try(self, found: Snapshot, group: list[Place], old: Credentials) -> tuple[str, ...]:
-        """An edit in memory, and botocore's word for what stands there now."""
+    def _try(self, path: str, group: list[Place], old: Credentials) -> tuple[Snapshot, tuple[str, ...]]:
+        """An edit in memory, and botocore's word for what stands there now; gives the file, and where SDKs differ."""
         # Of the same lengths as the old pair, and without meaning: nothing of it reaches the disk.
         stand_in = Credentials("A" * len(old.key_id), "a" * len(old.secret))
-        tried = replace_pair(*self._sections(found, group, old), old, stand_in)
-        for file, profiles in self._files_of(found, group):
+        found, read = self._open(path, group)
+        tried = replace_pair(*_sections(read, old), old, stand_in)
+        for file, profiles in read:
             confirm(file, profiles)
-        return tried.warnings
+        return found, tried.warnings
 
     # Writing. Only for who holds the lock of this computer.
 
@@ -206,35 +207,32 @@ class LocalPlaces:
     def _write_file(
         self, path: str, group: list[Place], old: Credentials, new: Credentials, noted: list[InPlace], note: Note
     ) -> Written:
-        found = _present(path)
-        held = {file.kind: dict(self._held(file, [old.key_id])) for file, _ in self._files_of(found, group)}
+        found, read = self._open(path, group)
+        held = {file.kind: dict(self._held(file, [old.key_id])) for file, _ in read}
         group = [place for place in group if held[place.kind].get(place.profile) == old]
         if not group:
             return Written.DONE
-        change = replace_pair(*self._sections(found, group, old), old, new)
+        read = [(file, [place.profile for place in group if place.kind is file.kind]) for file, _ in read]
+        change = replace_pair(*_sections(read, old), old, new)
         outcome = files.replace(found, change.data)
         if outcome is Written.IMPOSSIBLE:
             outcome = _write_in_place(found, group, change, noted, note)
         if outcome is Written.DONE:
-            for file, profiles in self._files_of(_present(path), group):
+            for file, profiles in self._open(path, group)[1]:
                 if any(file.pair(profile) != new for profile in profiles):
                     raise TryLater(f"another program wrote {path} just now", "rotate-my-key")
                 confirm(file, profiles)
         return outcome
 
-    def _sections(self, found: Snapshot, group: list[Place], old: Credentials) -> tuple[ProfileFile, dict[str, str]]:
-        """The file, and the sections to be changed. It may be both credentials file and config file: its sections are
-        the same."""
-        sections: dict[str, str] = {}
-        for file, profiles in self._files_of(found, group):
-            sections |= sections_of(file, profiles, old)
-        return file, sections
-
-    def _files_of(self, found: Snapshot, group: list[Place]) -> list[tuple[ProfileFile, list[str]]]:
+    def _open(self, path: str, group: list[Place]) -> tuple[Snapshot, list[tuple[ProfileFile, list[str]]]]:
         """The one file of these places, read as what they say that it is, each time with their profiles."""
+        refuse_odd(path)
+        found = files.snapshot(path)
+        if found is None:
+            raise Problem(f"{path} is gone", f"ls -ld {path}")
         kinds = {place.kind: place.path for place in group}
         profiles = {kind: [place.profile for place in group if place.kind is kind] for kind in kinds}
-        return [(self._parse(found, path, kind), profiles[kind]) for kind, path in kinds.items()]
+        return found, [(self._parse(found.data, path, kind), profiles[kind]) for kind, path in kinds.items()]
 
     def restore(self, places: Collection[Place], pair: Credentials) -> None:
         """As the port says."""
@@ -242,7 +240,7 @@ class LocalPlaces:
             for place in places:
                 if place.kind is not PlaceKind.KEYRING:
                     add_pair(place.path, place.profile, pair, place.kind)
-                    for file, profiles in self._files_of(_present(place.path), [place]):
+                    for file, profiles in self._open(place.path, [place])[1]:
                         confirm(file, profiles)
                 elif self._keyring and self._entry(place) is None:
                     self._keyring.put(place.profile, place.path, pair)
@@ -259,14 +257,7 @@ class LocalPlaces:
     def _read(self, path: str, kind: PlaceKind) -> ProfileFile | None:
         refuse_odd(path)
         found = files.snapshot(path) if path else None
-        return self._parse(found, path, kind) if found else None
-
-    def _parse(self, found: Snapshot, path: str, kind: PlaceKind) -> ProfileFile:
-        """A loop of many looks reads the same bytes again and again: they are parsed once."""
-        seen = self._parsed.get((path, kind))
-        if seen is None or seen.data != found.data:
-            seen = self._parsed[path, kind] = ProfileFile(found.data, path, kind)
-        return seen
+        return self._parse(found.data, path, kind) if found else None
 
 
 def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = PlaceKind.CREDENTIALS) -> None:
@@ -361,12 +352,13 @@ def _mixed(found: bytes, old: bytes, new: bytes) -> bool:
     return len(found) == len(old) and all(byte in pair for byte, *pair in zip(found, old, new, strict=True))
 
 
-def _present(path: str) -> Snapshot:
-    refuse_odd(path)
-    found = files.snapshot(path)
-    if found is None:
-        raise Problem(f"{path} is gone", f"ls -ld {path}")
-    return found
+def _sections(read: list[tuple[ProfileFile, list[str]]], old: Credentials) -> tuple[ProfileFile, dict[str, str]]:
+    """The file, and the sections to be changed. It may be both credentials file and config file: its sections are the
+    same."""
+    sections: dict[str, str] = {}
+    for file, profiles in read:
+        sections |= sections_of(file, profiles, old)
+    return file, sections
 
 
 def _apart(places: Collection[Place]) -> tuple[list[Place], list[Place]]:

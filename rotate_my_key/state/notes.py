@@ -1,34 +1,21 @@
-"""What is stored of each rotation under way, by the id of the key that was to be replaced: its note, and its pairs.
-
-A note is a private file, fsynced, without a secret. The pairs rest in a private file each while they are in no place of
-their own: a record padded with blanks to a fixed size, with a checksum, so that one that is torn, or only reserved, is
-no record. The room is taken beforehand: to store the secret of a key that AWS has just made needs no more of the disk.
-"""
+"""The notes of rotations under way, by the id of the key that was to be replaced: private files, fsynced, no secret."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection
-from typing import NamedTuple
 
-from ..core.errors import TryLater, Unreadable
-from ..core.model import Credentials, Place
+from ..core.errors import TryLater
 from ..core.plan import NOTE_VERSION, Note
 from ..core.policy import mask
 from ..files.write import (
     create_private,
     make_private_dir,
-    overwrite_private,
     read_private,
     remove_private,
-    reserve_private,
     write_private,
 )
 from .records import Form, KeyFiles
-
-SIZE = 4096  # bytes; a note with a few dozen places fits, a longer one takes a multiple
-ROLES = ("staged", "kept")
 
 _NOTE = Form(
     Note,
@@ -81,70 +68,3 @@ class FileNotes:
     def decode(self, record: bytes) -> Note:
         """The note from JSON text. Raises Unreadable; Newer for a newer version."""
         return _NOTE.decode(record)
-
-
-class _Stored(NamedTuple):
-    """A pair, and the note that goes with it."""
-
-    pair: Credentials
-    record: bytes
-
-
-_STORED = Form(
-    _Stored,
-    among=("pair",),
-    newer=("a stored pair was written by a newer rotate-my-key", "use that version"),
-    checked=True,
-)
-
-
-class FileStaging:
-    """The `Staging` port over `<name>.staged` and `<name>.kept` in a folder. All verbs may raise Problem."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._files = {role: KeyFiles(folder, f".{role}") for role in ROLES}
-
-    def reserve(self, name: str, places: Collection[Place] = ()) -> None:
-        """Take the room for a staged record, unless there is one."""
-        make_private_dir(self._folder)
-        if self._read(name, "staged") is None:
-            reserve_private(self._files["staged"].file(name), SIZE)
-
-    def put(self, name: str, role: str, pair: Credentials, record: bytes = b"") -> None:
-        """Store a pair, and the note that goes with it. A record already there is replaced at once, never half."""
-        path, data = self._files[role].file(name), _STORED.encode(_Stored(pair, record))
-        data += b" " * (-(len(data) + 1) % SIZE) + b"\n"
-        if os.path.lexists(path) and os.lstat(path).st_size == len(data) and self._read(name, role) is None:
-            return overwrite_private(path, data)
-        make_private_dir(self._folder)
-        return write_private(path, data)
-
-    def get(self, name: str) -> dict[str, Credentials]:
-        """The pairs that can be read, by role."""
-        return {role: read.pair for role in ROLES if (read := self._read(name, role))}
-
-    def get_record(self, name: str) -> bytes | None:
-        """What was stored along with the staged pair, else with the kept one; None if neither can be read."""
-        return next((read.record for role in ROLES if (read := self._read(name, role))), None)
-
-    def names(self) -> tuple[str, ...]:
-        """The rotations of which there is a file here, readable or not."""
-        return tuple(sorted({name for files in self._files.values() for name in files.ids()}))
-
-    def drop(self, name: str) -> None:
-        """Remove both records."""
-        for files in self._files.values():
-            remove_private(files.file(name))
-
-    def where(self, name: str) -> str:
-        """See the port."""
-        return self._folder
-
-    def _read(self, name: str, role: str) -> _Stored | None:
-        """None for a record that is torn, or only reserved. Raises Newer."""
-        data = read_private(self._files[role].file(name)) or b""
-        try:
-            return _STORED.decode(data) if data.strip() else None
-        except Unreadable:
-            return None

@@ -60,7 +60,7 @@ class Form(Generic[T]):
 
     def encode(self, value: T) -> bytes:
         """The record."""
-        plain = {**self._kind, "version": self._version, **self._object(value)}
+        plain = {**self._kind, "version": self._version, **self._plain(value)}
         if self._checked:
             plain["checksum"] = _checksum(plain)
         return json.dumps(plain, separators=(",", ":")).encode()
@@ -75,7 +75,7 @@ class Form(Generic[T]):
                 raise ValueError
             version = self._read(int, value.get("version", 0))
             if version <= self._version:
-                made: T = self._made(self._made_of, value)
+                made: T = self._read(self._made_of, value)
                 return made
         except _WRONG:
             raise Unreadable(*self._wrong) from None
@@ -88,13 +88,6 @@ class Form(Generic[T]):
         except (Unreadable, Newer):
             return None
 
-    def _object(self, value: Any) -> dict[str, Any]:
-        plain: dict[str, Any] = {}
-        for name in _hints(value.__class__):
-            field = getattr(value, name)
-            plain |= self._object(field) if name in self._among else {name: self._plain(field)}
-        return plain
-
     def _plain(self, value: Any) -> Any:
         if isinstance(value, datetime):
             return value.isoformat()
@@ -106,16 +99,13 @@ class Form(Generic[T]):
             return [list(each) if isinstance(each, tuple) else self._plain(each) for each in value]
         if isinstance(value, Mapping):
             return {name: self._plain(each) for name, each in value.items()}
-        return self._object(value) if _is_made_of_fields(type(value)) else value
-
-    def _made(self, kind: Any, value: dict[str, Any]) -> Any:
-        given: dict[str, Any] = {}
-        for name, field in _hints(kind).items():
-            if name in self._among:
-                given[name] = self._made(field, value)
-            elif name in value:
-                given[name] = self._read(field, value[name])
-        return kind(**given)
+        if not _is_made_of_fields(type(value)):
+            return value
+        plain: dict[str, Any] = {}
+        for name in _hints(value.__class__):
+            field = self._plain(getattr(value, name))
+            plain |= field if name in self._among else {name: field}
+        return plain
 
     def _read(self, kind: Any, value: Any) -> Any:
         origin, inside = get_origin(kind), get_args(kind)
@@ -125,14 +115,17 @@ class Form(Generic[T]):
             return tuple(self._read(inside[0], each) for each in value)
         if origin is dict:
             return {name: self._read(inside[1], each) for name, each in value.items()}
+        if _is_made_of_fields(kind):
+            fields = _hints(kind)
+            given = dict(zip(fields, value, strict=True)) if isinstance(value, list) else value
+            there = [name for name in fields if name in given or name in self._among]
+            return kind(**{n: self._read(fields[n], given if n in self._among else given[n]) for n in there})
         if kind is datetime:
             return _moment(value)
         if kind is bytes:
             return b64decode(value)
         if isinstance(kind, type) and issubclass(kind, Enum):
             return kind(value)
-        if _is_made_of_fields(kind):
-            return self._made(kind, dict(zip(_hints(kind), value, strict=True)) if isinstance(value, list) else value)
         if kind is not Any and type(value) is not kind:
             raise TypeError
         return value

@@ -333,16 +333,16 @@ def test_nothing_is_unpacked(make_aws: Any, slow: Slow) -> None:
 
 def test_a_fleets_answers_may_be_longer(make_aws: Any, standin: Any, admin: Credentials) -> None:
     """A credential report of thousands of users is longer than anything that a laptop is told."""
-    from rotate_my_key.aws.client import Transport
+    from rotate_my_key.aws.calls import Calls
 
     long = "x" * 30_000
     standin.add_user("bob", tags={"note": "y" * 200})
-    transport: Transport = make_aws(standin.url, limits=Limits(size=10)).transport(None)
+    calls = Calls(make_aws(standin.url, limits=Limits(size=10)).transport(None))
     standin.settings.report_delay = 0
-    with transport.pool("iam").borrow() as connection:
-        assert transport.call("iam:ListUsers", admin, connection, lambda answer: len(answer["Users"]), {}) == 3
+    with calls.transport.pool("iam").borrow() as connection:
+        assert calls.send("iam:ListUsers", admin, connection, lambda answer: len(answer["Users"]), {}) == 3
         with pytest.raises(Exception, match="not AWS's"):
-            transport.call("iam:ListAccessKeys", admin, connection, lambda answer: long, {})
+            calls.send("iam:ListAccessKeys", admin, connection, lambda answer: long, {})
 
 
 def test_an_answer_in_time_is_untouched(account: IamAccount, pair: Credentials) -> None:

@@ -14,11 +14,12 @@ from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, TryLater
 from rotate_my_key.core.model import AccessKey, Credentials, InPlace, Place
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Past
+from rotate_my_key.keyring.store import LocalStaging
 from rotate_my_key.profiles.file import ProfilePaths
 from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.ports import Account, History, Notes, Places, Progress, Staging
 from rotate_my_key.state.history import FileHistory
-from rotate_my_key.state.notes import FileNotes, FileStaging
+from rotate_my_key.state.notes import FileNotes
 from tests.engine.fakes import (
     ALICE,
     START,
@@ -309,7 +310,7 @@ def test_what_is_whole_is_not_torn(disk: Disk) -> None:
 @pytest.fixture
 def staging(kind: str, tmp_path: Path) -> Staging:
     """An empty one."""
-    return FakeStaging(Home(), Points()) if kind == "in memory" else FileStaging(str(tmp_path / "rotations"))
+    return FakeStaging(Home(), Points()) if kind == "in memory" else LocalStaging(str(tmp_path / "rotations"))
 
 
 @both

@@ -19,6 +19,7 @@ from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Policy
+from rotate_my_key.keyring.store import LocalStaging
 from rotate_my_key.profiles.file import ProfilePaths
 from rotate_my_key.profiles.places import LocalPlaces
 from rotate_my_key.rotation.engine import Waiter
@@ -27,7 +28,7 @@ from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.prepare import RotateOptions
 from rotate_my_key.rotation.run import Job, Run
 from rotate_my_key.state.history import FileHistory
-from rotate_my_key.state.notes import FileNotes, FileStaging
+from rotate_my_key.state.notes import FileNotes
 from tests.engine.computer import Yes
 from tests.engine.fakes import FakeProgress
 from tests.hostile.odd import Odd
@@ -103,7 +104,7 @@ class Laptop:
         rotations = str(self._state / "rotations")
         self._here = LocalState(
             LocalPlaces(ProfilePaths(str(self.file), str(home / "config"))),
-            FileStaging(rotations),
+            LocalStaging(rotations),
             FileNotes(rotations),
             FileHistory(str(self._state / "history.jsonl")),
         )

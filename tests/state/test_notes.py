@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from rotate_my_key.core.errors import Problem, Unreadable
 from rotate_my_key.core.model import Credentials, Identity, InPlace, Place, PlaceKind
 from rotate_my_key.core.plan import Note
-from rotate_my_key.state.notes import SIZE, FileNotes, FileStaging
+from rotate_my_key.keyring.store import SIZE, LocalStaging
+from rotate_my_key.state.notes import FileNotes
 
 NAME = "AKIAOLDOLDOLDOLDOLD1"
 AT = datetime(2026, 5, 4, 12, 30, 15, 123456, UTC)
@@ -127,19 +128,19 @@ NEW = Credentials("AKIANEWNEWNEWNEWNEW2", "/nEw+sec/K7MDENG+bPxRfiCYEXAMPLEKEYxy
 @pytest.mark.parametrize("name", ["../../etc/x", "a/b", "", "A", "akia", "AKIA\n"])
 def test_a_name_never_leads_out_of_the_folder(folder: Path, name: str) -> None:
     """A key id comes from AWS or from a file, and is not trusted."""
-    notes, staging = FileNotes(str(folder)), FileStaging(str(folder))
+    notes, staging = FileNotes(str(folder)), LocalStaging(str(folder))
     for attempt in (notes.load, staging.reserve, staging.get, staging.drop):
         with pytest.raises(Problem, match="unusual form"):
             attempt(name)
 
 
 @pytest.fixture
-def staging(tmp_path: Path) -> FileStaging:
+def staging(tmp_path: Path) -> LocalStaging:
     """A staging folder that is not there yet."""
-    return FileStaging(str(tmp_path / "staging"))
+    return LocalStaging(str(tmp_path / "staging"))
 
 
-def test_both_pairs_are_kept_by_role_with_the_note(staging: FileStaging) -> None:
+def test_both_pairs_are_kept_by_role_with_the_note(staging: LocalStaging) -> None:
     """What was put is given back; the staged record's note goes before the kept one's."""
     assert (staging.get(NAME), staging.get_record(NAME), staging.names()) == ({}, None, ())
     staging.reserve(NAME)
@@ -152,7 +153,7 @@ def test_both_pairs_are_kept_by_role_with_the_note(staging: FileStaging) -> None
     assert staging.names() == (NAME,)
 
 
-def test_records_are_private(staging: FileStaging, tmp_path: Path) -> None:
+def test_records_are_private(staging: LocalStaging, tmp_path: Path) -> None:
     """0700 and 0600; a reserved record has its full size and no content."""
     staging.reserve(NAME)
     assert staging.get(NAME) == {}
@@ -166,7 +167,7 @@ def test_records_are_private(staging: FileStaging, tmp_path: Path) -> None:
     }
 
 
-def test_dropping_removes_both(staging: FileStaging, tmp_path: Path) -> None:
+def test_dropping_removes_both(staging: LocalStaging, tmp_path: Path) -> None:
     """Also when there is nothing; other rotations stay."""
     staging.drop(NAME)
     for name in (NAME, "AKIAOTHER"):
@@ -176,7 +177,7 @@ def test_dropping_removes_both(staging: FileStaging, tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path / "staging")) == ["AKIAOTHER.kept", "AKIAOTHER.staged"]
 
 
-def test_a_pair_goes_into_the_reserved_room(staging: FileStaging, tmp_path: Path) -> None:
+def test_a_pair_goes_into_the_reserved_room(staging: LocalStaging, tmp_path: Path) -> None:
     """In place, so that it needs nothing of a full disk; a record that is there is replaced at once instead."""
     staging.reserve(NAME)
     path = tmp_path / "staging" / f"{NAME}.staged"
@@ -189,7 +190,7 @@ def test_a_pair_goes_into_the_reserved_room(staging: FileStaging, tmp_path: Path
     assert staging.get(NAME) == {"staged": NEW}
 
 
-def test_reserving_again_keeps_a_record(staging: FileStaging) -> None:
+def test_reserving_again_keeps_a_record(staging: LocalStaging) -> None:
     """A pair that is staged is never thrown away for room."""
     staging.reserve(NAME)
     staging.put(NAME, "staged", NEW)
@@ -198,7 +199,7 @@ def test_reserving_again_keeps_a_record(staging: FileStaging) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, 100, 200])
-def test_a_torn_record_is_no_record(staging: FileStaging, tmp_path: Path, cut: int) -> None:
+def test_a_torn_record_is_no_record(staging: LocalStaging, tmp_path: Path, cut: int) -> None:
     """The write stopped somewhere: new bytes, then the blanks of the reservation. It can be reserved again."""
     staging.reserve(NAME)
     staging.put(NAME, "staged", NEW, b"note")
@@ -210,7 +211,7 @@ def test_a_torn_record_is_no_record(staging: FileStaging, tmp_path: Path, cut: i
     assert staging.get(NAME) == {"staged": NEW}
 
 
-def test_a_changed_record_is_no_record(staging: FileStaging, tmp_path: Path) -> None:
+def test_a_changed_record_is_no_record(staging: LocalStaging, tmp_path: Path) -> None:
     """One other character in the secret, and the checksum does not fit."""
     staging.put(NAME, "staged", NEW)
     path = tmp_path / "staging" / f"{NAME}.staged"
@@ -218,7 +219,7 @@ def test_a_changed_record_is_no_record(staging: FileStaging, tmp_path: Path) -> 
     assert staging.get(NAME) == {}
 
 
-def test_a_long_note_takes_more_room(staging: FileStaging, tmp_path: Path) -> None:
+def test_a_long_note_takes_more_room(staging: LocalStaging, tmp_path: Path) -> None:
     """Hundreds of places: a multiple of the size."""
     staging.reserve(NAME)
     staging.put(NAME, "staged", NEW, b"x" * 10_000)
@@ -226,7 +227,7 @@ def test_a_long_note_takes_more_room(staging: FileStaging, tmp_path: Path) -> No
     assert (tmp_path / "staging" / f"{NAME}.staged").stat().st_size == 4 * SIZE
 
 
-def test_no_secret_is_shown_by_a_failed_write(staging: FileStaging, tmp_path: Path) -> None:
+def test_no_secret_is_shown_by_a_failed_write(staging: LocalStaging, tmp_path: Path) -> None:
     """A folder that cannot be made: the Problem names it and nothing else."""
     (tmp_path / "staging").write_bytes(b"")
     with pytest.raises(Problem) as problem:
@@ -242,9 +243,9 @@ def test_a_full_disk_is_met_when_reserving_and_not_later(tmp_path: Path) -> None
     code = f"""
 from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials
-from rotate_my_key.state.notes import FileStaging
+from rotate_my_key.keyring.store import LocalStaging
 pair = Credentials("AKIANEW", "secret")
-staging = FileStaging({str(tmp_path)!r} + "/staging")
+staging = LocalStaging({str(tmp_path)!r} + "/staging")
 staging.reserve("AKIAOLD")
 try:
     open({str(tmp_path)!r} + "/filler", "wb", buffering=0).write(bytes(1 << 20))

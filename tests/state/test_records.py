@@ -23,11 +23,11 @@ from rotate_my_key.core.model import Credentials, Identity, InPlace, Place, Plac
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import Past, PendingChange
 from rotate_my_key.keyring import entries
-from rotate_my_key.keyring.store import Entry, Index, Line, Lines, Move, Process
+from rotate_my_key.keyring.store import Entry, Index, Line, Lines, LocalStaging, Move, Process
 from rotate_my_key.schedule import job
 from rotate_my_key.state import transit
 from rotate_my_key.state.history import Cached, FileCache, FileHistory, HandedKeys, Mark, PendingChanges
-from rotate_my_key.state.notes import FileNotes, FileStaging
+from rotate_my_key.state.notes import FileNotes
 from rotate_my_key.state.records import Newer
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -99,7 +99,7 @@ class Memories:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         place = str(folder)
-        self.notes, self.staging, self.handed = FileNotes(place), FileStaging(place), HandedKeys(place)
+        self.notes, self.staging, self.handed = FileNotes(place), LocalStaging(place), HandedKeys(place)
         self.history = FileHistory(f"{place}/history.jsonl")
         self.cache = FileCache(f"{place}/status.json", [f"{place}/none"])
         self.pending, self.index = PendingChanges(place), Index(f"{place}/keyring.json", lambda: "kwallet.Ring")
