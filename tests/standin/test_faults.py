@@ -126,13 +126,6 @@ def test_rules_pick_their_calls(aws: StandIn, client: Client, refusal: Refusal) 
     one.get_user()
 
 
-def test_a_retry_by_the_client_gets_through(aws: StandIn, client: Client) -> None:
-    """One 503, and the default client's second try is answered."""
-    aws.fault("GetUser", "503")
-    client("iam", aws.add_key("alice"), attempts=3).get_user()
-    assert [call.outcome for call in aws.calls] == ["ServiceUnavailable", "OK"]
-
-
 @pytest.mark.parametrize(
     ("how", "sentence"),
     [
@@ -255,13 +248,6 @@ def test_all_accounts_are_listed_by_twenties(aws: StandIn, client: Client) -> No
     states = {account["Id"]: account["Status"] for page in accounts for account in page}
     assert states == {**dict.fromkeys(numbers, "ACTIVE"), gone: "SUSPENDED"}
     assert all(account["State"] == account["Status"] for page in accounts for account in page)
-
-
-def test_accounts_can_have_chosen_numbers(aws: StandIn) -> None:
-    """Once."""
-    assert aws.add_account("a", "123456789012").account == "123456789012"
-    with pytest.raises(ValueError, match="123456789012"):
-        aws.add_account("b", "123456789012")
 
 
 def test_only_the_main_account_reads_the_organization(

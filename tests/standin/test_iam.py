@@ -17,24 +17,6 @@ Client = Callable[..., Any]
 Refusal = Callable[..., tuple[str, int, str]]
 
 
-def test_a_whole_rotation(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """Create, sign in, switch off, delete: what one sees is what one did."""
-    old = aws.add_key("alice", timedelta(days=98))
-    made = client("iam", old).create_access_key(UserName="alice")["AccessKey"]
-    new = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
-    assert (made["UserName"], made["Status"]) == ("alice", "Active")
-    assert aws.pair(new.key_id) == new
-    client("sts", new).get_caller_identity()
-    iam = client("iam", new)
-    iam.update_access_key(UserName="alice", AccessKeyId=old.key_id, Status="Inactive")
-    assert [(key.key_id, key.status) for key in aws.keys("alice")] == [(old.key_id, "Inactive"), (new.key_id, "Active")]
-    assert refusal(client("sts", old).get_caller_identity)[0] == "InvalidClientTokenId"
-    iam.update_access_key(UserName="alice", AccessKeyId=old.key_id, Status="Active")
-    client("sts", old).get_caller_identity()
-    iam.delete_access_key(UserName="alice", AccessKeyId=old.key_id)
-    assert [key.key_id for key in aws.keys("alice")] == [new.key_id]
-
-
 def test_lists_show_age_and_status(aws: StandIn, client: Client) -> None:
     """Back-dated by the second, oldest first."""
     first = aws.add_key("alice", timedelta(days=98))
@@ -46,16 +28,6 @@ def test_lists_show_age_and_status(aws: StandIn, client: Client) -> None:
     age = datetime.now(UTC) - listed["AccessKeyMetadata"][0]["CreateDate"]
     assert abs(age - timedelta(days=98)) < timedelta(seconds=5)
     assert aws.keys("alice")[0].created == listed["AccessKeyMetadata"][0]["CreateDate"]
-
-
-def test_lists_come_in_pages(aws: StandIn, client: Client) -> None:
-    """A page size of 1 needs two calls, which botocore's paginator makes."""
-    pair = aws.add_key("alice")
-    aws.add_key("alice")
-    aws.settings.page_size = 1
-    pages = list(client("iam", pair).get_paginator("list_access_keys").paginate(UserName="alice"))
-    assert [len(page["AccessKeyMetadata"]) for page in pages] == [1, 1]
-    assert {page["AccessKeyMetadata"][0]["AccessKeyId"] for page in pages} == {key.key_id for key in aws.keys("alice")}
 
 
 def test_without_a_user_name_the_caller_is_meant(aws: StandIn, client: Client, refusal: Refusal) -> None:
@@ -70,17 +42,6 @@ def test_without_a_user_name_the_caller_is_meant(aws: StandIn, client: Client, r
     iam.delete_access_key(AccessKeyId=made)
     assert refusal(iam.delete_access_key, AccessKeyId=other.key_id)[:2] == ("NoSuchEntity", 404)
     assert len(aws.keys("bob")) == 1
-
-
-def test_with_a_user_name_another_user_is_reached(aws: StandIn, client: Client) -> None:
-    """What an administrator may do; policies are a matter of `deny`."""
-    aws.add_user("bob", tags={"key-rotation": "exempt"})
-    other = aws.add_key("bob")
-    iam = client("iam", aws.add_key("alice"))
-    assert iam.get_user(UserName="bob")["User"]["Tags"] == [{"Key": "key-rotation", "Value": "exempt"}]
-    assert "Tags" not in iam.get_user(UserName="alice")["User"]
-    iam.update_access_key(UserName="bob", AccessKeyId=other.key_id, Status="Inactive")
-    assert aws.keys("bob")[0].status == "Inactive"
 
 
 @pytest.mark.parametrize(
@@ -106,21 +67,6 @@ def test_what_cannot_be_done_is_refused_as_iam_does(
     assert aws.keys("alice") == before
 
 
-def test_a_key_cannot_be_made_expired_by_hand(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """ValidationError, 400."""
-    pair = aws.add_key("alice")
-    call = client("iam", pair).update_access_key
-    assert refusal(call, UserName="alice", AccessKeyId=pair.key_id, Status="Expired")[:2] == ("ValidationError", 400)
-
-
-def test_a_key_that_was_never_used(aws: StandIn, client: Client) -> None:
-    """N/A and no date, as for a key whose use is not shown yet."""
-    pair = aws.add_key("alice")
-    answer = client("iam", pair).get_access_key_last_used(AccessKeyId=pair.key_id)
-    assert answer["UserName"] == "alice"
-    assert answer["AccessKeyLastUsed"] == {"ServiceName": "N/A", "Region": "N/A"}
-
-
 def test_uses_are_recorded_and_shown_late(aws: StandIn, client: Client) -> None:
     """What was set shows at once, our own calls a quarter of an hour later, or at once if told so."""
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -139,16 +85,6 @@ def test_uses_are_recorded_and_shown_late(aws: StandIn, client: Client) -> None:
     aws.set_last_use(pair.key_id, LastUse(at, "ec2", "eu-west-1"))
     aws.settings.last_use = 900
     assert last_used()["ServiceName"] == "ec2"
-
-
-def test_users_made_through_the_api_can_have_keys(aws: StandIn, client: Client) -> None:
-    """Users live in moto, so what moto answers and what we answer agree."""
-    iam = client("iam", aws.add_key("alice"))
-    iam.create_user(UserName="carol", Path="/ops/")
-    made = iam.create_access_key(UserName="carol")["AccessKey"]
-    pair = Credentials(made["AccessKeyId"], made["SecretAccessKey"])
-    assert client("sts", pair).get_caller_identity()["Arn"].endswith(":user/ops/carol")
-    assert {user["UserName"] for user in iam.list_users()["Users"]} == {"alice", "carol"}
 
 
 def test_keys_of_a_deleted_user_are_refused(aws: StandIn, client: Client, refusal: Refusal) -> None:
@@ -297,16 +233,6 @@ def test_users_come_by_the_hundred(aws: StandIn, iam: Any) -> None:
     assert {user["Path"] for user in iam.list_users(PathPrefix="/bots/", MaxItems=200)["Users"]} == {"/bots/"}
 
 
-def test_no_page_is_longer_than_the_settings_say(aws: StandIn, iam: Any) -> None:
-    """Whatever is asked for: AWS may give fewer, and only the marker tells that there is more."""
-    aws.add_user("bob")
-    aws.settings.page_size = 1
-    first = iam.list_users(MaxItems=1000)
-    assert (len(first["Users"]), first["IsTruncated"]) == (1, True)
-    last = iam.list_users(MaxItems=1000, Marker=first["Marker"])
-    assert ([user["UserName"] for user in last["Users"]], last["IsTruncated"]) == (["bob"], False)
-
-
 def test_a_list_may_change_between_two_pages(aws: StandIn, iam: Any) -> None:
     """A marker stands behind a name: who goes or comes before it moves nobody."""
     for name in ("b", "c", "d", "e"):
@@ -402,20 +328,6 @@ def test_tagging_who_is_not_there(iam: Any, refusal: Refusal) -> None:
     assert refusal(iam.tag_user, UserName="nobody", Tags=tag("a"))[0] == "NoSuchEntity"
     assert refusal(iam.untag_user, UserName="nobody", TagKeys=["a"])[0] == "NoSuchEntity"
     assert refusal(iam.list_user_tags, UserName="nobody")[0] == "NoSuchEntity"
-
-
-def test_many_users_are_made_and_served_fast(aws: StandIn, iam: Any) -> None:
-    """Two thousand in less than five seconds on a busy machine: no test shall fear a company."""
-    import time
-
-    begin = time.monotonic()
-    for number in range(2000):
-        aws.add_user(f"u{number}", tags={"owner": "a@example.com"})
-        aws.add_key(f"u{number}", timedelta(days=number % 400))
-    iam.generate_credential_report()
-    iam.generate_credential_report()
-    assert iam.get_credential_report()["Content"].count(b"\n") == 2002
-    assert time.monotonic() - begin < 5
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)

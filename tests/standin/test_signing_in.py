@@ -5,11 +5,8 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 
-import boto3
-import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -168,21 +165,6 @@ def test_the_servers_clock_shows_in_dates(aws: StandIn, client: Client) -> None:
     date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     for seen in (date, answer["AccessKey"]["CreateDate"], aws.calls[-1].at):
         assert abs(seen - wanted) < timedelta(seconds=5)
-
-
-def test_plain_boto3_finds_it_by_the_environment(aws: StandIn, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """AWS_ENDPOINT_URL and a credentials file are all it takes."""
-    pair = aws.add_key("alice")
-    file = tmp_path / "credentials"
-    file.write_text(f"[default]\naws_access_key_id={pair.key_id}\naws_secret_access_key={pair.secret}\n")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
-    session = boto3.Session(region_name="us-east-1", botocore_session=botocore.session.Session())
-    assert session.client("sts").get_caller_identity()["Account"] == aws.account
-    assert session.client("iam").get_user()["User"]["UserName"] == "alice"
 
 
 def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: Client, refusal: Refusal) -> None:
