@@ -272,8 +272,8 @@ _WHY = {
     "ExpiredToken": "the link has expired: the sign-in that made it has ended",
     "InvalidToken": "the link has expired: the sign-in that made it has ended",
     "InvalidAccessKeyId": "the link has expired: the key that signed it is gone",
-    "SignatureDoesNotMatch": "the link is not whole: it was cut off or changed on its way",
-    "AuthorizationQueryParametersError": "the link is not whole: it was cut off or changed on its way",
+    "SignatureDoesNotMatch": "the link is incomplete: it was cut off or changed on its way",
+    "AuthorizationQueryParametersError": "the link is incomplete: it was cut off or changed on its way",
 }
 
 
@@ -311,7 +311,7 @@ def _check(url: str, transport: Transport, tell: Callable[[str], None]) -> None:
     parts = urlsplit(url)
     check_url(url)
     if not {"X-Amz-Signature", "Signature"} & parse_qs(parts.query).keys():
-        raise Problem("that is no link that S3 has signed", "copy the whole of it, or ask IT for a new one")
+        raise Problem("this is not a link that S3 has signed", "copy the whole of it, or ask IT for a new one")
     if _S3.fullmatch(parts.hostname or "") and parts.scheme == "https":
         return
     ours = urlsplit(transport.at(transport.region or FALLBACK_REGION).url("s3"))
@@ -335,7 +335,7 @@ def _presigned_body(answer: AWSResponse, most: int) -> bytes:
     if code in _WHY:
         raise NotAllowed(_WHY[code], _ASK)
     if answer.status_code in (401, 403):
-        raise NotAllowed("S3 does not allow it: whoever made the link may not read there", _ASK)
+        raise NotAllowed("S3 does not allow it: the signer of the link may not read there", _ASK)
     raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
 
 

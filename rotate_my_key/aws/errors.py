@@ -182,7 +182,7 @@ def translate(error: Exception, sent: FailedRequest) -> Problem:
 def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Problem:
     if code in REFUSED:
         return KeyRefused(
-            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or switched off",
+            f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or inactive",
             "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT for a new key, and "
             "put it in place with: rotate-my-key adopt",
         )
@@ -190,7 +190,7 @@ def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Prob
         return _wrong_clock(sent)
     if code in WRONG_SIGNATURE:
         return KeyRefused(
-            f"the secret beside key {mask(sent.key_id)} is not the one that belongs to it",
+            f"the secret key stored for {mask(sent.key_id)} is wrong",
             "check the profile with: rotate-my-key doctor",
             wrong_secret=True,
         )
@@ -199,7 +199,9 @@ def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Prob
     if code in DENIED:
         return _no_mfa(message) or denied(message, sent.action)
     if code == "LimitExceeded":
-        return NoRoom("the user has as many access keys as AWS allows (2)", "see them with: rotate-my-key status")
+        return NoRoom(
+            "AWS allows two access keys per user, and this user has two", "see them with: rotate-my-key status"
+        )
     if code == "NoSuchEntity":
         return Gone("AWS has no such access key or user", "see what there is with: rotate-my-key status")
     return _other_answer(code, status, sent)
@@ -234,7 +236,7 @@ def _other_answer(code: str, status: int, sent: FailedRequest) -> Problem:
 def _wrong_clock(sent: FailedRequest) -> Problem:
     off = abs(sent.offset)
     if off < _MINUTE:  # the clock agrees with AWS's by now, or AWS has not said what time it is
-        said = "AWS does not accept the time of a request, and this computer's clock is right by now; did it sleep?"
+        said = "AWS rejected the time of a request, but this computer's clock is right now; was it asleep?"
         return TryLater(said, "repeat the command")
     days, hours, minutes = round(off / timedelta(days=1)), round(off / timedelta(hours=1)), round(off / _MINUTE)
     amount = f"{days} days" if days > 2 else f"{hours} hours" if hours > 2 else f"{minutes} minutes"

@@ -56,7 +56,7 @@ def create_key(
 ) -> tuple[Credentials, AccessKey]:
     """CreateAccessKey. It is sent again only where it was certainly not carried out (throttled, not connected).
 
-    `again` is called before that. Raises Unanswered if one may have been made or not; `of` says whose.
+    `again` is called before that. Raises Unanswered if one may have been created or not; `of` says whose.
     """
     attempts = Attempts(again)
     read = partial(read_created, user=named.get("UserName"))
@@ -72,7 +72,7 @@ def create_key(
     except Problem as problem:
         if not attempts.lost:
             raise
-        said = f"a new key{of} may have been made or not: {problem.message}"
+        said = f"a new key{of} may have been created or not: {problem.message}"
     raise Unanswered(said, "repeat the command")
 
 

@@ -318,12 +318,12 @@ class MfaSessions:
             listed = calls.call("iam:ListMFADevices", own, _listed_serials, {"UserName": user.user})
         except Denied:
             raise NeedsPerson(
-                f"AWS wants MFA for this, and may not tell which device is {user.user}'s",
+                f"AWS requires MFA for this, and you are not allowed to list the MFA devices of {user.user}",
                 f"rotate-my-key config set mfa_serial {_example(user)} (the console shows it: security credentials)",
             ) from None
         able = [serial for serial in listed if _shows_codes(serial)]
         if not listed:
-            why = "a policy forbids this, probably for want of MFA" if denied else "a code was given"
+            why = "denied by a policy, probably because MFA is missing" if denied else "a code was given"
             raise NeedsPerson(
                 f"{why}, and {user.user} has no MFA device",
                 "register one in the console (security credentials), or sign in another way: "
@@ -369,7 +369,7 @@ def _example(user: Identity) -> str:
 
 def _no_codes(user: Identity, which: str, command: str) -> Problem:
     return NeedsPerson(
-        f"AWS wants MFA for this, and {which} is a security key or passkey, which cannot give a code",
+        f"AWS requires MFA for this, and {which} is a security key or passkey, which gives no codes",
         f"sign in another way (SSO, a role) and name that profile: {command} --auth-profile NAME",
     )
 
@@ -495,6 +495,6 @@ class SigningStrategy:
 
 def _not_certain(pair: Credentials, why: str) -> Problem:
     return NeedsPerson(
-        f"key {mask(pair.key_id)} does not work, and whose it is cannot be known for certain: {why}",
+        f"key {mask(pair.key_id)} does not work, and its owner is not certain: {why}",
         "name a profile with more rights: rotate-my-key rotate --auth-profile NAME",
     )

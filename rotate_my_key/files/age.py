@@ -41,7 +41,7 @@ def recipient(text: str) -> object:
     try:
         return kind.Recipient.from_str(text.strip())
     except library.RecipientError:
-        raise Problem("that is no age recipient (age1..., ssh-ed25519 ..., ssh-rsa ...)", "age-keygen") from None
+        raise Problem("this is not an age recipient (age1..., ssh-ed25519 ..., ssh-rsa ...)", "age-keygen") from None
 
 
 def with_passphrase(sealed: bytes) -> bool:
@@ -81,7 +81,8 @@ def _identities(library: Any, data: bytes) -> list[object]:
         found = []
     if not found:
         raise Problem(
-            "that is no identity file: no AGE-SECRET-KEY-1... in it, and no SSH key without a passphrase", "age-keygen"
+            "this is not an identity file: it has no AGE-SECRET-KEY-1... and no SSH key without a passphrase",
+            "age-keygen",
         )
     return found
 
@@ -90,7 +91,7 @@ def _armour_off(sealed: bytes) -> bytes:
     """The bytes inside, whatever stands before and behind: a mail, a chat, another system's line ends."""
     lines = [line.strip(b" \t\r>") for line in sealed.split(b"\n")]
     if BEGIN.encode() not in lines:
-        raise Problem("that is no export: it has no line BEGIN AGE ENCRYPTED FILE", "rotate-my-key export")
+        raise Problem("this is not an export file", "rotate-my-key export")
     inside = lines[lines.index(BEGIN.encode()) + 1 :]
     if END.encode() not in inside:
         raise Problem("its end is missing", _AGAIN)

@@ -76,7 +76,7 @@ def read_regular(path: str, hint: str = "", most: int = -1) -> bytes:
 _LARGEST_INDEX = 256 << 20  # bytes
 # yadm's (https://yadm.io), before and since 3.0, and what is usual for a bare one with the home as its work tree.
 _OF_A_HOME = (".local/share/yadm/repo.git", ".config/yadm/repo.git", ".dotfiles", ".cfg", ".dotfiles.git")
-PUBLIC = "tracked by git in a repository with a remote: the next push gives the key to whoever can read it"
+PUBLIC = "tracked by git in a repository with a remote: the next push gives the key to anyone who can read it"
 
 
 class Repository(NamedTuple):

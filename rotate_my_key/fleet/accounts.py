@@ -124,7 +124,7 @@ class AccountDirectory:
         self._of(user, lambda: delete_key(self._calls.call, {"UserName": user}, key_id), "access key")
 
     def create(self, user: str) -> tuple[Credentials, AccessKey]:
-        """See create_key. Raises NoRoom, Denied, Gone; Unanswered if one may have been made or not."""
+        """See create_key. Raises NoRoom, Denied, Gone; Unanswered if one may have been created or not."""
         try:
             return self._of(user, lambda: create_key(self._calls.call, {"UserName": user}, of=f" of {user}"))
         except NoRoom as problem:

@@ -328,7 +328,7 @@ class _Stored(NamedTuple):
 _STORED = Form(
     _Stored,
     among=("pair",),
-    newer=("a stored pair was written by a newer rotate-my-key", "use that version"),
+    newer=("a stored key was written by a newer rotate-my-key", "use that version"),
     checked=True,
 )
 

@@ -79,7 +79,7 @@ def replace_pair(file: ProfileFile, sections: Mapping[str, str], old: Credential
     Raises Problem for a pair that would be read otherwise than written, or that is a temporary one.
     """
     if new.token is not None or not _VALUE.fullmatch(new.key_id) or not _VALUE.fullmatch(new.secret):
-        raise Problem(f"the pair of key {mask(new.key_id)} cannot stand in a profile file", "rotate-my-key status")
+        raise Problem(f"key {mask(new.key_id)} cannot be written to a profile file", "rotate-my-key status")
     changes, values = [], {KEY_ID: new.key_id, SECRET: new.secret}
     for section, profile in sections.items():
         key_id = (*_span(file, section, KEY_ID, old.key_id), new.key_id)
@@ -139,7 +139,7 @@ def take_out(file: ProfileFile, profile: str, pair: Credentials) -> tuple[bytes,
     section = _section_of(file, profile, pair)
     others = sorted(set(file.namesakes(profile, pair)) - {section})
     if others:
-        message = f"[{others[0]}] and [{section}] in {file.shown} hold the pair of one profile"
+        message = f"[{others[0]}] and [{section}] in {file.shown} hold the key of one profile"
         raise Problem(message, f"remove one of the two from {file.shown}")
     header, raw, taken = file.header(section), _lines_of(file.data), []
     for name, value in ((KEY_ID, pair.key_id), (SECRET, pair.secret)):
@@ -313,7 +313,7 @@ def verified(file: Ini, data: bytes, changes: Changes) -> bytes:
 
 def unsafe(file: Ini) -> Problem:
     """What would be read otherwise than it is meant is not written."""
-    return Problem(f"{file.shown} cannot be edited safely", "write the pair on two plain lines: NAME = VALUE")
+    return Problem(f"{file.shown} cannot be edited safely", "write the key on two plain lines: NAME = VALUE")
 
 
 # Why a pair cannot be changed byte by byte, each reason with its remedy. One rule stands behind all of them: botocore
@@ -338,7 +338,7 @@ def with_token(file: ProfileFile, profile: str, section: str) -> Problem:
     """A token that is not empty makes whatever key stands beside it a temporary one."""
     lines = {**file.defaults, **file.sections[section]}
     name = next(name for name in TOKENS if file.get(section, name))
-    what = f"gives profile {profile} a session token, so its pair is a temporary one"
+    what = f"gives profile {profile} a session token, so its key is a temporary one"
     return file.problem(lines[name], what, f"remove {name} if the key is a long-term one")
 
 
@@ -372,8 +372,8 @@ def _option(file: ProfileFile, profile: str, section: str, name: str, expected: 
     if number is not None:
         return _other_value(file, number, name, expected)
     if name in file.defaults:
-        what = f"gives {name} to all profiles, since it stands in [{DEFAULT}]"
-        return file.problem(file.defaults[name], what, f"move the pair into the section [{section}]")
+        what = f"sets {name} for all profiles, since it is in [{DEFAULT}]"
+        return file.problem(file.defaults[name], what, f"move the key into the section [{section}]")
     for other, options in file.sections.items() if file.kind is PlaceKind.CONFIG else ():
         if other != section and name in options and config_profile(other) == profile:
             what = f"begins [{section}]; botocore takes that for profile {profile}, and not [{other}] with the key"

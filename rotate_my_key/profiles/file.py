@@ -98,8 +98,9 @@ class Ini:
             if first == "[" and (end := content.rfind("]")) > 1:
                 section = content[1:end]
                 if section in self.sections:
-                    what = f"begins [{section}] again, which line {self.header(section) + 1} does already"
-                    raise self.problem(number, what, "merge the two sections into one")
+                    raise self._twice(
+                        f"[{section}] appears", self.header(section), number, "merge the two sections into one"
+                    )
                 self._header_lines.append(number)
                 self._header_names.append(section)
                 options = self.defaults if section == DEFAULT else self.sections.setdefault(section, {})
@@ -112,9 +113,11 @@ class Ini:
             name = names.get(head) or names.setdefault(head, self._name(head, equals > 0, number))
             if name in options:
                 shown = name if len(name) < 30 else "a name"  # it may be a secret that slipped into a name's place
-                what = f"sets {shown} again, which line {options[name] + 1} does already in the same section"
-                raise self.problem(number, what, "remove one of the two lines")
+                raise self._twice(f"{shown} is set", options[name], number, "remove one of the two lines")
             options[name] = current = number
+
+    def _twice(self, what: str, first: int, second: int, hint: str) -> Problem:
+        return Problem(f"{self.shown}: {what} twice (lines {first + 1} and {second + 1})", hint)
 
     def _name(self, head: str, has_value: bool, number: int) -> str:
         """The name of the option that this line sets: what stands before the first '=' or ':', in lower case."""

@@ -63,8 +63,8 @@ class ProfileFact:
     """What one profile holds; a profile with a key in both files gives two facts, the one that wins first.
 
     `pair` and `place` are there for STATIC and SESSION; for KEYRING the pair is, if the keyring gave it. `source` is a
-    role's source_profile. `also` are the other ways in that stand beside a key (SDKs disagree which wins). `note` says
-    why a key is no use, or where else a role gets its credentials.
+    role's source_profile. `also` are the other ways in that stand beside a key (SDKs disagree on which one wins).
+    `note` says why a key is no use, or where else a role gets its credentials.
     """
 
     profile: str
@@ -118,7 +118,7 @@ def _without_key(profiles: Profiles, name: str, source: str | None, keyring: Rea
     if entry := keyring_entry(merged):
         try:
             pair = keyring(entry) if keyring else None
-            note = "the keyring holds no pair for it" if keyring and not pair else ""
+            note = "the keyring has no key for it" if keyring and not pair else ""
         except Problem as problem:
             note = problem.message
         return ProfileFact(name, Kind.KEYRING, pair, profiles.keyring_place(entry), note=note)
@@ -166,7 +166,7 @@ def judge(file: ProfileFile, section: str) -> Judged:
         return Judged(Kind.NONE, None, f"has an {KEY_ID} and no {SECRET}", _CONFIGURE)
     key_id, secret = values[KEY_ID], values[SECRET]
     if key_id.startswith("\n") or secret.startswith("\n"):
-        hint = "write each value behind its = in [{section}] of {file}"
+        hint = "write each value after its = in [{section}] of {file}"
         return Judged(Kind.NONE, None, "has its key on a line of its own, below the name", hint)
     if not key_id or not secret:
         return Judged(Kind.NONE, None, f"has an empty {SECRET if key_id else KEY_ID}", _CONFIGURE)
@@ -178,14 +178,14 @@ def judge(file: ProfileFile, section: str) -> Judged:
         return Judged(
             Kind.SESSION,
             Credentials(key_id, secret, token),
-            "holds temporary credentials (a session), which end by themselves",
+            "holds temporary credentials (a session), which expire on their own",
         )
     for name, value in ((KEY_ID, key_id), (SECRET, secret)):
         if odd := odd_character(value):
-            hint = f"paste only the value again behind {name} = in [{{section}}] of {{file}}"
+            hint = f"paste only the value again after {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has {odd}, within the value of {name}", hint)
         if _STRAY.search(value):
-            hint = f"leave only the value behind {name} = in [{{section}}] of {{file}}"
+            hint = f"leave only the value after {name} = in [{{section}}] of {{file}}"
             return Judged(Kind.NONE, None, f"has quotes, blanks or a comment within the value of {name}", hint)
     if not _LONG_TERM.fullmatch(key_id):
         return Judged(Kind.NONE, None, _NOT_A_USERS, _LOOK)

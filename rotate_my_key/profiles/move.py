@@ -113,7 +113,7 @@ class Moving:
         facts = self._facts(profile)
         pair = facts.entry
         if pair is None:
-            raise Problem(f"the keyring holds no pair for profile {profile}", "rotate-my-key status")
+            raise Problem(f"the keyring has no key for profile {profile}", "rotate-my-key status")
         merged = Profiles(self._paths).merged
         others = [name for name, settings in merged.items() if name != profile and entry_of(settings) == profile]
         if others:
@@ -144,7 +144,7 @@ class Moving:
     def _storable(self, profile: str, facts: Facts, line: str) -> Credentials:
         pair, holder = facts.held, facts.holder
         if pair is None or holder is None:
-            raise Problem(f"no file here holds a pair for profile {profile}", "rotate-my-key status")
+            raise Problem(f"no file here holds a key for profile {profile}", "rotate-my-key status")
         if facts.credentials.pair(profile) and facts.config.pair(profile):
             raise Problem(
                 f"{facts.credentials.path} and {facts.config.path} both hold a key for profile {profile}",
@@ -205,7 +205,7 @@ class Moving:
     def _let_go(self, profile: str, entry: Entry, facts: Facts, held: Credentials) -> None:
         """The file's pair goes, once the line has given it back; in the config file both change in one write."""
         if prove(entry.line, self._env) != (held.key_id, held.secret):
-            raise Problem(f"the keyring does not give back the pair of {profile}", "rotate-my-key status")
+            raise Problem(f"the keyring does not give back the key of {profile}", "rotate-my-key status")
         assert facts.holder is not None
         data, lines = take_out(facts.holder, profile, held)
         known: dict[str, object] = {"lines": lines}
@@ -217,7 +217,7 @@ class Moving:
     def _to_file(self, profile: str) -> None:
         facts = self._facts(profile)
         if facts.held is None and facts.entry is None:
-            raise Problem(f"neither the files nor the keyring hold a pair for {profile}", "rotate-my-key status")
+            raise Problem(f"neither the files nor the keyring have a key for {profile}", "rotate-my-key status")
         if facts.held is None and facts.entry:
             home = facts.home
             _write(home, _restored(profile, facts, facts.entry))
@@ -244,7 +244,7 @@ class Moving:
 def _rehearse(file: ProfileFile) -> None:
     found = disk.snapshot(file.path)
     if reason := disk.rehearse(found) if found else None:
-        message = f"{file.path} can only be written in place, since {reason}; moving a pair makes it longer or shorter"
+        message = f"{file.path} can only be written in place, since {reason}; moving a key makes it longer or shorter"
         raise Problem(message, f"ls -la {file.path}; a file with one name, in a folder of yours, can be replaced")
 
 
@@ -324,7 +324,7 @@ def prove(line: str, env: Mapping[str, str]) -> tuple[str, str]:
     except OSError as error:
         raise Problem(f"the credential_process cannot be run: {error.strerror}", hint) from None
     except (ValueError, KeyError, TypeError):
-        raise Problem("the credential_process prints no pair", hint) from None
+        raise Problem("the credential_process prints no key", hint) from None
     said = (done.stderr.decode(errors="replace").strip().splitlines() or ["no word why"])[-1]
     kind = TryLater if done.returncode == _LATER else Problem
     raise kind(f"the credential_process does not work: {said}", hint)

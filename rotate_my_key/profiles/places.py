@@ -269,7 +269,7 @@ def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = Place
     for _ in range(_ATTEMPTS):
         refuse_odd(path)
         if is_null(path):
-            raise Problem(f"{path} is not a file that keeps anything", "unset AWS_SHARED_CREDENTIALS_FILE")
+            raise Problem(f"{path} does not store anything", "unset AWS_SHARED_CREDENTIALS_FILE")
         found = files.snapshot(path)
         after = insert_pair(ProfileFile(found.data if found else b"", path, kind), profile, pair)
         if found is None:

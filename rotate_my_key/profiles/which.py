@@ -65,7 +65,7 @@ def _mixed_warnings(name: str, ways: Sequence[Kind], mixed: bool) -> list[str]:
     if not ways:
         return []
     beside = " and ".join(kind.value for kind in ways)
-    message = f"profile {show_name(name)} holds a static key beside {beside} settings, and SDKs disagree which wins"
+    message = f"profile {show_name(name)} holds a static key beside {beside} settings, and {_DISAGREE}"
     if not mixed:
         raise NeedsPerson(message, f"to rotate the static key all the same: {rotate_command(name)} --mixed")
     return [message]
@@ -119,6 +119,7 @@ def _in_a_program(profiles: Profiles, name: str) -> str:
 
 
 _STATUS = "rotate-my-key status"
+_DISAGREE = "SDKs disagree on which one wins"
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _KEY = "AWS_ACCESS_KEY_ID"
 _KEY_VARIABLES = {_KEY: "that key", "AWS_WEB_IDENTITY_TOKEN_FILE": "that token"}
@@ -205,10 +206,10 @@ def named_profile(environ: Mapping[str, str]) -> tuple[str, str]:
     named = {variable: environ[variable] for variable in PROFILE_VARIABLES if variable in environ}
     if len(set(named.values())) > 1:
         both = " and ".join(f"{variable}={show_name(value)}" for variable, value in named.items())
-        raise Problem(f"{both} are both set, and SDKs disagree which counts", "unset AWS_DEFAULT_PROFILE")
+        raise Problem(f"{both} are both set, and {_DISAGREE}", "unset AWS_DEFAULT_PROFILE")
     for variable, value in named.items():
         if not value:  # botocore looks for a profile without a name, and fails; others look for default
-            raise Problem(f"{variable} is set but empty, and SDKs disagree what that means", f"unset {variable}")
+            raise Problem(f"{variable} is set but empty, and SDKs disagree on what that means", f"unset {variable}")
         return value, f"{variable}={show_name(value)}"
     return "default", "no profile is named, so it is default"
 
@@ -293,7 +294,7 @@ def _pair_in_keyring(profiles: Profiles, holder: str, entry: str, keyring: Reade
     pair = keyring(entry)
     if pair is None:
         raise Problem(
-            f"profile {show_name(holder)} has its pair in the keyring, and the keyring holds none for it",
+            f"profile {show_name(holder)} has its key in the keyring, and the keyring has none for it",
             f"remove credential_process from it, then: aws configure --profile {quote(holder)}",
         )
     return profiles.keyring_place(entry), pair, "in the keyring"
@@ -319,7 +320,7 @@ def _check_spellings(config: ProfileFile, holder: str, pair: Credentials) -> Non
     for other, settings in config.settings.items():
         if config_profile(other) == holder and KEY_ID in settings and not _is_pair(settings, pair):
             message = f"[{other}] and [{config.effective[holder]}] in {config.shown} hold two keys for one profile"
-            raise Problem(f"{message}, and SDKs disagree which wins", f"remove one of the two from {config.shown}")
+            raise Problem(f"{message}, and {_DISAGREE}", f"remove one of the two from {config.shown}")
 
 
 def _is_pair(settings: Section, pair: Credentials) -> bool:

@@ -114,7 +114,7 @@ def load(paths: Paths, env: Mapping[str, str], flags: Mapping[str, Raw | None] |
         values[name] = value
         origin[name] = ValueOrigin(write(value), given.where, write(given.value), held)
         if held and said:
-            notices.append(f"{said.where}: the site holds {name} at {write(value) or 'nothing'} ({held})")
+            notices.append(f"{said.where}: the site limits {name} to {write(value) or 'nothing'} ({held})")
     if values["remind_before"] >= values["max_age"]:
         before, age = origin["remind_before"].text, origin["max_age"].text
         notices.append(f"remind_before ({before}) is not below max_age ({age}), so every key is due at once")

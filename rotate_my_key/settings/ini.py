@@ -95,11 +95,9 @@ class File:
             )
         except ConfigObjError as error:
             first = (getattr(error, "errors", None) or [error])[0]
-            what = (
-                "the line says again what stands above"
-                if isinstance(first, DuplicateError)
-                else "the line is not NAME = VALUE"
-            )
+            what, name = "the line is not NAME = VALUE", _key(first.line)
+            if isinstance(first, DuplicateError):
+                what = "duplicate section" if name.startswith("[") else f"duplicate setting `{name}`"
             raise self._wrong(first.line_number, what) from None
 
     def hooks(self, config: ConfigObj | None = None) -> tuple[Hook, ...]:
@@ -137,11 +135,11 @@ class File:
         return found
 
     def _stray_section(self, name: str) -> Problem:
-        what = f"[{name}] is no section of this file: settings stand at its top, without one"
+        what = f"[{name}] is not a section of this file: settings go at its top, without a section"
         if name == "enforced":
-            what = "[enforced] counts only in the site's file"
+            what = "[enforced] is only for the site's file"
         elif name == AFTER:
-            what = f"[{AFTER}] counts only in a person's own file: nobody runs programs for another"
+            what = f"[{AFTER}] is only for your own file, not for the site's"
         return self._wrong(self._section_line(name), what)
 
     def _section_line(self, name: str) -> int:

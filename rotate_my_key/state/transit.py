@@ -84,8 +84,8 @@ _ID = re.compile(r"AKIA[A-Z0-9]{12,124}")  # IAM user guide, "unique identifiers
 _SECRET = re.compile(r"[\x21-\x7e]{16,128}")
 _KIND = "delivery of rotate-my-key"
 _ASK = "ask IT for a new one"
-_WRONG = ("what was fetched is no delivery of rotate-my-key fleet reissue", _ASK)
-_NEWER = ("the delivery is of another version than this rotate-my-key reads", "rotate-my-key --version")
+_WRONG = ("what was fetched does not come from rotate-my-key fleet reissue", _ASK)
+_NEWER = ("this version of rotate-my-key cannot read what IT stored", "rotate-my-key --version")
 _RESERVATION = Form(_Reserved, kind=_KIND)
 _DELIVERY = Form(Delivered, kind=_KIND, among=("pair", "identity"), newer=_NEWER, wrong=_WRONG)
 
@@ -104,7 +104,7 @@ def reservation() -> str:
 def read_delivery(data: bytes | str) -> Delivered:
     """From what was fetched. Raises Problem for anything else; the message has nothing of it."""
     if _RESERVATION.find(data):
-        raise Problem("the key is not there yet: IT has only reserved the place", _ASK)
+        raise Problem("the new key from IT is not there yet: only its name is reserved", _ASK)
     delivered = _DELIVERY.decode(data)
     if not delivered.fits:
         raise Unreadable(*_WRONG)

@@ -344,7 +344,7 @@ def test_a_setting_in_the_section_itself(laptop: Laptop) -> None:
 
 def test_the_site_cannot_set_commands() -> None:
     """In its file the section is an error."""
-    with pytest.raises(Problem, match=r"\[after_rotate\] counts only in a person's own file"):
+    with pytest.raises(Problem, match=r"\[after_rotate\] is only for your own file"):
         File("/etc/x", b"max_age = 60d\n[after_rotate]\n[[x]]\ncommand = id\n", site=True).settings()
 
 

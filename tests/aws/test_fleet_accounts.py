@@ -360,7 +360,7 @@ def test_a_key_is_made_once_whatever_throttles(own: AccountDirectory, standin: S
 def test_a_key_whose_answer_was_lost_is_not_made_again(own: AccountDirectory, standin: StandIn, kind: Any) -> None:
     """It may be there or not: Unanswered, and the call went out once."""
     standin.fault("CreateAccessKey", kind, "after")
-    with pytest.raises(Unanswered, match="a new key of alice may have been made or not"):
+    with pytest.raises(Unanswered, match="a new key of alice may have been created or not"):
         own.create("alice")
     assert actions(standin) == ["CreateAccessKey"]
     assert len(standin.keys("alice")) == 1

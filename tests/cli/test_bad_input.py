@@ -114,7 +114,7 @@ CASES = {
         "signs in with SSO",
         "aws sso login --profile default",
     ),
-    "a key beside SSO": (config(SSO), "", 4, "SDKs disagree which wins", "--mixed"),
+    "a key beside SSO": (config(SSO), "", 4, "SDKs disagree on which one wins", "--mixed"),
     "a role without a key": (
         config("[profile r]\nrole_arn = x\n"),
         "-p r",
@@ -141,7 +141,7 @@ CASES = {
         env(AWS_PROFILE="work", AWS_DEFAULT_PROFILE="default"),
         "",
         1,
-        "SDKs disagree which counts",
+        "SDKs disagree on which one wins",
         "unset AWS_DEFAULT_PROFILE",
     ),
     "a wrong secret": (wrong_secret, "", 5, "is not the one that belongs to it", "check the profile"),

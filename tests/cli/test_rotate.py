@@ -45,7 +45,7 @@ def test_all(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
     assert list(desk.ids("bob")) == [desk.held("bob")]
     for profile, pair in kept.items():
         assert desk.held(profile) == pair.key_id
-    assert done.problem()[0].startswith("wrong: the secret beside key")
+    assert done.problem()[0].startswith("wrong: the secret key stored for")
     *lines, last = done.out.splitlines()
     assert last == "5 keys: 2 rotated, 1 not due, 1 exempt, 1 failed"
     assert {line.split(":")[0]: line.split(": ")[1][:13] for line in lines} == {

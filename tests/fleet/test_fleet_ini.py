@@ -171,7 +171,7 @@ WRONG = [
     ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a way to hand over; allowed: secretsmanager, s3"),
     ("[remind]\n[[owners]]\n", "owners is a setting, not a section"),
     ("what is this", "line 1: the line is not NAME = VALUE"),
-    ("contact = a\ncontact = b", "line 2: the line says again what stands above"),
+    ("contact = a\ncontact = b", "line 2: duplicate setting `contact`"),
 ]
 
 

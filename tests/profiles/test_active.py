@@ -318,7 +318,7 @@ def test_every_profile_is_listed_with_its_kind(files: ProfilePaths) -> None:
         "[profile login]\nlogin_session = l\n[profile program]\ncredential_process = p\n[profile empty]\nregion = r\n"
         f"[profile mixed]\nsso_session = s\n[profile own]\n{TWO}{ROLE.replace('base', 'own')}[sso-session s]\nx = y\n",
     )
-    session = "holds temporary credentials (a session), which end by themselves"
+    session = "holds temporary credentials (a session), which expire on their own"
     listed = [
         (fact.profile, fact.kind, fact.place and os.path.basename(fact.place.path), fact.source, fact.also, fact.note)
         for fact in sections(files)

@@ -319,4 +319,4 @@ def test_mixed_takes_the_static_key(home: Home, asked: Asked) -> None:
     """With `mixed` the static key is the answer, whatever botocore prefers, and a warning says so."""
     active = find(home, asked[home.says][0], mixed=True)
     assert active.pair.key_id == KEYS["one"][0]
-    assert "SDKs disagree which wins" in active.warnings[0]
+    assert "SDKs disagree on which one wins" in active.warnings[0]

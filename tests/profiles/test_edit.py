@@ -161,15 +161,15 @@ REFUSALS = {
     "one CR in a comment": ("[a]\n# x\ry\n" + PAIR, "line 3 is neither"),
     "blanks inside brackets": (f"[ a ]\n{PAIR}", "line 1 has blanks inside its brackets"),
     "a session token": (f"[a]\n{PAIR}aws_session_token = x\n", "gives profile a a session token"),
-    "keys from DEFAULT": (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", "line 2 gives aws_access_key_id to all profiles"),
+    "keys from DEFAULT": (f"[DEFAULT]\n{PAIR}[a]\nregion = x\n", "line 2 sets aws_access_key_id for all profiles"),
     "the id from DEFAULT": (f"[DEFAULT]\naws_access_key_id = {OLD.key_id}\n[a]\naws_secret_access_key = {OLD.secret}\n",
-        "line 2 gives aws_access_key_id to all profiles"),
+        "line 2 sets aws_access_key_id for all profiles"),
     "no secret": (f"[a]\naws_access_key_id = {OLD.key_id}\n", "has no aws_secret_access_key"),
     "another secret": ("[a]\n" + PAIR.replace(OLD.secret, "other"), "line 3 holds another aws_secret_access_key"),
     "no such profile": (f"[b]\n{PAIR}", "has no profile"),
-    "a section twice": (f"[a]\n{PAIR}[a]\n", "line 4 begins [a] again"),
-    "a key twice": (f"[a]\n{PAIR}{PAIR}", "line 4 sets aws_access_key_id again"),
-    "an upper-case key twice": (f"[a]\n{PAIR}{PAIR.upper()}", "line 4 sets aws_access_key_id again"),
+    "a section twice": (f"[a]\n{PAIR}[a]\n", "[a] appears twice (lines 1 and 4)"),
+    "a key twice": (f"[a]\n{PAIR}{PAIR}", "aws_access_key_id is set twice (lines 2 and 4)"),
+    "an upper-case key twice": (f"[a]\n{PAIR}{PAIR.upper()}", "aws_access_key_id is set twice (lines 2 and 4)"),
 }
 # fmt: on
 

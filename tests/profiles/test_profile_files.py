@@ -173,7 +173,7 @@ FOR_OTHERS = {
         WORK + f"AWS_ACCESS_KEY_ID : {OLD.key_id} # x\nAWS_Secret_Access_Key: {OLD.secret} # y\n",
         "", "line 5 has a comment"),
     "blanks within the brackets": (GOOD + "[ work ]\n" + PAIR, "", "line 4 has blanks inside its brackets"),
-    "lent to all": (GOOD + "[DEFAULT]\n" + PAIR + "[work]\nregion = x\n", "", "line 5 gives aws_access_key_id to all"),
+    "lent to all": (GOOD + "[DEFAULT]\n" + PAIR + "[work]\nregion = x\n", "", "line 5 sets aws_access_key_id for all"),
     "lent to none": (GOOD, f"[DEFAULT]\n{PAIR}", r"line 1 begins \[DEFAULT\], which botocore does not read"),
     "a name of two words": (GOOD, f"[profile my company]\n{PAIR}",
         r"line 1 begins \[profile my company\], which botoc"),

@@ -21,11 +21,11 @@ OLD = Credentials(DATA["old_access_key_id"], DATA["old_secret_access_key"])
 # pair there, or another one, or cannot read the file at all.
 REFUSED = {
     # botocore cannot parse the file: a name twice in a section, also one that has nothing to do with the key
-    "Duplicate properties in a profile use the last one defined. [foo]": "line 5 sets name again",
-    "config/load_config_secondary [partial-creds-1]": "line 4 sets aws_secret_access_key again",
+    "Duplicate properties in a profile use the last one defined. [foo]": "name is set twice (lines 4 and 5)",
+    "config/load_config_secondary [partial-creds-1]": "aws_secret_access_key is set twice (lines 3 and 4)",
     # botocore cannot parse the file: a section twice
     "Default profiles with mixed prefixes in the config file ignore the one without prefix when merging. [default]": (
-        "line 7 begins [profile default] again"
+        "[profile default] appears twice (lines 4 and 7)"
     ),
     # botocore cannot parse the file: text before the first section
     "valid/global_values_profile [default]": "line 1 stands before the first section",

@@ -304,7 +304,7 @@ def give(laptop: Laptop, key_id: str, secret: str) -> None:
 def test_a_wrong_secret(laptop: Laptop) -> None:
     """Exit 5 at once: waiting would not help."""
     give(laptop, laptop.old.key_id, "x" * 40)
-    refused(laptop, code=5, said="secret beside key")
+    refused(laptop, code=5, said="secret key stored for")
 
 
 def refusals(laptop: Laptop) -> int:

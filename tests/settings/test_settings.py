@@ -265,10 +265,10 @@ def test_a_wrong_value_elsewhere_names_its_source(paths: Paths, name: str, text:
         pytest.param("max-age = 1d\n", 1, "did you mean max_age?", id="a dash"),
         pytest.param("colour = red\n", 1, "there is no setting colour", id="something else"),
         pytest.param("\n[main]\nmax_age = 1d\n", 2, "[main] is no section", id="a section"),
-        pytest.param("[enforced]\nmax_age = 1d\n", 1, "counts only in the site's file", id="enforced by the user"),
+        pytest.param("[enforced]\nmax_age = 1d\n", 1, "is only for the site's file", id="enforced by the user"),
         pytest.param("[max_age]\n", 1, "[max_age] is no section", id="a section named like a setting"),
         pytest.param("enforced = 1\n", 1, "no setting enforced", id="a setting named like the section"),
-        pytest.param("max_age = 1d\nmax_age = 2d\n", 2, "says again", id="the same setting twice"),
+        pytest.param("max_age = 1d\nmax_age = 2d\n", 2, "duplicate setting `max_age`", id="the same setting twice"),
         pytest.param("# x\nnonsense\n", 2, "is not NAME = VALUE", id="no setting at all"),
         pytest.param("nonsense\nmore\n", 1, "is not NAME = VALUE", id="several of these"),
         pytest.param("contact = 'x\n", 1, "is not NAME = VALUE", id="a quote that does not end"),
@@ -380,7 +380,7 @@ def test_the_ceiling_can_only_be_tightened(
     held = loaded.origin[name].ceiling
     assert held == ("" if settings.write(row.read(wanted)) == counts else f"{paths.site_file} line 4")
     assert loaded.origin[name].asked == wanted
-    spoken = [notice for notice in loaded.notices if "the site holds" in notice]
+    spoken = [notice for notice in loaded.notices if "the site limits" in notice]
     assert bool(spoken) == bool(held and asked is not None and way in ("flag", "environment"))
 
 

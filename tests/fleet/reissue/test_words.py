@@ -235,19 +235,19 @@ def changed(**values: object) -> str:
 
 BAD = [
     pytest.param(reservation(), "is not there yet", id="reserved only"),
-    pytest.param("", "no delivery", id="nothing"),
-    pytest.param("[" * 100_000, "no delivery", id="deep"),
-    pytest.param('{"kind": "x"}', "no delivery", id="something else"),
-    pytest.param(changed(version=2), "another version", id="newer"),
-    pytest.param(changed(user="bob"), "no delivery", id="another name than the ARN's"),
-    pytest.param(changed(account="999999999999"), "no delivery", id="another account than the ARN's"),
-    pytest.param(changed(arn="arn:aws:iam::123456789012:root"), "no delivery", id="root"),
-    pytest.param(changed(key_id="ASIAIOSFODNN7EXAMPLE"), "no delivery", id="a session"),
-    pytest.param(changed(secret="short"), "no delivery", id="half a secret"),
-    pytest.param(changed(secret=["x"]), "no delivery", id="no text"),
-    pytest.param(changed(replaces=PAIR.key_id), "no delivery", id="replaces itself"),
-    pytest.param(changed(profile="a\x1b[2J"), "no delivery", id="signs for a terminal"),
-    pytest.param(changed(made="2026-11-25"), "no delivery", id="no time"),
+    pytest.param("", "does not come from", id="nothing"),
+    pytest.param("[" * 100_000, "does not come from", id="deep"),
+    pytest.param('{"kind": "x"}', "does not come from", id="something else"),
+    pytest.param(changed(version=2), "cannot read what IT stored", id="newer"),
+    pytest.param(changed(user="bob"), "does not come from", id="another name than the ARN's"),
+    pytest.param(changed(account="999999999999"), "does not come from", id="another account than the ARN's"),
+    pytest.param(changed(arn="arn:aws:iam::123456789012:root"), "does not come from", id="root"),
+    pytest.param(changed(key_id="ASIAIOSFODNN7EXAMPLE"), "does not come from", id="a session"),
+    pytest.param(changed(secret="short"), "does not come from", id="half a secret"),
+    pytest.param(changed(secret=["x"]), "does not come from", id="no text"),
+    pytest.param(changed(replaces=PAIR.key_id), "does not come from", id="replaces itself"),
+    pytest.param(changed(profile="a\x1b[2J"), "does not come from", id="signs for a terminal"),
+    pytest.param(changed(made="2026-11-25"), "does not come from", id="no time"),
 ]
 
 
