@@ -117,7 +117,7 @@ class Ini:
             options[name] = current = number
 
     def _twice(self, what: str, first: int, second: int, hint: str) -> Problem:
-        return Problem(f"{self.shown}: {what} twice (lines {first + 1} and {second + 1})", hint)
+        return Problem(f"{self.shown}, line {second + 1}: {what} twice (lines {first + 1} and {second + 1})", hint)
 
     def _name(self, head: str, has_value: bool, number: int) -> str:
         """The name of the option that this line sets: what stands before the first '=' or ':', in lower case."""

@@ -104,7 +104,13 @@ CASES = {
         "is UTF-16",
         "iconv .*&& mv",
     ),
-    "one section twice": (lambda d: d.add("[default]\nregion=x\n"), "", 1, r"line 8 begins \[default\] again", "merge"),
+    "one section twice": (
+        lambda d: d.add("[default]\nregion=x\n"),
+        "",
+        1,
+        r"line 8: \[default\] appears twice",
+        "merge",
+    ),
     "a session token": (replaced("[work]", "aws_session_token = x\n[work]"), "", 1, "temporary credentials", "status"),
     "an id of a session": (replaced("= AKIA", "= ASIA"), "", 1, "temporary credentials", "status"),
     "SSO": (
