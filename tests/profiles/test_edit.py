@@ -193,13 +193,13 @@ def test_what_cannot_be_changed_exactly_is_refused(text: str, reason: str) -> No
 @pytest.mark.parametrize("secret", ["with blank", "line\nend", "#comment", 'quo"te', "", "é", "[x]", "a;b"])
 def test_a_new_value_that_sdks_would_misread_is_refused(secret: str) -> None:
     """AWS makes no such secret; were it to, it would not be written."""
-    with pytest.raises(Problem, match="cannot stand in a profile file"):
+    with pytest.raises(Problem, match="cannot be written to a profile file"):
         edited(f"[a]\n{PAIR}", "a", new=Credentials(NEW.key_id, secret))
 
 
 def test_a_temporary_pair_is_never_written() -> None:
     """A session's pair needs a third line."""
-    with pytest.raises(Problem, match="cannot stand in a profile file"):
+    with pytest.raises(Problem, match="cannot be written to a profile file"):
         edited(f"[a]\n{PAIR}", "a", new=Credentials(NEW.key_id, NEW.secret, "token"))
 
 
