@@ -150,7 +150,7 @@ CASES = {
         "SDKs disagree on which one wins",
         "unset AWS_DEFAULT_PROFILE",
     ),
-    "a wrong secret": (wrong_secret, "", 5, "is not the one that belongs to it", "check the profile"),
+    "a wrong secret": (wrong_secret, "", 5, "the secret key stored for", "check the profile"),
     "a clock that is off by an hour": (
         lambda d: setattr(d.aws.settings, "clock_offset", 3600),
         "",

@@ -270,5 +270,5 @@ def test_the_wrong_identity() -> None:
     """It names what to do; a file that holds none says so."""
     with pytest.raises(Problem, match="not made for this identity"):
         age.unseal(sealed().encode(), identities=other_identity())
-    with pytest.raises(Problem, match="no identity file"):
+    with pytest.raises(Problem, match="not an identity file"):
         age.unseal(sealed().encode(), identities=b"hello")

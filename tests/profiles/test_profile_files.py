@@ -212,7 +212,7 @@ def test_a_place_that_only_other_sdks_read_refuses_the_rotation(
         home.config.write_bytes(config.encode())
     found = [h.place for h in home.files.search([OLD.key_id]) if h.pair == OLD]
     assert len(found) > 1, found
-    alike = "line ends" in said or "token" in credentials or "lent" in said or "brackets" in said or "to all" in said
+    alike = "line ends" in said or "token" in credentials or "lent" in said or "brackets" in said or "for all" in said
     assert read_by_botocore(home).count((OLD.key_id, OLD.secret)) == 1 or alike
     for places in (found, found[1:]):
         with pytest.raises(Problem, match=said) as problem:

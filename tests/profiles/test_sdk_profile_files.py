@@ -25,7 +25,7 @@ REFUSED = {
     "config/load_config_secondary [partial-creds-1]": "aws_secret_access_key is set twice (lines 3 and 4)",
     # botocore cannot parse the file: a section twice
     "Default profiles with mixed prefixes in the config file ignore the one without prefix when merging. [default]": (
-        "[profile default] appears twice (lines 4 and 7)"
+        "[profile default] appears twice (lines 1 and 7)"
     ),
     # botocore cannot parse the file: text before the first section
     "valid/global_values_profile [default]": "line 1 stands before the first section",

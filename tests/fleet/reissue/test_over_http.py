@@ -221,7 +221,7 @@ BAD_LINKS: list[tuple[str, Callable[[str], str], int, str]] = [
     ("cut off", lambda link: link[:-8], 5, "the link is incomplete"),
     ("elsewhere", lambda link: f"https://evil.example/x?{link.partition('?')[2]}", 1, "which is not S3"),
     ("of another object", lambda link: link.replace("/alice/", "/bob/"), 5, "the link is incomplete"),
-    ("unsigned", lambda link: link.partition("?")[0], 1, "no link that S3 has signed"),
+    ("unsigned", lambda link: link.partition("?")[0], 1, "not a link that S3 has signed"),
     ("plain", lambda link: f"http://evil.example/x?{link.partition('?')[2]}", 1, "is not encrypted"),
     ("looks like S3", lambda link: f"https://s3.amazonaws.com.evil.example/?{link.partition('?')[2]}", 1, "is not S3"),
 ]
