@@ -107,7 +107,7 @@ def test_the_disk_of_the_file_is_full(laptop: Laptop, pages: int) -> None:
 
 def test_files_may_not_grow(laptop: Laptop) -> None:
     """A limit for file sizes (ulimit -f) is met in the rehearsal."""
-    refused(laptop, said="limit for files", before=["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"])
+    refused(laptop, said="exceed the file size limit", before=["sh", "-c", 'ulimit -f 0; exec "$@"', "sh"])
     laptop.settled()
 
 
@@ -348,7 +348,7 @@ def test_a_key_that_is_not_known_everywhere_yet(laptop: Laptop) -> None:
 def test_a_key_that_is_switched_off(laptop: Laptop) -> None:
     """The same: AWS does not say which."""
     laptop.aws.set_status(laptop.old.key_id, "Inactive")
-    refused(laptop, code=5, said="switched off")
+    refused(laptop, code=5, said="inactive")
 
 
 def test_a_root_key(laptop: Laptop) -> None:
