@@ -210,6 +210,7 @@ class RateLimiter:
 BUDGETS = {FailureKind.OFFLINE: 2.5, FailureKind.FLAKY: 12.0, FailureKind.BUSY: 20.0}
 _FIRST_DELAY = {FailureKind.OFFLINE: 0.2, FailureKind.FLAKY: 0.05, FailureKind.BUSY: 0.4}
 _LONGEST_DELAY = 4.0
+_LONG = 2.0  # seconds of throttling that a person is told of
 
 Wanted = Callable[[Exception], bool]
 
@@ -217,7 +218,8 @@ Wanted = Callable[[Exception], bool]
 class RetryPolicy:
     """How long to wait for what. `sleep` and `monotonic` (seconds) are handed in. Safe to share between threads.
 
-    `budgets` are for each kind in seconds; with a `limiter` the calls keep their distance once AWS throttles.
+    `budgets` are for each kind in seconds; with a `limiter` the calls keep their distance once AWS throttles;
+    `busy` is called while that takes longer than a person expects.
     """
 
     def __init__(
@@ -226,9 +228,11 @@ class RetryPolicy:
         monotonic: Callable[[], float],
         budgets: Mapping[FailureKind, float] = BUDGETS,
         limiter: RateLimiter | None = None,
+        busy: Callable[[], None] = lambda: None,
     ) -> None:
         self.sleep = sleep
         self.monotonic = monotonic
+        self._busy = busy
         self._budgets = budgets
         self._limiter = limiter
 
@@ -254,8 +258,11 @@ class RetryPolicy:
                     raise
                 budget = refused if what is FailureKind.REFUSED else self._budgets[what]
                 pause = self.poll() if what is FailureKind.REFUSED else _delay(what, tries)
-                if self.monotonic() - began.setdefault(what, started) + pause > budget:
+                took = self.monotonic() - began.setdefault(what, started)
+                if took + pause > budget:
                     raise
+                if what is FailureKind.BUSY and took + pause > _LONG:
+                    self._busy()
             else:
                 if self._limiter:
                     self._limiter.answered()
@@ -312,7 +319,7 @@ class Calls:
 
     def __init__(self, transport: Transport, retry: RetryPolicy | None = None, explain: Explain = translate) -> None:
         self.transport = transport
-        self.retry = retry or RetryPolicy(transport.aws.sleep, transport.aws.monotonic)
+        self.retry = retry or RetryPolicy(transport.aws.sleep, transport.aws.monotonic, busy=transport.aws.busy)
         self.now = transport.aws.clock.now
         self._explain = explain
 

@@ -368,7 +368,8 @@ class Aws:
     `environ` as handed to the program; botocore itself reads the same variables from os.environ. `clock` is this
     computer's (aware), `sleep` and `monotonic` are in seconds. `config_file` and `credentials_file` go before
     AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, `endpoint_url` before whatever environment and profiles say.
-    `limits` are for each answer. `log` takes a line for each call, without secrets.
+    `limits` are for each answer. `log` takes a line for each call, without secrets; `busy` is called
+    while AWS throttles for long.
     """
 
     def __init__(
@@ -384,6 +385,7 @@ class Aws:
         endpoint_url: str = "",
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         log: Callable[[str], None] | None = None,
+        busy: Callable[[], None] = lambda: None,
     ) -> None:
         self.clock = AwsClock(clock)
         self.sleep = sleep
@@ -392,6 +394,7 @@ class Aws:
         self.endpoint_url = endpoint_url
         self.limits = limits
         self.log = log
+        self.busy = busy
         self.lock = RLock()  # botocore's sessions are not safe to make clients in two threads
         self.config = Config(
             user_agent_extra=f"rotate-my-key/{version}",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ..settings import Raw, Settings
 
 JSON_VERSION = 1
+INTERRUPTED = "Interrupted. Run `rotate-my-key` again to finish; your profile works."
 _SLICE = 0.1  # seconds
 # A command that works on one profile, the active one unless it is named; and what names it, or all, or only helps.
 _OF_ONE = re.compile(r"rotate-my-key (rotate|undo|restore|doctor|delete-key|adopt|export|import|keyring \w+)(?![\w-])")
@@ -84,7 +85,7 @@ class Stop:
     def check(self) -> None:
         """Raises Interrupted once the person asked to stop."""
         if self._asked.is_set():
-            raise Interrupted("Interrupted. Run `rotate-my-key` again to finish; your profile works.", "rotate-my-key")
+            raise Interrupted(INTERRUPTED, "rotate-my-key")
 
     def pause(self, seconds: float) -> None:
         """Sleep, in slices so that Ctrl-C is seen. Raises Interrupted."""
@@ -337,7 +338,7 @@ class App:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         console = Console(stderr=True, no_color=self.no_color, highlight=False)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(" of "), TimeElapsedColumn())
         bar = Progress(*columns, console=console, transient=True)
         task = bar.add_task("", total=None)
         with self._spinning(bar):

@@ -29,10 +29,10 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
                 stream.reconfigure(errors="backslashreplace")
         code = run(sys.argv[1:] if args is None else args, os.environ)
     except KeyboardInterrupt:
-        code = _last_words("stopped; whatever was begun is finished by the next run", "rotate-my-key status", 130)
+        code = _last_words("Interrupted.", 130)
     except Exception as error:  # noqa: BLE001  while the program was loaded, or in its own last words
         problem = fault(error)
-        code = _last_words(problem.message, problem.hint, problem.code)
+        code = _last_words(f"error: {problem.message}\nhint: {problem.hint}", problem.code)
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:
@@ -42,9 +42,9 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     os._exit(code)
 
 
-def _last_words(message: str, hint: str, code: int) -> int:
+def _last_words(said: str, code: int) -> int:
     try:  # noqa: SIM105  contextlib is not loaded yet
-        os.write(2, f"error: {message}\nhint: {hint}\n".encode(errors="backslashreplace"))
+        os.write(2, f"{said}\n".encode(errors="backslashreplace"))
     except OSError:
         pass
     return code

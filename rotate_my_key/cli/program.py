@@ -18,11 +18,10 @@ import click
 from .. import __version__
 from ..core.errors import Interrupted, Problem
 from ..core.policy import nearest
-from .app import App
+from .app import INTERRUPTED, App
 from .commands import with_command
 from .table import COMMANDS, COMPLETE, GLOBAL, GROUPS, OWN
 
-_STATUS = "rotate-my-key status"
 _LOG_FILE = "--log-file"
 # What leaves no file of its own behind; whatever else is called must be called by the owner of these files.
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
@@ -165,9 +164,10 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt, EOFError):
         app.complain("")
-        if _named(args)[:1] == ["fleet"]:
-            return _end(app, args, Interrupted("stopped", "repeat the command"))
-        return _end(app, args, Interrupted("stopped; whatever was begun is finished by the next run", _STATUS))
+        name = _named(args)
+        if " ".join(name) in _READS or name[:1] == ["fleet"]:
+            return _end(app, args, Interrupted("Interrupted.", "repeat the command"))
+        return _end(app, args, Interrupted(INTERRUPTED, "rotate-my-key"))
     except BrokenPipeError:
         _silence()
         return 1

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
@@ -135,6 +136,7 @@ class Rotate:
             copies=wiring.copies,
             others=self._others,
             looked=self._looked,
+            several=self._several,
         )
 
     @classmethod
@@ -200,7 +202,19 @@ class Rotate:
             wiring.account_for,
             self._narrator_for,
             wiring.waiter,
+            self._counting,
         )
+
+    @contextmanager
+    def _counting(self, total: int) -> Iterator[Callable[[], None]]:
+        """Several keys are counted while they are rotated."""
+        if not self._several or total < 2:
+            yield lambda: None
+            return
+        with self._app.progress() as show:
+            done, text = itertools.count(), "rotating your keys (Ctrl-C is safe)"
+            show(text, next(done), total)
+            yield lambda: show(text, next(done), total)
 
     def let_go(self) -> None:
         """Only the old keys that were kept as long as was agreed to."""
@@ -250,13 +264,15 @@ class Rotate:
             self._accounts[name] = self.wiring.account(profile)
         return self._accounts[name]
 
-    def _narrator(self, prefix: str) -> Narrator:
-        narrator = Narrator(self._app, prefix, spin=not self._several)
+    def _narrator(self, prefix: str, title: str = "") -> Narrator:
+        narrator = Narrator(self._app, prefix, spin=not self._several, title=title)
         self._narrators.append(narrator)
         return narrator
 
     def _narrator_for(self, note: Note) -> Narrator:
-        return self._narrator(note.places[0].profile if self._several and note.places else "")
+        name, key = show.names(note.places), mask(note.name)
+        title = f"Finishing an earlier rotation: {f'profile {name}, ' if name else ''}key {key}"
+        return self._narrator(note.places[0].profile if self._several and note.places else "", title)
 
     def _looked(self, plans: Sequence[RotationPlan]) -> None:
         """Kept even if the person stops at the question: a look is a use of the key, and covers what was before it."""

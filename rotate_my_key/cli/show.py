@@ -33,6 +33,12 @@ def names(places: Iterable[Place]) -> str:
     return join(dict.fromkeys(place.profile for place in places))
 
 
+def profiles(places: Iterable[Place]) -> str:
+    """` (profiles default, work)`, behind a key; "" without any."""
+    found = list(dict.fromkeys(place.profile for place in places))
+    return f" (profile{'s' if len(found) > 1 else ''} {', '.join(found)})" if found else ""
+
+
 def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str]]:
     """Each file with the profiles in it."""
     files: dict[str, list[Place]] = {}
@@ -44,9 +50,7 @@ def by_file(places: Iterable[Place], show_path: ShowPath) -> list[tuple[str, str
 def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequence[str] = ()) -> list[str]:
     """Who, which key, how old: the lines before the question. `others`: the last use by others."""
     who, key, now = plan.look.identity, plan.key, plan.look.now
-    who_has = list(dict.fromkeys(place.profile for place in plan.places))
-    used = f" (profile{'s' if len(who_has) > 1 else ''} {', '.join(who_has)})" if who_has else ""
-    lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{used}"]
+    lines = [f"{who.user} in {who.account}, key {mask(key.key_id)}{profiles(plan.places)}"]
     age, limit = old(now - key.created), span(policy.max_age)
     limit = limit.removesuffix(" days") if age.endswith(" days old") and key.active else limit
     off = "" if key.active else ", inactive"
@@ -227,7 +231,7 @@ def settled_line(result: Result) -> str:
         case Ending.WAITING:
             return ""
         case Ending.ROTATED | Ending.MERGED:
-            return f"finished the earlier rotation of key {mask(outcome.old)}"
+            return f"finished the earlier rotation of key {mask(outcome.old)}{profiles(outcome.places)}"
         case Ending.TAKEN_BACK | Ending.UNDONE:
             return f"finished undoing the earlier rotation of key {mask(outcome.old)}"
         case _:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ..core.errors import NeedsPerson
+from ..core.errors import Declined, NeedsPerson
 from ..core.parallel import Running
 from ..core.plan import Note, Step
 from ..core.policy import TWO_KEYS, Policy, Row, join, mask, old
@@ -25,7 +25,8 @@ from .app import App
 from .commands import CODE
 from .copies import OtherCopies, foreseen, in_words
 
-_ONLY_HERE = "Only this computer is updated. Anything else that uses this key will stop working."
+_ONLY_HERE = "Only this computer is updated. Anything else that uses {} stops working."
+_TO_UNDO = "To keep the old key working for a day, and to be able to undo: --overlap 1d"
 _DAY = timedelta(days=1)
 _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a server who is who
 
@@ -33,7 +34,7 @@ _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a serv
 class TerminalConsent:
     """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
     endpoints that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the
-    keys before the question."""
+    keys before the question; of `several` keys each has one line."""
 
     def __init__(
         self,
@@ -47,8 +48,11 @@ class TerminalConsent:
         copies: OtherCopies,
         others: Callable[[RotationPlan], Row | None],
         looked: Callable[[Sequence[RotationPlan]], None],
+        several: bool = False,
     ) -> None:
         self._app = app
+        self._several = several
+        self._said: set[str] = set()  # what is true of several keys is said once
         self._policy = policy
         self._looked = looked
         self._others = others
@@ -65,21 +69,27 @@ class TerminalConsent:
         looking = Running(partial(self._copies.running, pairs))
         for plan in plans:
             self.introduce(plan)
+        at_once = any(plan.draft and plan.draft.switch_off_at < plan.look.now + _DAY for plan in plans)
+        at_once = at_once and not any(plan.leaked for plan in plans)
+        it = "this key" if len(plans) == 1 else "these keys"
+        self._app.complain(_ONLY_HERE.format(it))
         self._looked(plans)
         self._copies.tell(pairs)
         running = looking.result() if looking.wait(_PATIENCE) and not looking.failed else []
         for line in in_words(running, "this key" if len(plans) == 1 else "one of these keys"):
             self._app.complain(line)
-        longer = self._ask(plans, used=bool(running) or any(map(self._is_used, plans)))
+        used = bool(running) or any(map(self._is_used, plans))
+        if at_once and not used:
+            self._app.complain(_TO_UNDO)
+        longer = self._ask(len(plans), may_keep=at_once and used)
         if longer is not None:
             self._copies.ask()
         return longer
 
-    def _ask(self, plans: Sequence[RotationPlan], *, used: bool) -> timedelta | None:
+    def _ask(self, count: int, *, may_keep: bool) -> timedelta | None:
         """Where somebody may need the old key, and it would go at once, it may be kept working for a day."""
-        it = "it" if len(plans) == 1 else f"these {len(plans)} keys"
-        at_once = any(plan.draft and plan.draft.switch_off_at < plan.look.now + _DAY for plan in plans)
-        if not used or not at_once or any(plan.leaked for plan in plans):
+        it = "it" if count == 1 else f"these {count} keys"
+        if not may_keep:
             agreed = self._app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True, flag=self._flag)
             return timedelta(0) if agreed else None
         question = f"Rotate {it}? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
@@ -94,13 +104,14 @@ class TerminalConsent:
     def introduce(self, plan: RotationPlan) -> None:
         """The lines before the question, also where nothing is asked."""
         say = self._app.complain if self.asks else self._app.say  # what is asked about is said with --quiet too
-        for line in show.header(plan, self._policy, self._others(plan), self._foreign(plan)):
+        who, age, *more = show.header(plan, self._policy, self._others(plan), self._foreign(plan))
+        lines = [who, age] if not self._several else [f"{who}, {age}"] if self.asks else []
+        for line in [*lines, *(line for line in more if line not in self._said)]:
             say(line)
+        self._said.update(more)
         for warning in plan.warnings if self.asks else ():
             say(f"{self._app.style('note:', fg='yellow')} {warning}")
-        if self.asks:
-            say(_ONLY_HERE)
-        else:
+        if not self.asks:
             self._copies.tell([plan.pair])
 
     def give_up(self, plan: RotationPlan) -> bool:
@@ -121,12 +132,14 @@ class TerminalConsent:
 
 
 class Narrator:
-    """One key's progress. `prefix` tells keys apart where several are rotated side by side."""
+    """One key's progress. `prefix` tells keys apart where several are rotated side by side: their steps are for -v.
+    `title` stands before the first step."""
 
-    def __init__(self, app: App, prefix: str = "", *, spin: bool = True) -> None:
+    def __init__(self, app: App, prefix: str = "", *, spin: bool = True, title: str = "") -> None:
         self._app = app
         self._prefix = f"{prefix}: " if prefix else "  "
         self._spin = spin
+        self._title = title
         self._spinner = ExitStack()
         self._switched_off = ""
         self._made = ""
@@ -176,7 +189,11 @@ class Narrator:
         return show.did_line(did, self._app.show_path, back=self._back)
 
     def _say(self, text: str) -> None:
-        self._app.say(f"{self._prefix}{text}")
+        say = self._app.detail if self._prefix.strip() else self._app.say
+        if self._title:
+            say(self._title)
+            self._title = ""
+        say(f"{self._prefix}{text}")
 
 
 class Teller:
@@ -220,9 +237,11 @@ class Teller:
     def problem(self, result: Result) -> None:
         """What is wrong with one key, and what to type; nothing if nothing is."""
         if not result.problem:
-            return
+            return None
+        if isinstance(result.problem, Declined):
+            return self._app.say(f"{self._prefix(result)}{show.CANCELLED}")
         about = next(iter(result.profiles), "") if self._several else ""
-        self._app.show_problem(result.problem, self._prefix(result), about)
+        return self._app.show_problem(result.problem, self._prefix(result), about)
 
     def dry(self, result: Result, plan: RotationPlan) -> None:
         """The steps that would be taken."""

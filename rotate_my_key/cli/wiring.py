@@ -53,6 +53,7 @@ class Wiring:
         """`asks`: whether a person may be asked for an MFA code."""
         self._app = app
         self._asks = asks
+        self._slow = False  # it was said that AWS throttles
         self._auths: dict[str, AuthProfile] = {}
         self.stop = Stop(app.interject)
         self.waiter = Waiter(self.stop.pause, self.stop.check)
@@ -228,8 +229,14 @@ class Wiring:
             monotonic=time.monotonic,
             config_file=paths.config,
             credentials_file=paths.credentials,
+            busy=self._throttled,
             log=self._app.log if self._app.logs else None,
         )
+
+    def _throttled(self) -> None:
+        if not self._slow:
+            self._slow = True
+            self.warn("AWS is throttling requests, so this takes longer (Ctrl-C is safe)")
 
     def account(self, profile: str | None, partition: str = "") -> IamAccount:
         """The user whose key a profile holds, at the region and endpoint that the profile names; where it names none,

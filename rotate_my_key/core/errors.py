@@ -44,6 +44,10 @@ class NeedsPerson(Problem):
     code = 4
 
 
+class Declined(NeedsPerson):
+    """A person was asked, and said no (exit 4)."""
+
+
 class NotAllowed(Problem):
     """AWS does not allow it; IT can (exit 5)."""
 

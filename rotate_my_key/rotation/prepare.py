@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from ..core.errors import Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
+from ..core.errors import Declined, Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
 from ..core.model import (
     AccessKey,
     Credentials,
@@ -297,6 +297,7 @@ class Asked(Protocol):
     """What of the person's consent matters here; see `run.Consent`."""
 
     attended: bool
+    asks: bool
 
     def give_up(self, plan: RotationPlan) -> bool:
         """Whether the user's inactive second key may be deleted."""
@@ -316,7 +317,8 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
         raise second_in_the_way(plan)
     if asked.give_up(plan):
         return True
-    raise NeedsPerson(f"your other key, {mask(key_id)}, is inactive, and {TWO_KEYS}", delete_command(plan))
+    kind = Declined if asked.asks and asked.attended else NeedsPerson
+    raise kind(f"your other key, {mask(key_id)}, is inactive, and {TWO_KEYS}", delete_command(plan))
 
 
 def _kept(second: Second, now: datetime) -> str:

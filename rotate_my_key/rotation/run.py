@@ -7,7 +7,7 @@ different users side by side; one failure does not stop the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
@@ -69,9 +69,14 @@ class Consent(Protocol):
         """Whether the user's inactive second key may be deleted."""
 
 
+def _silently(total: int) -> AbstractContextManager[Callable[[], None]]:
+    return nullcontext(lambda: None)
+
+
 @dataclass
 class Run:
-    """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user at AWS."""
+    """One run. `lock` gives the lock of this user of the computer; `account_for` leads to a note's user in AWS;
+    `counting` is told how many keys are rotated, and when one is done."""
 
     here: LocalState
     options: RotateOptions
@@ -80,6 +85,7 @@ class Run:
     account_for: Callable[[Note], Account]
     progress_for: Callable[[Note], Progress]
     waiter: Waiter
+    counting: Callable[[int], AbstractContextManager[Callable[[], None]]] = _silently
     _blocked: list[tuple[Unfinished, Problem]] = field(default_factory=list)
     _room: set[str] = field(default_factory=set)
     _callers: Callers = field(default_factory=Callers)
@@ -221,11 +227,12 @@ class Run:
                 users.setdefault(result.plan.look.identity, []).append((job, result))
             else:
                 done.append(undone(result))
-        for results in side_by_side([partial(self._one_user, keys) for keys in users.values()]):
-            done += results
+        with self.counting(sum(map(len, users.values()))) as done_one:
+            for results in side_by_side([partial(self._one_user, keys, done_one) for keys in users.values()]):
+                done += results
         return done
 
-    def _one_user(self, keys: Iterable[tuple[Job, Result]]) -> list[Result]:
+    def _one_user(self, keys: Iterable[tuple[Job, Result]], done_one: Callable[[], None]) -> list[Result]:
         """The due keys of one user, one after the other: the first may have changed what the next one is."""
         results: list[Result] = []
         for number, (job, result) in enumerate(keys):
@@ -235,9 +242,11 @@ class Run:
                     results.append(
                         Result(job.profiles, result.key_id, Outcome(Ending.REPLACED, result.key_id, _new_id(job)))
                     )
+                    done_one()
                     continue
                 result = self._look(job, pair)
             results.append(self._one(job, result))
+            done_one()
         return results
 
     def _one(self, job: Job, result: Result) -> Result:

@@ -91,9 +91,12 @@ def test_each_kind_of_failure_has_a_time_of_its_own() -> None:
         return clock[0]
 
     broken: list[float] = []
-    patience = RetryPolicy(sleep, lambda: clock[0], {FailureKind.BUSY: 60, FailureKind.FLAKY: 12})
+    slow: list[float] = []
+    budgets = {FailureKind.BUSY: 60.0, FailureKind.FLAKY: 12.0}
+    patience = RetryPolicy(sleep, lambda: clock[0], budgets, busy=lambda: slow.append(clock[0]))
     assert patience.run(send, again=lambda error: True) >= 30
     assert broken
+    assert slow and slow[0] < 3, "that it takes longer is said soon"
 
 
 def test_offline_is_said_soon(make_aws: Callable[..., Any], pair: Credentials, time: Any) -> None:

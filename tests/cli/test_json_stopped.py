@@ -19,7 +19,7 @@ class Trap(Mapping[str, str]):
         self._error = error
 
     def __getitem__(self, name: str) -> str:
-        if name in ("NO_COLOR", "_ROTATE_MY_KEY_COMPLETE"):
+        if "COLOR" in name or name in ("TERM", "_ROTATE_MY_KEY_COMPLETE"):
             raise KeyError(name)
         raise self._error("AKIASECRET")
 
@@ -33,9 +33,9 @@ class Trap(Mapping[str, str]):
 @pytest.mark.parametrize(
     ("words", "error", "code", "message"),
     [
-        ("status --json", KeyboardInterrupt, 130, "stopped; whatever was begun is finished by the next run"),
+        ("status --json", KeyboardInterrupt, 130, "Interrupted."),
         ("fleet report --json", KeyboardInterrupt, 130, "stopped"),
-        ("status --json", EOFError, 130, "stopped; whatever was begun is finished by the next run"),
+        ("status --json", EOFError, 130, "Interrupted."),
         ("status --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
         ("fleet report --json", ZeroDivisionError, 1, "internal error in rotate-my-key "),
     ],

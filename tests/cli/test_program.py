@@ -152,7 +152,7 @@ class Trap(Mapping[str, str]):
     """An environment in which looking for anything but colours fails, with a secret in the message."""
 
     def __getitem__(self, name: str) -> NoReturn:
-        if name == "NO_COLOR":
+        if "COLOR" in name or name == "TERM":
             raise KeyError(name)
         raise ZeroDivisionError(f"{name}={SECRET}")
 

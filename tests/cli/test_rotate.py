@@ -57,6 +57,39 @@ def test_all(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
     assert not any(call.key_id == kept["excluded"].key_id for call in desk.aws.calls)
 
 
+def test_each_of_several_keys_is_a_line(desk: Desk, old: Credentials, make_key: MakeKey) -> None:
+    """Its end; before a question also who it is, and what is true of all is said once. Steps are for -v."""
+    desk.profiles(bob=make_key("bob"), carol=make_key("carol"))
+    run = desk.terminal("rotate", "--all", width=200)
+    run.answer("Rotate these 3 keys? It takes about 10 seconds. [Y/n]", "\r")
+    run.until("3 of 3")
+    *said, _ = [line for line in run.end().lines if line]
+    account = desk.aws.account
+    assert said[:3] == [
+        f"alice in {account}, key ...{old.key_id[-4:]} (profiles default, work), "
+        "98 days old, maximum age is 90; never used",
+        f"Endpoint: {desk.aws.url} (not AWS)",
+        next(line for line in said if line.startswith(f"bob in {account}, key ...")),
+    ]
+    assert len(said) == 4 + 2 + 1 + 3, "four before the question, what stops working, the question, and how each ended"
+    assert sorted(line.split(": ")[0] for line in said[7:]) == ["bob", "carol", "default and work"]
+    assert "created a new key" in desk.run("rotate", "--all", "--yes", "--force", "-v").err
+
+
+def test_what_is_finished_on_the_way_is_introduced(desk: Desk, make_key: MakeKey) -> None:
+    """By its profile, before its steps."""
+    bob = make_key("bob")
+    desk.profiles(bob=bob)
+    desk.aws.settings.propagation = 30
+    assert desk.run("rotate", "-p", "bob", "--yes", ROTATE_MY_KEY_PROPAGATION_TIMEOUT="1s").code == 75
+    desk.aws.settings.propagation = 0
+    done = desk.run("rotate", "-p", "work", "--yes")
+    assert done.code == 0, done.text
+    first, second, *_ = done.err.splitlines()
+    assert first == f"Finishing an earlier rotation: profile bob, key ...{bob.key_id[-4:]}"
+    assert re.fullmatch(r"  key \.\.\.\w{4} works \(verified in \d s\)", second)
+
+
 def test_exempt_users_are_rotated_by_force(desk: Desk, make_key: MakeKey) -> None:
     """--force goes before the tag, as the message says."""
     desk.profiles(eve=make_key("eve", rotate_my_key="exempt"))

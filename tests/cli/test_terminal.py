@@ -36,7 +36,8 @@ def test_a_whole_rotation(desk: Desk, old: Credentials) -> None:
         rf"alice in {account}, key {last(old.key_id)} \(profiles default, work\)",
         r"98 days old, maximum age is 90; never used",
         rf"Endpoint: {url} \(not AWS\)",
-        r"Only this computer is updated\. Anything else that uses this key will stop working\.",
+        r"Only this computer is updated\. Anything else that uses this key stops working\.",
+        r"To keep the old key working for a day, and to be able to undo: --overlap 1d",
         r"Rotate it\? It takes about 10 seconds\. \[Y/n\] y",
         rf"  created a new key {last(new)}",
         r"  new key works \(verified in \d s\)",
@@ -155,7 +156,8 @@ def test_the_inactive_second_key(desk: Desk, old: Credentials, make_key: Callabl
         run.answer(QUESTION, "\r")
     done = run.end()
     assert done.code == (0 if yes else 4), done.text
-    assert "AWS allows two keys per user" in done.text
+    assert f"Your other key, {last(second.key_id)}, is inactive (300 days old, never used). AWS allows two" in done.text
+    assert yes or (done.lines[-1], "error:" in done.text) == ("Cancelled. Nothing changed.", False)
     assert (second.key_id in desk.ids()) is not yes
     assert (old.key_id in desk.ids()) is not yes
 
