@@ -9,7 +9,7 @@ unset CDPATH PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE
 # Settings that would make pip or uv put packages elsewhere or skip the locks; mirrors and proxies stay in force.
 unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIRE_HASHES PIP_CONSTRAINT PIP_NO_DEPS PIP_DRY_RUN PIP_REQUIRE_VIRTUALENV
 unset UV_REQUIRE_HASHES UV_NO_VERIFY_HASHES UV_CONSTRAINT UV_OVERRIDE UV_EXCLUDE UV_SYSTEM_PYTHON UV_NO_BUILD_ISOLATION
-export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_USER=0 PIP_NO_INPUT=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_RETRIES="${PIP_RETRIES:-2}" # offline: half a minute less
 
 name=rotate-my-key
 src=$(cd -P -- "$(dirname -- "$0")" && pwd)
@@ -22,9 +22,10 @@ Usage: ./install.sh [--prefix DIR] [--wheelhouse DIR] [--with fleet]
        ./install.sh --test [PYTEST-ARGUMENT...]
 
 Installs rotate-my-key for you: a Python environment of its own under
-~/.local/share/rotate-my-key and a link in ~/.local/bin. Run it again to
-upgrade; settings and state are kept. Needs Python 3.11 or newer, or uv; with
-uv it takes a fraction of the time.
+~/.local/share/rotate-my-key and a link in ~/.local/bin: 25 MB to download,
+80 MB on disk. Needs Python 3.11 or newer, or uv; takes about 10 seconds with
+uv, up to a minute with pip. Run it again to upgrade, or to repair it; settings
+and state are kept.
 
   --prefix DIR      install into DIR/lib/rotate-my-key and DIR/bin; as root with
                     /usr/local, for all users
@@ -298,7 +299,7 @@ fill() { # VENV LOCK...: makes it, with what the locks name and the first Python
             pythons=$others python=${others%%"$newline"*}
             rm -rf "${1:?}/bin"
         elif [ -n "$uv" ] && [ -n "$python" ] && [ -z "$missing" ] && [ -z "$tampered" ]; then
-            say 'note: uv could not fetch the packages; trying pip' >&2 # whose mirrors and certificates uv may not know
+            say 'note: uv could not download the packages; trying pip' >&2 # whose mirrors and certificates uv may not know
             uv=
         else
             give_up "$1"
@@ -316,7 +317,7 @@ try_filling() { # VENV LOCK...: sets missing, tampered and others
         check_reach
         add_program "$1"
     fi
-    during "fetching and unpacking $size with ${uv:-pip (uv would be faster)}" try_with_export "$@" && return
+    during "downloading and unpacking $size with ${uv:-pip (uv would be faster)}" try_with_export "$@" && return
     case $output in *'DO NOT MATCH THE HASHES'* | *'ash mismatch'*) tampered=yes ;; esac
     return 1
 }
@@ -357,14 +358,19 @@ was_answered() { # VENV: whether an index said so, for pip says the same where i
 }
 
 give_up() { # VENV
-    [ -n "$missing" ] || printf '%s\n' "$output" | tail -n 15 >&2
+    case $missing$tampered$wheelhouse$output in
+    *ertificate*) fail 'could not download packages: the certificate of the package index is not trusted' \
+        'SSL_CERT_FILE=company.pem PIP_CERT=company.pem ./install.sh' ;;
+    *onnect* | *'name resolution'* | *' dns '* | *imeout* | *'timed out'* | *etwork*) ;;
+    *) [ -n "$missing" ] || printf '%s\n' "$output" | tail -n 15 >&2 ;;
+    esac
     [ -z "$tampered" ] || fail 'a package is not the one that the lock file names, so it was not used' \
         'a mirror or a proxy changes packages: ask the people who run it'
     [ -z "$wheelhouse" ] || fail "the packages could not be taken from $wheelhouse${missing:+: there is no $missing}" \
         './install.sh --help tells how to fill it'
     [ -z "$missing" ] || fail "there is no wheel of $missing for $(version_of "$1")" \
         'name another Python, from 3.11 on: PYTHON=python3.13 ./install.sh'
-    fail 'the packages could not be fetched: is there a network, and does it need a proxy?' \
+    fail 'could not download packages; check your network or proxy' \
         'set HTTPS_PROXY, or bring them along: ./install.sh --wheelhouse DIR'
 }
 
@@ -383,27 +389,32 @@ install() {
     remember_made "$data"
     before=$(readlink "$link" 2>/dev/null) || before=
     keep_with
-    say "installing $name $version into $data"
-    build "${before%/bin/*}"
+    build
     switch
     sweep "$data/venv-"
     report
 }
 
-build() { # [BUT]: sets venv to an environment made of this checkout: one that the demo left, but not BUT, or a new one
+build() { # sets venv to an environment made of this checkout: one that is there and as good as new, or a new one
     wanted=$(fingerprint)
-    for venv in "$data/venv-"*; do
-        if [ "$venv" != "${1:-}" ] && [ "$(cat "$venv/built-from" 2>/dev/null)" = "$wanted" ] &&
-            "$venv/bin/$name" --version >/dev/null 2>&1; then
-            return
-        fi
-    done
+    for venv in "$data/venv-"*; do ! is_whole "$venv" || return 0; done
+    [ "$mode" = demo ] || say "installing $name $version into $data"
     new_venv
     fill "$venv" runtime ${with:+"$with"}
     [ -z "$with" ] || printf '%s\n' "$with" >"$venv/with"
     write_launcher
     check_start
+    contents "$venv" >"$venv/contents"
     printf '%s\n' "$wanted" >"$venv/built-from"
+}
+
+is_whole() { # VENV: whether it was made of what there is now, starts, and holds what it held then
+    [ "$(cat "$1/built-from" 2>/dev/null)" = "$wanted" ] && "$1/bin/$name" --version >/dev/null 2>&1 &&
+        [ "$(contents "$1")" = "$(cat "$1/contents" 2>/dev/null)" ]
+}
+
+contents() { # VENV: changes with each of its files but those that Python makes
+    (cd "$1" && find . -type f ! -name '*.pyc' ! -name contents ! -name built-from -exec cksum {} + | LC_ALL=C sort | cksum)
 }
 
 fingerprint() { # [LOCK]: changes with the Python and the lock file, or with all that an installation is made of
@@ -483,7 +494,11 @@ switch() { # atomic: a new link, renamed over the old one
 report() {
     was=${before#"$data/venv-"}
     was=${was%%-*}
-    say "$link is ready${was:+ (it was $was)}"
+    [ "$was" != "$version" ] || was=
+    case $before in
+    "$venv"/*) say "$name $version is already up to date" ;;
+    *) say "$link is ready${was:+ (it was $was)}" ;;
+    esac
     first=$(command -v "$name") || first=
     if [ -z "$first" ]; then
         say "note: $bin is not in your PATH; put this line into your shell's start-up file:"

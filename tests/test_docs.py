@@ -145,6 +145,25 @@ def test_links_lead_somewhere(page: Path) -> None:
     assert gone == []
 
 
+NOT_SAID = re.compile(
+    r"\bpairs?\b|(?<!\bin )\bplaces?\b|\bdeliver(y|ies)\b|\bretire[ds]?\b|\bsettle[ds]?\b|\bat AWS\b|\bof which\b"
+    r"|\bmend(s|ed|ing)?\b|\bputs? (it |that )?right\b|\bstand(s|ing)? in the way\b|\bis out of it\b|\bwhoever\b"
+    r"|\bswitch(e[ds]|ing)?( \w+)? (off|on)\b|\bswitched-off\b|\bmade a( new)? key\b|\bfor want of\b|\b(he|his|anew)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.parent.name != "it" and page.name != "CONTRIBUTING.md"],
+    ids=lambda page: page.name,
+)
+def test_the_words_are_those_of_the_trade(page: Path) -> None:
+    """What people read says key, profile, deactivate; names in code (JSON, steps) are what they are."""
+    prose = re.sub(r"^```.*?^```|^ {4}.*?$|`[^`\n]*`|\]\([^)]*\)", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert [line for line in prose.splitlines() if NOT_SAID.search(line)] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_install_options_exist(page: Path) -> None:
     """What a page passes to install.sh, its --help has."""

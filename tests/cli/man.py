@@ -19,7 +19,7 @@ from tests.cli.terminal import ROOT
 
 FOLDER = ROOT / "man/share/man/man1"  # pyproject.toml names the first of these folders
 _NAME = "rotate-my-key"
-_EVERYWHERE = frozenset({"--verbose", "--quiet", "--no-color", "--help"})
+_EVERYWHERE = frozenset({"--help", *(name for option in program.params for name in option.opts)})
 _OWN_PAGE = "fleet"
 
 

@@ -17,7 +17,7 @@ REPO = Path(__file__).resolve().parents[2]
 # All that install.sh may need besides Python.
 TOOLS = (
     *("cat", "chmod", "cksum", "cp", "dirname", "find", "id", "ln", "mkdir", "mv", "ps"),
-    *("readlink", "rm", "rmdir", "sed", "sh", "sleep", "tail", "tr", "uname"),
+    *("readlink", "rm", "rmdir", "sed", "sh", "sleep", "sort", "tail", "tr", "uname"),
 )
 
 PYTEST = (
