@@ -11,11 +11,13 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import click
 from click.shell_completion import (
     CompletionItem,
+    FishComplete,
     ShellComplete,
     add_completion_class,
     get_completion_class,
@@ -28,6 +30,7 @@ from .commands import with_command
 from .table import COMPLETE, GLOBAL, GROUPS
 
 _PROFILES = {"profile", "profiles", "auth_profile"}
+_OF_ANY = {"status", "doctor", "adopt", "import"}  # commands that take a profile without a key to rotate
 _PLAIN = re.compile(r"[\w@%+=:,./-]+")
 
 
@@ -68,13 +71,21 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
         return f"{item.value}\t{item.help or ''}"
 
 
+@add_completion_class
+class _Fish(FishComplete):
+    """click's cuts what an offer means at its first comma."""
+
+    source_template = FishComplete.source_template.replace('string split ","', 'string split --max 1 ","')
+
+
 class _Completing(click.Group):
     """The program as TAB sees it: without a command it is `rotate`, and no command is loaded for its name alone."""
 
     def __init__(self, program: click.Group, app: App, shell: str) -> None:
         super().__init__(program.name, params=program.params, context_settings=program.context_settings)
         self._program = program
-        self._types = {"profile": _Profile(app, quotes=shell != "bash"), "setting": _Setting(), "hook": _Hook(app)}
+        self._types = {"setting": _Setting(), "hook": _Hook(app), "key_id": _KeyId(app)}
+        self._profile = partial(_Profile, app, quotes=shell != "bash")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """See click."""
@@ -90,11 +101,11 @@ class _Completing(click.Group):
     def _teach(self, command: click.Command) -> None:
         for param in command.params:
             if param.name in _PROFILES:
-                param.type = self._types["profile"]
+                param.type = self._profile(every=command.name in _OF_ANY or param.name == "auth_profile")
             elif command.name in ("get", "set") and param.name == "name":
                 param.type = self._types["setting"]
-            elif param.name == "hook":
-                param.type = self._types["hook"]
+            elif param.name in self._types:
+                param.type = self._types[param.name]
         if isinstance(command, click.Group):
             for child in command.commands.values():
                 self._teach(child)
@@ -119,15 +130,17 @@ class _Completing(click.Group):
 
 
 class _Profile(click.types.StringParamType):
-    """A profile's name. bash puts in what it is given, so without `quotes` only plain words are offered."""
+    """A profile's name. bash puts in what it is given, so without `quotes` only plain words are offered; `every`: also
+    profiles that have no key to rotate."""
 
-    def __init__(self, app: App, *, quotes: bool) -> None:
+    def __init__(self, app: App, *, quotes: bool, every: bool) -> None:
         self._app = app
         self._quotes = quotes
+        self._every = every
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The profiles of both files."""
-        found = dict.fromkeys(_profiles(self._app))
+        found = dict.fromkeys(name for name, has_key in _profiles(self._app) if self._every or has_key)
         names = (name for name in found if name.startswith(incomplete) and name.isprintable())
         return [CompletionItem(name) for name in names if self._quotes or _PLAIN.fullmatch(name)]
 
@@ -158,6 +171,27 @@ class _Hook(click.types.StringParamType):
         return []
 
 
+class _KeyId(click.types.StringParamType):
+    """The id of a key that can be deleted: one that no profile here has."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Those that `status` last saw; AWS is not asked."""
+        from .reminder import cache
+
+        rows = cache(self._app).load().rows
+        known = {row.get("key_id") for row in rows}
+        found = {
+            other["key_id"]: f"{row['user']}, {other['status'].lower()}"
+            for row in rows
+            for other in row.get("others") or ()
+            if other["key_id"] not in known and other["key_id"].startswith(incomplete)
+        }
+        return [CompletionItem(key_id, help=text) for key_id, text in found.items()]
+
+
 # The command
 
 
@@ -174,22 +208,23 @@ def install(app: App, *, shell: str | None, as_json: bool) -> None:
     changed = shells.install(path, os.fsencode(shells.guard(chosen, script)), "completion")
     if as_json:
         return app.json({"shell": chosen, "rc_file": path, "changed": changed, "script": script})
-    app.out(f"{app.show_path(path)}: completion is {'in it now' if changed else 'in it already'} ({chosen})")
-    return app.say("New terminals have it. To take it out: rotate-my-key completion uninstall")
+    done = "Added to" if changed else "Already in"
+    app.out(f"{done} {app.show_path(path)}: completion for {chosen}.")
+    return app.say("It works in new terminals. To remove it: rotate-my-key completion uninstall")
 
 
 def uninstall(app: App, *, shell: str | None, as_json: bool) -> None:
-    """Take it out again, byte for byte; from every shell, unless one is named."""
+    """Remove it again, byte for byte; from every shell, unless one is named."""
     changed = remove(app, shell)
     if as_json:
         return app.json({"changed": changed})
     for path in changed:
-        app.out(f"{app.show_path(path)}: completion is out of it")
+        app.out(f"Removed from {app.show_path(path)}.")
     return None if changed else app.out("Completion was not installed.")
 
 
 def remove(app: App, shell: str | None = None) -> list[str]:
-    """Take it out; gives the start-up files that had it."""
+    """Remove it; gives the start-up files that had it."""
     from ..files.write import remove_private
     from ..reminder import shell as shells
 
@@ -219,15 +254,18 @@ def _source(shell: str) -> str:
     return source
 
 
-def _profiles(app: App) -> Iterator[str]:
-    """As botocore names them. A file that cannot be read offers nothing."""
+def _profiles(app: App) -> Iterator[tuple[str, bool]]:
+    """As botocore names them, and whether there is a key to rotate. A file that cannot be read offers nothing."""
     from ..files.regular import read_regular
     from ..profiles.file import Ini, config_profile
 
     for path, is_config in ((app.paths.credentials, False), (app.paths.config, True)):
         try:
-            sections = Ini(read_regular(path), path).sections if path else {}
+            ini = Ini(read_regular(path), path) if path else None
         except Problem:
             continue
-        names = map(config_profile, sections) if is_config else sections
-        yield from filter(None, names)
+        for section, options in ini.sections.items() if ini else ():
+            name = config_profile(section) if is_config else section
+            process = ini.value(options["credential_process"]) if ini and "credential_process" in options else ""
+            if name:
+                yield name, "aws_access_key_id" in options or " credentials --profile " in process

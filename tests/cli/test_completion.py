@@ -1,5 +1,6 @@
 """TAB in real shells: bash, zsh and fish, set up by `completion install`."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,8 +11,11 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from rotate_my_key.cli.table import GROUPS
+
 ROOT = Path(__file__).parents[2]
 SHELLS = ("bash", "zsh", "fish")
+KEY = "aws_access_key_id = AKIA\n"
 VARIABLE = "_ROTATE_MY_KEY_COMPLETE"
 
 
@@ -20,8 +24,13 @@ def env(tmp_path: Path) -> dict[str, str]:
     """A home with profiles of all kinds of names, and the program on PATH."""
     aws = tmp_path / ".aws"
     aws.mkdir()
-    (aws / "credentials").write_text("[default]\n[work]\naws_access_key_id = AKIA\n[with blank]\n", "utf-8")
-    (aws / "config").write_text("[default]\n[profile sandbox]\n[sso-session x]\n[profile work]\n", "utf-8")
+    (aws / "credentials").write_text(f"[default]\n{KEY}[work]\n{KEY}[with blank]\n{KEY}", "utf-8")
+    kept = "credential_process = rotate-my-key credentials --profile sandbox\n"
+    (aws / "config").write_text(
+        f"[default]\n[profile sandbox]\n{kept}[sso-session x]\n[profile work]\n"
+        "[profile sso]\nsso_session = x\n[profile proc]\ncredential_process = op aws\n[profile ro]\nrole_arn = x\n",
+        "utf-8",
+    )
     program = tmp_path / "bin/rotate-my-key"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m rotate_my_key "$@"\n')
@@ -53,8 +62,11 @@ def offered(env: dict[str, str], *words: str, kind: str = "bash") -> list[str]:
         (("ro",), ["rotate"]),
         (("rotate", "-p", ""), ["default", "work", "sandbox"]),
         (("rotate", "--profile", "w"), ["work"]),
+        (("status", "-p", "s"), ["sandbox", "sso"]),
+        (("rotate", "--auth-profile", "s"), ["sandbox", "sso"]),
+        (("adopt", "-p", "p"), ["proc"]),
         (("-p", "s"), ["sandbox"]),
-        (("-v", "status", "-p", "s"), ["sandbox"]),
+        (("-v", "status", "-p", "sa"), ["sandbox"]),
         (("rotate", "--auth-profile", "w"), ["work"]),
         (("--fo",), ["--force"]),
         (("rotate", "--keep"), ["--keep-old"]),
@@ -64,7 +76,8 @@ def offered(env: dict[str, str], *words: str, kind: str = "bash") -> list[str]:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_what_is_offered(env: dict[str, str], words: Sequence[str], expected: list[str]) -> None:
-    """Commands, options, the settings, and the profiles of both files, each once; without a command it is rotate's."""
+    """Commands, options, settings, and the profiles of both files that the command can do something for, each once;
+    without a command it is rotate's."""
     assert offered(env, *words) == expected
 
 
@@ -77,7 +90,20 @@ def test_names_with_blanks_are_offered_where_the_shell_quotes_them(env: dict[str
 def test_files_that_cannot_be_read_offer_nothing(env: dict[str, str]) -> None:
     """And nothing is said: it would stand in the middle of the command line."""
     Path(env["HOME"], ".aws/credentials").write_bytes(b"\xff\xfe")
-    assert offered(env, "rotate", "-p", "") == ["default", "sandbox", "work"]
+    assert offered(env, "rotate", "-p", "") == ["sandbox"]
+
+
+def test_the_ids_that_delete_key_takes_are_offered(env: dict[str, str]) -> None:
+    """Those that `status` last saw at a user of this computer's and that no profile here has; no network is needed."""
+    state = Path(env["HOME"], ".local/state/rotate-my-key")
+    state.mkdir(parents=True, mode=0o700)
+    others = [
+        {"key_id": key_id, "status": "Inactive", "created": "2026-02-04"} for key_id in ("AKIASECOND", "AKIAMINE")
+    ]
+    rows = [{"key_id": "AKIAMINE", "user": "alice", "others": others}]
+    (state / "status.json").write_text(json.dumps({"version": 1, "files": {}, "rows": rows}))
+    assert offered(env, "delete-key", "") == ["AKIASECOND"]
+    assert offered(env, "delete-key", "AKIAM") == []
 
 
 def test_tab_loads_no_sdk(env: dict[str, str]) -> None:
@@ -111,9 +137,13 @@ def test_a_real_shell_completes_a_profile(shell: str, env: dict[str, str]) -> No
     rc_file.write_text('PS1="> "\n' if shell != "fish" else "")
     run(env, "completion", "install", "--shell", shell)
     if shell == "fish":  # it can be asked what it would offer
-        asked = "complete -C 'rotate-my-key rotate -p sa'; complete -C 'rotate-my-key keyring s'"
+        asked = "; ".join(f"complete -C 'rotate-my-key {words}'" for words in ("rotate -p sa", "keyring s", "rot"))
         done = subprocess.run(["fish", "-ic", asked], env=env, capture_output=True, text=True, check=True)
-        assert done.stdout.split("\n")[:2] == ["sandbox", "store\tMove a profile's key into the keyring."]
+        assert done.stdout.splitlines() == [
+            "sandbox",
+            "store\tMove a profile's key into the keyring.",
+            f"rotate\t{GROUPS['Start here']['rotate']}",
+        ]
         return
     command = START[shell]
     with pexpect.spawn(command[0], command[1:], env=env, timeout=30, encoding="utf-8", dimensions=(24, 200)) as child:
@@ -129,10 +159,10 @@ def test_it_is_set_up_once_and_taken_out_again(env: dict[str, str]) -> None:
     rc_file.write_bytes(b"# mine, without an end")
     run(env, "reminder", "install", "--shell", "bash")
     before = rc_file.read_bytes()
-    for told in ("in it now", "in it already"):
+    for told in ("Added to", "Already in"):
         assert told in run(env, "completion", "install", "--shell", "bash")
     assert before in rc_file.read_bytes() != before
-    assert "out of it" in run(env, "completion", "uninstall")
+    assert "Removed from" in run(env, "completion", "uninstall")
     assert rc_file.read_bytes() == before
     assert not list(Path(env["HOME"], ".local/state/rotate-my-key/completion").iterdir())
     assert "not installed" in run(env, "completion", "uninstall")
