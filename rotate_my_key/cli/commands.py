@@ -112,52 +112,53 @@ _EACH: tuple[click.Command, ...] = (
         "rotate",
         """Replace the access key of the active profile, if it is due.
 
-        Makes a new key, proves it with AWS, writes it into every profile here that holds the old one, switches the old
-        one off and deletes it. If it is stopped at any moment, the profile works and the next run finishes the job.
+        Creates a new key, verifies that it works, writes it into every profile here that has the old one, then
+        deactivates and deletes the old one. You can stop it at any moment: the profile works, and the next run
+        finishes the job.
 
-        With --overlap the old key goes on working for programs that are running, and with --update-copies until all
-        those files have the new one. The last example is for a key that has leaked: it goes at once.
+        With --overlap the old key keeps working for running programs; with --update-copies it works until all those
+        files have the new one. The last example is for a leaked key, which is deleted at once.
         """,
         _PROFILES,
-        _flag("--all", "all_keys", text="Every key on this computer that is due, each once."),
-        _flag("--force", text="Whatever the key's age."),
+        _flag("--all", "all_keys", text="All keys on this computer that are due."),
+        _flag("--force", text="Rotate even if the key is not due."),
         YES,
-        click.option("--overlap", metavar="DURATION", help="Let the old key go on working that long (1d)."),
-        click.option("--keep-old", metavar="DURATION", help="Then keep it, deactivated, that long (7d)."),
-        _flag("--old-active", text="With --keep-old: all of that time it goes on working."),
-        _flag("--update-copies", text="Other files that hold the key take the new one too (see scan)."),
-        _flag("--mixed", text="Also profiles that hold a key beside sso, role or process settings."),
-        _flag("--dry-run", text="Say what would be done; change nothing."),
+        click.option("--overlap", metavar="DURATION", help="Keep the old key working that long (1d)."),
+        click.option("--keep-old", metavar="DURATION", help="Then keep it, inactive, that long (7d)."),
+        _flag("--old-active", text="With --keep-old: it works all that time."),
+        _flag("--update-copies", text="Also put the new key into other files that have the old one (see scan)."),
+        _flag("--mixed", text="Also rotate profiles that have SSO, role or process settings beside the key."),
+        _flag("--dry-run", text="Show what would be done; change nothing."),
         signing_options,
         AS_JSON,
     ),
     _command(
         "status",
-        "Show every key on this computer: who it belongs to, its age, its last use, and the verdict.",
+        "Show every key on this computer: whose it is, its age, its last use, and whether it is due.",
         click.option(
             "-p", "--profile", "profiles", multiple=True, metavar="NAME", help="Only this profile (repeatable)."
         ),
-        _flag("--cached", text="What was last seen; no network."),
+        _flag("--cached", text="Show what was last seen; no network."),
         click.option(
             "--check",
             "least",
             type=click.Choice(["due", "overdue"]),
             is_flag=False,
             flag_value="due",
-            help="Exit 3 if a key is due (or overdue), 75 if an age is not known; excluded profiles do not count.",
+            help="Exit 3 if a key is due (or overdue), 75 if an age is unknown; excluded profiles do not count.",
         ),
         signing_options,
         AS_JSON,
     ),
-    _command("history", "Show past rotations on this computer: when, which key gave way to which, for whom.", AS_JSON),
+    _command("history", "Show past rotations on this computer: when, which key replaced which, for whom.", AS_JSON),
     _command(
         "undo",
         """Put the old key back, as long as it is not deleted (see rotate --overlap and --keep-old).
 
-        Switches the old key on, proves it, restores it in every profile here that holds the new one, byte for byte, and
-        deletes the new key. If it is stopped at any moment, the profile works and the next run finishes the job.
+        Reactivates the old key, verifies it, restores it in every profile here that has the new one, byte for byte, and
+        deletes the new key. You can stop it at any moment: the profile works, and the next run finishes the job.
         """,
-        _profile("The profile whose rotation is undone."),
+        _profile("Undo this profile's rotation."),
         YES,
         signing_options,
         AS_JSON,
@@ -166,18 +167,17 @@ _EACH: tuple[click.Command, ...] = (
         "restore",
         """Put a key back into its profiles, where a file was emptied, deleted or replaced by an older one.
 
-        While a rotation is unfinished or an old key is kept, rotate-my-key holds a copy of both keys. This writes the
-        one that works into the profiles that had it. No key is changed in AWS, and a profile that holds another key is
-        left alone.
+        While a rotation is unfinished or an old key is kept, rotate-my-key has a copy of both keys. This writes the one
+        that works into the profiles that had it. No key changes in AWS, and a profile with another key is left alone.
         """,
-        _profile("The profile whose key is put back."),
+        _profile("Put this profile's key back."),
         YES,
         signing_options,
         AS_JSON,
     ),
     click.Group(
         "after",
-        help="Run the commands of [after_rotate] in config.ini, which are told of a new key.",
+        help="Run your own commands from [after_rotate] in config.ini, which get the new key.",
         commands=[
             _command(
                 "after_cmd.run",
@@ -187,8 +187,8 @@ _EACH: tuple[click.Command, ...] = (
                 rotate-my-key after run           all, in the order of the file
                 rotate-my-key after run github    this one
 
-                They are told of the key that the profiles hold now. If the old key goes on working because a command
-                had failed, the next rotate-my-key ends that.
+                They get the key that the profiles have now. If the old key still works because a command had failed,
+                the next rotate-my-key removes it.
                 """,
                 click.argument("hook", required=False, metavar="[NAME]"),
                 AS_JSON,
@@ -200,8 +200,8 @@ _EACH: tuple[click.Command, ...] = (
                 \b
                 rotate-my-key after test github
 
-                Its JSON has "test": true. A command that does not look at that brings the made-up key to wherever it
-                brings keys; `after run` puts that right. Shows all that the command prints.
+                Its JSON has "test": true. A command that does not check for that will store the made-up key wherever it
+                stores keys; `after run` then stores the real one. Shows everything that the command prints.
                 """,
                 click.argument("hook", metavar="NAME"),
                 YES,
@@ -211,25 +211,24 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "doctor",
-        """Say which key is used here and why, and what could make a rotation fail.
+        """Show which key is used here and why, and what could make a rotation fail.
 
-        Each finding is one line, and below it the command that fixes it. Nothing is changed, here or in AWS. Exit
-        code 1 if something is broken.
+        The command below each finding fixes it. Nothing is changed, here or in AWS. Exit code 1 if there is a problem.
         """,
-        _profile("This profile's key instead of the active one's."),
+        _profile("Check this profile instead of the active one."),
         AS_JSON,
         signing_options,
     ),
     _command(
         "delete_key",
-        """Deactivate, then delete, one of your keys that no profile here holds.
+        """Deactivate, then delete, one of your keys that no profile here has.
 
         KEY_ID is the whole access key ID, or its last four characters. An active key is only deactivated at first, so
-        that you see what still uses it; the same command deletes it the second time. An administrator, or another of
-        your keys, can activate it until then: aws iam update-access-key --status Active.
+        that you can see what still needs it; the same command then deletes it. Until then an administrator, or another
+        key of yours, can reactivate it: aws iam update-access-key --status Active.
         """,
         click.argument("key_id"),
-        _profile("The profile of the user whose key it is."),
+        _profile("A profile of the user who owns the key."),
         YES,
         signing_options,
         AS_JSON,
@@ -248,9 +247,9 @@ _EACH: tuple[click.Command, ...] = (
         on standard input.
         """,
         click.argument("source", required=False, metavar="[FILE | DELIVERY]", type=click.Path()),
-        _profile("The profile to put it in (else AWS_PROFILE, else default)."),
+        _profile("Put it into this profile (else AWS_PROFILE, else default)."),
         YES,
-        click.option("--give-up", metavar="KEY_ID", help="The old key of a DELIVERY may go though it was used since."),
+        click.option("--give-up", metavar="KEY_ID", help="Delete the old key even if it was used recently."),
         signing_options,
         AS_JSON,
     ),
@@ -261,14 +260,14 @@ _EACH: tuple[click.Command, ...] = (
         The passphrase is asked for, hidden. What is printed is an age file, in letters: it can go by mail or chat, the
         passphrase should go another way. There: rotate-my-key import.
         """,
-        _profile("The profile whose key it is (else the active one)."),
+        _profile("Export this profile's key (else the active one's)."),
         click.option(
             "-r",
             "--recipient",
             "recipients",
             multiple=True,
             metavar="age1...",
-            help="Seal it for this age key (repeatable).",
+            help="Encrypt it for this age key (repeatable).",
         ),
         click.option("-o", "--output", metavar="FILE", help="Write it into a new file (0600) instead of printing it."),
     ),
@@ -277,12 +276,13 @@ _EACH: tuple[click.Command, ...] = (
         """Set up a key that rotate-my-key export encrypted on another computer.
 
         Reads the file (or - for standard input; without one you can paste it) and asks for the passphrase, hidden.
-        Proves the key with AWS and puts it into the profile, which is made if it is absent. The key stays as it is: it
-        is not rotated.
+        Verifies the key and puts it into the profile, which is created if needed. The key is not rotated.
         """,
         click.argument("file", required=False, metavar="[FILE]"),
-        _profile("The profile to put it in (else AWS_PROFILE, else default)."),
-        click.option("-i", "--identity", metavar="FILE", help="The age identity, or SSH key, that it was sealed for."),
+        _profile("Put it into this profile (else AWS_PROFILE, else default)."),
+        click.option(
+            "-i", "--identity", metavar="FILE", help="The age identity, or SSH key, that it was encrypted for."
+        ),
         signing_options,
         AS_JSON,
         name="import",
@@ -295,8 +295,8 @@ _EACH: tuple[click.Command, ...] = (
                 "keyring_cmd.store",
                 """Move a profile's key into the keyring.
 
-                The profile gets a credential_process line instead, so SDKs and the aws command go on working with it,
-                wherever the keyring is unlocked. `keyring restore` puts the file back as it was.
+                The profile gets a credential_process line instead, so SDKs and the aws command work as before wherever
+                the keyring is unlocked. `keyring restore` puts the file back as it was.
                 """,
                 _profile("The profile; else the active one."),
                 YES,
@@ -313,25 +313,25 @@ _EACH: tuple[click.Command, ...] = (
     ),
     _command(
         "scan",
-        """Find other files and running programs that hold a key.
+        """Find other files and running programs that have a key.
 
-        Reads the files of your home where keys usually are, or everything below each PATH. What it finds is remembered
-        (paths, never values), and `rotate` offers to change it with the key. Shows no secret.
+        Reads the usual files in your home directory, or everything below each PATH. It remembers what it finds (paths,
+        never values), and `rotate` offers to update these files with the key. Shows no secret.
         """,
         click.argument("paths", nargs=-1, metavar="[PATH...]"),
         _PROFILES,
         _flag("--all", "all_keys", text="Every key on this computer."),
-        _flag("--update", text="Put the new key where an old one is, while that is kept."),
+        _flag("--update", text="Replace old keys, while they are kept, with new ones."),
         _flag("-y", "--yes", text="With --update: do not ask."),
         AS_JSON,
     ),
     click.Group(
         "reminder",
-        help="One line a day in a new terminal when an access key is due.",
+        help="Show one line a day in a new terminal when an access key is due.",
         commands=[
             _command(
                 "reminder.install",
-                """Put the reminder into your shell's start-up file; safe to run again.
+                """Add the reminder to your shell's start-up file. Safe to run again.
 
                 It costs a new terminal no process and a fraction of a millisecond. `uninstall` leaves the file as it
                 was.
@@ -340,30 +340,32 @@ _EACH: tuple[click.Command, ...] = (
                 _RC_FILE,
                 _NO_QUESTION,
                 AS_JSON,
+                short_help="Add it to your shell's start-up file.",
             ),
             _command(
                 "reminder.uninstall",
-                "Take the reminder out again, byte for byte; from every shell, unless one is named.",
+                "Remove the reminder again, byte for byte; from every shell, unless one is named.",
                 _SHELL,
                 _RC_FILE,
                 _NO_QUESTION,
                 AS_JSON,
+                short_help="Remove it from every shell, byte for byte.",
             ),
             _command(
                 "reminder.show",
-                """What is installed and when it speaks next; with --shell or --system the text that goes into the
-                shell.
-                """,
+                """Show what is installed and what it says next; with --shell or --system, the text for the shell.""",
                 _SHELL,
-                _flag("--system", text="The file for all users of a computer, for IT to ship."),
+                _flag("--system", text="The file for all users of a computer, for IT to install."),
                 AS_JSON,
+                short_help="Show what is installed and what it says next.",
             ),
             _command(
                 "reminder.snooze",
-                "Say nothing for a while: `snooze 3d`, at most 30d; 0 ends it. Your site may forbid it.",
+                "Show nothing for a while: `snooze 3d`, at most 30d; 0 ends it. Your company may forbid it.",
                 click.argument("duration", default="1d"),
                 _NO_QUESTION,
                 AS_JSON,
+                short_help="Show nothing for a while (3d); 0 ends it.",
             ),
             _command("rotate.finish", "What a login starts once an old key was kept long enough.", hidden=True),
             _command("reminder.say", "What login shells run; `main.py` takes a shorter way there.", hidden=True),
@@ -371,33 +373,30 @@ _EACH: tuple[click.Command, ...] = (
     ),
     click.Group(
         "schedule",
-        help="A daily rotation that nobody watches: only what is due, and the old key is kept for a week, "
-        "switched off.",
+        help="Rotate automatically every day: only what is due, and the old key is kept, inactive, for a week.",
         commands=[
             _command(
                 "schedule.install",
                 """List the keys that would be rotated, ask for each, and install the daily run. Safe to run again.
 
-                A key to which you say no, because others use it too, is excluded (the setting `exclude`).
+                Answer no for a key that others use too; it is then excluded (the setting `exclude`).
                 """,
-                _flag("-y", "--yes", text="Every key that is not excluded; do not ask."),
+                _flag("-y", "--yes", text="Do not ask: rotate every key that is not excluded."),
                 AS_JSON,
                 short_help="Ask for each key, then install the daily run.",
             ),
             _command(
                 "schedule.uninstall",
-                "Take the daily run out again, with everything that `install` made.",
+                "Remove the daily run again, with everything that `install` created.",
                 _NO_QUESTION,
                 AS_JSON,
-                short_help="Take the daily run out again.",
+                short_help="Remove the daily run again.",
             ),
             _command(
                 "schedule.show",
-                """Whether the daily run is installed, what it runs, when it ran last and what came of it, when it runs
-                next.
-                """,
+                "Show whether the daily run is installed, what it runs, the result of the last run, and the next one.",
                 AS_JSON,
-                short_help="What is installed, and what came of the last run.",
+                short_help="Show what is installed, and the last run's result.",
             ),
             _command(
                 "schedule.run",
@@ -411,21 +410,23 @@ _EACH: tuple[click.Command, ...] = (
     ),
     click.Group(
         "config",
-        help="Show or change the settings; shows them without a command.",
+        help="Show or change settings; without a command it shows them.",
         callback=_show_settings,
         invoke_without_command=True,
         commands=[
-            _command("config.show", "Every setting, its value and where that comes from.", AS_JSON),
-            _command("config.get", "One setting's value.", click.argument("name"), AS_JSON),
+            _command(
+                "config.show", "Show every setting: its value, where that comes from, and what it means.", AS_JSON
+            ),
+            _command("config.get", "Show one setting's value.", click.argument("name"), AS_JSON),
             _command(
                 "config.set_",
-                "Change a setting in your own file; --unset takes it out again.",
+                "Change a setting in your own file; --unset removes it.",
                 click.argument("name"),
                 click.argument("value", required=False),
-                _flag("--unset", text="Take the setting out of your file."),
+                _flag("--unset", text="Remove the setting from your file."),
                 name="set",
             ),
-            _command("config.path", "Where the settings are: your file and your site's.", AS_JSON),
+            _command("config.path", "Show where the settings are: your file and your company's.", AS_JSON),
         ],
     ),
     click.Group(
@@ -434,14 +435,14 @@ _EACH: tuple[click.Command, ...] = (
         commands=[
             _command(
                 "completion.install",
-                "Set it up in your shell's start-up file; safe to run again.",
+                "Add it to your shell's start-up file. Safe to run again.",
                 _SHELL,
                 _NO_QUESTION,
                 AS_JSON,
             ),
             _command(
                 "completion.uninstall",
-                "Take it out again, byte for byte; from every shell, unless one is named.",
+                "Remove it again, byte for byte; from every shell, unless one is named.",
                 _SHELL,
                 _NO_QUESTION,
                 AS_JSON,
@@ -453,9 +454,9 @@ _EACH: tuple[click.Command, ...] = (
         "uninstall",
         """Prepare for removing rotate-my-key, and say which command removes it.
 
-        Moves keys from the keyring back into their files, and takes out the reminder, the schedule and completion: with
-        the program gone they would not work. Refuses while a rotation is unfinished or an old key is kept. Settings and
-        history stay.
+        Moves keys from the keyring back into their files, and removes the reminder, the schedule and completion, which
+        would not work without the program. Refuses while a rotation is unfinished or an old key is kept. Settings and
+        history are kept.
         """,
         YES,
         AS_JSON,
@@ -467,13 +468,13 @@ _EACH: tuple[click.Command, ...] = (
         A small AWS runs in this process. Home, credentials file and key are made up and thrown away; nothing else is
         touched and nothing goes over the network.
         """,
-        _flag("--fast", text="Do not imitate the seconds that AWS takes to know a new key."),
+        _flag("--fast", text="Do not imitate the seconds that AWS takes to accept a new key."),
     ),
     _command(
         "policy",
-        """Print the least IAM policy that allows something.
+        """Print the least IAM policy for a task.
 
-        `policy self` is to be attached to users or to their group, `policy fleet-report` to a role of IT's.
+        Attach `policy self` to users or to their group, `policy fleet-report` to an IT role.
         """,
         click.argument("name", required=False),
         cls=_Policy,

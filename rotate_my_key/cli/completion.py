@@ -179,9 +179,10 @@ class _KeyId(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Those that `status` last saw; AWS is not asked."""
-        from .reminder import cache
+        from ..state.cache import FileCache
 
-        rows = cache(self._app).load().rows
+        paths = self._app.paths
+        rows = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load().rows
         known = {row.get("key_id") for row in rows}
         found = {
             other["key_id"]: f"{row['user']}, {other['status'].lower()}"

@@ -49,7 +49,7 @@ class OtherCopies:
         paths = list(dict.fromkeys(self._app.show_path(copy.path) for copy in found if not copy.is_unread))
         if paths:
             one, them = len(paths) == 1, "it" if len(new) == 1 else "them"
-            files = "1 other file here holds" if one else f"{len(paths)} other files here hold"
+            files = "1 other file here has" if one else f"{len(paths)} other files here have"
             self._app.say(f"{files} {them} too: {few(paths)}")
         if self.wanted:
             self._say_what_stays(found, will_stay)
@@ -116,7 +116,7 @@ class OtherCopies:
             self._app.say(f"  {few(list(done))}: changed")
         for path, detail in done.items():
             if detail:
-                self._app.say(f"  {path}: {detail}; chmod 600 keeps them out")
+                self._app.say(f"  {path}: {detail}; to prevent that: chmod 600")
         self._say_what_stays(found, stays)
         return tuple(copy.path for copy in found if copy.owed)
 
@@ -148,14 +148,14 @@ def in_words(running: Sequence[RunningProcess], it: str) -> list[str]:
 def will_stay(copy: Copy, path: str) -> str:
     """What is said of a file, before anything is done, that cannot take the new key now."""
     if copy.owed:
-        what = "cannot be changed now, so the old key will go on working until it has the new one"
+        what = "cannot be changed now, so the old key keeps working until it has the new one"
         return f"{path} {what}: {copy.means}"
     return stays(copy, path)
 
 
 def stays(copy: Copy, path: str) -> str:
     """What is said of a file that did not take the new key."""
-    return f"{path} {'is not changed yet' if copy.owed else 'is left as it is'}: {copy.means}"
+    return f"{path} {'is not changed yet' if copy.owed else 'is not changed'}: {copy.means}"
 
 
 def foreseen(found: Iterable[Copy], show_path: Callable[[str], str], *, wanted: bool) -> list[str]:
@@ -169,5 +169,5 @@ def foreseen(found: Iterable[Copy], show_path: Callable[[str], str], *, wanted: 
         if wanted and copy.owed:
             lines.append(will_stay(copy, path))
         elif not copy.can_change:
-            lines.append(f"{path} would be left as it is: {copy.means}")
-    return ["Other files here hold it too:", *(f"  {line}" for line in lines)] if lines else []
+            lines.append(f"{path} would not be changed: {copy.means}")
+    return ["Other files here have it too:", *(f"  {line}" for line in lines)] if lines else []

@@ -13,13 +13,13 @@ from .layout import table
 
 
 def run(app: App, *, as_json: bool) -> None:
-    """Show past rotations on this computer: when, which key gave way to which, for whom; how long both worked."""
+    """Show past rotations on this computer: when, which key replaced which, for whom; how long both worked."""
     entries = FileHistory(os.path.join(app.paths.state_dir, "history.jsonl")).entries()
     if as_json:
         app.json({"history": [_json(past) for past in entries]})
         return
     if not entries:
-        app.out("nothing was rotated here yet")
+        app.out("No rotations on this computer yet.")
         return
     rows = [("WHEN", "WHAT", "OLD KEY", "NEW KEY", "USER", "ACCOUNT"), *map(_cells, entries)]
     head, *lines = table(rows, app.width())
@@ -46,8 +46,8 @@ def _more(app: App, past: Past) -> Iterator[str]:
     if past.old_off and past.new_made:
         yield f"both keys worked for {span(past.old_off - past.new_made).replace('just now', 'less than a minute')}"
     if past.used_at:
-        yield f"the old key was used meanwhile by {past.used_by}, last on {past.used_at.astimezone():%Y-%m-%d %H:%M}"
+        yield f"meanwhile the old key was used by {past.used_by}, last on {past.used_at.astimezone():%Y-%m-%d %H:%M}"
     if past.copies:
         yield f"changed with it: {join(map(app.show_path, past.copies))}"
     if past.commands:
-        yield f"told of it: {join(past.commands)}"
+        yield f"commands run: {join(past.commands)}"

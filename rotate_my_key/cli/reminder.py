@@ -1,6 +1,6 @@
-"""`reminder`: puts the login reminder into a shell's start-up file, takes it out, shows it, puts it off; and keeps what
-login shells read in step with what is known of the keys, whenever the cached rows are saved. A reminder that cannot be
-kept stops nothing.
+"""`reminder`: adds the login reminder to a shell's start-up file, removes it, shows it, snoozes it; and keeps what
+login shells read in step with what is known about the keys, whenever the cached rows are saved. A reminder that cannot
+be written stops nothing.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ def install(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) 
     if as_json:
         app.json({"shell": chosen, "rc_file": path, "changed": changed, "script": mine.script(chosen)})
         return
-    app.out(f"{app.show_path(path)}: the reminder is {'in it now' if changed else 'in it already'} ({chosen})")
+    app.out(f"{'Added to' if changed else 'Already in'} {app.show_path(path)}: the reminder for {chosen}.")
     if note := _unread(app, chosen, path):
         app.say(f"note: {note}")
-    app.say("New terminals say one line a day when a key is due. To take it out: rotate-my-key reminder uninstall")
+    app.say("New terminals show one line a day when a key is due. To remove it: rotate-my-key reminder uninstall")
 
 
 def uninstall(app: App, *, shell: str | None, rc_file: str | None, as_json: bool) -> None:
-    """Take the reminder out again, byte for byte; from every shell, unless one is named."""
+    """Remove the reminder again, byte for byte; from every shell, unless one is named."""
     changed = remove(app, shell, rc_file)
     if as_json:
         app.json({"changed": changed})
         return
     for path in changed:
-        app.out(f"{app.show_path(path)}: the reminder is out of it")
+        app.out(f"Removed from {app.show_path(path)}.")
     if not changed:
         app.out("The reminder was not installed.")
 
 
 def remove(app: App, shell: str | None = None, rc_file: str | None = None) -> list[str]:
-    """Take it out; gives the start-up files that had it."""
+    """Remove it; gives the start-up files that had it."""
     from ..reminder import shell as shells
 
     mine = folder(app)
@@ -80,7 +80,7 @@ def remove(app: App, shell: str | None = None, rc_file: str | None = None) -> li
 
 
 def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
-    """What is installed and when it speaks next; with --shell or --system the text that goes into the shell."""
+    """Show what is installed and what it says next; with --shell or --system, the text for the shell."""
     mine = folder(app)
     if shell or system:
         chosen = shell or app.shell("reminder")
@@ -105,7 +105,7 @@ def show(app: App, *, shell: str | None, system: bool, as_json: bool) -> None:
     for name, path in places:
         app.out(f"installed in {app.show_path(path)} ({name})")
     if not places:
-        app.out("not installed (rotate-my-key reminder install)")
+        app.out("not installed: rotate-my-key reminder install")
     for line in _lines(state, until, datetime.now(UTC)):
         app.out(line)
 
@@ -119,7 +119,7 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
     if length and not app.settings.snooze:
         origin, contact = app.settings.origin["snooze"], app.settings.contact
         ask = f"; ask {contact}" if contact else ""
-        why = f"the reminder may not be put off here ({origin.ceiling or origin.source}){ask}"
+        why = f"the reminder cannot be snoozed here ({origin.ceiling or origin.source}){ask}"
         raise NotAllowed(why, "rotate-my-key")
     until = int(time.time() + length.total_seconds()) if length else 0
     folder(app).snooze(until)
@@ -128,9 +128,9 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
     if as_json:
         app.json({"snoozed_until": _iso(until)})
     elif length:
-        app.out(f"The reminder is silent until {policy.day(moment)}, {moment.astimezone():%H:%M}.")
+        app.out(f"Snoozed until {policy.day(moment)}, {moment.astimezone():%H:%M}.")
     else:
-        app.out("The reminder speaks again.")
+        app.out("The reminder is on again.")
 
 
 def say(app: App) -> int:
@@ -155,7 +155,7 @@ def _text(app: App, mine: Folder, shell: str, system: bool) -> str:
         guard = shells.added(b"", os.fsencode(shells.guard(shell, mine.script(shell))))
         return f"{os.fsdecode(guard)}\n# what the line sources:\n{shells.script(shell, tool, mine.folders)}"
     if tool.command.startswith(os.path.join(app.paths.home, "")):
-        what = "is in your home; ship a file made where everybody's is: --prefix /usr/local"
+        what = "is in your home directory; install it for all users first: ./install.sh --prefix /usr/local"
         app.complain(f"note: {tool.command} {what}")
     return shells.system_script(shell, tool, app.paths.site_file, sys.platform)
 
@@ -167,8 +167,10 @@ def _unread(app: App, shell: str, path: str) -> str:
     for name in (".bash_profile", ".bash_login", ".profile"):
         file = os.path.join(os.path.dirname(path), name)
         if os.path.exists(file):
-            return "" if b"bashrc" in read_start(file) else f"login shells read {app.show_path(file)} instead"
-    none = "login shells (ssh) read ~/.profile, and there is none that reads ~/.bashrc"
+            read = b"bashrc" in read_start(file)
+            add = f"; to read both: echo '. ~/.bashrc' >>{app.show_path(file)}"
+            return "" if read else f"login shells read {app.show_path(file)} instead{add}"
+    none = "login shells (such as ssh) do not read ~/.bashrc; to change that: echo '. ~/.bashrc' >>~/.profile"
     return "" if sys.platform == "darwin" else none
 
 
@@ -183,12 +185,12 @@ def _lines(state: State | None, until: int, now: datetime) -> list[str]:
 
     lines = []
     if until > now.timestamp():
-        lines.append(f"silent until {policy.day(datetime.fromtimestamp(until, UTC), now)}")
+        lines.append(f"snoozed until {policy.day(datetime.fromtimestamp(until, UTC), now)}")
     if state is None:
-        return [*lines, "nothing is known of your keys yet (rotate-my-key status)"]
+        return [*lines, "your keys have not been looked up yet: rotate-my-key status"]
     ripe = [item for item in state.items if item.at <= now.timestamp()]
     if ripe:
-        lines.append(f"to say: {line(ripe, state.limit, int(now.timestamp()), 'default')}")
+        lines.append(f"says next: {line(ripe, state.limit, int(now.timestamp()), 'default')}")
     coming = [item.at for item in state.items if item.at > now.timestamp()]
     if coming:
         lines.append(f"the next key is due on {policy.day(datetime.fromtimestamp(min(coming), UTC), now)}")

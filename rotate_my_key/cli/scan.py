@@ -1,4 +1,4 @@
-"""`scan`: other files and processes that hold a key; with `--update` files with a kept old pair take the new one."""
+"""`scan`: other files and processes that have a key; `--update` puts the new key where an old one is still kept."""
 
 from __future__ import annotations
 
@@ -138,8 +138,7 @@ class Scan:
         """Put the new pair where an old one is that is still kept; gives the files that should take it and did not."""
         paths = self._to_change()
         if not paths:
-            hint = "the next rotation can: rotate-my-key rotate --update-copies"
-            self._app.say(f"No file found holds an old key that is kept here, so there is nothing to change; {hint}")
+            self._app.say("Nothing to update.")
             return []
         shown = few([self._app.show_path(path) for path in paths])
         question = f"Put the new key into {number(len(paths), 'file')} ({shown})?"
@@ -180,9 +179,7 @@ class Scan:
         for key_id in dict.fromkeys([*self._profiles, *self._successor]):
             copies, processes = self._of(key_id)
             rows = [[self._app.show_path(c.path), self._means(c)] for c in copies if not c.is_profile]
-            rows += [
-                [f"process {p.pid} ({p.name})", f"has it in its {p.where} until it is started anew"] for p in processes
-            ]
+            rows += [[f"process {p.pid} ({p.name})", f"has it in its {p.where}; restart it"] for p in processes]
             self._app.out(self._app.style(self._head(key_id, len(rows)), bold=True))
             for line in table([("", ""), *rows], self._app.width())[1:]:
                 self._app.out(f"  {line}")
@@ -194,11 +191,11 @@ class Scan:
             text = f"old key {mask(key_id)}, replaced by {mask(self._successor[key_id])}"
         else:
             text = f"key {mask(key_id)} of {join(self._profiles[key_id])}"
-        return f"{text}: {'' if found else 'nothing else here holds it'}".rstrip()
+        return f"{text}: {'' if found else 'nothing else here has it'}".rstrip()
 
     def _means(self, copy: Copy) -> str:
         if copy.can_change and copy.key_id in self._successor:
-            return "can be changed: rotate-my-key scan --update"
+            return "to update it: rotate-my-key scan --update"
         return copy.means
 
     def _closing(self) -> list[str]:
@@ -207,7 +204,7 @@ class Scan:
         if tally.unreadable:
             lines.append(f"{len(tally.unreadable):,} could not be read ({self._some(tally.unreadable)}).")
         for reason, paths in tally.skipped.items():
-            lines.append(f"Not read: {len(paths):,} ({reason}: {self._some(paths)}).")
+            lines.append(f"Skipped {len(paths):,} ({reason}: {self._some(paths)}).")
         if not self._paths:
             lines.append("To read everything in a folder: rotate-my-key scan FOLDER")
         return lines

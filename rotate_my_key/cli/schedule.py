@@ -1,4 +1,4 @@
-"""`schedule`: a daily rotation that nobody watches, through the system's own scheduler."""
+"""`schedule`: rotates every day what is due, through the system's own scheduler."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from .rotate import finder
 from .wiring import Wiring
 
 _INTRODUCTION = (
-    "Once a day and without a question each of these keys would be replaced, if it is due.\n"
-    f"The old one would go on working for a day, and then be kept for {jobs.KEPT_DAYS} days, switched off."
+    "These keys will be rotated once they are due, without asking.\n"
+    f"The old key works for one more day and is then kept, inactive, for {jobs.KEPT_DAYS} days."
 )
 _SHARED = (
     "Only this computer is updated; anything else that uses the key (CI, another computer) stops working.\n"
-    "Say no to a key that is shared."
+    "Answer no for a key that you share."
 )
 _WORDS = {"rotated": "replaced", "waiting": "replaced", "merged": "merged", "fresh": "not due", "exempt": "exempt"}
 
@@ -40,7 +40,7 @@ def install(app: App, *, yes: bool, as_json: bool) -> int:
     keys = _keys(app)
     left = _refused(app, keys, yes=yes)
     if keys and len(left) == len(keys):
-        app.say("No key is left to rotate; nothing was installed.")
+        app.say("No key is left to rotate. Nothing was installed.")
         return 4
     excluded = [name for key in left for name in key.profiles]
     _exclude(app, excluded)
@@ -52,28 +52,27 @@ def install(app: App, *, yes: bool, as_json: bool) -> int:
     if as_json:
         app.json({"changed": changed, "excluded": excluded, **_json(app, scheduler, installed, job)})
         return 0
-    state, title = "installed" if changed else "installed already", scheduler.title
-    where = app.show_path(installed.where) if installed else "nowhere"
-    app.out(f"{title[:1].upper()}{title[1:]}, once a day, is {state}: {where}")
+    where = f" ({app.show_path(installed.where)})" if installed else ""
+    app.out(f"{'Installed' if changed else 'Already installed'}: {scheduler.title}, once a day{where}.")
     if installed and installed.trouble:
         app.say(f"note: {installed.trouble}")
-    app.say("To see what came of it: rotate-my-key schedule show. To stop it: rotate-my-key schedule uninstall")
+    app.say("To see the last run: rotate-my-key schedule show. To stop it: rotate-my-key schedule uninstall")
     return 0
 
 
 def uninstall(app: App, *, as_json: bool) -> None:
-    """Take the daily run out again, with everything that `install` made."""
+    """Remove the daily run again, with everything that `install` created."""
     gone = remove(app)
     if as_json:
         app.json({"removed": gone})
     elif gone:
-        app.out(f"Removed: {policy.join(gone)}. Nothing rotates your keys by itself any more.")
+        app.out(f"Removed: {policy.join(gone)}. Your keys are no longer rotated automatically.")
     else:
         app.out("No schedule was installed.")
 
 
 def remove(app: App) -> list[str]:
-    """Take it out; gives what there was, in words."""
+    """Remove it; gives what there was, in words."""
     gone = [scheduler.title for scheduler in _schedulers(app) if scheduler.uninstall()]
     jobs.forget_runs(app.paths.state_dir)
     return gone
@@ -91,11 +90,11 @@ def show(app: App, *, as_json: bool) -> None:
         app.json(_json(app, scheduler, installed, job))
         return
     if scheduler is None or installed is None:
-        app.out("not installed (rotate-my-key schedule install)")
+        app.out("not installed: rotate-my-key schedule install")
     else:
         app.out(f"installed: {scheduler.title}, once a day: {app.show_path(installed.where)}")
         if installed.trouble:
-            app.out(f"trouble: {installed.trouble} (rotate-my-key schedule install)")
+            app.out(f"problem: {installed.trouble}: rotate-my-key schedule install")
         app.out(f"runs: rotate-my-key {shlex.join([*jobs.ROTATE, *_overlap(app)])}")
     runs = jobs.load_runs(app.paths.state_dir)
     app.out(f"last run: {_came_of(runs.last) if runs else 'none yet'}")
@@ -128,9 +127,9 @@ def _schedulers(app: App) -> Sequence[Scheduler]:
 
 
 def _came_of(attempt: Attempt) -> str:
-    what = attempt.message or "nothing is known of it"
+    what = attempt.message or "result unknown"
     if attempt.code == TryLater.code:
-        what = f"{what}; it is tried again"
+        what = f"{what}; trying again later"
     elif attempt.code:
         what = f"failed: {what}" + (f" (hint: {attempt.hint})" if attempt.hint else "")
     return f"{_moment(attempt.at)}: {what}"
@@ -172,12 +171,12 @@ def _keys(app: App) -> list[Key]:
     """The keys of this computer, as the scheduled run will find them: without this shell's settings."""
     ours = [row.variable for row in settings.TABLE.values() if app.env.get(row.variable)]
     for variable in (*ours, *jobs.left_out(app.env)):
-        app.say(f"note: {variable} is set here, and the scheduled run does not see it")
+        app.say(f"note: {variable} is set here, but not for the scheduled run")
     rows = {row.get("key_id"): row for row in reminder.cache(app).load().rows}
     found = finder(Wiring.of(app), settings.load(app.paths, {}), mixed=False).every_key()
     for left in found.problems:
         if left.problem:
-            app.say(f"left out: {policy.join(left.profiles)}: {left.problem.message}")
+            app.say(f"skipped: {policy.join(left.profiles)}: {left.problem.message}")
     ids = [find().key_id for _, find in found.jobs]
     return [
         Key(tuple(names), key_id, _known(rows.get(key_id) or {}))
@@ -196,7 +195,7 @@ def _known(row: dict[str, Any]) -> str:
 def _refused(app: App, keys: Sequence[Key], *, yes: bool) -> list[Key]:
     """Which of the keys the person does not want rotated. Raises NeedsPerson."""
     if not keys:
-        app.say("No profile here holds a key yet; the daily run finds it once there is one.")
+        app.say("No profile here has a key yet; the daily run will find it once there is one.")
         return []
     app.say(_INTRODUCTION)
     width = max(len(policy.join(key.profiles)) for key in keys)
@@ -227,10 +226,10 @@ def _exclude(app: App, names: Sequence[str]) -> None:
         refusal = f"your site does not let you exclude {policy.join(names)} ({ceiling.where}){ask}"
         raise Problem(refusal, "rotate-my-key config get exclude")
     ini.change(app.paths.config_file, "exclude", wanted)
-    app.say(f"excluded from now on: {policy.join(names)} (rotate-my-key config get exclude)")
+    app.say(f"Excluded from now on: {policy.join(names)} (setting exclude)")
 
 
-# The run that nobody watches
+# The unattended run
 
 
 class _Unattended(App):
@@ -280,6 +279,6 @@ def _outcome(problem: Problem | Interrupted | None, results: Sequence[Result], c
     keys = [result for result in results if result.problem or result.outcome]
     endings = [r.outcome.ending.value if r.outcome and not r.problem else "problem" for r in keys]
     if not endings:
-        return f"exit code {code}" if code else "there was no key to rotate", ""
+        return f"exit code {code}" if code else "no key to rotate", ""
     counted = Counter(_WORDS.get(ending, ending) for ending in endings)
     return policy.join(f"{count} {ending}" for ending, count in counted.items()), ""

@@ -1,7 +1,7 @@
-"""`uninstall`: what must happen before the program goes, and the command that then removes it.
+"""`uninstall`: what must happen before the program is removed, and the command that then removes it.
 
-pipx, uv and pip run nothing of ours when they remove a program: the daily run and the reminder would start what is not
-there, and a key in the keyring would be out of every program's reach.
+pipx, uv and pip run nothing of ours when they remove a program: the daily run and the reminder would start what is no
+longer there, and no program could read a key in the keyring.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .wiring import Wiring
 
 
 def run(app: App, *, yes: bool, as_json: bool) -> int:
-    """Bring keys home from the keyring, take out what would start the program, and say how to remove it."""
+    """Move keys back from the keyring, remove what would start the program, and say how to remove the program."""
     wiring = Wiring.of(app)
     for result in wiring.finish_moves():
         if result.problem:
@@ -30,28 +30,28 @@ def run(app: App, *, yes: bool, as_json: bool) -> int:
         raise _still_needed(left)
     stored = list(wiring.keyring.index.load())
     if stored and not yes and not _agreed(app, stored):
-        app.out("Nothing was changed.")
+        app.out("Cancelled. Nothing changed.")
         return NeedsPerson.code
     for profile in stored:
         with wiring.stop.on_interrupt(), wiring.lock():
             wiring.moving().restore(profile)
-        app.say(f"the key of {profile} is back in its file")
+        app.say(f"Moved the key of {profile} back into its file.")
     gone = list(dict.fromkeys([*schedule.remove(app), *reminder.remove(app), *completion.remove(app)]))
     command = removal()
     if as_json:
         app.json({"restored": stored, "removed": gone, "command": command})
         return 0
     if gone:
-        app.say(f"removed: {join(map(app.show_path, gone))}")
+        app.say(f"Removed: {join(map(app.show_path, gone))}")
     stay = [path for path in (os.path.dirname(app.paths.config_file), app.paths.state_dir) if os.path.isdir(path)]
     if stay:
-        app.say(f"settings and history stay: {join(map(app.show_path, dict.fromkeys(stay)))}")
-    app.out(f"Nothing needs rotate-my-key any more. To remove it: {command}")
+        app.say(f"Settings and history are kept: {join(map(app.show_path, dict.fromkeys(stay)))}")
+    app.out(f"To remove rotate-my-key: {command}")
     return 0
 
 
 def _agreed(app: App, stored: list[str]) -> bool:
-    app.say(f"The keyring holds the key of {join(stored)}. Without rotate-my-key no program could read it there.")
+    app.say(f"The keyring holds the key of {join(stored)}. Without rotate-my-key, no program can read it there.")
     return app.confirm("Move it back into its file now?", default=True, flag="rotate-my-key uninstall --yes")
 
 
@@ -63,8 +63,8 @@ def _still_needed(left: Unfinished) -> Problem:
     if note.unwanted and note.wanted and note.delete_at > datetime.now(UTC):
         until = policy.day(note.delete_at, datetime.now(UTC))
         where = f" -p {quote(note.places[0].profile)}" if note.places else ""
-        message = f"old key {mask(note.unwanted)} is kept until {until}, and nothing else would delete it"
+        message = f"old key {mask(note.unwanted)} is kept until {until}, and only rotate-my-key will delete it"
         return Problem(message, f"rotate-my-key delete-key {note.unwanted}{where}")
     return Problem(
-        f"a rotation of key {mask(left.name)} is unfinished, and nothing else would finish it", "rotate-my-key"
+        f"a rotation of key {mask(left.name)} is unfinished, and only rotate-my-key can finish it", "rotate-my-key"
     )

@@ -34,34 +34,34 @@ class Why(Enum):
 
     COPY = "copy", "can be changed with the key"
     UPDATED = "updated", "changed"
-    PROFILE = "profile", "a profile file, which a rotation changes itself"
+    PROFILE = "profile", "a profile file, which a rotation updates"
     HISTORY = (
         "shell history",
-        "a history of what was typed; once the key is gone the line does no harm, and is best deleted",
+        "shell history; harmless once the key is deleted, but remove the line",
     )
-    LOG = "log", "a log of the past, which nothing reads the key from; find out what writes keys there"
+    LOG = "log", "a log; find out what writes keys into it"
     STATE = (
         "terraform state",
-        "Terraform's state, written only by Terraform: give it the new key and run terraform apply",
+        "Terraform's state; give Terraform the new key and run terraform apply",
     )
-    OUTPUT = "notebook output", "a notebook printed it; clear the output of its cells, and read keys from a profile"
+    OUTPUT = "notebook output", "notebook output; clear it, and read keys from a profile"
     TRACKED = (
         "tracked by git",
-        "tracked by git: a key there goes to whoever gets the repository; read it from a profile instead",
+        "tracked by git, so everyone with the repository has the key; read it from a profile instead",
     )
-    ID_ONLY = "id without its secret", "names the id only; whatever holds its secret is elsewhere"
+    ID_ONLY = "id without its secret", "has only the access key ID; the secret is elsewhere"
     WITHOUT_ID = (
         "secret without its id",
-        "holds the secret only; change it together with the file that names the id",
+        "has only the secret; change it together with the file that has the access key ID",
     )
-    SPELLING = "unknown spelling", "spelled in a way that is not known; put the new key in by hand"
-    BINARY = "binary", "not a text file; let the program that wrote it change it"
-    LARGE = "large", "too large to be changed safely; edit it by hand"
-    FOREIGN = "another user's", "belongs to another user, who can change it"
-    READ_ONLY = "read-only", "cannot be written; chmod u+w lets it be changed"
-    IN_PLACE = "cannot be replaced", "cannot be replaced at once; put the new key in by hand"
+    SPELLING = "unknown spelling", "written in an unknown format; put the new key in by hand"
+    BINARY = "binary", "not a text file; change it with the program that wrote it"
+    LARGE = "large", "too large to change safely; edit it by hand"
+    FOREIGN = "another user's", "belongs to another user, who has to change it"
+    READ_ONLY = "read-only", "not writable; chmod u+w makes it so"
+    IN_PLACE = "cannot be replaced", "cannot be replaced in one step; put the new key in by hand"
     UNREADABLE = "unreadable", "cannot be read or written"
-    CHANGED = "changed meanwhile", "another program writes it; close that, then run the command again"
+    CHANGED = "changed meanwhile", "another program is writing it; close that, then run the command again"
 
 
 _OWED = {

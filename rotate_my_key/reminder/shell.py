@@ -128,7 +128,7 @@ def _quote_powershell(text: str) -> str:
 
 def _one_line(text: str) -> str:
     if "\n" in text or "\r" in text or "\0" in text:
-        raise Problem(f"a path with a line end in it cannot go into a shell's start-up file: {text!r}")
+        raise Problem(f"a path with a line break cannot go into a shell's start-up file: {text!r}")
     return text
 
 
@@ -210,9 +210,11 @@ def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: 
         else:
             outcome = _create(path, after or b"")
         if outcome is Written.IMPOSSIBLE:
-            raise Problem(f"{path} cannot be replaced: it is mounted, linked twice or another user's", by_hand)
+            raise Problem(
+                f"{path} cannot be replaced: it is mounted, has a second hard link or belongs to another user", by_hand
+            )
         changed = outcome is Written.DONE or changed
-    raise TryLater(f"{path} changes all the time: something else is writing it", "try again")
+    raise TryLater(f"{path} keeps changing: another program is writing it", "try again")
 
 
 def _create(path: str, data: bytes) -> Written:
@@ -233,7 +235,7 @@ def _find(data: bytes, name: str) -> re.Match[bytes] | None:
     marks = data.count(begin), data.count(end)
     if marks != (len(found), len(found)) or len(found) > 1:
         raise Problem(
-            "the block of rotate-my-key in this file was changed by hand, and cannot be told apart any more",
+            "rotate-my-key's block in this file was edited by hand and can no longer be recognized",
             f"take out the lines between and with {begin.decode()!r}, then try again",
         )
     return found[0] if found else None

@@ -194,14 +194,22 @@ def plain(name: str) -> str:
 
 def _keys(keys: list[Item], limit: int, now: int, active: str) -> str:
     overdue = [item for item in keys if _overdue(item, now)]
-    loud = "OVERDUE: " if overdue else ""
-    if len(keys) == 1:
-        who = f"the access key of {_names(keys[0].names)} is {_age(keys[0], now)} old"
-    else:
-        each = [f"{_names(item.names)} ({_age(item, now)})" for item in keys]
-        who = f"the access keys of {_join(each)} are old"
-    what = f", the limit is {_span(limit)}." if overdue else " and due for replacement."
-    return f"{loud}{who}{what} Type: {_command(keys, active)}"
+    due = [item for item in keys if not _overdue(item, now)]
+    said = []
+    if overdue:
+        past = "{}; maximum age is {}" if len(keys) == 1 else "{} past the maximum age of {}"
+        said.append(f"OVERDUE: {past.format(_are(overdue, now, alone=len(keys) == 1), _span(limit))}")
+    if due:
+        said.append(f"{_are(due, now, alone=len(keys) == 1)} {'and due' if len(keys) == 1 else 'due'} for replacement")
+    return f"{'; '.join(said)}. Type: {_command(keys, active)}"
+
+
+def _are(keys: list[Item], now: int, *, alone: bool) -> str:
+    """The subject and verb of a sentence; where there is only one key its age is the sentence."""
+    if alone:
+        return f"the access key of {_names(keys[0].names)} is {_age(keys[0], now)} old"
+    each = _join([f"{_names(item.names)} ({_age(item, now)})" for item in keys])
+    return f"the access key{'s' if keys[1:] else ''} of {each} {'are' if keys[1:] else 'is'}"
 
 
 def _unfinished(item: Item) -> str:
@@ -217,7 +225,7 @@ def _failed(item: Item) -> str:
 def _kept(item: Item) -> str:
     moment = time.localtime(item.until)
     until = f"{moment.tm_mday} {time.strftime('%B', moment)}"
-    return f"The old key {_mask(item.key_id)} is kept until {until}, in case something misses it ({_TOOL} undo)."
+    return f"The old key {_mask(item.key_id)} is kept until {until}, in case something still needs it ({_TOOL} undo)."
 
 
 def _command(keys: list[Item], active: str) -> str:

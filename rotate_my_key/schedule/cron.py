@@ -39,7 +39,9 @@ def without(crontab: bytes) -> tuple[bytes, bytes]:
     if begin < 0 and end < 0:
         return crontab, b""
     if begin < 0 or end < begin or (begin and crontab[begin - 1 : begin] != b"\n"):
-        raise Problem(f"your crontab has been edited: of the two lines that mark {NAME}'s one is missing", "crontab -e")
+        raise Problem(
+            f"your crontab was edited: one of the two lines that mark {NAME}'s entry is missing", "crontab -e"
+        )
     end += len(_END) + 1
     return crontab[:begin] + crontab[end:], crontab[begin:end]
 
@@ -92,7 +94,7 @@ class Cron:
         if not ours:
             return None
         line = lines(job, self._minute, new=_NEW.encode() in ours) if job else ours
-        trouble = "" if ours == line else "it was installed for another program or other settings"
+        trouble = "" if ours == line else "installed for another program or other settings"
         return Installation("crontab -l", None, trouble)
 
     def _list(self) -> tuple[bytes | None, str]:
@@ -124,14 +126,14 @@ class Cron:
         """Put `after` (None: no crontab) where `before` is. Raises Problem, and then `before` is there again; TryLater
         if somebody else has changed it."""
         if self._list()[0] != before:
-            raise TryLater("something else changes your crontab just now", "repeat the command")
+            raise TryLater("another program is changing your crontab", "repeat the command")
         make_private_dir(self._folder)
         if before is not None:
             write_private(self._before, before)
         said = self._put(after)
         if self._list() != (after, ""):
             self._put_back(before)
-            raise Problem(f"crontab does not take it: {said}", "crontab -l")
+            raise Problem(f"crontab rejects it: {said}", "crontab -l")
         remove_private(self._before)
 
     def _put(self, crontab: bytes | None) -> str:
@@ -151,5 +153,5 @@ class Cron:
         said = self._put(before) if self._list() != (before, "") else ""
         if said and self._list() != (before, ""):
             again = "crontab -r" if before is None else f"crontab - <{shlex.quote(self._before)}"
-            raise Problem(f"crontab takes neither the new lines nor the old ones: {said}", again)
+            raise Problem(f"crontab rejects both the new lines and the old ones: {said}", again)
         remove_private(self._before)

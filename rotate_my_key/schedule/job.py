@@ -56,7 +56,7 @@ def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> Sche
     kept |= {name: env[name] for name in (*_PROXIES, *_OTHERS) if env.get(name) and not _has_password(env, name)}
     for what, text in {"the program": program, **kept}.items():
         if not text.isprintable():
-            raise Problem(f"{what} has a line end or another control character in it: {text!r}", "move it elsewhere")
+            raise Problem(f"{what} contains a line break or another control character: {text!r}", "move it elsewhere")
     return ScheduledJob(program, kept)
 
 
@@ -185,7 +185,7 @@ def write_unit(path: str, text: bytes) -> bool:
     if before == text:
         return False
     if before is not None and not is_ours(before):
-        raise Problem(f"{path} is there already, and `schedule install` did not make it", f"mv {path} {path}.old")
+        raise Problem(f"{path} exists already, but `schedule install` did not create it", f"mv {path} {path}.old")
     make_folder(os.path.dirname(path))
     write_private(os.path.realpath(path), text)
     return True

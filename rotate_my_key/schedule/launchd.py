@@ -79,9 +79,9 @@ class Launchd:
         data = read_unit(self._path)
         if not is_ours(data):
             return None
-        trouble = "" if self._loaded() else "launchd has not loaded it; it does so at the next login"
+        trouble = "" if self._loaded() else "launchd has not loaded it yet; it will at your next login"
         if job and data != plist(job):
-            trouble = "it was installed for another program or other settings"
+            trouble = "installed for another program or other settings"
         return Installation(self._path, None, trouble)
 
     def _loaded(self) -> bool:

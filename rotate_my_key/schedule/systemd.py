@@ -113,7 +113,7 @@ class Systemd:
         began = self._user("start", TIMER) if began.code == 0 else began
         if began.code:
             self.uninstall()
-            raise Problem(f"systemd does not take the timer: {began.said}", "systemctl --user status")
+            raise Problem(f"systemd rejects the timer: {began.said}", "systemctl --user status")
         return True
 
     def uninstall(self) -> bool:
@@ -143,12 +143,12 @@ class Systemd:
             return None
         trouble = self._trouble()
         if job and not trouble and read_unit(self._path(SERVICE)) != service(job).encode():
-            trouble = "it was installed for another program or other settings"
+            trouble = "installed for another program or other settings"
         return Installation(path, self._next(), trouble)
 
     def _trouble(self) -> str:
         if not self.usable():
-            return "no systemd of yours is running, so it waits for your next login"
+            return "your systemd is not running, so it starts at your next login"
         state = self._user("is-active", TIMER)
         return "" if state.code == 0 else f"the timer is {state.out.decode().strip() or 'not running'}"
 

@@ -94,7 +94,7 @@ class TaskScheduler:
         finally:
             remove_private(self._file)
         if made.code:
-            raise Problem(f"Task Scheduler does not take the task: {made.said}", "taskschd.msc")
+            raise Problem(f"Task Scheduler rejects the task: {made.said}", "taskschd.msc")
         return True
 
     def uninstall(self) -> bool:
@@ -103,7 +103,7 @@ class TaskScheduler:
             return False
         gone = self._run("/Delete", "/F")
         if gone.code:
-            raise Problem(f"Task Scheduler does not remove the task: {gone.said}", "taskschd.msc")
+            raise Problem(f"Task Scheduler cannot remove the task: {gone.said}", "taskschd.msc")
         return True
 
     def installed(self, job: ScheduledJob | None = None) -> Installation | None:
@@ -114,7 +114,7 @@ class TaskScheduler:
         # In a pipe schtasks speaks the console's code page, and may write ? or a likeness for what that has not.
         program = re.sub(rb"[^\x00-\x7f]+", rb".+?", re.escape(escape(job.program)).encode()) if job else None
         other = program is not None and not re.search(program, found.out)
-        return Installation(self._name, None, "it was installed for another program" if other else "")
+        return Installation(self._name, None, "installed for another program" if other else "")
 
     def _run(self, verb: str, *words: str) -> ProgramResult:
         return self._commands.run("schtasks", verb, "/TN", self._name, *words)

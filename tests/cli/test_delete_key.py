@@ -105,4 +105,4 @@ def test_denied(desk: Desk, make_key: MakeKey) -> None:
     done = desk.run("delete-key", second.key_id, "--yes")
     assert done.code == 5
     assert second.key_id in desk.ids()
-    assert desk.run("history").out == "nothing was rotated here yet\n"
+    assert desk.run("history").out == "No rotations on this computer yet.\n"

@@ -50,7 +50,9 @@ def test_from_status_to_the_line_and_rotated_away(empty: Desk) -> None:
     desk = desk_with_key(empty, timedelta(days=98))
     assert desk.run("reminder", "install", "--shell", "bash").code == 0
     assert desk.run("status").code == 0
-    assert "OVERDUE: the access key of default is 98 days old, the limit is 90 days. Type: rotate-my-key" in login(desk)
+    assert "OVERDUE: the access key of default is 98 days old; maximum age is 90 days. Type: rotate-my-key" in login(
+        desk
+    )
     assert login(desk) == ""
     assert desk.run("rotate", "--yes").code == 0
     assert abs(int(first_line(desk)) - (time.time() + 75 * DAY)) < 3600
@@ -207,7 +209,7 @@ def test_snooze(empty: Desk) -> None:
     assert abs(int(first_line(desk)) - (time.time() + 3 * DAY)) < 100
     desk.run("status")
     assert abs(int(first_line(desk)) - (time.time() + 3 * DAY)) < 100
-    assert "silent until" in desk.run("reminder", "show").out
+    assert "snoozed until" in desk.run("reminder", "show").out
     assert desk.run("reminder", "snooze", "0").code == 0
     assert int(first_line(desk)) < time.time()
 
@@ -226,7 +228,7 @@ def test_the_site_may_forbid_it(empty: Desk) -> None:
     desk.settings("snooze = no\ncontact = it@example.com\n")
     done = desk.run("reminder", "snooze", "3d")
     assert done.code == 5
-    assert "may not be put off here" in done.problem()[0]
+    assert "cannot be snoozed here" in done.problem()[0]
     assert "it@example.com" in done.problem()[0]
     desk.run("status")
     assert int(first_line(desk)) < time.time()

@@ -151,7 +151,7 @@ def test_no_keys(empty: Desk) -> None:
 
 def test_history(desk: Desk, old: Credentials) -> None:
     """One line a rotation with whole ids, and how long both keys worked; nothing yet is said in words."""
-    assert desk.run("history").out == "nothing was rotated here yet\n"
+    assert desk.run("history").out == "No rotations on this computer yet.\n"
     desk.run("rotate", "--yes")
     head, line, more = desk.run("history").out.splitlines()
     assert head.split() == ["WHEN", "WHAT", "OLD", "KEY", "NEW", "KEY", "USER", "ACCOUNT"]
@@ -181,7 +181,7 @@ def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
     )
     assert [line.partition(", last on")[0] for line in desk.run("history").out.splitlines()[2:]] == [
         "  both keys worked for less than a minute",
-        "  the old key was used meanwhile by s3 in eu-west-1",
+        "  meanwhile the old key was used by s3 in eu-west-1",
         "  changed with it: ~/.env",
-        "  told of it: restart",
+        "  commands run: restart",
     ]

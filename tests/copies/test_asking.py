@@ -28,7 +28,7 @@ def test_asked_after_the_question_and_before_anything_is_done(laptop: Laptop) ->
         before = laptop.works()
         lay(laptop, before)
         run = Terminal(["--force"], laptop.environment(), laptop.home, 120)
-        run.answer("3 other files here hold it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
+        run.answer("3 other files here have it too: ~/.s3cfg, ~/.env and ~/.bash_history", "")
         run.answer("Rotate it? It takes about 10 seconds. [Y/n]", "y\r")
         run.answer("Change 2 files too? [Y/n]", keys)
         done = run.end()

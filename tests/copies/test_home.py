@@ -92,7 +92,7 @@ def test_scanned_then_rotated(laptop: Laptop) -> None:
     check_files(laptop, new, laptop.old)
     assert done.code == 1 and not when, done.text
     for name, (_, why) in NAMED.items():
-        assert f"~/{name} {'is not changed yet' if why in OWED else 'is left as it is'}: " in done.err
+        assert f"~/{name} {'is not changed yet' if why in OWED else 'is not changed'}: " in done.err
     assert {key.key_id: key.status for key in laptop.aws.keys("alice")}[laptop.old.key_id] == "Active"
     mend(laptop, new)
     last = laptop.run("rotate", "--yes")
@@ -111,7 +111,7 @@ def test_updated_while_the_old_pair_is_kept_and_undone(laptop: Laptop) -> None:
     kept = laptop.run("rotate", "--yes", "--keep-old", "7d")
     new = laptop.works()
     check_files(laptop, laptop.old, laptop.old)
-    assert "other files here hold it too: " in kept.err
+    assert "other files here have it too: " in kept.err
     unasked = laptop.run("scan", "--update")
     assert unasked.code == 4 and "scan --update --yes" in unasked.err
     updated = laptop.run("scan", "--update", "--yes", "--json")
@@ -130,7 +130,7 @@ def test_left_alone_unless_asked_for(laptop: Laptop) -> None:
     plant(laptop.home, laptop.old)
     done = laptop.run("rotate", "--yes")
     check_files(laptop, laptop.old, laptop.old)
-    assert "other files here hold it too: ~/.aws/credentials.bak, ~/.aws/amazonq/mcp.json, " in done.err
+    assert "other files here have it too: ~/.aws/credentials.bak, ~/.aws/amazonq/mcp.json, " in done.err
     assert not (laptop.state / "copies.json").exists()
     first = laptop.works()
     (laptop.home / ".env").write_bytes(UPDATED[".env"](first))
@@ -169,7 +169,7 @@ def test_a_file_that_others_can_read_is_changed_and_named(laptop: Laptop) -> Non
         done = laptop.run("rotate", "--yes", "--update-copies")
         assert done.code == 0 and laptop.works().secret in path.read_text()
         assert stat.S_IMODE(path.stat().st_mode) == 0o644
-        assert f"{path}: others on this computer can read it; chmod 600 keeps them out" in done.err
+        assert f"{path}: others on this computer can read it; to prevent that: chmod 600" in done.err
     finally:
         subprocess.run(["rm", "-rf", str(folder)], check=True)
 
@@ -216,7 +216,7 @@ def test_a_whole_tree_and_what_is_passed_over(laptop: Laptop) -> None:
     found = {os.path.relpath(each["path"], root) for each in value["keys"][0]["files"]}
     assert found == {"deep/er/main.go", ".git/config", "large.txt", "edge.txt"}
     assert value["skipped"] == {"holds no settings": 2, "a large binary file": 1}
-    assert "Not read: 1 (a large binary file: ~/work/large.bin)." in laptop.run("scan", str(root)).err
+    assert "Skipped 1 (a large binary file: ~/work/large.bin)." in laptop.run("scan", str(root)).err
     missing = laptop.run("scan", str(root / "nowhere"))
     assert missing.code == 1 and "there is no" in missing.err
 

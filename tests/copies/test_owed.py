@@ -80,9 +80,7 @@ def test_it_is_said_before_anything_is_done_and_in_json(laptop: Laptop) -> None:
     }
     assert "follow" in json.loads(foreseen.out)["keys"][0]["steps"]
     done = rotated(laptop, "--json")
-    before = done.err.index(
-        f"~/{BAD} cannot be changed now, so the old key will go on working until it has the new one"
-    )
+    before = done.err.index(f"~/{BAD} cannot be changed now, so the old key keeps working until it has the new one")
     assert said and before < done.err.index("created a new key")
     key = json.loads(done.out)["keys"][0]
     assert {each["path"]: (each["finding"], each["owed"]) for each in key["copies"]} == {
@@ -101,7 +99,7 @@ def test_what_takes_no_secret_by_its_nature_is_said_and_not_waited_for(laptop: L
         subprocess.run(["git", *words], cwd=laptop.home, env=git, check=True)
     done = laptop.run("rotate", "--yes", "--update-copies")
     assert done.code == 0, done.text
-    assert done.err.index(f"~/{GOOD} is left as it is: tracked by git") < done.err.index("created a new key")
+    assert done.err.index(f"~/{GOOD} is not changed: tracked by git") < done.err.index("created a new key")
     assert (laptop.home / GOOD).read_bytes() == UPDATED[GOOD](laptop.old)
     ended(laptop)
 

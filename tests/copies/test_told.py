@@ -51,10 +51,10 @@ def test_a_dry_run_names_every_file_and_what_would_become_of_it(laptop: Laptop) 
         assert json.loads(done.out)["update_copies"] is bool(words)
         said = laptop.run("rotate", "--dry-run", *words)
         lines = said.out.splitlines()
-        start = lines.index("Other files here hold it too:")
+        start = lines.index("Other files here have it too:")
         assert lines[start + 1] == line
         rest = {text.partition(":")[0] for text in lines[start + 2 :]}
-        assert rest == {f"  ~/{name} would be left as it is" for name in LEFT}
+        assert rest == {f"  ~/{name} would not be changed" for name in LEFT}
         assert is_silent(laptop, done, said)
     assert laptop.files() == before
 

@@ -28,7 +28,7 @@ def test_it_tells_the_limits_in_force(desk: Desk) -> None:
         "tell cloud desk",
         "Version 1.2 or newer",
         "is 50 days old and due",
-        "OVERDUE: the access key of default is 63 days old, the limit is 60 days.",
+        "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
     ):
         assert part in text, part
 

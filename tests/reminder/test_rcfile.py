@@ -107,10 +107,10 @@ def test_half_a_block_is_left_alone(tmp_path: Path, cut: bytes) -> None:
     path = tmp_path / "rc"
     data = shell.added(b"a\n", LINE).replace(cut, b"")
     path.write_bytes(data)
-    with pytest.raises(Problem, match="changed by hand"):
+    with pytest.raises(Problem, match="edited by hand"):
         shell.install(str(path), LINE)
     if b">>>" in data:
-        with pytest.raises(Problem, match="changed by hand"):
+        with pytest.raises(Problem, match="edited by hand"):
             shell.uninstall(str(path))
     assert path.read_bytes() == data
 

@@ -152,8 +152,17 @@ def test_several_keys_in_one_line() -> None:
     """The oldest first, and not more than three names."""
     text = line([key(80 + number, f"p{number}") for number in range(5)], 90 * DAY, NOW, "default")
     assert text == (
-        "rotate-my-key: the access keys of p4 (84 days), p3 (83 days) and 3 more are old and due for replacement. "
+        "rotate-my-key: the access keys of p4 (84 days), p3 (83 days) and 3 more are due for replacement. "
         "Type: rotate-my-key --all"
+    )
+
+
+def test_only_what_is_overdue_is_called_so() -> None:
+    """Beside it what is due is due; a single one is no plural."""
+    text = line([key(98, "work"), key(92, "side"), key(80, "default")], 90 * DAY, NOW, "default")
+    assert text == (
+        "rotate-my-key: OVERDUE: the access keys of work (98 days) and side (92 days) are past the maximum age of 90 "
+        "days; the access key of default (80 days) is due for replacement. Type: rotate-my-key --all"
     )
 
 

@@ -50,7 +50,7 @@ def test_an_overdue_key_is_louder(home: Home, shell: str) -> None:
     """It names the limit."""
     home.install(shell)
     home.due(98, "default", "work")
-    line = "rotate-my-key: OVERDUE: the access key of default and work is 98 days old, the limit is 90 days."
+    line = "rotate-my-key: OVERDUE: the access key of default and work is 98 days old; maximum age is 90 days."
     assert lines(home.screen(shell)) == [f"{line} Type: rotate-my-key"]
 
 

@@ -47,7 +47,7 @@ def test_systemd_is_taken_where_it_runs(desk: Desk, systemd: Box) -> None:
     done = desk.run("schedule", "install", "--yes")
     assert done.code == 0, done.text
     program = desk.run("schedule", "show", "--json").json["command"][0]
-    assert done.out == ("A systemd user timer, once a day, is installed: ~/.config/systemd/user/rotate-my-key.timer\n")
+    assert done.out == ("Installed: a systemd user timer, once a day (~/.config/systemd/user/rotate-my-key.timer).\n")
     assert units(desk) == ["rotate-my-key.service", "rotate-my-key.timer"]
     for path in (desk.home / ".config/systemd/user").glob("rotate-my-key.*"):
         assert path.stat().st_mode & 0o777 == 0o600
@@ -61,7 +61,7 @@ def test_twice_is_once(desk: Desk, systemd: Box) -> None:
     """The second time nothing is changed; a timer that was stopped is started again."""
     desk.run("schedule", "install", "--yes")
     before = desk.snapshot()
-    assert "installed already" in desk.run("schedule", "install", "--yes").out
+    assert "Already installed" in desk.run("schedule", "install", "--yes").out
     (systemd.folder / "running").unlink()
     assert "the timer is inactive" in desk.run("schedule", "show").out
     assert desk.run("schedule", "install", "--yes").code == 0
@@ -72,7 +72,7 @@ def test_twice_is_once(desk: Desk, systemd: Box) -> None:
 def test_cron_is_taken_where_no_systemd_answers(desk: Desk, systemd: Box) -> None:
     """As in a container or on a server without a session; once systemd runs, the timer takes the line's place."""
     systemd.set("broken")
-    assert "A line in your crontab" in desk.run("schedule", "install", "--yes").out
+    assert "Installed: a line in your crontab" in desk.run("schedule", "install", "--yes").out
     assert units(desk) == []
     (systemd.folder / "broken").unlink()
     assert "A systemd user timer" in desk.run("schedule", "install", "--yes").out
@@ -104,7 +104,7 @@ def test_somebody_elses_unit_is_not_replaced(desk: Desk, systemd: Box) -> None:
     file.write_text("[Service]\nExecStart=/bin/true\n")
     done = desk.run("schedule", "install", "--yes")
     assert done.code == 1
-    assert "did not make it" in done.err
+    assert "did not create it" in done.err
     desk.run("schedule", "uninstall")
     assert file.read_text() == "[Service]\nExecStart=/bin/true\n"
 
@@ -113,14 +113,14 @@ def test_before_there_is_any_key(empty: Desk, systemd: Box) -> None:
     """IT may install it with the laptop: nothing is asked, and the first key is found once it is there."""
     done = empty.run("schedule", "install")
     assert done.code == 0, done.text
-    assert "holds a key yet" in done.err
+    assert "has a key yet" in done.err
 
 
 def test_what_the_scheduled_run_will_not_see_is_said(desk: Desk, systemd: Box) -> None:
     """Settings of this shell, and a proxy's password."""
     proxy = "http://alice:hunter2@proxy:3128"
     done = desk.run("schedule", "install", "--yes", HTTPS_PROXY=proxy, ROTATE_MY_KEY_MAX_AGE="1d")
-    assert "ROTATE_MY_KEY_MAX_AGE is set here, and the scheduled run does not see it" in done.err
+    assert "ROTATE_MY_KEY_MAX_AGE is set here, but not for the scheduled run" in done.err
     assert "HTTPS_PROXY is set here" in done.err
     assert not any(b"hunter2" in data for data, _ in desk.snapshot().values())
 
@@ -150,7 +150,7 @@ def test_every_key_is_listed_and_asked_for(desk: Desk, systemd: Box, make_key: M
     screen.answer("(bot) without asking? [Y/n]", "n\r")
     end = screen.end()
     assert end.code == 0, end.text
-    assert "excluded from now on: bot" in end.text
+    assert "Excluded from now on: bot" in end.text
     assert desk.run("config", "get", "exclude").out == "bot\n"
     assert "bot" not in desk.run("schedule", "install", "--yes").err
 
@@ -162,7 +162,7 @@ def test_no_to_all_installs_nothing(desk: Desk, systemd: Box) -> None:
     screen.answer("[Y/n]", "n\r")
     end = screen.end()
     assert end.code == 4
-    assert "nothing was installed" in end.text
+    assert "Nothing was installed" in end.text
     assert desk.snapshot() == before
 
 
@@ -217,7 +217,7 @@ def test_offline_is_tried_again_and_is_no_failure(desk: Desk) -> None:
     assert (done.code, done.text) == (75, "")
     assert kept(desk)["settled"] == before
     shown = desk.run("schedule", "show").out
-    assert "it is tried again" in shown
+    assert "trying again later" in shown
     assert "before that: " in shown
 
 
@@ -304,7 +304,7 @@ def test_uninstall_leaves_nothing(desk: Desk, systemd: Box) -> None:
     desk.run(*ONCE)
     (desk.state / "history.jsonl").unlink(missing_ok=True)
     done = desk.run("schedule", "uninstall")
-    assert done.out == "Removed: a systemd user timer. Nothing rotates your keys by itself any more.\n"
+    assert done.out == "Removed: a systemd user timer. Your keys are no longer rotated automatically.\n"
     assert {path for path in tree(desk.home) - before if "/state/" not in path} == set()
     assert not (desk.state / "schedule.json").exists()
     assert desk.run("schedule", "uninstall").out == "No schedule was installed.\n"

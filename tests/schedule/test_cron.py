@@ -34,7 +34,7 @@ def test_it_comes_and_goes_byte_for_byte(desk: Desk, cron: Box, crontab: bytes |
     assert with_it is not None and with_it.startswith(crontab or b"# >>>")
     assert with_it.count(b"schedule run --daily rotate --all") == 1
     done = desk.run("schedule", "install", "--yes")
-    assert "installed already" in done.out
+    assert "Already installed" in done.out
     assert cron.crontab == with_it
     assert desk.run("schedule", "uninstall").code == 0
     assert cron.crontab == crontab or (cron.crontab, crontab) == (b"", b"")
@@ -91,7 +91,7 @@ def test_a_crontab_that_comes_out_empty_is_put_back(desk: Desk, cron: Box) -> No
     cron.crontab = OTHERS
     cron.set("careless")
     done = desk.run("schedule", "install", "--yes")
-    assert (done.code, "crontab does not take it" in done.err) == (1, True)
+    assert (done.code, "crontab rejects it" in done.err) == (1, True)
     assert cron.crontab == OTHERS
     assert not list(desk.state.glob("crontab*"))
 
@@ -171,7 +171,7 @@ def test_the_real_crontab(desk: Desk, box: Box, crontab: bytes | None) -> None:
     if done.returncode == 99 or b"unshare failed" in done.stderr:
         pytest.skip("NOT RUN: no namespace of its own may be made here")
     with_it, after = ((box.folder / name) for name in ("with", "after"))
-    assert (with_it.read_bytes().count(b"--keep-old 7d"), done.stdout.count(b"installed already")) == (1, 1)
+    assert (with_it.read_bytes().count(b"--keep-old 7d"), done.stdout.count(b"Already installed")) == (1, 1)
     if crontab:
         assert (done.returncode, after.read_bytes()) == (0, crontab)
     else:

@@ -101,7 +101,7 @@ def test_an_agent_of_somebody_else_stays(box: Box, tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text("<plist/>")
     scheduler = first(box, tmp_path, "darwin")
-    with pytest.raises(Problem, match="did not make it"):
+    with pytest.raises(Problem, match="did not create it"):
         scheduler.install(JOB)
     assert scheduler.uninstall() is False
     assert file.read_text() == "<plist/>"

@@ -89,7 +89,7 @@ echo done
     assert "trouble" not in said
     assert "Result=success\nExecMainStatus=0" in said
     assert "1 replaced" in said
-    assert said.endswith("Nothing rotates your keys by itself any more.\ndone\n")
+    assert said.endswith("Your keys are no longer rotated automatically.\ndone\n")
     assert desk.held() != old
     assert desk.ids() == {old: "Active", desk.held(): "Active"}  # it goes on working for a day
 
@@ -116,5 +116,5 @@ echo done
     )
     assert "Result=success" in said
     assert "0 loaded units listed" in said
-    assert "it is tried again" in said
-    assert said.endswith("Nothing rotates your keys by itself any more.\nActiveState=inactive\ndone\n")
+    assert "trying again later" in said
+    assert said.endswith("Your keys are no longer rotated automatically.\nActiveState=inactive\ndone\n")

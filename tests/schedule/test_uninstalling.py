@@ -118,8 +118,8 @@ def test_the_command_takes_out_both_and_says_how_to_go_on(desk: Desk, systemd: B
     assert desk.run("completion", "install", "--shell", "bash").code == 0
     assert desk.run("schedule", "install", "--yes").code == 0
     done = desk.run("uninstall")
-    assert (done.code, done.out) == (0, f"Nothing needs rotate-my-key any more. To remove it: {removal()}\n")
-    assert "removed: a systemd user timer and ~/.bashrc" in done.err
+    assert (done.code, done.out) == (0, f"To remove rotate-my-key: {removal()}\n")
+    assert "Removed: a systemd user timer and ~/.bashrc" in done.err
     assert rc_file.read_bytes() == b"# mine\n"
     assert list((desk.home / ".config").rglob("rotate-my-key.*")) == []
     again = desk.run("uninstall", "--json")
