@@ -179,7 +179,7 @@ class _KeyId(click.types.StringParamType):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Those that `status` last saw; AWS is not asked."""
-        from ..state.cache import FileCache
+        from ..state.history import FileCache
 
         paths = self._app.paths
         rows = FileCache(os.path.join(paths.state_dir, "status.json"), (paths.credentials, paths.config)).load().rows

@@ -75,7 +75,7 @@ def test_cron_is_taken_where_no_systemd_answers(desk: Desk, systemd: Box) -> Non
     assert "Installed: a line in your crontab" in desk.run("schedule", "install", "--yes").out
     assert units(desk) == []
     (systemd.folder / "broken").unlink()
-    assert "A systemd user timer" in desk.run("schedule", "install", "--yes").out
+    assert "Installed: a systemd user timer" in desk.run("schedule", "install", "--yes").out
     assert systemd.crontab is None
 
 

@@ -91,7 +91,7 @@ def test_launchd_without_anybody_at_the_screen(box: Box, tmp_path: Path) -> None
     assert "bootstrap user/" in box.log
     (box.folder / "loaded").unlink()
     found = scheduler.installed(JOB)
-    assert found and "at the next login" in found.trouble
+    assert found and "at your next login" in found.trouble
 
 
 def test_an_agent_of_somebody_else_stays(box: Box, tmp_path: Path) -> None:
