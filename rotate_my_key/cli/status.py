@@ -261,7 +261,8 @@ def _cells(row: Row, now: datetime) -> tuple[str, ...]:
     age = policy.span(now - datetime.fromisoformat(row["created"])) if row.get("created") else "-"
     key = mask(row["key_id"]) if row.get("key_id") else "-"
     use = policy.used_by(row.get("last_use"), row.get("used_by_others"), now)
-    use = use.removeprefix("last ").removeprefix("used ").partition(";")[0] if row.get("last_use") else "-"
+    use = use.partition(";")[0].removeprefix("last ").removeprefix("used ").removesuffix(" used")
+    use = use if row.get("last_use") else "-"
     why = _SIGN_IN.get(row["why"], "") or row["why"] or ""
     if row.get("mixed") and not why:
         why = f"{policy.join(row['mixed'])} can sign in without a key too; SDKs disagree on which one wins"

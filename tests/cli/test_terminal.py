@@ -177,9 +177,9 @@ def test_status_is_a_table(desk: Desk, old: Credentials, make_key: Callable[...,
             last(old.key_id),
             "98 days",
             f"alice in {desk.aws.account}",
-            "never used",
+            "never",
         ],
-        ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "never used"],
+        ["fresh", "fresh", rows[1].split()[2], "3 days", f"bob in {desk.aws.account}", "never"],
         ["not rotatable", "login", "-", "-", "-", "-", "signs in with SSO"],
     ]
     assert "\x1b[31m" in done.styled[1]
