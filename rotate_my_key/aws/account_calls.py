@@ -206,7 +206,7 @@ def _bad_mail(message: str) -> Problem:
 def _quota(action: str) -> Problem:
     match action:
         case "iam:CreateAccessKey":
-            return NoRoom("the user has two access keys already", "delete one that is switched off")
+            return NoRoom("the user has two access keys already", "delete an inactive one")
         case "iam:TagUser":
             return NotAllowed("the user has 50 tags already", "take a tag off that user")
     return NotAllowed(f"a quota of AWS is used up: {action}", "look at the service quotas of the account")

@@ -48,14 +48,14 @@ def _profile(text: str) -> Callable[[C], C]:
 
 YES = _flag("-y", "--yes", text="Do not ask.")
 AS_JSON = _flag("--json", "as_json", text="Print one JSON object.")
-_NO_QUESTION = _flag("-y", "--yes", text="Accepted everywhere; this asks nothing.", expose_value=False)
+_NO_QUESTION = _flag("-y", "--yes", text="Accepted everywhere; this command asks nothing.", expose_value=False)
 _PROFILES = click.option(
-    "-p", "--profile", "profiles", multiple=True, metavar="NAME", help="This profile's key (repeatable)."
+    "-p", "--profile", "profiles", multiple=True, metavar="NAME", help="The profile whose key to use (repeatable)."
 )
 _SHELL = click.option(
-    "--shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]), help="The shell; else the one you use."
+    "--shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]), help="The shell (default: the one you use)."
 )
-_RC_FILE = click.option("--rc-file", metavar="FILE", help="The start-up file; else the shell's usual one.")
+_RC_FILE = click.option("--rc-file", metavar="FILE", help="The start-up file (default: the shell's usual one).")
 
 
 def signing_options(command: C) -> C:
@@ -238,15 +238,15 @@ _EACH: tuple[click.Command, ...] = (
         """Set up a first or new key that IT or the AWS console gave you.
 
         Reads a file (or - for standard input), or asks for the key, hidden: accessKeys.csv from the console, the JSON
-        of aws iam create-access-key, a section of a credentials file, or export lines. Proves the key with AWS, puts it
-        into the profile, which is made if it is absent, and rotates it at once: the key that was handed over is dead
-        afterwards.
+        of aws iam create-access-key, a section of a credentials file, or export lines. Verifies the key with AWS, puts
+        it into the profile (created if needed) and rotates it immediately, so any copy of the key you were given stops
+        working.
 
-        A DELIVERY is what IT made with fleet reissue: secretsmanager:NAME or s3://BUCKET/NAME, fetched with
-        --auth-profile or with the profile's own key; or a link, which is a secret: paste it when asked, or give it to -
-        on standard input.
+        LOCATION is where IT put your new key: secretsmanager:NAME or s3://BUCKET/NAME. It is fetched with
+        --auth-profile or with the profile's own key. If IT gave you a link, which is a secret, paste it when asked, or
+        pipe it to - (standard input).
         """,
-        click.argument("source", required=False, metavar="[FILE | DELIVERY]", type=click.Path()),
+        click.argument("source", required=False, metavar="[FILE | LOCATION]", type=click.Path()),
         _profile("Put it into this profile (else AWS_PROFILE, else default)."),
         YES,
         click.option("--give-up", metavar="KEY_ID", help="Delete the old key even if it was used recently."),
@@ -257,8 +257,8 @@ _EACH: tuple[click.Command, ...] = (
         "export",
         """Print what another computer needs to use the same key, encrypted with a passphrase or for an age recipient.
 
-        The passphrase is asked for, hidden. What is printed is an age file, in letters: it can go by mail or chat, the
-        passphrase should go another way. There: rotate-my-key import.
+        Asks for the passphrase, hidden. The output is an age file in plain characters. You can send it by mail or chat;
+        tell the passphrase another way. On the other computer: rotate-my-key import.
         """,
         _profile("Export this profile's key (else the active one's)."),
         click.option(
@@ -298,14 +298,14 @@ _EACH: tuple[click.Command, ...] = (
                 The profile gets a credential_process line instead, so SDKs and the aws command work as before wherever
                 the keyring is unlocked. `keyring restore` puts the file back as it was.
                 """,
-                _profile("The profile; else the active one."),
+                _profile("The profile (default: the active one)."),
                 YES,
                 AS_JSON,
             ),
             _command(
                 "keyring_cmd.restore",
                 "Move a profile's key from the keyring back into its file.",
-                _profile("The profile; else the active one."),
+                _profile("The profile (default: the active one)."),
                 YES,
                 AS_JSON,
             ),
@@ -333,8 +333,7 @@ _EACH: tuple[click.Command, ...] = (
                 "reminder.install",
                 """Add the reminder to your shell's start-up file. Safe to run again.
 
-                It costs a new terminal no process and a fraction of a millisecond. `uninstall` leaves the file as it
-                was.
+                It adds a fraction of a millisecond to a new terminal, and no process. `uninstall` restores the file.
                 """,
                 _SHELL,
                 _RC_FILE,
@@ -431,7 +430,7 @@ _EACH: tuple[click.Command, ...] = (
     ),
     click.Group(
         "completion",
-        help="Complete commands, options, profiles and settings at TAB, in bash, zsh, fish and PowerShell.",
+        help="Complete commands, options, profiles and settings with TAB, in bash, zsh, fish and PowerShell.",
         commands=[
             _command(
                 "completion.install",
@@ -447,12 +446,12 @@ _EACH: tuple[click.Command, ...] = (
                 _NO_QUESTION,
                 AS_JSON,
             ),
-            _command("completion.show", "Print the script, for a start-up file of your own.", _SHELL),
+            _command("completion.show", "Print the script, for a start-up file that you manage.", _SHELL),
         ],
     ),
     _command(
         "uninstall",
-        """Prepare for removing rotate-my-key, and say which command removes it.
+        """Prepare for removing rotate-my-key, and show the command that removes it.
 
         Moves keys from the keyring back into their files, and removes the reminder, the schedule and completion, which
         would not work without the program. Refuses while a rotation is unfinished or an old key is kept. Settings and

@@ -200,7 +200,7 @@ def fault(error: BaseException, version: str = "") -> Problem:
         return Problem(f"system error: {error.strerror.lower()}{name}", "rotate-my-key doctor")
     if isinstance(error, ImportError) and error.name:
         return Problem(f"a part of rotate-my-key cannot be loaded: {error.name}", "./install.sh")
-    where = (frames(error) or ["an unknown place"])[-1]
+    where = (frames(error) or ["an unknown line"])[-1]
     return Problem(
         f"internal error in rotate-my-key{version and f' {version}'}: {type(error).__name__} at {where}",
         "report it, with -vv",

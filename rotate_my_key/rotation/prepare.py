@@ -237,7 +237,7 @@ def _own_key(
     if not key.active and not look.auth_profile:
         raise NotAllowed(
             f"key {mask(pair.key_id)} of {who.user} is inactive",
-            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to switch it on",
+            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to reactivate it",
         )
     return look, key
 
@@ -286,7 +286,7 @@ def _merged(plan: RotationPlan, second: Second | None, endpoint: str) -> Note | 
         return None
     mine, other = plan.key, second.key
     if not mine.active and not other.active:
-        raise NotAllowed(f"both keys of {plan.look.identity.user} are inactive", "ask IT to switch one on")
+        raise NotAllowed(f"both keys of {plan.look.identity.user} are inactive", "ask IT to reactivate one")
     younger = other.active and (other.created > mine.created or not mine.active)
     stays, goes = (other, mine) if younger else (mine, other)
     places = plan.places if goes is mine else second.places
