@@ -183,7 +183,7 @@ class Online:
             use, name = account.last_use(key_id), quote(self._active.profile)
             said, remedy = second_in_use(name, own, key, use, look)
             return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
-        message = f"{who} has a second key, {mask(key_id)} (inactive, {age}); a rotation needs its place"
+        message = f"{who} has a second key, {mask(key_id)} (inactive, {age}); a rotation needs that slot"
         return Finding(Level.WARNING, "inactive-second-key", message, delete)
 
     # What AWS said instead of an answer

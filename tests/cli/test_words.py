@@ -21,16 +21,13 @@ NEVER = re.compile(
     r"|is out of it|AWS (knows|wants)|(?<!in )places?)\b",
     re.IGNORECASE,
 )
-VALUES = {"static pair", "switched off", "switch on"}  # of --json, of history and of steps: they stay
+# Of --json, of the history, of steps and of what IT stored: they stay.
+VALUES = {"static pair", "switched off", "switch on", "delivery of rotate-my-key"}
 
 
 def read_by_people(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """The texts of more than a word, but for docstrings; what is put into one is left out."""
-    quiet = {
-        id(n.body[0].value)
-        for n in ast.walk(tree)
-        if isinstance(getattr(n, "body", None), list) and n.body and isinstance(n.body[0], ast.Expr)
-    }
+    quiet = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         text = node.value if isinstance(node, ast.Constant) and id(node) not in quiet else ""
         if isinstance(text, str) and " " in text.strip() and text not in VALUES:
