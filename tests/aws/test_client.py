@@ -128,23 +128,12 @@ def test_a_variable_that_cannot_be_used(make_aws: Any, monkeypatch: Any, name: s
     assert caught.value.hint == f"unset {name}"
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "AWS_MAX_ATTEMPTS",
-        "AWS_RETRY_MODE",
-        "AWS_DEFAULTS_MODE",
-        "AWS_USE_FIPS_ENDPOINT",
-        "AWS_USE_DUALSTACK_ENDPOINT",
-        "AWS_METADATA_SERVICE_TIMEOUT",
-        "AWS_METADATA_SERVICE_NUM_ATTEMPTS",
-        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
-        "AWS_SIGV4A_SIGNING_REGION_SET",
-        "AWS_AUTH_SCHEME_PREFERENCE",
-        "AWS_DISABLE_REQUEST_COMPRESSION",
-        "AWS_DATA_PATH",
-    ],
-)
+NO_MATTER = """AWS_MAX_ATTEMPTS AWS_RETRY_MODE AWS_DEFAULTS_MODE AWS_USE_FIPS_ENDPOINT AWS_USE_DUALSTACK_ENDPOINT
+AWS_METADATA_SERVICE_TIMEOUT AWS_METADATA_SERVICE_NUM_ATTEMPTS AWS_IGNORE_CONFIGURED_ENDPOINT_URLS
+AWS_SIGV4A_SIGNING_REGION_SET AWS_AUTH_SCHEME_PREFERENCE AWS_DISABLE_REQUEST_COMPRESSION AWS_DATA_PATH"""
+
+
+@pytest.mark.parametrize("name", NO_MATTER.split())
 def test_a_variable_that_is_no_matter_here(make_aws: Any, monkeypatch: Any, name: str) -> None:
     """Odd or not, nothing that is sent depends on it."""
     monkeypatch.setenv(name, "odd")

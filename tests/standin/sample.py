@@ -23,20 +23,7 @@ if TYPE_CHECKING:
 Description = Mapping[str, Any]
 ROLE = "rotate-my-key-fleet"
 _FIRST = [
-    "alice",
-    "bob",
-    "carol",
-    "dave",
-    "erin",
-    "frank",
-    "grace",
-    "heidi",
-    "ivan",
-    "judy",
-    "ken",
-    "lena",
-    "mia",
-    "noor",
+    *("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi", "ivan", "judy", "ken", "lena", "mia", "noor")
 ]
 _WHERE = [tuple(each.split()) for each in ("s3 eu-west-1", "ec2 us-east-1", "sts eu-central-1", "dynamodb eu-west-1")]
 _WHERE.append(("iam", "us-east-1"))
