@@ -50,24 +50,6 @@ def test_no_secret_is_recorded(aws: StandIn, client: Client) -> None:
     assert not [secret for secret in (pair.secret, made, "correct-horse") if secret in text]
 
 
-def test_connections_are_kept_and_counted(aws: StandIn, client: Client) -> None:
-    """One client, one connection; a second client, a second one."""
-    pair = aws.add_key("alice")
-    iam = client("iam", pair)
-    for _ in range(3):
-        iam.get_user()
-    client("sts", pair).get_caller_identity()
-    assert aws.connections == 2
-    assert [call.connection for call in aws.calls] == [1, 1, 1, 2]
-
-
-def test_a_lost_connection_is_followed_by_a_new_one(aws: StandIn, client: Client) -> None:
-    """After a drop the client connects anew."""
-    aws.fault("GetUser", "drop")
-    client("iam", aws.add_key("alice"), attempts=2).get_user()
-    assert [(call.connection, call.outcome) for call in aws.calls] == [(1, "drop"), (2, "OK")]
-
-
 def test_many_clients_at_once(aws: StandIn, client: Client, refusal: Refusal) -> None:
     """Of twelve who create a key at the same moment, one gets it."""
     pair = aws.add_key("alice")
