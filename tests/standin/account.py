@@ -109,11 +109,6 @@ class Account:
                 self._world.set_last_use(key, use)
             return key.pair
 
-    def set_root_sign_in(self, at: datetime) -> None:
-        """Root used its password then."""
-        with self._front.lock:
-            self._world.root_signed_in = at
-
     def keys(self, user_name: str | None) -> list[AccessKey]:
         """What is true of a user's keys, whatever the lists show yet; oldest first."""
         with self._front.lock:

@@ -76,14 +76,6 @@ def get_group(world: World, signer: Signer, params: Params) -> Result:
     return {"Group": _group(group), "Users": [_told(world, user) for user in found], **rest}
 
 
-def list_groups_for_user(world: World, signer: Signer, params: Params) -> Result:
-    """ListGroupsForUser."""
-    user = world.user(params.get("UserName", ""))
-    groups = [group for group in world.iam.groups.values() if user in group.users]
-    found, rest = page(world, params, groups, lambda group: str(group.name))
-    return {"Groups": [_group(group) for group in found], **rest}
-
-
 def page(world: World, params: Params, items: Iterable[Any], name: Callable[[Any], str]) -> tuple[list[Any], Result]:
     """The page that was asked for, and what IAM says of the others."""
     wanted = params.get("MaxItems", "")
@@ -309,7 +301,6 @@ _ACTIONS: dict[tuple[str, str], Callable[[World, Signer, Params], Result]] = {
     ("iam", "TagUser"): tag_user,
     ("iam", "UntagUser"): untag_user,
     ("iam", "GetGroup"): get_group,
-    ("iam", "ListGroupsForUser"): list_groups_for_user,
     ("iam", "GenerateCredentialReport"): lambda world, signer, params: world.reports.generate(),
     ("iam", "GetCredentialReport"): lambda world, signer, params: world.reports.get(),
     ("iam", "ListAccessKeys"): _list_access_keys,

@@ -89,11 +89,14 @@ class Reports:
         self._text, self.generated, self._task = task.text, self._world.now(), None
 
 
+_ROOT_PASSWORD = ["not_supported", "no_information", "not_supported", "not_supported"]
+
+
 def _rows(world: World) -> Iterator[str]:
     """The header, root, then the users by name, case aside."""
     users = sorted(world.iam.users.values(), key=lambda user: str(user.name).lower())
     yield ",".join(HEADER)
-    yield _line(["<root_account>", world.arn(None), _date(world.created), *_root_password(world), *_rest(world, None)])
+    yield _line(["<root_account>", world.arn(None), _date(world.created), *_ROOT_PASSWORD, *_rest(world, None)])
     for user in users:
         yield _line([user.name, world.arn(user), _date(user.create_date), *_password(user), *_rest(world, user)])
 
@@ -105,10 +108,6 @@ def _line(cells: list[str]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="").writerow(cells)
     return text.getvalue()
-
-
-def _root_password(world: World) -> list[str]:
-    return ["not_supported", _date(world.root_signed_in) or "no_information", "not_supported", "not_supported"]
 
 
 def _password(user: MotoUser) -> list[str]:

@@ -263,14 +263,13 @@ def test_the_last_sign_in_is_listed(aws: StandIn, iam: Any) -> None:
 
 
 def test_the_members_of_a_group(aws: StandIn, iam: Any, refusal: Refusal) -> None:
-    """In pages too; and the groups of a user."""
+    """In pages too."""
     for number in range(5):
         aws.add_user(f"u{number}", groups=["break-glass", f"g{number}"])
     aws.settings.page_size = 2
     pages = list(iam.get_paginator("get_group").paginate(GroupName="break-glass"))
     assert [len(page["Users"]) for page in pages] == [2, 2, 1]
     assert {page["Group"]["GroupName"] for page in pages} == {"break-glass"}
-    assert [group["GroupName"] for group in iam.list_groups_for_user(UserName="u3")["Groups"]] == ["break-glass", "g3"]
     assert refusal(iam.get_group, GroupName="nobody")[:2] == ("NoSuchEntity", 404)
     aws.delete_user("u0")
     aws.settings.page_size = 100
@@ -483,11 +482,9 @@ def test_root(aws: StandIn, iam: Any) -> None:
     aws.age_report(timedelta(hours=5))
     aws.add_key(None, timedelta(days=900))
     aws.add_mfa(None)
-    aws.set_root_sign_in(NOW - timedelta(days=1))
     row = made(iam)["<root_account>"]
     assert (row["access_key_1_active"], row["mfa_active"]) == ("true", "true")
     assert row["access_key_1_last_rotated"] == iso(aws.keys(None)[0].created)
-    assert row["password_last_used"] == iso(NOW - timedelta(days=1))
     assert row["password_last_changed"] == "not_supported"
 
 

@@ -82,7 +82,6 @@ class World:
         self.settings = settings
         self.organization = organization
         self.created = self.now() - timedelta(days=1500)
-        self.root_signed_in: datetime | None = None
         self.reports = Reports(self)
         self.mails: list[Any] = []  # what SES took
         self.published: list[Any] = []  # what SNS took
