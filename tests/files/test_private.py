@@ -188,7 +188,7 @@ def test_a_failed_write_leaves_the_old_content(tmp_path: Path, in_child: InChild
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         for write in (write_private, append_private, create_private):
             name = {write_private: "file", append_private: "history"}.get(write, "new")
-            with pytest.raises(Problem, match="larger than the limit"):
+            with pytest.raises(Problem, match="exceed the file size limit"):
                 write(str(tmp_path / name), b"x" * 200)
 
     assert in_child(work) == 0

@@ -397,9 +397,9 @@ def test_a_limit_for_files_leaves_the_old_one(target: Path, in_child: InChild) -
 
     def work() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
-        with pytest.raises(Problem, match="larger than the limit"):
+        with pytest.raises(Problem, match="exceed the file size limit"):
             files.rehearse(found(target))
-        with pytest.raises(Problem, match="larger than the limit"):
+        with pytest.raises(Problem, match="exceed the file size limit"):
             files.replace(found(target), NEW)
 
     assert in_child(work) == 0

@@ -195,7 +195,7 @@ def test_whose_a_dead_key_is_must_be_certain(desk: Desk, old: Credentials, admin
     desk.aws.deny(action)
     done = desk.run("rotate", "--yes", "--auth-profile", "admin")
     assert done.code == 4
-    assert "cannot be known for certain" in done.problem()[0]
+    assert "its owner is not certain" in done.problem()[0]
     assert desk.changes == []
 
 
