@@ -82,9 +82,9 @@ class Form(Generic[T]):
         raise Newer(self._newer[0].format(version=version), self._newer[1])
 
     def find(self, data: bytes | str | None) -> T | None:
-        """What a record says that nothing is decided by: None for one that this version cannot read."""
+        """What a record says that nothing is decided by: None for none, and one that this version cannot read."""
         try:
-            return self.decode(data)
+            return self.decode(data) if data else None
         except (Unreadable, Newer):
             return None
 

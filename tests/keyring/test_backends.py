@@ -117,7 +117,7 @@ BROKEN = [
     pytest.param("Keeps", "remove an entry", id="no deleting"),
     pytest.param("Memory", "another program", id="memory"),
     pytest.param("Asks", "asks for a password on a terminal", id="asks"),
-    pytest.param("Talks", "refuses (OSError)", id="fails"),
+    pytest.param("Talks", "refused (OSError)", id="fails"),
 ]
 
 
@@ -153,12 +153,12 @@ def promised(tmp_path: Path, kind: str) -> str:
 @pytest.mark.parametrize(
     ("backend", "why"),
     [
-        pytest.param("keyring.backends.null.Keyring", "keeps nothing", id="null"),
-        pytest.param("keyring.backends.fail.Keyring", "keeps nothing", id="fail"),
+        pytest.param("keyring.backends.null.Keyring", "it stores nothing", id="null"),
+        pytest.param("keyring.backends.fail.Keyring", "it stores nothing", id="fail"),
         pytest.param("keyring.backends.chainer.ChainerBackend", "where it was not stored", id="chainer"),
         pytest.param("tests.keyring.kept.NoBackend", "there is no keyring backend", id="no backend"),
         pytest.param("nowhere.Keyring", "there is no keyring backend nowhere.Keyring here", id="not installed"),
-        pytest.param("environment", "keeps nothing", id="the environment's choice"),
+        pytest.param("environment", "it stores nothing", id="the environment's choice"),
     ],
 )
 def test_no_keyring_at_all(monkeypatch: pytest.MonkeyPatch, backend: str, why: str) -> None:
@@ -243,7 +243,7 @@ def test_a_keyring_that_gives_no_answer(keyring: Keyring, monkeypatch: pytest.Mo
     entries.set(WORK, "text")
     assert told == []
     with keyring.frozen():
-        with pytest.raises(TryLater, match="no answer within 4 seconds"):
+        with pytest.raises(TryLater, match="did not answer within 4 seconds"):
             entries.get(WORK)
         began = time.monotonic()
         for attempt in (lambda: entries.get(WORK), lambda: entries.delete(WORK)):

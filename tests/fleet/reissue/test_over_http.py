@@ -247,7 +247,7 @@ def test_bad_links(bucket: Office, spoil: Callable[[str], str], code: int, words
 # What is delivered
 
 TAMPERED: list[tuple[str, dict[str, object], int, str]] = [
-    ("another user", {"user": "bob", "arn": "BOB"}, 1, "and AWS says"),
+    ("another user", {"user": "bob", "arn": "BOB"}, 1, "but it belongs to"),
     ("another secret", {"secret": "x" * 40}, 5, "AWS does not accept the new key from IT"),
     ("newer", {"version": 9}, 1, "another version"),
     ("reserved only", {"reserved": True}, 1, "is not there yet"),
