@@ -231,7 +231,7 @@ def test_the_program_ends_where_a_keyring_does_not(server: KeyringLaptop) -> Non
     for args in (CREDENTIALS, ROTATE):
         began = time.monotonic()
         done = server.run(*args)
-        assert (done.code, "no answer within 30 seconds" in done.err) == (75, True), done.text
+        assert (done.code, "did not answer within 30 seconds" in done.err) == (75, True), done.text
         assert time.monotonic() - began < 60
 
 
