@@ -358,10 +358,10 @@ was_answered() { # VENV: whether an index said so, for pip says the same where i
 }
 
 give_up() { # VENV
-    case $missing$tampered$wheelhouse$output in
+    case $output in
     *ertificate*) fail 'could not download packages: the certificate of the package index is not trusted' \
         'SSL_CERT_FILE=company.pem PIP_CERT=company.pem ./install.sh' ;;
-    *onnect* | *'name resolution'* | *' dns '* | *imeout* | *'timed out'* | *etwork*) ;;
+    *onnect* | *'name resolution'* | *' dns '* | *imeout* | *'timed out'* | *etwork* | *'No matching distribution'*) ;;
     *) [ -n "$missing" ] || printf '%s\n' "$output" | tail -n 15 >&2 ;;
     esac
     [ -z "$tampered" ] || fail 'a package is not the one that the lock file names, so it was not used' \
