@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -185,3 +187,94 @@ def test_history_of_an_overlap(desk: Desk, old: Credentials) -> None:
         "  changed with it: ~/.env",
         "  commands run: restart",
     ]
+
+
+@dataclass(frozen=True)
+class Home:
+    """Keys by profile: their age in days, and what is odd about them."""
+
+    ages: dict[str, int]
+    exempt: tuple[str, ...] = ()
+    dead: tuple[str, ...] = ()
+    mixed: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    second: tuple[str, ...] = ()
+    sso: bool = False
+    limits: tuple[int, int] = (90, 15)
+
+
+HOMES = {
+    "no key": Home({}),
+    "a fresh one": Home({"a": 3}),
+    "on the day that it is due, and the one before": Home({"a": 75, "b": 74}),
+    "on the day that it is overdue, and the one before": Home({"a": 90, "b": 89}),
+    "all overdue": Home({"a": 98, "b": 120, "c": 91}),
+    "one of each": Home({"a": 3, "b": 80, "c": 98, "d": 98, "e": 5}, exempt=("d",), dead=("e",), sso=True),
+    "refused ones only": Home({"a": 3, "b": 98}, dead=("a", "b")),
+    "excluded, and one that is not": Home({"a": 98, "b": 98}, excluded=("a",)),
+    "beside SSO": Home({"a": 98, "b": 98}, mixed=("a",)),
+    "a second key each": Home({"a": 98, "b": 3}, second=("a", "b")),
+    "tighter limits": Home({"a": 29, "b": 31, "c": 3}, limits=(30, 10)),
+}
+WORST = [
+    "overdue",
+    "refused",
+    "unfinished",
+    "due",
+    "unknown",
+    "kept",
+    "switched off",
+    "fresh",
+    "exempt",
+    "not rotatable",
+]
+
+
+def lay_out(desk: Desk, make_key: MakeKey, home: Home) -> None:
+    """The files and AWS as the home says, looked at once."""
+    desk.add("", desk.config)
+    for name, days in home.ages.items():
+        pair = make_key(f"u-{name}", days=days, **({"rotate_my_key": "exempt"} if name in home.exempt else {}))
+        desk.profiles(**{name: Credentials(pair.key_id, "x" * 40) if name in home.dead else pair})
+        if name in home.mixed:
+            desk.add(f"[profile {name}]\nsso_start_url = https://example.com/start\n", desk.config)
+        if name in home.second:
+            make_key(f"u-{name}", days=200, status="Inactive")
+    if home.sso:
+        desk.add("[profile sso]\nsso_start_url = https://example.com/start\n", desk.config)
+    most, before = home.limits
+    desk.settings(f"exclude = {','.join(home.excluded)},\nmax_age = {most}d\nremind_before = {before}d\n")
+    desk.run("status")
+
+
+@pytest.mark.parametrize("home", HOMES.values(), ids=HOMES)
+def test_the_screen_says_what_the_json_says(empty: Desk, make_key: MakeKey, home: Home) -> None:
+    """Each verdict, age, name and count on it, worked out a second way: from ages, limits and the rows of --json."""
+    lay_out(empty, make_key, home)
+    keys = empty.run("status", "--cached", "--json").json["keys"]
+    done, now, (most, before) = empty.run("status", "--cached"), datetime.now(UTC), home.limits
+    for key in keys:
+        (name,) = key["profiles"]
+        age = (now - datetime.fromisoformat(key["created"])).days if key["created"] else None
+        odd = "exempt" if name in home.exempt else "refused" if name in home.dead else ""
+        by_age = "unknown" if age is None else "overdue" if age >= most else "due" if age >= most - before else "fresh"
+        assert key["verdict"] == (odd or by_age if key["key_id"] else "not rotatable")
+        (line,) = [line for line in done.out.splitlines()[1:] if re.match(rf"\S+( \S+)?  +{name} ", line)]
+        cells = re.split(r"  +", line)
+        assert cells[:2] == [key["verdict"], name]
+        assert cells[2] == (f"...{key['key_id'][-4:]}" if key["key_id"] else "-")
+        assert cells[3].split()[0] == (str(age) if age is not None else "-")
+        assert cells[4] == (f"{key['user']} in {key['account']}" if key["user"] else "-")
+    shown = [line.split("  ")[0] for line in done.out.splitlines()[1:]]
+    assert shown == sorted((key["verdict"] for key in keys), key=WORST.index) or not keys
+    ripe = [key for key in keys if key["verdict"] in ("due", "overdue") and key["profiles"][0] not in home.excluded]
+    plain = [key for key in ripe if key["profiles"][0] not in home.mixed]
+    said = re.search(r"(\d+) keys? (?:is|are) (.*): rotate-my-key rotate (.*)", done.err)
+    assert (int(said[1]) if said else 0) == len(plain)
+    assert set(said[2].split(" or ") if said else []) == {key["verdict"] for key in plain}
+    assert not said or said[3] == ("--all" if plain[1:] else f"-p {plain[0]['profiles'][0]}")
+    assert re.findall(r"rotate -p (\w+) --mixed", done.err) == [name for name in home.ages if name in home.mixed]
+    assert re.findall(r"doctor -p (\w+)", done.err) == [name for name in home.ages if name in home.dead]
+    assert done.err.count(" has a second key, ...") == len(home.second)
+    assert empty.run("status", "--cached", "--check").code == (3 if ripe else 75 if home.dead else 0)
+    assert empty.run("status", "--cached", "--check", "-q").text == ""
