@@ -136,7 +136,7 @@ class AccountDirectory:
             return call()
         except Gone:
             there = f"no user {user}" if what == "user" else f"no such {what} of {user}"
-            raise Gone(f"there is {there}", "see who there is with: rotate-my-key fleet report") from None
+            raise Gone(f"there is {there}", "rotate-my-key fleet report") from None
 
 
 def _report(answer: Answer) -> tuple[str, datetime]:
@@ -196,7 +196,7 @@ class AwsOrganization:
     def _there(self, account: AwsAccount, me: Identity) -> AccountCalls:
         if not self._role:
             raise WrongUsage(
-                f"{account} is not the caller's own account ({me.account}), and no role is set",
+                f"{account} is not your own account ({me.account}), and no role is set",
                 "set role = NAME in [accounts] of the fleet's settings",
             )
         arn = f"arn:{me.partition}:iam::{account.number}:role/{self._role}"

@@ -126,9 +126,9 @@ class Actor:
                 return user
             found = look(self._members(place), user, self.settings, self.now(), closely=True)
         except Problem as problem:  # who does not know who is exempt does nothing
-            return ActionResult(planned, account, failed, "whether its user is exempt cannot be read", problem)
+            return ActionResult(planned, account, failed, "could not check whether the user is exempt", problem)
         if found.problem:
-            return ActionResult(planned, account, failed, "its keys cannot be read", found.problem)
+            return ActionResult(planned, account, failed, "could not list the user's keys", found.problem)
         fresh = _same(planned, decide(found, self.settings, self.now()))
         if isinstance(fresh, Act):
             fresh = self.unreached(fresh, found) or fresh
@@ -149,9 +149,9 @@ class Actor:
         try:
             found = place.directory.find(act.user.name)
         except Gone:
-            return Skipped(SkipRule.CHANGED, act.user, act.key, "there is no such user any more")
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "the user no longer exists")
         if act.user.created and found.created and found.created != act.user.created:
-            return Skipped(SkipRule.CHANGED, act.user, act.key, "another user has that name now")
+            return Skipped(SkipRule.CHANGED, act.user, act.key, "a different user has that name now")
         return replace(act.user, arn=found.arn, created=found.created, signed_in=found.signed_in)
 
     def _members(self, place: AccountView) -> AccountView:
@@ -174,9 +174,9 @@ class Actor:
         try:
             if act.kind is ActionKind.REISSUE:
                 if self.maker is None:
-                    raise Problem("this run cannot make keys", "set enabled = yes in [reissue]")
+                    raise Problem("this run cannot create keys", "set enabled = yes in [reissue]")
                 made = self.maker(directory, user)
-                note = "; ".join((f"key {made.key_id} waits at {made.place}", *made.notes))
+                note = "; ".join((f"key {made.key_id} is waiting at {made.place}", *made.notes))
                 return ActionResult(act, account, ActionState.DONE, note, made=made.key_id, place=made.place)
             memory = intended(found.memory, act, self.now().date())
             write(found, memory, self.settings.remind.tag, self.sleep)
@@ -199,13 +199,13 @@ class Actor:
         except Gone:
             keys = {}
         except Problem:
-            return ActionResult(act, account, unknown, "whether it was carried out is not known", problem)
+            return ActionResult(act, account, unknown, "not known whether it worked", problem)
         left = act.key.key_id in keys
         if not left or (act.kind is not ActionKind.DELETE and not keys[act.key.key_id or ""]):
-            note = f"the list shows it, whatever the answer was ({problem.message})"
+            note = f"confirmed by the list of keys, despite the answer ({problem.message})"
             return ActionResult(act, account, ActionState.DONE, note)
         if isinstance(problem, TryLater):  # it may show yet: then the tag is right
-            return ActionResult(act, account, unknown, "not carried out so far", problem)
+            return ActionResult(act, account, unknown, "not done yet", problem)
         with suppress(Problem):
             write(found, found.memory, self.settings.remind.tag, self.sleep, noted=True)
         return ActionResult(act, account, ActionState.FAILED, "", problem)
@@ -219,9 +219,7 @@ def _same(planned: Act, decisions: list[Decision]) -> Act | Skipped:
         if isinstance(each, Act) and each.kind is planned.kind:
             return each
     spared = next((each for each in about if isinstance(each, Skipped)), None)
-    return spared or Skipped(
-        SkipRule.CHANGED, planned.user, planned.key, "it is not as it was at the beginning of this run"
-    )
+    return spared or Skipped(SkipRule.CHANGED, planned.user, planned.key, "it has changed since the start of this run")
 
 
 def write(
@@ -241,8 +239,8 @@ def write(
         stubbornly(lambda: directory.untag(user.name, tag), sleep)
 
 
-FAILED = "What did not work"
-DONE_WORDS = {ActionKind.DEACTIVATE: "switched off", ActionKind.DELETE: "deleted", ActionKind.REISSUE: "replaced"}
+FAILED = "What failed"
+DONE_WORDS = {ActionKind.DEACTIVATE: "deactivated", ActionKind.DELETE: "deleted", ActionKind.REISSUE: "replaced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +301,7 @@ class Notifier:
 
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
-        line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="switched off", at=now)
+        line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="deactivated", at=now)
         made = replace(line, coming="", waits=True, place="s3://b/n", gone=now)
         for each in (line, replace(line, coming="", done="deleted"), made, replace(made, place="", at=None)):
             self._owner([each], "")

@@ -22,7 +22,7 @@ from .audit import AuditRun, AuditTrail, Sink, open_audit, run_name
 
 
 def _nobody(whose: str, serial: str) -> str:
-    raise NeedsPerson(f"an MFA code of {whose} {serial} is needed, and nobody can be asked")
+    raise NeedsPerson(f"an MFA code of {whose} {serial} is needed, but there is nobody to ask")
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,7 +138,7 @@ class AuditTrail:
                 failures.append(f"{name}: {problem.message}")
         if failures:
             what = f"the audit cannot be written ({'; '.join(failures)})"
-            raise NotKept(what, "mend [audit] in the fleet's settings")
+            raise NotKept(what, "correct [audit] in the fleet's settings")
 
 
 def as_line(event: Event, run: AuditRun) -> str:
@@ -179,8 +179,8 @@ def open_audit(
     sinks: dict[str, Sink] = {}
     if settings.file:
         if not os.path.isabs(settings.file):
-            hint = "write it from the root on, like /var/log/keys.jsonl"
-            raise WrongUsage(f"audit.file {settings.file} is no absolute path", hint)
+            hint = "use an absolute path, like /var/log/keys.jsonl"
+            raise WrongUsage(f"audit.file {settings.file} is not an absolute path", hint)
         sinks[settings.file] = FileSink(settings.file)
     counts: Sink | None = TextSink(metrics) if metrics else None
     if settings.log_group:

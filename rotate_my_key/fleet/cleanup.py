@@ -4,7 +4,7 @@
 - A key that was used was fetched: it is left alone. Its place goes after `reissue.keep`; at once if anything but `iam`
   and `sts` used it, for then it is stored somewhere, and not only looked at.
 - A key that was not used by then is switched off and deleted, then its place goes.
-- Where AWS does not say whether it was used, it is only switched off, and the record stays until that is known.
+- Where it is not known whether it was used, it is only switched off, and the record stays until that is known.
 - A key that a run made and did not store is found by the record, and deleted if it is certain that nobody uses it.
 """
 
@@ -105,7 +105,7 @@ def _look(record: HandoverRecord, directory: AccountDirectory, now: datetime, ke
     try:
         keys = directory.keys(record.user)
     except Gone:
-        return CleanupResult(*who, record.key_id, Disposition.CLEARED, "the user is gone")
+        return CleanupResult(*who, record.key_id, Disposition.CLEARED, "the user no longer exists")
     named = next((key for key in keys if key.key_id == record.key_id), None)
     key = named if record.key_id else made_then(record, keys)
     use = directory.last_use(key.key_id) if key else None
@@ -121,7 +121,7 @@ def _judged(
         return _unstored(record, key, use, now)
     if key is None:  # one that was made just now may not be listed yet
         if now < record.at + _LISTED and not record.taken:
-            return waits, "made a moment ago, and not listed yet or gone already"
+            return waits, "created moments ago, so either not listed yet or already gone"
         return Disposition.CLEARED, "the key is gone: fetched and replaced, or deleted"
     over = now >= record.at + keep
     if record.taken or (use and use.at):
@@ -129,30 +129,30 @@ def _judged(
         stored = over or bool(use and use.is_evidence)
         return Disposition.CLEARED if stored else waits, f"it was fetched{when}"
     if use is None:
-        unknown = "AWS does not say whether it was used"
+        unknown = "it is not known whether it was used"
         off = Disposition.SWITCHED_OFF if key.active else Disposition.LEFT
         return (off, f"not fetched in time; {unknown}") if over else (waits, unknown)
-    return (Disposition.DELETED, "not fetched in time") if over else (waits, "no use of it is recorded yet")
+    return (Disposition.DELETED, "not fetched in time") if over else (waits, "not used yet")
 
 
 def _unstored(
     record: HandoverRecord, key: AccessKey | None, use: LastUse | None, now: datetime
 ) -> tuple[Disposition, str]:
     if now < record.at + _YOUNG:
-        return Disposition.WAITS, "a run is making a key, or was stopped just now"
+        return Disposition.WAITS, "a run is creating a key, or has just stopped"
     if key is None:
-        return Disposition.CLEARED, "a run was stopped before it made a key"
+        return Disposition.CLEARED, "a run stopped before it created a key"
     if use is None:
-        return Disposition.LEFT, "a run was stopped; AWS does not say whether this key of that time is in use"
+        return Disposition.LEFT, "a run stopped, and it is not known whether this key from that time is in use"
     if use.at:
-        return Disposition.CLEARED, "a run was stopped; the key of that time is somebody else's, for it is in use"
-    return Disposition.DELETED, "a run was stopped before it stored the key"
+        return Disposition.CLEARED, "a run stopped, and the key from that time is in use, so it is somebody else's"
+    return Disposition.DELETED, "a run stopped before it stored the key"
 
 
 def _do(swept: CleanupResult, record: HandoverRecord, directory: AccountDirectory, tools: Sweeper) -> None:
     """The key first: as long as there is a record, the next sweep finds what is left."""
     who = (swept.account, swept.user, swept.key_id)
-    event = Event(tools.now(), swept.disposition.value, *who, f"hand-over: {swept.why}", tools.settings.fingerprint)
+    event = Event(tools.now(), swept.disposition.value, *who, f"handover: {swept.why}", tools.settings.fingerprint)
     if swept.disposition is not Disposition.CLEARED:
         tools.audit.record(replace(event, outcome="intended"))
         with suppress(Gone):
@@ -172,7 +172,8 @@ def _do(swept: CleanupResult, record: HandoverRecord, directory: AccountDirector
 def cleanup_line(swept: CleanupResult) -> str:
     """For a person: what became of it."""
     key = f" key {mask(swept.key_id)}" if swept.key_id else ""
-    return f"{swept.user} in {swept.account}:{key} {swept.disposition.value} ({swept.why})"
+    word = {Disposition.SWITCHED_OFF: "deactivated"}.get(swept.disposition, swept.disposition.value)
+    return f"{swept.user} in {swept.account}:{key} {word} ({swept.why})"
 
 
 _WORKERS = 8

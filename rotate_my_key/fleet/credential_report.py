@@ -51,7 +51,7 @@ def entries(text: str, account: str) -> Iterator[ReportEntry]:
                 raise Problem(f"the credential report has no column {name}")
         for row in rows:
             if row and len(row) != len(head):
-                raise _Bad(f"{len(row)} values, and the head has {len(head)}")
+                raise _Bad(f"{len(row)} values, but the header has {len(head)}")
             if row:
                 yield _entry(dict(zip(head, row, strict=True)), slots, account)
     except (csv.Error, _Bad) as error:
@@ -66,7 +66,7 @@ def _entry(row: _Row, slots: Sequence[str], account: str) -> ReportEntry:
     arn = row["arn"]
     match = _ARN.fullmatch(arn)
     if not match or match[1] != account:
-        raise _Bad(f"{arn!r} is no user of this account")
+        raise _Bad(f"{arn!r} is not a user of this account")
     created = _time(row, "user_creation_time")
     user = FleetUser(
         account,
@@ -87,7 +87,7 @@ def _key(slot: str, row: _Row, user_created: datetime | None) -> FleetKey | None
         return None
     created = rotated or user_created
     if created is None:
-        raise _Bad(f"{slot} is active and has no date")
+        raise _Bad(f"{slot} is active but has no date")
     used = _time(row, f"{slot}_last_used_date")
     use = LastUse(used, *(_word(row[f"{slot}_last_used_{part}"]) for part in ("service", "region"))) if used else _NEVER
     return FleetKey(active, created, last_use=None if row[f"{slot}_last_used_date"] == "not_supported" else use)
@@ -115,5 +115,5 @@ def _time(row: _Row, name: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
-        raise _Bad(f"{name} is {text!r}, which is no time") from None
+        raise _Bad(f"{name} is {text!r}, which is not a time") from None
     return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)

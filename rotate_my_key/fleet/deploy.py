@@ -153,7 +153,7 @@ def build(version: str, *, apprise: bool = False, botocore: bool = False, includ
     parts = (f"{_PACKAGE} {version}", *(f"{each.metadata['Name']} {each.version}" for each in found))
     size = sum(os.path.getsize(path) for path in files.values() if os.path.exists(path))
     if size > UNPACKED:
-        raise Problem(f"unpacked it would be {size >> 20} MB, and Lambda takes {UNPACKED >> 20} MB", _PLAIN)
+        raise Problem(f"unpacked it would be {size >> 20} MB, but Lambda allows {UNPACKED >> 20} MB", _PLAIN)
     return _zipped(files, parts)
 
 
@@ -169,7 +169,7 @@ def _needed(roots: Iterable[str]) -> dict[str, Distribution]:
         try:
             found[name] = distribution(name)
         except PackageNotFoundError:
-            raise Problem(f"{name} is not installed here, so it cannot be put into the zip", how_to_get(name)) from None
+            raise Problem(f"{name} is not installed here, so it cannot be added to the zip", how_to_get(name)) from None
         if not found[name].files:
             raise Problem(f"{name} is installed here without a list of its files", how_to_get(name))
         names += [match[0] for row in found[name].requires or () if ";" not in row and (match := _NAME.match(row))]
@@ -223,7 +223,7 @@ def _added(path: str) -> Iterator[tuple[str, str]]:
                 if not name.startswith("."):
                     yield f"{_OWN_FILES}/{inside}/{name}", os.path.join(folder, name)
     else:
-        raise Problem(f"there is no file or folder {path} to be included", _PLAIN)
+        raise Problem(f"there is no file or folder {path} to include", _PLAIN)
 
 
 def _zipped(files: dict[str, str], parts: tuple[str, ...]) -> Package:
@@ -236,7 +236,7 @@ def _zipped(files: dict[str, str], parts: tuple[str, ...]) -> Package:
                     data = file.read()
             except OSError as error:
                 why = (error.strerror or "unreadable").lower()
-                raise Problem(f"{files[name]} cannot be put into the zip: {why}", _PLAIN) from None
+                raise Problem(f"{files[name]} cannot be added to the zip: {why}", _PLAIN) from None
             row = zipfile.ZipInfo(name, _TIME)
             row.create_system = 3  # Unix, on Windows too: the mode counts
             row.external_attr = _FILE << _LINK_TYPE

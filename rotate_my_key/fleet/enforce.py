@@ -122,7 +122,7 @@ class _EnforceRun:
         except Problem:
             raise
         except Exception as error:  # noqa: BLE001
-            what = "what came of it is not known"  # a fault of ours: nobody knows how far it came
+            what = "the outcome is not known"  # a fault of ours: nobody knows how far it came
             self._add(steps, ActionState.UNKNOWN, what, fault(error))
             return False
 
@@ -140,7 +140,7 @@ class _EnforceRun:
         left = next((each for each in left_of(found) if each.act.key.key_id == key_id), None)
         if left is None:
             return
-        result = ActionResult(left.act, place.account, ActionState.DONE, "found done by a later run", found=found)
+        result = ActionResult(left.act, place.account, ActionState.DONE, "found to be done by a later run", found=found)
         if not left.recorded:
             actor.record(left.act, place.account, ActionState.DONE.value, note=result.note)
         told = self._finished(result)
@@ -149,7 +149,7 @@ class _EnforceRun:
                 self._record(result)
             state = ActionState.FAILED if told.problem else ActionState.DONE
             act = replace(left.act, kind=ActionKind.NOTIFY)
-            told = replace(told, act=act, state=state, note="told by a later run")
+            told = replace(told, act=act, state=state, note="notified by a later run")
         self._end_of(told)
 
     def _notify(self, owner: Owner, steps: list[PlannedAction]) -> None:
@@ -158,8 +158,8 @@ class _EnforceRun:
         lines = [coming(each.act, each.found, context.settings, now, context.place_of(each)) for each in steps]
         took, problems = context.notifier.tell(owner, lines)
         if not took:
-            failure = problems[0] if problems else Problem("no channel reaches them")
-            self._add(steps, ActionState.FAILED, "nobody was told", failure)
+            failure = problems[0] if problems else Problem("no channel can reach them")
+            self._add(steps, ActionState.FAILED, "nobody was notified", failure)
             return
         self.untold += problems
         for found, mine in by_user(steps):
@@ -167,7 +167,7 @@ class _EnforceRun:
             memory = after_notice(found.memory, ids, self.context.now().date(), warned=ids)
             problem = self.context.remember(found, memory)
             if problem:
-                problem = type(problem)(f"told, but it cannot be remembered: {problem.message}", problem.hint)
+                problem = type(problem)(f"notified, but this could not be recorded: {problem.message}", problem.hint)
             for step in mine:
                 self._add([step], ActionState.FAILED if problem else ActionState.DONE, "", problem)
                 act, comes = step.act, step.act.coming and step.act.at
@@ -183,14 +183,14 @@ class _EnforceRun:
     def _act(self, step: PlannedAction, *, goes_on: bool) -> bool:
         """Whether what comes after it for the same user may go on; it `goes_on` if what came before did."""
         if not goes_on:
-            self._spare(step, SkipRule.CHANGED, "what had to be done first did not work")
+            self._spare(step, SkipRule.CHANGED, "the step before it failed")
             return False
         if why := closed(self.context.settings.enforce, self.context.now()):
             self._spare(step, SkipRule.HOURS, why)
             self.left.append(why)
             return True
         if self.time_left() <= 0:
-            self._spare(step, SkipRule.LIMIT, "no time was left; this one with the next run")
+            self._spare(step, SkipRule.LIMIT, "no time was left, so the next run does it")
             self.left.append("no time was left")
             return True
         result = self.actor.act(step.act, step.found.place)
@@ -225,7 +225,7 @@ class _EnforceRun:
         trouble = self._settle(result, told=told)
         if not told:
             why = self.waiting[result.act.key.key_id or ""][1][0]
-            trouble = type(why)(f"its owner {self._owner(result)} was not told: {why.message}", why.hint)
+            trouble = type(why)(f"its owner {self._owner(result)} was not notified: {why.message}", why.hint)
         return replace(result, problem=result.problem or trouble)
 
     def _late(self) -> None:
@@ -287,7 +287,7 @@ class _EnforceRun:
             if told:
                 remember_keys(found.directory, act.user.name, self.context.settings.remind.tag, change)
         except UnreadableTag:
-            return Problem("told, but it cannot be remembered: the tag was changed meanwhile")
+            return Problem("notified, but this could not be recorded: the tag was changed meanwhile")
         except Problem as problem:
             return problem
         return None
@@ -303,7 +303,7 @@ class _EnforceRun:
         if self.stopped:
             broken.append(Remark("this run", f"stopped: {self.stopped.message}"))
         waits = self._waits()
-        troubles = {**spared_of(self.spared), "Accounts and users that could not be looked at": broken}
+        troubles = {**spared_of(self.spared), "Accounts and users that could not be checked": broken}
         said = waits.message if waits else ""
         self.untold += self.context.notifier.report(self.results, troubles, self.context.now(), said)
         numbers = self._numbers()
@@ -321,7 +321,7 @@ class _EnforceRun:
 
     def _waits(self) -> TryLater | None:
         """What only a run at another time can do: a schedule that never meets the hours must not be silent."""
-        many = number(len(self.left), "act waits", "acts wait")
+        many = number(len(self.left), "action waits", "actions wait")
         return TryLater(f"{many} for a later run: {self.left[0]}") if self.left else None
 
     def _numbers(self) -> dict[str, float]:

@@ -28,8 +28,8 @@ from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions
 from .survey import Progress, accounts_of
 from .users import UserLook, enter, look, without_group
 
-NOWHERE = "no account is named in [enforce] accounts, so nothing may be done"
-NO_CHANNEL = "[remind] names no channel for owners"
+NOWHERE = "no account is listed in [enforce] accounts, so nothing will be changed"
+NO_CHANNEL = "no channel for owners is set in [remind]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class EnforceContext:
         owner = self.owner(found)
         if silent or self.preview or self.notifier.channels.reaching(owner):
             return None
-        why = f"no address is known of {owner.name}" if self.notifier.channels.owners else NO_CHANNEL
-        return Skipped(SkipRule.UNREACHED, act.user, act.key, f"nobody could be told: {why}")
+        why = f"no address is known for {owner.name}" if self.notifier.channels.owners else NO_CHANNEL
+        return Skipped(SkipRule.UNREACHED, act.user, act.key, f"the owner cannot be notified: {why}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +88,17 @@ class PlannedAction:
 
 def left_of(found: UserLook) -> Iterator[PlannedAction]:
     """What is left of one user."""
-    user, rest = found.user, "by a run that was cut off or could not tell"
+    user, rest = found.user, "by a run that was interrupted or could not notify the owner"
     for key in user.keys:
         known = found.known(key.key_id)
         if not key.active and known.intended and known.off:
-            act = Act(ActionKind.DEACTIVATE, user, key, f"switched off on {known.off}, {rest}")
+            act = Act(ActionKind.DEACTIVATE, user, key, f"deactivated on {known.off} {rest}")
             before = found.recorded.get(ref(key.key_id or ""), KeyMemory())
             yield PlannedAction(act, found, before.off is not None)
     for name, known in deletions(found.memory).items():
         if known.intended:
             key = FleetKey(False, datetime.combine(known.made or known.intended, time(), UTC), name)
-            act = Act(ActionKind.DELETE, user, key, f"deleted on {known.intended}, {rest}")
+            act = Act(ActionKind.DELETE, user, key, f"deleted on {known.intended} {rest}")
             yield PlannedAction(act, found, known.off is not None)
 
 
@@ -131,18 +131,18 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
     enforce = settings.enforce
     if not enforces(settings):
         raise WrongUsage(
-            f"nothing is to be enforced: [enforce] sets no age ({settings.where})",
+            f"nothing to enforce: no age is set in [enforce] ({settings.where})",
             "rotate-my-key fleet enforce --preset staged-90, or set deactivate_at and delete_after in [enforce]",
         )
     if enforce.reissue_at is not None and not settings.reissue.enabled:
-        raise WrongUsage("reissue_at is set, and making keys is switched off", "set enabled = yes in [reissue]")
+        raise WrongUsage("reissue_at is set, but [reissue] is not enabled", "set enabled = yes in [reissue]")
     if enforce.reissue_at is not None:
         if enforce.deactivate_anyway_at is not None and enforce.deactivate_anyway_at < enforce.reissue_at:
-            what = "deactivate_anyway_at is below reissue_at: a key would go before there is a new one"
+            what = "deactivate_anyway_at is below reissue_at: keys would be deactivated before there are new ones"
             raise WrongUsage(what, "set it some weeks above reissue_at in [enforce]")
         check_handover(settings.reissue, settings.where, accounts=enforce.accounts)
     if apply and not enforce.accounts:
-        raise WrongUsage("no account is named in which keys may be touched", "set accounts = NUMBER, ... in [enforce]")
+        raise WrongUsage("no account is listed in [enforce] accounts", "set accounts = NUMBER, ... in [enforce]")
 
 
 def plan_run(context: EnforceContext) -> EnforcePlan:
@@ -158,7 +158,7 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
         context = replace(context, settings=replace(settings, enforce=replace(settings.enforce, accounts=everywhere)))
         settings, shut = context.settings, NOWHERE
         if not context.notifier.channels.owners:
-            context, shut = replace(context, preview=True), f"{NOWHERE}; besides, {NO_CHANNEL}"
+            context, shut = replace(context, preview=True), f"{NOWHERE}, and {NO_CHANNEL}"
     with Pool(context.workers) as pool:
         entered = pool.map(
             lambda account: enter(context.organization, account, settings, context.sleep),
@@ -183,7 +183,7 @@ def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str
     there = accounts_of(context.organization, where)
     numbers = {account.number for account in there}
     hint = "aws organizations list-accounts" if where.role else "set role = NAME in [accounts] of the fleet's settings"
-    strange = Problem("named in [enforce] accounts, but not among the accounts that are looked at", hint)
+    strange = Problem("listed in [enforce] accounts, but not among the accounts that can be checked", hint)
     missing = [(number, strange) for number in allowed if number not in numbers] if context.whole else []
     return [account for account in there if account.number in allowed or not allowed], missing
 
@@ -208,7 +208,7 @@ def _decided(found: list[UserLook], context: EnforceContext, now: datetime) -> E
         users += [acts] if acts else []
     users.sort(key=lambda steps: min(step.act.key.created for step in steps))
     acts, most = [step for steps in users for step in steps], context.settings.enforce.most
-    over = f"{most} acts a run (most)"
+    over = f"at most {most} actions a run (most)"
     spared += [(each.found.account, Skipped(SkipRule.LIMIT, each.act.user, each.act.key, over)) for each in acts[most:]]
     mine = [each for each in found if each.account.number in context.settings.enforce.accounts]
     left = tuple(one for each in mine for one in left_of(each))
@@ -244,14 +244,14 @@ def spared_of(spared: Sequence[tuple[AwsAccount, Skipped]]) -> dict[str, list[Re
     lost = {(account, each.user.arn) for account, each in spared if each.rule is SkipRule.UNREACHED}
     others = [(account, each) for account, each in spared if (account, each.user.arn) not in lost]
     rows = {
-        "Stuck: no new key has reached its user": (SkipRule.STUCK, SkipRule.NEW_KEY),
-        "Spared because something could not be read": (SkipRule.UNSURE, SkipRule.LAST_USE),
+        "Stuck: the user has not received the new key": (SkipRule.STUCK, SkipRule.NEW_KEY),
+        "Skipped because something could not be read": (SkipRule.UNSURE, SkipRule.LAST_USE),
     }
     found = {
         title: [Remark(f"{each.user.name} in {account}", each.why) for account, each in others if each.rule in rules]
         for title, rules in rows.items()
     }
-    return {**found, "Spared because nobody could be told": list(unreached_of(spared))}
+    return {**found, "Skipped because the owner cannot be notified": list(unreached_of(spared))}
 
 
 def unreached_of(spared: Iterable[tuple[AwsAccount, Skipped]]) -> Iterator[Remark]:

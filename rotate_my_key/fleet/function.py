@@ -25,7 +25,7 @@ from typing import Any
 from .. import __version__
 from ..aws.client import Aws
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
-from ..settings.fleet import Enforce, FleetSettings, with_preset
+from ..settings.fleet import Enforce, FleetSettings
 from ..settings.fleet_ini import parse
 from . import revoke as emergency
 from .accounts import AwsOrganization
@@ -68,7 +68,7 @@ class Deadline:
     def check(self) -> None:
         """Raises OutOfTime when the time is up."""
         if self.left() <= 0:
-            raise OutOfTime("no time was left for it in this run")
+            raise OutOfTime("there was no time left for it in this run")
 
     def watch(self, organization: AwsOrganization) -> set[str]:
         """Let nothing begin in its accounts when the time is up; gives the numbers of those where that happened."""
@@ -107,7 +107,7 @@ class FunctionRun:
     ) -> None:
         where, self.wishes = settings.accounts, wishes or {}
         if account and not wishes and (account in where.but or (where.only and account not in where.only)):
-            raise WrongUsage(f"account {account} is left out by the settings", "change [accounts] there")
+            raise WrongUsage(f"account {account} is excluded by the settings", "change [accounts] there")
         self.settings = (
             replace(settings, accounts=replace(where, only=(account,))) if account and not wishes else settings
         )
@@ -169,7 +169,9 @@ def remind(job: FunctionRun) -> Result:
     }
     audit.close(numbers)
     if digests and all(digests):
-        raise Problem(f"no admin got the digest: {digests[0]}", "mend the channels of [remind] admins in the settings")
+        raise Problem(
+            f"no admin got the digest: {digests[0]}", "correct the channels of [remind] admins in the settings"
+        )
     return {**_surveys(job, surveys, troubles), "numbers": numbers}
 
 
@@ -186,7 +188,7 @@ def enforce(job: FunctionRun) -> Result:
     )
     plan = plan_run(context)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
-        raise _kind(plan.broken[0][1].code)(f"no account could be looked at: {plan.broken[0][1].message}")
+        raise _kind(plan.broken[0][1].code)(f"no account could be checked: {plan.broken[0][1].message}")
     maker = keymaker(assembly, settings, audit, sleep)
     outcome = carry_out(plan, context, audit, maker, time_left=job.deadline.left)
     if outcome.stopped:
@@ -237,7 +239,7 @@ def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, l
     """The users whom the event names, in all accounts, and why there may be more accounts. Raises Gone for nobody."""
     assembly, user, owner = job.assembly, job.wishes.get("user", ""), job.wishes.get("owner", "")
     if bool(user) == bool(owner):
-        raise WrongUsage("the event names no user, or two", '{"command": "revoke", "user": "alice"}')
+        raise WrongUsage("the event must name one user or one owner", '{"command": "revoke", "user": "alice"}')
     tools = emergency.RevokeContext(assembly.organization, job.settings, job.audit(command), assembly.now)
     accounts, denied = emergency.everywhere(tools, [job.account] if job.account else [])
     mapping = addresses(job.settings.owners)
@@ -273,13 +275,13 @@ def reissue(job: FunctionRun) -> Result:
 
 
 def _surveyed(job: FunctionRun) -> list[AccountSurvey]:
-    """All accounts. Raises Problem if none could be looked at, for want of rights or of time."""
+    """All accounts. Raises Problem if none could be checked, for want of rights or of time."""
     patience = ReportWait(time.sleep, time.monotonic, min(_REPORTS, job.deadline.left() / 2))
     surveys = survey_accounts(job.assembly.organization, job.settings, job.now, patience)
     broken = [survey for survey in surveys if survey.problem]
     if broken and len(broken) == len(surveys):
         what = f"account {broken[0].account.number}" if len(broken) == 1 else f"none of {len(broken)} accounts"
-        raise _kind(broken[0].code)(f"{what} could be looked at: {broken[0].problem}")
+        raise _kind(broken[0].code)(f"{what} could be checked: {broken[0].problem}")
     return surveys
 
 
@@ -347,7 +349,7 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
         raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
     assembly = _assembly()
     base = FleetSettings(enforce=Enforce(timezone=os.environ.get(ZONE) or "UTC"))
-    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", base, with_preset)
+    settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", base)
     ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
     deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
     job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account, wishes)
@@ -360,17 +362,17 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
 def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str, dict[str, str]]:
     """The command, the account ("" for all) and what else an event says. Raises WrongUsage."""
     if not isinstance(event, Mapping) or event.get("command") not in commands:
-        raise WrongUsage(f"the event names no command; there are: {', '.join(commands)}", '{"command": "remind"}')
+        raise WrongUsage(f"the event has no valid command ({', '.join(commands)})", '{"command": "remind"}')
     account = event.get("account", "")
     if not isinstance(account, str) or not (account == "" or _ACCOUNT.fullmatch(account)):
-        raise WrongUsage("the event's account is no text of twelve digits", '{"account": "123456789012"}')
+        raise WrongUsage("the event's account must be a string of twelve digits", '{"account": "123456789012"}')
     known = _WISHES.get(event["command"], set())
     strange = sorted(set(event) - {"command", "account", *known})
     if strange:  # a misspelt account would be all accounts
-        raise WrongUsage(f"the event has {strange[0]!r}, which means nothing here", "command and account are known")
+        raise WrongUsage(f"the event has {strange[0]!r}, which is not a known field", "use command and account")
     wishes = {name: event[name] for name in sorted(known & set(event))}
     if any(not isinstance(each, str) or not each for each in wishes.values()) or (known and not wishes):
-        raise WrongUsage("the event says of nobody what to do", '{"command": "revoke", "user": "alice"}')
+        raise WrongUsage("the event does not say whom it is about", '{"command": "revoke", "user": "alice"}')
     return str(event["command"]), account, wishes
 
 

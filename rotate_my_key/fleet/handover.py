@@ -125,7 +125,7 @@ def readers(user_arn: str, reader: str, user: str) -> tuple[str, ...]:
     arn = reader.replace("{user}", user)
     if not re.fullmatch(r"arn:[\w-]+:(iam::\d{12}:role/|sts::\d{12}:assumed-role/[^/]+/)\S+", arn):
         raise WrongUsage(
-            f"reissue.reader {reader!r} is neither a role's ARN nor a session's",
+            f"reissue.reader {reader!r} is not the ARN of a role or of a role session",
             "write it like arn:aws:iam::123456789012:role/{user} or arn:aws:sts::123456789012:assumed-role/ROLE/{user}",
         )
     return (user_arn, arn)
@@ -231,14 +231,14 @@ def check(settings: ReissueSettings, where: str, own: str = "", accounts: Collec
     readers("", settings.reader, "user")
     if settings.through == "s3":
         if not settings.bucket:
-            raise WrongUsage("reissue.through is s3, and reissue.bucket is not set", f"set bucket {there}")
+            raise WrongUsage("reissue.through is s3, but reissue.bucket is not set", f"set bucket {there}")
         return
     others = sorted({*accounts} - {own})[0 if own else 1 :]
     if others and not settings.kms_key:
         raise WrongUsage(
             f"account {others[0]} cannot read a secret of {f'account {own}' if own else 'another'} "
-            "without a KMS key of yours",
-            f"set kms_key {there}, and let the account use it",
+            "without a customer-managed KMS key",
+            f"set kms_key {there}, and allow the account to use it",
         )
 
 
@@ -299,7 +299,7 @@ class SecretStore:
 
     def link(self, record: HandoverRecord) -> str:
         """See HandoverStore."""
-        raise WrongUsage("there are links with reissue.through = s3 only", f"rotate-my-key adopt {self.where(record)}")
+        raise WrongUsage("links need reissue.through = s3", f"rotate-my-key adopt {self.where(record)}")
 
 
 @dataclass(frozen=True)
@@ -370,7 +370,7 @@ def _read(text: str, account: str, user: str, name: str) -> HandoverRecord:
     record = decode(text, account, user)
     if record is None:
         raise Problem(
-            f"{name} is there, and was not written by this version of rotate-my-key fleet reissue; it is left alone",
+            f"{name} exists, but was not written by this version of rotate-my-key fleet reissue",
             "look at it, and remove it if nobody needs it",
         )
     return record

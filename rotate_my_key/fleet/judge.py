@@ -59,14 +59,14 @@ def read_mapping(text: str, where: str) -> dict[str, str]:
 def _wrong(found: Mapping[str, str], row: list[str]) -> tuple[str, str] | None:
     """What is wrong with a line, and what to do about it."""
     if len(row) != 2:
-        return f"{len(row)} values where there must be two", _FORM
+        return f"{len(row)} values instead of two", _FORM
     who, address = row
     if not _WHO.fullmatch(who):
-        return f"{who!r} is no user name", _FORM
+        return f"{who!r} is not a user name", _FORM
     if not address or not address.isprintable():
-        return f"{who} has no address that could be used", _FORM
+        return f"{who} has no usable address", _FORM
     if found.get(who.lower(), address) != address:
-        return f"{who} has another address further up", "keep one of the two lines"
+        return f"{who} has a different address further up", "keep one of the two lines"
     return None
 
 
@@ -152,7 +152,7 @@ def addresses(owners: Owners) -> dict[str, str]:
         return {}
     data = read(owners.mapping)
     if data is None:
-        raise WrongUsage(f"there is no file {owners.mapping}", "mend mapping in [owners] of the fleet's settings")
+        raise WrongUsage(f"there is no file {owners.mapping}", "correct mapping in [owners] of the fleet's settings")
     try:
         return read_mapping(data.decode(), owners.mapping)
     except UnicodeDecodeError:
@@ -245,7 +245,7 @@ class Row:
     @property
     def remark(self) -> str:
         """Why its user is left alone, or may be."""
-        return self.exempt or (f"exempt? {self.uncertain} cannot be read" if self.uncertain else "")
+        return self.exempt or (f"exempt? {self.uncertain} could not be read" if self.uncertain else "")
 
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:

@@ -53,9 +53,9 @@ class KeyMemory:
         has not come was written by a wrong clock or by somebody else."""
         days = [value for each in fields(self) if isinstance(value := getattr(self, each.name), date)]
         if days and max(days) > today:
-            return "its memory says a day that has not come"
+            return "its tag has a date in the future"
         lost = (self.notices and not self.first) or (self.warnings and not self.warned)
-        return "its memory counts notices, and says no first day" if lost else ""
+        return "its tag counts notices, but has no first date" if lost else ""
 
     @property
     def anew(self) -> KeyMemory:
@@ -98,7 +98,7 @@ def tag_value(memory: Memory, tag: str, keep: Collection[str] | None = None) -> 
     """`encode`, for the tag of this name. Raises Problem if there is no room."""
     value = encode(memory, keep)
     if len(value) > LONGEST:
-        raise Problem(f"the tag {tag} has no room for more")
+        raise Problem(f"the tag {tag} is full")
     return value
 
 
@@ -150,11 +150,11 @@ def recall(user: FleetUser, tag: str) -> tuple[Memory, str]:
     if user.is_root:
         return {}, "root has no tags"
     if user.tags is None:
-        return {}, "the tags cannot be read"
+        return {}, "the tags could not be read"
     try:
         return decode(value_of(user.tags, tag)), ""
     except UnreadableTag:
-        return {}, f"the tag {tag} holds something that this version does not write; it is left alone"
+        return {}, f"the tag {tag} was not written by this version, so it is left as it is"
 
 
 def value_of(tags: Mapping[str, str], tag: str) -> str | None:

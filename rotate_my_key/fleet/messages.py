@@ -40,7 +40,7 @@ _MONTHS = (
     *("August", "September", "October", "November", "December"),
 )
 _BLANK, _TWO = re.compile(r"\n[ \t]*\n(?:[ \t]*\n)+"), "\n\n"  # what empty parts leave behind
-_HINT = "the values that a template may use stand in docs/it/remind.md"
+_HINT = "see docs/it/remind.md for the values that a template may use"
 
 
 class Renderer:
@@ -115,14 +115,14 @@ def check_folder(folder: str) -> None:
         strange = [(path, why) for path in found if (why := oversized(path))]
     except OSError as error:
         reason = (error.strerror or "it cannot be read").lower()
-        what = f"the folder of templates {folder} cannot be used: {reason}"
+        what = f"the template folder {folder} cannot be used: {reason}"
         raise WrongUsage(what, "set templates in [remind]") from None
     for path, why in strange:
-        raise WrongUsage(f"{path} is {why}", "write the template into a file of its own")
+        raise WrongUsage(f"{path} is {why}", "put the template into a regular file")
     names = sorted(file for file in os.listdir(OURS) if file.endswith(".j2"))
     for path in found:
         if (file := os.path.basename(path)) not in names and not file.startswith("_"):
-            raise WrongUsage(f"{path} overrides no template", f"there are {', '.join(names)}")
+            raise WrongUsage(f"{path} does not replace any template", f"the templates are {', '.join(names)}")
 
 
 # What templates say values with
@@ -204,10 +204,10 @@ class Letter:
     def about(self) -> str:
         """For rows that tell of it."""
         if self.planned is None:
-            return f"the digest over {self.channel.name}"
+            return f"the digest via {self.channel.name}"
         owner = self.planned.notice.owner
         what = "the escalation about " if self.escalation else ""
-        return f"{what}{owner.address or owner.name} over {self.channel.name}"
+        return f"{what}{owner.address or owner.name} via {self.channel.name}"
 
 
 def letters(plan: NoticePlan, channels: Channels, settings: FleetSettings, renderer: Renderer) -> tuple[Letter, ...]:

@@ -104,7 +104,7 @@ class Unaddressed:
     @property
     def text(self) -> str:
         """As of a Remark."""
-        return f"no address is known of {self.owner}"
+        return f"no address is known for {self.owner}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +313,6 @@ def failed(surveys: Sequence[AccountSurvey], accounts: Accounts) -> list[Alike]:
         if _MEMBER_ROLE in hint and many and len(same.abouts) >= len(surveys) - 1:  # the caller's own needs no role
             hint = f"check role in [accounts] ({accounts.role}); {hint}"
         elif _MEMBER_ROLE in hint and not accounts.only:
-            hint = f"{hint}; or leave {'them' if many else 'it'} out: but = ... in [accounts]"
+            hint = f"{hint}; or leave {'them' if many else 'it'} out: set but in [accounts]"
         found.append(Alike(same.abouts, same.text, hint))
     return found

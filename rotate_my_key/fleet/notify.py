@@ -49,7 +49,7 @@ def channels_of(settings: FleetSettings, cloud: AwsCloud) -> Channels:
     admins that has nobody to tell: mail needs `to`."""
     remind, said = settings.remind, settings.channels
     if not (remind.owners or remind.admins):
-        raise WrongUsage(f"{settings.where} does not say how to tell anybody", "set owners or admins in [remind]")
+        raise WrongUsage(f"{settings.where} sets no channel for owners or admins", "set owners or admins in [remind]")
     found = Channels(*(channels(names, said, cloud) for names in (remind.owners, remind.admins, remind.escalate)))
     for each in (*found.admins, *found.escalate):
         if each.wants_address and not said[each.name].to:
@@ -58,7 +58,7 @@ def channels_of(settings: FleetSettings, cloud: AwsCloud) -> Channels:
 
 
 def _no_address(name: str) -> Problem:
-    return WrongUsage(f"channel {name} has no address to write to", f"set to in [[{name}]]")
+    return WrongUsage(f"channel {name} has no address to send to", f"set to in [[{name}]]")
 
 
 class Unset:
@@ -78,7 +78,7 @@ class Unset:
 
 
 LONGEST = 256 * 1024  # bytes of a message (SNS API reference, Publish)
-_CUT = "\n... cut here: rotate-my-key fleet report\n"
+_CUT = "\n... shortened: rotate-my-key fleet report\n"
 
 
 class TopicChannel:
@@ -107,8 +107,7 @@ def cut(text: str, most: int) -> str:
 
 
 _SANDBOX = (
-    "SES is in its sandbox here: it delivers to verified addresses only and refuses all others; "
-    "ask AWS for production access in the console of SES"
+    "SES is in the sandbox, so only verified addresses receive mail: request production access in the SES console"
 )
 
 
@@ -144,7 +143,7 @@ class MailChannel:
         """Whether it is still in its sandbox. Raises what asking raises."""
         sandbox = self._mail.sandbox()
         if sandbox is None:
-            return (f"channel {self.name}: whether SES is in its sandbox may not be asked (ses:GetAccount)",)
+            return (f"channel {self.name}: could not check whether SES is in the sandbox (needs ses:GetAccount)",)
         return (f"channel {self.name}: {_SANDBOX}",) if sandbox else ()
 
 
@@ -164,18 +163,16 @@ class ChatChannel:
         """See Channel. Each URL is tried once: who was told already must not be told again."""
         total, strange, failed = self._try(_apprise(self.name), message)
         if strange or not total:
-            urls = (
-                f"{strange} of {total} URLs that apprise does not understand; nothing was sent" if total else "no URL"
-            )
+            urls = f"{strange} of {total} URLs that apprise cannot use, so nothing was sent" if total else "no URL"
             raise WrongUsage(
-                f"channel {self.name}: the secret {self._secret} holds {urls}",
+                f"channel {self.name}: the secret {self._secret} contains {urls}",
                 "put one apprise URL a line into it; see https://github.com/caronc/apprise",
             )
         if failed:
             which = f"{len(failed)} of {total} services" if total > 1 else "the service"
             raise Problem(
-                f"channel {self.name}: {which} did not take the message ({', '.join(sorted(set(failed)))})",
-                f"try what is in {self._secret} with apprise's own command",
+                f"channel {self.name}: {which} did not accept the message ({', '.join(sorted(set(failed)))})",
+                f"test the URLs in {self._secret} with the command apprise",
             )
 
     def _try(self, apprise: Any, message: Message) -> tuple[int, int, list[str]]:

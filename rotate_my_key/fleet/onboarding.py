@@ -158,25 +158,25 @@ def _text(*words: str | Code) -> Paragraph:
 
 def _beginning(facts: CompanyFacts) -> list[Part]:
     due = max(facts.max_age - facts.remind_before, timedelta(0))
-    works = f"The old key goes on working for {length(facts.overlap)}" if facts.overlap else ""
-    off = f"is kept for {length(facts.keep_old)}, switched off, before it is deleted" if facts.keep_old else ""
+    works = f"The old key keeps working for {length(facts.overlap)}" if facts.overlap else ""
+    off = f"is kept inactive for {length(facts.keep_old)} before it is deleted" if facts.keep_old else ""
     kept = "The old key is deleted as soon as the new one works."
     if works or off:
         kept = f"{works}, then it {off or 'is deleted'}." if works else f"The old key {off}."
-    needed = f"Version {facts.minimum_version} or newer is needed: "
+    needed = f"You need version {facts.minimum_version} or newer: "
     return [
         Heading(1, "Your AWS access key"),
         _text(
-            "A key that is never replaced is a key that somebody finds in the end. Ours are replaced before they are "
+            "An access key that is never replaced ends up in the wrong hands one day. We replace ours before they are "
             f"{length(facts.max_age)} old. ",
             Code("rotate-my-key"),
-            " does that for you in half a minute: it makes a new key, proves that it works, puts it where the old one "
-            "was, and only then switches the old one off. If it is stopped in between, your key goes on working, and "
-            "the next run finishes the job.",
+            " does this for you in half a minute: it creates a new key, verifies that it works, stores it in place of "
+            "the old one, and only then deactivates and deletes the old key. If it is interrupted, your key keeps "
+            "working, and the next run finishes the rotation.",
         ),
         Points(
             [
-                [f"You are reminded from {length(due)} on." if due else "Every key is due at once."],
+                [f"You are reminded once your key is {length(due)} old." if due else "Every key is due at once."],
                 [f"After {length(facts.max_age)} a key is overdue."],
                 [kept],
             ]
@@ -189,27 +189,27 @@ def _beginning(facts: CompanyFacts) -> list[Part]:
 
 def _rotating(facts: CompanyFacts) -> list[Part]:
     auth = facts.auth_profile
-    signs = _text("Here the profile ", Code(auth), " signs, so be signed in with it before you begin.")
+    signs = _text("Here, the profile ", Code(auth), " signs the calls, so sign in with it first.")
     return [
         Heading(2, "If you were given a key"),
-        _text("Take it over with the file that you got, or without a file and be asked for it:"),
+        _text("Add it with the file you received. Without a file, you are asked for the key:"),
         Block(["rotate-my-key adopt accessKeys.csv"]),
         _text(
-            "This makes your profile, and replaces the key at once: whoever saw it on its way to you holds a dead one. "
+            "This sets up your profile and replaces the key at once, so anyone who has seen the key cannot use it. "
             "Delete the file afterwards."
         ),
         Heading(2, "Replace your key"),
         Block(["rotate-my-key"]),
         _text(
-            "It tells you whose key it is, how old, and what used it last, and asks once. If the key is not due, it "
-            "says when it will be. Only this computer is updated: if you use the same key elsewhere, tell us first. ",
+            "It shows whose key it is, how old it is and what used it last, and asks once. If the key is not due, it "
+            "says when it will be. Only this computer is updated, so if you use the key elsewhere too, tell us first. ",
             Code("rotate-my-key status"),
             " shows every key on this computer.",
         ),
         Heading(2, "If it asks for a code"),
         _text(
-            "That is the six digits of your MFA device, once for a whole rotation. ",
-            "A security key or passkey shows no code; then sign in another way and name that profile: ",
+            "Enter the six digits from your MFA device, once per rotation. ",
+            "Security keys and passkeys do not show codes. In that case, sign in another way and name that profile: ",
             Code(f"rotate-my-key rotate --auth-profile {shlex.quote(auth or 'NAME')}"),
         ),
         *([signs] if auth else []),
@@ -220,10 +220,10 @@ def _remembering(facts: CompanyFacts) -> list[Part]:
     return [
         Heading(2, "Be reminded"),
         Block(["rotate-my-key reminder install"]),
-        _text("One line a day in a new terminal, only when a key is due. It looks like this:"),
+        _text("You see one line a day in a new terminal, and only if a key is due. It looks like this:"),
         Block(facts.reminders),
-        *([_text("To put it off for a while: ", Code("rotate-my-key reminder snooze 3d"))] if facts.snooze else []),
-        _text("Or have it done by itself, if nothing but this computer uses the key:"),
+        *([_text("To snooze it for a while: ", Code("rotate-my-key reminder snooze 3d"))] if facts.snooze else []),
+        _text("Or rotate automatically every day, if only this computer uses the key:"),
         Block(["rotate-my-key schedule install"]),
     ]
 
@@ -232,11 +232,11 @@ def _helping(facts: CompanyFacts) -> list[Part]:
     return [
         Heading(2, "If a key may have leaked"),
         Block(["rotate-my-key rotate --force --keep-old 0 --overlap 0"]),
-        _text(f"Do it now, then tell {facts.contact or 'us'}. You are not in trouble for telling."),
+        _text(f"Do it now, then tell {facts.contact or 'us'}. Nobody gets into trouble for reporting a leak."),
         Heading(2, "If something is wrong"),
         _text(
             Code("rotate-my-key doctor"),
-            " says what, and what to type. Your settings: ",
+            " finds problems and shows how to fix them. Your settings: ",
             Code("rotate-my-key config show"),
             f". Anything else: {facts.contact}" if facts.contact else ".",
         ),

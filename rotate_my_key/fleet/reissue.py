@@ -88,8 +88,8 @@ def plan_reissue(
     Denied."""
     if not settings.reissue.enabled:
         raise WrongUsage(
-            f"reissue is switched off ({settings.where})",
-            f"set enabled = yes under [reissue] in {named(settings.where)}, and see docs/it",
+            f"reissue is not enabled ({settings.where})",
+            f"set enabled = yes under [reissue] in {named(settings.where)} (see docs/it/reissue.md)",
         )
     waiting.check(request.account.number)
     user = directory.find(request.user)
@@ -122,7 +122,7 @@ def _undelivered(
         return None
     waits = next((key for key in keys if key.key_id == record.key_id), None)
     if now < record.at + BUSY and waits is None:  # a key that was made just now may not be listed yet
-        raise TryLater(f"another run is making a key for {record.user} right now", "repeat the command in two minutes")
+        raise TryLater(f"another run is creating a key for {record.user} right now", "try again in two minutes")
     made = made_then(record, keys)
     if waits and not record.taken and (renew or not waits.active):
         made = waits
@@ -130,9 +130,9 @@ def _undelivered(
         return None
     if uses[made.key_id] is None:
         raise TryLater(
-            f"key {mask(made.key_id)} of {record.user} was made for an earlier hand-over, and AWS does not say "
+            f"key {mask(made.key_id)} of {record.user} was created for an earlier handover, and it is not known "
             "whether it is in use",
-            "repeat the command later, or let this role call iam:GetAccessKeyLastUsed",
+            "try again later, or allow this role iam:GetAccessKeyLastUsed",
         )
     return made
 
@@ -143,26 +143,26 @@ def _room(request: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], u
         return None
     inactive = sorted((key for key in keys if not key.active), key=lambda key: key.created)
     told = " and ".join(f"{mask(key.key_id)} ({_state(key, uses.get(key.key_id))})" for key in keys)
-    said = f"{user.name} in {request.account} has two keys, {told}, and AWS allows no third"
+    said = f"{user.name} in {request.account} has two keys already, {told} (AWS allows two keys per user)"
     if not inactive:
-        raise NeedsPerson(said, f"ask {user.name} to retire one: rotate-my-key delete-key KEY_ID")
+        raise NeedsPerson(said, f"ask {user.name} to remove one: rotate-my-key delete-key KEY_ID")
     if not request.replace_inactive:
         raise NeedsPerson(said, f"rotate-my-key fleet reissue {user.name} --replace-inactive")
     return inactive[0]
 
 
 def _state(key: AccessKey, use: LastUse | None) -> str:
-    used = "its last use is not known"
+    used = "last use unknown"
     if use:
         where = f"last used on {use.at:%Y-%m-%d} by {use.service} in {use.region}" if use.at else ""
-        used = where or "no use of it is recorded"
-    return f"{'active' if key.active else 'switched off'}, {used}"
+        used = where or "never used"
+    return f"{'active' if key.active else 'inactive'}, {used}"
 
 
 _SETTLE = timedelta(seconds=15)  # one that was carried out shows in the list within that time
 _SHOWS = timedelta(seconds=5)  # what was written to the place shows within that time
 _CREATES = 2  # a lost answer allows one more
-_AGAIN = "repeat the command in two minutes"
+_AGAIN = "try again in two minutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +286,7 @@ class _HandOver:
     def _check_ours(self) -> None:
         """What was written just now may show a moment later."""
         if not self._wait(_SHOWS, lambda: self._is_ours() or None):
-            raise TryLater(f"another run is making a key for {self._user} right now", _AGAIN)
+            raise TryLater(f"another run is creating a key for {self._user} right now", _AGAIN)
 
     def _is_ours(self) -> bool:
         found = self._context.waiting.find(self._account, self._user)
@@ -298,11 +298,11 @@ class _HandOver:
         found = self._wait(_SETTLE, lambda: made_then(record, self._directory.keys(self._user)))
         use = self._directory.last_use(found.key_id) if found else None
         if not found or not use or use.at:
-            raise TryLater(f"{problem.message}; if a key was made, the next run removes it", _AGAIN)
+            raise TryLater(f"{problem.message}; if a key was created, the next run removes it", _AGAIN)
         self._discard(found.key_id)
         if last:
             self._context.waiting.remove(record.account, self._user)
-            raise TryLater("AWS did not answer twice; what it made was deleted again", _AGAIN)
+            raise TryLater("AWS did not answer twice, and the new key was deleted again", _AGAIN)
 
     def _wait(self, longest: timedelta, look: Callable[[], T | None]) -> T | None:
         """What a look gives, once a second until it gives something or the time is over."""
@@ -329,14 +329,14 @@ class _HandOver:
         try:
             self._delete(key_id)
         except Problem as second:
-            text = f"{problem.message}; key {mask(key_id)} was made for nothing and is still there: {second.message}"
+            text = f"{problem.message}, and the new key {mask(key_id)} could not be deleted: {second.message}"
             return Problem(text, "rotate-my-key fleet reissue --sweep")
-        text = f"{problem.message}; the new key was deleted again, and nothing else changed"
+        text = f"{problem.message} (the new key was deleted again, and nothing else changed)"
         try:
             if self._is_ours():
                 self._context.waiting.remove(record.account, self._user)
         except Problem:
-            text += " (its empty place is left to the sweep)"
+            text += " (the next sweep removes its empty handover)"
         kind = TryLater if isinstance(problem, TryLater) else NotAllowed if isinstance(problem, NotAllowed) else Problem
         return kind(text, problem.hint)
 
@@ -350,9 +350,11 @@ class _HandOver:
             noted |= {replaces: partial(replace, reissued=today)} if replaces else {}
             remember_keys(directory, self._user, tag, noted, there)
         except UnreadableTag:
-            self.notes.append(f"the tag {tag} of {self._user} is not ours, so nothing was remembered there")
+            self.notes.append(
+                f"the tag {tag} of {self._user} was not written by rotate-my-key, so nothing was recorded there"
+            )
         except Problem as problem:
-            self.notes.append(f"nothing could be remembered in the tag {tag}: {problem.message}")
+            self.notes.append(f"this could not be recorded in the tag {tag}: {problem.message}")
 
 
 def keymaker(
@@ -387,7 +389,7 @@ def tell(
     that took it, and what went wrong. Raises WrongUsage for channels or templates that are wrong."""
     ways = Channels(channels(settings.remind.owners, settings.channels, cloud))
     owner = owner_of(user, settings.owners, addresses(settings.owners))
-    why = f"IT has made a new key, {mask(handed.key_id)}"
+    why = f"IT has created a new key, {mask(handed.key_id)}"
     line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place, waits=True)
     notifier = Notifier(ways, settings, Renderer(settings.remind.templates, now))
     return notifier.tell(owner, [line])

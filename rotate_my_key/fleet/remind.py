@@ -52,7 +52,7 @@ def after_notice(
 _PAUSES = (0.0, 5.0, 20.0)  # seconds before each round of those that may pass by themselves
 _IN_A_ROW = 5  # after so many the channel rests until the next round
 _WORKERS = 4
-_NO_TIME = "no time was left; the next run tells"
+_NO_TIME = "no time was left, so the next run notifies them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class _Delivery:
             _, why = recall(user, self.settings.remind.tag)
             told = {each.key.key_id: line for each, _, line in found if each.key.key_id}
             if not why and len(told) < len(found):
-                why = "the id of a key is not known"
+                why = "the ID of a key is unknown"
             memory = after_notice(facts.memory, told, self._today, [each for each, line in told.items() if line.off])
             problem = Problem(why) if why else self._write(account, user, memory)
             if problem:

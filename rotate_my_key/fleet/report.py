@@ -202,14 +202,14 @@ STATUS_WORDS = {
     Status.DUE: "due",
     Status.FRESH: "fresh",
     Status.EXEMPT: "exempt",
-    Status.INACTIVE: "switched off",
+    Status.INACTIVE: "inactive",
 }
 
 
 def _charts(report: KeyReport) -> Iterator[dict[str, Any]]:
     """How old users' active keys are, for root's are to be deleted whatever their age; how many have which verdict."""
     ages = [(bar.label, {bar.verdict.value: bar.keys, "exempt": bar.exempt}) for bar in report.ages]
-    yield _chart("Ages of active keys of users, without those of root", ages)
+    yield _chart("Ages of active keys, without root", ages)
     standings = report.counts.standings.items()
     yield _chart("Verdicts", [(STATUS_WORDS[each], {each.value: number}) for each, number in standings])
 
@@ -278,7 +278,7 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
         },
         "counts": report.counts,
         "tiles": [  # what to see first: kind (its colour), words, number
-            ("root", "of root: delete them", standings[Status.ROOT]),
+            ("root", "of root (delete them)", standings[Status.ROOT]),
             ("overdue", "overdue", standings[Status.OVERDUE]),
             ("due", "due", standings[Status.DUE]),
             ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),

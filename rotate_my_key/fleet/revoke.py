@@ -242,7 +242,7 @@ def tell(tools: RevokeContext, done: Iterable[SwitchResult], why: str, notifier:
             user = replace(user, tags=tools.organization.directory(each.account).tags(each.user))
         owner = owner_of(user, tools.settings.owners, mapping)
         key_id = each.key.key_id if each.key else ""
-        line = ActionLine(each.account, each.user, mask(key_id or ""), f"revoked, {why}", done="switched off")
+        line = ActionLine(each.account, each.user, mask(key_id or ""), f"revoked, {why}", done="deactivated")
         by_owner.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append(line)
     problems = [problem for owner, lines in by_owner.values() for problem in notifier.tell(owner, lines)[1]]
     return [*problems, *notifier.acts([line for _, lines in by_owner.values() for line in lines])]
@@ -337,7 +337,7 @@ def _switched_off(
 
 def _noted(done: list[SwitchResult], trouble: str) -> list[SwitchResult]:
     """With what a person must know where the tag could not be written."""
-    note = f"it cannot be undone from here, for nothing could be noted: {trouble}"
+    note = f"it cannot be undone with --undo, because this could not be recorded: {trouble}"
     return [replace(each, notes=(*each.notes, note)) if trouble and each.key else each for each in done]
 
 
@@ -360,7 +360,7 @@ def _take_back_there(tools: RevokeContext, held: UserLook, cause: Cause) -> list
     done: list[SwitchResult] = []
     fresh: dict[str, KeyMemory] = {}
     for key in restorable(held, cause):
-        why = f"taken back; {cause.value} had switched it off"
+        why = f"reactivated, after {cause.value} had deactivated it"
         tools.audit.record(tools.event("restored", held, key, why, "intended"))
         problem = switched(held, key, on=True)
         if not problem:

@@ -118,7 +118,7 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
     """What to do with one user's keys, in this order, and what is spared; nothing of a key that is due for nothing."""
     user, account = facts.user, facts.user.account
     if user.is_root:
-        why = "root's keys are for a person to delete, at once"
+        why = "keys of root are not handled here: delete them by hand, at once"
         return [Skipped(SkipRule.ROOT, user, None, why)] if user.keys else []
     due_actions = [
         due
@@ -127,7 +127,7 @@ def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Dec
     ]
     allowed = account in settings.enforce.accounts
     for rule, why in (
-        (SkipRule.ACCOUNT, "" if allowed else f"{account} is not among the accounts of [enforce]"),
+        (SkipRule.ACCOUNT, "" if allowed else f"{account} is not listed in [enforce] accounts"),
         (SkipRule.EXEMPT, facts.exempt),
         (SkipRule.UNSURE, facts.unsure),
     ):
@@ -152,7 +152,7 @@ def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> It
     at = settings.enforce.reissue_at
     if active and at is not None:
         key = active[-1]
-        why = f"{_days(now - key.created)} old, and a new key is made at {_days(at)}"
+        why = f"{_days(now - key.created)} old (a new key is created at {_days(at)})"
         yield _DueAction(ActionKind.REISSUE, key, key.created + at, why)
     for key in active:
         yield from _deactivation(key, facts, settings, now)
@@ -163,8 +163,8 @@ def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: d
     if after is not None and since is not None:
         at = deleted_at(_midnight(since), settings)
         assert at
-        what = "switched off since" if since in (known.off, known.revoked) else "first seen switched off on"
-        why = f"{what} {_date(since, today)}, and the limit is {_days(after)}"
+        what = "inactive since" if since in (known.off, known.revoked) else "first seen inactive on"
+        why = f"{what} {_date(since, today)} (deleted after {_days(after)})"
         yield _DueAction(ActionKind.DELETE, key, at, why)
 
 
@@ -176,11 +176,11 @@ def _deactivation(key: FleetKey, facts: UserFacts, settings: FleetSettings, now:
     due_actions = []
     for limit, waiting in ((rules.deactivate_at, waits), (rules.deactivate_anyway_at, False)):
         if limit is not None:
-            why = f"{_days(now - key.created)} old, and the limit is {_days(limit)}"
+            why = f"{_days(now - key.created)} old (maximum age is {_days(limit)})"
             due_actions.append(_DueAction(kind, key, key.created + limit, why, waits=waiting))
     if (unused := rules.unused_for) is not None:
         used = (key.last_use and key.last_use.at) or key.created
-        why = f"not used for {_days(now - used)}, and the limit is {_days(unused)}"
+        why = f"not used for {_days(now - used)} (the limit is {_days(unused)})"
         due_actions.append(_DueAction(kind, key, used + unused, why, by_use=True, waits=waits))
     found = sorted(due_actions, key=lambda due: (due.at, due.waits))
     sure = next((due for due in found if not due.waits), None)
@@ -210,7 +210,7 @@ def _judged(
         return
     if due.waits:
         if now >= due.at:
-            yield Skipped(SkipRule.NEW_KEY, user, due.key, "no newer key has reached its user yet")
+            yield Skipped(SkipRule.NEW_KEY, user, due.key, "the user has not received a newer key yet")
         return
     told = due.kind is ActionKind.REISSUE or known.warnings >= rules.notices
     pause = whole_days(settings.remind.repeat)
@@ -222,11 +222,11 @@ def _judged(
         yield Skipped(spared[0], user, due.key, spared[1])
     elif not told:
         said = f", the last on {_date(known.last, today)}" if known.last else ""
-        yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.warnings} of {rules.notices} notices given{said}")
+        yield Skipped(SkipRule.NOTICES, user, due.key, f"{known.warnings} of {rules.notices} notices sent{said}")
     elif today < (earliest := _grace_ends(due, known, settings)):
-        since = f"first told on {_date(known.warned, today)}" if rules.notices else ""
-        since = f"a new key was made on {_date(known.reissued, today)}" if known.reissued else since
-        since = since or f"switched on again on {_date(known.back, today)}"
+        since = f"first notified on {_date(known.warned, today)}" if rules.notices else ""
+        since = f"a new key was created on {_date(known.reissued, today)}" if known.reissued else since
+        since = since or f"reactivated on {_date(known.back, today)}"
         yield Skipped(SkipRule.GRACE, user, due.key, f"{since}, so not before {_date(earliest, today)}")
     else:
         yield Act(due.kind, user, due.key, due.why)
@@ -273,23 +273,23 @@ def _spared(
     planned = [each.kind for each in before if isinstance(each, Act)]
     if due.kind is ActionKind.REISSUE:
         if known.made and not _used(key):
-            return SkipRule.NEW_KEY, f"the key that was made on {_date(known.made, today)} has not been used yet"
+            return SkipRule.NEW_KEY, f"the key created on {_date(known.made, today)} has not been used yet"
         if known.reissued:
             at = switched_off_at(facts, key, settings, now)
-            then = f"; it will be switched off on {_date(at.date(), today)}" if at else ""
-            return SkipRule.STUCK, f"a new key was made on {_date(known.reissued, today)} and not fetched{then}"
+            then = f"; this one will be deactivated on {_date(at.date(), today)}" if at else ""
+            return SkipRule.STUCK, f"a new key was created on {_date(known.reissued, today)} and not fetched{then}"
         if len(keys) - planned.count(ActionKind.DELETE) >= 2:
-            return SkipRule.NO_ROOM, "there are two keys, and AWS allows no third"
+            return SkipRule.NO_ROOM, "there are two keys already (AWS allows two keys per user)"
     elif key.last_use is None:
-        return SkipRule.LAST_USE, "its last use cannot be read"
+        return SkipRule.LAST_USE, "its last use could not be read"
     elif due.kind is ActionKind.DEACTIVATE:
         announced = _announced(due, known, settings.enforce, today)
         if ActionKind.REISSUE in planned and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY:
-            return SkipRule.NEW_KEY, "a new key is made first"
+            return SkipRule.NEW_KEY, "a new key is created first"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
         if ActionKind.DEACTIVATE in planned or any(facts.known(each.key_id).off == today for each in keys):
-            return SkipRule.ONE_AT_A_TIME, "another key of this user goes first, this one in a later run on another day"
+            return SkipRule.ONE_AT_A_TIME, "another key of this user comes first, this one follows on another day"
     return None
 
 
@@ -335,7 +335,7 @@ def _midnight(day: date) -> datetime:
 
 def _date(day: date | None, today: date) -> str:
     """`2 December`, with the year if it is another."""
-    return f"{day.day} {day:%B}{'' if day.year == today.year else f' {day.year}'}" if day else "a day that is not known"
+    return f"{day.day} {day:%B}{'' if day.year == today.year else f' {day.year}'}" if day else "an unknown day"
 
 
 def _days(duration: timedelta) -> str:
@@ -402,8 +402,8 @@ def closed(enforce: Enforce, now: datetime) -> str:
     local = now.astimezone(zone(enforce.timezone))
     if DAYS[local.weekday()] not in enforce.weekdays:
         days = ", ".join(enforce.weekdays) or "no day"
-        return f"it is {local:%A} in {enforce.timezone}, and acts are allowed on {days}"
+        return f"it is {local:%A} in {enforce.timezone}, but changes are only allowed on {days}"
     begin, end = span_of(enforce.hours)
     if begin <= local.hour < end or (begin > end and not end <= local.hour < begin):
         return ""
-    return f"it is {local:%H:%M} in {enforce.timezone}, and acts are allowed from {begin} to {end} o'clock"
+    return f"it is {local:%H:%M} in {enforce.timezone}, but changes are only allowed from {begin} to {end} o'clock"

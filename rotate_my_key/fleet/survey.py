@@ -62,7 +62,7 @@ class Answering:
     def ask(self, verb: Callable[[], T]) -> T:
         """What the verb gives. Raises TryLater without asking where nobody answered, and what the verb raises."""
         if self.last and self.lost >= _ACCOUNTS:
-            raise TryLater(f"not asked any more: {self.last.message}", self.last.hint)
+            raise TryLater(f"not tried any more: {self.last.message}", self.last.hint)
         began = self.monotonic()
         try:
             answer = verb()
@@ -85,7 +85,7 @@ def fetch(directory: AccountDirectory, ready: bool, asked_before: bool, waiting:
         waiting.sleep(pause)
     while True:
         began = waiting.monotonic()
-        problem: Problem = NeverCame(f"the credential report did not come within {waiting.longest:.0f} s")
+        problem: Problem = NeverCame(f"the credential report was not ready after {waiting.longest:.0f} s")
         try:
             if ready or attempt:
                 return directory.report()
@@ -155,8 +155,8 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
     chosen = [AwsAccount(number) for number in accounts.only] if accounts.only else list(organization.accounts())
     left = tuple(account for account in chosen if account.number not in accounts.but)
     if not left:
-        why = "[accounts] leaves all of them out" if chosen else "the organization lists no active account"
-        raise Problem(f"there is no account to look at: {why}", "aws organizations list-accounts")
+        why = "[accounts] excludes all of them" if chosen else "the organization has no active account"
+        raise Problem(f"there is no account to check: {why}", "aws organizations list-accounts")
     return left
 
 
@@ -235,7 +235,7 @@ class _AccountLook:
             return
         self.source = SurveySource.LISTS
         self.users.clear()
-        self.notes.append(f"users were listed instead, and root's keys are not seen: {problem.message}")
+        self.notes.append(f"users were listed instead, without the keys of root: {problem.message}")
 
     def _groups(self) -> None:
         for group in self.run.settings.exempt.groups:
@@ -244,7 +244,7 @@ class _AccountLook:
             except Gone:
                 self.members[group] = frozenset()
             except Problem as problem:
-                self.notes.append(f"who is in group {group}, and so exempt, is not known: {problem.message}")
+                self.notes.append(f"who is in group {group}, and so exempt, is unknown: {problem.message}")
 
     def details(self, user: FleetUser) -> None:
         """Look closer at one user; where AWS is throttling or away after all patience, at no more."""
@@ -333,15 +333,15 @@ def _matched(slots: Sequence[FleetKey], listed: Sequence[AccessKey]) -> Mapping[
 def _unknown(source: SurveySource, looked_at: Sequence[Details], troubles: Sequence[Problem]) -> Iterator[str]:
     """What could not be learned of some users."""
     if troubles:
-        what = "the keys" if source is SurveySource.LISTS else "ids and exact ages of the keys"
-        yield f"{what} of {_people(len(troubles))} are not known: {troubles[0].message}"
+        what = "the keys" if source is SurveySource.LISTS else "IDs and exact ages of the keys"
+        yield f"{what} of {_people(len(troubles))} are unknown: {troubles[0].message}"
     untold = sum(each.attention and each.user is not None and each.user.tags is None for each in looked_at)
     if untold:
-        yield f"the tags of {_people(untold)}, and so who is exempt or an owner by tag, are not known"
+        yield f"the tags of {_people(untold)} are unknown, and so are exemptions and owners by tag"
     keys = [key for each in looked_at if each.user for key in each.user.keys if key.key_id and key.active]
     unused = sum(key.last_use is None for key in keys)
     if unused:
-        yield f"the last use of {'one key' if unused == 1 else f'{unused:,} keys'} is not known"
+        yield f"the last use of {'one key' if unused == 1 else f'{unused:,} keys'} is unknown"
 
 
 def _people(count: int) -> str:

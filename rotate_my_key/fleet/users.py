@@ -126,7 +126,7 @@ def _members(directory: AccountDirectory, settings: FleetSettings) -> Iterator[t
         except Gone:
             continue
         except Problem as problem:
-            text = f"who is in group {group}, and so exempt, cannot be read: {problem.message}"
+            text = f"who is in group {group}, and so exempt, could not be read: {problem.message}"
             raise type(problem)(text, problem.hint) from None
 
 
@@ -137,7 +137,7 @@ def _passwords(directory: AccountDirectory, sleep: Callable[[float], None]) -> d
             text, _ = directory.report()
             return {user.name: user.password for user, _ in entries(text, directory.account.number)}
         sleep(_REPORT_PAUSE)
-    raise TryLater("who has a password, and so is exempt, is not known: the credential report did not come")
+    raise TryLater("who has a password is unknown: the credential report was not ready")
 
 
 def look(
@@ -161,9 +161,9 @@ def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLoo
     found = recalled(found.with_keys(keys), tags, settings, now)
     members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
     unknown = unreadable(found.user, settings.exempt, members)
-    unsure = f"{unknown}, which may exempt them, cannot be read" if unknown else found.unsure
+    unsure = f"{unknown}, which may exempt them, could not be read" if unknown else found.unsure
     if place.nowhere:
-        unsure = f"no account that could be looked at has the group {place.nowhere} of [exempt]: make it, or unset it"
+        unsure = f"no account that could be checked has the group {place.nowhere} of [exempt]"
     reason = exempt(found.user, settings.exempt, members)
     return replace(found, exempt=reason, unsure=unsure)
 
@@ -308,7 +308,7 @@ def remember_keys(
     that is known. Raises Problem, UnreadableTag."""
     tags = directory.tags(user)
     if tags is None:  # writing would forget what stands there
-        raise Problem("their tags may not be read (iam:ListUserTags)")
+        raise Problem("their tags could not be read (needs iam:ListUserTags)")
     memory = decode(value_of(tags, tag))
     memory |= {ref(key_id): change(memory.get(ref(key_id), KeyMemory())) for key_id, change in changes.items()}
     directory.tag(user, tag, encode(memory, there))

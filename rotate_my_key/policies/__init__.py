@@ -25,7 +25,7 @@ _SUMMARIES = {
     "self": "a user may rotate their own access keys",
     "self-mfa": "the same, but only after signing in with MFA",
     "fleet-report": "`fleet report` sees the users and keys of all accounts",
-    "fleet-remind": "`fleet remind` sees them, tells the owners, and remembers it in one tag",
+    "fleet-remind": "`fleet remind` sees them, notifies the owners, and records that in one tag",
     "fleet-enforce": "`fleet enforce` and `fleet revoke` may also deactivate and delete keys",
     "fleet-reissue": "`fleet reissue` may also create keys and hand them over",
 }

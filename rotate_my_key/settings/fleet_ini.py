@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage
 from ..core.policy import nearest
@@ -24,8 +24,6 @@ from .fleet import AGES, DAYS, ChannelSettings, Exempt, FleetSettings, span_of, 
 from .ini import File
 from .table import READERS, Raw, write
 from .trust import read, unreadable
-
-ApplyPreset = Callable[[str, FleetSettings], FleetSettings]
 
 _SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "audit")
 _POLICY = ("max_age", "remind_before")
@@ -43,10 +41,41 @@ _HASH = re.compile(r"""\s*([\w-]+)\s*=\s*(?:#|[^"'#]*\s#(?=\S))""")
 _NEEDED = {"ses": "sender", "sns": "topic", "apprise": "urls"}  # what a channel of this kind cannot do without
 
 
-def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None = None) -> FleetSettings:
+class Preset(NamedTuple):
+    """One set of ready-made rules: `after` is the system whose they are, `says` what they do, `here` what is better;
+    `settings` are the lines of fleet.ini. `tests/fleet/enforce/company.txt` shows it day by day."""
+
+    name: str
+    after: str
+    says: str
+    here: str
+    settings: tuple[str, ...]
+
+
+def _presets() -> Iterator[Preset]:
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "presets.ini"), encoding="ascii") as file:
+        for part in file.read().split("\n== ")[1:]:
+            name, *about, rest = part.rstrip().split("\n", 4)
+            yield Preset(name, *(line.partition(": ")[2] for line in about), tuple(rest.splitlines()))
+
+
+PRESETS = {each.name: each for each in _presets()}
+
+
+def with_preset(name: str, base: FleetSettings) -> FleetSettings:
+    """The settings with a preset laid over them. Raises WrongUsage for a name that there is not."""
+    if name not in PRESETS:
+        raise WrongUsage(f"there is no preset {name}", f"the presets are {', '.join(PRESETS)}")
+    none = replace(base.enforce, preset=name, **dict.fromkeys(AGES))
+    base = replace(base, enforce=none, reissue=replace(base.reissue, enabled=False))
+    found = parse("\n".join(PRESETS[name].settings), name, base)
+    return replace(found, where=base.where, text=base.text)
+
+
+def parse(text: str, where: str, base: FleetSettings, *, preset: bool = True) -> FleetSettings:
     """The settings that a text says, over `base`; `where` names it for people (a path, or `ssm:/NAME`). A preset that
-    [enforce] names is applied to `base` first, by `preset` (raises WrongUsage for an unknown one), so that what the
-    text says besides goes before it. Raises WrongUsage."""
+    [enforce] names is applied to `base` first (without `preset` it is only named), so that what the text says besides
+    goes before it. Raises WrongUsage."""
     file = File(where, text.encode(), hint=_hint(where))
     config = file.parse()
     _check_hashes(file, text)
@@ -56,7 +85,7 @@ def parse(text: str, where: str, base: FleetSettings, preset: ApplyPreset | None
     named = config.get("enforce", {}).get("preset")
     if isinstance(named, str) and named and preset:
         try:
-            base = preset(named, base)
+            base = with_preset(named, base)
         except WrongUsage as wrong:
             raise file.wrong_in("enforce", "preset", wrong.message, wrong.hint) from None
     known = dict.fromkeys(_POLICY, timedelta(1)) | {name: getattr(base, name) for name in _TOP}
@@ -83,7 +112,7 @@ def _check_hashes(file: File, text: str) -> None:
         if head := _HEAD.match(line):
             section = head[1]
         elif cut := _HASH.match(line):
-            what = "what begins with # is a comment, and not a part of the value"
+            what = "text after # is a comment, not part of the value"
             raise file.wrong_in(section, cut[1], what, f'put the value in double quotes: {cut[1]} = "..."')
 
 
@@ -93,7 +122,7 @@ def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSetti
     channels = {}
     for name, section in sections.items():
         if not isinstance(section, Mapping):
-            what = f"{name} is no channel; a channel is a section [[{name}]]"
+            what = f"{name} is not a channel: each channel is a section [[{name}]]"
             raise file.wrong_in(_CHANNELS, name, what, _hint(file.path))
         channel = ChannelSettings(name=name, **{**blank, **_values(file, name, section, blank)})
         needed = _NEEDED.get(channel.kind, "")
@@ -125,7 +154,7 @@ def _read(name: str, raw: Raw, builtin: Any) -> Any:
         if not text.isascii() or not text.isdigit() or len(text) > 6:
             raise WrongUsage(f"{text!r} is not a number", "write a whole number like 3")
         if int(text) > _MOST:
-            raise WrongUsage(f"{text} is too much", f"write a whole number up to {_MOST}")
+            raise WrongUsage(f"{text} is too high", f"write a whole number up to {_MOST}")
         return int(text)
     if name in AGES and text.lower() in ("", "never"):
         return None
@@ -170,7 +199,7 @@ _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     ),
     "by": ({"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping"),
     "weekdays": (DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}"),
-    "through": ({"secretsmanager", "s3"}.__contains__, "a way to hand over", "allowed: secretsmanager, s3"),
+    "through": ({"secretsmanager", "s3"}.__contains__, "a handover method", "allowed: secretsmanager, s3"),
     "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),
     "region": (lambda text: not text or _REGION.fullmatch(text), "a region", "write it like eu-west-1"),
@@ -194,12 +223,12 @@ _NAMED = "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 
 
 def load(
-    paths: Paths, named: str, fetch: Callable[[str], str], base: FleetSettings, preset: ApplyPreset | None = None
+    paths: Paths, named: str, fetch: Callable[[str], str], base: FleetSettings, *, preset: bool = True
 ) -> FleetSettings:
     """The settings; `named` is a path or `ssm:NAME`, "" for the usual places; `fetch` gives a parameter's text. Raises
     WrongUsage for what is wrong in them, Problem for a file that cannot be read, and what `fetch` raises."""
     if named.startswith(_PARAMETER):
-        return parse(fetch(named), named, base, preset)
+        return parse(fetch(named), named, base, preset=preset)
     path = named or _usual(paths)
     if not path:
         return base
@@ -210,7 +239,7 @@ def load(
         text = data.decode()
     except UnicodeDecodeError:
         raise WrongUsage(f"{path} is not UTF-8 text", f"save it as UTF-8: {path}") from None
-    return parse(text, path, base, preset)
+    return parse(text, path, base, preset=preset)
 
 
 def _usual(paths: Paths) -> str:
@@ -228,5 +257,5 @@ def _usual(paths: Paths) -> str:
     except OSError as error:
         raise unreadable(theirs, error, site=True) from None
     if reason:
-        raise Problem(f"{theirs} does not count: {reason}", "mend that, or name another: --settings FILE")
+        raise Problem(f"{theirs} does not count: {reason}", "correct that, or use another file: --settings FILE")
     return theirs

@@ -58,7 +58,7 @@ def test_a_role_that_one_account_lacks_can_be_left_out() -> None:
     """Where accounts are named with `only` there is nothing to leave out of."""
     surveys = [AccountSurvey(AwsAccount(ONE)), AccountSurvey(AwsAccount(TWO)), gone(THREE)]
     (same,) = failed(surveys, Accounts(role="nope"))
-    assert (about(same), same.hint) == (f"account {THREE}", f"{HINT}; or leave it out: but = ... in [accounts]")
+    assert (about(same), same.hint) == (f"account {THREE}", f"{HINT}; or leave it out: set but in [accounts]")
     assert same.text == surveys[-1].problem
     (same,) = failed(surveys, Accounts(role="nope", only=(ONE, TWO, THREE)))
     assert same.hint == HINT

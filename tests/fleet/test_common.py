@@ -145,7 +145,7 @@ def test_an_endpoint_that_is_not_aws_is_named(home: Path, aws: StandIn, capsys: 
     """Once, on stderr, with --quiet too."""
     run("-p", "it", quiet=True)
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"note: the endpoint is not AWS's own: {aws.url}\n")
+    assert (out, err) == ("", f"note: endpoint: {aws.url} (not AWS)\n")
 
 
 # Which settings

@@ -19,7 +19,7 @@ from rotate_my_key.fleet.judge import addresses
 from rotate_my_key.fleet.messages import check_folder
 from rotate_my_key.settings import trust
 from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Owners
-from rotate_my_key.settings.fleet_ini import parse
+from rotate_my_key.settings.fleet_ini import PRESETS, parse, with_preset
 
 DAY = timedelta(days=1)
 PAGE = Path(__file__).parents[2] / "docs/it/fleet-settings.md"
@@ -107,18 +107,18 @@ def test_the_policys_version_changes_with_the_text_and_the_limits() -> None:
     assert first.fingerprint == read("max_age = 60d").fingerprint
 
 
-def _preset(name: str, base: FleetSettings) -> FleetSettings:
-    if name != "strict":
-        raise WrongUsage(f"there is no preset {name}", "there are: strict")
-    return replace(base, enforce=replace(base.enforce, preset=name, deactivate_at=50 * DAY, most=3))
-
-
 def test_the_file_goes_before_the_preset_that_it_names() -> None:
-    """A preset is a beginning: what stands beside it counts more."""
-    enforce = parse("[enforce]\npreset = strict\nmost = 7\n", "fleet.ini", FleetSettings(), _preset).enforce
-    assert (enforce.preset, enforce.deactivate_at, enforce.most) == ("strict", 50 * DAY, 7)
+    """A preset is a beginning: what stands beside it counts more; its name is in the settings. It does nothing to
+    anybody by itself, for it names no account; one that there is not is named with those that there are."""
+    enforce = read("[enforce]\npreset = staged-90\ndeactivate_at = 85d\naccounts = 123456789012\n").enforce
+    assert (enforce.preset, enforce.deactivate_at, enforce.reissue_at) == ("staged-90", 85 * DAY, 60 * DAY)
     with pytest.raises(WrongUsage, match=r"fleet\.ini line 3: there is no preset lax"):
-        parse("[enforce]\nmost = 7\npreset = lax\n", "fleet.ini", FleetSettings(), _preset)
+        read("[enforce]\nmost = 7\npreset = lax\n")
+    for name in PRESETS:
+        assert with_preset(name, FleetSettings()).enforce.accounts == ()
+    with pytest.raises(WrongUsage) as caught:
+        with_preset("staged-9", FleetSettings())
+    assert "staged-90" in caught.value.hint
 
 
 TOPIC = "kind = sns\ntopic = arn:aws:sns:eu-west-1:123456789012:keys"
@@ -130,7 +130,7 @@ def test_a_value_that_would_be_a_comment_is_refused(text: str) -> None:
     """Silently it would be empty, or cut; a comment after a value, and a # in quotes, are as they were."""
     kept = parse('contact = "#aws-help"  # ours\n[enforce]\nmost = 5 # few', "fleet.ini", FleetSettings())
     assert (kept.contact, kept.enforce.most) == ("#aws-help", 5)
-    with pytest.raises(WrongUsage, match=r"what begins with # is a comment") as caught:
+    with pytest.raises(WrongUsage, match=r"text after # is a comment") as caught:
         parse(text, "fleet.ini", FleetSettings())
     assert "double quotes" in caught.value.hint
 
@@ -155,7 +155,7 @@ WRONG = [
     ("[channels]\n[[a]]\nkind = fax", "line 3: kind is fax; allowed: ses, sns, apprise"),
     ("[channels]\n[[a]]\nsender = x@y.z", "line 2: kind is not set; allowed"),
     ("[channels]\n[[a]]\nkind = ses", "line 3: a channel of kind ses needs sender"),
-    ("[channels]\nfoo = 1", "line 2: foo is no channel"),
+    ("[channels]\nfoo = 1", "line 2: foo is not a channel"),
     ("[enforce]\nhours = 9", "line 2: hours: '9' is not a span of hours; write it like 9-17"),
     ("[enforce]\nhours = 9-9", "line 2: hours: '9-9' is not a span of hours"),
     ("[enforce]\nhours = 24-6", "line 2: hours: '24-6' is not a span of hours"),
@@ -168,7 +168,7 @@ WRONG = [
     ("[enforce]\ndeactivate_at = 0", "line 2: deactivate_at: 0 is too short"),
     ("[accounts]\nonly = 12,", "line 2: only: '12' is not an account number; write the twelve digits"),
     ("[owners]\nby = guess,", "line 2: by: 'guess' is not a way to find owners; allowed: tag, name, mapping"),
-    ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a way to hand over; allowed: secretsmanager, s3"),
+    ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a handover method; allowed: secretsmanager, s3"),
     ("[remind]\n[[owners]]\n", "owners is a setting, not a section"),
     ("what is this", "line 1: the line is not NAME = VALUE"),
     ("contact = a\ncontact = b", "line 2: duplicate setting `contact`"),

@@ -69,7 +69,7 @@ EXEMPT = {"rotate-my-key": "exempt"}
         ("never used, and 45 days old", user(key(45, NEVER)), "fresh", True, "1.12", True),
         ("never used, and young", user(key(44, NEVER)), "fresh", False, "", False),
         ("an unknown last use is not unused", user(key(60, None)), "fresh", False, "", False),
-        ("switched off", user(key(300, NEVER, active=False)), "inactive", False, "", False),
+        ("not enabled", user(key(300, NEVER, active=False)), "inactive", False, "", False),
         ("exempt, and overdue by its age", user(key(300, NEVER), tags=EXEMPT), "exempt", False, "1.12 1.14", False),
         ("root", user(key(1), name="root"), "root", False, "1.4", True),
         ("root's, switched off", user(key(300, active=False), name="root"), "root", False, "1.4", True),
@@ -253,15 +253,15 @@ def test_mapping_file() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("alice\n", "owners.csv, line 1: 1 values where there must be two"),
-        ("# us\nalice,a@x.org,b\n", "owners.csv, line 2: 3 values where there must be two"),
-        ("alice;a@x.org\n", "owners.csv, line 1: 1 values where there must be two"),
-        ("alice,\n", "owners.csv, line 1: alice has no address that could be used"),
-        ("12/alice,a@x.org\n", "owners.csv, line 1: '12/alice' is no user name"),
-        ("alice,a@x.org\nALICE,b@x.org\n", "owners.csv, line 2: ALICE has another address further up"),
+        ("alice\n", "owners.csv, line 1: 1 values instead of two"),
+        ("# us\nalice,a@x.org,b\n", "owners.csv, line 2: 3 values instead of two"),
+        ("alice;a@x.org\n", "owners.csv, line 1: 1 values instead of two"),
+        ("alice,\n", "owners.csv, line 1: alice has no usable address"),
+        ("12/alice,a@x.org\n", "owners.csv, line 1: '12/alice' is not a user name"),
+        ("alice,a@x.org\nALICE,b@x.org\n", "owners.csv, line 2: ALICE has a different address further up"),
         ('alice,"a@x.org\n', "owners.csv, line 1: unexpected end of data"),
-        ("alice,a@x.org\rBcc: b@x.org\n", "owners.csv, line 2: 1 values where there must be two"),
-        ('alice,"a@x.org\nBcc: b@x.org"\n', "owners.csv, line 2: alice has no address that could be used"),
+        ("alice,a@x.org\rBcc: b@x.org\n", "owners.csv, line 2: 1 values instead of two"),
+        ('alice,"a@x.org\nBcc: b@x.org"\n', "owners.csv, line 2: alice has no usable address"),
     ],
 )
 def test_mapping_errors_name_the_line(text: str, message: str) -> None:

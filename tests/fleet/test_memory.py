@@ -33,7 +33,7 @@ def test_whatever_is_known_of_two_keys_is_read_back(known: dict[str, KeyMemory])
 
 
 def test_two_keys_of_which_everything_is_known_fit() -> None:
-    """AWS allows no third."""
+    """AWS allows two keys per user."""
     known = {"ABCD2345": ALL, "EFGH6789": ALL}
     assert None not in [getattr(ALL, name) for name in KeyMemory.__dataclass_fields__]
     assert decode(encode(known)) == known
@@ -117,18 +117,18 @@ def test_a_day_that_has_not_come_is_in_doubt(name: str) -> None:
     """Whatever it is the day of; today is not."""
     known = replace(KeyMemory(first=DAY), **{name: DAY})  # type: ignore[arg-type]
     assert known.doubt(DAY) == ""
-    assert known.doubt(DAY - timedelta(days=1)) == "its memory says a day that has not come"
+    assert known.doubt(DAY - timedelta(days=1)) == "its tag has a date in the future"
 
 
 def test_a_count_without_a_first_day_is_in_doubt() -> None:
     """No grace can be counted from it."""
     for known in (KeyMemory(1, last=DAY), KeyMemory(1, DAY, DAY, warnings=1)):
-        assert known.doubt(DAY) == "its memory counts notices, and says no first day"
+        assert known.doubt(DAY) == "its tag counts notices, but has no first date"
 
 
 def test_what_does_not_fit_a_tag_is_refused() -> None:
     """Deletions of which nobody could be told pile up; what is kept is the tag as it was."""
     deletions = {f"AKIA{number:016d}": KeyMemory(made=DAY, intended=DAY, off=DAY) for number in range(6)}
     assert len(tag_value(dict(list(deletions.items())[:4]), "keys")) <= 256
-    with pytest.raises(Problem, match="the tag keys has no room for more"):
+    with pytest.raises(Problem, match="the tag keys is full"):
         tag_value(deletions, "keys")

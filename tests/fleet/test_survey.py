@@ -210,7 +210,7 @@ def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
     survey = one(directory)
     assert survey.source is SurveySource.LISTS
     assert survey.notes == (
-        "users were listed instead, and root's keys are not seen: the credential report did not come within 180 s",
+        "users were listed instead, without the keys of root: the credential report was not ready after 180 s",
     )
     assert called(survey, "alice").keys[0].key_id
 
@@ -218,7 +218,7 @@ def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
 # What breaks
 
 NO_REPORT = Denied("no report", action="iam:GenerateCredentialReport")
-LISTED = "users were listed instead, and root's keys are not seen: no report"
+LISTED = "users were listed instead, without the keys of root: no report"
 KEYS, TAGS = Denied("no keys", "ask IT", action="iam:ListAccessKeys"), Denied("no", action="iam:ListUserTags")
 BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str, int]]] = {
     "without the report ids, ages, last uses and tags come from lists": (
@@ -238,22 +238,22 @@ BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str,
     ),
     "what the report tells is kept, without ids, and that ages are not exact is said": (
         {"keys": KEYS},
-        *("", 5, ("ids and exact ages of the keys of 3 users are not known: no keys",)),
+        *("", 5, ("IDs and exact ages of the keys of 3 users are unknown: no keys",)),
         {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
     ),
     "tags that are denied are not no tags": (
         {"tags": TAGS},
-        *("", 0, ("the tags of 3 users, and so who is exempt or an owner by tag, are not known",)),
+        *("", 0, ("the tags of 3 users are unknown, and so are exemptions and owners by tag",)),
         {"request_report": 1, "report": 1, "keys": 3, "tags": 3},
     ),
     "a last use that is throttled is unknown, and not never": (
         {"request_report": NO_REPORT, "last_use": TryLater("throttled")},
-        *("", 0, (LISTED, "the last use of 4 keys is not known")),
+        *("", 0, (LISTED, "the last use of 4 keys is unknown")),
         {"request_report": 1, "users": 1, "keys": 5, "last_use": 3, "tags": 2},
     ),
     "groups that are denied leave it open who is exempt": (
         {"members": Denied("iam:GetGroup is denied", action="iam:GetGroup")},
-        *("", 0, ("who is in group bots, and so exempt, is not known: iam:GetGroup is denied",)),
+        *("", 0, ("who is in group bots, and so exempt, is unknown: iam:GetGroup is denied",)),
         {"request_report": 1, "report": 1, "members": 1, "keys": 3, "tags": 3},
     ),
     "a user who goes meanwhile is no trouble": (
@@ -321,12 +321,12 @@ def test_some_that_are_not_known_are_counted(directory: FakeDirectory) -> None:
     directory.user("bob", 98)
     directory.unreported = {directory.key("alice", 0)}
     directory.broken["last_use"] = TryLater("throttled")
-    assert one(directory).notes == ("the last use of one key is not known",)
+    assert one(directory).notes == ("the last use of one key is unknown",)
     directory.broken["request_report"] = NO_REPORT
     spoil(directory, "keys", TryLater("AWS is throttling"), lambda user: user == "bob")
     survey = one(directory)
     assert [user.name for user in survey.users] == ["alice"]
-    assert (survey.notes[1], survey.code) == ("the keys of one user are not known: AWS is throttling", 75)
+    assert (survey.notes[1], survey.code) == ("the keys of one user are unknown: AWS is throttling", 75)
 
 
 @pytest.mark.parametrize("verb", ["keys", "tags"])
@@ -461,7 +461,7 @@ def test_looking_at_nothing_is_not_finding_nothing(but: tuple[str, ...]) -> None
     organization = FakeOrganization(FakeDirectory("111111111111"))
     if not but:
         organization.directories.clear()
-    with pytest.raises(Problem, match="there is no account to look at"):
+    with pytest.raises(Problem, match="there is no account to check"):
         survey_accounts(organization, settings, NOW, ReportWait(lambda seconds: None, lambda: 0.0))
 
 
@@ -516,7 +516,7 @@ def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
     surveys, found, seconds = hang(verb, 300)
     assert sum(each.calls[verb] for each in found) == 16
     assert seconds == 320
-    assert surveys[-1].problem == "not asked any more: iam.amazonaws.com does not answer in time"
+    assert surveys[-1].problem == "not tried any more: iam.amazonaws.com does not answer in time"
     assert (surveys[-1].code, surveys[-1].hint) == (75, "repeat the command later")
 
 

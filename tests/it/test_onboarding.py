@@ -23,10 +23,10 @@ def test_it_tells_the_limits_in_force(desk: Desk) -> None:
     text = desk.run("fleet", "onboarding").out
     for part in (
         "before they are 60 days old",
-        "reminded from 50 days on",
-        "kept for 36 hours, switched off",
+        "reminded once your key is 50 days old",
+        "kept inactive for 36 hours",
         "tell cloud desk",
-        "Version 1.2 or newer",
+        "You need version 1.2 or newer",
         "is 50 days old and due",
         "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
     ):
@@ -37,8 +37,8 @@ def test_what_is_not_the_sites_is_named(desk: Desk) -> None:
     """IT's own settings must not get onto everybody's page unseen."""
     desk.settings("max_age = 60d\n")
     done = desk.run("fleet", "onboarding", ROTATE_MY_KEY_CONTACT="me")
-    assert "note: max_age is 60d by " in done.err
-    assert "note: contact is me by ROTATE_MY_KEY_CONTACT" in done.err
+    assert "note: max_age = 60d comes from " in done.err
+    assert "note: contact = me comes from ROTATE_MY_KEY_CONTACT" in done.err
     assert desk.run("fleet", "onboarding", "-q").err == ""
 
 

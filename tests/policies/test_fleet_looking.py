@@ -68,9 +68,9 @@ def test_looking_changes_nothing() -> None:
 REPORT = [
     ("iam:GenerateCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
     ("iam:GetCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
-    ("iam:ListAccessKeys", 5, "ids and exact ages of the keys of"),
+    ("iam:ListAccessKeys", 5, "IDs and exact ages of the keys of"),
     ("iam:ListUserTags", 0, "the tags of"),
-    ("iam:GetGroup", 0, "who is in group machines, and so exempt, is not known"),
+    ("iam:GetGroup", 0, "who is in group machines, and so exempt, is unknown"),
     ("organizations:ListAccounts", 5, "organizations:ListAccounts"),
     ("sts:AssumeRole", 5, "may not be assumed by the caller"),
     ("ssm:GetParameter", 5, "ssm:GetParameter"),
@@ -176,7 +176,7 @@ def test_a_dry_run_sees_the_sandbox(reminding: Company) -> None:
     reminding.less("ses:GetAccount")
     done = reminding.run("remind", "--dry-run")
     assert done.code == 0
-    assert "is in its sandbox may not be asked (ses:GetAccount)" in done.text
+    assert "whether SES is in the sandbox (needs ses:GetAccount)" in done.text
 
 
 def test_no_other_tag_can_be_written(reminding: Company) -> None:

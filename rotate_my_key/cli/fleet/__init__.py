@@ -28,7 +28,7 @@ class _InOrder(click.Group):
 
 @click.group("fleet", cls=_InOrder)
 def command() -> None:
-    """For all users of a company."""
+    """Manage the access keys of all users (report, remind, ...)."""
 
 
 def fleet_options(options_of: C) -> C:
@@ -38,7 +38,7 @@ def fleet_options(options_of: C) -> C:
         metavar="FILE",
         expose_value=False,
         callback=_keep,
-        help="The fleet's settings: a file, or ssm:/NAME (default: fleet.ini).",
+        help="Fleet settings: a file, or ssm:/NAME (default: fleet.ini).",
     )
     profile = click.option(
         "-p",
@@ -46,7 +46,7 @@ def fleet_options(options_of: C) -> C:
         metavar="NAME",
         expose_value=False,
         callback=_keep,
-        help="Region, endpoint and credentials of this profile.",
+        help="Use region, endpoint and credentials of this profile.",
     )
     return profile(signing_options(settings(options_of)))
 
@@ -85,94 +85,94 @@ def _need_libraries() -> None:
 
 @_does("report.report", "Show every key of all users: age, last use, verdict, owner.")
 @click.option("--all", "every", is_flag=True, help="Every key, not only those that need attention.")
-@click.option("--exact", is_flag=True, help="List the keys of every user: exact ages and ids, and more calls.")
+@click.option("--exact", is_flag=True, help="List the keys of every user: exact ages and IDs, but more calls.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every key.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, with every key.")
-@click.option("--html", "as_html", is_flag=True, help="Print one page that needs nothing else.")
+@click.option("--html", "as_html", is_flag=True, help="Print one self-contained HTML page.")
 @fleet_options
 def _report() -> None:
     """Show every key of all users: its age, last use, verdict and owner.
 
-    Shows what needs attention: root's keys first, then what is overdue, due, or not used. Changes nothing.
+    Lists what needs attention: keys of root, then overdue, due and unused ones. Changes nothing.
     """
 
 
-@_does("remind.remind", "Tell the owners of old keys, and the admins.")
-@click.option("--dry-run", is_flag=True, help="Show every notice as it would go out; send and remember nothing.")
+@_does("remind.remind", "Notify the owners of old keys, and the admins.")
+@click.option("--dry-run", is_flag=True, help="Show every message without sending it.")
 @YES
 @AS_JSON
 @fleet_options
 def _remind() -> None:
-    """Tell the owners of keys that are due or overdue, and send the admins a digest.
+    """Notify the owners of keys that are due or overdue, and send the admins a digest.
 
-    One notice for each owner with all of their keys, repeated until they are replaced. What was sent is remembered in a
-    tag of the user. The settings say over which channels.
+    Each owner gets one message about all of their keys, repeated until the keys are replaced. A tag of the user keeps
+    track of what was sent. The channels are set in the fleet settings.
     """
 
 
-@_does("enforce.enforce", "Switch off and delete what is too old, by the rules you set.")
-@click.option("--preset", metavar="NAME", default="", help="Ready rules, below what the settings say besides.")
-@click.option("--presets", is_flag=True, help="Show the ready rules and what they do.")
-@click.option("--apply", is_flag=True, help="Do it. Without, it is only shown.")
-@click.option("--undo", metavar="USER", help="Switch on again what enforce switched off of this user.")
+@_does("enforce.enforce", "Deactivate and delete old keys by the rules you set.")
+@click.option("--preset", metavar="NAME", default="", help="Use these ready-made rules; the settings override them.")
+@click.option("--presets", is_flag=True, help="Show the ready-made rules and what they do.")
+@click.option("--apply", is_flag=True, help="Make the changes. Without it, they are only shown.")
+@click.option("--undo", metavar="USER", help="Reactivate the keys of this user that enforce deactivated.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="With --undo: this account only (repeatable).")
 @YES
 @AS_JSON
 @fleet_options
 def _enforce() -> None:
-    """Switch off and delete keys that are too old, by the rules of [enforce] in the settings.
+    """Deactivate and delete keys that are too old, by the rules of [enforce] in the fleet settings.
 
-    Shows what it would do, and what it spares and why. With --apply it does it: only in the accounts that are named
-    there, within the hours that are set, after notices that were written down, and with an audit. A key that was
-    switched off can be switched on again until it is deleted.
+    Shows what it would do, and what it skips and why. --apply makes the changes: only in the accounts that are listed
+    there, within the hours that are set, and after notices that were recorded. Everything is written to the audit. A
+    deactivated key can be reactivated until it is deleted.
     """
 
 
-@_does("revoke.revoke", "Switch off every key of one user, in every account.")
+@_does("revoke.revoke", "Deactivate every key of one user, in every account.")
 @click.argument("user", required=False, metavar="[USER]")
-@click.option("--owner", metavar="ADDRESS", help="Every user and bot of whoever has this address, instead of USER.")
+@click.option("--owner", metavar="ADDRESS", help="All users and bots whose owner has this address.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable; default: all).")
 @click.option("--why", metavar="TEXT", default="asked for", help="The reason, for the audit.")
-@click.option("--undo", is_flag=True, help="Switch on again what revoke switched off.")
+@click.option("--undo", is_flag=True, help="Reactivate the keys that revoke deactivated.")
 @YES
 @AS_JSON
 @fleet_options
 def _revoke() -> None:
-    """Switch off every key of USER in all accounts: somebody left, or a key leaked.
+    """Deactivate every key of USER in all accounts, because somebody left or a key leaked.
 
-    Shows what it found first. Nothing is deleted, and what was off before stays as it was. An account that fails is
-    named, and the exit code is not 0. Owners and admins are told by the channels of the settings. Sessions that were
-    made from the keys live on, and so does the password: it says how to end them.
+    Shows what it found first. Nothing is deleted, and keys that were inactive before stay so. An account that fails is
+    named, and the exit code is not 0. Owners and admins are notified over the channels of the settings. Sessions that
+    were started with the keys, and the password, still work: it shows how to end them.
     """
 
 
-@_does("reissue.reissue", "Make a key for a user who cannot, and hand it over safely.")
+@_does("reissue.reissue", "Create a key for a user who cannot, and hand it over safely.")
 @click.argument("user", required=False, metavar="[USER]")
 @click.option("--account", metavar="NUMBER", help="The user's account (default: the caller's own).")
-@click.option("--for-profile", metavar="NAME", default="", help="The profile that the user should put it in.")
-@click.option("--replace-inactive", is_flag=True, help="Delete a key of theirs that is switched off, to make room.")
-@click.option("--renew", is_flag=True, help="Replace a key that waits already and was never used.")
-@click.option("--link-file", metavar="FILE", help="With S3: write a link to fetch it with into this file (0600).")
-@click.option("--sweep", is_flag=True, help="Delete what was not fetched in time.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--for-profile", metavar="NAME", default="", help="The profile in which the user should store it.")
+@click.option("--replace-inactive", is_flag=True, help="Delete an inactive key of theirs, to make room.")
+@click.option("--renew", is_flag=True, help="Replace a key that is waiting and was never used.")
+@click.option("--link-file", metavar="FILE", help="With S3: write a link to fetch the key to this file (0600).")
+@click.option("--sweep", is_flag=True, help="Delete keys that were not fetched in time.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @YES
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; no secret is in it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, without secrets.")
 @fleet_options
 def _reissue() -> None:
-    """Make a key for USER, and put it where only they can fetch it.
+    """Create a key for USER, and store it where only they can fetch it.
 
-    They take it with rotate-my-key adopt, which puts it in place of the old one and rotates it at once. Their old key
-    is not touched here. Off unless the settings say so.
+    They fetch it with rotate-my-key adopt, which replaces the old key with it and rotates it at once. Their old key
+    is not touched here. This is off unless it is enabled in the fleet settings.
     """
 
 
-@_does("deploy.template", "Print the CloudFormation template that runs it by itself.")
-@click.option("--map", "as_map", is_flag=True, help="With a state machine that runs it for each account, many at once.")
-@click.option("--member-role", is_flag=True, help="The role in member accounts instead, for a StackSet.")
+@_does("deploy.template", "Print the CloudFormation template to run it on a schedule.")
+@click.option("--map", "as_map", is_flag=True, help="With a state machine that handles many accounts at once.")
+@click.option("--member-role", is_flag=True, help="Print the role for member accounts instead, for a StackSet.")
 def _template() -> None:
     """Print the CloudFormation template of the function, its schedules, its role and its alarms.
 
-    The zip for it is made by `fleet package`; docs/it/lambda.md has the whole way, step by step.
+    `fleet package` builds its zip. docs/it/lambda.md explains every step.
     """
 
 
@@ -180,20 +180,22 @@ def _template() -> None:
 @click.option("--out", default="rotate-my-key-fleet.zip", show_default=True, metavar="FILE", help="Where to write it.")
 @click.option("--apprise", is_flag=True, help="With apprise: Telegram, Slack, Teams, webhooks and more.")
 @click.option("--with-botocore", is_flag=True, help="With botocore, instead of the one in Lambda's runtime.")
-@click.option("--include", multiple=True, metavar="PATH", help="Your own file or folder: it is in files/ there.")
+@click.option("--include", multiple=True, metavar="PATH", help="Add your own file or folder, as files/NAME.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def _package() -> None:
-    """Build the zip for the Lambda function, from what is installed here.
+    """Build the zip for the Lambda function from the packages installed here.
 
-    It has no compiled part, so it runs on arm64 and on x86_64. Made twice from the same versions it has the same bytes.
+    It has no compiled code, so it runs on arm64 and on x86_64. The same versions give the same bytes.
     """
 
 
-@_does("deploy.onboarding", "Print the page that IT gives to people.", libraries=False)
+@_does("deploy.onboarding", "Print a page for your users.", libraries=False)
 @click.option("--html", "as_html", is_flag=True, help="One HTML file instead of Markdown.")
-@click.option("--install", metavar="COMMAND", default="./install.sh", show_default=True, help="How people install it.")
+@click.option(
+    "--install", metavar="COMMAND", default="./install.sh", show_default=True, help="The command to install it."
+)
 def _onboarding() -> None:
-    """Print the page that IT gives to people, made from the settings in force here.
+    """Print a page for your users, made from the settings in force here.
 
-    Run it where the site's settings are; what comes from your own settings is named on stderr.
+    Run it where the site's settings are installed. Values from your own settings are listed on stderr.
     """

@@ -34,8 +34,8 @@ from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
 from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
-from ...settings.fleet import FleetSettings, with_preset
-from ...settings.fleet_ini import load
+from ...settings.fleet import FleetSettings
+from ...settings.fleet_ini import load, with_preset
 from ..app import App
 from ..talk import Person
 from ..wiring import mfa_serials
@@ -91,14 +91,14 @@ def _option(option: click.Parameter, value: Any) -> Iterator[str]:
 
 
 @contextmanager
-def stoppable(app: App, what: str = "whatever was begun the next run finds") -> Iterator[None]:
+def stoppable(app: App, what: str = "the next run finds what was begun") -> Iterator[None]:
     """Ctrl-C within the block ends the command, and the hint is the command itself: the next run sees by list and tag
     what was begun. `what` says what became of it."""
     try:
         yield
     except (KeyboardInterrupt, click.Abort):
         app.complain("")
-        raise Interrupted(f"stopped; {what}", again(app)) from None
+        raise Interrupted(f"stopped ({what})", again(app)) from None
 
 
 FILE = "fleet.lock"  # in the state dir
@@ -111,7 +111,7 @@ def alone(app: App, wait: float = _WAIT) -> None:
     """Hold the lock until the command ends; waits for it. Raises TryLater if another run has it for longer."""
     make_private_dir(app.paths.state_dir)
     path = os.path.join(app.paths.state_dir, FILE)
-    lock = Lock(path, wait, lambda: app.say("another fleet run is at work; waiting for it"))
+    lock = Lock(path, wait, lambda: app.say("another fleet run is in progress, waiting for it"))
     try:
         click.get_current_context().with_resource(lock)
     except TryLater as problem:
@@ -133,14 +133,13 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
         log=app.log if app.logs else None,
     )
     base = FleetSettings(policy=app.settings.policy, contact=app.settings.contact)
-    foreign = f"{app.style('note:', fg='yellow')} the endpoint is not AWS's own:"  # said with --quiet too
+    foreign = f"{app.style('note:', fg='yellow')} endpoint:"  # said with --quiet too
     signer = _signer(app, meta.get("fleet profile"))
-    assembly = Assembly(aws, signer, base, tell=lambda url: app.complain(f"{foreign} {url}"))
+    assembly = Assembly(aws, signer, base, tell=lambda url: app.complain(f"{foreign} {url} (not AWS)"))
     if preset:
         base = with_preset(preset, base)
-    chosen = (lambda name, chosen: chosen) if preset else with_preset
     named = meta.get("fleet settings") or ""
-    settings = load(paths, named, lambda name: assembly.cloud.vault().text(name), base, chosen)
+    settings = load(paths, named, lambda name: assembly.cloud.vault().text(name), base, preset=not preset)
     if preset:
         settings = replace(settings, enforce=replace(settings.enforce, preset=preset))
     for note in settings.notes:

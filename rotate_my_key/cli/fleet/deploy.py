@@ -38,7 +38,7 @@ def package(app: App, *, out: str, apprise: bool, with_botocore: bool, include: 
         sizes = {"path": out, "size": size, "unpacked": made.unpacked}
         app.json({**sizes, "sha256": made.sha256, "key": made.name, "parts": list(made.parts)})
         return
-    app.say(f"has {', '.join(made.parts)}")
+    app.say(f"contains {', '.join(made.parts)}")
     app.out(f"{out}  {size} bytes ({made.unpacked} unpacked)  sha256 {made.sha256}")
     app.say(
         "next:\n"
@@ -54,13 +54,13 @@ def onboarding(app: App, *, as_html: bool, install: str) -> None:
     """Print the page; it tells of the settings in force."""
     if not install.strip() or not install.isprintable():
         raise WrongUsage(
-            "--install is one line that people can type", "rotate-my-key fleet onboarding --install './install.sh'"
+            "--install must be one line that people can type", "rotate-my-key fleet onboarding --install './install.sh'"
         )
     settings = app.settings
     for name in _TOLD:
         origin = settings.origin[name]
         if origin.source not in ("built-in", "") and not origin.source.startswith(app.paths.site_file):
-            app.say(f"note: {name} is {origin.text} by {origin.source}, not by the site's settings")
+            app.say(f"note: {name} = {origin.text} comes from {origin.source}, not from the site's settings")
     told = {name: getattr(settings, name) for name in _TOLD}
     parts = pages.onboarding(pages.CompanyFacts(**told, install=install, reminders=_reminders(settings)))
     app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from ...core.errors import WrongUsage
-from ...core.policy import day, format_duration, mask, number, stamp
+from ...core.policy import day, mask, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
 from ...fleet.enforce import EnforceResult, carry_out
@@ -23,7 +23,8 @@ from ...fleet.reissue import keymaker
 from ...fleet.revoke import Cause
 from ...fleet.rules import Act, Skipped, SkipRule
 from ...fleet.survey import first_code
-from ...settings.fleet import PRESETS, FleetSettings, Preset
+from ...settings.fleet import FleetSettings
+from ...settings.fleet_ini import PRESETS
 from ..app import App, Stop
 from .common import again, agreed, alone, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 from .revoke import take_back
@@ -38,16 +39,16 @@ _FIRST = (
 )  # rules that ask for somebody to mend something
 # By the kind of action.
 _WOULD = {
-    "notify": "Owners to be told:",
-    "reissue": "To get a new key from IT:",
-    "deactivate": "To be switched off:",
-    "delete": "To be deleted:",
+    "notify": "Owners to notify:",
+    "reissue": "Users to get a new key from IT:",
+    "deactivate": "To deactivate:",
+    "delete": "To delete:",
 }
-_DID = {"notify": "owner told", "reissue": "new key made", "deactivate": "switched off", "delete": "deleted"}
+_DID = {"notify": "owner notified", "reissue": "new key created", "deactivate": "deactivated", "delete": "deleted"}
 _DID_MANY = {
     **{kind: (word, word) for kind, word in _DID.items()},
-    "notify": ("key whose owner was told", "keys whose owners were told"),
-    "reissue": ("new key made", "new keys made"),
+    "notify": ("owner notified", "owners notified"),
+    "reissue": ("new key created", "new keys created"),
 }
 
 
@@ -64,12 +65,15 @@ def enforce(
 ) -> int:
     """Show the presets, take something back, or show and do what the rules say."""
     if account and not undo:
-        raise WrongUsage("--account is for --undo", "set accounts in [enforce] of the fleet's settings")
+        raise WrongUsage("--account needs --undo", "set accounts in [enforce] of the fleet's settings")
     if undo and (apply or preset or presets):
-        raise WrongUsage("--undo stands alone", again(app, but=("apply", "preset", "presets")))
+        raise WrongUsage(
+            "--undo cannot be combined with --apply, --preset or --presets",
+            again(app, but=("apply", "preset", "presets")),
+        )
     if presets:
-        all_of_them = PRESETS.values()
-        app.json({"presets": presets_json(all_of_them)}) if as_json else app.out(presets_text(all_of_them))
+        values = {"presets": [each._asdict() for each in PRESETS.values()]}
+        app.json(values) if as_json else app.out(presets_text())
         return 0
     if undo:
         return take_back(app, undo, account, yes=yes, as_json=as_json, cause=Cause.ENFORCE)
@@ -87,7 +91,7 @@ def _by_rules(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))
     if apply:
         now = plan.notices or (plan.acts and not plan.closed)
-        if now and not yes and not agreed(app, "Do it?"):
+        if now and not yes and not agreed(app, "Continue?"):
             return 4
         outcome = _carry_out(app, plan, context, assembly)
         if not as_json:
@@ -104,9 +108,9 @@ def _by_rules(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -
 def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[EnforceContext, EnforcePlan]:
     """Raises WrongUsage for a preset that enforces nothing, unless the settings say besides what is to be done."""
     preset = settings.enforce.preset
-    if preset in PRESETS and not PRESETS[preset].enforce and not enforces(settings):
+    if preset in PRESETS and "[enforce]" not in PRESETS[preset].settings and not enforces(settings):
         raise WrongUsage(
-            f"the preset {preset} only tells, and enforces nothing",
+            f"the preset {preset} only sends messages and enforces nothing",
             f"set preset = {preset} in [enforce], then: {fleet(app, 'remind')}",
         )
     check(settings, apply=apply)
@@ -145,44 +149,19 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
 # Presets
 
 
-def presets_text(presets: Iterable[Preset]) -> str:
+def presets_text() -> str:
     """For a person."""
     return "\n\n".join(
         "\n".join(
             [
                 preset.name,
-                wrapped(f"as {preset.after}", "  "),
-                wrapped(f"{preset.says}.", "  "),
-                wrapped(f"What is better here: {preset.here}.", "  "),
-                *(f"    {line}" for line in _preset_lines(preset)),
+                *(wrapped(f"{line}.", "  ") for line in (f"like {preset.after}", preset.says)),
+                wrapped(f"Better here: {preset.here}.", "  "),
+                *(f"    {line}" for line in preset.settings),
             ]
         )
-        for preset in presets
+        for preset in PRESETS.values()
     )
-
-
-def presets_json(presets: Iterable[Preset]) -> list[dict[str, Any]]:
-    """For programs."""
-    told = ("name", "after", "says", "here")
-    return [{**{name: getattr(each, name) for name in told}, "settings": list(_preset_lines(each))} for each in presets]
-
-
-def _preset_lines(preset: Preset) -> Iterator[str]:
-    """As fleet.ini would have it."""
-    sections = {"": preset.policy._asdict(), "remind": preset.remind, "enforce": preset.enforce}
-    for section, values in {**sections, "reissue": {"enabled": True} if preset.reissue else {}}.items():
-        if section and values:
-            yield f"[{section}]"
-        for name, value in values.items():
-            match value:
-                case bool():
-                    yield f"{name} = {'yes' if value else 'no'}"
-                case timedelta():
-                    yield f"{name} = {format_duration(value)}"
-                case tuple():
-                    yield f"{name} = " + (", ".join(value) or '""')
-                case _:
-                    yield f"{name} = {value}"
 
 
 # What would be done, and what was
@@ -191,7 +170,7 @@ def _preset_lines(preset: Preset) -> Iterator[str]:
 def plan_text(plan: EnforcePlan, now: datetime) -> str:
     """What would be done, act by act, and what is spared."""
     nowhere = plan.closed.startswith(NOWHERE)
-    lines = [f"{plan.closed[0].upper()}{plan.closed[1:]}. By the rules:"] if nowhere else []
+    lines = [f"{plan.closed[0].upper()}{plan.closed[1:]}. The rules would do this:"] if nowhere else []
     for kind, title in _WOULD.items():
         steps = [step for step in (*plan.notices, *plan.acts) if step.act.kind.value == kind]
         mine = [f"  {_about(step.act, step.found.account)}: {step.act.why}{_coming(step.act, now)}" for step in steps]
@@ -199,21 +178,21 @@ def plan_text(plan: EnforcePlan, now: datetime) -> str:
         lines += [title, *mine[:_LISTED], *more] if mine else []
     lines += _spared(plan.spared)
     lines += [f"{about}: {problem.message}" for about, problem in plan.broken]
-    acts = number(len(plan.acts), "act")
+    acts = number(len(plan.acts), "action")
     if plan.closed and not nowhere and plan.acts:
-        lines.append(f"No key is touched now: {plan.closed}.")
-        acts = f"0 acts now; {_waiting(len(plan.acts))}"
+        lines.append(f"No key is changed now: {plan.closed}.")
+        acts = f"0 actions now, {_waiting(len(plan.acts))}"
     looked = f"{number(plan.users, 'user')} in {number(plan.accounts, 'account')}"
     lines.append(f"{looked}: {number(len(plan.notices), 'notice')}, {acts}.")
     return "\n".join(lines)
 
 
 def _waiting(count: int) -> str:
-    return f"{number(count, 'waits', 'wait')} for the next open hours"
+    return f"{count:,} waiting for the allowed hours"
 
 
 def _coming(act: Act, now: datetime) -> str:
-    return f"; to be {_DID[act.coming.value]} on {day(act.at, now)} or later" if act.coming and act.at else ""
+    return f", to be {_DID[act.coming.value]} on {day(act.at, now)} or later" if act.coming and act.at else ""
 
 
 def _about(each: Act | Skipped, account: AwsAccount) -> str:
@@ -236,9 +215,9 @@ def _spared(spared: Sequence[tuple[AwsAccount, Skipped]]) -> list[str]:
         others = f", and in {number(len(left) - _ACCOUNTS, 'other account')}" if len(left) > _ACCOUNTS else ""
         lines[_LISTED:] = [f"  and {len(lines) - _LISTED:,} more: {where}{others}; --json has all"]
     untold = sum(each.why.endswith(NO_CHANNEL) for _, each in spared)
-    lines += [f"  {number(untold, 'act')}: nobody could be told: {NO_CHANNEL}"] if untold else []
-    lines += [f"  {number(len(over), 'more act')} by later runs: {over[0].why}"] if over else []
-    return ["Spared:", *lines] if lines else []
+    lines += [f"  {number(untold, 'action')}: the owner cannot be notified: {NO_CHANNEL}"] if untold else []
+    lines += [f"  {number(len(over), 'more action')} left to later runs: {over[0].why}"] if over else []
+    return ["Skipped:", *lines] if lines else []
 
 
 def _result_text(result: ActionResult) -> str:
@@ -247,12 +226,12 @@ def _result_text(result: ActionResult) -> str:
     said = "; ".join(part for part in (result.note, result.problem.message if result.problem else "") if part)
     if state == "done":
         return f"  {what}: {_DID[result.act.kind.value]}" + (f" ({said})" if said else "")
-    return f"  {what}: {'not known whether' if state == 'unknown' else 'not'} {_DID[result.act.kind.value]}: {said}"
+    return f"  {what}: {'maybe' if state == 'unknown' else 'NOT'} {_DID[result.act.kind.value]}: {said}"
 
 
 def _skipped_text(spare: Skipped) -> str:
     """One line while it happens."""
-    return f"  {mask(spare.key.key_id or '') if spare.key else ''} of {spare.user.name}: left alone: {spare.why}"
+    return f"  {mask(spare.key.key_id or '') if spare.key else ''} of {spare.user.name}: skipped: {spare.why}"
 
 
 def enforced_text(outcome: EnforceResult) -> str:
@@ -264,9 +243,9 @@ def enforced_text(outcome: EnforceResult) -> str:
     hours = sum(each.rule is SkipRule.HOURS for _, each in outcome.spared)
     if hours:
         acted = ended.total() > ended["notify"]
-        parts = [", ".join(words), "" if acted else "0 acts now", _waiting(hours)]
-        return f"{'; '.join(filter(None, parts))}."
-    return f"{', '.join(words).capitalize() or 'Nothing was to be done'}."
+        parts = [", ".join(words), "" if acted else "0 actions now", _waiting(hours)]
+        return f"{', '.join(filter(None, parts))}."
+    return f"{', '.join(words).capitalize() or 'Nothing to do'}."
 
 
 def trouble_lines(plan: EnforcePlan, outcome: EnforceResult) -> Iterator[str]:
@@ -275,9 +254,9 @@ def trouble_lines(plan: EnforcePlan, outcome: EnforceResult) -> Iterator[str]:
     yield from (problem.message for problem in outcome.untold)
     unsure = len(unsure_of(outcome.spared))
     if unsure:
-        yield f"{number(unsure, 'key')} spared because something could not be read: see above"
+        yield f"{number(unsure, 'key')} skipped because something could not be read: see above"
     if outcome.stopped:
-        what = "" if outcome.stopped.message.startswith("stopped") else "the run was stopped before its end: "
+        what = "" if outcome.stopped.message.startswith("stopped") else "the run ended early: "
         yield f"{what}{outcome.stopped.message}"
 
 

@@ -56,16 +56,16 @@ class _Command:
             app.complain(line)
         if self._options["dry_run"]:
             return self._end(plan, None, (), ())
-        if not self._options["yes"] and not agreed(app, "Tell the owner again?" if plan.waits else "Make it now?"):
+        if not self._options["yes"] and not agreed(app, "Notify the owner again?" if plan.waits else "Create the key?"):
             return 4
         account, audit = plan.request.account, self._audit()
         context = ReissueContext(self._waiting, settings, audit, self._token, now, time.sleep)
-        with app.waiting("making the key and its place"):
+        with app.waiting("creating the key"):
             handed = engine.hand_over(plan, self._assembly.organization.directory(account), context)
         close(app, audit, {plan.way.value: 1})
         self._write_link(handed)
         try:
-            with app.waiting("telling the owner"):
+            with app.waiting("notifying the owner"):
                 told, problems = engine.tell(handed, plan.user, account, settings, self._assembly.cloud, now())
         except Problem as problem:  # the key waits all the same
             told, problems = (), (problem,)
@@ -76,13 +76,13 @@ class _Command:
         account = AwsAccount(options["account"] or self._me.account)
         request = ReissueRequest(account, user, options["for_profile"], options["replace_inactive"], options["renew"])
         if not re.fullmatch(r"\d{12}", account.number):
-            raise WrongUsage(f"{account.number!r} is no account", "--account 123456789012")
+            raise WrongUsage(f"{account.number!r} is not an account number", "--account 123456789012")
         if options["link_file"] and settings.reissue.through != "s3":
             raise WrongUsage(
-                "there is a link only where reissue.through is s3", "leave --link-file out: adopt fetches it by name"
+                "--link-file needs reissue.through = s3", "leave --link-file out: adopt fetches the key by name"
             )
         directory = self._assembly.organization.directory(account)
-        with self._app.waiting("asking AWS"):
+        with self._app.waiting("checking the user's keys"):
             try:
                 return engine.plan_reissue(request, directory, self._waiting, settings, self._assembly.now())
             except Gone as problem:
@@ -102,7 +102,7 @@ class _Command:
             return Gone(f"{said}, but there is one in {join(there.found)}", hint)
         if not there.looked and self._options["account"]:
             return problem
-        unknown = f" ({there.unknown} of them could not be asked)" if there.unknown else ""
+        unknown = f" ({there.unknown} of them could not be checked)" if there.unknown else ""
         if there.looked:
             said = f"{said}, nor in any of {number(there.looked, 'other account')}{unknown}"
         return Gone(said, again(self._app, "--account", "NUMBER", but=("account",)))
@@ -114,12 +114,12 @@ class _Command:
             return
         record = self._waiting.find(handed.account, handed.user)
         if record is None:
-            raise Problem("what was handed over was fetched in the meantime", "rotate-my-key fleet report")
+            raise Problem("the key was fetched in the meantime", "rotate-my-key fleet report")
         write_private(path, f"{self._waiting.link(record)}\n".encode())
         self._app.say(
-            f"{path} holds a link that whoever has it can fetch the key with, for "
-            f"{_exact(self._settings.reissue.link_for)} at most, less if the credentials that signed it end sooner: "
-            "send it by a way that only the user can read, and delete the file"
+            f"anybody who has the link in {path} can fetch the key, for "
+            f"{_exact(self._settings.reissue.link_for)} at most, less if the credentials that signed it expire sooner: "
+            "send it so that only the user can read it, and delete the file"
         )
 
     def _end(
@@ -132,7 +132,7 @@ class _Command:
         for note in handed.notes if handed else ():
             warn(self._app, note)
         for problem in problems:
-            warn(self._app, f"the owner was not told: {problem.message}")
+            warn(self._app, f"the owner was not notified: {problem.message}")
         return 1 if problems else 0
 
     # All of them
@@ -141,15 +141,15 @@ class _Command:
         app, options, organization = self._app, self._options, self._assembly.organization
         audit = self._audit()
         tools = Sweeper(organization, self._waiting, self._settings, audit, self._assembly.now, apply=False)
-        with app.waiting("looking at what was handed over"):
+        with app.waiting("checking handed-over keys"):
             found = list(sweep(tools))
         acts = [each for each in found if each.acts]
         if acts and not options["dry_run"]:
             for line in _cleanup_lines(acts, dry_run=True):
                 app.complain(line)
-            if not options["yes"] and not agreed(app, "Do it?"):
+            if not options["yes"] and not agreed(app, "Continue?"):
                 return 4
-            with app.waiting("deleting what was not fetched"):
+            with app.waiting("deleting keys that were not fetched"):
                 found = list(sweep(replace(tools, apply=True), [(each.account, each.user) for each in found]))
             close(app, audit, Counter(each.disposition.value for each in found))
         if options["as_json"]:
@@ -168,16 +168,21 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> 
     where = "Secrets Manager" if secret else f"s3://{settings.reissue.bucket}"
     lines = [f"{plan.user.name} in {plan.request.account}"]
     if plan.waits and plan.record:
-        return [*lines, f"A key, {mask(plan.record.key_id)}, made on {day(plan.record.at)}, waits in {where} already."]
+        return [
+            *lines,
+            f"A key, {mask(plan.record.key_id)}, created on {day(plan.record.at)}, is waiting in {where} already.",
+        ]
     if plan.discards:
-        lines.append(f"Key {mask(plan.discards.key_id)}, made earlier and not handed over, is deleted.")
+        lines.append(f"Key {mask(plan.discards.key_id)}, created earlier and not handed over, will be deleted.")
     if plan.gives_up:
-        lines.append(f"Key {mask(plan.gives_up.key_id)}, which is switched off, is deleted to make room.")
-    lines.append(f"A new key is made, and waits in {where} for {_exact(keep)}, until {day(now + keep, now)}.")
+        lines.append(f"Key {mask(plan.gives_up.key_id)}, which is inactive, will be deleted to make room.")
+    lines.append(
+        f"A new key will be created, and will wait in {where} for {_exact(keep)}, until {day(now + keep, now)}."
+    )
     if secret:
-        lines.append(f"It can be read by {' and '.join(plan.readers)}, and by nobody else.")
+        lines.append(f"Only {' and '.join(plan.readers)} can read it.")
     if plan.replaces:
-        lines.append(f"It is to replace {mask(plan.replaces)}, which is not touched before {plan.user.name} has it.")
+        lines.append(f"It replaces {mask(plan.replaces)}, which keeps working until {plan.user.name} has the new one.")
     return lines
 
 
@@ -190,13 +195,13 @@ def _exact(duration: timedelta) -> str:
 def _handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:
     """The result."""
     if done is None:
-        return ["Nothing was changed: a dry run."]
+        return ["Dry run: nothing was changed."]
     lines = [f"deleted key {mask(key_id)}" for key_id in done.deleted]
-    what = "still waits" if plan.waits else "waits"
+    what = "is still waiting" if plan.waits else "is waiting"
     lines.append(f"Key {mask(done.key_id)} {what} for {done.user} until {day(done.until)}.")
     if told:
-        return [*lines, f"Told by {' and '.join(told)}."]
-    return [*lines, f"Tell {done.user} to type:", f"  rotate-my-key adopt {done.place}"]
+        return [*lines, f"Notified via {' and '.join(told)}."]
+    return [*lines, f"Ask {done.user} to run:", f"  rotate-my-key adopt {done.place}"]
 
 
 def _handover_json(

@@ -56,7 +56,7 @@ def remind(app: App, *, dry_run: bool, yes: bool, as_json: bool) -> int:
             app.complain(_question_text(outcome, plan))
             if not agreed(app, "Send now?", "Nothing was sent."):
                 return 0
-        with stoppable(app, "who was told is remembered, and the next run tells the others"):
+        with stoppable(app, "the next run notifies the owners who are left"):
             outcome = _send(app, plan, findings, channels, settings, assembly, renderer)
     if as_json:
         app.json(_json(plan, outcome, channels, dry_run=dry_run))
@@ -106,7 +106,7 @@ def _send(
     if said.file or said.log_group or said.bucket:
         audit = assembly.audit("remind", os.urandom(3).hex(), TextSink(lambda line: None))
     with app.progress() as progress:
-        told = lambda done, total: progress("telling owners", done, total)  # noqa: E731
+        told = lambda done, total: progress("notifying owners", done, total)  # noqa: E731
         around = RemindContext(assembly.organization, time.sleep, audit, progress=told)
         outcome = send(plan, findings, channels, settings, renderer, around)
     try:
@@ -144,13 +144,13 @@ def _question_text(outcome: RemindResult, plan: NoticePlan) -> str:
     digests = [letter for letter, _ in outcome.letters if letter.planned is None]
     if owners:
         told = len({letter.planned.notice.owner for letter in owners if letter.planned})
-        lines.append(f"{number(told, 'owner')} will be told over {_over(owners)}")
+        lines.append(f"{number(told, 'owner')} will be notified via {_over(owners)}")
     if plan.quiet:
-        lines.append(f"{number(len(plan.quiet), 'owner')} told a short while ago and left in peace")
+        lines.append(f"{number(len(plan.quiet), 'owner')} notified recently and skipped")
     if others:
-        lines.append(f"{number(len(others), 'escalation')} over {_over(others)}")
+        lines.append(f"{number(len(others), 'escalation')} via {_over(others)}")
     if digests:
-        lines.append(f"the digest goes out over {_over(digests)}")
+        lines.append(f"the digest goes out via {_over(digests)}")
     return "\n".join(lines)
 
 
@@ -160,8 +160,8 @@ def _preview_text(outcome: RemindResult, plan: NoticePlan) -> str:
     for letter, _ in outcome.letters:
         message = letter.message
         to = f" to {message.to}" if message.to else ""
-        parts.append(f"--- over {letter.channel.name}{to}\nSubject: {message.subject}\n\n{message.text}")
-    parts += [f"--- {_who(each.notice.owner)} was told a short while ago and is left in peace\n" for each in plan.quiet]
+        parts.append(f"--- via {letter.channel.name}{to}\nSubject: {message.subject}\n\n{message.text}")
+    parts += [f"--- {_who(each.notice.owner)} was notified recently and is skipped\n" for each in plan.quiet]
     return "\n".join([*parts, f"Nothing was sent. {_found(outcome.digest)}"])
 
 
@@ -171,17 +171,17 @@ def _reminded_text(outcome: RemindResult) -> str:
     lines = [
         _found(digest),
         *(
-            f"  told {_who(notice.owner)} of {number(len(notice.keys), 'key')}, notice {notice.number}"
+            f"  notified {_who(notice.owner)} about {number(len(notice.keys), 'key')} (notice {notice.number})"
             for notice in digest.told[:_LISTED]
         ),
     ]
     if len(digest.told) > _LISTED:
-        lines.append(f"  and told {number(len(digest.told) - _LISTED, 'other owner')}; --json names all")
+        lines.append(f"  and {number(len(digest.told) - _LISTED, 'other owner')} (--json lists all)")
     digests = [letter for letter, problem in outcome.letters if letter.planned is None and not problem]
     if digests:
-        lines.append(f"  the digest went out over {_over(digests)}")
+        lines.append(f"  the digest went out via {_over(digests)}")
     if not outcome.letters:
-        lines.append("Nothing was to be sent.")
+        lines.append("Nothing to send.")
     return "\n".join(lines)
 
 
@@ -190,13 +190,13 @@ def _unreached_lines(digest: Digest) -> Iterator[tuple[str, str]]:
     users = [row.user for row in digest.unaddressed if not row.root]
     if users:
         have = "user has" if len(users) == 1 else "users have"
-        line = f"{len(users):,} {have} no address, so nobody is told of their keys: {some(users)}"
-        yield line, "set tag, domain or mapping in [owners]; --json names all"
+        line = f"{len(users):,} {have} no address, so nobody is notified about their keys: {some(users)}"
+        yield line, "set tag, domain or mapping in [owners] (--json lists all)"
     roots = [row.account for row in digest.unaddressed if row.root]
     if roots:
         of = f"account {roots[0]}" if len(roots) == 1 else f"{len(roots):,} accounts ({some(roots)})"
         yield (
-            f"root of {of} has no address, so nobody is told of its key",
+            f"root of {of} has no address, so nobody is notified about its key",
             "add <root_account>,ADDRESS to the mapping of [owners]",
         )
 
@@ -211,7 +211,7 @@ def _trouble_lines(outcome: RemindResult) -> Iterator[tuple[str, str]]:
     for same in alike(digest.forgotten):
         many = len(same.abouts) > 1
         whose = f"{len(same.abouts):,} users ({some(same.abouts)}) were" if many else f"{same.abouts[0]} was"
-        yield f"{whose} told, and will be again by the next run: {same.text}", same.hint
+        yield f"{whose} notified, and will be again by the next run: {same.text}", same.hint
     for same in alike(digest.notes):
         yield f"{some(same.abouts)}: {same.text}", same.hint
     for same in alike(digest.unsure):

@@ -39,7 +39,7 @@ _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners,
 def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, as_html: bool) -> int:
     """Print it in one of its forms, then say on stderr, with --quiet too, which accounts failed."""
     if as_json + as_csv + as_html > 1:
-        raise WrongUsage("--json, --csv and --html are three forms of one report", "rotate-my-key fleet report --html")
+        raise WrongUsage("--json, --csv and --html cannot be combined", "rotate-my-key fleet report --html")
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
@@ -91,7 +91,7 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
         for same in failed(report.surveys, report.settings.accounts)
     )
     rest = len(report.rows) - len(rows)
-    more = f"{number(rest, 'key')} more need nothing now; --all shows them too"
+    more = f"{number(rest, 'more key')} without need for action (--all shows every key)"
     for there, part in (
         (any(bar.keys or bar.exempt for bar in report.ages), lambda: _histogram(report.ages, block)),
         (broken, lambda: Text(_printable(broken, "\n"), style="red")),
@@ -111,17 +111,17 @@ def _summary(report: KeyReport) -> Iterator[str]:
         f"{number(counts.users, 'user')}, {number(counts.keys, 'key')}; "
         f"due at {due}, overdue at {format_duration(policy.max_age)}"
     )
-    words = {Status.ROOT: "of root", Status.INACTIVE: "switched off"}
+    words = {Status.ROOT: "of root", Status.INACTIVE: "inactive"}
     kinds = [f"{keys:,} {words.get(each, each.value)}" for each, keys in counts.standings.items()]
     yield ", ".join([*kinds, f"{counts.unused:,} not used for {format_duration(report.settings.unused_after)}"])
     failing = ", ".join(f"{keys:,} fail {control.number}" for control, keys in counts.controls.items())
-    exempt = "; it knows no exempt users" if counts.standings[Status.EXEMPT] else ""
+    exempt = " (the benchmark has no exemptions)" if counts.standings[Status.EXEMPT] else ""
     yield f"{BENCHMARK}: {failing}{exempt}"
     if counts.uncertain:
-        yield f"of {number(counts.uncertain, 'key')} it is not known whether the user is exempt"
+        yield f"{number(counts.uncertain, 'key')} of users who may be exempt: this could not be read"
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
     if ages and max(ages).total_seconds() >= 60:
-        yield f"the oldest facts are {span(max(ages))} old: AWS makes a credential report every four hours"
+        yield f"the oldest data is {span(max(ages))} old: AWS creates credential reports every four hours"
 
 
 def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
@@ -132,7 +132,7 @@ def _histogram(bars: Sequence[AgeBar], block: str) -> Table:
     table = Table(box=None, pad_edge=False, show_header=True, header_style="bold")
     table.add_column("AGE", justify="right")
     table.add_column("KEYS", justify="right")
-    table.add_column("active, of users: root's are not among them")
+    table.add_column("active keys of users, without root")
     for bar in bars:
         total = bar.keys + bar.exempt
         width = -(-total * _WIDEST // most)

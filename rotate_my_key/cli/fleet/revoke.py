@@ -23,7 +23,7 @@ from .common import again, agreed, close, fleet, open_audit, open_fleet, problem
 _WHO = {
     Cause.ENFORCE: "by enforce",
     Cause.REVOKE: "by revoke",
-    Cause.OTHERS: "by somebody else, or it is not known by whom",
+    Cause.OTHERS: "by somebody else, or unknown",
 }
 
 
@@ -53,9 +53,9 @@ def revoke(
     if own:
         warn(app, _own_text(*own))
     works = _working(found)
-    if works and not yes and not agreed(app, f"Switch off {works} now?"):
+    if works and not yes and not agreed(app, f"Deactivate {works} now?"):
         return 4
-    with stoppable(app, "some of the keys may still work"), app.waiting("switching off"):
+    with stoppable(app, "some of the keys may still work"), app.waiting("deactivating keys"):
         done = engine.revoke(tools, found, why)
     names = list(dict.fromkeys(each.user.name for each in found if each.user.name))
     commands = [engine.end_sessions(name, tools.now()) for name in names]
@@ -72,8 +72,8 @@ def revoke(
 
 def _own_text(held: UserLook, key: FleetKey) -> str:
     return (
-        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run: it is switched off last, and "
-        "somebody else must sign to take that back"
+        f"{mask(key.key_id or '')} of {held.user.name} in {held.account} signs this run. It is deactivated last, and "
+        "only somebody else can reactivate it"
     )
 
 
@@ -81,15 +81,15 @@ def _working(found: Sequence[UserLook]) -> str:
     """What is to be switched off, in words; an account that cannot be looked at may have some. "" for nothing."""
     if keys := sum(key.active for each in found for key in each.user.keys):
         return number(keys, "key")
-    return "what there is" if any(each.problem for each in found) else ""
+    return "all keys" if any(each.problem for each in found) else ""
 
 
 def _left_text(user: str, sessions: Sequence[str], passwords: Sequence[str]) -> str:
     """What goes on without the keys, and how to end it."""
     return (
-        f"Sessions that were made from these keys live on, up to 36 hours. To end what {user}'s own may do, in "
-        f"their account:\n{_indented(sessions)}\nSessions of roles that they took on: revoke them at each role "
-        "(IAM, Roles, Revoke sessions).\nThe password of the console, if they have one, still works. In their "
+        f"Sessions started with these keys still work, for up to 36 hours. To end those of {user}, run this in "
+        f"their account:\n{_indented(sessions)}\nFor sessions of roles that they assumed, revoke them for each role "
+        "(IAM, Roles, Revoke sessions).\nTheir console password, if any, still works. To remove it, run this in their "
         f"account:\n{_indented(passwords)}"
     )
 
@@ -111,7 +111,7 @@ def _tell(app: App, tools: RevokeContext, done: Sequence[SwitchResult], why: str
     except Problem as error:
         problems = [error]
     for problem in problems:
-        warn(app, f"somebody was not told: {problem.message}", problem.hint)
+        warn(app, f"somebody was not notified: {problem.message}", problem.hint)
 
 
 def take_back(
@@ -123,16 +123,16 @@ def take_back(
     keys = [key for held in found for key in restorable(held, cause)]
     if not as_json or not yes:
         app.say(_found_text(found, tools.now(), cause))
-    if keys and not yes and not agreed(app, "Switch on again?"):
+    if keys and not yes and not agreed(app, "Reactivate?"):
         return 4
-    with stoppable(app, "some of the keys may be on already"), app.waiting("switching on"):
+    with stoppable(app, "some of the keys may be active already"), app.waiting("reactivating keys"):
         done = engine.take_back(tools, found, cause) if keys else []
     code = _end(app, tools, [hidden, *([each.problem for each in done] if keys else [held.problem for held in found])])
     if as_json:
         app.json(_json(found, done))
     else:
-        lines = [_line(each, "switched on again").lstrip() for each in done]
-        app.out("\n".join(lines or ["There is nothing to undo."]))
+        lines = [_line(each, "reactivated").lstrip() for each in done]
+        app.out("\n".join(lines or ["Nothing to undo."]))
     _warn_notes(app, done)
     return code
 
@@ -150,7 +150,7 @@ def _find(
     tools = RevokeContext(assembly.organization, settings, audit, assembly.now, signs=signs, cloud=cloud)
     accounts, denied = engine.everywhere(tools, numbers)
     if denied:
-        warn(app, f"only the accounts of the settings are looked at: {denied.message}")
+        warn(app, f"only the accounts in the settings are checked: {denied.message}")
     with app.waiting(f"looking for {user or owner} in {number(len(accounts), 'account')}"):
         if owner:
             mine, broken = engine.owned(tools, accounts, owner, addresses(settings.owners))
@@ -158,7 +158,7 @@ def _find(
         else:
             found = engine.find(tools, accounts, user, uses=uses, quick=quick)
     if not numbers and not settings.accounts.role:
-        warn(app, f"only account {accounts[0]} was looked at: no role is set in [accounts] of the fleet's settings")
+        warn(app, f"only account {accounts[0]} was checked: no role is set in [accounts] of the fleet's settings")
     if found and all(held.problem for held in found):
         raise _nowhere(app, user or owner, found)
     if not found:
@@ -175,7 +175,7 @@ def _nowhere(app: App, user: str, broken: Sequence[UserLook]) -> Problem:
     code = first_code(problem.code for _, problem in problems)
     kind = {NotAllowed.code: NotAllowed, TryLater.code: TryLater, NeedsPerson.code: NeedsPerson}.get(code, Problem)
     hint = next((problem.hint for _, problem in problems if problem.hint), "") or again(app)
-    return kind(f"{user} was found nowhere; {number(len(broken), 'account')} unknown", hint)
+    return kind(f"{user} was not found, and {number(len(broken), 'account')} could not be checked", hint)
 
 
 def _undo(app: App, *, own: bool) -> str:
@@ -183,8 +183,8 @@ def _undo(app: App, *, own: bool) -> str:
     but = ("why", "yes", "as_json")
     if own:
         command = again(app, "--undo", "--auth-profile", "NAME", but=(*but, "profile", "auth_profile"))
-        return f"To take it back, signed by somebody else's profile NAME: {command}"
-    return f"To take it back: {again(app, '--undo', but=but)}"
+        return f"To reactivate, signed by the profile NAME of somebody else: {command}"
+    return f"To reactivate: {again(app, '--undo', but=but)}"
 
 
 def _end(app: App, tools: RevokeContext, problems: Sequence[Problem | None]) -> int:
@@ -207,17 +207,17 @@ def _found_text(found: Iterable[UserLook], now: datetime, undo: Cause | None = N
     for each in found:
         mine = restorable(each, undo) if undo else []
         if each.problem:
-            lines.append(f"  {each.account}: cannot be looked at: {each.problem.message}")
+            lines.append(f"  {each.account}: could not be checked: {each.problem.message}")
         elif not undo and not each.user.keys:
             lines.append(f"  {each.account}: no key")
         for key in [*mine, *(key for key in each.user.keys if key not in mine)]:
-            then = f": {'to be switched on again' if key in mine else _left(each, key)}" if undo else ""
+            then = f": {'will be reactivated' if key in mine else _left(each, key)}" if undo else ""
             lines.append(f"  {each.account}: {_key(key, now)}{then}")
     return "\n".join(lines)
 
 
 def _key(key: FleetKey, now: datetime) -> str:
-    state = "works" if key.active else "switched off"
+    state = "active" if key.active else "inactive"
     use = key.last_use
     last = used(use.at, use.service, use.region, now) if use else "last use unknown"
     return f"{mask(key.key_id or '')}, {state}, {old(now - key.created)}, {last}"
@@ -226,16 +226,16 @@ def _key(key: FleetKey, now: datetime) -> str:
 def _left(held: UserLook, key: FleetKey) -> str:
     if key.active:
         return "nothing to undo"
-    return f"left: {held.unsure or f'switched off {_WHO[cause_of(held.known(key.key_id))]}'}"
+    return f"stays inactive: {held.unsure or f'deactivated {_WHO[cause_of(held.known(key.key_id))]}'}"
 
 
 def _revoked_text(user: str, held: Sequence[UserLook], switched: Sequence[SwitchResult], undo: str) -> str:
     """What became of it; `undo` says how to take it back."""
     if not switched:
-        return f"No key of {user} works in {number(len(held), 'account')}."
+        return f"{user} has no active key in {number(len(held), 'account')}."
     off = sum(each.key is not None and each.problem is None for each in switched)
-    total = f"{number(off, 'key')} of {user} switched off."
-    return "\n".join([*(_line(each, "switched off") for each in switched), f"{total} {undo}" if off else total])
+    total = f"{number(off, 'key')} of {user} deactivated."
+    return "\n".join([*(_line(each, "deactivated") for each in switched), f"{total} {undo}" if off else total])
 
 
 def _line(each: SwitchResult, word: str) -> str:

@@ -23,7 +23,8 @@ from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.reissue import keymaker
 from rotate_my_key.fleet.remind import RemindContext, prepare, remind
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
-from rotate_my_key.settings.fleet import PRESETS, Enforce, FleetSettings, Owners, Remind, with_preset
+from rotate_my_key.settings.fleet import ChannelSettings, Enforce, FleetSettings, Owners, Remind
+from rotate_my_key.settings.fleet_ini import PRESETS, with_preset
 from rotate_my_key.state.transit import read_delivery
 from tests.fleet.fakes import FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.reissue.world import FakeSecrets, Points
@@ -32,10 +33,11 @@ START = datetime.fromisoformat("2026-01-05T09:00:00+00:00")
 DAY = timedelta(days=1)
 RENDERER = Renderer("", START)  # templates are compiled once
 ADOPT, PLACE = "rotate-my-key adopt", r"rotate-my-key adopt secretsmanager:arn:\S+:secret:(\S+/{}/handover)-AbCdEf"
-OFF = re.compile(r"(?:switched off on|until) (\d+ [A-Z][a-z]+ \d{4})")
+OFF = re.compile(r"deactivated on (\d+ [A-Z][a-z]+ \d{4})")
 MASKED = re.compile(r"\.\.\.(\w{4})")
 BASE = FleetSettings(
     owners=Owners(by=("tag",)),
+    channels={name: ChannelSettings(name, "ses") for name in ("mail", "chat")},
     remind=Remind(owners=("mail",), admins=("chat",), escalate=("chat",)),
     enforce=Enforce(accounts=("123456789012",), weekdays=("mon", "tue", "wed", "thu", "fri", "sat", "sun")),
 )

@@ -146,7 +146,7 @@ def test_without_settings_it_goes_where_the_caller_says() -> None:
 
 def test_a_file_has_an_absolute_path() -> None:
     """Where a run was started from must not matter."""
-    with pytest.raises(WrongUsage, match="no absolute path"):
+    with pytest.raises(WrongUsage, match="not an absolute path"):
         trail(AuditSettings(file="audit.jsonl"), FakeCloud(), [])
 
 

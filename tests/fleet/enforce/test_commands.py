@@ -21,6 +21,8 @@ from rotate_my_key.cli.fleet.common import alone
 from rotate_my_key.core.errors import TryLater
 from rotate_my_key.files.platform import Lock
 from rotate_my_key.fleet.rules import SkipRule
+from rotate_my_key.settings.fleet import AGES, FleetSettings
+from rotate_my_key.settings.fleet_ini import PRESETS, with_preset
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import RULES, TAG, Firm
@@ -35,10 +37,10 @@ def test_without_apply_it_only_shows(ready: Firm) -> None:
     assert done.code == 0, done.text
     lines = [" ".join(line.split()) for line in done.out.splitlines()]
     old, new = (next(iter(ready.ids(name)))[-4:] for name in ("alice", "bob"))
-    assert lines[:2] == ["Owners to be told:", *[line for line in lines if line.startswith(f"...{new} of bob")]]
-    assert f"...{old} of alice in {ready.aws.account}: 97 days old, and the limit is 90 days" in lines
+    assert lines[:2] == ["Owners to notify:", *[line for line in lines if line.startswith(f"...{new} of bob")]]
+    assert f"...{old} of alice in {ready.aws.account}: 97 days old (maximum age is 90 days)" in lines
     assert any("of dave in" in line and line.endswith("tag rotate-my-key=exempt") for line in lines)
-    assert lines[-1] == "5 users in 1 account: 1 notice, 1 act."
+    assert lines[-1] == "5 users in 1 account: 1 notice, 1 action."
     assert ready.changes == set()
     assert ready.aws.mails == []
     assert ready.audit == []
@@ -48,7 +50,7 @@ def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
     """The key goes off, the tag remembers, owner and admins are told, the audit has it, in a file of ours alone."""
     done = ready.enforce("--apply", "--yes")
     assert done.code == 0, done.text
-    assert done.out == "1 key whose owner was told, 1 switched off.\n"
+    assert done.out == "1 owner notified, 1 deactivated.\n"
     assert list(ready.ids("alice").values()) == ["Inactive"]
     assert list(ready.ids("dave").values()) == ["Active"]
     assert sorted(mail.to[0] for mail in ready.aws.mails) == ["alice@example.com", "bob@example.com"]
@@ -62,7 +64,7 @@ def test_with_apply_it_acts_and_everybody_is_told(ready: Firm) -> None:
     ]
     assert all(line["by"].endswith(":user/fleet") for line in ready.audit)
     assert stat.S_IMODE((ready.it.state / "fleet-audit.jsonl").stat().st_mode) == 0o600
-    assert ready.enforce("--apply", "--yes").out == "Nothing was to be done.\n"
+    assert ready.enforce("--apply", "--yes").out == "Nothing to do.\n"
 
 
 def test_it_asks_before_it_acts(ready: Firm) -> None:
@@ -77,8 +79,8 @@ def test_it_asks_before_it_acts(ready: Firm) -> None:
 def test_a_person_is_asked_once(ready: Firm, answer: str, code: int, status: str) -> None:
     """What would be done is on the screen before the question; Enter alone is no."""
     run = ready.it.terminal("fleet", "enforce", "--apply")
-    run.until("To be switched off:")
-    run.answer("Do it? [y/N]", answer)
+    run.until("To deactivate:")
+    run.answer("Continue? [y/N]", answer)
     screen = run.end()
     assert (screen.code, list(ready.ids("alice").values())) == (code, [status]), screen.text
 
@@ -88,8 +90,8 @@ def test_a_person_is_asked_once(ready: Firm, answer: str, code: int, status: str
 def test_a_person_is_asked_before_revoking(left: Firm, answer: str, code: int, status: str) -> None:
     """With what was found, and how many would go."""
     run = left.it.terminal("fleet", "revoke", "alice")
-    run.until("works, 200 days old")
-    run.answer("Switch off 3 keys now? [y/N]", answer)
+    run.until("active, 200 days old")
+    run.answer("Deactivate 3 keys now? [y/N]", answer)
     screen = run.end()
     assert (screen.code, set(left.ids("alice").values())) == (code, {status}), screen.text
 
@@ -105,9 +107,9 @@ def test_it_is_taken_back(ready: Firm) -> None:
     assert re.fullmatch(r"1 \w{8}:b\d{8}", ready.aws.tags("alice")[TAG])  # nothing but the day
     assert ready.audit[-2]["what"] == "restored"
     done = ready.it.run("fleet", "enforce", "--undo", "carol", "-y")
-    assert (done.code, done.out) == (0, "There is nothing to undo.\n")
+    assert (done.code, done.out) == (0, "Nothing to undo.\n")
     assert list(ready.ids("carol").values()) == ["Inactive"]
-    assert "switched off by somebody else" in done.err
+    assert "deactivated by somebody else" in done.err
 
 
 def test_as_json(ready: Firm) -> None:
@@ -130,12 +132,12 @@ def test_a_preset_needs_no_settings_to_be_shown(firm: Firm) -> None:
     assert done.code == 0, done.text
     lines = done.out.splitlines()
     assert lines[0] == (
-        "No account is named in [enforce] accounts, so nothing may be done; besides, [remind] names no channel for "
-        "owners. By the rules:"
+        "No account is listed in [enforce] accounts, so nothing will be changed, and no channel for owners is set in "
+        "[remind]. The rules would do this:"
     )
-    assert lines[1] == "Owners to be told:"
-    assert "To get a new key from IT:" in lines
-    assert lines[-1] == "2 users in 1 account: 1 notice, 1 act."
+    assert lines[1] == "Owners to notify:"
+    assert "Users to get a new key from IT:" in lines
+    assert lines[-1] == "2 users in 1 account: 1 notice, 1 action."
 
 
 def test_the_presets_are_shown() -> None:
@@ -144,7 +146,6 @@ def test_the_presets_are_shown() -> None:
 
     from rotate_my_key.cli.app import App
     from rotate_my_key.cli.fleet import command
-    from rotate_my_key.settings.fleet import PRESETS
 
     shown = CliRunner().invoke(command, ["enforce", "--presets"], obj=App({})).output
     assert all(f"{name}\n" in shown for name in PRESETS)
@@ -152,11 +153,11 @@ def test_the_presets_are_shown() -> None:
 
 
 WRONG: list[tuple[str, list[str], str, str]] = [
-    ("nothing set", [], "nothing is to be enforced", "--preset staged-90"),
-    ("no accounts", ["--apply", "--preset", "staged-90"], "no account is named", "set accounts"),
+    ("nothing set", [], "nothing to enforce", "--preset staged-90"),
+    ("no accounts", ["--apply", "--preset", "staged-90"], "no account is listed", "set accounts"),
     ("no such preset", ["--preset", "staged"], "there is no preset staged", "staged-90"),
-    ("account alone", ["--account", "123456789012"], "--account is for --undo", "[enforce]"),
-    ("undo and apply", ["--undo", "alice", "--apply"], "--undo stands alone", "--undo alice"),
+    ("account alone", ["--account", "123456789012"], "--account needs --undo", "[enforce]"),
+    ("undo and apply", ["--undo", "alice", "--apply"], "--undo cannot be combined", "--undo alice"),
 ]
 
 
@@ -193,8 +194,8 @@ def test_revoke_switches_off_everything_everywhere(left: Firm) -> None:
     assert done.code == 0, done.text
     assert set(left.ids("alice").values()) | set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
     assert list(left.ids("bob", left.members["prod"]).values()) == ["Active"]
-    assert "3 keys of alice switched off. To take it back: rotate-my-key fleet revoke alice --undo" in done.out
-    assert "Sessions that were made from these keys live on" in done.err
+    assert "3 keys of alice deactivated. To reactivate: rotate-my-key fleet revoke alice --undo" in done.out
+    assert "Sessions started with these keys still work" in done.err
     assert "aws iam put-user-policy --user-name alice" in done.err
     assert "aws iam delete-login-profile --user-name alice" in done.err
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"left the company"}
@@ -215,7 +216,7 @@ def test_revoke_by_owner_finds_all_users_and_bots_of_a_person(left: Firm) -> Non
     assert {*left.ids("alice").values(), *left.ids("alice", prod).values(), *left.ids("bob", prod).values()} == {
         "Inactive"
     }
-    assert "4 keys of alice and bob switched off" in done.out
+    assert "4 keys of alice and bob deactivated" in done.out
     assert left.it.run("fleet", "revoke", "--owner", "alice@example.com", "--undo", "-y").code == 0
     commands = left.it.run("fleet", "revoke", "--owner", "alice@example.com", "-y", "--json").json["end_sessions"]
     assert [re.search(r"--user-name (\S+)", line)[1] for line in commands.splitlines()] == ["alice", "bob"]
@@ -290,19 +291,17 @@ def test_revoke_gives_what_docs_json_says(left: Firm) -> None:
 
 def test_the_page_has_every_preset_with_its_days() -> None:
     """docs/it/enforce.md: the table of presets is what they are."""
-    from rotate_my_key.settings.fleet import PRESETS
 
     rows = {row[0].strip("`"): row for row in table(PAGE, "## Presets")}
     assert list(rows) == list(PRESETS)
     for name, row in rows.items():
-        rules = {key: value.days for key, value in PRESETS[name].enforce.items()}
+        settings = with_preset(name, FleetSettings())
+        rules = {rule: age.days for rule in AGES if (age := getattr(settings.enforce, rule)) is not None}
         for column, rule in ((3, "reissue_at"), (4, "deactivate_at"), (5, "delete_after")):
             assert re.findall(r"\d+", row[column]) == ([str(rules[rule])] if rule in rules else [])
-        limits = PRESETS[name].policy
+        limits = settings.policy
         told = (
-            []
-            if name == "tell-admin"
-            else [(limits.max_age - limits.remind_before).days, PRESETS[name].remind["repeat"].days]
+            [] if name == "tell-admin" else [(limits.max_age - limits.remind_before).days, settings.remind.repeat.days]
         )
         assert re.findall(r"\d+", row[2]) == list(map(str, told))
 
@@ -361,7 +360,7 @@ def test_the_second_waits_for_the_first(firm: Firm, words: tuple[str, ...]) -> N
     done = firm.it.run("fleet", *words)
     thread.join()
     assert (done.code, calls) == (0, [0]), done.text
-    assert "another fleet run is at work; waiting for it" in done.text
+    assert "another fleet run is in progress, waiting for it" in done.text
 
 
 @pytest.mark.parametrize("words", [("enforce",), ("remind", "--dry-run")], ids=["enforce", "remind"])

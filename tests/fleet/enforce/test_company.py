@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rotate_my_key.settings.fleet import PRESETS
+from rotate_my_key.settings.fleet_ini import PRESETS
 from tests.fleet.enforce.days import KINDS, Days, company
 
 TABLE = dict(

@@ -85,8 +85,8 @@ def test_killed_at_any_call(at: int) -> None:
     for name in ("alice", "bob"):
         assert any(to == f"{name}@example.com" and "deleted" in subject for to, subject in sent)
         assert f"deleted {name} done" in found.audit.lines()
-    assert sum("was switched off" in subject for _, subject in sent) in (2, 3)
-    assert closed or "of alice in prod (123456789012): switched off" in admins(found)
+    assert sum("was deactivated" in subject for _, subject in sent) in (2, 3)
+    assert closed or "of alice in prod (123456789012): deactivated" in admins(found)
     assert sum(to == "carol@example.com" and "will be" in subject for to, subject in sent) <= 2
     assert TOTAL > 60
 
@@ -126,7 +126,7 @@ def test_an_act_is_written_down_before_and_after(company: Company) -> None:
     assert company.audit.lines() == ["deactivated alice intended", "deactivated alice done"]
     event = company.audit.events[-1]
     assert (event.account, event.key_id, event.policy) == (HERE, key_id, company.settings.fingerprint)
-    assert event.why == "97 days old, and the limit is 90 days"
+    assert event.why == "97 days old (maximum age is 90 days)"
     assert [message.to for message in company.mail.sent] == ["alice@example.com"]
     assert "fleet enforce --undo alice" in company.chat.sent[0].text
     assert company.audit.numbers["Deactivated"] == 1
@@ -338,7 +338,7 @@ def test_a_notice_that_reached_nobody_is_no_notice(company: Company) -> None:
     company.mail.broken = None
     company.breaks("tag", Denied("iam:TagUser is not allowed"))
     assert (did(company.run()), len(company.mail.sent)) == (["notify alice failed"], 1)
-    assert "it cannot be remembered" in company.audit.events[-1].details["note"]
+    assert "this could not be recorded" in company.audit.events[-1].details["note"]
     company.here.broken.clear()
     assert did(company.run()) == ["notify alice done"]
 
@@ -386,8 +386,8 @@ def test_outside_of_its_hours_nothing_is_done(company: Company) -> None:
     company.user("bob", 97, told=None)
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["notify bob done", "spare alice: hours"], 75)
-    assert company.chat.sent[-1].subject == "AWS access keys: 0 acts, some wait"
-    assert "1 act waits for a later run: it is 12:00 in UTC, and acts are" in company.chat.sent[-1].text
+    assert company.chat.sent[-1].subject == "AWS access keys: 0 actions, some waiting"
+    assert "1 action waits for a later run: it is 12:00 in UTC, but changes are" in company.chat.sent[-1].text
     company.advance(2 / 24)
     assert did(company.run()) == ["deactivate alice done", "spare bob: grace"]
 
@@ -410,7 +410,7 @@ def test_when_its_hours_or_its_time_end_the_rest_is_left() -> None:
     company.user("alice", 97)
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["spare alice: limit"], 75)
-    assert "1 act waits for a later run: no time was left" in company.chat.sent[-1].text
+    assert "1 action waits for a later run: no time was left" in company.chat.sent[-1].text
 
 
 # Who switched it off, and since when
@@ -449,12 +449,12 @@ def makes(accounts: tuple[str, ...] = (HERE,), **how: Any) -> FleetSettings:
 
 
 WRONG: dict[str, tuple[FleetSettings, bool]] = {
-    "nothing is to be enforced": (FleetSettings(), False),
-    "no account is named": (FleetSettings(enforce=Enforce(deactivate_at=DAY)), True),
+    "nothing to enforce": (FleetSettings(), False),
+    "no account is listed": (FleetSettings(enforce=Enforce(deactivate_at=DAY)), True),
     "reissue_at is set": (FleetSettings(enforce=Enforce(reissue_at=DAY)), False),
     f"account {THERE} cannot read a secret of another": (makes(accounts=(HERE, THERE)), False),
     "reissue.bucket is not set": (makes(through="s3"), False),
-    "reissue.reader 'alice' is neither a role's ARN": (makes(reader="alice"), False),
+    "reissue.reader 'alice' is not the ARN of a role": (makes(reader="alice"), False),
 }
 
 
@@ -484,7 +484,7 @@ def test_without_accounts_a_dry_run_shows_what_the_rules_would_do(company: Compa
     company.user("dave", 97, told=None)
     plan = company.plan()
     assert planned(plan) == ["notify dave", "deactivate alice"]
-    assert plan.closed == "no account is named in [enforce] accounts, so nothing may be done"
+    assert plan.closed == "no account is listed in [enforce] accounts, so nothing will be changed"
     assert not CHANGES & set(company.here.calls)
     assert "spare alice: account" in did(company.run())
     assert company.status("alice") == {key_id: "Active"}
@@ -617,7 +617,7 @@ def test_what_was_intended_and_is_done_is_an_act_of_this_run(company: Company) -
     for _ in range(2):
         company.run()
     assert company.audit.lines() == ["deactivated alice done"]
-    assert company.audit.events[1].details == {"note": "found done by a later run"}
+    assert company.audit.events[1].details == {"note": "found to be done by a later run"}
     assert [message.to for message in company.mail.sent] == ["alice@example.com"]
     assert "enforce --undo alice" in company.chat.sent[0].text
     assert company.known("alice", key_id).intended is None
@@ -641,7 +641,7 @@ def test_switched_on_again_nothing_is_left(company: Company) -> None:
     company.here.set_active("alice", key_id, active=True)
     company.here.everybody["alice"].tags[TAG] = company.here.everybody["alice"].tags[TAG].replace(":i", ":o")
     company.run()
-    assert not any("was switched off" in message.subject for message in company.mail.sent)
+    assert not any("was deactivated" in message.subject for message in company.mail.sent)
 
 
 def test_a_mail_and_a_tag_that_fail_once_are_tried_again(company: Company) -> None:
@@ -652,7 +652,7 @@ def test_a_mail_and_a_tag_that_fail_once_are_tried_again(company: Company) -> No
     spoil(company.here, "tag", TryLater("a page of some network"), lambda user, *_: user == "bob", times=1)
     outcome = company.run()
     assert (did(outcome), outcome.code, outcome.untold) == (["notify bob done", "deactivate alice done"], 0, ())
-    assert "What did not work" not in company.chat.sent[0].text
+    assert "What failed" not in company.chat.sent[0].text
     assert company.known("alice", key_id).intended is None
     company.advance(3)
     assert not [each for each in did(company.run()) if "notify" in each]
@@ -664,7 +664,7 @@ def test_who_was_not_told_is_told_by_the_next_run(company: Company) -> None:
     company.mail.broken = NO_MAIL
     outcome = company.run()
     assert (sorted(did(outcome)), outcome.code) == (["deactivate alice done", "delete bob done"], 75)
-    assert "its owner alice@example.com was not told: the mail server is down" in admins(company)
+    assert "its owner alice@example.com was not notified: the mail server is down" in admins(company)
     late = [event for event in company.audit.events if event.what == "notified"]
     assert [(each.outcome, each.details["told"]) for each in late] == [("failed", "no")] * 2
     company.mail.broken = None

@@ -33,7 +33,7 @@ def test_the_hint_without_a_terminal_is_the_command_as_typed(left: Firm) -> None
     left.settings("")
     typed = ["fleet", "revoke", "alice", "--account", left.members["prod"].account, "--why", "it leaked"]
     asked = left.it.run(*typed, "--settings", str(file))
-    assert (asked.code, left.changes, asked.err.count("works, 200 days old")) == (4, set(), 1)
+    assert (asked.code, left.changes, asked.err.count("active, 200 days old")) == (4, set(), 1)
     assert "last used 3 hours ago by s3 in eu-west-1" in asked.err
     _, hint = asked.problem()
     done = left.it.run(*words(hint))
@@ -41,8 +41,8 @@ def test_the_hint_without_a_terminal_is_the_command_as_typed(left: Firm) -> None
     assert set(left.ids("alice").values()) == {"Active"}
     assert set(left.ids("alice", left.members["prod"]).values()) == {"Inactive"}
     assert {line["why"] for line in left.audit if line["what"] == "revoked"} == {"it leaked"}
-    (line,) = [line for line in done.out.splitlines() if "To take it back: " in line]
-    back = left.it.run(*words(line.partition("To take it back: ")[2]), "--yes")
+    (line,) = [line for line in done.out.splitlines() if "To reactivate: " in line]
+    back = left.it.run(*words(line.partition("To reactivate: ")[2]), "--yes")
     assert back.code == 0, back.text
     assert set(left.ids("alice", left.members["prod"]).values()) == {"Active"}
 
@@ -68,7 +68,7 @@ def test_one_account_alone_is_said(firm: Firm) -> None:
     firm.person("alice", 30)
     done = firm.it.run("fleet", "revoke", "alice", "-y")
     assert done.code == 0, done.text
-    assert f"only account {firm.aws.account} was looked at: no role is set" in done.err
+    assert f"only account {firm.aws.account} was checked: no role is set" in done.err
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_somebody_found_nowhere_where_accounts_are_broken(left: Firm) -> None:
     for more in ((), ("--yes",), ("--undo",)):
         done = left.it.run("fleet", "revoke", "zoe", *more)
         assert (done.code, done.out) == (5, "")
-        assert done.problem()[0] == "zoe was found nowhere; 1 account unknown"
+        assert done.problem()[0] == "zoe was not found, and 1 account could not be checked"
         assert f"prod ({left.members['prod'].account}): " in done.err
         assert "put-user-policy" not in done.err
 
@@ -98,8 +98,8 @@ def test_the_key_that_signs_goes_last(firm: Firm) -> None:
     assert done.code == 0, done.text
     assert set(firm.ids("fleet").values()) | set(firm.ids("fleet", member).values()) == {"Inactive"}
     assert other.key_id in firm.ids("fleet")
-    (line,) = [line for line in done.out.splitlines() if "To take it back" in line]
-    assert "signed by somebody else" in line
+    (line,) = [line for line in done.out.splitlines() if "To reactivate" in line]
+    assert "signed by the profile NAME of somebody else" in line
     assert line.endswith("rotate-my-key fleet revoke fleet --undo --auth-profile NAME")
 
 
@@ -116,9 +116,9 @@ def test_outside_the_hours_nothing_is_asked(firm: Firm) -> None:
     firm.person("alice", 97)
     firm.told("alice")
     done = firm.enforce()
-    assert "0 acts now; 1 waits for the next open hours." in done.out
+    assert "0 actions now, 1 waiting for the allowed hours." in done.out
     done = firm.enforce("--apply")
-    assert (done.code, done.out) == (75, "0 acts now; 1 waits for the next open hours.\n"), done.text
+    assert (done.code, done.out) == (75, "0 actions now, 1 waiting for the allowed hours.\n"), done.text
     assert firm.changes == set()
 
 
@@ -130,7 +130,7 @@ def test_outside_the_hours_notices_are_asked_for(firm: Firm) -> None:
     firm.person("bob", 85)
     assert firm.enforce("--apply").code == 4
     done = firm.enforce("--apply", "--yes")
-    assert done.out == "1 key whose owner was told; 0 acts now; 1 waits for the next open hours.\n"
+    assert done.out == "1 owner notified, 0 actions now, 1 waiting for the allowed hours.\n"
 
 
 def test_an_account_that_is_not_there_is_no_success(firm: Firm) -> None:
@@ -138,14 +138,14 @@ def test_an_account_that_is_not_there_is_no_success(firm: Firm) -> None:
     firm.settings(RULES.format(account="999999999999"))
     done = firm.enforce()
     assert done.code == 1
-    assert "999999999999: named in [enforce] accounts, but not among the accounts that are looked at" in done.out
+    assert "999999999999: listed in [enforce] accounts, but not among the accounts that can be checked" in done.out
 
 
 @pytest.mark.parametrize("preset", ["tell-admin", "mail-owners"])
 def test_a_preset_that_only_tells(firm: Firm, preset: str) -> None:
     """It says what to do with it, by the option and by the settings."""
     expected = (
-        f"the preset {preset} only tells, and enforces nothing",
+        f"the preset {preset} only sends messages and enforces nothing",
         f"set preset = {preset} in [enforce], then: rotate-my-key fleet remind",
     )
     done = firm.enforce("--preset", preset)
@@ -163,15 +163,15 @@ def test_ctrl_c_while_keys_are_switched_off(ready: Firm) -> None:
     ready.aws.settings.latency = 0.05
     run = ready.it.terminal("fleet", "enforce", "--apply", "--yes", width=200)
     run.until("alice")
-    run.until(": switched off")
+    run.until(": deactivated")
     run.type("\x03")
     done = run.end()
     assert done.code == 130, done.text
     off = [name for name in ("alice", "erin", "frank", "grace") if set(ready.ids(name).values()) == {"Inactive"}]
     assert off[0] == "alice"
     assert len(off) < 4
-    assert any(f"{len(off)} switched off" in line for line in done.lines)
-    assert any("stopped; " in line for line in done.lines)
+    assert any(f"{len(off)} deactivated" in line for line in done.lines)
+    assert any("stopped (" in line for line in done.lines)
     assert done.lines[-1] == "hint: rotate-my-key fleet enforce --apply --yes"
     assert ready.aws.published[0].message.count("--undo") == len(off)
     ready.aws.settings.latency = 0

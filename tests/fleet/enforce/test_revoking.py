@@ -344,7 +344,7 @@ def test_taken_back_it_rests_also_where_no_notices_are_given(leak: Leak, undone:
     else:
         company.here.set_active("alice", key_id, active=True)
     outcome = company.run()
-    assert [spare.why for _, spare in outcome.spared] == ["switched on again on 25 November, so not before 28 November"]
+    assert [spare.why for _, spare in outcome.spared] == ["reactivated on 25 November, so not before 28 November"]
     company.advance(2)
     assert did(company.run()) == ["spare alice: grace"]
     company.advance(1)
@@ -387,7 +387,7 @@ def test_what_cannot_be_noted_cannot_be_undone(leak: Leak, tag: str) -> None:
     done = leak.revoke()
     assert set(leak.states()) == {"Inactive"}
     notes = [note for each in done if each.account.number == HERE for note in each.notes]
-    assert ["cannot be undone from here" in note for note in notes] == [True, True]
+    assert ["cannot be undone with --undo" in note for note in notes] == [True, True]
     leak.here.broken.clear()
     leak.undo()
     assert set(leak.states()) == {"Inactive"}

@@ -204,8 +204,8 @@ def test_each_decision_gives_its_reason_and_its_day() -> None:
     assert isinstance(notice, Act) and isinstance(late, Act)
     assert (notice.coming and notice.coming.value, notice.at) == ("deactivate", NOW + 7 * DAY)
     assert late.at == datetime.fromisoformat("2026-12-02T00:00:00+00:00")
-    assert act.why == "97 days old, and the limit is 90 days"
-    assert spare.why == "first told on 25 November, so not before 2 December"
+    assert act.why == "97 days old (maximum age is 90 days)"
+    assert spare.why == "first notified on 25 November, so not before 2 December"
 
 
 LOOKS = rows(
@@ -286,8 +286,8 @@ def test_moments(sentence: str, setting: str, moment: str, expected: str) -> Non
 @pytest.mark.parametrize(
     ("moment", "expected"),
     [
-        ("2026-11-25T18:00", "it is 19:00 in Europe/Vienna, and acts are allowed from 9 to 17 o'clock"),
-        ("2026-11-28T23:30", "it is Sunday in Europe/Vienna, and acts are allowed on mon, tue, wed, thu, fri"),
+        ("2026-11-25T18:00", "it is 19:00 in Europe/Vienna, but changes are only allowed from 9 to 17 o'clock"),
+        ("2026-11-28T23:30", "it is Sunday in Europe/Vienna, but changes are only allowed on mon, tue, wed, thu, fri"),
     ],
 )
 def test_it_says_when_it_is_and_when_it_may(moment: str, expected: str) -> None:

@@ -31,7 +31,7 @@ def spare(rule: SkipRule, why: str, user: str, account: AwsAccount = PROD) -> tu
 
 
 def shown(*spared: tuple[AwsAccount, Skipped]) -> list[str]:
-    """The rows under "Spared:"."""
+    """The rows under "Skipped:"."""
     return enforce_shown.plan_text(EnforcePlan(spared=spared), NOW).splitlines()[1:-1]
 
 
@@ -54,14 +54,16 @@ def test_several_reasons_for_one_key_are_one_row() -> None:
 
 def test_what_is_too_much_for_one_run_is_one_count() -> None:
     """Not a row for each of hundreds."""
-    rows = shown(*(spare(SkipRule.LIMIT, "10 acts a run (most)", f"user{count}") for count in range(200)))
-    assert rows == ["  200 more acts by later runs: 10 acts a run (most)"]
+    rows = shown(*(spare(SkipRule.LIMIT, "10 actions a run (most)", f"user{count}") for count in range(200)))
+    assert rows == ["  200 more actions left to later runs: 10 actions a run (most)"]
 
 
 def test_without_a_channel_that_is_one_count() -> None:
     """Nobody at all can be told, so that no name helps."""
-    why = f"nobody could be told: {NO_CHANNEL}"
-    assert shown(spare(SkipRule.UNREACHED, why, "alice"), spare(SkipRule.UNREACHED, why, "bob")) == [f"  2 acts: {why}"]
+    why = f"the owner cannot be notified: {NO_CHANNEL}"
+    assert shown(spare(SkipRule.UNREACHED, why, "alice"), spare(SkipRule.UNREACHED, why, "bob")) == [
+        f"  2 actions: {why}"
+    ]
 
 
 def test_what_is_not_listed_is_counted_by_account() -> None:
@@ -73,7 +75,7 @@ def test_what_is_not_listed_is_counted_by_account() -> None:
     assert rows[-1] == f"  and 7 more: 5 in {TEST}, 2 in {PROD}; --json has all"
 
 
-@pytest.mark.parametrize(("count", "said"), [(1, "1 new key made."), (10, "10 new keys made.")])
+@pytest.mark.parametrize(("count", "said"), [(1, "1 new key created."), (10, "10 new keys created.")])
 def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
     """One, and many."""
     _, row = spare(SkipRule.LIMIT, "", "alice")
@@ -88,12 +90,12 @@ def test_new_keys_are_counted_in_words(count: int, said: str) -> None:
         (
             KeyMemory(off=TODAY - 12 * DAY),
             "Your AWS access key will be deleted on 2 December 2026",
-            "It is switched off since 13 November, and the limit is 10 days: it will be deleted on 2 December 2026",
+            "It is inactive since 13 November (deleted after 10 days). It will be deleted on 2 December 2026",
         ),
         (
             KeyMemory(found_off=TODAY - 340 * DAY),
             "Your AWS access key will be deleted on 2 December 2026",
-            "It was first seen switched off on 20 December 2025, and the limit is 10 days: it will be deleted",
+            "It was first seen inactive on 20 December 2025 (deleted after 10 days). It will be deleted",
         ),
     ],
 )
@@ -118,13 +120,17 @@ def test_a_new_key_is_told_of_with_the_age_of_the_old_one() -> None:
     company = Company(replace(RULES), maker=make)
     company.enforce(reissue_at=60 * DAY, accounts=(HERE,), deactivate_at=None)
     company.user("alice", 387)
-    assert "387 days old, and a new key is made at 60 days" in enforce_shown.plan_text(company.plan(), NOW)
+    assert "387 days old (a new key is created at 60 days)" in enforce_shown.plan_text(company.plan(), NOW)
     company.run()
     (mine,), (theirs,) = company.mail.sent, company.chat.sent
-    assert mine.subject == "A new AWS access key waits for you"
+    assert mine.subject == "A new AWS access key is waiting for you"
     text = " ".join(mine.text.split())
-    assert "It is 387 days old, and a new key is made at 60 days. A new key waits for you in its place. Take it" in text
-    assert "a new key was made: it is 387 days old, and a new key is made at 60 days" in " ".join(theirs.text.split())
+    assert (
+        "It is 387 days old (a new key is created at 60 days). A new key is waiting for you to replace it. On" in text
+    )
+    assert "a new key was created: it is 387 days old (a new key is created at 60 days)" in " ".join(
+        theirs.text.split()
+    )
 
 
 @pytest.mark.parametrize(

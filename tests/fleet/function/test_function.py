@@ -131,13 +131,13 @@ def test_files_of_its_own_are_found_where_the_settings_name_them(
 
 
 WRONG = [
-    ({}, "the event names no command; there are: "),
-    ({"command": "delete-everything"}, "the event names no command; there are: "),
-    ("remind", "the event names no command; there are: "),
-    (None, "the event names no command; there are: "),
-    ({"command": "report", "account": 123456789012}, "the event's account is no text of twelve digits"),
-    ({"command": "report", "account": "12345"}, "the event's account is no text of twelve digits"),
-    ({"command": "report", "acount": "123456789012"}, "the event has 'acount', which means nothing here"),
+    ({}, "the event has no valid command ("),
+    ({"command": "delete-everything"}, "the event has no valid command ("),
+    ("remind", "the event has no valid command ("),
+    (None, "the event has no valid command ("),
+    ({"command": "report", "account": 123456789012}, "the event's account must be a string of twelve digits"),
+    ({"command": "report", "account": "12345"}, "the event's account must be a string of twelve digits"),
+    ({"command": "report", "acount": "123456789012"}, "the event has 'acount', which is not a known field"),
 ]
 
 
@@ -169,7 +169,7 @@ def test_it_ends_before_lambda_ends_it(function: Lambda, aws: StandIn, settings:
     settings("")
     how, kind, message, _ = function.invoke({"command": "report"}, milliseconds=20_000).answers[0]
     assert (how, kind) == ("raised", "TryLater")
-    assert "no time was left for it in this run" in message
+    assert "there was no time left for it in this run" in message
     assert not [call for call in aws.calls if call.service == "iam"]
 
 
@@ -211,7 +211,7 @@ def test_a_notice_that_does_not_arrive_makes_the_run_incomplete(function: Lambda
     ended = function.invoke({"command": "remind"})
     result = ended.answers[0][1]
     assert result["incomplete"] is True
-    assert result["troubles"][0].startswith("alice@example.com over mail: ")
+    assert result["troubles"][0].startswith("alice@example.com via mail: ")
     assert (ended.lines[-1]["message"], ended.lines[-1]["incomplete"]) == ("done", True)
     assert len(aws.published) == 1
 
@@ -229,8 +229,8 @@ def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: Stan
     aws.set_tags("alice", {"rotate-my-key-fleet": f"1 {aws.keys('alice')[0].key_id[-8:]}:n1:f{day}:l{day}:w1:d{day}"})
     shut = function.invoke({"command": "enforce"}).answers[0][1]
     assert (shut["numbers"]["Deactivated"], shut["incomplete"]) == (0, True)
-    assert shut["troubles"][0].startswith("1 act waits for a later run: it is ")
-    assert "1 act waits for a later run" in aws.published[-1].message
+    assert shut["troubles"][0].startswith("1 action waits for a later run: it is ")
+    assert "1 action waits for a later run" in aws.published[-1].message
     there = function.invoke({"command": "enforce"}, ROTATE_MY_KEY_FLEET_TIMEZONE="Pacific/Kiritimati").answers[0][1]
     assert (there["numbers"]["Deactivated"], there["incomplete"], there["closed"]) == (1, False, "")
 
@@ -426,7 +426,7 @@ def test_a_run_in_which_every_account_fails_has_failed(problem: Problem, kind: t
     organization = company(ONE, TWO)
     for directory in organization.directories.values():
         directory.broken["request_report"] = problem
-    with pytest.raises(kind, match=f"none of 2 accounts could be looked at: {problem.message}"):
+    with pytest.raises(kind, match=f"none of 2 accounts could be checked: {problem.message}"):
         JOBS["report"](job(organization, SETTINGS))
 
 
@@ -434,7 +434,7 @@ def test_the_one_account_of_a_map_that_fails_has_failed() -> None:
     """So that the Map counts it."""
     organization = company(ONE, TWO)
     organization.directories[TWO].broken["request_report"] = Denied("no", action="sts:AssumeRole")
-    with pytest.raises(NotAllowed, match=f"account {TWO} could be looked at"):
+    with pytest.raises(NotAllowed, match=f"account {TWO} could be checked"):
         JOBS["report"](job(organization, SETTINGS, TWO))
     assert JOBS["report"](job(organization, SETTINGS, ONE))["looked_at"] == 1
 

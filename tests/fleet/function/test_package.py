@@ -138,7 +138,7 @@ def test_what_is_too_large_for_lambda_is_refused(tmp_path: Path) -> None:
     """Before it is uploaded in vain."""
     with (tmp_path / "big").open("wb") as file:
         file.truncate(package.UNPACKED + 1)
-    with pytest.raises(Problem, match="Lambda takes 250 MB"):
+    with pytest.raises(Problem, match="Lambda allows 250 MB"):
         build("1", include=[str(tmp_path / "big")])
 
 
@@ -198,7 +198,7 @@ def test_without_apprise_the_hint_says_how_to_get_it(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     error, hint = done.stderr.splitlines()
-    assert error == "error: apprise is not installed here, so it cannot be put into the zip"
+    assert error == "error: apprise is not installed here, so it cannot be added to the zip"
     assert hint == f"hint: {sys.executable} -m pip install apprise"
     assert not (tmp_path / "x.zip").exists()
 

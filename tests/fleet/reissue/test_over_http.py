@@ -348,7 +348,7 @@ def test_a_dry_run_changes_nothing(office: Office) -> None:
     before = office.alice.ids()
     done = office.reissue("--dry-run")
     assert done.code == 0, done.text
-    assert "A new key is made, and waits in Secrets Manager for 7 days, until " in done.text
+    assert "A new key will be created, and will wait in Secrets Manager for 7 days, until " in done.text
     assert (office.alice.ids(), office.waiting()) == (before, [])
 
 

@@ -13,7 +13,7 @@ from .world import DAY, Company
 
 LONG = 8 * DAY
 MINUTE = DAY / 24 / 60
-UNLISTED = "made a moment ago, and not listed yet or gone already"
+UNLISTED = "created moments ago, so either not listed yet or already gone"
 GONE = "the key is gone: fetched and replaced, or deleted"
 
 
@@ -60,7 +60,7 @@ FETCHED = "it was fetched: used on 25 November 2026 by"
 ROWS: dict[str, tuple[Callable[[Company], None], timedelta, Disposition, str]] = {
     "what waits is left up to the last second of a week": (
         *(nothing, 7 * DAY - timedelta(seconds=1), Disposition.WAITS),
-        "no use of it is recorded yet",
+        "not used yet",
     ),
     "then it goes": (nothing, 7 * DAY, Disposition.DELETED, "not fetched in time"),
     "what was fetched and replaced is cleared without waiting for a week": (replaced, DAY, Disposition.CLEARED, GONE),
@@ -71,7 +71,7 @@ ROWS: dict[str, tuple[Callable[[Company], None], timedelta, Disposition, str]] =
     "one that was only looked at keeps it": (used("sts"), DAY, Disposition.WAITS, f"{FETCHED} sts"),
     "by iam, too": (used("iam"), DAY, Disposition.WAITS, f"{FETCHED} iam"),
     "until its time is over": (used("sts"), LONG, Disposition.CLEARED, f"{FETCHED} sts"),
-    "a user who is gone leaves nothing": (without_user, 0 * DAY, Disposition.CLEARED, "the user is gone"),
+    "a user who is gone leaves nothing": (without_user, 0 * DAY, Disposition.CLEARED, "the user no longer exists"),
 }
 
 

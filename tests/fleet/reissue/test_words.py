@@ -152,7 +152,7 @@ def test_a_role_with_a_wildcard_is_no_principal() -> None:
 )
 def test_other_readers_are_refused(reader: str) -> None:
     """A wildcard, another user, a whole account."""
-    with pytest.raises(WrongUsage, match="neither a role's ARN nor a session's"):
+    with pytest.raises(WrongUsage, match="not the ARN of a role or of a role session"):
         readers(ALICE, reader, "alice")
 
 
@@ -191,7 +191,7 @@ def test_a_secret_has_no_link() -> None:
     company.reissue()
     record = company.waiting.find(ACCOUNT.number, "alice")
     assert record
-    with pytest.raises(WrongUsage, match=r"with reissue\.through = s3 only") as caught:
+    with pytest.raises(WrongUsage, match=r"links need reissue\.through = s3") as caught:
         company.waiting.link(record)
     assert caught.value.hint.startswith("rotate-my-key adopt secretsmanager:arn:aws:secretsmanager:eu-west-1:")
 

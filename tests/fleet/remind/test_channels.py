@@ -27,13 +27,13 @@ def test_admins_by_mail_need_an_address() -> None:
     """Found before anything is sent."""
     alone = ChannelSettings("mail", "ses", sender="it@example.com")
     settings = FleetSettings(channels={"mail": alone}, remind=Remind(owners=("mail",), admins=("mail",)))
-    with pytest.raises(WrongUsage, match="channel mail has no address to write to"):
+    with pytest.raises(WrongUsage, match="channel mail has no address to send to"):
         channels_of(settings, Cloud())  # type: ignore[arg-type]
 
 
 def test_somebody_must_be_told() -> None:
     """Settings without any channel are no settings for this."""
-    with pytest.raises(WrongUsage, match="built-in does not say how to tell anybody"):
+    with pytest.raises(WrongUsage, match="built-in sets no channel for owners or admins"):
         channels_of(FleetSettings(), Cloud())  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_headers_are_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("sandbox", "said"),
-    [(False, ""), (True, "unverified|refuses all others"), (None, "may not be asked .ses:GetAccount")],
+    [(False, ""), (True, "only verified addresses"), (None, "needs ses:GetAccount")],
 )
 def test_a_sandbox_is_said(sandbox: bool | None, said: str) -> None:
     """In a sandbox SES refuses everybody who is not verified; where it may not be asked, that is said."""
@@ -120,5 +120,5 @@ def test_a_text_that_is_too_long_is_cut_at_a_line() -> None:
     text = "Schlüssel\n" * 100
     found = cut(text, 200)
     assert len(found.encode()) <= 200
-    assert re.fullmatch(r"(Schlüssel\n)+\.\.\. cut here: rotate-my-key fleet report\n", found)
+    assert re.fullmatch(r"(Schlüssel\n)+\.\.\. shortened: rotate-my-key fleet report\n", found)
     assert cut(text, 2000) == text

@@ -80,7 +80,7 @@ def test_every_url_of_a_secret_is_told(web: Web) -> None:
     cloud = Cloud("\n".join(web.url(path) for path in ("one", "two", "three")))
     with pytest.raises(Problem) as caught:
         made("chat", cloud).deliver(LETTER)
-    assert caught.value.message == "channel chat: 1 of 3 services did not take the message (JSON)"
+    assert caught.value.message == "channel chat: 1 of 3 services did not accept the message (JSON)"
     assert sorted(path.strip("/") for path, _, _ in web.posts) == ["one", "three", "two"]
 
 
@@ -88,14 +88,14 @@ def test_a_url_that_means_nothing_is_found_before_anything_is_sent(web: Web) -> 
     """So that a person may mend it and send it again, and nobody is told twice."""
     with pytest.raises(WrongUsage) as caught:
         made("chat", Cloud(f"{web.url()} nonsense://{TOKEN}")).deliver(LETTER)
-    assert "holds 1 of 2 URLs that apprise does not understand; nothing was sent" in caught.value.message
+    assert "contains 1 of 2 URLs that apprise cannot use, so nothing was sent" in caught.value.message
     assert web.posts == []
 
 
 @pytest.mark.parametrize("secret", ["", " \n", "{}", "[1]", "{broken"])
 def test_a_secret_without_a_url(secret: str) -> None:
     """The secret's name is said."""
-    with pytest.raises(WrongUsage, match="the secret secretsmanager:rotate-my-key/chat holds no URL"):
+    with pytest.raises(WrongUsage, match="the secret secretsmanager:rotate-my-key/chat contains no URL"):
         made("chat", Cloud(secret)).deliver(LETTER)
 
 
@@ -111,7 +111,7 @@ def test_a_long_text_is_split_and_not_refused(web: Web) -> None:
     """A service's own limit is apprise's to know; the whole is bounded by us."""
     made("chat", Cloud(web.url())).deliver(Message("s", "a line of the digest\n" * 5000))
     assert sum(len(body["message"]) for _, _, body in web.posts) <= LONGEST_CHAT
-    assert "cut here" in web.posts[-1][2]["message"]
+    assert "shortened" in web.posts[-1][2]["message"]
 
 
 FAILURES = {
@@ -207,7 +207,7 @@ def test_a_plugin_that_raises_says_nothing(caplog: pytest.LogCaptureFixture) -> 
             raise SystemError(TOKEN)
 
     caplog.set_level(1)
-    for schema, plugin, message in (("boom", Boom, "(Boom)"), ("bang", Bang, "does not understand")):
+    for schema, plugin, message in (("boom", Boom, "(Boom)"), ("bang", Bang, "cannot use")):
         N_MGR.add(plugin)
         try:
             with pytest.raises(Problem) as caught:
@@ -274,6 +274,6 @@ def test_telegram_refuses(chat_app: Telegram, caplog: pytest.LogCaptureFixture) 
     chat_app.answer = (401, {"ok": False, "error_code": 401, "description": f"Unauthorized {TOKEN}"})
     with pytest.raises(Problem) as caught:
         made("chat", Cloud(f"tgram://{TOKEN}/987654321/")).deliver(LETTER)
-    assert caught.value.message == "channel chat: the service did not take the message (Telegram)"
+    assert caught.value.message == "channel chat: the service did not accept the message (Telegram)"
     assert len(chat_app.requests) == 1
     assert "verysecrettoken" not in caplog.text + caught.value.hint

@@ -61,9 +61,9 @@ def test_owners_and_admins_are_told(told: Company) -> None:
     assert told.remembered("carol") is None
     assert done.out.splitlines() == [
         "1 account, 4 users, 4 keys: 1 overdue, 1 due",
-        "  told alice@example.com of 1 key, notice 1",
-        "  told bob@example.com of 1 key, notice 1",
-        "  the digest went out over ops",
+        "  notified alice@example.com about 1 key (notice 1)",
+        "  notified bob@example.com about 1 key (notice 1)",
+        "  the digest went out via ops",
     ]
 
 
@@ -73,7 +73,7 @@ def test_without_a_terminal_it_does_not_ask(told: Company) -> None:
     assert done.code == 4
     assert done.problem()[1] == "rotate-my-key fleet remind --yes"
     assert (told.aws.mails, told.aws.published, told.remembered("alice")) == ([], [], None)
-    assert "2 owners will be told over mail\nthe digest goes out over ops" in done.err
+    assert "2 owners will be notified via mail\nthe digest goes out via ops" in done.err
 
 
 def test_a_dry_run_shows_every_message_and_changes_nothing(told: Company) -> None:
@@ -82,11 +82,11 @@ def test_a_dry_run_shows_every_message_and_changes_nothing(told: Company) -> Non
     done = told.remind("--dry-run")
     assert done.code == 0, done.text
     shown = done.out.splitlines()
-    assert "--- over mail to alice@example.com" in shown
-    assert "Subject: Your AWS access key is overdue for replacement" in shown
+    assert "--- via mail to alice@example.com" in shown
+    assert "Subject: Your AWS access key is overdue for rotation" in shown
     assert "    rotate-my-key" in shown
-    assert "--- over ops" in shown
-    assert "--- bob@example.com was told a short while ago and is left in peace" in shown
+    assert "--- via ops" in shown
+    assert "--- bob@example.com was notified recently and is skipped" in shown
     assert shown[-1] == "Nothing was sent. 1 account, 4 users, 4 keys: 1 overdue, 1 due"
     assert told.actions <= {*READ, "sts:GetCallerIdentity", "sesv2:GetAccount", "ses:GetAccount"}
     assert told.remembered("alice") is None
@@ -96,8 +96,8 @@ def test_a_dry_run_says_that_ses_is_in_its_sandbox(told: Company) -> None:
     """And what that means; a real run makes rows of it."""
     told.aws.settings.ses_sandbox = True
     told.aws.verify("bob@example.com")
-    assert "SES is in its sandbox here" not in told.remind("--dry-run", "--quiet").out
-    assert "channel mail: SES is in its sandbox here" in told.remind("--dry-run").err
+    assert "SES is in the sandbox" not in told.remind("--dry-run", "--quiet").out
+    assert "channel mail: SES is in the sandbox" in told.remind("--dry-run").err
 
 
 def test_before_anything_is_set_a_dry_run_shows_what_would_be_sent(company: Company) -> None:
@@ -109,7 +109,7 @@ def test_before_anything_is_set_a_dry_run_shows_what_would_be_sent(company: Comp
     assert "there is no channel yet (owners in [remind])" in done.err
     failed = company.remind("--yes")
     assert failed.code == 2
-    assert "does not say how to tell anybody" in failed.problem()[0]
+    assert "sets no channel for owners or admins" in failed.problem()[0]
 
 
 def test_json(told: Company) -> None:
@@ -122,7 +122,7 @@ def test_json(told: Company) -> None:
     first = done["notices"][0]
     assert (first["address"], first["told"], first["number"]) == ("alice@example.com", True, 1)
     assert (first["keys"][0]["key_id"], first["keys"][0]["age_days"]) == (alice.key_id, 98)
-    assert first["letters"][0]["subject"] == "Your AWS access key is overdue for replacement"
+    assert first["letters"][0]["subject"] == "Your AWS access key is overdue for rotation"
     assert done["digest"]["letters"][0]["channel"] == "ops"
     assert dry["notices"][0]["letters"] == first["letters"]
 
@@ -133,10 +133,10 @@ def test_wrong_settings_are_found_before_anything_is_sent(company: Company) -> N
     company.settings(f"[remind]\nadmins = x\ntemplates = /nowhere\n[channels]\n[[x]]\n{channel}")
     done = company.remind("--yes")
     assert done.code == 2
-    assert done.problem()[0] == "the folder of templates /nowhere cannot be used: no such file or directory"
+    assert done.problem()[0] == "the template folder /nowhere cannot be used: no such file or directory"
     company.settings("[remind]\nadmins = mail\n[channels]\n[[mail]]\nkind = ses\nsender = it@example.com\n")
     done = company.remind("--yes")
-    assert (done.code, done.problem()[0]) == (2, "channel mail has no address to write to")
+    assert (done.code, done.problem()[0]) == (2, "channel mail has no address to send to")
     assert company.actions == set()
 
 
@@ -147,7 +147,7 @@ def test_tagging_denied(told: Company) -> None:
     assert (done.code, len(told.aws.mails)) == (5, 2)
     assert "iam:TagUser" in told.aws.published[0].message
     (line, hint) = done.err.splitlines()[-2:]
-    assert "warning: 2 users (" in line and " were told, and will be again by the next run: " in line
+    assert "warning: 2 users (" in line and " were notified, and will be again by the next run: " in line
     assert hint == "hint: allow it: rotate-my-key policy fleet-remind"
 
 
@@ -156,11 +156,11 @@ def test_tagging_denied(told: Company) -> None:
 def test_in_a_terminal_it_asks_once(told: Company, answer: str, sent: int) -> None:
     """What is about to be sent stands above the question; no answer is no."""
     run = told.it.terminal("fleet", "remind")
-    run.until("2 owners will be told over mail")
+    run.until("2 owners will be notified via mail")
     run.answer("Send now? [y/N]", answer)
     screen = run.end()
     assert (screen.code, len(told.aws.mails)) == (0, sent)
-    assert ("told alice@example.com of 1 key" in screen.text) == bool(sent)
+    assert ("notified alice@example.com about 1 key" in screen.text) == bool(sent)
     assert ("Nothing was sent." in screen.text) == (not sent)
 
 
@@ -176,7 +176,7 @@ def test_stopped_before_anything_is_sent(told: Company, when: str) -> None:
     done = run.end()
     assert (done.code, told.aws.mails) == (130, [])
     assert "rotate-my-key status" not in done.text
-    assert "stopped; nothing was sent" in done.text or "Cancelled. Nothing changed." in done.text
+    assert "stopped (nothing was sent)" in done.text or "Cancelled. Nothing changed." in done.text
 
 
 def test_without_addresses_nobody_is_told_and_all_are_named(told: Company) -> None:
@@ -184,16 +184,14 @@ def test_without_addresses_nobody_is_told_and_all_are_named(told: Company) -> No
     change(told, "domain = example.com", "")
     done = told.remind("--yes")
     assert (done.code, told.aws.mails) == (0, [])
-    warning = (
-        "warning: 2 users have no address, so nobody is told of their keys: alice and bob\nhint: set tag, domain or"
-    )
+    warning = "2 users have no address, so nobody is notified about their keys: alice and bob\nhint: set tag, domain or"
     assert done.err.count("address") == 1 and warning in done.err
     asked = told.remind()
     assert warning in asked.err and asked.err.index(warning) < asked.err.index("the digest goes out")
     rows = told.remind("--dry-run", "--json").json["unaddressed"]
-    assert rows[0] == {"about": f"alice in {told.aws.account}", "text": "no address is known of alice"}
-    assert "No owner who can be reached (2)" in told.aws.published[0].message
-    assert "0 owners told now" in told.aws.published[0].message
+    assert rows[0] == {"about": f"alice in {told.aws.account}", "text": "no address is known for alice"}
+    assert "Owners without an address (2)" in told.aws.published[0].message
+    assert "0 owners notified now" in told.aws.published[0].message
 
 
 def test_report_and_reminder_count_alike(told: Company) -> None:
@@ -204,7 +202,7 @@ def test_report_and_reminder_count_alike(told: Company) -> None:
     counts = told.it.run("fleet", "report", "--json").json["counts"]
     assert {name: done[name] for name in ("root", "overdue", "due")} == {"root": 2, "overdue": 1, "due": 1}
     assert {name: counts[name] for name in ("root", "overdue", "due")} == {"root": 2, "overdue": 1, "due": 1}
-    assert told.aws.published[0].subject.startswith("AWS access keys: 1 overdue, 1 due, 2 of root; ")
+    assert told.aws.published[0].subject.startswith("AWS access keys: 1 overdue, 1 due, 2 of root, ")
     shown = told.remind("--dry-run").out.splitlines()[-1]
     assert shown == "Nothing was sent. 1 account, 4 users, 6 keys: 2 of root, 1 overdue, 1 due"
 
@@ -213,7 +211,9 @@ def test_root_without_an_address_is_named_apart(told: Company) -> None:
     """No tag and no domain makes one for root: the mapping does."""
     told.aws.add_key(None, timedelta(days=400))
     done = told.remind("--yes")
-    assert f"warning: root of account {told.aws.account} has no address, so nobody is told of its key" in done.err
+    assert (
+        f"warning: root of account {told.aws.account} has no address, so nobody is notified about its key" in done.err
+    )
     assert "hint: add <root_account>,ADDRESS to the mapping of [owners]" in done.err
     assert "users have no address" not in done.err
 
@@ -227,7 +227,7 @@ def test_a_channel_without_a_region_fails_a_dry_run(told: Company) -> None:
     assert done.code == 1
     assert done.err.count("no region is set, and sesv2 needs one") == 1
     assert done.err.splitlines()[-1].startswith("hint: set AWS_DEFAULT_REGION=")
-    assert "--- over mail to alice@example.com" in done.out
+    assert "--- via mail to alice@example.com" in done.out
 
 
 @pytest.mark.slow
@@ -274,7 +274,7 @@ def test_who_may_be_exempt_is_told_and_marked(told: Company) -> None:
     assert "(It may be exempt: the members of group robots could not be read.)" in " ".join(
         told.aws.mails[0].text.split()
     )
-    assert "May be exempt, for it could not be read (2)" in told.aws.published[0].message
+    assert "May be exempt, but this could not be read (2)" in told.aws.published[0].message
     both = f"alice in {told.aws.account} and bob in {told.aws.account}"
     assert f"{both} may be exempt: the members of group robots could not be read" in done.err
 
@@ -284,12 +284,12 @@ def test_who_does_not_answer_is_shown_to_others(told: Company) -> None:
     """The fourth notice: the question names the escalation, and a dry run shows it."""
     told.told_days_ago("alice", 3, notices=3)
     shown = told.remind("--dry-run").out
-    assert "Subject: Reminder 4: your AWS access key is overdue for replacement" in shown
-    assert "Subject: AWS access keys: alice@example.com has not answered 3 reminders" in shown
+    assert "Subject: Reminder 4: your AWS access key is overdue for rotation" in shown
+    assert "Subject: AWS access keys: alice@example.com has not acted on 3 reminders" in shown
     assert "1 escalation over ops" in told.remind().err
     assert told.remind("--yes").code == 0
     assert [each.subject for each in told.aws.published] == [
-        "AWS access keys: alice@example.com has not answered 3 reminders",
+        "AWS access keys: alice@example.com has not acted on 3 reminders",
         "AWS access keys: 1 overdue, 1 due",
     ]
 
@@ -302,7 +302,7 @@ def test_nothing_to_send(told: Company) -> None:
             told.aws.delete_key(key.key_id)
     done = told.remind()
     assert (done.code, told.aws.published) == (0, [])
-    assert done.out.splitlines()[-1] == "Nothing was to be sent."
+    assert done.out.splitlines()[-1] == "Nothing to send."
 
 
 @pytest.mark.slow

@@ -134,9 +134,9 @@ def test_unanswered_are_the_keys_that_were_told_of() -> None:
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (case(tags=remembered("owned by the data team")), "holds something that this version does not write"),
-        (case(tags=remembered("2 DNN7MPLE:n1")), "holds something that this version does not write"),
-        (without_tags(case()), "cannot be read"),
+        (case(tags=remembered("owned by the data team")), "was not written by this version"),
+        (case(tags=remembered("2 DNN7MPLE:n1")), "was not written by this version"),
+        (without_tags(case()), "could not be read"),
         (replace(case(), user=replace(case().user, arn="arn:aws:iam::123456789012:root")), "root has no tags"),
     ],
 )

@@ -117,7 +117,7 @@ def test_owners_are_told_and_it_is_remembered(office: Office) -> None:
     assert office.tag("alice") == f"1 {ref(key_id)}:n1:f20261125:l20261125"
     assert office.tag("carol") is None
     assert [message.subject for message in office.ops.sent] == ["AWS access keys: 1 overdue, 1 due"]
-    assert "2 owners told now" in office.ops.sent[0].text
+    assert "2 owners notified now" in office.ops.sent[0].text
     assert (done.code, office.boss.sent) == (0, [])
     (first, _) = office.book.events
     assert (first.what, first.user, first.key_id, first.why) == ("notified", "alice", key_id, "overdue, 98 days old")
@@ -134,12 +134,12 @@ def test_days_of_runs(office: Office) -> None:
     assert addresses(office.mail).count("alice@example.com") == 4  # days 0, 3, 6, 9
     assert len(office.ops.sent) == 12
     assert [message.subject for message in office.boss.sent] == [
-        "AWS access keys: alice@example.com has not answered 3 reminders",
-        "AWS access keys: bob@example.com has not answered 3 reminders",
+        "AWS access keys: alice@example.com has not acted on 3 reminders",
+        "AWS access keys: bob@example.com has not acted on 3 reminders",
     ]
-    assert "0 owners told now, 2 a short while ago" in office.ops.sent[1].text
-    assert "Unanswered reminders (2)" in office.ops.sent[10].text
-    assert "Unanswered reminders (1)" in office.ops.sent[11].text
+    assert "0 owners notified now, 2 notified recently" in office.ops.sent[1].text
+    assert "Reminders without effect (2)" in office.ops.sent[10].text
+    assert "Reminders without effect (1)" in office.ops.sent[11].text
 
 
 def test_one_mail_for_all_accounts(office: Office) -> None:
@@ -163,14 +163,14 @@ def test_without_an_old_key_the_digest_comes() -> None:
     office = Office()
     office.home.user("carol", 3)
     assert office.run().code == 0
-    assert [message.subject for message in office.ops.sent] == ["AWS access keys: none is due"]
+    assert [message.subject for message in office.ops.sent] == ["AWS access keys: none due"]
 
 
 @pytest.mark.parametrize(
     ("tags", "said"),
     [
         ({f"t{n}": "" for n in range(50)}, "the user has 50 tags already"),
-        ({FLEET_KEY: "of the data team"}, f"the tag {FLEET_KEY} holds something that this version does not write"),
+        ({FLEET_KEY: "of the data team"}, f"the tag {FLEET_KEY} was not written by this version"),
     ],
 )
 def test_what_cannot_be_remembered_is_a_row(office: Office, tags: dict[str, str], said: str) -> None:
@@ -182,7 +182,7 @@ def test_what_cannot_be_remembered_is_a_row(office: Office, tags: dict[str, str]
         assert done.code == 0
     assert office.home.everybody["alice"].tags == tags
     assert addresses(office.mail).count("alice@example.com") == 2
-    assert "again in the next run (1)" in office.ops.sent[1].text
+    assert "notified again by the next run (1)" in office.ops.sent[1].text
 
 
 def test_nothing_is_remembered_that_was_not_delivered(office: Office) -> None:
@@ -191,7 +191,7 @@ def test_nothing_is_remembered_that_was_not_delivered(office: Office) -> None:
     done = office.run()
     assert addresses(office.mail) == ["bob@example.com"]
     assert (office.tag("alice"), done.code) == (None, 1)
-    assert texts(done.digest.undelivered) == ["alice@example.com over mail: the address is suppressed"]
+    assert texts(done.digest.undelivered) == ["alice@example.com via mail: the address is suppressed"]
     assert [event.user for event in office.book.events] == ["bob"]
     office.run(1)
     assert addresses(office.mail) == ["bob@example.com", "alice@example.com"]
@@ -211,7 +211,7 @@ def test_patience_ends(office: Office) -> None:
     """Who stays throttled is a row, exit code 75."""
     office.mail = Flaky("mail", TryLater("SES is busy"), {"alice@example.com": 9})
     done = office.run()
-    assert texts(done.digest.undelivered) == ["alice@example.com over mail: SES is busy"]
+    assert texts(done.digest.undelivered) == ["alice@example.com via mail: SES is busy"]
     assert done.code == 75
 
 
@@ -233,7 +233,9 @@ def test_when_time_is_up_the_digest_still_goes_out(office: Office) -> None:
     office.time_left = lambda: 10.0 if not office.mail.sent else 0.0
     done = office.run()
     assert addresses(office.mail) == ["alice@example.com"]
-    assert texts(done.digest.undelivered) == ["bob@example.com over mail: no time was left; the next run tells"]
+    assert texts(done.digest.undelivered) == [
+        "bob@example.com via mail: no time was left, so the next run notifies them"
+    ]
     assert len(office.ops.sent) == 1
     assert (office.tag("bob"), done.code) == (None, 75)
 
@@ -248,7 +250,7 @@ def test_a_digest_that_does_not_arrive(office: Office) -> None:
 
 def test_a_setting_that_is_wrong_only_when_used(office: Office) -> None:
     """The secret of a chat makes no sense: the others were told, and that is exit code 1, not wrong usage."""
-    office.ops.broken = WrongUsage("the secret holds no URL")
+    office.ops.broken = WrongUsage("the secret contains no URL")
     assert (office.run().code, len(office.mail.sent)) == (1, 2)
 
 
@@ -260,7 +262,7 @@ def test_two_channels_for_owners(office: Office) -> None:
     done = office.run()
     assert len(chat.sent) == 2 and not any(message.to for message in chat.sent)
     assert office.tag("alice") is not None
-    assert texts(done.digest.undelivered) == ["alice@example.com over mail: no", "bob@example.com over mail: no"]
+    assert texts(done.digest.undelivered) == ["alice@example.com via mail: no", "bob@example.com via mail: no"]
     assert done.digest.unaddressed == ()
     assert office.book.events[0].details["channels"] == "chat"
 
@@ -293,8 +295,8 @@ def test_an_owner_without_an_address_is_a_row(office: Office) -> None:
     cases = [replace(each, owner=replace(each.owner, address="")) for each in found_in(office.directories, NOW)]
     done = office.remind(cases, Channels((office.mail,), (office.ops,)))
     assert texts(done.digest.unaddressed) == [
-        "alice in production (123456789012): no address is known of alice",
-        "bob in production (123456789012): no address is known of bob",
+        "alice in production (123456789012): no address is known for alice",
+        "bob in production (123456789012): no address is known for bob",
     ]
     assert (office.mail.sent, office.tag("alice"), done.code) == ([], None, 0)
 
@@ -303,7 +305,7 @@ def test_an_account_that_failed_is_a_row(office: Office) -> None:
     """It leads the digest and gives its exit code; the others are told."""
     office.findings = Findings(broken=(Remark("staging", "AWS does not allow sts:AssumeRole"),), code=5)
     assert office.run().code == 5
-    assert "Could not be looked at (1)\n  staging: AWS does not allow sts:AssumeRole" in office.ops.sent[0].text
+    assert "Could not be checked (1)\n  staging: AWS does not allow sts:AssumeRole" in office.ops.sent[0].text
     assert len(office.mail.sent) == 2
 
 

@@ -18,7 +18,7 @@ from rotate_my_key.fleet.messages import Channels, Findings, Renderer, SentLette
 from rotate_my_key.fleet.model import AwsAccount, Message, Owner
 from rotate_my_key.fleet.notices import DigestCounts, Remark, plan_notices
 from rotate_my_key.settings.fleet import FleetSettings, Remind
-from tests.fleet.fakes import NOW, FakeChannel
+from tests.fleet.fakes import NOW, FakeChannel, flat
 from tests.fleet.remind.cases import OTHER, case, remembered
 
 SETTINGS = FleetSettings(
@@ -44,32 +44,34 @@ def digest(*cases: Row, settings: FleetSettings = SETTINGS, reminds: bool = True
 
 
 TEXT = """\
-Hello, this access key at AWS is yours, and the limit is 90 days:
+Hello, your AWS access key needs to be replaced (maximum age is 90
+days):
 
   ...MPLE of alice in production (123456789012)
     98 days old, overdue since 17 November 2026
     last used 3 hours ago by s3 in eu-west-1
 
-On the computer that uses it, type
+On the computer that uses it, run:
 
     rotate-my-key
 
-It makes a new key, proves that it works, puts it where the old one was,
-and only then switches the old one off. It takes half a minute and asks
-before it changes anything.
+It creates a new key, verifies that it works, stores it in place of the
+old one, and only then deactivates and deletes the old key. It takes
+about half a minute and asks before it changes anything.
 
-How to install it, and more:
+How to install rotate-my-key, and more:
   https://wiki.example.com/keys
 
-Questions, or nobody needs it any more: #aws-help in the chat.
-Nobody needs your secret key to help you: never send it to anyone.
+Questions, or do you no longer need it? Contact: #aws-help in the chat.
+Never send your secret access key to anyone: nobody needs it to help
+you.
 """
 
 
 def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
     """User, account, age, since when, last use; link and contact."""
     message = written(case())
-    assert (message.subject, message.to) == ("Your AWS access key is overdue for replacement", "alice@example.com")
+    assert (message.subject, message.to) == ("Your AWS access key is overdue for rotation", "alice@example.com")
     assert message.text == TEXT
 
 
@@ -77,8 +79,8 @@ def test_a_notice_says_whose_key_it_is_and_what_to_type() -> None:
     ("cases", "subject"),
     [
         ([case(age=80)], "Please replace your AWS access key by 5 December 2026"),
-        ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for replacement"),
-        ([case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")], "2 AWS access keys of yours need replacing"),
+        ([case(tags=TOLD)], "Reminder 5: your AWS access key is overdue for rotation"),
+        ([case(), case(account=OTHER, key_id="AKIAIOSFODNN7EXAMPL2")], "2 of your AWS access keys need to be replaced"),
     ],
 )
 def test_subjects(cases: list[Row], subject: str) -> None:
@@ -92,7 +94,7 @@ def test_the_page_says_the_same_as_the_text() -> None:
     page = " ".join(html.unescape(re.sub(r"<[^>]+>", " ", message.html)).split())
     for fact in ("...MPLE", "alice", "production (123456789012)", "98 days old", "overdue since 17 November 2026"):
         assert fact in page
-    for fact in ("to be replaced by 5 December 2026", "last use unknown", "rotate-my-key rotate --all", "90 days"):
+    for fact in ("due for rotation by 5 December 2026", "last use unknown", "rotate-my-key rotate --all", "90 days"):
         assert fact in page
     assert '<a href="https://wiki.example.com/keys">' in message.html
 
@@ -134,10 +136,10 @@ def test_values_make_no_lines() -> None:
 
 def test_the_fourth_notice_is_escalated() -> None:
     """Others are told who does not answer, and he is told that they are."""
-    assert "others have been told as well" in written(case(tags=TOLD)).text
+    assert "others have been notified too" in flat(written(case(tags=TOLD)).text)
     escalation = written(case(tags=TOLD), which=1)
-    assert escalation.subject == "AWS access keys: alice@example.com has not answered 4 reminders"
-    assert "told 4 times" in escalation.text
+    assert escalation.subject == "AWS access keys: alice@example.com has not acted on 4 reminders"
+    assert "reminded 4 times" in escalation.text
     assert escalation.to == ""
 
 
@@ -146,8 +148,8 @@ def test_root_is_not_told_to_rotate() -> None:
     found = case(address="boss@example.com")
     root = replace(found, user=replace(found.user, arn="arn:aws:iam::123456789012:root"))
     text = " ".join(written(root).text.split())
-    assert "delete it in the console" in text
-    assert "rotate-my-key" not in text
+    assert "Sign in to the console as root and delete it" in text
+    assert "\n    rotate-my-key" not in written(root).text
 
 
 def test_a_user_who_may_be_exempt_is_marked() -> None:
@@ -161,12 +163,12 @@ def test_a_user_who_may_be_exempt_is_marked() -> None:
 def test_a_digest_without_old_keys() -> None:
     """It comes all the same, and says that its absence is the alarm."""
     message = digest()
-    assert message.subject == "AWS access keys: none is due"
+    assert message.subject == "AWS access keys: none due"
     assert message.text == (
-        "25 November 2026: 12 keys of 10 users in 2 accounts looked at, 1 user\n"
-        "exempt. No active key is due; the limit is 90 days.\n\n"
-        "This message comes with every run, also when nothing is due. If it does\n"
-        "not come, the run did not happen.\n"
+        "25 November 2026: 12 keys of 10 users in 2 accounts checked, 1 user\n"
+        "exempt. No active key is due. Maximum age is 90 days.\n\n"
+        "You get this message after every run, even if no key is due. If it is\n"
+        "missing, the run did not take place.\n"
     )
 
 
@@ -177,11 +179,11 @@ def test_a_digest_tells_what_admins_must_know() -> None:
         case("bob", 80, address="", key_id="AKIAIOSFODNN7EXAMPL2"),
         broken=(Remark("staging", "denied"),),
     )
-    assert message.subject == "AWS access keys: 1 overdue, 1 due; 2 rows to look at"
+    assert message.subject == "AWS access keys: 1 overdue, 1 due, 2 problems"
     titles = re.findall(r"^([A-Z][\w ,]+) \(\d+\)$", message.text, re.MULTILINE)
-    assert titles == ["Could not be looked at", "Unanswered reminders", "Old keys", "No owner who can be reached"]
-    assert "No owner who can be reached (1)\n  production (123456789012): bob\n" in message.text
-    assert "told 4 times; last" in message.text.replace("\n  ", " ")
+    assert titles == ["Could not be checked", "Reminders without effect", "Old keys", "Owners without an address"]
+    assert "Owners without an address (1)\n  production (123456789012): bob\n" in message.text
+    assert "4 reminders; last" in message.text.replace("\n  ", " ")
     for title in titles:
         assert title in message.html
 
@@ -198,7 +200,7 @@ def test_a_digest_is_cut_where_a_chat_would_be_flooded() -> None:
 def test_a_digest_of_a_watch_without_owners_speaks_of_no_reminders() -> None:
     """Where nobody but the admins is told, nothing is unanswered."""
     text = digest(case(tags=TOLD), reminds=False).text
-    assert "Unanswered" not in text and "told now" not in text
+    assert "without effect" not in text and "notified now" not in text
     assert "Old keys (1)" in text
 
 
@@ -271,7 +273,7 @@ def test_an_include_that_is_not_there(tmp_path: Path) -> None:
 def test_a_misspelt_template_is_an_error(tmp_path: Path) -> None:
     """It would override nothing, and nobody would notice."""
     (tmp_path / "onwer.txt.j2").write_text("Subject: x\n")
-    with pytest.raises(WrongUsage, match=r"onwer\.txt\.j2 overrides no template") as caught:
+    with pytest.raises(WrongUsage, match=r"onwer\.txt\.j2 does not replace any template") as caught:
         Renderer(str(tmp_path), NOW)
     assert "owner.txt.j2" in caught.value.hint
 

@@ -117,7 +117,7 @@ def test_a_watch_says_that_all_is_well(company: Company, tmp_path: Path) -> None
     aws.add_secret("rotate-my-key/telegram", f"tgram://{TOKEN}/987654321/")
     with telegram(tmp_path) as chat:
         watch(company, **chat.environment)
-    assert [each.subject for each in aws.published] == ["AWS access keys: none is due"]
+    assert [each.subject for each in aws.published] == ["AWS access keys: none due"]
     assert len(chat.requests) == 1
 
 
@@ -133,7 +133,7 @@ def test_a_watch_whose_telegram_is_down(company: Company, tmp_path: Path) -> Non
         result, logged = watch(company, **chat.environment)
     assert len(aws.published) == 1
     assert result["troubles"] == [
-        "the digest over telegram: channel telegram: the service did not take the message (Telegram)"
+        "the digest via telegram: channel telegram: the service did not accept the message (Telegram)"
     ]
     assert result["incomplete"] is True
     assert "verysecrettoken" not in logged
@@ -229,7 +229,7 @@ def test_b_every_owner_gets_one_mail_and_bots_none(reminding: Company) -> None:
     found = mails(reminding)
     assert sorted(found) == ["alice@example.com", "bob@example.com", "desk@example.com", "frank@example.com"]
     (mail,) = found["alice@example.com"]
-    assert mail.subject == "2 AWS access keys of yours need replacing"
+    assert mail.subject == "2 of your AWS access keys need to be replaced"
     assert "of deploy in staging (" in mail.text and "of alice in " in mail.text
     assert "  https://wiki.example.com/keys" in mail.text
     assert "the platform team, #aws-help" in " ".join(mail.text.split())
@@ -247,14 +247,14 @@ def test_b_reminders_that_go_unanswered(reminding: Company) -> None:
         day_later(reminding, 1)
     found = mails(reminding)
     assert [len(found[f"{name}@example.com"]) for name in ("alice", "bob", "frank")] == [3, 3, 3]
-    assert found["alice@example.com"][2].subject == "Reminder 3: 2 AWS access keys of yours need replacing"
+    assert found["alice@example.com"][2].subject == "Reminder 3: 2 of your AWS access keys need to be replaced"
     escalations = [mail.subject for mail in found["desk@example.com"] if "not answered" in mail.subject]
     assert sorted(escalations) == [
-        f"AWS access keys: {name}@example.com has not answered 2 reminders" for name in ("alice", "bob", "frank")
+        f"AWS access keys: {name}@example.com has not acted on 2 reminders" for name in ("alice", "bob", "frank")
     ]
     digests = [mail for mail in found["desk@example.com"] if "not answered" not in mail.subject]
     assert len(digests) == 7
-    assert "Unanswered reminders (4)" in digests[1].text
+    assert "Reminders without effect (4)" in digests[1].text
 
 
 def test_b_who_replaced_his_key_is_left_in_peace(reminding: Company) -> None:
@@ -290,8 +290,8 @@ def test_b_in_rough_weather(reminding: Company) -> None:
         "desk@example.com": 1,
     }
     digest = " ".join(found["desk@example.com"][0].text.split())
-    assert "Could not be looked at (1) sandbox" in digest
-    assert "Told without being remembered, so again in the next run (2)" in digest
+    assert "Could not be checked (1) sandbox" in digest
+    assert "Notified, but not recorded, so notified again by the next run (2)" in digest
     assert "deploy in staging" in digest and "iam:TagUser" in digest
     assert done.code == 5
     assert reminding.remembered("alice")
