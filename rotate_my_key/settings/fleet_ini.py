@@ -66,8 +66,9 @@ def with_preset(name: str, base: FleetSettings) -> FleetSettings:
     """The settings with a preset laid over them. Raises WrongUsage for a name that there is not."""
     if name not in PRESETS:
         raise WrongUsage(f"there is no preset {name}", f"the presets are {', '.join(PRESETS)}")
-    none = replace(base.enforce, preset=name, **dict.fromkeys(AGES))
-    base = replace(base, enforce=none, reissue=replace(base.reissue, enabled=False))
+    nothing: dict[str, Any] = dict.fromkeys(AGES)
+    enforce, reissue = replace(base.enforce, preset=name, **nothing), replace(base.reissue, enabled=False)
+    base = replace(base, enforce=enforce, reissue=reissue)
     found = parse("\n".join(PRESETS[name].settings), name, base)
     return replace(found, where=base.where, text=base.text)
 
