@@ -56,7 +56,8 @@ def _presets() -> Iterator[Preset]:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "presets.ini"), encoding="ascii") as file:
         for part in file.read().split("\n== ")[1:]:
             name, *about, rest = part.rstrip().split("\n", 4)
-            yield Preset(name, *(line.partition(": ")[2] for line in about), tuple(rest.splitlines()))
+            after, says, here = (line.partition(": ")[2] for line in about)
+            yield Preset(name, after, says, here, tuple(rest.splitlines()))
 
 
 PRESETS = {each.name: each for each in _presets()}
