@@ -336,7 +336,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         )
         log("error", problem.message, hint=problem.hint, kind=type(problem).__name__, code=problem.code)
     except Exception as error:  # noqa: BLE001  Lambda logs whole tracebacks, whose causes may quote anything
-        failure = Fault(f"a fault in rotate-my-key {__version__}: {type(error).__name__} at {_where(error)}")
+        failure = Fault(f"internal error in rotate-my-key {__version__}: {type(error).__name__} at {_where(error)}")
         log("error", str(failure), kind="Fault")
     raise failure
 

@@ -66,8 +66,8 @@ def test_looking_changes_nothing() -> None:
 # report
 
 REPORT = [
-    ("iam:GenerateCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
-    ("iam:GetCredentialReport", 0, "users were listed instead, and root's keys are not seen"),
+    ("iam:GenerateCredentialReport", 0, "users were listed instead, without the keys of root"),
+    ("iam:GetCredentialReport", 0, "users were listed instead, without the keys of root"),
     ("iam:ListAccessKeys", 5, "IDs and exact ages of the keys of"),
     ("iam:ListUserTags", 0, "the tags of"),
     ("iam:GetGroup", 0, "who is in group machines, and so exempt, is unknown"),

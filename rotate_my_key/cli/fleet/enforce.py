@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from ...core.errors import WrongUsage
+from ...core.errors import Interrupted, WrongUsage
 from ...core.policy import day, mask, number, stamp
 from ...fleet.actions import ActionResult, Notifier
 from ...fleet.assembly import Assembly
@@ -142,8 +142,14 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
     def told(each: ActionResult | Skipped) -> None:
         app.say(_result_text(each) if isinstance(each, ActionResult) else _skipped_text(each))
 
+    def check() -> None:
+        try:
+            stop.check()
+        except Interrupted:  # its words are about a rotation
+            raise Interrupted("interrupted, the next run continues", again(app)) from None
+
     with stop.on_interrupt():
-        return carry_out(plan, context, audit, maker, told=told, check=stop.check)
+        return carry_out(plan, context, audit, maker, told=told, check=check)
 
 
 # Presets
@@ -256,8 +262,7 @@ def trouble_lines(plan: EnforcePlan, outcome: EnforceResult) -> Iterator[str]:
     if unsure:
         yield f"{number(unsure, 'key')} skipped because something could not be read: see above"
     if outcome.stopped:
-        what = "" if outcome.stopped.message.startswith("stopped") else "the run ended early: "
-        yield f"{what}{outcome.stopped.message}"
+        yield f"the run ended early: {outcome.stopped.message}"
 
 
 # JSON

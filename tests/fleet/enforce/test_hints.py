@@ -171,7 +171,7 @@ def test_ctrl_c_while_keys_are_switched_off(ready: Firm) -> None:
     assert off[0] == "alice"
     assert len(off) < 4
     assert any(f"{len(off)} deactivated" in line for line in done.lines)
-    assert any("stopped (" in line for line in done.lines)
+    assert any("the run ended early: interrupted, the next run continues" in line for line in done.lines)
     assert done.lines[-1] == "hint: rotate-my-key fleet enforce --apply --yes"
     assert ready.aws.published[0].message.count("--undo") == len(off)
     ready.aws.settings.latency = 0

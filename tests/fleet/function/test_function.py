@@ -466,14 +466,14 @@ def test_what_time_does_not_allow_is_left() -> None:
 
 def test_a_run_without_any_time_has_failed() -> None:
     """Nothing was looked at: that is no empty report."""
-    with pytest.raises(TryLater, match="no time was left"):
+    with pytest.raises(TryLater, match="there was no time left"):
         JOBS["report"](job(company(ONE, TWO), SETTINGS, left=20))
 
 
 def test_an_account_that_the_settings_leave_out_is_refused() -> None:
     """Whoever names it in an event does not widen what the settings allow."""
     for where in (replace(ROLE, but=(TWO,)), replace(ROLE, only=(ONE,))):
-        with pytest.raises(WrongUsage, match=f"account {TWO} is left out"):
+        with pytest.raises(WrongUsage, match=f"account {TWO} is excluded"):
             job(company(ONE, TWO), FleetSettings(accounts=where), TWO)
 
 

@@ -286,7 +286,7 @@ def test_who_does_not_answer_is_shown_to_others(told: Company) -> None:
     shown = told.remind("--dry-run").out
     assert "Subject: Reminder 4: your AWS access key is overdue for rotation" in shown
     assert "Subject: AWS access keys: alice@example.com has not acted on 3 reminders" in shown
-    assert "1 escalation over ops" in told.remind().err
+    assert "1 escalation via ops" in told.remind().err
     assert told.remind("--yes").code == 0
     assert [each.subject for each in told.aws.published] == [
         "AWS access keys: alice@example.com has not acted on 3 reminders",
@@ -331,5 +331,5 @@ def test_many_owners_are_counted(told: Company) -> None:
     for number in range(25):
         told.person(f"user{number:02d}", 100)
     done = told.remind("--yes")
-    assert len([line for line in done.out.splitlines() if line.startswith("  told ")]) == 20
-    assert "  and told 7 other owners; --json names all" in done.out
+    assert len([line for line in done.out.splitlines() if line.startswith("  notified ")]) == 20
+    assert "  and 7 other owners (--json lists all)" in done.out

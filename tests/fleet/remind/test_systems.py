@@ -248,11 +248,11 @@ def test_b_reminders_that_go_unanswered(reminding: Company) -> None:
     found = mails(reminding)
     assert [len(found[f"{name}@example.com"]) for name in ("alice", "bob", "frank")] == [3, 3, 3]
     assert found["alice@example.com"][2].subject == "Reminder 3: 2 of your AWS access keys need to be replaced"
-    escalations = [mail.subject for mail in found["desk@example.com"] if "not answered" in mail.subject]
+    escalations = [mail.subject for mail in found["desk@example.com"] if "not acted" in mail.subject]
     assert sorted(escalations) == [
         f"AWS access keys: {name}@example.com has not acted on 2 reminders" for name in ("alice", "bob", "frank")
     ]
-    digests = [mail for mail in found["desk@example.com"] if "not answered" not in mail.subject]
+    digests = [mail for mail in found["desk@example.com"] if "not acted" not in mail.subject]
     assert len(digests) == 7
     assert "Reminders without effect (4)" in digests[1].text
 

@@ -135,7 +135,7 @@ def test_stopped(shop: Desk) -> None:
     done = run.end()
     assert (done.code, done.lines[-2:]) == (
         130,
-        ["error: stopped (nothing was changed)", "hint: rotate-my-key fleet report --exact"],
+        ["stopped (nothing was changed)", "hint: rotate-my-key fleet report --exact"],
     )
 
 
