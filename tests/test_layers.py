@@ -20,9 +20,10 @@ OURS = "rotate_my_key."
 THREADS = "core.parallel"  # a room of its own here, for who may start threads
 CORE = {  # what each module of it may import of the others
     "core": set(),
-    "core.errors": set(),
+    "core.hints": set(),
+    "core.errors": {"core.hints"},
     "core.policy": {"core.errors"},
-    "core.model": {"core.errors", "core.policy"},
+    "core.model": {"core.errors", "core.hints", "core.policy"},
     "core.plan": {"core.errors", "core.policy", "core.model"},
     THREADS: set(),
 }
@@ -70,7 +71,8 @@ OWNERS = {
     "jinja2": {"fleet"},
 }
 # What a pure module needs of the standard library.
-PURE_NEEDS = {"__future__", "difflib", "errno", "re", "collections", "dataclasses", "datetime", "enum", "typing"}
+PURE_NEEDS = {"__future__", "difflib", "errno", "re", "shlex"}
+PURE_NEEDS |= {"collections", "dataclasses", "datetime", "enum", "typing"}
 
 # Who may read the environment, print or prompt outside cli/.
 PROGRAMS = {
@@ -260,7 +262,7 @@ HEAVY = {
     *("importlib.metadata", "pathlib", "tempfile", "logging", "concurrent.futures", "subprocess", "filelock", "psutil"),
     *("dataclasses", "inspect"),
 }
-LIGHT = {"core", "core.errors", "core.policy", "policies"}  # modules of ours, besides those of cli/
+LIGHT = {"core", "core.errors", "core.hints", "core.policy", "policies"}  # modules of ours, besides those of cli/
 OF_HISTORY = {"files", "files.paths", "files.platform", "files.write", "state", "state.history", "state.records"}
 
 

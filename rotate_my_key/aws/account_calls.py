@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 from botocore.exceptions import ClientError, ParamValidationError
 
 from ..core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from .calls import (
@@ -146,7 +147,7 @@ class CallSite:
                 "look at them with: aws sts get-caller-identity (a region that is not enabled says the same)",
                 wrong_secret=problem.wrong_secret,
             )
-        if type(problem) is Problem and problem.hint.endswith("rotate-my-key doctor"):
+        if type(problem) is Problem and isinstance(problem.hint, Hint):
             return Problem(f"{problem.message}{self._there}", "check region, endpoint and names in the settings")
         return problem
 
@@ -168,10 +169,10 @@ def _allow(denied: Denied, action: str) -> str:
     if action.startswith("kms:"):
         return "allow it in the policy of the KMS key, and to who signs"
     name = next(policy for pattern, policy in _POLICIES if re.fullmatch(pattern, action))
-    allow = f"allow it: rotate-my-key policy {name}"
-    if denied.explicit:
-        return f"if MFA is demanded, add --mfa-code CODE; else {allow}" if denied.mfa else "ask who made that policy"
-    return allow
+    if denied.explicit and not denied.mfa:
+        return "ask who made that policy"
+    mfa = "if MFA is demanded, add --mfa-code CODE; else " if denied.explicit else ""
+    return Hint("policy", name, lead=f"{mfa}allow it")
 
 
 def _rejected(message: str) -> Problem:
@@ -311,7 +312,7 @@ class Role:
         except Denied as denied:
             raise Denied(
                 f"the role {self._arn} is not there, or may not be assumed by the caller",
-                "create it there: rotate-my-key fleet template --member-role",
+                Hint("fleet", "template", "--member-role", lead="create it there"),
                 action=denied.action,
                 explicit=denied.explicit,
             ) from None

@@ -17,7 +17,6 @@ import io
 import logging
 import os
 import re
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,6 +37,7 @@ from botocore.handlers import add_expect_header
 from botocore.session import Session as CoreSession
 
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from ..files.regular import oddity, read_start, refuse_odd
@@ -509,7 +509,7 @@ class Aws:
         path = os.path.expanduser(core.get_config_variable("config_file"))
         lines = read_start(path).decode(errors="replace").split("\n")
         where = next((f" ({path}, line {n})" for n, line in enumerate(lines, 1) if _EMPTY_BUNDLE.match(line)), "")
-        return f"ca_bundle of profile {profile}{where}", f"rotate-my-key doctor -p {shlex.quote(profile)}"
+        return f"ca_bundle of profile {profile}{where}", Hint("doctor", profile=profile)
 
     def close(self) -> None:
         """Drop all connections that are not in use."""

@@ -8,7 +8,6 @@ never passed on.
 from __future__ import annotations
 
 import re
-import shlex
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from botocore.parsers import ResponseParserError
 from urllib3.exceptions import NameResolutionError
 
 from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..core.hints import Again, Hint
 from ..core.policy import mask
 
 FAILURES = (boto.BotoCoreError, boto.ClientError, ResponseParserError)
@@ -183,15 +183,14 @@ def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Prob
     if code in REFUSED:
         return KeyRefused(
             f"AWS does not accept the key {mask(sent.key_id)}: it is unknown, deleted or inactive",
-            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT for a new key, and "
-            "put it in place with: rotate-my-key adopt",
+            Again("--auth-profile", "NAME", lead="if you can sign in another way", rest="; else ask IT for a new key"),
         )
     if code in CLOCK or (code in WRONG_SIGNATURE and is_about_time(message)):
         return _wrong_clock(sent)
     if code in WRONG_SIGNATURE:
         return KeyRefused(
             f"the secret key stored for {mask(sent.key_id)} is wrong",
-            "check the profile with: rotate-my-key doctor",
+            Hint("doctor", lead="check the profile with"),
             wrong_secret=True,
         )
     if code in EXPIRED:
@@ -200,10 +199,10 @@ def _answered(code: str, message: str, status: int, sent: FailedRequest) -> Prob
         return _no_mfa(message) or denied(message, sent.action)
     if code == "LimitExceeded":
         return NoRoom(
-            "AWS allows two access keys per user, and this user has two", "see them with: rotate-my-key status"
+            "AWS allows two access keys per user, and this user has two", Hint("status", lead="see them with")
         )
     if code == "NoSuchEntity":
-        return Gone("AWS has no such access key or user", "see what there is with: rotate-my-key status")
+        return Gone("AWS has no such access key or user", Hint("status", lead="see what there is with"))
     return _other_answer(code, status, sent)
 
 
@@ -213,7 +212,9 @@ def _no_mfa(message: str) -> CodeRefused | None:
         return None
     if "serial number is valid" in message:
         return CodeRefused(
-            "AWS does not know this MFA device as the user's", "see what is set: rotate-my-key config show", device=True
+            "AWS does not know this MFA device as the user's",
+            Hint("config", "show", lead="see what is set"),
+            device=True,
         )
     return CodeRefused(
         "AWS does not accept this MFA code: it is wrong, or was used already",
@@ -230,7 +231,7 @@ def _other_answer(code: str, status: int, sent: FailedRequest) -> Problem:
     if code in ("OptInRequired", "RegionDisabledException"):
         return NotAllowed("AWS has not enabled this account or region", "ask IT, or set another region in the profile")
     name = code if re.fullmatch(r"\w{1,60}", code) else f"HTTP {status}"
-    return Problem(f"AWS refused {sent.action}: {name}", "check profile and endpoint with: rotate-my-key doctor")
+    return Problem(f"AWS refused {sent.action}: {name}", Hint("doctor", lead="check profile and endpoint with"))
 
 
 def _wrong_clock(sent: FailedRequest) -> Problem:
@@ -263,7 +264,7 @@ def denied(message: str, action: str) -> Denied:
         )
     return Denied(
         f"you are not allowed to call {action}",
-        "ask IT for the rights that this prints: rotate-my-key policy self",
+        Hint("policy", "self", lead="ask IT for the rights that this prints"),
         action=action,
     )
 
@@ -324,7 +325,7 @@ def _proxy(error: boto.ProxyConnectionError) -> Problem:
     return TryLater("the proxy cannot be reached or does not let through to AWS", "check HTTPS_PROXY and NO_PROXY")
 
 
-_LOOK = "look at the profile with: rotate-my-key doctor"
+_LOOK = Hint("doctor", lead="look at the profile with")
 # Not what may be secret.
 _A_VARIABLE = re.compile(r"AWS_(?!ACCESS|SECRET|SESSION|SECURITY|PROFILE)|REQUESTS_CA_BUNDLE")
 _CONFIGURATION: dict[type[Exception], str] = {
@@ -350,7 +351,7 @@ def configuration(
     if variable:
         return Problem(f"the value of {variable} cannot be used", f"unset {variable}")
     if setting := _named(error, profile or {}):
-        doctor = f"rotate-my-key doctor -p {shlex.quote(name)}"
+        doctor = Hint("doctor", profile=name)
         return Problem(f"the value of {setting} in profile {name} cannot be used", doctor)
     if str(error).startswith("Invalid endpoint"):  # botocore's ValueError; one of a [services] section
         return Problem("an endpoint_url of this profile is not an address that can be used", _LOOK)

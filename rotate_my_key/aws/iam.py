@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look
 from ..core.parallel import Running
 from ..core.policy import mask
@@ -251,7 +252,7 @@ class Proof:
         if any(answer != answers[0] for answer in answers):
             raise OtherIdentity(
                 f"AWS says that key {mask(self.pair.key_id)} is {answers[0].arn}, and then that it is somebody else",
-                "check the endpoint and the proxy with: rotate-my-key doctor",
+                Hint("doctor", lead="check the endpoint and the proxy with"),
             )
         return answers[0]
 

@@ -25,6 +25,7 @@ from botocore import exceptions as boto
 from botocore.credentials import Credentials as BotoCredentials
 
 from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NeedsPerson, NotAllowed, Problem
+from ..core.hints import Again, Hint
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from .calls import Calls, CredentialChain, Read, read_identity, read_owner, read_session, read_user_arn
@@ -222,11 +223,10 @@ Serials = Callable[[], Sequence[Serial]]
 class MfaSessions:
     """The sessions of one run. Safe to share between threads; one code is asked for at a time."""
 
-    def __init__(self, codes: Codes, seconds: int = _SECONDS, command: str = "rotate-my-key rotate") -> None:
-        """`seconds`: how long a session lasts. `command` is the one to repeat, for hints."""
+    def __init__(self, codes: Codes, seconds: int = _SECONDS) -> None:
+        """`seconds`: how long a session lasts."""
         self._codes = codes
         self._seconds = seconds
-        self._command = command
         self._sessions: dict[Identity, Credentials] = {}
         self._renewed: set[Identity] = set()
         self._lock = RLock()
@@ -310,7 +310,7 @@ class MfaSessions:
                 f"{found.value!r} ({found.where}) is not an MFA device", "it looks like " + _example(user)
             )
         if not _shows_codes(found.value):
-            raise _no_codes(user, f"the MFA device {found.value} ({found.where})", self._command)
+            raise _no_codes(user, f"the MFA device {found.value} ({found.where})")
         return found
 
     def _listed(self, user: Identity, own: CredentialChain, calls: Calls, denied: bool) -> Serial:
@@ -319,18 +319,20 @@ class MfaSessions:
         except Denied:
             raise NeedsPerson(
                 f"AWS requires MFA for this, and you are not allowed to list the MFA devices of {user.user}",
-                f"rotate-my-key config set mfa_serial {_example(user)} (the console shows it: security credentials)",
+                Hint(
+                    *("config", "set", "mfa_serial", _example(user)),
+                    rest=" (the console shows it: security credentials)",
+                ),
             ) from None
         able = [serial for serial in listed if _shows_codes(serial)]
         if not listed:
             why = "denied by a policy, probably because MFA is missing" if denied else "a code was given"
             raise NeedsPerson(
                 f"{why}, and {user.user} has no MFA device",
-                "register one in the console (security credentials), or sign in another way: "
-                f"{self._command} --auth-profile NAME",
+                Again("--auth-profile", "NAME", lead=f"register one in the console, or {_OTHER_WAY}"),
             )
         if not able:
-            raise _no_codes(user, f"{user.user}'s MFA device", self._command)
+            raise _no_codes(user, f"{user.user}'s MFA device")
         return Serial(able[0] if len(able) == 1 else self._codes.choose(user.user, able), "ListMFADevices")
 
 
@@ -345,7 +347,7 @@ def even_with_mfa(denied: Denied) -> Denied:
         return denied
     return Denied(
         f"{denied.message}, even with MFA",
-        "ask IT for the rights that this prints: rotate-my-key policy self-mfa",
+        Hint("policy", "self-mfa", lead="ask IT for the rights that this prints"),
         action=denied.action,
         explicit=denied.explicit,
     )
@@ -367,17 +369,20 @@ def _example(user: Identity) -> str:
     return f"arn:{user.partition}:iam::{user.account}:mfa/{user.user}"
 
 
-def _no_codes(user: Identity, which: str, command: str) -> Problem:
+_OTHER_WAY = "sign in another way (SSO, a role) and name that profile"
+
+
+def _no_codes(user: Identity, which: str) -> Problem:
     return NeedsPerson(
         f"AWS requires MFA for this, and {which} is a security key or passkey, which gives no codes",
-        f"sign in another way (SSO, a role) and name that profile: {command} --auth-profile NAME",
+        Again("--auth-profile", "NAME", lead=_OTHER_WAY),
     )
 
 
 def _not_the_users(user: Identity, device: Serial) -> Problem:
     return NeedsPerson(
         f"AWS does not know {device.value} ({device.where}) as an MFA device of {user.user}",
-        f"set the right one, as the console shows it: rotate-my-key config set mfa_serial {_example(user)}",
+        Hint("config", "set", "mfa_serial", _example(user), lead="set the right one, as the console shows it"),
     )
 
 
@@ -441,7 +446,7 @@ class SigningStrategy:
             raise KeyRefused(
                 f"key {mask(pair.key_id)} does not work, and account {signer.account} (profile {auth.name}) has "
                 "no user with such a key",
-                "ask IT for a new key, and put it in place with: rotate-my-key adopt",
+                Hint("adopt", lead="ask IT for a new key, and put it in place with"),
                 wrong_secret=refused.wrong_secret,
             )
         return Identity(signer.account, ask("iam:GetUser", read_user_arn, UserName=name))
@@ -496,5 +501,5 @@ class SigningStrategy:
 def _not_certain(pair: Credentials, why: str) -> Problem:
     return NeedsPerson(
         f"key {mask(pair.key_id)} does not work, and its owner is not certain: {why}",
-        "name a profile with more rights: rotate-my-key rotate --auth-profile NAME",
+        Hint("rotate", "--auth-profile", "NAME", lead="name a profile with more rights"),
     )

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import csv
 import re
-import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ..core.errors import Denied, NeedsPerson, Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.model import Credentials, Look, Place
 from ..core.policy import day, mask
 from ..files.regular import read_regular
@@ -74,9 +74,9 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     if _was_replaced(rotate.wiring, given.key_id):
         _file_can_go(app, file)
         return _say_replaced(app, rotate, given.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, given, file or "")
+    adopting = _Adopting(app, name, given)
     adopting.introduce()
-    if not yes and not app.confirm("Use this key?", default=True, flag="rotate-my-key adopt --yes"):
+    if not yes and not app.confirm("Use this key?", default=True):
         app.say(show.CANCELLED)
         return 4
     adopting.store(Mark())
@@ -102,10 +102,9 @@ def _adopt_delivery(app: App, text: str, profile: str | None, *, yes: bool, as_j
     if _was_replaced(rotate.wiring, delivered.pair.key_id):
         delivery.remove(name)
         return _say_replaced(app, rotate, delivered.pair.key_id, name, settled, as_json=as_json)
-    adopting = _Adopting(app, name, delivered.pair, delivery.name, delivered)
+    adopting = _Adopting(app, name, delivered.pair, delivered)
     adopting.introduce()
-    command = shlex.join(["rotate-my-key", "adopt", delivery.name, *(["-p", profile] if profile else [])])
-    if not _ask(app, adopting.elsewhere, delivered, command, yes=yes, named=named is not None):
+    if not _ask(app, adopting.elsewhere, delivered, yes=yes, named=named is not None):
         app.say(show.CANCELLED)
         return 4
     results = adopting.store(delivery.mark)
@@ -139,7 +138,7 @@ def _say_replaced(
     facts = sections(wiring.files, wiring.keyring.pair)
     pair = next((fact.pair for fact in facts if fact.profile == profile and fact.pair), None)
     if pair is None:
-        raise Problem(f"key {mask(key_id)} {said}; profile {profile} holds no key", "rotate-my-key status")
+        raise Problem(f"key {mask(key_id)} {said}; profile {profile} holds no key", Hint("status"))
     with app.waiting("checking your keys..."):
         wiring.account(profile).look([pair])
     wiring.forget_handed()
@@ -162,30 +161,28 @@ def _end(app: App, rotate: Rotate, results: Sequence[Result], *, as_json: bool) 
 # The question about a delivery
 
 
-def _ask(app: App, old: Elsewhere | None, delivered: Delivered, command: str, *, yes: bool, named: bool) -> bool:
-    """The one question. A key that something has used since needs a yes that names it; `command` is for the hint.
+def _ask(app: App, old: Elsewhere | None, delivered: Delivered, *, yes: bool, named: bool) -> bool:
+    """The one question. A key that something has used since needs a yes that names it.
     Raises NeedsPerson."""
     if old is None or named or not old.key.active or not old.is_in_use_since(delivered.made):
-        return yes or app.confirm("Use this key?", default=True, flag=f"{command} --yes")
+        return yes or app.confirm("Use this key?", default=True)
     key, use = mask(old.key.key_id), old.use
     what = f"AWS does not tell whether key {key} is in use elsewhere"
     if use and use.at:
         where = f"by {use.service} in {use.region} at {use.at:%Y-%m-%d %H:%M} UTC"
         what = f"something else still uses the old key {key}: {where}, after IT created the new one"
-    flag = f"{command} --yes --give-up {old.key.key_id}"
+    flags = ("--yes", "--give-up", old.key.key_id)
     if yes or not app.terminal:
-        raise NeedsPerson(f"{what}, and {key} would stop working there; nothing was changed", flag)
+        raise NeedsPerson(f"{what}, and {key} would stop working there; nothing was changed", app.again(*flags))
     app.complain(f"{app.style('note:', fg='yellow')} {what}")
-    return app.confirm(f"Use the new key and delete {key}?", default=False, flag=flag)
+    return app.confirm(f"Use the new key and delete {key}?", default=False, flags=flags)
 
 
 class _Adopting:
     """One key on its way into a profile."""
 
-    def __init__(
-        self, app: App, profile: str, pair: Credentials, source: str, delivered: Delivered | None = None
-    ) -> None:
-        self._app, self._profile, self._pair, self._source, self._delivered = app, profile, pair, source, delivered
+    def __init__(self, app: App, profile: str, pair: Credentials, delivered: Delivered | None = None) -> None:
+        self._app, self._profile, self._pair, self._delivered = app, profile, pair, delivered
         self._wiring = wiring = Wiring.of(app)
         self._rotate = Rotate.of(app, profile, young=True)
         _, _, self._account = holds(wiring, profile)
@@ -214,11 +211,10 @@ class _Adopting:
         pairs, others, _ = holds(self._wiring, self._profile)
         if self._delivered:
             who, replaces = self._delivered.identity, self._delivered.replaces
-            key = Incoming(Origin.DELIVERY, self._pair, who, self._profile, replaces, self._source)
+            key = Incoming(Origin.DELIVERY, self._pair, who, self._profile, replaces)
         else:
             assert self._look is not None
-            who = self._look.identity
-            key = Incoming(Origin.CONSOLE, self._pair, who, self._profile, source=self._source)
+            key = Incoming(Origin.CONSOLE, self._pair, self._look.identity, self._profile)
         return plan_incoming(key, pairs, others, self._account)
 
     def introduce(self) -> None:
@@ -330,7 +326,7 @@ class _Adopting:
     def _stays(self, denied: Denied) -> Denied:
         problem = Denied(
             f"the key is set up but was not replaced: {denied.message}",
-            "ask IT for: rotate-my-key policy self",
+            Hint("policy", "self", lead="ask IT for"),
             action=denied.action,
         )
         self._rotate.tell(Result((self._profile,), self._pair.key_id, problem=problem))
@@ -354,7 +350,7 @@ def _given(app: App, source: str | None) -> Credentials | str:
     if is_link(source):
         raise WrongUsage(
             "a link is as secret as the key itself, and others can read what is typed here",
-            "rotate-my-key adopt, and paste the link when asked (or - to read it from a pipe)",
+            Hint("adopt", rest=", and paste the link when asked (or - to read it from a pipe)"),
         )
     if is_delivery(source):
         return source
@@ -365,16 +361,16 @@ def _given(app: App, source: str | None) -> Credentials | str:
     keys = keys_in(text)
     if not keys:
         accepted = f"{_ACCEPTED}, or a link from IT" if source == "-" else _ACCEPTED
-        raise Problem(f"{name} holds no access key that can be read; accepted are {accepted}", "rotate-my-key adopt")
+        raise Problem(f"{name} holds no access key that can be read; accepted are {accepted}", Hint("adopt"))
     if len(keys) > 1:
-        raise Problem(f"{name} holds {len(keys)} keys, and one is taken at a time", "rotate-my-key adopt")
+        raise Problem(f"{name} holds {len(keys)} keys, and one is taken at a time", Hint("adopt"))
     return _checked(*keys[0])
 
 
 def _asked(app: App) -> Credentials | str:
     if not app.terminal:
         raise NeedsPerson(
-            "not running in a terminal, so the key cannot be asked for", "rotate-my-key adopt accessKeys.csv --yes"
+            "not running in a terminal, so the key cannot be asked for", Hint("adopt", "accessKeys.csv", "--yes")
         )
     typed = app.ask("Access key ID, or the link from IT (hidden)", hide_input=True).strip()
     if is_link(typed) or is_delivery(typed):
@@ -413,7 +409,7 @@ def keys_in(text: str) -> tuple[tuple[str, str], ...]:
 
 def _text(path: str) -> str:
     """A file's text, whichever editor wrote it: what is no UTF-8 stands beside the key, which is plain ASCII."""
-    data = sys.stdin.buffer.read(_MOST) if path == "-" else read_regular(path, "rotate-my-key adopt -", _MOST)
+    data = sys.stdin.buffer.read(_MOST) if path == "-" else read_regular(path, Hint("adopt", "-"), _MOST)
     return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8", "replace")
 
 
@@ -427,6 +423,6 @@ def _checked(key_id: str, secret: str) -> Credentials:
 def check_id(key_id: str) -> None:
     """Raises Problem for what is no id of a long-term key; it shows nothing of what it was."""
     if key_id.startswith("ASIA"):
-        raise Problem("that is a temporary key (ASIA...); only long-term keys can be rotated", "rotate-my-key adopt")
+        raise Problem("that is a temporary key (ASIA...); only long-term keys can be rotated", Hint("adopt"))
     if not _ID.fullmatch(key_id):
-        raise Problem("that is neither an access key ID of an IAM user (AKIA...) nor a link", "rotate-my-key adopt")
+        raise Problem("that is neither an access key ID of an IAM user (AKIA...) nor a link", Hint("adopt"))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shlex import quote
 from typing import TYPE_CHECKING
 
+from ..core.hints import Hint
 from ..core.model import Place
 from ..profiles.which import profile_in_force
 from . import show
@@ -30,8 +30,8 @@ def test(app: App, *, hook: str, yes: bool, as_json: bool) -> int:
     app.say(
         f'{chosen.name} gets a made-up key, and "test": true. If it ignores "test", it stores the made-up key wherever'
     )
-    app.say(f"it stores keys. To correct that: rotate-my-key after run {quote(chosen.name)}")
-    if not yes and not app.confirm("Run it now?", default=False, flag=f"rotate-my-key after test {quote(hook)} --yes"):
+    app.say(f"it stores keys. To correct that: {Hint('after', 'run', chosen.name)}")
+    if not yes and not app.confirm("Run it now?", default=False):
         app.say("Cancelled. Nothing was run.")
         return 4
     profiles = chosen.profiles or (profile_in_force(app.env, None)[0],)

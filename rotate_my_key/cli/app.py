@@ -10,13 +10,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
-import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -24,8 +22,10 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from ..core.errors import Interrupted, NeedsPerson, Problem
+from ..core.hints import Call, Hint
 from .layout import wrap
 
 if TYPE_CHECKING:
@@ -38,9 +38,7 @@ if TYPE_CHECKING:
 JSON_VERSION = 1
 INTERRUPTED = "Interrupted. Run `rotate-my-key` again to finish; your profile works."
 _SLICE = 0.1  # seconds
-# A command that works on one profile, the active one unless it is named; and what names it, or all, or only helps.
-_OF_ONE = re.compile(r"rotate-my-key (rotate|undo|restore|doctor|delete-key|adopt|export|import|keyring \w+)(?![\w-])")
-_NAMED = re.compile(r"(^| )(-p|--profile|--all|--help)\b")
+_FILES = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -85,7 +83,7 @@ class Stop:
     def check(self) -> None:
         """Raises Interrupted once the person asked to stop."""
         if self._asked.is_set():
-            raise Interrupted(INTERRUPTED, "rotate-my-key")
+            raise Interrupted(INTERRUPTED, Hint())
 
     def pause(self, seconds: float) -> None:
         """Sleep, in slices so that Ctrl-C is seen. Raises Interrupted."""
@@ -108,8 +106,8 @@ class App:
         plain = env.get("CLICOLOR") == "0" or env.get("TERM") == "dumb"
         self.no_color = bool(env.get("NO_COLOR")) or (plain and not self.forced_color)
         self.flags: dict[str, Raw | None] = {}
-        self.command = "rotate-my-key"  # as it was called, for hints
-        self.profile = ""  # the one that was typed, for hints
+        self.profile: str | None = None  # the one that was typed, for hints; "" if several were
+        self.context: click.Context | None = None  # of the call
         self.mfa_code: str | None = None  # of --mfa-code
         self.result_given = False  # the one object of --json
         self.problem: Problem | Interrupted | None = None  # that the run ended with
@@ -124,7 +122,7 @@ class App:
 
         found = shell.detect(self.env, os.getppid(), shell.process, terminal=_is_terminal(sys.stderr))
         if not found:
-            raise NeedsPerson("cannot tell which shell you use", f"rotate-my-key {command} install --shell bash")
+            raise NeedsPerson("cannot tell which shell you use", Hint(command, "install", "--shell", "bash"))
         return found
 
     @cached_property
@@ -240,11 +238,45 @@ class App:
             self.complain(f"{self.style('hint:', bold=True)} {problem.hint}", exact=True)
 
     def about(self, hint: str, profile: str = "") -> str:
-        """A hint that names the profile in question, where it would act on the active one: another key."""
-        name = profile or self.profile
-        if not name or _NAMED.search(hint):
-            return hint
-        return _OF_ONE.sub(lambda found: f"{found[0]} -p {shlex.quote(name)}", hint, count=1)
+        """A hint that follows this call, about this profile, else the one that was named."""
+        return hint.within(self._call(profile)) if isinstance(hint, Hint) else hint
+
+    def _call(self, profile: str) -> Call:
+        but = ("as_json", *(("profile", "profiles", "all_keys") if profile else ()))
+        words = self.again(but=but).words if self.context else ()
+        named = self.env.get("AWS_PROFILE") or self.env.get("AWS_DEFAULT_PROFILE") or ""
+        signer = [("--auth-profile", str(self.flags.get("auth_profile") or ""))]
+        signer += [("--mfa-code", "CODE")] if self.mfa_code else []  # a code is good for one use
+        files = [(name, self.env[name]) for name in _FILES if self.env.get(name) and os.sep == "/"]
+        return Call(
+            words,
+            profile or (named if self.profile is None else self.profile),
+            tuple(option for option in signer if option[1]),
+            tuple(files),
+        )
+
+    def again(self, *flags: str, but: tuple[str, ...] = ()) -> Hint:
+        """`rotate-my-key fleet revoke bob --account 123456789012 --yes`: the call as it was typed, with these flags,
+        `but` without the options of these names. No secret is in it, and no MFA code."""
+        context = click.get_current_context(silent=True) or self.context
+        assert context is not None
+        typed = [
+            each
+            for each in context.command.params
+            if context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE
+            and each.name not in ("mfa_code", *but)
+        ]
+        arguments = [word for each in typed for word in _argument(each, self.value_of(context, each))]
+        options = [word for each in typed for word in option_words(each, self.value_of(context, each))]
+        options += [flag for flag in flags if flag not in options]
+        dashed = any(word.startswith("-") and word != "-" for word in arguments)
+        words = [*options, "--", *arguments] if dashed else [*arguments, *options]
+        return Hint(*context.command_path.split()[1:], *words)
+
+    def value_of(self, context: click.Context, parameter: click.Parameter) -> Any:
+        """What was typed; what a callback keeps is not among the parameters."""
+        name = parameter.name or ""
+        return context.params.get(name, context.meta.get(f"fleet {name}") or self.flags.get(name))
 
     def complain(self, text: str, *, exact: bool = False) -> None:
         """What must be said even with --quiet, on stderr, above the spinner; `exact` as `out` has it. That nobody
@@ -275,16 +307,16 @@ class App:
 
     # Asking
 
-    def confirm(self, question: str, *, default: bool, flag: str) -> bool:
-        """Ask a yes-or-no question. Raises NeedsPerson without a terminal, naming the flag that answers it, and
-        Interrupted if the answer is Ctrl-C or Ctrl-D."""
+    def confirm(self, question: str, *, default: bool, flags: Sequence[str] = ("--yes",)) -> bool:
+        """Ask a yes-or-no question. Raises NeedsPerson without a terminal, with the call and these flags, which answer
+        it, and Interrupted if the answer is Ctrl-C or Ctrl-D."""
         question, answer = f"{question} [{'Y/n' if default else 'y/N'}]", "y" if default else "n"
-        return self.choose(question, "yn", default=answer, flag=flag) == "y"
+        return self.choose(question, "yn", default=answer, flags=flags) == "y"
 
-    def choose(self, question: str, letters: str, *, default: str, flag: str) -> str:
+    def choose(self, question: str, letters: str, *, default: str, flags: Sequence[str] = ("--yes",)) -> str:
         """Ask for one of these letters, or a word that begins with it. Raises as `confirm` does."""
         if not self.terminal:
-            raise NeedsPerson("not running in a terminal: add --yes to confirm", flag)
+            raise NeedsPerson("not running in a terminal: add --yes to confirm", self.again(*flags))
         while True:
             answer = self.ask(question, " ", default=default, show_default=False).strip()[:1].lower()
             if answer in tuple(letters):
@@ -388,6 +420,23 @@ def _typed(check: Callable[[], None]) -> str:
         check()
     check()
     return b"".join(typed).decode(errors="replace")
+
+
+def _argument(argument: click.Parameter, value: Any) -> Sequence[str]:
+    if not isinstance(argument, click.Argument):
+        return ()
+    return [str(each) for each in (value if isinstance(value, tuple) else (value,))]
+
+
+def option_words(option: click.Parameter, value: Any) -> Iterator[str]:
+    """`--account 123456789012`; nothing for what has no value, and for an argument."""
+    word = next((word for word in option.opts if word == "-p"), max(option.opts, key=len))
+    if isinstance(option, click.Argument) or not value:
+        return
+    if value is True:
+        yield word
+    for each in value if isinstance(value, tuple) else (value,) if value is not True else ():
+        yield from (f"{word}={each}",) if str(each).startswith("-") else (word, str(each))
 
 
 def _is_utf8(stream: IO[str] | None) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from ..core.errors import WrongUsage
+from ..core.hints import Hint
 from . import table
 from .app import App
 
@@ -25,6 +26,7 @@ def _command(verb: str, text: str, *options: Callable[..., Any], name: str = "",
     module, _, function = verb.partition(".")
 
     def call(app: App, /, **given: Any) -> Any:
+        app.context = click.get_current_context()
         return getattr(import_module(f".{module}", __package__), function or "run")(app, **given)
 
     made: Callable[..., Any] = click.pass_obj(call)
@@ -79,12 +81,11 @@ def _keep_auth_profile(context: click.Context, option: click.Parameter, value: s
 
 def _keep_code(context: click.Context, option: click.Parameter, value: str | None) -> None:
     app = context.ensure_object(App)
-    app.command = context.command_path
     if value is None:
         return
     app.mfa_code = "".join(value.split())
     if not CODE.fullmatch(app.mfa_code):
-        raise WrongUsage("an MFA code has six digits", f"{app.command} --mfa-code 123456")
+        raise WrongUsage("an MFA code has six digits", Hint(*context.command_path.split()[1:], "--mfa-code", "123456"))
 
 
 class _Policy(click.Command):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .. import settings
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Hint
 from ..files.paths import Paths
 from ..settings import Given, Settings, ValueOrigin
 from .app import App
@@ -59,8 +60,7 @@ def set_(app: App, *, name: str, value: str | None, unset: bool) -> None:
     """Write one line of the user's file. A file with other wrong values in it can be mended this way."""
     if unset == (value is not None):
         name, _, value = name.partition("=")  # as other programs have it
-        again = shlex.join(["rotate-my-key", "config", "set", name])
-        raise WrongUsage("give either a value or --unset", f"{again} {shlex.quote(value) if value else 'VALUE'}")
+        raise WrongUsage("give either a value or --unset", Hint("config", "set", name, value or "VALUE"))
     if value is None:
         _unset(app, name)
     else:
@@ -85,12 +85,12 @@ def _set(app: App, name: str, text: str) -> None:
     try:
         row = settings.setting(name)
     except WrongUsage as wrong:
-        again = f"rotate-my-key config set {settings.near(name)} {shlex.quote(text)}"
-        raise WrongUsage(wrong.message, again if settings.near(name) else wrong.hint) from None
+        near = settings.near(name)
+        raise WrongUsage(wrong.message, Hint("config", "set", near, text) if near else wrong.hint) from None
     try:
         value = row.read(text)
     except WrongUsage as wrong:
-        hint = f"rotate-my-key config set {row.name} {row.example}"
+        hint = Hint("config", "set", row.name, row.example)
         raise WrongUsage(f"{row.name}: {wrong.message}; {wrong.hint}", hint) from None
     if row.kind == "backend":
         from ..keyring.entries import named
@@ -139,7 +139,7 @@ def _held(row: settings.Setting, ceiling: Given, site: settings.Site) -> Problem
     contact = site.enforced.get("contact") or site.settings.get("contact")
     ask = f"; ask {contact.value}" if contact and contact.value else ""
     allowed = _ALLOWED[row.tighter].format(limit or "nothing")
-    return Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", f"rotate-my-key config get {row.name}")
+    return Problem(f"{row.name}: your site {allowed} ({ceiling.where}){ask}", Hint("config", "get", row.name))
 
 
 def _entry(loaded: Settings, name: str) -> dict[str, object]:

@@ -93,8 +93,9 @@ class OtherCopies:
         good = len({copy.path for copy in found if copy.can_change})
         if good and not self.wanted:
             self._say_what_stays(found, will_stay)
-            flag = "rotate-my-key rotate --update-copies"
-            self.agreed = self._app.confirm(f"Change {number(good, 'file')} too?", default=True, flag=flag)
+            self.agreed = self._app.confirm(
+                f"Change {number(good, 'file')} too?", default=True, flags=["--update-copies", "--yes"]
+            )
 
     def _glance(self, pairs: Sequence[Credentials]) -> list[Copy]:
         if not pairs:

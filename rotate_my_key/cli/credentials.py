@@ -18,11 +18,12 @@ from contextlib import contextmanager, nullcontext
 from typing import NoReturn
 
 from ..core.errors import NeedsPerson, Problem, WrongUsage, fault
+from ..core.hints import Hint
 from ..core.policy import LIVE, LIVE_SOON
 from ..files.paths import Paths, find
 from ..keyring.entries import SYSTEM, KeyringEntries, noted_backend, pair_in
 
-_USAGE = "rotate-my-key credentials --profile NAME"
+_USAGE = Hint("credentials", "--profile", "NAME")
 SPARE = 240.0  # seconds: a request that was signed at the last moment is on its way, or is made again
 
 
@@ -102,7 +103,7 @@ def unasked() -> Iterator[None]:
 def _no_terminal(prompt: str = "", stream: object = None) -> NoReturn:
     raise Problem(
         "this keyring asks for a password on a terminal, and programs that use the key have none",
-        "rotate-my-key config set keyring_backend system",
+        Hint("config", "set", "keyring_backend", "system"),
     )
 
 

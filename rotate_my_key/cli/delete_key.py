@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import Look
 from ..core.policy import mask, old
 from ..rotation.facts import is_stranded
@@ -27,7 +28,7 @@ def run(app: App, *, key_id: str, profile: str | None, yes: bool, as_json: bool)
         look, account = _look(wiring, key_id, profile)
         plan = plan_retirement(key_id, look, account, wiring.here)
     _introduce(app, plan)
-    if not yes and not app.confirm(_question(plan), default=False, flag=f"rotate-my-key delete-key {key_id} --yes"):
+    if not yes and not app.confirm(_question(plan), default=False):
         _tell(app, plan, "declined", as_json)
         return 4
     with wiring.stop.on_interrupt(), wiring.lock():
@@ -50,7 +51,7 @@ def _look(wiring: Wiring, key_id: str, profile: str | None) -> tuple[Look, IamAc
 
 
 def _tell(app: App, plan: Retirement, action: str, as_json: bool) -> None:
-    key, again = mask(plan.key.key_id), app.about(f"rotate-my-key delete-key {plan.key.key_id[-4:]}")
+    key, again = mask(plan.key.key_id), app.about(Hint("delete-key", plan.key.key_id[-4:]))
     sentences = {
         "declined": show.CANCELLED,
         "deleted": f"Deleted {key}.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .. import __version__
 from ..core import policy
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.policy import mask
 from ..doctor import Computer, Finding, Level, Report, Where, examine
 from ..files.regular import read_start
@@ -25,7 +26,7 @@ from .wiring import Wiring
 if TYPE_CHECKING:
     from ..aws.iam import IamAccount
 
-_SHOW = "rotate-my-key schedule show"
+_SHOW = Hint("schedule", "show")
 
 
 def findings(app: App) -> list[Finding]:
@@ -40,14 +41,14 @@ def _reminder(app: App) -> Iterator[Finding]:
     mine = reminder.folder(app)
     installed = mine.installed()
     for shell, path in installed.places:
-        again = f"rotate-my-key reminder install --shell {shell}"
+        again = Hint("reminder", "install", "--shell", shell)
         if not has_block(read_start(path)) or not os.path.isfile(mine.script(shell)):
             message = f"the reminder was installed in {app.show_path(path)} ({shell}) but is no longer there"
             yield Finding(Level.WARNING, "reminder", message, again, Where(path))
     tool = installed.tool
     if tool and installed.places and not os.access(tool.command, os.X_OK):
         message = f"the reminder runs {app.show_path(tool.command)}, which no longer exists"
-        yield Finding(Level.WARNING, "reminder", message, "rotate-my-key reminder install", Where(tool.command))
+        yield Finding(Level.WARNING, "reminder", message, Hint("reminder", "install"), Where(tool.command))
 
 
 def _schedule(app: App) -> Iterator[Finding]:
@@ -69,7 +70,7 @@ def _schedule(app: App) -> Iterator[Finding]:
         there = there or installed is not None
         if installed and installed.trouble:
             message, where = f"{scheduler.title}: {installed.trouble}", Where(installed.where)
-            yield Finding(Level.WARNING, "schedule", message, "rotate-my-key schedule install", where)
+            yield Finding(Level.WARNING, "schedule", message, Hint("schedule", "install"), where)
     failed = jobs.failure(jobs.load_runs(app.paths.state_dir)) if there else None
     if failed:
         message = f"the daily run of {policy.day(failed.at)} failed: {failed.message}"

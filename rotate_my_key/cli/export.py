@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from shlex import quote
 
 from ..core.errors import KeyRefused, NeedsPerson, Problem
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from ..core.policy import mask
 from ..files import age
@@ -45,14 +46,14 @@ def _check(app: App, recipients: tuple[str, ...], output: str | None) -> None:
         age.recipient(text)
     if not recipients and not app.terminal:
         raise NeedsPerson(
-            "not running in a terminal, so a passphrase cannot be asked for", "rotate-my-key export --recipient age1..."
+            "not running in a terminal, so a passphrase cannot be asked for", Hint("export", "--recipient", "age1...")
         )
     if output and output != "-" and os.path.lexists(output):
         raise _is_there(output)
 
 
 def _is_there(path: str) -> Problem:
-    return Problem(f"{path} already exists", "rotate-my-key export -o ANOTHER_FILE")
+    return Problem(f"{path} already exists", Hint("export", "-o", "ANOTHER_FILE"))
 
 
 def _check_settled(wiring: Wiring, pair: Credentials) -> None:
@@ -60,16 +61,16 @@ def _check_settled(wiring: Wiring, pair: Credentials) -> None:
     for found in unfinished(wiring.here, mend=False):
         leaving = {found.name} if found.note is None else {found.note.unwanted}
         if pair.key_id in leaving:
-            raise Problem(f"a rotation of key {mask(pair.key_id)} is unfinished", "rotate-my-key")
+            raise Problem(f"a rotation of key {mask(pair.key_id)} is unfinished", Hint())
 
 
 def _identity(wiring: Wiring, profile: str | None, pair: Credentials) -> Identity:
     try:
         who = sign_in(pair, wiring.account(profile), wiring.waiter.pause)
     except KeyRefused as problem:
-        raise KeyRefused(problem.message, problem.hint or "rotate-my-key status") from None
+        raise KeyRefused(problem.message, problem.hint or Hint("status")) from None
     if not who.is_user:
-        raise Problem(f"key {mask(pair.key_id)} belongs to {who.arn}, which is not an IAM user", "rotate-my-key status")
+        raise Problem(f"key {mask(pair.key_id)} belongs to {who.arn}, which is not an IAM user", Hint("status"))
     return who
 
 

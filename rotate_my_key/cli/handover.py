@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
+from ..core.hints import Again, Hint
 from ..core.model import Credentials, Look, Place
 from ..core.policy import join, mask
 from ..profiles.kinds import ROTATABLE, Kind, sections
@@ -104,7 +105,7 @@ class Delivery:
         except Problem as problem:  # whoever cannot sign in here needs another profile, or a link
             raise (NotAllowed if isinstance(problem, NotAllowed) else Problem)(
                 f"the new key from IT cannot be fetched with profile {self._auth}: {problem.message}",
-                f"rotate-my-key adopt {self._text} --auth-profile NAME; or ask IT for a link",
+                Again("--auth-profile", "NAME", rest="; or ask IT for a link"),
             ) from None
 
     def remove(self, profile: str) -> None:
@@ -225,7 +226,7 @@ def check_named(named: str | None, delivered: Delivered) -> None:
 
 # The old key that a delivery names and no place here holds, as on a new laptop
 
-_RIGHTS = "ask IT for: rotate-my-key policy self; then: rotate-my-key"
+_RIGHTS = Hint("policy", "self", lead="ask IT for the rights that this prints", rest="; then: rotate-my-key")
 
 
 def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str, profile: str) -> list[Result]:

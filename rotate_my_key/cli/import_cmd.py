@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from ..core.errors import KeyRefused, NeedsPerson, Problem
+from ..core.hints import Again, Hint
 from ..core.model import Place
 from ..core.policy import Past, mask
 from ..files import age
@@ -46,14 +47,14 @@ def run(app: App, *, file: str | None, profile: str | None, identity: str | None
     Rotate.of(app, name).settle()
     wiring = Wiring.of(app)
     with wiring.stop.on_interrupt(), wiring.lock():
-        plan, places = _store(app, wiring, exported, name, file or "")
+        plan, places = _store(app, wiring, exported, name)
     reminder.refresh(app)
     _tell(app, plan, places, as_json=as_json)
     return 0
 
 
-def _store(app: App, wiring: Wiring, exported: Exported, profile: str, file: str) -> tuple[Placement, list[Place]]:
-    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile, source=file)
+def _store(app: App, wiring: Wiring, exported: Exported, profile: str) -> tuple[Placement, list[Place]]:
+    key = Incoming(Origin.EXPORT, exported.pair, exported.identity, profile)
     pairs, others, account = holds(wiring, profile)
     with app.waiting("checking your keys..."):
         try:
@@ -114,22 +115,22 @@ def _tell(app: App, plan: Placement, places: Sequence[Place], *, as_json: bool) 
 
 def _open(app: App, file: str | None, identity: str | None) -> Exported:
     key = _read(identity, "") if identity else b""
-    sealed = _pasted(app) if file is None and app.terminal else _read(file or "-", "rotate-my-key import -")
+    sealed = _pasted(app) if file is None and app.terminal else _read(file or "-", Hint("import", "-"))
     try:
         if not age.with_passphrase(sealed):
             if not key:
-                raise Problem("it was encrypted for an age recipient", "rotate-my-key import FILE -i IDENTITY_FILE")
+                raise Problem("it was encrypted for an age recipient", Hint("import", "FILE", "-i", "IDENTITY_FILE"))
             return read_export(age.unseal(sealed, identities=key))
         return read_export(age.unseal(sealed, passphrase=_passphrase(app)))
     except age.WrongPassphrase as problem:
-        raise Problem(problem.message, "rotate-my-key import FILE") from None
+        raise Problem(problem.message, Again()) from None
 
 
 def _passphrase(app: App) -> str:
     if not app.terminal:
         raise NeedsPerson(
             "not running in a terminal, so the passphrase cannot be asked for",
-            "in a terminal: rotate-my-key import FILE",
+            Hint("import", "FILE", lead="in a terminal"),
         )
     return app.ask("Passphrase (hidden)", hide_input=True)
 

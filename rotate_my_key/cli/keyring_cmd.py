@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import PlaceKind
 from ..core.policy import mask
 from ..keyring.store import Move
@@ -49,9 +50,7 @@ class _Move:
             if result.problem and (profile in result.profiles or result.key_id == active.pair.key_id):
                 raise result.problem
         self._introduce(profile, active.pair.key_id, show.where(active.place, app.show_path))
-        if not yes and not app.confirm(
-            "Move it now?", default=True, flag=f"rotate-my-key keyring {self._move.value} -y"
-        ):
+        if not yes and not app.confirm("Move it now?", default=True):
             return self._tell(profile, active.pair.key_id, "declined")
         with wiring.stop.on_interrupt(), wiring.lock():
             moving = wiring.moving()
@@ -68,7 +67,6 @@ class _Move:
                 app,
                 policy,
                 yes=True,
-                flag="",
                 replace_inactive=False,
                 foreign=lambda _: (),
                 copies=self._wiring.copies,
@@ -98,7 +96,7 @@ class _Move:
         if asked != holder:
             raise Problem(
                 f"profile {asked} has no key of its own: it uses the key of {holder}",
-                f"rotate-my-key keyring {self._move.value} -p {holder}",
+                Hint("keyring", self._move.value, "-p", holder),
             )
 
     def _introduce(self, profile: str, key_id: str, where: str) -> None:

@@ -17,6 +17,7 @@ import click
 
 from .. import __version__
 from ..core.errors import Interrupted, Problem
+from ..core.hints import Hint
 from ..core.policy import nearest
 from .app import INTERRUPTED, App
 from .commands import with_command
@@ -167,7 +168,7 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         name = _named(args)
         if " ".join(name) in _READS or name[:1] == ["fleet"]:
             return _end(app, args, Interrupted("Interrupted.", "repeat the command"))
-        return _end(app, args, Interrupted(INTERRUPTED, "rotate-my-key"))
+        return _end(app, args, Interrupted(INTERRUPTED, Hint()))
     except BrokenPipeError:
         _silence()
         return 1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..core import policy
 from ..core.errors import NotAllowed, Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.policy import Row, format_duration, parse_duration
 from ..files.regular import read_start
 from .app import App
@@ -115,12 +116,12 @@ def snooze(app: App, *, duration: str, as_json: bool) -> None:
     length = parse_duration(duration)
     if length > _LONGEST:
         limit = format_duration(_LONGEST)
-        raise WrongUsage(f"{duration} is too long: the longest is {limit}", f"rotate-my-key reminder snooze {limit}")
+        raise WrongUsage(f"{duration} is too long: the longest is {limit}", Hint("reminder", "snooze", limit))
     if length and not app.settings.snooze:
         origin, contact = app.settings.origin["snooze"], app.settings.contact
         ask = f"; ask {contact}" if contact else ""
         why = f"the reminder cannot be snoozed here ({origin.ceiling or origin.source}){ask}"
-        raise NotAllowed(why, "rotate-my-key")
+        raise NotAllowed(why, Hint())
     until = int(time.time() + length.total_seconds()) if length else 0
     folder(app).snooze(until)
     again(app)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.policy import mask
 from ..rotation.unfinished import plan_restoration, restorable, restore, unfinished
 from . import show
@@ -24,11 +23,10 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     for place in plan.left:
         wiring.warn(f"{place.profile} in {app.show_path(place.path)} holds another key and is left alone")
     if not plan.places and plan.left:
-        raise Problem(f"there is no profile to restore key {key} to", "rotate-my-key status")
+        raise Problem(f"there is no profile to restore key {key} to", Hint("status"))
     if plan.places:
         app.say(f"{note.identity.user} in {note.identity.account}: key {key} will be restored to {where}")
-        flag = shlex.join(["rotate-my-key", "restore", *(["-p", profile] if profile else []), "--yes"])
-        if not yes and not app.confirm("Restore it now?", default=True, flag=flag):
+        if not yes and not app.confirm("Restore it now?", default=True):
             app.say(show.CANCELLED)
             return 4
         with wiring.stop.on_interrupt(), wiring.lock():

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import itertools
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import NoDefault, Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.plan import Note
 from ..core.policy import Row, by_others, mask, parse_duration
 from ..profiles.kinds import ROTATABLE, sections
@@ -52,22 +52,6 @@ class Typed:
         the setting's, if none was typed."""
         working = overlap if self.overlap is None else parse_duration(self.overlap)
         return self.force and self.keep_old is not None and not (working or parse_duration(self.keep_old))
-
-    @property
-    def with_yes(self) -> str:
-        """The command that was called, with --yes."""
-        flags = {
-            "--all": self.all_keys,
-            "--force": self.force,
-            "--old-active": self.old_active,
-            "--update-copies": self.update_copies,
-            "--mixed": self.mixed,
-        }
-        words = [word for name in self.profiles for word in ("-p", name)]
-        words += [flag for flag, given in flags.items() if given]
-        words += ["--overlap", self.overlap] if self.overlap else []
-        words += ["--keep-old", self.keep_old] if self.keep_old else []
-        return shlex.join(["rotate-my-key", "rotate", *words, "--yes"])
 
 
 def finder(wiring: Wiring, settings: Settings, *, mixed: bool) -> Finder:
@@ -130,7 +114,6 @@ class Rotate:
             app,
             settings.policy,
             yes=typed.yes,
-            flag=typed.with_yes,
             replace_inactive=settings.replace_inactive,
             foreign=self._foreign,
             copies=wiring.copies,
@@ -319,14 +302,14 @@ def quietly(app: App, **options: Any) -> list[Result]:
 
 def _run(app: App, typed: Typed) -> tuple[Rotate, list[Result], list[CommandResult]]:
     if typed.profiles and typed.all_keys:
-        raise WrongUsage("-p and --all cannot be used together", "rotate-my-key rotate --all")
+        raise WrongUsage("-p and --all cannot be used together", Hint("rotate", "--all"))
     app.flags["overlap"] = typed.overlap
     app.flags["keep_old"] = typed.keep_old
     app.flags["update_copies"] = typed.update_copies or None
     _check_version(app)
     if typed.old_active and not app.settings.keep_old:
         raise WrongUsage(
-            "--old-active does nothing without --keep-old", "rotate-my-key rotate --keep-old 7d --old-active"
+            "--old-active does nothing without --keep-old", Hint("rotate", "--keep-old", "7d", "--old-active")
         )
     rotation = Rotate(app, typed)
     if typed.dry_run:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.model import Credentials
 from ..core.plan import Note
 from ..core.policy import join, mask, number
@@ -38,10 +38,10 @@ def run(
 ) -> int:
     """Find other files and processes that hold a key; with `update` put the new pair where an old one is."""
     if profiles and all_keys:
-        raise WrongUsage("-p and --all do not go together", "rotate-my-key scan --all")
+        raise WrongUsage("-p and --all do not go together", Hint("scan", "--all"))
     missing = [path for path in paths if not os.path.lexists(path)]
     if missing:
-        raise Problem(f"there is no {missing[0]}", "rotate-my-key scan")
+        raise Problem(f"there is no {missing[0]}", Hint("scan"))
     scan = Scan(app, [os.path.abspath(path) for path in paths])
     scan.look(profiles or (None,), all_keys=all_keys)
     left = scan.update(yes=yes) if update else []
@@ -52,9 +52,7 @@ def run(
     for copy in left:
         app.complain(f"{app.style('error:', fg='red', bold=True)} {stays(copy, app.show_path(copy.path))}")
     if left:
-        words = [*(word for name in profiles for word in ("-p", name)), *(["--all"] if all_keys else []), *paths]
-        again = shlex.join(["rotate-my-key", "scan", "--update", *words])
-        app.complain(f"{app.style('hint:', bold=True)} {again}")
+        app.complain(f"{app.style('hint:', bold=True)} {app.again()}")
     return 1 if left else 0
 
 
@@ -129,7 +127,7 @@ class Scan:
             if result.problem:
                 self._wiring.warn(result.problem.message)
         if not pairs:
-            raise Problem("no profile here holds a key to look for", "rotate-my-key status")
+            raise Problem("no profile here holds a key to look for", Hint("status"))
         return [Forms(pair) for pair in pairs.values()]
 
     # Changing
@@ -142,7 +140,7 @@ class Scan:
             return []
         shown = few([self._app.show_path(path) for path in paths])
         question = f"Put the new key into {number(len(paths), 'file')} ({shown})?"
-        if not yes and not self._app.confirm(question, default=True, flag="rotate-my-key scan --update --yes"):
+        if not yes and not self._app.confirm(question, default=True):
             return []
         wiring = self._wiring
         with wiring.stop.on_interrupt(), wiring.lock():
@@ -195,7 +193,7 @@ class Scan:
 
     def _means(self, copy: Copy) -> str:
         if copy.can_change and copy.key_id in self._successor:
-            return "to update it: rotate-my-key scan --update"
+            return Hint("scan", "--update", lead="to update it")
         return copy.means
 
     def _closing(self) -> list[str]:

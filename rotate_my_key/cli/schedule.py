@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from .. import settings
 from ..core import policy
 from ..core.errors import Interrupted, Problem, TryLater, WrongUsage
+from ..core.hints import Hint
 from ..core.policy import mask
 from ..rotation.run import Result
 from ..rotation.session import exit_code
@@ -110,7 +111,7 @@ def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
     What is tried again by itself (75) is not said: cron would make a mail of it.
     """
     if not arguments or arguments[0] != "rotate":
-        raise WrongUsage("this is for the scheduler", "rotate-my-key schedule install")
+        raise WrongUsage("this is for the scheduler", Hint("schedule", "install"))
     state_dir = app.paths.state_dir
     if daily and jobs.is_done(jobs.load_runs(state_dir), datetime.now(UTC)):
         return 0
@@ -202,13 +203,11 @@ def _refused(app: App, keys: Sequence[Key], *, yes: bool) -> list[Key]:
     for key in keys:
         app.say(f"  {policy.join(key.profiles):{width}}  {mask(key.key_id)}  {key.known}".rstrip())
     app.say(_SHARED)
-    flag = "rotate-my-key schedule install --yes"
     question = "Rotate {} ({}) without asking?"
     return [
         key
         for key in keys
-        if not yes
-        and not app.confirm(question.format(mask(key.key_id), policy.join(key.profiles)), default=True, flag=flag)
+        if not yes and not app.confirm(question.format(mask(key.key_id), policy.join(key.profiles)), default=True)
     ]
 
 
@@ -224,7 +223,7 @@ def _exclude(app: App, names: Sequence[str]) -> None:
     if ceiling and row.tighten(wanted, ceiling.value) != wanted:
         ask = f"; ask {now.contact}" if now.contact else ""
         refusal = f"your site does not let you exclude {policy.join(names)} ({ceiling.where}){ask}"
-        raise Problem(refusal, "rotate-my-key config get exclude")
+        raise Problem(refusal, Hint("config", "get", "exclude"))
     ini.change(app.paths.config_file, "exclude", wanted)
     app.say(f"Excluded from now on: {policy.join(names)} (setting exclude)")
 

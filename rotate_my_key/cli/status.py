@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core import policy
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.policy import STATIC, Row, check, judge, mask
 from .app import App
 from .layout import table
@@ -171,7 +172,7 @@ def _chosen(rows: list[Row], profiles: Sequence[str]) -> list[Row]:
     known = {name for row in rows for name in row["profiles"]}
     missing = [name for name in profiles if name not in known]
     if missing:
-        raise Problem(f"no key or profile named {', '.join(missing)} is known here", "rotate-my-key status")
+        raise Problem(f"no key or profile named {', '.join(missing)} is known here", Hint("status"))
     return [row for row in rows if not profiles or set(profiles) & set(row["profiles"])]
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from ..core.errors import Declined, NeedsPerson
+from ..core.hints import Again, Hint
 from ..core.parallel import Running
 from ..core.plan import Note, Step
 from ..core.policy import TWO_KEYS, Policy, Row, join, mask, old
@@ -32,7 +33,7 @@ _PATIENCE = 2.0  # seconds for a look at what runs here: some systems ask a serv
 
 
 class TerminalConsent:
-    """Asks the person. `yes` is --yes, `flag` the same command with it, `replace_inactive` the setting; `foreign` names
+    """Asks the person. `yes` is --yes, `replace_inactive` the setting; `foreign` names
     endpoints that are not AWS's, `others` gives a key's last use by anything but this program; `looked` is told of the
     keys before the question; of `several` keys each has one line."""
 
@@ -42,7 +43,6 @@ class TerminalConsent:
         policy: Policy,
         *,
         yes: bool,
-        flag: str,
         replace_inactive: bool,
         foreign: Callable[[RotationPlan], Sequence[str]],
         copies: OtherCopies,
@@ -56,7 +56,6 @@ class TerminalConsent:
         self._policy = policy
         self._looked = looked
         self._others = others
-        self._flag = flag
         self._replace_inactive = replace_inactive
         self._foreign = foreign
         self._copies = copies
@@ -90,10 +89,10 @@ class TerminalConsent:
         """Where somebody may need the old key, and it would go at once, it may be kept working for a day."""
         it = "it" if count == 1 else f"these {count} keys"
         if not may_keep:
-            agreed = self._app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True, flag=self._flag)
+            agreed = self._app.confirm(f"Rotate {it}? It takes about 10 seconds.", default=True)
             return timedelta(0) if agreed else None
         question = f"Rotate {it}? It takes about 10 seconds. [y]es, [K]eep the old key working for a day, [n]o:"
-        answer = self._app.choose(question, "ykn", default="k", flag=self._flag)
+        answer = self._app.choose(question, "ykn", default="k")
         return {"y": timedelta(0), "k": _DAY}.get(answer)
 
     def _is_used(self, plan: RotationPlan) -> bool:
@@ -122,13 +121,13 @@ class TerminalConsent:
             return False
         second = plan.second
         if second is None:
-            raise NeedsPerson("there is no second key", self._flag)
+            raise NeedsPerson("there is no second key", Again("--yes"))
         now = plan.look.now
         self._app.say(
             f"Your other key, {mask(second.key.key_id)}, is inactive ({old(now - second.key.created)}, "
             f"{show.last_used(second.last_use, now)}). {TWO_KEYS}."
         )
-        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False, flag=self._flag)
+        return self._app.confirm(f"Delete {mask(second.key.key_id)} to make room?", default=False)
 
 
 class Narrator:
@@ -312,22 +311,21 @@ class Person:
                 return code
 
     def _unattended(self, whose: str, serial: str, complaint: str) -> NeedsPerson:
-        command = f"{self._app.command} --mfa-code CODE"
         if complaint:
-            return NeedsPerson(complaint, f"{_NEXT}, then: {command}")
+            return NeedsPerson(complaint, Again("--mfa-code", "CODE", lead=f"{_NEXT}, then"))
         if self._app.mfa_code:
             return NeedsPerson(
                 f"AWS asks for an MFA code of {whose} {serial} too, and a code works only once",
-                f"{_NEXT}, then one at a time: {self._app.command} -p NAME --mfa-code CODE",
+                Hint("rotate", "-p", "NAME", "--mfa-code", "CODE", lead=f"{_NEXT}, then one at a time"),
             )
-        return NeedsPerson(f"AWS asks for an MFA code of {whose} {serial}", command)
+        return NeedsPerson(f"AWS asks for an MFA code of {whose} {serial}", Again("--mfa-code", "CODE"))
 
     def choose(self, user: str, serials: Sequence[str]) -> str:
         """See Codes."""
         if not self._asks or not self._app.terminal:
             raise NeedsPerson(
                 f"{user} has {len(serials)} MFA devices: {', '.join(serials)}",
-                f"rotate-my-key config set mfa_serial {serials[0]}",
+                Hint("config", "set", "mfa_serial", serials[0]),
             )
         with self._lock:
             self._app.complain(f"{user} has {len(serials)} MFA devices (the setting mfa_serial chooses one):")

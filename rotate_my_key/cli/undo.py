@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.plan import Note
 from ..core.policy import mask
 from ..rotation.ports import Ending, Outcome
@@ -21,8 +22,7 @@ def run(app: App, *, profile: str | None, yes: bool, as_json: bool) -> int:
     wiring.finish_moves()
     note = undoable(unfinished(wiring.here, mend=False), profile, wiring.here)
     app.say(f"{note.identity.user} in {note.identity.account}: {describe(note)}.")
-    flag = f"rotate-my-key undo --yes{f' -p {profile}' if profile else ''}"
-    if not yes and not app.confirm("Undo the rotation?", default=False, flag=flag):
+    if not yes and not app.confirm("Undo the rotation?", default=False):
         app.say(show.CANCELLED)
         return 4
     narrator = Narrator(app)
@@ -47,10 +47,10 @@ def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
     """Under the lock: look again, turn the note, and let the loop go on."""
     now = next((each for each in unfinished(wiring.here, mend=True) if each.name == note.name), None)
     if now is None or now.note is None:
-        raise Problem("another run has just finished that rotation", "rotate-my-key history")
+        raise Problem("another run has just finished that rotation", Hint("history"))
     account, policy = wiring.account_for(now.note), app.settings.policy
     outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, wiring.host, turn=turn)
     if outcome.ending is Ending.DROPPED:
         text = "nothing to undo: the old key has been deleted, or its secret is lost"
-        raise Problem(text, "rotate-my-key history")
+        raise Problem(text, Hint("history"))
     return outcome

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from shlex import quote
 
 from ..core import policy
 from ..core.errors import NeedsPerson, Problem
+from ..core.hints import Hint
 from ..core.policy import join, mask
 from ..doctor.local import removal
 from ..rotation.unfinished import Unfinished, unfinished
@@ -52,19 +52,17 @@ def run(app: App, *, yes: bool, as_json: bool) -> int:
 
 def _agreed(app: App, stored: list[str]) -> bool:
     app.say(f"The keyring holds the key of {join(stored)}. Without rotate-my-key, no program can read it there.")
-    return app.confirm("Move it back into its file now?", default=True, flag="rotate-my-key uninstall --yes")
+    return app.confirm("Move it back into its file now?", default=True)
 
 
 def _still_needed(left: Unfinished) -> Problem:
     """Why the program cannot go yet: nobody else would finish this rotation, or delete the key that is kept."""
     note = left.note
     if note is None:
-        return left.problem or Problem(f"a rotation of key {mask(left.name)} is unfinished", "rotate-my-key")
+        return left.problem or Problem(f"a rotation of key {mask(left.name)} is unfinished", Hint())
     if note.unwanted and note.wanted and note.delete_at > datetime.now(UTC):
         until = policy.day(note.delete_at, datetime.now(UTC))
-        where = f" -p {quote(note.places[0].profile)}" if note.places else ""
+        profile = note.places[0].profile if note.places else ""
         message = f"old key {mask(note.unwanted)} is kept until {until}, and only rotate-my-key will delete it"
-        return Problem(message, f"rotate-my-key delete-key {note.unwanted}{where}")
-    return Problem(
-        f"a rotation of key {mask(left.name)} is unfinished, and only rotate-my-key can finish it", "rotate-my-key"
-    )
+        return Problem(message, Hint("delete-key", note.unwanted, profile=profile))
+    return Problem(f"a rotation of key {mask(left.name)} is unfinished, and only rotate-my-key can finish it", Hint())

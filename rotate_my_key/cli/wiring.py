@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from .. import __version__
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import Credentials
 from ..core.plan import Note
 from ..files.platform import Lock
@@ -178,7 +178,7 @@ class Wiring:
             name, _ = profile_in_force(self._app.env, profile)
             Profiles(self.files)  # a file that cannot be read is mended first
             if is_missing(name, self.here):
-                return f"rotate-my-key restore -p {quote(name)}"
+                return Hint("restore", "-p", name)
         return ""
 
     def warn(self, text: str) -> None:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import errno
 import re
 
+from .hints import Hint
+
 
 class Problem(Exception):
     """Something is wrong and this run made nothing worse (exit 1).
 
-    `message` is one line, lower case, without a full stop; `hint` is the next command to type, or "".
+    `message` is one line, lower case, without a full stop; `hint` is the next command to type
+    (`hints.Hint`, if it is one of ours) or what to do, or "".
     """
 
     code = 1
@@ -197,7 +200,7 @@ def fault(error: BaseException, version: str = "") -> Problem:
         return scarce
     if isinstance(error, OSError) and error.strerror:
         name = f" ({error.filename})" if isinstance(error.filename, str) else ""
-        return Problem(f"system error: {error.strerror.lower()}{name}", "rotate-my-key doctor")
+        return Problem(f"system error: {error.strerror.lower()}{name}", Hint("doctor"))
     if isinstance(error, ImportError) and error.name:
         return Problem(f"a part of rotate-my-key cannot be loaded: {error.name}", "./install.sh")
     where = (frames(error) or ["an unknown line"])[-1]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
+from .hints import Hint
 from .policy import OUR_SERVICES, TWO_KEYS, mask, old, stamp, used
 
 _LATELY = timedelta(days=90)
@@ -53,7 +54,7 @@ class LastUse:
         return self.at is not None and self.service not in OUR_SERVICES
 
 
-def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse | None, look: Look) -> tuple[str, str]:
+def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse | None, look: Look) -> tuple[str, Hint]:
     """What is said of a user's second active key, which nothing here holds: AWS allows no third, so computers that have
     one each need to share one, and one that IT made and nobody has used waits to be adopted. `profile` holds our own
     key here."""
@@ -61,21 +62,20 @@ def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse |
     if made_by_it(look.tags, other.key_id) and not (use and use.at):
         said = f"a new key {mask(other.key_id)} from IT, {old(now - other.created)}, waiting to be adopted"
         message = "IT's message says where to get it"
-        return f"{said}; {message}", f"rotate-my-key adopt{'' if profile == 'default' else f' -p {profile}'}"
+        return f"{said}; {message}", Hint("adopt", profile=profile)
     last = used(use.at, use.service, use.region, now) if use else "last use unknown"
     said = (
         f"a second active key {mask(other.key_id)} ({old(now - other.created)}, {last}), probably used on another "
         f"computer, and {TWO_KEYS}"
     )
-    here = "" if profile == "default" else f" -p {profile}"
-    delete = f"rotate-my-key delete-key {{}}{here}"
     if use and (use.at is None or now - use.at > _LATELY):
-        return said, f"if no other computer has it: {delete.format(other.key_id)}"
-    if other.created > own.created:
-        share = f"on that computer rotate-my-key export, here rotate-my-key import{here}; {delete.format(own.key_id)}"
-    else:
-        share = f"rotate-my-key export{here}, on that computer rotate-my-key import; {delete.format(other.key_id)}"
-    return said, f"{share}; from then on rotate-my-key rotate --overlap 7d, and carry the new key over"
+        return said, Hint("delete-key", other.key_id, profile=profile, lead="if no other computer has it")
+    younger = other.created > own.created
+    delete = Hint("delete-key", own.key_id if younger else other.key_id, "-p", profile)
+    rest = f"; {delete}; from then on rotate with --overlap 7d, and carry the new key over"
+    if younger:
+        return said, Hint("import", profile=profile, lead="on that computer rotate-my-key export, here", rest=rest)
+    return said, Hint("export", profile=profile, rest=f", on that computer rotate-my-key import{rest}")
 
 
 @dataclass(frozen=True, slots=True)

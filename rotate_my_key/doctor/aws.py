@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..aws import connections
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
+from ..core.hints import Hint
 from ..core.model import Identity, Look, is_exempt, second_in_use, wanted_by_it
 from ..core.policy import Policy, Verdict, mask, number
 from ..profiles.kinds import odd_length, rivals
@@ -111,7 +112,7 @@ class Online:
         """Root, or a role."""
         if not who.is_root:
             message = f"{who.arn} is not an IAM user"
-            return Finding(Level.BROKEN, "not-a-user", message, "rotate-my-key status", self._where)
+            return Finding(Level.BROKEN, "not-a-user", message, Hint("status"), self._where)
         message = "this is a key of the account's root user; create an IAM user (or use `aws login`) and delete the key"
         key_id, profile = self._active.pair.key_id, quote(self._active.holder)
         remedy = f"aws iam delete-access-key --access-key-id {key_id} --profile {profile}"
@@ -131,31 +132,33 @@ class Online:
         """The key itself, and whether it is needed."""
         settings, key_id = self._computer.settings, self._active.pair.key_id
         policy = Policy() if isinstance(settings, Problem) else settings.policy
-        command = f"rotate-my-key rotate -p {quote(self._active.profile)}{self._mixed()}"
+        profile, mixed = self._active.profile, self._mixed()
         key = next((key for key in look.keys if key.key_id == key_id), None)
         if key is None:
             message = f"AWS does not list key {mask(key_id)} among {look.identity.user}'s keys"
-            yield Finding(Level.WARNING, "not-listed", message, "rotate-my-key status", self._where)
+            yield Finding(Level.WARNING, "not-listed", message, Hint("status"), self._where)
         elif not key.active:
             message = f"key {mask(key_id)} is inactive in AWS ({key.status})"
-            yield Finding(Level.BROKEN, "switched-off", message, "rotate-my-key adopt", self._where)
+            yield Finding(Level.BROKEN, "switched-off", message, Hint("adopt"), self._where)
         elif is_exempt(look.tags):
             message = f"user {look.identity.user} is tagged as exempt; --force rotates the key anyway"
-            yield Finding(Level.ADVICE, "exempt", message, f"{command} --force", self._where)
+            yield Finding(
+                Level.ADVICE, "exempt", message, Hint("rotate", "--force", *mixed, profile=profile), self._where
+            )
         elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
             days = (look.now - key.created).days
             message = f"key {mask(key_id)} is {days} days old, maximum age is {policy.max_age.days} days"
             level = Level.WARNING if verdict is Verdict.OVERDUE else Level.ADVICE
-            yield Finding(level, verdict.value, message, command, self._where)
+            yield Finding(level, verdict.value, message, Hint("rotate", *mixed, profile=profile), self._where)
         elif wanted_by_it(look.tags, key_id):
             message = f"IT asks you to replace key {mask(key_id)}"
-            yield Finding(Level.ADVICE, "due", message, command, self._where)
+            yield Finding(Level.ADVICE, "due", message, Hint("rotate", *mixed, profile=profile), self._where)
 
-    def _mixed(self) -> str:
+    def _mixed(self) -> list[str]:
         """The option without which a key beside other ways to sign in is not rotated."""
         profiles, holder = self._computer.profiles, self._active.holder
         mixed = not isinstance(profiles, Problem) and rivals(profiles.merged.get(holder, {}), holder)
-        return " --mixed" if mixed else ""
+        return ["--mixed"] if mixed else []
 
     def _same_by_sso(self, account: str) -> Iterator[Finding]:
         """A way into the same account that needs no long-term key."""
@@ -172,15 +175,14 @@ class Online:
     def _second(self, look: Look, key_id: str, account: IamAccount) -> Finding:
         """The other key."""
         key = next(key for key in look.keys if key.key_id == key_id)
-        profile = "" if self._active.profile == "default" else f" -p {quote(self._active.profile)}"
-        delete = f"rotate-my-key delete-key {key_id}{profile}"
         who, age = look.identity.user, f"{(look.now - key.created).days} days old"
+        name = self._active.profile
         if self._computer.holding([key_id]):
             message = f"both keys of {who} are in use here; a rotation puts the newer one everywhere first"
-            return Finding(Level.ADVICE, "both-keys-here", message, "rotate-my-key rotate --force --dry-run")
+            return Finding(Level.ADVICE, "both-keys-here", message, Hint("rotate", "--force", "--dry-run"))
         if key.active:
             own = next((each for each in look.keys if each.key_id == self._active.pair.key_id), key)
-            use, name = account.last_use(key_id), quote(self._active.profile)
+            use = account.last_use(key_id)
             said, remedy = second_in_use(name, own, key, use, look)
             return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
         message = f"{who} has a second key, {mask(key_id)} (inactive, {age}); a rotation needs that slot"
@@ -198,7 +200,7 @@ class Online:
             except Problem as unanswered:
                 self.unchecked.append(f"{what}: {unanswered.message}")
         elif isinstance(problem, NeedsPerson):
-            self.findings.append(computer.problem(Level.ADVICE, "mfa", problem, "rotate-my-key doctor --help"))
+            self.findings.append(computer.problem(Level.ADVICE, "mfa", problem, Hint("doctor", "--help")))
             self.unchecked.append(f"{what}: {problem.message}")
         elif isinstance(problem, KeyRefused):
             self.findings.append(self._refused(problem))
@@ -220,8 +222,8 @@ class Online:
         )
         if problem.mfa or device:
             message = f"{problem.action} is denied without MFA; a rotation asks for a code"
-            return Finding(Level.ADVICE, "mfa", message, "rotate-my-key doctor --mfa-code CODE")
-        return Finding(Level.BROKEN, "denied", problem.message, "rotate-my-key policy self")
+            return Finding(Level.ADVICE, "mfa", message, Hint("doctor", "--mfa-code", "CODE"))
+        return Finding(Level.BROKEN, "denied", problem.message, Hint("policy", "self"))
 
     def _refused(self, problem: KeyRefused) -> Finding:
         pair = self._active.pair
@@ -231,7 +233,7 @@ class Online:
             return Finding(Level.BROKEN, "wrong-secret", message, remedy, self._where)
         if not self._active.region:
             self.unchecked.append("China and GovCloud not checked: no region is set, and their keys work only there")
-        return Finding(Level.BROKEN, "key-refused", message, "rotate-my-key adopt", self._where)
+        return Finding(Level.BROKEN, "key-refused", message, Hint("adopt"), self._where)
 
     def _proxy(self, problem: TryLater) -> Iterator[Finding]:
         variable = next(filter(self._computer.env.get, ("https_proxy", "HTTPS_PROXY")), "")
@@ -256,12 +258,12 @@ def _denials(rights: Rights) -> Iterator[Finding]:
         yield _leaked()
     for action in rights.denied:
         message = f"you may not call {action}, so a rotation cannot {_MAY[action]} a key"
-        yield Finding(Level.BROKEN, "denied", message, "rotate-my-key policy self")
+        yield Finding(Level.BROKEN, "denied", message, Hint("policy", "self"))
     if rights.with_mfa:
         message = f"a rotation asks for an MFA code; without one, {', '.join(rights.with_mfa)} would be denied"
-        yield Finding(Level.ADVICE, "mfa", message, "rotate-my-key rotate --mfa-code CODE")
+        yield Finding(Level.ADVICE, "mfa", message, Hint("rotate", "--mfa-code", "CODE"))
 
 
 def _leaked() -> Finding:
     message = "the key has leaked: AWS found it in public and put the user in quarantine; tell IT"
-    return Finding(Level.BROKEN, "leaked", message, "rotate-my-key rotate --force --keep-old 0 --overlap 0")
+    return Finding(Level.BROKEN, "leaked", message, Hint("rotate", "--force", "--keep-old", "0", "--overlap", "0"))

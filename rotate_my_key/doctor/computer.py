@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from .. import settings
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import Holding, Identity
 from ..files import platform
 from ..files.paths import Paths
@@ -84,7 +85,7 @@ class Report:
 
 
 _COMMAND = re.compile(
-    r"(?:^|: )((?:rotate-my-key|aws|unset|ls) [^;,]+)$|^((?:rotate-my-key|aws|unset|ls)\b[^;,]*)"
+    r"(?:^|: )((?:aws|unset|ls) [^;,]+)$|^((?:aws|unset|ls)\b[^;,]*)"
     r"|^((?:\(umask|powershell) .*)"
 )
 _LINE = re.compile(r"\bline (\d+)")
@@ -249,8 +250,9 @@ class Computer:
         message, and the command opens the file there. `otherwise` is the remedy where no file is known.
         """
         where = where if where.file else self.locate(problem.message)
-        command = _COMMAND.search(problem.hint)
-        if command:
+        if isinstance(problem.hint, Hint):
+            return Finding(level, code, problem.message, problem.hint.bare, where)
+        if command := _COMMAND.search(problem.hint):
             return Finding(level, code, problem.message, command[command.lastindex or 0].strip(), where)
         remedy = self._edit(where) if where.file else otherwise or problem.hint
         hint = f": {problem.hint}" if problem.hint and remedy != problem.hint else ""

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from .. import settings
 from ..core.errors import NeedsPerson, Problem, TryLater, Unreadable
+from ..core.hints import Hint
 from ..core.model import Place
 from ..core.plan import Note
 from ..core.policy import mask
@@ -219,15 +220,14 @@ def _refusal(computer: Computer, problem: Problem) -> Finding:
     if fact.kind is Kind.NONE and not fact.note:
         merged = computer.profiles.merged
         other = next(filter(None, (merged[name].get(each) for each in _OTHERS_WORDS)), "")
-        remedy = f"rotate-my-key adopt -p {quote(name)}"
-        remedy = f"rotate-my-key rotate -p {quote(other)}" if other in merged else remedy
+        remedy = Hint("status", "-p", other) if other in merged else Hint("adopt", "-p", name)
         return _misspelt(computer, name) or Finding(level, "no-key", problem.message, remedy)
     if fact.kind in _KEYLESS and (fact.kind is not Kind.ROLE or not fact.source):
         code, level = "nothing-to-rotate", Level.ADVICE
     elif fact.kind is Kind.SESSION:
         code, level = "session", Level.WARNING
     option = SECRET if SECRET in problem.message else KEY_ID
-    return computer.problem(level, code, problem, "rotate-my-key status", _section(computer, name, option))
+    return computer.problem(level, code, problem, Hint("status"), _section(computer, name, option))
 
 
 def _misspelt(computer: Computer, name: str) -> Finding | None:
@@ -481,7 +481,7 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
             staged = staging.get(name)
         except Unreadable:
             message = f"the note of the rotation of key {mask(name)} cannot be read; the next run takes care of it"
-            yield Finding(Level.WARNING, "unreadable-note", message, "rotate-my-key", where)
+            yield Finding(Level.WARNING, "unreadable-note", message, Hint(), where)
         except Problem as problem:
             yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), where)
         else:
@@ -489,7 +489,7 @@ def _rotations(computer: Computer, now: datetime) -> Iterator[Finding]:
                 stuck = note is not None and note.told
                 end = "no run can finish it; what is stored for it is kept" if stuck else "the next run finishes it"
                 message = f"a rotation of key {mask(name)} is unfinished; {end}"
-                remedy = "rotate-my-key status" if stuck else "rotate-my-key"
+                remedy = Hint("status") if stuck else Hint()
                 yield Finding(Level.WARNING, "unfinished", message, remedy, where)
 
 
@@ -499,14 +499,14 @@ def _moves(computer: Computer, key_id: str) -> Iterator[Finding]:
     try:
         if index.moving():
             message = "moving a key into or out of the keyring is unfinished; the next run finishes it"
-            yield Finding(Level.WARNING, "unfinished", message, "rotate-my-key", Where(index.path))
+            yield Finding(Level.WARNING, "unfinished", message, Hint(), Where(index.path))
         handed = HandedKeys(os.path.join(computer.paths.state_dir, "handed")).ids()
     except Problem as problem:
         yield Finding(Level.BROKEN, "strange-note", problem.message, upgrade(), Where(index.path))
         return
     if key_id in handed:
         message = f"key {mask(key_id)} was handed to you and still has to be replaced"
-        yield Finding(Level.WARNING, "handed-key", message, "rotate-my-key")
+        yield Finding(Level.WARNING, "handed-key", message, Hint())
 
 
 def _is_kept(note: Note, now: datetime) -> bool:
@@ -533,7 +533,7 @@ def _left_behind(computer: Computer) -> Iterator[Finding]:
             message = (
                 f"the key of profile {name} is in the keyring, but {program}, which reads it there, no longer exists"
             )
-            remedy = f"rotate-my-key keyring restore -p {quote(name)}"
+            remedy = Hint("keyring", "restore", "-p", name)
             yield Finding(Level.BROKEN, "program-gone", message, remedy, _section(computer, name))
 
 
@@ -543,7 +543,7 @@ def _settings(computer: Computer) -> Iterator[Finding]:
     try:
         trust = settings.site(computer.paths).state
     except Problem as wrong:
-        yield computer.problem(Level.BROKEN, "site-settings", wrong, "rotate-my-key config path")
+        yield computer.problem(Level.BROKEN, "site-settings", wrong, Hint("config", "path"))
     else:
         if isinstance(computer.settings, Problem):
             yield _setting(computer, Level.BROKEN, computer.settings)
@@ -562,7 +562,7 @@ def _setting(computer: Computer, level: Level, problem: Problem) -> Finding:
     if variable:
         hint = "" if problem.hint.startswith("unset") or not problem.hint else f": {problem.hint}"
         return computer.in_variable(level, "settings", problem.message + hint, variable)
-    return computer.problem(level, "settings", problem, "rotate-my-key config show")
+    return computer.problem(level, "settings", problem, Hint("config", "show"))
 
 
 def _version(computer: Computer) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from .paths import how_to_get
 
 BEGIN, END = "-----BEGIN AGE ENCRYPTED FILE-----", "-----END AGE ENCRYPTED FILE-----"
@@ -91,7 +92,7 @@ def _armour_off(sealed: bytes) -> bytes:
     """The bytes inside, whatever stands before and behind: a mail, a chat, another system's line ends."""
     lines = [line.strip(b" \t\r>") for line in sealed.split(b"\n")]
     if BEGIN.encode() not in lines:
-        raise Problem("this is not an export file", "rotate-my-key export")
+        raise Problem("this is not an export file", Hint("export"))
     inside = lines[lines.index(BEGIN.encode()) + 1 :]
     if END.encode() not in inside:
         raise Problem("its end is missing", _AGAIN)

@@ -18,6 +18,7 @@ from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
 from ..aws.calls import Answer, Read, read_keys, read_last_use, read_nothing
 from ..aws.iam import create_key, delete_key, set_key_active
 from ..core.errors import Denied, Gone, NoRoom, TryLater, WrongUsage
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse
 from .model import AwsAccount, FleetUser
 

@@ -28,6 +28,7 @@ from typing import Any
 from .. import __version__, policies
 from ..aws.connections import WIDE
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..files.paths import how_to_get
 
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cloudformation")
@@ -106,7 +107,7 @@ def _scalar(text: str) -> str:
     return text if _PLAIN_SCALAR.fullmatch(text) and text.lower() not in _WORDS else json.dumps(text)
 
 
-_PLAIN = "rotate-my-key fleet package"
+_PLAIN = Hint("fleet", "package")
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _PACKAGE = "rotate_my_key"
 _OTHER_ROOMS = {"cli", "demo.py", "rotation", "doctor", "copies", "reminder", "schedule", "__main__.py"}
@@ -256,4 +257,4 @@ def store(package: Package, path: str) -> None:
         with suppress(OSError):
             os.unlink(new)
         why = (error.strerror or "no room").lower()
-        raise Problem(f"{path} cannot be written: {why}", "rotate-my-key fleet package --out FILE") from None
+        raise Problem(f"{path} cannot be written: {why}", Hint("fleet", "package", "--out", "FILE")) from None

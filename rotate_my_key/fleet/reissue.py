@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from ..aws.services import AwsCloud
 from ..core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, Unanswered, WrongUsage
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse
 from ..core.policy import mask
 from ..settings.fleet import FleetSettings
@@ -147,7 +148,7 @@ def _room(request: ReissueRequest, user: FleetUser, keys: Sequence[AccessKey], u
     if not inactive:
         raise NeedsPerson(said, f"ask {user.name} to remove one: rotate-my-key delete-key KEY_ID")
     if not request.replace_inactive:
-        raise NeedsPerson(said, f"rotate-my-key fleet reissue {user.name} --replace-inactive")
+        raise NeedsPerson(said, Hint("fleet", "reissue", user.name, "--replace-inactive"))
     return inactive[0]
 
 

@@ -22,6 +22,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import Problem, TryLater
+from ..core.hints import Hint
 from ..core.parallel import Running
 from ..state.records import Form
 
@@ -48,7 +49,7 @@ _UNLOCK = {
     "darwin": "security unlock-keychain, then try again (over SSH it must be unlocked first)",
     "win32": "log in at the desktop, then try again",
 }
-_USE_ANOTHER = "rotate-my-key config set keyring_backend system"
+_USE_ANOTHER = Hint("config", "set", "keyring_backend", "system")
 
 
 class Name(NamedTuple):
@@ -95,7 +96,7 @@ class _Pair(NamedTuple):
 _PAIR = Form(
     _Pair,
     newer=("this keyring entry was written by a newer rotate-my-key", "use that version"),
-    wrong=("the keyring entry cannot be read: another program wrote it", "rotate-my-key keyring restore"),
+    wrong=("the keyring entry cannot be read: another program wrote it", Hint("keyring", "restore")),
 )
 
 
@@ -103,7 +104,7 @@ def encode(key_id: str, secret: str) -> str:
     """A pair as an entry's text. Raises Problem for one that has no room on every system."""
     text = _PAIR.encode(_Pair(key_id, secret)).decode()
     if len(text) > LONGEST:
-        raise Problem("this key is too long for a keyring entry", "rotate-my-key status")
+        raise Problem("this key is too long for a keyring entry", Hint("status"))
     return text
 
 
@@ -156,7 +157,7 @@ class KeyringEntries:
             self._call("delete_password", name)
             if self.get(name) is None:
                 return
-        raise TryLater("the keyring did not remove an entry", "rotate-my-key status")
+        raise TryLater("the keyring did not remove an entry", Hint("status"))
 
     def check(self) -> None:
         """Raises Problem for what is no safe place for a secret by its kind."""
@@ -190,9 +191,7 @@ class KeyringEntries:
             try:
                 running = Running(call)
                 if not self._wait(running):
-                    raise TryLater(
-                        f"the keyring did not answer within {self._limit:.0f} seconds", "rotate-my-key status"
-                    )
+                    raise TryLater(f"the keyring did not answer within {self._limit:.0f} seconds", Hint("status"))
                 return running.result()
             except TryLater as problem:
                 if time.monotonic() - began > self._limit / 2:
@@ -240,8 +239,8 @@ class KeyringEntries:
             return TryLater(f"the Credential Manager refused (Windows error {number})", _UNLOCK["win32"])
         if kind == "DBusErrorResponse":  # what the keyring's own program says
             said = [getattr(error, "name", "").rsplit(".", 1)[-1], *(str(word) for word in getattr(error, "data", ()))]
-            return TryLater(f"the keyring refused: {' '.join(': '.join(said).split())}", "rotate-my-key status")
-        return TryLater(f"the keyring refused ({kind})", _UNLOCK.get(self._platform, "rotate-my-key status"))
+            return TryLater(f"the keyring refused: {' '.join(': '.join(said).split())}", Hint("status"))
+        return TryLater(f"the keyring refused ({kind})", _UNLOCK.get(self._platform, Hint("status")))
 
 
 def pair_in(entries: KeyringEntries, profile: str) -> tuple[str, str] | None:

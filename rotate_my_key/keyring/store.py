@@ -26,6 +26,7 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from ..core.errors import Problem, TryLater, Unreadable
+from ..core.hints import Hint
 from ..core.model import Credentials, Place, PlaceKind
 from ..files.write import (
     make_private_dir,
@@ -201,7 +202,7 @@ class KeyringStore:
                 self.entries.set(spare, before)
             self.entries.set(main, text)
             if self.entries.get(main) != text:
-                raise TryLater(_NOT_KEPT, "rotate-my-key")
+                raise TryLater(_NOT_KEPT, Hint())
             if before is not None:
                 self.entries.delete(spare)
             self.index.change(profile, config, ids=(pair.key_id,), spare=False)
@@ -219,7 +220,7 @@ class KeyringStore:
         kept = self.entries.get(probe) == text
         self.entries.delete(probe)
         if not kept:
-            raise TryLater(_NOT_KEPT, "rotate-my-key status")
+            raise TryLater(_NOT_KEPT, Hint("status"))
 
     def promises(self, prove: Callable[[str], tuple[str, str]]) -> None:
         """See that the keyring keeps what it must, by entries without a secret; `prove` gives the pair that another
@@ -254,7 +255,7 @@ class KeyringStore:
             raise Problem(
                 f"the keys of {', '.join(stored)} are in the keyring {self.index.backend}, and keyring_backend says "
                 f"{chosen}: all are kept in one",
-                f"rotate-my-key keyring restore -p {next(iter(stored))}",
+                Hint("keyring", "restore", "-p", next(iter(stored))),
             )
 
     def mend(self) -> None:
@@ -279,7 +280,7 @@ class KeyringStore:
 
 
 def _broken(promise: str) -> Problem:
-    return Problem(f"this keyring does not keep a promise that is needed, {promise}", "rotate-my-key config show")
+    return Problem(f"this keyring does not keep a promise that is needed, {promise}", Hint("config", "show"))
 
 
 @contextmanager
@@ -376,7 +377,7 @@ class LocalStaging:
         entry, text = names.of_rotation(name, role), names.encode(pair.key_id, pair.secret)
         keyring.entries.set(entry, text)
         if keyring.entries.get(entry) != text:
-            raise TryLater(_NOT_KEPT, "rotate-my-key")
+            raise TryLater(_NOT_KEPT, Hint())
         earlier = self.get_record(name)
         try:
             return None if record == earlier else write_private(self._marks.file(name), record)

@@ -9,11 +9,11 @@ their values, counted from the header of their section, so that changes elsewher
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
 from ..keyring.store import Line, Lines, Process
@@ -79,7 +79,7 @@ def replace_pair(file: ProfileFile, sections: Mapping[str, str], old: Credential
     Raises Problem for a pair that would be read otherwise than written, or that is a temporary one.
     """
     if new.token is not None or not _VALUE.fullmatch(new.key_id) or not _VALUE.fullmatch(new.secret):
-        raise Problem(f"key {mask(new.key_id)} cannot be written to a profile file", "rotate-my-key status")
+        raise Problem(f"key {mask(new.key_id)} cannot be written to a profile file", Hint("status"))
     changes, values = [], {KEY_ID: new.key_id, SECRET: new.secret}
     for section, profile in sections.items():
         key_id = (*_span(file, section, KEY_ID, old.key_id), new.key_id)
@@ -183,7 +183,7 @@ def _filled(file: ProfileFile, section: str, name: str, value: str) -> bytes:
     found, line = file.value(number), file.lines[number]
     fine = found in ("", value) or (name == KEY_ID and not file.get(section, SECRET))
     if file.continues(number) or not fine:
-        hint = shlex.join(["rotate-my-key", "rotate", "-p", config_profile(section) or section])
+        hint = Hint("status", "-p", config_profile(section) or section)
         raise Problem(f"[{section}] in {file.shown} holds a key already", hint)
     bare = line.rstrip("\r")
     start, stop = file.value_columns(number) if found else (len(bare), len(bare))
@@ -346,7 +346,7 @@ def _not_read(file: ProfileFile, profile: str) -> Problem:
     """Why botocore takes no section for this profile; in brackets it is a section that only others read."""
     section = profile[1:-1] if profile.startswith("[") else ""
     if section != DEFAULT and section not in file.sections:
-        return Problem(f"{file.shown} has no profile {profile}", "rotate-my-key status")
+        return Problem(f"{file.shown} has no profile {profile}", Hint("status"))
     header, taken = file.header(section), file.effective.get(config_profile(section) or "")
     if taken:
         what = f"begins [{section}]; botocore takes [{taken}] for that profile"
@@ -395,5 +395,5 @@ def _other_value(file: ProfileFile, number: int, name: str, expected: str) -> Pr
         what = f"has a comment behind {name}, which botocore takes for a part of it"
         hint = "give it a line of its own"
     else:
-        what, hint = f"holds another {name} than expected", "rotate-my-key status"
+        what, hint = f"holds another {name} than expected", Hint("status")
     return file.problem(number, what, hint)

@@ -197,11 +197,6 @@ def show_name(name: str) -> str:
     return name if name and name.isprintable() and not any(char in name for char in " \"'") else repr(name)
 
 
-def rotate_command(name: str) -> str:
-    """The command that rotates this profile's key."""
-    return f"rotate-my-key rotate -p {shlex.quote(name)}"
-
-
 def odd_character(value: str) -> str:
     """Words for the first character that is in no access key, or ""."""
     if _PASTE.search(value):

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import Problem, TryLater
+from ..core.hints import Hint
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
 from ..files import write as disk
@@ -113,7 +114,7 @@ class Moving:
         facts = self._facts(profile)
         pair = facts.entry
         if pair is None:
-            raise Problem(f"the keyring has no key for profile {profile}", "rotate-my-key status")
+            raise Problem(f"the keyring has no key for profile {profile}", Hint("status"))
         merged = Profiles(self._paths).merged
         others = [name for name, settings in merged.items() if name != profile and entry_of(settings) == profile]
         if others:
@@ -144,7 +145,7 @@ class Moving:
     def _storable(self, profile: str, facts: Facts, line: str) -> Credentials:
         pair, holder = facts.held, facts.holder
         if pair is None or holder is None:
-            raise Problem(f"no file here holds a key for profile {profile}", "rotate-my-key status")
+            raise Problem(f"no file here holds a key for profile {profile}", Hint("status"))
         if facts.credentials.pair(profile) and facts.config.pair(profile):
             raise Problem(
                 f"{facts.credentials.path} and {facts.config.path} both hold a key for profile {profile}",
@@ -189,7 +190,7 @@ class Moving:
         facts = self._facts(profile)
         if facts.held is None:
             if facts.entry is None or facts.leader is None:
-                raise Problem(f"profile {profile} was changed by somebody else meanwhile", "rotate-my-key status")
+                raise Problem(f"profile {profile} was changed by somebody else meanwhile", Hint("status"))
             self._index.change(profile, entry.config, moving=None, line="", ids=(facts.entry.key_id,))
             return
         if facts.entry != facts.held:
@@ -205,7 +206,7 @@ class Moving:
     def _let_go(self, profile: str, entry: Entry, facts: Facts, held: Credentials) -> None:
         """The file's pair goes, once the line has given it back; in the config file both change in one write."""
         if prove(entry.line, self._env) != (held.key_id, held.secret):
-            raise Problem(f"the keyring does not give back the key of {profile}", "rotate-my-key status")
+            raise Problem(f"the keyring does not give back the key of {profile}", Hint("status"))
         assert facts.holder is not None
         data, lines = take_out(facts.holder, profile, held)
         known: dict[str, object] = {"lines": lines}
@@ -217,13 +218,13 @@ class Moving:
     def _to_file(self, profile: str) -> None:
         facts = self._facts(profile)
         if facts.held is None and facts.entry is None:
-            raise Problem(f"neither the files nor the keyring have a key for {profile}", "rotate-my-key status")
+            raise Problem(f"neither the files nor the keyring have a key for {profile}", Hint("status"))
         if facts.held is None and facts.entry:
             home = facts.home
             _write(home, _restored(profile, facts, facts.entry))
             facts = self._facts(profile)
             if facts.held != facts.entry or facts.holder is None or facts.held is None:
-                raise TryLater(f"another program wrote {home.path} just now", "rotate-my-key")
+                raise TryLater(f"another program wrote {home.path} just now", Hint())
             confirm(facts.holder, [profile])
         if facts.entry and facts.held != facts.entry:
             raise _two_keys(profile, facts)
@@ -285,7 +286,7 @@ def _two_keys(profile: str, facts: Facts) -> Problem:
     assert facts.entry is not None
     both = f"{mask(facts.held.key_id)} in its file and {mask(facts.entry.key_id)} in the keyring"
     return Problem(
-        f"profile {profile} has key {both}", f"remove the one that is not used: rotate-my-key status -p {profile}"
+        f"profile {profile} has key {both}", Hint("status", "-p", profile, lead="remove the one that is not used")
     )
 
 
@@ -320,7 +321,7 @@ def prove(line: str, env: Mapping[str, str]) -> tuple[str, str]:
         if done.returncode == 0 and answer["Version"] == 1:
             return str(answer["AccessKeyId"]), str(answer["SecretAccessKey"])
     except subprocess.TimeoutExpired:
-        raise TryLater("the credential_process gives no answer", "rotate-my-key status") from None
+        raise TryLater("the credential_process gives no answer", Hint("status")) from None
     except OSError as error:
         raise Problem(f"the credential_process cannot be run: {error.strerror}", hint) from None
     except (ValueError, KeyError, TypeError):

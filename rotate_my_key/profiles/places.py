@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from ..core.errors import Problem, TryLater
+from ..core.hints import Hint
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..files import write as files
 from ..files.regular import PUBLIC, is_null, refuse_odd, tracking
@@ -220,7 +221,7 @@ class LocalPlaces:
         if outcome is Written.DONE:
             for file, profiles in self._open(path, group)[1]:
                 if any(file.pair(profile) != new for profile in profiles):
-                    raise TryLater(f"another program wrote {path} just now", "rotate-my-key")
+                    raise TryLater(f"another program wrote {path} just now", Hint())
                 confirm(file, profiles)
         return outcome
 
@@ -376,7 +377,7 @@ def _by_file(places: Collection[Place]) -> dict[str, list[Place]]:
 
 
 def _changed_just_now(place: Place) -> TryLater:
-    return TryLater(f"the keyring entry of {place.profile} changed just now", "rotate-my-key")
+    return TryLater(f"the keyring entry of {place.profile} changed just now", Hint())
 
 
 def _hint(found: Snapshot) -> str:

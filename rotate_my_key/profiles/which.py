@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from ..core.errors import NeedsPerson, NoDefault, Problem
+from ..core.hints import Hint
 from ..core.model import Credentials, Place, PlaceKind
 from ..core.policy import nearest
 from ..files.regular import is_null
@@ -33,7 +34,6 @@ from .kinds import (
     keyring_entry,
     other_ways,
     rivals,
-    rotate_command,
     show_name,
 )
 
@@ -67,7 +67,7 @@ def _mixed_warnings(name: str, ways: Sequence[Kind], mixed: bool) -> list[str]:
     beside = " and ".join(kind.value for kind in ways)
     message = f"profile {show_name(name)} holds a static key beside {beside} settings, and {_DISAGREE}"
     if not mixed:
-        raise NeedsPerson(message, f"to rotate the static key all the same: {rotate_command(name)} --mixed")
+        raise NeedsPerson(message, Hint("rotate", "-p", name, "--mixed", lead="to rotate the static key all the same"))
     return [message]
 
 
@@ -115,10 +115,10 @@ def _in_a_program(profiles: Profiles, name: str) -> str:
     program = os.path.basename((profiles.merged[name]["credential_process"].split() or [""])[0].strip("\"'"))
     if program.removesuffix(".exe") == "aws-vault":
         return f"aws-vault rotate {quote(name)}"
-    return f"rotate-my-key adopt -p {quote(name + '-key')}"
+    return Hint("adopt", "-p", f"{name}-key")
 
 
-_STATUS = "rotate-my-key status"
+_STATUS = Hint("status")
 _DISAGREE = "SDKs disagree on which one wins"
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 _KEY = "AWS_ACCESS_KEY_ID"
@@ -165,7 +165,7 @@ def find_active(
         name, chosen = profile_in_force(environ, profile)
     except Problem as hidden:
         if environ.get(_KEY) and not Profiles(files).merged:
-            raise Problem(f"{hidden.message}, and there is none here", "rotate-my-key adopt") from None
+            raise Problem(f"{hidden.message}, and there is none here", Hint("adopt")) from None
         raise
     profiles = Profiles(files)
     if name not in profiles.merged:
@@ -195,8 +195,8 @@ def profile_in_force(environ: Mapping[str, str], profile: str | None) -> tuple[s
     for variable, what in _KEY_VARIABLES.items():
         if environ.get(variable):
             message = f"{variable} is set in the environment: programs here use {what}, not a profile's"
-            command = rotate_command(next(filter(None, named.values()), "default"))
-            raise Problem(message, f"unset {variable}, or name the profile: {command}")
+            name = quote(next(filter(None, named.values()), "default"))
+            raise Problem(message, f"unset {variable}, or name the profile: -p {name}")
     return named_profile(environ)
 
 
@@ -233,7 +233,7 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
         return Problem(f"{what}: {where}", f"write [{plain_header(unread[0])}] there instead")
     if not profiles.merged:
         state = " and ".join(f"{_show_file(file, environ)} {_state(file)}" for file in _both(profiles))
-        command = "rotate-my-key adopt" if name == "default" else f"rotate-my-key adopt -p {quote(name)}"
+        command: str = Hint("adopt", profile=name)
         if is_null(profiles.credentials.path):
             command = "unset AWS_SHARED_CREDENTIALS_FILE"
         return Problem(f"{what}: {state}", command)
@@ -244,7 +244,7 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
     more = f" and {len(names) - _LISTED} more" if names[_LISTED:] else ""
     return Problem(
         f"{what}; known here: {', '.join(map(show_name, names[:_LISTED]))}{more}{meant}",
-        f"rotate-my-key status -p {quote(near)}" if near else "rotate-my-key status",
+        Hint("status", *(["-p", near] if near else [])),
     )
 
 

@@ -9,7 +9,6 @@ run is over.
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -17,14 +16,15 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.model import Credentials, Holding, Place
 from ..core.plan import Note
 from ..core.policy import Hook, Past, PendingChange
 from .ports import CommandResult, Notes, Places
 
 _VERSION = 1
-_AFTER = ("rotate-my-key", "after")
-_SETTINGS = "rotate-my-key config path"
+_FIX = "fix it, then"
+_SETTINGS = Hint("config", "path")
 
 
 class Programs(Protocol):
@@ -190,7 +190,7 @@ class After:
             if not todo:
                 raise Problem("[after_rotate] has no command for the profiles that hold this key", _SETTINGS)
             for hook in todo:
-                result = self._one(hook, change, held, again=shlex.join([*_AFTER, "run", hook.name]))
+                result = self._one(hook, change, held, again=Hint("after", "run", hook.name, lead=_FIX))
                 self._ended(result)
                 record = self._changes.load(change.name)
                 if record and _keys(record) == _keys(change) and result.problem is None:
@@ -217,12 +217,12 @@ class After:
             held = self._held(change) if change else []
             if change and held and (hook is None or hook in self.of([h.place for h in held])):
                 return change, held
-        raise Problem("no profile here holds a key that came from a rotation", "rotate-my-key history")
+        raise Problem("no profile here holds a key that came from a rotation", Hint("history"))
 
     def rehearse(self, hook: Hook, places: Sequence[Place]) -> CommandResult:
         """Run it with a made-up pair, as if it had come into these places."""
         new = Credentials("AKIAI44QH8DHBEXAMPLE", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
-        again = shlex.join([*_AFTER, "test", hook.name])
+        again = Hint("after", "test", hook.name, lead=_FIX)
         user = "arn:aws:iam::123456789012:user/alice"
         change = PendingChange("", "AKIAIOSFODNN7EXAMPLE", new.key_id, "123456789012", user)
         result = self._one(hook, change, [Holding(place, new) for place in places], again=again, test=True)
@@ -281,11 +281,11 @@ class After:
         change: PendingChange,
         held: Sequence[Holding],
         *,
-        again: str = "rotate-my-key",
+        again: Hint | None = None,
         test: bool = False,
     ) -> CommandResult:
         """Run it; `again` is the command that tries it once more, for the hint."""
-        pair, again = held[0].pair, f"fix it, then: {again}"
+        pair, again = held[0].pair, again or Hint(lead=_FIX)
         assert pair is not None
         value = given(hook, change, [h.place for h in held], pair)
         try:

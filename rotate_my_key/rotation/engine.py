@@ -6,7 +6,6 @@ stands in `steps.py`; which one is next, in `plan.py`.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -21,6 +20,7 @@ from ..core.errors import (
     TryLater,
     Unanswered,
 )
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Place
 from ..core.plan import ENDS, Note, PlaceState, Step, World, next_step, only_others, waits_for_owed
 from ..core.policy import TWO_KEYS, Policy, mask
@@ -76,7 +76,7 @@ class Rotation:
             if step in ENDS or (self._reason and world.note is None):
                 return self._end(step, world)
             world = self._take(step, world, steps)
-        raise TryLater("AWS keeps giving contradictory answers; nothing is lost", "rotate-my-key")
+        raise TryLater("AWS keeps giving contradictory answers; nothing is lost", Hint())
 
     def _take(self, step: Step, world: World, steps: Steps) -> World:
         """One step, with what its failures mean for the facts."""
@@ -105,9 +105,9 @@ class Rotation:
 
     def _before(self, step: Step, world: World) -> None:
         if step is Step.CREATE and self._done.count(step) >= _MOST_CREATES:
-            raise TryLater("AWS failed to answer twice; nothing is lost", "rotate-my-key")
+            raise TryLater("AWS failed to answer twice; nothing is lost", Hint())
         if step is Step.DROP and world.full:
-            self._reason = NoRoom(f"you have two access keys already, and {TWO_KEYS}", "rotate-my-key status")
+            self._reason = NoRoom(f"you have two access keys already, and {TWO_KEYS}", Hint("status"))
         elif step is Step.DROP and world.begun:
             self._reason = self._reason or _no_place(world, "nothing was changed in AWS")
         if step is Step.TAKE_BACK:
@@ -225,12 +225,12 @@ def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
     old = mask(note.unwanted)
     if not owed:
         text = f"{_commands(untold)} failed, and key {old} has been deleted"
-        return StillOwed(text, shlex.join(["rotate-my-key", "after", "run", *untold[:1]]), over=True)
+        return StillOwed(text, Hint("after", "run", *untold[:1]), over=True)
     was, it = ("was", "it") if len(owed) == 1 else ("were", "they")
     return StillOwed(
         f"{_files(owed)} {was} not changed, and key {old}, which {it} may hold, has been deleted; "
         "put the new one in by hand",
-        "rotate-my-key status",
+        Hint("status"),
         over=True,
     )
 
@@ -238,13 +238,13 @@ def _over(note: Note, owed: Sequence[str], untold: Sequence[str]) -> Problem:
 def _owed(note: Note, world: World) -> Problem:
     """The old key goes on working until all that was asked to follow has."""
     profile = world.places_in(PlaceState.WANTED)[0].profile
-    without = shlex.join(["rotate-my-key", "delete-key", note.unwanted, "-p", profile])
+    without = Hint("delete-key", note.unwanted, "-p", profile)
     new, owed = mask(note.wanted or ""), world.owed or ()
     lacks = [f"{_files(owed)} {'does' if len(owed) == 1 else 'do'} not have key {new} yet"] if owed else []
     lacks += [f"{_commands(world.untold)} failed for key {new}"] if world.untold else []
     return StillOwed(
         f"{' and '.join(lacks)}, so {mask(note.unwanted)} stays active",
-        f"rotate-my-key, once that is fixed; if nobody needs {'them' if owed else 'that'}: {without}",
+        Hint(rest=f", once that is fixed; if nobody needs {'them' if owed else 'that'}: {without}"),
     )
 
 
@@ -259,9 +259,10 @@ def _files(paths: Sequence[str]) -> str:
 def _blocked(note: Note, world: World, here: LocalState) -> Problem:
     ours = world.places_in(PlaceState.WANTED, PlaceState.UNWANTED, PlaceState.TORN)
     if away := ours and world.places_in(PlaceState.AWAY):
+        gone = Hint("delete-key", note.unwanted, "-p", ours[0].profile)
         return Problem(
             f"{_names(away)} cannot be read now and may still hold key {mask(note.unwanted)}, so it is not deleted",
-            f"rotate-my-key, once it is back; if it is gone for good: rotate-my-key delete-key {note.unwanted}",
+            Hint(rest=f", once it is back; if it is gone for good: {gone}"),
         )
     if not ours:
         return _emptied(note, world, here)
@@ -272,11 +273,11 @@ def _blocked(note: Note, world: World, here: LocalState) -> Problem:
         return Problem(
             f"no profile holds key {mask(note.unwanted)} any more, and it was not deleted; there is a copy in "
             f"{here.staging.where(note.name)}",
-            f"rotate-my-key delete-key {note.unwanted}",
+            Hint("delete-key", note.unwanted, profile=world.places_in(PlaceState.WANTED)[0].profile),
         )
     return Problem(
         f"key {mask(note.wanted or note.unwanted)} does not work, and key {mask(note.unwanted)} cannot be restored",
-        "rotate-my-key status",
+        Hint("status"),
     )
 
 
@@ -289,7 +290,7 @@ def _emptied(note: Note, world: World, here: LocalState) -> Problem:
         f"{_names(world.places)} no longer {'holds' if len(world.places) == 1 else 'hold'} "
         f"key {' or '.join(map(mask, stored))}; nothing was deleted, and "
         f"there is a copy in {here.staging.where(note.name)}",
-        shlex.join(["rotate-my-key", *command]),
+        Hint(*command),
     )
 
 
@@ -298,7 +299,7 @@ def _no_secret(world: World) -> Problem:
     assert world.note is not None and world.note.wanted is not None
     return Problem(
         f"AWS sent a wrong secret for the new key {mask(world.note.wanted)}; {mask(world.note.unwanted)} stays in use",
-        "rotate-my-key",
+        Hint(),
     )
 
 
@@ -309,12 +310,12 @@ def _why_back(world: World) -> Problem:
     how = "deactivated" if note.wanted in world.keys else "deleted"
     return Problem(
         f"somebody else {how} key {mask(note.wanted)} during the rotation, so {mask(note.unwanted)} stays in use",
-        "rotate-my-key status",
+        Hint("status"),
     )
 
 
 def _no_place(world: World, so: str) -> Problem:
-    return Problem(f"{_names(world.places)} changed during the rotation, so {so}", "rotate-my-key status")
+    return Problem(f"{_names(world.places)} changed during the rotation, so {so}", Hint("status"))
 
 
 def _names(places: Iterable[Place]) -> str:

@@ -11,13 +11,13 @@ places hold the new one before there is a note, and of the old one there is the 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
 from ..core.errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater
+from ..core.hints import Again, Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place
 from ..core.plan import SETTLE, Note
 from ..core.policy import Policy, mask
@@ -46,15 +46,13 @@ class Way(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A key for a profile, and the user whose it is; `replaces` is the id that a delivery names, and `source` the
-    file or delivery that was typed; each may be ""."""
+    """A key for a profile, and the user whose it is; `replaces` is the id that a delivery names, or ""."""
 
     origin: Origin
     pair: Credentials
     identity: Identity
     profile: str
     replaces: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +90,13 @@ def prove_export(pair: Credentials, expected: Identity, account: Account, pause:
             raise
         raise KeyRefused(
             f"AWS does not accept key {mask(pair.key_id)}: it has been replaced or deactivated",
-            "on the other computer, once more: rotate-my-key export",
+            Hint("export", lead="on the other computer, once more"),
         ) from None
     if who == expected:
         who = account.prove(pair, 3)
     if who != expected:
         raise OtherIdentity(
-            f"key {mask(pair.key_id)} signs in as {who.arn}, but the export says {expected.arn}", "rotate-my-key doctor"
+            f"key {mask(pair.key_id)} signs in as {who.arn}, but the export says {expected.arn}", Hint("doctor")
         )
 
 
@@ -127,7 +125,7 @@ def plan_incoming(
 ) -> Placement:
     """Find the way of a key, which has signed in, into its profile: that one holds `held`, and signs in by `others`
     besides. Raises Problem if the key is no user's, or the profile is in use otherwise."""
-    who, profile, elsewhere = key.identity, key.profile, _elsewhere(key)
+    who, profile = key.identity, key.profile
     if not who.is_user:
         what = "the account's root user" if who.is_root else who.arn
         raise Problem(
@@ -137,22 +135,21 @@ def plan_incoming(
     if pairs == {key.pair}:
         return Placement(key, Way.THERE, tuple(place for place, _ in held))
     if others:
-        raise Problem(f"profile {profile} signs in with {' and '.join(others)}", elsewhere)
+        raise Problem(f"profile {profile} signs in with {' and '.join(others)}", _elsewhere(key))
     if not pairs:
         return Placement(key, Way.ADD)
     pairs.discard(key.pair)  # a run that was killed may have changed one of two files
     if len(pairs) > 1:
-        raise Problem(f"profile {profile} holds different keys in its two files", elsewhere)
+        raise Problem(f"profile {profile} holds different keys in its two files", _elsewhere(key))
     old = pairs.pop()
     _check_old(old, key, account)
     return Placement(key, Way.REPLACE, tuple(place for place, each in held if each == old), old)
 
 
-def _elsewhere(key: Incoming) -> str:
-    """The command that puts it into a profile of its own: the second account of a consultant."""
-    who, command = key.identity, "import" if key.origin is Origin.EXPORT else "adopt"
-    name = who.user if who.user != key.profile else f"{who.user}-{who.account}"
-    return shlex.join(["rotate-my-key", command, *([key.source] if key.source else []), "-p", name])
+def _elsewhere(key: Incoming) -> Hint:
+    """The same into a profile of its own: the second account of a consultant."""
+    who = key.identity
+    return Again("-p", who.user if who.user != key.profile else f"{who.user}-{who.account}")
 
 
 def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
@@ -168,17 +165,17 @@ def _check_old(old: Credentials, key: Incoming, account: Account) -> None:
         case Origin.CONSOLE | Origin.EXPORT if foreign:
             raise Problem(f"{foreign} it works", _elsewhere(key))
         case Origin.CONSOLE:
-            raise Problem(works, f"rotate-my-key rotate --force -p {profile}")
+            raise Problem(works, _elsewhere(key))
         case Origin.DELIVERY if foreign:
             raise Problem(f"{foreign} the new key from IT is for {who.user} in {who.account}", _elsewhere(key))
         case Origin.EXPORT if not _is_older(old, key.pair, account):
             raise Problem(
                 f"profile {profile} holds a newer key of {who.user}, {mask(old.key_id)}, than the export",
-                "rotate-my-key status",
+                Hint("status"),
             )
         case Origin.DELIVERY if old.key_id != key.replaces:
             named = f"replaces {mask(key.replaces)}" if key.replaces else "replaces no key"
-            raise Problem(f"{works}, and the new key from IT {named}", f"rotate-my-key rotate --force -p {profile}")
+            raise Problem(f"{works}, and the new key from IT {named}", _elsewhere(key))
 
 
 def _is_older(old: Credentials, pair: Credentials, account: Account) -> bool:
@@ -200,7 +197,7 @@ def check_unfinished(found: Sequence[Unfinished], pair: Credentials, old: Creden
         if about:
             raise each.problem or Problem(
                 f"the rotation of key {mask(each.name)} is unfinished on this computer, and includes {mask(about)}",
-                "rotate-my-key status",
+                Hint("status"),
             )
 
 
@@ -288,7 +285,7 @@ def plan_elsewhere(
     Raises Problem if it is in none."""
     places = tuple(h.place for h in here.places.search([new.key_id]) if h.pair == new)
     if not places:
-        raise Problem(f"no profile here holds key {mask(new.key_id)} any more", "rotate-my-key status")
+        raise Problem(f"no profile here holds key {mask(new.key_id)} any more", Hint("status"))
     return Takeover(new, None, look, _note(new.key_id, old, look, places, account.endpoint, here, (host, boot)))
 
 

@@ -9,7 +9,6 @@ switched off goes by itself, another inactive one on consent, an active one neve
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from ..core.errors import Declined, Denied, KeyRefused, NeedsPerson, NotAllowed, Problem, TryLater
+from ..core.hints import Again, Hint
 from ..core.model import (
     AccessKey,
     Credentials,
@@ -146,7 +146,7 @@ def prepare(
     old = pair if draft.name == key.key_id or second is None else second.pair
     assert old is not None
     if not draft.places:
-        raise Problem(f"no profile here holds key {mask(draft.name)} any more", "rotate-my-key status")
+        raise Problem(f"no profile here holds key {mask(draft.name)} any more", Hint("status"))
     return replace(
         plan,
         second=second,
@@ -193,7 +193,7 @@ def first_look(
     if end := gone(here.history.entries()).get(pair.key_id):
         raise KeyRefused(
             f"key {mask(pair.key_id)} was {end}; an older file has been restored",
-            "restore the newer file, also where the older one came from; or add a new key: rotate-my-key adopt",
+            Hint("adopt", lead="restore the newer file, also where the older one came from; or add a new key"),
         )
     try:
         return account.look([pair])
@@ -222,9 +222,7 @@ def _own_key(
             "delete it in the console (root's security credentials) and use an IAM user or `aws login`",
         )
     if not who.is_user:
-        raise Problem(
-            f"{who.arn} is not an IAM user; only a user's long-term key can be rotated", "rotate-my-key status"
-        )
+        raise Problem(f"{who.arn} is not an IAM user; only a user's long-term key can be rotated", Hint("status"))
     key = listed(look.keys, here.history).get(pair.key_id)
     for _ in range(5):
         if key is not None:
@@ -233,7 +231,7 @@ def _own_key(
         look = replace(look, keys=account.keys(), now=account.now())
         key = listed(look.keys, here.history).get(pair.key_id)
     if key is None:
-        raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", "rotate-my-key status")
+        raise Problem(f"key {mask(pair.key_id)} is not among the keys of {who.user}", Hint("status"))
     if not key.active and not look.auth_profile:
         raise NotAllowed(
             f"key {mask(pair.key_id)} of {who.user} is inactive",
@@ -311,7 +309,7 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
     key_id = second.key.key_id
     if second.kept:
         if not asked.attended and plan.look.now < second.kept.delete_at and not plan.leaked:
-            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _rotate_command(plan))
+            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _in_a_terminal(plan))
         return False
     if second.key.active:
         raise second_in_the_way(plan)
@@ -330,23 +328,22 @@ def _kept(second: Second, now: datetime) -> str:
     return f"old key {mask(second.key.key_id)} {how} until {clock(until, now)}"
 
 
-def _rotate_command(plan: RotationPlan) -> str:
-    """The same where a person can be asked: they give up what is kept."""
-    force = ["--force"] if plan.options.forced else []
-    return f"in a terminal: {shlex.join(['rotate-my-key', 'rotate', '-p', _profile(plan), *force])}"
-
-
 def in_the_way(plan: RotationPlan) -> bool:
     """Whether the user's second key is active, so that there is no room for a new one."""
     second = plan.second
     return bool(plan.due and second and second.key.active and not second.kept and not plan.merge)
 
 
-def delete_command(plan: RotationPlan) -> str:
+def _in_a_terminal(plan: RotationPlan) -> Hint:
+    """The same where a person can be asked: they give up what is kept."""
+    force = ["--force"] if plan.options.forced else []
+    return Hint("rotate", *force, profile=_profile(plan), lead="in a terminal")
+
+
+def delete_command(plan: RotationPlan) -> Hint:
     """How to retire the second key: by a profile of the same user."""
     assert plan.second is not None
-    profile = [] if (name := _profile(plan)) == "default" else ["-p", name]
-    return shlex.join(["rotate-my-key", "delete-key", plan.second.key.key_id, *profile])
+    return Hint("delete-key", plan.second.key.key_id, profile=_profile(plan))
 
 
 def _profile(plan: RotationPlan) -> str:
@@ -358,5 +355,5 @@ def second_in_the_way(plan: RotationPlan) -> NeedsPerson:
     """That the user's second key is active, what is known of it, and how to go on."""
     assert plan.second is not None
     other, use = plan.second.key, plan.second.last_use
-    said, hint = second_in_use(shlex.quote(_profile(plan)), plan.key, other, use, plan.look)
+    said, hint = second_in_use(_profile(plan), plan.key, other, use, plan.look)
     return NeedsPerson(f"{plan.look.identity.user} has {said}", hint)

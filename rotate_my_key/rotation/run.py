@@ -14,6 +14,7 @@ from functools import partial
 from typing import Protocol
 
 from ..core.errors import Denied, NeedsPerson, Problem, StillOwed, TryLater
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from ..core.parallel import side_by_side
 from ..core.plan import Note, Step
@@ -153,7 +154,7 @@ class Run:
                 continue
             try:
                 if found.note is None:
-                    raise found.problem or Problem("a rotation is unfinished", "rotate-my-key status")
+                    raise found.problem or Problem("a rotation is unfinished", Hint("status"))
                 results.append(self._resume(found.note))
             except Problem as problem:
                 if self._is_let_go(found.note, problem):
@@ -284,7 +285,7 @@ class Run:
         """Both of the user's keys were here; now one is left, and is rotated if it is due."""
         pair, problem = _find(job)
         if pair is None:
-            raise problem or Problem("the profile is gone", "rotate-my-key status")
+            raise problem or Problem("the profile is gone", Hint("status"))
         result = self._one(job, self._look(job, pair))
         if result.problem:
             raise result.problem

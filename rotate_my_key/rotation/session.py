@@ -11,6 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..core.model import Credentials
 from ..core.policy import STATIC, Row, by_others, stamp
 from .ports import CommandResult, Ending, Outcome
@@ -114,7 +115,7 @@ class Finder:
         return keys
 
     def _unread(self, fact: StaticProfile) -> Result:
-        problem = Problem(f"profile {fact.profile}: {fact.note}", "rotate-my-key status")
+        problem = Problem(f"profile {fact.profile}: {fact.note}", Hint("status"))
         try:
             self._pair(fact.profile)
         except Problem as found:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity, InPlace, Place
 from ..core.plan import SETTLE, Note, PlaceState, Step, World, after, to_discard
 from ..core.policy import Past, mask
@@ -316,7 +317,7 @@ class Steps:
                 if key_id in self._shown:
                     return None
                 if self._account.now() >= until:
-                    raise TryLater(f"key {mask(key_id)} has not taken effect in AWS yet", "rotate-my-key") from None
+                    raise TryLater(f"key {mask(key_id)} has not taken effect in AWS yet", Hint()) from None
                 self._pause(1.0)
 
     # Turning round
@@ -326,9 +327,7 @@ class Steps:
         note = _note(world)
         other = self.pairs.get(note.unwanted)
         if other is None or note.wanted is None:
-            raise Denied(
-                f"the secret of key {mask(note.unwanted)} is no longer on this computer", "rotate-my-key status"
-            )
+            raise Denied(f"the secret of key {mask(note.unwanted)} is no longer on this computer", Hint("status"))
         try:
             prove_as(note.identity, other, self._account, 1)
         except (KeyRefused, TryLater) as problem:
@@ -344,9 +343,7 @@ class Steps:
         try:
             return self.pairs[key_id]
         except KeyError:
-            raise Problem(
-                f"the secret of key {mask(key_id)} is no longer on this computer", "rotate-my-key status"
-            ) from None
+            raise Problem(f"the secret of key {mask(key_id)} is no longer on this computer", Hint("status")) from None
 
     def _others(self, world: World) -> list[Credentials]:
         pair = self.pairs.get(_note(world).unwanted)
@@ -424,7 +421,7 @@ def prove_as(expected: Identity, pair: Credentials, account: Account, times: int
     if who != expected:
         raise OtherIdentity(
             f"key {mask(pair.key_id)} signs in as {who.arn} in {who.account}, not as {expected.arn}",
-            "rotate-my-key status",
+            Hint("status"),
         )
 
 

@@ -6,7 +6,6 @@ A key that AWS refuses and a network that is away are rows, not failures. What a
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from ..core.errors import Gone, NotAllowed, Problem
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, wanted_by_it
 from ..core.parallel import side_by_side
 from ..core.plan import Note
@@ -219,16 +219,16 @@ def find_key(asked: str, look: Look, here: LocalState) -> AccessKey:
     ]
     if not fitting:
         known = " and ".join(mask(key.key_id) for key in keys) or "none"
-        raise Problem(f"{who.user} in {who.account} has no key {asked!r} (has {known})", "rotate-my-key status")
+        raise Problem(f"{who.user} in {who.account} has no key {asked!r} (has {known})", Hint("status"))
     if len(fitting) > 1:
-        raise Problem(f"{asked!r} matches two keys of {who.user}", "rotate-my-key status --json")
+        raise Problem(f"{asked!r} matches two keys of {who.user}", Hint("status", "--json"))
     return fitting[0]
 
 
 def plan_retirement(asked: str, look: Look, account: Account, here: LocalState) -> Retirement:
     """Which key, and what would be done to it. Raises Problem for a key that is in use here."""
     if not look.identity.is_user:
-        raise Problem(f"{look.identity.arn} is not an IAM user", "rotate-my-key status")
+        raise Problem(f"{look.identity.arn} is not an IAM user", Hint("status"))
     key = find_key(asked, look, here)
     _check_places(key.key_id, here)
     _check_notes(key, here)
@@ -252,9 +252,7 @@ def _check_places(key_id: str, here: LocalState) -> None:
         names = " and ".join(f"{place.profile} in {place.path}" for place in held)
         raise Problem(
             f"key {mask(key_id)} is in use here: {names}",
-            shlex.join(["rotate-my-key", "rotate", "--force", "-p", held[0].profile])
-            if held[0].is_read
-            else "rotate-my-key doctor",
+            Hint("rotate", "--force", profile=held[0].profile) if held[0].is_read else Hint("status"),
         )
 
 
@@ -266,4 +264,4 @@ def _check_notes(key: AccessKey, here: LocalState) -> None:
     lost = [name for name in here.staging.names() if name not in here.notes.names()]
     staged = {pair.key_id for name in lost if (pair := here.staging.get(name).get("staged"))}
     if any(not is_stranded(note, here) for note in notes) or (key.active and key.key_id in staged):
-        raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", "rotate-my-key")
+        raise Problem(f"key {mask(key.key_id)} belongs to an unfinished rotation", Hint())

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import KeyRefused, OtherIdentity, Problem, TryLater, Unreadable
+from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, Look, Place
 from ..core.plan import SETTLE, Note, PlaceState
 from ..core.policy import Policy, mask
@@ -56,7 +57,7 @@ def _read(name: str, here: LocalState, mend: bool) -> Unfinished:
             return Unfinished(name, None, problem)
         aside = here.notes.set_aside(name)
         note = _rebuilt(name, here)
-        lost = Problem(f"{problem.message}; it was moved to {aside}", "rotate-my-key status")
+        lost = Problem(f"{problem.message}; it was moved to {aside}", Hint("status"))
         return Unfinished(name, note, None if note else lost)
     except Problem as problem:
         return Unfinished(name, None, problem)
@@ -135,7 +136,7 @@ def _first_look(note: Note, own: list[Credentials], account: Account, here: Loca
     refusal = KeyRefused(
         f"the earlier rotation of key {mask(note.name)} cannot be finished: this computer no longer has a key of "
         f"{note.identity.user} in {note.identity.account}",
-        "rotate-my-key adopt",
+        Hint("adopt"),
     )
     young = False
     for number, pair in enumerate(own):
@@ -172,7 +173,7 @@ def _not_ours(note: Note, seen: str) -> OtherIdentity:
     return OtherIdentity(
         f"the rotation of key {mask(note.name)} is for {note.identity.arn} at {note.endpoint or 'AWS'}, "
         f"but this is {seen}; nothing was changed",
-        "rotate-my-key status",
+        Hint("status"),
     )
 
 
@@ -187,7 +188,7 @@ def _is_old(note: Note, now: datetime) -> bool:
 
 def _check_host(note: Note, host: str, now: datetime) -> None:
     if note.host and host and note.host != host and abs(now - note.began) < _OTHER_HOST:
-        raise TryLater(f"a rotation of key {mask(note.name)} started on {note.host} a few minutes ago", "rotate-my-key")
+        raise TryLater(f"a rotation of key {mask(note.name)} started on {note.host} a few minutes ago", Hint())
 
 
 def resume(
@@ -306,7 +307,7 @@ def plan_restoration(note: Note, account: Account, here: LocalState) -> Restorat
     order = [stored[key_id] for key_id in (note.wanted, note.unwanted) if key_id in stored]
     pair = next((pair for pair in order if _works(pair, keys.get(pair.key_id), note, account)), None)
     if pair is None:
-        raise Problem(f"no stored key of {look.identity.user} is active any more", "rotate-my-key status")
+        raise Problem(f"no stored key of {look.identity.user} is active any more", Hint("status"))
     other = next((each for each in order if each is not pair), None)
     aim = replace(note, wanted=pair.key_id, unwanted=other.key_id if other else "")
     states = place_states(aim, here.places.search([pair.key_id], note.places), stored, here)
@@ -332,7 +333,7 @@ def restore(plan: Restoration, account: Account, here: LocalState) -> None:
         here.places.write(plan.places, plan.other, plan.pair, noter(plan.note, here))
     for holding in here.places.search([], plan.places):
         if holding.pair != plan.pair:
-            raise Problem(f"another program has just changed {holding.place.path}", "rotate-my-key restore")
+            raise Problem(f"another program has just changed {holding.place.path}", Hint("restore"))
         prove_as(plan.note.identity, holding.pair, account, 1)
 
 
@@ -351,7 +352,7 @@ def _choose(notes: Sequence[Note], profile: str | None, verb: str, what: str) ->
         notes = [note for note in notes if any(place.profile == profile for place in note.places)]
     if not notes:
         where = f" for profile {profile}" if profile else ""
-        raise Problem(f"nothing to {verb}{where}: no old key {what}", "rotate-my-key history")
+        raise Problem(f"nothing to {verb}{where}: no old key {what}", Hint("history"))
     if len(notes) > 1:
         names = sorted({place.profile for note in notes for place in note.places})
         raise Problem(

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..core.errors import Problem
+from ..core.hints import Hint
 from ..files.paths import Paths
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def choose(found: Sequence[Scheduler]) -> Scheduler:
         if scheduler.usable():
             return scheduler
     titles = " and no ".join(scheduler.title.split(" ", 1)[1] for scheduler in found)
-    raise Problem(f"this computer has no scheduler for you: no {titles}", "rotate-my-key reminder install")
+    raise Problem(f"this computer has no scheduler for you: no {titles}", Hint("reminder", "install"))
 
 
 def _base(env: Mapping[str, str], paths: Paths, variable: str, default: str) -> str:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Again
 from ..core.policy import Policy
 from ..files.paths import Paths
 from .table import PREFIX, TABLE, Given, Raw, Setting, Value, near, release, setting, write
@@ -192,7 +193,8 @@ def _parsed(path: str, data: bytes, *, site: bool) -> tuple[dict[str, Given], di
 
 def _said(row: Setting, env: Mapping[str, str], flags: Mapping[str, Raw | None]) -> Given | None:
     """What was asked for this run alone, by flag or environment. A variable set to nothing counts as unset."""
-    raw, source, hint = flags.get(row.name), f"flag {row.flag}", f"rotate-my-key rotate {row.flag} {row.example}"
+    raw, source = flags.get(row.name), f"flag {row.flag}"
+    hint: str = Again(row.flag, f"{raw}d" if str(raw).isdecimal() else row.example)
     if raw is None:
         raw, source, hint = env.get(row.variable) or None, row.variable, f"unset {row.variable}"
     if raw is None:

@@ -18,6 +18,7 @@ from typing import Any
 from configobj import ConfigObj, ConfigObjError, DuplicateError, Section
 
 from ..core.errors import Problem, WrongUsage
+from ..core.hints import Hint
 from ..core.policy import Hook
 from .table import CONFIGSPEC, READERS, SITE_CONFIGSPEC, TABLE, Given, Raw, Value, near, write
 from .trust import read
@@ -48,11 +49,14 @@ class Checks:
             return wrong
 
 
+_PATH = Hint("config", "path")
+
+
 class File:
     """One file's bytes, and how to point into them. `site` says whose it is: only a site's may have [enforced]. `hint`
     is what to do about what is no settings file."""
 
-    def __init__(self, path: str, data: bytes, *, site: bool = False, hint: str = "rotate-my-key config path") -> None:
+    def __init__(self, path: str, data: bytes, *, site: bool = False, hint: str = _PATH) -> None:
         self.path = path
         self.data = data
         self.site = site
@@ -162,7 +166,7 @@ class File:
     def _wrong(self, line: int, what: str, hint: str = "") -> Problem:
         message = f"{self.path} line {line}: {what}"
         if self.site:
-            return Problem(f"the site's settings cannot be used, tell your IT: {message}", "rotate-my-key config path")
+            return Problem(f"the site's settings cannot be used, tell your IT: {message}", _PATH)
         return WrongUsage(message, hint or self.hint)
 
 
@@ -179,7 +183,7 @@ def _unknown(name: str) -> str:
 
 
 def _to_set(name: str) -> str:
-    return f"rotate-my-key config set {name} {TABLE[name].example if name in TABLE else '--unset'}"
+    return Hint("config", "set", name, TABLE[name].example if name in TABLE else "--unset")
 
 
 def _key(line: str) -> str:

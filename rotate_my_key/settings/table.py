@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ..core.errors import WrongUsage
+from ..core.hints import Hint
 from ..core.policy import format_duration, nearest, parse_duration
 
 Value = timedelta | bool | str | tuple[str, ...]
@@ -188,6 +189,6 @@ def setting(name: str) -> Setting:
     found = TABLE.get(name.replace("-", "_"))
     if found is None:
         meant = near(name)
-        hint = f"rotate-my-key config get {meant}" if meant else "rotate-my-key config show"
+        hint = Hint("config", "get", meant) if meant else Hint("config", "show")
         raise WrongUsage(f"there is no setting {name}" + (f"; did you mean {meant}?" if meant else ""), hint)
     return found

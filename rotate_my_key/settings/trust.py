@@ -21,9 +21,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from ..core.errors import Problem, shortage
+from ..core.hints import Hint
 
 LARGEST = 10**6  # bytes
-_HINT = "rotate-my-key config path"
+_HINT = Hint("config", "path")
 
 
 def read(path: str, *, site: bool = False, hint: str = _HINT) -> bytes | None:

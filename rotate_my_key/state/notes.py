@@ -6,6 +6,7 @@ import os
 import time
 
 from ..core.errors import TryLater
+from ..core.hints import Hint
 from ..core.plan import NOTE_VERSION, Note
 from ..core.policy import mask
 from ..files.write import (
@@ -21,8 +22,8 @@ _NOTE = Form(
     Note,
     NOTE_VERSION,
     among=("identity", "place"),
-    newer=("a newer rotate-my-key began a rotation here; it is left alone", "rotate-my-key --version"),
-    wrong=("a note of an unfinished rotation cannot be read", "rotate-my-key"),
+    newer=("a newer rotate-my-key began a rotation here; it is left alone", Hint("--version")),
+    wrong=("a note of an unfinished rotation cannot be read", Hint()),
 )
 
 
@@ -45,7 +46,7 @@ class FileNotes:
         """Write a new note, fsynced. Raises TryLater if there is one of that name already."""
         make_private_dir(self._folder.path)
         if not create_private(self._folder.file(note.name), self.encode(note)):
-            raise TryLater(f"a rotation of key {mask(note.name)} is under way", "rotate-my-key")
+            raise TryLater(f"a rotation of key {mask(note.name)} is under way", Hint())
 
     def save(self, note: Note) -> None:
         """Replace the note, fsynced."""

@@ -18,6 +18,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from ..core.errors import Problem, Unreadable
+from ..core.hints import Hint
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Form(Generic[T]):
         kind: str = "",
         among: Collection[str] = (),
         newer: tuple[str, str] = ("a newer rotate-my-key wrote this", "use that version"),
-        wrong: tuple[str, str] = ("a record cannot be read", "rotate-my-key doctor"),
+        wrong: tuple[str, str] = ("a record cannot be read", Hint("doctor")),
         checked: bool = False,
     ) -> None:
         self._made_of = made_of
@@ -162,7 +163,7 @@ class KeyFiles:
     def file(self, key_id: str) -> str:
         """The path of a key's file. A key id comes from AWS or from a file, and must not lead out of the folder."""
         if not _KEY_ID.fullmatch(key_id):
-            raise Problem("a key id has an unusual form", "rotate-my-key status")
+            raise Problem("a key id has an unusual form", Hint("status"))
         return os.path.join(self.path, key_id + self._suffix)
 
     def ids(self) -> tuple[str, ...]:

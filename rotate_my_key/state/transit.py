@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..core.errors import Problem, Unreadable
+from ..core.hints import Hint
 from ..core.model import Credentials, Identity
 from .records import Form
 
@@ -32,7 +33,7 @@ _EXPORT = Form(
         "it is an export of version {version}, and this rotate-my-key reads 1",
         "use the same version on both computers",
     ),
-    wrong=("that was not made by rotate-my-key export", "rotate-my-key export"),
+    wrong=("that was not made by rotate-my-key export", Hint("export")),
 )
 
 
@@ -85,7 +86,7 @@ _SECRET = re.compile(r"[\x21-\x7e]{16,128}")
 _KIND = "delivery of rotate-my-key"
 _ASK = "ask IT for a new one"
 _WRONG = ("what was fetched does not come from rotate-my-key fleet reissue", _ASK)
-_NEWER = ("this version of rotate-my-key cannot read what IT stored", "rotate-my-key --version")
+_NEWER = ("this version of rotate-my-key cannot read what IT stored", Hint("--version"))
 _RESERVATION = Form(_Reserved, kind=_KIND)
 _DELIVERY = Form(Delivered, kind=_KIND, among=("pair", "identity"), newer=_NEWER, wrong=_WRONG)
 

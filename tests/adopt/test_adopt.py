@@ -122,7 +122,7 @@ def test_a_key_that_works_is_not_thrown_away(laptop: Laptop) -> None:
     done = laptop.run("adopt", laptop.csv(), "--yes")
     assert done.returncode == 1
     assert "holds a working key" in done.stderr
-    assert "hint: rotate-my-key rotate --force -p default" in done.stderr
+    assert f"hint: rotate-my-key adopt {laptop.csv()} --yes -p alice" in done.stderr
     assert laptop.credentials.read_text() == before
 
 
@@ -140,8 +140,8 @@ def test_a_key_of_another_account_gets_a_profile_of_its_own(laptop: Laptop) -> N
     account = laptop.aws.account
     assert f"profile default holds a key of ben in {account}, and it works" in done.stderr
     hint = shlex.split(done.stderr.rpartition("hint: ")[2])
-    assert hint == ["rotate-my-key", "adopt", path, "-p", "alice"]
-    assert laptop.run(*hint[1:], "--yes").returncode == 0
+    assert hint == ["rotate-my-key", "adopt", path, "--yes", "-p", "alice"]
+    assert laptop.run(*hint[1:]).returncode == 0
     assert laptop.settled("alice")
     assert laptop.held() == other
 

@@ -132,7 +132,7 @@ def test_the_home_in_the_bundles_path(make_aws: Any, secure: Secure, pem: Path, 
         (
             "ca_bundle",
             r"^ca_bundle of profile default \(.*config, line 2\) is",
-            "rotate-my-key doctor -p default",
+            "rotate-my-key doctor",
         ),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 
 from rotate_my_key.aws.signin import MfaSessions
 from rotate_my_key.core.errors import Denied, NeedsPerson, Problem
+from rotate_my_key.core.hints import Again, Call
 from rotate_my_key.core.model import Credentials
 from rotate_my_key.fleet.assembly import Assembly, FleetSigner
 from rotate_my_key.fleet.model import AwsAccount
@@ -247,7 +248,9 @@ def test_an_mfa_session_that_has_ended_is_asked_for_once_more(make: Make, standi
 
 def test_a_code_without_a_device(make: Make, admin: Credentials) -> None:
     """Nothing was denied yet, and the hint names the command that was typed."""
-    sessions = MfaSessions(Device([], given=True), 43200, "rotate-my-key fleet report")
+    sessions = MfaSessions(Device([], given=True), 43200)
     with pytest.raises(NeedsPerson, match=r"^a code was given, and admin has no MFA device$") as caught:
         users(make(FleetSigner(profile="admin", auth="admin", sessions=sessions)))
-    assert caught.value.hint.endswith("rotate-my-key fleet report --auth-profile NAME")
+    hint = caught.value.hint
+    assert isinstance(hint, Again)
+    assert hint.within(Call(("fleet", "report"))).endswith(": rotate-my-key fleet report --auth-profile NAME")

@@ -207,7 +207,13 @@ CASES = {
     "an unknown setting": (settings("max_aeg = 9d\n"), "", 2, "did you mean max_age", "config set max_aeg --unset"),
     "settings that are none": (settings("[x\n"), "", 2, "line 1: the line is not NAME = VALUE", "config path"),
     "a wrong variable": (env(ROTATE_MY_KEY_MAX_AGE="soon"), "", 2, "ROTATE_MY_KEY_MAX_AGE: 'soon'", "unset"),
-    "a wrong value of a flag": (nothing, "--keep-old soon", 2, "'soon' is not a duration", "rotate --keep-old 12h"),
+    "a wrong value of a flag": (
+        nothing,
+        "--keep-old soon",
+        2,
+        "'soon' is not a duration",
+        "rotate --yes --keep-old 12h",
+    ),
     "a flag without its other": (nothing, "--old-active", 2, "does nothing without --keep-old", "--keep-old 7d"),
     "an unknown option": (nothing, "--frobnicate", 2, "no such option", "rotate --help"),
     "two ways to choose": (nothing, "-p work --all", 2, "cannot be used together", "--all"),
@@ -355,10 +361,11 @@ def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> 
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        ("keyring store -p work", "rotate-my-key keyring store -p work -y"),
+        ("keyring store -p work", "rotate-my-key keyring store -p work --yes"),
         ("export --profile=work", "rotate-my-key export -p work --recipient age1..."),
-        ("-p work adopt", "rotate-my-key adopt -p work accessKeys.csv --yes"),
+        ("-p work adopt", "rotate-my-key adopt accessKeys.csv -p work --yes"),
         ("rotate -p work -p default --mfa-code 1", "rotate-my-key rotate --mfa-code 123456"),
+        ("-p work --keep-old 7", "rotate-my-key rotate -p work --keep-old 7d"),
         ("undo -p work --mfa-code 1", "rotate-my-key undo -p work --mfa-code 123456"),
     ],
 )
@@ -374,7 +381,7 @@ def test_a_hint_about_one_of_several_names_it(desk: Desk, make_key: Callable[...
     desk.aws.demand_mfa()
     desk.aws.add_mfa("alice")
     desk.aws.add_mfa("bob")
-    hint = "rotate-my-key rotate -p {} --mfa-code CODE"
+    hint = "rotate-my-key rotate -p {} --yes --mfa-code CODE"
     done = desk.run("rotate", "--all", "--yes", "--json")
     assert [key["problem"]["hint"] for key in done.json["keys"]] == [hint.format("default"), hint.format("bob")]
     assert desk.run("rotate", "-p", "bob", "--yes").problem()[1] == hint.format("bob")

@@ -69,7 +69,7 @@ def test_a_key_in_use_here(desk: Desk, old: Credentials, profile: str) -> None:
     error, hint = done.problem()
     assert "is in use here: default in " in error
     assert "work in " in error
-    assert hint == "rotate-my-key rotate --force -p default"
+    assert hint == "rotate-my-key rotate -p default --force"
     assert desk.ids() == {old.key_id: "Active"}
 
 

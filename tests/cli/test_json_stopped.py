@@ -13,13 +13,13 @@ from rotate_my_key.core.errors import Interrupted, Problem
 
 
 class Trap(Mapping[str, str]):
-    """An environment that cannot be read."""
+    """An environment that cannot be read, but for what colours, completion and hints ask of it."""
 
     def __init__(self, error: type[BaseException]) -> None:
         self._error = error
 
     def __getitem__(self, name: str) -> str:
-        if "COLOR" in name or name in ("TERM", "_ROTATE_MY_KEY_COMPLETE"):
+        if "COLOR" in name or name.startswith("AWS_") or name in ("TERM", "_ROTATE_MY_KEY_COMPLETE"):
             raise KeyError(name)
         raise self._error("AKIASECRET")
 

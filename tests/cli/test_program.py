@@ -149,10 +149,10 @@ def test_a_problem_is_two_lines_also_when_quiet(env: dict[str, str], capsys: pyt
 
 
 class Trap(Mapping[str, str]):
-    """An environment in which looking for anything but colours fails, with a secret in the message."""
+    """An environment in which looking for anything but colours and profiles fails, with a secret in the message."""
 
     def __getitem__(self, name: str) -> NoReturn:
-        if "COLOR" in name or name == "TERM":
+        if "COLOR" in name or name == "TERM" or name.startswith("AWS_"):
             raise KeyError(name)
         raise ZeroDivisionError(f"{name}={SECRET}")
 

@@ -311,7 +311,7 @@ def test_a_mixed_profile_has_one_remedy_that_works(laptop: Laptop) -> None:
     laptop.write(laptop.config, "[default]\nregion = eu-west-1\nsso_start_url = https://example.com/start\n", 0o644)
     laptop.write(laptop.settings, "max_age = 2d\nremind_before = 1d\n")
     remedies = {found.code: found.remedy for found in laptop.examine().findings}
-    assert remedies["overdue"] == "rotate-my-key rotate -p default --mixed"
+    assert remedies["overdue"] == "rotate-my-key rotate --mixed"
 
 
 @pytest.mark.parametrize(

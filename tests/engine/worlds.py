@@ -399,7 +399,7 @@ def _hinted(hint: str, aws: Aws) -> Iterator[Go]:
     """The commands that a hint names. A key that another computer might have is on none here."""
     if found := re.search(r"delete-key (\w+)", hint):
         there = list(reversed(aws.there()))
-        goes = {found[1]} ^ (set(there) if "here rotate-my-key import" in hint else set())
+        goes = {found[1]} ^ (set(there) if "here: rotate-my-key import" in hint else set())
         for key_id in goes & set(there):
             yield Go("delete-key", key=there.index(key_id))
             yield Go("delete-key", key=there.index(key_id))

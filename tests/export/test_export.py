@@ -56,7 +56,7 @@ def test_with_a_passphrase(here: Laptop, there: Laptop) -> None:
     assert wrong.code == 1
     assert wrong.lines[-2:] == [
         "error: that is not the passphrase it was made with",
-        "hint: rotate-my-key import FILE",
+        f"hint: rotate-my-key import {file}",
     ]
     assert there.pair() == here.old
     done = asked(there, "import", str(file))

@@ -179,7 +179,7 @@ def test_a_key_that_was_deleted(desk: Desk, old: Credentials, admin: str) -> Non
     assert done.code == 5
     said, hint = done.problem()
     assert "has no user with such a key" in said
-    assert hint.endswith("rotate-my-key adopt")
+    assert hint.endswith("rotate-my-key adopt --auth-profile admin")
 
 
 def test_a_dead_key_with_a_secret_that_is_not_its_own(desk: Desk, old: Credentials, admin: str) -> None:

@@ -179,7 +179,7 @@ def test_without_any_profile_the_hint_makes_one(files: ProfilePaths) -> None:
 def test_keys_in_the_environment_hint_at_both_ways_out(files: ProfilePaths) -> None:
     """Unset it, or name the profile that AWS_PROFILE would have named."""
     problem = refusal(write(files, "[work]\n" + ONE), AWS_ACCESS_KEY_ID="AKIA", AWS_PROFILE="work")
-    assert problem.hint == "unset AWS_ACCESS_KEY_ID, or name the profile: rotate-my-key rotate -p work"
+    assert problem.hint == "unset AWS_ACCESS_KEY_ID, or name the profile: -p work"
 
 
 def test_a_mixed_profile_needs_a_person(files: ProfilePaths) -> None:

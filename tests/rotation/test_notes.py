@@ -213,7 +213,7 @@ def test_an_inactive_second_key_is_asked_about_in_a_terminal(laptop: Laptop) -> 
         (
             AGE / 2,
             3,
-            "hint: on that computer rotate-my-key export, here rotate-my-key import; rotate-my-key delete-key OWN",
+            "hint: on that computer rotate-my-key export, here: rotate-my-key import; rotate-my-key delete-key OWN",
         ),
         (AGE * 2, 24 * 100, "hint: if no other computer has it: rotate-my-key delete-key OTHER"),
     ],

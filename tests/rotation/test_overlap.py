@@ -142,7 +142,7 @@ def test_a_kept_key_in_the_way(laptop: Laptop, before: Callable[[Laptop], None],
     before(laptop)
     done = laptop.run("rotate", "--force", "--yes")
     assert (done.code, says in done.err) == (4, True), done.text
-    assert "in a terminal: rotate-my-key rotate -p default --force" in done.err
+    assert "in a terminal: rotate-my-key rotate --force" in done.err
     leaked = laptop.pair().key_id
     rotate(laptop, "--force", "--keep-old", "0", "--overlap", "0")
     (left,) = laptop.aws.keys("alice")

@@ -343,5 +343,5 @@ def test_a_policy_that_wants_mfa_leaves_it_to_the_person(desk: Desk, old: Creden
     assert desk.run(*ONCE).code == 4
     settled = kept(desk)["settled"]
     assert isinstance(settled, dict)
-    assert settled["hint"] == "rotate-my-key rotate -p default --mfa-code CODE"
+    assert settled["hint"] == "rotate-my-key -p default --mfa-code CODE"
     assert desk.ids() == {old.key_id: "Active"}

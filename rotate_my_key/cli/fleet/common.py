@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,12 +16,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from ... import __version__
 from ...aws.client import Aws
 from ...aws.signin import MfaSessions
 from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
+from ...core.hints import Hint
 from ...core.policy import nearest, number
 from ...files.platform import Lock
 from ...files.write import make_private_dir
@@ -43,51 +42,14 @@ from ..wiring import mfa_serials
 _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
 
 
-def again(app: App, *flags: str, but: tuple[str, ...] = ()) -> str:
-    """`rotate-my-key fleet revoke bob --account 123456789012 --yes`: as typed, with these flags, `but` without the
-    options of these names."""
-    context = click.get_current_context()
-    typed = [
-        each
-        for each in context.command.params
-        if context.get_parameter_source(each.name or "") is ParameterSource.COMMANDLINE
-        and each.name not in ("mfa_code", *but)
-    ]
-    arguments = [str(_value(app, context, each)) for each in typed if isinstance(each, click.Argument)]
-    options = [word for each in typed for word in _option(each, _value(app, context, each))]
-    options += [flag for flag in flags if flag not in options]
-    dashed = any(word.startswith("-") for word in arguments)
-    words = [*options, "--", *arguments] if dashed else [*arguments, *options]
-    return " ".join((context.command_path, *map(shlex.quote, words)))
+again = App.again
 
 
-def fleet(app: App, command: str) -> str:
+def fleet(app: App, command: str) -> Hint:
     """Another fleet command by the same settings and as the same caller: `rotate-my-key fleet enforce -p it`."""
     context = click.get_current_context()
     mine = [each for each in context.command.params if each.name in _WHO]
-    words = [word for each in mine for word in _option(each, _value(app, context, each))]
-    return " ".join(("rotate-my-key fleet", command, *map(shlex.quote, words)))
-
-
-def _value(app: App, context: click.Context, parameter: click.Parameter) -> Any:
-    """What was typed; what `fleet_options` keeps is not among the parameters."""
-    name = parameter.name or ""
-    kept = context.meta.get(f"fleet {name}") or app.flags.get(name)
-    return context.params.get(name, kept)
-
-
-def _option(option: click.Parameter, value: Any) -> Iterator[str]:
-    """`--account 123456789012`; nothing for what has no value, and for an argument."""
-    word = max(option.opts, key=len)
-    if isinstance(option, click.Argument) or not value:
-        return
-    if value is True:
-        yield word
-    elif isinstance(value, tuple):
-        for each in value:
-            yield from (word, str(each))
-    else:
-        yield from (f"{word}={value}",) if str(value).startswith("-") else (word, str(value))
+    return Hint("fleet", command, *(word for each in mine for word in option_words(each, app.value_of(context, each))))
 
 
 @contextmanager
@@ -165,7 +127,7 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
         profile=profile or signs,
         auth=auth,
         ask=lambda whose, serial: person.code(whose, serial, ""),
-        sessions=MfaSessions(person, _SESSION, app.command),
+        sessions=MfaSessions(person, _SESSION),
         serials=lambda: mfa_serials(files, auth or named_profile(app.env)[0], app.settings),
     )
 
@@ -178,7 +140,7 @@ def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
 
 def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> bool:
     """Ask; the flag that answers is --yes."""
-    if app.confirm(question, default=False, flag=again(app, "--yes")):
+    if app.confirm(question, default=False):
         return True
     app.say(otherwise)
     return False

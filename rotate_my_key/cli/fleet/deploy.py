@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from ... import __version__
 from ...core.errors import WrongUsage
+from ...core.hints import Hint
 from ...fleet import deploy
 from ...fleet import onboarding as pages
 from ...reminder.state import KEY, Item, line
@@ -22,7 +23,7 @@ _TOLD = ("max_age", "remind_before", "overlap", "keep_old", "snooze", "contact",
 def template(app: App, *, as_map: bool, member_role: bool) -> None:
     """Print a template."""
     if as_map and member_role:
-        raise WrongUsage("--map and --member-role are two templates", "rotate-my-key fleet template --member-role")
+        raise WrongUsage("--map and --member-role are two templates", Hint("fleet", "template", "--member-role"))
     kinds = deploy.TemplateKind
     kind = kinds.MAP if as_map else kinds.MEMBER_ROLE if member_role else kinds.FUNCTION
     app.out(deploy.template(kind).rstrip("\n"), exact=True)

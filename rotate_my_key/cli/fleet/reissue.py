@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage
+from ...core.hints import Hint
 from ...core.policy import day, format_duration, join, mask, number, stamp
 from ...files.write import write_private
 from ...fleet import reissue as engine
@@ -32,7 +33,7 @@ from .common import again, agreed, close, open_fleet, problem_json, warn
 def reissue(app: App, *, user: str | None, sweep: bool, **options: Any) -> int:
     """Make a key for a user, or look after those that were made."""
     if bool(user) == sweep:
-        raise WrongUsage("name one user, or --sweep", "rotate-my-key fleet reissue USER")
+        raise WrongUsage("name one user, or --sweep", Hint("fleet", "reissue", "USER"))
     return _Command(app, options).sweep() if user is None else _Command(app, options).reissue(user)
 
 

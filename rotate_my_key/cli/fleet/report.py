@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ...core.errors import WrongUsage
+from ...core.hints import Hint
 from ...core.policy import format_duration, mask, number, span, used
 from ...fleet.judge import BENCHMARK, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
+from ...core.hints import Hint
 from ...core.policy import join, mask, number, old, stamp, used
 from ...fleet import revoke as engine
 from ...fleet.actions import Notifier
@@ -40,7 +41,7 @@ def revoke(
 ) -> int:
     """Show what there is, ask, switch off, and say how to take it back."""
     if bool(user) == bool(owner):
-        raise WrongUsage("name one user, or --owner ADDRESS", "rotate-my-key fleet revoke USER")
+        raise WrongUsage("name one user, or --owner ADDRESS", Hint("fleet", "revoke", "USER"))
     user, owner = user or "", owner or ""
     if undo:
         return take_back(app, user, account, owner, yes=yes, as_json=as_json, cause=Cause.REVOKE)
@@ -163,7 +164,7 @@ def _find(
         raise _nowhere(app, user or owner, found)
     if not found:
         where = "there" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
-        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", "rotate-my-key fleet report --all")
+        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", Hint("fleet", "report", "--all"))
     return tools, found, denied
 
 
