@@ -64,7 +64,7 @@ def run(app: App, *, source: str | None, profile: str | None, yes: bool, give_up
     if isinstance(given, str):
         return _adopt_delivery(app, given, profile, yes=yes, as_json=as_json, named=give_up)
     if give_up is not None:
-        raise WrongUsage("--give-up is only for a new key from IT (LOCATION)", "rotate-my-key adopt LOCATION")
+        raise WrongUsage("--give-up is only for a new key from IT (LOCATION)", Hint("adopt", "LOCATION"))
     name, file = profile or named_profile(app.env)[0], source if source != "-" else None
     for result in Wiring.of(app).finish_moves():
         if result.problem:

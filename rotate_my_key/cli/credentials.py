@@ -57,7 +57,7 @@ def _answer(args: Sequence[str], env: Mapping[str, str]) -> str:
     with nullcontext() if backend == SYSTEM else _apart():
         pair = pair_in(entries, profile)
     if pair is None:
-        raise Problem(f"the keyring has no key for profile {profile}", "rotate-my-key status")
+        raise Problem(f"the keyring has no key for profile {profile}", Hint("status"))
     span = LIVE_SOON if _in_rotation(pair[0], os.path.join(paths.state_dir, "rotations")) else LIVE
     until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(asked_at + span.total_seconds() - SPARE))
     return json.dumps({"Version": 1, "AccessKeyId": pair[0], "SecretAccessKey": pair[1], "Expiration": until})

@@ -200,7 +200,7 @@ def only_profile(app: App) -> str:
     if len({fact.pair for fact in facts if fact.pair}) > 1 and not app.settings.auth_profile:
         raise NeedsPerson(
             f"the new key from IT could be for profile {join(dict.fromkeys(names))}",
-            "name one of them: rotate-my-key adopt LOCATION -p NAME",
+            Hint("adopt", "LOCATION", "-p", "NAME", lead="name one of them"),
         )
     return next(iter(names), "default")
 
@@ -221,7 +221,7 @@ def check_named(named: str | None, delivered: Delivered) -> None:
     if named is None or (old and (named == old or (len(named) >= 4 and old.endswith(named.upper())))):
         return
     what = f"replaces {mask(old)}, not another key" if old else "replaces no key"
-    raise WrongUsage(f"--give-up {named}: the new key from IT {what}", "rotate-my-key adopt LOCATION")
+    raise WrongUsage(f"--give-up {named}: the new key from IT {what}", Hint("adopt", "LOCATION"))
 
 
 # The old key that a delivery names and no place here holds, as on a new laptop

@@ -186,7 +186,7 @@ class Online:
             said, remedy = second_in_use(name, own, key, use, look)
             return Finding(Level.BROKEN, "second-key", f"{who} has {said}", remedy)
         message = f"{who} has a second key, {mask(key_id)} (inactive, {age}); a rotation needs that slot"
-        return Finding(Level.WARNING, "inactive-second-key", message, delete)
+        return Finding(Level.WARNING, "inactive-second-key", message, Hint("delete-key", key_id, profile=name))
 
     # What AWS said instead of an answer
 

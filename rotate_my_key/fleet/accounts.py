@@ -137,7 +137,7 @@ class AccountDirectory:
             return call()
         except Gone:
             there = f"no user {user}" if what == "user" else f"no such {what} of {user}"
-            raise Gone(f"there is {there}", "rotate-my-key fleet report") from None
+            raise Gone(f"there is {there}", Hint("fleet", "report")) from None
 
 
 def _report(answer: Answer) -> tuple[str, datetime]:

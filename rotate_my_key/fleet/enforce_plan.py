@@ -14,7 +14,6 @@ from datetime import UTC, datetime, time
 from functools import partial
 
 from ..core.errors import Problem, WrongUsage, fault
-from ..core.hints import Hint
 from ..core.parallel import Pool
 from ..core.policy import number
 from ..settings.fleet import FleetSettings

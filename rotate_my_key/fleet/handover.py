@@ -19,7 +19,6 @@ from typing import Any, Protocol
 from ..aws.delivery import S3, SecretsManager
 from ..aws.services import AwsCloud
 from ..core.errors import Gone, Problem, WrongUsage
-from ..core.hints import Hint
 from ..core.model import AccessKey, Identity
 from ..settings.fleet import ReissueSettings
 from ..state.transit import reservation

@@ -331,7 +331,7 @@ class _HandOver:
             self._delete(key_id)
         except Problem as second:
             text = f"{problem.message}, and the new key {mask(key_id)} could not be deleted: {second.message}"
-            return Problem(text, "rotate-my-key fleet reissue --sweep")
+            return Problem(text, Hint("fleet", "reissue", "--sweep"))
         text = f"{problem.message} (the new key was deleted again, and nothing else changed)"
         try:
             if self._is_ours():

@@ -235,7 +235,11 @@ def _own_key(
     if not key.active and not look.auth_profile:
         raise NotAllowed(
             f"key {mask(pair.key_id)} of {who.user} is inactive",
-            "if you can sign in another way: rotate-my-key rotate --auth-profile NAME; else ask IT to reactivate it",
+            Again(
+                *("--auth-profile", "NAME"),
+                lead="if you can sign in another way",
+                rest="; else ask IT to reactivate it",
+            ),
         )
     return look, key
 

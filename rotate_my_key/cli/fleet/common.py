@@ -35,7 +35,7 @@ from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
 from ...settings.fleet import FleetSettings
 from ...settings.fleet_ini import load, with_preset
-from ..app import App
+from ..app import App, option_words
 from ..talk import Person
 from ..wiring import mfa_serials
 

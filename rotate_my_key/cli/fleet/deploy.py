@@ -55,7 +55,8 @@ def onboarding(app: App, *, as_html: bool, install: str) -> None:
     """Print the page; it tells of the settings in force."""
     if not install.strip() or not install.isprintable():
         raise WrongUsage(
-            "--install must be one line that people can type", "rotate-my-key fleet onboarding --install './install.sh'"
+            "--install must be one line that people can type",
+            Hint("fleet", "onboarding", "--install", "./install.sh"),
         )
     settings = app.settings
     for name in _TOLD:

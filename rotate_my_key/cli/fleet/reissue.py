@@ -115,7 +115,7 @@ class _Command:
             return
         record = self._waiting.find(handed.account, handed.user)
         if record is None:
-            raise Problem("the key was fetched in the meantime", "rotate-my-key fleet report")
+            raise Problem("the key was fetched in the meantime", Hint("fleet", "report"))
         write_private(path, f"{self._waiting.link(record)}\n".encode())
         self._app.say(
             f"anybody who has the link in {path} can fetch the key, for "

@@ -40,7 +40,7 @@ _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners,
 def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, as_html: bool) -> int:
     """Print it in one of its forms, then say on stderr, with --quiet too, which accounts failed."""
     if as_json + as_csv + as_html > 1:
-        raise WrongUsage("--json, --csv and --html cannot be combined", "rotate-my-key fleet report --html")
+        raise WrongUsage("--json, --csv and --html cannot be combined", Hint("fleet", "report", "--html"))
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
