@@ -203,7 +203,7 @@ def hints(*words: str) -> list[str]:
 ALL = ["bob", "--account", "111122223333", "--account", "444455556666", "--why", "it's gone", "-p", "it"]
 CASES: list[tuple[str, list[str], list[str]]] = [
     ("what is not typed is not there", ["bob"], ["bob", "--yes"]),
-    ("every option is", ALL, [*ALL[:7], "--profile", "it", "--yes"]),
+    ("every option is", ALL, [*ALL[:7], "-p", "it", "--yes"]),
     ("no flag is there twice", ["bob", "-y"], ["bob", "--yes"]),
     ("an MFA code is not", ["bob", "--mfa-code", "123456"], ["bob", "--yes"]),
     ("a name that begins with a dash", ["--", "-bob"], ["--yes", "--", "-bob"]),
@@ -235,7 +235,7 @@ def test_taking_back_needs_no_reason() -> None:
     _, undo, _ = hints(*ALL, "-y")
     assert undo.split() == [
         *("rotate-my-key", "fleet", "revoke", "bob", "--account", "111122223333", "--account", "444455556666"),
-        *("--profile", "it", "--undo"),
+        *("-p", "it", "--undo"),
     ]
 
 
@@ -243,4 +243,4 @@ def test_another_command_of_the_same_caller() -> None:
     """The options that every fleet command has."""
     *_, other = hints(*ALL, "--settings", "fleet.ini")
     assert shlex.split(other)[:3] == ["rotate-my-key", "fleet", "enforce"]
-    assert sorted(shlex.split(other)[3:]) == sorted(["--profile", "it", "--settings", "fleet.ini"])
+    assert sorted(shlex.split(other)[3:]) == sorted(["-p", "it", "--settings", "fleet.ini"])
