@@ -315,7 +315,7 @@ def refusals(laptop: Laptop) -> int:
 def test_a_dead_key(laptop: Laptop) -> None:
     """Exit 5 after six calls, with what helps."""
     laptop.aws.delete_key(laptop.old.key_id)
-    refused(laptop, code=5, said="unknown, deleted or inactive(.|\n)*hint:.* --auth-profile NAME; else ask IT for a new key")
+    refused(laptop, code=5, said="unknown, deleted or inactive(.|\n)*hint:.* --auth-profile NAME; else ask IT")
     assert refusals(laptop) == 6
 
 
