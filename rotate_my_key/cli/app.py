@@ -329,7 +329,7 @@ class App:
         self._stop_spinner()
         try:
             with handled():  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
-                return str(click.prompt(question, prompt_suffix=suffix, err=True, **how))
+                return str(click.prompt(wrap(question, self.width(sys.stderr)), prompt_suffix=suffix, err=True, **how))
         except click.Abort:
             self.complain("")
             raise Interrupted("Cancelled. Nothing changed.") from None

@@ -1,7 +1,7 @@
 """Fits lines and tables to the width of a terminal, for every command alike. Pure: takes text, gives text.
 
 Ours and not rich's, since `history` and `status --cached` must not load rich, and one look is better than two. Lines
-break between words only, and never inside a command that a person may copy: that is what begins with rotate-my-key or
+break between words only, and never inside a date or a command that a person may copy: that is what begins with rotate-my-key or
 stands in backquotes. A width of 0 is not known (a file, a pipe): then nothing is folded, and a row is one line.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PIECE = re.compile(r"\S*`[^`]+`\S*|\S*?rotate-my-key.*?(?=[.,;:)](?:\s|$)|$)\S*|\S+")
+_PIECE = re.compile(r"\S*`[^`]+`\S*|\S*?rotate-my-key.*?(?=[.,;:)](?:\s|$)|$)\S*|\d+ [A-Z][a-z]+\b(?: \d{4})?\S*|\S+")
 _INDENT = "  "
 
 
