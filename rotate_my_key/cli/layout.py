@@ -2,7 +2,8 @@
 
 Ours and not rich's, since `history` and `status --cached` must not load rich, and one look is better than two. Lines
 break between words only, never inside a date, and never inside a command that a person may copy: that is what begins
-with rotate-my-key or stands in backquotes. A width of 0 is not known (a file, a pipe): then nothing is folded, and a row is one line.
+with rotate-my-key or stands in backquotes. A width of 0 is not known (a file, a pipe): then nothing is folded, and a
+row is one line.
 """
 
 from __future__ import annotations
