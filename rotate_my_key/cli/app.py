@@ -26,7 +26,6 @@ from click.core import ParameterSource
 
 from ..core.errors import Interrupted, NeedsPerson, Problem
 from ..core.hints import Call, Hint
-from .layout import wrap
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -170,10 +169,18 @@ class App:
             return int(self.env.get("COLUMNS") or os.get_terminal_size(stream.fileno()).columns)
         return 0
 
+    def _fitted(self, text: str, stream: IO[str]) -> str:
+        width = self.width(stream)
+        if not width:
+            return text
+        from .layout import wrap
+
+        return wrap(text, width)
+
     def out(self, text: str, *, exact: bool = False) -> None:
         """A result, on stdout, fitted to the terminal; `exact` as it is, for programs. Raises Problem if it cannot be
         written: what it tells of is done all the same."""
-        text = text if exact else wrap(text, self.width())
+        text = text if exact else self._fitted(text, sys.stdout)
         try:
             click.echo(text, color=self._color)
         except BrokenPipeError:
@@ -281,7 +288,7 @@ class App:
     def complain(self, text: str, *, exact: bool = False) -> None:
         """What must be said even with --quiet, on stderr, above the spinner; `exact` as `out` has it. That nobody
         listens any more stops no rotation."""
-        text = text if exact else wrap(text, self.width(sys.stderr))
+        text = text if exact else self._fitted(text, sys.stderr)
         with suppress(OSError):
             if self._spinner:
                 from rich.text import Text
@@ -329,7 +336,7 @@ class App:
         self._stop_spinner()
         try:
             with handled():  # Ctrl-C at a question is Python's own: a rotation's would wait for a step to end
-                return str(click.prompt(wrap(question, self.width(sys.stderr)), prompt_suffix=suffix, err=True, **how))
+                return str(click.prompt(self._fitted(question, sys.stderr), prompt_suffix=suffix, err=True, **how))
         except click.Abort:
             self.complain("")
             raise Interrupted("Cancelled. Nothing changed.") from None

@@ -25,7 +25,7 @@ _OWN_PAGE = "fleet"
 
 def pages() -> dict[str, str]:
     """The text of each page, by the name of its file."""
-    context = click.Context(program, info_name=_NAME)
+    context = click.Context(program, info_name=_NAME, **program.context_settings)
     fleet = program.get_command(context, _OWN_PAGE)
     assert isinstance(fleet, click.Group)
     return {
