@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from ..core.errors import Denied, Gone, NeedsPerson, NotAllowed, Problem, TryLater, WrongUsage
 from ..core.hints import Again, Hint
 from ..core.model import Credentials, Look, Place
-from ..core.policy import join, mask
+from ..core.policy import mask
 from ..profiles.kinds import ROTATABLE, Kind, sections
 from ..rotation.incoming import elsewhere, plan_elsewhere, take_over
 from ..rotation.ports import Account
@@ -199,7 +199,7 @@ def only_profile(app: App) -> str:
     names = [fact.profile for fact in facts if fact.pair]
     if len({fact.pair for fact in facts if fact.pair}) > 1 and not app.settings.auth_profile:
         raise NeedsPerson(
-            f"the new key from IT could be for profile {join(dict.fromkeys(names))}",
+            f"the new key from IT could be for {' or '.join(dict.fromkeys(names))}",
             Hint("adopt", "LOCATION", "-p", "NAME", lead="name one of them"),
         )
     return next(iter(names), "default")

@@ -14,7 +14,7 @@ def test_a_key_that_it_has_made_goes_into_the_keyring(laptop: KeyringLaptop) -> 
     office.aws, office.old = laptop.aws, laptop.old
     place = office.deliver()
     unclear = laptop.run("adopt", place, "-y")
-    assert (unclear.code, "for other and work" in unclear.err) == (4, True), unclear.text
+    assert (unclear.code, "for other or work" in unclear.err) == (4, True), unclear.text
     done = laptop.run("adopt", place, "-y", "-p", "work")
     assert done.code == 0, done.text
     pair = laptop.sdk_pair()
