@@ -185,7 +185,7 @@ def test_a_file_on_a_disk_that_comes_and_goes(laptop: Laptop) -> None:
 def test_restore_asks_and_has_nothing_to_do(laptop: Laptop) -> None:
     """Without a terminal: exit 4, naming the flag; with every profile whole: exit 0; with nothing stored: exit 1."""
     done = laptop.run("restore", "--yes")
-    assert done.code == 1 and "there is nothing to restore" in done.err
+    assert done.code == 1 and "nothing to restore: no old key is kept" in done.err
     assert laptop.run("--yes", "--keep-old", "7d").code == 0
     done = laptop.run("restore")
     assert done.code == 0 and "Nothing to do" in done.out

@@ -1,6 +1,5 @@
 """Others are at work too: people edit the file, tools restore it, somebody else changes the keys, all in the middle."""
 
-import re
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -185,8 +184,7 @@ def test_a_lost_state_does_not_hide_a_switched_off_key(laptop: Laptop, profile: 
     command = f"rotate-my-key delete-key {laptop.old.key_id}" + (" -p work" if profile == "work" else "")
     for words in (["status", "-p", profile], ["status", "--cached", "-p", profile], ["doctor"]):
         told = laptop.run(*words, env={"AWS_PROFILE": profile}).text
-        assert f"second key ...{laptop.old.key_id[-4:]}" in told, told
-        assert re.search("switched off, 98 days old|98 days old\\), switched off", told), told
+        assert f"second key, ...{laptop.old.key_id[-4:]} (inactive, 98 days old)" in told, told
         assert command in told, told
     assert laptop.run(*command.split()[1:], "--yes").code == 0
     assert laptop.old.key_id not in [key.key_id for key in laptop.aws.keys("alice")]
@@ -203,5 +201,5 @@ def test_status_names_a_second_active_key(laptop: Laptop) -> None:
     """Made elsewhere: it is in the way of the next rotation."""
     second = laptop.aws.add_key("alice")
     told = laptop.run("status").text
-    assert f"second key ...{second.key_id[-4:]}, active, created just now" in told, told
+    assert f"second key, ...{second.key_id[-4:]} (active, created just now)" in told, told
     assert "rotate-my-key doctor" in told and "delete-key" not in told  # another computer may well use it

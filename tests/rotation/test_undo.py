@@ -59,7 +59,7 @@ def test_once_the_old_key_is_deleted_there_is_nothing_to_undo(laptop: Laptop) ->
     assert laptop.run("--yes").code == 0
     done = laptop.run("undo", "--yes")
     assert done.code == 1
-    assert "there is nothing to undo" in done.err
+    assert "nothing to undo: no old key is kept" in done.err
     assert "hint: rotate-my-key history" in done.err
     laptop.works()
 
