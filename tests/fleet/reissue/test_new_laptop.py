@@ -69,8 +69,8 @@ def test_the_old_key_goes_with_the_same_yes(fresh: Office) -> None:
     ends(fresh, handed)
     tail = fresh.old.key_id[-4:]
     assert f"The old key ...{tail} is in no profile here; last used 2 days ago by s3 in eu-west-1." in done.err
-    assert "It stops working everywhere" in done.err
-    assert done.err.index("default added") < done.err.index(f"old key ...{tail} switched off, deleted")
+    assert "so it stops working everywhere" in done.err
+    assert done.err.index("added default") < done.err.index(f"deactivated and deleted the old key ...{tail}")
 
 
 def test_one_that_something_else_uses_needs_a_yes_that_names_it(fresh: Office) -> None:

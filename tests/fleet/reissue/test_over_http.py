@@ -139,7 +139,7 @@ def test_a_user_without_any_rights(office: Office) -> None:
     handed = office.new_id()
     done = office.adopt(place)
     assert done.code == 5, done.text
-    assert "the key is in place" in done.text
+    assert "set up but was not replaced" in done.text
     assert office.held().key_id == handed
     assert office.alice.ids() == {office.old.key_id: "Active", handed: "Active"}
     assert office.waiting() == []
@@ -170,7 +170,7 @@ def test_deleting_the_delivery_may_be_denied(office: Office) -> None:
     office.aws.deny("DeleteSecret", user="alice")
     done = office.adopt(place)
     assert done.code == 0, done.text
-    assert "IT's next run does it" in done.text
+    assert "(IT will delete it)" in done.text
     office.settled(handed)
     office.aws.all_well()
     office.age(timedelta(hours=1))
@@ -249,7 +249,7 @@ def test_bad_links(bucket: Office, spoil: Callable[[str], str], code: int, words
 TAMPERED: list[tuple[str, dict[str, object], int, str]] = [
     ("another user", {"user": "bob", "arn": "BOB"}, 1, "but it belongs to"),
     ("another secret", {"secret": "x" * 40}, 5, "AWS does not accept the new key from IT"),
-    ("newer", {"version": 9}, 1, "another version"),
+    ("newer", {"version": 9}, 1, "this version of rotate-my-key cannot read"),
     ("reserved only", {"reserved": True}, 1, "is not there yet"),
     ("replaces another key", {"replaces": "AKIAXXXXXXXXXXXXXXXX"}, 1, "holds a working key"),
 ]
