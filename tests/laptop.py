@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.model import Credentials
-from tests import warm
+from tests import hints, warm
 from tests.standin import Call, StandIn
 
 Process = warm.Warm | subprocess.Popen[str]
@@ -73,6 +73,7 @@ class Laptop:
     env: dict[str, str] = field(default_factory=dict)
     process: Process | None = None
     program: tuple[str, ...] = warm.COLD
+    words: Sequence[str] = ()
 
     @property
     def file(self) -> Path:
@@ -110,7 +111,7 @@ class Laptop:
 
     def start(self, *args: str, env: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> Process:
         """Start the program; `before` is put in front of it (strace, unshare)."""
-        command = self.command(args)
+        command, self.words = self.command(args), args
         if before or self.program != warm.COLD:
             self.process = warm.cold([*before, *command], self.environment(env))
         else:
@@ -132,6 +133,7 @@ class Laptop:
         assert process.returncode is not None
         if process.returncode < 0:
             self.aws.settle()
+        hints.check(self.words, err)
         return Finished(process.returncode, out, err)
 
     def signal(self, number: int = signal.SIGKILL) -> None:

@@ -224,6 +224,11 @@ def _usage(error: click.UsageError, args: Sequence[str]) -> tuple[str, str]:
     words, named = [word for word in args if word not in GLOBAL], _named(args)
     name = error.ctx.command_path if error.ctx else " ".join(("rotate-my-key", *named))
     group, word = error.ctx and error.ctx.command, (words[len(named) :] or ["-"])[0]
+    if isinstance(error, click.NoSuchOption) and group and error.ctx:
+        params = [*group.get_params(error.ctx), *error.ctx.find_root().command.params]
+        names = {name.strip("-"): name for param in params for name in param.opts if name.startswith("--")}
+        meant = nearest(error.option_name.strip("-").lower(), names)
+        error = click.NoSuchOption(error.option_name, possibilities=[names[meant]] if meant else [], ctx=error.ctx)
     if not isinstance(group, click.Group) or word.startswith("-"):
         return _lower(error.format_message()), f"{name} --help"
     assert error.ctx is not None

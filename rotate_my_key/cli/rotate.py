@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from typing import Any
 
 from .. import __version__
-from ..core.errors import NoDefault, Problem, WrongUsage
+from ..core.errors import NoKeyHere, Problem, WrongUsage
 from ..core.hints import Hint
 from ..core.plan import Note
 from ..core.policy import Row, by_others, mask, parse_duration
@@ -161,9 +161,9 @@ class Rotate:
         return [*self._told, *(each for each in again if each.plan or each.key_id not in known)]
 
     def names_nothing(self, problem: Problem) -> bool:
-        """Whether all that is wrong is that no profile was named and none is called default: what an earlier run began
-        under a profile's name is finished all the same."""
-        return not self._typed.all_keys and self._names == (None,) and isinstance(problem, NoDefault)
+        """Whether all that is wrong is that no profile was named and the active one has no key (none, or SSO and the
+        like): what an earlier run began under a profile's name is finished all the same."""
+        return not self._typed.all_keys and self._names == (None,) and isinstance(problem, NoKeyHere)
 
     def settle(self) -> list[Result]:
         """Finish what earlier runs began, and tell what came of it."""

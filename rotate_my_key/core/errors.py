@@ -31,8 +31,8 @@ class Problem(Exception):
         self.quiet = False  # said in an earlier run already
 
 
-class NoDefault(Problem):
-    """No profile was named, and there is none called default (exit 1)."""
+class NoKeyHere(Problem):
+    """The active profile has no key in its files, or does not exist and was not named (exit 1)."""
 
 
 class WrongUsage(Problem):

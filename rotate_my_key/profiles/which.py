@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from ..core.errors import NeedsPerson, NoDefault, Problem
+from ..core.errors import NeedsPerson, NoKeyHere, Problem
 from ..core.hints import Hint
 from ..core.model import Credentials, Place, PlaceKind
 from ..core.policy import nearest
@@ -100,12 +100,12 @@ def _no_key(profiles: Profiles, visited: Sequence[str], ways: Sequence[Kind]) ->
         Kind.NONE: "holds no key",
     }[ways[0] if ways else Kind.NONE]
     if ways[:1] == (Kind.PROCESS,):
-        return Problem(f"profile {show_name(visited[-1])} {what}", _in_a_program(profiles, visited[-1]))
+        return NoKeyHere(f"profile {show_name(visited[-1])} {what}", _in_a_program(profiles, visited[-1]))
     hint = {Kind.SSO: "aws sso login --profile {}", Kind.LOGIN: "aws login --profile {}"}.get(
         (*ways, Kind.NONE)[0], _STATUS
     )
     through = f" (source_profile of {show_name(visited[-2])})" if visited[1:] else ""
-    return Problem(f"profile {show_name(visited[-1])}{through} {what}", hint.format(quote(visited[-1])))
+    return NoKeyHere(f"profile {show_name(visited[-1])}{through} {what}", hint.format(quote(visited[-1])))
 
 
 def _in_a_program(profiles: Profiles, name: str) -> str:
@@ -170,7 +170,7 @@ def find_active(
     profiles = Profiles(files)
     if name not in profiles.merged:
         problem = _no_such_profile(profiles, environ, name, chosen)
-        raise NoDefault(problem.message, problem.hint) if chosen.startswith("no profile") else problem
+        raise NoKeyHere(problem.message, problem.hint) if chosen.startswith("no profile") else problem
     _check_names(profiles, name)
     holder, trail, warnings = follow_sources(profiles, name, mixed, keyring is not None)
     entry = keyring_entry(profiles.merged[holder])

@@ -22,6 +22,7 @@ import pytest
 
 from rotate_my_key.cli.main import run as run_program
 from rotate_my_key.core.model import Credentials
+from tests import hints
 from tests.cli.terminal import ROOT, Screen, Terminal
 from tests.standin import StandIn
 
@@ -143,7 +144,9 @@ class Desk:
         self.capsys.readouterr()
         with _alone(self.environment(env)):
             code = run_program(list(words), os.environ)
-        return Done(code, *self.capsys.readouterr())
+        shown = self.capsys.readouterr()
+        hints.check(words, shown.err)
+        return Done(code, *shown)
 
     def process(self, *words: str, stdin: int | None = subprocess.DEVNULL, **env: str) -> Done:
         """Run it as a process of its own, without a terminal."""
@@ -156,6 +159,7 @@ class Desk:
             timeout=60,
             check=False,
         )
+        hints.check(words, done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
 
     def terminal(self, *words: str, width: int = 100, **env: str) -> Terminal:

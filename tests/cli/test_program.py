@@ -122,6 +122,15 @@ def test_global_options_work_before_and_after(
         pytest.param(
             "keyring stor", "no such command 'stor'. Did", "rotate-my-key keyring store --help", id="in a group"
         ),
+        pytest.param(
+            "--Version",
+            "no such option '--Version'. Did you mean '--version'?",
+            "rotate-my-key rotate --help",
+            id="an option with a slip",
+        ),
+        pytest.param(
+            "rotate --check", "no such option '--check'", "rotate-my-key rotate --help", id="of another command"
+        ),
         pytest.param("status --nonsense", "no such option", "rotate-my-key status --help", id="an unknown option"),
         pytest.param("rotate -p", "option '-p' requires an argument", "rotate-my-key rotate --help", id="no value"),
         pytest.param(

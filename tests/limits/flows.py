@@ -19,7 +19,7 @@ RC = b"export EDITOR=vi\nalias ll='ls -l'\n"
 LINES = b"MAILTO=me\n5 4 * * * backup\n"
 OTHER = COMMENTED[COMMENTED.index("[other]") : COMMENTED.index("[work]")]
 COPY = "[default]\naccess_key = {id}\nsecret_key = {secret}\n"
-SENTENCES = re.compile(r"error: \S.*\nhint: \S", re.MULTILINE)
+SENTENCES = re.compile(r"error: \S.*\nhint: \S|^(Interrupted|Cancelled)\. ?.*$", re.MULTILINE)
 CODES = (0, 1, 4, 5, 75, 130)
 
 

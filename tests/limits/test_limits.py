@@ -57,8 +57,8 @@ def test_it_ends_in_words_and_the_next_run_heals(aws: StandIn, tmp_path: Path, f
 
 
 SCARCE = {
-    "no process": ("schedule install", "no further process or thread can be started"),
-    "neither process nor thread": ("schedule uninstall", "no further process or thread can be started"),
+    "no process": ("schedule install", "no more processes or threads can be started"),
+    "neither process nor thread": ("schedule uninstall", "no more processes or threads can be started"),
 }
 
 

@@ -9,7 +9,8 @@ import pexpect
 import pytest
 
 from rotate_my_key.core.model import Credentials, LastUse
-from tests.laptop import AGE, Laptop
+from tests.laptop import AGE, Laptop, new_laptop
+from tests.standin import StandIn
 
 
 def stop_at_proof(laptop: Laptop) -> None:
@@ -377,3 +378,28 @@ def on_terminal(laptop: Laptop, *args: str) -> "pexpect.spawn[bytes]":
     """The program in a terminal."""
     command, *rest = laptop.command(args)
     return pexpect.spawn(command, rest, env=laptop.environment({"TERM": "dumb"}), timeout=30)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        pytest.param("", id="none"),
+        pytest.param("[default]\nregion = eu-west-1\n", id="without a key"),
+        pytest.param("[default]\nsso_start_url = https://example.com/start\n", id="SSO"),
+        pytest.param("[default]\ncredential_process = /usr/bin/vault\n", id="a program"),
+    ],
+)
+def test_what_a_named_profile_began_is_finished_whatever_is_in_default(
+    tmp_path: Path, running: StandIn, default: str
+) -> None:
+    """As `status` and Ctrl-C say: `rotate-my-key`, without a profile, finishes it."""
+    text = "[work]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"
+    laptop = new_laptop(tmp_path, running, text=text)
+    (tmp_path / ".aws/config").write_text(default)
+    laptop.at("UpdateAccessKey", 1, lambda call: laptop.signal())
+    assert laptop.run("rotate", "-p", "work", "--yes").code == -9
+    laptop.calm()
+    done = laptop.run("rotate")
+    assert (done.code, "work" in done.text) == (0, True), done.text
+    assert not list(laptop.rotations.glob("*.note"))
+    assert laptop.works("work") != laptop.old

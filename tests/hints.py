@@ -1,0 +1,54 @@
+"""Every hint that a test meets: a command of ours in it is one that the program's own parser takes, and acts on the
+profile that the call before it was about. Called wherever tests run the program; nothing in a hint is run here."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from itertools import pairwise
+
+import click
+
+from rotate_my_key.cli.app import App
+from rotate_my_key.cli.commands import with_command
+from rotate_my_key.cli.program import _typed_profile, _without_log_file, program
+from rotate_my_key.cli.table import OWN
+from rotate_my_key.core.hints import _OF_ONE
+
+# The words around a command in a hint end with ": ", and another command, or what it is for, begins after one of these.
+_COMMAND = re.compile(r"(?:^|: )((?:AWS_\w+=\S+ )*rotate-my-key\b.*?)(?=; | \(|, or |, and |, then |$)")
+_OTHER = {"adopt", "import"}  # may name a free profile, where the one that was typed holds another key
+_PROFILE = {"-p", "--profile"}
+
+
+def check(words: Sequence[str], shown: str) -> None:
+    """Fails, with the hint, if one of those that were shown could not be typed, or acts on another profile."""
+    for hint in re.findall(r"^hint: (.*)$", shown, re.MULTILINE):
+        for command in _COMMAND.findall(hint):
+            typed = shlex.split(command)
+            typed = [word for word in typed[typed.index("rotate-my-key") + 1 :] if word not in OWN]
+            typed = ["123456" if word == "CODE" else word for word in typed]
+            try:
+                verb = parse(typed)
+            except click.exceptions.NoArgsIsHelpError:
+                continue
+            except click.ClickException as error:
+                raise AssertionError(f"{hint!r} cannot be typed: {error.format_message()}") from None
+            profile = _typed_profile(with_command(_without_log_file(words)[0]))
+            named = [value for option, value in pairwise(typed) if option in _PROFILE]
+            if "delete-key" in words:  # is about a key: whichever profile has it
+                continue
+            if profile and verb in _OF_ONE - _OTHER and not {"--all", "--help"} & {*shlex.split(command)}:
+                assert profile in named, f"{hint!r} forgets the profile of {' '.join(words)!r}"
+
+
+def parse(typed: Sequence[str]) -> str:
+    """The command's name. Raises click.ClickException if the words are none of the program."""
+    app = App({})
+    context: click.Context = program.make_context("rotate-my-key", list(with_command(typed)), obj=app)
+    names = []
+    while isinstance(context.command, click.Group):
+        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
+        assert name and command
+        names.append(name)
+        context = command.make_context(name, rest, parent=context, obj=app)
+    return names[0]
