@@ -171,7 +171,7 @@ def test_an_account_that_lets_nobody_in_says_so_and_holds_up_no_other(make: Make
 
 def test_another_account_without_a_role_is_refused(make: Make, standin: StandIn) -> None:
     """Before anything is sent there."""
-    with pytest.raises(WrongUsage, match=r"111122223333 is not the caller's own account .* and no role is set"):
+    with pytest.raises(WrongUsage, match=r"111122223333 is not your own account .*, and no role is set"):
         make().organization.directory(AwsAccount("111122223333"))
 
 

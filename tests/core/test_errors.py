@@ -84,7 +84,7 @@ def test_what_a_computer_runs_out_of_is_no_fault_of_ours(error: Exception, said:
 OTHERS = {
     "system error: stale file handle (/x)": OSError(errno.ESTALE, "Stale file handle", "/x"),
     "a part of rotate-my-key cannot be loaded: zlib": ImportError("zlib.so: Input/output error", name="zlib"),
-    "internal error in rotate-my-key: RuntimeError at an unknown place": RuntimeError("x"),
+    "internal error in rotate-my-key: RuntimeError at an unknown line": RuntimeError("x"),
 }
 
 

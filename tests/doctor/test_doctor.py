@@ -416,7 +416,7 @@ def test_rotate_says_that_the_site_asks_for_a_newer_version(laptop: Laptop) -> N
     done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("note: this is version")]
-    assert "at least 99.1 is asked for" in note
+    assert "at least 99.1 is required" in note
 
 
 def test_a_key_that_adopt_took_is_still_to_be_replaced(laptop: Laptop) -> None:

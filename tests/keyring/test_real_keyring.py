@@ -278,7 +278,7 @@ def test_refused_early(tmp_path: Path, running: StandIn, keyring: Keyring, text:
 def test_without_consent(laptop: KeyringLaptop) -> None:
     """Without a terminal and without --yes: exit 4, naming the flag."""
     done = laptop.run("keyring", "store", "-p", "work")
-    assert (done.code, "keyring store -p work -y" in done.err) == (4, True), done.err
+    assert (done.code, "keyring store -p work --yes" in done.err) == (4, True), done.err
     laptop.as_it_was()
 
 
