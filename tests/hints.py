@@ -16,7 +16,7 @@ from rotate_my_key.core.hints import _OF_ONE
 
 # The words around a command in a hint end with ": ", and another command, or what it is for, begins after one of these.
 _COMMAND = re.compile(r"(?:^|: )((?:AWS_\w+=\S+ )*rotate-my-key(?: .*?)?)(?=; | \(|, |$)")
-# These may name another profile: a free one, where that which was typed holds another key; the one that a role's key is in.
+# These may name another profile: a free one, where the one typed holds another key; the one with a role's key.
 _OTHER = {"adopt", "import", "keyring"}
 _PROFILE = {"-p", "--profile"}
 

@@ -133,8 +133,8 @@ def test_it_stays_light(stored: KeyringLaptop) -> None:
     assert {name for name in loaded if name.startswith("keyring.backends.")} == {
         f"keyring.backends.{name}" for name in ("SecretService", "fail")
     }
-    ours = "cli cli.main cli.table cli.credentials core core.errors core.hints core.parallel core.policy files files.paths keyring"
-    ours += " keyring.entries state state.records"
+    ours = "cli cli.main cli.table cli.credentials core core.errors core.hints core.parallel core.policy"
+    ours += " files files.paths keyring keyring.entries state state.records"
     assert {name for name in loaded if name.startswith("rotate_my_key.")} <= {
         f"rotate_my_key.{name}" for name in ours.split()
     }
