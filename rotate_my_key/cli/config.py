@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .. import settings
@@ -105,6 +106,9 @@ def _set(app: App, name: str, text: str) -> None:
     app.say(f"{row.name} is {now} in {app.show_path(file)}")
     if app.env.get(row.variable):
         app.say(f"note: {row.variable} is set, and overrides it")
+    with suppress(Problem):  # another line may be wrong still
+        for notice in settings.load(app.paths, app.env, {}).notices:
+            app.say(f"note: {notice}")
 
 
 def _change(path: str, name: str, value: settings.Value | None) -> bool:

@@ -7,6 +7,7 @@ Commands are loaded when called, so that `--help` and `--version` cost little mo
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -229,6 +230,9 @@ def _usage(error: click.UsageError, args: Sequence[str]) -> tuple[str, str]:
         names = {name.strip("-"): name for param in params for name in param.opts if name.startswith("--")}
         meant = nearest(error.option_name.strip("-").lower(), names)
         error = click.NoSuchOption(error.option_name, possibilities=[names[meant]] if meant else [], ctx=error.ctx)
+    extra = re.search(r"unexpected extra argument \((\S+)\)", error.message)
+    if extra and error.ctx and any("-p" in param.opts for param in error.ctx.command.params):
+        return _lower(error.format_message()), Hint(*error.ctx.command_path.split()[1:], "-p", extra[1])
     if not isinstance(group, click.Group) or word.startswith("-"):
         return _lower(error.format_message()), f"{name} --help"
     assert error.ctx is not None

@@ -88,7 +88,9 @@ def _source(profiles: Profiles, name: str, visited: Sequence[str]) -> str:
         problem = f"leads in a circle, without a key: source_profile goes {circle}"
     else:
         return source
-    raise Problem(f"profile {show_name(name)} {problem}", _STATUS)
+    missing = source is not None and source not in profiles.merged
+    hint = f"aws configure set source_profile NAME --profile {quote(name)}" if missing else _STATUS
+    raise Problem(f"profile {show_name(name)} {problem}", hint)
 
 
 def _no_key(profiles: Profiles, visited: Sequence[str], ways: Sequence[Kind]) -> Problem:
@@ -238,6 +240,8 @@ def _no_such_profile(profiles: Profiles, environ: Mapping[str, str], name: str, 
             command = "unset AWS_SHARED_CREDENTIALS_FILE"
         return Problem(f"{what}: {state}", command)
 
+    if profiles.credentials.is_absent and "AWS_SHARED_CREDENTIALS_FILE" in environ:
+        what += f"; {_show_file(profiles.credentials, environ)} does not exist"
     names = list(profiles.merged)
     near = nearest(name, names)
     meant = f". Did you mean {show_name(near)}?" if near else ""

@@ -85,6 +85,20 @@ CASES = {
         "there is no profile nobody .*default, work",
         "status",
     ),
+    "a file that is missing, beside one that is not": (
+        lambda d: (env(AWS_SHARED_CREDENTIALS_FILE="{home}/no")(d), config("[profile x]\n")(d)),
+        "",
+        1,
+        r"none called default; ~/no \(AWS_SHARED_CREDENTIALS_FILE\) does not exist; known here: x",
+        "rotate-my-key status",
+    ),
+    "a source profile that does not exist": (
+        config("[profile x]\nrole_arn = r\nsource_profile = gone\n"),
+        "-p x",
+        1,
+        "from profile gone .*does not exist",
+        "aws configure set source_profile NAME --profile x",
+    ),
     "a misspelled profile": (nothing, "-p wrok", 1, "no profile wrok .*Did you mean work", "status -p work"),
     "no profile at all": (lambda d: d.credentials.unlink(), "", 1, "does not exist", "aws configure|adopt"),
     "a file that is named and missing": (

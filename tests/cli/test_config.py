@@ -14,6 +14,7 @@ from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import COMMANDS
 from rotate_my_key.core.errors import Problem, WrongUsage
 from rotate_my_key.files.paths import Paths
+from tests.cli.conftest import Desk
 
 
 @dataclasses.dataclass
@@ -292,3 +293,9 @@ def test_path_says_why_the_sites_file_does_not_count(home: Home) -> None:
     home.paths = home.paths._replace(site_owner=os.getuid() + 1)
     assert "ignored: " in run(home, "path")[0].splitlines()[1]
     assert "belongs to uid" in run(home, "show")[1]
+
+
+def test_what_a_value_comes_to_is_said_at_once(desk: Desk) -> None:
+    """Also of a value that is allowed by itself."""
+    done = desk.run("config", "set", "remind_before", "90d")
+    assert "note: remind_before (90d) is not below max_age (90d), so every key is due at once" in done.err
