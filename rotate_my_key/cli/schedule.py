@@ -186,6 +186,8 @@ def _keys(app: App) -> list[Key]:
 
 
 def _known(row: dict[str, Any]) -> str:
+    if row.get("refused"):
+        return "AWS refused it when it was last seen"
     if not row.get("user"):
         return ""
     created = row.get("created")

@@ -94,7 +94,7 @@ def did_line(did: Did, show_path: ShowPath, *, back: bool = False) -> str:
         case Step.MAKE_ROOM:
             return f"deleted the inactive key {mask(did.key_id)}"
         case Step.SWITCH_ON:
-            return f"reactivated key {mask(did.key_id)}"
+            return f"made sure that key {mask(did.key_id)} is active"
         case _:
             return str(did.step.value)
 

@@ -93,7 +93,7 @@ def test_the_last_use(use: LastUse | None, text: str) -> None:
         (Did(Step.DELETE, OLD), "deleted the old key ...MPLE"),
         (Did(Step.DISCARD, OLD), "deleted key ...MPLE, whose secret never arrived"),
         (Did(Step.MAKE_ROOM, OLD), "deleted the inactive key ...MPLE"),
-        (Did(Step.SWITCH_ON, OLD), "reactivated key ...MPLE"),
+        (Did(Step.SWITCH_ON, OLD), "made sure that key ...MPLE is active"),
     ],
 )
 def test_what_a_step_did(did: Did, text: str) -> None:

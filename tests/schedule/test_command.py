@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +41,14 @@ def test_without_a_terminal_it_needs_yes(desk: Desk, systemd: Box) -> None:
     assert done.problem()[1] == "rotate-my-key schedule install --yes"
     assert desk.snapshot() == before
     assert "enable" not in systemd.log
+
+
+def test_a_key_that_aws_refused_is_named_as_such(desk: Desk, systemd: Box) -> None:
+    """So that nobody agrees to rotate a dead key without knowing."""
+    desk.profiles(dead=Credentials("AKIADEADDEADDEADDEAD", "x" * 40))
+    desk.run("status")
+    said = desk.run("schedule", "install").err
+    assert re.search(r"dead +\.\.\.DEAD  AWS refused it when it was last seen\n", said), said
 
 
 def test_systemd_is_taken_where_it_runs(desk: Desk, systemd: Box) -> None:
