@@ -299,7 +299,7 @@ class App:
 
     def interject(self, text: str) -> None:
         """As `complain`, from a signal handler: that may have interrupted a write to stderr, which bears no second."""
-        clear = "\r\x1b[2K" if self._spinner else ""
+        clear = "\r\x1b[2K" if self._spinner else "\n" if _is_terminal(sys.stderr) else ""  # after the ^C
         with suppress(OSError, ValueError, AttributeError):
             os.write(sys.stderr.fileno(), f"{clear}{text}\n".encode())
 
