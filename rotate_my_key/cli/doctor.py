@@ -154,7 +154,7 @@ def summary(report: Report) -> str:
     """`1 problem, 2 warnings`; where AWS gave no answer, nothing is well for certain."""
     levels = [finding.level for finding in report.findings]
     counted = [policy.number(levels.count(level), word) for level, word in _LEVELS.items() if level in levels]
-    if report.active and not report.identity:
+    if report.active and not report.identity and report.unchecked:
         return f"{', '.join(counted) or 'No problems found'}; AWS could not be asked"
     return ", ".join(counted) if Level.BROKEN in levels or Level.WARNING in levels else "No problems found."
 

@@ -49,6 +49,8 @@ class _Move:
         for result in broken:
             if result.problem and (profile in result.profiles or result.key_id == active.pair.key_id):
                 raise result.problem
+        if self._move is Move.STORE:
+            wiring.keyring.pair(profile)  # where there is no keyring, nobody is asked
         self._introduce(profile, active.pair.key_id, show.where(active.place, app.show_path))
         if not yes and not app.confirm("Move it now?", default=True):
             return self._tell(profile, active.pair.key_id, "declined")

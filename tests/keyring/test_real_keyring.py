@@ -275,6 +275,14 @@ def test_refused_early(tmp_path: Path, running: StandIn, keyring: Keyring, text:
     laptop.as_it_was()
 
 
+def test_nobody_is_asked_where_there_is_no_keyring(laptop: KeyringLaptop) -> None:
+    """Exit 75 before the question, not after it."""
+    nowhere = {"DBUS_SESSION_BUS_ADDRESS": "(unset)", "XDG_RUNTIME_DIR": "/nonexistent"}
+    done = laptop.run("keyring", "store", "-p", "work", env=nowhere)
+    assert (done.code, "there is no keyring here" in done.err, "--yes" in done.err) == (75, True, False), done.err
+    laptop.as_it_was()
+
+
 def test_without_consent(laptop: KeyringLaptop) -> None:
     """Without a terminal and without --yes: exit 4, naming the flag."""
     done = laptop.run("keyring", "store", "-p", "work")
