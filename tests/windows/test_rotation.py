@@ -16,7 +16,7 @@ def test_a_whole_rotation(laptop: WindowsLaptop) -> None:
     """rotate-my-key.exe, typed into cmd: the key is a new one, and nothing else in the file has changed."""
     done = laptop.cmd("rotate-my-key --yes")
     assert done.code == 0, done.text
-    assert r"~\.aws\credentials: default and work changed" in done.err
+    assert r"~\.aws\credentials: updated default and work" in done.err
     laptop.settled()
 
 
