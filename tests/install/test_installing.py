@@ -406,9 +406,10 @@ class TestUv:
         assert ready.install().stderr == ""
         assert log.read_text().split() == ["venv", "pip", "pip"]  # once more, without what seals an export
         Path(f"{log}.off").touch()
+        ready.set_version("1.0.1")
         done = ready.install()
         assert (done.returncode, done.stderr) == (0, "note: uv could not fetch the packages; trying pip\n")
-        assert version(ready) == "rotate-my-key 1.0.0"
+        assert version(ready) == "rotate-my-key 1.0.1"
 
     @pytest.fixture
     def with_uv(self, ready: Machine) -> Machine:

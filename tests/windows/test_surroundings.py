@@ -102,4 +102,4 @@ def test_code_pages(laptop: WindowsLaptop, page: int) -> None:
     """Nothing that is shown stops a command, whatever the console can show."""
     done = laptop.cmd(f"chcp {page} >nul & rotate-my-key --dry-run")
     assert done.code == 0, done.text
-    assert "default and work" in done.text
+    assert r"update work in ~\.aws\credentials" in done.text
