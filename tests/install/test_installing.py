@@ -408,7 +408,7 @@ class TestUv:
         Path(f"{log}.off").touch()
         ready.set_version("1.0.1")
         done = ready.install()
-        assert (done.returncode, done.stderr) == (0, "note: uv could not fetch the packages; trying pip\n")
+        assert (done.returncode, done.stderr) == (0, "note: uv could not download the packages; trying pip\n")
         assert version(ready) == "rotate-my-key 1.0.1"
 
     @pytest.fixture
