@@ -375,7 +375,6 @@ def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> 
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        ("keyring store -p work", "rotate-my-key keyring store -p work --yes"),
         ("export --profile=work", "rotate-my-key export -p work --recipient age1..."),
         ("-p work adopt", "rotate-my-key adopt accessKeys.csv -p work --yes"),
         ("rotate -p work -p default --mfa-code 1", "rotate-my-key rotate --mfa-code 123456"),
