@@ -125,7 +125,7 @@ def test_who_may_not_delete_is_told_what_to_type(fresh: Office) -> None:
     text, hint = done.problem()
     assert f"key ...{handed[-4:]} is set up but was not replaced, because" in text
     assert f"the old key ...{fresh.old.key_id[-4:]} still exists" in text
-    assert hint == "ask IT for: rotate-my-key policy self; then: rotate-my-key"
+    assert hint == "ask IT for the rights that this prints: rotate-my-key policy self; then: rotate-my-key"
     assert fresh.held("default").key_id == handed
     again = fresh.alice.run("-y")
     assert again.code == 5, again.text

@@ -168,7 +168,7 @@ def test_a_digest_without_old_keys() -> None:
         "25 November 2026: 12 keys of 10 users in 2 accounts checked, 1 user\n"
         "exempt. No active key is due. Maximum age is 90 days.\n\n"
         "You get this message after every run, even if no key is due. If it is\n"
-        "missing, the run did not take place.\n"
+        "missing, the run did not happen.\n"
     )
 
 
