@@ -36,7 +36,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for version in ("1", "2"):
         tree = folder / version
         tree.mkdir()
-        for name in ("rotate_my_key", "pyproject.toml", "README.md", "LICENSE"):
+        for name in ("rotate_my_key", "man", "pyproject.toml", "README.md", "LICENSE"):
             (shutil.copytree if (REPO / name).is_dir() else shutil.copy)(REPO / name, tree / name)
         init = tree / "rotate_my_key/__init__.py"
         init.write_text(re.sub(r'__version__ = ".*"', f'__version__ = "{version}.0.0"', init.read_text()))
