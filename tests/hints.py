@@ -11,7 +11,7 @@ import click
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.commands import with_command
 from rotate_my_key.cli.program import _typed_profile, _without_log_file, program
-from rotate_my_key.cli.table import OWN
+from rotate_my_key.cli.table import GLOBAL, OWN
 from rotate_my_key.core.hints import _OF_ONE
 
 # The words around a command in a hint end with ": ", and another command, or what it is for, begins after one of these.
@@ -44,12 +44,14 @@ def check(words: Sequence[str], shown: str) -> None:
 
 def parse(typed: Sequence[str]) -> str:
     """The command's name. Raises click.ClickException if the words are none of the program."""
-    app = App({})
-    context: click.Context = program.make_context("rotate-my-key", list(with_command(typed)), obj=app)
-    names = []
-    while isinstance(context.command, click.Group):
-        name, command, rest = context.command.resolve_command(context, [*context._protected_args, *context.args])
-        assert name and command
-        names.append(name)
-        context = command.make_context(name, rest, parent=context, obj=app)
+    words = [word for word in with_command(typed) if word not in GLOBAL]
+    names, group = [], program
+    while isinstance(group, click.Group):
+        context = click.Context(group)
+        if not words:
+            raise click.exceptions.NoArgsIsHelpError(context)
+        names.append(words.pop(0))
+        _, group, _ = group.resolve_command(context, [names[-1]])
+    assert group
+    group.make_context(names[-1], words, obj=App({}))
     return names[0]

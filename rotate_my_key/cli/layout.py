@@ -60,7 +60,7 @@ def table(rows: Sequence[Sequence[str]], width: int = 0) -> list[str]:
     for row, narrow in zip(rows, cells, strict=True):
         lines = [_line(line, widths[:kept]) for line in zip_longest(*narrow[:kept], fillvalue="")]
         rest = zip(rows[0][kept:], row[kept:], strict=True) if row is not rows[0] else ()
-        below = ", ".join(f"{name.lower()} {cell}".strip() for name, cell in rest if cell not in ("", "-"))
+        below = ", ".join(f"{name.lower()}: {cell}".removeprefix(": ") for name, cell in rest if cell not in ("", "-"))
         shown.append("\n".join([*lines, *([wrap(_INDENT + below, width, "")] if below else [])]))
     return shown
 

@@ -29,6 +29,8 @@ _LOG_FILE = "--log-file"
 _READS = {"status", "history", "doctor", "scan", "policy", "demo", "completion", "completion show", "help"}
 _READS |= {"config", "config show", "config get", "config path"}
 _READS |= {"reminder", "reminder show", "schedule", "schedule show"}
+# What the next `rotate` finishes.
+_RESUMED = {"rotate", "undo", "restore", "adopt", "import", "keyring store", "keyring restore"}
 
 
 def _set(name: str, context: click.Context, value: Any) -> None:
@@ -166,10 +168,9 @@ def guarded(app: App, args: Sequence[str], call: Callable[[], int]) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt, EOFError):
         app.complain("")
-        name = _named(args)
-        if " ".join(name) in _READS or name[:1] == ["fleet"]:
-            return _end(app, args, Interrupted("Interrupted.", "repeat the command"))
-        return _end(app, args, Interrupted(INTERRUPTED, Hint()))
+        if " ".join(_named(args)) in _RESUMED:
+            return _end(app, args, Interrupted(INTERRUPTED, Hint()))
+        return _end(app, args, Interrupted("Interrupted.", "repeat the command"))
     except BrokenPipeError:
         _silence()
         return 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from ..core import policy
@@ -204,18 +203,17 @@ def _tell_next(app: App, rows: Sequence[Row], profiles: Sequence[str]) -> None:
     if plain:
         words = policy.join(dict.fromkeys(row["verdict"] for row in plain)).replace("and", "or")
         every = len(plain) > 1 and not profiles
-        which = " --all" if every else "".join(f" -p {quote(row['profiles'][0])}" for row in plain)
+        which = ["--all"] if every else [word for row in plain for word in ("-p", row["profiles"][0])]
         are = "is" if len(plain) == 1 else "are"
-        app.say(f"{policy.number(len(plain), 'key')} {are} {words}: rotate-my-key rotate{which}")
+        app.say(f"{policy.number(len(plain), 'key')} {are} {words}: {Hint('rotate', *which)}")
     for row in ripe:
         if row.get("mixed"):
-            app.say(
-                f"{row['profiles'][0]} is {row['verdict']}: rotate-my-key rotate -p {quote(row['mixed'][0])} --mixed"
-            )
+            hint = Hint("rotate", "-p", row["mixed"][0], "--mixed")
+            app.say(f"{row['profiles'][0]} is {row['verdict']}: {hint}")
     for row in rows:
         if row["verdict"] == "refused" and row["profiles"]:
             name = row["profiles"][0]
-            app.say(f"{name} is refused; to see why: rotate-my-key doctor -p {quote(name)}")
+            app.say(f"{name} is refused; to see why: {Hint('doctor', '-p', name)}")
 
 
 def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: datetime) -> None:
@@ -232,10 +230,10 @@ def _tell_second(app: App, rows: Sequence[Row], profiles: Sequence[str], now: da
         state = "active" if active else "inactive"
         age = policy.old(now - datetime.fromisoformat(other["created"]))
         end = "perhaps on another computer" if active else "delete it if nothing needs it"
-        command = "doctor" if active else f"delete-key {other['key_id']}"
+        command = Hint(*(["doctor"] if active else ["delete-key", other["key_id"]]), "-p", names[0])
         app.say(
             f"{row['user']} has a second key, {mask(other['key_id'])} ({state}, {age}), "
-            f"that no profile here has; {end}: rotate-my-key {command} -p {quote(names[0])}"
+            f"that no profile here has; {end}: {command}"
         )
 
 

@@ -78,7 +78,7 @@ class TerminalConsent:
         for line in in_words(running, "this key" if len(plans) == 1 else "one of these keys"):
             self._app.complain(line)
         used = bool(running) or any(map(self._is_used, plans))
-        if at_once and not used:
+        if at_once and not used and not any(plan.draft and plan.draft.delete_at > plan.look.now for plan in plans):
             self._app.complain(_TO_UNDO)
         longer = self._ask(len(plans), may_keep=at_once and used)
         if longer is not None:

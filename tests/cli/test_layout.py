@@ -53,7 +53,7 @@ def test_what_does_not_fit_goes_below_its_row() -> None:
     """The last columns, named as in the head; a long cell has several lines."""
     assert table(ROWS, 60) == [
         "VERDICT      PROFILES             KEY      AGE",
-        "works until  default, work and x  ...6SSH  98 days\n8 December\n  user ann in 123456789012, last use never",
+        "works until  default, work and x  ...6SSH  98 days\n8 December\n  user: ann in 123456789012, last use: never",
         "refused      bad                  ...DFGH  -\n"
         "  AWS does not accept this key: it is unknown, deleted or\n  inactive",
     ]

@@ -50,6 +50,14 @@ def test_a_whole_rotation(desk: Desk, old: Credentials) -> None:
     assert "waiting for the new key to take effect (about 10 seconds, Ctrl-C is safe)" in done.stream
 
 
+@pytest.mark.parametrize("kept", [("--overlap", "1h"), ("--keep-old", "7d")], ids=" ".join)
+def test_who_keeps_the_old_key_is_not_told_how(desk: Desk, old: Credentials, kept: tuple[str, str]) -> None:
+    """What the person has just typed is no news."""
+    run = desk.terminal("rotate", *kept)
+    run.answer(QUESTION, "n\r")
+    assert "to be able to undo" not in run.end().text
+
+
 @pytest.mark.parametrize(("keys", "code", "rotated"), [("\r", 0, True), ("n\r", 4, False)], ids=["Enter", "n"])
 def test_answers(desk: Desk, old: Credentials, keys: str, code: int, rotated: bool) -> None:
     """Enter is yes; n changes nothing, says so and exits 4."""
