@@ -19,6 +19,7 @@ _COMMAND = re.compile(r"(?:^|: )((?:AWS_\w+=\S+ )*rotate-my-key(?: .*?)?)(?=; | 
 # These may name another profile: a free one, where the one typed holds another key; the one with a role's key.
 _OTHER = {"adopt", "import", "keyring"}
 _PROFILE = {"-p", "--profile"}
+_LOOK = {"status", "doctor", "history", "config show", "config path", "policy", "--help"}
 
 
 def check(words: Sequence[str], shown: str) -> None:
@@ -40,6 +41,13 @@ def check(words: Sequence[str], shown: str) -> None:
                 continue
             if profile and verb in _OF_ONE - _OTHER and not {"--all", "--help"} & {*shlex.split(command)}:
                 assert profile in named, f"{hint!r} forgets the profile of {' '.join(words)!r}"
+
+
+def harmless(hint: str) -> list[list[str]]:
+    """The commands in a hint that only look, as words for the program."""
+    typed = [shlex.split(command) for command in _COMMAND.findall(hint)]
+    found = [words[words.index("rotate-my-key") + 1 :] for words in typed if words[0] == "rotate-my-key"]
+    return [words for words in found if not _LOOK.isdisjoint((" ".join(words[:1]), " ".join(words[:2])))]
 
 
 def parse(typed: Sequence[str]) -> str:

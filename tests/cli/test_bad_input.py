@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rotate_my_key.core.model import Credentials
+from tests import hints
 from tests.cli.conftest import OLD, Desk
 from tests.cli.terminal import ROOT
 
@@ -258,6 +259,8 @@ def test_refused(desk: Desk, case: str) -> None:
     assert re.search(hint, found[1]), found
     assert not found[0].endswith(".")
     assert {name: file for name, file in desk.snapshot().items() if name.startswith(".aws")} == before
+    for look in hints.harmless(found[1]):
+        assert desk.run(*look).code in (0, 1, 5, 75), look
     assert desk.ids() == keys
 
 
