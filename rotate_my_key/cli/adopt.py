@@ -273,7 +273,7 @@ class _Adopting:
     def _take_over(self) -> list[Result]:
         wiring, app, old = self._wiring, self._app, self._plan.old
         assert old is not None and self._look is not None
-        plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here, wiring.host, wiring.boot)
+        plan = plan_takeover(self._pair, old, self._look, self._account, wiring.here)
         narrator = Narrator(app)
         for warning in plan.warnings:
             narrator.warn(warning)

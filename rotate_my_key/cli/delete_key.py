@@ -69,7 +69,7 @@ def _finish(app: App, wiring: Wiring, key_id: str) -> None:
         if found.note and key_id in (found.note.unwanted, found.note.wanted):
             narrator, account = Narrator(app, spin=False), wiring.account_for(found.note)
             try:
-                resume(found.note, account, wiring.here, narrator, app.settings.policy, wiring.waiter, wiring.host)
+                resume(found.note, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
             except Problem as problem:  # the key is deleted all the same
                 wiring.warn(problem.message)
             narrator.end()

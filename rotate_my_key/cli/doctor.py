@@ -61,7 +61,7 @@ def _schedule(app: App) -> Iterator[Finding]:
     except Problem:
         job = None
     there = False
-    for scheduler in schedulers(app.env, app.paths, Wiring.of(app).host):
+    for scheduler in schedulers(app.env, app.paths, Wiring.of(app).host.name):
         try:
             installed = scheduler.installed(job)
         except Problem as problem:

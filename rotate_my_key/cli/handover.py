@@ -233,7 +233,7 @@ def give_up(app: App, account: Account, look: Look, pair: Credentials, old: str,
     """Switch it off and delete it, under the lock. What goes wrong is a result: the new key is in place."""
     wiring, narrator = Wiring.of(app), Narrator(app)
     try:
-        plan = plan_elsewhere(pair, old, look, account, wiring.here, wiring.host, wiring.boot)
+        plan = plan_elsewhere(pair, old, look, account, wiring.here)
         outcome = take_over(plan, account, wiring.here, narrator, app.settings.policy, wiring.waiter)
         return [Result((profile,), old, outcome)]
     except Problem as problem:

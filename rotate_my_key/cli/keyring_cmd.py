@@ -77,7 +77,7 @@ class _Move:
             )
             run = Run(
                 wiring.here,
-                RotateOptions(policy, host=wiring.host, boot=wiring.boot),
+                RotateOptions(policy),
                 consent,
                 wiring.lock,
                 wiring.account_for,

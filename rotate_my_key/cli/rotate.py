@@ -107,8 +107,6 @@ class Rotate:
             settings.overlap_most,
             timedelta(0) if typed.old_active else settings.keep_old,
             young,
-            wiring.host,
-            wiring.boot,
         )
         self._consent = TerminalConsent(
             app,

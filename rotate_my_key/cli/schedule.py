@@ -124,7 +124,7 @@ def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
 
 
 def _schedulers(app: App) -> Sequence[Scheduler]:
-    return schedulers(app.env, app.paths, Wiring.of(app).host)
+    return schedulers(app.env, app.paths, Wiring.of(app).host.name)
 
 
 def _came_of(attempt: Attempt) -> str:

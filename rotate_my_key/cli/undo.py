@@ -49,7 +49,7 @@ def _undo(app: App, wiring: Wiring, note: Note, narrator: Narrator) -> Outcome:
     if now is None or now.note is None:
         raise Problem("another run has just finished that rotation", Hint("history"))
     account, policy = wiring.account_for(now.note), app.settings.policy
-    outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, wiring.host, turn=turn)
+    outcome = resume(now.note, account, wiring.here, narrator, policy, wiring.waiter, turn=turn)
     if outcome.ending is Ending.DROPPED:
         text = "nothing to undo: the old key has been deleted, or its secret is lost"
         raise Problem(text, Hint("history"))

@@ -16,14 +16,14 @@ from ..core.errors import Problem
 from ..core.hints import Hint
 from ..core.model import Credentials
 from ..core.plan import Note
-from ..files.platform import Lock
+from ..files.platform import Lock, machine_ids
 from ..files.write import make_private_dir, real_path, sweep, sweep_folder
 from ..keyring.entries import KeyringEntries
 from ..keyring.store import Index, KeyringStore
 from ..profiles.file import ProfilePaths, Profiles
 from ..profiles.which import Active, find_active, named_profile, profile_in_force
 from ..rotation.engine import Waiter
-from ..rotation.facts import NO_COMMANDS, LocalState
+from ..rotation.facts import NO_COMMANDS, Host, LocalState
 from ..rotation.run import Result
 from ..rotation.unfinished import is_missing
 from ..state.history import FileHistory, HandedKeys
@@ -76,7 +76,7 @@ class Wiring:
 
         places, notes = LocalPlaces(self.files, self.keyring), FileNotes(self._rotations)
         staging, commands = LocalStaging(self._rotations, self.keyring), self._commands(places, notes)
-        return LocalState(places, staging, notes, self.history, self.copies, commands)
+        return LocalState(places, staging, notes, self.history, self.copies, commands, self.host)
 
     def _commands(self, places: Places, notes: Notes) -> OwnCommands:
         """The person's own; nothing is loaded where there are none, and none that an earlier run owes."""
@@ -293,18 +293,10 @@ class Wiring:
         return self.account("", note.identity.partition)
 
     @property
-    def host(self) -> str:
-        """This computer's name."""
-        return os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-
-    @property
-    def boot(self) -> str:
-        """An id of this start of the computer, where the system has one."""
-        try:
-            with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-                return file.read().strip()
-        except OSError:
-            return ""
+    def host(self) -> Host:
+        """This computer."""
+        name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+        return Host(name, machine_ids())
 
 
 def mfa_serials(files: ProfilePaths, profile: str, settings: Settings) -> list[Serial]:

@@ -100,6 +100,15 @@ if sys.platform == "win32":
     def make_private(fd: int) -> None:
         """Nothing to do: files under the user's profile are the user's alone."""
 
+    def machine_ids() -> str:
+        """What Windows made up when it was installed."""
+        import winreg
+
+        where, view = r"SOFTWARE\Microsoft\Cryptography", winreg.KEY_READ | winreg.KEY_WOW64_64KEY
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, where, 0, view) as key:
+            return str(winreg.QueryValueEx(key, "MachineGuid")[0])
+        return ""
+
 else:
     import fcntl
 
@@ -153,6 +162,13 @@ if sys.platform == "darwin":
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
 
+    def machine_ids() -> str:
+        """That of this start of the computer: its name follows the network."""
+        found = ctypes.create_string_buffer(64)
+        size = ctypes.c_size_t(len(found))
+        failed = ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", found, ctypes.byref(size), None, 0)
+        return "" if failed else found.value.decode()
+
     def fsync(fd: int) -> None:
         """To the platters: plain fsync on macOS leaves the data in the drive's cache."""
         try:
@@ -178,6 +194,14 @@ elif sys.platform == "linux":
                 if os.getxattr(target, name) != value:
                     raise
 
+    def machine_ids() -> str:
+        """That of this start of the computer, which containers have in common as they have locks, and its own."""
+        found = ""
+        for path in ("/proc/sys/kernel/random/boot_id", "/etc/machine-id"):
+            with suppress(OSError, ValueError), open(path, encoding="ascii") as file:
+                found += file.read(64).strip() + " "
+        return found.strip()
+
     def fsync(fd: int) -> None:
         """Make the content durable."""
         os.fsync(fd)
@@ -186,6 +210,10 @@ else:
 
     def _copy_attributes(source: int, target: int) -> None:
         """No way known on this system."""
+
+    def machine_ids() -> str:
+        """None known on this system."""
+        return ""
 
     def fsync(fd: int) -> None:
         """Make the content durable."""

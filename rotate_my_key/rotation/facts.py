@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ..core.errors import KeyRefused, Problem
 from ..core.model import AccessKey, Credentials, Holding, Identity, Look, Place
@@ -64,9 +64,20 @@ class NoCommands:
 NO_COMMANDS = NoCommands()
 
 
+class Host(NamedTuple):
+    """This computer: its name, which may change with the network, and `ids`, what notes are known by that it wrote."""
+
+    name: str = ""
+    ids: str = ""
+
+    def wrote(self, note: Note) -> bool:
+        """Whether a note is this computer's own: of this start of it or of an earlier one, whatever its name was."""
+        return not self.name or note.host in ("", self.name) or not {*note.boot.split()}.isdisjoint(self.ids.split())
+
+
 @dataclass(frozen=True, slots=True)
 class LocalState:
-    """The ports that lead to this computer: all that a rotation knows besides AWS."""
+    """The ports that lead to this computer, and which it is: all that a rotation knows besides AWS."""
 
     places: Places
     staging: Staging
@@ -74,6 +85,7 @@ class LocalState:
     history: History
     copies: Copies = NoCopies()  # noqa: RUF009 - it keeps nothing
     commands: OwnCommands = NO_COMMANDS
+    host: Host = Host()  # noqa: RUF009 - it never changes
 
 
 class Callers:

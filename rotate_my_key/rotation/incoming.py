@@ -256,14 +256,12 @@ class Elsewhere:
         return use is None or bool(use.is_evidence and use.at and use.at > made)
 
 
-def plan_takeover(
-    new: Credentials, old: Credentials, look: Look, account: Account, here: LocalState, host: str = "", boot: str = ""
-) -> Takeover:
+def plan_takeover(new: Credentials, old: Credentials, look: Look, account: Account, here: LocalState) -> Takeover:
     """How `new` takes the place of `old`, wherever that is here. Raises Problem if a place cannot be written."""
     holdings = [h for h in here.places.search([old.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == old)
     warnings = (*left_alone(holdings, old), *here.places.rehearse(places, old))
-    note = _note(new.key_id, old.key_id, look, places, account.endpoint, here, (host, boot))
+    note = _note(new.key_id, old.key_id, look, places, account.endpoint, here)
     return Takeover(new, old, look, note, warnings)
 
 
@@ -278,15 +276,13 @@ def elsewhere(replaces: str, look: Look, account: Account, here: LocalState) -> 
         return Elsewhere(key, None)
 
 
-def plan_elsewhere(
-    new: Credentials, old: str, look: Look, account: Account, here: LocalState, host: str = "", boot: str = ""
-) -> Takeover:
+def plan_elsewhere(new: Credentials, old: str, look: Look, account: Account, here: LocalState) -> Takeover:
     """How the key with the id `old`, which no place here holds, gives way to `new`, which is in its places already.
     Raises Problem if it is in none."""
     places = tuple(h.place for h in here.places.search([new.key_id]) if h.pair == new)
     if not places:
         raise Problem(f"no profile here holds key {mask(new.key_id)} any more", Hint("status"))
-    return Takeover(new, None, look, _note(new.key_id, old, look, places, account.endpoint, here, (host, boot)))
+    return Takeover(new, None, look, _note(new.key_id, old, look, places, account.endpoint, here))
 
 
 def _note(
@@ -296,7 +292,6 @@ def _note(
     places: tuple[Place, ...],
     endpoint: str,
     here: LocalState,
-    where: tuple[str, str],
 ) -> Note:
     """At once: the old key's slot is needed for the key that replaces the one which was handed over."""
     return Note(
@@ -311,8 +306,8 @@ def _note(
         switch_off_at=look.now,
         delete_at=look.now,
         copies=here.copies.wanted,
-        host=where[0],
-        boot=where[1],
+        host=here.host.name,
+        boot=here.host.ids,
     )
 
 

@@ -42,8 +42,7 @@ NEW_KEY = "(new)"  # the id of a key that is not made yet, in a dry run
 class RotateOptions:
     """What the person asked for, for all keys of a run: how long the old key goes on working after the switch
     (`overlap`; `overlap_most` if something else uses it still), and is then kept, switched off (`keep_old`). `young`:
-    the keys were handed over just now. `host` and `boot` name this computer and its current start; the keys of
-    `leaked`, by id, wait for nobody."""
+    the keys were handed over just now; those of `leaked`, by id, wait for nobody."""
 
     policy: Policy
     forced: bool = False
@@ -51,8 +50,6 @@ class RotateOptions:
     overlap_most: timedelta = timedelta(0)
     keep_old: timedelta = timedelta(0)
     young: bool = False
-    host: str = ""
-    boot: str = ""
     leaked: frozenset[str] = frozenset()
 
     def working_for(self, longer: timedelta) -> RotateOptions:
@@ -143,6 +140,7 @@ def prepare(
     second = _second(look, key, account, here)
     draft = _merged(plan, second, account.endpoint) or _draft(plan, account.endpoint)
     draft = replace(draft, copies=here.copies.wanted, leaked=plan.leaked, live=not options.young)
+    draft = replace(draft, host=here.host.name, boot=here.host.ids)
     old = pair if draft.name == key.key_id or second is None else second.pair
     assert old is not None
     if not draft.places:
@@ -276,8 +274,6 @@ def _draft(plan: RotationPlan, endpoint: str) -> Note:
         switch_off_at=off,
         delete_at=off + options.keep_old,
         latest=now + max(overlap, options.overlap_most) if overlap else None,
-        host=options.host,
-        boot=options.boot,
     )
 
 

@@ -171,8 +171,7 @@ class Run:
 
     def _resume(self, note: Note) -> Result:
         account, progress = self.account_for(note), self.progress_for(note)
-        policy, host = self.options.policy, self.options.host
-        outcome = resume(note, account, self.here, progress, policy, self.waiter, host, self._callers)
+        outcome = resume(note, account, self.here, progress, self.options.policy, self.waiter, self._callers)
         return Result(_profiles(note), note.name, outcome)
 
     def _check_blocked(self, key_id: str, identity: Identity | None, name: str = "") -> None:
@@ -295,7 +294,7 @@ class Run:
         """The key that this tool kept for a while goes now: its slot is needed. Gives what it left without a key, if it
         has leaked and so could not wait."""
         account = self.account_for(kept)
-        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked, live=False)
+        hurried = replace(kept, switch_off_at=kept.began, delete_at=kept.began, leaked=leaked, live=False, host="")
         self.here.notes.save(hurried)
         try:
             resume(hurried, account, self.here, self.progress_for(kept), self.options.policy, self.waiter)

@@ -106,23 +106,17 @@ def candidates(note: Note, here: LocalState) -> list[Credentials]:
 
 
 def look_at(
-    note: Note, account: Account, here: LocalState, host: str = "", callers: Callers | None = None
+    note: Note, account: Account, here: LocalState, callers: Callers | None = None
 ) -> tuple[Look, list[Credentials]]:
     """What AWS shows of the user of a note, and the pairs that may sign, one that works in front.
 
-    Raises OtherIdentity if it is another user, account or endpoint; KeyRefused if no pair here is that user's;
-    TryLater while the computer that began it may be at work, by AWS's clock: a home may be shared.
+    Raises OtherIdentity if it is another user, account or endpoint; KeyRefused if no pair here is that user's.
     """
     at = account.endpoint
     if note.endpoint and note.endpoint != at:
         raise _not_ours(note, at)
     own = candidates(note, here)
-    try:
-        look = _first_look(note, own, account, here, callers or Callers())
-    except KeyRefused:
-        _check_host(note, host, account.now())
-        raise
-    _check_host(note, host, account.now())
+    look = _first_look(note, own, account, here, callers or Callers())
     if look.identity != note.identity:
         raise _not_ours(note, f"{look.identity.arn} at {at}")
     return look, own if look.auth_profile else [look.signer, *(pair for pair in own if pair != look.signer)]
@@ -186,8 +180,9 @@ def _is_old(note: Note, now: datetime) -> bool:
     return (note.made is not None or note.wanted in note.known) and not is_young(_last_change(note), now)
 
 
-def _check_host(note: Note, host: str, now: datetime) -> None:
-    if note.host and host and note.host != host and abs(now - note.began) < _OTHER_HOST:
+def _check_host(note: Note, here: LocalState, now: datetime) -> None:
+    """Raises TryLater while the computer that began it may be at work, by AWS's clock: a home may be shared."""
+    if not here.host.wrote(note) and abs(now - note.began) < _OTHER_HOST:
         raise TryLater(f"a rotation of key {mask(note.name)} started on {note.host} a few minutes ago", Hint())
 
 
@@ -198,7 +193,6 @@ def resume(
     progress: Progress,
     policy: Policy,
     waiter: Waiter,
-    host: str = "",
     callers: Callers | None = None,
     turn: Callable[[Note, LocalState], Note] | None = None,
 ) -> Outcome:
@@ -211,9 +205,11 @@ def resume(
         forget(note.name, here)
         return _ended(Outcome(Ending.DROPPED, note.name, None, note.identity.account, note.identity.arn), here)
     try:
-        look, pairs = look_at(note, account, here, host, callers)
+        look, pairs = look_at(note, account, here, callers)
     except (KeyRefused, OtherIdentity) as problem:
+        _check_host(note, here, account.now())
         raise say_once(problem, note, here) from None
+    _check_host(note, here, account.now())
     account.sign_with(pairs)
     note = turn(note, here) if turn else note
     world = first_world(look, note.name, here, note)

@@ -348,7 +348,7 @@ def test_another_computer_is_at_work(desk: Desk) -> None:
     desk.run("rotate", "--yes")
     (file,) = (desk.state / "rotations").glob("*.note")
     began = json.loads(file.read_text())
-    file.write_text(json.dumps({**began, "host": "another", "began": datetime.now(UTC).isoformat()}))
+    file.write_text(json.dumps({**began, "host": "another", "boot": "", "began": datetime.now(UTC).isoformat()}))
     desk.aws.all_well()
     done = desk.run("rotate", "--yes")
     assert done.code == 75, done.text

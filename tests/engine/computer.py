@@ -76,7 +76,6 @@ class Computer:
             FakeHistory(self.home, self.points),
         )
         self.room = False
-        self.host = ""
         self.clock_off = 0.0
         self.place = places[0]
         self.oracle.begin()
@@ -94,7 +93,7 @@ class Computer:
         keep_old: timedelta = timedelta(0),
     ) -> list[Result] | None:
         """`rotate --yes`; None if it was killed."""
-        options = RotateOptions(POLICY, force, overlap, overlap * 3, keep_old, host=self.host)
+        options = RotateOptions(POLICY, force, overlap, overlap * 3, keep_old)
         return self._process(lambda: self._rotate(options), kill_at, faults, meet)
 
     def undo(
@@ -184,7 +183,7 @@ class Computer:
         if note is None:
             raise Problem("another run has finished that rotation just now", "rotate-my-key history")
         waiter = Waiter(self.aws.pause, lambda: None)
-        outcome = resume(note, self.account, self.here, self.progress, POLICY, waiter, self.host, turn=turn)
+        outcome = resume(note, self.account, self.here, self.progress, POLICY, waiter, turn=turn)
         return [Result((), note.name, outcome)]
 
     def _restore(self) -> list[Result]:
@@ -215,7 +214,7 @@ class Computer:
             self.oracle.rebase()
         else:
             put(plan, "", self.here, lambda text: None)
-        return self._rotate(RotateOptions(POLICY, forced=True, host=self.host))
+        return self._rotate(RotateOptions(POLICY, forced=True))
 
     def find(self) -> Credentials:
         """The pair that the profile holds."""

@@ -22,6 +22,7 @@ from rotate_my_key.core.errors import Problem
 from rotate_my_key.core.model import Credentials, Place, PlaceKind
 from rotate_my_key.core.plan import Note
 from rotate_my_key.core.policy import LIVE
+from rotate_my_key.rotation.facts import Host
 from rotate_my_key.rotation.ports import Ending
 from rotate_my_key.rotation.run import Result
 from tests.engine.computer import DEFAULT, WORK, Computer
@@ -190,7 +191,8 @@ class Life:
     def go(self, go: Go) -> list[Result] | None:
         """A command, and what is promised of its end."""
         computer = self.computer
-        computer.room, computer.host, computer.clock_off = go.room, go.host, float(go.clock_off)
+        computer.room, computer.clock_off = go.room, float(go.clock_off)
+        computer.here = replace(computer.here, host=Host(go.host))
         computer.place = self.places[go.place % len(self.places)]
         meet: dict[int, Callable[[], None]] = {point: lambda act=act: self.act(act) for point, act in go.meet}  # type: ignore[misc]
         before = {place: held for place, held in self.home.places.items() if computer.oracle.works(held)}

@@ -177,6 +177,22 @@ def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.Modu
     assert windows.my_uid() == 0
 
 
+def test_a_start_of_the_computer_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever name the network gives it: by Linux's boot id, and by macOS's, which sysctl(3) gives by name only."""
+    assert here.machine_ids().split()[0] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    class Libc:
+        """macOS's C library."""
+
+        def sysctlbyname(self, name: bytes, found: ctypes.Array[ctypes.c_char], *more: object) -> int:
+            """sysctl(3)."""
+            found.value = b"1E1D5F2C-0B1C-4C0A-9F11-5C5D0E7E8F10" if name == b"kern.bootsessionuuid" else b""
+            return 0
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Libc())
+    assert read_as("darwin", monkeypatch).machine_ids() == "1E1D5F2C-0B1C-4C0A-9F11-5C5D0E7E8F10"
+
+
 def test_macos_flushes_the_drive_and_copies_acls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """F_FULLFSYNC, with plain fsync where a file system knows none; fcopyfile with ACLs and attributes."""
     copied: list[tuple[object, ...]] = []

@@ -411,14 +411,14 @@ def test_a_note_of_the_future(laptop: Laptop, ahead: timedelta) -> None:
     """Another computer's clock was wrong as it began: it is settled all the same."""
     stop(laptop, "after CreateAccessKey")
     began = (laptop.aws._front.world.now() + ahead).isoformat()
-    change_note(laptop, host="another-computer", began=began, switch_off_at=began, delete_at=began)
+    change_note(laptop, host="another-computer", boot="", began=began, switch_off_at=began, delete_at=began)
     laptop.settled()
 
 
 def test_our_clock_is_slow(laptop: Laptop) -> None:
     """Whether another computer is at work is told by AWS's clock: its note of this minute is not ours to finish."""
     stop(laptop, "after CreateAccessKey")
-    change_note(laptop, host="another-computer", began=laptop.aws._front.world.now().isoformat())
+    change_note(laptop, host="another-computer", boot="", began=laptop.aws._front.world.now().isoformat())
     done = laptop.run()
     assert done.code == 75 and "another-computer" in done.err, done.text
     left = next(laptop.rotations.glob("*.note")).read_bytes()
