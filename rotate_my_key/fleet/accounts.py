@@ -149,10 +149,14 @@ def _paged(name: str, read: Callable[[Any], T], answer: Answer) -> tuple[list[T]
     return [read(entry) for entry in answer[name]], answer["Marker"] if answer.get("IsTruncated") else None
 
 
-def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool]], str | None]:
-    """With whether it is active. `State` has taken the place of `Status` (retired in September 2026)."""
+def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool, str]], str | None]:
+    """With whether it is active, and its ARN. `State` has taken the place of `Status` (retired in September 2026)."""
     found = [
-        (AwsAccount(entry["Id"], entry.get("Name", "")), (entry.get("State") or entry.get("Status")) == "ACTIVE")
+        (
+            AwsAccount(entry["Id"], entry.get("Name", "")),
+            (entry.get("State") or entry.get("Status")) == "ACTIVE",
+            entry.get("Arn", ""),
+        )
         for entry in answer["Accounts"]
     ]
     return found, answer.get("NextToken") or None
@@ -161,7 +165,8 @@ def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool]], str | None
 class AwsOrganization:
     """All accounts that the caller may look at. Safe to share between threads. `role` is the name of the role in other
     accounts, "" for none; `calls` are to the caller's own account. `left_out` are the accounts that `accounts` came
-    upon and left out: suspended, or about to be closed."""
+    upon and left out: suspended, or about to be closed. `number` is the organization's ID, from the ARNs there
+    (arn:aws:organizations::MANAGEMENT:account/o-ID/ACCOUNT); "" until it was asked."""
 
     def __init__(self, route: CallRoute, caller: Caller, calls: AccountCalls, role: str, external_id: str) -> None:
         self._route = route
@@ -172,6 +177,7 @@ class AwsOrganization:
         self._directories: dict[str, AccountDirectory] = {}
         self._lock = Lock()
         self.left_out: tuple[AwsAccount, ...] = ()
+        self.number = ""
         self.begin: Callable[[AwsAccount], None] = lambda account: None  # see AccountDirectory
 
     def me(self) -> Identity:
@@ -181,8 +187,9 @@ class AwsOrganization:
     def accounts(self) -> tuple[AwsAccount, ...]:
         """Organizations ListAccounts, all pages, the active ones. Raises Denied where there is no organization."""
         entries = list(self._calls.pages("organizations:ListAccounts", _accounts, {}, "NextToken"))
-        self.left_out = tuple(account for account, active in entries if not active)
-        return tuple(account for account, active in entries if active)
+        self.left_out = tuple(account for account, active, _ in entries if not active)
+        self.number = next((arn.split("/")[1] for _, _, arn in entries if arn.count("/") == 2), "")
+        return tuple(account for account, active, _ in entries if active)
 
     def directory(self, account: AwsAccount) -> AccountDirectory:
         """The directory of an account: by the role there, or without one for the caller's own. Sends nothing but

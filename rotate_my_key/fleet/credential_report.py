@@ -34,7 +34,9 @@ class ReportEntry(NamedTuple):
     more: bool
 
 
-_NEEDED = ("arn", "user_creation_time", "password_enabled", "password_last_used")
+_NEEDED = (
+    *("arn", "user_creation_time", "password_enabled", "password_last_used", "password_last_changed", "mfa_active"),
+)
 _OF_A_SLOT = ("active", "last_rotated", "last_used_date", "last_used_region", "last_used_service")
 _Row = Mapping[str, str]  # by column
 
@@ -75,6 +77,8 @@ def _entry(row: _Row, slots: Sequence[str], account: str) -> ReportEntry:
         created=created,
         password=_yes(row["password_enabled"]),
         signed_in=_time(row, "password_last_used"),
+        password_set=_time(row, "password_last_changed"),
+        mfa=_yes(row["mfa_active"]),
     )
     return ReportEntry(user, row.get("additional_credentials_info", "").strip() not in _NOTHING)
 

@@ -37,7 +37,7 @@ from .cleanup import sweep as sweep_places
 from .enforce import carry_out
 from .enforce_plan import EnforceContext, check, plan_run
 from .handover import finder, waiting
-from .judge import addresses, count, judge
+from .judge import addresses
 from .messages import Channels, Renderer
 from .model import AccountSurvey, AwsAccount, Finder
 from .notify import channels_of
@@ -45,6 +45,7 @@ from .reissue import ReissueContext, ReissueRequest, hand_over, keymaker, plan_r
 from .reissue import tell as tell_of
 from .remind import RemindContext, prepare
 from .remind import remind as send
+from .report import make
 from .survey import ReportWait, accounts_of, survey_accounts
 from .users import UserLook
 
@@ -141,7 +142,8 @@ def accounts(job: FunctionRun) -> Result:
 def report(job: FunctionRun) -> Result:
     """How many keys there are of which kind."""
     surveys = _surveyed(job)
-    counts = count(surveys, judge(surveys, job.settings, addresses(job.settings.owners), job.now))
+    made = make(surveys, job.settings, addresses(job.settings.owners), job.now)
+    counts = made.counts
     standings = {standing.value: number for standing, number in counts.standings.items()}
     numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
     return {**_surveys(job, surveys), "numbers": numbers}

@@ -7,7 +7,8 @@ Pure but for the mapping file: tags, groups and settings are handed in.
   tag or name. User names and tag keys are compared without regard to case, as IAM does.
 - What could not be read is said by `unreadable`: whoever acts on a user must ask, for "" from `exempt` is then no
   answer.
-- The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users.
+- The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users. Recommendations
+  were renumbered in v5.0.0, v6.0.0 and v7.0.0, which has no longer the one about a second key.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from ..core.errors import WrongUsage
 from ..core.policy import Policy, Verdict, format_duration
@@ -159,34 +161,66 @@ def addresses(owners: Owners) -> dict[str, str]:
         raise WrongUsage(f"{owners.mapping} is not UTF-8 text", f"save it as UTF-8: {owners.mapping}") from None
 
 
-BENCHMARK = "CIS Amazon Web Services Foundations Benchmark v3.0.0"
+BENCHMARK = "CIS Amazon Web Services Foundations Benchmark"
+VERSIONS = ("v3.0.0", "v5.0.0", "v7.0.0")
+
+
+class Unit(Enum):
+    """What a recommendation is about, one by one."""
+
+    ACCOUNT = "account"
+    USER = "user"
+    PASSWORD = "user with a password"  # noqa: S105
+    CREDENTIAL = "key or password"
+    KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A recommendation of the benchmark."""
+    """A recommendation of the benchmark: `numbers` has its number in each of VERSIONS, "" where it is not in it."""
 
-    number: str
+    numbers: tuple[str, str, str]
     title: str
+    unit: Unit
+
+    @property
+    def number(self) -> str:
+        """Its number in the first of VERSIONS."""
+        return self.numbers[0]
 
 
-NO_ROOT_KEY = Control("1.4", "no access key of the root user exists")
-UNUSED = Control("1.12", "what was not used for 45 days is disabled")
-ROTATED = Control("1.14", "access keys are replaced every 90 days or less")
-CONTROLS = (NO_ROOT_KEY, UNUSED, ROTATED)
+NO_ROOT_KEY = Control(("1.4", "1.3", "2.4"), "no access key of the root user exists", Unit.ACCOUNT)
+ROOT_MFA = Control(("1.5", "1.4", "2.5"), "the root user signs in with MFA", Unit.ACCOUNT)
+MFA = Control(("1.10", "1.9", "2.10"), "users with a console password sign in with MFA", Unit.PASSWORD)
+UNUSED = Control(("1.12", "1.11", "2.11"), "what was not used for 45 days is disabled", Unit.CREDENTIAL)
+ONE_KEY = Control(("1.13", "1.12", ""), "a user has only one active access key", Unit.USER)
+ROTATED = Control(("1.14", "1.13", "2.12"), "access keys are replaced every 90 days or less", Unit.KEY)
+CONTROLS = (NO_ROOT_KEY, ROOT_MFA, MFA, UNUSED, ONE_KEY, ROTATED)
 
 _UNUSED_AFTER = timedelta(days=45)
 _MAX_AGE = timedelta(days=90)
 
 
-def violated(key: FleetKey, now: datetime, *, root: bool) -> Iterator[Control]:
+def violated(key: FleetKey, user: FleetUser, now: datetime) -> Iterator[Control]:
     """What a key fails; one that is switched off fails nothing, but for root's, which must not exist."""
-    if root:
+    if user.is_root:
         yield NO_ROOT_KEY
     if is_unused(key, _UNUSED_AFTER, now):
         yield UNUSED
+    if key.active and not user.is_root and sum(each.active for each in user.keys) > 1:
+        yield ONE_KEY
     if key.active and now - key.created >= _MAX_AGE:
         yield ROTATED
+
+
+def sign_in_violated(user: FleetUser, now: datetime) -> Iterator[Control]:
+    """What the console password of a user fails, or root's sign-in. Root without password and key has none (AWS keeps
+    it so in member accounts); without a sign-in on record it counts from when the password was set."""
+    if user.mfa is False and (user.password if not user.is_root else user.password is not False or user.keys):
+        yield ROOT_MFA if user.is_root else MFA
+    last = user.signed_in or user.password_set
+    if user.password and not user.is_root and last and now - last >= _UNUSED_AFTER:
+        yield UNUSED
 
 
 def is_unused(key: FleetKey, after: timedelta, now: datetime) -> bool:
@@ -236,6 +270,12 @@ class Row:
     def attention(self) -> bool:
         """Whether somebody should do something about it."""
         return self.standing in (Status.ROOT, Status.OVERDUE, Status.DUE) or self.unused
+
+    @property
+    def listed(self) -> bool:
+        """Whether it is in a report that has not every key: each key that fails the benchmark is, so that its figures
+        can be counted there."""
+        return self.attention or bool(self.fails)
 
     @property
     def kind(self) -> str:
@@ -289,7 +329,7 @@ def _row(
     unused = is_unused(key, settings.unused_after, now)
     needed = standing in (Status.OVERDUE, Status.DUE) or unused
     uncertain = unreadable(user, settings.exempt, None) if needed else ""
-    age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, now, root=user.is_root))
+    age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, user, now))
     unused = unused and standing is not Status.EXEMPT
     return Row(account, user, key, standing, by_age, age, owner, reason, uncertain, unused, fails)
 
@@ -297,9 +337,68 @@ def _row(
 _MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))
 
 
+class SignIn(NamedTuple):
+    """A user, or root, whose sign-in to the console fails something."""
+
+    account: AwsAccount
+    user: FleetUser
+    fails: tuple[Control, ...]
+
+
+def sign_ins(surveys: Iterable[AccountSurvey], now: datetime) -> list[SignIn]:
+    """All of them, by account and name. Only a credential report tells of passwords and MFA."""
+    found = (
+        SignIn(survey.account, user, fails)
+        for survey in surveys
+        for user in survey.users
+        if (fails := tuple(sign_in_violated(user, now)))
+    )
+    return sorted(found, key=lambda each: (not each.user.is_root, each.account.number, each.user.name))
+
+
+class Figure(NamedTuple):
+    """How a recommendation is kept: of so many `checked`, in its unit, so many `failed`, `exempt` ones among them;
+    `keys` that fail it."""
+
+    checked: int
+    failed: int
+    exempt: int
+    keys: int
+
+    @property
+    def rate(self) -> int | None:
+        """Percent that pass, rounded down, so that 100 means all; None if there was nothing to check."""
+        return (self.checked - self.failed) * 100 // self.checked if self.checked else None
+
+
+def figures(surveys: Iterable[AccountSurvey], rows: Iterable[Row], fails: Iterable[SignIn]) -> dict[Control, Figure]:
+    """All that the benchmark says of keys, passwords and MFA; what could not be read counts nowhere."""
+    checked, keys = Counter[Control](), Counter[Control]()
+    failed: dict[Control, set[object]] = {each: set() for each in CONTROLS}
+    left_alone: dict[Control, set[object]] = {each: set() for each in CONTROLS}
+    for user in (user for survey in surveys for user in survey.users):
+        active = [key for key in user.keys if key.active]
+        checked[ROTATED] += len(active)
+        checked[UNUSED] += sum(key.last_use is not None for key in active) + bool(user.password and not user.is_root)
+        checked[ONE_KEY] += bool(active) and not user.is_root
+        checked[MFA] += bool(user.password) and user.mfa is not None and not user.is_root
+        checked[NO_ROOT_KEY] += user.is_root
+        checked[ROOT_MFA] += user.is_root and user.mfa is not None and (user.password is not False or bool(user.keys))
+    found: list[Row | SignIn] = [*rows, *fails]
+    for each in found:
+        for control in each.fails:
+            alone = control.unit in (Unit.KEY, Unit.CREDENTIAL)
+            which = (each.user.arn, id(each)) if alone else each.user.arn
+            failed[control].add(which)
+            if isinstance(each, Row):
+                keys[control] += 1
+                left_alone[control] |= {which} if each.exempt else set()
+    return {each: Figure(checked[each], len(failed[each]), len(left_alone[each]), keys[each]) for each in CONTROLS}
+
+
 @dataclass(frozen=True, slots=True)
 class KeyCounts:
-    """`failed` accounts could not be looked at. `users` are without root; `standings`, `controls` have every kind."""
+    """`failed` accounts could not be looked at. `users` are without root; `standings` has every kind."""
 
     accounts: int
     failed: int
@@ -309,14 +408,12 @@ class KeyCounts:
     unused: int
     uncertain: int
     standings: Mapping[Status, int]
-    controls: Mapping[Control, int]
 
 
 def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
     """The numbers of a report."""
     people = [user for survey in surveys for user in survey.users if not user.is_root]
     standings = Counter(row.standing for row in rows)
-    controls = Counter(control for row in rows for control in row.fails)
     return KeyCounts(
         accounts=len(surveys),
         failed=sum(bool(survey.problem) for survey in surveys),
@@ -326,7 +423,6 @@ def count(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> KeyCounts:
         unused=sum(row.unused for row in rows),
         uncertain=sum(bool(row.uncertain) for row in rows),
         standings={each: standings[each] for each in Status},
-        controls={each: controls[each] for each in CONTROLS},
     )
 
 

@@ -41,7 +41,7 @@ class FleetKey:
 @dataclass(frozen=True, slots=True)
 class FleetUser:
     """A user (or root) of an account. `tags` and `groups` are None where they were not asked for or are denied,
-    `signed_in`, the last sign-in with the password, for never or unknown, and `password` if nobody knows."""
+    `signed_in`, the last sign-in with the password, for never or unknown, and `password`, `mfa` if nobody knows."""
 
     account: str
     arn: str
@@ -51,6 +51,8 @@ class FleetUser:
     groups: frozenset[str] | None = None
     password: bool | None = None
     signed_in: datetime | None = None
+    password_set: datetime | None = None
+    mfa: bool | None = None
 
     @property
     def is_root(self) -> bool:

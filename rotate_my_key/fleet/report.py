@@ -4,28 +4,150 @@
   formula gets an apostrophe in front (OWASP, "CSV Injection").
 - The page needs nothing else: no script, no font, no request to anybody. Its charts are numbers here: where each
   rectangle and word stands; `templates/report/page.html.j2` draws them, and escapes what other people named.
+- Where all three are kept as files, the page names the two others with the SHA-256 of each.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from .. import __version__
-from ..core.policy import Policy, format_duration, number, span
-from ..settings.fleet import FleetSettings
-from .judge import BENCHMARK, AgeBar, KeyCounts, Row, Status, count, histogram, judge
+from ..core.errors import WrongUsage
+from ..core.hints import Hint
+from ..core.policy import Policy, format_duration, join, number, span
+from ..settings.fleet import Exempt, FleetSettings
+from .judge import (
+    BENCHMARK,
+    VERSIONS,
+    AgeBar,
+    Control,
+    Figure,
+    KeyCounts,
+    Row,
+    SignIn,
+    Status,
+    count,
+    figures,
+    histogram,
+    judge,
+    sign_ins,
+)
 from .messages import day, used
-from .model import AccountSurvey
+from .model import AccountSurvey, AwsAccount
 from .survey import first_code
+
+T = TypeVar("T")
+
+
+class ReportOrigin(NamedTuple):
+    """Who made a report: the caller's ARN, the organization's ID ("" if that was not asked), the command."""
+
+    by: str = ""
+    organization: str = ""
+    command: str = ""
+
+
+class Earlier(NamedTuple):
+    """An earlier report, read from its JSON: `name` and SHA-256 of that file, `fingerprint` of the rules, `counts` by
+    name, what `failed` by the number of the recommendation, the accounts that it covers, and its keys."""
+
+    name: str
+    sha256: str
+    at: datetime
+    fingerprint: str
+    counts: Mapping[str, int]
+    failed: Mapping[str, int]
+    accounts: frozenset[str]
+    keys: Sequence[Mapping[str, Any]]
+
+
+def read_earlier(data: bytes, name: str) -> Earlier:
+    """The JSON of a report. Raises WrongUsage for anything else."""
+    hint = Hint("fleet", "report", "--json")
+    try:
+        found = json.loads(data)
+        if found["version"] != _VERSION:
+            raise WrongUsage(f"{name} was made by a newer version (format {found['version']})", hint)
+        keys = [{each: key.get(each) for each in _COMPARED} for key in found["keys"]]
+        if not all(isinstance(key["arn"], str) and isinstance(key["created"], str) for key in keys):
+            raise ValueError(name)
+        return Earlier(
+            name,
+            sha256(data).hexdigest(),
+            datetime.fromisoformat(found["at"]),
+            str(found["limits"]["fingerprint"]),
+            {each: int(found["counts"][each]) for each in _FIGURES},
+            {str(each["number"]): int(each["failed"]) for each in found["controls"] if "failed" in each},
+            frozenset(str(each["account"]) for each in found["accounts"] if not each["problem"]),
+            keys,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise WrongUsage(f"{name} is not a report as --json prints it", hint) from None
+
+
+_VERSION = 1  # of the JSON
+_FIGURES = ("accounts", "failed", "users", "keys", *(each.value for each in Status), "unused")
+_COMPARED = ("account", "account_name", "user", "arn", "key_id", "created", "verdict", "unused")
+_TO_DO = {Status.ROOT.value, Status.OVERDUE.value, Status.DUE.value}
+
+
+class Solved(NamedTuple):
+    """A key that needed attention in an earlier report and does not now: what it was, and what it is (or `gone`)."""
+
+    then: Mapping[str, Any]
+    was: str
+    now: str
+
+
+class ReportChange(NamedTuple):
+    """What is different since an earlier report: keys `solved`, and `new` ones, which did not need attention then.
+    Keys of accounts that only one of the reports covers (`apart`) are not compared."""
+
+    earlier: Earlier
+    solved: Sequence[Solved]
+    new: Sequence[Row]
+    apart: Sequence[str]
+
+
+def compare(earlier: Earlier, surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> ReportChange:
+    """Each key with itself: by its ID if both know that, else by its user and date."""
+    covered = frozenset(survey.account.number for survey in surveys if not survey.problem)
+    both = covered & earlier.accounts
+    here = {name: row for row in rows for name in (row.key.key_id, (row.user.arn, time(row.key.created))) if name}
+    there = {name for key in earlier.keys if _needy(key) for name in (key["key_id"], (key["arn"], key["created"]))}
+    solved = []
+    for key in earlier.keys:
+        row = here.get(key["key_id"]) or here.get((key["arn"], key["created"]))
+        if key["account"] in both and _needy(key) and not (row and row.attention):
+            solved.append(Solved(key, _kind(key), row.kind if row else "gone"))
+    new = [
+        row
+        for row in rows
+        if row.account.number in both
+        and row.attention
+        and not ({row.key.key_id, (row.user.arn, time(row.key.created))} - {None}) & there
+    ]
+    return ReportChange(earlier, solved, new, sorted(covered ^ earlier.accounts))
+
+
+def _needy(key: Mapping[str, Any]) -> bool:
+    """As `Row.attention` has it."""
+    return key["verdict"] in _TO_DO or bool(key["unused"])
+
+
+def _kind(key: Mapping[str, Any]) -> str:
+    return "unused" if key["verdict"] == Status.FRESH.value and key["unused"] else str(key["verdict"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +158,51 @@ class KeyReport:
     settings: FleetSettings
     surveys: Sequence[AccountSurvey]
     rows: Sequence[Row]
+    sign_ins: Sequence[SignIn]
     counts: KeyCounts
+    figures: Mapping[Control, Figure]
     ages: Sequence[AgeBar]
+    origin: ReportOrigin
+    change: ReportChange | None
 
     @property
-    def attention(self) -> Sequence[Row]:
-        """The keys that somebody should do something about."""
-        return [row for row in self.rows if row.attention]
+    def listed(self) -> Sequence[Row]:
+        """The keys that somebody should do something about, and those that fail the benchmark."""
+        return [row for row in self.rows if row.listed]
 
     @property
     def code(self) -> int:
         """The exit code: 0 if every account was looked at, else the first of 1, 5, 4, 75 that occurred."""
         return first_code(survey.code for survey in self.surveys)
 
+    def check(self, least: str) -> int:
+        """The exit code of `--check`: 3 if a key is `least` (due or overdue) or root's, else that of the report."""
+        meant = (Status.ROOT, Status.OVERDUE, *([Status.DUE] if least == "due" else []))
+        return 3 if any(self.counts.standings[each] for each in meant) else self.code
+
 
 def make(
-    surveys: Sequence[AccountSurvey], settings: FleetSettings, mapping: Mapping[str, str], now: datetime
+    surveys: Sequence[AccountSurvey],
+    settings: FleetSettings,
+    mapping: Mapping[str, str],
+    now: datetime,
+    origin: ReportOrigin = ReportOrigin(),  # noqa: B008  it cannot be changed
+    earlier: Earlier | None = None,
 ) -> KeyReport:
     """Judge all keys; `mapping` has the addresses of owners (see owners.py)."""
-    rows = judge(surveys, settings, mapping, now)
-    return KeyReport(now, settings, surveys, rows, count(surveys, rows), histogram(rows, settings.policy))
+    rows, fails = judge(surveys, settings, mapping, now), sign_ins(surveys, now)
+    return KeyReport(
+        now,
+        settings,
+        surveys,
+        rows,
+        fails,
+        count(surveys, rows),
+        figures(surveys, rows, fails),
+        histogram(rows, settings.policy),
+        origin,
+        compare(earlier, surveys, rows) if earlier else None,
+    )
 
 
 def values(report: KeyReport) -> dict[str, Any]:
@@ -63,6 +210,10 @@ def values(report: KeyReport) -> dict[str, Any]:
     settings, counts = report.settings, report.counts
     return {
         "at": time(report.now),
+        "by": report.origin.by,
+        "organization": report.origin.organization,
+        "command": report.origin.command,
+        "program": __version__,
         "limits": {
             "where": settings.where,
             "fingerprint": settings.fingerprint,
@@ -75,10 +226,18 @@ def values(report: KeyReport) -> dict[str, Any]:
             **{standing.value: number for standing, number in counts.standings.items()},
             **{name: getattr(counts, name) for name in ("unused", "uncertain")},
         },
-        "benchmark": BENCHMARK,
+        "benchmark": f"{BENCHMARK} {VERSIONS[0]}",
         "controls": [
-            {"number": control.number, "title": control.title, "keys": number}
-            for control, number in counts.controls.items()
+            {
+                "number": control.number,
+                "v5": control.numbers[1],
+                "v7": control.numbers[2],
+                "title": control.title,
+                "unit": control.unit.value,
+                **figure._asdict(),
+                "rate": figure.rate,
+            }
+            for control, figure in report.figures.items()
         ],
         "ages": [
             {
@@ -91,23 +250,56 @@ def values(report: KeyReport) -> dict[str, Any]:
             for bar in report.ages
         ],
         "accounts": [_account(survey) for survey in report.surveys],
-        "keys": _Keys(report.rows, settings.policy),
+        "sign_ins": _Each(report.sign_ins, _sign_in),
+        "since": _since(report.change) if report.change else None,
+        "keys": _Each(report.rows, lambda row: _key(row, settings.policy)),
     }
 
 
-class _Keys(list[dict[str, Any]]):
-    """The keys, each made when the JSON encoder comes to it: thousands of them at once would take 15 MB."""
+def _since(change: ReportChange) -> dict[str, Any]:
+    earlier = change.earlier
+    return {
+        "at": time(earlier.at),
+        "sha256": earlier.sha256,
+        "fingerprint": earlier.fingerprint,
+        "counts": dict(earlier.counts),
+        "solved": [
+            {**{name: each.then[name] for name in ("account", "arn", "key_id")}, "was": each.was, "now": each.now}
+            for each in change.solved
+        ],
+        "new": [
+            {"account": row.account.number, "arn": row.user.arn, "key_id": row.key.key_id, "now": row.kind}
+            for row in change.new
+        ],
+        "apart": list(change.apart),
+    }
 
-    def __init__(self, rows: Sequence[Row], policy: Policy) -> None:
+
+def _sign_in(each: SignIn) -> dict[str, Any]:
+    user = each.user
+    return {
+        "account": each.account.number,
+        "user": user.name,
+        "arn": user.arn,
+        "mfa": user.mfa,
+        "signed_in": time(user.signed_in) if user.signed_in else None,
+        "password_set": time(user.password_set) if user.password_set else None,
+        "cis": [control.number for control in each.fails],
+    }
+
+
+class _Each(list[dict[str, Any]]):
+    """What is told of each, made when the JSON encoder or the page comes to it: thousands at once would take 15 MB."""
+
+    def __init__(self, found: Sequence[T], told: Callable[[T], dict[str, Any]]) -> None:
         super().__init__()
-        self._rows = rows
-        self._policy = policy
+        self._found, self._told = found, told
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._found)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (_key(row, self._policy) for row in self._rows)
+        return map(self._told, self._found)
 
 
 def time(moment: datetime) -> str:
@@ -248,7 +440,14 @@ def _line(label: str, numbers: Mapping[str, int], place: int, scale: float) -> d
 _FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates", "report")
 
 
-def page(report: KeyReport, *, every: bool = False) -> str:
+class DataFile(NamedTuple):
+    """One of the files of a report."""
+
+    name: str
+    sha256: str
+
+
+def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = ()) -> str:
     """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
     engine = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -263,35 +462,107 @@ def page(report: KeyReport, *, every: bool = False) -> str:
         number=lambda value: f"{value:,}",
         count=number,
     )
-    return engine.get_template("page.html.j2").render(_values(report, every))
+    stream = engine.get_template("page.html.j2").stream(_values(report, every), twins=twins)
+    stream.enable_buffering(500)  # render() would hold each of the parts, 20 MB of them
+    return "".join(stream)
+
+
+def stem(report: KeyReport, account: str = "") -> str:
+    """What the names of a report's files begin with: `access-keys-20261125T120000Z`."""
+    return f"access-keys-{report.now.astimezone(UTC):%Y%m%dT%H%M%SZ}{account and f'-{account}'}"
+
+
+def keep(report: KeyReport, name: str, put: Callable[[str, bytes], None], *, every: bool = False) -> list[DataFile]:
+    """Hand JSON, CSV and the page, which names the two, to `put`, each with its file name; `name` is their stem."""
+    kept: list[DataFile] = []
+    for ending, text in (("json", _json), ("csv", table), ("html", lambda it: page(it, every=every, twins=kept))):
+        data = text(report).encode()
+        put(f"{name}.{ending}", data)
+        kept.append(DataFile(f"{name}.{ending}", sha256(data).hexdigest()))
+    return kept
+
+
+def _json(report: KeyReport) -> str:
+    """As `--json` prints it."""
+    text = io.StringIO()
+    json.dump({"version": _VERSION, **values(report)}, text, indent=2, ensure_ascii=False)
+    return f"{text.getvalue()}\n"
 
 
 def _values(report: KeyReport, every: bool) -> dict[str, Any]:
-    policy, standings = report.settings.policy, report.counts.standings
-    rows = report.rows if every else report.attention
+    settings, counts = report.settings, report.counts
+    policy, standings = settings.policy, counts.standings
+    rows = report.rows if every else report.listed
+    seen = [survey.at for survey in report.surveys if survey.at]
     return {
         "now": report.now,
         "version": __version__,
+        "origin": report.origin,
+        "settings": settings,
+        "exempt_rules": join(_rules(settings.exempt)),
+        "oldest": min(seen, default=None),
         "limits": {
             "due": span(max(policy.max_age - policy.remind_before, timedelta(0))),
             "overdue": span(policy.max_age),
+            "unused": span(settings.unused_after),
         },
-        "counts": report.counts,
+        "counts": counts,
         "tiles": [  # what to see first: kind (its colour), words, number
             ("root", "of root (delete them)", standings[Status.ROOT]),
             ("overdue", "overdue", standings[Status.OVERDUE]),
             ("due", "due", standings[Status.DUE]),
-            ("unused", f"not used for {span(report.settings.unused_after)}", report.counts.unused),
+            ("unused", f"not used for {span(settings.unused_after)}", counts.unused),
         ],
         "charts": list(_charts(report)),
         "benchmark": BENCHMARK,
+        "versions": VERSIONS,
+        "figures": report.figures,
+        "change": report.change,
+        "compared": list(_compared(report)),
+        "changed": list(_changed(report.change)),
+        "sign_ins": report.sign_ins,
         "failed": [survey for survey in report.surveys if survey.problem],
+        "unreported": sum(not each.problem and each.source.value == "lists" for each in report.surveys),
         "notes": [(survey.account, note) for survey in report.surveys for note in survey.notes],
+        "sums": SUMS,
         "accounts": _accounts(report.surveys, report.rows),
+        "owners": _owners(report.rows),
+        "total": _sum("All", report.rows),
+        "exempt": _exempt(report.rows),
         "several": len(report.surveys) > 1,
-        "rows": [_row(row, report.now) for row in rows],
+        "rows": _Each(rows, lambda row: _row(row, report.now)),
         "rest": len(report.rows) - len(rows),
     }
+
+
+def _rules(rules: Exempt) -> Iterator[str]:
+    for what in ("tags", "paths", "names", "groups"):
+        if said := getattr(rules, what):
+            yield f"{what[:-1] if len(said) == 1 else what} {', '.join(said)}"
+    if rules.never_signed_in:
+        yield "users without a password who never signed in"
+
+
+def _compared(report: KeyReport) -> Iterator[tuple[str, int, int]]:
+    """Words, the number in the earlier report, the number now."""
+    if not report.change:
+        return
+    then, counts = report.change.earlier, report.counts
+    now = {each.value: many for each, many in counts.standings.items()}
+    for name in _FIGURES:
+        words = {"accounts": "accounts", "failed": "accounts not checked", "users": "users", "keys": "keys"}
+        yield words.get(name, f"{name} keys"), then.counts[name], now.get(name, getattr(counts, name, 0))
+    for control, figure in report.figures.items():
+        if control.number in then.failed:
+            yield f"{VERSIONS[0]} {control.number}, failed", then.failed[control.number], figure.failed
+
+
+def _changed(change: ReportChange | None) -> Iterator[tuple[str, str, str, str, str]]:
+    """Account, user, key, what it was and what it is, of each key that is in another state."""
+    for key, was, now in change.solved if change else ():
+        yield str(AwsAccount(key["account"], key["account_name"])), key["user"], key["key_id"] or "", was, now
+    for row in change.new if change else ():
+        yield str(row.account), row.user.name, row.key.key_id or "", "needed nothing", row.kind
 
 
 def _row(row: Row, now: datetime) -> dict[str, Any]:
@@ -312,20 +583,63 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
+SUMS = ("keys", *(STATUS_WORDS[each] for each in Status), "unused")
+
+
+def _sum(name: str, rows: Iterable[Row]) -> dict[str, Any]:
+    """How many keys of which kind; each has one verdict, and may be unused besides."""
+    rows = list(rows)
+    kinds = Counter(row.standing for row in rows)
+    return {"name": name, "sums": [len(rows), *(kinds[each] for each in Status), sum(row.unused for row in rows)]}
+
+
+def _grouped(rows: Sequence[Row], of: Callable[[Row], str]) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(of(row), []).append(row)
+    return groups
+
+
+def _most_first(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    _, root, overdue, due, *_, unused = found["sums"]
+    return (-root, -overdue, -due, -unused, found["name"])
+
+
 def _accounts(surveys: Sequence[AccountSurvey], rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """One line an account, those with the most to do first."""
-    todo = Counter((row.account.number, row.standing) for row in rows)
+    """One line an account: first those that could not be looked at, then those with the most to do."""
+    there = _grouped(rows, lambda row: row.account.number)
     found = [
         {
-            "account": str(survey.account),
+            **_sum(str(survey.account), there.get(survey.account.number, ())),
             "users": sum(not user.is_root for user in survey.users),
-            "kinds": [todo[survey.account.number, each] for each in (Status.ROOT, Status.OVERDUE, Status.DUE)],
             "source": survey.source.value,
             "at": survey.at,
             "problem": survey.problem,
         }
         for survey in surveys
     ]
-    return sorted(
-        found, key=lambda each: (not each["problem"], *(-number for number in each["kinds"]), each["account"])
-    )
+    return sorted(found, key=lambda each: (not each["problem"], *_most_first(each)))
+
+
+def _owners(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line for each owner who has something to do, the most first; the others in one line."""
+    theirs = _grouped(rows, lambda row: row.owner.address or row.owner.name)
+    busy = {name: mine for name, mine in theirs.items() if any(row.attention for row in mine)}
+    rest = [row for name, mine in theirs.items() if name not in busy for row in mine]
+    found = sorted((_sum(name, mine) for name, mine in busy.items()), key=_most_first)
+    return [*found, *([_sum(number(len(theirs) - len(busy), "other owner"), rest)] if rest else [])]
+
+
+def _exempt(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """One line a user who is left alone and has a key, with why."""
+    theirs = _grouped([row for row in rows if row.exempt], lambda row: row.user.arn)
+    return [
+        {
+            "account": mine[0].account,
+            "user": mine[0].user.name,
+            "why": mine[0].exempt,
+            "active": f"{sum(row.key.active for row in mine)} of {len(mine)}",
+            "age": span(max(row.age for row in mine), at_least=not all(row.exact for row in mine)),
+        }
+        for mine in sorted(theirs.values(), key=lambda mine: (mine[0].account.number, mine[0].user.name))
+    ]

@@ -89,11 +89,22 @@ def _need_libraries() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with every key.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, with every key.")
 @click.option("--html", "as_html", is_flag=True, help="Print one self-contained HTML page.")
+@click.option("--out", metavar="FOLDER", help="Write page, CSV and JSON into this folder; print their SHA-256.")
+@click.option("--since", metavar="FILE", help="Compare with an earlier report, as --json printed it.")
+@click.option(
+    "--check",
+    "least",
+    type=click.Choice(["due", "overdue"]),
+    is_flag=False,
+    flag_value="due",
+    help="Exit 3 if a key is due (or overdue) or of root.",
+)
 @fleet_options
 def _report() -> None:
     """Show every key of all users: its age, last use, verdict and owner.
 
-    Lists what needs attention: keys of root, then overdue, due and unused ones. Changes nothing.
+    Lists what needs attention: keys of root, then overdue, due and unused ones, and those that fail the CIS benchmark.
+    Changes nothing.
     """
 
 

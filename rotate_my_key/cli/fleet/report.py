@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
-from ...core.errors import WrongUsage
+from ...core.errors import WrongUsage, explain
 from ...core.hints import Hint
-from ...core.policy import format_duration, mask, number, span, used
-from ...fleet.judge import BENCHMARK, AgeBar, Row, Status
+from ...core.policy import day, format_duration, mask, number, span, used
+from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
-from ...fleet.report import KeyReport, make, page, table, values
+from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earlier, stem, table, values
 from ..app import App
 from .common import open_fleet, stoppable, surveyed, tell_failed, tell_left_out
 
@@ -37,15 +39,34 @@ _PIPE_WIDTH = 200  # where there is no terminal to fit into
 _FITS_OWNER, _WIDE = 100, 140  # columns of a terminal that has room for owners, and for all of it
 
 
-def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, as_html: bool) -> int:
+def report(
+    app: App,
+    *,
+    every: bool,
+    exact: bool,
+    since: str | None,
+    out: str | None,
+    least: str | None,
+    as_json: bool,
+    as_csv: bool,
+    as_html: bool,
+) -> int:
     """Print it in one of its forms, then say on stderr, with --quiet too, which accounts failed."""
-    if as_json + as_csv + as_html > 1:
-        raise WrongUsage("--json, --csv and --html cannot be combined", Hint("fleet", "report", "--html"))
+    if as_json + as_csv + as_html + bool(out) > 1:
+        what = "--json, --csv and --html" if not out else "--out and --json, --csv or --html"
+        raise WrongUsage(f"{what} cannot be combined", Hint("fleet", "report", "--html"))
+    earlier = read_earlier(_bytes(since), since) if since else None
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
-    found = make(surveys, settings, mapping, now)
-    if as_json:
+    origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
+    found = make(surveys, settings, mapping, now, origin, earlier)
+    if out:
+        for file in keep(found, stem(found), partial(_write, out), every=every):
+            app.out(f"{file.sha256}  {file.name}")
+    elif least and app.quiet:
+        pass  # a script looks at the exit code alone
+    elif as_json:
         app.json(values(found))
     elif as_csv:
         app.out(table(found).rstrip("\n"), exact=True)
@@ -56,7 +77,26 @@ def report(app: App, *, every: bool, exact: bool, as_json: bool, as_csv: bool, a
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
-    return found.code
+    return found.check(least) if least else found.code
+
+
+def _bytes(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise explain(error, "read", path) from None
+
+
+def _write(folder: str, name: str, data: bytes) -> None:
+    """A new file in the folder, which is made if it is not there."""
+    path = os.path.join(folder, name)
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(path, "xb") as file:
+            file.write(data)
+    except OSError as error:
+        raise explain(error, "write", path) from None
 
 
 def report_text(report: KeyReport, app: App, *, every: bool) -> str:
@@ -86,7 +126,7 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
 
     for line in _summary(report):
         console.print(Text(line))
-    rows = report.rows if every else report.attention
+    rows = report.rows if every else report.listed
     broken = "\n".join(
         f"unknown  {about(same, most=len(same.abouts))}: {same.text}"
         for same in failed(report.surveys, report.settings.accounts)
@@ -98,6 +138,7 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
         (broken, lambda: Text(_printable(broken, "\n"), style="red")),
         (rows, lambda: _table(report, rows, console.width)),
         (rest, lambda: Text(more)),
+        (report.change, lambda: Text("\n".join(_change(report)))),
     ):
         if there:
             console.print()
@@ -115,14 +156,31 @@ def _summary(report: KeyReport) -> Iterator[str]:
     words = {Status.ROOT: "of root", Status.INACTIVE: "inactive"}
     kinds = [f"{keys:,} {words.get(each, each.value)}" for each, keys in counts.standings.items()]
     yield ", ".join([*kinds, f"{counts.unused:,} not used for {format_duration(report.settings.unused_after)}"])
-    failing = ", ".join(f"{keys:,} fail {control.number}" for control, keys in counts.controls.items())
-    exempt = " (the benchmark has no exemptions)" if counts.standings[Status.EXEMPT] else ""
-    yield f"{BENCHMARK}: {failing}{exempt}"
+    failing = [f"{seen.failed:,} fail {each.number}" for each, seen in report.figures.items() if seen.failed]
+    exempt = " (the benchmark has no exemptions)" if any(seen.exempt for seen in report.figures.values()) else ""
+    yield f"{BENCHMARK} {VERSIONS[0]}: {', '.join(failing) or 'nothing fails'}{exempt}"
+    if report.sign_ins:
+        fail = "fails" if len(report.sign_ins) == 1 else "fail"
+        yield f"{number(len(report.sign_ins), 'user')} of these {fail} by password or MFA (--html and --json list them)"
     if counts.uncertain:
         yield f"{number(counts.uncertain, 'key')} of users who may be exempt: this could not be read"
     ages = [report.now - survey.at for survey in report.surveys if survey.at]
     if ages and max(ages).total_seconds() >= 60:
         yield f"the oldest data is {span(max(ages))} old: AWS creates credential reports every four hours"
+
+
+def _change(report: KeyReport) -> Iterator[str]:
+    if change := report.change:
+        then, now, earlier = change.earlier.counts, report.counts.standings, change.earlier
+        kinds = [f"{each.value} {then[each.value]:,} -> {now[each]:,}" for each in Status]
+        unused = f"unused {then['unused']:,} -> {report.counts.unused:,}"
+        yield f"since {day(earlier.at)} ({earlier.name}): {', '.join((*kinds, unused))}"
+        verb = "needs" if len(change.solved) == 1 else "need"
+        yield f"{number(len(change.solved), 'key')} no longer {verb} attention, {len(change.new):,} new"
+        if earlier.fingerprint != report.settings.fingerprint:
+            yield "the rules changed in between"
+        if change.apart:
+            yield f"not compared, since only one of the reports covers them: {', '.join(change.apart)}"
 
 
 def _histogram(bars: Sequence[AgeBar], block: str) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -55,9 +56,9 @@ def accounts() -> list[FakeDirectory]:
 def report(accounts: list[FakeDirectory]) -> Callable[..., KeyReport]:
     """Make a report of these accounts."""
 
-    def made(settings: FleetSettings = SETTINGS) -> KeyReport:
+    def made(settings: FleetSettings = SETTINGS, **more: Any) -> KeyReport:
         waiting = ReportWait(lambda seconds: None, count().__next__)
         surveys = survey_accounts(FakeOrganization(*accounts), settings, NOW, waiting)
-        return make(surveys, settings, {}, NOW)
+        return make(surveys, settings, {}, NOW, **more)
 
     return made

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -71,16 +73,60 @@ def text(report: Make, accounts: list[FakeDirectory]) -> str:
     return page(report(), every=True)
 
 
+@pytest.mark.parametrize(("paper", "size"), [("A4", (595, 842)), ("letter", (612, 792))])
 def test_it_prints_as_a_table(
-    report: Make, accounts: list[FakeDirectory], chromium: Callable[..., str], tmp_path: Path
+    report: Make,
+    accounts: list[FakeDirectory],
+    chromium: Callable[..., str],
+    tmp_path: Path,
+    paper: str,
+    size: tuple[int, int],
 ) -> None:
-    """Paper is no phone: a page takes some thirty keys, and not three."""
-    for number in range(40):
-        accounts[0].user(f"user{number}", 98)
-    (tmp_path / "page.html").write_text(page(report(), every=True))
+    """Paper is no phone: a page takes some thirty keys, and not three; each that has keys has their head too."""
+    for number in range(100):
+        accounts[0].user(f"user{number:02}", 98).password = False
+    text = page(report(), every=True).replace("@page {", f"@page {{ size: {paper};")
+    (tmp_path / "page.html").write_text(text)
     chromium(f"--print-to-pdf={tmp_path / 'page.pdf'}", "--no-pdf-header-footer", f"file://{tmp_path / 'page.html'}")
-    data = (tmp_path / "page.pdf").read_bytes()
-    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", data)) <= 4
+    pages = list(_pages((tmp_path / "page.pdf").read_bytes()))
+    assert {each for each, _ in pages} == {size}
+    keys = [len(set(re.findall(r"user\d\d(?=AKIA)", words))) for _, words in pages]
+    assert sum(keys) == 100
+    assert max(keys) >= 25
+    assert all(
+        "VerdictAccountUserAgeLast useOwnerCIS" in words for (_, words), many in zip(pages, keys, strict=True) if many
+    )
+
+
+def _pages(pdf: bytes) -> Iterator[tuple[tuple[int, int], str]]:
+    """The size of each page and the words on it, as Chromium's PDF has them: glyphs, and a map from these for each
+    font."""
+    objects = dict(re.findall(rb"(\d+) 0 obj\n(.*?)\nendobj", pdf, re.DOTALL))
+
+    def stream(name: bytes, owner: bytes) -> str:
+        found = re.search(rb"/%s (\d+)" % name, owner)
+        assert found
+        body = objects[found[1]].partition(b"stream\n")[2].rpartition(b"\nendstream")[0]
+        return zlib.decompress(body).decode("latin-1")
+
+    def letters(font: bytes) -> dict[str, str]:
+        cmap = stream(b"ToUnicode", font)
+        found = {glyph: chr(int(sign, 16)) for glyph, sign in re.findall(r"^<(\w{4})> <(\w{4})>$", cmap, re.MULTILINE)}
+        for first, last, sign in re.findall(r"^<(\w{4})> <(\w{4})> <(\w{4})>$", cmap, re.MULTILINE):
+            span = range(int(first, 16), int(last, 16) + 1)
+            found |= {f"{each:04X}": chr(int(sign, 16) + each - span[0]) for each in span}
+        return found
+
+    for body in objects.values():
+        box = re.search(rb"/Type /Page\n.*/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]", body, re.DOTALL)
+        if not box:
+            continue
+        fonts = {name.decode(): letters(objects[each]) for name, each in re.findall(rb"/(F\d+) (\d+) 0 R", body)}
+        said, font = [], ""
+        for name, glyphs in re.findall(r"/(F\d+) [\d.]+ Tf|<(\w+)>", stream(b"Contents", body)):
+            font = name or font
+            said += [fonts[font].get(glyphs[at : at + 4], "?") for at in range(0, len(glyphs), 4)]
+        yield (round(float(box[1])), round(float(box[2]))), "".join(said)
 
 
 class _Server(ThreadingHTTPServer):
@@ -194,9 +240,6 @@ def test_light_and_dark(chromium: Callable[..., str], text: str, tmp_path: Path,
 
 def _corner(png: bytes) -> tuple[tuple[int, int], tuple[int, ...]]:
     """Width and height of a PNG, and its first pixel (PNG specification: the first byte of a line is its filter)."""
-    import struct
-    import zlib
-
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     width, height = struct.unpack(">II", png[16:24])
     at, data = 8, b""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from itertools import count
 
 import pytest
@@ -73,7 +75,7 @@ def test_one_account(shop: Desk) -> None:
     lines = done.out.splitlines()
     assert lines[0] == "1 account, 2 users, 3 keys; due at 75d, overdue at 90d"
     assert lines[1] == "1 of root, 1 overdue, 0 due, 1 fresh, 0 exempt, 0 inactive, 1 not used for 45d"
-    assert lines[2] == "CIS Amazon Web Services Foundations Benchmark v3.0.0: 1 fail 1.4, 1 fail 1.12, 2 fail 1.14"
+    assert lines[2].endswith("Foundations Benchmark v3.0.0: 1 fail 1.4, 1 fail 1.5, 1 fail 1.12, 2 fail 1.14")
     table = [line.split() for line in lines if line.startswith(("VERDICT", "root", "overdue"))]
     assert [row[:2] for row in table] == [["VERDICT", "USER"], ["root", "root"], ["overdue", "bob"]]
     assert table[2][2].startswith("...")
@@ -170,7 +172,7 @@ def test_numbers_that_differ_are_explained(shop: Desk) -> None:
     lines = shop.run("fleet", "report").out.splitlines()
     assert lines[1].startswith("1 of root, 0 overdue")
     assert lines[2].endswith("2 fail 1.14 (the benchmark has no exemptions)")
-    assert lines[4].split(maxsplit=2) == ["AGE", "KEYS", "active keys of users, without root"]
+    assert lines[5].split(maxsplit=2) == ["AGE", "KEYS", "active keys of users, without root"]
 
 
 def test_denied_tags(shop: Desk) -> None:
@@ -235,7 +237,73 @@ def test_json_is_as_documented(shop: Desk) -> None:
     shop.aws.break_account("222222222222", "denied")
     shop.aws.deny("GenerateCredentialReport")
     shop.aws.deny("GetAccessKeyLastUsed")
-    compare("`fleet report --json`", whole, shop.run(*fleet(shop), "--json").json)
+    shop.aws.set_status(shop.aws.keys("bob")[0].key_id, "Inactive")
+    shop.aws.add_key("bob", 97 * DAY)
+    (shop.home / "old.json").write_text(json.dumps(whole))
+    since = shop.run(*fleet(shop), "--json", "--since", str(shop.home / "old.json")).json
+    compare("`fleet report --json`", whole, since)
+    assert (whole["by"], whole["organization"][:2]) == (f"arn:aws:iam::{shop.aws.account}:user/alice", "o-")
+    assert whole["command"] == f"rotate-my-key fleet report --json --settings {shop.home}/fleet.ini"
+
+
+def test_files_with_their_digests(shop: Desk) -> None:
+    """`--out`: page, CSV and JSON in a folder that is made, and what `sha256sum --check` takes on stdout."""
+    done = shop.run(*fleet(shop), "--out", str(shop.home / "evidence"))
+    assert done.code == 0, done.text
+    files = {name: shop.home / "evidence" / name for digest, name in map(str.split, done.out.splitlines())}
+    assert [each.partition(".")[2] for each in files] == ["json", "csv", "html"]
+    assert done.out == "".join(f"{sha256(file.read_bytes()).hexdigest()}  {name}\n" for name, file in files.items())
+    (shop.home / "file").touch()
+    assert shop.run(*fleet(shop), "--out", str(shop.home / "file")).code == 1
+
+
+def test_since_an_earlier_report(shop: Desk) -> None:
+    """What changed, in lines; a file that is no report is refused before AWS is asked."""
+    old = shop.home / "old.json"
+    old.write_text(shop.run(*fleet(shop), "--json").out)
+    shop.aws.set_status(shop.aws.keys("bob")[0].key_id, "Inactive")
+    lines = shop.run(*fleet(shop), "--since", str(old)).out.splitlines()
+    assert lines[-1] == "1 key no longer needs attention, 0 new"
+    assert "overdue 1 -> 0, due 1 -> 1, fresh 2 -> 2, exempt 0 -> 0, inactive 0 -> 1, unused" in lines[-2]
+    shop.aws.calls.clear()
+    old.write_text("{}")
+    done = shop.run("fleet", "report", "--since", str(old))
+    assert (done.code, done.problem()[0]) == (2, f"{old} is not a report as --json prints it")
+    assert shop.run("fleet", "report", "--since", str(shop.home / "none.json")).code == 1
+    assert not shop.aws.calls
+
+
+@pytest.mark.parametrize(
+    ("words", "root", "bob", "code"),
+    [
+        ([], False, 98, 0),
+        (["--check"], False, 98, 3),
+        (["--check"], False, 80, 3),
+        (["--check", "overdue"], False, 98, 3),
+        (["--check", "overdue"], False, 80, 0),
+        (["--check"], False, 10, 0),
+        (["--check", "overdue"], True, 10, 3),
+    ],
+)
+def test_check(it: Desk, words: list[str], root: bool, bob: int, code: int) -> None:
+    """Exit 3 if a key is due or overdue, or root's; the exempt do not count; with --quiet nothing is printed."""
+    it.aws.add_user("bob")
+    it.aws.add_key("bob", bob * DAY, use=used())
+    it.aws.add_user("bot", tags={"rotate-my-key": "exempt"})
+    it.aws.add_key("bot", 400 * DAY, use=used())
+    if root:
+        it.aws.add_key(None, DAY)
+    done = it.run("fleet", "report", "--quiet", *words)
+    assert (done.code, bool(done.out)) == (code, not words)
+
+
+@pytest.mark.parametrize(("well", "code"), [(False, 3), (True, 5)])
+def test_check_of_an_account_that_fails(shop: Desk, well: bool, code: int) -> None:
+    """What could not be checked is never 0, and a key that is due is 3 whatever else failed."""
+    shop.aws.break_account("222222222222", "denied")
+    for user in ("bob", None) if well else ():
+        shop.aws.delete_key(shop.aws.keys(user)[0].key_id)
+    assert shop.run(*fleet(shop), "--check").code == code
 
 
 def test_html_is_one_page(shop: Desk) -> None:
@@ -247,7 +315,9 @@ def test_html_is_one_page(shop: Desk) -> None:
     assert shop.aws.pair(key.key_id).secret not in done.text
 
 
-@pytest.mark.parametrize("two", [["--json", "--csv"], ["--html", "--json"], ["--csv", "--html"]])
+@pytest.mark.parametrize(
+    "two", [["--json", "--csv"], ["--html", "--json"], ["--csv", "--html"], ["--out", "x", "--json"]]
+)
 def test_one_form_at_a_time(it: Desk, two: list[str]) -> None:
     """Two forms make no sense; nothing is asked of AWS."""
     done = it.run("fleet", "report", *two)

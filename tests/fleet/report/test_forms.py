@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 import rotate_my_key.fleet.report
-from rotate_my_key.core.errors import Denied
-from rotate_my_key.fleet.report import KeyReport, page, safe, table, values
+from rotate_my_key import __version__
+from rotate_my_key.core.errors import Denied, WrongUsage
+from rotate_my_key.fleet.report import (
+    Earlier,
+    KeyReport,
+    ReportOrigin,
+    keep,
+    page,
+    read_earlier,
+    safe,
+    stem,
+    table,
+    values,
+)
 from rotate_my_key.settings.fleet import Owners
 from tests.fleet.fakes import NOW, FakeDirectory
 
@@ -67,7 +83,15 @@ def test_values_of_accounts(report: Make, accounts: list[FakeDirectory]) -> None
         "notes": [],
     }
     assert (found["counts"]["accounts"], found["counts"]["failed"], found["counts"]["users"]) == (2, 1, 5)
-    assert {each["number"]: each["keys"] for each in found["controls"]} == {"1.4": 1, "1.12": 1, "1.14": 3}
+    assert {each["number"]: each["keys"] for each in found["controls"] if each["keys"]} == {
+        "1.4": 1,
+        "1.12": 1,
+        "1.14": 3,
+    }
+    (mfa,) = [each for each in found["controls"] if each["number"] == "1.10"]
+    assert (mfa["v5"], mfa["v7"], mfa["unit"], mfa["rate"]) == ("1.9", "2.10", "user with a password", 0)
+    assert (mfa["checked"], mfa["failed"], mfa["exempt"], mfa["keys"]) == (5, 5, 0, 0)
+    assert {each["user"]: each["cis"] for each in found["sign_ins"]}["root"] == ["1.5"]
     assert report().code == 5
 
 
@@ -155,19 +179,172 @@ def test_the_page_needs_nothing_else(report: Make) -> None:
 def test_the_page_shows_what_needs_attention(report: Make) -> None:
     """The others are counted; with `every` they are shown."""
     text, whole = page(report()), page(report(), every=True)
-    names = ["overdue", "due", "oldest", "unused", "root"]
-    assert all(f"<b>{name}</b>" in text for name in names)
-    assert not any(f"<b>{name}</b>" in text for name in ("fresh", "svc-build", "off"))
-    assert "3 more keys without need for action" in text
-    assert all(f"<b>{name}</b>" in whole for name in [*names, "fresh", "svc-build", "off"])
+    names = ["root", "oldest", "overdue", "due", "unused", "svc-build"]
+    assert users(text, "keys") == names
+    assert "2 more keys without need for action" in text
+    assert users(whole, "keys") == [*names[:5], "fresh", "svc-build", "off"]
     assert "without need" not in whole
+
+
+def section(text: str, name: str) -> str:
+    """A section of the page."""
+    return text.partition(f'<section aria-labelledby="{name}">')[2].partition("</section>")[0]
+
+
+def users(text: str, name: str) -> list[str]:
+    """Whom a table of the page lists."""
+    return re.findall(r'data-label="User"><b>(.*?)</b>', section(text, name))
+
+
+def cells(text: str, name: str) -> list[list[str]]:
+    """The rows of a table of the page, as words."""
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in section(text, name).split("<tr ")[1:]]
+    return [[" ".join(html.unescape(re.sub("<[^>]*>", " ", cell)).split()) for cell in row] for row in rows if row]
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_every_figure_can_be_counted_on_the_page(report: Make, accounts: list[FakeDirectory], every: bool) -> None:
+    """As many keys are listed with a number as fail it, the exempt ones too: an auditor counts them."""
+    accounts[0].user("svc-old", 200, 300)
+    made = report()
+    text = page(made, every=every)
+    listed = Counter(number for row in cells(text, "keys") for number in row[-1].split(", "))
+    assert {each.number: seen.keys for each, seen in made.figures.items()} == {
+        each.number: listed[each.number] for each in made.figures
+    }
+    assert [row for row in cells(text, "cis") if row[0] == "1.14"] == [
+        ["1.14", "1.13", "2.12", "access keys are replaced every 90 days or less for each key", "9", "6", "3", "33 %"]
+    ]
+    assert cells(text, "exempt") == [
+        ["shop (111111111111)", "svc-build", "name svc-*", "1 of 1", "400 days"],
+        ["shop (111111111111)", "svc-old", "name svc-*", "2 of 2", "300 days"],
+    ]
+    assert users(text, "sign-ins")[:2] == ["root", "root"]
+
+
+def test_the_page_says_who_made_it(report: Make, accounts: list[FakeDirectory]) -> None:
+    """Caller, organization, command, program, rules with their version, limits, who is exempt, how old it is."""
+    made = replace(report(), origin=ReportOrigin("arn:aws:iam::111111111111:user/it", "o-example", "rotate-my-key <b>"))
+    found = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page(made)))
+    assert found == {
+        "Made by": "<code>arn:aws:iam::111111111111:user/it</code>",
+        "Organization": "o-example",
+        "Command": "<code>rotate-my-key &lt;b&gt;</code>",
+        "Program": f"rotate-my-key {__version__}",
+        "Rules": f"fleet.ini, version {SETTINGS.fingerprint}",
+        "Limits": "A key is due after 75 days and overdue after 90 days. It is unused after 45 days without use.",
+        "Exempt": "tag rotate-my-key=exempt and name svc-*",
+        "Oldest data": "25 November 2026, 12:00 UTC",
+    }
+
+
+def test_accounts_come_first_and_add_up(report: Make, accounts: list[FakeDirectory]) -> None:
+    """Those that could not be checked are first, and counted apart; a row has the sum of the others; so for owners."""
+    accounts.append(FakeDirectory("333333333333"))
+    accounts[2].broken["request_report"] = Denied("no role", action="sts:AssumeRole")
+    text = page(report())
+    assert text.index('id="accounts"') < text.index('id="cis"') < text.index('id="keys"')
+    assert "2 accounts checked" in text
+    assert "Accounts: 2 checked, 1 not" in text
+    failed, first, second, total = cells(text, "accounts")
+    assert failed[0].split() == ["333333333333", "no", "role"]
+    assert failed[1] == "unknown"
+    assert first[:10] == ["shop (111111111111)", "5", "6", "1", "1", "1", "1", "1", "1", "1"]
+    assert second[:10] == ["222222222222", "2", "2", "0", "1", "0", "1", "0", "0", "2"]
+    assert total[:10] == ["All", "7", "8", "1", "2", "1", "2", "1", "1", "3"]
+    *owners, rest, everybody = cells(text, "owners")
+    assert [owner[0] for owner in owners] == [
+        *("root", "oldest@example.com", "overdue@example.com", "due@example.com", "unused@example.com")
+    ]
+    assert (rest[:2], everybody[1:]) == (["3 other owners", "3"], total[2:10])
+
+
+def test_the_page_names_its_data(report: Make) -> None:
+    """Three files of one name; the page has the names of the two others and the SHA-256 of their bytes."""
+    files: dict[str, bytes] = {}
+    made = report()
+    kept = keep(made, stem(made), files.__setitem__)
+    assert list(files) == [f"access-keys-20261125T120000Z.{ending}" for ending in ("json", "csv", "html")]
+    assert [(each.name, each.sha256) for each in kept] == [
+        (name, sha256(data).hexdigest()) for name, data in files.items()
+    ]
+    text = files[kept[2].name].decode()
+    assert all(f"{each.name}<small>SHA-256 <code>{each.sha256}</code>" in text for each in kept[:2])
+    assert json.loads(files[kept[0].name])["keys"] == list(values(made)["keys"])
+    assert "SHA-256" not in page(made)
+
+
+def earlier(report: Make, **changes: object) -> Earlier:
+    """What a report was, read from its JSON."""
+    found = {"version": 1, **json.loads(json.dumps(values(report()), default=list)), **changes}
+    return read_earlier(json.dumps(found).encode(), "old.json")
+
+
+def test_a_report_is_compared_with_an_earlier_one(report: Make, accounts: list[FakeDirectory]) -> None:
+    """Which keys need nothing any more and what became of them, which are new, and each number then and now."""
+    then = earlier(report)
+    (key_id,) = accounts[0].everybody["overdue"].keys
+    accounts[0].set_active("overdue", key_id, False)
+    del accounts[1].everybody["oldest"]
+    accounts[0].user("late", 99)
+    now = report(earlier=then)
+    assert now.change
+    assert [(each.then["user"], each.was, each.now) for each in now.change.solved] == [
+        ("oldest", "overdue", "gone"),
+        ("overdue", "overdue", "inactive"),
+    ]
+    assert [row.user.name for row in now.change.new] == ["late"]
+    text = page(now)
+    assert [row for row in cells(text, "change") if row[0] in ("overdue keys", "v3.0.0 1.14, failed")] == [
+        ["overdue keys", "2", "1", "-1"],
+        ["v3.0.0 1.14, failed", "4", "3", "-1"],
+    ]
+    assert ["222222222222", "oldest AKIA2222000000000001", "overdue", "gone"] in cells(text, "change")
+    assert ["shop (111111111111)", "late AKIA1111000000000006", "needed nothing", "overdue"] in cells(text, "change")
+    assert "The rules changed" not in text
+    assert "The rules changed" in page(report(replace(SETTINGS, text="max_age"), earlier=then))
+
+
+def test_only_accounts_that_both_reports_cover_are_compared(report: Make, accounts: list[FakeDirectory]) -> None:
+    """That an account could not be checked solves nothing, and one that is new is no decline."""
+    then = earlier(report)
+    accounts[1].broken["request_report"] = Denied("no role", action="sts:AssumeRole")
+    accounts.append(FakeDirectory("333333333333"))
+    accounts[2].user("late", 99)
+    change = report(earlier=then).change
+    assert change
+    assert (list(change.solved), list(change.new), change.apart) == ([], [], ["222222222222", "333333333333"])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "old.json is not a report as --json prints it"),
+        (b"[]", "old.json is not a report as --json prints it"),
+        (b"\xff", "old.json is not a report as --json prints it"),
+        (b'{"version": 1, "keys": []}', "old.json is not a report as --json prints it"),
+        (b'{"version": 2}', "old.json was made by a newer version (format 2)"),
+        (b"[" * 100_000, "old.json is not a report as --json prints it"),
+    ],
+)
+def test_what_is_no_report_is_refused(data: bytes, said: str) -> None:
+    """Whatever the file is, with the command that makes one."""
+    with pytest.raises(WrongUsage) as caught:
+        read_earlier(data, "old.json")
+    assert (caught.value.message, caught.value.hint) == (said, "rotate-my-key fleet report --json")
+
+
+def test_a_report_of_the_first_format_is_read(report: Make) -> None:
+    """It had no figures of passwords and MFA; what it had is compared."""
+    first = [{"number": "1.14", "title": "x", "keys": 3}]
+    assert earlier(report, controls=first).failed == {}
+    assert page(report(earlier=earlier(report, controls=first)))
 
 
 def test_charts_say_the_same_in_words(report: Make) -> None:
     """Who does not see them is told every number."""
     text = page(report())
     assert 'aria-label="Verdicts. root: 1; overdue: 2; due: 1; fresh: 2; exempt: 1; inactive: 1"' in text
-    assert "The benchmark has no exemptions, so keys of exempt users count here too." in text
     assert "Ages of active keys, without root. 0-30d: 1; 30-60d: 1; 60-75d: 0; 75-90d: 1; 90-180d: 1;" in text
 
 
