@@ -524,7 +524,7 @@ EXAMPLES = {
     "policy": ("policy self", "policy fleet-report"),
     "fleet": ("fleet report", "fleet remind --dry-run", "fleet revoke alice"),
     "fleet report": ("fleet report", "fleet report --html", "fleet report --all --csv"),
-    "fleet remind": ("fleet remind --dry-run", "fleet remind --yes"),
+    "fleet remind": ("fleet remind --presets", "fleet remind --dry-run", "fleet remind --yes"),
     "fleet enforce": ("fleet enforce --presets", "fleet enforce", "fleet enforce --undo alice"),
     "fleet revoke": ("fleet revoke alice --why 'left on Friday'", "fleet revoke alice --undo"),
     "fleet reissue": ("fleet reissue alice --dry-run", "fleet reissue --sweep"),

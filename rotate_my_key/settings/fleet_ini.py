@@ -51,6 +51,11 @@ class Preset(NamedTuple):
     here: str
     settings: tuple[str, ...]
 
+    @property
+    def command(self) -> str:
+        """The command that it is for."""
+        return "enforce" if "[enforce]" in self.settings else "remind"
+
 
 def _presets() -> Iterator[Preset]:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "presets.ini"), encoding="ascii") as file:

@@ -108,7 +108,15 @@ def _report() -> None:
     """
 
 
+_PRESET = click.option(
+    "--preset", metavar="NAME", default="", help="Use these ready-made rules; the settings override them."
+)
+_PRESETS = click.option("--presets", is_flag=True, help="Show the ready-made rules and what they do.")
+
+
 @_does("remind.remind", "Notify the owners of old keys, and the admins.")
+@_PRESET
+@_PRESETS
 @click.option("--dry-run", is_flag=True, help="Show every message without sending it.")
 @YES
 @AS_JSON
@@ -122,8 +130,8 @@ def _remind() -> None:
 
 
 @_does("enforce.enforce", "Deactivate and delete old keys by the rules you set.")
-@click.option("--preset", metavar="NAME", default="", help="Use these ready-made rules; the settings override them.")
-@click.option("--presets", is_flag=True, help="Show the ready-made rules and what they do.")
+@_PRESET
+@_PRESETS
 @click.option("--apply", is_flag=True, help="Make the changes. Without it, they are only shown.")
 @click.option("--undo", metavar="USER", help="Reactivate the keys of this user that enforce deactivated.")
 @click.option("--account", metavar="NUMBER", multiple=True, help="With --undo: this account only (repeatable).")

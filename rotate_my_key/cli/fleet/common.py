@@ -28,13 +28,14 @@ from ...files.write import make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, FileSink
 from ...fleet.judge import addresses
+from ...fleet.messages import wrapped
 from ...fleet.model import AccountSurvey
 from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
 from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
 from ...settings.fleet import FleetSettings
-from ...settings.fleet_ini import load, with_preset
+from ...settings.fleet_ini import PRESETS, load, with_preset
 from ..app import App, option_words
 from ..talk import Person
 from ..wiring import mfa_serials
@@ -45,11 +46,27 @@ _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
 again = App.again
 
 
-def fleet(app: App, command: str) -> Hint:
+def fleet(app: App, command: str, *words: str) -> Hint:
     """Another fleet command by the same settings and as the same caller: `rotate-my-key fleet enforce -p it`."""
     context = click.get_current_context()
     mine = [each for each in context.command.params if each.name in _WHO]
-    return Hint("fleet", command, *(word for each in mine for word in option_words(each, app.value_of(context, each))))
+    who = (word for each in mine for word in option_words(each, app.value_of(context, each)))
+    return Hint("fleet", command, *words, *who)
+
+
+def show_presets(app: App, command: str, *, as_json: bool) -> int:
+    """The ready-made rules of `remind` or of `enforce`, and where the others are; in JSON all of them."""
+    if as_json:
+        app.json({"presets": [{**each._asdict(), "command": each.command} for each in PRESETS.values()]})
+        return 0
+    for preset in PRESETS.values():
+        if preset.command == command:
+            lines = (f"like {preset.after}.", f"{preset.says}.", f"Better here: {preset.here}.")
+            settings = [f"    {line}" for line in preset.settings]
+            app.out("\n".join([preset.name, *(wrapped(line, "  ") for line in lines), *settings, ""]))
+    other, what = ("remind", "only notify") if command == "enforce" else ("enforce", "also deactivate and delete keys")
+    app.out(f"Presets that {what}: rotate-my-key fleet {other} --presets")
+    return 0
 
 
 @contextmanager

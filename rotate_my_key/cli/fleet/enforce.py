@@ -16,7 +16,7 @@ from ...fleet.enforce import EnforceResult, carry_out
 from ...fleet.enforce_plan import NO_CHANNEL, NOWHERE, EnforceContext, EnforcePlan, check, enforces, plan_run, unsure_of
 from ...fleet.handover import finder
 from ...fleet.judge import addresses
-from ...fleet.messages import Channels, Renderer, wrapped
+from ...fleet.messages import Channels, Renderer
 from ...fleet.model import AwsAccount, FleetKey
 from ...fleet.notify import channels_of
 from ...fleet.reissue import keymaker
@@ -26,7 +26,7 @@ from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ...settings.fleet_ini import PRESETS
 from ..app import App, Stop
-from .common import again, agreed, alone, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import again, agreed, alone, fleet, open_audit, open_fleet, problem_json, show_presets, stoppable, warn
 from .revoke import take_back
 
 _LISTED = 30  # lines of a list; --json has all
@@ -72,9 +72,7 @@ def enforce(
             again(app, but=("apply", "preset", "presets")),
         )
     if presets:
-        values = {"presets": [each._asdict() for each in PRESETS.values()]}
-        app.json(values) if as_json else app.out(presets_text())
-        return 0
+        return show_presets(app, "enforce", as_json=as_json)
     if undo:
         return take_back(app, undo, account, yes=yes, as_json=as_json, cause=Cause.ENFORCE)
     with stoppable(app):
@@ -108,11 +106,9 @@ def _by_rules(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -
 def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) -> tuple[EnforceContext, EnforcePlan]:
     """Raises WrongUsage for a preset that enforces nothing, unless the settings say besides what is to be done."""
     preset = settings.enforce.preset
-    if preset in PRESETS and "[enforce]" not in PRESETS[preset].settings and not enforces(settings):
-        raise WrongUsage(
-            f"the preset {preset} only sends messages and enforces nothing",
-            f"set preset = {preset} in [enforce], then: {fleet(app, 'remind')}",
-        )
+    if preset in PRESETS and PRESETS[preset].command != "enforce" and not enforces(settings):
+        named = () if settings.enforce.preset in settings.text else ("--preset", preset)
+        raise WrongUsage(f"the preset {preset} only sends messages and enforces nothing", fleet(app, "remind", *named))
     check(settings, apply=apply)
     mapping = addresses(settings.owners)
     some = settings.remind.owners or settings.remind.admins
@@ -150,24 +146,6 @@ def _carry_out(app: App, plan: EnforcePlan, context: EnforceContext, assembly: A
 
     with stop.on_interrupt():
         return carry_out(plan, context, audit, maker, told=told, check=check)
-
-
-# Presets
-
-
-def presets_text() -> str:
-    """For a person."""
-    return "\n\n".join(
-        "\n".join(
-            [
-                preset.name,
-                *(wrapped(f"{line}.", "  ") for line in (f"like {preset.after}", preset.says)),
-                wrapped(f"Better here: {preset.here}.", "  "),
-                *(f"    {line}" for line in preset.settings),
-            ]
-        )
-        for preset in PRESETS.values()
-    )
 
 
 # What would be done, and what was

@@ -26,15 +26,17 @@ from ...fleet.remind import remind as send
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import agreed, alone, open_fleet, stoppable, surveyed, tell_failed, tell_left_out, warn
+from .common import agreed, alone, open_fleet, show_presets, stoppable, surveyed, tell_failed, tell_left_out, warn
 
 _LISTED = 20  # owners by name; a company has hundreds
 _ROWS = ("undelivered", "unaddressed", "forgotten", "unsure", "broken", "notes")
 
 
-def remind(app: App, *, dry_run: bool, yes: bool, as_json: bool) -> int:
-    """Look, decide, show what would be sent, ask, send."""
-    settings, assembly = open_fleet(app)
+def remind(app: App, *, preset: str, presets: bool, dry_run: bool, yes: bool, as_json: bool) -> int:
+    """Show the presets; or look, decide, show what would be sent, ask, send."""
+    if presets:
+        return show_presets(app, "remind", as_json=as_json)
+    settings, assembly = open_fleet(app, preset)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     channels = _channels(settings, assembly, dry_run)
     with stoppable(app, "nothing was sent"):

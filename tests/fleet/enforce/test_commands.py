@@ -140,16 +140,29 @@ def test_a_preset_needs_no_settings_to_be_shown(firm: Firm) -> None:
     assert lines[-1] == "2 users in 1 account: 1 notice, 1 action."
 
 
-def test_the_presets_are_shown() -> None:
-    """Without AWS, with what they do and their settings."""
+@pytest.mark.parametrize(
+    ("of", "other", "names"),
+    [
+        ("remind", "enforce", ["tell-admin", "mail-owners"]),
+        ("enforce", "remind", ["staged-90", "staged-30-60", "two-key-loop"]),
+    ],
+)
+def test_the_presets_are_shown_under_the_command_they_are_for(of: str, other: str, names: list[str]) -> None:
+    """Without AWS, with what they do and their settings, and where the others are; JSON has all."""
     from click.testing import CliRunner
 
     from rotate_my_key.cli.app import App
     from rotate_my_key.cli.fleet import command
 
-    shown = CliRunner().invoke(command, ["enforce", "--presets"], obj=App({})).output
-    assert all(f"{name}\n" in shown for name in PRESETS)
-    assert "    deactivate_at = 80d\n" in shown
+    shown, as_json = (
+        CliRunner().invoke(command, [of, "--presets", *more], obj=App({})).output for more in ((), ("--json",))
+    )
+    assert [line for line in shown.splitlines() if line in PRESETS] == names
+    assert all(f"    {line}\n" in shown for name in names for line in PRESETS[name].settings if line)
+    assert shown.endswith(f"rotate-my-key fleet {other} --presets\n")
+    values = json.loads(as_json)["presets"]
+    assert [each["name"] for each in values if each["command"] == of] == names
+    assert len(values) == len(PRESETS)
 
 
 WRONG: list[tuple[str, list[str], str, str]] = [
