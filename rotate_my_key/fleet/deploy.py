@@ -33,7 +33,10 @@ from ..files.paths import how_to_get
 
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "cloudformation")
 # Name of the schedule, the function's command, the condition under which it is there.
-_SCHEDULES = (("Remind", "remind", ""), ("Enforce", "enforce", "Enforcing"), ("Sweep", "sweep", "Reissuing"))
+_SCHEDULES = (
+    *(("Remind", "remind", ""), ("Enforce", "enforce", "Enforcing"), ("Sweep", "sweep", "Reissuing")),
+    ("Report", "report", "Reporting"),
+)
 # What Step Functions tries again: a busy Lambda, and what the function itself says will pass (errors.TryLater).
 _RETRY = {
     "ErrorEquals": [*(f"Lambda.{each}Exception" for each in ("TooManyRequests", "Service", "SdkClient")), "TryLater"],

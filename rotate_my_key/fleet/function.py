@@ -1,10 +1,10 @@
 """AWS Lambda: the fleet's commands as one handler. A program of its own, as `cli/` is: it reads environment and clock.
 
 Event: {"command": "remind" | "report" | "enforce" | "sweep" | "accounts"}, and "account": a number, for one of them
-alone (a Distributed Map gives it). It raises what is wrong with the run as a whole, so that Lambda tries again and the
-alarm goes off; what is wrong with one account or one notice of many is in the result (`failed`, `left`, `troubles`),
-with `incomplete`, and has an alarm of its own. What it returns and logs has no secret. It ends before Lambda ends it:
-what has not begun when the time is up is `left`.
+alone (a Distributed Map gives it); "dry_run": true for what only looks. It raises what is wrong with the run as a
+whole, so that Lambda tries again and the alarm goes off; what is wrong with one account or one notice of many is in the
+result (`failed`, `left`, `troubles`), with `incomplete`, and has an alarm of its own. What it returns and logs has no
+secret. It ends before Lambda ends it: what has not begun when the time is up is `left`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,10 @@ from .model import AccountSurvey, AwsAccount, Finder
 from .notify import channels_of
 from .reissue import ReissueContext, ReissueRequest, hand_over, keymaker, plan_reissue
 from .reissue import tell as tell_of
-from .remind import RemindContext, prepare
+from .remind import RemindContext, prepare, preview
 from .remind import remind as send
-from .report import make
+from .report import ReportOrigin, keep, make, stem
+from .rules import Act
 from .survey import ReportWait, accounts_of, survey_accounts
 from .users import UserLook
 
@@ -93,7 +94,8 @@ _TOLD = 50  # as many troubles are told of; the rest is counted
 
 class FunctionRun:
     """One run. `account` is the one that it is for, "" for all; `wishes` are what else an event about one person says;
-    `late` are accounts that were left for want of time; `say` takes a line for the log. Raises WrongUsage for an
+    `dry`: only look; `bucket` is where reports are kept, "" for nowhere; `late` are accounts that were left for want of
+    time; `say` takes a line for the log. Raises WrongUsage for an
     account that the settings leave out, but where it is about a person."""
 
     def __init__(
@@ -105,6 +107,9 @@ class FunctionRun:
         say: Callable[[str], None],
         account: str = "",
         wishes: Mapping[str, str] | None = None,
+        *,
+        dry: bool = False,
+        bucket: str = "",
     ) -> None:
         where, self.wishes = settings.accounts, wishes or {}
         if account and not wishes and (account in where.but or (where.only and account not in where.only)):
@@ -113,6 +118,7 @@ class FunctionRun:
             replace(settings, accounts=replace(where, only=(account,))) if account and not wishes else settings
         )
         self.assembly, self.now, self.deadline, self.say, self.account = assembly, now, deadline, say, account
+        self.dry, self.bucket = dry, bucket
         self.late = deadline.watch(assembly.organization)
 
     def audit(self, command: str) -> AuditTrail:
@@ -140,13 +146,20 @@ def accounts(job: FunctionRun) -> Result:
 
 
 def report(job: FunctionRun) -> Result:
-    """How many keys there are of which kind."""
-    surveys = _surveyed(job)
-    made = make(surveys, job.settings, addresses(job.settings.owners), job.now)
+    """How many keys there are of which kind; page, CSV and JSON go into the bucket, if there is one."""
+    surveys, organization = _surveyed(job), job.assembly.organization
+    origin = ReportOrigin(organization.me().arn, organization.number, "report in AWS Lambda")
+    made = make(surveys, job.settings, addresses(job.settings.owners), job.now, origin)
     counts = made.counts
     standings = {standing.value: number for standing, number in counts.standings.items()}
     numbers = {"users": counts.users, "keys": counts.keys, "unused": counts.unused, **standings}
-    return {**_surveys(job, surveys), "numbers": numbers}
+
+    def put(name: str, data: bytes) -> None:
+        job.assembly.cloud.objects().put(job.bucket, f"{_KEPT}{name}", data)
+
+    files = keep(made, stem(made, job.account), put) if job.bucket else []
+    kept = [{"name": f"s3://{job.bucket}/{_KEPT}{each.name}", "sha256": each.sha256} for each in files]
+    return {**_surveys(job, surveys), "numbers": numbers, "files": kept}
 
 
 def remind(job: FunctionRun) -> Result:
@@ -159,6 +172,10 @@ def remind(job: FunctionRun) -> Result:
     around = RemindContext(job.assembly.organization, time.sleep, audit, job.deadline.left)
     channels = Channels() if job.account and not job.settings.remind.owners else job.channels()
     channels = replace(channels, admins=()) if job.account else channels
+    if job.dry:
+        seen = preview(plan, findings, channels, job.settings, renderer)
+        lines = [f"notify {letter.about}: {letter.message.subject}" for letter, _ in seen.letters]
+        return {**_surveys(job, surveys, _unusable(channels)), **_would(lines)}
     outcome = send(plan, findings, channels, job.settings, renderer, around)
     troubles = [f"{letter.about}: {problem}" for letter, problem in outcome.letters if problem]
     troubles += [f"{remark.about}: {remark.text}" for remark in outcome.digest.forgotten]
@@ -181,8 +198,7 @@ def enforce(job: FunctionRun) -> Result:
     """Keys are switched off, deleted and replaced by the rules; everybody is told. That it is scheduled is the consent
     that `--apply` is on the command line; [enforce] accounts says where. Raises Problem too if the audit fails."""
     settings, assembly, sleep = job.settings, job.assembly, time.sleep
-    check(settings, apply=True)
-    audit = job.audit("enforce")
+    check(settings, apply=not job.dry)
     notifier = Notifier(job.channels(), settings, job.renderer())
     mapping, whole = addresses(settings.owners), not job.account
     context = EnforceContext(
@@ -191,6 +207,12 @@ def enforce(job: FunctionRun) -> Result:
     plan = plan_run(context)
     if plan.broken and len(plan.broken) >= plan.accounts and not plan.users:
         raise _kind(plan.broken[0][1].code)(f"no account could be checked: {plan.broken[0][1].message}")
+    if job.dry:
+        steps = (*plan.notices, *plan.acts)
+        lines = [f"{step.act.kind.value} {_about(step.act, step.found.account)}: {step.act.why}" for step in steps]
+        troubles = [f"{about}: {problem.message}" for about, problem in plan.broken] + _unusable(job.channels())
+        return {**_told(job, plan.accounts - len(job.late), [], troubles), **_would(lines), "closed": plan.closed}
+    audit = job.audit("enforce")
     maker = keymaker(assembly, settings, audit, sleep)
     outcome = carry_out(plan, context, audit, maker, time_left=job.deadline.left)
     if outcome.stopped:
@@ -207,12 +229,15 @@ def sweep(job: FunctionRun) -> Result:
     """What was handed over and not fetched in time is removed, with the key."""
     audit, organization = job.audit("sweep"), job.assembly.organization
     places = waiting(job.assembly.cloud, organization.me(), job.settings.reissue, job.settings.where)
-    sweeper = Sweeper(organization, places, job.settings, audit, job.assembly.now)
+    sweeper = Sweeper(organization, places, job.settings, audit, job.assembly.now, apply=not job.dry)
     only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
     swept = list(sweep_places(sweeper, only))
     dispositions = Counter(each.disposition.value for each in swept)
-    audit.close(dispositions)
     troubles = [cleanup_line(each) for each in swept if each.problem]
+    if job.dry:
+        lines = [cleanup_line(each) for each in swept if each.acts]
+        return {**_told(job, len({each.account for each in swept}), [], troubles), **_would(lines)}
+    audit.close(dispositions)
     return {**_told(job, len({each.account for each in swept}), [], troubles), "numbers": dict(dispositions)}
 
 
@@ -264,16 +289,41 @@ def reissue(job: FunctionRun) -> Result:
     """A key is made for one user, and its owner told where it waits."""
     assembly, settings, user = job.assembly, job.settings, job.wishes.get("user", "")
     me = assembly.organization.me()
-    places, audit = waiting(assembly.cloud, me, settings.reissue, settings.where), job.audit("reissue")
+    places = waiting(assembly.cloud, me, settings.reissue, settings.where)
     request = ReissueRequest(AwsAccount(job.account or me.account), user)
     directory = assembly.organization.directory(request.account)
     plan = plan_reissue(request, directory, places, settings, assembly.now())
+    if job.dry:
+        gone = [f"delete {key.key_id} of {user}" for key in (plan.discards, plan.gives_up) if key]
+        lines = [] if plan.waits else [*gone, f"create a key for {user} in {request.account}"]
+        return {**_told(job, 1, [], []), **_would([*lines, "notify the owner"])}
+    audit = job.audit("reissue")
     context = ReissueContext(places, settings, audit, token_hex(4), assembly.now, time.sleep)
     handed = hand_over(plan, directory, context)
     audit.close({plan.way.value: 1})
     took, problems = tell_of(handed, plan.user, request.account, settings, assembly.cloud, assembly.now())
     troubles = [*handed.notes, *(problem.message for problem in problems)]
     return {**_told(job, 1, [], troubles), "place": handed.place, "key_id": handed.key_id, "told": list(took)}
+
+
+def _would(lines: Sequence[str]) -> Result:
+    """What a dry run gives."""
+    return {"dry_run": True, "would": list(lines[:_TOLD]), "would_count": len(lines)}
+
+
+def _unusable(channels: Channels) -> list[str]:
+    """What is wrong with channels, found without sending anything."""
+    wrong: list[str] = []
+    for channel in channels.all:
+        try:
+            wrong += channel.check()
+        except Problem as problem:
+            wrong.append(f"channel {channel.name}: {problem.message}")
+    return wrong
+
+
+def _about(act: Act, account: AwsAccount) -> str:
+    return f"{act.key.key_id or 'a key'} of {act.user.name} in {account}"
 
 
 def _surveyed(job: FunctionRun) -> list[AccountSurvey]:
@@ -313,12 +363,15 @@ def _told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]],
 JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
     each.__name__: each for each in (accounts, report, remind, enforce, sweep, revoke, undo, reissue)
 }
+_DRY = {"remind", "enforce", "sweep", "reissue"}  # what changes something, and can show what instead
 # What an event about one person may say besides command and account.
 _WISHES = {"revoke": {"user", "owner", "why"}, "undo": {"user", "owner"}, "reissue": {"user"}}
 
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter
 ZONE = "ROTATE_MY_KEY_FLEET_TIMEZONE"  # that of the schedules: [enforce] hours are meant in it, unless they say another
+REPORTS = "ROTATE_MY_KEY_FLEET_REPORTS"  # the variable that names the bucket for reports, if there is one
+_KEPT = "rotate-my-key/reports/"  # where in it: the role may write nowhere else
 _SPARE = 30.0  # seconds for ending what was begun: letters under way, the digest, the audit
 _ACCOUNT = re.compile(r"\d{12}")
 _warm: dict[str, Assembly] = {}  # what a later call in the same process reuses: files, connections, credentials
@@ -345,7 +398,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def _run(event: Any, context: Any) -> dict[str, Any]:
     began = time.monotonic()
-    command, account, wishes = _read(event, tuple(JOBS))
+    command, account, wishes, dry = _read(event, tuple(JOBS))
     name = os.environ.get(SETTINGS, "").removeprefix("ssm:")
     if not name:
         raise WrongUsage(f"{SETTINGS} is not set", "set it to the name of the SSM parameter with the settings")
@@ -354,28 +407,32 @@ def _run(event: Any, context: Any) -> dict[str, Any]:
     settings = parse(assembly.cloud.vault().text(name), f"ssm:{name}", base)
     ask = getattr(context, "get_remaining_time_in_millis", None)  # until Lambda ends the run
     deadline = Deadline((lambda: ask() / 1000) if ask else (lambda: float("inf")), _SPARE)
-    job = FunctionRun(assembly.configured(settings), settings, assembly.now(), deadline, _say, account, wishes)
-    log("info", "begun", command=command, account=account, policy=job.settings.fingerprint, **wishes)
+    of, bucket = assembly.configured(settings), os.environ.get(REPORTS, "")
+    job = FunctionRun(of, settings, assembly.now(), deadline, _say, account, wishes, dry=dry, bucket=bucket)
+    log("info", "begun", command=command, account=account, policy=job.settings.fingerprint, dry_run=dry, **wishes)
     result = {"version": 1, "command": command, "policy": job.settings.fingerprint, **JOBS[command](job)}
     log("info", "done", seconds=round(time.monotonic() - began, 1), **result)
     return result
 
 
-def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str, dict[str, str]]:
-    """The command, the account ("" for all) and what else an event says. Raises WrongUsage."""
+def _read(event: Any, commands: tuple[str, ...]) -> tuple[str, str, dict[str, str], bool]:
+    """The command, the account ("" for all), what else an event says, and whether to look only. Raises WrongUsage."""
     if not isinstance(event, Mapping) or event.get("command") not in commands:
         raise WrongUsage(f"the event has no valid command ({', '.join(commands)})", '{"command": "remind"}')
     account = event.get("account", "")
     if not isinstance(account, str) or not (account == "" or _ACCOUNT.fullmatch(account)):
         raise WrongUsage("the event's account must be a string of twelve digits", '{"account": "123456789012"}')
     known = _WISHES.get(event["command"], set())
-    strange = sorted(set(event) - {"command", "account", *known})
+    strange = sorted(set(event) - {"command", "account", *known, *(["dry_run"] if event["command"] in _DRY else [])})
+    dry = event.get("dry_run", False)
+    if not isinstance(dry, bool):  # "false" would be true
+        raise WrongUsage("the event's dry_run must be true or false", '{"command": "enforce", "dry_run": true}')
     if strange:  # a misspelt account would be all accounts
         raise WrongUsage(f"the event has {strange[0]!r}, which is not a known field", "use command and account")
     wishes = {name: event[name] for name in sorted(known & set(event))}
     if any(not isinstance(each, str) or not each for each in wishes.values()) or (known and not wishes):
         raise WrongUsage("the event does not say whom it is about", '{"command": "revoke", "user": "alice"}')
-    return str(event["command"]), account, wishes
+    return str(event["command"]), account, wishes, dry
 
 
 def _assembly() -> Assembly:

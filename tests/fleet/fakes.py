@@ -327,6 +327,7 @@ class FakeOrganization:
         self.directories = {each.account.number: each for each in directories or (FakeDirectory(),)}
         self.broken: Problem | None = None
         self.left_out: tuple[AwsAccount, ...] = ()
+        self.number = ""
         self.begin: Callable[[AwsAccount], None] = lambda account: None
 
     def me(self) -> Identity:

@@ -8,10 +8,12 @@ What the function in Lambda tells of a run, and when it says that the run came t
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
@@ -138,6 +140,8 @@ WRONG = [
     ({"command": "report", "account": 123456789012}, "the event's account must be a string of twelve digits"),
     ({"command": "report", "account": "12345"}, "the event's account must be a string of twelve digits"),
     ({"command": "report", "acount": "123456789012"}, "the event has 'acount', which is not a known field"),
+    ({"command": "enforce", "dry_run": "false"}, "the event's dry_run must be true or false"),
+    ({"command": "revoke", "user": "alice", "dry_run": True}, "the event has 'dry_run', which is not a known field"),
 ]
 
 
@@ -255,6 +259,93 @@ def test_a_key_is_made_by_an_event(function: Lambda, aws: StandIn, mail: Put) ->
     assert answer[0] == "answer", answer
     assert answer[1]["place"] in " ".join(aws.mails[-1].text.split())
     assert [key.status for key in aws.keys("alice")] == ["Active", "Active"]
+
+
+DRY = """
+[owners]
+domain = example.com
+[remind]
+owners = mail,
+admins = admins,
+[enforce]
+deactivate_at = 90d
+notices = 0
+accounts = {account},
+weekdays = mon, tue, wed, thu, fri, sat, sun
+hours = 0-24
+[reissue]
+enabled = yes
+"""
+
+
+@pytest.mark.parametrize(
+    ("event", "would"),
+    [
+        (
+            {"command": "remind"},
+            [
+                "notify alice@example.com via mail: Your AWS access key",
+                "notify the digest via admins: AWS access keys",
+            ],
+        ),
+        ({"command": "enforce"}, ["deactivate AKIA"]),
+        ({"command": "reissue", "user": "alice"}, ["create a key for alice in ", "notify the owner"]),
+        ({"command": "sweep"}, []),
+    ],
+    ids=lambda value: value.get("command") if isinstance(value, dict) else "",
+)
+def test_a_dry_run_says_what_it_would_do(
+    function: Lambda, aws: StandIn, mail: Put, event: dict[str, str], would: list[str]
+) -> None:
+    """All that reads is done, with the role's own rights; nobody is told, no key is touched, nothing is recorded."""
+    mail(DRY.format(account=aws.account))
+    before = aws.tags("alice")
+    ended = function.invoke(event | {"dry_run": True})
+    ((how, answer),) = ended.answers
+    assert how == "answer", answer
+    assert (answer["dry_run"], answer["incomplete"], answer["troubles"]) == (True, False, [])
+    assert [any(line.startswith(each) for line in answer["would"]) for each in would] == [True] * len(would)
+    assert answer["would_count"] == len(answer["would"]) == len(would)
+    assert (aws.mails, aws.published, aws.tags("alice")) == ([], [], before)
+    assert [key.status for key in aws.keys("alice")] == ["Active"]
+    assert not [line for line in ended.lines if "what" in line]
+
+
+def test_a_dry_run_meets_what_is_denied(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """So that the first run in earnest need not."""
+    mail(DRY.format(account=aws.account))
+    aws.deny("ListAccessKeys")
+    answer = function.invoke({"command": "enforce", "dry_run": True}).answers[0][1]
+    assert answer["would"] == []
+    assert answer["incomplete"]
+    assert "iam:ListAccessKeys" in answer["troubles"][0]
+
+
+def test_a_report_goes_into_the_bucket(function: Lambda, aws: StandIn, settings: Put) -> None:
+    """Page, CSV and JSON of one run, in the one folder that the role may write to; the log has their digests."""
+    settings("")
+    aws.add_bucket("evidence")
+    ended = function.invoke({"command": "report"}, ROTATE_MY_KEY_FLEET_REPORTS="evidence")
+    answer = ended.answers[0][1]
+    names = [each["name"].removeprefix("s3://evidence/") for each in answer["files"]]
+    assert [re.sub(r"\d{8}T\d{6}Z", "*", name) for name in names] == [
+        f"rotate-my-key/reports/access-keys-*.{ending}" for ending in ("json", "csv", "html")
+    ]
+    data = [aws.objects("evidence")[name].body for name in names]
+    assert [sha256(each).hexdigest() for each in data] == [each["sha256"] for each in answer["files"]]
+    assert ended.lines[-1]["files"] == answer["files"]
+    assert json.loads(data[0])["counts"]["overdue"] == 1
+    assert all(name.rpartition("/")[2] in data[2].decode() for name in names[:2])
+    one = function.invoke({"command": "report", "account": aws.account}, ROTATE_MY_KEY_FLEET_REPORTS="evidence")
+    assert one.answers[0][1]["files"][2]["name"].endswith(f"Z-{aws.account}.html")
+    assert function.invoke({"command": "report"}).answers[0][1]["files"] == []
+
+
+def test_a_report_that_cannot_be_kept_is_an_error(function: Lambda, settings: Put) -> None:
+    """The alarm says so, and Lambda tries again."""
+    settings("")
+    how, _, message, _ = function.invoke({"command": "report"}, ROTATE_MY_KEY_FLEET_REPORTS="elsewhere").answers[0]
+    assert (how, message.partition(";")[0]) == ("raised", "there is no bucket elsewhere")
 
 
 # With apprise

@@ -115,9 +115,14 @@ def test_the_role_of_the_function_has_the_printed_policies(kind: TemplateKind, n
 
 @with_function
 def test_the_role_of_the_function_has_nothing_else(kind: TemplateKind) -> None:
-    """Besides it may write its own log and its own dead letters, and switch keys off where revoking is allowed."""
+    """Besides it may write its own log and its own dead letters, switch keys off where revoking is allowed, and put
+    reports into one folder of one bucket, if there is one."""
     found = role_policies(kind)
-    assert set(found) == {*FLEET, "run", "fleet-revoke"}
+    assert set(found) == {*FLEET, "run", "fleet-revoke", "keep-reports"}
+    assert found["keep-reports"]["Condition"] == "Reporting"
+    assert [(each["Action"], each["Resource"]) for each in statements(found["keep-reports"])] == [
+        (["s3:PutObject"], {"Sub": "arn:${AWS::Partition}:s3:::${ReportBucket}/rotate-my-key/reports/*"})
+    ]
     assert {action for each in statements(found["run"]) for action in each["Action"]} == OWN
     assert all(
         each["Resource"] in ({"GetAtt": "Logs.Arn"}, {"GetAtt": "DeadLetters.Arn"}) for each in statements(found["run"])
@@ -179,6 +184,7 @@ SCHEDULES = [
     ("RemindRuns", "remind", None),
     ("EnforceRuns", "enforce", "Enforcing"),
     ("SweepRuns", "sweep", "Reissuing"),
+    ("ReportRuns", "report", "Reporting"),
 ]
 
 
@@ -235,7 +241,7 @@ def test_the_function_is_the_handler() -> None:
     module, _, name = properties["Handler"].rpartition(".")
     imported = __import__(module, fromlist=[name])
     assert callable(getattr(imported, name))
-    assert list(properties["Environment"]["Variables"]) == [imported.SETTINGS, imported.ZONE]
+    assert list(properties["Environment"]["Variables"]) == [imported.SETTINGS, imported.ZONE, imported.REPORTS]
     assert properties["Environment"]["Variables"][imported.ZONE] == {"Ref": "TimeZone"}
 
 
