@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from ..core.errors import Denied, Gone, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
 from ..core.hints import Hint
-from ..core.model import AccessKey, Credentials, Identity, LastUse, Look
+from ..core.model import RECALL_KEY, AccessKey, Credentials, Identity, LastUse, Look
 from ..core.parallel import Running
 from ..core.policy import mask
 from .calls import (
@@ -268,30 +268,35 @@ class Proof:
 
 # What a rotation changes at AWS.
 CHANGES = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
+_TAGGING = ("iam:TagUser", "iam:UntagUser")
 _MFA = "aws:MultiFactorAuthPresent"
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
     """`denied` are actions that no sign-in makes possible, `with_mfa` those that MFA does. `known` is False where AWS
-    does not tell. `quarantined` is None where that is not known."""
+    does not tell. `quarantined` is None where that is not known. By `tagging` the user may change what IT says in
+    their tags."""
 
     denied: tuple[str, ...] = ()
     with_mfa: tuple[str, ...] = ()
     known: bool = False
     quarantined: bool | None = None
+    tagging: tuple[str, ...] = ()
 
 
 def rights(calls: Calls, signers: CredentialChain, user: str, arn: str) -> Rights:
     """Ask both. Never raises but Interrupted: what AWS does not tell is unknown."""
     quarantined = is_quarantined(calls, signers, {"UserName": user})
-    refused = _simulated(calls, signers, arn, CHANGES, mfa=False)
-    if refused is None:
+    found = _simulated(calls, signers, arn, (*CHANGES, *_TAGGING), mfa=False)
+    if found is None:
         return Rights(quarantined=quarantined)
+    tagging = tuple(action for action in _TAGGING if action not in found)
+    refused = tuple(action for action in found if action in CHANGES)
     still = _simulated(calls, signers, arn, refused, mfa=True) if refused else ()
     never = refused if still is None else still
     with_mfa = tuple(action for action in refused if action not in never)
-    return Rights(never, with_mfa, True, quarantined)
+    return Rights(never, with_mfa, True, quarantined, tagging)
 
 
 def is_quarantined(calls: Calls, signers: CredentialChain, named: Named) -> bool | None:
@@ -315,12 +320,15 @@ def _simulated(
     calls: Calls, signers: CredentialChain, arn: str, actions: tuple[str, ...], *, mfa: bool
 ) -> tuple[str, ...] | None:
     """Which of these actions on the user's own keys are not allowed; None if AWS does not tell."""
-    context = {"ContextKeyName": _MFA, "ContextKeyValues": [str(mfa).lower()], "ContextKeyType": "boolean"}
+    context = [
+        {"ContextKeyName": _MFA, "ContextKeyValues": [str(mfa).lower()], "ContextKeyType": "boolean"},
+        {"ContextKeyName": "aws:TagKeys", "ContextKeyValues": [RECALL_KEY], "ContextKeyType": "stringList"},
+    ]
     params: Mapping[str, Any] = {
         "PolicySourceArn": arn,
         "ActionNames": list(actions),
         "ResourceArns": [arn],
-        "ContextEntries": [context],
+        "ContextEntries": context,
     }
     try:
         return calls.call("iam:SimulatePrincipalPolicy", signers, _not_allowed, params)
@@ -464,6 +472,10 @@ class IamAccount:
     def identify(self, pair: Credentials) -> Identity:
         """GetCallerIdentity, once. Raises KeyRefused at once if AWS does not accept the pair."""
         return self._calls.call("sts:GetCallerIdentity", CredentialChain((pair,)), read_identity, {})
+
+    def tags(self, pair: Credentials) -> dict[str, str]:
+        """The tags of the pair's own user: GetUser, signed by the pair itself and sent once. Raises Problem."""
+        return self._calls.call("iam:GetUser", CredentialChain((pair,)), read_tags, {}, again=lambda error: False)
 
     def keys(self) -> tuple[AccessKey, ...]:
         """See the port."""

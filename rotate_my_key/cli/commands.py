@@ -474,7 +474,8 @@ _EACH: tuple[click.Command, ...] = (
         "policy",
         """Print the least IAM policy for a task.
 
-        Attach `policy self` to users or to their group, `policy fleet-report` to an IT role.
+        Attach `policy self` to users or to their group, `policy fleet-report` to an IT role. Do not let users change
+        their own tags (iam:TagUser, iam:UntagUser): a stolen key could then hide a recall.
         """,
         click.argument("name", required=False),
         cls=_Policy,

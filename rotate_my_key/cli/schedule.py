@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -12,7 +13,9 @@ from .. import settings
 from ..core import policy
 from ..core.errors import Interrupted, Problem, TryLater, WrongUsage
 from ..core.hints import Hint
+from ..core.model import is_exempt, recalled
 from ..core.policy import mask
+from ..profiles.kinds import ROTATABLE, sections
 from ..rotation.run import Result
 from ..rotation.session import exit_code
 from ..schedule import choose, schedulers
@@ -113,7 +116,7 @@ def run(app: App, *, daily: bool, arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] != "rotate":
         raise WrongUsage("this is for the scheduler", Hint("schedule", "install"))
     state_dir = app.paths.state_dir
-    if daily and jobs.is_done(jobs.load_runs(state_dir), datetime.now(UTC)):
+    if daily and jobs.is_done(jobs.load_runs(state_dir), datetime.now(UTC)) and not _recalled(app):
         return 0
     attempt, complaints = _rotate(app, arguments)
     for line in complaints if attempt.code != TryLater.code else ():
@@ -231,6 +234,36 @@ def _exclude(app: App, names: Sequence[str]) -> None:
 
 
 # The unattended run
+
+
+_LOOKS = 2  # keys an hour, those first that were not looked at for longest
+
+
+def _recalled(app: App) -> bool:
+    """Ask AWS, with one call a key, whether IT has recalled one that the daily run would rotate, since that ran. What
+    AWS does not tell now it tells in an hour, or the daily run."""
+    cache, wiring, known = reminder.cache(app), Wiring(app, asks=False), jobs.load_runs(app.paths.state_dir)
+    rows, found = cache.load().rows, False
+    seen = {row["key_id"]: row for row in rows if row.get("key_id")}
+    facts = [fact for fact in sections(wiring.files, wiring.keyring.pair) if fact.kind in ROTATABLE]
+    excluded = {fact.pair.key_id for fact in facts if fact.pair and fact.profile in app.settings.exclude}
+    pairs = {fact.pair: fact.profile for fact in facts if fact.pair and fact.pair.key_id not in excluded}
+    pending = [pair for pair in pairs if not seen.get(pair.key_id, {}).get("refused")]
+    for pair in sorted(pending, key=lambda pair: seen.get(pair.key_id, {}).get("seen_at") or "")[:_LOOKS]:
+        try:
+            account = wiring.account(pairs[pair])
+            tags = account.tags(pair)
+        except Problem as problem:
+            app.detail(f"{mask(pair.key_id)}: {problem.message}")
+            continue
+        row = seen.get(pair.key_id, {})
+        created = row.get("created") or "1970-01-01T00:00:00+00:00"  # of a key that is not known yet, rotate asks
+        recall = recalled(tags, datetime.fromisoformat(created))
+        row |= {"recall": recall and recall.row, "exempt": is_exempt(tags), "seen_at": policy.stamp(account.now())}
+        found = found or bool(recall and not jobs.has_answered(known, recall.at, account.clock_offset))
+    with suppress(Problem):
+        cache.save(rows)
+    return found
 
 
 class _Unattended(App):

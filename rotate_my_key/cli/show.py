@@ -9,7 +9,7 @@ from typing import Any
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
-from ..core.policy import Policy, Row, clock, day, join, mask, old, span, stamp, used, used_by
+from ..core.policy import Policy, Row, clock, day, in_words, join, mask, old, span, stamp, used, used_by
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
 from ..rotation.prepare import RotationPlan
 from ..rotation.run import Result
@@ -55,6 +55,8 @@ def header(plan: RotationPlan, policy: Policy, others: Row | None, foreign: Sequ
     limit = limit.removesuffix(" days") if age.endswith(" days old") and key.active else limit
     off = "" if key.active else ", inactive"
     lines.append(f"{age}, maximum age is {limit}{off}; {used_by(plan.look.use, others, now)}")
+    if plan.recall:
+        lines.append(f"{in_words(plan.recall.by, plan.recall.reason, now)}.")
     if plan.look.auth_profile:
         lines.append(f"IAM calls are signed with profile {plan.look.auth_profile}.")
     if foreign:

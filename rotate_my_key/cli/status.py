@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COLOURS = {"fresh": "green", "due": "yellow", "overdue": "red", "unfinished": "yellow", "refused": "red"}
 _FIELDS = (
     *("profiles", "kind", "key_id", "account", "user", "created", "age_days", "due", "overdue", "verdict", "why"),
-    *("last_use", "used_by_others", "exempt", "works_until", "switched_off_until", "seen_at", "places"),
+    *("last_use", "used_by_others", "exempt", "recall", "works_until", "switched_off_until", "seen_at", "places"),
 )
 _HEAD = ("VERDICT", "PROFILES", "KEY", "AGE", "USER", "LAST USE", "")
 # What is worst comes first.
@@ -117,7 +117,10 @@ def _live(app: App, cache: FileCache, kept: Cached) -> list[Row]:
 
 
 def _by_id(kept: Cached) -> dict[str, Row]:
-    facts = ("account", "user", "created", "last_use", "seen_at", "exempt", "wanted", "refused", "unknown", "others")
+    facts = (
+        *("account", "user", "created", "last_use", "seen_at", "exempt", "wanted", "recall"),
+        *("refused", "unknown", "others"),
+    )
     return {
         row["key_id"]: {
             **{name: row.get(name) for name in facts},

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from .hints import Hint
-from .policy import OUR_SERVICES, TWO_KEYS, mask, old, stamp, used
+from .policy import OUR_SERVICES, TWO_KEYS, Row, mask, old, stamp, used
 
 _LATELY = timedelta(days=90)
 
@@ -136,6 +137,49 @@ def made_by_it(tags: Mapping[str, str] | None, key_id: str) -> bool:
 def wanted_by_it(tags: Mapping[str, str] | None, key_id: str) -> bool:
     """Whether IT has asked for this key to be replaced: by its limits the key is due, whatever the ones here are."""
     return _noted(tags, key_id, "n") and not is_exempt(tags)
+
+
+RECALL_KEY = "rotate-my-key-recall"  # the user tag by which IT recalls keys: see Recall
+
+
+class Recall(NamedTuple):
+    """IT wants every key of a user that was made before `at` to be replaced `by` then; `reason` is for people.
+
+    The tag's value is `1 2026-12-02T05:41:00+00:00 2026-12-09T22:59:00+00:00 laptop stolen`. A tag of a user has at
+    most 256 characters out of letters, digits, blanks and `_.:/=+-@` (IAM API reference, Tag).
+    """
+
+    at: datetime
+    by: datetime
+    reason: str
+
+    @property
+    def value(self) -> str:
+        """The tag's value."""
+        return f"1 {stamp(self.at)} {stamp(self.by)} {self.reason}"
+
+    @property
+    def row(self) -> Row:
+        """As `--json` and the cached status have it."""
+        return {"at": stamp(self.at), "by": stamp(self.by), "reason": self.reason}
+
+
+def read_recall(tags: Mapping[str, str] | None) -> Recall | None:
+    """What the user's tag says; None if there is none, or it makes no sense."""
+    said = next((value for key, value in (tags or {}).items() if key.lower() == RECALL_KEY), "")
+    version, *words = said.split(None, 3) or [""]
+    try:
+        at, by = (datetime.fromisoformat(word) for word in words[:2])
+        reason = "".join(letter if letter.isprintable() else " " for letter in " ".join(words[2:])).strip()
+        return Recall(at, by, reason) if version == "1" and at.tzinfo and by.tzinfo else None
+    except ValueError:
+        return None
+
+
+def recalled(tags: Mapping[str, str] | None, created: datetime) -> Recall | None:
+    """The recall of a key made then; None for one that was made since, or whose user is exempt."""
+    recall = read_recall(tags)
+    return recall if recall and created < recall.at and not is_exempt(tags) else None
 
 
 class PlaceKind(Enum):

@@ -6,6 +6,7 @@ datetimes in UTC, durations are timedeltas.
 
 A row is a plain dict of facts about one key, for `status --cached` reads it from a file and prints it again: profiles,
 kind, key_id, account, user, created, last_use, used_by_others, seen_at, exempt, wanted (IT asks for its replacement),
+recall (IT has recalled it: at, by, reason),
 refused, unknown, unfinished, told, works_until, switched_off_until, places; times are ISO 8601 in UTC, None is "not
 known". `judge` adds verdict, why, age_days, due and overdue.
 A line of `history` is here for the same reason, and what says which commands follow a rotation.
@@ -99,7 +100,7 @@ OUR_SERVICES = ("iam", "sts")  # all that a rotation and a look call
 _SLACK = timedelta(minutes=2)  # between AWS's clock and ours
 
 STATIC = "static pair"
-_AT_LEAST = {"due": (Verdict.DUE, Verdict.OVERDUE), "overdue": (Verdict.OVERDUE,)}
+_AT_LEAST = {"due": {Verdict.DUE, Verdict.OVERDUE}, "overdue": {Verdict.OVERDUE}}
 
 
 class Past(NamedTuple):
@@ -178,11 +179,13 @@ def judge(row: Row, policy: Policy, now: datetime) -> Row:
     rotatable; and why."""
     created = _time(row.get("created"))
     verdict, why = _verdict(row, created, policy, now)
+    at = _time((row.get("recall") or {}).get("at"))
+    due, overdue = (policy.due_at(created), policy.overdue_at(created)) if created else (None, None)
     return {
         **row,
         "age_days": (now - created).days if created else None,
-        "due": policy.due_at(created).isoformat() if created else None,
-        "overdue": policy.overdue_at(created).isoformat() if created else None,
+        "due": min(due, at or due).isoformat() if due else None,
+        "overdue": min(overdue, at or overdue).isoformat() if overdue else None,
         "verdict": verdict,
         "why": why,
     }
@@ -200,10 +203,17 @@ def _verdict(row: Row, created: datetime | None, policy: Policy, now: datetime) 
         return "unknown", "not looked up yet"
     if row.get("exempt"):
         return "exempt", "the user is tagged exempt"
+    if (recall := row.get("recall")) and (by := _time(recall["by"])):
+        return Verdict.OVERDUE.value, in_words(by, recall["reason"], now)
     verdict = policy.verdict(_Key(created), now)
     return (
         (Verdict.DUE.value, "IT asks for it") if row.get("wanted") and verdict is Verdict.FRESH else (verdict.value, "")
     )
+
+
+def in_words(by: datetime, reason: str, now: datetime) -> str:
+    """What a person is told of a recalled key: `IT has recalled it; replace it by 9 December: laptop stolen`."""
+    return f"IT has recalled it; replace it by {clock(by, now)}{reason and f': {reason}'}"
 
 
 def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest: float) -> int:
@@ -211,8 +221,8 @@ def check(rows: Sequence[Row], least: str, policy: Policy, now: datetime, oldest
     known or was looked up more than `oldest` seconds ago."""
     keys = [row for row in rows if row["verdict"] not in ("exempt", "not rotatable", "switched off", "kept")]
     ages = [_time(row.get("created")) for row in keys]
-    wanted = least == "due" and any(row["verdict"] == "due" for row in keys)
-    if wanted or any(age and policy.verdict(_Key(age), now) in _AT_LEAST[least] for age in ages):
+    by_age = {policy.verdict(_Key(age), now) for age in ages if age}
+    if by_age & _AT_LEAST[least] or {row["verdict"] for row in keys} & {each.value for each in _AT_LEAST[least]}:
         return 3
     if not all(ages) or any(row["verdict"] in ("unknown", "refused") for row in keys):
         return 75

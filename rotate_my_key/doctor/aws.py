@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from ..aws import connections
 from ..core.errors import Denied, KeyRefused, NeedsPerson, Problem, TryLater
 from ..core.hints import Hint
-from ..core.model import Identity, Look, is_exempt, second_in_use, wanted_by_it
-from ..core.policy import Policy, Verdict, mask, number
+from ..core.model import Identity, Look, is_exempt, recalled, second_in_use, wanted_by_it
+from ..core.policy import Policy, Verdict, in_words, mask, number
 from ..profiles.kinds import odd_length, rivals
 from ..profiles.which import Active
 from .computer import NOWHERE, Computer, Finding, Level, Where
@@ -145,6 +145,9 @@ class Online:
             yield Finding(
                 Level.ADVICE, "exempt", message, Hint("rotate", "--force", *mixed, profile=profile), self._where
             )
+        elif recall := recalled(look.tags, key.created):
+            message = f"key {mask(key_id)}: {in_words(recall.by, recall.reason, look.now)}"
+            yield Finding(Level.WARNING, "recalled", message, Hint("rotate", *mixed, profile=profile), self._where)
         elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:
             days = (look.now - key.created).days
             message = f"key {mask(key_id)} is {days} days old, maximum age is {policy.max_age.days} days"
@@ -259,6 +262,9 @@ def _denials(rights: Rights) -> Iterator[Finding]:
     for action in rights.denied:
         message = f"you may not call {action}, so a rotation cannot {_MAY[action]} a key"
         yield Finding(Level.BROKEN, "denied", message, Hint("policy", "self"))
+    if rights.tagging:
+        message = f"you may call {' and '.join(rights.tagging)} on your own user, so a stolen key could hide a recall"
+        yield Finding(Level.ADVICE, "own-tags", message, Hint("policy", "self", lead="ask IT for no more than"))
     if rights.with_mfa:
         message = f"a rotation asks for an MFA code; without one, {', '.join(rights.with_mfa)} would be denied"
         yield Finding(Level.ADVICE, "mfa", message, Hint("rotate", "--mfa-code", "CODE"))

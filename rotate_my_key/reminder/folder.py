@@ -20,7 +20,7 @@ from ..files.write import make_private_dir, remove_private, write_private
 from . import login, state
 from . import shell as shells
 from .shell import Folders, Tool
-from .state import KEPT, KEY, UNFINISHED, Item, State
+from .state import KEPT, KEY, RECALLED, UNFINISHED, Item, State
 
 _INSTALLED, _SNOOZE = "installed.json", "snoozed"
 
@@ -149,10 +149,13 @@ def _item(row: Row, policy: Policy, exclude: Collection[str]) -> Item | None:
     created = _seconds(row.get("created"))
     if not created or row.get("refused") or row.get("exempt") or not set(names).isdisjoint(exclude):
         return None
+    seen = _seconds(row.get("seen_at"))
+    if recall := row.get("recall"):
+        return Item(RECALLED, key_id, names, 0, _seconds(recall["by"]), 0, seen, why=recall["reason"])
     moment = datetime.fromtimestamp(created, UTC)
     due, overdue = int(policy.due_at(moment).timestamp()), int(policy.overdue_at(moment).timestamp())
-    due = min(due, _seconds(row.get("seen_at"))) if row.get("wanted") else due
-    return Item(KEY, key_id, names, max(due, 0), max(overdue, 0), created, _seconds(row.get("seen_at")))
+    due = min(due, seen) if row.get("wanted") else due
+    return Item(KEY, key_id, names, max(due, 0), max(overdue, 0), created, seen)
 
 
 def _seconds(text: object) -> int:

@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import state as states
-from .state import DAY, KEPT, KEY, Item, State, line
+from .state import DAY, KEPT, KEY, RECALLED, Item, State, line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ def _speak(folder: str, state: State, now: int) -> tuple[str, tuple[str, ...]]:
     ripe = [item for item in state.items if states.following(item, said, states.midnights(said)) <= now]
     since_asked = now - _when(os.path.join(folder, ASKED))
     over = [item for item in ripe if item.kind == KEPT and item.until <= now]
-    known = [item for item in ripe if _is_known(item, now, since_asked)] if state.snoozed <= now else over
-    ask = state.snoozed <= now and any(item.kind == KEY for item in ripe) and not 0 <= since_asked < DAY
+    loud = [item for item in ripe if item in over or item.kind == RECALLED]
+    known = [item for item in ripe if _is_known(item, now, since_asked)] if state.snoozed <= now else loud
+    ask = state.snoozed <= now and any(item.kind in (KEY, RECALLED) for item in ripe) and not 0 <= since_asked < DAY
     if ask:
         _write(os.path.join(folder, ASKED), f"{now}\n".encode())
     if known:

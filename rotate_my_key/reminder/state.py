@@ -13,7 +13,7 @@ import time
 
 VERSION = "rotate-my-key-reminder 1"
 MOST = 1 << 20  # bytes; more was not written by us
-KEY, UNFINISHED, KEPT, FAILED = "key", "unfinished", "kept", "failed"
+KEY, UNFINISHED, KEPT, FAILED, RECALLED = "key", "unfinished", "kept", "failed", "recalled"
 _LATEST = 99_999_999_999  # the eleven digits that the blocks accept
 _HOURS = 3600
 DAY = 24 * _HOURS
@@ -22,18 +22,27 @@ DAY = 24 * _HOURS
 class Item:
     """One thing to say. Times are epoch seconds.
 
-    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended) or KEPT (an old
-    key, switched off, kept `until` then) or FAILED (the daily run of the schedule, at
-    `created`). `seen` is when AWS last told about the key. Not a named tuple: importing those takes longer than all
-    the rest.
+    `kind` is KEY (`at` it is due, `until` overdue), UNFINISHED (a rotation was begun and not ended), KEPT (an old
+    key, switched off, kept `until` then), FAILED (the daily run of the schedule, at `created`) or RECALLED (IT wants it
+    to be replaced `until` then, and says `why`). `seen` is when AWS last told about the key. Not a named tuple:
+    importing those takes longer than all the rest.
     """
 
-    __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until")
+    __slots__ = ("at", "created", "key_id", "kind", "names", "seen", "until", "why")
 
     def __init__(
-        self, kind: str, key_id: str, names: tuple[str, ...], at: int, until: int = 0, created: int = 0, seen: int = 0
+        self,
+        kind: str,
+        key_id: str,
+        names: tuple[str, ...],
+        at: int,
+        until: int = 0,
+        created: int = 0,
+        seen: int = 0,
+        *,
+        why: str = "",
     ) -> None:
-        self.kind, self.key_id, self.names = kind, key_id, names
+        self.kind, self.key_id, self.names, self.why = kind, key_id, names, why
         self.at, self.until, self.created, self.seen = at, until, created, seen
 
     @property
@@ -58,6 +67,8 @@ def encode(state: State, said: dict[str, int], midnight: dict[int, int]) -> byte
     for item in state.items:
         numbers = f"{item.at} {item.until} {item.created} {item.seen}"
         lines.append(f"{item.kind} {_hex(item.key_id)} {numbers} {','.join(map(_hex, item.names)) or '-'}")
+        if item.why:
+            lines[-1] += f" {_hex(item.why)}"
     return ("\n".join(lines) + "\n").encode("ascii")
 
 
@@ -81,20 +92,23 @@ def decode(data: bytes) -> State | None:
 
 
 def _item(words: list[str]) -> Item:
-    kind, key_id, at, until, created, seen, names = words
-    if kind not in (KEY, UNFINISHED, KEPT, FAILED):
+    kind, key_id, at, until, created, seen, names, *why = words
+    if kind not in (KEY, UNFINISHED, KEPT, FAILED, RECALLED):
         raise ValueError(kind)
+    all_names = tuple(map(_text, names.split(","))) if names != "-" else ()
     numbers = [_number(word) for word in (at, until, created, seen)]
-    return Item(kind, _text(key_id), tuple(map(_text, names.split(","))) if names != "-" else (), *numbers)
+    return Item(kind, _text(key_id), all_names, *numbers, why="".join(map(_text, why)))
 
 
 def first(state: State, said: dict[str, int], midnight: dict[int, int]) -> int | None:
     """When there is next something to say; None if never."""
-    moments = [
-        max(following(item, said, midnight), min(state.snoozed, item.until) if item.kind == KEPT else state.snoozed)
-        for item in state.items
-    ]
+    moments = [max(following(item, said, midnight), _snoozed(item, state.snoozed)) for item in state.items]
     return min(*moments, _LATEST) if moments else None
+
+
+def _snoozed(item: Item, snoozed: int) -> int:
+    """Until when a person has put an item off: what IT asks for cannot be, nor the end of a kept key."""
+    return 0 if item.kind == RECALLED else min(snoozed, item.until) if item.kind == KEPT else snoozed
 
 
 def following(item: Item, said: dict[str, int], midnight: dict[int, int]) -> int:
@@ -174,7 +188,9 @@ _PLAIN = "-_.@+/:="  # beside letters and digits: what a shell takes as it is
 def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool = False) -> str:
     """One line about all of these; "" if there are none. `limit` in seconds; `active` is the profile in use."""
     keys = sorted((item for item in items if item.kind == KEY), key=lambda item: item.until)
-    parts = [_kept(item) for item in items if item.kind == KEPT][:1]
+    called = sorted((item for item in items if item.kind == RECALLED), key=lambda item: item.until)
+    parts = [_recalled(called, active)] if called else []
+    parts += [_kept(item) for item in items if item.kind == KEPT][:1]
     parts += [_failed(item) for item in items if item.kind == FAILED][:1]
     parts += [_unfinished(item) for item in items if item.kind == UNFINISHED][:1]
     parts += [_keys(keys, limit, now, active)] if keys else []
@@ -183,13 +199,13 @@ def line(items: list[Item], limit: int, now: int, active: str, *, colour: bool =
     text = f"{_TOOL}: {' | '.join(parts)}"
     if not colour:
         return text
-    return f"\x1b[{'1;31' if any(_overdue(item, now) for item in keys) else '33'}m{text}\x1b[0m"
+    return f"\x1b[{'1;31' if called or any(_overdue(item, now) for item in keys) else '33'}m{text}\x1b[0m"
 
 
-def plain(name: str) -> str:
+def plain(name: str, longest: int = _LONGEST_NAME) -> str:
     """A name for the screen: what a terminal or a reader could take for something else is a question mark."""
     shown = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 3]}..."
+    return shown if len(shown) <= longest else f"{shown[: longest - 3]}..."
 
 
 def _keys(keys: list[Item], limit: int, now: int, active: str) -> str:
@@ -210,6 +226,16 @@ def _are(keys: list[Item], now: int, *, alone: bool) -> str:
         return f"the access key of {_names(keys[0].names)} is {_age(keys[0], now)} old"
     each = _join([f"{_names(item.names)} ({_age(item, now)})" for item in keys])
     return f"the access key{'s' if keys[1:] else ''} of {each} {'are' if keys[1:] else 'is'}"
+
+
+def _recalled(items: list[Item], active: str) -> str:
+    """All of them, with the day and the reason of the one that has least time."""
+    moment = time.localtime(items[0].until)
+    by = f"{moment.tm_mday} {time.strftime('%B', moment)}"
+    names = _join([_names(item.names) for item in items])
+    it, why = "them" if items[1:] else "it", plain(items[0].why, 200)
+    said = f"IT has recalled the access key{'s' if items[1:] else ''} of {names}; replace {it} by {by}"
+    return f"{said}{why and f': {why}'}. Type: {_command(items, active)}"
 
 
 def _unfinished(item: Item) -> str:

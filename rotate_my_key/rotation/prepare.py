@@ -25,7 +25,9 @@ from ..core.model import (
     Look,
     Place,
     PlaceKind,
+    Recall,
     is_exempt,
+    recalled,
     second_in_use,
     wanted_by_it,
 )
@@ -84,6 +86,7 @@ class RotationPlan:
     second: Second | None = None
     draft: Note | None = None
     hooks: tuple[Hook, ...] = ()
+    recall: Recall | None = None
 
     @property
     def due(self) -> bool:
@@ -127,9 +130,12 @@ def prepare(
     look = first_look(pair, account, here, pause, young=options.young)
     look, key = _own_key(look, pair, account, here, pause)
     verdict = options.policy.verdict(key, look.now)
-    if verdict is Verdict.FRESH and wanted_by_it(look.tags, key.key_id):
+    recall = recalled(look.tags, key.created)
+    if recall:
+        verdict = Verdict.OVERDUE
+    elif verdict is Verdict.FRESH and wanted_by_it(look.tags, key.key_id):
         verdict = Verdict.DUE
-    plan = RotationPlan(pair, options, look, key, verdict, is_exempt(look.tags), ())
+    plan = RotationPlan(pair, options, look, key, verdict, is_exempt(look.tags), (), recall=recall)
     holdings = [h for h in here.places.search([key.key_id]) if h.pair]
     places = tuple(h.place for h in holdings if h.pair == pair)
     warnings = left_alone(holdings, pair)
@@ -258,8 +264,10 @@ def _second(look: Look, key: AccessKey, account: Account, here: LocalState) -> S
 
 
 def _draft(plan: RotationPlan, endpoint: str) -> Note:
-    """The note of an ordinary rotation."""
+    """The note of an ordinary rotation. A recalled key works no longer than IT lets it."""
     options, now = plan.options, plan.look.now
+    most = max(plan.recall.by - now, timedelta(0)) if plan.recall else timedelta.max
+    options = replace(options, overlap=min(options.overlap, most), overlap_most=min(options.overlap_most, most))
     live = not (plan.leaked or options.young) and any(place.kind is PlaceKind.KEYRING for place in plan.places)
     overlap = max(options.overlap, LIVE) if live else options.overlap
     off = now + overlap
@@ -308,8 +316,12 @@ def gives_up(plan: RotationPlan, asked: Asked) -> bool:
         return False
     key_id = second.key.key_id
     if second.kept:
-        if not asked.attended and plan.look.now < second.kept.delete_at and not plan.leaked:
-            raise NeedsPerson(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _in_a_terminal(plan))
+        waits = plan.look.now < second.kept.delete_at and not plan.leaked
+        if plan.recall:  # it was recalled, too: what others may still use works until then, and no longer
+            waits = waits and second.key.active and plan.look.now < plan.recall.by
+        if waits and not asked.attended:
+            kind = TryLater if plan.recall else NeedsPerson
+            raise kind(f"{_kept(second, plan.look.now)}, and {TWO_KEYS}", _in_a_terminal(plan))
         return False
     if second.key.active:
         raise second_in_the_way(plan)

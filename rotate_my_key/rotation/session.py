@@ -173,6 +173,7 @@ def _with(rows: Sequence[Row], outcome: Outcome, plan: RotationPlan | None, now:
     before = next((row for row in held if row["key_id"] == key_id), {})
     use = plan.look.use if plan and plan.key.key_id == key_id else before.get("last_use")
     places = [place for row in held for place in row.get("places") or []]
+    recall = plan.recall if plan and plan.key.key_id == key_id else None
     row = {
         "profiles": list(
             dict.fromkeys([*(n for r in held for n in r["profiles"]), *(p.profile for p in outcome.places)])
@@ -185,6 +186,7 @@ def _with(rows: Sequence[Row], outcome: Outcome, plan: RotationPlan | None, now:
         "last_use": use,
         "used_by_others": by_others(use, before),
         "exempt": outcome.ending is Ending.EXEMPT,
+        "recall": recall.row if recall else None,
         "seen_at": stamp(now),
         "places": places or [place.json() for place in outcome.places],
     }

@@ -14,7 +14,7 @@ from functools import partial
 
 from ..core.errors import Gone, NotAllowed, Problem
 from ..core.hints import Hint
-from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, wanted_by_it
+from ..core.model import AccessKey, Credentials, Identity, LastUse, Look, Place, is_exempt, recalled, wanted_by_it
 from ..core.parallel import side_by_side
 from ..core.plan import Note
 from ..core.policy import STATIC, Past, Row, gone, mask, stamp
@@ -56,12 +56,14 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     refused = "" if key.active else f"{key.status.lower()} in AWS"
     if key.active and look.dead:
         refused = "the secret stored here is wrong"
+    recall = recalled(look.tags, key.created)
     return {
         **row,
         "created": stamp(key.created),
         "last_use": look.use,
         "exempt": is_exempt(look.tags),
         "wanted": wanted_by_it(look.tags, pair.key_id),
+        "recall": recall.row if recall else None,
         "refused": refused,
         "others": [
             {"key_id": other.key_id, "status": other.status, "created": stamp(other.created)}

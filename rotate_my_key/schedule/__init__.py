@@ -40,11 +40,12 @@ def schedulers(env: Mapping[str, str], paths: Paths, host: str, platform: str = 
     if platform == "win32":
         user = "\\".join(filter(None, (env.get("USERDOMAIN", ""), env.get("USERNAME", ""))))
         return [TaskScheduler(commands, user, paths.state_dir)]
-    cron = Cron(commands, f"{host} {uid}", paths.state_dir)
+    seed = f"{host} {uid}"
+    cron = Cron(commands, seed, paths.state_dir)
     if platform == "darwin":
         return [Launchd(commands, paths.home, uid), cron]
     config = _base(env, paths, "XDG_CONFIG_HOME", ".config")
-    return [Systemd(commands, config, _base(env, paths, "XDG_DATA_HOME", ".local/share")), cron]
+    return [Systemd(commands, config, _base(env, paths, "XDG_DATA_HOME", ".local/share"), seed), cron]
 
 
 def choose(found: Sequence[Scheduler]) -> Scheduler:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import os
 import shlex
-import zlib
 
 from ..core.errors import Problem, TryLater
 from ..files.write import make_private_dir, read_private, remove_private, write_private
-from .job import MARK, NAME, Commands, Installation, ScheduledJob
+from .job import MARK, NAME, Commands, Installation, ScheduledJob, minute_of
 
 _BEGIN = f"# >>> {NAME} >>> {MARK}"
 _NEW = " (with the crontab itself)"
@@ -27,7 +26,7 @@ _FILE = "crontab.new"  # handed over by this name: Debian's crontab cuts a path 
 def lines(job: ScheduledJob, minute: int, *, new: bool = False) -> bytes:
     """The marked lines; `new`: there was no crontab before. Raises Problem if cron would cut off the command."""
     words = [f"{name}={shlex.quote(value)}" for name, value in job.environment.items()]
-    command = " ".join([*words, shlex.join(job.command(every_hour=True))]).replace("%", r"\%")
+    command = " ".join([*words, shlex.join(job.command())]).replace("%", r"\%")
     if len(command.encode()) > _LONGEST:
         raise Problem("the command is too long for cron", "unset the variables that are not needed, then try again")
     return f"{_BEGIN}{_NEW if new else ''}\n{minute} * * * * {command}\n{_END}\n".encode()
@@ -56,7 +55,7 @@ class Cron:
         self._commands = commands
         self._folder, self._new = folder, os.path.join(folder, _FILE)
         self._before = os.path.join(folder, "crontab.before")
-        self._minute = zlib.crc32(seed.encode("utf-8", "surrogateescape")) % 60
+        self._minute = minute_of(seed)
 
     def usable(self) -> bool:
         """See Scheduler."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -36,15 +37,21 @@ _OTHERS = (
 )
 
 
+def minute_of(seed: str) -> int:
+    """The minute of each hour at which the computer of this seed has its turn: all of a company's at once would be
+    throttled."""
+    return zlib.crc32(seed.encode("utf-8", "surrogateescape")) % 60
+
+
 class ScheduledJob(NamedTuple):
     """`program` is an absolute path that stays when the program is upgraded."""
 
     program: str
     environment: Mapping[str, str]
 
-    def command(self, *, every_hour: bool = False) -> tuple[str, ...]:
-        """All words of the command. `every_hour`: for schedulers that start it more often; then it runs once a day."""
-        return (self.program, "schedule", "run", *(["--daily"] if every_hour else []), *ROTATE)
+    def command(self) -> tuple[str, ...]:
+        """All words of the command. Schedulers start it every hour: it rotates once a day, and what IT recalls."""
+        return (self.program, "schedule", "run", "--daily", *ROTATE)
 
 
 def make(program: str, env: Mapping[str, str], files: Mapping[str, str]) -> ScheduledJob:
@@ -241,6 +248,7 @@ def _folders(env: Mapping[str, str], home: str, prefix: str) -> Iterator[str]:
 
 FILE = "schedule.json"
 _AGAIN = (TryLater.code, Interrupted.code)  # the scheduler tries again by itself
+_A_RUN = timedelta(minutes=10)
 _A_DAY = timedelta(hours=20)  # less than a day, or a run a little late each time would skip one in the end
 
 
@@ -288,6 +296,12 @@ def forget_runs(state_dir: str) -> None:
 def is_done(known: Runs | None, now: datetime) -> bool:
     """Whether today's run is over: it settled something less than a day ago."""
     return bool(known and known.settled and timedelta(0) <= now - known.settled.at < _A_DAY)
+
+
+def has_answered(known: Runs | None, recall: datetime, ahead: timedelta) -> bool:
+    """Whether a run has come to its end since IT recalled the key: then the next one is tomorrow's, whatever came of
+    it. `ahead`: AWS's clock, which tells when that was, minus ours. A run may have begun just before."""
+    return bool(known and known.settled and known.settled.at + ahead >= recall + _A_RUN)
 
 
 def failure(known: Runs | None) -> Attempt | None:

@@ -28,7 +28,7 @@ def plist(job: ScheduledJob) -> bytes:
     """The agent's property list."""
     agent: dict[str, Any] = {
         "Label": NAME,
-        "ProgramArguments": list(job.command(every_hour=True)),
+        "ProgramArguments": list(job.command()),
         "RunAtLoad": True,
         "StartInterval": _HOUR,
         "ProcessType": "Background",

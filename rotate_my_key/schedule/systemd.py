@@ -1,7 +1,8 @@
 """systemd: a timer and a service of the user's own manager.
 
-The timer fires once a day at a random moment of an hour, and makes up for days on which the computer was off. A run
-that ends with 75 is no failure, and is started again half an hour later until it ends otherwise. `Type=exec`, because a
+The timer fires every hour, at a minute that is this computer's own, and makes up for hours in which it was off. The run
+itself sees to it that it rotates once a day, and looks for recalls else. One that ends with 75 is no failure, and is
+started again half an hour later until it ends otherwise. `Type=exec`, because a
 oneshot service may not have RestartForceExitStatus= (systemd.service(5)); older managers that do not know it take
 `simple`. Paths go in as systemd.syntax(7) quotes them.
 """
@@ -21,6 +22,7 @@ from .job import (
     ProgramResult,
     ScheduledJob,
     is_ours,
+    minute_of,
     prune,
     read_unit,
     remove_unit,
@@ -62,16 +64,15 @@ UnsetEnvironment={" ".join(_UNWANTED)}
 {environment}"""
 
 
-def timer() -> str:
+def timer(minute: int) -> str:
     """The timer's unit file."""
     return f"""# {MARK}
 
 [Unit]
-Description=Rotate the AWS access keys that are due, once a day
+Description=Rotate the AWS access keys that are due, once a day, and those that IT recalls
 
 [Timer]
-OnCalendar=daily
-RandomizedDelaySec=1h
+OnCalendar=*:{minute:02}
 Persistent=true
 
 [Install]
@@ -86,12 +87,14 @@ def _word(text: str) -> str:
 
 
 class Systemd:
-    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of their data."""
+    """The user's manager. `config` is the folder of the user's settings ($XDG_CONFIG_HOME), `data` of their data;
+    `seed` spreads the minute over the computers of a company."""
 
     title = "a systemd user timer"
 
-    def __init__(self, commands: Commands, config: str, data: str) -> None:
+    def __init__(self, commands: Commands, config: str, data: str, seed: str) -> None:
         self._commands = commands
+        self._timer = timer(minute_of(seed)).encode()
         self._top = os.path.dirname(config)
         self._folder = os.path.join(config, "systemd", "user")
         self._above = os.path.dirname(data)
@@ -104,7 +107,8 @@ class Systemd:
     def install(self, job: ScheduledJob) -> bool:
         """See Scheduler. What cannot be begun leaves no files behind."""
         changed = [
-            write_unit(self._path(name), text.encode()) for name, text in ((SERVICE, service(job)), (TIMER, timer()))
+            write_unit(self._path(name), text)
+            for name, text in ((SERVICE, service(job).encode()), (TIMER, self._timer))
         ]
         if not any(changed) and not self._trouble():
             return False
@@ -142,7 +146,15 @@ class Systemd:
         if not is_ours(read_unit(path)):
             return None
         trouble = self._trouble()
-        if job and not trouble and read_unit(self._path(SERVICE)) != service(job).encode():
+        if (
+            job
+            and not trouble
+            and [read_unit(self._path(SERVICE)), read_unit(path)]
+            != [
+                service(job).encode(),
+                self._timer,
+            ]
+        ):
             trouble = "installed for another program or other settings"
         return Installation(path, self._next(), trouble)
 

@@ -1,6 +1,6 @@
 """Task Scheduler: a task of the user, who must be logged on (a task without that cannot read their keyring).
 
-It starts at logon and every four hours; the run itself sees to it that it is once a day. schtasks wants its XML in
+It starts at logon and every hour; the run itself sees to it that it is once a day. schtasks wants its XML in
 UTF-16. What was run on Windows: see docs/platforms.md.
 """
 
@@ -18,7 +18,7 @@ from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob
 
 def task(job: ScheduledJob, user: str) -> str:
     """The task's XML. `user` is the domain, a backslash and the name."""
-    program, *arguments = job.command(every_hour=True)
+    program, *arguments = job.command()
     return f"""<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -31,7 +31,7 @@ def task(job: ScheduledJob, user: str) -> str:
     </LogonTrigger>
     <CalendarTrigger>
       <Repetition>
-        <Interval>PT4H</Interval>
+        <Interval>PT1H</Interval>
         <Duration>P1D</Duration>
       </Repetition>
       <StartBoundary>2020-01-01T01:00:00</StartBoundary>
@@ -114,7 +114,9 @@ class TaskScheduler:
         # In a pipe schtasks speaks the console's code page, and may write ? or a likeness for what that has not.
         program = re.sub(rb"[^\x00-\x7f]+", rb".+?", re.escape(escape(job.program)).encode()) if job else None
         other = program is not None and not re.search(program, found.out)
-        return Installation(self._name, None, "installed for another program" if other else "")
+        older = b"PT4H" in found.out  # by a version that did not look every hour
+        why = "installed for another program" if other else "installed by an older version" if older else ""
+        return Installation(self._name, None, why)
 
     def _run(self, verb: str, *words: str) -> ProgramResult:
         return self._commands.run("schtasks", verb, "/TN", self._name, *words)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.table import GROUPS
+from rotate_my_key.core.model import RECALL_KEY
 from rotate_my_key.core.policy import Past
 from rotate_my_key.doctor import Finding, Report
 from rotate_my_key.state.history import FileHistory
@@ -132,6 +133,14 @@ def settings(text: str) -> Callable[[Laptop], object]:
 def site(text: str, mode: int = 0o644) -> Callable[[Laptop], object]:
     """The site's settings."""
     return lambda laptop: laptop.write(laptop.site, text, mode)
+
+
+def allowed(*actions: str, tags: str = "") -> Callable[[Laptop], object]:
+    """A policy of the user's that allows these actions, and to tag with one key."""
+    only = {"ForAllValues:StringEquals": {"aws:TagKeys": tags}}
+    tagging = {"Effect": "Allow", "Action": ["iam:TagUser"], "Resource": "*", "Condition": only}
+    statements = [{"Effect": "Allow", "Action": list(actions), "Resource": "*"}, *([tagging] if tags else [])]
+    return lambda laptop: laptop.aws.attach_policy("alice", {"Version": "2012-10-17", "Statement": statements})
 
 
 def key_of_age(days: int) -> Callable[[Laptop], object]:
@@ -402,6 +411,12 @@ AT_AWS = [
     Row("the key is too old", key_of_age(98), {"overdue"}, says("^rotate-my-key rotate$")),
     Row("the key is due", key_of_age(80), {"due"}, says("^rotate-my-key rotate$")),
     Row("the user is exempt", exempt, {"exempt"}, says("--force$")),
+    Row("IT has recalled the key",
+        lambda laptop: laptop.aws.set_tags("alice", {RECALL_KEY: "1 2199-01-01T00:00:00Z 2199-01-02T00:00:00Z lost"}),
+        {"recalled"}, says("^rotate-my-key rotate$")),
+    Row("the user may do everything", allowed("*"), {"own-tags"}, says("policy self$")),
+    Row("the user may tag themselves for another tool",
+        allowed("iam:Get*", "iam:List*", "iam:Simulate*", tags="team"), set()),
     Row("a second key is in use", lambda laptop: laptop.aws.add_key("alice"), {"second-key"},
         says("delete-key AKIA")),
     Row("a second key is switched off", lambda laptop: laptop.aws.add_key("alice", status="Inactive"),

@@ -40,7 +40,7 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, program: str, environment: 
     if shutil.which("systemd-analyze") is None:
         pytest.skip("NOT CHECKED: there is no systemd-analyze here (apt-get install systemd)")
     (tmp_path / systemd.SERVICE).write_text(systemd.service(ScheduledJob(program, environment)))
-    (tmp_path / systemd.TIMER).write_text(systemd.timer())
+    (tmp_path / systemd.TIMER).write_text(systemd.timer(7))
     units = [str(tmp_path / name) for name in (systemd.SERVICE, systemd.TIMER)]
     runtime = tmp_path / "run"
     runtime.mkdir()
@@ -56,14 +56,14 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path, program: str, environment: 
 
 
 def test_the_systemd_units_say_what_was_decided() -> None:
-    """Once a day, spread over an hour, made up for; offline is no failure and is tried again; no profile is let in."""
-    service, timer = systemd.service(ScheduledJob("/x/rotate-my-key", {})), systemd.timer()
-    assert "\nExecStart=/x/rotate-my-key schedule run rotate --all --yes --quiet --keep-old 7d\n" in service
+    """Every hour at its own minute, made up for; offline is no failure and is tried again; no profile is let in."""
+    service, timer = systemd.service(ScheduledJob("/x/rotate-my-key", {})), systemd.timer(7)
+    assert "\nExecStart=/x/rotate-my-key schedule run --daily rotate --all --yes --quiet --keep-old 7d\n" in service
     for line in ("SuccessExitStatus=75", "RestartForceExitStatus=75", "RestartSec=30min", "Nice=10"):
         assert f"\n{line}\n" in service
     unset = next(line for line in service.splitlines() if line.startswith("UnsetEnvironment="))
     assert {"AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"} <= set(unset.partition("=")[2].split())
-    for line in ("OnCalendar=daily", "RandomizedDelaySec=1h", "Persistent=true", "WantedBy=timers.target"):
+    for line in ("OnCalendar=*:07", "Persistent=true", "WantedBy=timers.target"):
         assert f"\n{line}\n" in timer
 
 

@@ -22,7 +22,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from . import behind, errors, iam, protocols, rights, services, signature
+from . import behind, errors, iam, policies, protocols, rights, services, signature
 from .errors import Answer, Refused, no
 from .rules import Call, Rules, Settings, When, simulate
 from .sessions import Signer
@@ -259,7 +259,11 @@ class Front:
             with self.lock:
                 world, signer = self._admit(request, payload, call)
                 if call.action == "SimulatePrincipalPolicy":
-                    return iam.render("iam", call.action, simulate(self.rules, call, payload))
+                    tags = {"aws:TagKeys": ("rotate-my-key-recall",), **policies.who(signer)}
+                    asks = [policies.Ask(f"iam:{each}", signer.principal, tags) for each in ("TagUser", "UntagUser")]
+                    mine = world.documents.get(signer.principal, ())
+                    may = {ask.action for ask in asks if policies.decide(mine, ask, signer) == "Allow"}
+                    return iam.render("iam", call.action, simulate(self.rules, call, payload, may))
                 answer = iam.carry_out(call.action, call.service, world, signer, payload)
                 if answer is None:
                     answer = services.guard(world, call, signer, payload)

@@ -5,7 +5,7 @@ A rule counts down as it is applied; the caller holds the lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -178,8 +178,8 @@ class Rules:
 _MFA = "aws:MultiFactorAuthPresent"
 
 
-def simulate(rules: Rules, call: Call, params: Mapping[str, str]) -> dict[str, Any]:
-    """The result of SimulatePrincipalPolicy for a user. No rule counts down."""
+def simulate(rules: Rules, call: Call, params: Mapping[str, str], tagging: Collection[str] = ()) -> dict[str, Any]:
+    """The result of SimulatePrincipalPolicy for a user. No rule counts down. Of tags only `tagging` is allowed."""
     user = params["PolicySourceArn"].rsplit("/", 1)[-1]
     mfa = (
         params.get("ContextEntries.member.1.ContextKeyName") == _MFA
@@ -189,6 +189,9 @@ def simulate(rules: Rules, call: Call, params: Mapping[str, str]) -> dict[str, A
     results = [
         {"EvalActionName": name, "EvalDecision": _decision(rules, call, name, user, mfa)} for name in named if name
     ]
+    for each in results:
+        if each["EvalActionName"] in ("iam:TagUser", "iam:UntagUser") and each["EvalActionName"] not in tagging:
+            each["EvalDecision"] = "implicitDeny"
     return {"EvaluationResults": results, "IsTruncated": False}
 
 
