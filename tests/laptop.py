@@ -18,8 +18,8 @@ import pytest
 from rotate_my_key.core.model import Credentials
 from tests import hints, warm
 from tests.standin import Call, StandIn
+from tests.warm import Process
 
-Process = warm.Warm | subprocess.Popen[str]
 AGE = timedelta(days=98)
 PATIENCE = 60  # seconds after which a process counts as hanging
 

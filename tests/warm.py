@@ -1,8 +1,8 @@
 """The program as a real process that begins with its modules loaded: loading them is most of what a run costs.
 
 A server loads them once and runs nothing itself. For each run it forks: a process with an environment, a session and
-streams of its own, which can be signalled and killed like any other. It starts cold where starting is the point: under
-strace, in a terminal, with another locale, and where a fork cannot be trusted (macOS, Windows).
+streams or a terminal of its own, which can be signalled and killed like any other. It starts cold where starting is
+the point: under strace, with another locale, and where a fork cannot be trusted (macOS, Windows).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
 import json
 import os
 import pkgutil
@@ -21,13 +22,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, TextIO
 
 ROOT = Path(__file__).resolve().parents[1]
 COLD = (sys.executable, "-m", "rotate_my_key")
 _LONGEST = 1 << 20  # bytes of a request: arguments and environment
-_BASE = {"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
+BASE = {"PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8"}
 _SETTINGS = {"PYTHONUTF8", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONWARNINGS"}  # what Python reads as it starts
 
 
@@ -83,6 +85,9 @@ class Warm:
         return self.returncode
 
 
+Process = Warm | subprocess.Popen[str]
+
+
 def cold(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start any command in the same way."""
     return subprocess.Popen(
@@ -96,20 +101,53 @@ def cold(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[str
     )
 
 
-def start(args: Sequence[str], env: Mapping[str, str]) -> Warm | subprocess.Popen[str]:
+def _can(env: Mapping[str, str]) -> bool:
+    """Whether a run with this environment may begin warm."""
+    return sys.platform == "linux" and env.items() >= BASE.items() and not _SETTINGS.intersection(env)
+
+
+def start(args: Sequence[str], env: Mapping[str, str]) -> Process:
     """Start the program, in a session of its own and with nobody at stdin."""
-    if sys.platform != "linux" or not _BASE.items() <= env.items() or _SETTINGS.intersection(env):
+    if not _can(env):
         return cold([*COLD, *args], env)
-    server = _Server.here()
     out, out_there = os.pipe()
     err, err_there = os.pipe()
-    end, end_there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    request = json.dumps([list(args), dict(env)]).encode()
-    socket.send_fds(server.connection, [request], [out_there, err_there, end_there.fileno()])
+    with open(os.devnull) as nobody:
+        pid, end = _begin(args, env, str(ROOT), (nobody.fileno(), out_there, err_there))
     os.close(out_there)
     os.close(err_there)
-    end_there.close()
-    return Warm(int(end.recv(64)), end, os.fdopen(out), os.fdopen(err))
+    return Warm(pid, end, os.fdopen(out), os.fdopen(err))
+
+
+def in_terminal(args: Sequence[str], env: Mapping[str, str], cwd: str, columns: int) -> tuple[Process, int]:
+    """Start the program in a terminal of 40 lines; gives its other side, too."""
+    import termios
+
+    def enter() -> None:
+        os.login_tty(there)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # in the background of a script it is ignored
+
+    here, there = os.openpty()
+    termios.tcsetwinsize(there, (40, columns))
+    process: Process
+    if _can(env):
+        pid, end = _begin(args, env, cwd, (there,))
+        process = Warm(pid, end, io.StringIO(), io.StringIO())
+    else:
+        process = subprocess.Popen([*COLD, *args], env=env, cwd=cwd, preexec_fn=enter)
+    os.close(there)
+    return process, here
+
+
+def _begin(
+    args: Sequence[str], env: Mapping[str, str], cwd: str, streams: tuple[int, ...]
+) -> tuple[int, socket.socket]:
+    """Have it started with these streams, or with a terminal: its process, and where its end will be told."""
+    end, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    request = json.dumps([list(args), dict(env), cwd]).encode()
+    socket.send_fds(_Server.here().connection, [request], [*streams, there.fileno()])
+    there.close()
+    return int(end.recv(64)), end
 
 
 class _Server:
@@ -122,7 +160,7 @@ class _Server:
         self.process = subprocess.Popen(
             [sys.executable, "-c", f"from tests.warm import serve; serve({there.fileno()})"],
             cwd=ROOT,
-            env={**_BASE, "PATH": os.environ["PATH"]},
+            env={**BASE, "PATH": os.environ["PATH"]},
             stdin=subprocess.DEVNULL,
             pass_fds=[there.fileno()],
             start_new_session=True,
@@ -161,14 +199,14 @@ def serve(number: int) -> None:
             os.read(ended, 4096)
             _report(running)
         if connection in ready:
-            data, fds, _, _ = socket.recv_fds(connection, _LONGEST, 3)
+            data, fds, _, _ = socket.recv_fds(connection, _LONGEST, 4)
             if not data:
                 return
             _fork(connection, data, fds, running)
 
 
 def _load() -> None:
-    """All modules that a run on a laptop may load; they are not gone through again at each collection."""
+    """What a run on a laptop may load: all modules, and AWS's data. It is not gone through again at each collection."""
     import rotate_my_key
 
     for found in pkgutil.walk_packages(rotate_my_key.__path__, "rotate_my_key."):
@@ -178,30 +216,40 @@ def _load() -> None:
         ):
             with suppress(ImportError):  # of another system
                 importlib.import_module(found.name)
+    from rotate_my_key.aws.client import Aws
+
+    aws = Aws({}, version="", clock=lambda: datetime.now(UTC), sleep=time.sleep, monotonic=time.monotonic)
+    for service in ("iam", "sts"):
+        aws.transport("").client(service)
     gc.freeze()
 
 
 def _fork(connection: socket.socket, data: bytes, fds: list[int], running: dict[int, socket.socket]) -> None:
-    out, err, report = fds
+    *streams, report = fds
     pid = os.fork()
     if pid == 0:
-        _run(data, out, err, [connection.fileno(), report, *(end.fileno() for end in running.values())])
-    os.close(out)
-    os.close(err)
+        _run(data, streams, [connection.fileno(), report, *(end.fileno() for end in running.values())])
+    for stream in streams:
+        os.close(stream)
     running[pid] = socket.socket(fileno=report)
     running[pid].send(str(pid).encode())
 
 
-def _run(data: bytes, out: int, err: int, close: list[int]) -> NoReturn:
+def _run(data: bytes, streams: list[int], close: list[int]) -> NoReturn:
     """What a new process is from here on: the program, and nothing of the server."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    os.setsid()
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.closerange(3, max(*close, out, err) + 1)
-    sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115  they stay open
-    args, env = json.loads(data)
+    if len(streams) == 1:
+        os.login_tty(streams[0])
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # see in_terminal
+    else:
+        os.setsid()
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+    os.closerange(3, max(*close, *streams) + 1)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115  they stay open
+    args, env, cwd = json.loads(data)
+    os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
     time.tzset()

@@ -57,19 +57,24 @@ HOT = ("iam", "sts")  # what a rotation needs
 WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")
 
 
+@cache
+def _content(file_path: str) -> Any:
+    try:
+        with open(f"{file_path}.json", "rb") as plain:
+            return json.loads(plain.read())
+    except FileNotFoundError:
+        pass
+    try:
+        with gzip.open(f"{file_path}.json.gz", "rb") as packed:
+            return json.loads(packed.read())
+    except FileNotFoundError:
+        return None
+
+
 class _PlainJson(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
-        """The content of `file_path`.json or .json.gz, or None."""
-        try:
-            with open(f"{file_path}.json", "rb") as plain:
-                return json.loads(plain.read())
-        except FileNotFoundError:
-            pass
-        try:
-            with gzip.open(f"{file_path}.json.gz", "rb") as packed:
-                return json.loads(packed.read())
-        except FileNotFoundError:
-            return None
+        """The content of `file_path`.json or .json.gz, or None; each is read once a process."""
+        return _content(file_path)
 
 
 class Models(Loader):

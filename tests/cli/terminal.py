@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-import signal
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pexpect
+from pexpect.fdpexpect import fdspawn
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import warm
+from tests.warm import ROOT
+
 PATIENCE = 60  # seconds after which a program counts as hanging
 
 _CONTROL = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|\r|\n|\x07")
@@ -43,32 +44,23 @@ class Terminal:
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str], cwd: str | Path, width: int = 100) -> None:
         self._seen = io.StringIO()
-        self._child = pexpect.spawn(
-            sys.executable,
-            ["-m", "rotate_my_key", *words],
-            env={"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **env},  # type: ignore[arg-type]
-            cwd=str(cwd),
-            encoding="utf-8",
-            dimensions=(40, width),
-            timeout=PATIENCE,
-            # As a person's shell starts it; where the tests run in the background of a script, Ctrl-C is ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-        self._child.ptyproc.delayafterclose = 0  # its end is waited for
-        self._child.logfile_read = self._seen
+        env = {"PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **warm.BASE, **env}
+        self._process, side = warm.in_terminal(words, env, str(cwd), width)
+        self._side = fdspawn(side, encoding="utf-8", timeout=PATIENCE)
+        self._side.logfile_read = self._seen
 
     def until(self, text: str) -> None:
         """Wait until it shows the text."""
-        self._child.expect_exact(text)
+        self._side.expect_exact(text)
 
     def word(self) -> str:
         """Wait for the next word that it shows, and give it."""
-        self._child.expect(r"(\w+)\W")
-        return str(self._child.match[1])  # type: ignore[index]
+        self._side.expect(r"(\w+)\W")
+        return str(self._side.match[1])  # type: ignore[index]
 
     def type(self, keys: str) -> None:
         """Press keys; Enter is a carriage return, Ctrl-C is ETX."""
-        self._child.send(keys)
+        self._side.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
         """Wait for the question, then press keys."""
@@ -77,12 +69,12 @@ class Terminal:
 
     def end(self) -> Screen:
         """Wait for its end."""
-        self._child.expect(pexpect.EOF)
-        self._child.wait()
-        self._child.close()
-        assert self._child.exitstatus is not None, f"killed by signal {self._child.signalstatus}"
+        self._side.expect(pexpect.EOF)
+        code = self._process.wait(PATIENCE)
+        self._side.close()
+        assert code >= 0, f"killed by signal {-code}"
         stream = self._seen.getvalue()
-        return Screen(self._child.exitstatus, stream, screen(stream))
+        return Screen(code, stream, screen(stream))
 
 
 def screen(stream: str) -> list[str]:
