@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ import pytest
 from rotate_my_key.core import errors
 from rotate_my_key.core.plan import ENDS, Step
 from rotate_my_key.rotation.ports import Ending
+from tests import warm
 from tests.cli.picture import PICTURE, draw, record, words
 from tests.cli.test_words import NEVER
 
@@ -34,13 +34,8 @@ OUTSIDE = ("SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")  # pages of the sit
 @cache
 def help_of(*words: str) -> str:
     """What `rotate-my-key WORDS --help` prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rotate_my_key", *words, "--help"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = warm.run([*words, "--help"], {"PATH": os.environ["PATH"], "HOME": "/nonexistent"})
+    done.check_returncode()
     return done.stdout
 
 

@@ -119,6 +119,13 @@ def start(args: Sequence[str], env: Mapping[str, str]) -> Process:
     return Warm(pid, end, os.fdopen(out), os.fdopen(err))
 
 
+def run(args: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the program of this checkout to its end."""
+    process = start(args, {**BASE, "PYTHONPATH": str(ROOT), **env})
+    out, err = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(args, process.wait(), out, err)
+
+
 def in_terminal(args: Sequence[str], env: Mapping[str, str], cwd: str, columns: int) -> tuple[Process, int]:
     """Start the program in a terminal of 40 lines; gives its other side, too."""
     import termios

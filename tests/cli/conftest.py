@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,8 +21,8 @@ import pytest
 
 from rotate_my_key.cli.main import run as run_program
 from rotate_my_key.core.model import Credentials
-from tests import hints
-from tests.cli.terminal import ROOT, Screen, Terminal
+from tests import hints, warm
+from tests.cli.terminal import Screen, Terminal
 from tests.standin import StandIn
 
 OLD = timedelta(days=98)
@@ -148,17 +147,9 @@ class Desk:
         hints.check(words, shown.err)
         return Done(code, *shown)
 
-    def process(self, *words: str, stdin: int | None = subprocess.DEVNULL, **env: str) -> Done:
+    def process(self, *words: str, **env: str) -> Done:
         """Run it as a process of its own, without a terminal."""
-        done = subprocess.run(
-            [sys.executable, "-m", "rotate_my_key", *words],
-            env={"PYTHONPATH": str(ROOT), **self.environment(env)},
-            stdin=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = warm.run(words, self.environment(env))
         hints.check(words, done.stderr)
         return Done(done.returncode, done.stdout, done.stderr)
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -19,6 +18,7 @@ from rotate_my_key.doctor import Level, Report
 from rotate_my_key.doctor.local import upgrade
 from rotate_my_key.profiles.which import find_active
 from rotate_my_key.state.history import HandedKeys
+from tests import warm
 
 from .conftest import ROOT, Laptop
 from .test_broken_laptops import TABLE
@@ -35,15 +35,7 @@ _POLICY = '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": 
 
 def run(laptop: Laptop, *words: str) -> subprocess.CompletedProcess[str]:
     """The program as a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "rotate_my_key", "doctor", *words],
-        env={**laptop.env, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "AWS_ENDPOINT_URL": laptop.aws.url},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return warm.run(["doctor", *words], {**laptop.env, "AWS_ENDPOINT_URL": laptop.aws.url})
 
 
 def found(report: Report) -> set[str]:
@@ -411,9 +403,7 @@ def test_every_code_is_documented() -> None:
 def test_rotate_says_that_the_site_asks_for_a_newer_version(laptop: Laptop) -> None:
     """One line, with the command; it rotates all the same."""
     laptop.write(laptop.settings, "minimum_version = 99.1\n")
-    command = [sys.executable, "-m", "rotate_my_key", "rotate", "--dry-run"]
-    env = {**laptop.env, "PYTHONPATH": str(ROOT), "AWS_ENDPOINT_URL": laptop.aws.url}
-    done = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    done = warm.run(["rotate", "--dry-run"], {**laptop.env, "AWS_ENDPOINT_URL": laptop.aws.url})
     assert done.returncode == 0
     (note,) = [line for line in done.stderr.splitlines() if line.startswith("note: this is version")]
     assert "at least 99.1 is required" in note

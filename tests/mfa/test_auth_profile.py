@@ -348,6 +348,7 @@ def sign_in(desk: Desk, url: str, *, known: bool = True, hours: int = 8, session
         desk.add(f"[sso-session {session}]\n{where}[profile sso]\nsso_session = {session}\n{what}", desk.config)
     else:
         desk.add(f"[profile sso]\n{where}{what}", desk.config)
+    desk.env["PYTHONUNBUFFERED"] = "1"  # has it start cold: botocore asks where this cache is as it is imported
     cache = desk.home / ".aws" / "sso" / "cache"
     cache.mkdir(parents=True)
     until = (datetime.now(UTC) + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:%M:%SZ")
