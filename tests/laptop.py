@@ -141,8 +141,7 @@ class Laptop:
         assert self.process is not None
         os.kill(self.process.pid, number)
         if number == signal.SIGKILL:
-            while not _gone(self.process.pid):
-                time.sleep(0.001)
+            wait_for_end(self.process.pid)
 
     def at(self, action: str, nth: int, do: Callable[[Call], object], when: str = "before") -> None:
         """Call `do` when the `nth` call (from 1) of an action arrives, or before it is answered."""
@@ -258,6 +257,12 @@ class Laptop:
         if rotated is not None:
             assert (pair.key_id != self.old.key_id) is rotated, told
         return done
+
+
+def wait_for_end(pid: int) -> None:
+    """Until the process runs no more, whoever asks how it ended."""
+    while not _gone(pid):
+        time.sleep(0.001)
 
 
 def _gone(pid: int) -> bool:

@@ -22,7 +22,7 @@ from .flows import FLOWS, new_run
 
 def ended(folder: Path, aws: StandIn, flow: str, fault: Fault, most: int) -> Iterator[tuple[int, str]]:
     """Each injection of this fault into this flow: the exit code, and what fell ("" for nothing)."""
-    found = spread(points(new_run(folder / "watched", aws, flow), fault), most)
+    found = spread(points(folder, aws, flow, fault), most)
     for number, point in enumerate(found):
         run = new_run(folder / str(number), aws, flow)
         code = -99

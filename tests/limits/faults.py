@@ -9,13 +9,15 @@ import re
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.killing import STRACE, Point
 from tests.laptop import Finished
+from tests.standin import StandIn
 
 from .clock import COMPILER, library
-from .flows import CODES, SENTENCES, Run
+from .flows import CODES, SENTENCES, Run, new_run
 
 _LINE = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<args>.*)")
 _MAKE = "openat,mkdir,rename,link,unlink"
@@ -68,6 +70,8 @@ FAULTS = {
     "SIGHUP": Fault(_ALL, "HUP"),
     "SIGPIPE": Fault(_ALL, "PIPE"),
 }
+KILLED = Fault("vfork,execve,wait4,pipe2,openat,mkdir,pwrite64,write,fsync,fchmod,rename,unlink", "KILL")
+_TRACED = {call for fault in (*FAULTS.values(), KILLED) for call in fault.calls.split(",") if call}
 # Python's hashlib tells the log itself of each function that it cannot load.
 _HASHES = re.compile(r"ERROR:root:code for hash .*\nTraceback .*\n(  .*\n)+ValueError: unsupported hash type .*\n")
 _NO_MEMORY = ("ENOMEM", "ulimit -v 90000")
@@ -77,24 +81,29 @@ if COMPILER is None:  # then the clock cannot be moved
 _SIGNALS = {"KILL": -9, "INT": -2, "TERM": -15, "HUP": -1}
 
 
-def points(run: Run, fault: Fault) -> list[Point]:
-    """Run it to its end, and give the calls that the fault may hit. A limit, and what holds from the start, has one."""
+_watched: dict[str, tuple[str, str]] = {}  # by flow: the home and the calls of a run that nothing disturbed
+
+
+def points(folder: Path, aws: StandIn, flow: str, fault: Fault) -> list[Point]:
+    """The calls of a flow that the fault may hit. A limit, and what holds from the start, has one."""
     if not fault.calls or fault.process:
         nth = 2 if fault.calls == "execve" else 1
         return [Point(fault.calls, nth, fault.error)]
-    log = run.laptop.home.parent / "watched"
-    done = run.laptop.run(*run.words, before=[*_strace(f"openat,{fault.calls}"), "-o", str(log)])
-    assert done.code == 0, done.text
-    return list(_points(log.read_text(errors="replace"), str(run.laptop.home), fault))
+    if flow not in _watched:
+        run, log = new_run(folder / "watched", aws, flow), folder / "log"
+        done = run.laptop.run(*run.words, before=[*_strace(",".join(_TRACED)), "-o", str(log)])
+        assert done.code == 0, done.text
+        _watched[flow] = str(run.laptop.home), log.read_text(errors="replace")
+    return list(_points(*_watched[flow], fault))
 
 
-def _points(log: str, home: str, fault: Fault) -> Iterator[Point]:
+def _points(home: str, log: str, fault: Fault) -> Iterator[Point]:
     counts: Counter[str] = Counter()
     main, begun = "", False
     for line in log.splitlines():
         found = _LINE.match(line)
         main = main or (found["thread"] if found else "")
-        if not found or found["thread"] != main:
+        if not found or found["thread"] != main or found["name"] not in ("openat", *fault.calls.split(",")):
             continue
         name, args = found["name"], found["args"]
         counts[name] += 1

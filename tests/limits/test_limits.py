@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from tests.standin import Call, StandIn
 
 from .__main__ import ended
 from .clock import COMPILER, library
-from .faults import FAULTS, inject, points, spread
+from .faults import FAULTS, KILLED, inject, points, spread
 from .flows import FLOWS, new_run
 
 pytestmark = pytest.mark.skipif(STRACE is None, reason="NO STRACE HERE: a computer's limits are NOT tested")
@@ -42,17 +41,10 @@ ROWS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StandIn]:
-    """A stand-in."""
-    with StandIn() as standin:
-        yield standin
-
-
 @pytest.mark.parametrize(("flow", "fault"), ROWS)
-def test_it_ends_in_words_and_the_next_run_heals(aws: StandIn, tmp_path: Path, flow: str, fault: str) -> None:
+def test_it_ends_in_words_and_the_next_run_heals(running: StandIn, tmp_path: Path, flow: str, fault: str) -> None:
     """Exit 0, 1, 4, 5, 75 or 130, never a traceback; no key, crontab, start-up file or setting is lost."""
-    fell = [said for _, said in ended(tmp_path, aws, flow, FAULTS[fault], 1) if said]
+    fell = [said for _, said in ended(tmp_path, running, flow, FAULTS[fault], 1) if said]
     assert not fell, "\n".join(fell)
 
 
@@ -63,11 +55,11 @@ SCARCE = {
 
 
 @pytest.mark.parametrize("fault", SCARCE)
-def test_what_a_computer_has_no_more_of_is_tried_later(aws: StandIn, tmp_path: Path, fault: str) -> None:
+def test_what_a_computer_has_no_more_of_is_tried_later(running: StandIn, tmp_path: Path, fault: str) -> None:
     """75, and it says what it is that is missing."""
     flow, said = SCARCE[fault]
-    run = new_run(tmp_path, aws, flow)
-    done = inject(run, FAULTS[fault], points(run, FAULTS[fault])[0])
+    run = new_run(tmp_path, running, flow)
+    done = inject(run, FAULTS[fault], points(tmp_path, running, flow, FAULTS[fault])[0])
     assert (done.code, said in done.err) == (75, True), done.text
     run.heal()
 
@@ -97,15 +89,15 @@ def will_sleep(laptop: Laptop, action: str, nth: int) -> None:
 
 @pytest.mark.skipif(COMPILER is None, reason="NO C COMPILER HERE: a computer that sleeps is NOT tested")
 @pytest.mark.parametrize("call", sampled(SLEPT, "making the key"))
-def test_a_computer_that_sleeps_for_hours_in_the_middle(aws: StandIn, tmp_path: Path, call: str) -> None:
+def test_a_computer_that_sleeps_for_hours_in_the_middle(running: StandIn, tmp_path: Path, call: str) -> None:
     """What was asked before is asked again (75), or a new MFA code is needed (4); the next run ends the rotation."""
-    laptop = new_laptop(tmp_path / "home", aws)
+    laptop = new_laptop(tmp_path / "home", running)
     will_sleep(laptop, *SLEPT[call])
-    aws.demand_mfa()
-    device = aws.add_mfa("alice")
+    running.demand_mfa()
+    device = running.add_mfa("alice")
     done = laptop.run("rotate", "--yes", "--mfa-code", device.code)
     assert done.code in (0, 75) or (done.code == 4 and "--mfa-code CODE" in done.err), done.text
-    assert aws.settings.clock_offset, "it did not sleep"
+    assert running.settings.clock_offset, "it did not sleep"
     laptop.works()
     again = laptop.run("rotate", "--yes", "--mfa-code", device.tick())
     assert again.code == 0, again.text
@@ -113,21 +105,18 @@ def test_a_computer_that_sleeps_for_hours_in_the_middle(aws: StandIn, tmp_path: 
     laptop.settled(rotated=True)
 
 
-KILLED = FAULTS["SIGTERM"]._replace(
-    error="KILL", calls="vfork,execve,wait4,pipe2,openat,mkdir,pwrite64,write,fsync,fchmod,rename,unlink"
-)
 OURS = ("schedule install", "schedule uninstall", "reminder install", "reminder uninstall")
 
 
 @pytest.mark.parametrize("part", sampled(["sample", *map(str, range(8))], "sample"))
 @pytest.mark.parametrize("flow", OURS)
 def test_killed_at_any_call_crontab_and_start_up_file_are_whole(
-    aws: StandIn, tmp_path: Path, flow: str, part: str
+    running: StandIn, tmp_path: Path, flow: str, part: str
 ) -> None:
     """kill -9 before a call of a run or its children: what is the person's is there, and the next run ends it."""
-    found = [point for point in points(new_run(tmp_path / "watched", aws, flow), KILLED) if _begun(point.line)]
+    found = [point for point in points(tmp_path, running, flow, KILLED) if _begun(point.line)]
     for number, point in enumerate(spread(found, 1) if part == "sample" else found[int(part) :: 8]):
-        run = new_run(tmp_path / str(number), aws, flow)
+        run = new_run(tmp_path / str(number), running, flow)
         inject(run, KILLED, point)
         run.kept()
         run.heal()

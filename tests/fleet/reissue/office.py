@@ -8,8 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,8 +19,10 @@ from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials, Identity, PlaceKind
 from rotate_my_key.profiles.file import ProfileFile
 from rotate_my_key.state.transit import Delivered, write_delivery
+from tests import warm
 from tests.cli.conftest import Desk, Done, lines
 from tests.cli.terminal import ROOT
+from tests.laptop import wait_for_end
 from tests.standin import Call, StandIn
 
 REGION = "eu-west-1"
@@ -124,39 +124,27 @@ class Office:
 
     def paste(self, text: str, *words: str) -> Done:
         """`adopt - -y`, with the text on standard input."""
-        process = self.process("adopt", "-", "-y", *words, stdin=subprocess.PIPE)
+        process = self.pasting(*words)
         out, err = process.communicate(text, timeout=60)
         return Done(process.returncode, out, err)
 
-    def process(
-        self,
-        *words: str,
-        desk: Desk | None = None,
-        stdin: int = subprocess.DEVNULL,
-        env: Mapping[str, str] | None = None,
-    ) -> subprocess.Popen[str]:
-        """The program as a process."""
-        desk = desk or self.alice
-        return subprocess.Popen(
-            [sys.executable, "-m", "rotate_my_key", *words],
-            env={"PYTHONPATH": str(ROOT), **desk.environment(env or {})},
-            stdin=stdin,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def pasting(self, *words: str) -> subprocess.Popen[str]:
+        """`adopt - -y`, which waits for the text."""
+        command, env = [*warm.COLD, "adopt", "-", "-y", *words], {"PYTHONPATH": str(ROOT), **self.alice.environment({})}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=env, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
     def killed(self, action: str, nth: int, when: str, *words: str, desk: Desk | None = None, **env: str) -> bool:
         """Run it and kill it at the nth call of an action; whether it came that far."""
-        process = self.process(*words, desk=desk, env=env)
+        process = warm.start(words, {**warm.BASE, "PYTHONPATH": str(ROOT), **(desk or self.alice).environment(env)})
         seen = 0
 
         def kill(call: Call) -> None:
             nonlocal seen
             seen += 1
-            if seen == nth and process.poll() is None:
+            if seen == nth:
                 os.kill(process.pid, signal.SIGKILL)
-                process.wait()
+                wait_for_end(process.pid)
 
         self.aws.on_call(kill, when, action)  # type: ignore[arg-type]
         process.communicate(timeout=60)

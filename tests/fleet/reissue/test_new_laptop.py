@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def used(office: Office, *, since: timedelta, service: str = "s3") -> None:
 
 def fresh_killed(office: Office, action: str, nth: int, when: str, link: str, *words: str) -> bool:
     """`adopt -` with the link, killed there."""
-    process = office.process("adopt", "-", "-y", *words, stdin=subprocess.PIPE)
+    process = office.pasting(*words)
     seen = 0
 
     def kill(_call: object) -> None:
