@@ -298,7 +298,7 @@ fill() { # VENV LOCK...: makes it, with what the locks name and the first Python
             say "note: there is no wheel of $missing for $(version_of "$1"); trying the next Python" >&2
             pythons=$others python=${others%%"$newline"*}
             rm -rf "${1:?}/bin"
-        elif [ -n "$uv" ] && [ -n "$python" ] && [ -z "$missing" ] && [ -z "$tampered" ]; then
+        elif [ -n "$uv" ] && [ -n "$python" ] && [ -z "$missing$tampered$closed" ]; then
             say 'note: uv could not download the packages; trying pip' >&2 # whose mirrors and certificates uv may not know
             uv=
         else
@@ -307,8 +307,8 @@ fill() { # VENV LOCK...: makes it, with what the locks name and the first Python
     done
 }
 
-try_filling() { # VENV LOCK...: sets missing, tampered and others
-    missing='' tampered='' others=${pythons#*"$newline"} size='25 MB'
+try_filling() { # VENV LOCK...: sets missing, tampered, closed and others
+    missing='' tampered='' closed='' others=${pythons#*"$newline"} size='25 MB'
     if [ "$mode" = test ]; then
         size='120 MB'
         "$1/bin/python" -I -m pip --version >/dev/null 2>&1 || make_venv "$1"
@@ -318,7 +318,10 @@ try_filling() { # VENV LOCK...: sets missing, tampered and others
         add_program "$1"
     fi
     during "downloading and unpacking $size with ${uv:-pip (uv would be faster)}" try_with_export "$@" && return
-    case $output in *'DO NOT MATCH THE HASHES'* | *'ash mismatch'*) tampered=yes ;; esac
+    case $output in
+    *'DO NOT MATCH THE HASHES'* | *'ash mismatch'*) tampered=yes ;;
+    *'ermission denied'* | *'ead-only file system'* | *'o space left'*) closed=yes ;;
+    esac
     return 1
 }
 
@@ -358,6 +361,7 @@ was_answered() { # VENV: whether an index said so, for pip says the same where i
 }
 
 give_up() { # VENV
+    [ -z "$closed" ] || fail "cannot write into $1" "ls -ld '$1', and df -h '$1': is the disk full?"
     case $output in
     *ertificate*) fail 'could not download packages: the certificate of the package index is not trusted' \
         'SSL_CERT_FILE=company.pem PIP_CERT=company.pem ./install.sh' ;;

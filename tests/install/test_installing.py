@@ -366,6 +366,24 @@ def test_packages_that_cannot_be_had(ready: Machine, tree: Tree, mode: list[str]
     assert tree(ready.home) == set()
 
 
+@pytest.mark.parametrize("by", ["pip", "uv"])
+def test_a_folder_that_cannot_be_written_is_no_missing_network(ready: Machine, by: str) -> None:
+    """A .venv that somebody else made, or a read-only disk, is called that."""
+    if by == "uv":
+        (ready.tools / "uv").symlink_to(need("uv"))
+    venv = ready.checkout / ".venv"
+    subprocess.run([base_python(), "-I", "-m", "venv", venv], check=True)
+    (site,) = venv.glob("lib/python3*/site-packages")
+    site.chmod(0o555)
+    user = [need("unshare"), "--user", "--map-user=1000", "--map-group=1000"] if os.getuid() == 0 else []
+    done = ready.run(*user, "sh", ready.checkout / "install.sh", "--test")
+    assert (done.returncode, done.stderr.splitlines()[:2]) == (
+        1,
+        ["preparing .venv", f"install.sh: cannot write into {venv}"],
+    )
+    assert done.stderr.splitlines()[2].startswith("hint: ls -ld ")
+
+
 def test_for_all_users(ready: Machine, tree: Tree) -> None:
     """--prefix needs no home, makes everything readable for everybody, and goes again without a trace."""
     ready.add_tool("python3", f"exec '{public_python()}' \"$@\"")
