@@ -172,5 +172,18 @@ class Talks(Sealed):
         raise OSError(f"cannot write {password}")
 
 
+class Refuses(Sealed):
+    """Says no in a sentence of its own, as KWallet does where a library is missing."""
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """Refuse by an error message of D-Bus."""
+        from jeepney import DBusAddress, DBusErrorResponse, new_error, new_method_call
+
+        call = new_method_call(DBusAddress("/", "org.kde.kwalletd5", "org.freedesktop.Secret.Service"), "OpenSession")
+        call.header.serial = 1
+        no = "org.freedesktop.DBus.Error.InvalidArgs", "s", ("createDLGroup failed: maybe libqca-ossl is missing",)
+        raise DBusErrorResponse(new_error(call, *no))
+
+
 class NoBackend:
     """A class that is no backend."""

@@ -172,6 +172,12 @@ def test_no_keyring_at_all(monkeypatch: pytest.MonkeyPatch, backend: str, why: s
         assert "keyring.backends.SecretService.Keyring" in caught.value.message
 
 
+def test_what_the_keyring_says_itself() -> None:
+    """Its sentence is passed on, for it alone knows what it lacks."""
+    with pytest.raises(TryLater, match="refused: InvalidArgs: createDLGroup failed: maybe libqca"):
+        stored("Refuses", WORK)
+
+
 def test_what_is_installed() -> None:
     """Those that would be refused are not offered, nor those of other systems."""
     found = installed()
