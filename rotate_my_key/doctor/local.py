@@ -579,6 +579,10 @@ _WAYS = {
     "/pipx/": (f"pipx upgrade {NAME}", f"pipx uninstall {NAME}"),
     "/uv/tools/": (f"uv tool upgrade {NAME}", f"uv tool uninstall {NAME}"),
     f"/{NAME}/venv-": ("./install.sh", "./install.sh --uninstall"),
+    "/cellar/": (f"brew upgrade {NAME}", f"brew uninstall {NAME}"),
+    "/nix/store/": (f"nix profile upgrade {NAME}", f"nix profile remove {NAME}"),
+    "/scoop/apps/": (f"scoop update {NAME}", f"scoop uninstall {NAME}"),
+    "/winget/packages/": (f"winget upgrade {NAME}", f"winget uninstall {NAME}"),
 }
 
 
@@ -595,6 +599,8 @@ def upgrade(prefix: str = sys.prefix) -> str:
 def removal(prefix: str = sys.prefix) -> str:
     """The command that removes the program, by how it was installed."""
     way = _way(prefix)
+    if way is None and os.path.basename(prefix) == "_internal":  # an archive that has its own Python
+        return f"rm -r {quote(os.path.dirname(prefix))}"
     if way is None:
         return f"{quote(sys.executable)} -m pip uninstall {NAME}"
     shared = prefix.partition(f"/lib/{NAME}/venv-")[0]

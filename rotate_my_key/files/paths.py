@@ -203,6 +203,7 @@ def how_to_get(library: str, prefix: str = sys.prefix) -> str:
         return f"pipx inject rotate-my-key {library}"
     if "/uv/tools/" in folders:
         return f"uv tool install --with {library} rotate-my-key"
-    if re.search(r"/rotate-my-key/venv-[^/]+$", folders):  # as install.sh names it; pip is not there any more
+    # As install.sh and Homebrew name theirs, and what an archive has: in none of them is pip.
+    if re.search(r"/rotate-my-key/venv-[^/]+$|/cellar/|/_internal$", folders):
         return _INSTALL.get(library, "./install.sh")
     return f"{sys.executable} -m pip install {library}"

@@ -332,6 +332,8 @@ def test_remedies_are_in_the_words_of_the_shell(laptop: Laptop, shell: str, plat
         ("/home/a/.local/share/uv/tools/rotate-my-key", "uv tool upgrade rotate-my-key"),
         (r"C:\Users\a\AppData\Roaming\uv\tools\rotate-my-key", "uv tool upgrade rotate-my-key"),
         ("/home/a/.local/share/rotate-my-key/venv", "./install.sh"),
+        ("/opt/homebrew/Cellar/rotate-my-key/0.1.0/libexec", "brew upgrade rotate-my-key"),
+        (r"C:\Users\a\scoop\apps\rotate-my-key\current\_internal", "scoop update rotate-my-key"),
     ],
 )
 def test_a_newer_version_comes_from_where_this_one_came(prefix: str, command: str) -> None:

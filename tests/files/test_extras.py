@@ -15,6 +15,8 @@ from rotate_my_key.files.paths import how_to_get
         ("pyrage", "/home/a/.local/share/rotate-my-key/venv-0.1.0-7-1", "./install.sh"),
         ("apprise", "/usr/local/lib/rotate-my-key/venv-0.1.0-7-1", "./install.sh --with fleet"),
         ("jinja2", "/home/a/.local/share/rotate-my-key/venv-0.1.0-7-1", "./install.sh --with fleet"),
+        ("apprise", "/opt/homebrew/Cellar/rotate-my-key/0.1.0/libexec", "./install.sh --with fleet"),
+        ("apprise", "/opt/rotate-my-key/_internal", "./install.sh --with fleet"),
         ("apprise", "/srv/venv", f"{sys.executable} -m pip install apprise"),
     ],
 )

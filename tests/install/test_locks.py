@@ -14,10 +14,10 @@ import pytest
 from rotate_my_key import __version__
 from tests.install.machine import REPO, need
 
-LOCKS = ("build", "runtime", "export", "fleet", "docs", "dev")
+LOCKS = ("build", "runtime", "export", "fleet", "docs", "release", "dev")
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
 ENTRY = re.compile(
-    r"([a-z0-9-]+)(?:\[[a-z,]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
+    r"([a-z0-9-]+)(?:\[[a-z,-]+\])?==([\w.]+)(?: ; [^\\\n]+)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)"
 )
 
 # Modules whose package has another name.
