@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,7 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         """Press keys; Enter is a carriage return, Ctrl-C is ETX."""
+        time.sleep(0.05)  # nobody is quicker than the program is at its next question
         self._side.send(keys)
 
     def answer(self, question: str, keys: str) -> None:
