@@ -25,7 +25,7 @@ import click
 from click.core import ParameterSource
 
 from ..core.errors import Interrupted, NeedsPerson, Problem
-from ..core.hints import Call, Hint
+from ..core.hints import Call, Hint, on
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -246,7 +246,9 @@ class App:
 
     def about(self, hint: str, profile: str = "") -> str:
         """A hint that follows this call, about this profile, else the one that was named."""
-        return hint.within(self._call(profile)) if isinstance(hint, Hint) else hint
+        from ..files.platform import NAME
+
+        return hint.within(self._call(profile)) if isinstance(hint, Hint) else on(NAME, hint)
 
     def _call(self, profile: str) -> Call:
         but = ("as_json", *(("profile", "profiles", "all_keys") if profile else ()))

@@ -23,6 +23,7 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from ..core.errors import Problem
+from ..core.hints import quoted
 from ..core.model import Credentials
 from ..core.parallel import Running
 from ..files import platform
@@ -358,7 +359,9 @@ class LocalCopies:
 
     def _swapped(self, path: str, old: Credentials, new: Credentials) -> Copy | None:
         if os.path.isdir(path):
-            return unreadable(path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {path}"))
+            return unreadable(
+                path, old.key_id, Problem(f"the folder {path} cannot be listed", f"ls -ld {quoted(path)}")
+            )
         return swap(path, old, new)
 
     def _scanner(

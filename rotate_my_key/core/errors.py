@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import re
 
-from .hints import Hint
+from .hints import Hint, quoted
 
 
 class Problem(Exception):
@@ -214,7 +214,10 @@ _AGAIN = ", then run rotate-my-key again"
 _DENIED = ("permission denied", "ls -ld {folder} {path}")
 _MISSING = ("there is no such file", "ls -ld {folder}")
 _WHY = {
-    errno.ENOSPC: ("the disk is full", f"make room (df -h {{folder}}){_AGAIN}"),
+    errno.ENOSPC: (
+        "the disk is full",
+        f"make room (df -h {{folder}}; df -i {{folder}}){_AGAIN}",
+    ),
     errno.EDQUOT: ("your disk quota is used up", f"make room (quota -s){_AGAIN}"),
     errno.EFBIG: ("it would exceed the file size limit", f"raise the limit (ulimit -f){_AGAIN}"),
     errno.EROFS: ("the file system is read-only", f"make it writable (findmnt -T {{folder}}){_AGAIN}"),
@@ -233,7 +236,9 @@ def explain(error: OSError, doing: str, path: str) -> Problem:
         return TryLater(f"cannot {doing} {path}: {scarce.message}", scarce.hint)
     unknown = ((error.strerror or "input/output error").lower(), _DENIED[1])
     why, hint = _WHY.get(error.errno or 0, unknown)
-    return Problem(f"cannot {doing} {path}: {why}", hint.format(folder=_folder(path), path=path))
+    if error.errno == errno.EROFS and path.startswith("/nix/store/"):  # only Nix writes there
+        hint = "make it a file of your own: take it out of home-manager's home.file, then copy it back"
+    return Problem(f"cannot {doing} {path}: {why}", hint.format(folder=quoted(_folder(path)), path=quoted(path)))
 
 
 def _folder(path: str) -> str:

@@ -75,6 +75,45 @@ class Again(Hint):
         return Hint(*words, lead=self.lead, rest=self.rest, call=call)
 
 
+# What shows on other systems what Linux's commands in hints show there; `{}` are its words.
+_ELSEWHERE = {
+    "darwin": {
+        "findmnt -T": "df {}",
+        "lsattr": "ls -ldO {}",
+        "quota -s": "quota",
+        "cat /proc/sys/fs/file-nr": "sysctl kern.num_files kern.maxfiles",
+    },
+    "win32": {
+        **dict.fromkeys(("ls -l", "ls -la", "ls -ld"), "icacls {}"),
+        **dict.fromkeys(("df -h [^;]+; df -i", "findmnt -T"), "dir {}"),
+        **dict.fromkeys(("ulimit -n", "ulimit -u", "ulimit -v"), "taskmgr"),
+        "lsattr": "attrib {}",
+        "mv": "move {} {}",
+        "command -v": "where.exe {}",
+        "unset": "Remove-Item Env:{}",
+        "dmesg": "chkdsk",
+    },
+}
+_WORD = r"""(?:[^\s'"`;,()]|'[^']*'|"[^"]*")+"""
+
+
+def on(system: str, hint: str) -> str:
+    """What is no command of ours, as it is typed on that system (a name of `sys.platform`): in PowerShell and cmd."""
+    for linux, other in _ELSEWHERE.get(system, {}).items():
+        if found := re.search(rf"(?<![\w-]){linux}((?: {_WORD})*)(?![\w-])", hint):
+            import shlex
+
+            words, count = shlex.split(found[1]), other.count("{}")
+            words = [quoted(word) if system == "darwin" else _double_quoted(word) for word in words]
+            if len(words) >= count:
+                return hint[: found.start()] + other.format(*words[len(words) - count :]) + hint[found.end() :]
+    return hint
+
+
+def _double_quoted(word: str) -> str:
+    return word if _PLAIN.fullmatch(word.replace("\\", "/").lstrip("~")) else f'"{word}"'
+
+
 def quoted(word: str) -> str:
     """A word as a shell takes it."""
     if _PLAIN.fullmatch(word):

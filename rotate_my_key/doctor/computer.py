@@ -85,7 +85,7 @@ class Report:
 
 
 _COMMAND = re.compile(
-    r"(?:^|: )((?:aws|unset|ls) [^;,]+)$|^((?:aws|unset|ls)\b[^;,]*)"
+    r"(?:^|: )((?:aws|unset|ls|command -v) [^;,]+)$|^((?:aws|unset|ls|command -v)\b[^;,]*)"
     r"|^((?:\(umask|powershell) .*)"
 )
 _LINE = re.compile(r"\bline (\d+)")
@@ -112,6 +112,7 @@ class Computer:
 
     `profile` is the one named with -p, `program` the path it was started by. `keyring` reads the pair of a profile that
     has it there, and `search` finds the places that hold one of some ids; by default only files are looked at.
+    `on_windows` tells whether a file is on a drive of Windows that WSL mounts.
     `put_back` gives the command that puts a stored key back into a profile that holds none, or "".
     """
 
@@ -120,6 +121,7 @@ class Computer:
     version: str
     profile: str | None = None
     program: str = ""
+    on_windows: Callable[[str], bool] = platform.is_windows_drive
     platform: str = platform.NAME
     free: Callable[[str], int | None] = free_bytes
     keyring: Reader | None = None
@@ -186,6 +188,8 @@ class Computer:
     def word(self, path: str) -> str:
         """The path as one word of a command: `~/.aws/config`, or quoted if it has to be."""
         shown = self.show(path)
+        if not self.posix:
+            return f'"{path}"'
         return shown if re.fullmatch(r"~?[\w./+@%-]+", shown) else shlex.quote(path)
 
     def locate(self, text: str) -> Where:

@@ -358,6 +358,8 @@ def _home(computer: Computer) -> Iterator[Finding]:
 
 def _folder(computer: Computer, path: str) -> Iterator[Finding]:
     mode = os.stat(path).st_mode
+    if computer.on_windows(os.path.realpath(path)):
+        return
     if mode & _OTHERS_WRITE and not mode & stat.S_ISVTX:
         message = f"others on this computer can replace the files in {computer.show(path)}"
         yield Finding(Level.BROKEN, "folder-mode", message, computer.chmod("go-w", path), Where(path))
@@ -369,6 +371,10 @@ def _file(computer: Computer, path: str) -> Iterator[Finding]:
         return
     if status.st_uid != platform.my_uid():
         yield _foreign(computer, path, status.st_uid)
+    elif status.st_mode & _OTHERS_READ and _holds_secrets(path) and computer.on_windows(os.path.realpath(path)):
+        message = f"{computer.show(path)} is on a Windows drive: Windows alone decides who can read it"
+        remedy = f'icacls.exe "$(wslpath -w {computer.word(path)})"'
+        yield Finding(Level.ADVICE, "windows-drive", message, remedy, Where(path))
     elif status.st_mode & _OTHERS_READ and _holds_secrets(path):
         what = "changed" if status.st_mode & _OTHERS_WRITE else "read"
         message = f"{computer.show(path)} holds secrets and can be {what} by others on this computer"
@@ -415,6 +421,9 @@ def _room(computer: Computer, folders: list[str]) -> Iterator[Finding]:
         if room is not None and room < ROOM:
             message = f"the disk under {computer.show(folder)} is full ({room} bytes left)"
             yield Finding(Level.BROKEN, "disk-full", message, f"df -h {computer.word(folder)}", Where(folder))
+        elif os.path.isdir(folder) and not platform.has_inodes(folder):
+            message = f"the disk under {computer.show(folder)} has no inodes left, so no file can be created on it"
+            yield Finding(Level.BROKEN, "disk-full", message, f"df -i {computer.word(folder)}", Where(folder))
 
 
 def existing(path: str) -> str:
@@ -553,6 +562,8 @@ def _settings(computer: Computer) -> Iterator[Finding]:
                 yield _setting(computer, Level.WARNING, Problem(notice))
     if trust.startswith("ignored"):
         remedy = f"sudo chown root {computer.word(path)} && sudo chmod go-w {computer.word(path)}"
+        if not computer.posix:  # the Administrators, whatever they are called there
+            remedy = f"icacls {computer.word(path)} /setowner *S-1-5-32-544"
         yield Finding(Level.WARNING, "untrusted-site", f"the site's settings, {path}, are {trust}", remedy, Where(path))
 
 
@@ -615,7 +626,8 @@ def _path(computer: Computer) -> Iterator[Finding]:
         own = next((folder for folder in (mine, os.path.join(computer.paths.home, ".local/bin")) if _in(folder)), "")
         if own:
             message = f"{NAME} is in no folder of PATH, so the reminder and scripts do not find it"
-            yield Finding(Level.WARNING, "not-on-path", message, f'export PATH={computer.word(own)}:"$PATH"', where)
+            remedy = f'export PATH={computer.word(own)}:"$PATH"' if computer.posix else f'$env:PATH = "{own};$env:PATH"'
+            yield Finding(Level.WARNING, "not-on-path", message, remedy, where)
     elif len(found) > 1:
         message = f"there is more than one {NAME} on PATH: {', '.join(map(computer.show, found))}"
         yield Finding(Level.WARNING, "several-programs", message, f"rm {computer.word(found[-1])}", where)

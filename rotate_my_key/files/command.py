@@ -13,7 +13,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from ..core.errors import Problem
+from ..core.hints import quoted
 
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows opens one for a command of a run that has none
 _SLICE = 0.2  # seconds
 _AFTER = 0.5  # seconds for what it said last, if a child that it left behind keeps the pipe open
 
@@ -37,10 +39,11 @@ def run(words: Sequence[str], given: bytes, env: Mapping[str, str], folder: str,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            creationflags=_NO_WINDOW,
         )
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "a word of it cannot be an argument"
-        raise Problem(f"{words[0]} cannot be run: {why}", f"ls -l {words[0]}") from None
+        raise Problem(f"{words[0]} cannot be run: {why}", f"ls -l {quoted(words[0])}") from None
     try:
         said, over = _wait(process, given, time.monotonic() + timeout)
     except BaseException:

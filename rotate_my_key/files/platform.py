@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import sys
 import time
@@ -136,8 +137,11 @@ else:
         return os.geteuid()
 
     def make_private(fd: int) -> None:
-        """0600, whatever the umask is."""
-        os.fchmod(fd, 0o600)
+        """0600, whatever the umask is. Some file systems allow no chmod."""
+        try:
+            _chmod(fd, 0o600)
+        except PermissionError:
+            raise OSError(errno.ENOTSUP, "its file system does not allow chmod 600") from None
 
     def copy_metadata(source: int, target: int, status: os.stat_result) -> None:
         """Give `target` the owner, extended attributes (ACLs among them) and mode of `source`.
@@ -148,7 +152,11 @@ else:
         if (mine.st_uid, mine.st_gid) != (status.st_uid, status.st_gid):
             os.fchown(target, status.st_uid, status.st_gid)
         _copy_attributes(source, target)
-        os.fchmod(target, stat.S_IMODE(status.st_mode))
+        _chmod(target, stat.S_IMODE(status.st_mode))
+
+    def _chmod(fd: int, mode: int) -> None:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+            os.fchmod(fd, mode)
 
 
 if sys.platform == "darwin":
@@ -225,15 +233,28 @@ def is_mount_point(path: str) -> bool:
 
     Only Linux says so beforehand, in /proc/self/mountinfo (proc(5): the fifth field, blanks as octal escapes).
     """
+    return any(point == path for point, _ in _mounts())
+
+
+def is_windows_drive(path: str, mounts: str = "/proc/self/mountinfo") -> bool:
+    """Whether it is on a drive of Windows that WSL mounts without modes: Windows alone says who may read a file there,
+    and chmod changes nothing."""
+    inside = [each for each in _mounts(mounts) if os.path.join(path, "").startswith(os.path.join(each[0], ""))]
+    what = max(inside, key=lambda each: len(each[0]))[1] if inside else ""
+    return "drvfs" in what and "metadata" not in what
+
+
+def _mounts(path: str = "/proc/self/mountinfo") -> list[tuple[str, str]]:
+    """Where something is mounted, and what and how."""
     try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            mounts = file.read().split(b"\n")
+        with open(path, encoding=sys.getfilesystemencoding(), errors="surrogateescape") as file:
+            lines = [line.split(" ", 5) for line in file.read().split("\n") if " - " in line]
     except OSError:
-        return False
-    name = os.fsencode(path)
-    for escaped in (b"\\", b" ", b"\t", b"\n"):
-        name = name.replace(escaped, b"\\%03o" % escaped[0])
-    return any(line.split(b" ", 5)[4:5] == [name] for line in mounts)
+        return []
+    return [
+        (re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), line[4]), line[5].partition(" - ")[2])
+        for line in lines
+    ]
 
 
 def is_read_only(path: str) -> bool:
@@ -241,6 +262,14 @@ def is_read_only(path: str) -> bool:
     if sys.platform == "win32":
         return False
     return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
+def has_inodes(path: str) -> bool:
+    """Whether the disk that a folder is on has room for one more file; some file systems do not count them."""
+    if sys.platform == "win32":
+        return True
+    found = os.statvfs(path)
+    return found.f_favail > 0 or found.f_files == 0
 
 
 def read_all(fd: int, most: int = sys.maxsize) -> bytes:

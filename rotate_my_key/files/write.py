@@ -24,6 +24,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from ..core.errors import Problem, explain, is_denied
+from ..core.hints import quoted
 from . import platform
 
 _OURS = ".rotate-my-key."
@@ -123,7 +124,7 @@ def make_private_dir(path: str) -> None:
     except OSError as error:
         raise explain(error, "make the folder", path) from None
     if not stat.S_ISDIR(status.st_mode):
-        raise Problem(f"{path} is not a folder", f"move it away: mv {path} {path}.old")
+        raise Problem(f"{path} is not a folder", f"move it away: mv {quoted(path)} {quoted(f'{path}.old')}")
 
 
 def _make_dirs(path: str, mode: int) -> None:
@@ -210,14 +211,16 @@ def read_private(path: str, most: int = 1 << 20) -> bytes | None:
     try:
         with _mine(path, platform.READ) as (fd, status):
             if not stat.S_ISREG(status.st_mode):
-                raise Problem(f"{path} is not a regular file", f"ls -l {path}")
+                raise Problem(f"{path} is not a regular file", f"ls -l {quoted(path)}")
             data = platform.read_all(fd, most + 1)
     except (FileNotFoundError, NotADirectoryError):
         return read_private(path, most) if platform.put_back(path) else None
     except OSError as error:
         raise explain(error, "read", path) from None
     if len(data) > most:
-        raise Problem(f"{path} is larger than {most} bytes: it was not written by rotate-my-key", f"ls -l {path}")
+        raise Problem(
+            f"{path} is larger than {most} bytes: it was not written by rotate-my-key", f"ls -l {quoted(path)}"
+        )
     return data
 
 
@@ -486,7 +489,7 @@ def _open_for_writing(path: str, *, must: bool, keep: bool = False) -> int:
             return -1
         problem = explain(error, "write", path)
         if error.errno == errno.EPERM:
-            problem = Problem(f"cannot write {path}: it is marked as unchangeable", f"lsattr {path}")
+            problem = Problem(f"cannot write {path}: it is marked as unchangeable", f"lsattr {quoted(path)}")
         raise problem from None
     if not keep:
         os.close(fd)

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import Problem, TryLater
-from ..core.hints import Hint
+from ..core.hints import Hint, quoted
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
 from ..files import write as disk
@@ -24,7 +24,7 @@ from ..keyring.store import Entry, KeyringStore, Move, Process
 from .edit import add_process, insert_pair, remove_process, take_out
 from .file import ProfileFile, ProfilePaths, Profiles
 from .kinds import OPTION, PROGRAM, entry_of, line_for, words_of
-from .places import confirm, make_file
+from .places import confirm, make_file, only_one_name
 
 _PATIENCE = 60  # seconds for the line to answer, as the more impatient SDKs have it
 _LATER = 75
@@ -246,7 +246,7 @@ def _rehearse(file: ProfileFile) -> None:
     found = disk.snapshot(file.path)
     if reason := disk.rehearse(found) if found else None:
         message = f"{file.path} can only be written in place, since {reason}; moving a key makes it longer or shorter"
-        raise Problem(message, f"ls -la {file.path}; a file with one name, in a folder of yours, can be replaced")
+        raise Problem(message, only_one_name(file.path))
 
 
 def _stored(profile: str, facts: Facts, pair: Credentials, line: str) -> tuple[bytes, Process]:
@@ -277,7 +277,7 @@ def _write(file: ProfileFile, data: bytes) -> None:
     if outcome is Written.CHANGED:
         raise TryLater(f"another program writes {file.path}", "close it, then run rotate-my-key again")
     if outcome is Written.IMPOSSIBLE:
-        raise Problem(f"{file.path} cannot be replaced", f"ls -la {file.path}")
+        raise Problem(f"{file.path} cannot be replaced", f"ls -la {quoted(file.path)}")
     return None
 
 

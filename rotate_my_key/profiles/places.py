@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any
 
 from ..core.errors import Problem, TryLater
-from ..core.hints import Hint
+from ..core.hints import Hint, quoted
 from ..core.model import Credentials, Holding, InPlace, Place, PlaceKind
 from ..files import write as files
 from ..files.regular import PUBLIC, is_null, refuse_odd, tracking
@@ -161,7 +161,10 @@ class LocalPlaces:
         found, tried = self._try(path, group, old)
         if reason := files.rehearse(found):
             if (len(old.key_id), len(old.secret)) != (LENGTHS[KEY_ID], LENGTHS[SECRET]):
-                raise Problem(f"{path} can only be written in place, and a new key is of another length", _hint(found))
+                raise Problem(
+                    f"{path} can only be written in place, and a new key is of another length",
+                    only_one_name(found.path),
+                )
             yield f"{path} can only be written in place, since {reason}: an SDK may meet it half-written"
         with suppress(OSError):  # of a repository that cannot be read: nobody pushes it
             if (repository := tracking(found.path)) and repository.has_remote:
@@ -230,7 +233,7 @@ class LocalPlaces:
         refuse_odd(path)
         found = files.snapshot(path)
         if found is None:
-            raise Problem(f"{path} is gone", f"ls -ld {path}")
+            raise Problem(f"{path} is gone", f"ls -ld {quoted(path)}")
         kinds = {place.kind: place.path for place in group}
         profiles = {kind: [place.profile for place in group if place.kind is kind] for kind in kinds}
         return found, [(self._parse(found.data, path, kind), profiles[kind]) for kind, path in kinds.items()]
@@ -279,7 +282,7 @@ def add_pair(path: str, profile: str, pair: Credentials, kind: PlaceKind = Place
         if outcome is Written.IMPOSSIBLE:  # what is new goes behind what is there, of which no byte changes
             if not after.startswith(found.data):
                 what = f"{path} cannot be replaced (a mount, a hard link or its folder)"
-                raise Problem(what, f"ls -la {found.path}")
+                raise Problem(what, f"ls -la {quoted(found.path)}")
             outcome = files.overwrite(found, [(len(found.data), after[len(found.data) :])])
         if outcome is Written.DONE:
             return None
@@ -320,7 +323,10 @@ def confirm(file: ProfileFile, profiles: Collection[str]) -> None:
 
 def _write_in_place(found: Snapshot, group: list[Place], change: Edit, noted: list[InPlace], note: Note) -> Written:
     if any(len(piece.old) != len(piece.new) for piece in change.changes):
-        raise Problem(f"{found.path} can only be written in place, and the new key is of another length", _hint(found))
+        raise Problem(
+            f"{found.path} can only be written in place, and the new key is of another length",
+            only_one_name(found.path),
+        )
     places = {place.profile: place for place in group}
     writes = [InPlace(places[piece.profile], piece.offset, len(piece.new)) for piece in change.changes]
     noted += [write for write in writes if write not in noted]
@@ -380,8 +386,9 @@ def _changed_just_now(place: Place) -> TryLater:
     return TryLater(f"the keyring entry of {place.profile} changed just now", Hint())
 
 
-def _hint(found: Snapshot) -> str:
-    return f"ls -la {found.path}; a file with one name, in a folder of yours, can be replaced"
+def only_one_name(path: str) -> str:
+    """The hint for a file that cannot be replaced."""
+    return f"ls -la {quoted(path)}; a file with one name, in a folder of yours, can be replaced"
 
 
 def _names_a_process(path: str) -> bool:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..core.errors import Problem, TryLater
+from ..core.hints import quoted
 from ..files.write import Written, create_private, make_folder, real_path, remove, replace, snapshot
 
 SHELLS = ("bash", "zsh", "fish", "powershell")
@@ -219,7 +220,7 @@ def _change(path: str, wanted: Callable[[bytes | None], bytes | None], by_hand: 
 
 def _create(path: str, data: bytes) -> Written:
     if os.path.lexists(real_path(path)):
-        raise Problem(f"{path} is not a regular file", f"ls -l {path}")
+        raise Problem(f"{path} is not a regular file", f"ls -l {quoted(path)}")
     make_folder(os.path.dirname(real_path(path)))
     return Written.DONE if create_private(real_path(path), data) else Written.CHANGED
 

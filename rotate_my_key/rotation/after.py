@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from ..core.errors import Problem, WrongUsage
-from ..core.hints import Hint
+from ..core.hints import Hint, quoted
 from ..core.model import Credentials, Holding, Place
 from ..core.plan import Note
 from ..core.policy import Hook, Past, PendingChange
@@ -102,7 +102,9 @@ class After:
             raise self._hooks
         for hook in self._hooks:
             if not self._programs.is_there(hook):
-                raise Problem(f"{hook.where}: there is no program {hook.command[0]}", f"command -v {hook.command[0]}")
+                raise Problem(
+                    f"{hook.where}: there is no program {hook.command[0]}", f"command -v {quoted(hook.command[0])}"
+                )
 
     def of(self, places: Collection[Place]) -> tuple[Hook, ...]:
         """See the port."""

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
 from ..core.errors import Interrupted, Problem, TryLater, explain, shortage
+from ..core.hints import quoted
 from ..files.paths import Paths
 from ..files.regular import read_regular
 from ..files.write import make_folder, make_private_dir, read_private, remove_private, write_private
@@ -192,7 +193,10 @@ def write_unit(path: str, text: bytes) -> bool:
     if before == text:
         return False
     if before is not None and not is_ours(before):
-        raise Problem(f"{path} exists already, but `schedule install` did not create it", f"mv {path} {path}.old")
+        raise Problem(
+            f"{path} exists already, but `schedule install` did not create it",
+            f"mv {quoted(path)} {quoted(f'{path}.old')}",
+        )
     make_folder(os.path.dirname(path))
     write_private(os.path.realpath(path), text)
     return True

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import plistlib
+import time
 from typing import Any
 
 from .job import (
@@ -22,6 +23,8 @@ from .job import (
 )
 
 _HOUR = 3600
+_LEAVING = (5, 37)  # what `bootstrap` answers while an agent of the same name is on its way out
+_TRIES, _PAUSE = 9, 0.25  # seconds
 
 
 def plist(job: ScheduledJob) -> bytes:
@@ -63,9 +66,19 @@ class Launchd:
             return False
         self._out()
         for domain in self._domains:
-            if self._run("bootstrap", domain, self._path).code == 0:
+            if self._into(domain):
                 break
         return True
+
+    def _into(self, domain: str) -> bool:
+        """`bootout` ends before the agent is gone: tried again for two seconds."""
+        for attempt in range(_TRIES):
+            if attempt:
+                time.sleep(_PAUSE)
+            code = self._run("bootstrap", domain, self._path).code
+            if code not in _LEAVING:
+                return code == 0
+        return False
 
     def uninstall(self) -> bool:
         """See Scheduler."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from ..core.errors import Problem
@@ -18,7 +20,7 @@ from .job import MARK, NAME, Commands, Installation, ProgramResult, ScheduledJob
 
 def task(job: ScheduledJob, user: str) -> str:
     """The task's XML. `user` is the domain, a backslash and the name."""
-    program, *arguments = job.command()
+    program, *arguments = _command(job)
     return f"""<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.2" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
   <RegistrationInfo>
@@ -64,6 +66,15 @@ def task(job: ScheduledJob, user: str) -> str:
   </Actions>
 </Task>
 """
+
+
+def _command(job: ScheduledJob) -> Sequence[str]:
+    """Without a console, whose window would open each time, and end the run when it is closed."""
+    program, *arguments = job.command()
+    windowless = os.path.join(os.path.dirname(sys.executable), "pythonw.exe")
+    if os.path.isfile(windowless):
+        return windowless, "-P", "-m", "rotate_my_key", *arguments
+    return program, *arguments
 
 
 class TaskScheduler:
@@ -112,7 +123,7 @@ class TaskScheduler:
         if found.code:
             return None
         # In a pipe schtasks speaks the console's code page, and may write ? or a likeness for what that has not.
-        program = re.sub(rb"[^\x00-\x7f]+", rb".+?", re.escape(escape(job.program)).encode()) if job else None
+        program = re.sub(rb"[^\x00-\x7f]+", rb".+?", re.escape(escape(_command(job)[0])).encode()) if job else None
         other = program is not None and not re.search(program, found.out)
         older = b"PT4H" in found.out  # by a version that did not look every hour
         why = "installed for another program" if other else "installed by an older version" if older else ""

@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 from ..core.errors import Problem, Unreadable
-from ..core.hints import Hint
+from ..core.hints import Hint, quoted
 
 T = TypeVar("T")
 
@@ -174,5 +174,5 @@ class KeyFiles:
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise Problem(f"{self.path} cannot be read: {error.strerror}", f"ls -ld {self.path}") from None
+            raise Problem(f"{self.path} cannot be read: {error.strerror}", f"ls -ld {quoted(self.path)}") from None
         return tuple(key for entry in found if _KEY_ID.fullmatch(key := entry.name.removesuffix(self._suffix)))

@@ -103,13 +103,23 @@ def test_a_fault_is_told_by_where_it_happened() -> None:
 
 
 WHY = {
-    "cannot write /d/x: the disk is full": (errno.ENOSPC, "/d/x", "make room (df -h /d), then run rotate-my-key again"),
+    "cannot write /d/x: the disk is full": (
+        errno.ENOSPC,
+        "/d/x",
+        "make room (df -h /d; df -i /d), then run rotate-my-key again",
+    ),
+    "cannot write /a b/x: there is no such file": (errno.ENOENT, "/a b/x", "ls -ld '/a b'"),
+    "cannot write /nix/store/a-home/x: the file system is read-only": (
+        errno.EROFS,
+        "/nix/store/a-home/x",
+        "make it a file of your own: take it out of home-manager's home.file, then copy it back",
+    ),
     "cannot write /x: there is no such file": (errno.ENOTDIR, "/x", "ls -ld /"),
     "cannot write x: permission denied": (errno.EPERM, "x", "ls -ld . x"),
     r"cannot write C:\d\x: the file system is read-only": (
         errno.EROFS,
         r"C:\d\x",
-        r"make it writable (findmnt -T C:\d), then run rotate-my-key again",
+        r"make it writable (findmnt -T 'C:\d'), then run rotate-my-key again",
     ),
     "cannot write /d/x: stale file handle": (errno.ESTALE, "/d/x", "ls -ld /d /d/x"),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rotate_my_key.core.hints import Again, Call, Hint
+from rotate_my_key.core.hints import Again, Call, Hint, on
 
 WORK = Call(("undo", "-p", "work"), "work")
 ADMIN = Call(("rotate", "x y", "--mfa-code", "123456"), "", (("--auth-profile", "admin"), ("--mfa-code", "CODE")))
@@ -48,3 +48,28 @@ def test_a_hint_without_its_words() -> None:
     """`doctor` shows the command alone, in its own place."""
     hint = Again("--mfa-code", "CODE", lead="wait, then").bare
     assert (hint, hint.within(WORK)) == ("rotate-my-key --mfa-code CODE", "rotate-my-key undo -p work --mfa-code CODE")
+
+
+@pytest.mark.parametrize(
+    ("hint", "macos", "windows"),
+    [
+        ("ls -ld /a /a/b", "", 'icacls /a/b'),
+        (r"ls -la 'C:\Jörg M\.aws'; a file with one name", "", r'icacls "C:\Jörg M\.aws"; a file with one name'),
+        ("ls -l /a", "", "icacls /a"),
+        ("lsattr '/a b'", "ls -ldO '/a b'", 'attrib "/a b"'),
+        ("make it writable (findmnt -T /a), then run rotate-my-key again",
+         "make it writable (df /a), then run rotate-my-key again",
+         "make it writable (dir /a), then run rotate-my-key again"),
+        ("make room (df -h /a; df -i /a), then go on", "", "make room (dir /a), then go on"),
+        ("make room (quota -s), then go on", "make room (quota), then go on", ""),
+        ("move it away: mv 'C:\\a b' 'C:\\a b.old'", "", 'move it away: move "C:\\a b" "C:\\a b.old"'),
+        ("command -v gh", "", "where.exe gh"),
+        ("unset AWS_PROFILE, or name the profile", "", "Remove-Item Env:AWS_PROFILE, or name the profile"),
+        ("cat /proc/sys/fs/file-nr", "sysctl kern.num_files kern.maxfiles", ""),
+        ("ulimit -n", "", "taskmgr"),
+        ("report it, with -vv", "", ""),
+    ],
+)  # fmt: skip
+def test_what_the_system_shows_is_looked_at_with_its_own_commands(hint: str, macos: str, windows: str) -> None:
+    """A hint of Linux becomes that system's, with paths quoted as it takes them; "" where it is the same."""
+    assert (on("linux", hint), on("darwin", hint), on("win32", hint)) == (hint, macos or hint, windows or hint)

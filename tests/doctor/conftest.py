@@ -36,6 +36,7 @@ class Laptop:
     profile: str | None = None
     version: str = __version__
     room: int | None = 1 << 30
+    wsl: bool = False
     endpoint: str | None = ""
     uid: int = field(default_factory=lambda: os.getuid())
 
@@ -90,7 +91,14 @@ class Laptop:
 
     def computer(self) -> Computer:
         """What the doctor looks at."""
-        return Computer(self.env, self.paths, self.version, self.profile, free=lambda path: self.room)
+        return Computer(
+            self.env,
+            self.paths,
+            self.version,
+            self.profile,
+            free=lambda path: self.room,
+            on_windows=lambda path: self.wsl,
+        )
 
     def examine(self, *, online: bool = True) -> Report:
         """What the doctor says; without `online` AWS is not asked."""

@@ -349,6 +349,8 @@ FILES = [
 
 MODES = [
     Row("the credentials can be read by others", lambda laptop: laptop.credentials.chmod(0o644), {"file-mode"}),
+    Row("~/.aws leads to a Windows drive, where every mode is 0777", lambda laptop: (setattr(laptop, "wsl", True),
+        (laptop.home / ".aws").chmod(0o777), laptop.credentials.chmod(0o777)), {"windows-drive"}, says("^icacls.exe")),
     Row("the config file with a key can be written by others", config(GOOD, 0o666), {"file-mode"}),
     Row("~/.aws can be written by others", lambda laptop: (laptop.home / ".aws").chmod(0o777), {"folder-mode"}),
     Row("the credentials file has two names",

@@ -177,6 +177,30 @@ def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.Modu
     assert windows.my_uid() == 0
 
 
+MOUNTS = r"""71 60 8:32 / / rw,relatime - ext4 /dev/sdc rw,discard
+95 71 0:61 / /mnt/c rw,noatime - 9p C:\134 rw,dirsync,aname=drvfs;path=C:\;uid=1000;symlinkroot=/mnt/,trans=fd
+96 71 0:62 / /mnt/d\040e rw,noatime - 9p D:\134 rw,dirsync,aname=drvfs;path=D:\;uid=1000;metadata;symlinkroot=/mnt/
+97 71 0:63 / /mnt/c/wsl rw - ext4 /dev/sdd rw
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "windows"),
+    [
+        ("/mnt/c/Users/me/.aws/credentials", True),
+        ("/mnt/c", True),
+        ("/mnt/cd/credentials", False),
+        ("/mnt/d e/credentials", False),
+        ("/mnt/c/wsl/credentials", False),
+        ("/home/me/.aws/credentials", False),
+    ],
+)
+def test_a_drive_of_windows_under_wsl(tmp_path: Path, path: str, windows: bool) -> None:
+    """Known by how it is mounted; one with `metadata` has modes of its own."""
+    (tmp_path / "mounts").write_text(MOUNTS)
+    assert here.is_windows_drive(path, str(tmp_path / "mounts")) == windows
+
+
 def test_a_start_of_the_computer_is_known_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever name the network gives it: by Linux's boot id, and by macOS's, which sysctl(3) gives by name only."""
     assert here.machine_ids().split()[0] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -13,15 +13,18 @@ from rotate_my_key.schedule import choose, schedulers
 from rotate_my_key.schedule.job import Commands, ScheduledJob, Scheduler
 from tests.schedule.conftest import Box
 
-# Knows one agent. `gone` says that nobody sits at the screen.
+# Knows one agent, which takes a while to leave. `gone` says that nobody sits at the screen.
 LAUNCHCTL = """#!/bin/sh
 echo "$*" >>'{folder}/log'
 case $* in
 *gui/*) [ ! -f '{folder}/gone' ] || exit 125 ;;
 esac
 case $1 in
-bootstrap) echo yes >'{folder}/loaded' ;;
-bootout) [ -f '{folder}/loaded' ] && {rm} '{folder}/loaded' ;;
+bootstrap) for code in 37 5; do
+      [ ! -f '{folder}/leaving'$code ] || {{ {rm} '{folder}/leaving'$code; exit $code; }}
+   done
+   echo yes >'{folder}/loaded' ;;
+bootout) [ -f '{folder}/loaded' ] && {rm} '{folder}/loaded' && : >'{folder}/leaving5' >'{folder}/leaving37' ;;
 print) [ -f '{folder}/loaded' ] ;;
 esac
 """

@@ -29,6 +29,9 @@ PROGRAMS = {
     "a hash": "/home/a #b; c/bin/rotate-my-key",
 }
 ENVIRONMENTS = {"none": {}, "some": {"AWS_CONFIG_FILE": "/a b/\"c%d$e'f\\", "NO_PROXY": "a,b"}}
+# As launchd.plist(5) names them, with the types that it wants.
+KEYS = {"Label": str, "ProgramArguments": list, "EnvironmentVariables": dict, "RunAtLoad": bool, "StartInterval": int}
+KEYS |= {"ProcessType": str, "LowPriorityIO": bool, "Nice": int, "Umask": int}
 everywhere = pytest.mark.parametrize("program", PROGRAMS.values(), ids=PROGRAMS.keys())
 environments = pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS.keys())
 
@@ -70,13 +73,14 @@ def test_the_systemd_units_say_what_was_decided() -> None:
 @everywhere
 @environments
 def test_the_plist_is_read_back_whole(program: str, environment: dict[str, str]) -> None:
-    """plistlib reads every word as it was; it starts every hour and at login, at low priority."""
+    """plistlib reads every word, under launchd's own keys; it starts every hour and at login, at low priority."""
     agent = plistlib.loads(launchd.plist(ScheduledJob(program, environment)))
     assert agent["ProgramArguments"] == [program, "schedule", "run", "--daily", *ROTATE]
     assert agent.get("EnvironmentVariables", {}) == environment
     assert (agent["Label"], agent["StartInterval"], agent["RunAtLoad"]) == ("rotate-my-key", 3600, True)
     assert agent["ProcessType"] == "Background"
-    assert "KeepAlive" not in agent
+    assert {name: type(value) for name, value in agent.items()}.items() <= KEYS.items()
+    assert (agent["Umask"], agent["Nice"]) == (0o077, 10)
 
 
 @everywhere
