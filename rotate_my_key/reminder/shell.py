@@ -99,11 +99,18 @@ def guard(shell: str, path: str) -> str:
             return f"if ([IO.File]::Exists({word})) {{ . {word} }}"
 
 
+# After `pipx uninstall` and the like, which run nothing of ours: the script is all that is left to tell the person.
+_GONE = (
+    "rotate-my-key: the program was removed, but a key is still in the keyring, where your programs can no longer get "
+    "it. Install it again, then type: rotate-my-key uninstall"
+)
+
+
 def _filled(shell: str, tool: Tool, site: str, folders: str) -> str:
     with open(os.path.join(os.path.dirname(__file__), "blocks", _FILES[shell]), encoding="utf-8") as file:
         text = file.read()
     quoted = _quoted(shell)
-    words = {"TOOL": tool.command, "PYTHON": tool.python, "SAY": tool.script, "SITE": site}
+    words = {"TOOL": tool.command, "PYTHON": tool.python, "SAY": tool.script, "SITE": site, "GONE": _GONE}
     for name, value in words.items():
         text = text.replace(f"@{name}@", quoted(value))
     return text.replace("@FOLDERS@", folders)

@@ -316,6 +316,20 @@ def test_an_uninstalled_tool(home: Home, shell: str) -> None:
     assert "gone" not in home.screen(shell)
 
 
+def test_a_key_in_the_keyring_that_lost_its_program(home: Home, shell: str, traced: Traced) -> None:
+    """Whoever removed the program without `uninstall` is told, at each login, without a process; nobody else is."""
+    home.install(shell, text="true")
+    bare = traced(home, shell)
+    home.install(shell, tool=Tool(f"{home.path}/gone", f"{home.path}/gone-too", f"{home.path}/x.py"))
+    assert lines(home.screen(shell)) == []
+    (home.state.parent / "keyring.json").write_text("{}")
+    assert traced(home, shell) == bare
+    (line,) = lines(home.screen(shell))
+    assert line.endswith("Install it again, then type: rotate-my-key uninstall")
+    home.install(shell)
+    assert lines(home.screen(shell)) == []
+
+
 def test_a_tool_whose_python_is_gone(home: Home, shell: str) -> None:
     """The shell's own message about it is not shown."""
     home.tool.write_text("#!/nonexistent/python\n")

@@ -10,7 +10,7 @@ __rotate_my_key_reminder() { # whether there is nothing to do
     [[ -f $dir/state && -O $dir/state ]] || return 0
     [[ $cred -nt $dir/state || ${AWS_CONFIG_FILE:-${HOME-}/.aws/config} -nt $dir/state ||
         $dir/../rotations -nt $dir/state || $config/config.ini -nt $dir/state || @SITE@ -nt $dir/state ||
-        ${BASH_VERSINFO[0]} -lt 5 || -z ${EPOCHSECONDS-} || $EPOCHSECONDS == *[!0123456789]* ]] && return 1
+        ! -x @TOOL@ || ${BASH_VERSINFO[0]} -lt 5 || -z ${EPOCHSECONDS-} || $EPOCHSECONDS == *[!0123456789]* ]] && return 1
     # Up to a NUL: bash would pass over any number of them.
     { IFS='' \builtin read -r -d '' -n 12 due <"$dir/state"; } 2>/dev/null || return 0
     [[ $due == *$'\n'* ]] || return 0
@@ -28,6 +28,7 @@ __rotate_my_key_reminder() {
     tool=@TOOL@ python=@PYTHON@ say=@SAY@
     @FOLDERS@
     [[ -f $dir/state && -O $dir/state ]] || return 0
+    [[ -x $tool || ! -s $dir/../keyring.json ]] || \builtin printf '%s\n' @GONE@ >&2
 
     # A clock without a process: bash 5, 4.2, or (macOS) the time of a file that is written now.
     if ((BASH_VERSINFO[0] >= 5)) && [[ -n ${EPOCHSECONDS-} && $EPOCHSECONDS != *[!0123456789]* ]]; then

@@ -11,6 +11,7 @@ function __rotate_my_key_reminder
     set -l config
     @FOLDERS@
     test -f $dir/state -a -O $dir/state; or return 0
+    test -x $tool -o ! -s $dir/../keyring.json; or echo @GONE@ >&2
 
     # Something that the state was made from has changed since: have it looked at, once a day.
     set -l cred ~/.aws/credentials

@@ -10,6 +10,8 @@
         @FOLDERS@
         $state = [IO.FileInfo]::new([IO.Path]::Combine($dir, 'state'))
         if (-not $state.Exists -or $state.Length -gt 1048576 -or $state.Length -lt 2) { return }
+        $index = [IO.Path]::Combine($dir, '..', 'keyring.json')
+        if ([IO.File]::Exists($index) -and -not [IO.File]::Exists($tool)) { [Console]::Error.WriteLine(@GONE@) }
         $now = [DateTimeOffset]::UtcNow.ToUnixTimeSeconds()
 
         # Something that the state was made from has changed since: have it looked at, once a day.

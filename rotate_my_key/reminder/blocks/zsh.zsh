@@ -7,6 +7,7 @@
     \builtin local tool=@TOOL@ fd=''
     @FOLDERS@
     [[ -f $dir/state && -O $dir/state ]] || return 0
+    [[ -x $tool || ! -s $dir/../keyring.json ]] || \builtin print -r -u 2 -- @GONE@
     now=${(%):-%D{%s}}
 
     # Something that the state was made from has changed since: have it looked at, once a day.
