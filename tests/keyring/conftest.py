@@ -287,24 +287,24 @@ def new_keyring_laptop(
     return laptop
 
 
-@pytest.fixture(scope="session")
-def running() -> Iterator[StandIn]:
-    """A stand-in that runs as long as the tests."""
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture
-def keyring(tmp_path: Path) -> Iterator[Keyring]:
+@contextmanager
+def session(folder: Path) -> Iterator[Keyring]:
     """A session with an unlocked keyring."""
     if not DAEMON or not BUS:
         if os.environ.get("ROTATE_MY_KEY_NO_SKIP"):
             pytest.fail(NO_KEYRING)
         pytest.skip(NO_KEYRING)
-    made = Keyring(tmp_path / "session")
+    made = Keyring(folder)
     made.start()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Iterator[Keyring]:
+    """A session with an unlocked keyring."""
+    with session(tmp_path / "session") as made:
+        yield made
 
 
 # One profile for each kind of comment is enough here: the key is in one place, so that all of it can move.

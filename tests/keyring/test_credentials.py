@@ -8,23 +8,28 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from rotate_my_key.core.policy import LIVE, LIVE_SOON
-from tests.keyring.conftest import KeyringLaptop
+from tests.keyring.conftest import ALONE, KeyringLaptop, new_keyring_laptop, session
 from tests.keyring.test_real_keyring import STORE
+from tests.standin import StandIn
 
 CREDENTIALS = ("credentials", "--profile", "work")
 
 
-@pytest.fixture
-def stored(laptop: KeyringLaptop) -> KeyringLaptop:
-    """A laptop whose pair is in the keyring."""
-    assert laptop.run(*STORE).code == 0
-    return laptop
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory, running: StandIn) -> Iterator[KeyringLaptop]:
+    """A laptop whose pair is in the keyring: one for all, as nothing here changes it."""
+    folder = tmp_path_factory.mktemp("stored")
+    with session(folder / "session") as keyring:
+        laptop = new_keyring_laptop(folder, running, keyring, text=ALONE)
+        assert laptop.run(*STORE).code == 0
+        yield laptop
 
 
 @pytest.mark.parametrize("args", [CREDENTIALS, ("-q", *CREDENTIALS), ("credentials", "--profile=work")])
@@ -102,7 +107,7 @@ def test_a_bus_that_nobody_names(stored: KeyringLaptop) -> None:
 def test_the_environment_chooses_no_keyring(stored: KeyringLaptop, env: dict[str, str]) -> None:
     """Nor does keyringrc.cfg: no plaintext file, no memory that is gone after logout."""
     folder = stored.home / ".config" / "python_keyring"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "keyringrc.cfg").write_text("[backend]\ndefault-keyring=keyring.backends.null.Keyring\n")
     assert stored.run(*CREDENTIALS, env=env).code == 0
 
@@ -112,8 +117,10 @@ def test_a_prompt_that_nobody_can_answer(stored: KeyringLaptop) -> None:
     stored.keyring.lock()
     began = time.monotonic()
     done = stored.run(*CREDENTIALS, env={"DISPLAY": ":9999"})
+    took = time.monotonic() - began
+    stored.keyring.unlock()
     assert (done.code, "locked" in done.err, done.err.count("\n")) == (75, True, 1), done.err
-    assert time.monotonic() - began < 55
+    assert took < 55
 
 
 def test_it_stays_light(stored: KeyringLaptop) -> None:
