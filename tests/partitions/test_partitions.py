@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.cli.conftest import Desk
+from tests.laptop import sampled
 from tests.standin import StandIn
 
 MakeDesk = Callable[..., Desk]
@@ -41,11 +42,10 @@ WHERE: dict[str, tuple[str, str, dict[str, str], str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("partition", "settings", "env", "iam", "sts"), WHERE.values(), ids=WHERE)
-def test_a_whole_rotation(
-    all_of_aws: MakeDesk, partition: str, settings: str, env: dict[str, str], iam: str, sts: str
-) -> None:
+@pytest.mark.parametrize("where", sampled(WHERE, "no region", "GovCloud East", "China by the environment", "FIPS"))
+def test_a_whole_rotation(all_of_aws: MakeDesk, where: str) -> None:
     """Every call goes to these two hosts, over TLS, signed for these regions; the stand-in checks the signatures."""
+    partition, settings, env, iam, sts = WHERE[where]
     desk = all_of_aws(partition, settings, **env)
     old = desk.held()
     done = desk.process("rotate", "--yes")
@@ -123,31 +123,23 @@ def _hosts(desk: Desk, service: str) -> set[str]:
 AWS = {"iam": "iam.amazonaws.com", "sts": "sts.eu-west-1.amazonaws.com"}
 
 
-@pytest.mark.parametrize(
-    ("settings", "env", "redirected"),
-    [
-        pytest.param("", {"AWS_ENDPOINT_URL": "{url}"}, {"iam", "sts"}, id="AWS_ENDPOINT_URL"),
-        pytest.param("", {"AWS_ENDPOINT_URL_IAM": "{url}"}, {"iam"}, id="AWS_ENDPOINT_URL_IAM"),
-        pytest.param("", {"AWS_ENDPOINT_URL_STS": "{url}"}, {"sts"}, id="AWS_ENDPOINT_URL_STS"),
-        pytest.param("endpoint_url = {url}", {}, {"iam", "sts"}, id="endpoint_url"),
-        pytest.param(
-            "services = mine\n[services mine]\niam =\n  endpoint_url = {url}", {}, {"iam"}, id="a services section"
-        ),
-        pytest.param(
-            "services = mine\n[services mine]\nsts =\n  endpoint_url = {url}\niam =\n  endpoint_url = {url}",
-            {},
-            {"iam", "sts"},
-            id="a services section for both",
-        ),
-        pytest.param(
-            "endpoint_url = {url}", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, set(), id="told to ignore them"
-        ),
-    ],
-)
-def test_endpoints(
-    all_of_aws: MakeDesk, running: StandIn, settings: str, env: dict[str, str], redirected: set[str]
-) -> None:
+OF_IAM, OF_STS = "iam =\n  endpoint_url = {url}", "sts =\n  endpoint_url = {url}"
+# settings, environment; the services that are redirected
+SET: dict[str, tuple[str, dict[str, str], set[str]]] = {
+    "AWS_ENDPOINT_URL": ("", {"AWS_ENDPOINT_URL": "{url}"}, {"iam", "sts"}),
+    "AWS_ENDPOINT_URL_IAM": ("", {"AWS_ENDPOINT_URL_IAM": "{url}"}, {"iam"}),
+    "AWS_ENDPOINT_URL_STS": ("", {"AWS_ENDPOINT_URL_STS": "{url}"}, {"sts"}),
+    "endpoint_url": ("endpoint_url = {url}", {}, {"iam", "sts"}),
+    "services": (f"services = mine\n[services mine]\n{OF_IAM}", {}, {"iam"}),
+    "services, both": (f"services = mine\n[services mine]\n{OF_STS}\n{OF_IAM}", {}, {"iam", "sts"}),
+    "told to ignore them": ("endpoint_url = {url}", {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, set()),
+}
+
+
+@pytest.mark.parametrize("how", sampled(SET, "AWS_ENDPOINT_URL_IAM", "services", "told to ignore them"))
+def test_endpoints(all_of_aws: MakeDesk, running: StandIn, how: str) -> None:
     """As botocore reads them; an endpoint that is not AWS's is named in the question, the others are AWS's own."""
+    settings, env, redirected = SET[how]
     settings = f"region = eu-west-1\n{settings.format(url=running.url)}"
     env = {name: value.format(url=running.url) for name, value in env.items()}
     desk = all_of_aws("aws", settings, **env)

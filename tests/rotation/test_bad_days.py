@@ -21,16 +21,16 @@ MOMENTS = {
 }
 KINDS = ["throttle", "500", "503", "reset", "drop", "cut"]
 CERTAIN = {"throttle"}  # AWS itself said that it did nothing
-SAMPLE = {  # for the default run: each moment and each kind at least twice
-    "who am I": [("503", "before"), ("cut", "after")],
-    "my tags": [("reset", "after")],
-    "my keys": [("drop", "before")],
-    "the last use": [("throttle", "before"), ("500", "after")],
-    "a new key": [("throttle", "before"), ("500", "before"), ("drop", "after"), ("cut", "after")],
-    "a proof": [("500", "before"), ("reset", "after")],
-    "signing in as read": [("drop", "before"), ("503", "after")],
-    "switching off": [("throttle", "before"), ("drop", "after")],
-    "deleting": [("cut", "after"), ("503", "after"), ("reset", "before")],
+SAMPLE = {  # for the default run: each moment and each kind at least once
+    "who am I": ("cut", "after"),
+    "my tags": ("reset", "after"),
+    "my keys": ("drop", "before"),
+    "the last use": ("throttle", "before"),
+    "a new key": ("drop", "after"),
+    "a proof": ("500", "before"),
+    "signing in as read": ("503", "after"),
+    "switching off": ("drop", "after"),
+    "deleting": ("reset", "before"),
 }
 ALL = [
     pytest.param(
@@ -38,7 +38,7 @@ ALL = [
         kind,
         when,
         id=f"{kind} {when} {moment}",
-        marks=[] if (kind, when) in SAMPLE[moment] else pytest.mark.slow,
+        marks=[] if (kind, when) == SAMPLE[moment] else pytest.mark.slow,
     )
     for moment in MOMENTS
     for kind in KINDS
