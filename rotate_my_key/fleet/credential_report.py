@@ -3,8 +3,9 @@
 What it is like (IAM User Guide, "Generate credential reports", and reports of real accounts): one row a user, root
 first as `<root_account>`; columns may be added, so they are found by name. `N/A`, `no_information` and `not_supported`
 stand for what is not there. A slot is a key if it is active or has a date; no id is told. `last_rotated` is when the
-key was made or last changed: a key may be older than that, and is never younger. Whoever has more keys than there are
-slots has `additional_credentials_info`.
+key was made or last changed: a key may be older than that, and is never younger. One that was used before its date was
+switched off and on since, so its age must be listed. Whoever has more keys than there are slots has
+`additional_credentials_info`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from sys import intern
 from typing import NamedTuple
 
@@ -23,12 +24,14 @@ from .model import FleetKey, FleetUser
 
 _NOTHING = {"N/A", "no_information", "not_supported", ""}
 _NEVER = LastUse(None)
+_MINUTE = timedelta(minutes=1)
 _SLOT = re.compile(r"access_key_\d+(?=_active$)")
 _ARN = re.compile(r"arn:[\w-]+:iam::(\d{12}):(?:user/.+|root)", re.DOTALL)
 
 
 class ReportEntry(NamedTuple):
-    """A row: the user with the keys that it tells of, and whether there are `more` of them."""
+    """A row: the user with the keys that it tells of, and whether there are `more` of them, or older ones than it
+    says."""
 
     user: FleetUser
     more: bool
@@ -80,7 +83,9 @@ def _entry(row: _Row, slots: Sequence[str], account: str) -> ReportEntry:
         password_set=_time(row, "password_last_changed"),
         mfa=_yes(row["mfa_active"]),
     )
-    return ReportEntry(user, row.get("additional_credentials_info", "").strip() not in _NOTHING)
+    uses = ((key.created, key.last_use.at) for key in user.keys if key.active and key.last_use and key.last_use.at)
+    older = any(used < created - _MINUTE for created, used in uses)  # AWS cuts uses to minutes
+    return ReportEntry(user, older or row.get("additional_credentials_info", "").strip() not in _NOTHING)
 
 
 def _key(slot: str, row: _Row, user_created: datetime | None) -> FleetKey | None:

@@ -3,8 +3,9 @@
 Pure but for the mapping file: tags, groups and settings are handed in.
 
 - Fresh, due and overdue are the laptop's own (`Policy.verdict`); what a key is beyond its age goes before them.
-- Owners: the first rule that gives an address decides; if none does, the first that gives a name. Root is nobody's by
-  tag or name. User names and tag keys are compared without regard to case, as IAM does.
+- Owners: the first rule that gives an address decides, then the owner of the account, then of all accounts (`*` in the
+  mapping); else the first rule that gives a name. Root is nobody's by tag or name. User names and tag keys are compared
+  without regard to case, as IAM does.
 - What could not be read is said by `unreadable`: whoever acts on a user must ask, for "" from `exempt` is then no
   answer.
 - The numbers of the CIS benchmark are its own, whatever the settings say, and it knows no exempt users. Recommendations
@@ -28,15 +29,16 @@ from ..core.errors import WrongUsage
 from ..core.policy import Policy, Verdict, format_duration
 from ..settings.fleet import Exempt, FleetSettings, Owners
 from ..settings.trust import read
-from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
+from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner, addresses_in
 
-Addresses = Mapping[str, str]  # by `user` or `account/user` in lower case: see read_mapping
+Addresses = Mapping[str, str]  # by `user`, `account/user`, `account/*` or `*` in lower case: see read_mapping
 Members = Mapping[str, frozenset[str]]  # user names by group; a group that could not be read is missing
 
 ROOT = "<root_account>"  # the credential report's word, and how the mapping file names root
-_ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
-_WHO = re.compile(rf"(?:\d{{12}}/)?(?:[\w+=,.@-]{{1,64}}|{ROOT})")  # IAM API reference, User: UserName
-_FORM = "a line is user,address or account/user,address; put a name with a comma in double quotes"
+_ACCOUNT = re.compile(r"\d{12}")
+_WHO = re.compile(rf"(?:\d{{12}}/)?(?:[\w+=,.@-]{{1,64}}|\*|{ROOT})")  # IAM API reference, User: UserName
+OF_ACCOUNT = "mapping of the account"  # how an owner is found who is not the user's own
+_FORM = "a line is user,address, account/user,address or account/*,address; put a name with a comma in double quotes"
 
 
 def read_mapping(text: str, where: str) -> dict[str, str]:
@@ -65,6 +67,8 @@ def _wrong(found: Mapping[str, str], row: list[str]) -> tuple[str, str] | None:
     who, address = row
     if not _WHO.fullmatch(who):
         return f"{who!r} is not a user name", _FORM
+    if _ACCOUNT.fullmatch(who):
+        return f"{who} is the number of an account", f"write {who}/* for all of its users, or account/{who} for a user"
     if not address or not address.isprintable():
         return f"{who} has no usable address", _FORM
     if found.get(who.lower(), address) != address:
@@ -75,6 +79,8 @@ def _wrong(found: Mapping[str, str], row: list[str]) -> tuple[str, str] | None:
 def owner_of(user: FleetUser, owners: Owners, mapping: Addresses) -> Owner:
     """Whom to tell of a user's keys; its address is "" if none is known."""
     found = [owner for rule in owners.by if (owner := _owner_by(rule, user, owners, mapping))]
+    if "mapping" in owners.by and (said := mapping.get(f"{user.account}/*") or mapping.get("*")):
+        found.append(Owner(said, said, OF_ACCOUNT))
     unknown = Owner("root" if user.is_root else user.name)
     return next((owner for owner in found if owner.address), next(iter(found), unknown))
 
@@ -91,9 +97,9 @@ def _owner_by(rule: str, user: FleetUser, owners: Owners, mapping: Addresses) ->
 
 
 def _address(text: str, domain: str) -> str:
-    """The text if it is a mail address, else one in `domain`; "" if that cannot be one."""
+    """The text if it is a mail address, or several; else one in `domain`; "" if that cannot be one."""
     made = text if "@" in text or not domain else f"{text}@{domain.removeprefix('@')}"
-    return made if _ADDRESS.fullmatch(made) and made.isprintable() else ""
+    return ", ".join(addresses_in(made))
 
 
 def _tag(tags: Mapping[str, str], key: str) -> str | None:

@@ -5,6 +5,7 @@ Pure. Times are aware datetimes in UTC. Nothing here can hold a secret: no type 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -93,10 +94,20 @@ class AccountSurvey:
     hint: str = ""
 
 
+_ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
+
+
+def addresses_in(text: str) -> tuple[str, ...]:
+    """The mail addresses of a text that has nothing else but blanks, commas and semicolons, each once; else none."""
+    found = dict.fromkeys(filter(None, re.split("[ ,;]+", text)))
+    return tuple(found) if all(_ADDRESS.fullmatch(each) and each.isprintable() for each in found) else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whom to tell of a user's keys. `address` is a mail address or whatever a channel needs, "" if none is known;
-    `how` says where it comes from: `tag owner`, `user name`, `mapping`."""
+    """Whom to tell of a user's keys. `address` is a mail address or several, or whatever a channel needs, "" if none is
+    known; `how` says where it comes from: `tag owner`, `user name`, `mapping`, or `mapping of the account`: they need
+    not be the user's own then."""
 
     name: str
     address: str = ""

@@ -24,7 +24,7 @@ from ..core.errors import Problem, TryLater, WrongUsage
 from ..files.paths import how_to_get
 from ..settings.fleet import ChannelSettings, FleetSettings
 from .messages import Channel, Channels
-from .model import Message
+from .model import Message, addresses_in
 from .notices import one_line
 
 _HINT = "see docs/it/remind.md"
@@ -122,7 +122,7 @@ class MailChannel:
     def deliver(self, message: Message) -> None:
         """One mail to each address, so that nobody sees the others'. Raises TryLater only if it arrived nowhere: who
         has it need not get it twice."""
-        addresses = (message.to,) if message.to else self._settings.to
+        addresses = addresses_in(message.to) or ((message.to,) if message.to else self._settings.to)
         if not addresses:
             raise _no_address(self.name)
         problems: list[Problem] = []

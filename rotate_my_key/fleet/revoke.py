@@ -28,9 +28,9 @@ from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .actions import ActionLine, Notifier
 from .audit import AuditTrail, NotKept
-from .judge import Addresses, addresses, owner_of
+from .judge import OF_ACCOUNT, Addresses, addresses, owner_of
 from .memory import KeyMemory
-from .model import AwsAccount, Event, FleetKey, FleetUser, Owner
+from .model import AwsAccount, Event, FleetKey, FleetUser, Owner, addresses_in
 from .rules import off_since
 from .survey import accounts_of
 from .users import UserLook, accounts_named, look_up, look_up_keys, lost, read_tags, recalled, remember, switched
@@ -212,7 +212,7 @@ def owned(
     tools: RevokeContext, accounts: Sequence[AwsAccount], address: str, mapping: Addresses
 ) -> tuple[list[UserLook], list[UserLook]]:
     """Every user of these accounts whose owner has that address, with their keys, and the accounts that could not be
-    looked at."""
+    looked at. Who owns a whole account does not own the users in it who have nobody else."""
 
     def there(account: AwsAccount) -> list[UserLook]:
         try:
@@ -222,8 +222,9 @@ def owned(
                 users = [replace(user, tags=directory.tags(user.name)) for user in users]
         except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
             return [lost(account, "", error)]
-        owners = [(user, owner_of(user, tools.settings.owners, mapping).address) for user in users]
-        mine = [user.name for user, owner in owners if owner.lower() == address.lower()]
+        owners = [(user, owner_of(user, tools.settings.owners, mapping)) for user in users]
+        theirs = [(user, owner.address.lower()) for user, owner in owners if owner.how != OF_ACCOUNT]
+        mine = [user.name for user, said in theirs if address.lower() in (addresses_in(said) or (said,))]
         return [found for name in mine if (found := tools.look_up(account, name))]
 
     with Pool(tools.workers) as pool:

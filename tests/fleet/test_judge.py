@@ -267,6 +267,7 @@ a tag without an address yields to a name that has one | eve@y.org owner=Red Tea
 without any address the first name stays | eve owner=Red | | Red - tag owner
 a name with a comma makes no address | eve,x | domain=x.org | eve,x - user name
 denied tags are passed over | eve - | domain=x.org | eve eve@x.org user name
+one of several that is none makes no address | eve owner=a@x.org,b | | a@x.org,b - tag owner
 no rule, no address | eve | by=mapping, | eve -
 root gets no address by its name | root | domain=x.org | root -
 """,
@@ -287,10 +288,34 @@ def test_owner(sentence: str, who: str, said: str, owner: str) -> None:
     assert found == Owner(called, "" if address == "-" else address, " ".join(how))
 
 
+@pytest.mark.parametrize("between", [" ", ",", ";", ", "])
+def test_several_addresses_in_a_tag_are_all_told(between: str) -> None:
+    """Blanks, commas and semicolons separate them; each counts once."""
+    said = between.join(("a@x.org", "b@x.org", "a@x.org"))
+    assert owner_of(person("eve", tags={"owner": said}), Owners(), {}).address == "a@x.org, b@x.org"
+
+
 def test_root_is_somebodys_by_the_mapping() -> None:
     """The mapping names root as the credential report does."""
     mapping = read_mapping("<root_account>,it@x.org\n", "owners.csv")
     assert owner_of(ROOT, Owners(domain="y.org"), mapping).address == "it@x.org"
+
+
+@pytest.mark.parametrize(
+    ("who", "address"),
+    [
+        (person("alice"), "al@x.org"),
+        (person("eve", tags={"owner": "eve@x.org"}), "eve@x.org"),
+        (person("bot"), "shop@x.org"),
+        (ROOT, "shop@x.org"),
+        (replace(person("bot"), account="210987654321"), "it@x.org"),
+    ],
+)
+def test_owners_of_accounts_are_told_of_who_has_nobody_else(who: FleetUser, address: str) -> None:
+    """A line for all users of an account, then one for all accounts, comes after each other way to find an owner."""
+    mapping = read_mapping("*,it@x.org\nalice,al@x.org\n123456789012/*,shop@x.org\n", "owners.csv")
+    assert owner_of(who, Owners(), mapping).address == address
+    assert owner_of(who, Owners(by=("tag", "name")), mapping).address in ("", "eve@x.org")
 
 
 def test_mapping_file() -> None:
@@ -307,6 +332,7 @@ def test_mapping_file() -> None:
         ("# us\nalice,a@x.org,b\n", "owners.csv, line 2: 3 values instead of two"),
         ("alice;a@x.org\n", "owners.csv, line 1: 1 values instead of two"),
         ("alice,\n", "owners.csv, line 1: alice has no usable address"),
+        ("111111111111,a@x.org\n", "owners.csv, line 1: 111111111111 is the number of an account"),
         ("12/alice,a@x.org\n", "owners.csv, line 1: '12/alice' is not a user name"),
         ("alice,a@x.org\nALICE,b@x.org\n", "owners.csv, line 2: ALICE has a different address further up"),
         ('alice,"a@x.org\n', "owners.csv, line 1: unexpected end of data"),

@@ -95,7 +95,7 @@ def test_ids_and_exact_ages_come_from_the_list(directory: FakeDirectory) -> None
 def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
     """A key that was switched off and on looks younger in the report; `exact` finds it all the same."""
     aws.user("late")
-    aws.changed[aws.key("late", 98, use=USED)] = NOW - 5 * DAY
+    aws.changed[aws.key("late", 98, use=LastUse(NOW, "s3", "eu-west-1"))] = NOW - 5 * DAY
     assert called(one(aws), "late").keys[0].key_id is None
     aws.calls.clear()
     survey = one(aws, settings=FleetSettings(exact=True))
@@ -103,6 +103,15 @@ def test_exact_lists_everybody_who_has_a_key(aws: FakeDirectory) -> None:
     assert called(survey, "late").tags == {}
     assert called(survey, "fresh").keys[0].key_id
     assert aws.calls == Counter(request_report=1, report=1, keys=5, tags=4)
+
+
+def test_a_key_used_before_its_last_change_is_listed(directory: FakeDirectory) -> None:
+    """Switched off and on again, it looks young in the report, but its last use is older than that."""
+    directory.user("late")
+    directory.changed[directory.key("late", 200, use=USED)] = NOW - DAY / 2
+    (key,) = called(one(directory), "late").keys
+    assert (key.created, key.last_use) == (NOW - 200 * DAY, USED)
+    assert directory.calls == Counter(request_report=1, report=1, keys=1, tags=1)
 
 
 def test_who_has_more_keys_than_slots_is_listed(directory: FakeDirectory) -> None:

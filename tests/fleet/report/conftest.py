@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -28,7 +28,7 @@ SETTINGS = FleetSettings(
 @pytest.fixture
 def it(empty: Desk) -> Desk:  # noqa: F811
     """Who runs it: a user of the main account whose own key is young and in use."""
-    empty.profiles(default=empty.aws.add_key("alice", 3 * DAY, use=LastUse(NOW, "s3", "eu-west-1")))
+    empty.profiles(default=empty.aws.add_key("alice", 3 * DAY, use=LastUse(datetime.now(UTC), "s3", "eu-west-1")))
     return empty
 
 
