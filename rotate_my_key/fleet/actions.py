@@ -5,7 +5,7 @@ intent goes into the audit, and 3. into the user's tag, or nothing is done: whoe
 4. The action. 5. If its answer was lost or bad, the list of keys says whether it was carried out. 6. The audit tells
 how it ended. Wherever a run is killed, the next one sees by list and tag what was done, and goes on from there.
 
-A line of a message has no field for a secret, and its key is a masked id.
+A line of a message has no field for a secret.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class ActionLine:
 
     account: AwsAccount
     user: str
-    key: str
+    key_id: str
     why: str
     coming: str = ""
     at: datetime | None = None
@@ -260,12 +260,17 @@ class ActionLine:
     waits: bool = False
     gone: datetime | None = None
 
+    @property
+    def key(self) -> str:
+        """Its masked id, for its owner; who manages all keys needs the whole one."""
+        return mask(self.key_id)
+
 
 def coming(act: Act, found: UserLook, settings: FleetSettings, now: datetime, place: str = "") -> ActionLine:
     """For a notice that comes before an act; `place` is where a new key waits."""
     word, waits = DONE_WORDS[act.coming or ActionKind.DEACTIVATE], waits_for(found, act.key, settings, now)
     gone = deleted_at(act.at, settings) if act.coming is ActionKind.DEACTIVATE else None
-    told = (found.account, act.user.name, mask(act.key.key_id or ""), act.why)
+    told = (found.account, act.user.name, act.key.key_id or "", act.why)
     return ActionLine(*told, coming=word, at=act.at, place=place if waits else "", waits=waits, gone=gone)
 
 
@@ -279,7 +284,7 @@ def done(result: ActionResult, settings: FleetSettings, now: datetime) -> Action
         else None
     )
     gone = deleted_at(now if act.kind is ActionKind.DEACTIVATE else off, settings)
-    told = (result.account, act.user.name, mask(act.key.key_id or ""), why)
+    told = (result.account, act.user.name, act.key.key_id or "", why)
     return ActionLine(*told, at=off, done=word, place=result.place, waits=made, gone=gone)
 
 
@@ -301,7 +306,9 @@ class Notifier:
 
     def check(self, now: datetime) -> None:
         """Render each template once, so that a wrong one is met before anything is done. Raises WrongUsage."""
-        line = ActionLine(AwsAccount("123456789012"), "alice", "...MPLE", "old", coming="deactivated", at=now)
+        line = ActionLine(
+            AwsAccount("123456789012"), "alice", "AKIAIOSFODNN7EXAMPLE", "old", coming="deactivated", at=now
+        )
         made = replace(line, coming="", waits=True, place="s3://b/n", gone=now)
         for each in (line, replace(line, coming="", done="deleted"), made, replace(made, place="", at=None)):
             self._owner([each], "")

@@ -323,7 +323,7 @@ def rehearse(settings: FleetSettings, renderer: Renderer) -> None:
     now, owner, account = renderer.now, Owner("alice", "alice@example.com", "user name"), "production (123456789012)"
     late, use = now - timedelta(days=8), LastUse(now - timedelta(hours=3), "s3", "eu-west-1")
     there, age = AwsAccount("123456789012", "production"), settings.policy.max_age + timedelta(days=8)
-    line = KeyLine(there, "alice", owner.address, "...MPLE", Verdict.OVERDUE, age, late, late, use, told=3)
+    line = KeyLine(there, "alice", owner.address, "AKIAIOSFODNN7EXAMPLE", Verdict.OVERDUE, age, late, late, use, told=3)
     notice, rows = Notice(owner, (line,), escalated=True), (Remark(account, "an example"),)
     digest = Digest(
         now,

@@ -6,7 +6,7 @@ the same plan.
 - What went out before stands in the users' tags; of a user whose tag cannot be read nothing is known, and the owner is
   told again rather than not at all. A key that is gone was answered.
 - What people named (accounts, owners) is made one line here, so that no template can make a header or a line of it. No
-  type has a field that could hold a secret, and an id is masked before it gets here.
+  type has a field that could hold a secret.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NAMED = 50  # users of an account that a row of the digest names
 
 @dataclass(frozen=True, slots=True)
 class KeyLine:
-    """One key in a notice. `key` is its masked id, "" if it is not known; `owner` is who is told of it. `since` is when
+    """One key in a notice, its `key_id` "" if it is not known; `owner` is who is told of it. `since` is when
     it became due or overdue, `overdue` when it is or was overdue. `last_use` None is unknown, not "never". `told` is
     how many notices went out before this one; `unsure` says what could not be read, so that its user may be exempt.
     `off` is when it will be switched off at the earliest and `gone` when deleted, None if that is not sure; `waits`: IT
@@ -38,7 +38,7 @@ class KeyLine:
     account: AwsAccount
     user: str
     owner: str
-    key: str
+    key_id: str
     verdict: Verdict
     age: timedelta
     since: datetime
@@ -51,6 +51,11 @@ class KeyLine:
     gone: datetime | None = None
     waits: bool = False
     place: str = ""
+
+    @property
+    def key(self) -> str:
+        """Its masked id, for its owner; who manages all keys needs the whole one."""
+        return mask(self.key_id) if self.key_id else ""
 
     @property
     def late(self) -> bool:
@@ -248,7 +253,7 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
         AwsAccount(row.account.number, one_line(row.account.name)),
         "root" if row.user.is_root else one_line(row.user.name),
         one_line(row.owner.address or row.owner.name),
-        mask(row.key.key_id) if row.key.key_id else "",
+        row.key.key_id or "",
         row.by_age,
         now - created,
         overdue if row.by_age is Verdict.OVERDUE else policy.due_at(created),

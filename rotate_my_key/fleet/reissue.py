@@ -391,6 +391,6 @@ def tell(
     ways = Channels(channels(settings.remind.owners, settings.channels, cloud))
     owner = owner_of(user, settings.owners, addresses(settings.owners))
     why = f"IT has created a new key, {mask(handed.key_id)}"
-    line = ActionLine(account, user.name, mask(handed.replaces or handed.key_id), why, place=handed.place, waits=True)
+    line = ActionLine(account, user.name, handed.replaces or handed.key_id, why, place=handed.place, waits=True)
     notifier = Notifier(ways, settings, Renderer(settings.remind.templates, now))
     return notifier.tell(owner, [line])

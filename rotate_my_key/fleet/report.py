@@ -80,7 +80,7 @@ def read_earlier(data: bytes, name: str) -> Earlier:
         if found["version"] != _VERSION:
             raise WrongUsage(f"{name} was made by a newer version (format {found['version']})", hint)
         keys = [{each: key.get(each) for each in _COMPARED} for key in found["keys"]]
-        if not all(isinstance(key["arn"], str) and isinstance(key["created"], str) for key in keys):
+        if not all(value is None or isinstance(value, str | bool) for key in keys for value in key.values()):
             raise ValueError(name)
         return Earlier(
             name,
@@ -92,7 +92,7 @@ def read_earlier(data: bytes, name: str) -> Earlier:
             frozenset(str(each["account"]) for each in found["accounts"] if not each["problem"]),
             keys,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError):
         raise WrongUsage(f"{name} is not a report as --json prints it", hint) from None
 
 

@@ -138,7 +138,7 @@ def _print(console: Console, report: KeyReport, *, every: bool, block: str) -> N
         (broken, lambda: Text(_printable(broken, "\n"), style="red")),
         (rows, lambda: _table(report, rows, console.width)),
         (rest, lambda: Text(more)),
-        (report.change, lambda: Text("\n".join(_change(report)))),
+        (report.change, lambda: Text(_printable("\n".join(_change(report)), "\n"))),
     ):
         if there:
             console.print()

@@ -129,6 +129,8 @@ def test_an_act_is_written_down_before_and_after(company: Company) -> None:
     assert event.why == "97 days old (maximum age is 90 days)"
     assert [message.to for message in company.mail.sent] == ["alice@example.com"]
     assert "fleet enforce --undo alice" in company.chat.sent[0].text
+    assert f"{key_id} of alice" in company.chat.sent[0].text
+    assert key_id not in company.mail.sent[0].text
     assert company.audit.numbers["Deactivated"] == 1
 
 

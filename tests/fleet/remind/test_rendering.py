@@ -140,6 +140,7 @@ def test_the_fourth_notice_is_escalated() -> None:
     escalation = written(case(tags=TOLD), which=1)
     assert escalation.subject == "AWS access keys: alice@example.com has not acted on 4 reminders"
     assert "reminded 4 times" in escalation.text
+    assert "AKIAIOSFODNN7EXAMPLE of alice" in escalation.text  # others act on it, so its ID is whole
     assert escalation.to == ""
 
 

@@ -154,6 +154,12 @@ def test_csv_says_what_is_unknown(report: Make, accounts: list[FakeDirectory]) -
     assert {row["last_used"] for row in read(table(report()))} == {"unknown"}
 
 
+def earlier(report: Make, **changes: object) -> Earlier:
+    """What a report was, read from its JSON."""
+    found = {"version": 1, **json.loads(json.dumps(values(report()), default=list)), **changes}
+    return read_earlier(json.dumps(found).encode(), "old.json")
+
+
 # The page
 
 
@@ -162,7 +168,11 @@ def test_the_page_escapes_what_others_wrote(report: Make, accounts: list[FakeDir
     accounts[0].broken["request_report"] = Denied("<script>alert(1)</script>", action="sts:AssumeRole")
     accounts.append(FakeDirectory("333333333333", "<i>lab</i>"))
     accounts[2].user("alice", 98, owner="<b>Team</b>")
-    text = page(report(replace(SETTINGS, owners=Owners())))
+    (key,) = [each for each in values(report())["keys"] if each["user"] == "oldest"]
+    rogue = earlier(report, keys=[key | {"user": "<script>", "key_id": "<i>lab", "arn": "<b>Team"}])
+    made = report(replace(SETTINGS, owners=Owners(), where="<script>"), earlier=rogue._replace(name="<script>"))
+    text = page(replace(made, origin=ReportOrigin("<script>", "<i>lab", "<b>Team")), every=True)
+    assert made.change and made.change.solved
     assert not re.search("<script|<i>lab|<b>Team", text)
     assert "&lt;script&gt;alert(1)" in text
     assert "&lt;i&gt;lab&lt;/i&gt;" in text
@@ -274,12 +284,6 @@ def test_the_page_names_its_data(report: Make) -> None:
     assert "SHA-256" not in page(made)
 
 
-def earlier(report: Make, **changes: object) -> Earlier:
-    """What a report was, read from its JSON."""
-    found = {"version": 1, **json.loads(json.dumps(values(report()), default=list)), **changes}
-    return read_earlier(json.dumps(found).encode(), "old.json")
-
-
 def test_a_report_is_compared_with_an_earlier_one(report: Make, accounts: list[FakeDirectory]) -> None:
     """Which keys need nothing any more and what became of them, which are new, and each number then and now."""
     then = earlier(report)
@@ -325,6 +329,7 @@ def test_only_accounts_that_both_reports_cover_are_compared(report: Make, accoun
         (b'{"version": 1, "keys": []}', "old.json is not a report as --json prints it"),
         (b'{"version": 2}', "old.json was made by a newer version (format 2)"),
         (b"[" * 100_000, "old.json is not a report as --json prints it"),
+        (b'{"version": 1, "keys": [{"verdict": []}]}', "old.json is not a report as --json prints it"),
     ],
 )
 def test_what_is_no_report_is_refused(data: bytes, said: str) -> None:
