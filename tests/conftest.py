@@ -39,6 +39,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.slow)
 
 
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No variable of whoever runs the tests is read in this process, nor any AWS file."""
+    for name in list(os.environ):
+        if name.upper().startswith(("AWS_", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "SSL_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
 @pytest.fixture(scope="session")
 def running() -> Iterator[StandIn]:
     """A stand-in that runs as long as the tests."""

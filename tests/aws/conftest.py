@@ -17,15 +17,11 @@ from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
 MakeAws = Callable[..., Aws]
-MakeAccount = Callable[..., IamAccount]
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """No variable of whoever runs the tests is read, nor any file."""
-    for name in list(os.environ):
-        if name.upper().startswith(("AWS_", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "SSL_")):
-            monkeypatch.delenv(name)
+def own_files(nobody: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """The AWS files of each test are its own."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
 

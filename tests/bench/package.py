@@ -11,11 +11,12 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import botocore
 
 from rotate_my_key.fleet.deploy import build
+from tests.policies.company import Taking
 from tests.standin import StandIn
 
 from .measure import Command, in_turns, table
@@ -29,21 +30,10 @@ _START = (
 )
 
 
-class _Hook(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        """Take it."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def _account() -> Iterator[Mapping[str, str]]:
     """An account with an old key, settings with a topic and a chat for admins, and the environment of the function."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with StandIn() as aws:
         aws.add_user("alice")

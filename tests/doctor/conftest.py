@@ -152,7 +152,7 @@ class Laptop:
 
 
 @pytest.fixture
-def laptop(running: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Laptop:
+def laptop(running: StandIn, tmp_path: Path, nobody: None, monkeypatch: pytest.MonkeyPatch) -> Laptop:
     """A healthy one: a fresh key of alice in one private file, and the program on PATH."""
     running.reset()
     running.add_user("alice")
@@ -166,8 +166,5 @@ def laptop(running: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     made.write(made.credentials, "# mine\n[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n")
     made.write(made.config, "[default]\nregion = eu-west-1\n", 0o644)
     made.write(program, f'#!/bin/sh\nexec {sys.executable} -m rotate_my_key "$@"\n', 0o755)
-    for name in list(os.environ):  # botocore reads it
-        if name.upper().startswith(("AWS_", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "SSL_")):
-            monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     return made

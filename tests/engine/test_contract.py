@@ -56,7 +56,7 @@ class Cloud:
 
 
 @pytest.fixture
-def cloud(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+def cloud(kind: str, request: pytest.FixtureRequest) -> Iterator[Cloud]:
     """Alice, without a key yet."""
     if kind == "in memory":
         aws, points = Aws(), Points()
@@ -67,10 +67,7 @@ def cloud(kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
             lambda: points.start(faults={0: "lost"}),
         )
         return
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.upper().endswith("_PROXY")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    request.getfixturevalue("nobody")
     standin: StandIn = request.getfixturevalue("running")
     standin.reset()
     standin.add_user("alice")

@@ -74,15 +74,6 @@ def test_an_ordinary_rotation(computer: Computer) -> None:
     assert past.deleted == (computer.old.key_id,)
 
 
-def test_a_place_that_a_person_changes_leaves_the_rotation_unwritten(computer: Computer) -> None:
-    """The other one is switched, and the old key goes."""
-    at = point("prove")
-    result = only(computer.run(meet={at: lambda: computer.puts(WORK, FOREIGN)}))
-    assert result.outcome and result.outcome.ending is Ending.ROTATED
-    assert computer.home.places[WORK] == FOREIGN
-    assert list(computer.aws.there()) == [result.outcome.new]
-
-
 def test_if_no_place_is_left_nothing_is_deleted(computer: Computer) -> None:
     """Exit 1, naming both, and again until a place is back; both keys stay active and stored. Then it is finished."""
 
@@ -157,13 +148,6 @@ def test_two_keys_become_one_in_a_later_run(computer: Computer) -> None:
     computer.run()
     assert set(computer.home.places.values()) == {computer.home.places[WORK]}
     assert len(computer.aws.there()) == 1 and computer.home.records == {}
-
-
-def test_a_place_that_holds_the_old_pair_again_is_switched_again(computer: Computer) -> None:
-    """An old file is restored after the switch, before the old key goes off."""
-    at = point("update") - 1
-    assert only(computer.run(meet={at: lambda: computer.puts(WORK, computer.old)})).outcome
-    computer.settled()
 
 
 def test_a_torn_place_is_healed(computer: Computer) -> None:
@@ -267,13 +251,6 @@ def test_a_throttled_create_is_sent_again(computer: Computer, times: int) -> Non
     computer.settled()
 
 
-def test_a_denied_create_leaves_nothing(computer: Computer) -> None:
-    """Exit 5; note and records are gone."""
-    problem = only(computer.run(faults={point("create"): "denied"})).problem
-    assert isinstance(problem, Denied) and problem.action == "iam:CreateAccessKey"
-    assert computer.home.notes == {} and computer.home.records == {}
-
-
 def test_a_denied_update_is_followed_by_delete(computer: Computer) -> None:
     """Nothing is to be kept, so the old key may go at once."""
     assert only(computer.run(faults={point("update"): "denied"})).outcome
@@ -306,29 +283,6 @@ def test_a_history_that_cannot_be_written_stops_nothing(computer: Computer) -> N
     """It is said, and no more."""
     assert only(computer.run(faults={point("history"): "full"})).outcome
     assert "history" in computer.progress.warnings[0]
-    computer.settled()
-
-
-def test_the_old_key_is_kept_switched_off(computer: Computer) -> None:
-    """Until its time has come; a run before that leaves it alone."""
-    keep = timedelta(days=7)
-    result = only(computer.run(keep_old=keep))
-    assert result.outcome and result.outcome.ending is Ending.WAITING
-    assert computer.aws.there()[computer.old.key_id] == "Inactive"
-    computer.run()
-    assert computer.old.key_id in computer.aws.there()
-    computer.aws.pause(keep.total_seconds())
-    computer.run()
-    computer.settled()
-
-
-def test_the_old_key_is_kept_active(computer: Computer) -> None:
-    """Then it goes off and away in one run."""
-    keep = timedelta(days=7)
-    computer.run(overlap=keep)
-    assert computer.aws.there()[computer.old.key_id] == "Active"
-    computer.aws.pause(keep.total_seconds() + 1)
-    computer.run()
     computer.settled()
 
 
@@ -374,16 +328,6 @@ def test_a_year_of_daily_runs(computer: Computer, force: bool, days: int, keys: 
     computer.settled()
 
 
-def test_an_inactive_second_key_goes_only_with_consent(computer: Computer) -> None:
-    """`--yes` is not it."""
-    second = computer.aws.add("alice", timedelta(days=400), "Inactive")
-    assert isinstance(only(computer.run()).problem, NeedsPerson)
-    assert second.key_id in computer.aws.there()
-    computer.room = True
-    assert only(computer.run()).outcome
-    computer.settled()
-
-
 def test_a_second_key_that_was_switched_on_meanwhile_is_not_given_up(computer: Computer) -> None:
     """The consent was for an inactive key."""
     second = computer.aws.add("alice", timedelta(days=400), "Inactive")
@@ -391,50 +335,6 @@ def test_a_second_key_that_was_switched_on_meanwhile_is_not_given_up(computer: C
     problem = only(computer.run(meet={point("create"): lambda: computer.changes(second.key_id, "Active")})).problem
     assert isinstance(problem, NoRoom)
     assert computer.aws.there() == {computer.old.key_id: "Active", second.key_id: "Active"}
-
-
-def test_two_keys_in_profiles_here_become_one(computer: Computer) -> None:
-    """The older one's place takes the younger pair, and the older key goes."""
-    younger = computer.aws.add("alice", timedelta(days=10))
-    computer.puts(WORK, younger)
-    result = only(computer.run())
-    assert result.outcome and result.outcome.ending is Ending.MERGED
-    assert computer.aws.there() == {younger.key_id: "Active"}
-    assert set(computer.home.places.values()) == {younger}
-
-
-def test_a_note_that_makes_no_sense_is_rebuilt_from_the_staged_record(computer: Computer) -> None:
-    """It carries all of it but the places, which are found by the ids."""
-    assert computer.run(kill_at=point("prove")) is None
-    computer.home.notes[computer.old.key_id] = b"\0\0\0"
-    computer.run()
-    computer.settled()
-
-
-def test_a_staged_pair_without_a_note_is_a_rotation_that_goes_on(computer: Computer) -> None:
-    """The same."""
-    assert computer.run(kill_at=point("prove")) is None
-    computer.home.notes.clear()
-    computer.run()
-    computer.settled()
-
-
-def test_a_note_without_a_record_is_finished_from_what_the_places_hold(computer: Computer) -> None:
-    """The old pair is still there, so the new key, whose secret is lost, goes, and the next rotation begins."""
-    assert computer.run(kill_at=point("prove")) is None
-    computer.home.records.clear()
-    computer.run()
-    computer.settled()
-
-
-def test_another_account_is_no_look(computer: Computer) -> None:
-    """The profile now leads to another user: the unfinished rotation stays as it is, exit 1."""
-    assert computer.run(kill_at=point("prove")) is None
-    computer.account.identity = Identity("999999999999", "arn:aws:iam::999999999999:user/eve")
-    results = computer.run()
-    assert results and results[0].problem and "nothing was changed" in results[0].problem.message
-    assert computer.aws.there()[computer.old.key_id] == "Active"
-    assert len(computer.aws.there()) == 2
 
 
 def test_a_list_that_lags_does_not_bring_back_what_was_deleted() -> None:
@@ -452,16 +352,6 @@ def test_a_new_key_that_is_not_listed_yet_is_not_forgotten_when_taken_back() -> 
     assert computer.run(faults={at: "full"}, kill_at=at + 6) is None
     computer.run()
     assert len(computer.aws.there()) == 1
-
-
-def test_holdings_are_seen_afresh(computer: Computer) -> None:
-    """The fake, like the real files, gives what is there now, and each known place whatever it holds."""
-    assert computer.here.places.search([], [DEFAULT]) == (Holding(DEFAULT, computer.old),)
-    computer.puts(DEFAULT, None)
-    assert computer.here.places.search([computer.old.key_id], [DEFAULT]) == (
-        Holding(DEFAULT, None),
-        Holding(WORK, computer.old),
-    )
 
 
 def test_the_note_keeps_what_the_person_agreed_to(computer: Computer) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,34 +34,20 @@ SAMPLE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[StandIn]:
-    """A stand-in for all."""
-    with StandIn() as standin:
-        yield standin
-
-
-@pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No variable of whoever runs the tests is read, nor any file."""
-    for name in list(os.environ):
-        if name.upper().startswith(("AWS_", "HTTP", "NO_PROXY", "ALL_PROXY", "REQUESTS_", "SSL")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+pytestmark = pytest.mark.usefixtures("nobody")
 
 
 @pytest.mark.parametrize(("call", "odd", "often"), SAMPLE, ids=[f"{call}: {odd}" for call, odd, _ in SAMPLE])
-def test_some_odd_answers(aws: StandIn, call: str, odd: str, often: str) -> None:
+def test_some_odd_answers(running: StandIn, call: str, odd: str, often: str) -> None:
     """No fault, the profile's key works all the time, a due key is never called fresh, and the next run heals."""
-    assert attempt(aws, call, odd, often).wrong == ""
+    assert attempt(running, call, odd, often).wrong == ""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("call", list(CALLS))
-def test_every_odd_answer(aws: StandIn, call: str) -> None:
+def test_every_odd_answer(running: StandIn, call: str) -> None:
     """The same for all answers to every call of a rotation, once and for good."""
-    wrong = [f"{each.odd}, {each.often}: {each.wrong}" for each in all_of(aws, call) if each.wrong]
+    wrong = [f"{each.odd}, {each.often}: {each.wrong}" for each in all_of(running, call) if each.wrong]
     assert not wrong, "\n".join(wrong)
 
 
@@ -70,9 +55,9 @@ def test_every_odd_answer(aws: StandIn, call: str) -> None:
     "how",
     [how if how in ("with %", "with a line end") else pytest.param(how, marks=pytest.mark.slow) for how in SECRETS],
 )
-def test_a_secret_that_signs_in(aws: StandIn, how: str) -> None:
+def test_a_secret_that_signs_in(running: StandIn, how: str) -> None:
     """It is in the profile to the byte, or its key is deleted, exit 1, and the old one stays."""
-    first, second = with_secret(aws, how)
+    first, second = with_secret(running, how)
     assert (first.codes, first.said[1:]) in (([0], []), ([1], [])), first
     assert first.rotated is (first.codes == [0])
     assert second.codes == [0]
@@ -82,9 +67,9 @@ def test_a_secret_that_signs_in(aws: StandIn, how: str) -> None:
     "odd", [odd if "9999" in odd else pytest.param(odd, marks=pytest.mark.slow) for odd in HEADER_DATES]
 )
 @pytest.mark.parametrize("often", ["once", "for good"])
-def test_a_fresh_key_stays(aws: StandIn, tmp_path: Path, odd: str, often: str) -> None:
+def test_a_fresh_key_stays(running: StandIn, tmp_path: Path, odd: str, often: str) -> None:
     """No Date header, on one answer or on all, makes a key due that is 10 days old."""
-    laptop = Laptop(tmp_path, aws, days=10)
+    laptop = Laptop(tmp_path, running, days=10)
     laptop.answers("*", HEADER_DATES[odd], 1 if often == "once" else None)
     ended = laptop.rotate()
     assert (ended.codes, ended.fresh, ended.rotated) == ([0], True, False)
@@ -92,7 +77,7 @@ def test_a_fresh_key_stays(aws: StandIn, tmp_path: Path, odd: str, often: str) -
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
-def test_memory_stays_small(aws: StandIn, tmp_path: Path) -> None:
+def test_memory_stays_small(running: StandIn, tmp_path: Path) -> None:
     """200 MB of blanks and 100,000 keys take a process no further than a good answer does, but for some megabytes."""
     script = """
 import os, sys, time
@@ -111,13 +96,13 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
     def peak() -> int:
         pair = laptop.pair()
-        env = {**os.environ, "AWS_ENDPOINT_URL": aws.url}
+        env = {**os.environ, "AWS_ENDPOINT_URL": running.url}
         command = [sys.executable, "-c", script, pair.key_id, pair.secret]
         return int(subprocess.run(command, env=env, capture_output=True, check=True).stdout) // 1024
 
-    laptop = Laptop(tmp_path, aws)
+    laptop = Laptop(tmp_path, running)
     usual = peak()
     for odd in ("200 MB of blanks", "100,000 keys", "a gzip bomb", "chunks without end", "headers without end"):
         laptop.answers("ListAccessKeys", ODD[odd], None)
         assert peak() < usual + 40, odd
-        aws.all_well()
+        running.all_well()

@@ -121,14 +121,16 @@ def company(empty: Desk) -> Callable[[str], Company]:
 @pytest.fixture
 def hook() -> Iterator[str]:
     """A chat: a web server that takes whatever is posted to it; its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Taking)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
 
 
-class _Taking(BaseHTTPRequestHandler):
+class Taking(BaseHTTPRequestHandler):
+    """Takes whatever is posted."""
+
     def do_POST(self) -> None:
         """Take it."""
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -326,18 +326,6 @@ def keep_old(laptop: Laptop) -> None:
     laptop.works()
 
 
-def test_an_old_key_is_kept(laptop: Laptop) -> None:
-    """Later runs leave it alone until its time has come, then it goes by itself."""
-    keep_old(laptop)
-    for _ in range(2):
-        done = laptop.run()
-        assert done.code == 0, done.text
-    assert len(laptop.aws.keys("alice")) == 2
-    past = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    change_note(laptop, delete_at=past, began=(datetime.now(UTC) - timedelta(days=8)).isoformat())
-    laptop.settled()
-
-
 def test_a_forced_rotation_needs_the_kept_keys_slot(laptop: Laptop) -> None:
     """Unattended it says so with exit 4; with a person there the kept key goes by itself, and nothing is left of it."""
     keep_old(laptop)
