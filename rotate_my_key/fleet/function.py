@@ -254,9 +254,12 @@ def revoke(job: FunctionRun) -> Result:
 
 
 def undo(job: FunctionRun) -> Result:
-    """What `revoke` switched off of them is switched on again."""
-    tools, found, hidden = _persons(job, "revoke")
-    done = emergency.take_back(tools, found, emergency.Cause.REVOKE)
+    """What `revoke` switched off of them is switched on again, or what `enforce` did."""
+    command = job.wishes.get("of", "revoke")
+    if command not in ("revoke", "enforce"):
+        raise WrongUsage("of must be revoke or enforce", '{"command": "undo", "user": "alice", "of": "enforce"}')
+    tools, found, hidden = _persons(job, command)
+    done = emergency.take_back(tools, found, emergency.Cause(command))
     problems = [problem for each in done if (problem := each.problem)]
     tools.audit.close({"Switched": len(done) - len(problems), "Failed": len(problems)})
     return _switched(job, found, done, [*problems, *hidden])
@@ -365,7 +368,7 @@ JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
 }
 _DRY = {"remind", "enforce", "sweep", "reissue"}  # what changes something, and can show what instead
 # What an event about one person may say besides command and account.
-_WISHES = {"revoke": {"user", "owner", "why"}, "undo": {"user", "owner"}, "reissue": {"user"}}
+_WISHES = {"revoke": {"user", "owner", "why"}, "undo": {"user", "owner", "of"}, "reissue": {"user"}}
 
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter

@@ -21,6 +21,28 @@ NEVER_TOUCHED = ("bot", "service", "nobody", "foreign")  # exempt, or who cannot
 LAST = {"staged-90": 80, "staged-30-60": 70, "two-key-loop": 90}  # whatever the user does
 
 
+# On which day of a key the systems that the presets name do what; where ours differs, `--presets` says so.
+SYSTEMS: dict[str, dict[str, int]] = {
+    "tell-admin": {},  # the digest alone, at 86 days
+    "mail-owners": {"mail": 100},
+    "staged-90": {"IT makes B": 60, "A off": 80, "A gone": 90},
+    "staged-30-60": {"mail": 30, "IT makes B": 60, "A off": 70, "A gone": 80},
+    "two-key-loop": {"IT makes B": 90, "A off": 90},
+}
+DIFFERS = {"two-key-loop": {"IT makes B": (76, "the new key is created 14 days before")}}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_gives_what_the_system_gives_that_it_names(preset: str) -> None:
+    """Day by day for who does nothing, as the table of the company has it; where it differs, the preset says so."""
+    row = next(line for line in TABLE[f"== {preset}"].splitlines() if line.startswith("never: "))
+    for what, day in SYSTEMS[preset].items():
+        ours, said = DIFFERS.get(preset, {}).get(what, (day, ""))
+        found = re.search(rf"(\d+)[-, \d]*(every \d+ )?{what}", row)
+        assert found and int(found[1]) == ours
+        assert said in PRESETS[preset].here
+
+
 def promises(days: Days, preset: str, every: int) -> None:
     """No row breaks one."""
     for name, rows in days.log.items():

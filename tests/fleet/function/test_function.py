@@ -237,6 +237,10 @@ def test_hours_are_meant_in_the_zone_of_the_schedule(function: Lambda, aws: Stan
     assert "1 action waits for a later run" in aws.published[-1].message
     there = function.invoke({"command": "enforce"}, ROTATE_MY_KEY_FLEET_TIMEZONE="Pacific/Kiritimati").answers[0][1]
     assert (there["numbers"]["Deactivated"], there["incomplete"], there["closed"]) == (1, False, "")
+    undo = {"command": "undo", "user": "alice"}
+    answers = function.invoke(undo, undo | {"of": "enforce"}, undo | {"of": "all"}).answers
+    assert [len(answer[1]["switched"]) for answer in answers[:2]] == [0, 1]  # each takes back its own
+    assert answers[2][1] == "WrongUsage"
 
 
 def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:

@@ -118,7 +118,7 @@ def test_the_role_of_the_function_has_nothing_else(kind: TemplateKind) -> None:
     """Besides it may write its own log and its own dead letters, switch keys off where revoking is allowed, and put
     reports into one folder of one bucket, if there is one."""
     found = role_policies(kind)
-    assert set(found) == {*FLEET, "run", "fleet-revoke", "keep-reports"}
+    assert set(found) == {*FLEET, "run", "fleet-revoke", "keep-reports", "other-role", "other-topics"}
     assert found["keep-reports"]["Condition"] == "Reporting"
     assert [(each["Action"], each["Resource"]) for each in statements(found["keep-reports"])] == [
         (["s3:PutObject"], {"Sub": "arn:${AWS::Partition}:s3:::${ReportBucket}/rotate-my-key/reports/*"})
@@ -142,14 +142,43 @@ def test_the_role_in_member_accounts_has_the_part_about_users(name: str) -> None
 @each_kind
 def test_acting_is_off_until_it_is_asked_for(kind: TemplateKind) -> None:
     """Without parameters nobody may switch off, delete or make a key, and no schedule does."""
-    parameters, found = read(kind)["Parameters"], role_policies(kind)
-    assert {parameters[name]["Default"] for name in ("Enforce", "Revoke", "Reissue")} == {"no"}
+    found, value = role_policies(kind), read(kind)
+    assert value["Parameters"]["Allow"]["Default"] == "read"
+    order = value["Parameters"]["Allow"]["AllowedValues"]
+    rises = [("Revoking", "revoke"), ("Enforcing", "enforce"), ("Reissuing", "reissue")]
+    for condition, least in rises:
+        holds = [allow for allow in order if true(value["Conditions"][condition], allow)]
+        assert holds == order[order.index(least) :]
     assert found["fleet-revoke"]["Condition"] == "Revoking"
     assert [each["Action"] for each in statements(found["fleet-revoke"])] == [["iam:UpdateAccessKey"]]
     assert (found["fleet-enforce"]["Condition"], found["fleet-reissue"]["Condition"]) == ("Enforcing", "Reissuing")
     assert "Condition" not in found["fleet-remind"]
     always = json.dumps(found["fleet-remind"])
     assert not re.search("AccessKey(?!s|LastUsed)", always)
+
+
+def true(condition: Any, allow: str) -> bool:
+    """Whether it holds for this value of Allow."""
+    ((function, values),) = condition.items()
+    found = [each if isinstance(each, str) or "Ref" in each else true(each, allow) for each in values]
+    equal = [allow if each == {"Ref": "Allow"} else each for each in found]
+    return {"Equals": lambda: equal[0] == equal[1], "Not": lambda: not found[0], "Or": lambda: any(found)}[function]()
+
+
+def test_topics_and_roles_of_other_names() -> None:
+    """One parameter each lets in those that there are already; without it nothing more is allowed."""
+    found = role_policies(TemplateKind.FUNCTION)
+    assert {name: found[name]["Condition"] for name in ("other-role", "other-topics")} == {
+        "other-role": "HasOtherRole",
+        "other-topics": "HasOtherTopics",
+    }
+    assert statements(found["other-topics"])[0]["Resource"] == {"Ref": "Topics"}
+    assert statements(found["other-role"])[0]["Resource"]["Sub"].endswith(":role/${MemberRole}")
+    defaults = [read(TemplateKind.FUNCTION)["Parameters"][name]["Default"] for name in ("MemberRole", "Topics")]
+    assert [*defaults, read(TemplateKind.MEMBER_ROLE)["Parameters"]["RoleName"]["Default"]] == [
+        *(policies.ROLE, ""),
+        policies.ROLE,
+    ]
 
 
 @each_kind
@@ -177,7 +206,8 @@ def test_a_member_account_trusts_the_roles_that_are_named_with_the_external_id()
         "Condition": {"StringEquals": {"sts:ExternalId": {"Ref": "ExternalId"}}},
     }
     (entered,) = [each for each in policies.statements("fleet-report") if each["Action"] == ["sts:AssumeRole"]]
-    assert entered["Resource"].endswith(f":role/{role['RoleName']}")
+    assert role["RoleName"] == {"Ref": "RoleName"}
+    assert entered["Resource"].endswith(f":role/{policies.ROLE}")
 
 
 SCHEDULES = [
