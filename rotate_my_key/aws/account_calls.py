@@ -48,7 +48,10 @@ _DENIED = DENIED | {"AuthorizationError", "AuthorizationErrorException", "KMSAcc
 _POLICIES = (
     (r"iam:(CreateAccessKey|GetUser)|secretsmanager:(?!Get)\w+|s3:(Get|Delete|List)\w+", "fleet-reissue"),
     (r"iam:(UpdateAccessKey|DeleteAccessKey|UntagUser)|logs:\w+|s3:PutObject", "fleet-enforce"),
-    (r"iam:TagUser|ses:\w+|sns:\w+|secretsmanager:GetSecretValue", "fleet-remind"),
+    (
+        r"iam:TagUser|organizations:List(\w+ForParent|TagsForResource)|ses:\w+|sns:\w+|secretsmanager:GetSecretValue",
+        "fleet-remind",
+    ),
     (r".*", "fleet-report"),
 )
 # What the services say where a KMS key of one's own is in the way, without naming the action ("Access to KMS is not
@@ -86,7 +89,7 @@ def gone(message: str, hint: str) -> Iterator[None]:
 
 # Codes of which nothing else need be known: the kind of problem, what is said and the hint.
 _CODES: dict[str, tuple[type[Problem], str, str]] = {
-    "NoSuchEntity|NoSuchBucket|NoSuchKey|NotFound(Exception)?|ResourceNotFoundException|Parameter(Version)?NotFound": (
+    "NoSuch(Entity|Bucket|Key)|((Resource|Parent|Target)?NotFound)(Exception)?|Parameter(Version)?NotFound": (
         *(Gone, "there is no such thing for {action}{there}", "check the name"),
     ),
     "Resource(Already)?ExistsException": (Exists, "there is one of this name already ({action})", ""),

@@ -149,6 +149,15 @@ def _paged(name: str, read: Callable[[Any], T], answer: Answer) -> tuple[list[T]
     return [read(entry) for entry in answer[name]], answer["Marker"] if answer.get("IsTruncated") else None
 
 
+def _listed(name: str, read: Callable[[Any], T], answer: Answer) -> tuple[list[T], str | None]:
+    """A page of a list in Organizations' answer, and where the next one begins."""
+    return [read(entry) for entry in answer[name]], answer.get("NextToken") or None
+
+
+def _id(entry: Any) -> str:
+    return str(entry["Id"])
+
+
 def _accounts(answer: Answer) -> tuple[list[tuple[AwsAccount, bool, str]], str | None]:
     """With whether it is active, and its ARN. `State` has taken the place of `Status` (retired in September 2026)."""
     found = [
@@ -190,6 +199,22 @@ class AwsOrganization:
         self.left_out = tuple(account for account, active, _ in entries if not active)
         self.number = next((arn.split("/")[1] for _, _, arn in entries if arn.count("/") == 2), "")
         return tuple(account for account, active, _ in entries if active)
+
+    def within(self, unit: str) -> set[str]:
+        """ListAccountsForParent of an organizational unit, or of the root, and of all units below: account numbers.
+        Raises Gone, Denied."""
+        found = set(self._of("ListAccountsForParent", "Accounts", _id, ParentId=unit))
+        for below in self._of("ListOrganizationalUnitsForParent", "OrganizationalUnits", _id, ParentId=unit):
+            found |= self.within(below)
+        return found
+
+    def tags(self, account: AwsAccount) -> Mapping[str, str]:
+        """ListTagsForResource of an account in the organization. Raises Gone, Denied."""
+        read = lambda tag: (tag["Key"], tag["Value"])  # noqa: E731
+        return dict(self._of("ListTagsForResource", "Tags", read, ResourceId=account.number))
+
+    def _of(self, action: str, name: str, read: Callable[[Any], T], **params: str) -> list[T]:
+        return list(self._calls.pages(f"organizations:{action}", partial(_listed, name, read), params, "NextToken"))
 
     def directory(self, account: AwsAccount) -> AccountDirectory:
         """The directory of an account: by the role there, or without one for the caller's own. Sends nothing but

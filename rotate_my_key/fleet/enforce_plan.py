@@ -184,7 +184,10 @@ def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str
     numbers = {account.number for account in there}
     hint = "aws organizations list-accounts" if where.role else "set role = NAME in [accounts] of the fleet's settings"
     strange = Problem("listed in [enforce] accounts, but not among the accounts that can be checked", hint)
-    missing = [(number, strange) for number in allowed if number not in numbers] if context.whole else []
+    named = [number for number in allowed if number.isdigit()]
+    missing = [(number, strange) for number in named if number not in numbers] if context.whole else []
+    if allowed and not named and context.whole:
+        missing = [(", ".join(allowed), Problem("no account that can be checked is meant by [enforce] accounts", hint))]
     return [account for account in there if account.number in allowed or not allowed], missing
 
 

@@ -47,7 +47,7 @@ from .remind import RemindContext, prepare, preview
 from .remind import remind as send
 from .report import ReportOrigin, keep, make, stem
 from .rules import Act
-from .survey import ReportWait, accounts_of, survey_accounts
+from .survey import ReportWait, accounts_of, resolved, survey_accounts
 from .users import UserLook
 
 
@@ -167,6 +167,7 @@ def remind(job: FunctionRun) -> Result:
     that something is wrong, and they would look in vain for what. A run for one account of many sends the admins no
     digest: each would get one an account."""
     surveys = _surveyed(job)
+    job.settings = resolved(job.assembly.organization, job.settings)
     plan, findings = prepare(surveys, job.settings, addresses(job.settings.owners), job.now, job.places)
     renderer, audit = job.renderer(), job.audit("remind")
     around = RemindContext(job.assembly.organization, time.sleep, audit, job.deadline.left)
@@ -199,6 +200,7 @@ def enforce(job: FunctionRun) -> Result:
     that `--apply` is on the command line; [enforce] accounts says where. Raises Problem too if the audit fails."""
     settings, assembly, sleep = job.settings, job.assembly, time.sleep
     check(settings, apply=not job.dry)
+    job.settings = settings = resolved(assembly.organization, settings)
     notifier = Notifier(job.channels(), settings, job.renderer())
     mapping, whole = addresses(settings.owners), not job.account
     context = EnforceContext(

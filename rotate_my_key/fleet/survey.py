@@ -33,6 +33,7 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
 _PATIENT = 10.0  # seconds: what failed after so long was waited for and tried again already, and is not begun anew
 _UNANSWERED = 3  # keys in a row
+_TAG = "tag:"  # of an account
 _ACCOUNTS = 16  # after so many in a row without an answer nothing is asked of the others
 
 
@@ -158,6 +159,27 @@ def accounts_of(organization: AwsOrganization, accounts: Accounts) -> tuple[AwsA
         why = "[accounts] excludes all of them" if chosen else "the organization has no active account"
         raise Problem(f"there is no account to check: {why}", "aws organizations list-accounts")
     return left
+
+
+def resolved(organization: AwsOrganization, settings: FleetSettings) -> FleetSettings:
+    """The settings with the numbers of those accounts in [enforce] that are not named by number, as far as [accounts]
+    means them. They stay in it, so that a unit without accounts is not "nowhere". Raises Problem."""
+    said = settings.enforce.accounts
+    if all(each.isdigit() for each in said):
+        return settings
+    there = accounts_of(organization, settings.accounts)
+    tagged = {each: organization.tags(each) for each in there if any(name.startswith(_TAG) for name in said)}
+    found: list[str] = []
+    for name in said:
+        key, _, value = name.removeprefix(_TAG).partition("=")
+        if name == "all":
+            found += [each.number for each in there]
+        elif name.startswith(_TAG):
+            found += [each.number for each, tags in tagged.items() if tags.get(key) == value]
+        elif not name.isdigit():
+            unit = organization.within(name)
+            found += [each.number for each in there if each.number in unit]
+    return replace(settings, enforce=replace(settings.enforce, accounts=tuple(dict.fromkeys((*said, *found)))))
 
 
 class _SurveyRun(NamedTuple):

@@ -92,7 +92,8 @@ class Enforce:
 
     `deactivate_at` is an age; `delete_after` counts from when a key was switched off. `reissue_at` is the age at which
     IT makes a new key; the old one waits for it until `deactivate_anyway_at`. An act needs `notices` recorded notices,
-    the first at least `grace` before it. `accounts` is the list of accounts in which anything may be done: empty means
+    the first at least `grace` before it. `accounts` is where anything may be done: numbers, `all`, organizational
+    units (`ou-...`, a root `r-...`), `tag:KEY=VALUE` of accounts; `survey.resolved` adds their numbers. Empty means
     nowhere. `weekdays` (of DAYS), `hours` (`9-17` from 9:00 until before 17:00, `22-6` over midnight) and `timezone`
     say when. `most` acts a run.
     """

@@ -30,6 +30,8 @@ _POLICY = ("max_age", "remind_before")
 _TOP = ("unused_after", "contact", "exact")
 _CHANNELS = "channels"
 _ACCOUNT = re.compile(r"\d{12}")
+# Accounts of an organization (Organizations API reference, ListAccountsForParent: ParentId).
+_PLACE = re.compile(r"\d{12}|all|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|tag:[^=]+=.*", re.ASCII)
 _SECRET = re.compile(r"(secretsmanager|ssm):[\w/+=.@:-]+", re.ASCII)
 _MAIL = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+|[^<>]*<[^\s@<>,;]+@[^\s@<>,;]+>")
 _MAIL_LIKE = "write it like it@example.com or IT <it@example.com>"
@@ -201,8 +203,13 @@ def _checked(name: str, value: Any) -> Any:
 # What the values of a name must be, what one that is not is called, and what to write.
 _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     **dict.fromkeys(
-        ("only", "but", "accounts"),
+        ("only", "but"),
         (_ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012"),
+    ),
+    "accounts": (
+        _PLACE.fullmatch,
+        "an account number",
+        "write the twelve digits, all, a unit like ou-ab12-cdef3456, or tag:KEY=VALUE",
     ),
     "by": ({"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping"),
     "weekdays": (DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}"),

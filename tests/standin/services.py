@@ -312,6 +312,15 @@ _GUARDS: dict[tuple[str, str], Guard] = {
     ("organizations", "ListAccounts"): lambda world, call, signer, asked: world.organization.list_accounts(
         world, asked
     ),
+    ("organizations", "ListAccountsForParent"): lambda world, call, signer, asked: world.organization.list_for_parent(
+        world, asked, units=False
+    ),
+    ("organizations", "ListOrganizationalUnitsForParent"): lambda world, call, signer, asked: (
+        world.organization.list_for_parent(world, asked, units=True)
+    ),
+    ("organizations", "ListTagsForResource"): lambda world, call, signer, asked: world.organization.list_tags(
+        world, asked
+    ),
     ("organizations", "DescribeOrganization"): lambda world, call, signer, said: world.organization.describe(),
     ("ses", "SendEmail"): _send,
     ("ses", "GetAccount"): _get_account,

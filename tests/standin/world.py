@@ -295,12 +295,15 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 @dataclass(slots=True)
 class Entry:
-    """An account as the organization knows it. `state`: ACTIVE, SUSPENDED, PENDING_CLOSURE."""
+    """An account as the organization knows it. `state`: ACTIVE, SUSPENDED, PENDING_CLOSURE; `units` are those above it,
+    from the outermost on."""
 
     number: str
     name: str
     joined: datetime
     state: str = "ACTIVE"
+    units: tuple[str, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Organization:
@@ -353,9 +356,7 @@ class Organization:
 
     def list_accounts(self, world: World, payload: Mapping[str, Any]) -> dict[str, Any]:
         """ListAccounts. Raises Refused."""
-        self._in_use()
-        if world is not self.main:
-            raise Refused("AccessDeniedException", "You don't have permissions to access this resource.", 400)
+        self._in_use(world)
         count = size(payload.get("MaxResults"), 20, 20, self.settings.page_size)
         page, token = cut(self.entries.values(), lambda entry: entry.number, payload.get("NextToken", ""), count)
         return {"Accounts": [self._told(entry) for entry in page], **({"NextToken": token} if token else {})}
@@ -369,7 +370,27 @@ class Organization:
         told = {"Id": self.id, "Arn": arn, "FeatureSet": "ALL", "MasterAccountArn": account}
         return {"Organization": {**told, "MasterAccountId": main.account, "MasterAccountEmail": _mail(main.account)}}
 
-    def _in_use(self) -> None:
+    def list_for_parent(self, world: World, payload: Mapping[str, Any], *, units: bool) -> dict[str, Any]:
+        """ListAccountsForParent, ListOrganizationalUnitsForParent. Raises Refused."""
+        self._in_use(world)
+        parent = payload["ParentId"]
+        inside = [entry for entry in self.entries.values() if parent in entry.units]
+        if not inside:
+            raise Refused("ParentNotFoundException", "You specified a parent that doesn't exist.", 400)
+        below = [entry.units[entry.units.index(parent) + 1 :] for entry in inside]
+        if units:
+            return {"OrganizationalUnits": [{"Id": each} for each in dict.fromkeys(rest[0] for rest in below if rest)]}
+        return {"Accounts": [self._told(entry) for entry, rest in zip(inside, below, strict=True) if not rest]}
+
+    def list_tags(self, world: World, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """ListTagsForResource of an account. Raises Refused."""
+        self._in_use(world)
+        tags = self.entries[payload["ResourceId"]].tags
+        return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+
+    def _in_use(self, world: World | None = None) -> None:
+        if world and self.exists and world is not self.main:
+            raise Refused("AccessDeniedException", "You don't have permissions to access this resource.", 400)
         if not self.exists:
             raise Refused("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.", 400)
 

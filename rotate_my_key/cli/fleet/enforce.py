@@ -22,7 +22,7 @@ from ...fleet.notify import channels_of
 from ...fleet.reissue import keymaker
 from ...fleet.revoke import Cause
 from ...fleet.rules import Act, Skipped, SkipRule
-from ...fleet.survey import first_code
+from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ...settings.fleet_ini import PRESETS
 from ..app import App, Stop
@@ -114,6 +114,7 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     some = settings.remind.owners or settings.remind.admins
     channels = channels_of(settings, assembly.cloud) if some else Channels()
     assembly.organization.me()  # signs in first: a question and a progress bar do not go together
+    settings = resolved(assembly.organization, settings)
     notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
         places = finder(assembly.cloud, assembly.organization.me, settings.reissue)

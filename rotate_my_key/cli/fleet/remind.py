@@ -23,7 +23,7 @@ from ...fleet.notices import Digest, KeyLine, NoticePlan, PlannedNotice, Remark,
 from ...fleet.notify import Unset, channels_of
 from ...fleet.remind import RemindContext, RemindResult, prepare, preview
 from ...fleet.remind import remind as send
-from ...fleet.survey import first_code
+from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
 from .common import agreed, alone, open_fleet, show_presets, stoppable, surveyed, tell_failed, tell_left_out, warn
@@ -43,6 +43,7 @@ def remind(app: App, *, preset: str, presets: bool, dry_run: bool, yes: bool, as
         if not dry_run:
             alone(app)
         surveys, mapping, now = surveyed(app, settings, assembly)
+        settings = resolved(assembly.organization, settings)
     places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
     plan, findings = prepare(surveys, settings, mapping, now, places)
     renderer = Renderer(settings.remind.templates, assembly.now())

@@ -26,6 +26,7 @@ from rotate_my_key.settings.fleet_ini import PRESETS, with_preset
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import RULES, TAG, Firm
+from tests.standin.account import Account
 from tests.test_docs import table
 
 PAGE = (ROOT / "docs/it/enforce.md").read_text()
@@ -397,3 +398,41 @@ def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert found.exception.hint == "rotate-my-key fleet enforce --apply"
     for _ in range(2):
         assert CliRunner().invoke(command, ["--apply"], obj=app).output == "at work\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "off"),
+    [
+        ("all", "main prod dev"),
+        ("r-ab12", "main prod dev"),
+        ("ou-ab12-11111111", "prod"),
+        ("ou-ab12-33333333, tag:env=prod", "prod dev"),
+        ("tag:env=test", ""),
+    ],
+)
+def test_accounts_are_named_by_unit_and_tag_too(firm: Firm, said: str, off: str) -> None:
+    """Whatever the organization has there on the day: all, a unit with those below, a tag; `but` is still left out."""
+    there: dict[str, Account] = {"main": firm.aws, **{name: firm.account(name) for name in ("prod", "dev", "left")}}
+    units = {"main": (), "prod": ("ou-ab12-11111111", "ou-ab12-22222222"), "dev": ("ou-ab12-33333333",), "left": ()}
+    for name, account in there.items():
+        entry = firm.aws._front.organization.entries[account.account]
+        entry.units, entry.tags = ("r-ab12", *units[name]), {"env": name}
+        firm.person("alice", 97, at=account)
+        firm.told("alice", at=account)
+    but = f"[accounts]\nrole = rotate-my-key-fleet\nbut = {there['left'].account},\n"
+    firm.settings(f"{but}{RULES.format(account=said)}")
+    done = firm.enforce("--apply", "--yes")
+    assert done.code == (0 if off else 1), done.text
+    assert ("no account that can be checked is meant" in done.text) is not bool(off)
+    assert [name for name, at in there.items() if "Inactive" in firm.ids("alice", at).values()] == off.split()
+
+
+def test_a_unit_that_is_not_there_ends_the_run(firm: Firm) -> None:
+    """Before anything is done, with what AWS was asked."""
+    firm.account("prod")
+    firm.settings("[accounts]\nrole = rotate-my-key-fleet\n" + RULES.format(account="ou-ab12-99999999"))
+    done = firm.enforce("--apply", "--yes")
+    assert (done.code, done.problem()) == (
+        1,
+        ("there is no such thing for organizations:ListAccountsForParent", "check the name"),
+    )
