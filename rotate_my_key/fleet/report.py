@@ -583,7 +583,7 @@ def _row(row: Row, now: datetime) -> dict[str, Any]:
     }
 
 
-SUMS = ("keys", *(STATUS_WORDS[each] for each in Status), "unused")
+SUMS = ("Keys", *(STATUS_WORDS[each].capitalize() for each in Status), "Unused")
 
 
 def _sum(name: str, rows: Iterable[Row]) -> dict[str, Any]:
