@@ -157,7 +157,7 @@ class _EnforceRun:
         now = context.now()
         lines = [coming(each.act, each.found, context.settings, now, context.place_of(each)) for each in steps]
         took, problems = context.notifier.tell(owner, lines)
-        if not took:
+        if not context.notifier.channels.addressing(owner) & {*took}:
             failure = problems[0] if problems else Problem("no channel can reach them")
             self._add(steps, ActionState.FAILED, "nobody was notified", failure)
             return

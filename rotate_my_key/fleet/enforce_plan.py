@@ -70,9 +70,12 @@ class EnforceContext:
         away without a word; a new key that its user does not hear of is of no use to anybody."""
         silent = not self.settings.enforce.notices and act.kind in (ActionKind.DEACTIVATE, ActionKind.DELETE)
         owner = self.owner(found)
-        if silent or self.preview or self.notifier.channels.reaching(owner):
+        channels = self.notifier.channels
+        if silent or self.preview or channels.addressing(owner):
             return None
-        why = f"no address is known for {owner.name}" if self.notifier.channels.owners else NO_CHANNEL
+        why = f"no address is known for {owner.name}" if channels.owners else NO_CHANNEL
+        if rooms := channels.reaching(owner):
+            why = f"the chat {rooms[0].name} mentions nobody (set mention in [[{rooms[0].name}]])"
         return Skipped(SkipRule.UNREACHED, act.user, act.key, f"the owner cannot be notified: {why}")
 
 

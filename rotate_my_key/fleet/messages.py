@@ -155,10 +155,12 @@ LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fl
 
 class Channel(Protocol):
     """A way to tell somebody something. `name` is its name in the settings; `wants_address`: whether a message needs a
-    `to` (mail), or the channel has a fixed audience (a topic, a chat)."""
+    `to` (mail, a mention), or the channel has a fixed audience (a topic, a chat). `personal`: whoever is meant is
+    addressed, and not only a room in which they may be."""
 
     name: str
     wants_address: bool
+    personal: bool
 
     def deliver(self, message: Message) -> None:
         """Send it. Raises Problem; neither URL nor token is in the message."""
@@ -183,6 +185,10 @@ class Channels:
     def reaching(self, owner: Owner) -> tuple[Channel, ...]:
         """Those by which an owner can be told."""
         return tuple(each for each in self.owners if owner.address or not each.wants_address)
+
+    def addressing(self, owner: Owner) -> set[str]:
+        """The names of those by which an owner is addressed: only these give a notice before an act."""
+        return {each.name for each in self.reaching(owner) if each.personal}
 
 
 def fitting(channel: Channel, message: Message) -> Message:

@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import RLock
 from typing import Any
 
@@ -52,7 +53,7 @@ def channels_of(settings: FleetSettings, cloud: AwsCloud) -> Channels:
         raise WrongUsage(f"{settings.where} sets no channel for owners or admins", "set owners or admins in [remind]")
     found = Channels(*(channels(names, said, cloud) for names in (remind.owners, remind.admins, remind.escalate)))
     for each in (*found.admins, *found.escalate):
-        if each.wants_address and not said[each.name].to:
+        if said[each.name].kind == "ses" and not said[each.name].to:
             raise _no_address(each.name)
     return found
 
@@ -66,7 +67,7 @@ class Unset:
 
     def __init__(self, whom: str, *, wants_address: bool = False) -> None:
         self.name = f"no channel yet ({whom} in [remind])"
-        self.wants_address = wants_address
+        self.wants_address, self.personal = wants_address, True
 
     def deliver(self, message: Message) -> None:
         """Raises WrongUsage."""
@@ -84,7 +85,7 @@ _CUT = "\n... shortened: rotate-my-key fleet report\n"
 class TopicChannel:
     """Publishes the text to a topic: whoever subscribed to it is told."""
 
-    wants_address = False
+    wants_address, personal = False, True
 
     def __init__(self, settings: ChannelSettings, topics: Sns) -> None:
         self.name, self._topic, self._topics = settings.name, settings.topic, topics
@@ -114,7 +115,7 @@ _SANDBOX = (
 class MailChannel:
     """Writes to the address of a message, or where it has none to the channel's own `to`."""
 
-    wants_address = True
+    wants_address, personal = True, True
 
     def __init__(self, settings: ChannelSettings, mail: Ses) -> None:
         self.name, self._settings, self._mail = settings.name, settings, mail
@@ -152,15 +153,20 @@ _ALONE = RLock()  # silence is for the whole process
 
 
 class ChatChannel:
-    """Delivers to every URL of one secret."""
-
-    wants_address = False
+    """Delivers to every URL of one secret. With a `mention` the text begins with those whom it is for: what stands
+    before the @ of an address; an address that is none, such as a chat's own id, as it is."""
 
     def __init__(self, settings: ChannelSettings, vault: NamedSecrets) -> None:
         self.name, self._secret, self._vault = settings.name, settings.urls, vault
+        self._mention = settings.mention
+        self.wants_address = self.personal = bool(settings.mention)
 
     def deliver(self, message: Message) -> None:
         """See Channel. Each URL is tried once: who was told already must not be told again."""
+        if self._mention and message.to:
+            names = (each.partition("@")[0] for each in addresses_in(message.to) or (one_line(message.to),))
+            to = " ".join(self._mention.replace("{name}", name) for name in names)
+            message = replace(message, text=f"{to}\n{message.text}")
         total, strange, failed = self._try(_apprise(self.name), message)
         if strange or not total:
             urls = f"{strange} of {total} URLs that apprise cannot use, so nothing was sent" if total else "no URL"

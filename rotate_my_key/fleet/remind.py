@@ -129,7 +129,7 @@ class _Delivery:
             first = planned.notice.owner not in self.told
             self.told.add(planned.notice.owner)
         if first:
-            self._remember(planned)
+            self._remember(planned, addressed=any(letter.channel.personal for letter in mine))
             self._record(planned, ", ".join(letter.channel.name for letter in mine))
 
     def _send(self, posting: _Posting) -> bool:
@@ -148,8 +148,9 @@ class _Delivery:
             self.failing[channel.name] = failures if posting.problem else 0
         return posting.problem is None
 
-    def _remember(self, planned: PlannedNotice) -> None:
-        """Write down that the owner of these keys was told of them; a row for each user of whom that is not possible.
+    def _remember(self, planned: PlannedNotice, *, addressed: bool) -> None:
+        """Write down that the owner of these keys was told of them, as a notice before an act only if they were
+        `addressed`; a row for each user of whom that is not possible.
         Who is told without being remembered is told again by the next run."""
         users: dict[tuple[str, str], list[tuple[Row, UserFacts, KeyLine]]] = {}
         for (row, facts), line in zip(planned.cases, planned.notice.keys, strict=True):
@@ -161,7 +162,8 @@ class _Delivery:
             told = {each.key.key_id: line for each, _, line in found if each.key.key_id}
             if not why and len(told) < len(found):
                 why = "the ID of a key is unknown"
-            memory = after_notice(facts.memory, told, self._today, [each for each, line in told.items() if line.off])
+            warned = [each for each, line in told.items() if line.off and addressed]
+            memory = after_notice(facts.memory, told, self._today, warned)
             problem = Problem(why) if why else self._write(account, user, memory)
             if problem:
                 with self.lock:

@@ -58,7 +58,8 @@ class Exempt:
 @dataclass(frozen=True, slots=True)
 class ChannelSettings:
     """One way to tell somebody. `kind` is ses, sns or apprise; `topic` is an ARN, `urls` names a secret, as
-    `secretsmanager:NAME` or `ssm:NAME`: an apprise URL is a token. `to` are fixed addresses, for mail to admins."""
+    `secretsmanager:NAME` or `ssm:NAME`: an apprise URL is a token. `to` are fixed addresses, for mail to admins;
+    `mention` is how a chat addresses somebody, `{name}` in it is the owner's."""
 
     name: str
     kind: str
@@ -67,6 +68,7 @@ class ChannelSettings:
     topic: str = ""
     urls: str = ""
     to: tuple[str, ...] = ()
+    mention: str = ""
 
 
 @dataclass(frozen=True, slots=True)

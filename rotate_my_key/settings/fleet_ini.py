@@ -216,6 +216,7 @@ _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     "through": ({"secretsmanager", "s3"}.__contains__, "a handover method", "allowed: secretsmanager, s3"),
     "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),
+    "mention": (lambda text: not text or "{name}" in text, "a mention", "write {name} where it belongs, like @{name}"),
     "region": (lambda text: not text or _REGION.fullmatch(text), "a region", "write it like eu-west-1"),
 }
 

@@ -362,6 +362,8 @@ class FakeChannel:
     def wants_address(self) -> bool:
         return self._wants_address
 
+    personal = True  # of each that is made, unless a test says otherwise
+
     def deliver(self, message: Message) -> None:
         if self.broken:
             raise self.broken

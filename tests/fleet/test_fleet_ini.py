@@ -167,6 +167,7 @@ WRONG = [
     ("[enforce]\nmost = -1", "line 2: most: '-1' is not a number"),
     ("[enforce]\ndeactivate_at = 0", "line 2: deactivate_at: 0 is too short"),
     ("[accounts]\nonly = 12,", "line 2: only: '12' is not an account number; write the twelve digits"),
+    ("[channels]\n[[a]]\nkind = apprise\nurls = ssm:x\nmention = @here", "line 5: mention: '@here' is not a mention"),
     ("[accounts]\nonly = all,", "line 2: only: 'all' is not an account number; write the twelve digits"),
     ("[enforce]\naccounts = ou-1,", "line 2: accounts: 'ou-1' is not an account number; write the twelve digits, all,"),
     ("[enforce]\naccounts = tag:env,", "line 2: accounts: 'tag:env' is not an account number"),

@@ -146,6 +146,17 @@ def test_a_notice_is_remembered_and_told_once_to_each_owner(company: Company) ->
     assert company.audit.lines() == ["notified alice done"] * 3
 
 
+@pytest.mark.parametrize("told", [None, 10])
+def test_a_chat_that_mentions_nobody_gives_no_notice(company: Company, told: int | None) -> None:
+    """Nobody is addressed in a room, so nothing is done that needs a notice, and the admins hear why."""
+    company.chat.personal = False
+    company.user("alice", 200, told=told)
+    company.owners = (company.chat,)
+    outcome = company.run()
+    assert (did(outcome), company.chat.personal) == (["spare alice: owner not reached"], False)
+    assert "the chat chat mentions nobody (set mention in [[chat]])" in company.chat.sent[-1].text.replace("\n  ", " ")
+
+
 def lived(company: Company, days: int) -> list[tuple[int, str]]:
     """What is done in so many daily runs, by day."""
     seen = []

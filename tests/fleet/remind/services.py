@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rotate_my_key.core.errors import Problem
@@ -58,7 +58,7 @@ CHAT = ChannelSettings("chat", "apprise", urls="secretsmanager:rotate-my-key/cha
 SAID = {each.name: each for each in (MAIL, TOPIC, CHAT)}
 
 
-def made(name: str, cloud: Cloud) -> Channel:
-    """One channel."""
-    (found,) = channels([name], SAID, cloud)  # type: ignore[arg-type]
+def made(name: str, cloud: Cloud, **more: str) -> Channel:
+    """One channel, with `more` settings."""
+    (found,) = channels([name], {**SAID, name: replace(SAID[name], **more)}, cloud)  # type: ignore[arg-type]
     return found

@@ -11,7 +11,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,24 @@ def web() -> Iterator[Web]:
     yield Web(server.server_address[1], posts, answers)
     server.shutdown()
     server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("alice@example.com", "<@alice>\n"),
+        ("alice@example.com, bob@example.com", "<@alice> <@bob>\n"),
+        ("U024BE7LH", "<@U024BE7LH>\n"),
+        ("", ""),
+    ],
+)
+def test_a_chat_mentions_whom_it_is_for(web: Web, to: str, said: str) -> None:
+    """As the service writes it; with a mention it addresses people, and needs to know whom."""
+    chat = made("chat", Cloud(web.url()), mention="<@{name}>")
+    chat.deliver(replace(LETTER, to=to))
+    ((_, _, body),) = web.posts
+    assert body["message"] == said + LETTER.text.rstrip()
+    assert (chat.wants_address, chat.personal, made("chat", Cloud()).personal) == (True, True, False)
 
 
 @pytest.mark.parametrize("form", ["{0}", "\n{0}\n\n", '{{"url": "{0}"}}', '["{0}"]'])

@@ -19,7 +19,7 @@ from rotate_my_key.fleet.messages import Channels, Findings, Renderer
 from rotate_my_key.fleet.model import Message
 from rotate_my_key.fleet.notices import Remark, plan_notices
 from rotate_my_key.fleet.remind import RemindContext, RemindResult, preview, remind
-from rotate_my_key.settings.fleet import FleetSettings, Remind
+from rotate_my_key.settings.fleet import Enforce, FleetSettings, Remind
 from tests.fleet.fakes import NOW, FakeAudit, FakeChannel, FakeDirectory, FakeOrganization
 from tests.fleet.remind.cases import found_in
 
@@ -265,6 +265,19 @@ def test_two_channels_for_owners(office: Office) -> None:
     assert texts(done.digest.undelivered) == ["alice@example.com via mail: no", "bob@example.com via mail: no"]
     assert done.digest.unaddressed == ()
     assert office.book.events[0].details["channels"] == "chat"
+
+
+@pytest.mark.parametrize("personal", [True, False])
+def test_a_post_in_a_room_counts_as_no_notice(office: Office, personal: bool) -> None:
+    """It is remembered, so that the room has peace; but it is no notice before an act, as mail is."""
+    office.settings = replace(
+        office.settings, enforce=Enforce(deactivate_at=timedelta(days=100), accounts=("123456789012",))
+    )
+    office.others = (FakeChannel("chat", wants_address=False),)
+    office.others[0].personal, office.mail.broken = personal, Problem("no")
+    office.run()
+    (known,) = decode(office.tag("alice")).values()
+    assert (known.notices, known.warnings) == (1, int(personal))
 
 
 def test_a_second_try_remembers_once(office: Office) -> None:
