@@ -45,12 +45,14 @@ def test_the_address_stands_in_one_place() -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The same release twice, in two time zones, with the archive that was made on Windows."""
+    """The same commit released twice, in two time zones, with the archive that was made on Windows."""
     folders = [tmp_path_factory.mktemp("release"), tmp_path_factory.mktemp("again")]
+    checkout = tmp_path_factory.mktemp("checkout")
+    subprocess.run(["git", "clone", "-q", REPO, checkout], check=True)
     for folder, zone in zip(folders, ("Asia/Tokyo", "UTC"), strict=True):
         (folder / f"rotate-my-key-{__version__}-windows-amd64.zip").write_text("made on Windows")
         command = [need("python"), "-m", "tests.install.release", folder]
-        subprocess.run(command, cwd=REPO, env=os.environ | {"TZ": zone}, check=True)
+        subprocess.run(command, cwd=checkout, env=os.environ | {"TZ": zone}, check=True)
     return folders
 
 
