@@ -175,6 +175,8 @@ def _allow(denied: Denied, action: str) -> str:
     if denied.explicit and not denied.mfa:
         return "ask who made that policy"
     mfa = "if MFA is demanded, add --mfa-code CODE; else " if denied.explicit else ""
+    if action == "organizations:ListAccounts":  # whatever the policies allow, other accounts may not
+        mfa += "sign in to the management account or a delegated administrator, or set only in [accounts]; else "
     return Hint("policy", name, lead=f"{mfa}allow it")
 
 

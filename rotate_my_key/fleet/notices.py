@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from ..core.model import LastUse
 from ..core.policy import Verdict, join, mask, number
@@ -209,9 +209,9 @@ def plan_notices(
     rows: Iterable[Row], settings: FleetSettings, now: datetime, places: Finder = lambda account, user: ""
 ) -> NoticePlan:
     """Decide for one run who is told of which of these keys; owners in the order of their names. An exemption that
-    could not be read is none, and is said. An owner who was told less than `repeat` ago is left in peace. A memory of a
-    day to come (somebody's clock was wrong) is none: else it could silence us for years. `places` says where new keys
-    wait."""
+    could not be read is none, and is said. An owner who was told a short while ago rests (`_rests`). A memory of a day
+    to come (somebody's clock was wrong) is none: else it could silence us for years. `places` says where new
+    keys wait."""
     today, due, quiet = now.date(), list[PlannedNotice](), list[PlannedNotice]()
     by_owner: dict[str, list[tuple[Row, UserFacts]]] = {}
     for row in rows:
@@ -220,9 +220,19 @@ def plan_notices(
             mine.append((row, facts_of(row, settings, now)))
     for _, cases in sorted(by_owner.items()):
         told = [last for row, facts in cases if (last := facts.known(row.key.key_id).last) and last <= today]
-        rests = bool(told) and (today - max(told)).days < whole_days(settings.remind.repeat)
+        rests = bool(told) and _rests(cases, max(told), settings, today)
         (quiet if rests else due).append(_planned(cases, settings, now, places))
     return NoticePlan(tuple(due), tuple(quiet))
+
+
+def _rests(cases: list[tuple[Row, UserFacts]], last: date, settings: FleetSettings, today: date) -> bool:
+    """Whether an owner who was told on that day is left in peace: until the next of the days `before` a key is overdue,
+    if there are some, and of an overdue key for `repeat`. A run that is late tells of a day that it missed, once."""
+    pause = (today - last).days < whole_days(settings.remind.repeat)
+    if not settings.remind.before or (not pause and any(row.by_age is Verdict.OVERDUE for row, _ in cases)):
+        return pause
+    overdue = [settings.policy.overdue_at(row.key.created).date() for row, _ in cases]
+    return not any(last < day - timedelta(int(each)) <= today for day in overdue for each in settings.remind.before)
 
 
 def facts_of(row: Row, settings: FleetSettings, now: datetime) -> UserFacts:

@@ -14,7 +14,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any
@@ -188,10 +188,12 @@ class ChatChannel:
         with _silence():
             services = [_service(apprise, url) for url in urls]
             strange = services.count(None)
-            failed = [] if strange else [each for each in services if not _notify(apprise, each, message)]
-            names = [
-                one_line(str(type(each).service_name or type(each).__name__)) for each in failed
-            ]  # never the URL's
+            reasons = [] if strange else [(each, _notify(apprise, each, message)) for each in services]
+            names = [  # never the URL's
+                one_line(str(type(each).service_name or type(each).__name__)) + (f": {why}" if why else "")
+                for each, why in reasons
+                if why is not None
+            ]
         return len(urls), strange, names
 
     def check(self) -> tuple[str, ...]:
@@ -235,15 +237,44 @@ def _service(apprise: Any, url: str) -> Any:
     return found
 
 
-def _notify(apprise: Any, service: Any, message: Message) -> bool:
-    """Whether the service took it. By way of an Apprise, which escapes a text for services that want HTML."""
+# What services say of a message that they refuse, as far as it may be repeated: the rest may quote a URL.
+_REASONS = re.compile(
+    r"bot was (blocked by the user|kicked from the \w+ chat)|chat not found|user is deactivated|Unauthorized"
+    r"|not enough rights|Too Many Requests|channel_not_found|not_in_channel|is_archived|invalid_auth|account_inactive"
+    r"|token_(revoked|expired)|no_service|error=[45]\d\d\b",
+    re.IGNORECASE,
+)
+
+
+class _Reason:
+    """Stands for apprise's log: it keeps the first reason that may be repeated, and drops everything else."""
+
+    def __init__(self) -> None:
+        self.said = ""
+
+    def _hear(self, text: object, *values: object, **_: object) -> None:
+        with suppress(Exception):  # what does not fit together is no reason
+            if found := _REASONS.search(str(text) % values if values else str(text)):
+                self.said = self.said or found[0].replace("error=", "HTTP ")
+
+    debug = info = warning = error = trace = deprecate = _hear
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *values: False  # isEnabledFor, and what else a log has
+
+
+def _notify(apprise: Any, service: Any, message: Message) -> str | None:
+    """None if the service took it, else its reason, "" if that is not known or must not be said. By way of an Apprise,
+    which escapes a text for services that want HTML."""
+    reason = service.logger = _Reason()
     try:
         sender = apprise.Apprise(asset=service.asset)
         sender.add(service)
         title, body = one_line(message.subject), cut(message.text, LONGEST_CHAT)
-        return bool(sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT))
+        took = sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
     except Exception:  # noqa: BLE001 - what it says may quote the URL
-        return False
+        return ""
+    return None if took else reason.said
 
 
 @contextmanager

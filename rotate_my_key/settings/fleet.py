@@ -75,12 +75,14 @@ class ChannelSettings:
 class Remind:
     """When to tell whom. `owners`, `admins` and `escalate` name channels; escalation begins with the notice after
     `escalate_after` unanswered ones (0: never). `digest`: whether admins get one each run. `templates` is a folder with
-    templates of IT's own. `tag` is where it is remembered what was sent."""
+    templates of IT's own. `before` are days before a key is overdue on which owners are told, instead of every
+    `repeat`. `tag` is where it is remembered what was sent."""
 
     owners: tuple[str, ...] = ()
     admins: tuple[str, ...] = ()
     escalate: tuple[str, ...] = ()
     repeat: timedelta = timedelta(days=3)
+    before: tuple[str, ...] = ()
     escalate_after: int = 3
     digest: bool = True
     templates: str = ""

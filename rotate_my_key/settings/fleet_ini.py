@@ -200,6 +200,7 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
+_DAYS_LIKE = ("a number of days", "write it like 15, 7, 3, 2, 1")
 # What the values of a name must be, what one that is not is called, and what to write.
 _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     **dict.fromkeys(
@@ -213,6 +214,7 @@ _FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
     ),
     "by": ({"tag", "name", "mapping"}.__contains__, "a way to find owners", "allowed: tag, name, mapping"),
     "weekdays": (DAYS.__contains__, "a weekday", f"allowed: {', '.join(DAYS)}"),
+    "before": (lambda text: text.isascii() and text.isdigit() and int(text) <= _MOST, *_DAYS_LIKE),
     "through": ({"secretsmanager", "s3"}.__contains__, "a handover method", "allowed: secretsmanager, s3"),
     "sender": (lambda text: not text or _MAIL.fullmatch(text), "a mail address", _MAIL_LIKE),
     "to": (_MAIL.fullmatch, "a mail address", _MAIL_LIKE),

@@ -98,7 +98,7 @@ def test_every_url_of_a_secret_is_told(web: Web) -> None:
     cloud = Cloud("\n".join(web.url(path) for path in ("one", "two", "three")))
     with pytest.raises(Problem) as caught:
         made("chat", cloud).deliver(LETTER)
-    assert caught.value.message == "channel chat: 1 of 3 services did not accept the message (JSON)"
+    assert caught.value.message == "channel chat: 1 of 3 services did not accept the message (JSON: HTTP 500)"
     assert sorted(path.strip("/") for path, _, _ in web.posts) == ["one", "three", "two"]
 
 
@@ -286,12 +286,21 @@ def test_telegram_takes_a_long_digest_in_parts(chat_app: Telegram) -> None:
     assert all(any(f"user{number} in" in part for part in parts) for number in range(200))
 
 
-def test_telegram_refuses(chat_app: Telegram, caplog: pytest.LogCaptureFixture) -> None:
-    """A token that was revoked: the channel and the service are named, the token is not."""
+@pytest.mark.parametrize(
+    ("code", "said", "why"),
+    [
+        (401, f"Unauthorized {TOKEN}", ": Unauthorized"),
+        (403, "Forbidden: bot was blocked by the user", ": bot was blocked by the user"),
+        (400, "Bad Request: chat not found", ": chat not found"),
+        (400, f"Bad Request: {TOKEN}", ": HTTP 400"),
+    ],
+)
+def test_telegram_refuses(chat_app: Telegram, caplog: pytest.LogCaptureFixture, code: int, said: str, why: str) -> None:
+    """Its own reason is passed on, as far as that is one of those known; the token is not."""
     caplog.set_level(1)
-    chat_app.answer = (401, {"ok": False, "error_code": 401, "description": f"Unauthorized {TOKEN}"})
+    chat_app.answer = (code, {"ok": False, "error_code": code, "description": said})
     with pytest.raises(Problem) as caught:
         made("chat", Cloud(f"tgram://{TOKEN}/987654321/")).deliver(LETTER)
-    assert caught.value.message == "channel chat: the service did not accept the message (Telegram)"
+    assert caught.value.message == f"channel chat: the service did not accept the message (Telegram{why})"
     assert len(chat_app.requests) == 1
     assert "verysecrettoken" not in caplog.text + caught.value.hint

@@ -35,6 +35,21 @@ def told(days_ago: int, notices: int = 1, key_id: str = "AKIAIOSFODNN7EXAMPLE") 
     return remembered(f"1 {ref(key_id)}:n{notices}:f{day}:l{day}")
 
 
+def test_days_before_a_key_is_overdue() -> None:
+    """On each of them the owner is told once, a run that missed one makes up for it, and then every `repeat`."""
+    settings = FleetSettings(remind=Remind(before=("15", "7", "3", "2", "1"), repeat=5 * DAYS))
+    days, late = list[int](), list[int]()
+    for every, found in ((1, days), (4, late)):
+        last = None
+        for age in range(75, 101, every):
+            tags = told(age - last) if last else {}
+            if plan_notices([case("alice", age, tags=tags)], settings, NOW).now:
+                found.append(age)
+                last = age
+    assert days == [75, 83, 87, 88, 89, 94, 99]
+    assert late == [75, 83, 87, 91, 99]
+
+
 def test_nobody_is_told_of_nothing() -> None:
     """Without old keys there is no notice."""
     assert plan() == NoticePlan()

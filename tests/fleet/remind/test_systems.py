@@ -133,7 +133,7 @@ def test_a_watch_whose_telegram_is_down(company: Company, tmp_path: Path) -> Non
         result, logged = watch(company, **chat.environment)
     assert len(aws.published) == 1
     assert result["troubles"] == [
-        "the digest via telegram: channel telegram: the service did not accept the message (Telegram)"
+        "the digest via telegram: channel telegram: the service did not accept the message (Telegram: Unauthorized)"
     ]
     assert result["incomplete"] is True
     assert "verysecrettoken" not in logged
