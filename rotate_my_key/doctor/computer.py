@@ -112,8 +112,8 @@ class Computer:
 
     `profile` is the one named with -p, `program` the path it was started by. `keyring` reads the pair of a profile that
     has it there, and `search` finds the places that hold one of some ids; by default only files are looked at.
-    `on_windows` tells whether a file is on a drive of Windows that WSL mounts.
-    `put_back` gives the command that puts a stored key back into a profile that holds none, or "".
+    `kept` gives the variables that `setx` has set for good, `on_windows` tells whether a file is on a drive of Windows
+    that WSL mounts. `put_back` gives the command that puts a stored key back into a profile that holds none, or "".
     """
 
     env: Mapping[str, str]
@@ -122,6 +122,7 @@ class Computer:
     profile: str | None = None
     program: str = ""
     on_windows: Callable[[str], bool] = platform.is_windows_drive
+    kept: Callable[[], Mapping[str, str]] = platform.kept_variables
     platform: str = platform.NAME
     free: Callable[[str], int | None] = free_bytes
     keyring: Reader | None = None
@@ -230,6 +231,8 @@ class Computer:
         """What is fixed by unsetting variables in this shell."""
         if not self.posix:
             remedy = "Remove-Item " + ", ".join(f"Env:{name}" for name in names)
+            if kept := [name for name in names if name in self.kept()]:
+                remedy += f"; Remove-ItemProperty HKCU:\\Environment {', '.join(kept)}"
         else:
             unset = "set -e" if os.path.basename(self.env.get("SHELL", "")) == "fish" else "unset"
             remedy = " ".join((unset, *names))

@@ -21,6 +21,7 @@ from contextlib import suppress
 from ..core.errors import TryLater, explain
 
 NAME = sys.platform  # for who has to be told which system this is
+TEXT = "utf-8"  # how profile files are written
 
 # Absent on Windows: O_NOFOLLOW, O_NONBLOCK; elsewhere: O_BINARY.
 NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -31,7 +32,10 @@ CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | _ALWAYS
 
 if sys.platform == "win32":
     import ctypes
+    import locale
     from ctypes import wintypes
+
+    TEXT = locale.getpreferredencoding(False)  # the ANSI code page, in which botocore reads them there
 
     # Access denied, sharing violation, lock violation; and the ways in which ReplaceFileW says that a file is in use:
     # it cannot remove the old one, or move the new one, and with 1177 the old one has the backup's name already.
@@ -101,6 +105,17 @@ if sys.platform == "win32":
     def make_private(fd: int) -> None:
         """Nothing to do: files under the user's profile are the user's alone."""
 
+    def kept_variables() -> dict[str, str]:
+        """The variables that every new program of this user gets, as `setx` writes them."""
+        import winreg
+
+        found = {}
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_CURRENT_USER, "Environment") as key:
+            for number in range(winreg.QueryInfoKey(key)[1]):
+                name, value, _ = winreg.EnumValue(key, number)
+                found[name.upper()] = str(value)
+        return found
+
     def machine_ids() -> str:
         """What Windows made up when it was installed."""
         import winreg
@@ -120,6 +135,10 @@ else:
     def put_back(target: str) -> bool:
         """Nothing to do: `replace` leaves nothing half done."""
         return False
+
+    def kept_variables() -> dict[str, str]:
+        """Shells set them, in files."""
+        return {}
 
     def fsync_directory(path: str) -> None:
         """Make a rename in this directory durable; not every file system can, and those need not."""

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import NamedTuple
 
-from ..core.errors import Problem, explain, is_denied
+from ..core.errors import Problem, TryLater, explain, is_denied
 from ..core.hints import quoted
 from . import platform
 
@@ -485,6 +485,9 @@ def _open_for_writing(path: str, *, must: bool, keep: bool = False) -> int:
     try:
         fd = os.open(path, platform.WRITE | platform.NO_FOLLOW)
     except OSError as error:
+        if error.errno == errno.EACCES and os.name == "nt" and os.access(path, os.W_OK):
+            hint = "close it there, then run rotate-my-key again"
+            raise TryLater(f"another program has {path} open, and lets nobody write it", hint) from None
         if error.errno == errno.EACCES and not must:
             return -1
         problem = explain(error, "write", path)

@@ -16,6 +16,7 @@ from ..core.errors import Problem
 from ..core.hints import Hint
 from ..core.model import Credentials, PlaceKind
 from ..core.policy import mask
+from ..files.platform import TEXT
 from ..keyring.store import Line, Lines, Process
 from .file import DEFAULT, KEY_ID, SECRET, TOKENS, Ini, ProfileFile, clean_value, config_profile, config_section
 from .kinds import OPTION
@@ -100,7 +101,7 @@ def _span(file: ProfileFile, section: str, name: str, value: str) -> tuple[int, 
     """Where a value stands in the file, in bytes."""
     number = file.sections[section][name]
     start = file.offset(number, file.value_columns(number)[0])
-    return start, start + len(value.encode())
+    return start, start + len(value.encode(TEXT))
 
 
 def _warnings(file: ProfileFile, sections: Collection[str], old: Credentials) -> Iterator[str]:
@@ -144,7 +145,7 @@ def take_out(file: ProfileFile, profile: str, pair: Credentials) -> tuple[bytes,
     header, raw, taken = file.header(section), _lines_of(file.data), []
     for name, value in ((KEY_ID, pair.key_id), (SECRET, pair.secret)):
         number = file.sections[section][name]
-        line, column = raw[number].decode(), file.value_columns(number)[0]
+        line, column = raw[number].decode(TEXT), file.value_columns(number)[0]
         taken.append(Line(number - header, name, line[:column], line[column + len(value) :]))
         raw[number] = b""
     data = verified(file, b"".join(raw), {section: {KEY_ID: None, SECRET: None}})
@@ -188,7 +189,7 @@ def _filled(file: ProfileFile, section: str, name: str, value: str) -> bytes:
     bare = line.rstrip("\r")
     start, stop = file.value_columns(number) if found else (len(bare), len(bare))
     gap = " " if bare.endswith((" =", " :")) else ""  # as it was spaced before
-    return f"{line[:start]}{gap}{value}{line[stop:]}".encode() + b"\n" * (number + 1 < len(file.lines))
+    return f"{line[:start]}{gap}{value}{line[stop:]}".encode(TEXT) + b"\n" * (number + 1 < len(file.lines))
 
 
 # The credential_process line
@@ -202,7 +203,7 @@ def add_process(file: ProfileFile, profile: str, value: str) -> tuple[bytes, Pro
         return _with_section(file, profile, {OPTION: value})
     raw, number, end = _lines_of(file.data), file.header(section), _end(file.data)
     lead, line = "" if raw[number].endswith(b"\n") else end, f"{OPTION} = {value}{end}"
-    raw.insert(number + 1, f"{lead}{line}".encode())
+    raw.insert(number + 1, f"{lead}{line}".encode(TEXT))
     return verified(file, b"".join(raw), {section: {OPTION: value}}), Process(lead, "", line)
 
 
@@ -216,13 +217,13 @@ def remove_process(file: ProfileFile, profile: str, process: Process | None) -> 
     raw, header = _lines_of(file.data), file.header(section)
     gone: dict[str, str | None] | None = {OPTION: None}
     before, after = b"".join(raw[:number]), b"".join(raw[number + 1 :])
-    if process and process.line == raw[number].decode():
-        added, alone = (process.lead + process.header).encode(), list(file.sections[section]) == [OPTION]
+    if process and process.line == raw[number].decode(TEXT):
+        added, alone = (process.lead + process.header).encode(TEXT), list(file.sections[section]) == [OPTION]
         nothing_below = not b"".join(raw[number + 1 : file.extent(header)[1]]).strip()
         if process.header and alone and nothing_below and before.endswith(added):
             before, gone = before[: len(before) - len(added)], None
         elif not process.header and process.lead and not after and number == header + 1:
-            before = before.removesuffix(process.lead.encode())
+            before = before.removesuffix(process.lead.encode(TEXT))
     return verified(file, before + after, {section: gone})
 
 
@@ -241,16 +242,16 @@ def _with_section(file: ProfileFile, profile: str, values: Mapping[str, str]) ->
     lead = "" if not file.data else end if file.data.endswith(b"\n") else end * 2
     lines = "".join(f"{name} = {value}{end}" for name, value in values.items())
     added = Process(lead, f"[{section}]{end}", lines)
-    return verified(file, file.data + f"{lead}{added.header}{lines}".encode(), {section: values}), added
+    return verified(file, file.data + f"{lead}{added.header}{lines}".encode(TEXT), {section: values}), added
 
 
 def _insert(raw: list[bytes], index: int, line: str, end: str) -> None:
     """Insert a line; what ends without a line end gets one if something follows."""
     if index and not raw[index - 1].endswith(b"\n"):
-        raw[index - 1] += end.encode()
+        raw[index - 1] += end.encode(TEXT)
     if index < len(raw) and not line.endswith("\n"):
         line += end
-    raw.insert(index, line.encode())
+    raw.insert(index, line.encode(TEXT))
 
 
 def _lines_of(data: bytes) -> list[bytes]:

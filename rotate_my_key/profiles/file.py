@@ -21,11 +21,13 @@ import re
 import shlex
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ..core.errors import Problem, shortage
 from ..core.model import Credentials, Place, PlaceKind
+from ..files.platform import TEXT
 from ..files.regular import refuse_odd
 
 DEFAULT = "DEFAULT"  # configparser's own name for the section that lends its options to all others
@@ -59,10 +61,13 @@ class Ini:
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise self._encoded("UTF-16")
         try:
-            text = data.decode()
+            text = data.decode(TEXT)
         except UnicodeDecodeError as error:
             number = data.count(b"\n", 0, error.start)
-            raise self.problem(number, "is not UTF-8", "save the file as UTF-8") from None
+            what = f"has a character that code page {TEXT}, in which AWS's tools read this file here, does not know"
+            if TEXT.lower() == "utf-8":
+                raise self.problem(number, "is not UTF-8", "save the file as UTF-8") from None
+            raise self.problem(number, what, "write that line in plain letters (a to z)") from None
         # Text mode would turn a lone CR into a line end; so does this, and the editor refuses such a file.
         self.lone_cr = "\r" in text and _LONE_CR.search(text) is not None
         self.text = text.replace("\r\n", "\n").replace("\r", "\n") if self.lone_cr else text
@@ -129,7 +134,7 @@ class Ini:
         return name.rstrip().lower()
 
     def _not_ini(self, number: int, what: str, hint: str) -> Problem:
-        if self.text.startswith("\ufeff"):
+        if self.data.startswith(b"\xef\xbb\xbf"):
             return self._encoded("UTF-8")
         if "\0" in self.text:
             return self._encoded("UTF-16BE" if self.text[0] == "\0" else "UTF-16LE")
@@ -222,7 +227,7 @@ class Ini:
     def offset(self, number: int, column: int = 0) -> int:
         """The place of a character in the file, in bytes. Meaningless if `lone_cr`."""
         before = sum(map(len, self.lines[:number])) + number + column
-        return before if self.text.isascii() else len(self.text[:before].encode())
+        return before if self.text.isascii() else len(self.text[:before].encode(TEXT))
 
     def _encoded(self, encoding: str) -> Problem:
         """As Notepad (UTF-8 with a mark) and PowerShell 5.1 (UTF-16) write files."""
@@ -402,6 +407,13 @@ class ProfilePaths:
     credentials: str
     config: str
     home: str = ""
+
+    def __post_init__(self) -> None:
+        """Two spellings of one file are one: on most Macs, and on Windows, AWS/Config is aws/config."""
+        with suppress(OSError):
+            one, other = map(os.path.realpath, (self.credentials, self.config))
+            if one != other and os.path.samefile(one, other) and os.path.isfile(one) and os.stat(one).st_nlink == 1:
+                object.__setattr__(self, "config", self.credentials)
 
     def show(self, path: str) -> str:
         """The path as a person writes it: `~/.aws/credentials`."""

@@ -315,14 +315,18 @@ def test_a_mixed_profile_has_one_remedy_that_works(laptop: Laptop) -> None:
     ],
 )
 def test_remedies_are_in_the_words_of_the_shell(laptop: Laptop, shell: str, platform: str, remedy: str) -> None:
-    """fish and PowerShell know no unset."""
+    """fish and PowerShell know no unset; what `setx` has set is in the registry, too."""
     from dataclasses import replace
 
     from rotate_my_key.doctor import local
 
     laptop.env |= {"AWS_ACCESS_KEY_ID": "AKIA", "SHELL": shell}
-    (finding,) = local.check_environment(replace(laptop.computer(), platform=platform))
+    computer = replace(laptop.computer(), platform=platform)
+    (finding,) = local.check_environment(computer)
     assert finding.remedy == remedy
+    (finding,) = local.check_environment(replace(computer, kept=lambda: {"AWS_ACCESS_KEY_ID": "AKIA"}))
+    kept = r"; Remove-ItemProperty HKCU:\Environment AWS_ACCESS_KEY_ID" if platform == "win32" else ""
+    assert finding.remedy == remedy + kept
 
 
 @pytest.mark.parametrize(
