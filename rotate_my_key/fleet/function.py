@@ -25,8 +25,10 @@ from typing import Any
 from .. import __version__
 from ..aws.client import Aws
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
+from ..core.model import Recall
 from ..settings.fleet import Enforce, FleetSettings
 from ..settings.fleet_ini import parse
+from . import recall as recalls
 from . import revoke as emergency
 from .accounts import AwsOrganization
 from .actions import Notifier, failures_of
@@ -290,6 +292,33 @@ def _switched(
     return {**_told(job, len({each.account for each in found}), [], list(dict.fromkeys(troubles))), "switched": well}
 
 
+def recall(job: FunctionRun) -> Result:
+    """Users are marked, so that their computers replace every key that was made before now; their owners are told. Of
+    one user, one owner, one account, or everybody."""
+    wishes, settings, assembly = job.wishes, job.settings, job.assembly
+    undo, now = wishes.get("undo") == "yes", assembly.now().replace(microsecond=0)
+    reason = "" if undo else recalls.check_reason(wishes.get("reason", ""))
+    wanted = None if undo else Recall(now, recalls.read_by(wishes.get("by", ""), now, settings), reason)
+    tools = emergency.RevokeContext(assembly.organization, settings, job.audit("recall"), assembly.now)
+    scope = recalls.RecallScope((job.account,) if job.account else (), wishes.get("user", ""), wishes.get("owner", ""))
+    mapping = addresses(settings.owners)
+    found, broken = recalls.look_around(tools, scope, mapping, time.sleep)
+    done = recalls.plan_recall(found, wanted, now)
+    accounts = len({each.account for each in found})
+    if job.dry:
+        lines = [f"{each.state.value}: {each.found.user.name} in {each.found.account}" for each in done]
+        return {**_told(job, accounts, [], [problem.message for _, problem in broken]), **_would(lines)}
+    done = recalls.carry_out(tools, done, reason)
+    numbers = Counter(each.state.value for each in done)
+    tools.audit.close(numbers)
+    problems = [problem for _, problem in broken] + [each.problem for each in done if each.problem]
+    if wanted and settings.remind.owners:
+        notifier = Notifier(job.channels(), settings, job.renderer(), "rotate-my-key fleet recall")
+        problems += recalls.tell(tools, done, wanted, mapping, notifier)
+    troubles = list(dict.fromkeys(problem.message for problem in problems))
+    return {**_told(job, accounts, [], troubles), "numbers": dict(numbers)}
+
+
 def reissue(job: FunctionRun) -> Result:
     """A key is made for one user, and its owner told where it waits."""
     assembly, settings, user = job.assembly, job.settings, job.wishes.get("user", "")
@@ -366,11 +395,16 @@ def _told(job: FunctionRun, looked_at: int, failed: Sequence[Mapping[str, str]],
 
 
 JOBS: Mapping[str, Callable[[FunctionRun], Result]] = {
-    each.__name__: each for each in (accounts, report, remind, enforce, sweep, revoke, undo, reissue)
+    each.__name__: each for each in (accounts, report, remind, enforce, sweep, revoke, undo, recall, reissue)
 }
-_DRY = {"remind", "enforce", "sweep", "reissue"}  # what changes something, and can show what instead
+_DRY = {"remind", "enforce", "sweep", "recall", "reissue"}  # what changes something, and can show what instead
 # What an event about one person may say besides command and account.
-_WISHES = {"revoke": {"user", "owner", "why"}, "undo": {"user", "owner", "of"}, "reissue": {"user"}}
+_WISHES = {
+    "revoke": {"user", "owner", "why"},
+    "undo": {"user", "owner", "of"},
+    "recall": {"user", "owner", "by", "reason", "undo"},
+    "reissue": {"user"},
+}
 
 
 SETTINGS = "ROTATE_MY_KEY_FLEET_SETTINGS"  # the variable that names the SSM parameter

@@ -32,7 +32,7 @@ from .memory import KeyMemory
 from .model import AwsAccount, Event, FleetKey, FleetUser, Owner, addresses_in
 from .rules import off_since
 from .survey import accounts_of
-from .users import UserLook, accounts_named, look_up, look_up_keys, lost, read_tags, recalled, remember, switched
+from .users import UserLook, accounts_named, look_up, look_up_keys, lost, read_tags, remember, remembered, switched
 
 SHORTLY = 1.5  # seconds that a key waits for its tag, and for the audit
 QUICK = 2.0  # seconds that the question waits for last uses and tags
@@ -187,7 +187,7 @@ class RevokeMark:
         settings = self._tools.settings
         try:
             if self._held is None:
-                self._held = recalled(self._looked_up, read_tags(self._looked_up), settings, self._now)
+                self._held = remembered(self._looked_up, read_tags(self._looked_up), settings, self._now)
             known = {key_id: self._held.known(key_id) for key_id in self._ids | ids}
             noted = {key_id: replace(known[key_id], revoked=self._now.date()) for key_id in ids}
             return remember(self._held, {**known, **noted}, settings.remind.tag)

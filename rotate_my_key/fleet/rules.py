@@ -8,20 +8,24 @@
   keys (`reissue_at`), it makes one for each key, and that key is not switched off before a younger one has reached its
   user; at `deactivate_anyway_at` it is, whatever the user did.
 - A notice counts for an act if it said what will be done, and when.
+- What IT has recalled is switched off on the day that the recall says, after one notice of it, the day before or
+  earlier. Where IT makes new keys, one is made then.
 
 Every look at a user's keys also updates what is remembered of them (`observed`). A key that is found switched off, and
 not by the fleet, is off from that day on; where a run was about to do it, the fleet did it. A key that works although
 it was switched off was switched on by somebody: everything about it begins anew, its notices too. So does a key that is
-used after its notices and is not due by its age. A key that is gone is forgotten, but for a deletion that was not told.
+used after its notices, and is neither due by its age nor recalled. A key that is gone is forgotten, but for a deletion
+that was not told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 
+from ..core.model import recalled
 from ..core.policy import Policy, Verdict
 from ..settings.fleet import DAYS, Enforce, FleetSettings, span_of, zone
 from .memory import KeyMemory, Memory, ref, whole_days
@@ -104,7 +108,7 @@ _DAY = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class _DueAction:
     """What an age or a time alone calls for, and from when on. `by_use`: because the key is not used; `waits`: not
-    before a younger key has reached its user, whenever that is."""
+    before a younger key has reached its user, whenever that is; `since`: IT recalled the key then."""
 
     kind: ActionKind
     key: FleetKey
@@ -112,6 +116,12 @@ class _DueAction:
     why: str
     by_use: bool = False
     waits: bool = False
+    since: datetime | None = None
+
+    def is_told(self, known: KeyMemory) -> bool:
+        """Whether the user of a recalled key has had a notice of that."""
+        last = known.last if known.warnings else None
+        return bool(self.since and last and last >= self.since.date())
 
 
 def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
@@ -153,7 +163,11 @@ def _due_actions(facts: UserFacts, settings: FleetSettings, now: datetime) -> It
     if active and at is not None:
         key = active[-1]
         why = f"{_days(now - key.created)} old (a new key is created at {_days(at)})"
-        yield _DueAction(ActionKind.REISSUE, key, key.created + at, why)
+        due = _DueAction(ActionKind.REISSUE, key, key.created + at, why)
+        for called in _called_back(key, facts, now):  # the new one is ready when the old one goes, and not before
+            off = _announced(called, facts.known(key.key_id), settings.enforce, now.date())
+            due = min(due, replace(called, kind=ActionKind.REISSUE, at=off), key=lambda each: each.at)
+        yield due
     for key in active:
         yield from _deactivation(key, facts, settings, now)
 
@@ -168,12 +182,19 @@ def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: d
         yield _DueAction(ActionKind.DELETE, key, at, why)
 
 
+def _called_back(key: FleetKey, facts: UserFacts, now: datetime) -> Iterator[_DueAction]:
+    """What a recall by IT calls for."""
+    if recall := recalled(facts.user.tags, key.created):
+        why = f"recalled on {_date(recall.at.date(), now.date())}{recall.reason and f', {recall.reason}'}"
+        yield _DueAction(ActionKind.DEACTIVATE, key, recall.by, why, since=recall.at)
+
+
 def _deactivation(key: FleetKey, facts: UserFacts, settings: FleetSettings, now: datetime) -> Iterator[_DueAction]:
     """By age or by not being used, whichever comes first; what waits for a younger key, and comes before the last day,
     too."""
     rules, kind = settings.enforce, ActionKind.DEACTIVATE
     waits = rules.reissue_at is not None and not _arrived(key, facts)
-    due_actions = []
+    due_actions = [*_called_back(key, facts, now)]
     for limit, waiting in ((rules.deactivate_at, waits), (rules.deactivate_anyway_at, False)):
         if limit is not None:
             why = f"{_days(now - key.created)} old (maximum age is {_days(limit)})"
@@ -183,7 +204,12 @@ def _deactivation(key: FleetKey, facts: UserFacts, settings: FleetSettings, now:
         why = f"not used for {_days(now - used)} (the limit is {_days(unused)})"
         due_actions.append(_DueAction(kind, key, used + unused, why, by_use=True, waits=waits))
     found = sorted(due_actions, key=lambda due: (due.at, due.waits))
-    sure = next((due for due in found if not due.waits), None)
+    known, today = facts.known(key.key_id), now.date()
+    sure = min(
+        (due for due in found if not due.waits),
+        key=lambda due: _announced(due, known, rules, today),
+        default=None,
+    )
     if found and found[0].waits:
         yield found[0]
     if sure:
@@ -212,9 +238,10 @@ def _judged(
         if now >= due.at:
             yield Skipped(SkipRule.NEW_KEY, user, due.key, "the user has not received a newer key yet")
         return
-    told = due.kind is ActionKind.REISSUE or known.warnings >= rules.notices
+    told = due.is_told(known) or not rules.notices if due.since else known.warnings >= rules.notices
+    told = told or due.kind is ActionKind.REISSUE
     pause = whole_days(settings.remind.repeat)
-    if not told and (known.last is None or not known.warnings or (today - known.last).days >= pause):
+    if not told and (due.since or not known.last or not known.warnings or (today - known.last).days >= pause):
         yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, _announced(due, known, rules, today))
     elif now < due.at:
         return
@@ -234,7 +261,11 @@ def _judged(
 
 def _announced(due: _DueAction, known: KeyMemory, rules: Enforce, today: date) -> datetime:
     """When something is taken away at the earliest, of which its user is told today. A new key that was made for them
-    they must have time to fetch, and often it is fetched with the old one."""
+    they must have time to fetch, and often it is fetched with the old one. A recall has its own day, a day after its
+    first notice at the earliest, whatever the grace."""
+    if due.since:
+        first = max(known.warned or today, due.since.date()) if due.is_told(known) else today
+        return max(due.at, _midnight(first) + _DAY) if rules.notices else due.at
     grace = whole_days(rules.grace) * _DAY
     told = _midnight(known.warned or today) + grace if rules.notices else due.at
     return max(due.at, told, *([_midnight(known.reissued) + grace] if known.reissued else []))
@@ -284,7 +315,11 @@ def _spared(
         return SkipRule.LAST_USE, "its last use could not be read"
     elif due.kind is ActionKind.DEACTIVATE:
         announced = _announced(due, known, settings.enforce, today)
-        if ActionKind.REISSUE in planned and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY:
+        if (
+            ActionKind.REISSUE in planned
+            and not due.since
+            and now < announced + max(whole_days(settings.enforce.grace), 1) * _DAY
+        ):
             return SkipRule.NEW_KEY, "a new key is created first"
         if due.by_use and key.last_use.at and known.first and key.last_use.at.date() >= known.first:
             return SkipRule.USED, f"used on {_date(key.last_use.at.date(), today)}, after the first notice"
@@ -303,6 +338,8 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
     would undo the undoing."""
     if due.kind is ActionKind.REISSUE:
         return date.min
+    if due.since:
+        return _announced(due, known, settings.enforce, due.at.date()).date()
     if not settings.enforce.notices and known.reissued and due.kind is ActionKind.DEACTIVATE:
         return known.reissued + whole_days(settings.enforce.grace) * _DAY
     if not settings.enforce.notices:
@@ -316,6 +353,8 @@ def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:
     """How long before an act its notices begin, so that it can be done in time; not while the key is in use."""
     if due.kind is ActionKind.REISSUE:
         return timedelta(0)
+    if due.since:
+        return max(due.at - due.since, timedelta(0))
     spaced = whole_days(settings.remind.repeat) * max(settings.enforce.notices - 1, 0)
     lead = max(whole_days(settings.enforce.grace), spaced) * _DAY
     return min(lead, settings.enforce.unused_for / 2) if due.by_use and settings.enforce.unused_for else lead
@@ -347,18 +386,19 @@ def _days(duration: timedelta) -> str:
 
 def observed(user: FleetUser, memory: Memory, policy: Policy, now: datetime) -> dict[str, KeyMemory]:
     """The memory after a look at all keys of a user, whose ids are known."""
-    seen = {ref(key.key_id or ""): _seen(key, memory, policy, now) for key in user.keys}
+    seen = {ref(key.key_id or ""): _seen(key, memory, policy, now, user.tags) for key in user.keys}
     ids = {key.key_id for key in user.keys}
     gone = {name: known for name, known in memory.items() if name != ref(name) and name not in ids}
     return {name: known for name, known in {**seen, **gone}.items() if known != KeyMemory()}
 
 
-def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime) -> KeyMemory:
+def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime, tags: Mapping[str, str] | None) -> KeyMemory:
     known = memory.get(ref(key.key_id or ""), KeyMemory())
     since = off_since(known)
     used = key.last_use.at.date() if key.last_use and key.last_use.at else None
     if key.active:
-        answered = known.first and used and used >= known.first and policy.verdict(key, now) is Verdict.FRESH
+        fresh = policy.verdict(key, now) is Verdict.FRESH and not recalled(tags, key.created)
+        answered = known.first and used and used >= known.first and fresh
         if since or answered:
             return replace(known.anew, back=now.date() if since else known.back)
         return replace(known, intended=None)

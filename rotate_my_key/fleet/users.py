@@ -2,7 +2,7 @@
 that it is certain how that ended.
 
 `enforce` looks at everybody (`enter`, `look`): lists, as they are now, never a report that may be hours old. Only a
-user with a key that could be due for something, or with none any more, costs more than one call. What says who is
+user with a key that could be due for something, or with none any more, costs more than two calls. What says who is
 exempt and cannot be read: of a group, and nothing is done in the account; of a user, and nothing is done to them.
 
 `revoke` looks one user up in every account (`look_up`), and waits for nothing but the list of their keys.
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import Gone, Problem, TryLater, fault
-from ..core.model import LastUse
+from ..core.model import LastUse, recalled
 from ..core.parallel import Running
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
@@ -141,24 +141,37 @@ def _passwords(directory: AccountDirectory, sleep: Callable[[float], None]) -> d
 
 
 def look(
-    place: AccountView, user: FleetUser, settings: FleetSettings, now: datetime, *, closely: bool = False
+    place: AccountView,
+    user: FleetUser,
+    settings: FleetSettings,
+    now: datetime,
+    *,
+    closely: bool = False,
+    uses: bool = True,
 ) -> UserLook:
-    """The user as they are now; `closely` asks for everything, whatever the ages of their keys."""
+    """The user as they are now; `closely` asks for everything, whatever the ages of their keys, but for their last uses
+    without `uses`. The tags of whoever has an active key are read: they say whether IT has recalled it."""
 
     def verb(found: UserLook) -> UserLook:
         gone = not found.user.keys and settings.enforce.delete_after is not None
         matter = closely or gone or any(_matters(key, settings, now) for key in found.user.keys)
-        return _closely(found, settings, now) if matter else found
+        if not matter and not any(key.active for key in found.user.keys):
+            return found
+        tags = found.directory.tags(found.user.name)
+        called = any(recalled(tags, key.created) for key in found.user.keys if key.active)
+        return _closely(found, tags, settings, now, uses=uses) if matter or called else found
 
     user = replace(user, password=place.passwords.get(user.name))
     return _looked(place, user, verb) or UserLook(replace(user, keys=()), place=place)
 
 
-def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLook:
-    directory, place = found.directory, found.place
-    tags = directory.tags(found.user.name)
-    keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in found.user.keys)
-    found = recalled(found.with_keys(keys), tags, settings, now)
+def _closely(
+    found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime, *, uses: bool
+) -> UserLook:
+    directory, place, keys = found.directory, found.place, found.user.keys
+    if uses:
+        keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in keys)
+    found = remembered(found.with_keys(keys), tags, settings, now)
     members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
     unknown = unreadable(found.user, settings.exempt, members)
     unsure = f"{unknown}, which may exempt them, could not be read" if unknown else found.unsure
@@ -168,7 +181,7 @@ def _closely(found: UserLook, settings: FleetSettings, now: datetime) -> UserLoo
     return replace(found, exempt=reason, unsure=unsure)
 
 
-def recalled(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
+def remembered(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
     """With what their tags (None: unknown) tell of their keys; `unsure` then says why nothing can be remembered."""
     user = replace(found.user, tags=tags)
     recorded, why = recall(user, settings.remind.tag)
@@ -223,7 +236,7 @@ def look_up(
     except Gone:
         return None
     keys = tuple(replace(key, last_use=last_uses.get(key.key_id)) for key in look.user.keys)
-    return recalled(look.with_keys(keys), all_tags[0] if all_tags else None, settings, now)
+    return remembered(look.with_keys(keys), all_tags[0] if all_tags else None, settings, now)
 
 
 def look_up_keys(organization: AwsOrganization, account: AwsAccount, name: str) -> UserLook | None:

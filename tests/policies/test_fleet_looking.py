@@ -14,7 +14,7 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.core.errors import Problem
-from rotate_my_key.core.model import FLEET_KEY
+from rotate_my_key.core.model import FLEET_KEY, RECALL_KEY
 from tests.policies.company import REFUSED, Company, allowed, company, hook, with_channels
 
 __all__ = ["company", "hook"]
@@ -23,13 +23,15 @@ FLEET = tuple(name for name in policies.names() if name.startswith("fleet-"))
 
 
 @pytest.mark.parametrize("name", FLEET)
-def test_tags_are_one_key_alone(name: str) -> None:
+def test_tags_are_our_own_keys_alone(name: str) -> None:
     """Whoever may write any tag could make himself an administrator where rights go by tags."""
     for statement in policies.statements(name):
         if {"iam:TagUser", "iam:UntagUser"} & set(statement["Action"]):
             assert set(statement["Action"]) <= {"iam:TagUser", "iam:UntagUser"}
             assert statement["Condition"] == {
-                "ForAllValues:StringEquals": {"aws:TagKeys": [FLEET_KEY]},
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": [FLEET_KEY, *([RECALL_KEY] if name == "fleet-enforce" else [])]
+                },
                 "Null": {"aws:TagKeys": "false"},
             }
 

@@ -90,6 +90,7 @@ def _need_libraries() -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for spreadsheets, with every key.")
 @click.option("--html", "as_html", is_flag=True, help="Print one self-contained HTML page.")
 @click.option("--out", metavar="FOLDER", help="Write page, CSV and JSON into this folder; print their SHA-256.")
+@click.option("--recalls", is_flag=True, help="Show who has answered recalls (reads the tags of every user).")
 @click.option("--since", metavar="FILE", help="Compare with an earlier report, as --json printed it.")
 @click.option(
     "--check",
@@ -162,6 +163,27 @@ def _revoke() -> None:
     Shows what it found first. Nothing is deleted, and keys that were inactive before stay so. An account that fails is
     named, and the exit code is not 0. Owners and admins are notified over the channels of the settings. Sessions that
     were started with the keys, and the password, still work: it shows how to end them.
+    """
+
+
+@_does("recall.recall", "Ask for every key made before now to be replaced, by a day.")
+@click.option("--user", metavar="NAME", default="", help="The users of this name.")
+@click.option("--owner", metavar="ADDRESS", default="", help="All users and bots whose owner has this address.")
+@click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable).")
+@click.option("--all", "every", is_flag=True, help="Everybody in the accounts of the settings.")
+@click.option("--by", metavar="TIME", default="", help="Until when: 3d, 12h, 2026-12-09 or 2026-12-09T17:00.")
+@click.option("--reason", metavar="TEXT", default="", help="The reason, which everybody concerned sees.")
+@click.option("--undo", is_flag=True, help="Take the recall back.")
+@click.option("--dry-run", is_flag=True, help="Show who is meant; change nothing.")
+@YES
+@AS_JSON
+@fleet_options
+def _recall() -> None:
+    """Ask for every key that was made before now to be replaced, whatever its age.
+
+    A tag marks the users. Their computers treat the keys as overdue at once, show reason and day, and rotate them
+    within an hour where the schedule is installed. A key made later satisfies it. What was not replaced by the day is
+    deactivated by `fleet enforce`, in the accounts where that is allowed. Exempt users are skipped.
     """
 
 

@@ -6,6 +6,7 @@ import io
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -14,11 +15,16 @@ from typing import TYPE_CHECKING
 from ...core.errors import WrongUsage, explain
 from ...core.hints import Hint
 from ...core.policy import day, format_duration, mask, number, span, used
+from ...fleet.assembly import Assembly
 from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
+from ...fleet.recall import RecallCurve, RecallScope, curves, look_around
 from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earlier, stem, table, values
+from ...fleet.revoke import RevokeContext
+from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import open_fleet, stoppable, surveyed, tell_failed, tell_left_out
+from .common import open_audit, open_fleet, stoppable, surveyed, tell_failed, tell_left_out
+from .recall import curve_json, curve_text
 
 if TYPE_CHECKING:  # loaded for the terminal alone
     from rich.console import Console
@@ -44,6 +50,7 @@ def report(
     *,
     every: bool,
     exact: bool,
+    recalls: bool,
     since: str | None,
     out: str | None,
     least: str | None,
@@ -61,23 +68,38 @@ def report(
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
     found = make(surveys, settings, mapping, now, origin, earlier)
+    called = _recalls(app, settings, assembly, mapping) if recalls else []
     if out:
         for file in keep(found, stem(found), partial(_write, out), every=every):
             app.out(f"{file.sha256}  {file.name}")
     elif least and app.quiet:
         pass  # a script looks at the exit code alone
     elif as_json:
-        app.json(values(found))
+        app.json({**values(found), **({"recalls": [curve_json(each) for each in called]} if recalls else {})})
     elif as_csv:
         app.out(table(found).rstrip("\n"), exact=True)
     else:
         text = page(found, every=every).rstrip("\n") if as_html else report_text(found, app, every=every)
         app.out(text, exact=True)
+    for line in (line for each in called for line in curve_text(each, now)) if not as_json else ():
+        app.say(line) if as_csv or as_html or out else app.out(line)
+    if recalls and not called and not as_json:
+        app.say("No user is recalled.")
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
     return found.check(least) if least else found.code
+
+
+def _recalls(app: App, settings: FleetSettings, assembly: Assembly, mapping: Mapping[str, str]) -> list[RecallCurve]:
+    """Every recall that a user's tag has. What cannot be looked at is said."""
+    tools = RevokeContext(assembly.organization, settings, open_audit(app, assembly, "report"), assembly.now)
+    with app.waiting("reading the tags of every user"):
+        users, broken = look_around(tools, RecallScope(), mapping, time.sleep)
+    for about_, problem in broken:
+        app.say(f"{about_}: {problem.message}")
+    return curves(users)
 
 
 def _bytes(path: str) -> bytes:

@@ -1,0 +1,193 @@
+"""`fleet recall`: IT asks for every key that was made before now; and what it shows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from ...core.errors import Gone, Problem, WrongUsage
+from ...core.hints import Hint
+from ...core.model import Recall
+from ...core.policy import clock, mask, number, old
+from ...fleet import recall as engine
+from ...fleet.actions import Notifier
+from ...fleet.judge import addresses
+from ...fleet.messages import Renderer
+from ...fleet.notify import channels_of
+from ...fleet.recall import RecallCurve, RecalledUser, RecallScope, RecallState
+from ...fleet.revoke import RevokeContext
+from ...fleet.survey import first_code
+from ..app import App
+from .common import agreed, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+
+_LISTED = 30  # lines of a list; --json has all
+
+
+def recall(
+    app: App,
+    *,
+    user: str,
+    owner: str,
+    account: tuple[str, ...],
+    every: bool,
+    by: str,
+    reason: str,
+    undo: bool,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Show who is meant, ask, mark them, tell their owners."""
+    scope = _scope(user, owner, account, every=every)
+    if undo and (by or reason):
+        raise WrongUsage("--undo takes no --by and no --reason", Hint("fleet", "recall", "--undo", "--all"))
+    if not undo and not (by and reason):
+        raise WrongUsage("a recall needs --by and --reason", Hint("fleet", "recall", "--help"))
+    said = "" if undo else engine.check_reason(reason)
+    settings, assembly = open_fleet(app)
+    mapping = addresses(settings.owners)
+    with stoppable(app, "nothing was changed"), app.waiting("looking at users and keys"):
+        assembly.organization.me()  # tells AWS's time, by which keys are dated
+        now = assembly.now().replace(microsecond=0)
+        wanted = None if undo else Recall(now, engine.read_by(by, now, settings), said)
+        audit = open_audit(app, assembly, "recall")
+        tools = RevokeContext(assembly.organization, settings, audit, assembly.now, cloud=assembly.cloud)
+        found, broken = engine.look_around(tools, scope, mapping, time.sleep)
+    if not found and not broken:
+        raise Gone("nobody there has an access key", Hint("fleet", "report", "--all"))
+    done = engine.plan_recall(found, wanted, now)
+    if not as_json or not (yes or dry_run):
+        app.say("\n".join(_plan_text(done, wanted, now)))
+    acts = [each for each in done if each.value or each.state is RecallState.UNDONE]
+    if acts and not dry_run and not yes and not agreed(app, "Undo the recall?" if undo else "Recall these keys?"):
+        return 4
+    if not dry_run and acts:
+        with stoppable(app, "some users may be recalled already"), app.waiting("marking users"):
+            done = engine.carry_out(tools, done, said)
+    problems = [problem for _, problem in broken] + [each.problem for each in done if each.problem]
+    code = first_code(problem.code for problem in problems)
+    if acts and not dry_run:
+        failed = sum(each.state is RecallState.FAILED for each in done)
+        code = first_code([code, close(app, audit, {"Recalled": float(len(done) - failed), "Failed": float(failed)})])
+    if as_json:
+        app.json(_json(done, broken, wanted, dry_run=dry_run))
+    else:
+        app.out(_done_text(app, done, acts, wanted, dry_run=dry_run))
+    for about, problem in broken:
+        warn(app, f"{about} could not be checked: {problem.message}")
+    for problem in {each.problem.message: each.problem for each in done if each.problem}.values():
+        names = [each.found.user.name for each in done if each.problem and each.problem.message == problem.message]
+        warn(app, f"{number(len(names), 'user')} not changed ({', '.join(names[:3])}): {problem.message}", problem.hint)
+    if wanted and not dry_run:
+        _tell(app, tools, done, wanted)
+    return code
+
+
+def _scope(user: str, owner: str, account: tuple[str, ...], *, every: bool) -> RecallScope:
+    if strange := [each for each in account if not (each.isdecimal() and len(each) == 12)]:
+        raise WrongUsage(f"{strange[0]!r} is not an account number", "write the twelve digits, like 123456789012")
+    if bool(user) + bool(owner) + every > 1 or not (user or owner or every or account):
+        what = "say whose keys: one of --user NAME, --owner ADDRESS, --all, or --account NUMBER for all of an account"
+        raise WrongUsage(what, Hint("fleet", "recall", "--help"))
+    return RecallScope(account, user, owner)
+
+
+def _plan_text(planned: Sequence[RecalledUser], recall: Recall | None, now: datetime) -> Iterator[str]:
+    if recall:
+        yield f"To be replaced by {clock(recall.by, now)} ({recall.reason}):"
+    else:
+        yield "Recalls to undo:"
+    shown = [each for each in planned if each.state is not RecallState.EXEMPT]
+    for each in shown[:_LISTED]:
+        keys = ", ".join(f"{mask(key.key_id or '')}, {old(now - key.created)}" for key in each.keys)
+        again = " (already recalled)" if each.state is RecallState.AGAIN else ""
+        yield f"  {each.found.user.name} in {each.found.account}: {keys}{again}"
+    if len(shown) > _LISTED:
+        yield f"  and {len(shown) - _LISTED:,} more"
+    if not shown:
+        yield "  none"
+    exempt = [each for each in planned if each.state is RecallState.EXEMPT]
+    for each in exempt[:_LISTED]:
+        yield f"Skipped: {each.found.user.name} in {each.found.account}: exempt ({each.found.exempt})"
+    if len(exempt) > _LISTED:
+        yield f"Skipped as exempt: {len(exempt) - _LISTED:,} more"
+
+
+def _done_text(
+    app: App, done: Sequence[RecalledUser], acts: Sequence[RecalledUser], recall: Recall | None, *, dry_run: bool
+) -> str:
+    if dry_run:
+        what = "be recalled" if recall else "have their recall undone"
+        return f"Dry run: {number(len(acts), 'user')} would {what}. Nothing was changed."
+    if not recall:
+        return f"Recall undone for {number(sum(each.state is RecallState.UNDONE for each in done), 'user')}."
+    many = sum(each.state in (RecallState.RECALLED, RecallState.AGAIN) for each in done)
+    return (
+        f"{number(many, 'user')} recalled. Computers with the schedule replace the keys within an hour.\n"
+        f"To see who has done so: {fleet(app, 'report')} --recalls\n"
+        f"To undo: {app.again('--undo', but=('by', 'reason', 'yes', 'as_json'))}"
+    )
+
+
+def _tell(app: App, tools: RevokeContext, done: Sequence[RecalledUser], recall: Recall) -> None:
+    """Owners, by the channels of the settings; and what `enforce` will not do."""
+    settings, problems = tools.settings, list[Problem]()
+    marked = [each for each in done if each.state in (RecallState.RECALLED, RecallState.AGAIN)]
+    left = sorted(
+        {str(each.found.account) for each in marked if each.found.account.number not in settings.enforce.accounts}
+    )
+    if left:
+        where = f"{', '.join(left[:3])}{' and more' if left[3:] else ''}"
+        app.say(f"note: nothing is deactivated in {where}, which [enforce] accounts does not list")
+    if settings.remind.owners:
+        try:
+            assert tools.cloud
+            renderer = Renderer(settings.remind.templates, tools.now())
+            notifier = Notifier(channels_of(settings, tools.cloud), settings, renderer, fleet(app, "recall"))
+            problems = engine.tell(tools, done, recall, addresses(settings.owners), notifier)
+        except Problem as error:
+            problems = [error]
+    for problem in problems:
+        warn(app, f"somebody was not notified: {problem.message}", problem.hint)
+
+
+def _json(
+    done: Sequence[RecalledUser], broken: Sequence[tuple[str, Problem]], recall: Recall | None, *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "recall": recall.row if recall else None,
+        "users": [
+            {
+                "account": each.found.account.number,
+                "user": each.found.user.name,
+                "state": each.state.value,
+                "keys": [key.key_id for key in each.keys],
+                "problem": problem_json(each.problem),
+            }
+            for each in done
+        ],
+        "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in broken],
+    }
+
+
+# For `fleet report --recalls`
+
+
+def curve_json(curve: RecallCurve) -> dict[str, Any]:
+    """One recall for `fleet report --json`."""
+    numbers = {name: getattr(curve, name) for name in ("users", "rotated", "both", "open", "off")}
+    return {**curve.recall.row, **numbers, "days": [{"day": f"{day}", "rotated": many} for day, many in curve.by_day]}
+
+
+def curve_text(curve: RecallCurve, now: datetime) -> Iterator[str]:
+    """The same for a terminal, with a bar for each day."""
+    recall, both = curve.recall, f" ({curve.both} with an old key that still works)" if curve.both else ""
+    yield f"Recall of {clock(recall.at, now)}, to be replaced by {clock(recall.by, now)}: {recall.reason}"
+    off = f"{curve.off} without a key"
+    yield f"  {number(curve.users, 'user')}: {curve.rotated} rotated{both}, {curve.open} open, {off}"
+    for day, many in curve.by_day:
+        share = many / curve.users
+        yield f"  {day}  {'#' * round(share * 40):40}  {share:4.0%}"

@@ -1,0 +1,276 @@
+"""`fleet recall`: IT wants every key that was made before now to be replaced by a day, and laptops do it themselves.
+
+- The mark is a tag of each user (`core.model.Recall`). A key that is made later satisfies it, so nothing has to be
+  taken back; the same reason once more goes on with the same recall, and may move its day. Users who are exempt are
+  left alone, and so is one whose tags cannot be read.
+- Owners are told at once. A notice that says when their key will be switched off counts for `enforce`, which does it.
+- Who has answered shows in IAM itself: by when their oldest key was made that is younger than the recall.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from functools import partial
+
+from ..core.errors import Denied, NotAllowed, Problem, WrongUsage, fault
+from ..core.model import RECALL_KEY, Recall, read_recall, recalled
+from ..core.parallel import Pool
+from ..core.policy import mask, parse_duration
+from ..settings.fleet import FleetSettings, zone
+from .actions import ActionLine, Notifier
+from .judge import Addresses, owner_of
+from .memory import UnreadableTag
+from .model import FleetKey, Owner
+from .revoke import RevokeContext, everywhere
+from .rules import deleted_at, switched_off_at
+from .survey import accounts_of
+from .users import UserLook, enter, look, remember_keys
+
+_LONGEST = 200  # characters of a reason: two times and a version take 54 of the 256
+_STRANGE = re.compile(r"[^\w .:/=+@-]")  # IAM API reference, Tag
+_LEAST = timedelta(hours=1)
+
+
+class RecallState(Enum):
+    """What becomes, or became, of a user."""
+
+    RECALLED = "recalled"
+    AGAIN = "already recalled"
+    UNDONE = "undone"
+    EXEMPT = "exempt"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledUser:
+    """A user with active keys; `value` is what their tag is to say, "" for nothing."""
+
+    found: UserLook
+    state: RecallState
+    value: str = ""
+    problem: Problem | None = None
+
+    @property
+    def keys(self) -> list[FleetKey]:
+        """Their active keys."""
+        return [key for key in self.found.user.keys if key.active]
+
+
+@dataclass(frozen=True, slots=True)
+class RecallScope:
+    """Who is meant: one user name, or one owner's users, or everybody; in these accounts, or in all."""
+
+    accounts: tuple[str, ...] = ()
+    user: str = ""
+    owner: str = ""
+
+
+def read_by(text: str, now: datetime, settings: FleetSettings) -> datetime:
+    """A day, which is over at its end in the time zone of the settings, a moment, or a duration from now on. Raises
+    WrongUsage."""
+    here = zone(settings.enforce.timezone)
+    try:
+        by = now + parse_duration(text) if text[-1:].isalpha() and text[:1].isdigit() else datetime.fromisoformat(text)
+    except (ValueError, WrongUsage):
+        raise WrongUsage(f"{text!r} is not a time", "write it like 3d, 12h, 2026-12-09 or 2026-12-09T17:00") from None
+    if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
+        by = datetime.combine(by.date(), time(23, 59))
+    by = (by if by.tzinfo else by.replace(tzinfo=here)).replace(microsecond=0)
+    if by < now + _LEAST:
+        raise WrongUsage(
+            "laptops look once an hour, so --by must leave them at least that",
+            "rotate-my-key fleet revoke --help (it deactivates keys at once)",
+        )
+    return by
+
+
+def check_reason(text: str) -> str:
+    """The reason, if a tag can hold it. Raises WrongUsage."""
+    if strange := _STRANGE.search(text):
+        what = f"a tag cannot hold the character {strange[0]!r} of the reason"
+        raise WrongUsage(what, f"use letters, digits, blanks and _.:/=+-@, like: {_STRANGE.sub(' ', text).strip()}")
+    if not text.strip() or len(text) > _LONGEST:
+        raise WrongUsage(f"a reason has 1 to {_LONGEST} characters", "shorten it" if text.strip() else "write why")
+    return " ".join(text.split())
+
+
+def look_around(
+    tools: RevokeContext, scope: RecallScope, mapping: Addresses, sleep: Callable[[float], None]
+) -> tuple[list[UserLook], list[tuple[str, Problem]]]:
+    """The users of the scope who have a key, with their tags, and what could not be looked at. Raises Problem if it
+    cannot be known which accounts there are."""
+    settings, now = tools.settings, tools.now()
+    denied: Denied | None = None
+    if scope.accounts or scope.user or scope.owner:
+        accounts, denied = everywhere(tools, scope.accounts)
+    else:
+        accounts = list(accounts_of(tools.organization, settings.accounts))
+    with Pool(tools.workers) as pool:
+        places = pool.map(lambda each: enter(tools.organization, each, settings, sleep), accounts)
+        users = [(place, user) for place in places for user in place.users]
+        jobs = [job for job in users if scope.user.lower() in ("", job[1].name.lower())]
+        seen = pool.map(lambda job: look(*job, settings, now, closely=True, uses=False), jobs)
+    broken = [(str(place.account), place.problem) for place in places if place.problem]
+    broken += [(f"{each.user.name} in {each.account}", each.problem) for each in seen if each.problem]
+    if denied:
+        broken.append(("other accounts", denied))
+    found = [each for each in seen if each.user.keys and not each.problem]
+    if scope.owner:
+        owner = partial(owner_of, owners=settings.owners, mapping=mapping)
+        found = [each for each in found if owner(each.user).address.lower() == scope.owner.lower()]
+    return found, broken
+
+
+def plan_recall(found: Iterable[UserLook], recall: Recall | None, now: datetime) -> list[RecalledUser]:
+    """What is to be done with each; without a recall those there are are taken back."""
+    return [
+        planned
+        for each in found
+        if (planned := _undoing(each) if recall is None else _planned(each, recall, now)) is not None
+    ]
+
+
+def _planned(found: UserLook, recall: Recall, now: datetime) -> RecalledUser | None:
+    if not any(key.active for key in found.user.keys):
+        return None
+    if found.exempt:
+        return RecalledUser(found, RecallState.EXEMPT)
+    if found.user.tags is None:
+        return RecalledUser(found, RecallState.FAILED, "", NotAllowed(f"the tags of {found.user.name} cannot be read"))
+    known = read_recall(found.user.tags)
+    if known and known.reason == recall.reason and known.by > now:
+        value = known._replace(by=recall.by).value if known.by != recall.by else ""
+        return RecalledUser(found, RecallState.AGAIN, value)
+    return RecalledUser(found, RecallState.RECALLED, recall.value)
+
+
+def _undoing(found: UserLook) -> RecalledUser | None:
+    return RecalledUser(found, RecallState.UNDONE) if read_recall(found.user.tags) else None
+
+
+def carry_out(tools: RevokeContext, planned: Sequence[RecalledUser], reason: str) -> list[RecalledUser]:
+    """Write the tags; one user's fault ends nobody else's turn, and an account that denies it is not asked again."""
+    denied: dict[str, Problem] = {}
+
+    def one(each: RecalledUser) -> RecalledUser:
+        account, name = each.found.account.number, each.found.user.name
+        undone = each.state is RecallState.UNDONE
+        if not each.value and not undone:
+            return each
+        problem = denied.get(account)
+        try:
+            if problem:
+                pass
+            elif undone:
+                each.found.directory.untag(name, RECALL_KEY)
+            else:
+                each.found.directory.tag(name, RECALL_KEY, each.value)
+        except Denied as error:
+            denied[account] = problem = error
+        except Exception as error:  # noqa: BLE001
+            problem = error if isinstance(error, Problem) else fault(error)
+        what, outcome = "recall undone" if undone else "recalled", "failed" if problem else "done"
+        for key in each.keys:
+            tools.audit.record(tools.event(what, each.found, key, reason, outcome))
+        return replace(each, state=RecallState.FAILED, problem=problem) if problem else each
+
+    with Pool(tools.workers) as pool:
+        return pool.map(one, list(planned))
+
+
+def tell(
+    tools: RevokeContext, done: Iterable[RecalledUser], recall: Recall, mapping: Addresses, notifier: Notifier
+) -> list[Problem]:
+    """Tell the owners of what was recalled now, each once; gives what went wrong. That they were told what will be
+    done, and when, goes into the tag that `enforce` reads."""
+    settings, now = tools.settings, tools.now()
+    by_owner: dict[str, tuple[Owner, list[tuple[UserLook, FleetKey, ActionLine]]]] = {}
+    for each in done:
+        if each.state is not RecallState.RECALLED:
+            continue
+        user = replace(each.found.user, tags={**(each.found.user.tags or {}), RECALL_KEY: each.value})
+        found, owner = replace(each.found, user=user), owner_of(user, settings.owners, mapping)
+        for key in each.keys:
+            if recalled(user.tags, key.created):
+                line = _line(found, key, recall, settings, now)
+                by_owner.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append((found, key, line))
+    problems: list[Problem] = []
+    for owner, mine in by_owner.values():
+        if not notifier.channels.reaching(owner):
+            continue
+        took, wrong = notifier.tell(owner, [line for _, _, line in mine])
+        problems += wrong
+        for found, key, line in mine if took else ():
+            try:
+                warned = line.coming != ""
+                change = {key.key_id or "": lambda known, warned=warned: known.noticed(now.date(), warned=warned)}
+                remember_keys(found.directory, found.user.name, settings.remind.tag, change)
+            except (Problem, UnreadableTag) as error:
+                why = error.message if isinstance(error, Problem) else "the tag was changed meanwhile"
+                problems.append(Problem(f"{owner.name} was notified, but this could not be recorded: {why}"))
+    return problems
+
+
+def _line(found: UserLook, key: FleetKey, recall: Recall, settings: FleetSettings, now: datetime) -> ActionLine:
+    """With the day on which it is switched off, where `enforce` does that."""
+    off = switched_off_at(found, key, settings, now)
+    told = (found.account, found.user.name, mask(key.key_id or ""))
+    why = f"recalled by IT, {recall.reason}"
+    if off:
+        return ActionLine(*told, why, coming="deactivated", at=off, gone=deleted_at(off, settings))
+    return ActionLine(*told, f"{why}. Replace it by {_day(recall.by)}: run rotate-my-key", at=recall.by)
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%B %Y}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecallCurve:
+    """One recall: users by what became of them, and how many had answered `by_day`, in all, at the end of each day.
+    `rotated`: they have a younger key (of which `both` have an old one, too, that still works); `off`: no key of theirs
+    works."""
+
+    recall: Recall
+    users: int
+    rotated: int
+    both: int
+    open: int
+    off: int
+    by_day: tuple[tuple[date, int], ...]
+
+
+def curves(found: Iterable[UserLook]) -> list[RecallCurve]:
+    """The recalls whose marks these users have, the latest first."""
+    by_recall: dict[Recall, list[UserLook]] = {}
+    for each in found:
+        if (recall := read_recall(each.user.tags)) and not each.exempt:
+            same = next((one for one in by_recall if (one.reason, one.by) == (recall.reason, recall.by)), recall)
+            by_recall.setdefault(same, []).append(each)
+    made = [_curve(recall, users) for recall, users in by_recall.items()]
+    return sorted(made, key=lambda curve: curve.recall.at, reverse=True)
+
+
+def _curve(recall: Recall, users: list[UserLook]) -> RecallCurve:
+    days: Counter[date] = Counter()
+    rotated = both = still = off = 0
+    for each in users:
+        mark = read_recall(each.user.tags) or recall
+        active = [key for key in each.user.keys if key.active]
+        younger = [key.created for key in active if key.created >= mark.at]
+        older = [key for key in active if key.created < mark.at]
+        if younger:
+            rotated, both = rotated + 1, both + bool(older)
+            days[min(younger).date()] += 1
+        else:
+            still, off = still + bool(older), off + (not older)
+    total, by_day = 0, []
+    for each_day in sorted(days):
+        total += days[each_day]
+        by_day.append((each_day, total))
+    return RecallCurve(recall, len(users), rotated, both, still, off, tuple(by_day))

@@ -1,0 +1,125 @@
+"""`fleet recall` marks users; laptops see it; `fleet enforce` switches off what is late; the report shows the curve."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rotate_my_key.core.model import RECALL_KEY, Recall, read_recall
+from tests.fleet.enforce.conftest import RULES, Firm, firm
+
+__all__ = ["firm"]
+
+BY = ("--by", "3d", "--reason", "laptop stolen", "--yes")
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def shop(firm: Firm) -> Firm:
+    """Alice and bob have young keys, carol is exempt, dave has none."""
+    firm.settings(RULES.format(account=firm.aws.account))
+    firm.person("alice", 20)
+    firm.person("bob", 40)
+    firm.person("carol", 40, rotate_my_key="exempt")
+    firm.aws.add_user("dave")
+    return firm
+
+
+def mark(firm: Firm, name: str) -> Recall | None:
+    """What a user's tag says."""
+    return read_recall(firm.aws.tags(name))
+
+
+def test_everybody_who_is_not_exempt_is_marked(shop: Firm) -> None:
+    """A dry run changes nothing; consent is asked for; owners get a mail with the day; the same reason goes on."""
+    dry = shop.it.run("fleet", "recall", "--all", *BY, "--dry-run")
+    assert (dry.code, mark(shop, "alice")) == (0, None)
+    assert "2 users would be recalled" in dry.out and "carol" in dry.err
+    assert shop.it.run("fleet", "recall", "--all", *BY[:-1]).code == 4
+    done = shop.it.run("fleet", "recall", "--all", *BY)
+    assert done.code == 0, done.text
+    found = mark(shop, "alice")
+    assert found and found.reason == "laptop stolen" and found == mark(shop, "bob")
+    assert (mark(shop, "carol"), mark(shop, "dave")) == (None, None)
+    assert len(shop.aws.mails) == 2
+    assert "recalled" in shop.aws.mails[0].text and "deactivated on" in shop.aws.mails[0].text
+    again = shop.it.run("fleet", "recall", "--all", "--by", "5d", *BY[2:]).code
+    moved = mark(shop, "alice")
+    assert again == 0 and moved and (moved.at, moved.by > found.by) == (found.at, True)
+    assert len(shop.aws.mails) == 2
+    assert shop.it.run("fleet", "recall", "--all", "--undo", "--yes").code == 0
+    assert RECALL_KEY not in shop.aws.tags("alice")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--all", "--by", "10m", "--reason", "x"), "look once an hour"),
+        (("--all", "--by", "soon", "--reason", "x"), "is not a time"),
+        (("--all", "--by", "3d", "--reason", "a, b"), "cannot hold"),
+        (("--all", "--by", "3d"), "needs --by and --reason"),
+        (("--by", "3d", "--reason", "x"), "say whose keys"),
+        (("--all", "--owner", "a@b", "--by", "3d", "--reason", "x"), "say whose keys"),
+    ],
+)
+def test_what_cannot_be_meant(shop: Firm, words: tuple[str, ...], says: str) -> None:
+    """Exit 2, and nothing is marked."""
+    done = shop.it.run("fleet", "recall", *words)
+    assert (done.code, says in done.err, mark(shop, "alice")) == (2, True, None)
+
+
+@pytest.mark.parametrize("kind", ["no rights", "one owner"])
+def test_part_of_it(shop: Firm, kind: str) -> None:
+    """Without the right to tag: exit 5, asked once; an owner's users alone."""
+    if kind == "no rights":
+        shop.aws.deny("TagUser")
+        done = shop.it.run("fleet", "recall", "--all", *BY)
+        assert (done.code, mark(shop, "alice")) == (5, None)
+        return
+    done = shop.it.run("fleet", "recall", "--owner", "bob@example.com", *BY)
+    assert done.code == 0, done.text
+    assert mark(shop, "bob") and not mark(shop, "alice")
+
+
+def late(shop: Firm, name: str, told: int = 3) -> None:
+    """A recall whose day is over, and of which its user was told so many days ago; 0 for never."""
+    now = datetime.now(UTC)
+    if told:
+        shop.told(name, told)
+    shop.aws.set_tags(name, {**shop.aws.tags(name), RECALL_KEY: Recall(now - 4 * DAY, now - DAY, "lost").value})
+
+
+@pytest.mark.parametrize(("told", "status"), [(3, "Inactive"), (5, "Active"), (0, "Active")])
+def test_enforce_switches_off_what_is_late(shop: Firm, told: int, status: str) -> None:
+    """After a notice of the recall, and not after one from before it or none: then one goes out first."""
+    late(shop, "alice", told)
+    done = shop.enforce("--apply", "--yes")
+    assert done.code == 0, done.text
+    assert set(shop.ids("alice").values()) == {status}
+    assert set(shop.ids("bob").values()) == {"Active"}
+    assert "recalled on" in shop.aws.mails[0].text
+
+
+def test_a_new_key_is_ready(shop: Firm) -> None:
+    """Where IT makes keys, one is made in the run that switches the old one off."""
+    rules = RULES.format(account=shop.aws.account) + "reissue_at = 80d\n[reissue]\nenabled = yes\n"
+    shop.settings(rules)
+    late(shop, "alice")
+    done = shop.enforce("--apply", "--yes")
+    assert done.code == 0, done.text
+    assert sorted(shop.ids("alice").values()) == ["Active", "Inactive"]
+
+
+def test_the_report_shows_the_curve(shop: Firm) -> None:
+    """How many were recalled, have rotated, are open."""
+    late(shop, "alice")
+    late(shop, "bob")
+    shop.aws.add_key("alice", timedelta(days=2))
+    done = shop.it.run("fleet", "report", "--recalls", "--json")
+    (curve,) = done.json["recalls"]
+    assert [curve[name] for name in ("users", "rotated", "both", "open", "off")] == [2, 1, 1, 1, 0]
+    assert (
+        "2 users: 1 rotated (1 with an old key that still works), 1 open"
+        in shop.it.run("fleet", "report", "--recalls").out
+    )
