@@ -177,6 +177,17 @@ def test_windows_needs_no_fchmod_no_owner_no_directory_fsync(windows: types.Modu
     assert windows.my_uid() == 0
 
 
+def test_a_file_system_without_chmod(tmp_path: Path) -> None:
+    """What is private already is left; elsewhere the message says that chmod is not allowed."""
+    private = os.open(tmp_path / "file", os.O_CREAT | os.O_RDWR, 0o600)
+    fixed = os.open("/proc/self/stat", os.O_RDONLY)  # nobody may change a mode there, root neither
+    here.make_private(private)
+    with pytest.raises(OSError, match="does not allow chmod 600"):
+        here.make_private(fixed)
+    os.close(private)
+    os.close(fixed)
+
+
 MOUNTS = r"""71 60 8:32 / / rw,relatime - ext4 /dev/sdc rw,discard
 95 71 0:61 / /mnt/c rw,noatime - 9p C:\134 rw,dirsync,aname=drvfs;path=C:\;uid=1000;symlinkroot=/mnt/,trans=fd
 96 71 0:62 / /mnt/d\040e rw,noatime - 9p D:\134 rw,dirsync,aname=drvfs;path=D:\;uid=1000;metadata;symlinkroot=/mnt/
