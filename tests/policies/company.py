@@ -90,6 +90,12 @@ def _about_users(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "Statement": rows}
 
 
+# What settings need that name units or tags of accounts.
+UNITS = {
+    f"organizations:List{each}" for each in ("AccountsForParent", "OrganizationalUnitsForParent", "TagsForResource")
+}
+
+
 def allowed(name: str) -> set[str]:
     """All actions of a policy."""
     return {action for statement in policies.statements(name) for action in statement["Action"]}
