@@ -123,10 +123,11 @@ FLEET_KEY = "rotate-my-key-fleet"  # the user tag in which IT's side remembers e
 
 
 def _noted(tags: Mapping[str, str] | None, key_id: str, letter: str) -> bool:
-    """Whether that tag has this fact of a key: `1 ABCD2345:n2:f20261101`, by the last eight characters of the id."""
-    said = next((value for key, value in (tags or {}).items() if key.lower() == FLEET_KEY), "").split()
-    facts = next((part.split(":")[1:] for part in said[1:] if part.split(":")[0] == key_id[-8:]), [])
-    return said[:1] == ["1"] and any(fact[:1] == letter for fact in facts)
+    """Whether that tag has this fact of a key: `1 ABCD2345:n2:f20261101`, by the last eight characters of the id. IT
+    may give it another name (`tag` in [remind]), so it is known by its value."""
+    said = [value.split() for value in (tags or {}).values()]
+    parts = [part.split(":") for version, *parts in filter(None, said) if version == "1" for part in parts]
+    return any(fact[:1] == letter for name, *facts in parts if name == key_id[-8:] for fact in facts)
 
 
 def made_by_it(tags: Mapping[str, str] | None, key_id: str) -> bool:

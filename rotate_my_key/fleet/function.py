@@ -26,6 +26,7 @@ from .. import __version__
 from ..aws.client import Aws
 from ..core.errors import Gone, NotAllowed, Problem, TryLater, WrongUsage
 from ..core.model import Recall
+from ..core.policy import number
 from ..settings.fleet import Enforce, FleetSettings
 from ..settings.fleet_ini import parse
 from . import recall as recalls
@@ -280,7 +281,7 @@ def _persons(job: FunctionRun, command: str) -> tuple[emergency.RevokeContext, l
     mine, broken = emergency.owned(tools, accounts, owner, mapping) if owner else ([], [])
     found = [*mine, *broken] if owner else emergency.find(tools, accounts, user, uses=False)
     if not found:
-        raise Gone(f"there is no user {user or f'of {owner}'} in {len(accounts)} accounts")
+        raise Gone(f"there is no user {user or f'of {owner}'} in {number(len(accounts), 'account')}")
     return tools, found, [denied] if denied else []
 
 

@@ -235,9 +235,10 @@ NOTED = [
 
 @pytest.mark.parametrize(("sentence", "value", "made", "wanted"), NOTED, ids=[case[0] for case in NOTED])
 def test_what_it_has_noted_of_a_key(sentence: str, value: str | None, made: bool, wanted: bool) -> None:
-    """By the tag of IT's side; whoever is exempt is asked for nothing."""
-    tags = {"Rotate-My-Key-Fleet": value} if value else None
-    assert (made_by_it(tags, "AKIAIOSFABCD2345"), wanted_by_it(tags, "AKIAIOSFABCD2345")) == (made, wanted)
+    """By the tag of IT's side, whatever they call it; whoever is exempt is asked for nothing."""
+    for name in ("Rotate-My-Key-Fleet", "a-tag-of-ours"):
+        tags = {"team": "1 or 2", name: value} if value else None
+        assert (made_by_it(tags, "AKIAIOSFABCD2345"), wanted_by_it(tags, "AKIAIOSFABCD2345")) == (made, wanted)
     assert not wanted_by_it({**(tags or {}), "rotate-my-key": "exempt"}, "AKIAIOSFABCD2345")
 
 

@@ -163,7 +163,7 @@ def _find(
     if found and all(held.problem for held in found):
         raise _nowhere(app, user or owner, found)
     if not found:
-        where = "there" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
+        where = f"in {accounts[0]}" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
         raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", Hint("fleet", "report", "--all"))
     return tools, found, denied
 

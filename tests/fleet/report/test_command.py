@@ -339,6 +339,7 @@ def test_a_denied_organization(shop: Desk) -> None:
     done = shop.run(*fleet(shop), "--json")
     assert done.code == 5
     assert "keys" not in done.json
+    assert "sign in to the management account or a delegated administrator, or set only in [accounts]" in done.err
 
 
 @pytest.mark.slow
