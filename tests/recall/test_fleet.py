@@ -123,3 +123,28 @@ def test_the_report_shows_the_curve(shop: Firm) -> None:
         "2 users: 1 rotated (1 with an old key that still works), 1 open"
         in shop.it.run("fleet", "report", "--recalls").out
     )
+
+
+@pytest.mark.parametrize("tag", ["", "tag = team-memory\n"])
+def test_a_bot_without_an_owner_is_marked_and_not_cut_off(shop: Firm, tag: str) -> None:
+    """Nobody could be told of it, so `enforce` spares it; the mark is the same whatever `[remind] tag` says."""
+    channels = (
+        f"[owners]\nby = tag\n[remind]\nowners = mail\n{tag}[channels]\n[[mail]]\nkind = ses\nsender = a@example.com\n"
+    )
+    file = shop.it.home / ".config" / "rotate-my-key" / "fleet.ini"
+    file.write_text(RULES.format(account=shop.aws.account) + channels)
+    assert shop.it.run("fleet", "recall", "--all", *BY).code == 0
+    assert mark(shop, "alice")
+    late(shop, "alice", 0)
+    assert shop.enforce("--apply", "--yes").code == 0
+    assert set(shop.ids("alice").values()) == {"Active"}
+
+
+@pytest.mark.slow
+def test_throttled_users_are_named_and_the_next_run_goes_on(shop: Firm) -> None:
+    """Exit 75; the same words once more mark who is left, and leave the others as they are."""
+    shop.aws.fault("TagUser", "throttle", times=None)
+    assert shop.it.run("fleet", "recall", "--user", "alice", *BY).code == 75
+    shop.aws.all_well()
+    assert shop.it.run("fleet", "recall", "--all", *BY).code == 0
+    assert mark(shop, "alice") and mark(shop, "bob")

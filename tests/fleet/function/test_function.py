@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rotate_my_key.core.errors import Denied, NotAllowed, Problem, TryLater, WrongUsage
-from rotate_my_key.core.model import Credentials
+from rotate_my_key.core.model import RECALL_KEY, Credentials
 from rotate_my_key.fleet.assembly import Assembly
 from rotate_my_key.fleet.deploy import _SCHEDULES
 from rotate_my_key.fleet.function import JOBS, Deadline, FunctionRun, OutOfTime
@@ -254,6 +254,21 @@ def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: St
     assert [key.status for key in aws.keys("alice")] == ["Active"]
     answers = function.invoke({"command": "revoke"}, {"command": "revoke", "user": "nobody"}).answers
     assert [kind for _, kind, _, _ in answers] == ["WrongUsage", "Gone"]
+
+
+def test_keys_are_recalled_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
+    """The user is marked, told, and marked no more; a dry run only looks."""
+    event = {"command": "recall", "user": "alice", "by": "3d", "reason": "lost"}
+    dry, done, bad = function.invoke({**event, "dry_run": True}, event, {"command": "recall", "by": "3d"}).answers
+    assert (dry[1]["incomplete"], done[1]["numbers"], bad[1]) == (False, {"recalled": 1}, "WrongUsage"), (
+        dry,
+        done,
+        bad,
+    )
+    assert RECALL_KEY in aws.tags("alice") and "Recalled by IT, lost" in aws.mails[-1].text
+    assert aws.mails[-1].subject.startswith("Replace your AWS access key by ")
+    (undone,) = function.invoke({"command": "recall", "user": "alice", "undo": "yes"}).answers
+    assert (undone[1]["numbers"], RECALL_KEY in aws.tags("alice")) == ({"undone": 1}, False)
 
 
 def test_a_key_is_made_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
