@@ -158,7 +158,7 @@ class Actor:
         """With the members of its exempt groups as they were a minute ago at most. Raises Problem."""
         number, now = place.account.number, self.now()
         if number not in self.exempt_again or now - self.exempt_again[number][0] > _STALE:
-            self.exempt_again[number] = (now, members_again(place, self.settings))
+            self.exempt_again[number] = (now, members_again(place, self.settings, now.date()))
         return self.exempt_again[number][1]
 
     def record(self, act: Act, account: AwsAccount, outcome: str, *, what: str = "", **details: str) -> None:
@@ -269,7 +269,7 @@ class ActionLine:
 def coming(act: Act, found: UserLook, settings: FleetSettings, now: datetime, place: str = "") -> ActionLine:
     """For a notice that comes before an act; `place` is where a new key waits."""
     word, waits = DONE_WORDS[act.coming or ActionKind.DEACTIVATE], waits_for(found, act.key, settings, now)
-    gone = deleted_at(act.at, settings) if act.coming is ActionKind.DEACTIVATE else None
+    gone = deleted_at(act.at, settings.limited(found.limit)) if act.coming is ActionKind.DEACTIVATE else None
     told = (found.account, act.user.name, act.key.key_id or "", act.why)
     return ActionLine(*told, coming=word, at=act.at, place=place if waits else "", waits=waits, gone=gone)
 
@@ -283,7 +283,8 @@ def done(result: ActionResult, settings: FleetSettings, now: datetime) -> Action
         if made and result.found
         else None
     )
-    gone = deleted_at(now if act.kind is ActionKind.DEACTIVATE else off, settings)
+    limited = settings.limited(result.found.limit if result.found else None)
+    gone = deleted_at(now if act.kind is ActionKind.DEACTIVATE else off, limited)
     told = (result.account, act.user.name, act.key.key_id or "", why)
     return ActionLine(*told, at=off, done=word, place=result.place, waits=made, gone=gone)
 

@@ -25,8 +25,8 @@ from .memory import KeyMemory, Memory, ref
 from .model import AwsAccount, Finder, FleetKey, Owner
 from .notices import Remark
 from .rules import Act, ActionKind, Skipped, SkipRule, closed, decide, deletions, waits_for
-from .survey import Progress, accounts_of
-from .users import UserLook, enter, look, without_group
+from .survey import Progress, accounts_of, meant
+from .users import NOT_MEANT, UserLook, enter, look, without_group
 
 NOWHERE = "no account is listed in [enforce] accounts, so nothing will be changed"
 NO_CHANNEL = "no channel for owners is set in [remind]"
@@ -110,7 +110,8 @@ class EnforcePlan:
     """What would be done: `notices` first, then `acts`, those of the oldest keys first; `spared` with the accounts.
     `broken` are accounts and users that could not be looked at; `looks` what the tags should say of keys that were
     found switched off or on again; `left` is what earlier runs did and did not tell. `closed` says why no act is
-    allowed at this moment, or is ""."""
+    allowed at this moment, or is "". `seen` are the names of
+    all users, and the numbers of all accounts, that were looked at."""
 
     notices: tuple[PlannedAction, ...] = ()
     acts: tuple[PlannedAction, ...] = ()
@@ -121,11 +122,12 @@ class EnforcePlan:
     accounts: int = 0
     users: int = 0
     closed: str = ""
+    seen: frozenset[str] = frozenset()
 
 
 def enforces(settings: FleetSettings) -> bool:
     """Whether anything is to be done at some age."""
-    return bool(settings.enforce.ages) or settings.enforce.delete_after is not None
+    return any(each.enforce.ages or each.enforce.delete_after is not None for each in settings.variants)
 
 
 def check(settings: FleetSettings, *, apply: bool) -> None:
@@ -137,12 +139,13 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
             f"nothing to enforce: no age is set in [enforce] ({settings.where})",
             "rotate-my-key fleet enforce --preset staged-90, or set deactivate_at and delete_after in [enforce]",
         )
-    if enforce.reissue_at is not None and not settings.reissue.enabled:
+    if settings.reissues and not settings.reissue.enabled:
         raise WrongUsage("reissue_at is set, but [reissue] is not enabled", "set enabled = yes in [reissue]")
-    if enforce.reissue_at is not None:
-        if enforce.deactivate_anyway_at is not None and enforce.deactivate_anyway_at < enforce.reissue_at:
+    for last, new in ((each.enforce.deactivate_anyway_at, each.enforce.reissue_at) for each in settings.variants):
+        if last is not None and new is not None and last < new:
             what = "deactivate_anyway_at is below reissue_at: keys would be deactivated before there are new ones"
             raise WrongUsage(what, "set it some weeks above reissue_at in [enforce]")
+    if settings.reissues:
         check_handover(settings.reissue, settings.where, accounts=enforce.accounts)
     if apply and not enforce.accounts:
         raise WrongUsage("no account is listed in [enforce] accounts", "set accounts = NUMBER, ... in [enforce]")
@@ -152,7 +155,8 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
     """Look at everybody and decide. Raises Problem if it cannot be known which accounts there are, WrongUsage."""
     settings, now = context.settings, context.now()
     accounts, missing = _accounts(context)
-    if settings.enforce.reissue_at is not None:
+    accounts = meant(accounts, settings)
+    if settings.reissues:
         own = context.organization.me().account
         check_handover(settings.reissue, settings.where, own, [account.number for account in accounts])
     shut = closed(settings.enforce, now)
@@ -164,19 +168,21 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
             context, shut = replace(context, preview=True), f"{NOWHERE}, and {NO_CHANNEL}"
     with Pool(context.workers) as pool:
         entered = pool.map(
-            lambda account: enter(context.organization, account, settings, context.sleep),
+            lambda account: enter(context.organization, account, settings, context.sleep, now.date()),
             accounts,
             partial(context.progress, "accounts"),
         )
-        places = without_group(entered, settings) if context.whole else entered
+        places = without_group(entered, settings, now.date()) if context.whole else entered
         jobs = [(place, user) for place in places for user in place.users]
         found = pool.map(lambda job: look(*job, settings, now), jobs, partial(context.progress, "users"))
+    found = [each for each in found if each.exempt != NOT_MEANT]
     plan = _decided(found, context, now)
     if shut.startswith(NOWHERE):
         plan = replace(plan, looks=(), left=())
     broken = [*missing, *((str(place.account), place.problem) for place in places if place.problem)]
     broken += [(f"{each.user.name} in {each.account}", each.problem) for each in found if each.problem]
-    return replace(plan, broken=(*broken, *plan.broken), accounts=len(accounts), closed=shut)
+    seen = frozenset((*(each.user.name for each in found), *(account.number for account in accounts)))
+    return replace(plan, broken=(*broken, *plan.broken), accounts=len(accounts), closed=shut, seen=seen)
 
 
 def _accounts(context: EnforceContext) -> tuple[list[AwsAccount], list[tuple[str, Problem]]]:

@@ -21,13 +21,13 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
 from ..core.errors import WrongUsage
 from ..core.policy import Policy, Verdict, format_duration
-from ..settings.fleet import Exempt, FleetSettings, Owners
+from ..settings.fleet import WHO, Exempt, FleetSettings, Owners, Rule, Who
 from ..settings.trust import read
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner, addresses_in
 
@@ -107,22 +107,95 @@ def _tag(tags: Mapping[str, str], key: str) -> str | None:
     return next((value.strip() for name, value in tags.items() if name.lower() == key.lower()), None)
 
 
-def exempt(user: FleetUser, rules: Exempt, members: Members | None) -> str:
-    """Why a user is left alone, such as `tag rotate-my-key=exempt`, or "". Root never is. `members` are the users of
-    the groups in `rules`."""
-    return "" if user.is_root else next(_reasons(user, rules, members), "")
+class Exemption(NamedTuple):
+    """Why a user is left alone, such as `tag rotate-my-key=exempt`; until when (the end of that day), and by whom."""
+
+    why: str
+    until: date | None = None
+    by: str = ""
+
+    def __str__(self) -> str:
+        until = f"until {self.until}" if self.until else ""
+        return ", ".join(filter(None, (self.why, until, f"by {self.by}" if self.by else "")))
 
 
-def _reasons(user: FleetUser, rules: Exempt, members: Members | None) -> Iterator[str]:
-    yield from (f"tag {rule}" for rule in rules.tags if _has(user.tags or {}, rule))
-    yield from (f"path {path}" for path in rules.paths if user.path.startswith(f"/{path.lstrip('/')}"))
-    yield from (f"name {pattern}" for pattern in rules.names if _matches(user.name, pattern))
+def exempt(user: FleetUser, rules: Exempt, members: Members | None, today: date) -> Exemption | None:
+    """Why a user is left alone, None if they are not. Root never is. `members` are the users of the groups in
+    `rules`."""
+    return None if user.is_root else next(_exemptions(user, rules, members, today), None)
+
+
+def _exemptions(user: FleetUser, rules: Exempt, members: Members | None, today: date) -> Iterator[Exemption]:
+    yield from (Exemption(said) for _, said in _holding(user, rules, members))
+    if rules.never_signed_in and user.password is False and user.signed_in is None:
+        yield Exemption("never signed in")
+    for rule in rules.rules:
+        if not rule.over(today) and fits(user, rule, members):
+            why = " and ".join(dict(_holding(user, rule, members)).values())
+            yield Exemption(f"{rule.title}: {why}", rule.until, rule.by)
+
+
+def _holding(user: FleetUser, who: Who, members: Members | None) -> Iterator[tuple[str, str]]:
+    """Which values hold of a user: the list, and in words."""
+    yield from (("tags", f"tag {rule}") for rule in who.tags if _has(user.tags or {}, rule))
+    yield from (("paths", f"path {path}") for path in who.paths if user.path.startswith(f"/{path.lstrip('/')}"))
+    yield from (("names", f"name {pattern}") for pattern in who.names if _matches(user.name, pattern))
     groups = user.groups or frozenset()
     yield from (
-        f"group {each}" for each in rules.groups if each in groups or user.name in (members or {}).get(each, ())
+        ("groups", f"group {each}")
+        for each in who.groups
+        if each in groups or user.name in (members or {}).get(each, ())
     )
-    if rules.never_signed_in and user.password is False and user.signed_in is None:
-        yield "never signed in"
+    yield from (("accounts", f"account {number}") for number in who.accounts if number == user.account)
+
+
+def fits(user: FleetUser, who: Who, members: Members | None) -> bool:
+    """Whether a user is certainly meant."""
+    return {name for name, _ in _holding(user, who, members)} == {name for name in WHO if getattr(who, name)}
+
+
+def _unknown(user: FleetUser, who: Who, members: Members | None) -> str:
+    """What keeps us from knowing whether a user is meant, such as `the tags of alice`; "" if it is known."""
+    unread = {}
+    if who.tags and user.tags is None:
+        unread["tags"] = f"the tags of {user.name}"
+    if missing := [each for each in who.groups if user.groups is None and each not in (members or {})]:
+        unread["groups"] = f"the members of group {missing[0]}"
+    known = {name for name, _ in _holding(user, who, members)}
+    sure = all(name in known or name in unread for name in WHO if getattr(who, name))
+    return next((said for name, said in unread.items() if name not in known), "") if sure else ""
+
+
+def may_fit(user: FleetUser, who: Who, members: Members | None) -> bool:
+    """Whether a user is meant, or that is not known yet."""
+    return fits(user, who, members) or bool(_unknown(user, who, members))
+
+
+def included(user: FleetUser, settings: FleetSettings, members: Members | None) -> bool:
+    """Whether a user is certainly among those of [include], or of the options of the command."""
+    return all(fits(user, who, members) for who in settings.include)
+
+
+def limit_of(user: FleetUser, settings: FleetSettings, members: Members | None, today: date) -> Rule | None:
+    """The limit that counts for a user, the first that fits; None for the general ones. Root has no other."""
+    there = (each for each in settings.limits if not user.is_root and not each.over(today))
+    return next((each for each in there if fits(user, each, members)), None)
+
+
+def possible(user: FleetUser, settings: FleetSettings, members: Members | None, today: date) -> Iterator[FleetSettings]:
+    """The settings that count for a user; several where it is not known yet which."""
+    for limit in settings.limits:
+        if not user.is_root and not limit.over(today) and may_fit(user, limit, members):
+            yield settings.limited(limit)
+            if fits(user, limit, members):
+                return
+    yield settings
+
+
+def ended(user: FleetUser, rules: Exempt, today: date) -> str:
+    """Which exemption of a user has ended, "" for none."""
+    mine = (rule for rule in rules.rules if not user.is_root and rule.over(today) and fits(user, rule, None))
+    return next((f"{rule.title} ended on {rule.until}" for rule in mine), "")
 
 
 def _has(tags: Mapping[str, str], rule: str) -> bool:
@@ -138,19 +211,18 @@ def _matches(name: str, pattern: str) -> bool:
     return bool(re.fullmatch("".join(parts), name, re.IGNORECASE | re.DOTALL))
 
 
-def unreadable(user: FleetUser, rules: Exempt, members: Members | None) -> str:
-    """What keeps us from knowing whether a user is exempt, such as `the tags of alice`; "" if it is known, as it is
-    once one rule holds, whatever else could not be read."""
-    if user.is_root or exempt(user, rules, members):
+def unreadable(user: FleetUser, settings: FleetSettings, members: Members | None, today: date) -> str:
+    """What keeps us from knowing whether a user is exempt and which limits count, such as `the tags of alice`; "" if it
+    is known, as it is once one exemption holds, whatever else could not be read."""
+    rules = settings.exempt
+    if user.is_root or exempt(user, rules, members, today):
         return ""
-    if rules.tags and user.tags is None:
-        return f"the tags of {user.name}"
-    missing = [] if user.groups is not None else [each for each in rules.groups if each not in (members or {})]
-    if missing:
-        return f"the members of group {missing[0]}"
-    if rules.never_signed_in and user.password is None and user.signed_in is None:
-        return f"whether {user.name} has a password"
-    return ""
+    there = [each for each in (*rules.rules, *settings.limits) if not each.over(today)]
+    lists = [Who(tags=rules.tags), Who(groups=rules.groups), *there, *settings.include]
+    if said := next((said for who in lists if (said := _unknown(user, who, members))), ""):
+        return said
+    asked = rules.never_signed_in and user.password is None and user.signed_in is None
+    return f"whether {user.name} has a password" if asked else ""
 
 
 def addresses(owners: Owners) -> dict[str, str]:
@@ -253,7 +325,9 @@ _BY_AGE = {Verdict.OVERDUE: Status.OVERDUE, Verdict.DUE: Status.DUE, Verdict.FRE
 @dataclass(frozen=True, slots=True)
 class Row:
     """One key. `by_age` is its verdict if age were all that counts; `exempt` says why its user is left alone, and
-    `uncertain` what keeps us from knowing that, both "" if nothing. `fails` are the benchmark's recommendations."""
+    `uncertain` what keeps us from knowing that, both "" if nothing. `fails` are the benchmark's recommendations. The
+    exemption lasts `until` the end of that day, and was decided `by` somebody; `ended` is one that no longer counts.
+    `policy` has the limits of this user."""
 
     account: AwsAccount
     user: FleetUser
@@ -266,6 +340,10 @@ class Row:
     uncertain: str = ""
     unused: bool = False
     fails: tuple[Control, ...] = ()
+    until: date | None = None
+    by: str = ""
+    ended: str = ""
+    policy: Policy = Policy()  # noqa: RUF009 - it cannot be changed
 
     @property
     def exact(self) -> bool:
@@ -291,18 +369,20 @@ class Row:
     @property
     def remark(self) -> str:
         """Why its user is left alone, or may be."""
-        return self.exempt or (f"exempt? {self.uncertain} could not be read" if self.uncertain else "")
+        left = str(Exemption(self.exempt, self.until, self.by)) if self.exempt else ""
+        unsure = f"exempt? {self.uncertain} could not be read" if self.uncertain else ""
+        return left or unsure or (f"no longer exempt: {self.ended}" if self.ended and self.attention else "")
 
 
 def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Addresses, now: datetime) -> list[Row]:
     """All keys: root's first, then the overdue, the due, the unused, the rest; the oldest first among equals."""
     return sorted(
         (
-            _row(survey.account, user, key, settings, owner, reason, now)
+            _row(survey.account, user, key, settings, whose, now)
             for survey in surveys
             for user in survey.users
             if user.keys
-            for owner, reason in [(owner_of(user, settings.owners, mapping), exempt(user, settings.exempt, None))]
+            for whose in [_whose(user, settings, mapping, now.date())]
             for key in user.keys
         ),
         key=lambda row: (
@@ -316,16 +396,31 @@ def judge(surveys: Iterable[AccountSurvey], settings: FleetSettings, mapping: Ad
     )
 
 
+class _Whose(NamedTuple):
+    """What holds for all keys of a user."""
+
+    owner: Owner
+    exemption: Exemption | None
+    ended: str
+    policy: Policy
+
+
+def _whose(user: FleetUser, settings: FleetSettings, mapping: Addresses, today: date) -> _Whose:
+    left, limit = exempt(user, settings.exempt, None, today), limit_of(user, settings, None, today)
+    over = "" if left else ended(user, settings.exempt, today)
+    return _Whose(owner_of(user, settings.owners, mapping), left, over, settings.limited(limit).policy)
+
+
 def _row(
     account: AwsAccount,
     user: FleetUser,
     key: FleetKey,
     settings: FleetSettings,
-    owner: Owner,
-    reason: str,
+    whose: _Whose,
     now: datetime,
 ) -> Row:
-    by_age = settings.policy.verdict(key, now)
+    reason, policy = whose.exemption, whose.policy
+    by_age = policy.verdict(key, now)
     if user.is_root:
         standing = Status.ROOT
     elif not key.active:
@@ -334,10 +429,12 @@ def _row(
         standing = Status.EXEMPT if reason else _BY_AGE[by_age]
     unused = is_unused(key, settings.unused_after, now)
     needed = standing in (Status.OVERDUE, Status.DUE) or unused
-    uncertain = unreadable(user, settings.exempt, None) if needed else ""
+    uncertain = unreadable(user, settings, None, now.date()) if needed else ""
     age, fails = max(now - key.created, timedelta(0)), tuple(violated(key, user, now))
     unused = unused and standing is not Status.EXEMPT
-    return Row(account, user, key, standing, by_age, age, owner, reason, uncertain, unused, fails)
+    left = reason or Exemption("")
+    said = (left.why, uncertain, unused, fails, left.until, left.by, whose.ended, policy)
+    return Row(account, user, key, standing, by_age, age, whose.owner, *said)
 
 
 _MARKS = tuple(timedelta(days=days) for days in (0, 30, 60, 90, 180, 365, 730))

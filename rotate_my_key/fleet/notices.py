@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from ..core.model import LastUse
-from ..core.policy import Verdict, join, mask, number
+from ..core.policy import Policy, Verdict, join, mask, number, span
 from ..settings.fleet import Accounts, FleetSettings
-from .judge import Row
+from .judge import Row, limit_of
 from .memory import recall, whole_days
 from .model import AccountSurvey, AwsAccount, Finder, Owner
 from .rules import UserFacts, deleted_at, observed, switched_off_at, waits_for
@@ -51,6 +51,7 @@ class KeyLine:
     gone: datetime | None = None
     waits: bool = False
     place: str = ""
+    max_age: timedelta = Policy().max_age
 
     @property
     def key(self) -> str:
@@ -76,6 +77,11 @@ class Notice:
     def number(self) -> int:
         """The how-manieth notice it is for the key that was told of most often; 1 is the first."""
         return 1 + max((line.told for line in self.keys), default=0)
+
+    @property
+    def max_age(self) -> str:
+        """How old a key may get; several where not all of them have the same limit."""
+        return " or ".join(span(each) for each in sorted({line.max_age for line in self.keys}))
 
     @property
     def rotatable(self) -> int:
@@ -239,8 +245,9 @@ def facts_of(row: Row, settings: FleetSettings, now: datetime) -> UserFacts:
     """What the rules of `enforce` are asked with: the same memory, seen the same way."""
     memory, why = recall(row.user, settings.remind.tag)
     if not why and all(key.key_id for key in row.user.keys):
-        memory = observed(row.user, memory, settings.policy, now)
-    return UserFacts(row.user, memory, row.exempt, row.uncertain or why)
+        memory = observed(row.user, memory, row.policy, now)
+    limit = limit_of(row.user, settings, None, now.date())
+    return UserFacts(row.user, memory, row.exempt, row.uncertain or why, limit)
 
 
 def _planned(
@@ -256,7 +263,7 @@ def _planned(
 
 
 def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, places: Finder) -> KeyLine:
-    created, policy = row.key.created, settings.policy
+    created, policy = row.key.created, row.policy
     overdue, off = policy.overdue_at(created), switched_off_at(facts, row.key, settings, now)
     waits = waits_for(facts, row.key, settings, now)
     return KeyLine(
@@ -273,9 +280,10 @@ def _line(row: Row, facts: UserFacts, settings: FleetSettings, now: datetime, pl
         one_line(row.uncertain),
         row.user.is_root,
         off,
-        deleted_at(off, settings),
+        deleted_at(off, settings.limited(facts.limit)),
         waits,
         places(row.account.number, row.user.name) if waits else "",
+        policy.max_age,
     )
 
 

@@ -104,14 +104,14 @@ def look_around(
 ) -> tuple[list[UserLook], list[tuple[str, Problem]]]:
     """The users of the scope who have a key, with their tags, and what could not be looked at. Raises Problem if it
     cannot be known which accounts there are."""
-    settings, now = tools.settings, tools.now()
+    settings, now = replace(tools.settings, include=()), tools.now()  # nobody is left out because of a trial
     denied: Denied | None = None
     if scope.accounts or scope.user or scope.owner:
         accounts, denied = everywhere(tools, scope.accounts)
     else:
         accounts = list(accounts_of(tools.organization, settings.accounts))
     with Pool(tools.workers) as pool:
-        places = pool.map(lambda each: enter(tools.organization, each, settings, sleep), accounts)
+        places = pool.map(lambda each: enter(tools.organization, each, settings, sleep, now.date()), accounts)
         users = [(place, user) for place in places for user in place.users]
         jobs = [job for job in users if scope.user.lower() in ("", job[1].name.lower())]
         seen = pool.map(lambda job: look(*job, settings, now, closely=True, uses=False), jobs)

@@ -362,7 +362,7 @@ def keymaker(
     assembly: Assembly, settings: FleetSettings, audit: AuditTrail, sleep: Callable[[float], None]
 ) -> Maker | None:
     """Who makes new keys for `enforce`, where the settings want it. Raises WrongUsage."""
-    if not settings.reissue.enabled or settings.enforce.reissue_at is None:
+    if not settings.reissue.enabled or not settings.reissues:
         return None
     places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
     run = audit.run.name.rpartition("-")[2]

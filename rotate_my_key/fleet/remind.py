@@ -20,7 +20,7 @@ from ..core.parallel import Pool
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .audit import AuditTrail
-from .judge import Addresses, Row, judge
+from .judge import Addresses, Row, included, judge
 from .memory import KeyMemory, Memory, recall, ref, tag_value
 from .messages import (
     Channels,
@@ -223,8 +223,10 @@ def prepare(
     places: Finder = lambda account, user: "",
 ) -> tuple[NoticePlan, Findings]:
     """Decide who is told of what, out of what was found in the accounts; `places` says where new keys wait."""
-    rows = judge(surveys, settings, mapping, now)
-    return plan_notices(rows, settings, now, places), findings_of(surveys, rows)
+    rows = [row for row in judge(surveys, settings, mapping, now) if included(row.user, settings, None)]
+    found = findings_of(surveys, rows)
+    ended = tuple(Remark("the settings", said) for said in settings.ended(now.date()))
+    return plan_notices(rows, settings, now, places), replace(found, notes=(*found.notes, *ended))
 
 
 def preview(

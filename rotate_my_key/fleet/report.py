@@ -25,8 +25,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from .. import __version__
 from ..core.errors import WrongUsage
 from ..core.hints import Hint
-from ..core.policy import Policy, format_duration, join, number, span
-from ..settings.fleet import Exempt, FleetSettings
+from ..core.policy import format_duration, join, number, span
+from ..settings.fleet import WHO, Exempt, FleetSettings, Rule, Who
 from .judge import (
     BENCHMARK,
     VERSIONS,
@@ -252,7 +252,7 @@ def values(report: KeyReport) -> dict[str, Any]:
         "accounts": [_account(survey) for survey in report.surveys],
         "sign_ins": _Each(report.sign_ins, _sign_in),
         "since": _since(report.change) if report.change else None,
-        "keys": _Each(report.rows, lambda row: _key(row, settings.policy)),
+        "keys": _Each(report.rows, _key),
     }
 
 
@@ -319,7 +319,7 @@ def _account(survey: AccountSurvey) -> dict[str, Any]:
     }
 
 
-def _key(row: Row, policy: Policy) -> dict[str, Any]:
+def _key(row: Row) -> dict[str, Any]:
     key, use = row.key, row.key.last_use
     used_at = time(use.at) if use and use.at else None
     return {
@@ -333,11 +333,14 @@ def _key(row: Row, policy: Policy) -> dict[str, Any]:
         "created": time(key.created),
         "exact": row.exact,
         "age_days": row.age.days,
-        "due": time(policy.due_at(key.created)),
-        "overdue": time(policy.overdue_at(key.created)),
+        "due": time(row.policy.due_at(key.created)),
+        "overdue": time(row.policy.overdue_at(key.created)),
         "last_use": {"at": used_at, "service": use.service, "region": use.region} if use else None,
         "unused": row.unused,
         "exempt": row.exempt,
+        "exempt_until": str(row.until) if row.until else None,
+        "exempt_by": row.by,
+        "exempt_ended": row.ended,
         "uncertain": row.uncertain,
         "owner": {"name": row.owner.name, "address": row.owner.address, "how": row.owner.how},
         "cis": [control.number for control in row.fails],
@@ -347,7 +350,7 @@ def _key(row: Row, policy: Policy) -> dict[str, Any]:
 _HEAD = (
     *("verdict", "account", "account_name", "user", "arn", "key_id", "active", "created", "exact", "age_days"),
     *("last_used", "last_used_service", "last_used_region", "unused", "exempt", "uncertain"),
-    *("owner", "owner_address", "cis", "problem"),
+    *("owner", "owner_address", "cis", "problem", "exempt_until", "exempt_by", "exempt_ended"),
 )
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -361,7 +364,7 @@ def table(report: KeyReport) -> str:
         if survey.problem:
             there = {"account": survey.account.number, "account_name": safe(survey.account.name)}
             rows.writerow({"verdict": "problem", **there, "problem": safe(survey.problem)})
-    rows.writerows(_cells(_key(row, report.settings.policy)) for row in report.rows)
+    rows.writerows(_cells(_key(row)) for row in report.rows)
     return out.getvalue()
 
 
@@ -499,7 +502,8 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
         "version": __version__,
         "origin": report.origin,
         "settings": settings,
-        "exempt_rules": join(_rules(settings.exempt)),
+        "exempt_rules": join(_rules(settings.exempt, report.now)),
+        "limited": join(_said_of(each, report.now) for each in settings.limits),
         "oldest": min(seen, default=None),
         "limits": {
             "due": span(max(policy.max_age - policy.remind_before, timedelta(0))),
@@ -535,12 +539,24 @@ def _values(report: KeyReport, every: bool) -> dict[str, Any]:
     }
 
 
-def _rules(rules: Exempt) -> Iterator[str]:
-    for what in ("tags", "paths", "names", "groups"):
-        if said := getattr(rules, what):
-            yield f"{what[:-1] if len(said) == 1 else what} {', '.join(said)}"
+def _rules(rules: Exempt, now: datetime) -> Iterator[str]:
+    yield from _whom(rules)
     if rules.never_signed_in:
         yield "users without a password who never signed in"
+    yield from (_said_of(each, now) for each in rules.rules)
+
+
+def _whom(who: Who) -> Iterator[str]:
+    for what in WHO:
+        if said := getattr(who, what):
+            yield f"{what[:-1] if len(said) == 1 else what} {', '.join(said)}"
+
+
+def _said_of(rule: Rule, now: datetime) -> str:
+    """`contractors (path /ext/, max_age 30d, until 2027-03-31, by jane)`."""
+    ages = (f"{name} {format_duration(age) if age is not None else 'never'}" for name, age in rule.limits.items())
+    until = [f"{'ended' if rule.over(now.date()) else 'until'} {rule.until}"] if rule.until else []
+    return f"{rule.title} ({', '.join([*_whom(rule), *ages, *until, *([f'by {rule.by}'] if rule.by else [])])})"
 
 
 def _compared(report: KeyReport) -> Iterator[tuple[str, int, int]]:
@@ -637,7 +653,7 @@ def _exempt(rows: Sequence[Row]) -> list[dict[str, Any]]:
         {
             "account": mine[0].account,
             "user": mine[0].user.name,
-            "why": mine[0].exempt,
+            "why": mine[0].remark,
             "active": f"{sum(row.key.active for row in mine)} of {len(mine)}",
             "age": span(max(row.age for row in mine), at_least=not all(row.exact for row in mine)),
         }

@@ -27,7 +27,7 @@ from enum import Enum
 
 from ..core.model import recalled
 from ..core.policy import Policy, Verdict
-from ..settings.fleet import DAYS, Enforce, FleetSettings, span_of, zone
+from ..settings.fleet import DAYS, Enforce, FleetSettings, Rule, span_of, zone
 from .memory import KeyMemory, Memory, ref, whole_days
 from .model import FleetKey, FleetUser
 
@@ -65,12 +65,14 @@ class SkipRule(Enum):
 @dataclass(frozen=True, slots=True)
 class UserFacts:
     """A user with all of their keys (ids and exact days), and what is remembered of them. `exempt` is why they are left
-    alone, or ""; `unsure` says what of their exemption or memory could not be read, or is ""."""
+    alone, or ""; `unsure` says what of their exemption or memory could not be read, or is "". `limit` is theirs, if the
+    general ones do not count for them."""
 
     user: FleetUser
     memory: Memory = field(default_factory=dict)
     exempt: str = ""
     unsure: str = ""
+    limit: Rule | None = None
 
     def known(self, key_id: str | None) -> KeyMemory:
         """What is remembered of a key."""
@@ -126,7 +128,7 @@ class _DueAction:
 
 def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
     """What to do with one user's keys, in this order, and what is spared; nothing of a key that is due for nothing."""
-    user, account = facts.user, facts.user.account
+    user, account, settings = facts.user, facts.user.account, settings.limited(facts.limit)
     if user.is_root:
         why = "keys of root are not handled here: delete them by hand, at once"
         return [Skipped(SkipRule.ROOT, user, None, why)] if user.keys else []
@@ -280,6 +282,7 @@ def deleted_at(off: datetime | None, settings: FleetSettings) -> datetime | None
 def switched_off_at(facts: UserFacts, key: FleetKey, settings: FleetSettings, now: datetime) -> datetime | None:
     """When an active key will be switched off at the earliest if nothing changes; None if that is not sure, or far off
     for a key that is in use. Of this every message about the key tells, whichever run sends it."""
+    settings = settings.limited(facts.limit)
     unsure = facts.user.is_root or facts.exempt or facts.unsure or facts.known(key.key_id).doubt(now.date())
     if unsure or facts.user.account not in settings.enforce.accounts:
         return None

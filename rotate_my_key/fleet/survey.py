@@ -23,7 +23,7 @@ from ..core.parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries
-from .judge import is_unused
+from .judge import is_unused, may_fit, possible
 from .model import AccountSurvey, AwsAccount, FleetKey, FleetUser, SurveySource
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ def survey_accounts(
     of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it cannot be
     known which accounts there are."""
     run = _SurveyRun(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
-    accounts = accounts_of(organization, settings.accounts)
+    accounts = meant(accounts_of(organization, settings.accounts), settings)
     with Pool(workers) as pool:
         looks = pool.map(
             lambda each: _AccountLook(run, organization.directory(each)).request(),
@@ -182,6 +182,12 @@ def resolved(organization: AwsOrganization, settings: FleetSettings) -> FleetSet
     return replace(settings, enforce=replace(settings.enforce, accounts=tuple(dict.fromkeys((*said, *found)))))
 
 
+def meant(accounts: Iterable[AwsAccount], settings: FleetSettings) -> list[AwsAccount]:
+    """Those of the accounts that [include] and the command's options leave."""
+    lists = [who.accounts for who in settings.include if who.accounts]
+    return [each for each in accounts if all(each.number in numbers for numbers in lists)]
+
+
 class _SurveyRun(NamedTuple):
     """What all accounts are looked at with."""
 
@@ -193,9 +199,16 @@ class _SurveyRun(NamedTuple):
 
     def attention(self, user: FleetUser) -> bool:
         """Whether somebody should see to a user's keys."""
-        policy, after = self.settings.policy, self.settings.unused_after
-        active = [key for key in user.keys if key.active]
-        return any(self.now >= policy.due_at(key.created) or is_unused(key, after, self.now) for key in active)
+        theirs, after = tuple(possible(user, self.settings, None, self.now.date())), self.settings.unused_after
+        return any(
+            is_unused(key, after, self.now) or any(self.now >= each.policy.due_at(key.created) for each in theirs)
+            for key in user.keys
+            if key.active
+        )
+
+    def meant(self, user: FleetUser) -> bool:
+        """Whether a user may be one of those that are asked for."""
+        return all(may_fit(user, who, None) for who in self.settings.include)
 
 
 @dataclass(slots=True)
@@ -236,6 +249,8 @@ class _AccountLook:
                     lambda: fetch(self.directory, self.ready, asked_before, self.run.waiting)
                 )
                 for user, more in entries(text, self.directory.account.number):  # IAM lists no keys of root
+                    if not self.run.meant(user):
+                        continue
                     needed = more or (self.run.exact and user.keys) or self.run.attention(user)
                     self.users.append((user, not user.is_root and bool(needed)))
             except Problem as problem:
@@ -243,7 +258,7 @@ class _AccountLook:
         try:
             if self.source is SurveySource.LISTS and not self.problem:
                 self.at = self.run.now
-                self.users = [(user, True) for user in self.directory.users()]
+                self.users = [(user, True) for user in self.directory.users() if self.run.meant(user)]
             if any(closely for _, closely in self.users):
                 self._groups()
         except Problem as problem:
@@ -260,7 +275,7 @@ class _AccountLook:
         self.notes.append(f"users were listed instead, without the keys of root: {problem.message}")
 
     def _groups(self) -> None:
-        for group in self.run.settings.exempt.groups:
+        for group in self.run.settings.groups(self.run.now.date()):
             try:
                 self.members[group] = self.directory.members(group)
             except Gone:
@@ -297,7 +312,7 @@ class _AccountLook:
         except Problem as problem:  # throttled: unknown, as if denied
             self._passing(problem)
         groups = frozenset(group for group, members in self.members.items() if user.name in members)
-        known = groups or len(self.members) == len(self.run.settings.exempt.groups)
+        known = groups or len(self.members) == len(self.run.settings.groups(self.run.now.date()))
         return Details(replace(user, groups=groups if known else None), True, trouble)
 
     def _passing(self, problem: Problem) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from ..core.errors import Gone, Problem, TryLater, fault
 from ..core.model import LastUse, recalled
@@ -21,12 +21,13 @@ from ..core.parallel import Running
 from ..settings.fleet import FleetSettings
 from .accounts import AccountDirectory, AwsOrganization
 from .credential_report import entries
-from .judge import Members, exempt, unreadable
+from .judge import Members, exempt, included, limit_of, may_fit, possible, unreadable
 from .memory import KeyMemory, Memory, decode, encode, recall, ref, tag_value, value_of, whole_days
 from .model import AwsAccount, FleetKey, FleetUser
 from .rules import UserFacts, observed
 
 _REPORT_TRIES, _REPORT_PAUSE = 30, 2.0  # seconds
+NOT_MEANT = "not in [include]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,36 +92,40 @@ def _looked(place: AccountView, user: FleetUser, verb: Callable[[UserLook], User
 
 
 def enter(
-    organization: AwsOrganization, account: AwsAccount, settings: FleetSettings, sleep: Callable[[float], None]
+    organization: AwsOrganization,
+    account: AwsAccount,
+    settings: FleetSettings,
+    sleep: Callable[[float], None],
+    today: date,
 ) -> AccountView:
-    """Who is in an account, and what says who is exempt there."""
+    """Who is in an account, without those who are certainly not meant, and what says who is exempt there."""
     try:
         directory = organization.directory(account)
-        users = tuple(directory.users())
-        members = dict(_members(directory, settings))
+        users = tuple(each for each in directory.users() if all(may_fit(each, who, None) for who in settings.include))
+        members = dict(_members(directory, settings, today))
         passwords = _passwords(directory, sleep) if settings.exempt.never_signed_in else {}
     except Exception as error:  # noqa: BLE001 - a fault with one account ends no other's run
         return AccountView(account, problem=error if isinstance(error, Problem) else fault(error))
     return AccountView(account, directory, members, passwords, users)
 
 
-def without_group(places: list[AccountView], settings: FleetSettings) -> list[AccountView]:
-    """The accounts of a run, with the exempt group that none of them has: its name is wrong, so nobody knows who was
-    meant, and everybody is spared. A group that is there and empty exempts nobody."""
+def without_group(places: list[AccountView], settings: FleetSettings, today: date) -> list[AccountView]:
+    """The accounts of a run, with the group of a rule that none of them has: its name is wrong, so nobody knows who was
+    meant, and everybody is spared. A group that is there and empty has no members."""
     there = {group for place in places for group in place.members}
-    lost = next((group for group in settings.exempt.groups if group not in there), "")
+    lost = next((group for group in settings.groups(today) if group not in there), "")
     return [replace(place, nowhere=lost) for place in places] if lost else places
 
 
-def members_again(place: AccountView, settings: FleetSettings) -> AccountView:
-    """The same account with the members of its exempt groups as they are now. Raises Problem."""
+def members_again(place: AccountView, settings: FleetSettings, today: date) -> AccountView:
+    """The same account with the members of the rules' groups as they are now. Raises Problem."""
     assert place.directory
-    return replace(place, members=dict(_members(place.directory, settings)))
+    return replace(place, members=dict(_members(place.directory, settings, today)))
 
 
-def _members(directory: AccountDirectory, settings: FleetSettings) -> Iterator[tuple[str, frozenset[str]]]:
+def _members(directory: AccountDirectory, settings: FleetSettings, today: date) -> Iterator[tuple[str, frozenset[str]]]:
     """Raises Problem: who does not know who is exempt does nothing."""
-    for group in settings.exempt.groups:
+    for group in settings.groups(today):
         try:
             yield group, directory.members(group)
         except Gone:
@@ -153,8 +158,10 @@ def look(
     without `uses`. The tags of whoever has an active key are read: they say whether IT has recalled it."""
 
     def verb(found: UserLook) -> UserLook:
-        gone = not found.user.keys and settings.enforce.delete_after is not None
-        matter = closely or gone or any(_matters(key, settings, now) for key in found.user.keys)
+        found = replace(found, limit=limit_of(found.user, settings, place.members, now.date()))
+        theirs = tuple(possible(found.user, settings, place.members, now.date()))
+        gone = not found.user.keys and any(each.enforce.delete_after is not None for each in theirs)
+        matter = closely or gone or any(_matters(key, each, now) for each in theirs for key in found.user.keys)
         if not matter and not any(key.active for key in found.user.keys):
             return found
         tags = found.directory.tags(found.user.name)
@@ -172,21 +179,25 @@ def _closely(
     if uses:
         keys = tuple(replace(key, last_use=directory.last_use(key.key_id or "")) for key in keys)
     found = remembered(found.with_keys(keys), tags, settings, now)
-    members = {**dict.fromkeys(settings.exempt.groups, frozenset[str]()), **place.members}
-    unknown = unreadable(found.user, settings.exempt, members)
+    today = now.date()
+    members = {**dict.fromkeys(settings.groups(today), frozenset[str]()), **place.members}
+    unknown = unreadable(found.user, settings, members, today)
     unsure = f"{unknown}, which may exempt them, could not be read" if unknown else found.unsure
     if place.nowhere:
-        unsure = f"no account that could be checked has the group {place.nowhere} of [exempt]"
-    reason = exempt(found.user, settings.exempt, members)
-    return replace(found, exempt=reason, unsure=unsure)
+        unsure = f"no account that could be checked has the group {place.nowhere} of the settings"
+    reason = exempt(found.user, settings.exempt, members, today)
+    meant = included(found.user, settings, members) or place.nowhere or unknown
+    left = str(reason or "") if meant else NOT_MEANT
+    return replace(found, exempt=left, unsure=unsure)
 
 
 def remembered(found: UserLook, tags: Mapping[str, str] | None, settings: FleetSettings, now: datetime) -> UserLook:
     """With what their tags (None: unknown) tell of their keys; `unsure` then says why nothing can be remembered."""
     user = replace(found.user, tags=tags)
     recorded, why = recall(user, settings.remind.tag)
-    memory = observed(user, recorded, settings.policy, now)
-    return replace(found, user=user, memory=memory, exempt="", unsure=why, recorded=recorded)
+    limit = limit_of(user, settings, found.place.members, now.date())
+    memory = observed(user, recorded, settings.limited(limit).policy, now)
+    return replace(found, user=user, memory=memory, exempt="", unsure=why, recorded=recorded, limit=limit)
 
 
 def _matters(key: FleetKey, settings: FleetSettings, now: datetime) -> bool:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, timedelta, tzinfo
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ..core.errors import WrongUsage
@@ -44,15 +45,43 @@ class Owners:
 
 
 @dataclass(frozen=True, slots=True)
-class Exempt:
-    """Who is left alone. `tags` are `KEY=VALUE` or `KEY`; `paths` begin with what is given; `names` are patterns with
-    `*` and `?`; `never_signed_in`: users who have no password (bots)."""
+class Who:
+    """Some users. `tags` are `KEY=VALUE` or `KEY`; `paths` begin with what is given; `names` are patterns with `*` and
+    `?`; `accounts` are numbers. Who is meant fits every list that is not empty, by one of its values."""
 
-    tags: tuple[str, ...] = (f"{EXEMPT_KEY}={EXEMPT_VALUE}",)
+    tags: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+
+
+WHO = ("tags", "paths", "names", "groups", "accounts")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule(Who):
+    """What is said of some users under a `title`, to the end of the day `until` (UTC), and `by` whom it was approved.
+    `limits` are values of Policy and of Enforce by their names; an exemption has none."""
+
+    title: str = ""
+    until: date | None = None
+    by: str = ""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+    def over(self, today: date) -> bool:
+        """Whether it no longer counts."""
+        return self.until is not None and today > self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt(Who):
+    """Who is left alone: whoever fits one of these lists, or one of `rules`. `never_signed_in`: users who have no
+    password (bots)."""
+
+    tags: tuple[str, ...] = (f"{EXEMPT_KEY}={EXEMPT_VALUE}",)
     never_signed_in: bool = False
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +205,8 @@ class AuditSettings:
 @dataclass(frozen=True, slots=True)
 class FleetSettings:
     """All of it. `text` is what was read, `where` names it for people. `unused_after` is the age of a last use at which
-    CIS wants a credential disabled."""
+    CIS wants a credential disabled. Of `limits` the first that fits a user counts. `include`: whoever is told and acted
+    upon fits each of these."""
 
     policy: Policy = field(default_factory=Policy)
     unused_after: timedelta = timedelta(days=45)
@@ -185,6 +215,8 @@ class FleetSettings:
     accounts: Accounts = field(default_factory=Accounts)
     owners: Owners = field(default_factory=Owners)
     exempt: Exempt = field(default_factory=Exempt)
+    limits: tuple[Rule, ...] = ()
+    include: tuple[Who, ...] = ()
     channels: Mapping[str, ChannelSettings] = field(default_factory=dict)
     remind: Remind = field(default_factory=Remind)
     enforce: Enforce = field(default_factory=Enforce)
@@ -196,8 +228,40 @@ class FleetSettings:
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that change with what was read and with the limits and rules in force."""
-        said = f"{self.policy}{self.enforce}{self.text}".encode()
+        said = f"{self.policy}{self.enforce}{self.include or ''}{self.text}".encode()
         return hashlib.sha256(said).hexdigest()[:12]
+
+    def limited(self, limit: Rule | None) -> FleetSettings:
+        """The same with the values of a limit."""
+        said = limit.limits if limit else {}
+        policy = {name: value for name, value in said.items() if name in Policy._fields}
+        rest = {name: value for name, value in said.items() if name not in policy}
+        return replace(self, policy=self.policy._replace(**policy), enforce=replace(self.enforce, **rest))
+
+    @property
+    def variants(self) -> tuple[FleetSettings, ...]:
+        """What may count for a user: the general limits, and each of the others."""
+        return (self, *(self.limited(each) for each in self.limits))
+
+    @property
+    def reissues(self) -> bool:
+        """Whether IT makes new keys at some age."""
+        return any(each.enforce.reissue_at is not None for each in self.variants)
+
+    def groups(self, today: date) -> tuple[str, ...]:
+        """The groups whose members must be known."""
+        rules = (each for each in (*self.exempt.rules, *self.limits) if not each.over(today))
+        return tuple(dict.fromkeys(group for who in (self.exempt, *rules, *self.include) for group in who.groups))
+
+    def ended(self, today: date) -> tuple[str, ...]:
+        """What no longer counts."""
+        kinds = {"exempt": self.exempt.rules, "limits": self.limits}
+        return tuple(
+            f"[[{each.title}]] of [{kind}] ended on {each.until}{f' (by {each.by})' if each.by else ''}"
+            for kind, rules in kinds.items()
+            for each in rules
+            if each.over(today)
+        )
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -13,14 +13,14 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 from ..core.errors import Problem, WrongUsage
 from ..core.policy import nearest
 from ..files.paths import Paths
-from .fleet import AGES, DAYS, ChannelSettings, Exempt, FleetSettings, span_of, zone
+from .fleet import AGES, DAYS, WHO, ChannelSettings, Exempt, FleetSettings, Rule, Who, span_of, zone
 from .ini import File
 from .table import READERS, Raw, write
 from .trust import read, unreadable
@@ -28,7 +28,8 @@ from .trust import read, unreadable
 _SECTIONS = ("accounts", "owners", "exempt", "remind", "enforce", "reissue", "audit")
 _POLICY = ("max_age", "remind_before")
 _TOP = ("unused_after", "contact", "exact")
-_CHANNELS = "channels"
+_CHANNELS, _LIMITS, _INCLUDE = "channels", "limits", "include"
+_ALL = (*_SECTIONS, _LIMITS, _INCLUDE, _CHANNELS)
 _ACCOUNT = re.compile(r"\d{12}")
 # Accounts of an organization (Organizations API reference, ListAccountsForParent: ParentId).
 _PLACE = re.compile(r"\d{12}|all|r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|tag:[^=]+=.*", re.ASCII)
@@ -89,21 +90,35 @@ def parse(text: str, where: str, base: FleetSettings, *, preset: bool = True) ->
     config = file.parse()
     _check_hashes(file, text)
     for name in config.sections:
-        if name not in (*_SECTIONS, _CHANNELS):
-            raise file.wrong_in(name, "", _unknown("section", name, (*_SECTIONS, _CHANNELS)), _hint(where))
+        if name not in _ALL:
+            raise file.wrong_in(name, "", _unknown("section", name, _ALL), _hint(where))
     named = config.get("enforce", {}).get("preset")
     if isinstance(named, str) and named and preset:
         try:
             base = with_preset(named, base)
         except WrongUsage as wrong:
             raise file.wrong_in("enforce", "preset", wrong.message, wrong.hint) from None
-    known = dict.fromkeys(_POLICY, timedelta(1)) | {name: getattr(base, name) for name in _TOP}
+    known: dict[str, Any] = dict.fromkeys(_POLICY, timedelta(1)) | {name: getattr(base, name) for name in _TOP}
     found = _values(file, "", {name: config[name] for name in config.scalars}, known)
     policy = base.policy._replace(**{name: found.pop(name) for name in _POLICY if name in found})
+    rules, exempt = _titled(config.get("exempt", {}))
+    plain = {**config, "exempt": exempt}
     for name in _SECTIONS:
         before = getattr(base, name)
-        known = {each.name: getattr(before, each.name) for each in fields(before)}
-        found[name] = replace(before, **_values(file, name, config.get(name, {}), known))
+        known = {each.name: getattr(before, each.name) for each in fields(before) if each.name != "rules"}
+        forms = _FOR_SOME if name == "exempt" else None
+        found[name] = replace(before, **_values(file, name, plain.get(name, {}), known, forms))
+    tags = dict.fromkeys((*Exempt().tags, *found["exempt"].tags))  # the laptop's own counts always
+    more = _rules(file, rules, {}) or base.exempt.rules
+    found["exempt"] = replace(found["exempt"], tags=tuple(tags), rules=more)
+    limits, stray = _titled(config.get(_LIMITS, {}))
+    for name in stray:
+        what = f"{name} is not a limit: each limit is a section [[{name}]]"
+        raise file.wrong_in(_LIMITS, name, what, _hint(where))
+    numbers = {**dict.fromkeys(_POLICY, timedelta(1)), **dict.fromkeys(AGES)}
+    found["limits"] = _rules(file, limits, numbers) or base.limits
+    included = _values(file, _INCLUDE, config.get(_INCLUDE, {}), dict.fromkeys(WHO, ()), _FOR_SOME)
+    found["include"] = (Who(**included),) if any(included.values()) else base.include
     channels = _channels(file, config.get(_CHANNELS, {})) or base.channels
     for name in ("owners", "admins", "escalate"):
         for each in getattr(found["remind"], name):
@@ -125,6 +140,30 @@ def _check_hashes(file: File, text: str) -> None:
             raise file.wrong_in(section, cut[1], what, f'put the value in double quotes: {cut[1]} = "..."')
 
 
+def _titled(section: Mapping[str, Any]) -> tuple[dict[str, Mapping[str, Any]], dict[str, Any]]:
+    """The sections within a section, and its own values."""
+    inner = {name: value for name, value in section.items() if isinstance(value, Mapping)}
+    return inner, {name: value for name, value in section.items() if name not in inner}
+
+
+def _rules(file: File, sections: Mapping[str, Any], numbers: Mapping[str, Any]) -> tuple[Rule, ...]:
+    """Limits, which set one of the `numbers`, or exemptions. Raises WrongUsage for what is for nobody."""
+    found = []
+    for title, section in sections.items():
+        known = {**dict.fromkeys(WHO, ()), "until": None, "by": "", **numbers}
+        said = _values(file, title, section, known, _FOR_SOME)
+        limits = {name: said.pop(name) for name in numbers if name in said}
+        for needed, there, what in (
+            (WHO, any(said.get(name) for name in WHO), "does not say for whom"),
+            (numbers, limits or not numbers, "sets no limit"),
+        ):
+            if not there:
+                what = f"[[{title}]] {what}: set one of {', '.join(needed)}"
+                raise file.wrong_in(title, "", what, _hint(file.path))
+        found.append(Rule(**said, title=title, limits=limits))
+    return tuple(found)
+
+
 def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSettings]:
     blank = {each.name: "" for each in fields(ChannelSettings)} | {"to": ()}
     del blank["name"]
@@ -144,19 +183,32 @@ def _channels(file: File, sections: Mapping[str, Any]) -> dict[str, ChannelSetti
     return channels
 
 
-def _values(file: File, section: str, given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def _values(
+    file: File,
+    section: str,
+    given: Mapping[str, Any],
+    known: Mapping[str, Any],
+    forms: Mapping[str, _Form] | None = None,
+) -> dict[str, Any]:
     """What is set of the known names, each read as its built-in value is. Raises WrongUsage."""
-    readers = {name: partial(_value, name, builtin) for name, builtin in known.items()}
+    readers = {
+        name: partial(_value, name, builtin, _FORMS if forms is None else forms) for name, builtin in known.items()
+    }
     unknown, hint = partial(_unknown, "setting", known=tuple(known)), _hint(file.path)
     return {name: each.value for name, each in file.read(section, given, readers, unknown, lambda _: hint).items()}
 
 
-def _value(name: str, builtin: Any, raw: Raw) -> Any:
-    return _checked(name, _read(name, raw, builtin))
+def _value(name: str, builtin: Any, forms: Mapping[str, _Form], raw: Raw) -> Any:
+    return _checked(name, _read(name, raw, builtin), forms)
 
 
 def _read(name: str, raw: Raw, builtin: Any) -> Any:
     text = write(raw).strip()
+    if name == "until":
+        try:
+            return date.fromisoformat(text) if text else None
+        except ValueError:
+            raise WrongUsage(f"{text!r} is not a day", "write it like 2027-03-31") from None
     if isinstance(builtin, bool):
         return READERS["yes_no"](raw)
     if isinstance(builtin, int):
@@ -176,17 +228,15 @@ _MOST = 1000
 _ABOVE_ZERO = ("max_age", "unused_after", "keep", "link_for", *(age for age in AGES if age != "delete_after"))
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, value: Any, forms: Mapping[str, _Form]) -> Any:
     """What a type alone does not say. Raises WrongUsage."""
-    if name in _FORMS:
-        fits, what, allowed = _FORMS[name]
+    if name in forms:
+        fits, what, allowed = forms[name]
         value = tuple(day.lower()[:3] for day in value) if name == "weekdays" else value
         for each in value if isinstance(value, tuple) else (value,):
             if not fits(each):
                 raise WrongUsage(f"{each!r} is not {what}", allowed)
     match name:
-        case "tags":  # laptop and fleet leave the same users alone, whatever else is named
-            return tuple(dict.fromkeys((*Exempt().tags, *value)))
         case "hours":
             span_of(value)
         case "timezone":
@@ -201,12 +251,12 @@ def _checked(name: str, value: Any) -> Any:
 
 
 _DAYS_LIKE = ("a number of days", "write it like 15, 7, 3, 2, 1")
+_Form = tuple[Callable[[str], object], str, str]
 # What the values of a name must be, what one that is not is called, and what to write.
-_FORMS: dict[str, tuple[Callable[[str], object], str, str]] = {
-    **dict.fromkeys(
-        ("only", "but"),
-        (_ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012"),
-    ),
+_NUMBER: _Form = (_ACCOUNT.fullmatch, "an account number", "write the twelve digits, like 123456789012")
+_FOR_SOME = {"accounts": _NUMBER}
+_FORMS: dict[str, _Form] = {
+    **dict.fromkeys(("only", "but"), _NUMBER),
     "accounts": (
         _PLACE.fullmatch,
         "an account number",

@@ -18,7 +18,7 @@ from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.judge import addresses
 from rotate_my_key.fleet.messages import check_folder
 from rotate_my_key.settings import trust
-from rotate_my_key.settings.fleet import ChannelSettings, FleetSettings, Owners
+from rotate_my_key.settings.fleet import AGES, WHO, ChannelSettings, FleetSettings, Owners
 from rotate_my_key.settings.fleet_ini import PRESETS, parse, with_preset
 
 DAY = timedelta(days=1)
@@ -138,6 +138,13 @@ def test_a_value_that_would_be_a_comment_is_refused(text: str) -> None:
 WRONG = [
     ("max_agee = 3d", "line 1: there is no setting max_agee; did you mean max_age?"),
     ("contact = x\n[remindx]\na = 1", "line 2: there is no section remindx; did you mean remind?"),
+    ("[limits]\nmax_age = 3d", "line 2: max_age is not a limit: each limit is a section [[max_age]]"),
+    ("[limits]\n[[bots]]\nmax_age = 3d", "line 2: [[bots]] does not say for whom: set one of tags, paths"),
+    ("[limits]\n[[bots]]\nnames = x,", "line 2: [[bots]] sets no limit: set one of max_age"),
+    ("[exempt]\n[[jane]]\nby = jane", "line 2: [[jane]] does not say for whom"),
+    ("[exempt]\n[[jane]]\nnames = x,\nuntil = March", "line 4: until: 'March' is not a day; write it like 2027-03-31"),
+    ("[exempt]\naccounts = all,", "line 2: accounts: 'all' is not an account number"),
+    ("[include]\nuser = x", "line 2: there is no setting user"),
     ("[remind]\nrepeat = x", "line 2: repeat: 'x' is not a duration; write it like"),
     ("[remind]\nescalate_after = many", "line 2: escalate_after: 'many' is not a number"),
     ("[remind]\nowners = post,", "line 2: there is no channel post; each is a section"),
@@ -252,7 +259,9 @@ def test_the_page_has_every_setting() -> None:
     base = FleetSettings()
     assert shown["top"] == ["max_age", "remind_before", "unused_after", "contact", "exact"]
     for section in SECTIONS:
-        assert shown[section] == [each.name for each in fields(getattr(base, section))]
+        assert shown[section] == [each.name for each in fields(getattr(base, section)) if each.name != "rules"]
+    assert shown["include"] == [*WHO]
+    assert shown["limits"] == [*WHO, "until", "by", "max_age", "remind_before", *AGES]
     assert shown["channels"] == [each.name for each in fields(ChannelSettings) if each.name != "name"]
 
 

@@ -14,6 +14,7 @@ from rotate_my_key.core.errors import WrongUsage
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy, Verdict
 from rotate_my_key.fleet.judge import (
+    Members,
     Row,
     Status,
     count,
@@ -22,6 +23,7 @@ from rotate_my_key.fleet.judge import (
     histogram,
     is_unused,
     judge,
+    limit_of,
     owner_of,
     read_mapping,
     sign_ins,
@@ -29,6 +31,7 @@ from rotate_my_key.fleet.judge import (
 )
 from rotate_my_key.fleet.model import AccountSurvey, AwsAccount, FleetKey, FleetUser, Owner
 from rotate_my_key.settings.fleet import Exempt, FleetSettings, Owners
+from rotate_my_key.settings.fleet_ini import parse
 
 from .fakes import NOW, rows
 
@@ -377,7 +380,74 @@ def test_mapping_errors_name_the_line(text: str, message: str) -> None:
 )
 def test_exempt(case: str, user: FleetUser, rules: Exempt, reason: str) -> None:
     """Who is left alone, and why."""
-    assert exempt(user, rules, {"bots": frozenset({"bob"}), "ops": frozenset({"alice"})}) == reason
+    assert str(exempt(user, rules, MEMBERS, TODAY) or "") == reason
+
+
+TODAY = NOW.date()
+MEMBERS = {"bots": frozenset({"bob"}), "ops": frozenset({"alice"})}
+SAID = """
+[exempt]
+[[leave]]
+names = alice, carol
+until = {until}
+by = jane@example.com
+[[audit]]
+accounts = 123456789012,
+paths = /audit/,
+[limits]
+[[old]]
+names = *,
+max_age = 10d
+until = 2026-01-01
+[[bots]]
+paths = /bots/,
+groups = bots,
+max_age = 365d
+deactivate_at = never
+[[tagged]]
+tags = limit=30,
+max_age = 30d
+[[here]]
+accounts = 123456789012,
+max_age = 60d
+"""
+
+
+@pytest.mark.parametrize(("days", "said"), [(-1, ""), (0, "leave: name alice, until {}, by jane@example.com")])
+def test_an_exemption_counts_to_the_end_of_its_last_day(days: int, said: str) -> None:
+    """Then the report says that it has ended, and the command, too; until when and by whom is in every row."""
+    until = TODAY + days * DAY
+    settings = parse(SAID.format(until=until), "fleet.ini", FleetSettings())
+    assert str(exempt(person(), settings.exempt, {}, TODAY) or "") == said.format(until)
+    (row,) = judge([AccountSurvey(ACCOUNT, (person(keys=(key(400),)),))], settings, {}, NOW)
+    over = f"leave ended on {until}"
+    assert (row.standing.value, row.ended) == (("exempt", "") if said else ("overdue", over))
+    assert row.remark == (said.format(until) or f"no longer exempt: {over}")
+    assert (row.until, row.by) == ((until, "jane@example.com") if said else (None, ""))
+    assert (f"[[leave]] of [exempt] ended on {until} (by jane@example.com)" in settings.ended(TODAY)) is not bool(said)
+
+
+@pytest.mark.parametrize(
+    ("case", "user", "members", "days", "unknown"),
+    [
+        ("each list must fit", person("bob", "/bots/"), MEMBERS, 365, ""),
+        ("one alone does not", person("alice", "/bots/"), MEMBERS, 60, ""),
+        ("a tag", person("dave", tags={"limit": "30"}), MEMBERS, 30, ""),
+        ("an account, and the first that fits", person("dave"), MEMBERS, 60, ""),
+        ("none", replace(person("dave"), account="210987654321"), MEMBERS, 90, ""),
+        ("tags that cannot be read", person("dave", tags=None), MEMBERS, 60, "the tags of dave"),
+        ("a group that cannot be read", person("bob", "/bots/"), {}, 60, "the members of group bots"),
+        ("what cannot be read and does not matter", person("dave"), {}, 60, ""),
+        ("an exemption by path and account", person("dave", "/audit/", tags=None), MEMBERS, 60, ""),
+        ("root has the general ones", ROOT, MEMBERS, 90, ""),
+    ],
+)
+def test_limits_for_some(case: str, user: FleetUser, members: Members, days: int, unknown: str) -> None:
+    """By tag, path, name, group and account; what has ended does not count."""
+    settings = parse(SAID.format(until=TODAY), "fleet.ini", FleetSettings())
+    limit = limit_of(user, settings, members, TODAY)
+    assert settings.limited(limit).policy.max_age == days * DAY
+    assert unreadable(user, settings, members, TODAY) == unknown
 
 
 @pytest.mark.parametrize(
@@ -399,4 +469,4 @@ def test_what_cannot_be_read(
     case: str, user: FleetUser, rules: Exempt, members: dict[str, frozenset[str]] | None, said: str
 ) -> None:
     """Whoever acts on a user learns that his exemption is not known."""
-    assert unreadable(user, rules, members) == said
+    assert unreadable(user, FleetSettings(exempt=rules), members, TODAY) == said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -15,7 +16,7 @@ from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
 from rotate_my_key.fleet.survey import ReportWait, survey_accounts
-from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings
+from rotate_my_key.settings.fleet import Accounts, Exempt, FleetSettings, Rule, Who
 
 from .fakes import NOW, FakeDirectory, FakeOrganization, spoil
 
@@ -80,6 +81,19 @@ def test_each_flagged_user_costs_two_calls(aws: FakeDirectory) -> None:
     survey = one(aws)
     assert aws.calls == Counter(request_report=1, report=1, keys=3, tags=3)
     assert [user.name for user in survey.users if user.tags is not None] == ["due", "overdue", "unused"]
+
+
+def test_limits_for_some_cost_nobody_else_a_call(aws: FakeDirectory) -> None:
+    """Who may be under a shorter limit is looked at; who is so certainly not, as before."""
+    tagged = Rule(tags=("team=red",), limits={"max_age": 20 * DAY, "remind_before": 11 * DAY})
+    for limit, calls in ((tagged, 4), (replace(tagged, names=("due",)), 3), (replace(tagged, names=("f*",)), 4)):
+        aws.calls.clear()
+        one(aws, settings=FleetSettings(limits=(limit,)))
+        assert (aws.calls["keys"], aws.calls["tags"]) == (calls, calls)
+    aws.calls.clear()
+    survey = one(aws, settings=FleetSettings(include=(Who(names=("due",)),)))
+    assert [user.name for user in survey.users] == ["due"]
+    assert aws.calls == Counter(request_report=1, report=1, keys=1, tags=1)
 
 
 def test_ids_and_exact_ages_come_from_the_list(directory: FakeDirectory) -> None:

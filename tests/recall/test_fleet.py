@@ -32,7 +32,9 @@ def mark(firm: Firm, name: str) -> Recall | None:
 
 
 def test_everybody_who_is_not_exempt_is_marked(shop: Firm) -> None:
-    """A dry run changes nothing; consent is asked for; owners get a mail with the day; the same reason goes on."""
+    """A dry run changes nothing; consent is asked for; owners get a mail with the day; the same reason goes on.
+    [include] leaves nobody out."""
+    shop.settings(f"[include]\nnames = eve,\n{RULES.format(account=shop.aws.account)}")
     dry = shop.it.run("fleet", "recall", "--all", *BY, "--dry-run")
     assert (dry.code, mark(shop, "alice")) == (0, None)
     assert "2 users would be recalled" in dry.out and "carol" in dry.err

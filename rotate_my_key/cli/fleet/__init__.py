@@ -83,6 +83,14 @@ def _need_libraries() -> None:
         raise Problem("the fleet commands need jinja2, which is not installed", how_to_get("jinja2"))
 
 
+def _who(options_of: C) -> C:
+    """The options that say who is meant."""
+    options_of = click.option("--account", metavar="NUMBER", multiple=True, help="This account only (repeatable).")(
+        options_of
+    )
+    return click.option("--user", metavar="NAME", multiple=True, help="This user only (repeatable).")(options_of)
+
+
 @_does("report.report", "Show every key of all users: age, last use, verdict, owner.")
 @click.option("--all", "every", is_flag=True, help="Every key, not only those that need attention.")
 @click.option("--exact", is_flag=True, help="List the keys of every user: exact ages and IDs, but more calls.")
@@ -100,6 +108,7 @@ def _need_libraries() -> None:
     flag_value="due",
     help="Exit 3 if a key is due (or overdue) or of root.",
 )
+@_who
 @fleet_options
 def _report() -> None:
     """Show every key of all users: its age, last use, verdict and owner.
@@ -119,6 +128,7 @@ _PRESETS = click.option("--presets", is_flag=True, help="Show the ready-made rul
 @_PRESET
 @_PRESETS
 @click.option("--dry-run", is_flag=True, help="Show every message without sending it.")
+@_who
 @YES
 @AS_JSON
 @fleet_options
@@ -135,7 +145,7 @@ def _remind() -> None:
 @_PRESETS
 @click.option("--apply", is_flag=True, help="Make the changes. Without it, they are only shown.")
 @click.option("--undo", metavar="USER", help="Reactivate the keys of this user that enforce deactivated.")
-@click.option("--account", metavar="NUMBER", multiple=True, help="With --undo: this account only (repeatable).")
+@_who
 @YES
 @AS_JSON
 @fleet_options

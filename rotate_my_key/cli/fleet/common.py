@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ import click
 from ... import __version__
 from ...aws.client import Aws
 from ...aws.signin import MfaSessions
-from ...core.errors import Interrupted, Problem, TryLater, WrongUsage
+from ...core.errors import Gone, Interrupted, Problem, TryLater, WrongUsage
 from ...core.hints import Hint
 from ...core.policy import nearest, number
 from ...files.platform import Lock
@@ -34,7 +35,7 @@ from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
 from ...profiles.file import ProfilePaths, Profiles
 from ...profiles.which import named_profile
-from ...settings.fleet import FleetSettings
+from ...settings.fleet import FleetSettings, Who
 from ...settings.fleet_ini import PRESETS, load, with_preset
 from ..app import App, option_words
 from ..talk import Person
@@ -97,6 +98,32 @@ def alone(app: App, wait: float = _WAIT) -> None:
         raise TryLater(problem.message, again(app)) from None
 
 
+def chosen(settings: FleetSettings, users: Sequence[str], accounts: Sequence[str]) -> FleetSettings:
+    """For these users and accounts alone. Raises WrongUsage for what cannot be one."""
+    for user in users:
+        if not re.fullmatch(r"[\w+=,.@-]{1,64}", user):
+            raise WrongUsage(f"{user!r} is not a user name", Hint("fleet", "report"))
+    for account in accounts:
+        if not re.fullmatch(r"[0-9]{12}", account):
+            raise WrongUsage(f"{account!r} is not an account number", "write the twelve digits, like 123456789012")
+    who = Who(names=tuple(users), accounts=tuple(accounts))
+    return replace(settings, include=(*settings.include, who)) if users or accounts else settings
+
+
+def check_chosen(users: Sequence[str], accounts: Sequence[str], seen: Iterable[str]) -> None:
+    """Raises Gone for a user or an account that was named and not found: else that would look like nothing to do."""
+    there = {each.lower() for each in seen}
+    for what, named in (("account", accounts), ("user", users)):
+        if lost := [each for each in named if each.lower() not in there]:
+            raise Gone(f"{what} {lost[0]} is not among those that were checked", Hint("fleet", "report"))
+
+
+def seen(surveys: Iterable[AccountSurvey]) -> Iterator[str]:
+    """The names of the users and the numbers of the accounts that were looked at."""
+    for survey in surveys:
+        yield from (survey.account.number, *(user.name for user in survey.users))
+
+
 def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     """The settings and the adapters of a command that has the `fleet_options`. `preset` goes before the settings' own.
     Sends nothing but what is needed to fetch settings from a parameter. Raises WrongUsage, Problem."""
@@ -121,7 +148,7 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
     settings = load(paths, named, lambda name: assembly.cloud.vault().text(name), base, preset=not preset)
     if preset:
         settings = replace(settings, enforce=replace(settings.enforce, preset=preset))
-    for note in settings.notes:
+    for note in (*settings.notes, *settings.ended(assembly.now().date())):
         app.complain(f"{app.style('note:', fg='yellow')} {note}")
     return settings, assembly.configured(settings)
 

@@ -26,7 +26,20 @@ from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ...settings.fleet_ini import PRESETS
 from ..app import App, Stop
-from .common import again, agreed, alone, fleet, open_audit, open_fleet, problem_json, show_presets, stoppable, warn
+from .common import (
+    again,
+    agreed,
+    alone,
+    check_chosen,
+    chosen,
+    fleet,
+    open_audit,
+    open_fleet,
+    problem_json,
+    show_presets,
+    stoppable,
+    warn,
+)
 from .revoke import take_back
 
 _LISTED = 30  # lines of a list; --json has all
@@ -59,31 +72,42 @@ def enforce(
     presets: bool,
     apply: bool,
     undo: str | None,
+    user: tuple[str, ...],
     account: tuple[str, ...],
     yes: bool,
     as_json: bool,
 ) -> int:
     """Show the presets, take something back, or show and do what the rules say."""
-    if account and not undo:
-        raise WrongUsage("--account needs --undo", "set accounts in [enforce] of the fleet's settings")
-    if undo and (apply or preset or presets):
+    if undo and (apply or preset or presets or user):
         raise WrongUsage(
-            "--undo cannot be combined with --apply, --preset or --presets",
-            again(app, but=("apply", "preset", "presets")),
+            "--undo cannot be combined with --apply, --preset, --presets or --user",
+            again(app, but=("apply", "preset", "presets", "user")),
         )
     if presets:
         return show_presets(app, "enforce", as_json=as_json)
     if undo:
         return take_back(app, undo, account, yes=yes, as_json=as_json, cause=Cause.ENFORCE)
     with stoppable(app):
-        return _by_rules(app, preset, apply=apply, yes=yes, as_json=as_json)
+        return _by_rules(app, preset, user, account, apply=apply, yes=yes, as_json=as_json)
 
 
-def _by_rules(app: App, preset: str, *, apply: bool, yes: bool, as_json: bool) -> int:
+def _by_rules(
+    app: App,
+    preset: str,
+    users: tuple[str, ...],
+    accounts: tuple[str, ...],
+    *,
+    apply: bool,
+    yes: bool,
+    as_json: bool,
+) -> int:
     settings, assembly = open_fleet(app, preset)
+    settings = chosen(settings, users, accounts)
     if apply:
         alone(app)
     context, plan = _plan(app, settings, assembly, apply)
+    if not plan.broken:
+        check_chosen(users, accounts, plan.seen)
     outcome = None
     if not as_json or (apply and not yes):
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))

@@ -26,23 +26,49 @@ from ...fleet.remind import remind as send
 from ...fleet.survey import first_code, resolved
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import agreed, alone, open_fleet, show_presets, stoppable, surveyed, tell_failed, tell_left_out, warn
+from .common import (
+    agreed,
+    alone,
+    check_chosen,
+    chosen,
+    open_fleet,
+    seen,
+    show_presets,
+    stoppable,
+    surveyed,
+    tell_failed,
+    tell_left_out,
+    warn,
+)
 
 _LISTED = 20  # owners by name; a company has hundreds
 _ROWS = ("undelivered", "unaddressed", "forgotten", "unsure", "broken", "notes")
 
 
-def remind(app: App, *, preset: str, presets: bool, dry_run: bool, yes: bool, as_json: bool) -> int:
+def remind(
+    app: App,
+    *,
+    preset: str,
+    presets: bool,
+    dry_run: bool,
+    user: tuple[str, ...],
+    account: tuple[str, ...],
+    yes: bool,
+    as_json: bool,
+) -> int:
     """Show the presets; or look, decide, show what would be sent, ask, send."""
     if presets:
         return show_presets(app, "remind", as_json=as_json)
     settings, assembly = open_fleet(app, preset)
+    settings = chosen(settings, user, account)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     channels = _channels(settings, assembly, dry_run)
     with stoppable(app, "nothing was sent"):
         if not dry_run:
             alone(app)
         surveys, mapping, now = surveyed(app, settings, assembly)
+        if not any(survey.problem for survey in surveys):
+            check_chosen(user, account, seen(surveys))
         settings = resolved(assembly.organization, settings)
     places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
     plan, findings = prepare(surveys, settings, mapping, now, places)

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -23,7 +24,17 @@ from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earl
 from ...fleet.revoke import RevokeContext
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import open_audit, open_fleet, stoppable, surveyed, tell_failed, tell_left_out
+from .common import (
+    check_chosen,
+    chosen,
+    open_audit,
+    open_fleet,
+    seen,
+    stoppable,
+    surveyed,
+    tell_failed,
+    tell_left_out,
+)
 from .recall import curve_json, curve_text
 
 if TYPE_CHECKING:  # loaded for the terminal alone
@@ -54,6 +65,8 @@ def report(
     since: str | None,
     out: str | None,
     least: str | None,
+    user: tuple[str, ...],
+    account: tuple[str, ...],
     as_json: bool,
     as_csv: bool,
     as_html: bool,
@@ -65,7 +78,10 @@ def report(
     earlier = read_earlier(_bytes(since), since) if since else None
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
+        settings = chosen(replace(settings, include=()), user, account)  # [include] is for what is sent and done
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
+        if not any(survey.problem for survey in surveys):
+            check_chosen(user, account, seen(surveys))
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
     found = make(surveys, settings, mapping, now, origin, earlier)
     called = _recalls(app, settings, assembly, mapping) if recalls else []

@@ -170,7 +170,9 @@ WRONG: list[tuple[str, list[str], str, str]] = [
     ("nothing set", [], "nothing to enforce", "--preset staged-90"),
     ("no accounts", ["--apply", "--preset", "staged-90"], "no account is listed", "set accounts"),
     ("no such preset", ["--preset", "staged"], "there is no preset staged", "staged-90"),
-    ("account alone", ["--account", "123456789012"], "--account needs --undo", "[enforce]"),
+    ("no number", ["--account", "shop"], "'shop' is not an account number", "twelve digits"),
+    ("no name", ["--user", "a*"], "'a*' is not a user name", "fleet report"),
+    ("undo of a user", ["--undo", "alice", "--user", "bob"], "--undo cannot be combined", "--undo alice"),
     ("undo and apply", ["--undo", "alice", "--apply"], "--undo cannot be combined", "--undo alice"),
 ]
 
@@ -183,6 +185,60 @@ def test_what_cannot_be_meant_is_refused(firm: Firm, sentence: str, words: list[
     said = done.problem()
     assert message in said[0]
     assert hint in said[1]
+
+
+@pytest.mark.parametrize(
+    ("include", "words", "told", "off"),
+    [
+        ("", ["--user", "Alice"], [], ["alice"]),
+        ("", ["--user", "bob", "--user", "carol"], ["bob"], []),
+        ("", ["--account", "{account}"], ["bob"], ["alice"]),
+        ("names = a*,", [], [], ["alice"]),
+        ("tags = team=red,", [], ["bob"], []),
+        ("groups = red,\npaths = /,", [], [], ["alice"]),
+        ("names = a*,", ["--user", "bob"], [], []),
+    ],
+)
+def test_a_trial_with_some_users(ready: Firm, include: str, words: list[str], told: list[str], off: list[str]) -> None:
+    """By [include] and options together: the others are neither told nor touched, nor is their tag."""
+    ready.aws.set_tags("bob", {"team": "red"})
+    ready.aws.add_group("red", ["alice"])
+    ready.settings(f"[include]\n{include}\n{RULES.format(account=ready.aws.account)}")
+    before = {name: ready.aws.tags(name) for name in ("alice", "bob", "carol", "dave")}
+    done = ready.enforce("--apply", "--yes", "--json", *(word.format(account=ready.aws.account) for word in words))
+    if include and words:
+        assert (done.code, "user bob is not among those" in done.err) == (1, True)
+        return
+    assert done.code == 0, done.text
+    acts = [(act["act"], act["user"]) for act in done.json["acts"]]
+    assert acts == [*(("notify", name) for name in told), *(("deactivate", name) for name in off)]
+    assert {name for name, tags in before.items() if ready.aws.tags(name) != tags} == {*told, *off}
+
+
+@pytest.mark.parametrize("words", [["--user", "alise"], ["--account", "999999999999"]])
+@pytest.mark.parametrize("command", ["enforce", "remind", "report"])
+def test_who_is_named_must_be_there(ready: Firm, command: str, words: list[str]) -> None:
+    """A slip would look like nothing to do."""
+    done = ready.it.run("fleet", command, *words)
+    assert (done.code, "is not among those that were checked" in done.err) == (1, True), done.text
+
+
+def test_limits_and_exemptions_that_end(ready: Firm) -> None:
+    """Some are switched off later, some earlier; an exemption that has ended is said, and counts no more."""
+    ready.person("eve", 97)
+    ready.told("eve")
+    limits = "[limits]\n[[old]]\nnames = alice,\ndeactivate_at = 365d\n[[new]]\nnames = bob,\ndeactivate_at = 80d\n"
+    ended = "[exempt]\n[[leave]]\nnames = eve,\nuntil = 2026-01-31\nby = jane\n[[visit]]\nnames = carol,\n"
+    ready.told("bob")
+    ready.settings(f"{RULES.format(account=ready.aws.account)}{limits}{ended}until = 2999-12-31\nby = joe\n")
+    done = ready.enforce("--json")
+    assert [(act["act"], act["user"]) for act in done.json["acts"]] == [("deactivate", "eve"), ("deactivate", "bob")]
+    assert "[[leave]] of [exempt] ended on 2026-01-31 (by jane)" in done.err
+    rows = {each["user"]: each for each in ready.it.run("fleet", "report", "--json").json["keys"]}
+    assert rows["carol"]["exempt"] == "visit: name carol"
+    assert (rows["carol"]["exempt_until"], rows["carol"]["exempt_by"]) == ("2999-12-31", "joe")
+    assert (rows["eve"]["verdict"], rows["eve"]["exempt_ended"]) == ("overdue", "leave ended on 2026-01-31")
+    assert "visit (name carol, until 2999-12-31, by joe)" in ready.it.run("fleet", "report", "--html").out
 
 
 @pytest.mark.slow
