@@ -169,7 +169,7 @@ class Scanner:
         return False
 
     def _is_apart(self, path: str) -> bool:
-        return os.path.basename(path) in self._apart_names and os.path.realpath(path) in self._apart
+        return os.path.basename(path) in self._apart_names and _is_one_of(path, self._apart)
 
     def _holds(self, path: str) -> bool:
         """Whether the file holds a word; one that cannot be read is counted."""
@@ -351,7 +351,7 @@ class LocalCopies:
             found.append(unreadable(self._memory.path, old.key_id, problem))
         candidates = dict.fromkeys([*well_known(self._home, scanner.tally.unreadable), *paths])
         hits = dict.fromkeys([*scanner.files(candidates), *self.unread(scanner.tally), *filter(os.path.isdir, paths)])
-        found += [f for path in hits if path not in self._profiles and (f := self._swapped(path, old, new))]
+        found += [f for path in hits if not _is_one_of(path, self._profiles) and (f := self._swapped(path, old, new))]
         done = [copy.path for copy in found if copy.is_changed]
         with suppress(Problem):  # they are read again by their paths, whatever is remembered of their ids
             self._memory.replaced(done, old.key_id, new.key_id)
@@ -376,9 +376,19 @@ class LocalCopies:
             return [unreadable(path, forms.pair.key_id, problem) for forms in wanted]
         if found is None:
             return []
-        if path in self._profiles:
+        if _is_one_of(path, self._profiles):
             return [Copy(path, f.pair.key_id, Why.PROFILE) for f in wanted if f.here(found.data)]
         return [copy for forms in wanted if (copy := judge(found, forms))]
+
+
+def _is_one_of(path: str, others: Iterable[str]) -> bool:
+    """Whether it is one of these files, whatever spelling or hard link of it was found: /users/me is /Users/me on most
+    Macs."""
+    try:
+        found = os.stat(path)
+        return any(os.path.exists(other) and os.path.samestat(found, os.stat(other)) for other in others)
+    except OSError:
+        return False
 
 
 def _may_be_mine(path: str) -> bool:

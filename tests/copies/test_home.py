@@ -232,6 +232,14 @@ def test_folders_that_windows_lists_without_their_device_are_entered() -> None:
     assert not Scanner([])._enters(entry, folder.st_dev, telling=False)
 
 
+def test_the_profile_file_by_another_name_is_no_copy(laptop: Laptop) -> None:
+    """As on most Macs, where two spellings of a path are one file; here by a second name of it."""
+    (laptop.home / "work").mkdir()
+    (laptop.home / "work/credentials").hardlink_to(laptop.home / ".aws/credentials")
+    done = laptop.run("scan", str(laptop.home / "work"), "--json")
+    assert findings(laptop, done, laptop.old.key_id) == {"work/credentials": "profile"}
+
+
 def test_what_cannot_be_read_is_counted(laptop: Laptop) -> None:
     """And stops nothing."""
     if os.geteuid() == 0:
