@@ -67,6 +67,33 @@ def test_owners_and_admins_are_told(told: Company) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("more", "words", "to"),
+    [
+        ("", ["--user", "bob"], ["bob"]),
+        ("\n[include]\nnames = a*,", [], ["alice"]),
+        ("\n[limits]\n[[old]]\nnames = alice,\nmax_age = 365d", [], ["bob"]),
+        ("\n[exempt]\n[[leave]]\nnames = alice,\nuntil = 2026-01-31", [], ["alice", "bob"]),
+    ],
+)
+def test_some_users(told: Company, more: str, words: list[str], to: list[str]) -> None:
+    """A trial, limits for some, an exemption that has ended: who is told, and what the digest says."""
+    change(told, more=more)
+    done = told.remind("--yes", *words)
+    assert done.code == 0, done.text
+    assert sorted(mail.to for mail in told.aws.mails) == [(f"{name}@example.com",) for name in to]
+    assert ("[[leave]] of [exempt] ended on" in told.aws.published[0].message) is ("leave" in more)
+
+
+def test_a_mail_names_the_limits_of_its_keys(told: Company) -> None:
+    """One, or several where they differ."""
+    told.person("bot", 20, owner="alice@example.com")
+    change(told, more="\n[limits]\n[[bots]]\nnames = bot,\nmax_age = 20d")
+    assert told.remind("--yes", "--user", "bot", "--user", "alice").code == 0
+    (mail,) = told.aws.mails
+    assert "(maximum age is 20 days or 90 days)" in " ".join(mail.text.split())
+
+
 def test_without_a_terminal_it_does_not_ask(told: Company) -> None:
     """Exit 4 names the flag; nothing was sent or remembered."""
     done = told.remind()
