@@ -121,6 +121,14 @@ def _sts(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
     return [(f"sts:{call.action}", payload.get("RoleArn") or "*", context)]
 
 
+def _organizations(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
+    """Units, roots and accounts have ARNs of the organization."""
+    named = str(payload.get("ParentId") or payload.get("ResourceId") or "")
+    kind = "ou" if named.startswith("ou-") else "root" if named.startswith("r-") else "account"
+    arn = world.organization.main.arn_of(f"{kind}/{world.organization.id}/{named}", "organizations")
+    return [(f"organizations:{call.action}", arn if named else "*", {})]
+
+
 _S3_ACTIONS = {"ListObjectsV2": "ListBucket", "HeadBucket": "ListBucket", "HeadObject": "GetObject"}
 
 
@@ -222,6 +230,7 @@ def _logs(world: World, call: Call, signer: Signer, payload: Payload) -> Needs:
 
 
 _ASKS: dict[str, Callable[[World, Call, Signer, Payload], Needs]] = {
+    "organizations": _organizations,
     "iam": _iam,
     "sts": _sts,
     "ses": _ses,
