@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from ..aws.account_calls import AccountCalls, Caller, CallRoute, CallSite, Role
 from ..aws.calls import Answer, Read, read_keys, read_last_use, read_nothing
 from ..aws.iam import create_key, delete_key, set_key_active
+from ..aws.services import AwsCloud
 from ..core.errors import Denied, Gone, NoRoom, TryLater, WrongUsage
 from ..core.hints import Hint
 from ..core.model import AccessKey, Credentials, Identity, LastUse
@@ -34,7 +35,7 @@ class AccountDirectory:
 
     def __init__(self, account: AwsAccount, calls: AccountCalls, begin: Callable[[], None] = lambda: None) -> None:
         self.account = account
-        self._calls = calls
+        self._calls = self.calls = calls
         self._begin = begin
 
     # Looking
@@ -225,6 +226,10 @@ class AwsOrganization:
                 calls = self._calls if account.number == me.account else self._there(account, me)
                 self._directories[account.number] = AccountDirectory(account, calls, lambda: self.begin(account))
             return self._directories[account.number]
+
+    def cloud(self, account: AwsAccount) -> AwsCloud:
+        """The other services of an account, by the same role. Raises what `directory` raises."""
+        return AwsCloud(self.directory(account).calls)
 
     def _there(self, account: AwsAccount, me: Identity) -> AccountCalls:
         if not self._role:

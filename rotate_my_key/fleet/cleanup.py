@@ -173,7 +173,7 @@ def cleanup_line(swept: CleanupResult) -> str:
     """For a person: what became of it."""
     key = f" key {mask(swept.key_id)}" if swept.key_id else ""
     word = {Disposition.SWITCHED_OFF: "deactivated"}.get(swept.disposition, swept.disposition.value)
-    return f"{swept.user} in {swept.account}:{key} {word} ({swept.why})"
+    return f"{swept.user or 'new keys'} in {swept.account}:{key} {word} ({swept.why})"
 
 
 _WORKERS = 8

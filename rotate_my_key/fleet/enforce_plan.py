@@ -146,7 +146,7 @@ def check(settings: FleetSettings, *, apply: bool) -> None:
             what = "deactivate_anyway_at is below reissue_at: keys would be deactivated before there are new ones"
             raise WrongUsage(what, "set it some weeks above reissue_at in [enforce]")
     if settings.reissues:
-        check_handover(settings.reissue, settings.where, accounts=enforce.accounts)
+        check_handover(settings.reissue, settings.where)
     if apply and not enforce.accounts:
         raise WrongUsage("no account is listed in [enforce] accounts", "set accounts = NUMBER, ... in [enforce]")
 
@@ -156,9 +156,6 @@ def plan_run(context: EnforceContext) -> EnforcePlan:
     settings, now = context.settings, context.now()
     accounts, missing = _accounts(context)
     accounts = meant(accounts, settings)
-    if settings.reissues:
-        own = context.organization.me().account
-        check_handover(settings.reissue, settings.where, own, [account.number for account in accounts])
     shut = closed(settings.enforce, now)
     if not settings.enforce.accounts:  # what the rules would do; `check` lets nobody do it
         everywhere = tuple(account.number for account in accounts)

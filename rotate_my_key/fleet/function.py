@@ -136,7 +136,7 @@ class FunctionRun:
     @property
     def places(self) -> Finder:
         """Where new keys wait for their users."""
-        return finder(self.assembly.cloud, self.assembly.organization.me, self.settings.reissue)
+        return finder(self.assembly.cloud, self.assembly.organization, self.settings)
 
     def channels(self) -> Channels:
         """The channels of the settings. Raises WrongUsage."""
@@ -234,7 +234,7 @@ def enforce(job: FunctionRun) -> Result:
 def sweep(job: FunctionRun) -> Result:
     """What was handed over and not fetched in time is removed, with the key."""
     audit, organization = job.audit("sweep"), job.assembly.organization
-    places = waiting(job.assembly.cloud, organization.me(), job.settings.reissue, job.settings.where)
+    places = waiting(job.assembly.cloud, organization, job.settings)
     sweeper = Sweeper(organization, places, job.settings, audit, job.assembly.now, apply=not job.dry)
     only = [(number, user) for number, user in places.everybody() if not job.account or number == job.account]
     swept = list(sweep_places(sweeper, only))
@@ -325,7 +325,7 @@ def reissue(job: FunctionRun) -> Result:
     """A key is made for one user, and its owner told where it waits."""
     assembly, settings, user = job.assembly, job.settings, job.wishes.get("user", "")
     me = assembly.organization.me()
-    places = waiting(assembly.cloud, me, settings.reissue, settings.where)
+    places = waiting(assembly.cloud, assembly.organization, settings)
     request = ReissueRequest(AwsAccount(job.account or me.account), user)
     directory = assembly.organization.directory(request.account)
     plan = plan_reissue(request, directory, places, settings, assembly.now())

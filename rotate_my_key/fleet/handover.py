@@ -3,7 +3,9 @@
 - The record holds what cannot be looked up, and no secret. It is written before the key is made, so that a run that is
   killed leaves a trace of what it made. A place is named after account and user: each user has one.
 - In Secrets Manager a secret holds the key, its tag the record, and its policy says who may read: the user, or the role
-  they sign in with, and nobody else. In S3 record and key are two objects; who may read the bucket may read the key.
+  they sign in with, and nobody else. It is in the user's own account; with a KMS key that other accounts may use, in
+  that of who runs the fleet (AWS's own can be used in its own account only; Secrets Manager User Guide,
+  "Resource-based policies"). In S3 record and key are two objects; who may read the bucket may read the key.
 - What is stored last says that all of it is stored, what is removed last says that all of it is gone.
 """
 
@@ -20,9 +22,11 @@ from ..aws.delivery import S3, SecretsManager
 from ..aws.services import AwsCloud
 from ..core.errors import Gone, Problem, WrongUsage
 from ..core.model import AccessKey, Identity
-from ..settings.fleet import ReissueSettings
+from ..settings.fleet import FleetSettings, ReissueSettings
 from ..state.transit import reservation
-from .model import Finder
+from .accounts import AwsOrganization
+from .model import AwsAccount, Finder
+from .survey import accounts_of
 
 VERSION = "1"
 TAG = "rotate-my-key-handover"  # the tag of a secret that holds the record
@@ -178,9 +182,6 @@ def _principals(arn: str) -> list[str]:
 class HandoverStore(Protocol):
     """Where keys wait. Every verb may raise Problem; no message holds a secret."""
 
-    def check(self, account: str) -> None:
-        """Raise Problem if keys of that account cannot be handed over here."""
-
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """Make the place, with the record and who may read, before there is a key; gives the record as it is now."""
 
@@ -191,7 +192,7 @@ class HandoverStore(Protocol):
         """The record of a user, as it is now. Raises Problem if somebody else's has that name."""
 
     def everybody(self) -> Iterator[tuple[str, str]]:
-        """Account and user of each place. It may lag by minutes."""
+        """Account and user of each place, and "" for the user where that cannot be listed. It may lag by minutes."""
 
     def remove(self, account: str, user: str) -> None:
         """Remove key and record. A place that is not there is no error."""
@@ -203,19 +204,19 @@ class HandoverStore(Protocol):
         """A presigned URL of the key: a secret. Raises WrongUsage if there is no such thing here."""
 
 
-def finder(cloud: AwsCloud, me: Callable[[], Identity], settings: ReissueSettings) -> Finder:
+def finder(cloud: AwsCloud, organization: AwsOrganization, settings: FleetSettings) -> Finder:
     """Gives where a key waits for a user, "" if none does or that cannot be known: a message without it still says that
     one waits."""
 
     def find(account: str, user: str) -> str:
         try:
-            store = waiting(cloud, me(), settings)
+            store = waiting(cloud, organization, settings)
             record = store.find(account, user)
             return store.where(record) if record and record.key_id and not record.taken else ""
         except Problem:
             return ""
 
-    return find if settings.enabled else lambda account, user: ""
+    return find if settings.reissue.enabled else lambda account, user: ""
 
 
 def named(where: str) -> str:
@@ -223,45 +224,47 @@ def named(where: str) -> str:
     return "fleet.ini" if where == "built-in" else where
 
 
-def check(settings: ReissueSettings, where: str, own: str = "", accounts: Collection[str] = ()) -> None:
-    """Whether keys of these accounts can be handed over, by the settings alone, which were read from `where`. `own` is
-    the caller's account; where it is not known yet, it can be one of them at most. AWS's own KMS key can be used in its
-    own account only (Secrets Manager User Guide, "Resource-based policies"). Raises WrongUsage."""
-    there = f"under [reissue] in {named(where)}"
+def check(settings: ReissueSettings, where: str) -> None:
+    """Whether keys can be handed over by these settings, which were read from `where`. Raises WrongUsage."""
     readers("", settings.reader, "user")
-    if settings.through == "s3":
-        if not settings.bucket:
-            raise WrongUsage("reissue.through is s3, but reissue.bucket is not set", f"set bucket {there}")
-        return
-    others = sorted({*accounts} - {own})[0 if own else 1 :]
-    if others and not settings.kms_key:
-        raise WrongUsage(
-            f"account {others[0]} cannot read a secret of {f'account {own}' if own else 'another'} "
-            "without a customer-managed KMS key",
-            f"set kms_key {there}, and allow the account to use it",
-        )
+    if settings.through == "s3" and not settings.bucket:
+        hint = f"set bucket under [reissue] in {named(where)}"
+        raise WrongUsage("reissue.through is s3, but reissue.bucket is not set", hint)
 
 
-def waiting(cloud: AwsCloud, me: Identity, settings: ReissueSettings, where: str = "fleet.ini") -> HandoverStore:
-    """The places that the settings choose, which were read from `where`. Raises WrongUsage."""
-    check(settings, where)
-    if settings.through == "s3":
-        return BucketStore(cloud.objects(settings.region), settings)
-    return SecretStore(cloud.secrets(settings.region), me, settings, where)
+def waiting(cloud: AwsCloud, organization: AwsOrganization, settings: FleetSettings) -> HandoverStore:
+    """The places that the settings choose. Raises WrongUsage."""
+    reissue = settings.reissue
+    check(reissue, settings.where)
+    if reissue.through == "s3":
+        return BucketStore(cloud.objects(reissue.region), reissue)
+
+    def there(account: str) -> SecretsManager:
+        return organization.cloud(AwsAccount(account)).secrets(reissue.region)
+
+    def accounts() -> list[str]:
+        return [each.number for each in accounts_of(organization, settings.accounts)]
+
+    return SecretStore(cloud.secrets(reissue.region), organization.me(), reissue, there, accounts)
 
 
 @dataclass(frozen=True)
 class SecretStore:
-    """Secrets Manager of the account of `me`, who runs the fleet."""
+    """Secrets Manager of the account of `me`, who runs the fleet, or of the user's, as `there` gives it; `accounts` are
+    the numbers of all in which there may be users."""
 
     secrets: SecretsManager
     me: Identity
     settings: ReissueSettings
-    read_from: str = "fleet.ini"
+    there: Callable[[str], SecretsManager]
+    accounts: Callable[[], Collection[str]]
 
-    def check(self, account: str) -> None:
-        """See HandoverStore."""
-        check(self.settings, self.read_from, self.me.account, (account,))
+    def _home(self, account: str) -> str:
+        """The account that has the secret of a user of this one."""
+        return self.me.account if self.settings.kms_key else account
+
+    def _secrets(self, account: str) -> SecretsManager:
+        return self.secrets if self._home(account) == self.me.account else self.there(account)
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
         """See HandoverStore."""
@@ -270,31 +273,41 @@ class SecretStore:
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
         """See HandoverStore."""
         name = secret_name(self.settings.prefix, record.account, record.user)
-        arn = self.secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.settings.kms_key)
+        secrets = self._secrets(record.account)
+        arn = secrets.put(name, delivery, reading_policy(readers), {TAG: encode(record)}, self.settings.kms_key)
         return replace(record, spot=f"{arn.split(':')[3]}/{arn[-6:]}")
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
-        """See HandoverStore."""
+        """See HandoverStore. Without a user it only raises what listing raises: see `everybody`."""
+        if not user:
+            list(self._secrets(account).names(self.settings.prefix))
+            return None
         name = secret_name(self.settings.prefix, account, user)
-        found = self.secrets.about(name)
+        found = self._secrets(account).about(name)
         return _read(found[1].get(TAG, ""), account, user, name) if found else None
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See HandoverStore."""
-        for name, _, tags in self.secrets.names(self.settings.prefix):
-            place = secret_place(self.settings.prefix, name)
-            if place and TAG in tags:
-                yield place
+        for account in dict.fromkeys((self.me.account, *(() if self.settings.kms_key else self.accounts()))):
+            try:
+                names = list(self._secrets(account).names(self.settings.prefix))
+            except Problem:
+                yield account, ""  # who looks there meets it again, and the others are swept
+                continue
+            for name, _, tags in names:
+                place = secret_place(self.settings.prefix, name)
+                if place and TAG in tags and self._home(place[0]) == account:
+                    yield place
 
     def remove(self, account: str, user: str) -> None:
         """See HandoverStore."""
-        self.secrets.delete(secret_name(self.settings.prefix, account, user))
+        self._secrets(account).delete(secret_name(self.settings.prefix, account, user))
 
     def where(self, record: HandoverRecord) -> str:
         """`secretsmanager:` and the ARN: from another account or region a name is not enough."""
         region, _, end = record.spot.partition("/")
         name = secret_name(self.settings.prefix, record.account, record.user)
-        arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self.me.account}:secret:{name}-{end}"
+        arn = f"arn:{self.me.partition}:secretsmanager:{region}:{self._home(record.account)}:secret:{name}-{end}"
         return f"secretsmanager:{arn if region and end else name}"
 
     def link(self, record: HandoverRecord) -> str:
@@ -308,9 +321,6 @@ class BucketStore:
 
     objects: S3
     settings: ReissueSettings
-
-    def check(self, account: str) -> None:
-        """Who may read is the bucket's matter, or the link's."""
 
     def _name(self, account: str, user: str, what: str) -> str:
         return f"{self.settings.prefix}{place_name(account, user)}/{what}"

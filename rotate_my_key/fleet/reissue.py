@@ -92,7 +92,6 @@ def plan_reissue(
             f"reissue is not enabled ({settings.where})",
             f"set enabled = yes under [reissue] in {named(settings.where)} (see docs/it/reissue.md)",
         )
-    waiting.check(request.account.number)
     user = directory.find(request.user)
     arns = readers(user.arn, settings.reissue.reader, user.name)
     record = waiting.find(request.account.number, user.name)
@@ -364,7 +363,7 @@ def keymaker(
     """Who makes new keys for `enforce`, where the settings want it. Raises WrongUsage."""
     if not settings.reissue.enabled or not settings.reissues:
         return None
-    places = waiting(assembly.cloud, assembly.organization.me(), settings.reissue, settings.where)
+    places = waiting(assembly.cloud, assembly.organization, settings)
     run = audit.run.name.rpartition("-")[2]
     context = ReissueContext(places, settings, None, run, assembly.now, sleep)
 

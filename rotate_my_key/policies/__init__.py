@@ -11,7 +11,7 @@ The fleet's are complete: each is all that its command needs, from the account i
 enters by the role `rotate-my-key-fleet`. Where the Service Authorization Reference gives an action a resource it is
 named: users, groups, secrets and parameters below `rotate-my-key/`. TagUser and UntagUser are allowed for one tag key
 alone; `ForAllValues` also holds for a request without any key, hence the `Null` (IAM User Guide, "Multivalued context
-keys"). In a member account the role needs the `iam:` part only: `member(name)`.
+keys"). In a member account the role needs the part about users and their new keys only: `member(name)`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _SUMMARIES = {
     "fleet-enforce": "`fleet enforce`, `revoke` and `recall` may also deactivate and delete keys",
     "fleet-reissue": "`fleet reissue` may also create keys and hand them over",
 }
+_SECRETS = ("HandOverBySecret", "FindWhatWasNotFetched")
 ROLE = "rotate-my-key-fleet"  # the role in member accounts that the fleet's policies let it take
 
 
@@ -57,5 +58,10 @@ def statements(name: str) -> list[dict[str, Any]]:
 
 
 def member(name: str) -> list[dict[str, Any]]:
-    """Those of its statements that are about users and their keys: what the role in a member account needs."""
-    return [each for each in statements(name) if all(action.startswith("iam:") for action in each["Action"])]
+    """Those of its statements that are about users, their keys, and the secrets in which new ones wait: what the role
+    in a member account needs."""
+    return [
+        each
+        for each in statements(name)
+        if all(action.startswith("iam:") for action in each["Action"]) or each["Sid"] in _SECRETS
+    ]

@@ -141,7 +141,7 @@ def _plan(app: App, settings: FleetSettings, assembly: Assembly, apply: bool) ->
     settings = resolved(assembly.organization, settings)
     notifier = Notifier(channels, settings, Renderer(settings.remind.templates, assembly.now()), fleet(app, "enforce"))
     with app.progress() as progress:
-        places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
+        places = finder(assembly.cloud, assembly.organization, settings)
         context = EnforceContext(
             assembly.organization,
             settings,

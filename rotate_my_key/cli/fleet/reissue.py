@@ -45,7 +45,7 @@ class _Command:
         self._options = options
         self._settings, self._assembly = open_fleet(app)
         self._me = self._assembly.organization.me()
-        self._waiting = waiting(self._assembly.cloud, self._me, self._settings.reissue, self._settings.where)
+        self._waiting = waiting(self._assembly.cloud, self._assembly.organization, self._settings)
         self._token = os.urandom(4).hex()
 
     # One user

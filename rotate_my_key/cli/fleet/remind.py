@@ -70,7 +70,7 @@ def remind(
         if not any(survey.problem for survey in surveys):
             check_chosen(user, account, seen(surveys))
         settings = resolved(assembly.organization, settings)
-    places = finder(assembly.cloud, assembly.organization.me, settings.reissue)
+    places = finder(assembly.cloud, assembly.organization, settings)
     plan, findings = prepare(surveys, settings, mapping, now, places)
     renderer = Renderer(settings.remind.templates, assembly.now())
     outcome = preview(plan, findings, channels, settings, renderer)

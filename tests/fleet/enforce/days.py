@@ -247,7 +247,7 @@ class Days:
             ReportWait(lambda seconds: None, lambda: 0.0),
             workers=1,
         )
-        places = finder(self.cloud, lambda: self.me, self.settings.reissue)
+        places = finder(self.cloud, self.organization, self.settings)  # type: ignore[arg-type]
         plan, findings = prepare(surveys, self.settings, {}, self.now(), places)
         channels = self.channels if self.settings.remind.owners else replace(self.channels, owners=(), escalate=())
         around = RemindContext(self.organization, lambda seconds: None, self.audit, workers=1)  # type: ignore[arg-type]
@@ -257,7 +257,7 @@ class Days:
         if not enforces(self.settings):
             return
         check(self.settings, apply=True)
-        places = finder(self.cloud, lambda: self.me, self.settings.reissue)
+        places = finder(self.cloud, self.organization, self.settings)  # type: ignore[arg-type]
         notifier = Notifier(self.channels, self.settings, RENDERER)
         context = EnforceContext(
             self.organization,  # type: ignore[arg-type]
@@ -277,7 +277,7 @@ class Days:
 
     def _sweep(self) -> None:
         if self.settings.reissue.enabled:
-            store = waiting(self.cloud, self.me, self.settings.reissue)
+            store = waiting(self.cloud, self.organization, self.settings)  # type: ignore[arg-type]
             assert isinstance(store, SecretStore)
             list(sweep(Sweeper(self.organization, store, self.settings, self.audit, self.now)))  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from rotate_my_key import policies
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.fleet.common import alone
 from rotate_my_key.core.errors import TryLater
@@ -23,6 +24,7 @@ from rotate_my_key.files.platform import Lock
 from rotate_my_key.fleet.rules import SkipRule
 from rotate_my_key.settings.fleet import AGES, FleetSettings
 from rotate_my_key.settings.fleet_ini import PRESETS, with_preset
+from tests.cli.conftest import Desk
 from tests.cli.terminal import ROOT
 from tests.cli.test_json_docs import compare
 from tests.fleet.enforce.conftest import RULES, TAG, Firm
@@ -492,3 +494,22 @@ def test_a_unit_that_is_not_there_ends_the_run(firm: Firm) -> None:
         1,
         ("there is no such thing for organizations:ListAccountsForParent", "check the name"),
     )
+
+
+def test_a_new_key_for_a_member_account_is_fetched_there(firm: Firm, tmp_path: Path) -> None:
+    """A preset for several accounts works as it is: no KMS key, and for the user no rights but to rotate."""
+    prod = firm.account("prod")
+    (old,) = firm.person("alice", 65, at=prod)
+    prod.attach_policy("alice", json.loads(policies.text("self")))
+    rules = RULES.replace("deactivate_at = 90d\ndelete_after = 10d", "preset = staged-90")
+    firm.settings(f"[accounts]\nrole = rotate-my-key-fleet\n{rules.format(account=prod.account)}")
+    done = firm.enforce("--apply", "--yes")
+    assert done.code == 0, done.text
+    place = re.search(r"secretsmanager:arn:\S+", next(mail.text for mail in firm.aws.mails if "adopt" in mail.text))
+    assert place and f":{prod.account}:secret:" in place[0]
+    (tmp_path / "alice").mkdir()
+    laptop = Desk(tmp_path / "alice", firm.aws, firm.it.capsys, firm.it.env)
+    laptop.profiles(work=old)
+    adopted = laptop.run("adopt", place[0], "-y", AWS_PROFILE="work")
+    assert adopted.code == 0, adopted.text
+    assert firm.ids("alice", prod) == {laptop.held("work"): "Active"}

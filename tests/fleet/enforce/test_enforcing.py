@@ -20,7 +20,7 @@ from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.messages import Renderer
 from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
-from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, THERE, Company, did, make, noticed, planned
+from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, make, noticed, planned
 from tests.fleet.fakes import Killed, Points, flat, spoil
 
 CHANGES = {"tag", "untag", "set_active", "delete", "create"}
@@ -465,7 +465,6 @@ WRONG: dict[str, tuple[FleetSettings, bool]] = {
     "nothing to enforce": (FleetSettings(), False),
     "no account is listed": (FleetSettings(enforce=Enforce(deactivate_at=DAY)), True),
     "reissue_at is set": (FleetSettings(enforce=Enforce(reissue_at=DAY)), False),
-    f"account {THERE} cannot read a secret of another": (makes(accounts=(HERE, THERE)), False),
     "reissue.bucket is not set": (makes(through="s3"), False),
     "reissue.reader 'alice' is not the ARN of a role": (makes(reader="alice"), False),
 }
@@ -477,15 +476,6 @@ def test_settings_that_cannot_be_meant(said: str) -> None:
     settings, apply = WRONG[said]
     with pytest.raises(WrongUsage, match=said):
         check(settings, apply=apply)
-
-
-def test_a_key_that_its_user_could_not_read_is_not_even_planned() -> None:
-    """Seen once it is known who asks and which accounts there are: no user is looked at, and nobody told."""
-    company = Company()
-    company.enforce(accounts=(THERE,), reissue_at=60 * DAY)
-    with pytest.raises(WrongUsage, match=f"account {THERE} cannot read a secret of account {HERE}"):
-        company.plan()
-    assert company.there.calls == {}
 
 
 def test_without_accounts_a_dry_run_shows_what_the_rules_would_do(company: Company) -> None:

@@ -6,13 +6,12 @@ from datetime import timedelta
 import pytest
 
 from rotate_my_key.core.errors import Denied, Gone, NeedsPerson, Problem, TryLater, WrongUsage
-from rotate_my_key.core.model import Credentials, LastUse
-from rotate_my_key.fleet.cleanup import Disposition
+from rotate_my_key.core.model import Credentials, Identity, LastUse
+from rotate_my_key.fleet.cleanup import Disposition, cleanup_line
 from rotate_my_key.fleet.memory import decode
-from rotate_my_key.fleet.model import AwsAccount
-from rotate_my_key.fleet.reissue import ReissueMode, ReissueRequest, plan_reissue
+from rotate_my_key.fleet.reissue import ReissueMode
 
-from .world import ACCOUNT, Company
+from .world import ACCOUNT, Company, FakeSecrets
 
 both = pytest.mark.parametrize("through", ["secretsmanager", "s3"])
 
@@ -157,16 +156,34 @@ def test_there_is_no_such_user(company: Company) -> None:
         company.reissue("bob")
 
 
-def test_another_account_cannot_read_with_awss_own_kms_key(company: Company) -> None:
-    """It is refused before there is a key that nobody can fetch."""
-    with pytest.raises(WrongUsage, match="without a customer-managed KMS key"):
-        plan_reissue(
-            ReissueRequest(AwsAccount("999999999999"), "alice"),
-            company.world,
-            company.waiting,
-            company.settings,
-            company.now(),
-        )
+@pytest.mark.parametrize(("kms_key", "there"), [("", True), ("arn:aws:kms:eu-west-1:111111111111:key/1", False)])
+def test_a_secret_is_in_the_users_own_account(company: Company, kms_key: str, there: bool) -> None:
+    """Found, named and removed there; with a KMS key that others may use, it is in IT's account."""
+    company.settings = replace(company.settings, reissue=replace(company.settings.reissue, kms_key=kms_key))
+    company.me = Identity("111111111111", "arn:aws:sts::111111111111:assumed-role/fleet/it")
+    company.elsewhere[ACCOUNT.number] = FakeSecrets(company.points, company.now)
+    company.world.user("alice", 98)
+    handed = company.reissue()
+    home, other = company.elsewhere[ACCOUNT.number], company.secrets
+    home, other = (home, other) if there else (other, home)
+    assert (len(home.held), len(other.held)) == (1, 0)
+    assert f":{ACCOUNT.number if there else '111111111111'}:secret:" in handed.place
+    company.world.now += company.settings.reissue.keep
+    assert [each.disposition for each in company.sweep()] == [Disposition.DELETED]
+    assert not home.held
+
+
+def test_an_account_that_cannot_be_listed_is_a_row_of_the_sweep(company: Company) -> None:
+    """The others are swept."""
+    company.me = Identity("111111111111", "arn:aws:sts::111111111111:assumed-role/fleet/it")
+
+    def denied(*args: object) -> object:
+        raise Denied("the role may not be assumed")
+
+    company.elsewhere[ACCOUNT.number] = FakeSecrets(company.points, company.now)
+    company.elsewhere[ACCOUNT.number].names = denied  # type: ignore[method-assign,assignment]
+    (row,) = company.sweep()
+    assert cleanup_line(row) == f"new keys in {ACCOUNT.number}: failed (the role may not be assumed)"
 
 
 def test_without_an_audit_nothing_is_done(company: Company) -> None:

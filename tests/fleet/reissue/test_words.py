@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotate_my_key.aws.services import AwsCloud
 from rotate_my_key.core.errors import Problem, TryLater, WrongUsage
 from rotate_my_key.core.model import AccessKey, Credentials, Identity
 from rotate_my_key.fleet.handover import (
@@ -22,8 +23,9 @@ from rotate_my_key.fleet.handover import (
     secret_place,
     waiting,
 )
-from rotate_my_key.settings.fleet import ReissueSettings
+from rotate_my_key.settings.fleet import FleetSettings, ReissueSettings
 from rotate_my_key.state.transit import Delivered, read_delivery, reservation, write_delivery
+from tests.fleet.fakes import FakeOrganization
 
 from .world import ACCOUNT, Company
 
@@ -170,17 +172,20 @@ def test_a_session_with_a_wildcard_is_told_by_its_end() -> None:
 def test_a_message_goes_without_the_place_that_cannot_be_known() -> None:
     """It still says that a key waits."""
 
-    def nobody() -> Identity:
-        raise TryLater("cannot reach AWS", "try again")
+    class Nobody(FakeOrganization):
+        def me(self) -> Identity:
+            raise TryLater("cannot reach AWS", "try again")
 
-    assert finder(None, nobody, ReissueSettings(enabled=True))("123456789012", "alice") == ""  # type: ignore[arg-type]
+    settings, cloud = FleetSettings(reissue=ReissueSettings(enabled=True)), AwsCloud(None)  # type: ignore[arg-type]
+    cloud.secrets = lambda region="": None  # type: ignore[method-assign,assignment,return-value]
+    assert finder(cloud, Nobody(), settings)("123456789012", "alice") == ""  # type: ignore[arg-type]
 
 
 def test_a_bucket_must_be_named() -> None:
     """In the settings that were read."""
-    settings = ReissueSettings(enabled=True, through="s3")
+    settings = FleetSettings(reissue=ReissueSettings(enabled=True, through="s3"))
     with pytest.raises(WrongUsage, match=r"reissue\.bucket is not set") as caught:
-        waiting(None, Identity("123456789012", ALICE), settings, "built-in")  # type: ignore[arg-type]
+        waiting(None, None, settings)  # type: ignore[arg-type]
     assert caught.value.hint == "set bucket under [reissue] in fleet.ini"
 
 

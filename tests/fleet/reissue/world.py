@@ -152,6 +152,7 @@ class Company:
     points: Points = field(default_factory=Points)
     audit: FakeAudit = field(default_factory=FakeAudit)
     runs: int = 0
+    elsewhere: dict[str, FakeSecrets] = field(default_factory=dict)  # secrets of other accounts
 
     def __post_init__(self) -> None:
         self.world = World(self.points)
@@ -173,7 +174,9 @@ class Company:
         """The places."""
         if self.through == "s3":
             return BucketStore(self.objects, self.settings.reissue)
-        return SecretStore(self.secrets, self.me, self.settings.reissue)
+        return SecretStore(
+            self.secrets, self.me, self.settings.reissue, self.elsewhere.__getitem__, lambda: (ACCOUNT.number,)
+        )
 
     # What IT does
 
