@@ -134,7 +134,7 @@ def due_and_known(desk: Desk) -> None:
 
 
 SITUATIONS = {
-    "adopt": Situation("adopt accessKeys.csv", csv, (("[", "y\r"),)),
+    "adopt": Situation("adopt accessKeys.csv", csv, (("[Y/n]", "y\r"),)),
     "doctor-broken": Situation("doctor", broken),
     "doctor-well": Situation("doctor", lambda desk: alice(desk, 3)),
     "help": Situation("--help", lambda desk: None),
