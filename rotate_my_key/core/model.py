@@ -74,9 +74,10 @@ def second_in_use(profile: str, own: AccessKey, other: AccessKey, use: LastUse |
     younger = other.created > own.created
     delete = Hint("delete-key", own.key_id if younger else other.key_id, "-p", profile)
     rest = f"; {delete}; from then on rotate with --overlap 7d, and carry the new key over"
-    if younger:
-        return said, Hint("import", profile=profile, lead="on that computer rotate-my-key export, here", rest=rest)
-    return said, Hint("export", profile=profile, rest=f", on that computer rotate-my-key import{rest}")
+    to_here = Hint("import", profile=profile, lead="on that computer rotate-my-key export, here", rest=rest)
+    return said, to_here if younger else Hint(
+        "export", profile=profile, rest=f", on that computer rotate-my-key import{rest}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,8 @@ def read_recall(tags: Mapping[str, str] | None) -> Recall | None:
     version, *words = said.split(None, 3) or [""]
     try:
         at, by = (datetime.fromisoformat(word) for word in words[:2])
+        if not 2006 <= at.year <= by.year <= 2200:  # since IAM has access keys; and what no calendar can show is no day
+            return None
         reason = "".join(letter if letter.isprintable() else " " for letter in " ".join(words[2:])).strip()
         return Recall(at, by, reason) if version == "1" and at.tzinfo and by.tzinfo else None
     except ValueError:

@@ -280,8 +280,7 @@ class SecretStore:
     def find(self, account: str, user: str) -> HandoverRecord | None:
         """See HandoverStore. Without a user it only raises what listing raises: see `everybody`."""
         if not user:
-            list(self._secrets(account).names(self.settings.prefix))
-            return None
+            return next((None for _ in self._secrets(account).names(self.settings.prefix)), None)
         name = secret_name(self.settings.prefix, account, user)
         found = self._secrets(account).about(name)
         return _read(found[1].get(TAG, ""), account, user, name) if found else None

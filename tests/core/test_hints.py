@@ -73,3 +73,8 @@ def test_a_hint_without_its_words() -> None:
 def test_what_the_system_shows_is_looked_at_with_its_own_commands(hint: str, macos: str, windows: str) -> None:
     """A hint of Linux becomes that system's, with paths quoted as it takes them; "" where it is the same."""
     assert (on("linux", hint), on("darwin", hint), on("win32", hint)) == (hint, macos or hint, windows or hint)
+
+
+def test_what_lacks_its_words_is_left_as_it_is() -> None:
+    """A command of two words that has one here is no such command."""
+    assert on("win32", "mv one") == "mv one"

@@ -53,6 +53,7 @@ def hours_later(desk: Desk, hours: int) -> None:
         ("1 2026-12-02T05:41:00 2026-12-02T05:41:00 x", None),
         ("1 yesterday today x", None),
         ("", None),
+        ("1 0001-01-01T00:00:00+14:00 2026-12-05T00:00:00+00:00 x", None),
     ],
 )
 def test_the_tag_is_read_back(value: str, found: Recall | None) -> None:
