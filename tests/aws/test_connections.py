@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from http.client import parse_headers
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +218,7 @@ class Slow:
         with connection:
             try:
                 if not self.url.startswith("https"):
-                    connection.recv(65536)
+                    self._read(connection)
                 for part in self.reply():
                     if self.over:
                         return
@@ -225,6 +226,12 @@ class Slow:
                     self.sent += len(part)
             except OSError:
                 pass
+
+    def _read(self, connection: socket.socket) -> None:
+        """All of the request: what is left unread when a connection is closed resets it, and the answer is lost."""
+        with connection.makefile("rb") as request:
+            request.readline()
+            request.read(int(parse_headers(request)["Content-Length"] or 0))
 
     def stop(self) -> None:
         """Close all."""
