@@ -258,7 +258,7 @@ def _recalled(app: App) -> bool:
             continue
         row = seen.get(pair.key_id, {})
         created = row.get("created") or "1970-01-01T00:00:00+00:00"  # of a key that is not known yet, rotate asks
-        recall = recalled(tags, datetime.fromisoformat(created))
+        recall = recalled(tags, datetime.fromisoformat(created), account.now())
         row |= {"recall": recall and recall.row, "exempt": is_exempt(tags), "seen_at": policy.stamp(account.now())}
         found = found or bool(recall and not jobs.has_answered(known, recall.at, account.clock_offset))
     with suppress(Problem):

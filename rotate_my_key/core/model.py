@@ -180,10 +180,11 @@ def read_recall(tags: Mapping[str, str] | None) -> Recall | None:
         return None
 
 
-def recalled(tags: Mapping[str, str] | None, created: datetime) -> Recall | None:
-    """The recall of a key made then; None for one that was made since, or whose user is exempt."""
+def recalled(tags: Mapping[str, str] | None, created: datetime, now: datetime) -> Recall | None:
+    """The recall of a key made then; None for one that was made since, or whose user is exempt, and for a recall of a
+    time to come, which no new key could satisfy."""
     recall = read_recall(tags)
-    return recall if recall and created < recall.at and not is_exempt(tags) else None
+    return recall if recall and created < recall.at <= now and not is_exempt(tags) else None
 
 
 class PlaceKind(Enum):

@@ -145,7 +145,7 @@ class Online:
             yield Finding(
                 Level.ADVICE, "exempt", message, Hint("rotate", "--force", *mixed, profile=profile), self._where
             )
-        elif recall := recalled(look.tags, key.created):
+        elif recall := recalled(look.tags, key.created, look.now):
             message = f"key {mask(key_id)}: {in_words(recall.by, recall.reason, look.now)}"
             yield Finding(Level.WARNING, "recalled", message, Hint("rotate", *mixed, profile=profile), self._where)
         elif (verdict := policy.verdict(key, look.now)) is not Verdict.FRESH:

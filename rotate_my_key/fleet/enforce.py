@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..core.errors import Interrupted, Problem, TryLater, fault
+from ..core.model import recalled
 from ..core.parallel import Pool
 from ..core.policy import number
 from .actions import WORDS, ActionResult, ActionState, Actor, Maker, coming, done
@@ -164,7 +165,8 @@ class _EnforceRun:
         self.untold += problems
         for found, mine in by_user(steps):
             ids = [step.act.key.key_id or "" for step in mine]
-            memory = after_notice(found.memory, ids, self.context.now().date(), warned=ids)
+            days = {step.act.key.key_id or "": step.act.at.date() for step in mine if step.act.recalled and step.act.at}
+            memory = after_notice(found.memory, ids, self.context.now().date(), warned=ids, recalled=days)
             problem = self.context.remember(found, memory)
             if problem:
                 problem = type(problem)(f"notified, but this could not be recorded: {problem.message}", problem.hint)
@@ -281,8 +283,9 @@ class _EnforceRun:
         if act.kind is not ActionKind.REISSUE:
             memory = settled(found.memory, act, now.date(), told=told)
             return self.context.remember(found, memory, noted=True)
-        warned = switched_off_at(found, act.key, self.context.settings, now) is not None
-        change = {act.key.key_id or "": lambda known: known.noticed(now.date(), warned=warned)}
+        off = switched_off_at(found, act.key, self.context.settings, now)
+        day = off.date() if off and recalled(act.user.tags, act.key.created, now) else None
+        change = {act.key.key_id or "": lambda known: known.noticed(now.date(), warned=bool(off), recalled=day)}
         try:
             if told:
                 remember_keys(found.directory, act.user.name, self.context.settings.remind.tag, change)

@@ -299,6 +299,11 @@ def recall(job: FunctionRun) -> Result:
     one user, one owner, one account, or everybody."""
     wishes, settings, assembly = job.wishes, job.settings, job.assembly
     undo, now = wishes.get("undo") == "yes", assembly.now().replace(microsecond=0)
+    named = [bool(wishes.get("user")), bool(wishes.get("owner")), wishes.get("all") == "yes"]
+    if sum(named) > 1 or not (any(named) or job.account) or (undo and {"by", "reason"} & set(wishes)):
+        what = "a recall names one user, one owner, one account or all, and undo takes no by and no reason"
+        raise WrongUsage(what, '{"command": "recall", "all": "yes", "by": "3d", "reason": "stolen"}')
+    settings = resolved(assembly.organization, settings)
     reason = "" if undo else recalls.check_reason(wishes.get("reason", ""))
     wanted = None if undo else Recall(now, recalls.read_by(wishes.get("by", ""), now, settings), reason)
     tools = emergency.RevokeContext(assembly.organization, settings, job.audit("recall"), assembly.now)
@@ -316,7 +321,8 @@ def recall(job: FunctionRun) -> Result:
     problems = [problem for _, problem in broken] + [each.problem for each in done if each.problem]
     if wanted and settings.remind.owners:
         notifier = Notifier(job.channels(), settings, job.renderer(), "rotate-my-key fleet recall")
-        problems += recalls.tell(tools, done, wanted, mapping, notifier)
+        wrong, unreached = recalls.tell(tools, done, mapping, notifier)
+        problems += [*wrong, *(Problem(f"no address is known for {name}") for name in unreached)]
     troubles = list(dict.fromkeys(problem.message for problem in problems))
     return {**_told(job, accounts, [], troubles), "numbers": dict(numbers)}
 
@@ -404,7 +410,7 @@ _DRY = {"remind", "enforce", "sweep", "recall", "reissue"}  # what changes somet
 _WISHES = {
     "revoke": {"user", "owner", "why"},
     "undo": {"user", "owner", "of"},
-    "recall": {"user", "owner", "by", "reason", "undo"},
+    "recall": {"user", "owner", "all", "by", "reason", "undo"},
     "reissue": {"user"},
 }
 

@@ -85,6 +85,12 @@ def owner_of(user: FleetUser, owners: Owners, mapping: Addresses) -> Owner:
     return next((owner for owner in found if owner.address), next(iter(found), unknown))
 
 
+def owns(owner: Owner, address: str) -> bool:
+    """Whether this is one of the owner's addresses. Who owns a whole account does not own its users."""
+    said = owner.address.lower()
+    return owner.how != OF_ACCOUNT and address.lower() in (addresses_in(said) or (said,))
+
+
 def _owner_by(rule: str, user: FleetUser, owners: Owners, mapping: Addresses) -> Owner | None:
     name = (ROOT if user.is_root else user.name).lower()
     if rule == "mapping" and (said := mapping.get(f"{user.account}/{name}") or mapping.get(name)):

@@ -32,7 +32,8 @@ class KeyMemory:
 
     `intended`: when it was about to be switched off; one that is off then was switched off by the fleet, though the run
     was stopped before it could write that down. An intent stays until the owner was told of the act; with `off` beside
-    it only that is left. Under the whole id of a key stands its deletion, with the key's own day as `made`.
+    it only that is left. Under the whole id of a key stands its deletion, with the key's own day as `made`. `recalled`
+    says how many days after the first notice it may be switched off, as its user was told, because IT has recalled it.
     """
 
     notices: int = 0
@@ -47,6 +48,7 @@ class KeyMemory:
     warnings: int = 0
     warned: date | None = None
     reissued: date | None = None
+    recalled: int = 0
 
     def doubt(self, today: date) -> str:
         """Why nothing may be done by what is said here, or "": what may be done counts from a first day, and a day that
@@ -58,19 +60,26 @@ class KeyMemory:
         return "its tag counts notices, but has no first date" if lost else ""
 
     @property
+    def recalled_on(self) -> date | None:
+        """The day from which on it may be switched off because of a recall, as its user was told."""
+        return self.first + timedelta(days=self.recalled) if self.first and self.recalled else None
+
+    @property
     def anew(self) -> KeyMemory:
         """What stays of it when everything about the key begins anew."""
         return KeyMemory(made=self.made, reissued=self.reissued)
 
-    def noticed(self, today: date, *, warned: bool) -> KeyMemory:
-        """After one more notice, which said what is coming or not."""
-        more = replace(self, notices=self.notices + 1, first=self.first or today, last=today)
+    def noticed(self, today: date, *, warned: bool, recalled: date | None = None) -> KeyMemory:
+        """After one more notice, which said what is coming or not, and of a recall on which day."""
+        first = self.first or today
+        days = (recalled - first).days if recalled else self.recalled
+        more = replace(self, notices=self.notices + 1, first=first, last=today, recalled=days)
         return replace(more, warnings=self.warnings + 1, warned=self.warned or today) if warned else more
 
 
 Memory = Mapping[str, KeyMemory]  # by `ref` of the key id
-_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmribwde", strict=True))
-_COUNTS = "nw"
+_LETTERS = dict(zip((each.name for each in fields(KeyMemory)), "nflosmribwdey", strict=True))
+_COUNTS = "nwy"
 
 
 class UnreadableTag(ValueError):

@@ -152,6 +152,9 @@ LONGEST_CHAT = 16 * 1024  # bytes; apprise splits it into what the service takes
 _ALONE = RLock()  # silence is for the whole process
 
 
+_EVERYBODY = {"all", "channel", "everyone", "here", "room", "team"}  # whom Slack, Discord, Teams and others mean by it
+
+
 class ChatChannel:
     """Delivers to every URL of one secret. With a `mention` the text begins with those whom it is for: what stands
     before the @ of an address; an address that is none, such as a chat's own id, as it is."""
@@ -164,7 +167,10 @@ class ChatChannel:
     def deliver(self, message: Message) -> None:
         """See Channel. Each URL is tried once: who was told already must not be told again."""
         if self._mention and message.to:
-            names = (each.partition("@")[0] for each in addresses_in(message.to) or (one_line(message.to),))
+            names = [each.partition("@")[0] for each in addresses_in(message.to) or (one_line(message.to),)]
+            if whole := [each for each in names if each.lower() in _EVERYBODY]:
+                what = f"channel {self.name}: {whole[0]!r} would mention everybody there, and no owner"
+                raise Problem(what, "correct the owner's tag or the mapping")
             to = " ".join(self._mention.replace("{name}", name) for name in names)
             message = replace(message, text=f"{to}\n{message.text}")
         total, strange, failed = self._try(_apprise(self.name), message)

@@ -1,9 +1,9 @@
 """`fleet recall`: IT wants every key that was made before now to be replaced by a day, and laptops do it themselves.
 
 - The mark is a tag of each user (`core.model.Recall`). A key that is made later satisfies it, so nothing has to be
-  taken back; the same reason once more goes on with the same recall, and may move its day. Users who are exempt are
-  left alone, and so is one whose tags cannot be read.
-- Owners are told at once. A notice that says when their key will be switched off counts for `enforce`, which does it.
+  taken back; the same reason once more goes on with the same recall, and may move its day. Another one does not put
+  off the day of one that is not over. Users who are exempt are left alone, and so is one whose tags cannot be read.
+- Owners are told at once, and again if the day comes earlier. `enforce` keeps to the day that they were told.
 - Who has answered shows in IAM itself: by when their oldest key was made that is younger than the recall.
 """
 
@@ -23,8 +23,8 @@ from ..core.parallel import Pool
 from ..core.policy import mask, parse_duration
 from ..settings.fleet import FleetSettings, zone
 from .actions import ActionLine, Notifier
-from .judge import Addresses, owner_of
-from .memory import UnreadableTag
+from .judge import Addresses, owner_of, owns
+from .memory import KeyMemory, UnreadableTag, ref
 from .model import FleetKey, Owner
 from .revoke import RevokeContext, everywhere
 from .rules import deleted_at, switched_off_at
@@ -33,7 +33,8 @@ from .users import UserLook, enter, look, remember_keys
 
 _LONGEST = 200  # characters of a reason: two times and a version take 54 of the 256
 _STRANGE = re.compile(r"[^\w .:/=+@-]")  # IAM API reference, Tag
-_LEAST = timedelta(hours=1)
+_LEAST, _MOST = timedelta(hours=1), timedelta(days=366)
+_DURATION = re.compile(r"\d+\s*[A-Za-z]")
 
 
 class RecallState(Enum):
@@ -48,12 +49,14 @@ class RecallState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RecalledUser:
-    """A user with active keys; `value` is what their tag is to say, "" for nothing."""
+    """A user with active keys; `value` is what their tag is to say, "" for nothing; `before` the recall that it tells
+    of now."""
 
     found: UserLook
     state: RecallState
     value: str = ""
     problem: Problem | None = None
+    before: Recall | None = None
 
     @property
     def keys(self) -> list[FleetKey]:
@@ -75,17 +78,17 @@ def read_by(text: str, now: datetime, settings: FleetSettings) -> datetime:
     WrongUsage."""
     here = zone(settings.enforce.timezone)
     try:
-        by = now + parse_duration(text) if text[-1:].isalpha() and text[:1].isdigit() else datetime.fromisoformat(text)
-    except (ValueError, WrongUsage):
+        by = now + parse_duration(text) if _DURATION.fullmatch(text) else datetime.fromisoformat(text)
+    except (ValueError, ArithmeticError, WrongUsage):
         raise WrongUsage(f"{text!r} is not a time", "write it like 3d, 12h, 2026-12-09 or 2026-12-09T17:00") from None
     if re.fullmatch(r"\d{4}-?\d\d-?\d\d", text):
         by = datetime.combine(by.date(), time(23, 59))
     by = (by if by.tzinfo else by.replace(tzinfo=here)).replace(microsecond=0)
+    if by > now + _MOST:
+        raise WrongUsage(f"{text!r} is more than a year away", "write it like 3d, 12h or 2026-12-09")
     if by < now + _LEAST:
-        raise WrongUsage(
-            "laptops look once an hour, so --by must leave them at least that",
-            "rotate-my-key fleet revoke --help (it deactivates keys at once)",
-        )
+        why = f"{text!r} is over" if by < now else "laptops look once an hour, so --by must leave them at least that"
+        raise WrongUsage(why, "rotate-my-key fleet revoke --help (it deactivates keys at once)")
     return by
 
 
@@ -119,11 +122,16 @@ def look_around(
     broken += [(f"{each.user.name} in {each.account}", each.problem) for each in seen if each.problem]
     if denied:
         broken.append(("other accounts", denied))
-    found = [each for each in seen if each.user.keys and not each.problem]
+    found = [each for each in seen if not each.problem and (each.user.keys or _marked(each))]
     if scope.owner:
         owner = partial(owner_of, owners=settings.owners, mapping=mapping)
-        found = [each for each in found if owner(each.user).address.lower() == scope.owner.lower()]
+        found = [each for each in found if owns(owner(each.user), scope.owner)]
     return found, broken
+
+
+def _marked(found: UserLook) -> bool:
+    """Whether there is a tag, whatever it says: a newer version may understand it."""
+    return any(name.lower() == RECALL_KEY for name in found.user.tags or ())
 
 
 def plan_recall(found: Iterable[UserLook], recall: Recall | None, now: datetime) -> list[RecalledUser]:
@@ -143,14 +151,17 @@ def _planned(found: UserLook, recall: Recall, now: datetime) -> RecalledUser | N
     if found.user.tags is None:
         return RecalledUser(found, RecallState.FAILED, "", NotAllowed(f"the tags of {found.user.name} cannot be read"))
     known = read_recall(found.user.tags)
-    if known and known.reason == recall.reason and known.by > now:
+    if known is None or known.by <= now:
+        return RecalledUser(found, RecallState.RECALLED, recall.value)
+    if known.reason == recall.reason:
         value = known._replace(by=recall.by).value if known.by != recall.by else ""
-        return RecalledUser(found, RecallState.AGAIN, value)
-    return RecalledUser(found, RecallState.RECALLED, recall.value)
+        return RecalledUser(found, RecallState.AGAIN, value, before=known)
+    value = recall._replace(by=min(known.by, recall.by)).value
+    return RecalledUser(found, RecallState.RECALLED, value, before=known)
 
 
 def _undoing(found: UserLook) -> RecalledUser | None:
-    return RecalledUser(found, RecallState.UNDONE) if read_recall(found.user.tags) else None
+    return RecalledUser(found, RecallState.UNDONE) if _marked(found) else None
 
 
 def carry_out(tools: RevokeContext, planned: Sequence[RecalledUser], reason: str) -> list[RecalledUser]:
@@ -184,40 +195,46 @@ def carry_out(tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
 
 
 def tell(
-    tools: RevokeContext, done: Iterable[RecalledUser], recall: Recall, mapping: Addresses, notifier: Notifier
-) -> list[Problem]:
-    """Tell the owners of what was recalled now, each once; gives what went wrong. That they were told what will be
-    done, and when, goes into the tag that `enforce` reads."""
+    tools: RevokeContext, done: Iterable[RecalledUser], mapping: Addresses, notifier: Notifier
+) -> tuple[list[Problem], list[str]]:
+    """Tell the owners of what was recalled now, or is to be done earlier, each once; gives what went wrong, and owners
+    whom no channel reaches. That they were told what will be done, and when, goes into the tag that `enforce` reads."""
     settings, now = tools.settings, tools.now()
     by_owner: dict[str, tuple[Owner, list[tuple[UserLook, FleetKey, ActionLine]]]] = {}
     for each in done:
-        if each.state is not RecallState.RECALLED:
+        recall = read_recall({RECALL_KEY: each.value})
+        earlier = each.before and recall and recall.by < each.before.by
+        if recall is None or (each.state is not RecallState.RECALLED and not earlier):
             continue
         user = replace(each.found.user, tags={**(each.found.user.tags or {}), RECALL_KEY: each.value})
         found, owner = replace(each.found, user=user), owner_of(user, settings.owners, mapping)
         for key in each.keys:
-            if recalled(user.tags, key.created):
+            if recalled(user.tags, key.created, now):
                 line = _line(found, key, recall, settings, now)
                 by_owner.setdefault((owner.address or owner.name).lower(), (owner, []))[1].append((found, key, line))
-    problems: list[Problem] = []
+    problems, unreached = list[Problem](), list[str]()
     for owner, mine in by_owner.values():
         if not notifier.channels.reaching(owner):
+            unreached.append(owner.name)
             continue
         took, wrong = notifier.tell(owner, [line for _, _, line in mine])
         problems += wrong
         for found, key, line in mine if took else ():
             try:
-                warned = line.coming != ""
-                change = {key.key_id or "": lambda known, warned=warned: known.noticed(now.date(), warned=warned)}
+                day = line.at.date() if line.coming and line.at else None
+                change = {
+                    key.key_id or "": partial(KeyMemory.noticed, today=now.date(), warned=bool(day), recalled=day)
+                }
                 remember_keys(found.directory, found.user.name, settings.remind.tag, change)
             except (Problem, UnreadableTag) as error:
                 why = error.message if isinstance(error, Problem) else "the tag was changed meanwhile"
                 problems.append(Problem(f"{owner.name} was notified, but this could not be recorded: {why}"))
-    return problems
+    return problems, unreached
 
 
 def _line(found: UserLook, key: FleetKey, recall: Recall, settings: FleetSettings, now: datetime) -> ActionLine:
     """With the day on which it is switched off, where `enforce` does that."""
+    found = replace(found, memory={**found.memory, ref(key.key_id or ""): replace(found.known(key.key_id), recalled=0)})
     off = switched_off_at(found, key, settings, now)
     told = (found.account, found.user.name, mask(key.key_id or ""))
     why = f"recalled by IT, {recall.reason}"

@@ -41,11 +41,19 @@ from .survey import first_code
 
 
 def after_notice(
-    memory: Memory, key_ids: Iterable[str], today: date, warned: Collection[str] = ()
+    memory: Memory,
+    key_ids: Iterable[str],
+    today: date,
+    warned: Collection[str] = (),
+    recalled: Mapping[str, date] | None = None,
 ) -> dict[str, KeyMemory]:
-    """The memory after one more notice about these keys, which said of the `warned` ones what will be done and when;
-    what else is known of them stays."""
-    notes = {ref(each): memory.get(ref(each), KeyMemory()).noticed(today, warned=each in warned) for each in key_ids}
+    """The memory after one more notice about these keys, which said of the `warned` ones what will be done and when,
+    and of the `recalled` ones from which day on; what else is known of them stays."""
+    known = {each: memory.get(ref(each), KeyMemory()) for each in key_ids}
+    notes = {
+        ref(each): before.noticed(today, warned=each in warned, recalled=(recalled or {}).get(each))
+        for each, before in known.items()
+    }
     return {**memory, **notes}
 
 

@@ -82,10 +82,13 @@ def read_earlier(data: bytes, name: str) -> Earlier:
         keys = [{each: key.get(each) for each in _COMPARED} for key in found["keys"]]
         if not all(value is None or isinstance(value, str | bool) for key in keys for value in key.values()):
             raise ValueError(name)
+        at = datetime.fromisoformat(found["at"])
+        if at.tzinfo is None or not 2006 <= at.year <= 2200:
+            raise ValueError(name)
         return Earlier(
             name,
             sha256(data).hexdigest(),
-            datetime.fromisoformat(found["at"]),
+            at,
             str(found["limits"]["fingerprint"]),
             {each: int(found["counts"][each]) for each in _FIGURES},
             {str(each["number"]): int(each["failed"]) for each in found["controls"] if "failed" in each},

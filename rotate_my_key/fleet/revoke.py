@@ -27,9 +27,9 @@ from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
 from .actions import ActionLine, Notifier
 from .audit import AuditTrail, NotKept
-from .judge import OF_ACCOUNT, Addresses, addresses, owner_of
+from .judge import Addresses, addresses, owner_of, owns
 from .memory import KeyMemory
-from .model import AwsAccount, Event, FleetKey, FleetUser, Owner, addresses_in
+from .model import AwsAccount, Event, FleetKey, FleetUser, Owner
 from .rules import off_since
 from .survey import accounts_of
 from .users import UserLook, accounts_named, look_up, look_up_keys, lost, read_tags, remember, remembered, switched
@@ -221,9 +221,7 @@ def owned(
                 users = [replace(user, tags=directory.tags(user.name)) for user in users]
         except Exception as error:  # noqa: BLE001 - a fault with one account must not keep the others' keys on
             return [lost(account, "", error)]
-        owners = [(user, owner_of(user, tools.settings.owners, mapping)) for user in users]
-        theirs = [(user, owner.address.lower()) for user, owner in owners if owner.how != OF_ACCOUNT]
-        mine = [user.name for user, said in theirs if address.lower() in (addresses_in(said) or (said,))]
+        mine = [user.name for user in users if owns(owner_of(user, tools.settings.owners, mapping), address)]
         return [found for name in mine if (found := tools.look_up(account, name))]
 
     with Pool(tools.workers) as pool:

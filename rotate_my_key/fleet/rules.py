@@ -81,7 +81,8 @@ class UserFacts:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Something to do; `why` is a clause. A notice tells what is `coming`, and `at`: when at the earliest."""
+    """Something to do; `why` is a clause. A notice tells what is `coming`, and `at`: when at the earliest; `recalled`:
+    because IT has recalled the key."""
 
     kind: ActionKind
     user: FleetUser
@@ -89,6 +90,7 @@ class Act:
     why: str
     coming: ActionKind | None = None
     at: datetime | None = None
+    recalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +123,8 @@ class _DueAction:
     since: datetime | None = None
 
     def is_told(self, known: KeyMemory) -> bool:
-        """Whether the user of a recalled key has had a notice of that."""
-        last = known.last if known.warnings else None
-        return bool(self.since and last and last >= self.since.date())
+        """Whether the user of a recalled key was told of that, and of no day before this one."""
+        return bool(self.since and known.recalled_on and known.recalled_on >= self.at.date())
 
 
 def decide(facts: UserFacts, settings: FleetSettings, now: datetime) -> list[Decision]:
@@ -186,7 +187,7 @@ def _deletion(key: FleetKey, known: KeyMemory, settings: FleetSettings, today: d
 
 def _called_back(key: FleetKey, facts: UserFacts, now: datetime) -> Iterator[_DueAction]:
     """What a recall by IT calls for."""
-    if recall := recalled(facts.user.tags, key.created):
+    if recall := recalled(facts.user.tags, key.created, now):
         why = f"recalled on {_date(recall.at.date(), now.date())}{recall.reason and f', {recall.reason}'}"
         yield _DueAction(ActionKind.DEACTIVATE, key, recall.by, why, since=recall.at)
 
@@ -244,7 +245,8 @@ def _judged(
     told = told or due.kind is ActionKind.REISSUE
     pause = whole_days(settings.remind.repeat)
     if not told and (due.since or not known.last or not known.warnings or (today - known.last).days >= pause):
-        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, _announced(due, known, rules, today))
+        at = _announced(due, known, rules, today)
+        yield Act(ActionKind.NOTIFY, user, due.key, due.why, due.kind, at, recalled=bool(due.since))
     elif now < due.at:
         return
     elif spared := _spared(due, before, facts, settings, now):
@@ -263,11 +265,11 @@ def _judged(
 
 def _announced(due: _DueAction, known: KeyMemory, rules: Enforce, today: date) -> datetime:
     """When something is taken away at the earliest, of which its user is told today. A new key that was made for them
-    they must have time to fetch, and often it is fetched with the old one. A recall has its own day, a day after its
-    first notice at the earliest, whatever the grace."""
+    they must have time to fetch, and often it is fetched with the old one. A recall has its own day, the one that was
+    told: tomorrow at the earliest, whatever the grace."""
     if due.since:
-        first = max(known.warned or today, due.since.date()) if due.is_told(known) else today
-        return max(due.at, _midnight(first) + _DAY) if rules.notices else due.at
+        said = known.recalled_on if due.is_told(known) else None
+        return max(due.at, _midnight(said or today + _DAY)) if rules.notices else due.at
     grace = whole_days(rules.grace) * _DAY
     told = _midnight(known.warned or today) + grace if rules.notices else due.at
     return max(due.at, told, *([_midnight(known.reissued) + grace] if known.reissued else []))
@@ -288,7 +290,12 @@ def switched_off_at(facts: UserFacts, key: FleetKey, settings: FleetSettings, no
         return None
     sure = [due for due in _deactivation(key, facts, settings, now) if not due.waits]
     near = [due for due in sure if not due.by_use or now >= due.at - _lead(due, settings)]
-    return _announced(near[0], facts.known(key.key_id), settings.enforce, now.date()) if near else None
+    if not near:
+        return None
+    known, rests = facts.known(key.key_id), now.date()
+    if known.back and not settings.enforce.notices:
+        rests = max(rests, known.back + max(whole_days(settings.remind.repeat), 1) * _DAY)
+    return max(_announced(near[0], known, settings.enforce, now.date()), _midnight(rests))
 
 
 def waits_for(facts: UserFacts, key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
@@ -400,7 +407,7 @@ def _seen(key: FleetKey, memory: Memory, policy: Policy, now: datetime, tags: Ma
     since = off_since(known)
     used = key.last_use.at.date() if key.last_use and key.last_use.at else None
     if key.active:
-        fresh = policy.verdict(key, now) is Verdict.FRESH and not recalled(tags, key.created)
+        fresh = policy.verdict(key, now) is Verdict.FRESH and not recalled(tags, key.created, now)
         answered = known.first and used and used >= known.first and fresh
         if since or answered:
             return replace(known.anew, back=now.date() if since else known.back)

@@ -165,7 +165,7 @@ def look(
         if not matter and not any(key.active for key in found.user.keys):
             return found
         tags = found.directory.tags(found.user.name)
-        called = any(recalled(tags, key.created) for key in found.user.keys if key.active)
+        called = any(recalled(tags, key.created, now) for key in found.user.keys if key.active)
         return _closely(found, tags, settings, now, uses=uses) if matter or called else found
 
     user = replace(user, password=place.passwords.get(user.name))

@@ -130,7 +130,7 @@ def prepare(
     look = first_look(pair, account, here, pause, young=options.young)
     look, key = _own_key(look, pair, account, here, pause)
     verdict = options.policy.verdict(key, look.now)
-    recall = recalled(look.tags, key.created)
+    recall = recalled(look.tags, key.created, look.now)
     if recall:
         verdict = Verdict.OVERDUE
     elif verdict is Verdict.FRESH and wanted_by_it(look.tags, key.key_id):

@@ -56,7 +56,7 @@ def look_at(pair: Credentials, account: Account, here: LocalState) -> Row:
     refused = "" if key.active else f"{key.status.lower()} in AWS"
     if key.active and look.dead:
         refused = "the secret stored here is wrong"
-    recall = recalled(look.tags, key.created)
+    recall = recalled(look.tags, key.created, look.now)
     return {
         **row,
         "created": stamp(key.created),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotate_my_key.core.model import RECALL_KEY, Recall, read_recall
-from tests.fleet.enforce.conftest import RULES, Firm, firm
+from tests.fleet.enforce.conftest import RULES, TAG, Firm, firm
 
 __all__ = ["firm"]
 
@@ -50,6 +50,8 @@ def test_everybody_who_is_not_exempt_is_marked(shop: Firm) -> None:
     moved = mark(shop, "alice")
     assert again == 0 and moved and (moved.at, moved.by > found.by) == (found.at, True)
     assert len(shop.aws.mails) == 2
+    assert shop.it.run("fleet", "recall", "--all", "--by", "2d", *BY[2:]).code == 0  # earlier than was told
+    assert len(shop.aws.mails) == 4
     assert shop.it.run("fleet", "recall", "--all", "--undo", "--yes").code == 0
     assert RECALL_KEY not in shop.aws.tags("alice")
 
@@ -59,6 +61,9 @@ def test_everybody_who_is_not_exempt_is_marked(shop: Firm) -> None:
     [
         (("--all", "--by", "10m", "--reason", "x"), "look once an hour"),
         (("--all", "--by", "soon", "--reason", "x"), "is not a time"),
+        (("--all", "--by", "999999w", "--reason", "x"), "is not a time"),
+        (("--all", "--by", "9999-12-31", "--reason", "x"), "more than a year"),
+        (("--all", "--by", "2026-01-01", "--reason", "x"), "is over"),
         (("--all", "--by", "3d", "--reason", "a, b"), "cannot hold"),
         (("--all", "--by", "3d"), "needs --by and --reason"),
         (("--by", "3d", "--reason", "x"), "say whose keys"),
@@ -85,16 +90,17 @@ def test_part_of_it(shop: Firm, kind: str) -> None:
 
 
 def late(shop: Firm, name: str, told: int = 3) -> None:
-    """A recall whose day is over, and of which its user was told so many days ago; 0 for never."""
+    """A recall whose day is over, and of which its user was told so many days ago for the day after; 0 for never."""
     now = datetime.now(UTC)
     if told:
         shop.told(name, told)
+        shop.aws.set_tags(name, {**shop.aws.tags(name), TAG: f"{shop.aws.tags(name)[TAG]}:y1"})
     shop.aws.set_tags(name, {**shop.aws.tags(name), RECALL_KEY: Recall(now - 4 * DAY, now - DAY, "lost").value})
 
 
-@pytest.mark.parametrize(("told", "status"), [(3, "Inactive"), (5, "Active"), (0, "Active")])
+@pytest.mark.parametrize(("told", "status"), [(2, "Inactive"), (3, "Active"), (5, "Active"), (0, "Active")])
 def test_enforce_switches_off_what_is_late(shop: Firm, told: int, status: str) -> None:
-    """After a notice of the recall, and not after one from before it or none: then one goes out first."""
+    """After a notice of this day, and not after one of an earlier day or none: then one goes out first."""
     late(shop, "alice", told)
     done = shop.enforce("--apply", "--yes")
     assert done.code == 0, done.text
@@ -103,11 +109,56 @@ def test_enforce_switches_off_what_is_late(shop: Firm, told: int, status: str) -
     assert "recalled on" in shop.aws.mails[0].text
 
 
+def test_an_ordinary_notice_on_the_day_of_a_recall_is_none_of_it(shop: Firm) -> None:
+    """However often its owner was told of its age: the recall is told first."""
+    late(shop, "alice", 0)
+    shop.told("alice", 3)
+    assert shop.enforce("--apply", "--yes").code == 0
+    assert (set(shop.ids("alice").values()), len(shop.aws.mails)) == ({"Active"}, 1)
+
+
+def test_a_second_recall_puts_off_no_day(shop: Firm) -> None:
+    """What is open by an earlier day stays so, and the plan says of which recall it is."""
+    assert shop.it.run("fleet", "recall", "--user", "alice", *BY).code == 0
+    first = mark(shop, "alice")
+    done = shop.it.run("fleet", "recall", "--all", "--by", "7d", "--reason", "incident", "--yes")
+    both = mark(shop, "alice"), mark(shop, "bob")
+    assert first and both[0] and both[1]
+    assert (both[0].by, both[0].reason, both[1].by > first.by) == (first.by, "incident", True)
+    assert ": laptop stolen)" in done.err
+
+
+def test_all_accounts_are_enforced_accounts(shop: Firm) -> None:
+    """`accounts = all` counts when it is said what will be done."""
+    shop.settings(RULES.format(account="all"))
+    done = shop.it.run("fleet", "recall", "--user", "alice", *BY)
+    assert "nothing is deactivated" not in done.err
+    assert "deactivated on" in shop.aws.mails[0].text
+
+
+@pytest.mark.parametrize("kind", ["a mail that fails", "no channel", "a tag of a newer version"])
+def test_what_a_person_must_know(shop: Firm, kind: str) -> None:
+    """Somebody was not told: exit 1, in the JSON too; nobody can be told: said. Undo removes any tag."""
+    if kind == "a mail that fails":
+        shop.aws.fault("SendEmail", "throttle", times=None)
+        done = shop.it.run("fleet", "recall", "--user", "alice", *BY, "--json")
+        assert done.code != 0 and done.json["untold"] and mark(shop, "alice")
+    elif kind == "no channel":
+        file = shop.it.home / ".config" / "rotate-my-key" / "fleet.ini"
+        file.write_text("")
+        done = shop.it.run("fleet", "recall", "--user", "alice", *BY)
+        assert done.code == 0 and "nobody was notified: no channel" in done.err
+    else:
+        shop.aws.set_tags("alice", {RECALL_KEY: "2 whatever"})
+        assert shop.it.run("fleet", "recall", "--user", "alice", "--undo", "--yes").code == 0
+        assert RECALL_KEY not in shop.aws.tags("alice")
+
+
 def test_a_new_key_is_ready(shop: Firm) -> None:
     """Where IT makes keys, one is made in the run that switches the old one off."""
     rules = RULES.format(account=shop.aws.account) + "reissue_at = 80d\n[reissue]\nenabled = yes\n"
     shop.settings(rules)
-    late(shop, "alice")
+    late(shop, "alice", 2)
     done = shop.enforce("--apply", "--yes")
     assert done.code == 0, done.text
     assert sorted(shop.ids("alice").values()) == ["Active", "Inactive"]

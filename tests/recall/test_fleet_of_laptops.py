@@ -39,11 +39,11 @@ class Computer:
         self.looks, now = 0, at + self.minute * timedelta(minutes=1)
         if is_done(self.runs, now):
             self.looks += 1
-            recall = recalled(tags, self.created)
+            recall = recalled(tags, self.created, now)
             if not recall or has_answered(self.runs, recall.at, timedelta(0)):
                 return
         key = AccessKey("AKIA", "Active", self.created)
-        due = recalled(tags, self.created) or Policy().verdict(key, now) is not Verdict.FRESH
+        due = recalled(tags, self.created, now) or Policy().verdict(key, now) is not Verdict.FRESH
         if due and not self.refuses:
             self.created = now
         self.runs = self.ran(now, 4 if due and self.refuses else 0)

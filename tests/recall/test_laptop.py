@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rotate_my_key.core.model import EXEMPT_KEY, RECALL_KEY, Credentials, Recall, read_recall
+from rotate_my_key.core.model import EXEMPT_KEY, RECALL_KEY, Credentials, Recall, read_recall, recalled
 from tests.cli.conftest import Desk
 
 DAILY = ("schedule", "run", "--daily", "rotate", "--all", "--yes", "--quiet", "--keep-old", "7d")
@@ -59,6 +59,12 @@ def hours_later(desk: Desk, hours: int) -> None:
 def test_the_tag_is_read_back(value: str, found: Recall | None) -> None:
     """What makes no sense, or is of a newer version, is no recall; a reason cannot break a line."""
     assert read_recall({RECALL_KEY.upper(): value}) == found
+
+
+def test_a_recall_of_a_time_to_come_is_none_yet() -> None:
+    """A new key could not satisfy it."""
+    tags = {RECALL_KEY: Recall(NOW + HOUR, NOW + DAY, "x").value}
+    assert [bool(recalled(tags, NOW - DAY, NOW + hours * HOUR)) for hours in (0, 1, 2)] == [False, True, True]
 
 
 def test_it_is_overdue_everywhere(fresh: Desk) -> None:

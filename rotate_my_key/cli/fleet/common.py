@@ -98,11 +98,11 @@ def alone(app: App, wait: float = _WAIT) -> None:
         raise TryLater(problem.message, again(app)) from None
 
 
-def chosen(settings: FleetSettings, users: Sequence[str], accounts: Sequence[str]) -> FleetSettings:
+def chosen(app: App, settings: FleetSettings, users: Sequence[str], accounts: Sequence[str]) -> FleetSettings:
     """For these users and accounts alone. Raises WrongUsage for what cannot be one."""
     for user in users:
         if not re.fullmatch(r"[\w+=,.@-]{1,64}", user):
-            raise WrongUsage(f"{user!r} is not a user name", Hint("fleet", "report"))
+            raise WrongUsage(f"{user!r} is not a user name", fleet(app, "report"))
     for account in accounts:
         if not re.fullmatch(r"[0-9]{12}", account):
             raise WrongUsage(f"{account!r} is not an account number", "write the twelve digits, like 123456789012")
@@ -110,12 +110,12 @@ def chosen(settings: FleetSettings, users: Sequence[str], accounts: Sequence[str
     return replace(settings, include=(*settings.include, who)) if users or accounts else settings
 
 
-def check_chosen(users: Sequence[str], accounts: Sequence[str], seen: Iterable[str]) -> None:
+def check_chosen(app: App, users: Sequence[str], accounts: Sequence[str], seen: Iterable[str]) -> None:
     """Raises Gone for a user or an account that was named and not found: else that would look like nothing to do."""
     there = {each.lower() for each in seen}
     for what, named in (("account", accounts), ("user", users)):
         if lost := [each for each in named if each.lower() not in there]:
-            raise Gone(f"{what} {lost[0]} is not among those that were checked", Hint("fleet", "report"))
+            raise Gone(f"{what} {lost[0]} is not among those that were checked", fleet(app, "report", "--all"))
 
 
 def seen(surveys: Iterable[AccountSurvey]) -> Iterator[str]:

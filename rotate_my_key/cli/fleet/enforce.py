@@ -102,12 +102,12 @@ def _by_rules(
     as_json: bool,
 ) -> int:
     settings, assembly = open_fleet(app, preset)
-    settings = chosen(settings, users, accounts)
+    settings = chosen(app, settings, users, accounts)
     if apply:
         alone(app)
     context, plan = _plan(app, settings, assembly, apply)
     if not plan.broken:
-        check_chosen(users, accounts, plan.seen)
+        check_chosen(app, users, accounts, plan.seen)
     outcome = None
     if not as_json or (apply and not yes):
         (app.say if apply else app.out)(plan_text(plan, assembly.now()))

@@ -15,12 +15,14 @@ from ...fleet import recall as engine
 from ...fleet.actions import Notifier
 from ...fleet.judge import addresses
 from ...fleet.messages import Renderer
+from ...fleet.notices import some
 from ...fleet.notify import channels_of
 from ...fleet.recall import RecallCurve, RecalledUser, RecallScope, RecallState
 from ...fleet.revoke import RevokeContext
-from ...fleet.survey import first_code
+from ...fleet.survey import first_code, resolved
+from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import agreed, close, fleet, open_audit, open_fleet, problem_json, stoppable, warn
+from .common import agreed, fleet, open_audit, open_fleet, problem_json, stoppable, warn
 
 _LISTED = 30  # lines of a list; --json has all
 
@@ -42,47 +44,75 @@ def recall(
     """Show who is meant, ask, mark them, tell their owners."""
     scope = _scope(user, owner, account, every=every)
     if undo and (by or reason):
-        raise WrongUsage("--undo takes no --by and no --reason", Hint("fleet", "recall", "--undo", "--all"))
+        raise WrongUsage("--undo takes no --by and no --reason", app.again(but=("by", "reason")))
     if not undo and not (by and reason):
         raise WrongUsage("a recall needs --by and --reason", Hint("fleet", "recall", "--help"))
     said = "" if undo else engine.check_reason(reason)
     settings, assembly = open_fleet(app)
-    mapping = addresses(settings.owners)
     with stoppable(app, "nothing was changed"), app.waiting("looking at users and keys"):
-        assembly.organization.me()  # tells AWS's time, by which keys are dated
+        own = assembly.organization.me().account  # tells AWS's time, too, by which keys are dated
         now = assembly.now().replace(microsecond=0)
         wanted = None if undo else Recall(now, engine.read_by(by, now, settings), said)
-        audit = open_audit(app, assembly, "recall")
-        tools = RevokeContext(assembly.organization, settings, audit, assembly.now, cloud=assembly.cloud)
-        found, broken = engine.look_around(tools, scope, mapping, time.sleep)
+        settings = resolved(assembly.organization, settings)
+        tools = RevokeContext(
+            assembly.organization, settings, open_audit(app, assembly, "recall"), assembly.now, cloud=assembly.cloud
+        )
+        found, broken = engine.look_around(tools, scope, addresses(settings.owners), time.sleep)
+    if not account and not settings.accounts.role:
+        warn(app, f"only account {own} was checked: no role is set in [accounts] of the fleet's settings")
     if not found and not broken:
-        raise Gone("nobody there has an access key", Hint("fleet", "report", "--all"))
+        raise Gone("nobody there has an access key", fleet(app, "report", "--all"))
     done = engine.plan_recall(found, wanted, now)
     if not as_json or not (yes or dry_run):
-        app.say("\n".join(_plan_text(done, wanted, now)))
-    acts = [each for each in done if each.value or each.state is RecallState.UNDONE]
-    if acts and not dry_run and not yes and not agreed(app, "Undo the recall?" if undo else "Recall these keys?"):
-        return 4
-    if not dry_run and acts:
-        with stoppable(app, "some users may be recalled already"), app.waiting("marking users"):
-            done = engine.carry_out(tools, done, said)
-    problems = [problem for _, problem in broken] + [each.problem for each in done if each.problem]
-    code = first_code(problem.code for problem in problems)
+        app.say("\n".join([*_plan_text(done, wanted, now), *_unenforced(done, settings, wanted)]))
+    acts, untold = [each for each in done if each.value or each.state is RecallState.UNDONE], list[Problem]()
     if acts and not dry_run:
-        failed = sum(each.state is RecallState.FAILED for each in done)
-        code = first_code([code, close(app, audit, {"Recalled": float(len(done) - failed), "Failed": float(failed)})])
+        if not yes and not agreed(app, "Undo the recall?" if undo else "Recall these keys?"):
+            return 4
+        with stoppable(app, "some users may be recalled already"), app.waiting("marking users"):
+            done, untold = _marked(app, tools, done, said)
     if as_json:
-        app.json(_json(done, broken, wanted, dry_run=dry_run))
+        app.json(_json(done, broken, untold, wanted, dry_run=dry_run))
     else:
         app.out(_done_text(app, done, acts, wanted, dry_run=dry_run))
+    return _warned(app, done, broken, untold)
+
+
+def _marked(
+    app: App, tools: RevokeContext, planned: Sequence[RecalledUser], reason: str
+) -> tuple[list[RecalledUser], list[Problem]]:
+    """Write the marks, then tell the owners by the channels of the settings; gives why somebody was not told."""
+    settings, done = tools.settings, engine.carry_out(tools, planned, reason)
+    problems, unreached, failed = list[Problem](), list[str](), sum(each.state is RecallState.FAILED for each in done)
+    try:
+        tools.audit.close({"Recalled": float(len(done) - failed), "Failed": float(failed)})
+        if reason and settings.remind.owners:
+            assert tools.cloud
+            renderer = Renderer(settings.remind.templates, tools.now())
+            notifier = Notifier(channels_of(settings, tools.cloud), settings, renderer, fleet(app, "recall"))
+            problems, unreached = engine.tell(tools, done, addresses(settings.owners), notifier)
+    except Problem as problem:
+        problems.append(problem)
+    if reason and not settings.remind.owners:
+        warn(app, "nobody was notified: no channel for owners is set in [remind] of the fleet's settings")
+    if unreached:
+        warn(app, f"{number(len(unreached), 'owner')} could not be notified, as no address is known: {some(unreached)}")
+    return done, problems
+
+
+def _warned(
+    app: App, done: Sequence[RecalledUser], broken: Sequence[tuple[str, Problem]], untold: Sequence[Problem]
+) -> int:
+    """What went wrong; gives the exit code."""
     for about, problem in broken:
         warn(app, f"{about} could not be checked: {problem.message}")
-    for problem in {each.problem.message: each.problem for each in done if each.problem}.values():
+    failed = {each.problem.message: each.problem for each in done if each.problem}
+    for problem in failed.values():
         names = [each.found.user.name for each in done if each.problem and each.problem.message == problem.message]
         warn(app, f"{number(len(names), 'user')} not changed ({', '.join(names[:3])}): {problem.message}", problem.hint)
-    if wanted and not dry_run:
-        _tell(app, tools, done, wanted)
-    return code
+    for problem in untold:
+        warn(app, f"somebody was not notified: {problem.message}", problem.hint)
+    return first_code(problem.code for problem in (*(each for _, each in broken), *failed.values(), *untold))
 
 
 def _scope(user: str, owner: str, account: tuple[str, ...], *, every: bool) -> RecallScope:
@@ -101,8 +131,12 @@ def _plan_text(planned: Sequence[RecalledUser], recall: Recall | None, now: date
         yield "Recalls to undo:"
     shown = [each for each in planned if each.state is not RecallState.EXEMPT]
     for each in shown[:_LISTED]:
-        keys = ", ".join(f"{mask(key.key_id or '')}, {old(now - key.created)}" for key in each.keys)
-        again = " (already recalled)" if each.state is RecallState.AGAIN else ""
+        before, since = each.before, each.before.at if each.before and each.state is RecallState.AGAIN else now
+        keys = ", ".join(
+            f"{mask(key.key_id or '')}, {old(now - key.created)}{'' if key.created < since else ' (made since)'}"
+            for key in each.keys
+        )
+        again = f" (already recalled by {clock(before.by, now)}: {before.reason})" if before else ""
         yield f"  {each.found.user.name} in {each.found.account}: {keys}{again}"
     if len(shown) > _LISTED:
         yield f"  and {len(shown) - _LISTED:,} more"
@@ -131,30 +165,21 @@ def _done_text(
     )
 
 
-def _tell(app: App, tools: RevokeContext, done: Sequence[RecalledUser], recall: Recall) -> None:
-    """Owners, by the channels of the settings; and what `enforce` will not do."""
-    settings, problems = tools.settings, list[Problem]()
-    marked = [each for each in done if each.state in (RecallState.RECALLED, RecallState.AGAIN)]
-    left = sorted(
-        {str(each.found.account) for each in marked if each.found.account.number not in settings.enforce.accounts}
-    )
+def _unenforced(planned: Sequence[RecalledUser], settings: FleetSettings, recall: Recall | None) -> Iterator[str]:
+    """In which accounts `enforce` switches nothing off."""
+    marked = (each.found.account for each in planned if each.state in (RecallState.RECALLED, RecallState.AGAIN))
+    left = sorted({str(each) for each in marked if recall and each.number not in settings.enforce.accounts})
     if left:
-        where = f"{', '.join(left[:3])}{' and more' if left[3:] else ''}"
-        app.say(f"note: nothing is deactivated in {where}, which [enforce] accounts does not list")
-    if settings.remind.owners:
-        try:
-            assert tools.cloud
-            renderer = Renderer(settings.remind.templates, tools.now())
-            notifier = Notifier(channels_of(settings, tools.cloud), settings, renderer, fleet(app, "recall"))
-            problems = engine.tell(tools, done, recall, addresses(settings.owners), notifier)
-        except Problem as error:
-            problems = [error]
-    for problem in problems:
-        warn(app, f"somebody was not notified: {problem.message}", problem.hint)
+        yield f"note: nothing is deactivated in {some(left)}, which [enforce] accounts does not list"
 
 
 def _json(
-    done: Sequence[RecalledUser], broken: Sequence[tuple[str, Problem]], recall: Recall | None, *, dry_run: bool
+    done: Sequence[RecalledUser],
+    broken: Sequence[tuple[str, Problem]],
+    untold: Sequence[Problem],
+    recall: Recall | None,
+    *,
+    dry_run: bool,
 ) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
@@ -170,6 +195,7 @@ def _json(
             for each in done
         ],
         "broken": [{"about": about, "problem": problem_json(problem)} for about, problem in broken],
+        "untold": [problem_json(problem) for problem in untold],
     }
 
 

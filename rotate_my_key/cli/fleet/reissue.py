@@ -27,7 +27,7 @@ from ...fleet.reissue import HandoverResult, ReissueContext, ReissuePlan, Reissu
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
-from .common import again, agreed, close, open_fleet, problem_json, warn
+from .common import again, agreed, close, fleet, open_fleet, problem_json, warn
 
 
 def reissue(app: App, *, user: str | None, sweep: bool, **options: Any) -> int:
@@ -115,7 +115,7 @@ class _Command:
             return
         record = self._waiting.find(handed.account, handed.user)
         if record is None:
-            raise Problem("the key was fetched in the meantime", Hint("fleet", "report"))
+            raise Problem("the key was fetched in the meantime", fleet(self._app, "report"))
         write_private(path, f"{self._waiting.link(record)}\n".encode())
         self._app.say(
             f"anybody who has the link in {path} can fetch the key, for "
@@ -183,7 +183,9 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> 
     if secret:
         lines.append(f"Only {' and '.join(plan.readers)} can read it.")
     if plan.replaces:
-        lines.append(f"It replaces {mask(plan.replaces)}, which keeps working until {plan.user.name} has the new one.")
+        works = any(key.key_id == plan.replaces and key.active for key in plan.keys)
+        state = f"keeps working until {plan.user.name} has the new one" if works else "is inactive"
+        lines.append(f"It replaces {mask(plan.replaces)}, which {state}.")
     return lines
 
 

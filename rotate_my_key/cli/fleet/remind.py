@@ -60,7 +60,7 @@ def remind(
     if presets:
         return show_presets(app, "remind", as_json=as_json)
     settings, assembly = open_fleet(app, preset)
-    settings = chosen(settings, user, account)
+    settings = chosen(app, settings, user, account)
     rehearse(settings, Renderer(settings.remind.templates, assembly.now()))
     channels = _channels(settings, assembly, dry_run)
     with stoppable(app, "nothing was sent"):
@@ -68,7 +68,7 @@ def remind(
             alone(app)
         surveys, mapping, now = surveyed(app, settings, assembly)
         if not any(survey.problem for survey in surveys):
-            check_chosen(user, account, seen(surveys))
+            check_chosen(app, user, account, seen(surveys))
         settings = resolved(assembly.organization, settings)
     places = finder(assembly.cloud, assembly.organization, settings)
     plan, findings = prepare(surveys, settings, mapping, now, places)

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ...core.errors import WrongUsage, explain
+from ...core.errors import Problem, WrongUsage, explain
 from ...core.hints import Hint
 from ...core.policy import day, format_duration, mask, number, span, used
 from ...fleet.assembly import Assembly
@@ -22,6 +22,7 @@ from ...fleet.notices import Remark, about, alike, failed
 from ...fleet.recall import RecallCurve, RecallScope, curves, look_around
 from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earlier, stem, table, values
 from ...fleet.revoke import RevokeContext
+from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
 from .common import (
@@ -34,6 +35,7 @@ from .common import (
     surveyed,
     tell_failed,
     tell_left_out,
+    warn,
 )
 from .recall import curve_json, curve_text
 
@@ -78,13 +80,13 @@ def report(
     earlier = read_earlier(_bytes(since), since) if since else None
     with stoppable(app, "nothing was changed"):
         settings, assembly = open_fleet(app)
-        settings = chosen(replace(settings, include=()), user, account)  # [include] is for what is sent and done
+        settings = chosen(app, replace(settings, include=()), user, account)  # [include] is for what is sent and done
         surveys, mapping, now = surveyed(app, settings, assembly, exact=exact)
         if not any(survey.problem for survey in surveys):
-            check_chosen(user, account, seen(surveys))
+            check_chosen(app, user, account, seen(surveys))
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
     found = make(surveys, settings, mapping, now, origin, earlier)
-    called = _recalls(app, settings, assembly, mapping) if recalls else []
+    called, unread = _recalls(app, settings, assembly, mapping) if recalls else ([], [])
     if out:
         for file in keep(found, stem(found), partial(_write, out), every=every):
             app.out(f"{file.sha256}  {file.name}")
@@ -99,23 +101,25 @@ def report(
         app.out(text, exact=True)
     for line in (line for each in called for line in curve_text(each, now)) if not as_json else ():
         app.say(line) if as_csv or as_html or out else app.out(line)
-    if recalls and not called and not as_json:
+    if recalls and not called and not unread and not as_json:
         app.say("No user is recalled.")
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
-    return found.check(least) if least else found.code
+    return found.check(least) if least else first_code([found.code, *(problem.code for problem in unread)])
 
 
-def _recalls(app: App, settings: FleetSettings, assembly: Assembly, mapping: Mapping[str, str]) -> list[RecallCurve]:
-    """Every recall that a user's tag has. What cannot be looked at is said."""
+def _recalls(
+    app: App, settings: FleetSettings, assembly: Assembly, mapping: Mapping[str, str]
+) -> tuple[list[RecallCurve], list[Problem]]:
+    """Every recall that a user's tag has, and what cannot be looked at, which is said."""
     tools = RevokeContext(assembly.organization, settings, open_audit(app, assembly, "report"), assembly.now)
     with app.waiting("reading the tags of every user"):
         users, broken = look_around(tools, RecallScope(), mapping, time.sleep)
     for about_, problem in broken:
-        app.say(f"{about_}: {problem.message}")
-    return curves(users)
+        warn(app, f"recalls of {about_} are unknown: {problem.message}")
+    return curves(users), [problem for _, problem in broken]
 
 
 def _bytes(path: str) -> bytes:

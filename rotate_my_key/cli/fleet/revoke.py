@@ -164,7 +164,7 @@ def _find(
         raise _nowhere(app, user or owner, found)
     if not found:
         where = f"in {accounts[0]}" if len(accounts) == 1 else f"in any of {len(accounts)} accounts"
-        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", Hint("fleet", "report", "--all"))
+        raise Gone(f"there is no user {f'of {owner}' if owner else user} {where}", fleet(app, "report", "--all"))
     return tools, found, denied
 
 

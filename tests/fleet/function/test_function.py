@@ -259,7 +259,8 @@ def test_keys_of_who_left_are_switched_off_by_an_event(function: Lambda, aws: St
 def test_keys_are_recalled_by_an_event(function: Lambda, aws: StandIn, mail: Put) -> None:
     """The user is marked, told, and marked no more; a dry run only looks."""
     event = {"command": "recall", "user": "alice", "by": "3d", "reason": "lost"}
-    dry, done, bad = function.invoke({**event, "dry_run": True}, event, {"command": "recall", "by": "3d"}).answers
+    nobody = {"command": "recall", "by": "3d", "reason": "lost"}
+    dry, done, bad = function.invoke({**event, "dry_run": True}, event, nobody).answers
     assert (dry[1]["incomplete"], done[1]["numbers"], bad[1]) == (False, {"recalled": 1}, "WrongUsage"), (
         dry,
         done,
@@ -267,6 +268,8 @@ def test_keys_are_recalled_by_an_event(function: Lambda, aws: StandIn, mail: Put
     )
     assert RECALL_KEY in aws.tags("alice") and "Recalled by IT, lost" in aws.mails[-1].text
     assert aws.mails[-1].subject.startswith("Replace your AWS access key by ")
+    (everybody,) = function.invoke({**nobody, "all": "yes", "dry_run": True}).answers
+    assert len(everybody[1]["would"]) > 1, everybody
     (undone,) = function.invoke({"command": "recall", "user": "alice", "undo": "yes"}).answers
     assert (undone[1]["numbers"], RECALL_KEY in aws.tags("alice")) == ({"undone": 1}, False)
 

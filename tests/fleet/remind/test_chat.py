@@ -82,6 +82,14 @@ def test_a_chat_mentions_whom_it_is_for(web: Web, to: str, said: str) -> None:
     assert (chat.wants_address, chat.personal, made("chat", Cloud()).personal) == (True, True, False)
 
 
+@pytest.mark.parametrize("to", ["channel@example.com", "alice@example.com, Here@example.com"])
+def test_nobodys_tag_mentions_everybody(web: Web, to: str) -> None:
+    """What a service takes for all who are in the room is no owner, and nothing is posted."""
+    with pytest.raises(Problem, match="would mention everybody"):
+        made("chat", Cloud(web.url()), mention="@{name}").deliver(replace(LETTER, to=to))
+    assert web.posts == []
+
+
 @pytest.mark.parametrize("form", ["{0}", "\n{0}\n\n", '{{"url": "{0}"}}', '["{0}"]'])
 def test_a_chat_gets_subject_and_text(web: Web, form: str) -> None:
     """The URL is a secret: one a line, or in JSON as the console of Secrets Manager makes it."""

@@ -342,6 +342,13 @@ def test_what_is_no_report_is_refused(data: bytes, said: str) -> None:
     assert (caught.value.message, caught.value.hint) == (said, "rotate-my-key fleet report --json")
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "2026-12-01T00:00:00", "soon"])
+def test_a_report_of_no_possible_day_is_refused(report: Make, at: str) -> None:
+    """One that no calendar shows, or without a zone."""
+    with pytest.raises(WrongUsage, match="is not a report"):
+        earlier(report, at=at)
+
+
 def test_a_report_of_the_first_format_is_read(report: Make) -> None:
     """It had no figures of passwords and MFA; what it had is compared."""
     first = [{"number": "1.14", "title": "x", "keys": 3}]
