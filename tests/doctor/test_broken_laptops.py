@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from rotate_my_key.cli.table import GROUPS
-from rotate_my_key.core.model import RECALL_KEY
+from rotate_my_key.core.model import RECALL_KEY, Recall
 from rotate_my_key.core.policy import Past
 from rotate_my_key.doctor import Finding, Report
 from rotate_my_key.state.history import FileHistory
@@ -133,6 +133,13 @@ def settings(text: str) -> Callable[[Laptop], object]:
 def site(text: str, mode: int = 0o644) -> Callable[[Laptop], object]:
     """The site's settings."""
     return lambda laptop: laptop.write(laptop.site, text, mode)
+
+
+def recall(laptop: Laptop) -> None:
+    """IT asks for every key that was made until now."""
+    now = datetime.now(UTC)
+    tag = Recall(now - timedelta(seconds=2), now + timedelta(days=1), "lost").value
+    laptop.aws.set_tags("alice", {RECALL_KEY: tag})
 
 
 def allowed(*actions: str, tags: str = "") -> Callable[[Laptop], object]:
@@ -414,8 +421,7 @@ AT_AWS = [
     Row("the key is due", key_of_age(80), {"due"}, says("^rotate-my-key rotate$")),
     Row("the user is exempt", exempt, {"exempt"}, says("--force$")),
     Row("IT has recalled the key",
-        lambda laptop: laptop.aws.set_tags("alice", {RECALL_KEY: "1 2199-01-01T00:00:00Z 2199-01-02T00:00:00Z lost"}),
-        {"recalled"}, says("^rotate-my-key rotate$")),
+        recall, {"recalled"}, says("^rotate-my-key rotate$")),
     Row("the user may do everything", allowed("*"), {"own-tags"}, says("policy self$")),
     Row("the user may tag themselves for another tool",
         allowed("iam:Get*", "iam:List*", "iam:Simulate*", tags="team"), set()),
