@@ -176,6 +176,8 @@ def test_the_report_shows_the_curve(shop: Firm) -> None:
         "2 users: 1 rotated (1 with an old key that still works), 1 open"
         in shop.it.run("fleet", "report", "--recalls").out
     )
+    quiet = shop.it.run("fleet", "report", "--recalls", "--check", "-q")
+    assert (quiet.code, quiet.out) == (0, "")
 
 
 @pytest.mark.parametrize("tag", ["", "tag = team-memory\n"])

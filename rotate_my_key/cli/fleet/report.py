@@ -86,28 +86,35 @@ def report(
             check_chosen(app, user, account, seen(surveys))
     origin = ReportOrigin(assembly.organization.me().arn, assembly.organization.number, str(app.again()))
     found = make(surveys, settings, mapping, now, origin, earlier)
-    called, unread = _recalls(app, settings, assembly, mapping) if recalls else ([], [])
+    called, unread = _recalls(app, settings, assembly, mapping) if recalls else (None, [])
     if out:
         for file in keep(found, stem(found), partial(_write, out), every=every):
             app.out(f"{file.sha256}  {file.name}")
-    elif least and app.quiet:
-        pass  # a script looks at the exit code alone
-    elif as_json:
-        app.json({**values(found), **({"recalls": [curve_json(each) for each in called]} if recalls else {})})
-    elif as_csv:
-        app.out(table(found).rstrip("\n"), exact=True)
-    else:
-        text = page(found, every=every).rstrip("\n") if as_html else report_text(found, app, every=every)
-        app.out(text, exact=True)
-    for line in (line for each in called for line in curve_text(each, now)) if not as_json else ():
-        app.say(line) if as_csv or as_html or out else app.out(line)
-    if recalls and not called and not unread and not as_json:
-        app.say("No user is recalled.")
+    elif not (least and app.quiet):  # a script looks at the exit code alone
+        _put(app, found, called, every=every, as_json=as_json, as_csv=as_csv, as_html=as_html)
+    if called is not None and not as_json and not (least and app.quiet):
+        tell = app.say if as_csv or as_html or out else app.out
+        for line in (line for each in called for line in curve_text(each, now)):
+            tell(line)
+        if not called and not unread:
+            app.say("No user is recalled.")
     tell_left_out(app, assembly)
     tell_failed(app, surveys, settings)
     for same in alike(Remark(str(each.account), note) for each in surveys for note in each.notes):
         app.say(f"{about(same)}: {same.text}")
     return found.check(least) if least else first_code([found.code, *(problem.code for problem in unread)])
+
+
+def _put(app: App, found: KeyReport, called: Sequence[RecallCurve] | None, *, every: bool, **form: bool) -> None:
+    """In the form that was asked for; recalls are in the JSON, if they were read."""
+    if form["as_json"]:
+        recalls = {} if called is None else {"recalls": [curve_json(each) for each in called]}
+        app.json({**values(found), **recalls})
+    elif form["as_csv"]:
+        app.out(table(found).rstrip("\n"), exact=True)
+    else:
+        text = page(found, every=every).rstrip("\n") if form["as_html"] else report_text(found, app, every=every)
+        app.out(text, exact=True)
 
 
 def _recalls(
