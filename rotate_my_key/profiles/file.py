@@ -233,18 +233,22 @@ class Ini:
         """As Notepad (UTF-8 with a mark) and PowerShell 5.1 (UTF-16) write files."""
         what = "starts with a byte order mark (BOM)" if encoding == "UTF-8" else "is UTF-16"
         return Problem(
-            f"{self.shown} {what}, which botocore cannot read", to_utf8(os.path.realpath(self.path), encoding)
+            f"{self.shown} {what}, which botocore cannot read", converting(os.path.realpath(self.path), encoding)
         )
 
 
-def to_utf8(path: str, encoding: str, *, windows: bool = os.name == "nt") -> str:
-    """The command that makes a file UTF-8 without a byte order mark, all at once, and keeps every character of it."""
+def converting(path: str, encoding: str, *, windows: bool = os.name == "nt", text: str = TEXT) -> str:
+    """The command that makes a file one of `text` without a byte order mark, all at once: UTF-8, on Windows the ANSI
+    code page, in which botocore reads profiles there."""
     new = f"{path}.new"
     if windows:  # for cmd and PowerShell alike, so without a $
         old, new = ("'" + name.replace("'", "''") + "'" for name in (path, new))
         name = {"UTF-8": "UTF8", "UTF-16BE": "BigEndianUnicode"}.get(encoding, "Unicode")
-        text = f"[IO.File]::ReadAllText({old}, [Text.Encoding]::{name})"
-        return f'powershell -c "[IO.File]::WriteAllText({new}, {text}); Move-Item -Force -LiteralPath {new} {old}"'
+        read = f"[IO.File]::ReadAllText({old}, [Text.Encoding]::{name})"
+        page = "" if text.lower().replace("_", "-") in ("utf-8", "utf8") else ", [Text.Encoding]::Default"
+        return (
+            f'powershell -c "[IO.File]::WriteAllText({new}, {read}{page}); Move-Item -Force -LiteralPath {new} {old}"'
+        )
     old, new = shlex.quote(path), shlex.quote(new)
     made = f"tail -c +4 {old}" if encoding == "UTF-8" else f"iconv -f {encoding} -t UTF-8 {old}"
     return f"(umask 077; {made} >{new}) && mv {new} {old}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from rotate_my_key.profiles.file import to_utf8
+from rotate_my_key.profiles.file import converting
 from tests.windows.conftest import HERE, PYTHON, WindowsLaptop
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_as_notepad_and_powershell_write_it(laptop: WindowsLaptop, encoding: str
     done = laptop.run()
     assert done.code == 1
     name = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}[encoding]
-    assert to_utf8(laptop.windows.path(laptop.file), name, windows=True) in done.err
+    assert converting(laptop.windows.path(laptop.file), name, windows=True, text="cp1252") in done.err
     assert [key.key_id for key in laptop.aws.keys("alice")] == [laptop.old.key_id]
 
 
