@@ -292,10 +292,9 @@ def switched_off_at(facts: UserFacts, key: FleetKey, settings: FleetSettings, no
     near = [due for due in sure if not due.by_use or now >= due.at - _lead(due, settings)]
     if not near:
         return None
-    known, rests = facts.known(key.key_id), now.date()
-    if known.back and not settings.enforce.notices:
-        rests = max(rests, known.back + max(whole_days(settings.remind.repeat), 1) * _DAY)
-    return max(_announced(near[0], known, settings.enforce, now.date()), _midnight(rests))
+    known, today = facts.known(key.key_id), now.date()
+    rests = date.min if settings.enforce.notices else _rests(known, settings)
+    return max(_announced(near[0], known, settings.enforce, today), _midnight(max(today, rests)))
 
 
 def waits_for(facts: UserFacts, key: FleetKey, settings: FleetSettings, now: datetime) -> bool:
@@ -353,10 +352,15 @@ def _grace_ends(due: _DueAction, known: KeyMemory, settings: FleetSettings) -> d
     if not settings.enforce.notices and known.reissued and due.kind is ActionKind.DEACTIVATE:
         return known.reissued + whole_days(settings.enforce.grace) * _DAY
     if not settings.enforce.notices:
-        return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
+        return _rests(known, settings)
     grace = whole_days(settings.enforce.grace) * _DAY
     fetched = known.reissued + grace if known.reissued and due.kind is ActionKind.DEACTIVATE else date.min
     return max(known.warned + grace, fetched) if known.warned else date.max
+
+
+def _rests(known: KeyMemory, settings: FleetSettings) -> date:
+    """Until when a key that was switched on again is left alone without a notice."""
+    return known.back + max(whole_days(settings.remind.repeat), 1) * _DAY if known.back else date.min
 
 
 def _lead(due: _DueAction, settings: FleetSettings) -> timedelta:

@@ -21,7 +21,7 @@ from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.memory import KeyMemory, ref
 from rotate_my_key.fleet.model import FleetKey, FleetUser
-from rotate_my_key.fleet.rules import Act, Decision, UserFacts, closed, decide, observed
+from rotate_my_key.fleet.rules import Act, Decision, UserFacts, closed, decide, observed, switched_off_at
 from rotate_my_key.settings.fleet import Enforce, FleetSettings, ReissueSettings, Remind, zone
 from tests.fleet.enforce.company import noticed
 from tests.fleet.fakes import NOW, rows
@@ -306,3 +306,20 @@ def test_without_time_zones_it_says_what_to_install(tmp_path: Path, monkeypatch:
         assert closed(Enforce(), NOW) == ""
     finally:
         zoneinfo.reset_tzpath()
+
+
+@pytest.mark.parametrize(
+    ("key_is", "rules", "in_days"),
+    [
+        ("B 80", "notices=0", 10),
+        ("B 300", "notices=0", 0),  # not 210 days ago
+        ("B 300 back1", "notices=0", 2),  # as long as two notices are apart
+        ("B 300 told20", "", 0),
+        ("B 300", "", 7),
+    ],
+)
+def test_the_day_that_is_told_has_not_gone_by(key_is: str, rules: str, in_days: int) -> None:
+    """Every message names the day from which on the next run does it."""
+    found = facts(key_is)
+    at = switched_off_at(found, found.user.keys[0], policy(rules), NOW)
+    assert at and at.date() == TODAY + in_days * DAY
