@@ -269,7 +269,7 @@ def ended(make_aws: Any, url: str, limits: Limits = NARROW) -> Problem:
     return caught.value
 
 
-HEAD = b"HTTP/1.1 200 OK\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\n"  # the next try is a connection of its own: none that is just closed
 
 
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
