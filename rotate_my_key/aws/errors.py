@@ -20,7 +20,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import NameResolutionError
 
-from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from ..core.errors import CodeRefused, Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, Throttled, TryLater
 from ..core.hints import Again, Hint
 from ..core.policy import mask
 
@@ -225,7 +225,7 @@ def _no_mfa(message: str) -> CodeRefused | None:
 def _other_answer(code: str, status: int, sent: FailedRequest) -> Problem:
     match kind_of_answer(code, status):
         case FailureKind.BUSY:
-            return TryLater(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
+            return Throttled(f"AWS is throttling {sent.action}", "wait a minute, then repeat the command")
         case FailureKind.FLAKY:
             return TryLater(f"AWS has trouble answering {sent.action} (HTTP {status})", "repeat the command later")
     if code in ("OptInRequired", "RegionDisabledException"):

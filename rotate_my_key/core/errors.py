@@ -63,6 +63,10 @@ class TryLater(Problem):
     code = 75
 
 
+class Throttled(TryLater):
+    """AWS takes no more calls of one action for now; it may take others (exit 75)."""
+
+
 class Interrupted(BaseException):
     """The person pressed Ctrl-C; what was begun is finished by the next run (exit 130).
 

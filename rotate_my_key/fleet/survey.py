@@ -4,7 +4,7 @@
 - ListAccessKeys and ListUserTags are called only for users who need attention by their report. It tells no ids, so each
   of its slots is matched with a listed key, to learn its last use without another call; where that is not certain AWS
   is asked. The groups that are exempt are read once an account, if anybody there needs attention.
-- An account whose report is denied, cannot be read or never comes is listed user by user. What goes wrong in an account
+- An account whose report is denied, throttled, cannot be read or never comes is listed user by user. What goes wrong in an account
   is a survey with a problem, or a note; the others go on.
 """
 
@@ -17,7 +17,7 @@ from functools import partial
 from threading import Lock
 from typing import NamedTuple, TypeVar
 
-from ..core.errors import Denied, Gone, Problem, TryLater, WrongUsage
+from ..core.errors import Denied, Gone, Problem, Throttled, TryLater, WrongUsage
 from ..core.model import AccessKey, LastUse
 from ..core.parallel import Pool
 from ..settings.fleet import Accounts, FleetSettings
@@ -62,8 +62,8 @@ class Answering:
 
     def ask(self, verb: Callable[[], T]) -> T:
         """What the verb gives. Raises TryLater without asking where nobody answered, and what the verb raises."""
-        if self.last and self.lost >= _ACCOUNTS:
-            raise TryLater(f"not tried any more: {self.last.message}", self.last.hint)
+        if (last := self.last) and self.lost >= _ACCOUNTS:
+            raise type(last)(f"not tried any more: {last.message}", last.hint)
         began = self.monotonic()
         try:
             answer = verb()
@@ -127,7 +127,7 @@ def survey_accounts(
     """Look at all accounts of the settings, `workers` at a time; one survey each, in the organization's order. The keys
     of those are listed who need attention, or with `exact` of everybody who has one. Raises Problem if it cannot be
     known which accounts there are."""
-    run = _SurveyRun(settings, now, waiting, exact or settings.exact, Answering(waiting.monotonic))
+    run = _SurveyRun(settings, now, waiting, exact or settings.exact, *map(Answering, [waiting.monotonic] * 2))
     accounts = meant(accounts_of(organization, settings.accounts), settings)
     with Pool(workers) as pool:
         looks = pool.map(
@@ -195,7 +195,8 @@ class _SurveyRun(NamedTuple):
     now: datetime
     waiting: ReportWait
     exact: bool
-    answering: Answering
+    reports: Answering
+    lists: Answering
 
     def attention(self, user: FleetUser) -> bool:
         """Whether somebody should see to a user's keys."""
@@ -234,7 +235,7 @@ class _AccountLook:
     def request(self) -> _AccountLook:
         """Ask for the report."""
         try:
-            self.ready = self.run.answering.ask(self.directory.request_report)
+            self.ready = self.run.reports.ask(self.directory.request_report)
         except Problem as problem:
             self._without_report(problem)
         return self
@@ -245,7 +246,7 @@ class _AccountLook:
             return
         if self.source is SurveySource.REPORT:
             try:
-                text, self.at = self.run.answering.ask(
+                text, self.at = self.run.reports.ask(
                     lambda: fetch(self.directory, self.ready, asked_before, self.run.waiting)
                 )
                 for user, more in entries(text, self.directory.account.number):  # IAM lists no keys of root
@@ -258,16 +259,17 @@ class _AccountLook:
         try:
             if self.source is SurveySource.LISTS and not self.problem:
                 self.at = self.run.now
-                self.users = [(user, True) for user in self.directory.users() if self.run.meant(user)]
+                users = self.run.lists.ask(lambda: [*self.directory.users()])
+                self.users = [(user, True) for user in users if self.run.meant(user)]
             if any(closely for _, closely in self.users):
                 self._groups()
         except Problem as problem:
             self.problem = problem
 
     def _without_report(self, problem: Problem) -> None:
-        """Lists instead, unless they would end the same way: without the role, without a network, throttled."""
+        """Lists instead, unless they would end the same way: without the role, without a network."""
         hopeless = isinstance(problem, TryLater) or (isinstance(problem, Denied) and problem.action.startswith("sts:"))
-        if hopeless and not isinstance(problem, NeverCame):
+        if hopeless and not isinstance(problem, NeverCame | Throttled):
             self.problem = problem
             return
         self.source = SurveySource.LISTS

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, Throttled, TryLater
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 
@@ -51,9 +51,9 @@ def ended(account: IamAccount) -> Problem:
         ("LimitExceeded", "", 409, NoRoom, "allows two access keys per user"),
         ("NoSuchEntity", "", 404, Gone, "no such"),
         ("OptInRequired", "", 403, NotAllowed, "not enabled"),
-        ("Throttling", "", 400, TryLater, "throttling sts:GetCallerIdentity"),
-        ("RequestLimitExceeded", "", 503, TryLater, "throttling"),
-        ("EntityTemporarilyUnmodifiable", "", 409, TryLater, "throttling"),
+        ("Throttling", "", 400, Throttled, "throttling sts:GetCallerIdentity"),
+        ("RequestLimitExceeded", "", 503, Throttled, "throttling"),
+        ("EntityTemporarilyUnmodifiable", "", 409, Throttled, "throttling"),
         ("ServiceUnavailable", "", 503, TryLater, r"trouble answering .* \(HTTP 503\)"),
         ("InternalFailure", "", 500, TryLater, "trouble"),
         ("ValidationError", "the-secret is bad", 400, Problem, "AWS refused sts:GetCallerIdentity: ValidationError"),

@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 
-from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, TryLater, WrongUsage
+from rotate_my_key.core.errors import Denied, Gone, Interrupted, Problem, Throttled, TryLater, WrongUsage
 from rotate_my_key.core.model import LastUse
 from rotate_my_key.core.policy import Policy
 from rotate_my_key.fleet.model import AccountSurvey, FleetUser, SurveySource
@@ -240,7 +240,7 @@ def test_a_report_that_never_comes(directory: FakeDirectory) -> None:
 
 # What breaks
 
-NO_REPORT = Denied("no report", action="iam:GenerateCredentialReport")
+NO_REPORT, BUSY = Denied("no report", action="iam:GenerateCredentialReport"), Throttled("busy")
 LISTED = "users were listed instead, without the keys of root: no report"
 KEYS, TAGS = Denied("no keys", "ask IT", action="iam:ListAccessKeys"), Denied("no", action="iam:ListUserTags")
 BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str, int]]] = {
@@ -252,6 +252,16 @@ BROKEN: dict[str, tuple[dict[str, Problem], str, int, tuple[str, ...], dict[str,
     "where lists are denied too both reasons are told": (
         {"request_report": NO_REPORT, "users": Denied("no lists", action="iam:ListUsers")},
         *("no lists", 5, (LISTED,)),
+        {"request_report": 1, "users": 1},
+    ),
+    "a report that is throttled for a minute is told from an account that is throttled": (
+        {"request_report": BUSY},
+        *("", 0, (LISTED.replace("no report", "busy"),)),
+        {"request_report": 1, "users": 1, "keys": 5, "last_use": 4, "tags": 3},
+    ),
+    "an account that is throttled is not asked user by user": (
+        {"request_report": BUSY, "users": BUSY},
+        *("busy", 75, (LISTED.replace("no report", "busy"),)),
         {"request_report": 1, "users": 1},
     ),
     "lists of which all fail leave nothing known": (
@@ -497,6 +507,7 @@ class Hanging(FakeDirectory):
     def __init__(self, number: str, clock: Clock, verb: str) -> None:
         super().__init__(number)
         self._clock, self._verb = clock, verb
+        self.broken = {"request_report": Throttled("throttled")} if verb == "users" else {}
 
     def _called(self, verb: str) -> None:
         super()._called(verb)
@@ -533,7 +544,7 @@ def test_a_report_that_hangs_is_tried_once(verb: str) -> None:
     assert seconds == 40
 
 
-@pytest.mark.parametrize("verb", ["request_report", "report"])
+@pytest.mark.parametrize("verb", ["request_report", "report", "users"])
 def test_where_nobody_answers_the_rest_is_not_asked(verb: str) -> None:
     """Hundreds of accounts would take hours; each of them says why it was not looked at."""
     surveys, found, seconds = hang(verb, 300)
