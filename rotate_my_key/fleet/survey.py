@@ -4,8 +4,8 @@
 - ListAccessKeys and ListUserTags are called only for users who need attention by their report. It tells no ids, so each
   of its slots is matched with a listed key, to learn its last use without another call; where that is not certain AWS
   is asked. The groups that are exempt are read once an account, if anybody there needs attention.
-- An account whose report is denied, throttled, cannot be read or never comes is listed user by user. What goes wrong in an account
-  is a survey with a problem, or a note; the others go on.
+- An account whose report is denied, throttled, cannot be read or never comes is listed user by user. What goes wrong in
+  an account is a survey with a problem, or a note; the others go on.
 """
 
 from __future__ import annotations
