@@ -181,9 +181,10 @@ def _allow(denied: Denied, action: str) -> str:
 
 
 def _rejected(message: str) -> Problem:
-    """SES names who is not verified: "... in region EU-WEST-1: alice@example.com". Other reasons are told to nobody."""
+    """SES names who is not verified: "... in region EU-WEST-1: alice@example.com"."""
     if "verified" not in message:
-        return NotAllowed("SES rejected the mail", "look at the account's standing with: aws sesv2 get-account")
+        said = f"SES rejected the mail{_reason(message)}"
+        return NotAllowed(said, "look at the account's standing with: aws sesv2 get-account")
     names = re.search(r"region [\w-]+: ([\w@.+, <>-]{3,200})$", message)
     who = f"not verified: {names[1]}" if names else "the sender or the address is not verified"
     return NotAllowed(
@@ -192,19 +193,23 @@ def _rejected(message: str) -> Problem:
     )
 
 
-# What SES says of a mail that it does not understand, and what that is in our words. The rest may quote anything.
-_BAD_MAIL = {
-    r"Missing (final '@domain'|domain)": "an address has no domain",
-    r"Domain (contains|starts|ends)": "an address has an invalid domain",
-    r"Local address contains": "an address has a sign that SES does not take",
-    r"Illegal address": "an address is invalid",
-}
+# What SES says of a mail that it does not take, as far as it may be repeated: the rest may quote anything.
+_REASONS = re.compile(
+    r"Missing (final '@domain'|domain)|(Domain (contains|starts|ends)|Local address contains)( [A-Za-z-]+){,6}"
+    r"|Illegal address|Address blacklisted|on the suppression list|Sending (suspended|paused) for this account"
+    r"|Message length is more than \d+ bytes",
+    re.IGNORECASE,
+)
+
+
+def _reason(message: str) -> str:
+    found = _REASONS.search(message)
+    return f": {found[0]}" if found else ""
 
 
 def _bad_mail(message: str) -> Problem:
-    why = next((words for pattern, words in _BAD_MAIL.items() if re.search(pattern, message, re.IGNORECASE)), "")
     return Problem(
-        f"SES does not understand the mail{f': {why}' if why else ''}",
+        f"SES does not understand the mail{_reason(message)}",
         "check sender and to in [channels], and the owner's address in the tag or mapping of [owners]",
     )
 

@@ -63,7 +63,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._templates.filters.update(
-            day=day, span=span, used=partial(used, now=now), wrapped=wrapped, number=number, one_line=one_line
+            day=day, span=span, used=partial(used, now=now), wrapped=_softly, number=number, one_line=one_line
         )
 
     def message(self, name: str, values: Mapping[str, Any], to: str = "") -> Message:
@@ -76,7 +76,9 @@ class Renderer:
         page = f"{name}.html.j2"
         there = any(os.path.exists(os.path.join(folder, page)) for folder in (self._folder, OURS) if folder)
         html = self._render(page, values) if there else ""
-        return Message(subject[:LONGEST_SUBJECT], f"{_BLANK.sub(_TWO, text).strip()}\n", html, to)
+        text = f"{_BLANK.sub(_TWO, text).strip()}\n"
+        lines, rows = text.replace(_SOFT, "\n"), re.sub(f"{_SOFT} *", " ", text)
+        return Message(subject[:LONGEST_SUBJECT], lines, html.replace(_SOFT, "\n"), to, rows)
 
     def _render(self, file: str, values: Mapping[str, Any]) -> str:
         """A template is somebody's program: whatever it raises is a line for them."""
@@ -148,6 +150,13 @@ def wrapped(text: str, indent: str = "", width: int = WIDTH) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+_SOFT = "\x1f"  # a line that ends here only for want of room
+
+
+def _softly(text: str, indent: str = "", width: int = WIDTH) -> str:
+    return wrapped(text, indent, width).replace("\n", _SOFT)
 
 
 LISTED = 50  # rows of each list in the digest: it must fit into a chat, and `fleet report` has them all

@@ -116,12 +116,14 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a channel carries. `to` is an address for channels that need one (mail), else ""."""
+    """What a channel carries. `to` is an address for channels that need one (mail), else ""; `rows` is the text with
+    each paragraph in one line, for chats, which wrap it themselves."""
 
     subject: str
     text: str
     html: str = ""
     to: str = ""
+    rows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

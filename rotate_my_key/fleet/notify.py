@@ -8,6 +8,7 @@ is logged while it works, whatever it raises is dropped, and a failure is told b
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
@@ -148,7 +149,7 @@ class MailChannel:
         return (f"channel {self.name}: {_SANDBOX}",) if sandbox else ()
 
 
-LONGEST_CHAT = 16 * 1024  # bytes; apprise splits it into what the service takes (Telegram: 4096 characters a message)
+LONGEST_CHAT = 16 * 1024  # bytes, in messages of what the service takes (Telegram: 4096 characters)
 _ALONE = RLock()  # silence is for the whole process
 
 
@@ -172,7 +173,7 @@ class ChatChannel:
                 what = f"channel {self.name}: {whole[0]!r} would mention everybody there, and no owner"
                 raise Problem(what, "correct the owner's tag or the mapping")
             to = " ".join(self._mention.replace("{name}", name) for name in names)
-            message = replace(message, text=f"{to}\n{message.text}")
+            message = replace(message, rows=f"{to}\n{message.rows or message.text}")
         total, strange, failed = self._try(_apprise(self.name), message)
         if strange or not total:
             urls = f"{strange} of {total} URLs that apprise cannot use, so nothing was sent" if total else "no URL"
@@ -232,7 +233,7 @@ def _urls(secret: str) -> list[str]:
 
 
 def _service(apprise: Any, url: str) -> Any:
-    """apprise's object for a URL, None if it makes nothing of it. A message too long is split, not refused."""
+    """apprise's object for a URL, None if it makes nothing of it. A line that is too long is split, not refused."""
     try:
         asset = apprise.AppriseAsset(app_id="rotate-my-key", app_desc="rotate-my-key", async_mode=False)
         found = apprise.Apprise.instantiate(url, asset)
@@ -276,11 +277,32 @@ def _notify(apprise: Any, service: Any, message: Message) -> str | None:
     try:
         sender = apprise.Apprise(asset=service.asset)
         sender.add(service)
-        title, body = one_line(message.subject), cut(message.text, LONGEST_CHAT)
-        took = sender.notify(body=body, title=title, body_format=apprise.NotifyFormat.TEXT)
+        title, body = one_line(message.subject), cut(message.rows or message.text, LONGEST_CHAT)
+        for part in _parts(body, service.body_maxlen - _room(title) - 16, markup="html" in str(service.notify_format)):
+            if not sender.notify(body=part, title=title, body_format=apprise.NotifyFormat.TEXT):
+                return reason.said
+            title = "" if service.title_maxlen <= 0 else title  # where it is a line of the text it stands once
     except Exception:  # noqa: BLE001 - what it says may quote the URL
         return ""
-    return None if took else reason.said
+    return None
+
+
+def _parts(text: str, most: int, *, markup: bool) -> Iterator[str]:
+    """The text in parts that end where a line ends, each within what a service takes."""
+    part, length = list[str](), 0
+    for line in text.strip().split("\n"):
+        room = _room(line) if markup else len(line) + 2
+        if part and length + room > most:
+            yield "\n".join(part).strip("\n")
+            part, length = [], 0
+        part.append(line)
+        length += room
+    yield "\n".join(part)
+
+
+def _room(line: str) -> int:
+    """How long a line is in HTML, as apprise makes it: a blank is `&nbsp;` there, the line's end `<br/>`."""
+    return len(html.escape(line)) + 5 * line.count(" ") + 5
 
 
 @contextmanager

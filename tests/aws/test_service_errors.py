@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from rotate_my_key import policies
 from rotate_my_key.aws.account_calls import CallSite
 from rotate_my_key.aws.errors import FailedRequest
-from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, TryLater
+from rotate_my_key.core.errors import Denied, Gone, KeyRefused, NoRoom, NotAllowed, Problem, Throttled, TryLater
 
 ZERO = timedelta(0)
 
@@ -73,24 +73,16 @@ def test_the_hint_names_a_policy_that_has_the_action(action: str) -> None:
         ("MessageRejected", "Email address is not verified.", "sesv2:SendEmail", NotAllowed, "address is not verified"),
         ("MailFromDomainNotVerifiedException", "", "sesv2:SendEmail", NotAllowed, "SES rejected the mail"),
         ("MessageRejected", "secret-in-it", "sesv2:SendEmail", NotAllowed, "SES rejected the mail"),
+        ("MessageRejected", "Address blacklisted.", "sesv2:SendEmail", NotAllowed, "the mail: Address blacklisted$"),
+        ("BadRequestException", "Missing final '@domain'", "sesv2:SendEmail", Problem, "mail: Missing final '@domain'"),
         (
-            "BadRequestException",
-            "Missing final '@domain'",
-            "sesv2:SendEmail",
-            Problem,
-            "mail: an address has no domain",
-        ),
-        (
-            "BadRequestException",
-            "Domain contains illegal character",
-            "sesv2:SendEmail",
-            Problem,
-            "mail: an address has an invalid domain",
+            *("BadRequestException", "Local address contains control or whitespace: secret-in-it"),
+            *("sesv2:SendEmail", Problem, "mail: Local address contains control or whitespace$"),
         ),
         ("BadRequestException", "secret-in-it", "sesv2:SendEmail", Problem, "SES does not understand the mail"),
         ("AccountSuspendedException", "", "sesv2:SendEmail", NotAllowed, "does not send for this account"),
         ("TooManyRequestsException", "Daily message quota exceeded.", "sesv2:SendEmail", TryLater, "no more today"),
-        ("TooManyRequestsException", "Maximum sending rate", "sesv2:SendEmail", TryLater, "throttling ses:SendEmail"),
+        ("TooManyRequestsException", "Maximum sending rate", "sesv2:SendEmail", Throttled, "throttling ses:SendEmail"),
         ("InvalidClientTokenId", "", "iam:ListUsers", KeyRefused, "of the role fleet .key ...MPLE. in account 1234"),
         ("ExpiredToken", "", "iam:ListUsers", KeyRefused, "of the role fleet"),
         ("ReportInProgress", "", "iam:GetCredentialReport", TryLater, "not ready"),

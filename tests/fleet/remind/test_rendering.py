@@ -100,13 +100,15 @@ def test_the_page_says_the_same_as_the_text() -> None:
 
 
 def test_a_text_is_readable_in_72_columns() -> None:
-    """Whatever the names are; a link, or a name that is longer, is left whole."""
+    """Whatever the names are; a link, or a name that is longer, is left whole. For chats no paragraph is wrapped."""
     account = AwsAccount("123456789012", "the account of the department for " + "very long names " * 4)
     who: dict[str, Any] = {"name": "u" * 64, "account": account, "address": "u@example.com"}
     for found in (case(**who), case(**who, tags=TOLD, unsure="the members of group " + "g" * 128)):
         for which in (0, -1):
-            lines = written(found, which=which).text.splitlines()
+            message = written(found, which=which)
+            lines, rows = message.text.splitlines(), message.rows.splitlines()
             assert [line for line in lines if len(line) > 72 and "g" * 128 not in line] == []
+            assert (" ".join(message.text.split()), len(rows) < len(lines)) == (" ".join(message.rows.split()), True)
 
 
 def test_values_are_no_markup() -> None:
