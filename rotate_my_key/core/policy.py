@@ -62,6 +62,12 @@ def format_duration(duration: timedelta) -> str:
     return f"{seconds}s" if seconds else "0"
 
 
+def exact(duration: timedelta) -> str:
+    """`90 days`, `36 hours`: in the largest unit that leaves no rest."""
+    text = format_duration(duration)
+    return number(int(text[:-1]), _UNITS[text[-1]].removesuffix("s")) if duration else text
+
+
 class Verdict(Enum):
     """How a key stands against the policy."""
 

@@ -11,26 +11,43 @@ import pytest
 from rotate_my_key.cli.app import App
 from rotate_my_key.cli.program import program
 from rotate_my_key.fleet import onboarding as page
-from rotate_my_key.fleet.onboarding import Block, Code, Heading, Paragraph, Points
 from tests.cli.conftest import Desk
 
 NASTY = "<script>alert(1)</script> *b* [x](http://e) `c` & #1 \\ | _u_ ${HOME} $(id)"
 
 
-def test_it_tells_the_limits_in_force(desk: Desk) -> None:
-    """Limits, contact, version and the reminder's own words are those of the settings."""
-    desk.settings('max_age = 60d\nremind_before = 10d\nkeep_old = 36h\ncontact = "cloud desk"\nminimum_version = 1.2\n')
-    text = desk.run("fleet", "onboarding").out
-    for part in (
-        "before they are 60 days old",
-        "reminded once your key is 50 days old",
-        "kept inactive for 36 hours",
-        "tell cloud desk",
-        "You need version 1.2 or newer",
-        "is 50 days old and due",
-        "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
-    ):
-        assert part in text, part
+def page_of(desk: Desk, settings: str) -> str:
+    """The page under these settings."""
+    desk.settings(settings)
+    return desk.run("fleet", "onboarding").out
+
+
+OURS = 'max_age = 60d\nremind_before = 10d\nkeep_old = 36h\ncontact = "cloud desk"\nminimum_version = 1.2\n'
+TOLD = [
+    (
+        *("the limits in force, and the reminder's own words", OURS),
+        [
+            *("before they are 60 days old", "reminded once your key is 50 days old", "kept inactive for 36 hours"),
+            *("tell cloud desk", "You need version 1.2 or newer", "is 50 days old and due", "reminder snooze"),
+            "OVERDUE: the access key of default is 63 days old; maximum age is 60 days.",
+        ],
+    ),
+    ("the built-in limits", "", ["before they are 90 days old", "deleted as soon as the new one works", "tell us."]),
+    ("every key due at once", "max_age = 5d\nremind_before = 9d\n", ["Every key is due at once."]),
+]
+
+
+@pytest.mark.parametrize(("settings", "parts"), [row[1:] for row in TOLD], ids=[row[0] for row in TOLD])
+def test_it_tells_what_is_set(desk: Desk, settings: str, parts: list[str]) -> None:
+    """And there are no empty sentences."""
+    text = page_of(desk, settings)
+    assert [part for part in parts if part not in text] == []
+    assert not re.search(r"\b(None|NaN)\b|  $|: \.$", text, re.MULTILINE)
+
+
+def test_snoozing_is_told_only_where_it_is_allowed(desk: Desk) -> None:
+    """A page that names a forbidden command would be wrong."""
+    assert "snooze" not in page_of(desk, "snooze = no\n")
 
 
 def test_what_is_not_the_sites_is_named(desk: Desk) -> None:
@@ -42,32 +59,9 @@ def test_what_is_not_the_sites_is_named(desk: Desk) -> None:
     assert desk.run("fleet", "onboarding", "-q").err == ""
 
 
-def test_without_any_setting(desk: Desk) -> None:
-    """The built-in limits, and no empty sentences."""
-    text = desk.run("fleet", "onboarding").out
-    assert "before they are 90 days old" in text
-    assert "deleted as soon as the new one works" in text
-    assert "tell us." in text
-    assert not re.search(r"\b(None|NaN)\b|  $|: \.$", text, re.MULTILINE)
-
-
-@pytest.mark.parametrize(("setting", "text", "there"), [("no", "snooze", False), ("yes", "snooze", True)])
-def test_snoozing_is_told_only_where_it_is_allowed(desk: Desk, setting: str, text: str, there: bool) -> None:
-    """A page that names a forbidden command would be wrong."""
-    desk.settings(f"snooze = {setting}\n")
-    assert (text in desk.run("fleet", "onboarding").out) is there
-
-
-def test_every_key_due_at_once(desk: Desk) -> None:
-    """remind_before as long as max_age: said as it is, without a reminder that could never be."""
-    desk.settings("max_age = 5d\nremind_before = 9d\n")
-    assert "Every key is due at once." in desk.run("fleet", "onboarding").out
-
-
 def test_every_command_on_the_page_exists(desk: Desk) -> None:
     """What people are told to type is understood by the program, options too."""
-    desk.settings("auth_profile = my sso\n")
-    text = desk.run("fleet", "onboarding").out
+    text = page_of(desk, "auth_profile = my sso\n")
     typed = re.findall(r"^    (rotate-my-key[^:\n]*)$|`(rotate-my-key [^`]*)`", text, re.MULTILINE)
     commands = {one or other for one, other in typed}
     assert len(commands) >= 8
@@ -140,23 +134,19 @@ WORDS = {
     "a numbered one": ("1. no", "1\\. no"),
     "emphasis": ("*a* _b_", "\\*a\\* \\_b\\_"),
     "a tag": ("<b>", "\\<b\\>"),
+    "code with backticks": (page.code("a`b``c"), "``` a`b``c ```"),
 }
 
 
 @pytest.mark.parametrize(("text", "expected"), WORDS.values(), ids=WORDS.keys())
 def test_markdown_text(text: str, expected: str) -> None:
-    """Escaped where it would mean something, and readable where it would not."""
-    assert page.markdown([Paragraph([text])]) == f"{expected}\n"
-
-
-def test_code_spans_hold_backticks() -> None:
-    """The fence is longer than any row of backticks in it."""
-    assert page.markdown([Paragraph([Code("a`b``c")])]) == "``` a`b``c ```\n"
+    """Escaped where it would mean something, and readable where it would not; what is to be typed stays as it is."""
+    assert page.markdown([("p", [text])]) == f"{expected}\n"
 
 
 def test_both_forms() -> None:
     """Headings, lists and blocks, in either."""
-    parts = [Heading(1, "A & B"), Points([["x ", Code("y")]]), Block(["one", "<two>"])]
+    parts = [("h1", ["A & B"]), ("ul", [f"x {page.code('y')}"]), ("pre", ["one", "<two>"])]
     assert page.markdown(parts) == "# A \\& B\n\n- x `y`\n\n    one\n    <two>\n"
     shown = page.page(parts)
     assert "<title>A &amp; B</title>" in shown

@@ -63,8 +63,7 @@ def onboarding(app: App, *, as_html: bool, install: str) -> None:
         origin = settings.origin[name]
         if origin.source not in ("built-in", "") and not origin.source.startswith(app.paths.site_file):
             app.say(f"note: {name} = {origin.text} comes from {origin.source}, not from the site's settings")
-    told = {name: getattr(settings, name) for name in _TOLD}
-    parts = pages.onboarding(pages.CompanyFacts(**told, install=install, reminders=_reminders(settings)))
+    parts = pages.onboarding(settings, install, _reminders(settings))
     app.out((pages.page(parts) if as_html else pages.markdown(parts)).rstrip("\n"), exact=True)
 
 

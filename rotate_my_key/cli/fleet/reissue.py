@@ -11,12 +11,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from ...core.errors import Gone, NeedsPerson, Problem, WrongUsage
 from ...core.hints import Hint
-from ...core.policy import day, format_duration, join, mask, number, stamp
+from ...core.policy import day, exact, join, mask, number, stamp
 from ...files.write import write_private
 from ...fleet import reissue as engine
 from ...fleet.audit import AuditTrail, TextSink
@@ -119,7 +119,7 @@ class _Command:
         write_private(path, f"{self._waiting.link(record)}\n".encode())
         self._app.say(
             f"anybody who has the link in {path} can fetch the key, for "
-            f"{_exact(self._settings.reissue.link_for)} at most, less if the credentials that signed it expire sooner: "
+            f"{exact(self._settings.reissue.link_for)} at most, less if the credentials that signed it expire sooner: "
             "send it so that only the user can read it, and delete the file"
         )
 
@@ -178,7 +178,7 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> 
     if plan.gives_up:
         lines.append(f"Key {mask(plan.gives_up.key_id)}, which is inactive, will be deleted to make room.")
     lines.append(
-        f"A new key will be created, and will wait in {where} for {_exact(keep)}, until {day(now + keep, now)}."
+        f"A new key will be created, and will wait in {where} for {exact(keep)}, until {day(now + keep, now)}."
     )
     if secret:
         lines.append(f"Only {' and '.join(plan.readers)} can read it.")
@@ -187,12 +187,6 @@ def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> 
         state = f"keeps working until {plan.user.name} has the new one" if works else "is inactive"
         lines.append(f"It replaces {mask(plan.replaces)}, which {state}.")
     return lines
-
-
-def _exact(duration: timedelta) -> str:
-    """`7 days`, `36 hours`: in the largest unit that leaves no rest."""
-    text = format_duration(duration)
-    return number(int(text[:-1]), {"d": "day", "h": "hour", "m": "minute", "s": "second"}[text[-1]])
 
 
 def _handover_lines(plan: ReissuePlan, done: HandoverResult | None, told: Sequence[str]) -> list[str]:
