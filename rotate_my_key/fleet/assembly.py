@@ -18,7 +18,7 @@ from ..aws.signin import AskCode, AuthProfile, MfaSessions, Serials
 from ..core.errors import NeedsPerson
 from ..settings.fleet import FleetSettings
 from .accounts import AwsOrganization
-from .audit import AuditRun, AuditTrail, Sink, open_audit, run_name
+from .audit import AuditRun, AuditTrail, TakeLine, open_audit, run_name
 
 
 def _nobody(whose: str, serial: str) -> str:
@@ -88,9 +88,7 @@ class Assembly:
         """The services of the caller's own account."""
         return AwsCloud(self._own)
 
-    def audit(
-        self, command: str, token: str, otherwise: Sink, metrics: Callable[[str], None] | None = None
-    ) -> AuditTrail:
+    def audit(self, command: str, token: str, otherwise: TakeLine, metrics: TakeLine | None = None) -> AuditTrail:
         """Where a run of this command is written down; see `open_audit`. `token` tells runs of one second apart."""
         run = AuditRun(run_name(self.now(), token), command, self.settings.fingerprint, self.organization.me().arn)
         return open_audit(self.settings.audit, run, self.cloud, otherwise, metrics)

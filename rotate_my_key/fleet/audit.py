@@ -12,11 +12,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any
 
 from ..aws.delivery import S3
-from ..aws.services import AwsCloud, CloudWatchLogs
+from ..aws.services import AwsCloud
 from ..core.errors import Problem, WrongUsage
 from ..files.write import append_private
 from ..settings.fleet import AuditSettings as Settings
@@ -24,6 +26,8 @@ from .model import Event
 
 VERSION = 1
 Lines = Sequence[tuple[datetime, str]]
+Sink = Callable[[Lines], None]  # one place for lines, which are durable on return. Raises Problem
+TakeLine = Callable[[str], None]  # such as a file, or what a function in Lambda prints, which CloudWatch Logs gets
 
 
 class NotKept(Problem):
@@ -45,63 +49,25 @@ def run_name(now: datetime, token: str) -> str:
     return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{token}"
 
 
-class Sink(Protocol):
-    """One place for lines."""
+def _each(take: TakeLine) -> Sink:
+    """For what takes one line after the other."""
 
-    def write(self, lines: Lines) -> None:
-        """Durable on return. Raises Problem."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileSink:
-    """A file of ours alone (0600); each line is written in one call, and synced."""
-
-    path: str
-
-    def write(self, lines: Lines) -> None:
-        """See Sink."""
+    def write(lines: Lines) -> None:
         for _, line in lines:
-            append_private(self.path, line.encode())
+            take(line)
+
+    return write
 
 
-@dataclass(frozen=True, slots=True)
-class TextSink:
-    """Whatever takes a line, such as the standard output of a function in Lambda, which ends up in CloudWatch Logs."""
-
-    say: Callable[[str], None]
-
-    def write(self, lines: Lines) -> None:
-        """See Sink."""
-        for _, line in lines:
-            self.say(line)
-
-
-@dataclass(frozen=True, slots=True)
-class _LogSink:
-    """A log group: one stream a run."""
-
-    logs: CloudWatchLogs
-    group: str
-    stream: str
-
-    def write(self, lines: Lines) -> None:
-        self.logs.put(self.group, self.stream, lines)
-
-
-@dataclass(slots=True)
-class _ObjectSink:
+def _objects(objects: S3, bucket: str, prefix: str, run: str) -> Sink:
     """S3 has no appending: one object a write, `PREFIX2026/11/25/RUN-000001.jsonl`."""
+    numbers = count(1)
 
-    objects: S3
-    bucket: str
-    prefix: str
-    run: str
-    count: int = 0
+    def write(lines: Lines) -> None:
+        name = f"{prefix}{lines[0][0].astimezone(UTC):%Y/%m/%d}/{run}-{next(numbers):06d}.jsonl"
+        objects.put(bucket, name, "".join(f"{line}\n" for _, line in lines).encode())
 
-    def write(self, lines: Lines) -> None:
-        self.count += 1
-        name = f"{self.prefix}{lines[0][0].astimezone(UTC):%Y/%m/%d}/{self.run}-{self.count:06d}.jsonl"
-        self.objects.put(self.bucket, name, "".join(f"{line}\n" for _, line in lines).encode())
+    return write
 
 
 @dataclass(slots=True)
@@ -119,7 +85,7 @@ class AuditTrail:
         """Write a line for each; several at once cost no more than one. Raises NotKept naming where."""
         if events:
             with self._lock:
-                self._each(self.sinks, [(event.at, as_line(event, self.run)) for event in events])
+                self._write(self.sinks, [(event.at, as_line(event, self.run)) for event in events])
 
     def close(self, numbers: Mapping[str, float]) -> None:
         """End the run with these numbers: its last line goes to every sink, the metric line to one. Raises NotKept."""
@@ -127,13 +93,13 @@ class AuditTrail:
         said = {name: f"{number:g}" for name, number in numbers.items()}
         self.record(Event(at, "ended", policy=self.run.policy, details=said))
         if self.metrics:
-            self._each({"metrics": self.metrics}, [(at, metric_line(numbers, at, self.namespace, self.run))])
+            self._write({"metrics": self.metrics}, [(at, metric_line(numbers, at, self.namespace, self.run))])
 
-    def _each(self, sinks: Mapping[str, Sink], lines: Lines) -> None:
+    def _write(self, sinks: Mapping[str, Sink], lines: Lines) -> None:
         failures: list[str] = []
         for name, sink in sinks.items():
             try:
-                sink.write(lines)
+                sink(lines)
             except Problem as problem:
                 failures.append(f"{name}: {problem.message}")
         if failures:
@@ -170,8 +136,13 @@ def metric_line(numbers: Mapping[str, float], at: datetime, namespace: str, run:
     return json.dumps({**root, "Command": run.command, "Run": run.name, "Policy": run.policy, **numbers})
 
 
+def private_file(path: str) -> TakeLine:
+    """A file of ours alone (0600); each line is written in one call, and synced."""
+    return lambda line: append_private(path, line.encode())
+
+
 def open_audit(
-    settings: Settings, run: AuditRun, cloud: AwsCloud, otherwise: Sink, metrics: Callable[[str], None] | None = None
+    settings: Settings, run: AuditRun, cloud: AwsCloud, otherwise: TakeLine, metrics: TakeLine | None = None
 ) -> AuditTrail:
     """The audit that the settings name; `otherwise` where they name none, for acts are never without. `metrics` takes
     the metric line (in Lambda: standard output); without it a log group does, and one alone, for each line counts.
@@ -181,13 +152,13 @@ def open_audit(
         if not os.path.isabs(settings.file):
             hint = "use an absolute path, like /var/log/keys.jsonl"
             raise WrongUsage(f"audit.file {settings.file} is not an absolute path", hint)
-        sinks[settings.file] = FileSink(settings.file)
-    counts: Sink | None = TextSink(metrics) if metrics else None
+        sinks[settings.file] = _each(private_file(settings.file))
+    counts = _each(metrics) if metrics else None
     if settings.log_group:
-        log = _LogSink(cloud.logs(settings.region), settings.log_group, f"fleet/{run.name}")
+        log = partial(cloud.logs(settings.region).put, settings.log_group, f"fleet/{run.name}")
         sinks[f"log group {settings.log_group}"] = log
         counts = counts or log
     if settings.bucket:
         objects = cloud.objects(settings.region)
-        sinks[f"s3://{settings.bucket}"] = _ObjectSink(objects, settings.bucket, settings.prefix, run.name)
-    return AuditTrail(run, sinks or {"": otherwise}, settings.namespace, counts)
+        sinks[f"s3://{settings.bucket}"] = _objects(objects, settings.bucket, settings.prefix, run.name)
+    return AuditTrail(run, sinks or {"": _each(otherwise)}, settings.namespace, counts)

@@ -34,7 +34,7 @@ from . import revoke as emergency
 from .accounts import AwsOrganization
 from .actions import Notifier, failures_of
 from .assembly import Assembly, FleetSigner
-from .audit import AuditTrail, TextSink
+from .audit import AuditTrail
 from .cleanup import Sweeper, cleanup_line
 from .cleanup import sweep as sweep_places
 from .enforce import carry_out
@@ -127,7 +127,7 @@ class FunctionRun:
     def audit(self, command: str) -> AuditTrail:
         """Where it is written down what this run does: as the settings say, else the log of the function. The metric
         line goes to that log, from which CloudWatch reads it."""
-        return self.assembly.audit(command, token_hex(3), TextSink(self.say), self.say)
+        return self.assembly.audit(command, token_hex(3), self.say, self.say)
 
     def renderer(self) -> Renderer:
         """For ages as they are now."""

@@ -27,7 +27,7 @@ from ...core.policy import nearest, number
 from ...files.platform import Lock
 from ...files.write import make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
-from ...fleet.audit import AuditTrail, FileSink
+from ...fleet.audit import AuditTrail, private_file
 from ...fleet.judge import addresses
 from ...fleet.messages import wrapped
 from ...fleet.model import AccountSurvey
@@ -179,7 +179,7 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
 def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:
     """Where a command that changes keys writes down what it does: as the settings say, else a file in the state dir."""
     make_private_dir(app.paths.state_dir)
-    return assembly.audit(command, os.urandom(3).hex(), FileSink(os.path.join(app.paths.state_dir, AUDIT)))
+    return assembly.audit(command, os.urandom(3).hex(), private_file(os.path.join(app.paths.state_dir, AUDIT)))
 
 
 def agreed(app: App, question: str, otherwise: str = "Nothing was changed.") -> bool:

@@ -19,7 +19,7 @@ from ...core.hints import Hint
 from ...core.policy import day, exact, join, mask, number, stamp
 from ...files.write import write_private
 from ...fleet import reissue as engine
-from ...fleet.audit import AuditTrail, TextSink
+from ...fleet.audit import AuditTrail
 from ...fleet.cleanup import CleanupResult, Sweeper, cleanup_line, sweep, whereabouts
 from ...fleet.handover import waiting
 from ...fleet.model import AwsAccount
@@ -160,7 +160,7 @@ class _Command:
         return first_code(each.problem.code for each in found if each.problem)
 
     def _audit(self) -> AuditTrail:
-        return self._assembly.audit("reissue", self._token, TextSink(self._app.detail))
+        return self._assembly.audit("reissue", self._token, self._app.detail)
 
 
 def _intent_lines(plan: ReissuePlan, settings: FleetSettings, now: datetime) -> list[str]:

@@ -14,7 +14,6 @@ from typing import Any
 from ...core.errors import Problem, WrongUsage
 from ...core.policy import join, number, stamp
 from ...fleet.assembly import Assembly
-from ...fleet.audit import TextSink
 from ...fleet.handover import finder
 from ...fleet.judge import Row
 from ...fleet.messages import Channels, Findings, Letter, Renderer, rehearse
@@ -133,7 +132,7 @@ def _send(
     said = settings.audit
     audit = None
     if said.file or said.log_group or said.bucket:
-        audit = assembly.audit("remind", os.urandom(3).hex(), TextSink(lambda line: None))
+        audit = assembly.audit("remind", os.urandom(3).hex(), lambda line: None)
     with app.progress() as progress:
         told = lambda done, total: progress("notifying owners", done, total)  # noqa: E731
         around = RemindContext(assembly.organization, time.sleep, audit, progress=told)

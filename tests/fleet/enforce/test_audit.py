@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.core.errors import Denied, Problem, WrongUsage
-from rotate_my_key.fleet.audit import AuditRun, AuditTrail, FileSink, NotKept, TextSink, as_line, open_audit, run_name
+from rotate_my_key.fleet.audit import AuditRun, AuditTrail, NotKept, as_line, open_audit, run_name
 from rotate_my_key.fleet.model import Event
 from rotate_my_key.settings.fleet import AuditSettings
 from tests.fleet.fakes import NOW
@@ -50,7 +50,7 @@ class FakeCloud:
 
 def trail(settings: AuditSettings, cloud: FakeCloud, otherwise: list[str], metrics: Any = None) -> AuditTrail:
     """The audit that these settings name."""
-    return open_audit(settings, RUN, cloud, TextSink(otherwise.append), metrics)  # type: ignore[arg-type]
+    return open_audit(settings, RUN, cloud, otherwise.append, metrics)  # type: ignore[arg-type]
 
 
 def test_a_line_says_who_what_when_why_and_by_which_policy() -> None:
@@ -80,28 +80,24 @@ def test_nothing_that_a_name_holds_ends_a_line() -> None:
     assert line.isprintable()
 
 
-def test_a_file_is_private_appended_to_and_ended_lines_only(tmp_path: Path) -> None:
-    """0600; what a crash cut off before is ended first, and nothing that was there is lost."""
+@pytest.mark.parametrize("before", ["", '{"cut": '])
+def test_a_file_is_private_appended_to_and_ended_lines_only(tmp_path: Path, before: str) -> None:
+    """0600 whatever the umask; what a crash cut off before is ended first, and nothing that was there is lost."""
     file = tmp_path / "audit.jsonl"
-    file.write_text('{"cut": ')
-    file.chmod(0o600)
-    log = trail(AuditSettings(file=str(file)), FakeCloud(), [])
-    log.record(EVENT)
-    log.record(EVENT, EVENT)
-    lines = file.read_text().splitlines()
-    assert lines[0] == '{"cut": '
-    assert [json.loads(line)["user"] for line in lines[1:]] == ["alice"] * 3
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_a_new_file_is_private_whatever_the_umask(tmp_path: Path) -> None:
-    """Names of people stand in it."""
-    before = os.umask(0)
+    if before:
+        file.write_text(before)
+        file.chmod(0o600)
+    umask = os.umask(0)
     try:
-        FileSink(str(tmp_path / "audit.jsonl")).write([(NOW, "{}")])
+        log = trail(AuditSettings(file=str(file)), FakeCloud(), [])
+        log.record(EVENT)
+        log.record(EVENT, EVENT)
     finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "audit.jsonl").stat().st_mode) == 0o600
+        os.umask(umask)
+    *cut, first, second, third = file.read_text().splitlines()
+    assert cut == [before] * bool(before)
+    assert [json.loads(line)["user"] for line in (first, second, third)] == ["alice"] * 3
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_several_places_at_once(tmp_path: Path) -> None:
@@ -123,23 +119,20 @@ def test_several_places_at_once(tmp_path: Path) -> None:
 
 
 def test_one_place_that_fails_is_an_error_after_the_others_have_the_line(tmp_path: Path) -> None:
-    """It names the place; whoever acts stops there."""
-    file = tmp_path / "a.jsonl"
-    cloud = FakeCloud(broken=Denied("logs:PutLogEvents is not allowed"))
+    """It names the place, and no folder is made up for a file; whoever acts stops there."""
+    file, cloud = tmp_path / "a.jsonl", FakeCloud(broken=Denied("logs:PutLogEvents is not allowed"))
     with pytest.raises(NotKept, match="log group audit: logs:PutLogEvents is not allowed"):
         trail(AuditSettings(file=str(file), log_group="audit"), cloud, []).record(EVENT)
     assert len(file.read_text().splitlines()) == 1
-
-
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    """No folder is made up for it."""
     with pytest.raises(NotKept, match="audit cannot be written"):
         trail(AuditSettings(file=str(tmp_path / "no" / "a.jsonl")), FakeCloud(), []).record(EVENT)
 
 
 def test_without_settings_it_goes_where_the_caller_says() -> None:
-    """Acts are never without an audit."""
+    """Acts are never without an audit; without events there is no line."""
     said: list[str] = []
+    trail(AuditSettings(), FakeCloud(), said).record()
+    assert said == []
     trail(AuditSettings(), FakeCloud(), said).record(EVENT)
     assert json.loads(said[0])["user"] == "alice"
 
@@ -192,10 +185,3 @@ def test_elsewhere_the_log_group_has_the_metric_line() -> None:
     texts = [text for _, _, _, text in cloud.lines]
     assert json.loads(texts[0])["details"] == {"Deleted": "1"}
     assert check_emf(texts[1])["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Keys"
-
-
-def test_no_line_without_events() -> None:
-    """Nothing happened, nothing is written."""
-    said: list[str] = []
-    trail(AuditSettings(), FakeCloud(), said).record()
-    assert said == []
