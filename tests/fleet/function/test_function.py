@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -438,71 +439,42 @@ def test_with_botocore_in_the_zip_nothing_of_lambdas_is_used(
     assert function.invoke({"command": "report"}).answers[0][1]["numbers"]["overdue"] == 1
 
 
-class Clock:
-    """Seconds until the end."""
-
-    def __init__(self, left: float) -> None:
-        self.left = left
-
-    def __call__(self) -> float:
-        """Now."""
-        return self.left
-
-
-def test_time_is_up_before_the_end() -> None:
-    """The spare seconds are for what must be said at the end."""
-    clock = Clock(31)
-    deadline = Deadline(clock, 30)
+def test_accounts_are_left_when_time_is_up() -> None:
+    """Some seconds are spared for what must be said at the end. Those that were left are remembered by their numbers;
+    with time left nothing is different."""
+    left = iter([31, 31, 900, 30, 5, 5])
+    deadline = Deadline(lambda: next(left), 30)
     deadline.check()
     assert deadline.left() == 1
-    clock.left = 30
-    with pytest.raises(OutOfTime):
-        deadline.check()
-    clock.left = 5
-    assert deadline.left() == 0
-
-
-def test_accounts_are_left_when_time_is_up() -> None:
-    """They are remembered by their numbers; with time left nothing is different."""
-    directory, clock = FakeDirectory("111111111111"), Clock(900)
-    directory.user("alice", 98)
-    organization = FakeOrganization(directory)
-    late = Deadline(clock, 30).watch(organization)
-    there = organization.directory(AwsAccount("111111111111"))
-    assert len(there.keys("alice")) == 1
-    assert late == set()
-    clock.left = 1
+    organization = company(ONE)
+    late = deadline.watch(organization)
+    there = organization.directory(AwsAccount(ONE))
+    assert (len(there.keys("alice")), late) == (1, set())
     with pytest.raises(OutOfTime):
         there.keys("alice")
-    assert late == {"111111111111"}
+    assert (late, deadline.left()) == ({ONE}, 0)
 
 
 ROLE = Accounts(role="rotate-my-key-fleet")
+ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
+DENIED = Denied("no", action="sts:AssumeRole")
 
 
-class _Parts:
-    """Of the Assembly what these jobs use."""
-
-    def __init__(self, organization: FakeOrganization) -> None:
-        self.organization = organization
-
-
-def company(*numbers: str) -> FakeOrganization:
-    """Accounts with one old key each."""
+def company(*numbers: str, broken: Mapping[str, Problem] = MappingProxyType({})) -> FakeOrganization:
+    """Accounts with one old key each; some cannot be looked at."""
     directories = [FakeDirectory(number) for number in numbers]
     for directory in directories:
         directory.user("alice", 98)
+        if directory.account.number in broken:
+            directory.broken["request_report"] = broken[directory.account.number]
     return FakeOrganization(*directories)
 
 
-def job(organization: FakeOrganization, settings: FleetSettings, account: str = "", left: float = 900) -> FunctionRun:
-    """A run with so many seconds left."""
-    parts = cast(Assembly, _Parts(organization))
-    return FunctionRun(parts, settings, NOW, Deadline(lambda: left, 30), lambda line: None, account)
-
-
-ONE, TWO, THREE = "111111111111", "222222222222", "333333333333"
-SETTINGS = FleetSettings(accounts=ROLE)
+def job(organization: FakeOrganization, where: Accounts = ROLE, account: str = "", left: float = 900) -> FunctionRun:
+    """A run with so many seconds left; of the Assembly these jobs use the organization alone."""
+    parts = cast(Assembly, SimpleNamespace(organization=organization))
+    settings, deadline = FleetSettings(accounts=where), Deadline(lambda: left, 30)
+    return FunctionRun(parts, settings, NOW, deadline, lambda line: None, account)
 
 
 def test_every_schedule_starts_a_command_that_there_is() -> None:
@@ -510,95 +482,74 @@ def test_every_schedule_starts_a_command_that_there_is() -> None:
     assert {command for _, command, _ in _SCHEDULES} <= set(JOBS)
 
 
-def test_a_report_counts_the_keys() -> None:
-    """By kind, over all accounts; nothing is wrong, so nothing is incomplete."""
-    result = JOBS["report"](job(company(ONE, TWO), SETTINGS))
-    assert result["numbers"]["overdue"] == 2
-    assert (result["looked_at"], result["failed"], result["left"], result["incomplete"]) == (2, [], [], False)
-
-
-def test_a_result_is_json() -> None:
-    """Lambda gives it back as such."""
-    assert json.loads(json.dumps(JOBS["report"](job(company(ONE), SETTINGS))))
-
-
-def test_one_account_that_fails_is_told_of() -> None:
-    """The others are looked at; the run is incomplete, for the alarm."""
-    organization = company(ONE, TWO)
-    organization.directories[TWO].broken["request_report"] = Denied("no", action="sts:AssumeRole")
-    result = JOBS["report"](job(organization, SETTINGS))
-    assert (result["looked_at"], result["failed"]) == (1, [{"account": TWO, "problem": "no"}])
-    assert result["incomplete"] is True
-
-
 @pytest.mark.parametrize(
-    ("problem", "kind"), [(Denied("no", action="sts:AssumeRole"), NotAllowed), (TryLater("busy"), TryLater)]
+    ("broken", "account", "looked_at", "failed"),
+    [({}, "", 2, []), ({TWO: DENIED}, "", 1, [{"account": TWO, "problem": "no"}]), ({TWO: DENIED}, ONE, 1, [])],
+    ids=["nothing is wrong", "one account fails", "it is another's turn"],
 )
-def test_a_run_in_which_every_account_fails_has_failed(problem: Problem, kind: type[Problem]) -> None:
-    """Lambda tries again, and keeps what was to be run; the kind says whether that can help."""
-    organization = company(ONE, TWO)
-    for directory in organization.directories.values():
-        directory.broken["request_report"] = problem
-    with pytest.raises(kind, match=f"none of 2 accounts could be checked: {problem.message}"):
-        JOBS["report"](job(organization, SETTINGS))
+def test_a_report_counts_the_keys(
+    broken: dict[str, Problem], account: str, looked_at: int, failed: list[dict[str, str]]
+) -> None:
+    """By kind, over all accounts, and as JSON. Where one fails the others are looked at; the run is incomplete, for the
+    alarm."""
+    result = json.loads(json.dumps(JOBS["report"](job(company(ONE, TWO, broken=broken), account=account))))
+    assert (result["numbers"]["overdue"], result["looked_at"]) == (looked_at, looked_at)
+    assert (result["failed"], result["left"], result["incomplete"]) == (failed, [], bool(failed))
 
 
-def test_the_one_account_of_a_map_that_fails_has_failed() -> None:
-    """So that the Map counts it."""
-    organization = company(ONE, TWO)
-    organization.directories[TWO].broken["request_report"] = Denied("no", action="sts:AssumeRole")
-    with pytest.raises(NotAllowed, match=f"account {TWO} could be checked"):
-        JOBS["report"](job(organization, SETTINGS, TWO))
-    assert JOBS["report"](job(organization, SETTINGS, ONE))["looked_at"] == 1
+FAILS: dict[str, tuple[dict[str, Problem], str, float, type[Problem], str]] = {
+    "nobody is let in": (
+        dict.fromkeys((ONE, TWO), DENIED),
+        "",
+        900,
+        NotAllowed,
+        "none of 2 accounts could be checked: no",
+    ),
+    "later it may go": (dict.fromkeys((ONE, TWO), TryLater("busy")), "", 900, TryLater, "none of 2 .*: busy"),
+    "the one account of a Map": ({TWO: DENIED}, TWO, 900, NotAllowed, f"account {TWO} could be checked"),
+    "no time": ({}, "", 20, TryLater, "there was no time left"),
+}
 
 
-class Slow(FakeDirectory):
-    """An account whose report takes all the time there is."""
-
-    left = 900.0
-
-    def report(self) -> tuple[str, datetime]:
-        """See the port."""
-        self.left = 10.0
-        return super().report()
+@pytest.mark.parametrize("sentence", FAILS)
+def test_a_run_that_looked_at_nothing_has_failed(sentence: str) -> None:
+    """That is no empty report: Lambda tries again, and the Map counts it; the kind says whether trying can help."""
+    broken, account, left, kind, said = FAILS[sentence]
+    with pytest.raises(kind, match=said):
+        JOBS["report"](job(company(ONE, TWO, broken=broken), account=account, left=left))
 
 
 def test_what_time_does_not_allow_is_left() -> None:
     """Accounts that were not looked at to the end are named, apart from those that failed; the run is incomplete."""
-    fresh, slow, broken = FakeDirectory(ONE), Slow(TWO), FakeDirectory(THREE)
-    fresh.user("alice", 3)
-    slow.user("bob", 98)
-    broken.broken["request_report"] = Denied("no", action="sts:AssumeRole")
-    parts = cast(Assembly, _Parts(FakeOrganization(fresh, slow, broken)))
-    made = FunctionRun(parts, SETTINGS, NOW, Deadline(lambda: slow.left, 30), lambda line: None)
+    organization, left = company(ONE, TWO, THREE, broken={THREE: DENIED}), [900.0]
+    organization.directories[ONE].everybody.clear()
+    slow = organization.directories[TWO]
+    real = slow.report
+
+    def report() -> tuple[str, datetime]:
+        left[0] = 10.0
+        return real()
+
+    slow.report = report  # type: ignore[method-assign]
+    parts = cast(Assembly, SimpleNamespace(organization=organization))
+    made = FunctionRun(parts, FleetSettings(accounts=ROLE), NOW, Deadline(lambda: left[0], 30), lambda line: None)
     result = JOBS["report"](made)
-    assert (result["looked_at"], result["left"]) == (1, [TWO])
+    assert (result["looked_at"], result["left"], result["incomplete"]) == (1, [TWO], True)
     assert [each["account"] for each in result["failed"]] == [THREE]
-    assert result["incomplete"] is True
-
-
-def test_a_run_without_any_time_has_failed() -> None:
-    """Nothing was looked at: that is no empty report."""
-    with pytest.raises(TryLater, match="there was no time left"):
-        JOBS["report"](job(company(ONE, TWO), SETTINGS, left=20))
 
 
 def test_an_account_that_the_settings_leave_out_is_refused() -> None:
     """Whoever names it in an event does not widen what the settings allow."""
     for where in (replace(ROLE, but=(TWO,)), replace(ROLE, only=(ONE,))):
         with pytest.raises(WrongUsage, match=f"account {TWO} is excluded"):
-            job(company(ONE, TWO), FleetSettings(accounts=where), TWO)
+            job(company(ONE, TWO), where, TWO)
 
 
 def test_the_accounts_are_those_of_the_settings() -> None:
-    """What the Map goes over: the organization's without those that are left out."""
-    settings = FleetSettings(accounts=replace(ROLE, but=(TWO,)))
-    assert JOBS["accounts"](job(company(ONE, TWO, THREE), settings)) == {"accounts": [ONE, THREE]}
-
-
-def test_without_an_organization_there_is_nothing_to_go_over() -> None:
-    """It fails, and is not an empty list."""
-    organization = company(ONE)
+    """What the Map goes over: the organization's without those that are left out. Without an organization it fails, and
+    is not an empty list."""
+    organization = company(ONE, TWO, THREE)
+    assert JOBS["accounts"](job(organization, replace(ROLE, but=(TWO,)))) == {"accounts": [ONE, THREE]}
     organization.broken = Denied("no organizations:ListAccounts", action="organizations:ListAccounts")
     with pytest.raises(Denied):
-        JOBS["accounts"](job(organization, SETTINGS))
+        JOBS["accounts"](job(organization))
