@@ -48,44 +48,36 @@ def archive(made: Package) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(made.data))
 
 
-def test_the_same_twice_is_the_same_bytes(usual: Package) -> None:
-    """Whoever builds it again can compare; a new name in the bucket means new content."""
+def test_the_same_twice_is_the_same_bytes(usual: Package, full: Package) -> None:
+    """Whoever builds it again can compare; a new name in the bucket means new content. All rows have one time and one
+    mode, readable by everybody as Lambda wants it, in the order of their names."""
     again = build("1.2.3")
     assert again.data == usual.data
     assert again.sha256 == hashlib.sha256(usual.data).hexdigest()
     assert again.name == f"rotate-my-key-fleet-{again.sha256[:12]}.zip"
-
-
-def test_neither_time_nor_mode_of_files_is_in_it(full: Package) -> None:
-    """All rows have one time and one mode, readable by everybody as Lambda wants it, in the order of their names."""
     rows = archive(full).infolist()
-    assert {(row.date_time, row.external_attr, row.create_system) for row in rows} == {
-        ((1980, 1, 1, 0, 0, 0), 0o100644 << 16, 3)
-    }
+    how = ((1980, 1, 1, 0, 0, 0), 0o100644 << 16, 3)
+    assert {(row.date_time, row.external_attr, row.create_system) for row in rows} == {how}
     names = [row.filename for row in rows]
     assert names == sorted(set(names))
 
 
 def test_nothing_is_compiled_or_from_this_computer(full: Package) -> None:
-    """One zip does for arm64 and x86_64 and for every Python; where it was installed is not in it."""
+    """One zip does for arm64 and x86_64 and for every Python; where it was installed is not in it. Whoever passes a
+    library on passes on its licence."""
     names = archive(full).namelist()
     assert not [name for name in names if name.endswith((".so", ".pyd", ".dylib", ".pyc")) or "__pycache__" in name]
     assert not [name for name in names if name.startswith("/") or ".." in name.split("/")]
     assert not [name for name in names if name.endswith(("direct_url.json", "RECORD", "INSTALLER"))]
-
-
-def test_licences_are_in_it(full: Package) -> None:
-    """Whoever passes a library on passes on its licence."""
-    names = archive(full).namelist()
     for part in full.parts[1:]:
         folder = part.split()[0].lower().replace("-", "_")
         assert [name for name in names if name.lower().startswith(f"{folder}-") and "licen" in name.lower()], part
 
 
-@pytest.mark.parametrize("room", sorted(package._OTHER_ROOMS))
-def test_what_the_handler_never_imports_is_left_out(usual: Package, room: str) -> None:
-    """Neither the command line nor the stand-in goes to Lambda."""
-    assert not [name for name in archive(usual).namelist() if name.startswith(f"rotate_my_key/{room}")]
+def test_what_the_handler_never_imports_is_left_out(usual: Package) -> None:
+    """Neither the command line nor what runs on laptops goes to Lambda."""
+    rooms = {name.split("/")[1] for name in archive(usual).namelist() if name.startswith("rotate_my_key/")}
+    assert not rooms & package._OTHER_ROOMS
 
 
 def needed(name: str) -> Iterator[str]:
@@ -128,47 +120,36 @@ def test_files_of_its_own_lie_in_files(tmp_path: Path) -> None:
     assert archive(made).read("files/mails/de/owner.txt.j2") == b"Hallo"
 
 
-def test_what_is_not_there_cannot_be_included(tmp_path: Path) -> None:
-    """It is named."""
-    with pytest.raises(Problem, match=r"no file or folder .*/nowhere"):
-        build("1", include=[str(tmp_path / "nowhere")])
-
-
-def test_what_is_too_large_for_lambda_is_refused(tmp_path: Path) -> None:
-    """Before it is uploaded in vain."""
+def test_what_is_not_there_or_too_large_cannot_be_included(tmp_path: Path) -> None:
+    """It is named, before it is uploaded in vain."""
     with (tmp_path / "big").open("wb") as file:
         file.truncate(package.UNPACKED + 1)
-    with pytest.raises(Problem, match="Lambda allows 250 MB"):
-        build("1", include=[str(tmp_path / "big")])
+    for name, said in (("nowhere", r"no file or folder .*/nowhere"), ("big", "Lambda allows 250 MB")):
+        with pytest.raises(Problem, match=said):
+            build("1", include=[str(tmp_path / name)])
 
 
 # The command
 
 
 def test_the_command_says_what_it_made_and_what_comes_next(desk: Desk) -> None:
-    """Path, size and sum on stdout; the commands that deploy it name the bucket's key."""
+    """Path, size and sum on stdout; the commands that deploy it name the bucket's key. As JSON too."""
     out = desk.home / "fleet.zip"
     done = desk.run("fleet", "package", "--out", str(out))
     assert done.code == 0, done.text
     data = out.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
+    key = f"rotate-my-key-fleet-{digest[:12]}.zip"
     assert done.out.startswith(f"{out}  {len(data)} bytes (")
     assert digest in done.out
-    assert f"aws s3 cp {out} s3://BUCKET/rotate-my-key-fleet-{digest[:12]}.zip" in done.err
-    assert f"CodeKey=rotate-my-key-fleet-{digest[:12]}.zip" in done.err
+    assert f"aws s3 cp {out} s3://BUCKET/{key}" in done.err
+    assert f"CodeKey={key}" in done.err
     assert not list(desk.home.glob("*.new"))
-
-
-def test_the_command_as_json(desk: Desk) -> None:
-    """One object, with what scripts need to deploy it."""
-    out = desk.home / "fleet.zip"
     done = desk.run("fleet", "package", "--out", str(out), "--json")
     assert (done.code, done.err) == (0, "")
-    assert done.json["path"] == str(out)
-    assert done.json["size"] == out.stat().st_size
-    assert done.json["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
-    assert done.json["key"] == f"rotate-my-key-fleet-{done.json['sha256'][:12]}.zip"
-    assert done.json["unpacked"] > done.json["size"]
+    found = {name: done.json[name] for name in ("path", "size", "sha256", "key")}
+    assert found == {"path": str(out), "size": len(data), "sha256": digest, "key": key}
+    assert done.json["unpacked"] > len(data)
     assert done.json["parts"][0].startswith("rotate_my_key ")
 
 

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from rotate_my_key import policies
+from rotate_my_key.core.errors import TryLater
 from rotate_my_key.fleet.deploy import TemplateKind, template
 from tests.cli.conftest import Desk
 from tests.fleet.function.conftest import Lambda
@@ -107,26 +108,19 @@ def test_the_state_machine_passes_cfn_lint(tmp_path: Path) -> None:
 
 
 @with_function
-@pytest.mark.parametrize("name", FLEET)
-def test_the_role_of_the_function_has_the_printed_policies(kind: TemplateKind, name: str) -> None:
-    """Word for word what `policy NAME` prints."""
-    assert statements(role_policies(kind)[name]) == policies.statements(name)
-
-
-@with_function
-def test_the_role_of_the_function_has_nothing_else(kind: TemplateKind) -> None:
-    """Besides it may write its own log and its own dead letters, switch keys off where revoking is allowed, and put
-    reports into one folder of one bucket, if there is one."""
+def test_the_role_of_the_function_has_the_printed_policies_and_nothing_else(kind: TemplateKind) -> None:
+    """Word for word what `policy NAME` prints. Besides it may write its own log and its own dead letters, switch keys
+    off where revoking is allowed, and put reports into one folder of one bucket, if there is one."""
     found = role_policies(kind)
+    assert {name: statements(found[name]) for name in FLEET} == {name: policies.statements(name) for name in FLEET}
     assert set(found) == {*FLEET, "run", "fleet-revoke", "keep-reports", "other-role", "other-topics"}
     assert found["keep-reports"]["Condition"] == "Reporting"
     assert [(each["Action"], each["Resource"]) for each in statements(found["keep-reports"])] == [
         (["s3:PutObject"], {"Sub": "arn:${AWS::Partition}:s3:::${ReportBucket}/rotate-my-key/reports/*"})
     ]
+    own = ({"GetAtt": "Logs.Arn"}, {"GetAtt": "DeadLetters.Arn"})
     assert {action for each in statements(found["run"]) for action in each["Action"]} == OWN
-    assert all(
-        each["Resource"] in ({"GetAtt": "Logs.Arn"}, {"GetAtt": "DeadLetters.Arn"}) for each in statements(found["run"])
-    )
+    assert all(each["Resource"] in own for each in statements(found["run"]))
     assert not set(read(kind)["Resources"]["Role"]["Properties"]) & {"ManagedPolicyArns", "Policies"}
 
 
@@ -170,30 +164,21 @@ def true(condition: Any, allow: str) -> bool:
 
 def test_topics_and_roles_of_other_names() -> None:
     """One parameter each lets in those that there are already; without it nothing more is allowed."""
-    found = role_policies(TemplateKind.FUNCTION)
-    assert {name: found[name]["Condition"] for name in ("other-role", "other-topics")} == {
-        "other-role": "HasOtherRole",
-        "other-topics": "HasOtherTopics",
-    }
-    assert statements(found["other-topics"])[0]["Resource"] == {"Ref": "Topics"}
-    assert statements(found["other-role"])[0]["Resource"]["Sub"].endswith(":role/${MemberRole}")
-    defaults = [read(TemplateKind.FUNCTION)["Parameters"][name]["Default"] for name in ("MemberRole", "Topics")]
-    assert [*defaults, read(TemplateKind.MEMBER_ROLE)["Parameters"]["RoleName"]["Default"]] == [
-        *(policies.ROLE, ""),
-        policies.ROLE,
-    ]
+    found, defaults = role_policies(TemplateKind.FUNCTION), read(TemplateKind.FUNCTION)["Parameters"]
+    role, topics = found["other-role"], found["other-topics"]
+    assert (role["Condition"], topics["Condition"]) == ("HasOtherRole", "HasOtherTopics")
+    assert statements(topics)[0]["Resource"] == {"Ref": "Topics"}
+    assert statements(role)[0]["Resource"]["Sub"].endswith(":role/${MemberRole}")
+    assert (defaults["MemberRole"]["Default"], defaults["Topics"]["Default"]) == (policies.ROLE, "")
+    assert read(TemplateKind.MEMBER_ROLE)["Parameters"]["RoleName"]["Default"] == policies.ROLE
 
 
 @each_kind
-def test_inline_policies_fit_into_a_role(kind: TemplateKind) -> None:
-    """All of them together have at most 10,240 characters, blanks not counted (IAM quotas)."""
+def test_it_fits(kind: TemplateKind) -> None:
+    """All inline policies of a role have at most 10,240 characters, blanks not counted (IAM quotas). The template stays
+    below the 51,200 bytes that CloudFormation takes without a bucket, and is ASCII."""
     documents = [each["Properties"]["PolicyDocument"] for each in role_policies(kind).values()]
     assert sum(len(json.dumps(each, separators=(",", ":"))) for each in documents) < 10_240
-
-
-@each_kind
-def test_a_template_can_be_passed_as_it_is(kind: TemplateKind) -> None:
-    """It stays below the 51,200 bytes that CloudFormation takes without a bucket, and is ASCII."""
     assert len(template(kind).encode("ascii")) < 51_200
 
 
@@ -213,48 +198,35 @@ def test_a_member_account_trusts_the_roles_that_are_named_with_the_external_id()
     assert entered["Resource"].endswith(f":role/{policies.ROLE}")
 
 
-SCHEDULES = [
-    ("RemindRuns", "remind", None),
-    ("EnforceRuns", "enforce", "Enforcing"),
-    ("SweepRuns", "sweep", "Reissuing"),
-    ("ReportRuns", "report", "Reporting"),
-]
+SCHEDULES = {"Remind": None, "Enforce": "Enforcing", "Sweep": "Reissuing", "Report": "Reporting"}  # if that holds
 
 
 @with_function
-@pytest.mark.parametrize(("name", "command", "condition"), SCHEDULES)
-def test_schedules(kind: TemplateKind, name: str, command: str, condition: str | None) -> None:
-    """Each starts its command when two parameters say, and a start that fails ends in the queue."""
-    schedule = resources(kind, "AWS::Scheduler::Schedule")[name]
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules(kind: TemplateKind, name: str) -> None:
+    """Each starts its command when two parameters say, and a start that fails ends in the queue. People are reminded on
+    weekdays, unless told otherwise."""
+    schedule = resources(kind, "AWS::Scheduler::Schedule")[f"{name}Runs"]
     properties, target = schedule["Properties"], schedule["Properties"]["Target"]
-    assert schedule.get("Condition") == condition
-    assert properties["ScheduleExpression"] == {"Ref": name.replace("Runs", "Schedule")}
+    assert schedule.get("Condition") == SCHEDULES[name]
+    assert properties["ScheduleExpression"] == {"Ref": f"{name}Schedule"}
     assert properties["ScheduleExpressionTimezone"] == {"Ref": "TimeZone"}
-    assert json.loads(target["Input"]) == {"command": command}
+    assert json.loads(target["Input"]) == {"command": name.lower()}
     assert target["Arn"] == ({"Ref": "Accounts"} if kind is TemplateKind.MAP else {"GetAtt": "Function.Arn"})
     assert target["DeadLetterConfig"] == {"Arn": {"GetAtt": "DeadLetters.Arn"}}
-
-
-def test_people_are_reminded_on_weekdays() -> None:
-    """Unless told otherwise."""
-    assert read(TemplateKind.FUNCTION)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 10 ? * MON-FRI *)"
+    assert read(kind)["Parameters"]["RemindSchedule"]["Default"] == "cron(0 10 ? * MON-FRI *)"
 
 
 @with_function
 def test_silence_is_an_alarm(kind: TemplateKind) -> None:
-    """No run at all gives no data, and that is what the alarm is about; it outlasts a weekend."""
-    silent = resources(kind, "AWS::CloudWatch::Alarm")["Silent"]["Properties"]
+    """No run at all gives no data, and that is what the alarm is about; it outlasts a weekend. Every alarm reaches the
+    topic, if one was named."""
+    alarms, days = resources(kind, "AWS::CloudWatch::Alarm"), read(kind)["Parameters"]["SilentDays"]
+    silent = alarms["Silent"]["Properties"]
     assert (silent["TreatMissingData"], silent["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
     assert silent["MetricName"] == ("ExecutionsStarted" if kind is TemplateKind.MAP else "Invocations")
-    assert silent["EvaluationPeriods"] == {"Ref": "SilentDays"}
-    assert read(kind)["Parameters"]["SilentDays"]["Default"] == 4
-    assert silent["Period"] * read(kind)["Parameters"]["SilentDays"]["MaxValue"] <= 7 * 86400  # CloudWatch's limit
-
-
-@with_function
-def test_every_alarm_reaches_the_topic(kind: TemplateKind) -> None:
-    """If one was named."""
-    alarms = resources(kind, "AWS::CloudWatch::Alarm")
+    assert (silent["EvaluationPeriods"], days["Default"]) == ({"Ref": "SilentDays"}, 4)
+    assert silent["Period"] * days["MaxValue"] <= 7 * 86400  # CloudWatch's limit
     assert set(alarms) == {"Silent", "Failed", "GivenUp", "Incomplete"}
     for alarm in alarms.values():
         assert alarm["Properties"]["AlarmActions"]["If"][:2] == ["HasTopic", [{"Ref": "AlarmTopic"}]]
@@ -292,24 +264,18 @@ def machine(concurrency: int = 7, tolerated: int = 5) -> dict[str, Any]:
 
 
 def test_the_map_runs_the_same_function_for_each_account() -> None:
-    """A list first, then a Distributed Map over it: each account is an execution with the command it began with."""
+    """A list first, then a Distributed Map over it: each account is an execution with the command it began with. What
+    passes by itself is tried again: throttled runs, and the function's own TryLater; all else fails at once."""
     states = machine()["States"]
-    assert states["List"]["Parameters"]["Payload"] == {"command": "accounts"}
     each = states["Each"]
+    child = each["ItemProcessor"]["States"]["Account"]
+    assert states["List"]["Parameters"]["Payload"] == {"command": "accounts"}
     assert each["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert (each["MaxConcurrency"], each["ToleratedFailurePercentage"]) == (7, 5)
     assert each["ItemSelector"] == {"command.$": "$.command", "account.$": "$$.Map.Item.Value"}
-    child = each["ItemProcessor"]["States"]["Account"]
     assert child["Parameters"]["FunctionName"] == states["List"]["Parameters"]["FunctionName"]
     assert child["Parameters"]["Payload.$"] == "$"
-
-
-def test_the_map_tries_again_what_passes_by_itself() -> None:
-    """Throttled runs, and the function's own TryLater; what somebody must mend fails at once."""
-    from rotate_my_key.core.errors import TryLater
-
-    states = machine()["States"]
-    for state in (states["List"], states["Each"]["ItemProcessor"]["States"]["Account"]):
+    for state in (states["List"], child):
         (retry,) = state["Retry"]
         assert TryLater.__name__ in retry["ErrorEquals"]
         assert "States.ALL" not in retry["ErrorEquals"]
@@ -326,22 +292,16 @@ def test_the_machine_may_start_itself_and_the_function_only() -> None:
     assert all(resource != "*" for resource in actions.values())
 
 
-@pytest.mark.parametrize(
-    ("words", "kind"),
-    [([], TemplateKind.FUNCTION), (["--map"], TemplateKind.MAP), (["--member-role"], TemplateKind.MEMBER_ROLE)],
-)
-def test_the_command_prints_the_template_and_nothing_else(desk: Desk, words: list[str], kind: TemplateKind) -> None:
-    """So that `> fleet.yaml` is all there is to do; nobody is asked, and AWS is not called."""
-    done = desk.run("fleet", "template", *words)
-    assert (done.code, done.out, done.err) == (0, template(kind), "")
-    assert desk.aws.calls == []
-
-
-def test_two_templates_at_once_are_refused(desk: Desk) -> None:
-    """Exit 2, and the hint is one of the two."""
+def test_the_command_prints_the_template_and_nothing_else(desk: Desk) -> None:
+    """So that `> fleet.yaml` is all there is to do; nobody is asked, and AWS is not called. Two at once are refused."""
+    options = {"": TemplateKind.FUNCTION, "--map": TemplateKind.MAP, "--member-role": TemplateKind.MEMBER_ROLE}
+    for option, kind in options.items():
+        done = desk.run("fleet", "template", *option.split())
+        assert (done.code, done.out, done.err) == (0, template(kind), "")
     done = desk.run("fleet", "template", "--map", "--member-role")
     assert (done.code, done.out) == (2, "")
     assert done.problem() == ("--map and --member-role are two templates", "rotate-my-key fleet template --member-role")
+    assert desk.aws.calls == []
 
 
 def at(path: str, value: Any) -> Any:
