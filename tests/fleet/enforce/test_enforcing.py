@@ -1,4 +1,5 @@
 """A run of `fleet enforce` in a company in memory: what it does, in which order, and what it leaves if things break.
+Nothing is done to the keys of somebody who cannot be told of it, and a key that nobody hears of is not made.
 
 Killed anywhere, before a call or after it, the next runs do what is right, and nothing too early. An act whose owner
 was not told, or whose run was cut off after it: the same run or the next one tells.
@@ -19,9 +20,9 @@ from rotate_my_key.fleet.enforce import carry_out
 from rotate_my_key.fleet.enforce_plan import check, plan_run
 from rotate_my_key.fleet.memory import KeyMemory
 from rotate_my_key.fleet.messages import Renderer
-from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, ReissueSettings
+from rotate_my_key.settings.fleet import Enforce, Exempt, FleetSettings, Owners, ReissueSettings, Remind
 from tests.fleet.enforce.company import DAY, HERE, RULES, TAG, Company, did, make, noticed, planned
-from tests.fleet.fakes import Killed, Points, flat, spoil
+from tests.fleet.fakes import Killed, Points, User, flat, spoil
 
 CHANGES = {"tag", "untag", "set_active", "delete", "create"}
 Does = Callable[[Company, str], Any]
@@ -188,6 +189,13 @@ CHANGED: dict[str, tuple[Does, str]] = {
         "changed",
     ),
     "they were made exempt": (lambda company, key_id: company.here.tag("alice", "rotate-my-key", "exempt"), "exempt"),
+    "they joined an exempt group": (lambda company, key_id: alice(company).groups.add("vip"), "exempt"),
+    "they were moved to an exempt path": (lambda company, key_id: setattr(alice(company), "path", "/bots/"), "exempt"),
+    "another has that name": (
+        lambda company, key_id: setattr(alice(company), "created", company.now - 3 * DAY),
+        "changed",
+    ),
+    "they are gone": (lambda company, key_id: company.here.everybody.pop("alice"), "changed"),
     "its last use is unknown now": (
         lambda company, key_id: company.breaks("last_use", Problem("")),
         "last use unknown",
@@ -197,23 +205,66 @@ CHANGED: dict[str, tuple[Does, str]] = {
 }
 
 
+def alice(company: Company) -> User:
+    """As AWS has her."""
+    return company.here.everybody["alice"]
+
+
+@pytest.fixture
+def vips() -> Company:
+    """Alice and bob have old keys; group vip and path /bots/ are exempt."""
+    found = Company(replace(RULES, exempt=Exempt(groups=("vip",), paths=("/bots/",))))
+    found.here.groups.add("vip")
+    for name in ("alice", "bob"):
+        found.user(name, 97)
+    return found
+
+
 @pytest.mark.parametrize("sentence", CHANGED)
-def test_what_changed_since_it_was_planned_is_not_done(sentence: str, company: Company) -> None:
-    """The facts are fetched again before each act, and the rules are asked again."""
-    (key_id,), (change, rule) = company.user("alice", 97), CHANGED[sentence]
-    plan = company.plan()
-    change(company, key_id)
-    assert did(company.carry_out(plan)) == [f"spare alice: {rule}"]
-    assert company.audit.lines() == []
+def test_what_changed_since_it_was_planned_is_not_done(sentence: str, vips: Company) -> None:
+    """Between the plan and an act hours may pass: the facts, and who is exempt, are fetched again before each act, and
+    the rules are asked again."""
+    del vips.here.everybody["bob"]
+    (key_id,), (change, rule) = vips.status("alice"), CHANGED[sentence]
+    plan = vips.plan()
+    change(vips, key_id)
+    outcome = vips.carry_out(plan)
+    assert (did(outcome), vips.audit.lines()) == ([f"spare alice: {rule}"], [])
+    assert ("another" in sentence) == (outcome.spared[0][1].why == "a different user has that name now")
+
+
+@pytest.mark.parametrize("verb", ["find", "members"])
+def test_who_does_not_know_who_is_exempt_does_nothing(vips: Company, verb: str) -> None:
+    """It is named, and the exit code says so."""
+    plan = vips.plan()
+    vips.breaks(verb, Denied("not allowed"))
+    outcome = vips.carry_out(plan)
+    assert did(outcome) == ["deactivate alice failed", "deactivate bob failed"]
+    assert (outcome.code, vips.here.calls["set_active"]) == (5, 0)
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(0, 1), (61, 2)])
+def test_groups_are_read_once_an_account_and_again_after_a_minute(vips: Company, seconds: int, times: int) -> None:
+    """Not for every act: IAM throttles."""
+    real, plan = vips.here.set_active, vips.plan()
+
+    def slow(*args: Any) -> None:
+        real(*args)
+        vips.now += timedelta(seconds=seconds)
+
+    vips.here.set_active = slow  # type: ignore[method-assign]
+    vips.here.calls.clear()
+    vips.carry_out(plan)
+    assert vips.here.calls["members"] == times
 
 
 EXEMPT: dict[str, tuple[Exempt, Callable[[Company], Any], list[str]]] = {
     "by tag": (Exempt(), lambda company: company.here.tag("alice", "rotate-my-key", "exempt"), ["exempt"]),
     "by name": (Exempt(names=("ali*",)), lambda company: None, ["exempt"]),
-    "by group": (Exempt(groups=("x",)), lambda company: company.here.everybody["alice"].groups.add("x"), ["exempt"]),
+    "by group": (Exempt(groups=("x",)), lambda company: alice(company).groups.add("x"), ["exempt"]),
     "as a bot": (
         Exempt(never_signed_in=True),
-        lambda company: setattr(company.here.everybody["alice"], "password", False),
+        lambda company: setattr(alice(company), "password", False),
         ["exempt"],
     ),
     "and where the report cannot be read, nobody there is touched": (
@@ -235,16 +286,52 @@ def test_who_is_exempt_is_spared(sentence: str) -> None:
     assert list(company.status("alice").values()) == ["Active"]
 
 
-def test_exemptions_that_cannot_be_read_stop_their_account() -> None:
+def test_exemptions_that_cannot_be_read_stop_their_account(vips: Company) -> None:
     """Who is in an exempt group is not known: nobody there is touched."""
-    company = Company(replace(RULES, exempt=Exempt(groups=("bots",))))
-    for directory in (company.here, company.there):
-        directory.groups.add("bots")
-        company.user("alice", 97, where=directory)
-    company.breaks("members", Denied("iam:GetGroup is not allowed"))
-    outcome = company.run()
-    assert [result.account.number for result in outcome.results] == [company.there.account.number]
-    assert (list(company.status("alice").values()), outcome.code) == (["Active"], 5)
+    vips.there.groups.add("vip")
+    vips.user("alice", 97, where=vips.there)
+    vips.breaks("members", Denied("iam:GetGroup is not allowed"))
+    outcome = vips.run()
+    assert [result.account.number for result in outcome.results] == [vips.there.account.number]
+    assert (list(vips.status("alice").values()), outcome.code) == (["Active"], 5)
+
+
+def test_a_group_that_no_account_has_spares_everybody(vips: Company) -> None:
+    """Its name is wrong: who was meant is not known. It is told to the admins. Not every account needs it."""
+    vips.here.groups.clear()
+    assert did(vips.run()) == ["spare alice: unsure", "spare bob: unsure"]
+    assert "has the group vip of the settings" in flat(vips.chat.sent[-1].text)
+    context = replace(vips.context(), whole=False)  # one account of many: another may have it
+    assert [step.act.user.name for step in plan_run(context).acts] == ["alice", "bob"]
+    vips.there.groups.add("vip")
+    assert did(vips.run()) == ["deactivate alice done", "deactivate bob done"]
+
+
+# Our own faults
+
+
+@pytest.mark.parametrize("verb", ["keys", "tags", "last_use"])
+def test_a_fault_with_one_user_is_a_row(vips: Company, verb: str) -> None:
+    """It says where it happened, and no value; the others' turn comes."""
+    (key_id,) = vips.status("alice")
+    spoil(vips.here, verb, OverflowError("AKIASECRET"), lambda about: about in ("alice", key_id))
+    outcome = vips.run()
+    assert (did(outcome), outcome.code) == (["deactivate bob done"], 1)
+    ((about, problem),) = vips.plan().broken
+    assert about == "alice in prod (123456789012)"
+    assert problem.message.startswith("internal error in rotate-my-key: OverflowError at fakes.py:")
+    assert "AKIASECRET" not in problem.message
+
+
+def test_a_fault_in_an_act_or_with_an_account_is_a_row(vips: Company) -> None:
+    """What came of it is not known, and is told to the admins; the next run looks."""
+    vips.there.groups.add("vip")
+    spoil(vips.here, "set_active", KeyError("AKIASECRET"), lambda user, *_: user == "alice")
+    spoil(vips.there, "members", KeyError("x"))
+    outcome = vips.run()
+    assert (did(outcome), outcome.code) == (["deactivate alice unknown", "deactivate bob done"], 1)
+    assert "internal error in rotate-my-key: KeyError at fakes.py:" in admins(vips)
+    assert [about for about, _ in vips.plan().broken] == ["test (210987654321)"]
 
 
 # What breaks
@@ -356,15 +443,6 @@ def test_a_notice_that_reached_nobody_is_no_notice(company: Company) -> None:
     assert did(company.run()) == ["notify alice done"]
 
 
-def test_without_an_address_nothing_is_ever_taken_away() -> None:
-    """Nobody could be told, so the key is spared, run after run, and named."""
-    company = Company(replace(RULES, owners=replace(RULES.owners, domain="")))
-    company.user("alice", 400, told=None)
-    for _ in range(3):
-        assert did(company.run()) == ["spare alice: owner not reached"]
-        company.advance(30)
-
-
 @pytest.mark.parametrize("problem", [Problem("no such mailbox"), WrongUsage("no region is set", "set one")])
 def test_an_act_that_cannot_be_announced_is_done_and_named(problem: Problem, company: Company) -> None:
     """Its notices were given; that this one does not arrive is in the code. A setting that shows itself as wrong only
@@ -374,6 +452,74 @@ def test_an_act_that_cannot_be_announced_is_done_and_named(problem: Problem, com
     outcome = company.run()
     assert (did(outcome), outcome.code) == (["deactivate alice done"], 1)
     assert [each.message for each in outcome.untold] == [problem.message]
+
+
+# Whom nobody reaches
+
+MAKES = replace(RULES, owners=Owners(tag="email"), remind=Remind(owners=("mail",)))
+
+
+@pytest.fixture
+def tagged() -> Company:
+    """Owners are known by a tag alone; keys are made at 60 days."""
+    found = Company(MAKES, maker=make)
+    found.enforce(reissue_at=60 * DAY, accounts=(HERE,))
+    return found
+
+
+def reached(company: Company, name: str, *ages: float) -> None:
+    """A user who can be told."""
+    company.user(name, *ages, told=None)
+    company.here.everybody[name].tags["email"] = f"{name}@example.com"
+
+
+@pytest.mark.parametrize("taken_away", ["before", "meanwhile"])
+def test_no_key_is_made_for_whom_nobody_can_tell(tagged: Company, taken_away: str) -> None:
+    """They would never hear of it; the others get theirs. It is looked at again right before the act."""
+    for name in ("alice", "bob"):
+        reached(tagged, name, 70)
+    if taken_away == "before":
+        del alice(tagged).tags["email"]
+        assert planned(tagged.plan()) == ["reissue bob", "spare alice: owner not reached"]
+    plan = tagged.plan()
+    alice(tagged).tags.pop("email", None)
+    assert did(tagged.carry_out(plan)) == ["reissue bob done", "spare alice: owner not reached"]
+    assert len(tagged.status("alice")) == 1
+
+
+@pytest.mark.parametrize("notices", [1, 0])
+def test_an_owner_who_can_no_longer_be_told_is_left_alone(tagged: Company, notices: int) -> None:
+    """Though the notices were given: what happens to the key must be told too. Where no notices are asked for a key
+    goes without a word; a new key is not made all the same."""
+    tagged.enforce(notices=notices)
+    tagged.user("alice", 97, 5)
+    tagged.user("bob", 70)
+    alice = "spare alice: owner not reached" if notices else "deactivate alice"
+    assert planned(tagged.plan()) == [alice, "spare bob: owner not reached"]
+
+
+@pytest.mark.parametrize("channel", [True, False])
+def test_admins_read_who_could_not_be_told(tagged: Company, channel: bool) -> None:
+    """Else they would be spared for ever, and nobody would know. Without any channel that is one row, and not one for
+    each of a hundred users."""
+    for name in ("alice", "bob"):
+        tagged.user(name, 97, told=None)
+    tagged.owners = None if channel else ()
+    tagged.run()
+    text = flat(tagged.chat.sent[0].text)
+    assert "Skipped because the owner cannot be notified:" in text
+    assert ("alice in prod (123456789012): no address is known for alice" in text) is channel
+    assert ("2 users: no channel for owners is set in [remind]" in text) is not channel
+
+
+def test_admins_read_that_the_owner_of_a_new_key_did_not_hear_of_it(tagged: Company) -> None:
+    """The key is made, and the message is lost: somebody must tell them."""
+    reached(tagged, "alice", 70)
+    tagged.mail.broken = Denied("the mail was not taken")
+    assert did(tagged.run()) == ["reissue alice done"]
+    text = flat(tagged.chat.sent[0].text)
+    assert "a new key was created" in text
+    assert "its owner alice@example.com was not notified: the mail was not taken" in text
 
 
 # Limits
