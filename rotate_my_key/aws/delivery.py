@@ -329,13 +329,13 @@ def _presigned_body(answer: AWSResponse, most: int) -> bytes:
     found = _CODE.search(body)
     code = found[1].decode() if found else ""
     if answer.status_code == 404:
-        raise Gone("what the link leads to is not there any more: it was fetched, or not fetched in time", _ASK)
+        raise Gone("what the link leads to is not there any more: fetched, replaced, or not fetched in time", _ASK)
     if b"expired" in body.lower() and code == "AccessDenied":
         raise NotAllowed("the link has expired", _ASK)
     if code in _WHY:
         raise NotAllowed(_WHY[code], _ASK)
     if answer.status_code in (401, 403):
-        raise NotAllowed("S3 does not allow it: the signer of the link may not read there", _ASK)
+        raise NotAllowed("S3 does not allow it: what the link leads to is gone, or its signer may not read it", _ASK)
     raise Problem(f"S3 answers {code or 'nothing'} (HTTP {answer.status_code})", _ASK)
 
 

@@ -45,8 +45,8 @@ _TIME = "%Y-%m-%dT%H:%M:%SZ"
 class HandoverRecord:
     """What a hand-over is about. `at` is when CreateAccessKey was to be sent, by AWS's clock; `run` names the run that
     did it; `had` are the ids that the user had then; `replaces` is one of them or "". `key_id` is the key that waits
-    there, "" until it is stored. `spot` is for a secret: its region and the end of its ARN. `taken`: what waited is
-    gone."""
+    there, "" until it is stored. `spot` is for a secret its region and the end of its ARN, for an object its name.
+    `taken`: what waited is gone."""
 
     account: str
     user: str
@@ -324,25 +324,36 @@ class BucketStore:
     def _name(self, account: str, user: str, what: str) -> str:
         return f"{self.settings.prefix}{place_name(account, user)}/{what}"
 
-    def _put(self, record: HandoverRecord, what: str, text: str) -> None:
-        name = self._name(record.account, record.user, what)
+    def _key(self, record: HandoverRecord) -> str:
+        return self._name(record.account, record.user, record.spot or "key")  # "key": by an earlier version
+
+    def _there(self, account: str, user: str) -> list[str]:
+        folder = self._name(account, user, "")
+        names = (name for name, _ in self.objects.names(self.settings.bucket, folder))
+        return [name for name in names if name.removeprefix(folder).startswith(("key", "slip"))]
+
+    def _put(self, name: str, text: str) -> None:
         self.objects.put(self.settings.bucket, name, text.encode(), self.settings.kms_key)
 
     def reserve(self, record: HandoverRecord, readers: tuple[str, ...]) -> HandoverRecord:
-        """See HandoverStore."""
-        self._put(record, "slip", encode(record))
+        """See HandoverStore. An earlier key goes, and with it what its links lead to."""
+        slip = self._name(record.account, record.user, "slip")
+        self._put(slip, encode(record))
+        for name in self._there(record.account, record.user):
+            if name not in (slip, self._key(record)):
+                self.objects.delete(self.settings.bucket, name)
         return record
 
     def store(self, record: HandoverRecord, readers: tuple[str, ...], delivery: str) -> HandoverRecord:
-        """See HandoverStore."""
-        self._put(record, "key", delivery)
+        """See HandoverStore. Its name is this run's, so that no link made earlier leads to it."""
+        record = replace(record, spot=f"key-{record.run}")
+        self._put(self._key(record), delivery)
         return self.reserve(record, readers)
 
     def find(self, account: str, user: str) -> HandoverRecord | None:
         """See HandoverStore. By the list, which S3 keeps up to date: asked for an object that is not there it says
         "denied" to who may not list the whole bucket."""
-        name = self._name(account, user, "slip")
-        there = {found for found, _ in self.objects.names(self.settings.bucket, self._name(account, user, ""))}
+        name, there = self._name(account, user, "slip"), self._there(account, user)
         if name not in there:
             return None
         try:
@@ -350,7 +361,7 @@ class BucketStore:
         except Gone:
             return None
         record = _read(text.decode(errors="replace"), account, user, name)
-        return replace(record, taken=bool(record.key_id) and self._name(account, user, "key") not in there)
+        return replace(record, taken=bool(record.key_id) and self._key(record) not in there)
 
     def everybody(self) -> Iterator[tuple[str, str]]:
         """See HandoverStore."""
@@ -361,18 +372,18 @@ class BucketStore:
 
     def remove(self, account: str, user: str) -> None:
         """See HandoverStore."""
-        for what in ("key", "slip"):
-            self.objects.delete(self.settings.bucket, self._name(account, user, what))
+        for name in sorted(self._there(account, user)):  # the slip last
+            self.objects.delete(self.settings.bucket, name)
 
     def where(self, record: HandoverRecord) -> str:
         """`s3://bucket/name`, with the region if the settings name one."""
         region = f"?region={self.settings.region}" if self.settings.region else ""
-        return f"s3://{self.settings.bucket}/{self._name(record.account, record.user, 'key')}{region}"
+        return f"s3://{self.settings.bucket}/{self._key(record)}{region}"
 
     def link(self, record: HandoverRecord) -> str:
         """See HandoverStore."""
         seconds = int(self.settings.link_for.total_seconds())
-        return self.objects.link(self.settings.bucket, self._name(record.account, record.user, "key"), seconds)
+        return self.objects.link(self.settings.bucket, self._key(record), seconds)
 
 
 def _read(text: str, account: str, user: str, name: str) -> HandoverRecord:

@@ -192,6 +192,18 @@ def test_a_link_is_refused_on_the_command_line(bucket: Office) -> None:
     assert len(bucket.aws.calls) == before
 
 
+def test_a_link_does_not_open_the_key_of_a_later_one(bucket: Office) -> None:
+    """`--renew` makes another key and another link; whoever has the first gets nothing by it."""
+    first = bucket.link()
+    bucket.age_all(1)
+    assert bucket.reissue("--renew", "--link-file", str(bucket.it.home / "link")).code == 0
+    done = bucket.paste(first)
+    assert (done.code, "what the link leads to is gone" in done.problem()[0]) == (5, True), done.text
+    handed = bucket.new_id()
+    assert bucket.paste((bucket.it.home / "link").read_text()).code == 0
+    bucket.settled(handed)
+
+
 @pytest.mark.slow
 def test_a_link_that_has_expired(bucket: Office) -> None:
     """Said in a line, without the link; nothing is changed."""

@@ -53,7 +53,7 @@ def test_in_a_bucket_it_has_a_name_and_no_link() -> None:
     company.world.user("alice")
     company.enabled(region="eu-west-1")
     handed = company.reissue()
-    assert handed.place == "s3://handover/rotate-my-key/123456789012/alice/key?region=eu-west-1"
+    assert handed.place == "s3://handover/rotate-my-key/123456789012/alice/key-run1?region=eu-west-1"
     assert "X-Amz" not in repr(handed)
 
 
@@ -81,14 +81,37 @@ def test_told_twice_made_once(through: str) -> None:
     assert company.world.calls["create"] == 1
 
 
-def test_renew_replaces_a_key_that_waits(company: Company) -> None:
-    """For a user who lost his way; the first is deleted."""
+@both
+def test_renew_replaces_a_key_that_waits(through: str) -> None:
+    """For a user who lost his way; the first is deleted. In a bucket the new one has another name, so that no old link
+    leads to it; a secret is read by its user alone, and keeps its own."""
+    company = Company(through)
+    company.world.user("alice", 98)
     first = company.reissue()
+    before = company.places
     company.later(timedelta(minutes=5))
     second = company.reissue(renew=True)
     assert first.key_id not in company.status()
     assert second.deleted == (first.key_id,)
     assert company.delivery().pair.key_id == second.key_id
+    assert (len(company.places), second.place == first.place) == (len(before), through != "s3")
+    assert company.reissue().place == second.place
+
+
+def test_what_an_earlier_version_stored_is_found_and_cleared() -> None:
+    """Its object is called `key`; it waits there, and renewing takes it away."""
+    company = Company("s3")
+    company.world.user("alice", 98)
+    first, folder = company.reissue(), "rotate-my-key/123456789012/alice/"
+    held = company.objects.held
+    held[f"{folder}key"] = held.pop(f"{folder}key-run1")
+    body, at = held[f"{folder}slip"]
+    held[f"{folder}slip"] = (body.replace(b" in=key-run1", b""), at)
+    company.later(timedelta(minutes=5))
+    again = company.reissue()
+    assert (again.key_id, again.place) == (first.key_id, f"s3://handover/{folder}key")
+    company.reissue(renew=True)
+    assert company.places == [f"{folder}key-run3", f"{folder}slip"]
 
 
 def test_renew_spares_a_key_that_was_used(company: Company) -> None:

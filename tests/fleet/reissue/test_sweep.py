@@ -146,7 +146,7 @@ def test_what_a_user_took_from_the_bucket_is_theirs() -> None:
     company = Company("s3")
     company.world.user("alice")
     handed = company.reissue()
-    del company.objects.held["rotate-my-key/123456789012/alice/key"]
+    del company.objects.held["rotate-my-key/123456789012/alice/key-run1"]
     company.later(LONG)
     assert [swept.disposition for swept in company.sweep()] == [Disposition.CLEARED]
     assert company.status() == {handed.key_id: "Active"}

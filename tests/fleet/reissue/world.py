@@ -203,7 +203,8 @@ class Company:
     def delivery(self, user: str = "alice") -> Delivered:
         """What the user would fetch."""
         if self.through == "s3":
-            return read_delivery(self.objects.get("handover", f"rotate-my-key/{ACCOUNT.number}/{user}/key"))
+            (name,) = [name for name in self.objects.held if f"/{user}/key" in name]
+            return read_delivery(self.objects.get("handover", name))
         return read_delivery(self.secrets.get(f"rotate-my-key/{ACCOUNT.number}/{user}/handover"))
 
     def policy(self, user: str = "alice") -> dict[str, list[dict[str, object]]]:
