@@ -120,15 +120,11 @@ def test_a_profile_that_is_not_there(home: Path, words: tuple[str, ...], said: s
 
 
 def test_the_environment_signs(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no profile is named."""
-    monkeypatch.setenv("AWS_PROFILE", "it")
-    assert run()[1].endswith(":user/admin")
-
-
-def test_the_laptops_own_auth_profile_is_none_of_the_fleets(home: Path) -> None:
-    """It signs for the keys of one person."""
+    """Where no profile is named. The laptop's own auth_profile signs for the keys of one person, and not here."""
     write(home, "auth_profile = nobody\n", "config.ini")
     assert run("-p", "it")[1].endswith(":user/admin")
+    monkeypatch.setenv("AWS_PROFILE", "it")
+    assert run()[1].endswith(":user/admin")
 
 
 @pytest.mark.slow
@@ -160,18 +156,12 @@ def test_without_any_the_laptops_own_limits_hold(home: Path) -> None:
 
 
 def test_fleet_ini_beside_the_users_settings(home: Path) -> None:
-    """It is found by itself, and goes before the laptop's."""
+    """It is found by itself, and goes before the laptop's; a file that is named goes before both."""
     write(home, "max_age = 30d\n", "config.ini")
-    file = write(home, "max_age = 60d\n[accounts]\nrole = fleet\n")
+    file, other = write(home, "max_age = 60d\n[accounts]\nrole = fleet\n"), write(home, "max_age = 45d\n", "other.ini")
     settings, _ = run("-p", "it")
     assert (settings.policy.max_age, settings.accounts.role) == (timedelta(days=60), "fleet")
     assert settings.where == str(file)
-
-
-def test_a_file_that_is_named(home: Path) -> None:
-    """It goes before the one that is found."""
-    write(home, "max_age = 60d\n")
-    other = write(home, "max_age = 45d\n", "other.ini")
     assert run("-p", "it", "--settings", str(other))[0].policy.max_age == timedelta(days=45)
 
 
@@ -183,13 +173,6 @@ def test_a_parameter_that_is_named(home: Path, aws: StandIn) -> None:
     settings, _ = run("-p", "it", "--settings", "ssm:/it/fleet")
     assert (settings.policy.max_age, settings.where) == (timedelta(days=45), "ssm:/it/fleet")
     assert [call.action for call in aws.calls] == ["GetParameter", "GetCallerIdentity", "ListUsers"]
-
-
-def test_a_folder_in_place_of_a_file(home: Path) -> None:
-    """The hint is about the option, not about the laptop's settings."""
-    with pytest.raises(Problem, match=r"cannot be read: .* \(a folder, not a file\)") as caught:
-        run("-p", "it", "--settings", str(home))
-    assert caught.value.hint == "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 
 
 def test_limits_that_cannot_be_meant_are_noted(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,18 +220,20 @@ def test_the_sites_file_counts_if_nobody_else_could_write_it(home: Path) -> None
         ("ssm:/no/such", Gone, "there is no SSM parameter /no/such"),
         ("bytes.ini", WrongUsage, "bytes.ini is not UTF-8 text"),
         ("wrong.ini", WrongUsage, "wrong.ini line 1: there is no setting max_agee; did you mean max_age"),
-        (".", Problem, "cannot be read"),
+        (".", Problem, r"cannot be read: .* \(a folder, not a file\)"),
     ],
 )
 def test_settings_that_cannot_be_used(
     home: Path, monkeypatch: pytest.MonkeyPatch, named: str, kind: type[Problem], said: str
 ) -> None:
-    """One line that names them; built-in values are never taken instead."""
+    """One line that names them; built-in values are never taken instead. The hint is about the option."""
     monkeypatch.chdir(home)
     (home / "bytes.ini").write_bytes(b"contact = \xff\xfe")
     (home / "wrong.ini").write_text("max_agee = 3d\n")
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=said) as caught:
         run("-p", "it", "--settings", named)
+    if named == ".":
+        assert caught.value.hint == "name the fleet's settings: --settings FILE, or --settings ssm:/NAME"
 
 
 def test_the_options_are_told(capsys: pytest.CaptureFixture[str]) -> None:

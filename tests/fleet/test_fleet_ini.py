@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import timedelta
 from pathlib import Path
@@ -72,6 +73,7 @@ def test_what_the_file_says_counts() -> None:
     assert settings.exact is True
     assert settings.accounts.only == ("123456789012",)
     assert settings.owners.by == ("tag", "name")
+    assert settings.exempt.tags == ("rotate-my-key=exempt", "bot=yes")  # the laptop's tag always counts
     assert settings.remind.admins == ("mail", "chat")
     assert (settings.remind.repeat, settings.remind.escalate_after) == (2 * DAY, 0)
     assert (settings.enforce.deactivate_at, settings.enforce.delete_after) == (100 * DAY, None)
@@ -85,11 +87,6 @@ def test_what_the_file_does_not_say_is_the_laptops() -> None:
     base = FleetSettings(policy=Policy(30 * DAY, 5 * DAY), contact="the desk")
     assert read("", base) == replace(base, where="fleet.ini")
     assert read("remind_before = 3d", base).policy == Policy(30 * DAY, 3 * DAY)
-
-
-def test_the_laptops_tag_for_the_exempt_always_counts() -> None:
-    """Who is exempt on the laptop is exempt in the fleet, whatever tags are named besides."""
-    assert read(GOOD).exempt.tags == ("rotate-my-key=exempt", "bot=yes")
 
 
 def test_limits_that_make_every_key_due_are_noted() -> None:
@@ -181,6 +178,12 @@ WRONG = [
     ("[owners]\nby = guess,", "line 2: by: 'guess' is not a way to find owners; allowed: tag, name, mapping"),
     ("[reissue]\nthrough = mail", "line 2: through: 'mail' is not a handover method; allowed: secretsmanager, s3"),
     ("[remind]\n[[owners]]\n", "owners is a setting, not a section"),
+    ("[enforce]\nnotices = 1001", "line 2: notices: 1001 is too high; write a whole number up to 1000"),
+    ("[enforce]\nmost = 999999", "line 2: most: 999999 is too high; write a whole number up to 1000"),
+    ("[remind]\nescalate_after = 1001", "line 2: escalate_after: 1001 is too high; write a whole number up to 1000"),
+    ("[enforce]\ngrace = 36501d", "line 2: grace: 36501d is too long; the longest is 36500d"),
+    ("[enforce]\ndeactivate_at = 999999w", "line 2: deactivate_at: 999999w is too long; the longest is 36500d"),
+    ("[remind]\nrepeat = 999999w", "line 2: repeat: 999999w is too long; the longest is 36500d"),
     ("what is this", "line 1: the line is not NAME = VALUE"),
     ("contact = a\ncontact = b", "line 2: duplicate setting `contact`"),
 ]
@@ -188,60 +191,44 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_what_is_wrong_is_named(text: str, said: str) -> None:
-    """The place, the line, and what is allowed."""
+    """The place, the line, and what is allowed; the hint is about the file in use, not about the laptop's."""
     with pytest.raises(WrongUsage) as caught:
         read(text)
     assert caught.value.message.startswith("fleet.ini")
     assert said in caught.value.message
-    assert caught.value.hint
+    assert caught.value.hint == "edit fleet.ini; docs/it/fleet-settings.md has all settings"
 
 
-def test_every_hint_is_about_the_file_in_use() -> None:
-    """Not about the laptop's config.ini, whatever is wrong."""
-    for text, _ in WRONG:
-        with pytest.raises(WrongUsage) as caught:
-            read(text)
-        assert "config path" not in caught.value.hint
-        assert caught.value.hint == "edit fleet.ini; docs/it/fleet-settings.md has all settings"
+MAIL, SNS = "[channels]\n[[a]]\nkind = ses\n", "[channels]\n[[a]]\nkind = sns\n"
+TAKEN = [
+    (f"{MAIL}sender = it@example.com", "it@example.com"),
+    (f'{MAIL}sender = "Keys, IT <keys@mail.example.com>"', "Keys, IT <keys@mail.example.com>"),
+    (f"{MAIL}sender = it@example.com\nregion = us-gov-west-1", "us-gov-west-1"),
+    (f"{MAIL}sender = it@example.com\nregion = ''", ""),
+    (f"{SNS}topic = arn:aws-cn:sns:cn-north-1:123456789012:a_b-C", "arn:aws-cn:sns:cn-north-1:123456789012:a_b-C"),
+    (f"{SNS}topic = arn:aws:sns:eu-west-1:123456789012:a.fifo", "arn:aws:sns:eu-west-1:123456789012:a.fifo"),
+    *((f"[enforce]\nhours = {hours}", hours) for hours in ("0-24", "22-6", "09-17")),
+    ("[enforce]\nmost = 1000", 1000),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), TAKEN)
+def test_what_is_taken(text: str, value: object) -> None:
+    """An address with or without a name, any partition's region or none, any partition's topic, a FIFO topic, hours
+    over midnight, and a thousand for whoever wants no limit."""
+    name, settings = text.splitlines()[-1].partition(" ")[0], read(text)
+    assert getattr(settings.channels["a"] if "channels" in text else settings.enforce, name) == value
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["sender = it@example.com", 'sender = "Keys, IT <keys@mail.example.com>"', "region = us-gov-west-1", "region = ''"],
+    "line", ["kind = sns\ntopic = https://x.example/ABCDEF", "kind = apprise\nurls = t://1:ABCDEF/4"]
 )
-def test_what_a_channel_takes(value: str) -> None:
-    """An address with or without a name, any partition's region, or none."""
-    sender = "" if value.startswith("sender") else "sender = it@example.com\n"
-    assert read(f"[channels]\n[[a]]\nkind = ses\n{sender}{value}\n").channels["a"].sender
-
-
-@pytest.mark.parametrize(
-    "arn", ["arn:aws-cn:sns:cn-north-1:123456789012:a_b-C", "arn:aws:sns:eu-west-1:123456789012:a.fifo"]
-)
-def test_what_a_topic_is(arn: str) -> None:
-    """Of any partition; a FIFO topic's name ends so."""
-    assert read(f"[channels]\n[[a]]\nkind = sns\ntopic = {arn}\n").channels["a"].topic == arn
-
-
-@pytest.mark.parametrize("hours", ["0-24", "22-6", "09-17"])
-def test_hours_may_go_over_midnight(hours: str) -> None:
-    """`22-6` is from ten in the evening until six in the morning."""
-    assert read(f"[enforce]\nhours = {hours}\n").enforce.hours == hours
-
-
-def test_a_webhook_in_place_of_a_topic_is_not_repeated() -> None:
-    """It may be a token."""
+def test_what_may_be_a_token_is_refused_and_not_repeated(line: str) -> None:
+    """A chat's URL is one: it stands in a vault, and no error shows what was written here."""
     with pytest.raises(WrongUsage) as caught:
-        read("[channels]\n[[a]]\nkind = sns\ntopic = https://hooks.example.com/ABCDEF\n")
+        read(f"[channels]\n[[a]]\n{line}\n")
     assert "ABCDEF" not in caught.value.message + caught.value.hint
-
-
-def test_a_url_in_the_file_is_refused_and_not_repeated() -> None:
-    """A chat's URL is a token: it stands in a vault, and no error shows what was written here."""
-    with pytest.raises(WrongUsage) as caught:
-        read("[channels]\n[[a]]\nkind = apprise\nurls = tgram://123456:ABCDEF/42\n")
-    assert "ABCDEF" not in caught.value.message + caught.value.hint
-    assert "write secretsmanager:NAME or ssm:NAME" in caught.value.message
+    assert "sns" in line or "write secretsmanager:NAME or ssm:NAME" in caught.value.message
 
 
 def _documented() -> dict[str, list[str]]:
@@ -273,72 +260,30 @@ def test_the_pages_example_is_read() -> None:
         assert read(example).where == "fleet.ini"
 
 
-@pytest.mark.parametrize(
-    ("section", "line", "allowed"),
-    [
-        ("enforce", "notices = 1001", "up to 1000"),
-        ("enforce", "most = 999999", "up to 1000"),
-        ("remind", "escalate_after = 1001", "up to 1000"),
-        ("enforce", "grace = 36501d", "36500d"),
-        ("enforce", "deactivate_at = 999999w", "the longest is"),
-        ("remind", "repeat = 999999w", "the longest is"),
-    ],
-)
-def test_what_no_calendar_can_hold_is_refused(section: str, line: str, allowed: str) -> None:
-    """Here, by name, rather than in the middle of a run."""
-    with pytest.raises(WrongUsage) as error:
-        read(f"[{section}]\n{line}\n")
-    assert allowed in error.value.message
-    assert "line 2" in error.value.message
+HELD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a pipe, into which nobody may ever write": (lambda file: os.mkfifo(file), "no regular file"),
+    "a device, which never ends": (lambda file: file.symlink_to("/dev/zero"), "no regular file"),
+    "a folder": (lambda file: file.mkdir(), "a folder, not a file"),
+    "a larger file than anybody writes": (lambda file: file.write_bytes(b" " * (trust.LARGEST + 1)), "than 1 MB"),
+}
 
 
-def test_a_thousand_is_not_too_much() -> None:
-    """For whoever wants no limit."""
-    assert read("[enforce]\nmost = 1000\n").enforce.most == 1000
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name and devices are not known here")
+@pytest.mark.parametrize("sentence", HELD)
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path, sentence: str) -> None:
+    """Settings, the file of owners, and templates, before anything is rendered."""
+    make, said = HELD[sentence]
+    make(tmp_path / "owner.txt.j2")
+    for read_it in (
+        lambda: trust.read(str(tmp_path / "owner.txt.j2")),
+        lambda: addresses(Owners(mapping=str(tmp_path / "owner.txt.j2"))),
+        lambda: check_folder(str(tmp_path)),
+    ):
+        with pytest.raises(Problem, match=re.escape(said)):
+            read_it()
 
 
-needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with a name are not known here")
-
-
-@needs_pipes
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    """Nobody may ever write into it."""
-    os.mkfifo(tmp_path / "fleet.ini")
-    with pytest.raises(Problem, match=r"fleet\.ini \(no regular file\)"):
-        trust.read(str(tmp_path / "fleet.ini"))
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no such device here")
-def test_a_device_is_not_read() -> None:
-    """It never ends."""
-    with pytest.raises(Problem, match=r"/dev/zero \(no regular file\)"):
-        trust.read("/dev/zero")
-
-
-def test_a_folder_is_named_as_one(tmp_path: Path) -> None:
-    """Not in the words of the system."""
-    with pytest.raises(Problem, match="a folder, not a file"):
-        trust.read(str(tmp_path))
-
-
-def test_the_largest_file_is_read_and_a_larger_one_is_not(tmp_path: Path) -> None:
-    """Nobody writes so many settings."""
-    file = tmp_path / "fleet.ini"
-    file.write_bytes(b" " * trust.LARGEST)
-    assert len(trust.read(str(file)) or b"") == trust.LARGEST
-    file.write_bytes(b" " * (trust.LARGEST + 1))
-    with pytest.raises(Problem, match="larger than 1 MB"):
-        trust.read(str(file))
-
-
-def test_a_mapping_is_held_to_it_too(tmp_path: Path) -> None:
-    """The file of owners."""
-    with pytest.raises(Problem, match="a folder, not a file"):
-        addresses(Owners(mapping=str(tmp_path)))
-
-
-def test_a_template_is_held_to_it_too(tmp_path: Path) -> None:
-    """Named before anything is rendered."""
-    (tmp_path / "owner.txt.j2").mkdir()
-    with pytest.raises(WrongUsage, match=r"owner\.txt\.j2 is a folder, not a file"):
-        check_folder(str(tmp_path))
+def test_the_largest_file_is_read(tmp_path: Path) -> None:
+    """Of a megabyte."""
+    (tmp_path / "fleet.ini").write_bytes(b" " * trust.LARGEST)
+    assert len(trust.read(str(tmp_path / "fleet.ini")) or b"") == trust.LARGEST

@@ -33,11 +33,14 @@ def test_whatever_is_known_of_two_keys_is_read_back(known: dict[str, KeyMemory])
 
 
 def test_two_keys_of_which_everything_is_known_fit() -> None:
-    """AWS allows two keys per user."""
+    """AWS allows two keys per user. No two facts share a letter."""
     known = {"ABCD2345": ALL, "EFGH6789": ALL}
     assert None not in [getattr(ALL, name) for name in KeyMemory.__dataclass_fields__]
     assert decode(encode(known)) == known
     assert len(encode(known)) <= LONGEST
+    for name in KeyMemory.__dataclass_fields__:
+        one = {"ABCD2345": replace(KeyMemory(), **{name: getattr(ALL, name)})}
+        assert decode(encode(one)) == one
 
 
 @given(st.text(max_size=60) | st.text("1 ABCD2345:nflosmribwdey0", max_size=60).map("1 ABCD2345".__add__))
@@ -50,30 +53,16 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert decode(encode(known)) == {name: each for name, each in known.items() if each != KeyMemory()}
 
 
-def test_each_fact_is_its_own() -> None:
-    """No two of them share a letter."""
-    for name in KeyMemory.__dataclass_fields__:
-        one = {"ABCD2345": replace(KeyMemory(), **{name: getattr(ALL, name)})}
-        assert decode(encode(one)) == one
-
-
 def test_what_is_written_is_read_back() -> None:
-    """As short as it can be, in the letters that a tag may have."""
+    """As short as it can be, in the letters that a tag may have; nothing to remember is no text, so that the tag can
+    go. Keys that are gone can be left out, by their ids. One more than the most is the most."""
     text = encode(KNOWN)
     assert text == "1 ABCD2345:n2:f20261125:l20261125 EFGH6789:o20261125:m20261125"
     assert decode(text) == KNOWN
-    assert len(text) <= LONGEST
-
-
-def test_nothing_to_remember_is_no_text() -> None:
-    """So that the tag can go."""
     assert encode({}) == encode({"ABCD2345": KeyMemory()}) == ""
     assert decode("") == decode(None) == {}
-
-
-def test_keys_that_are_gone_can_be_left_out() -> None:
-    """By their ids."""
     assert set(decode(encode(KNOWN, ["AKIAXXXXXXXXABCD2345"]))) == {ref("AKIAXXXXXXXXABCD2345")}
+    assert decode(encode({"ABCD2345": KeyMemory(10_000, DAY)})) == {"ABCD2345": KeyMemory(9999, DAY)}
 
 
 STRANGE = [
@@ -103,11 +92,6 @@ def test_what_is_not_ours_is_not_read(text: str) -> None:
     """Another version, another hand, a day that there is not: nothing is guessed."""
     with pytest.raises(UnreadableTag):
         decode(text)
-
-
-def test_a_count_stays_one_that_can_be_read() -> None:
-    """One more than the most is the most."""
-    assert decode(encode({"ABCD2345": KeyMemory(10_000, DAY)})) == {"ABCD2345": KeyMemory(9999, DAY)}
 
 
 @pytest.mark.parametrize(
