@@ -83,31 +83,29 @@ def test_shellcheck_finds_nothing(name: str) -> None:
     assert done.stdout == ""
 
 
+# What Jamf, Kandji and Fleet read in each case: the exit code and the last line.
+SAID = {
+    "a fresh key": [(0, "<result>ok</result>"), (0, "no key is overdue"), (0, "ok")],
+    "an overdue key": [(0, "<result>overdue</result>"), (1, "a key is overdue"), (1, "overdue")],
+    "never asked": [(0, "<result>not known</result>"), (0, "not known: AWS was not asked lately"), (0, "unknown")],
+    "not installed": [(0, "<result>not installed</result>"), (1, "not installed"), (0, "missing")],
+}
+
+
 @everywhere
-def test_a_fresh_key(
-    empty: Desk, make_key: Make, check: Callable[..., tuple[int, str]], name: str, system: str
+@pytest.mark.parametrize("case", SAID)
+def test_what_is_told(
+    empty: Desk, make_key: Make, check: Callable[..., tuple[int, str]], name: str, system: str, case: str
 ) -> None:
-    """Exit 0, and the word for it."""
-    empty.profiles(default=make_key("alice", 3))
-    empty.run("status")
-    words = {JAMF: "<result>ok</result>", KANDJI: "no key is overdue", FLEET: "ok"}
-    assert check(name, system) == (0, words[name])
-
-
-@everywhere
-def test_an_overdue_key(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
-    """Jamf reads the word, the others the exit code."""
-    desk.run("status")
-    words = {JAMF: "<result>overdue</result>", KANDJI: "a key is overdue", FLEET: "overdue"}
-    assert check(name, system) == (0 if name == JAMF else 1, words[name])
-
-
-@everywhere
-def test_aws_was_never_asked(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
-    """Not known is neither good nor bad, and the check itself asks nobody."""
-    words = {JAMF: "<result>not known</result>", KANDJI: "not known: AWS was not asked lately", FLEET: "unknown"}
-    assert check(name, system) == (0, words[name])
-    assert desk.aws.calls == []
+    """Jamf reads the word, the others the exit code. Not known is neither good nor bad, and the check asks nobody."""
+    empty.profiles(default=make_key("alice", 3 if case == "a fresh key" else 98))
+    if "asked" not in case:
+        empty.run("status")
+    if case == "not installed":
+        shutil.rmtree(empty.home / ".local")
+    before = len(empty.aws.calls)
+    assert check(name, system) == SAID[case][[JAMF, KANDJI, FLEET].index(name)]
+    assert len(empty.aws.calls) == before
 
 
 @everywhere
@@ -129,14 +127,6 @@ def test_nobody_is_logged_in(
     """At the login screen there is nobody to ask about."""
     code, word = check(name, system, user)
     assert (code, "nobody" in word) == (0, True)
-
-
-@everywhere
-def test_it_is_not_installed(desk: Desk, check: Callable[..., tuple[int, str]], name: str, system: str) -> None:
-    """Each says so in its way."""
-    shutil.rmtree(desk.home / ".local")
-    words = {JAMF: "<result>not installed</result>", KANDJI: "not installed", FLEET: "missing"}
-    assert check(name, system) == (1 if name == KANDJI else 0, words[name])
 
 
 def test_the_osquery_policy_looks_where_the_status_is(desk: Desk) -> None:

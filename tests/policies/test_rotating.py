@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 
 from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials
-from tests.cli.conftest import Desk
+from tests.cli.conftest import Desk, Done
 from tests.standin import policies as rules
 from tests.standin.errors import Refused
 from tests.standin.rules import Call
 from tests.standin.sessions import Signer
 
 OLD = timedelta(days=98)
+Run = Callable[..., Done]
 NEEDED = ("iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 READING = ("iam:GetUser", "iam:GetAccessKeyLastUsed")
 EVERY_KEY_CALL = {*NEEDED, *READING}
@@ -40,9 +42,17 @@ def without(document: dict[str, Any], action: str) -> dict[str, Any]:
     return less
 
 
-def sign_in_by_mfa(desk: Desk) -> tuple[str, str]:
-    """Give alice a device; the option with its code."""
-    return "--mfa-code", desk.aws.add_mfa("alice").code
+@pytest.fixture
+def lacking(desk: Desk, old: Credentials) -> Callable[..., Done]:
+    """Rotate with a printed policy without one action of it; under self-mfa alice has a device."""
+
+    def run(name: str, action: str, *words: str) -> Done:
+        option = ("--mfa-code", desk.aws.add_mfa("alice").code) if name == "self-mfa" else ()
+        document = printed(desk, name)
+        desk.aws.attach_policy("alice", without(document, action))
+        return desk.run("rotate", "--yes", *option, *words)
+
+    return run
 
 
 def rotated(desk: Desk, old: Credentials) -> bool:
@@ -67,10 +77,10 @@ def test_self_is_enough_for_a_rotation(empty: Desk, path: str, partition: str) -
 
 
 @pytest.mark.parametrize("action", NEEDED)
-def test_self_has_no_action_too_many(desk: Desk, old: Credentials, action: str) -> None:
-    """Without one of the four: exit 5, the action is named with whom to ask, and the profile works."""
-    desk.aws.attach_policy("alice", without(printed(desk, "self"), action))
-    done = desk.run("rotate", "--yes")
+def test_self_has_no_action_too_many(desk: Desk, old: Credentials, lacking: Run, action: str) -> None:
+    """Without one of the four: exit 5, the action is named with whom to ask, and the profile works. Without the right
+    to delete the new key is in use, and the old one is off: IT is asked to delete it."""
+    done = lacking("self", action)
     if action == "iam:UpdateAccessKey":  # the old key is deleted without being switched off before
         assert done.code == 0, done.text
         assert rotated(desk, old)
@@ -78,33 +88,27 @@ def test_self_has_no_action_too_many(desk: Desk, old: Credentials, action: str) 
     assert done.code == 5, done.text
     assert action in done.err
     assert "hint: " in done.err
-    assert desk.ids()[desk.held()] == "Active"
-    if action != "iam:DeleteAccessKey":
-        assert desk.held() == old.key_id
+    if action == "iam:DeleteAccessKey":
+        assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
+    else:
+        assert (desk.held(), desk.ids()[old.key_id]) == (old.key_id, "Active")
         assert desk.changes in ([], ["CreateAccessKey"])
 
 
-def test_without_the_right_to_switch_off_the_old_key_cannot_be_kept(desk: Desk, old: Credentials) -> None:
+def test_without_the_right_to_switch_off_the_old_key_cannot_be_kept(desk: Desk, lacking: Run) -> None:
     """That is what UpdateAccessKey is for: with --keep-old its lack is said, exit 5."""
-    desk.aws.attach_policy("alice", without(printed(desk, "self"), "iam:UpdateAccessKey"))
-    done = desk.run("rotate", "--yes", "--keep-old", "7d")
+    done = lacking("self", "iam:UpdateAccessKey", "--keep-old", "7d")
     assert done.code == 5, done.text
     assert "iam:UpdateAccessKey" in done.err
     assert desk.ids()[desk.held()] == "Active"
 
 
-def test_without_the_right_to_delete_the_new_key_is_in_use_and_the_old_one_is_off(desk: Desk, old: Credentials) -> None:
-    """The worst of it is done: the old key works no more, and IT is asked to delete it."""
-    desk.aws.attach_policy("alice", without(printed(desk, "self"), "iam:DeleteAccessKey"))
-    assert desk.run("rotate", "--yes").code == 5
-    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
-
-
 @pytest.mark.parametrize(("action", "said"), [("iam:GetUser", ""), ("iam:GetAccessKeyLastUsed", "last used")])
-def test_a_rotation_goes_on_without_what_is_only_read(desk: Desk, old: Credentials, action: str, said: str) -> None:
+def test_a_rotation_goes_on_without_what_is_only_read(
+    desk: Desk, old: Credentials, lacking: Run, action: str, said: str
+) -> None:
     """Tags and last use are worth having and no more: without the right to read them less is said."""
-    desk.aws.attach_policy("alice", without(printed(desk, "self"), action))
-    done = desk.run("rotate", "--yes")
+    done = lacking("self", action)
     assert done.code == 0, done.text
     assert rotated(desk, old)
     assert not said or said not in done.text
@@ -130,47 +134,28 @@ def test_nobody_elses_keys_are_opened(empty: Desk, name: str, command: str) -> N
 
 
 def test_self_mfa_is_enough_with_a_code(desk: Desk, old: Credentials) -> None:
-    """One code carries the whole rotation; which device it is of AWS tells."""
-    option = sign_in_by_mfa(desk)
+    """One code carries the whole rotation; which device it is of AWS tells. Without a code nothing is made, exit 4; the
+    age of a key is known all the same."""
     desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
-    done = desk.run("rotate", "--yes", *option)
+    device = desk.aws.add_mfa("alice")
+    done = desk.run("status", "--json")
+    assert [key["verdict"] for key in done.json["keys"]] == ["overdue"]
+    done = desk.run("rotate", "--yes")
+    assert (done.code, "--mfa-code" in done.err) == (4, True), done.text
+    assert desk.ids() == {old.key_id: "Active"}
+    done = desk.run("rotate", "--yes", "--mfa-code", device.code)
     assert done.code == 0, done.text
     assert rotated(desk, old)
 
 
-def test_self_mfa_changes_nothing_without_a_code(desk: Desk, old: Credentials) -> None:
-    """Exit 4, naming --mfa-code; nothing was made."""
-    sign_in_by_mfa(desk)
-    desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
-    done = desk.run("rotate", "--yes")
-    assert done.code == 4, done.text
-    assert "--mfa-code" in done.err
-    assert desk.ids() == {old.key_id: "Active"}
-
-
-def test_self_mfa_lets_status_and_reminder_read_without_a_code(desk: Desk, old: Credentials) -> None:
-    """The age of a key is known without a code: only what changes something needs one."""
-    sign_in_by_mfa(desk)
-    desk.aws.attach_policy("alice", printed(desk, "self-mfa"))
-    done = desk.run("status", "--json")
-    assert [key["verdict"] for key in done.json["keys"]] == ["overdue"]
-
-
 @pytest.mark.parametrize("action", [*NEEDED, "iam:ListMFADevices"])
-def test_self_mfa_has_no_action_too_many(desk: Desk, old: Credentials, action: str) -> None:
+def test_self_mfa_has_no_action_too_many(desk: Desk, lacking: Run, action: str) -> None:
     """Without one of them: exit 5 or 4, and it is said what is missing; the profile works."""
-    option = sign_in_by_mfa(desk)
-    desk.aws.attach_policy("alice", without(printed(desk, "self-mfa"), action))
-    done = desk.run("rotate", "--yes", *option)
+    done = lacking("self-mfa", action)
+    ends = {"iam:UpdateAccessKey": (0, ""), "iam:ListMFADevices": (4, "mfa_serial")}
+    code, said = ends.get(action, (5, action))
+    assert (done.code, said in done.err) == (code, True), done.text
     assert desk.ids()[desk.held()] == "Active"
-    if action == "iam:UpdateAccessKey":
-        assert done.code == 0, done.text
-    elif action == "iam:ListMFADevices":
-        assert done.code == 4, done.text
-        assert "mfa_serial" in done.err
-    else:
-        assert done.code == 5, done.text
-        assert action in done.err
 
 
 def test_self_mfa_needs_no_list_of_devices_if_the_device_is_set(desk: Desk, old: Credentials) -> None:
