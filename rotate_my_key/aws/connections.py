@@ -55,26 +55,32 @@ from .errors import NotAws
 
 HOT = ("iam", "sts")  # what a rotation needs
 WIDE = (*HOT, "organizations", "sesv2", "sns", "ssm", "secretsmanager", "s3", "logs")
+# The first part of a service's hosts where it is not the service's name (botocore's `endpointPrefix`).
+_PREFIX = {"sesv2": "email"}
+_ENDPOINTS = {_PREFIX.get(service, service) for service in WIDE}
 
 
 @cache
 def _content(file_path: str) -> Any:
-    try:
-        with open(f"{file_path}.json", "rb") as plain:
-            return json.loads(plain.read())
-    except FileNotFoundError:
-        pass
-    try:
-        with gzip.open(f"{file_path}.json.gz", "rb") as packed:
-            return json.loads(packed.read())
-    except FileNotFoundError:
-        return None
+    for opened, ending in ((open, "json"), (gzip.open, "json.gz")):
+        try:
+            with opened(f"{file_path}.{ending}", "rb") as file:
+                return json.loads(file.read())
+        except FileNotFoundError:
+            continue
+    return None
 
 
 class _PlainJson(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
-        """The content of `file_path`.json or .json.gz, or None; each is read once a process."""
-        return _content(file_path)
+        """The content of `file_path`.json or .json.gz, or None; each is read once a process. Endpoints of services that
+        are not ours would take 4 MB."""
+        found = _content(file_path)
+        if found and os.path.basename(file_path) == "endpoints":
+            for partition in found.get("partitions", ()):
+                services = partition.get("services", {})
+                partition["services"] = {name: services[name] for name in _ENDPOINTS & services.keys()}
+        return found
 
 
 class Models(Loader):
@@ -143,8 +149,6 @@ _URL = re.compile(r"(https?)://([\w.-]+|\[[\da-f:.]+\])(:[1-9]\d{0,4})?([/?][!-\
 _DIGITS = re.compile(r"(.*\.)?(\d+|0x[\da-f]*)\.?")
 _OURS = IPv6Address("::1")
 _SET = "look at AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_IAM, AWS_ENDPOINT_URL_STS, and endpoint_url in the profile"
-# The first part of a service's hosts where it is not the service's name (botocore's `endpointPrefix`).
-_PREFIX = {"sesv2": "email"}
 
 
 def is_own(url: str, service: str) -> bool:

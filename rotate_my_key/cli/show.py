@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Interrupted, Problem
 from ..core.model import AccessKey, LastUse, Place, PlaceKind
 from ..core.plan import Step
 from ..core.policy import Policy, Row, clock, day, in_words, join, mask, old, span, stamp, used, used_by
 from ..rotation.ports import CommandResult, Did, Ending, Outcome
-from ..rotation.prepare import RotationPlan
-from ..rotation.run import Result
+
+if TYPE_CHECKING:  # `fleet` shows problems, and knows no rotation
+    from ..rotation.prepare import RotationPlan
+    from ..rotation.run import Result
 
 ShowPath = Callable[[str], str]
 CANCELLED = "Cancelled. Nothing changed."

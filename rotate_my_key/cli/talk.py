@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Declined, NeedsPerson
 from ..core.hints import Again, Hint
@@ -19,12 +19,14 @@ from ..core.parallel import Running
 from ..core.plan import Note, Step
 from ..core.policy import TWO_KEYS, Policy, Row, join, mask, old
 from ..rotation.ports import Did, Ending
-from ..rotation.prepare import RotationPlan
-from ..rotation.run import Result
 from . import show
 from .app import App
 from .commands import CODE
 from .copies import OtherCopies, foreseen, in_words
+
+if TYPE_CHECKING:
+    from ..rotation.prepare import RotationPlan
+    from ..rotation.run import Result
 
 _ONLY_HERE = "Only this computer is updated. Anything else that uses {} stops working."
 _TO_UNDO = "To keep the old key working for a day, and to be able to undo: --overlap 1d"

@@ -259,7 +259,7 @@ class Unit(Enum):
     KEY = "key"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is one of CONTROLS
 class Control:
     """A recommendation of the benchmark: `numbers` has its number in each of VERSIONS, "" where it is not in it."""
 

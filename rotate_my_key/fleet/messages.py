@@ -18,9 +18,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
-import jinja2
-from jinja2.sandbox import SandboxedEnvironment
-
 from ..core import policy
 from ..core.errors import WrongUsage
 from ..core.model import LastUse
@@ -48,6 +45,9 @@ class Renderer:
     Raises WrongUsage for a folder that is not there, and for a file in it that overrides nothing."""
 
     def __init__(self, folder: str, now: datetime) -> None:
+        import jinja2  # here: not every command has messages
+        from jinja2.sandbox import SandboxedEnvironment
+
         check_folder(folder)
         ours = jinja2.FileSystemLoader(OURS)
         own: list[jinja2.BaseLoader] = [jinja2.FileSystemLoader(folder)] if folder else []
@@ -90,6 +90,8 @@ class Renderer:
 
     def _where(self, error: Exception, file: str) -> str:
         """File, line and what is wrong. jinja2 puts the template's own lines into the traceback."""
+        import jinja2
+
         if isinstance(error, jinja2.TemplateSyntaxError):
             return f"{self._shown(error.name or file)}, line {error.lineno}: {one_line(error.message or 'no template')}"
         if isinstance(error, jinja2.TemplateNotFound):

@@ -20,8 +20,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from .. import __version__
 from ..core.errors import WrongUsage
 from ..core.hints import Hint
@@ -455,6 +453,8 @@ class DataFile(NamedTuple):
 
 def page(report: KeyReport, *, every: bool = False, twins: Sequence[DataFile] = ()) -> str:
     """The page, with the keys that need attention, or with `every` key. `docs/it/report.md` says what is on it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here: no other form needs it
+
     engine = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,

@@ -233,7 +233,9 @@ class FleetSettings:
 
     def limited(self, limit: Rule | None) -> FleetSettings:
         """The same with the values of a limit."""
-        said = limit.limits if limit else {}
+        if limit is None:
+            return self
+        said = limit.limits
         policy = {name: value for name, value in said.items() if name in Policy._fields}
         rest = {name: value for name, value in said.items() if name not in policy}
         return replace(self, policy=self.policy._replace(**policy), enforce=replace(self.enforce, **rest))

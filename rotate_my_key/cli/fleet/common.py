@@ -14,13 +14,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ... import __version__
 from ...aws.client import Aws
-from ...aws.signin import MfaSessions
+from ...aws.signin import MfaSessions, Serial
 from ...core.errors import Gone, Interrupted, Problem, TryLater, WrongUsage
 from ...core.hints import Hint
 from ...core.policy import nearest, number
@@ -29,17 +29,15 @@ from ...files.write import make_private_dir
 from ...fleet.assembly import Assembly, FleetSigner
 from ...fleet.audit import AuditTrail, private_file
 from ...fleet.judge import addresses
-from ...fleet.messages import wrapped
 from ...fleet.model import AccountSurvey
 from ...fleet.notices import about, failed, some
 from ...fleet.survey import ReportWait, survey_accounts
-from ...profiles.file import ProfilePaths, Profiles
-from ...profiles.which import named_profile
 from ...settings.fleet import FleetSettings, Who
 from ...settings.fleet_ini import PRESETS, load, with_preset
 from ..app import App, option_words
-from ..talk import Person
-from ..wiring import mfa_serials
+
+if TYPE_CHECKING:
+    from ...profiles.file import ProfilePaths
 
 _WHO = ("profile", "auth_profile", "settings")  # of `fleet_options`
 
@@ -60,6 +58,8 @@ def show_presets(app: App, command: str, *, as_json: bool) -> int:
     if as_json:
         app.json({"presets": [{**each._asdict(), "command": each.command} for each in PRESETS.values()]})
         return 0
+    from ...fleet.messages import wrapped
+
     for preset in PRESETS.values():
         if preset.command == command:
             lines = (f"like {preset.after}.", f"{preset.says}.", f"Better here: {preset.here}.")
@@ -155,11 +155,14 @@ def open_fleet(app: App, preset: str = "") -> tuple[FleetSettings, Assembly]:
 
 def _signer(app: App, profile: str | None) -> FleetSigner:
     """Raises WrongUsage for a profile that neither file has, naming those that there are."""
+    from ..talk import Person  # what rotating is made of is loaded where it is needed alone: here and below
+
     person = Person(app, lambda: None)
     signs = str(app.flags.get("auth_profile") or "") or None
-    files = ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
     for named in filter(None, (profile, signs)):
-        known = list(Profiles(files).merged)
+        from ...profiles.file import Profiles
+
+        known = list(Profiles(_files(app)).merged)
         if named in known:
             continue
         near = nearest(named, known)
@@ -172,8 +175,21 @@ def _signer(app: App, profile: str | None) -> FleetSigner:
         auth=auth,
         ask=lambda whose, serial: person.code(whose, serial, ""),
         sessions=MfaSessions(person, _SESSION),
-        serials=lambda: mfa_serials(files, auth or named_profile(app.env)[0], app.settings),
+        serials=lambda: _serials(app, auth),
     )
+
+
+def _files(app: App) -> ProfilePaths:
+    from ...profiles.file import ProfilePaths
+
+    return ProfilePaths(app.paths.credentials, app.paths.config, app.paths.home)
+
+
+def _serials(app: App, profile: str) -> list[Serial]:
+    from ...profiles.which import named_profile
+    from ..wiring import mfa_serials
+
+    return mfa_serials(_files(app), profile or named_profile(app.env)[0], app.settings)
 
 
 def open_audit(app: App, assembly: Assembly, command: str) -> AuditTrail:

@@ -19,9 +19,7 @@ from ...core.policy import day, format_duration, mask, number, span, used
 from ...fleet.assembly import Assembly
 from ...fleet.judge import BENCHMARK, VERSIONS, AgeBar, Row, Status
 from ...fleet.notices import Remark, about, alike, failed
-from ...fleet.recall import RecallCurve, RecallScope, curves, look_around
 from ...fleet.report import KeyReport, ReportOrigin, keep, make, page, read_earlier, stem, table, values
-from ...fleet.revoke import RevokeContext
 from ...fleet.survey import first_code
 from ...settings.fleet import FleetSettings
 from ..app import App
@@ -37,11 +35,12 @@ from .common import (
     tell_left_out,
     warn,
 )
-from .recall import curve_json, curve_text
 
-if TYPE_CHECKING:  # loaded for the terminal alone
+if TYPE_CHECKING:  # loaded where they are needed: for the terminal, with --recalls
     from rich.console import Console
     from rich.table import Table
+
+    from ...fleet.recall import RecallCurve
 
 
 _STYLES = {
@@ -93,6 +92,8 @@ def report(
     elif not (least and app.quiet):  # a script looks at the exit code alone
         _put(app, found, called, every=every, as_json=as_json, as_csv=as_csv, as_html=as_html)
     if called is not None and not as_json and not (least and app.quiet):
+        from .recall import curve_text
+
         tell = app.say if as_csv or as_html or out else app.out
         for line in (line for each in called for line in curve_text(each, now)):
             tell(line)
@@ -108,6 +109,8 @@ def report(
 def _put(app: App, found: KeyReport, called: Sequence[RecallCurve] | None, *, every: bool, **form: bool) -> None:
     """In the form that was asked for; recalls are in the JSON, if they were read."""
     if form["as_json"]:
+        from .recall import curve_json
+
         recalls = {} if called is None else {"recalls": [curve_json(each) for each in called]}
         app.json({**values(found), **recalls})
     elif form["as_csv"]:
@@ -121,6 +124,9 @@ def _recalls(
     app: App, settings: FleetSettings, assembly: Assembly, mapping: Mapping[str, str]
 ) -> tuple[list[RecallCurve], list[Problem]]:
     """Every recall that a user's tag has, and what cannot be looked at, which is said."""
+    from ...fleet.recall import RecallScope, curves, look_around
+    from ...fleet.revoke import RevokeContext
+
     tools = RevokeContext(assembly.organization, settings, open_audit(app, assembly, "report"), assembly.now)
     with app.waiting("reading the tags of every user"):
         users, broken = look_around(tools, RecallScope(), mapping, time.sleep)
