@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,9 @@ from hypothesis import is_hypothesis_test, settings
 if TYPE_CHECKING:
     from tests.laptop import Laptop
     from tests.standin import StandIn
+
+# Asserts are rewritten once, not by each process of each run, whatever is said of bytecode: it is half of collecting.
+sys.dont_write_bytecode, sys.pycache_prefix = False, str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
 
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # started by nohup or in the background, children would ignore it

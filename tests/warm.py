@@ -223,6 +223,8 @@ def _load() -> None:
         ):
             with suppress(ImportError):  # of another system
                 importlib.import_module(found.name)
+    for name in ("encodings.idna", "filelock"):  # which it loads where it needs them
+        importlib.import_module(name)
     from rotate_my_key.aws.client import Aws
 
     aws = Aws({}, version="", clock=lambda: datetime.now(UTC), sleep=time.sleep, monotonic=time.monotonic)
