@@ -342,20 +342,6 @@ def test_a_user_with_fifty_tags_is_told(own: AccountDirectory, standin: StandIn)
 # Changing
 
 
-def test_a_third_key_is_not_made(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
-    """Two is AWS's limit."""
-    standin.add_key("alice")
-    with pytest.raises(NoRoom, match="alice has two access keys already"):
-        own.create("alice")
-
-
-def test_a_key_is_made_once_whatever_throttles(own: AccountDirectory, standin: StandIn) -> None:
-    """A throttled call was certainly not carried out."""
-    standin.fault("CreateAccessKey", "throttle", times=3)
-    pair, key = own.create("alice")
-    assert [key.key_id] == [pair.key_id] == [each.key_id for each in standin.keys("alice")]
-
-
 @pytest.mark.parametrize("kind", ["drop", "reset", "cut", "500", "html"])
 def test_a_key_whose_answer_was_lost_is_not_made_again(own: AccountDirectory, standin: StandIn, kind: Any) -> None:
     """It may be there or not: Unanswered, and the call went out once."""
@@ -364,21 +350,6 @@ def test_a_key_whose_answer_was_lost_is_not_made_again(own: AccountDirectory, st
         own.create("alice")
     assert actions(standin) == ["CreateAccessKey"]
     assert len(standin.keys("alice")) == 1
-
-
-def test_a_deletion_whose_answer_was_lost_is_done(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
-    """NoSuchEntity after a lost answer means that the first one was carried out."""
-    standin.fault("DeleteAccessKey", "drop", "after")
-    own.delete("alice", pair.key_id)
-    assert standin.keys("alice") == []
-    assert actions(standin) == ["DeleteAccessKey"] * 2
-
-
-def test_switching_off_is_repeated(own: AccountDirectory, standin: StandIn, pair: Credentials) -> None:
-    """It does no harm twice."""
-    standin.fault("UpdateAccessKey", "drop", "after")
-    own.set_active("alice", pair.key_id, False)
-    assert [key.status for key in standin.keys("alice")] == ["Inactive"]
 
 
 # Who signs
@@ -414,13 +385,6 @@ def test_an_endpoint_that_is_not_aws_is_told_once_and_first(make: Make, standin:
     assembly.organization.me()
     scope(assembly)
     assert told == [(standin.url, 0)]
-
-
-def test_plain_http_to_another_computer_is_refused(make_aws: Any, admin: Credentials) -> None:
-    """Before anything is sent: a reply to CreateAccessKey could be read on the way."""
-    assembly = Assembly(make_aws("http://aws.corp.example"), FleetSigner(), FleetSettings())
-    with pytest.raises(Problem, match=r"aws.corp.example is not encrypted"):
-        assembly.organization.me()
 
 
 def test_other_settings_keep_who_signs(make: Make, standin: StandIn) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rotate_my_key.aws.iam import IamAccount
-from rotate_my_key.core.errors import Denied, KeyRefused, NoRoom, OtherIdentity, Problem, TryLater, Unanswered
+from rotate_my_key.core.errors import Denied, KeyRefused, OtherIdentity, Problem, TryLater, Unanswered
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.standin import StandIn
 
@@ -155,13 +155,6 @@ def creations(standin: StandIn) -> int:
     return sum(call.action == "CreateAccessKey" for call in standin.calls)
 
 
-def test_gives_the_new_pair(looked: IamAccount, standin: StandIn) -> None:
-    """The pair that AWS made, and the key as the list would show it."""
-    new, key = looked.create()
-    assert new == standin.pair(key.key_id)
-    assert key.active
-
-
 def test_goes_on_a_connection_just_open(looked: IamAccount, standin: StandIn) -> None:
     """A look a moment ago has left one, and opening another would cost round trips."""
     before = standin.connections
@@ -195,29 +188,6 @@ def test_a_throttled_one_is(looked: IamAccount, standin: StandIn, time: Any) -> 
     assert creations(standin) == 3
     assert len(time.slept) == 2
     assert len(standin.keys("alice")) == 2
-
-
-def test_throttled_for_long(looked: IamAccount, standin: StandIn) -> None:
-    """The person is told to try later, and that is certain."""
-    standin.fault("CreateAccessKey", "throttle", times=None)
-    with pytest.raises(TryLater, match="throttling") as caught:
-        looked.create()
-    assert not isinstance(caught.value, Unanswered)
-
-
-def test_no_room(looked: IamAccount, standin: StandIn) -> None:
-    """Two keys are the limit."""
-    standin.add_key("alice")
-    with pytest.raises(NoRoom):
-        looked.create()
-
-
-def test_denied(looked: IamAccount, standin: StandIn) -> None:
-    """The action that is missing is named."""
-    standin.deny("CreateAccessKey")
-    with pytest.raises(Denied, match="iam:CreateAccessKey") as caught:
-        looked.create()
-    assert not caught.value.explicit
 
 
 def test_quarantined(looked: IamAccount, standin: StandIn) -> None:

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pytest
 
@@ -264,48 +263,6 @@ def test_refused(desk: Desk, case: str) -> None:
     assert desk.ids() == keys
 
 
-GOES_ON = {
-    "denied: who am I in full": denied("GetUser"),
-    "denied: the last use": denied("GetAccessKeyLastUsed"),
-    "denied: switching off": denied("UpdateAccessKey"),
-}
-
-
-@pytest.mark.parametrize("case", GOES_ON)
-def test_no_obstacle(desk: Desk, old: Credentials, case: str) -> None:
-    """What a rotation can do without does not stop it."""
-    GOES_ON[case](desk)
-    assert desk.run("rotate", "--yes").code == 0
-    assert list(desk.ids()) == [desk.held()] != [old.key_id]
-
-
-def test_an_unreadable_note(desk: Desk, old: Credentials) -> None:
-    """It is moved aside, once, with one line that says where; the run after that rotates."""
-    note(desk, {})
-    done = desk.run("rotate", "--yes")
-    assert done.code == 1
-    assert re.search("cannot be read; it was moved to .*note.unreadable", done.problem()[0])
-    assert desk.run("rotate", "--yes").code == 0
-    assert list(desk.ids()) == [desk.held()] != [old.key_id]
-
-
-def test_denied_to_delete(desk: Desk, old: Credentials) -> None:
-    """Where the old key may not be deleted it stays switched off: exit 5 and the sentence for IT; the new one works."""
-    desk.aws.deny("DeleteAccessKey")
-    done = desk.run("rotate", "--yes")
-    assert done.code == 5
-    assert "iam:DeleteAccessKey" in done.problem()[0]
-    assert desk.ids() == {old.key_id: "Inactive", desk.held(): "Active"}
-
-
-def test_an_old_key_that_is_off_may_go_by_the_setting(desk: Desk) -> None:
-    """`replace_inactive` is the consent that --yes is not."""
-    desk.aws.add_key("alice", OLD, "Inactive")
-    desk.settings("replace_inactive = yes\n")
-    assert desk.run("rotate", "--yes").code == 0
-    assert list(desk.ids()) == [desk.held()]
-
-
 def test_without_a_terminal(desk: Desk) -> None:
     """Nobody is there to ask: exit 4, and the hint is the same command with --yes."""
     done = desk.run("rotate", "--force", "-p", "work", "--keep-old", "7d")
@@ -340,39 +297,6 @@ def test_no_home(desk: Desk) -> None:
         XDG_CONFIG_HOME=str(desk.home / "config"),
     )
     assert done.code == 0, done.text
-
-
-def test_another_computer_is_at_work(desk: Desk) -> None:
-    """With a home that computers share, a rotation that began elsewhere a minute ago is left to that one: exit 75."""
-    desk.aws.deny("DeleteAccessKey")
-    desk.run("rotate", "--yes")
-    (file,) = (desk.state / "rotations").glob("*.note")
-    began = json.loads(file.read_text())
-    file.write_text(json.dumps({**began, "host": "another", "boot": "", "began": datetime.now(UTC).isoformat()}))
-    desk.aws.all_well()
-    done = desk.run("rotate", "--yes")
-    assert done.code == 75, done.text
-    assert "started on another" in done.problem()[0]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("how", "code", "error"),
-    [
-        pytest.param(lambda d: d.aws.delete_key(d.held()), 5, "does not accept", id="the key is dead already"),
-        pytest.param(lambda d: d.aws.fault("*", "throttle", times=None), 75, "throttling", id="throttled"),
-        pytest.param(lambda d: d.aws.fault("*", "html", times=None, status=511), 75, "web page", id="a proxy's page"),
-        pytest.param(lambda d: d.aws.fault("*", "drop", times=None), 75, "", id="no answers"),
-    ],
-)
-def test_what_is_waited_for(desk: Desk, how: Arrange, code: int, error: str) -> None:
-    """What may pass by itself is waited for, for seconds, and then told in one line."""
-    before = desk.credentials.read_bytes()
-    how(desk)
-    done = desk.run("rotate", "--yes")
-    assert done.code == code, done.text
-    assert error in done.problem()[0]
-    assert desk.credentials.read_bytes() == before
 
 
 @pytest.mark.parametrize(

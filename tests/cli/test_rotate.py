@@ -107,15 +107,6 @@ def test_two_keys_of_one_user(desk: Desk, make_key: MakeKey) -> None:
     assert "alice has two keys in profiles here" in done.err
 
 
-def test_nothing_is_due(desk: Desk, old: Credentials) -> None:
-    """A fresh key is left alone, and it says when it will be due."""
-    done = desk.run("rotate", ROTATE_MY_KEY_MAX_AGE="200d")
-    assert (done.code, done.err) == (0, "")
-    said = rf"Key \.\.\.{old.key_id[-4:]} is fine \(98 days old\)\. Due on \d+ [A-Z]\w+( \d{{4}})?\."
-    assert re.fullmatch(said, done.out.strip())
-    assert desk.changes == []
-
-
 def test_mixed(desk: Desk, old: Credentials) -> None:
     """A key beside SSO settings is rotated with --mixed only, and the person is told."""
     session = "[sso-session x]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n"
@@ -173,34 +164,6 @@ def test_keep_old_active(desk: Desk, old: Credentials) -> None:
     done = desk.run("rotate", "--yes", "--keep-old", "7d", "--old-active")
     assert re.search(r"works until \d+ \w+; then it is deactivated and deleted", done.err)
     assert set(desk.ids().values()) == {"Active"}
-
-
-def test_json(desk: Desk, old: Credentials) -> None:
-    """Stdout is one object; talk goes to stderr."""
-    done = desk.run("rotate", "--yes", "--json")
-    (key,) = done.json["keys"]
-    assert done.json["version"] == 1
-    assert (key["ending"], key["key_id"], key["new_key_id"]) == ("rotated", old.key_id, desk.held())
-    assert "created a new key" in done.err
-
-
-@pytest.mark.parametrize("words", ["-p nobody", "-p nobody -p default", "", "--keep-old soon"])
-def test_json_of_problems(desk: Desk, words: str) -> None:
-    """Also when it fails stdout is one object, with the code that it exits with."""
-    done = desk.run("rotate", "--json", *words.split(), *(["--yes"] if words else []))
-    value = done.json
-    problems = [value["problem"]] if "problem" in value else [key["problem"] for key in value["keys"]]
-    assert done.code in [problem["code"] for problem in problems if problem]
-
-
-def test_no_secret_is_said(desk: Desk, old: Credentials) -> None:
-    """Not with -vv, not as JSON, not in the state that is left."""
-    said = desk.run("rotate", "--yes", "-vv", "--json").text + desk.run("status", "--json", "-vv").text
-    new = desk.aws.pair(desk.held())
-    kept = b"".join(data for name, (data, _) in desk.snapshot().items() if not name.startswith(".aws"))
-    for secret in (old.secret, new.secret):
-        assert secret not in said
-        assert secret.encode() not in kept
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotate_my_key.cli import show
-from rotate_my_key.core import policy
 from rotate_my_key.core.errors import NeedsPerson
 from rotate_my_key.core.model import AccessKey, LastUse, Place, PlaceKind
 from rotate_my_key.core.plan import ENDS, Step
@@ -24,41 +23,6 @@ DEFAULT, WORK = Place(FILE, "default"), Place(FILE, "work")
 def tilde(path: str) -> str:
     """As the program shows paths."""
     return path.replace("/home/alice", "~")
-
-
-@pytest.mark.parametrize(
-    ("items", "text"),
-    [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")],
-)
-def test_a_list(items: list[str], text: str) -> None:
-    """With commas and an "and"."""
-    assert policy.join(items) == text
-
-
-@pytest.mark.parametrize(
-    ("duration", "text"),
-    [
-        (timedelta(days=98, hours=23), "98 days"),
-        (timedelta(days=1), "1 day"),
-        (timedelta(hours=3, minutes=59), "3 hours"),
-        (timedelta(hours=1), "1 hour"),
-        (timedelta(minutes=1), "1 minute"),
-        (timedelta(seconds=59), "just now"),
-        (timedelta(seconds=-5), "just now"),
-    ],
-)
-def test_a_span(duration: timedelta, text: str) -> None:
-    """Rounded down to the largest unit."""
-    assert policy.span(duration) == text
-
-
-@pytest.mark.parametrize(
-    ("moment", "text"),
-    [(datetime(2026, 2, 4, 12, tzinfo=UTC), "4 February"), (datetime(2027, 2, 4, 12, tzinfo=UTC), "4 February 2027")],
-)
-def test_a_day(moment: datetime, text: str) -> None:
-    """With the year if it is another one."""
-    assert policy.day(moment, NOW) == text
 
 
 @pytest.mark.parametrize(

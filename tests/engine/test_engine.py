@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotate_my_key.core.errors import Denied, KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
+from rotate_my_key.core.errors import KeyRefused, NeedsPerson, NoRoom, OtherIdentity, Problem, TryLater
 from rotate_my_key.core.model import Credentials, Holding, Identity, LastUse, Place
 from rotate_my_key.core.plan import PlaceState, Step
 from rotate_my_key.rotation.facts import classify
@@ -62,16 +62,6 @@ def test_what_a_place_holds(
 ) -> None:
     """Old, new, nothing or other."""
     assert classify(Holding(DEFAULT, held), wanted, unwanted) is state
-
-
-def test_an_ordinary_rotation(computer: Computer) -> None:
-    """One key is left, active, in every place; the history tells of it."""
-    result = only(computer.run())
-    assert result.outcome and result.outcome.ending is Ending.ROTATED
-    computer.settled()
-    (past,) = computer.home.past
-    assert (past.action, past.old, past.new) == ("rotated", computer.old.key_id, result.outcome.new)
-    assert past.deleted == (computer.old.key_id,)
 
 
 def test_if_no_place_is_left_nothing_is_deleted(computer: Computer) -> None:
@@ -150,16 +140,6 @@ def test_two_keys_become_one_in_a_later_run(computer: Computer) -> None:
     assert len(computer.aws.there()) == 1 and computer.home.records == {}
 
 
-def test_a_torn_place_is_healed(computer: Computer) -> None:
-    """A run was killed in the middle of writing in place."""
-    computer.home.in_place = {DEFAULT.path}
-    other = Computer()
-    other.home.in_place = {DEFAULT.path}
-    assert computer.run(kill_at=point("torn", other)) is None
-    assert computer.run()
-    computer.settled()
-
-
 def test_a_key_of_somebody_else_is_taken_back(computer: Computer) -> None:
     """A new key that signs in as another identity is not used: it goes, exit 1."""
 
@@ -183,14 +163,6 @@ def test_a_place_that_cannot_be_written_after_all_is_taken_back(computer: Comput
     assert computer.aws.there() == {computer.old.key_id: "Active"}
     assert set(computer.home.places.values()) == {computer.old}
     assert computer.home.notes == {}
-
-
-def test_a_lost_answer_is_made_good_in_the_same_run(computer: Computer) -> None:
-    """The key that was made goes, and one more is made."""
-    result = only(computer.run(faults={point("create"): "lost"}))
-    assert result.outcome and result.outcome.ending is Ending.ROTATED
-    assert computer.progress.doings.count(Step.CREATE) == 2
-    computer.settled()
 
 
 def test_a_lost_answer_that_shows_late_is_made_good(computer: Computer) -> None:
@@ -248,26 +220,6 @@ def test_a_throttled_create_is_sent_again(computer: Computer, times: int) -> Non
     at = point("create")
     faults = {at + number * 6: "throttled" for number in range(times)}
     assert only(computer.run(faults=faults)).outcome
-    computer.settled()
-
-
-def test_a_denied_update_is_followed_by_delete(computer: Computer) -> None:
-    """Nothing is to be kept, so the old key may go at once."""
-    assert only(computer.run(faults={point("update"): "denied"})).outcome
-    computer.settled()
-
-
-def test_a_denied_delete_is_said_once(computer: Computer) -> None:
-    """Exit 5, with the new key in place and the old one off; the next run tries once and is quiet; then it goes."""
-    computer.aws.denies = {"iam:DeleteAccessKey"}
-    problem = only(computer.run()).problem
-    assert isinstance(problem, Denied) and problem.code == 5
-    assert sorted(computer.aws.there().values()) == ["Active", "Inactive"]
-    results = computer.run()
-    assert results and not any(result.problem for result in results)
-    assert Step.DELETE in computer.progress.doings
-    computer.aws.denies.clear()
-    computer.run()
     computer.settled()
 
 

@@ -149,12 +149,3 @@ def test_endpoints(all_of_aws: MakeDesk, running: StandIn, how: str) -> None:
     for service, host in AWS.items():
         assert _hosts(desk, service) == {local if service in redirected else host}
     assert (f"Endpoint: {running.url} (not AWS)" in done.text) == bool(redirected)
-
-
-def test_http_to_another_computer_is_refused(all_of_aws: MakeDesk) -> None:
-    """The new secret would be readable on its way."""
-    desk = all_of_aws("aws", "region = eu-west-1", AWS_ENDPOINT_URL_IAM="http://iam.example.com")
-    done = desk.process("rotate", "--yes")
-    assert done.code == 1
-    assert "not encrypted" in done.problem()[0]
-    assert desk.changes == []

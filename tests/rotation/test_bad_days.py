@@ -177,16 +177,6 @@ def test_denied_for_good(laptop: Laptop, action: str) -> None:
     laptop.settled()
 
 
-@pytest.mark.parametrize("action", [action for action, row in DENIED.items() if row[0]])
-def test_denied_once(laptop: Laptop, action: str) -> None:
-    """The run says so; the next one needs no help."""
-    laptop.aws.deny(action, times=1)
-    done = laptop.run()
-    assert done.code == 5, done.text
-    laptop.works()
-    laptop.settled()
-
-
 def test_neither_switching_off_nor_deleting_is_allowed(laptop: Laptop) -> None:
     """The new key is in use, the old one stays: said once; later runs try quietly, and finish when they may."""
     laptop.aws.deny("UpdateAccessKey")
@@ -197,24 +187,6 @@ def test_neither_switching_off_nor_deleting_is_allowed(laptop: Laptop) -> None:
     assert laptop.works() != laptop.old
     laptop.aws.all_well()
     laptop.settled()
-
-
-def test_a_denial_that_wants_a_second_factor(laptop: Laptop) -> None:
-    """An explicit deny, as policies that demand MFA have it: a person is needed, and nothing changed."""
-    laptop.aws.deny("*", explicit=True)
-    done = laptop.run()
-    assert done.code == 4 and "MFA" in done.err and "hint:" in done.err, done.text
-    assert laptop.works() == laptop.old
-    assert laptop.leftovers() == []
-
-
-def test_a_leaked_key(laptop: Laptop) -> None:
-    """AWS has put the user in quarantine: the word for it is said, and nothing is half done."""
-    laptop.aws.deny("CreateAccessKey", quarantine=True)
-    done = laptop.run()
-    assert done.code == 5 and "leaked" in done.err, done.text
-    assert laptop.works() == laptop.old and len(laptop.aws.keys("alice")) == 1
-    assert laptop.leftovers() == []
 
 
 def test_a_clock_that_is_set_back_while_a_key_is_proven(laptop: Laptop) -> None:

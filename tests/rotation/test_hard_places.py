@@ -6,7 +6,6 @@ Each has one clear line, a hint and the right exit code; the profile works as be
 import os
 import re
 import shutil
-import socket
 import stat
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -196,20 +195,6 @@ def test_the_state_of_another_user(laptop: Laptop) -> None:
 # Homes, terminals, pipes
 
 
-def test_no_home_in_the_environment(laptop: Laptop) -> None:
-    """The password database knows it; the files are where the variables say."""
-    env = {
-        "HOME": "(unset)",
-        "AWS_SHARED_CREDENTIALS_FILE": str(laptop.file),
-        "AWS_CONFIG_FILE": str(laptop.home / ".aws" / "config"),
-        "XDG_STATE_HOME": str(laptop.home / ".local" / "state"),
-        "XDG_CONFIG_HOME": str(laptop.home / ".config"),
-    }
-    done = laptop.run(env=env)
-    assert done.code == 0, done.text
-    laptop.settled()
-
-
 CLOSED = {
     "stdin": "exec 0<&-",
     "stdout": "exec 1>&-",
@@ -250,38 +235,7 @@ def test_what_is_said_goes_to_a_full_disk(laptop: Laptop, where: str) -> None:
     laptop.settled()
 
 
-def test_without_a_terminal_nothing_is_asked(laptop: Laptop) -> None:
-    """Exit 4, naming the flag, and nothing is changed."""
-    err = refused(laptop, "rotate", code=4, said="--yes")
-    assert "?" not in err
-    laptop.settled()
-
-
 # The network and the clock
-
-
-def test_no_network(laptop: Laptop) -> None:
-    """Nobody listens: 75, soon."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-        refused(laptop, code=75, said="cannot reach", env={"AWS_ENDPOINT_URL": url})
-    laptop.settled()
-
-
-def test_plain_http_to_another_computer(laptop: Laptop) -> None:
-    """An endpoint that would get the secret's signature in the clear is refused before anything is sent."""
-    refused(laptop, said="http", env={"AWS_ENDPOINT_URL": "http://192.0.2.1:80"})
-    laptop.settled()
-
-
-@pytest.mark.parametrize(("hours", "word"), [(1, "slow"), (-1, "fast")])
-def test_the_clock_is_off_by_an_hour(laptop: Laptop, hours: int, word: str) -> None:
-    """The clock is named, and which way it is wrong."""
-    laptop.aws.settings.clock_offset = hours * 3600
-    refused(laptop, said=f"clock is 60 minutes {word}")
-    laptop.aws.settings.clock_offset = 0
-    laptop.settled()
 
 
 @pytest.mark.parametrize("minutes", [10, -10])
@@ -299,12 +253,6 @@ def give(laptop: Laptop, key_id: str, secret: str) -> None:
     data = laptop.original.replace(laptop.old.key_id.encode(), key_id.encode())
     laptop.original = data.replace(laptop.old.secret.encode(), secret.encode())
     laptop.file.write_bytes(laptop.original)
-
-
-def test_a_wrong_secret(laptop: Laptop) -> None:
-    """Exit 5 at once: waiting would not help."""
-    give(laptop, laptop.old.key_id, "x" * 40)
-    refused(laptop, code=5, said="secret key stored for")
 
 
 def refusals(laptop: Laptop) -> int:
@@ -343,20 +291,6 @@ def test_a_key_that_is_not_known_everywhere_yet(laptop: Laptop) -> None:
     new = laptop.aws.create_key("alice")
     give(laptop, new.key_id, new.secret)
     assert laptop.run("rotate", "--dry-run").code == 0
-
-
-def test_a_key_that_is_switched_off(laptop: Laptop) -> None:
-    """The same: AWS does not say which."""
-    laptop.aws.set_status(laptop.old.key_id, "Inactive")
-    refused(laptop, code=5, said="inactive")
-
-
-def test_a_root_key(laptop: Laptop) -> None:
-    """Refused, with the advice to have none."""
-    root = laptop.aws.add_key(None, age=AGE)
-    give(laptop, root.key_id, root.secret)
-    refused(laptop, said="root")
-    assert laptop.leftovers() == []
 
 
 def test_the_same_key_id_with_another_secret_elsewhere(laptop: Laptop) -> None:
