@@ -2,7 +2,6 @@
 
 import http.client
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +17,9 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from rotate_my_key.core.model import Credentials
-from tests.standin import Account, Call, StandIn
+from tests.standin import Account, StandIn
+from tests.standin.conftest import Client, Refusal
 
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
 Enter = Callable[..., Credentials]
 
 LOST = (ConnectionClosedError, HTTPClientError, IncompleteReadError, ResponseStreamingError)
@@ -83,27 +81,6 @@ def test_hanging_outlasts_the_client(aws: StandIn, client: Client) -> None:
         client("iam", pair).get_user()
 
 
-def test_slow_is_late_but_good(aws: StandIn, client: Client) -> None:
-    """Before or after it is carried out."""
-    iam = client("iam", aws.add_key("alice"))
-    aws.fault("GetUser", "slow", seconds=0.1)
-    aws.fault("GetUser", "slow", "after", seconds=0.1)
-    start = time.monotonic()
-    assert iam.get_user()["User"]["UserName"] == "alice"
-    assert time.monotonic() - start >= 0.2
-    assert aws.calls[-1].outcome == "OK"
-
-
-@pytest.mark.parametrize("status", [200, 403, 502])
-@pytest.mark.parametrize("kind", ["html", "xhtml"])
-def test_a_captive_portal(aws: StandIn, client: Client, kind: Any, status: int) -> None:
-    """A page for people in AWS's place, as browsers take it or as well-formed XML."""
-    aws.fault("*", kind, times=None, status=status)
-    with pytest.raises((ClientError, ResponseParserError, KeyError)):
-        client("sts", aws.add_key("alice")).get_caller_identity()
-    assert aws.calls[-1].outcome == f"{kind} {status}"
-
-
 def test_a_captive_portal_can_be_taken_for_success(aws: StandIn, client: Client) -> None:
     """Why an answer without a request id is none: botocore finds nothing wrong with this page."""
     pair = aws.add_key("alice")
@@ -151,62 +128,12 @@ def test_denied(aws: StandIn, client: Client, refusal: Refusal, how: dict[str, A
     call(UserName="alice", AccessKeyId=second.key_id)
 
 
-def test_denied_for_good_until_all_is_well(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """All of IAM for one user; others and GetCallerIdentity are not affected."""
-    aws.add_user("bob")
-    pair, other = aws.add_key("alice"), aws.add_key("bob")
-    aws.deny("*", explicit=True, user="alice")
-    for _ in range(3):
-        assert refusal(client("iam", pair).get_user)[0] == "AccessDenied"
-    client("iam", other).get_user()
-    aws.all_well()
-    client("iam", pair).get_user()
-
-
 def test_nobody_can_be_denied_get_caller_identity(aws: StandIn, client: Client) -> None:
     """As at AWS: "*" leaves it out, and asking for it by name is a mistake."""
     aws.deny("*")
     client("sts", aws.add_key("alice")).get_caller_identity()
     with pytest.raises(ValueError, match="GetCallerIdentity"):
         aws.deny("GetCallerIdentity")
-
-
-def test_a_refused_key_is_not_told_what_is_denied(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """Who it is comes before what it may do."""
-    aws.deny("GetUser")
-    pair = aws.add_key("alice", status="Inactive")
-    assert refusal(client("iam", pair).get_user)[0] == "InvalidClientTokenId"
-
-
-def test_callbacks_run_before_and_after_the_deed(aws: StandIn, client: Client) -> None:
-    """With the call, for one action or all; the client has its answer only afterwards."""
-    seen: list[tuple[str, str, bool, int]] = []
-
-    def note(when: str) -> Callable[[Call], None]:
-        return lambda call: seen.append((when, call.action, call.done, len(aws.keys("alice"))))
-
-    aws.on_call(note("before"))
-    aws.on_call(note("after"), "after", "CreateAccessKey")
-    iam = client("iam", aws.add_key("alice"))
-    iam.create_access_key(UserName="alice")
-    iam.get_user()
-    assert seen == [
-        ("before", "CreateAccessKey", False, 1),
-        ("after", "CreateAccessKey", True, 2),
-        ("before", "GetUser", False, 2),
-    ]
-
-
-def test_a_callback_can_change_the_account_and_hold_up_a_call(aws: StandIn, client: Client) -> None:
-    """Somebody else deletes a key in the middle of a call, while other calls are answered."""
-    pair, second = aws.add_key("alice"), aws.add_key("alice")
-
-    def interfere(call: Call) -> None:
-        client("iam", pair).delete_access_key(UserName="alice", AccessKeyId=second.key_id)
-
-    aws.on_call(interfere, action="ListAccessKeys")
-    listed = client("iam", pair).list_access_keys()["AccessKeyMetadata"]
-    assert [key["AccessKeyId"] for key in listed] == [pair.key_id]
 
 
 @pytest.fixture
@@ -265,15 +192,6 @@ def test_a_lone_account_is_in_no_organization(aws: StandIn, client: Client, refu
     assert refusal(organizations.list_accounts)[0] == "AWSOrganizationsNotInUseException"
 
 
-def test_a_role_lets_the_main_account_in(aws: StandIn, shop: Account, client: Client, enter: Enter) -> None:
-    """Its session acts in the account of the role, and has its ARN."""
-    session = enter(aws.add_key("alice"), shop.add_role("fleet"))
-    arn = f"arn:aws:sts::{shop.account}:assumed-role/fleet/fleet"
-    assert client("sts", session).get_caller_identity()["Arn"] == arn
-    client("iam", session).tag_user(UserName="bob", Tags=[{"Key": "a", "Value": "b"}])
-    assert shop.tags("bob") == {"a": "b"}
-
-
 def test_who_is_not_let_in(aws: StandIn, shop: Account, client: Client, refusal: Refusal) -> None:
     """A role that is not there, a wrong external id, a role that trusts others, a suspended account: one answer."""
     other = aws.add_account("other")
@@ -312,31 +230,6 @@ def test_a_role_from_a_role_lasts_an_hour(
     assert sts.assume_role(RoleArn=role, RoleSessionName="me", DurationSeconds=3600)
 
 
-@pytest.mark.parametrize(
-    ("how", "code"), [("throttled", "Throttling"), ("500", "InternalFailure"), ("503", "ServiceUnavailable")]
-)
-def test_a_broken_account(aws: StandIn, shop: Account, client: Client, enter: Enter, how: Any, code: str) -> None:
-    """IAM there answers so for good, the role still lets in, and other accounts are well."""
-    session = enter(aws.add_key("alice"), shop.add_role("fleet"))
-    aws.break_account(shop.account, how)
-    for _ in range(3):
-        with pytest.raises(ClientError, match=code):
-            client("iam", session).list_users()
-    assert client("sts", session).get_caller_identity()
-    assert client("iam", aws.add_key("alice")).list_users()
-    aws.all_well()
-    assert client("iam", session).list_users()
-
-
-def test_an_account_that_lets_nobody_in(aws: StandIn, shop: Account, client: Client, refusal: Refusal) -> None:
-    """Denied for that account alone."""
-    pair, role = aws.add_key("alice"), shop.add_role("fleet")
-    other = aws.add_account("other").add_role("fleet")
-    aws.break_account(shop.account, "denied")
-    assert refusal(client("sts", pair).assume_role, RoleArn=role, RoleSessionName="me")[0] == "AccessDenied"
-    assert client("sts", pair).assume_role(RoleArn=other, RoleSessionName="me")
-
-
 def test_an_account_that_does_not_answer(aws: StandIn, shop: Account, client: Client, enter: Enter) -> None:
     """Until all is well; others are served meanwhile."""
     pair = aws.add_key("alice")
@@ -347,16 +240,6 @@ def test_an_account_that_does_not_answer(aws: StandIn, shop: Account, client: Cl
     assert client("iam", pair).list_users()
     aws.all_well()
     assert client("iam", session).list_users()
-
-
-def test_faults_and_denials_of_one_account(aws: StandIn, shop: Account, client: Client, refusal: Refusal) -> None:
-    """`account` and `service` say whose calls are meant."""
-    mine, theirs = aws.add_key("alice"), shop.add_key("bob")
-    aws.fault("ListUsers", "throttle", times=None, account=shop.account)
-    aws.deny("*", account=aws.account, service="organizations")
-    assert refusal(client("iam", theirs).list_users)[0] == "Throttling"
-    assert client("iam", mine).list_users()["Users"]
-    assert refusal(client("organizations", mine).list_accounts)[0] == "AccessDeniedException"
 
 
 def test_a_reset_takes_the_members_away(aws: StandIn, shop: Account) -> None:

@@ -4,7 +4,6 @@ import csv
 import io
 import math
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,59 +11,7 @@ import pytest
 
 from rotate_my_key.core.model import Credentials, LastUse
 from tests.standin import StandIn
-
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
-
-
-def test_lists_show_age_and_status(aws: StandIn, client: Client) -> None:
-    """Back-dated by the second, oldest first."""
-    first = aws.add_key("alice", timedelta(days=98))
-    second = aws.add_key("alice", timedelta(hours=1), status="Inactive")
-    listed = client("iam", first).list_access_keys(UserName="alice")
-    assert listed["IsTruncated"] is False
-    shown = [(key["AccessKeyId"], key["Status"], key["UserName"]) for key in listed["AccessKeyMetadata"]]
-    assert shown == [(first.key_id, "Active", "alice"), (second.key_id, "Inactive", "alice")]
-    age = datetime.now(UTC) - listed["AccessKeyMetadata"][0]["CreateDate"]
-    assert abs(age - timedelta(days=98)) < timedelta(seconds=5)
-    assert aws.keys("alice")[0].created == listed["AccessKeyMetadata"][0]["CreateDate"]
-
-
-def test_without_a_user_name_the_caller_is_meant(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """GetUser and the key calls all work so, and never on another user's key."""
-    aws.add_user("bob")
-    other = aws.add_key("bob")
-    iam = client("iam", aws.add_key("alice"))
-    assert iam.get_user()["User"]["UserName"] == "alice"
-    made = iam.create_access_key()["AccessKey"]["AccessKeyId"]
-    assert len(iam.list_access_keys()["AccessKeyMetadata"]) == 2
-    iam.update_access_key(AccessKeyId=made, Status="Inactive")
-    iam.delete_access_key(AccessKeyId=made)
-    assert refusal(iam.delete_access_key, AccessKeyId=other.key_id)[:2] == ("NoSuchEntity", 404)
-    assert len(aws.keys("bob")) == 1
-
-
-@pytest.mark.parametrize(
-    ("action", "parameters", "code", "status"),
-    [
-        ("create_access_key", {"UserName": "alice"}, "LimitExceeded", 409),
-        ("create_access_key", {"UserName": "nobody"}, "NoSuchEntity", 404),
-        ("list_access_keys", {"UserName": "nobody"}, "NoSuchEntity", 404),
-        ("get_user", {"UserName": "nobody"}, "NoSuchEntity", 404),
-        ("delete_access_key", {"UserName": "alice", "AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "NoSuchEntity", 404),
-        ("get_access_key_last_used", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}, "NoSuchEntity", 404),
-    ],
-    ids=lambda value: str(value),
-)
-def test_what_cannot_be_done_is_refused_as_iam_does(
-    aws: StandIn, client: Client, refusal: Refusal, action: str, parameters: dict[str, str], code: str, status: int
-) -> None:
-    """Code and status of the API reference; nothing changes."""
-    pair = aws.add_key("alice")
-    aws.add_key("alice", status="Inactive")
-    before = aws.keys("alice")
-    assert refusal(getattr(client("iam", pair), action), **parameters)[:2] == (code, status)
-    assert aws.keys("alice") == before
+from tests.standin.conftest import Client, Refusal
 
 
 def test_uses_are_recorded_and_shown_late(aws: StandIn, client: Client) -> None:
@@ -113,15 +60,6 @@ def test_a_new_key_is_refused_for_a_while(aws: StandIn, client: Client, refusal:
     client("iam", new).get_user()
 
 
-def test_propagation_is_a_matter_of_time(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """Seconds after it was made, the key works."""
-    aws.settings.propagation = 0.2
-    sts = client("sts", aws.create_key("alice"))
-    assert refusal(sts.get_caller_identity)[0] == "InvalidClientTokenId"
-    time.sleep(0.2)
-    sts.get_caller_identity()
-
-
 def test_a_new_key_flaps(aws: StandIn, client: Client, refusal: Refusal) -> None:
     """Yes and no by the pattern, counted for each service, then yes for good."""
     aws.settings.flapping = {"sts": "ynny", "iam": "n"}
@@ -157,17 +95,6 @@ def test_a_dead_key_works_for_a_while(aws: StandIn, client: Client, refusal: Ref
     aws.settings.revocation = 0
     for pair in (off, gone):
         assert refusal(client("sts", pair).get_caller_identity)[0] == "InvalidClientTokenId"
-
-
-def test_a_dead_key_dies_in_time(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """Seconds after it was deleted."""
-    pair = aws.add_key("alice")
-    aws.settings.revocation = 0.2
-    aws.delete_key(pair.key_id)
-    sts = client("sts", pair)
-    sts.get_caller_identity()
-    time.sleep(0.2)
-    assert refusal(sts.get_caller_identity)[0] == "InvalidClientTokenId"
 
 
 def test_a_list_lags_behind_every_change(aws: StandIn, client: Client) -> None:
@@ -251,49 +178,12 @@ def test_a_marker_that_is_none(iam: Any, refusal: Refusal) -> None:
         assert refusal(iam.list_users, Marker=marker)[:2] == ("InvalidInput", 400)
 
 
-def test_the_last_sign_in_is_listed(aws: StandIn, iam: Any) -> None:
-    """Only for who has a password and used it."""
-    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    aws.add_user("bob", password=True, signed_in=at)
-    aws.add_user("carol", password=True)
-    users = {user["UserName"]: user.get("PasswordLastUsed") for user in iam.list_users()["Users"]}
-    assert users == {"alice": None, "bob": at, "carol": None}
-    assert iam.get_user(UserName="bob")["User"]["PasswordLastUsed"] == at
-    assert iam.get_login_profile(UserName="carol")
-
-
-def test_the_members_of_a_group(aws: StandIn, iam: Any, refusal: Refusal) -> None:
-    """In pages too."""
-    for number in range(5):
-        aws.add_user(f"u{number}", groups=["break-glass", f"g{number}"])
-    aws.settings.page_size = 2
-    pages = list(iam.get_paginator("get_group").paginate(GroupName="break-glass"))
-    assert [len(page["Users"]) for page in pages] == [2, 2, 1]
-    assert {page["Group"]["GroupName"] for page in pages} == {"break-glass"}
-    assert refusal(iam.get_group, GroupName="nobody")[:2] == ("NoSuchEntity", 404)
-    aws.delete_user("u0")
-    aws.settings.page_size = 100
-    assert len(iam.get_group(GroupName="break-glass")["Users"]) == 4
-
-
 # Tags
 
 
 def tag(key: str, value: str = "x") -> list[dict[str, str]]:
     """One tag, as the call wants it."""
     return [{"Key": key, "Value": value}]
-
-
-def test_tags(aws: StandIn, iam: Any) -> None:
-    """Set, changed, listed in pages, taken away; GetUser shows the same."""
-    iam.tag_user(UserName="alice", Tags=[*tag("owner", "a@example.com"), *tag("team", "Ümläut 1 _.:/=+-@")])
-    iam.tag_user(UserName="alice", Tags=tag("owner", ""))
-    aws.settings.page_size = 1
-    pages = list(iam.get_paginator("list_user_tags").paginate(UserName="alice"))
-    assert [page["Tags"] for page in pages] == [tag("owner", ""), tag("team", "Ümläut 1 _.:/=+-@")]
-    assert {each["Key"] for each in iam.get_user()["User"]["Tags"]} == {"owner", "team"}
-    iam.untag_user(UserName="alice", TagKeys=["team", "nobody"])
-    assert aws.tags("alice") == {"owner": ""}
 
 
 def test_the_keys_of_tags_know_no_case(aws: StandIn, iam: Any, refusal: Refusal) -> None:
@@ -320,13 +210,6 @@ def test_fifty_tags_and_no_more(aws: StandIn, iam: Any, refusal: Refusal) -> Non
 def test_what_a_value_may_not_be(iam: Any, refusal: Refusal, value: str) -> None:
     """Too long, or with a character that IAM does not take."""
     assert refusal(iam.tag_user, UserName="alice", Tags=tag("a", value))[:2] == ("ValidationError", 400)
-
-
-def test_tagging_who_is_not_there(iam: Any, refusal: Refusal) -> None:
-    """NoSuchEntity for all three calls."""
-    assert refusal(iam.tag_user, UserName="nobody", Tags=tag("a"))[0] == "NoSuchEntity"
-    assert refusal(iam.untag_user, UserName="nobody", TagKeys=["a"])[0] == "NoSuchEntity"
-    assert refusal(iam.list_user_tags, UserName="nobody")[0] == "NoSuchEntity"
 
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -374,12 +257,6 @@ def test_it_is_asked_for_waited_for_and_read(aws: StandIn, iam: Any, refusal: Re
     aws.add_user("late")
     assert iam.generate_credential_report()["State"] == "COMPLETE"
     assert "late" not in rows(iam.get_credential_report())
-
-
-def test_it_may_take_time(aws: StandIn, iam: Any) -> None:
-    """`report_delay` is in seconds."""
-    aws.settings.report_delay = 3600
-    assert [iam.generate_credential_report()["State"] for _ in range(3)] == ["STARTED", "INPROGRESS", "INPROGRESS"]
 
 
 def test_it_tells_what_was_true_when_it_was_asked_for(aws: StandIn, iam: Any) -> None:
@@ -459,52 +336,3 @@ def test_inactive_keys_may_be_hidden(aws: StandIn, iam: Any) -> None:
 def test_the_last_quarter_of_an_hour_is_not_in_it(aws: StandIn, iam: Any) -> None:
     """As in GetAccessKeyLastUsed: alice has just signed."""
     assert made(iam)["alice"]["access_key_1_last_used_date"] == "N/A"
-
-
-def test_passwords(aws: StandIn, iam: Any) -> None:
-    """None, never used, used; and MFA."""
-    aws.add_user("bot")
-    aws.add_user("bob", password=True)
-    aws.add_user("carol", password=True, signed_in=NOW - timedelta(days=7))
-    aws.add_mfa("carol")
-    names = ("password_enabled", "password_last_used", "mfa_active")
-    shown = {user: [row[name] for name in names] for user, row in made(iam).items()}
-    assert shown["bot"] == ["false", "N/A", "false"]
-    assert shown["bob"] == ["true", "no_information", "false"]
-    assert shown["carol"] == ["true", iso(NOW - timedelta(days=7)), "true"]
-
-
-def test_root(aws: StandIn, iam: Any) -> None:
-    """First, with keys, and without what AWS does not tell of a root password."""
-    plain = made(iam)["<root_account>"]
-    assert (plain["access_key_1_active"], plain["access_key_1_last_rotated"]) == ("false", "N/A")
-    assert (plain["password_enabled"], plain["password_last_used"]) == ("not_supported", "no_information")
-    aws.age_report(timedelta(hours=5))
-    aws.add_key(None, timedelta(days=900))
-    aws.add_mfa(None)
-    row = made(iam)["<root_account>"]
-    assert (row["access_key_1_active"], row["mfa_active"]) == ("true", "true")
-    assert row["access_key_1_last_rotated"] == iso(aws.keys(None)[0].created)
-    assert row["password_last_changed"] == "not_supported"
-
-
-def test_a_comma_in_a_path_is_quoted(aws: StandIn, iam: Any) -> None:
-    """The file stays CSV: names and paths may hold `,`, `=`, `+` and `@`."""
-    aws.add_user("a,b=c+d@e", "/x,y/")
-    assert made(iam)["a,b=c+d@e"]["arn"].endswith(":user/x,y/a,b=c+d@e")
-
-
-def test_a_report_cannot_be_aged_before_there_is_one(aws: StandIn) -> None:
-    """A test that forgets to ask for it is told."""
-    with pytest.raises(ValueError, match="no report"):
-        aws.age_report(timedelta(hours=1))
-
-
-def test_each_account_has_its_own(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """What one asked for, another has not."""
-    shop = aws.add_account("shop")
-    shop.add_user("bob")
-    made(client("iam", aws.add_key("alice")))
-    iam = client("iam", shop.add_key("bob"))
-    assert refusal(iam.get_credential_report)[0] == "ReportNotPresent"
-    assert set(made(iam)) == {"<root_account>", "bob"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,9 +13,8 @@ from rotate_my_key import policies
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
 from tests.standin import policies as rules
+from tests.standin.conftest import Client, Refusal
 
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
 KEY = "arn:aws:kms:eu-west-1:111122223333:key/1"
 MAIL = {
     "FromEmailAddress": "IT <it@example.com>",

@@ -4,7 +4,6 @@ import json
 import time
 import urllib.request
 from collections.abc import Callable
-from email.message import EmailMessage
 from typing import Any
 from urllib.error import HTTPError
 
@@ -12,13 +11,11 @@ import pytest
 
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
+from tests.standin.conftest import Client, Refusal
 
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
 Service = Callable[[str], Any]
 DAY = 24 * 3600 * 1000
 ANYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-NAMES = ["plain", "a/b/c.json", "a key with blanks", "ümläut/ß", "plus+and&more=~!*'()", "%41", "a//b", "x?y#z"]
 
 
 @pytest.fixture
@@ -41,23 +38,6 @@ def ses(service: Service) -> Any:
     return service("sesv2")
 
 
-def test_a_mail_is_sent(aws: StandIn, ses: Any) -> None:
-    """From an address of a verified domain, to anybody; it can be looked at, and its text is not in the record."""
-    aws.verify("example.com")
-    assert ses.send_email(**mail())["MessageId"]
-    (sent,) = aws.mails
-    assert (sent.sender, sent.to, sent.subject) == ("IT <it@example.com>", ("bob@x.org",), "your key")
-    assert (sent.text, sent.html, sent.region) == ("the text", "<p>the text", "eu-west-1")
-    assert "the text" not in repr(aws.mails) + repr(aws.calls)
-    assert [(call.service, call.action, call.outcome) for call in aws.calls] == [("ses", "SendEmail", "OK")]
-    message = EmailMessage()
-    message["Subject"] = "schlüssel"
-    message.set_content("text")
-    message.add_alternative("<p>html", subtype="html")
-    ses.send_email(**{**mail(), "Content": {"Raw": {"Data": message.as_bytes()}}})
-    assert (aws.mails[1].subject, aws.mails[1].text, aws.mails[1].html) == ("schlüssel", "text\n", "<p>html\n")
-
-
 def test_a_sender_must_be_verified(aws: StandIn, ses: Any, refusal: Refusal) -> None:
     """In the region where it is sent from; a domain counts for those below it, an address for itself alone."""
     aws.verify("other@example.com")
@@ -70,19 +50,6 @@ def test_a_sender_must_be_verified(aws: StandIn, ses: Any, refusal: Refusal) -> 
     aws.verify("example.com", region="eu-west-1")
     assert ses.send_email(**mail("it@mail.example.com"))
     assert refusal(ses.send_email, **mail("it@badexample.com"))[0] == "MessageRejected"
-
-
-def test_the_sandbox_sends_to_verified_addresses_only(aws: StandIn, ses: Any, refusal: Refusal) -> None:
-    """And GetAccount tells that it is one; nothing is sent to anybody if one of them is not verified."""
-    aws.verify("example.com")
-    assert ses.get_account()["ProductionAccessEnabled"] is True
-    aws.settings.ses_sandbox = True
-    assert ses.get_account()["ProductionAccessEnabled"] is False
-    sentence = refusal(ses.send_email, **mail("it@example.com", "bob@example.com", "carol@x.org"))[2]
-    assert (sentence.rpartition(" ")[2], "bob" in sentence, aws.mails) == ("carol@x.org", False, [])
-    aws.verify("carol@x.org")
-    ses.send_email(**mail("it@example.com", "bob@example.com", "carol@x.org"))
-    assert len(aws.mails) == 1
 
 
 def test_what_is_no_mail(aws: StandIn, ses: Any, refusal: Refusal) -> None:
@@ -155,21 +122,6 @@ def test_batches_of_events(aws: StandIn, service: Service, refusal: Refusal) -> 
     assert logs.put_log_events(**stream, logEvents=[event(-15 * DAY)])["rejectedLogEventsInfo"]
 
 
-def test_parameters(aws: StandIn, service: Service, refusal: Refusal) -> None:
-    """By name or ARN; a SecureString must be decrypted; no value is in the record."""
-    ssm = service("ssm")
-    aws.add_parameter("/fleet/settings", "max_age = 90d")
-    aws.add_parameter("/fleet/urls", "tgram://token", secure=True)
-    arn = ssm.get_parameter(Name="/fleet/settings")["Parameter"]["ARN"]
-    assert arn == f"arn:aws:ssm:eu-west-1:{aws.account}:parameter/fleet/settings"
-    assert ssm.get_parameter(Name=arn)["Parameter"]["Value"] == "max_age = 90d"
-    assert refusal(ssm.get_parameter, Name="/fleet/other")[:2] == ("ParameterNotFound", 400)
-    assert ssm.get_parameter(Name="/fleet/urls")["Parameter"]["Value"] != "tgram://token"
-    assert ssm.get_parameter(Name="/fleet/urls", WithDecryption=True)["Parameter"]["Value"] == "tgram://token"
-    ssm.put_parameter(Name="/fleet/urls", Value="slack://other", Overwrite=True)
-    assert "slack://" not in repr(aws.calls)
-
-
 # Secrets Manager
 
 
@@ -190,40 +142,6 @@ def for_reader(arn: str) -> str:
     allow = {"Effect": "Allow", "Principal": {"AWS": arn}, **read}
     others = {"ArnNotEquals": {"aws:PrincipalArn": arn}}
     return json.dumps(document(allow, {"Effect": "Deny", "Principal": "*", **read, "Condition": others}))
-
-
-def test_a_secret_from_beginning_to_end(aws: StandIn, vault: Any, refusal: Refusal) -> None:
-    """Made empty, filled, read by name and by ARN, listed in pages, deleted; its value is not in the record."""
-    arn = vault.create_secret(Name="k/alice", Tags=[{"Key": "a", "Value": "b"}])["ARN"]
-    assert arn.startswith(f"arn:aws:secretsmanager:eu-west-1:{aws.account}:secret:k/alice-")
-    assert refusal(vault.get_secret_value, SecretId=arn)[0] == "ResourceNotFoundException"
-    vault.put_secret_value(SecretId="k/alice", SecretString="s3cr3t-value")
-    for name in ("k/alice", arn, arn[:-7]):
-        assert vault.get_secret_value(SecretId=name)["SecretString"] == "s3cr3t-value"
-    for name in ("k/b", "k/c", "other"):
-        aws.add_secret(name, "x", {"owner": name})
-    aws.settings.page_size = 2
-    pages = vault.get_paginator("list_secrets").paginate(Filters=[{"Key": "name", "Values": ["k/"]}])
-    assert [[each["Name"] for each in page["SecretList"]] for page in pages] == [["k/alice", "k/b"], ["k/c"]]
-    vault.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
-    assert refusal(vault.get_secret_value, SecretId="k/alice")[0] == "ResourceNotFoundException"
-    assert (list(aws.secrets), "s3cr3t-value" in repr(aws.calls)) == (["k/b", "k/c", "other"], False)
-
-
-def test_a_name_is_taken_for_a_while(aws: StandIn, vault: Any, refusal: Refusal) -> None:
-    """By one that waits for its deletion, and for some time by one that was deleted at once."""
-    vault.create_secret(Name="a", SecretString="x")
-    assert refusal(vault.create_secret, Name="a", SecretString="y")[:2] == ("ResourceExistsException", 400)
-    vault.delete_secret(SecretId="a", RecoveryWindowInDays=7)
-    assert aws.secrets["a"].deleted
-    assert refusal(vault.create_secret, Name="a")[0] == "InvalidRequestException"
-    assert refusal(vault.get_secret_value, SecretId="a")[0] == "InvalidRequestException"
-    assert refusal(vault.put_secret_value, SecretId="a", SecretString="z")[0] == "InvalidRequestException"
-    aws.settings.secret_deletion = 3600
-    vault.delete_secret(SecretId="a", ForceDeleteWithoutRecovery=True)
-    assert refusal(vault.create_secret, Name="a", SecretString="x")[0] == "InvalidRequestException"
-    aws.settings.secret_deletion = 0
-    assert vault.create_secret(Name="a", SecretString="x")
 
 
 def test_a_secrets_policy_says_who_may_read(aws: StandIn, client: Client, vault: Any, refusal: Refusal) -> None:
@@ -322,26 +240,6 @@ def s3(aws: StandIn, service: Service) -> Any:
     return service("s3")
 
 
-def test_objects(aws: StandIn, s3: Any, refusal: Refusal) -> None:
-    """Encrypted as asked for, listed in pages; a bucket of another account is closed, and its name is taken."""
-    key = "arn:aws:kms:eu-west-1:111122223333:key/1"
-    s3.put_object(Bucket="bucket", Key="a/1", Body=b"the body")
-    s3.put_object(Bucket="bucket", Key="a/2", Body=b"", ServerSideEncryption="aws:kms", SSEKMSKeyId=key)
-    s3.put_object(Bucket="bucket", Key="b", Body=b"")
-    shown = {name: (each.body, each.encryption, each.kms_key) for name, each in aws.objects("bucket").items()}
-    assert shown == {"a/1": (b"the body", "AES256", ""), "a/2": (b"", "aws:kms", key), "b": (b"", "AES256", "")}
-    aws.settings.page_size = 1
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="bucket", Prefix="a/")
-    assert [[each["Key"] for each in page["Contents"]] for page in pages] == [["a/1"], ["a/2"]]
-    assert refusal(s3.get_object, Bucket="bucket", Key="no")[:2] == ("NoSuchKey", 404)
-    assert "the body" not in repr(aws.calls)
-    aws.add_account("shop").add_bucket("theirs")
-    assert refusal(s3.list_objects_v2, Bucket="nobodys")[:2] == ("NoSuchBucket", 404)
-    assert refusal(s3.put_object, Bucket="theirs", Key="x", Body=b"")[:2] == ("AccessDenied", 403)
-    where = {"LocationConstraint": "eu-west-1"}
-    assert refusal(s3.create_bucket, Bucket="theirs", CreateBucketConfiguration=where)[1] == 409
-
-
 def get(url: str) -> tuple[int, str]:
     """Status and body of a GET without any header of ours."""
     try:
@@ -361,16 +259,6 @@ def link(s3: Any) -> Callable[..., str]:
         return url
 
     return make
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_link_needs_no_key(aws: StandIn, link: Callable[..., str], name: str) -> None:
-    """Whoever has it may read; it is recorded as a call of its signer's, without the signature."""
-    url = link(name)
-    assert get(url) == (200, "the body")
-    call = aws.calls[-1]
-    assert (call.action, call.service, call.outcome, call.params["Key"]) == ("GetObject", "s3", "OK", name)
-    assert (list(aws.objects("bucket")), url.rpartition("=")[2] in repr(aws.calls)) == ([name], False)
 
 
 def test_what_ends_a_link(aws: StandIn, link: Callable[..., str], client: Client) -> None:

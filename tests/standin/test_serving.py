@@ -1,42 +1,20 @@
 """Connections, the record of calls, several stand-ins, and one as a process of its own."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import botocore.session
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn, sample
-
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
-
-
-def test_calls_are_recorded(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """What, by which key, for which region, from which program, and how it ended."""
-    pair = aws.add_key("alice")
-    client("sts", pair).get_caller_identity()
-    refusal(client("iam", pair).get_user, UserName="nobody")
-    first, second = aws.calls
-    assert (first.action, first.service, first.key_id, first.region) == (
-        "GetCallerIdentity",
-        "sts",
-        pair.key_id,
-        "eu-west-1",
-    )
-    assert (first.outcome, first.done, second.outcome, second.done) == ("OK", True, "NoSuchEntity", False)
-    assert "Botocore" in first.user_agent
-    assert first.host == aws.url.removeprefix("http://")
-    assert second.params["UserName"] == "nobody"
+from tests.standin.conftest import Client, Refusal
 
 
 def test_no_secret_is_recorded(aws: StandIn, client: Client) -> None:
@@ -115,54 +93,25 @@ def test_two_stand_ins_are_two_accounts(aws: StandIn, client: Client, session: b
         assert other.account != aws.account
 
 
-def test_a_stopped_one_listens_no_more() -> None:
-    """The port is closed, and waiting calls are ended."""
-    with StandIn() as standin:
-        address = ("127.0.0.1", int(standin.url.rpartition(":")[2]))
-        socket.create_connection(address).close()
-    with socket.socket() as probe:
-        assert probe.connect_ex(address) != 0
-
-
-def test_as_a_process_of_its_own() -> None:
-    """It prints where it is and what keys there are, obeys its flags, and ends with its stdin."""
-    command = [sys.executable, "-m", "tests.standin", "--user", "alice", "--user", "bob", "--set", "latency=0"]
-    command += [
-        "--fault",
-        '{"action": "GetCallerIdentity", "kind": "html", "status": 200}',
-        "--deny",
-        '{"action": "*"}',
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        told = json.loads(process.stdout.readline())
-        assert [(key["user"], key["key_id"][:4], len(key["secret"])) for key in told["keys"]] == [
-            ("alice", "AKIA", 40),
-            ("bob", "AKIA", 40),
-        ]
-        with urllib.request.urlopen(told["url"], b"Action=GetCallerIdentity", timeout=5) as page:  # noqa: S310
-            assert "Welcome" in page.read().decode()
-        process.communicate(timeout=5)
-    assert process.returncode == 0
-
-
 def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
-    """Accounts, users and an admin whose key is in a new credentials file; the same company each time."""
+    """Accounts, users and an admin whose key is in a new credentials file; each flag does what try-it.md says."""
     file = tmp_path / "credentials"
     command = [sys.executable, "-m", "tests.standin", "--fleet", "6:60", "--profile", str(file)]
-    command += ["--break", "100000000028=throttled"]
+    command += ["--break", "100000000028=throttled", "--user", "zoe", "--set", "page_size=7"]
+    command += ["--fault", '{"action": "GetUser", "kind": "503"}', "--deny", '{"action": "TagUser"}']
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         told = json.loads(process.stdout.readline())
-        (admin,) = told["keys"]
-        assert (admin["user"], told["accounts"], file.stat().st_mode & 0o777) == ("admin", 6, 0o600)
+        assert [each["user"] for each in told["keys"]] == ["zoe", "admin"]
+        assert (told["accounts"], file.stat().st_mode & 0o777) == (6, 0o600)
         session = botocore.session.Session()
         session.set_config_variable("credentials_file", str(file))
         session.set_config_variable("config_file", "/dev/null")
 
-        def client(service: str, **keys: str) -> Any:
+        def client(service: str, **keys: Any) -> Any:
             return session.create_client(service, region_name="us-east-1", endpoint_url=told["url"], **keys)
 
+        once = client("iam", config=Config(retries={"total_max_attempts": 1}))
         accounts = client("organizations").list_accounts()["Accounts"]
         states = sorted(account["Status"] for account in accounts)
         assert states == ["ACTIVE"] * 5 + ["SUSPENDED"]
@@ -171,7 +120,11 @@ def test_a_fleet_as_a_process_of_its_own(tmp_path: Path) -> None:
         made = client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
         names = {"aws_access_key_id": "AccessKeyId", "aws_secret_access_key": "SecretAccessKey"}
         keys = {name: made[key] for name, key in {**names, "aws_session_token": "SessionToken"}.items()}
-        assert len(client("iam", **keys).list_users()["Users"]) == 10
+        assert len(client("iam", **keys).list_users()["Users"]) == 7
+        for call, code in (("get_user", "ServiceUnavailable"), ("tag_user", "AccessDenied")):
+            more = {"Tags": []} if call == "tag_user" else {}
+            with pytest.raises(ClientError, match=code):
+                getattr(once, call)(UserName="zoe", **more)
         session.create_client("sns", region_name="us-east-1", endpoint_url=told["url"]).publish(
             TopicArn=f"arn:aws:sns:us-east-1:{told['account']}:rotate-my-key", Message="hello"
         )

@@ -3,8 +3,6 @@
 import http.client
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -14,30 +12,11 @@ from botocore.credentials import Credentials as BotoCredentials
 
 from rotate_my_key.core.model import Credentials
 from tests.standin import StandIn
+from tests.standin.conftest import Client, Refusal
 
-Client = Callable[..., Any]
-Refusal = Callable[..., tuple[str, int, str]]
 SignIn = Callable[[Credentials], Credentials]
 
 REFUSED = ("InvalidClientTokenId", 403, "The security token included in the request is invalid.")
-
-
-def test_a_key_of_a_user_signs_in(aws: StandIn, client: Client) -> None:
-    """GetCallerIdentity gives account, ARN with path, and user id."""
-    user = aws.add_user("bob", path="/team/")
-    answer = client("sts", aws.add_key("bob")).get_caller_identity()
-    assert (answer["Account"], answer["Arn"]) == (aws.account, f"arn:aws:iam::{aws.account}:user/team/bob")
-    assert answer["UserId"] == user.id
-    assert re.fullmatch("AIDA[A-Z2-7]{17}", user.id)
-
-
-def test_root_signs_in_as_root(aws: StandIn, client: Client) -> None:
-    """Root's ARN ends in :root, and root sees its own keys."""
-    pair = aws.add_key(None)
-    assert client("sts", pair).get_caller_identity()["Arn"] == f"arn:aws:iam::{aws.account}:root"
-    assert client("iam", pair).get_user()["User"]["Arn"].endswith(":root")
-    assert [key["AccessKeyId"] for key in client("iam", pair).list_access_keys()["AccessKeyMetadata"]] == [pair.key_id]
-    assert client("iam", pair).list_users()["Users"][0]["UserName"] == "alice"
 
 
 @pytest.mark.parametrize("service", ["sts", "iam"])
@@ -140,17 +119,6 @@ def test_a_clock_more_than_15_minutes_off_is_refused(
     assert "15 min.)" in said
 
 
-def test_the_servers_clock_shows_in_dates(aws: StandIn, client: Client) -> None:
-    """The Date header and CreateDate follow the offset."""
-    pair = aws.add_key("alice")
-    aws.settings.clock_offset = -600
-    answer = client("iam", pair).create_access_key(UserName="alice")
-    wanted = datetime.now(UTC) - timedelta(minutes=10)
-    date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
-    for seen in (date, answer["AccessKey"]["CreateDate"], aws.calls[-1].at):
-        assert abs(seen - wanted) < timedelta(seconds=5)
-
-
 def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: Client, refusal: Refusal) -> None:
     """What is not ours goes to moto: the query protocol (IAM's roles) and JSON (EventBridge)."""
     pair = aws.add_key("alice")
@@ -160,9 +128,6 @@ def test_other_services_need_a_good_key_too_and_are_moto(aws: StandIn, client: C
     assert rule.split(":")[3:5] == ["eu-west-1", aws.account]
     assert refusal(client("iam", wrong).list_roles)[0] == "SignatureDoesNotMatch"
     assert refusal(client("events", wrong).list_rules)[0] == "InvalidSignatureException"
-
-
-WRONG_CODE = ("AccessDenied", 403, "MultiFactorAuthentication failed with invalid MFA one time pass code. ")
 
 
 def pair_of(answer: dict[str, Any]) -> Credentials:
@@ -183,31 +148,6 @@ def session_for(aws: StandIn, client: Client) -> SignIn:
     return make
 
 
-def test_devices_are_listed(aws: StandIn, client: Client) -> None:
-    """Apps, security keys and numbered tokens, each with its serial number."""
-    pair = aws.add_key("alice")
-    devices = [aws.add_mfa("alice"), aws.add_mfa("alice", shows_codes=False), aws.add_mfa("alice", "GAHT12345678")]
-    listed = client("iam", pair).list_mfa_devices()["MFADevices"]
-    assert [device["SerialNumber"] for device in listed] == [device.serial for device in devices]
-    assert {device["UserName"] for device in listed} == {"alice"}
-    app, key, _ = (device.serial for device in devices)
-    assert app == f"arn:aws:iam::{aws.account}:mfa/alice"
-    assert re.fullmatch(rf"arn:aws:iam::{aws.account}:u2f/user/alice/\S+", key)
-
-
-def test_codes_are_good_for_one_use(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """The current one and the one before, each once; anything else is wrong in the same words."""
-    device = aws.add_mfa("alice")
-    sign_in = client("sts", aws.add_key("alice")).get_session_token
-    first = device.code
-    assert sign_in(SerialNumber=device.serial, TokenCode=first)
-    second = device.tick()
-    assert sign_in(SerialNumber=device.serial, TokenCode=second)
-    for code in (second, first, "000000"):
-        assert refusal(sign_in, SerialNumber=device.serial, TokenCode=code) == WRONG_CODE
-    assert sign_in(SerialNumber=device.serial, TokenCode=device.tick())
-
-
 @pytest.mark.parametrize("serial", ["arn:aws:iam::123456789012:mfa/somebody", "security key"])
 def test_codes_of_the_wrong_device(aws: StandIn, client: Client, refusal: Refusal, serial: str) -> None:
     """One that is not the user's, or shows no codes."""
@@ -218,13 +158,6 @@ def test_codes_of_the_wrong_device(aws: StandIn, client: Client, refusal: Refusa
     )
     assert (code, status) == ("AccessDenied", 403)
     assert sentence.startswith("MultiFactorAuthentication failed")
-
-
-def test_half_a_sign_in(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """A serial number without a code."""
-    device = aws.add_mfa("alice")
-    code, _, sentence = refusal(client("sts", aws.add_key("alice")).get_session_token, SerialNumber=device.serial)
-    assert (code, "must provide both" in sentence) == ("AccessDenied", True)
 
 
 def test_a_session_without_mfa_may_not_call_iam(aws: StandIn, client: Client, refusal: Refusal) -> None:
@@ -242,14 +175,6 @@ def test_iam_wants_the_users_name_of_a_session(
     for call in (iam.list_access_keys, iam.get_user, iam.create_access_key):
         assert refusal(call) == ("ValidationError", 400, "Must specify userName when calling with non-User credentials")
     assert len(iam.list_access_keys(UserName="alice")["AccessKeyMetadata"]) == 1
-
-
-def test_a_session_outlives_its_key(aws: StandIn, client: Client, session_for: SignIn) -> None:
-    """Deleted or not."""
-    pair = aws.add_key("alice")
-    iam = client("iam", session_for(pair))
-    aws.delete_key(pair.key_id)
-    assert iam.list_access_keys(UserName="alice")["AccessKeyMetadata"] == []
 
 
 def test_no_session_of_a_session(aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn) -> None:
@@ -278,42 +203,6 @@ def test_sessions_that_are_no_good(
     call = caller.get_caller_identity if service == "sts" else caller.get_user
     parameters = {} if service == "sts" else {"UserName": "alice"}
     assert refusal(call, **parameters)[:2] == (code, 403)
-
-
-@pytest.mark.parametrize("explicit", [True, False])
-def test_demanding_mfa(aws: StandIn, client: Client, refusal: Refusal, session_for: SignIn, explicit: bool) -> None:
-    """All of IAM is denied to a user's key but what is let through, and allowed to his session; STS is for all."""
-    pair = aws.add_key("alice")
-    aws.demand_mfa(explicit=explicit)
-    iam = client("iam", pair)
-    for call in (iam.list_access_keys, iam.get_user):
-        code, _, sentence = refusal(call)
-        assert (code, "explicit deny" in sentence) == ("AccessDenied", explicit)
-    assert iam.list_mfa_devices()["MFADevices"]
-    assert client("sts", pair).get_caller_identity()
-    assert client("iam", session_for(pair)).get_user(UserName="alice")
-
-
-def test_roles(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """A role's session has its own ARN, may call IAM, and must name the user; only roles there are can be assumed."""
-    arn = aws.add_role("admin")
-    sts = client("sts", aws.add_key("alice"))
-    session = pair_of(sts.assume_role(RoleArn=arn, RoleSessionName="me"))
-    who = client("sts", session).get_caller_identity()
-    assert who["Arn"] == f"arn:aws:sts::{aws.account}:assumed-role/admin/me"
-    assert re.fullmatch("AROA[A-Z2-7]{17}:me", who["UserId"])
-    assert client("iam", session).list_access_keys(UserName="alice")["AccessKeyMetadata"]
-    assert refusal(client("iam", session).list_access_keys)[0] == "ValidationError"
-    assert refusal(sts.assume_role, RoleArn=arn + "x", RoleSessionName="me")[0] == "AccessDenied"
-
-
-def test_a_role_that_demands_mfa(aws: StandIn, client: Client, refusal: Refusal) -> None:
-    """With a code only."""
-    arn, device = aws.add_role("admin", mfa=True), aws.add_mfa("alice")
-    sts = client("sts", aws.add_key("alice"))
-    assert refusal(sts.assume_role, RoleArn=arn, RoleSessionName="me")[0] == "AccessDenied"
-    code = {"SerialNumber": device.serial, "TokenCode": device.code}
-    assert sts.assume_role(RoleArn=arn, RoleSessionName="me", **code)
 
 
 def test_the_use_of_a_session_is_no_use_of_a_key(aws: StandIn, client: Client, session_for: SignIn) -> None:
